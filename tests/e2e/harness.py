@@ -1,0 +1,322 @@
+"""The whole system in processes for the end-to-end tests: a configuration on free ports, the processes, a TCP tap, a reply receiver.
+
+Nothing here knows the inside of a service: processes are started by their command lines and watched through the JSON
+lines on their standard output, the HES is spoken to by zeep from its own ``?wsdl``, and the wire to the meters is seen
+by a proxy that hands every octet on.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 20.0
+"""How long a test waits for something to happen; only a failing test ever waits so long."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """One service in its own process; its events are the JSON lines that it prints."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self.name = " ".join((module, *arguments))
+        self.events: list[dict[str, Any]] = []
+        self._more = threading.Condition()
+        self._ended = False
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if not k.startswith("AMI_")} | {"PYTHONUNBUFFERED": "1"},
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._popen.stdout is not None
+        for line in self._popen.stdout:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = {"event": "text", "text": line.rstrip()}
+            with self._more:
+                self.events.append(event)
+                self._more.notify_all()
+        with self._more:
+            self._ended = True
+            self._more.notify_all()
+
+    def wait_for(self, event: str, patience_s: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
+        """The first event of this name with these fields; fails with everything that was printed if it does not come."""
+
+        def found() -> dict[str, Any] | None:
+            return next((e for e in self.seen(event) if all(e.get(k) == v for k, v in fields.items())), None)
+
+        with self._more:
+            self._more.wait_for(lambda: found() is not None or self._ended, patience_s)
+            if (hit := found()) is not None:
+                return hit
+            printed = "\n".join(json.dumps(e) for e in self.events[-40:])
+            raise AssertionError(f"{self.name}: no event {event!r} {fields}; it printed:\n{printed}")
+
+    def seen(self, event: str) -> list[dict[str, Any]]:
+        return [e for e in self.events if e.get("event") == event]
+
+    def kill(self) -> None:
+        """As ``kill -9``: no goodbye."""
+        self._popen.kill()
+        self._popen.wait(PATIENCE_S)
+
+    def stop(self) -> int:
+        """Ask it to stop; its exit code."""
+        if self._popen.poll() is None:
+            self._popen.send_signal(signal.SIGTERM)
+            try:
+                self._popen.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._reader.join(PATIENCE_S)
+        assert self._popen.stdout is not None
+        self._popen.stdout.close()
+        return self._popen.returncode
+
+    def wait(self) -> int:
+        return self._popen.wait(PATIENCE_S)
+
+
+class Tap:
+    """A TCP proxy in front of a meter that keeps what passed, direction by direction."""
+
+    def __init__(self, port: int, target: int) -> None:
+        self.requests = bytearray()
+        self.answers = bytearray()
+        self.connections = 0
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                near.close()
+                continue
+            self._sockets += [near, far]
+            for source, sink, kept in ((near, far, self.requests), (far, near, self.answers)):
+                threading.Thread(target=self._pump, args=(source, sink, kept), daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket, kept: bytearray) -> None:
+        try:
+            while octets := source.recv(65536):
+                kept += octets
+                sink.sendall(octets)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        for one in (self._listener, *self._sockets):
+            one.close()
+
+
+class Receiver:
+    """An HTTP server that stands where a CIS takes asynchronous replies; it may refuse the first few."""
+
+    def __init__(self, refuse_first: int = 0) -> None:
+        self.bodies: list[bytes] = []
+        self.refused = 0
+        self._came = threading.Condition()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if outer.refused < refuse_first:
+                    outer.refused += 1
+                    self.send_error(503)
+                    return
+                with outer._came:
+                    outer.bodies.append(body)
+                    outer._came.notify_all()
+                answer = response_ok(body)
+                self.send_response(200)
+                self.send_header("Content-Type", "text/xml; charset=utf-8")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/cim"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def wait(self, count: int = 1) -> list[bytes]:
+        with self._came:
+            assert self._came.wait_for(lambda: len(self.bodies) >= count, PATIENCE_S), "no asynchronous reply came"
+        return self.bodies
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def response_ok(body: bytes) -> bytes:
+    from cim import envelope, soap
+    from cim.message import Header, Reply, ResponseMessage
+
+    got = envelope.parse_response(soap.unwrap(body))
+    header = Header(
+        verb="reply",
+        noun=got.header.noun,
+        message_id=str(uuid.uuid4()),
+        correlation_id=got.header.correlation_id or got.header.message_id,
+        timestamp=got.header.timestamp,
+    )
+    return soap.wrap(envelope.format_response(ResponseMessage(header=header, reply=Reply(result="OK")), None))
+
+
+@dataclass
+class System:
+    """A configuration in a directory, and the processes that were started on it."""
+
+    directory: Path
+    config: dict[str, Any]
+    processes: list[Process] = field(default_factory=list)
+    taps: list[Tap] = field(default_factory=list)
+    hes: Process | None = None
+
+    @property
+    def path(self) -> str:
+        return str(self.directory / "ami.toml")
+
+    @property
+    def hes_url(self) -> str:
+        return f"http://127.0.0.1:{self.config['hes']['port']}"
+
+    def meter(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(m for m in self.config["meters"] if m["name"] == name)
+        return found
+
+    def tap(self, name: str) -> Tap:
+        """Put a tap between the HES and a meter; call before the processes start."""
+        meter = self.meter(name)
+        port, real = meter["address"].rsplit(":", 1)[1], free_port()
+        meter["simulated"]["listen"] = f"127.0.0.1:{real}"
+        tap = Tap(int(port), real)
+        self.taps.append(tap)
+        return tap
+
+    def write(self, name: str = "ami.toml", config: dict[str, Any] | None = None) -> str:
+        path = self.directory / name
+        path.write_text(tomli_w.dumps(config or self.config))
+        return str(path)
+
+    def start_meter(self, name: str, config: dict[str, Any] | None = None) -> Process:
+        path = self.write(f"{name}.toml", config or self.config)
+        return self._start("meter_sim", "--config", path, "--meter", name)
+
+    def start_hes(self, config: dict[str, Any] | None = None) -> Process:
+        self.hes = self._start("hes", "--config", self.write("hes.toml", config or self.config))
+        return self.hes
+
+    def start_cis(self, *arguments: str) -> Process:
+        return self._start("cis", "--config", self.write("cis.toml"), *arguments, wait=False)
+
+    def start(self, *meters: str) -> System:
+        """The meters (all of them if none is named), then the HES."""
+        for name in meters or [m["name"] for m in self.config["meters"]]:
+            self.start_meter(name)
+        self.start_hes()
+        return self
+
+    def _start(self, module: str, *arguments: str, wait: bool = True) -> Process:
+        process = Process(module, *arguments)
+        self.processes.append(process)
+        if wait:
+            process.wait_for("ready")
+        return process
+
+    def process(self, meter: str) -> Process:
+        return next(p for p in reversed(self.processes) if p.name.endswith(f"--meter {meter}"))
+
+    def close(self) -> None:
+        for process in reversed(self.processes):
+            process.stop()
+        for tap in self.taps:
+            tap.close()
+
+
+def configuration(directory: Path, meters: int = 2) -> dict[str, Any]:
+    """The demo's own configuration, moved to free ports and to a directory of its own."""
+    config = tomllib.loads((ROOT / "config/demo.toml").read_text())
+    config["cis"] |= {"port": free_port(), "store": str(directory / "cis.sqlite")}
+    config["hes"] |= {
+        "port": free_port(),
+        "dlms_port": free_port(),
+        "store": str(directory / "hes.sqlite"),
+        "deadline_s": 8.0,
+        "apdu_timeout_s": 2.0,
+    }
+    config["cis"]["hes_url"] = f"http://127.0.0.1:{config['hes']['port']}"
+    config["meter_sim"]["state"] = str(directory / "meters")
+    config["meters"] = config["meters"][:meters]
+    for meter in config["meters"]:
+        meter["address"] = f"127.0.0.1:{free_port()}"
+    return config
+
+
+@contextmanager
+def system(directory: Path, meters: int = 2) -> Iterator[System]:
+    one = System(directory, configuration(directory, meters))
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def until(condition: Any, what: str) -> None:
+    """Wait for a condition that no event announces (a file, a port)."""
+    end = time.monotonic() + PATIENCE_S
+    gate = threading.Event()
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not happen"
+        gate.wait(0.02)

@@ -1,0 +1,344 @@
+"""The HES says OK only for what it has read back from the meter; every other end has its own words. Real processes, real sockets."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from harness import Process, Receiver, System
+from stranger import CONNECT, DISCONNECT, Stranger, by_mrid, by_name
+from wire import DISCONNECT_CONTROL, apdus, frames, invocation_counter
+
+from cim import envelope, soap
+from dlms.apdu.action import ActionRequestNormal
+from dlms.apdu.get import GetRequestNormal
+
+
+def port_of(meter: dict[str, Any]) -> int:
+    return int(meter["address"].rsplit(":", 1)[1])
+
+
+def switched(process: Process) -> list[tuple[bool, bool]]:
+    """(before, after) output_state of every switching that the meter itself tells of."""
+    return [(e["before"]["output_state"], e["after"]["output_state"]) for e in process.seen("switched")]
+
+
+def test_both_meters_are_switched_and_read_back(ami: System) -> None:
+    ami.start()
+    stranger = Stranger(ami.hes_url)
+    both = ami.config["meters"]
+
+    answer = stranger.switch(DISCONNECT, [by_mrid(both[0]), by_name(both[1])])
+    assert (answer.result, answer.failures) == ("OK", [])
+    for meter in ("M1001", "M1002"):
+        done = ami.hes.wait_for("meter_done", meter=meter)
+        assert done["ok"] and done["after"]["output_state"] is False and done["after"]["control_state"] == 0
+        assert switched(ami.process(meter)) == [(True, False)]
+
+    answer = stranger.switch(CONNECT, [by_mrid(m) for m in both])
+    assert (answer.result, answer.failures) == ("OK", [])
+    for meter in ("M1001", "M1002"):
+        assert switched(ami.process(meter)) == [(True, False), (False, True)]
+
+
+def test_usage_point_resolves_to_its_meter(ami: System) -> None:
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, usage_points=["UP-1001", "UP-1002"])
+    assert answer.result == "OK"
+    assert [switched(ami.process(m)) for m in ("M1001", "M1002")] == [[(True, False)]] * 2
+
+
+def test_reply_correlates_to_the_request(ami: System) -> None:
+    ami.start()
+    mine = str(uuid.uuid4())
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
+    assert answer.header.CorrelationID == mine
+    assert (answer.header.Verb, answer.header.Noun) == ("reply", "EndDeviceControls")
+
+
+def test_meter_that_lies_is_not_ok(ami: System) -> None:
+    ami.meter("M1001")["simulated"]["lie_about_action"] = True
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
+    assert answer.result == "PARTIAL"
+    (error,) = answer.failures
+    assert (error.code, error.ID["_value_1"]) == ("5.3", ami.meter("M1001")["mrid"])
+    assert "connected" in error.reason
+    assert switched(ami.process("M1002")) == [(True, False)]
+
+
+def test_meter_killed_between_action_and_answer_is_not_ok(ami: System) -> None:
+    ami.meter("M1001")["simulated"]["kill_after_action"] = True
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
+    assert answer.result == "PARTIAL"
+    (error,) = answer.failures
+    assert error.ID["_value_1"] == ami.meter("M1001")["mrid"]
+    assert error.code in ("4.1", "5.3")
+    assert len(switched(ami.process("M1001"))) == 1, "the meter did switch once, and was not switched blindly again"
+
+
+def test_meter_process_dead_after_action_is_not_ok(ami: System) -> None:
+    ami.meter("M1001")["simulated"]["kill_after_action"] = "exit"
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))])
+    assert answer.result == "FAILED"
+    assert answer.failures[0].code in ("4.1", "5.3")
+
+
+@pytest.mark.parametrize("fault", [{"silent": True}, {"answer_delay_s": 30.0}], ids=["silent", "slow"])
+def test_meter_that_does_not_answer_in_time(ami: System, fault: dict[str, Any]) -> None:
+    ami.meter("M1001")["simulated"] |= fault
+    ami.config["hes"] |= {"deadline_s": 2.0, "apdu_timeout_s": 1.0}
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
+    assert answer.result == "PARTIAL"
+    assert [e.code for e in answer.failures] == ["4.1"]
+    assert answer.failures[0].ID["_value_1"] == ami.meter("M1001")["mrid"]
+
+
+def test_meter_that_is_not_there(ami: System) -> None:
+    ami.start("M1002")
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
+    assert answer.result == "PARTIAL"
+    assert len(answer.failures) == 1 and answer.failures[0].ID["_value_1"] == ami.meter("M1001")["mrid"]
+    assert switched(ami.process("M1002")) == [(True, False)]
+
+
+def test_unknown_meter_is_2_4_and_the_other_is_switched(ami: System) -> None:
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(
+        DISCONNECT, [{"Names": [{"name": "M9999"}]}, by_mrid(ami.meter("M1001"))], usage_points=["UP-nowhere"]
+    )
+    assert answer.result == "PARTIAL"
+    assert sorted(e.code for e in answer.failures) == ["2.12", "2.4"]
+    assert "M9999" in next(e for e in answer.failures if e.code == "2.4").reason
+    assert switched(ami.process("M1001")) == [(True, False)]
+
+
+def test_no_resolvable_device_at_all_is_failed(ami: System) -> None:
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [{"Names": [{"name": "M9999"}]}])
+    assert (answer.result, answer.codes) == ("FAILED", ["2.4"])
+
+
+@pytest.mark.parametrize("code", ["3.31.0.99", "9.9.9.9", "disconnect", "3.31.0.23 "])
+def test_unknown_control_code_is_refused_without_a_frame(ami: System, code: str) -> None:
+    tap = ami.tap("M1001")
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(code, [by_mrid(ami.meter("M1001"))])
+    assert answer.result == "FAILED"
+    assert (tap.connections, bytes(tap.requests)) == (0, b"")
+    assert switched(ami.process("M1001")) == []
+
+
+def test_wrong_key_fails_with_its_reason_and_burns_no_counter(ami: System) -> None:
+    ami.start_meter("M1001")
+    before = invocation_counter(port_of(ami.meter("M1001")))
+    ami.meter("M1001")["encryption_key"] = "00" * 16
+    ami.start_meter("M1002")
+    ami.start_hes()
+
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))])
+    assert answer.result == "FAILED"
+    assert answer.failures[0].code.startswith("7.")
+    assert "key" in answer.failures[0].reason.lower()
+    assert switched(ami.process("M1001")) == []
+    assert invocation_counter(port_of(ami.meter("M1001"))) == before
+    assert "00" * 16 not in str(ami.hes.events)
+
+
+def test_other_device_id_is_refused_before_the_action(ami: System) -> None:
+    for meter in ami.config["meters"]:
+        meter["authentication"] = "none"
+    tap = ami.tap("M1001")
+    ami.start_meter("M1001")
+    ami.start_meter("M1002")
+    ami.meter("M1001")["device_id"] = "7777"
+    ami.start_hes()
+
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))])
+    assert answer.result == "FAILED"
+    assert "7777" in answer.reasons and "1001" in answer.reasons
+    assert not [a for a in apdus(tap.requests) if isinstance(a, ActionRequestNormal)]
+    assert switched(ami.process("M1001")) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "result", "word"),
+    [(0, "FAILED", "mode 0"), (1, "OK", "ready for reconnection"), (2, "OK", ""), (3, "OK", "ready for reconnection")]
+    + [(4, "OK", ""), (5, "OK", "ready for reconnection"), (6, "OK", "ready for reconnection")],
+)
+def test_connect_ends_as_the_control_mode_allows(ami: System, mode: int, result: str, word: str) -> None:
+    ami.meter("M1001")["simulated"]["control_mode"] = mode
+    ami.start()
+    stranger = Stranger(ami.hes_url)
+    stranger.switch(DISCONNECT, [by_mrid(ami.meter("M1001"))])
+    answer = stranger.switch(CONNECT, [by_mrid(ami.meter("M1001"))])
+    assert answer.result == result
+    assert word in answer.reasons.replace("_", " ").lower()
+    if word.startswith("ready"):
+        assert ami.hes.seen("meter_done")[-1]["after"] == {"output_state": False, "control_state": 2, "control_mode": mode}
+
+
+def test_same_message_id_twice_is_one_switching_and_the_same_answer(ami: System) -> None:
+    ami.start()
+    stranger = Stranger(ami.hes_url)
+    mine = str(uuid.uuid4())
+    once = stranger.switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
+    twice = stranger.switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
+    assert once.result == "OK"
+    assert (once.result, once.header.MessageID) == (twice.result, twice.header.MessageID)
+    assert len(ami.hes.seen("meter_done")) == 1
+    assert switched(ami.process("M1001")) == [(True, False)]
+
+
+def test_same_message_id_with_another_content_is_refused(ami: System) -> None:
+    ami.start()
+    stranger = Stranger(ami.hes_url)
+    mine = str(uuid.uuid4())
+    stranger.switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
+    answer = stranger.switch(CONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
+    assert answer.result == "FAILED"
+    assert switched(ami.process("M1001")) == [(True, False)]
+
+
+@pytest.mark.parametrize("verb", ["change", "cancel", "close", "delete"])
+def test_what_cannot_be_done_is_said(ami: System, verb: str) -> None:
+    tap = ami.tap("M1001")
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], verb=verb)
+    assert answer.result == "FAILED"
+    assert answer.failures and answer.failures[0].reason
+    assert tap.connections == 0
+
+
+def test_asynchronous_reply_is_retried_until_taken(ami: System) -> None:
+    receiver = Receiver(refuse_first=2)
+    try:
+        ami.start()
+        mine = str(uuid.uuid4())
+        acknowledgement = Stranger(ami.hes_url).switch(
+            DISCONNECT,
+            [by_mrid(m) for m in ami.config["meters"]],
+            message_id=mine,
+            AsyncReplyFlag=True,
+            ReplyAddress=receiver.url,
+        )
+        assert (acknowledgement.result, acknowledgement.codes) == ("OK", ["0.3"])
+        (body,) = receiver.wait()
+        reply = envelope.parse_response(soap.unwrap(body))
+        assert (reply.reply.result, reply.header.correlation_id) == ("OK", mine)
+        assert receiver.refused == 2
+    finally:
+        receiver.close()
+
+
+def test_asynchronous_without_reply_address_is_refused(ami: System) -> None:
+    tap = ami.tap("M1001")
+    ami.start()
+    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], AsyncReplyFlag=True)
+    assert (answer.result, tap.connections) == ("FAILED", 0)
+
+
+def test_hes_killed_in_the_middle_finishes_after_its_restart(ami: System) -> None:
+    """kill -9 after the meter has switched and before the HES has heard of it; the restarted HES reads before any ACTION."""
+    for meter in ami.config["meters"]:
+        meter["authentication"] = "none"
+    ami.meter("M1001")["simulated"]["answer_delay_s"] = 0.3
+    ami.config["hes"]["deadline_s"] = 20.0
+    tap = ami.tap("M1001")
+    receiver = Receiver()
+    try:
+        ami.start()
+        mine = str(uuid.uuid4())
+        Stranger(ami.hes_url).switch(
+            DISCONNECT,
+            [by_mrid(m) for m in ami.config["meters"]],
+            message_id=mine,
+            AsyncReplyFlag=True,
+            ReplyAddress=receiver.url,
+        )
+        ami.process("M1001").wait_for("switched")
+        ami.hes.kill()
+        first_life = len(tap.requests)
+        ami.start_hes()
+
+        (body,) = receiver.wait()
+        reply = envelope.parse_response(soap.unwrap(body))
+        assert reply.header.correlation_id == mine
+        assert reply.reply.result in ("OK", "PARTIAL", "FAILED")
+        after = apdus(bytes(tap.requests)[first_life:])
+        control = [
+            a
+            for a in after
+            if isinstance(a, GetRequestNormal | ActionRequestNormal) and a.descriptor.instance_id == DISCONNECT_CONTROL
+        ]
+        assert control and isinstance(control[0], GetRequestNormal), "the first thing is a read"
+        # the meter's state changed exactly once over both lives of the HES
+        assert [pair for pair in switched(ami.process("M1001")) if pair[0] != pair[1]] == [(True, False)]
+        if reply.reply.result == "OK":
+            assert ami.hes.wait_for("meter_done", meter="M1001")["after"]["output_state"] is False
+    finally:
+        receiver.close()
+
+
+def test_accepted_and_never_started_is_not_forgotten(ami: System) -> None:
+    """Nobody answers at the meters' addresses when the HES is killed; after its restart they are switched or honestly failed."""
+    ami.config["hes"] |= {"deadline_s": 20.0}
+    ami.meter("M1001")["simulated"]["silent"] = True
+    receiver = Receiver()
+    try:
+        ami.start()
+        mine = str(uuid.uuid4())
+        Stranger(ami.hes_url).switch(
+            DISCONNECT,
+            [by_mrid(ami.meter("M1001"))],
+            message_id=mine,
+            AsyncReplyFlag=True,
+            ReplyAddress=receiver.url,
+        )
+        ami.hes.kill()
+        ami.process("M1001").stop()
+        ami.meter("M1001")["simulated"]["silent"] = False
+        ami.start_meter("M1001")
+        ami.start_hes()
+        (body,) = receiver.wait()
+        reply = envelope.parse_response(soap.unwrap(body))
+        assert (reply.reply.result, reply.header.correlation_id) == ("OK", mine)
+        assert switched(ami.process("M1001")) == [(True, False)]
+    finally:
+        receiver.close()
+
+
+def test_invocation_counters_survive_restarts_and_are_never_reused(ami: System) -> None:
+    tap = ami.tap("M1001")
+    ami.start("M1001")
+    Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))])
+    ami.hes.kill()
+    ami.process("M1001").kill()
+    ami.start("M1001")
+    assert Stranger(ami.hes_url).switch(CONNECT, [by_mrid(ami.meter("M1001"))]).result == "OK"
+    for direction in (tap.requests, tap.answers):
+        counters = [general_glo_counter(f.apdu) for f in frames(direction) if f.apdu[0] == 0xDB]
+        assert len(counters) > 6
+        assert len(set(counters)) == len(counters)
+        assert counters == sorted(counters)
+
+
+def general_glo_counter(apdu: bytes) -> int:
+    """general-glo-ciphering: tag, length and system title (8), length, security control, counter."""
+    assert apdu[1] == 8 and apdu[10] < 0x80
+    return int.from_bytes(apdu[12:16], "big")
+
+
+def test_both_meters_have_their_own_keys_and_no_key_is_ever_told(ami: System) -> None:
+    ami.config["hes"]["log_apdus"] = True
+    ami.start()
+    Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
+    keys = [m[k].lower() for m in ami.config["meters"] for k in ("encryption_key", "authentication_key")]
+    assert len(set(keys)) == 4
+    printed = " ".join(str(p.events) for p in ami.processes).lower()
+    assert "meter_done" in printed
+    assert not [k for k in keys if k in printed]
