@@ -1,0 +1,40 @@
+"""The XML namespaces of the 2011 set: IEC 61968-100 ed. 1 envelope, IEC 61968-9:2013 payloads, SOAP 1.1.
+
+All namespaces are named here and nowhere else, so that an adaptor for a later set is one table."""
+
+import re
+
+MESSAGE = "http://iec.ch/TC57/2011/schema/message"
+"""Envelope types and the generic messages. Drafts wrote it with `www.`; that is another namespace."""
+
+END_DEVICE_CONTROLS = "http://iec.ch/TC57/2011/EndDeviceControls#"
+END_DEVICE_CONTROLS_MESSAGE = "http://iec.ch/TC57/2011/EndDeviceControlsMessage"
+
+SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+WSDL = "http://schemas.xmlsoap.org/wsdl/"
+WSDL_SOAP = "http://schemas.xmlsoap.org/wsdl/soap/"
+XSD = "http://www.w3.org/2001/XMLSchema"
+
+_ROOT = "http://iec.ch/TC57/2011/"
+_NOUN_MESSAGE = re.compile(re.escape(_ROOT) + r"(?P<noun>[A-Za-z]+)Message")
+
+
+def payload(noun: str) -> str:
+    """Namespace of a noun's payload: `http://iec.ch/TC57/2011/{Noun}#`."""
+    return f"{_ROOT}{noun}#"
+
+
+def typed_message(noun: str) -> str:
+    """Namespace of a noun's typed wrappers: `http://iec.ch/TC57/2011/{Noun}Message`."""
+    return f"{_ROOT}{noun}Message"
+
+
+def noun_of(namespace: str) -> str | None:
+    """The noun whose typed wrappers live in this namespace, or None if it is no such namespace."""
+    found = _NOUN_MESSAGE.fullmatch(namespace)
+    return found["noun"] if found else None
+
+
+def soap_action(noun: str, operation: str) -> str:
+    """The soapAction of a typed operation, e.g. `CreateEndDeviceControls` of `EndDeviceControls`."""
+    return f"{_ROOT}{noun}/{operation}"

@@ -1,0 +1,11 @@
+"""A payload that nobody here can read: another noun, an OperationSet. Kept so that the answer can be honest and correlated."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class OpaquePayload:
+    """`tag` is the Clark name of the element, `octets` its XML."""
+
+    tag: str
+    octets: bytes = field(default=b"", repr=False)
