@@ -1,0 +1,231 @@
+"""What goes into and comes out of the two connections: requests and answers that we send, events that we get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from dlms.apdu.notify import DataNotification
+from dlms.association.settings import AssociationProfile
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.cosem.selection import SelectiveAccess
+from dlms.data import Data
+from dlms.enums import ActionResult, AssociationResult, Conformance, DataAccessResult
+
+# --- what a client sends
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open the association of the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """Read an attribute."""
+
+    descriptor: AttributeDescriptor
+    selection: SelectiveAccess | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Write an attribute."""
+
+    descriptor: AttributeDescriptor
+    value: Data
+    selection: SelectiveAccess | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Call a method."""
+
+    descriptor: MethodDescriptor
+    parameters: Data | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Release the association."""
+
+
+Request = Open | Get | Set | Action | Release
+
+# --- what a client gets
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The association is open and both ends have proved what the mechanism wants proved."""
+
+    conformance: Conformance
+    server_max_receive_pdu_size: int
+    server_system_title: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRefused:
+    """The server refused; `diagnostic` is the code of the AARE, or 13 when the proof failed later."""
+
+    result: AssociationResult
+    diagnostic: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetResult:
+    """The answer to a Get: a value with SUCCESS, or None with the reason."""
+
+    value: Data | None
+    result: DataAccessResult
+
+
+@dataclass(frozen=True, slots=True)
+class SetResult:
+    """The answer to a Set."""
+
+    result: DataAccessResult
+
+
+@dataclass(frozen=True, slots=True)
+class ActionOutcome:
+    """The answer to an Action."""
+
+    result: ActionResult
+    value: Data | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """A DataNotification arrived in between; `protected` says whether keys of this association vouch for it."""
+
+    notification: DataNotification
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFault:
+    """The server answered with a fault instead of what was asked."""
+
+    fault: ExceptionResponse | ConfirmedServiceError
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The association is released."""
+
+
+ClientOutput = Opened | OpenRefused | GetResult | SetResult | ActionOutcome | Notified | PeerFault | Released
+
+# --- what a server gets
+
+
+class RequestKey(NamedTuple):
+    """Names one request until it is answered; for the application opaque."""
+
+    server_wport: int
+    client_wport: int
+    invoke_id_and_priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationOpened:
+    """A client has opened an association and proved itself."""
+
+    profile: AssociationProfile
+    client_system_title: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationRefused:
+    """A client was refused; the reason is for our own log, the client gets less."""
+
+    server_wport: int
+    client_wport: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetRequested:
+    """A client may and wants to read an attribute."""
+
+    key: RequestKey
+    descriptor: AttributeDescriptor
+    selection: SelectiveAccess | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetRequested:
+    """A client may and wants to write an attribute."""
+
+    key: RequestKey
+    descriptor: AttributeDescriptor
+    selection: SelectiveAccess | None
+    value: Data
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequested:
+    """A client may and wants to call a method."""
+
+    key: RequestKey
+    descriptor: MethodDescriptor
+    parameters: Data | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationReleased:
+    """A client has released its association."""
+
+    profile: AssociationProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """Something arrived that was answered by a fault or not at all, and had no effect."""
+
+    reason: str
+
+
+ServerOutput = (
+    AssociationOpened
+    | AssociationRefused
+    | GetRequested
+    | SetRequested
+    | ActionRequested
+    | AssociationReleased
+    | Discarded
+)
+
+# --- what a server sends
+
+
+@dataclass(frozen=True, slots=True)
+class GetAnswer:
+    """The application's answer to GetRequested."""
+
+    key: RequestKey
+    result: Data | DataAccessResult
+
+
+@dataclass(frozen=True, slots=True)
+class SetAnswer:
+    """The application's answer to SetRequested."""
+
+    key: RequestKey
+    result: DataAccessResult
+
+
+@dataclass(frozen=True, slots=True)
+class ActionAnswer:
+    """The application's answer to ActionRequested."""
+
+    key: RequestKey
+    result: ActionResult
+    value: Data | None = field(default=None)
+
+
+Answer = GetAnswer | SetAnswer | ActionAnswer
