@@ -1,0 +1,185 @@
+"""Every xDLMS and ACSE APDU by its tag: `encode` and `decode` between dataclasses and octets (IEC 62056-5-3).
+
+Where a service has several forms, the octet after the tag chooses; the table below is the whole of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from struct import Struct
+from struct import error as StructError
+from typing import Any
+
+from dlms import data
+from dlms.apdu import acse, action, ciphered, faults, get, initiate, notify
+from dlms.apdu import set as set_service
+from dlms.apdu.acse_fields import ber_sequence
+from dlms.apdu.fields import Codec, sequence
+from dlms.cursor import Reader
+from dlms.data import Data
+from dlms.enums import ApduTag, DataAccessResult
+from dlms.errors import DecodeError, LocalError
+
+__all__ = ["Apdu", "decode", "encode"]
+
+Apdu = (
+    acse.Aarq
+    | acse.Aare
+    | acse.Rlrq
+    | acse.Rlre
+    | initiate.InitiateRequest
+    | initiate.InitiateResponse
+    | get.GetRequestNormal
+    | get.GetRequestNext
+    | get.GetRequestWithList
+    | get.GetResponseNormal
+    | get.GetResponseWithDataBlock
+    | get.GetResponseWithList
+    | set_service.SetRequestNormal
+    | set_service.SetRequestWithFirstDataBlock
+    | set_service.SetRequestWithDataBlock
+    | set_service.SetRequestWithList
+    | set_service.SetRequestWithListAndFirstDataBlock
+    | set_service.SetResponseNormal
+    | set_service.SetResponseDataBlock
+    | set_service.SetResponseLastDataBlock
+    | set_service.SetResponseLastDataBlockWithList
+    | set_service.SetResponseWithList
+    | action.ActionRequestNormal
+    | action.ActionRequestNextBlock
+    | action.ActionRequestWithList
+    | action.ActionRequestWithFirstBlock
+    | action.ActionRequestWithListAndFirstBlock
+    | action.ActionRequestWithBlock
+    | action.ActionResponseNormal
+    | action.ActionResponseWithBlock
+    | action.ActionResponseWithList
+    | action.ActionResponseNextBlock
+    | notify.DataNotification
+    | notify.EventNotificationRequest
+    | faults.ExceptionResponse
+    | faults.ConfirmedServiceError
+    | ciphered.GeneralGloCiphering
+    | ciphered.GeneralDedCiphering
+    | ciphered.ServiceCiphering
+)
+
+_WHOLE: dict[ApduTag, tuple[type, Codec]] = {
+    ApduTag.INITIATE_REQUEST: (initiate.InitiateRequest, sequence(initiate.InitiateRequest)),
+    ApduTag.INITIATE_RESPONSE: (initiate.InitiateResponse, sequence(initiate.InitiateResponse)),
+    ApduTag.CONFIRMED_SERVICE_ERROR: (faults.ConfirmedServiceError, sequence(faults.ConfirmedServiceError)),
+    ApduTag.DATA_NOTIFICATION: (notify.DataNotification, sequence(notify.DataNotification)),
+    ApduTag.AARQ: (acse.Aarq, ber_sequence(acse.Aarq)),
+    ApduTag.AARE: (acse.Aare, ber_sequence(acse.Aare)),
+    ApduTag.RLRQ: (acse.Rlrq, ber_sequence(acse.Rlrq)),
+    ApduTag.RLRE: (acse.Rlre, ber_sequence(acse.Rlre)),
+    ApduTag.EVENT_NOTIFICATION_REQUEST: (notify.EventNotificationRequest, sequence(notify.EventNotificationRequest)),
+    ApduTag.EXCEPTION_RESPONSE: (faults.ExceptionResponse, faults.EXCEPTION_RESPONSE),
+    ApduTag.GENERAL_GLO_CIPHERING: (ciphered.GeneralGloCiphering, sequence(ciphered.GeneralGloCiphering)),
+    ApduTag.GENERAL_DED_CIPHERING: (ciphered.GeneralDedCiphering, sequence(ciphered.GeneralDedCiphering)),
+}
+
+_FORMS: dict[ApduTag, dict[int, type]] = {
+    ApduTag.GET_REQUEST: {1: get.GetRequestNormal, 2: get.GetRequestNext, 3: get.GetRequestWithList},
+    ApduTag.GET_RESPONSE: {
+        1: get.GetResponseNormal,
+        2: get.GetResponseWithDataBlock,
+        3: get.GetResponseWithList,
+    },
+    ApduTag.SET_REQUEST: {
+        1: set_service.SetRequestNormal,
+        2: set_service.SetRequestWithFirstDataBlock,
+        3: set_service.SetRequestWithDataBlock,
+        4: set_service.SetRequestWithList,
+        5: set_service.SetRequestWithListAndFirstDataBlock,
+    },
+    ApduTag.SET_RESPONSE: {
+        1: set_service.SetResponseNormal,
+        2: set_service.SetResponseDataBlock,
+        3: set_service.SetResponseLastDataBlock,
+        4: set_service.SetResponseLastDataBlockWithList,
+        5: set_service.SetResponseWithList,
+    },
+    ApduTag.ACTION_REQUEST: {
+        1: action.ActionRequestNormal,
+        2: action.ActionRequestNextBlock,
+        3: action.ActionRequestWithList,
+        4: action.ActionRequestWithFirstBlock,
+        5: action.ActionRequestWithListAndFirstBlock,
+        6: action.ActionRequestWithBlock,
+    },
+    ApduTag.ACTION_RESPONSE: {
+        1: action.ActionResponseNormal,
+        2: action.ActionResponseWithBlock,
+        3: action.ActionResponseWithList,
+        4: action.ActionResponseNextBlock,
+    },
+}
+
+_Read = Callable[[Reader], Any]
+_Write = Callable[[bytearray, Any], None]
+
+
+def _one_of(forms: Mapping[int, _Read]) -> _Read:
+    def read(reader: Reader) -> Any:
+        form = reader.u8()
+        chosen = forms.get(form)
+        if chosen is None:
+            raise DecodeError(f"a form of {sorted(forms)}", str(form), reader.offset - 1)
+        return chosen(reader)
+
+    return read
+
+
+def _service_ciphering(tag: int) -> _Read:
+    def read(reader: Reader) -> ciphered.ServiceCiphering:
+        return ciphered.ServiceCiphering(tag, reader.counted())
+
+    return read
+
+
+def _build() -> tuple[dict[int, tuple[str, _Read]], dict[type, tuple[bytes, _Write]]]:
+    readers: dict[int, tuple[str, _Read]] = {}
+    writers: dict[type, tuple[bytes, _Write]] = {}
+    for tag, (kind, codec) in _WHOLE.items():
+        readers[tag] = (kind.__name__, codec.read)
+        writers[kind] = (bytes((tag,)), codec.write)
+    for tag, forms in _FORMS.items():
+        codecs = {form: sequence(kind) for form, kind in forms.items()}
+        readers[tag] = (tag.name.lower(), _one_of({form: codec.read for form, codec in codecs.items()}))
+        writers |= {kind: (bytes((tag, form)), codecs[form].write) for form, kind in forms.items()}
+    for tag in ciphered.SERVICE_CIPHERING_TAGS:
+        readers[tag] = (tag.name.lower(), _service_ciphering(tag))
+    return readers, writers
+
+
+_READERS, _WRITERS = _build()
+
+
+def encode(apdu: Apdu) -> bytes:
+    """Octets of an APDU; LocalError when a number does not fit its field."""
+    if type(apdu) is ciphered.ServiceCiphering:
+        return ciphered.encode_service_ciphering(apdu)
+    prefix, write = _WRITERS[type(apdu)]
+    out = bytearray(prefix)
+    try:
+        write(out, apdu)
+    except (StructError, OverflowError) as error:
+        raise LocalError(f"{type(apdu).__name__}: a value does not fit its field ({error})") from None
+    return bytes(out)
+
+
+def decode(octets: bytes) -> Apdu:
+    """The APDU that exactly these octets are; DecodeError for anything else."""
+    reader = Reader(octets)
+    tag = reader.u8()
+    known = _READERS.get(tag)
+    if known is None:
+        raise DecodeError("the tag of a known APDU", f"0x{tag:02X}")
+    name, read = known
+    try:
+        apdu: Apdu = read(reader)
+        reader.finish()
+    except DecodeError as error:
+        raise error.within(name) from None
+    return apdu

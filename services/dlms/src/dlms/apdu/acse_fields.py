@@ -1,0 +1,197 @@
+"""The field codecs that ACSE APDUs are declared with: contents of BER context tags, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+from dlms import ber
+from dlms.apdu.fields import Codec, fields_of
+from dlms.cursor import Reader
+from dlms.enums import (
+    AcseServiceProviderDiagnostic,
+    AcseServiceUserDiagnostic,
+    ApplicationContext,
+    AssociationResult,
+    DiagnosticSource,
+    Mechanism,
+    ReleaseReason,
+)
+from dlms.errors import DecodeError, LocalError
+
+_APPLICATION_CONTEXT = bytes.fromhex("608574050801")
+_MECHANISM = bytes.fromhex("608574050802")
+_AUTHENTICATION_UNIT = (True,)
+_CHARSTRING = 0x80
+_BITSTRING = 0x81
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """How the contents of one element are decoded and encoded, and the value that stands for an absent element."""
+
+    decode: Callable[[bytes], Any]
+    encode: Callable[[Any], bytes]
+    absent: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field: its whole tag octet and its contents."""
+
+    tag: int
+    contents: Contents
+
+
+def Primitive(number: int, contents: Contents) -> Field:  # noqa: N802 - stands in annotations like a type
+    """An IMPLICIT context tag over a primitive type."""
+    return Field(ber.PRIMITIVE_CONTEXT | number, contents)
+
+
+def Constructed(number: int, contents: Contents) -> Field:  # noqa: N802 - stands in annotations like a type
+    """An EXPLICIT context tag, or one over a constructed type."""
+    return Field(ber.CONSTRUCTED_CONTEXT | number, contents)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """result-source-diagnostic: who says it, and the code of that source's list."""
+
+    source: DiagnosticSource
+    code: int
+
+    @classmethod
+    def user(cls, code: AcseServiceUserDiagnostic) -> Diagnostic:
+        """Said by the ACSE service user: the usual case."""
+        return cls(DiagnosticSource.ACSE_SERVICE_USER, code)
+
+    @property
+    def reason(self) -> str:
+        """For a person."""
+        user = self.source is DiagnosticSource.ACSE_SERVICE_USER
+        names = {int(item): item.name for item in (AcseServiceUserDiagnostic if user else AcseServiceProviderDiagnostic)}
+        return names.get(self.code, f"diagnostic {self.code}").lower().replace("_", "-")
+
+
+def _decode_name(prefix: bytes, kind: Any) -> Callable[[bytes], Any]:
+    known = {prefix + bytes((int(member),)): member for member in kind if member is not kind.UNKNOWN}
+
+    def decode(contents: bytes) -> Any:
+        return known.get(contents, kind.UNKNOWN)
+
+    return decode
+
+
+def _encode_name(prefix: bytes, kind: Any) -> Callable[[Any], bytes]:
+    def encode(value: Any) -> bytes:
+        if value is kind.UNKNOWN:
+            raise LocalError(f"an unknown {kind.__name__} cannot be sent")
+        return prefix + bytes((int(value),))
+
+    return encode
+
+
+def _explicit(tag: int, inner: Contents) -> Contents:
+    """The contents are one whole element of the tag given."""
+    return Contents(lambda octets: inner.decode(ber.only(tag, octets)), lambda value: ber.encode(tag, inner.encode(value)))
+
+
+def _decode_member(kind: Any) -> Callable[[bytes], Any]:
+    def decode(contents: bytes) -> Any:
+        number = ber.decode_integer(contents)
+        try:
+            return kind(number)
+        except ValueError:
+            raise DecodeError(f"a {kind.__name__}", str(number)) from None
+
+    return decode
+
+
+def _decode_authentication(octets: bytes) -> bytes:
+    reader = Reader(octets)
+    tag, contents = ber.read(reader)
+    reader.finish()
+    if tag == _CHARSTRING:
+        return contents
+    if tag == _BITSTRING and contents:
+        return contents[1:]
+    raise DecodeError("an authentication value as charstring or bitstring", f"tag 0x{tag:02X}")
+
+
+def _decode_requirements(contents: bytes) -> bool:
+    return ber.decode_bits(contents)[:1] == _AUTHENTICATION_UNIT
+
+
+def _encode_requirements(value: bool) -> bytes:
+    return ber.encode_bits((value,))
+
+
+def _decode_diagnostic(octets: bytes) -> Diagnostic:
+    reader = Reader(octets)
+    tag, contents = ber.read(reader)
+    reader.finish()
+    if tag not in (0xA1, 0xA2):
+        raise DecodeError("diagnostic of service user A1 or provider A2", f"0x{tag:02X}")
+    return Diagnostic(DiagnosticSource(tag & 0x1F), ber.decode_integer(ber.only(ber.INTEGER, contents)))
+
+
+def _encode_diagnostic(value: Diagnostic) -> bytes:
+    return ber.encode(0xA0 | value.source, ber.encode(ber.INTEGER, ber.encode_integer(value.code)))
+
+
+INTEGER = Contents(ber.decode_integer, ber.encode_integer)
+OCTETS = Contents(bytes, bytes)
+BITS = Contents(ber.decode_bits, ber.encode_bits)
+EXPLICIT_OCTETS = _explicit(ber.OCTET_STRING, OCTETS)
+EXPLICIT_INTEGER = _explicit(ber.INTEGER, INTEGER)
+MECHANISM_NAME = Contents(_decode_name(_MECHANISM, Mechanism), _encode_name(_MECHANISM, Mechanism))
+APPLICATION_CONTEXT_NAME = _explicit(
+    ber.OBJECT_IDENTIFIER,
+    Contents(
+        _decode_name(_APPLICATION_CONTEXT, ApplicationContext), _encode_name(_APPLICATION_CONTEXT, ApplicationContext)
+    ),
+)
+ASSOCIATION_RESULT = _explicit(ber.INTEGER, Contents(_decode_member(AssociationResult), ber.encode_integer))
+RELEASE_REASON = Contents(_decode_member(ReleaseReason), ber.encode_integer)
+AUTHENTICATION_VALUE = Contents(_decode_authentication, lambda value: ber.encode(_CHARSTRING, value))
+REQUIREMENTS = Contents(_decode_requirements, _encode_requirements, absent=False)
+RESULT_SOURCE_DIAGNOSTIC = Contents(_decode_diagnostic, _encode_diagnostic)
+
+
+def _write_field(out: bytearray, field: Field, value: Any) -> None:
+    """The value that stands for an absent element writes nothing."""
+    if value is not None and value != field.contents.absent:
+        out += ber.encode(field.tag, field.contents.encode(value))
+
+
+def ber_sequence(kind: type) -> Codec:
+    """The codec of an ACSE APDU without its own tag: a length, then its fields in the order of their tags."""
+    declared = sorted(fields_of(kind, Field), key=lambda item: item[1].tag & 0x1F)
+    by_tag = {field.tag: (name, field.contents.decode) for name, field in declared}
+    absent = {name: field.contents.absent for name, field in declared}
+    required = [field.name for field in fields(kind) if field.default is MISSING]
+
+    def read(reader: Reader) -> Any:
+        values: dict[str, Any] = {}
+        for tag, contents in ber.elements(reader.counted()):
+            name, decode = by_tag.get(tag, ("", bytes))
+            if name in values:
+                raise DecodeError("each field once", f"tag 0x{tag:02X} again", field=name)
+            if name:
+                try:
+                    values[name] = decode(contents)
+                except DecodeError as error:
+                    raise error.within(name) from None
+        for name in required:
+            if name not in values:
+                raise DecodeError("a required field", "nothing", reader.offset, name)
+        return kind(**{**absent, **values})
+
+    def write(out: bytearray, value: Any) -> None:
+        body = bytearray()
+        for name, field in declared:
+            _write_field(body, field, getattr(value, name))
+        out += ber.encode(0, bytes(body))[1:]
+
+    return Codec(read, write)

@@ -1,0 +1,67 @@
+"""How a server says that it will not do a service at all: ExceptionResponse and ConfirmedServiceError (IEC 62056-5-3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dlms.apdu.fields import UNSIGNED32, Codec, ConfirmedServiceCode, ErrorClassCode, Unsigned8, enumerated
+from dlms.cursor import Reader
+from dlms.enums import ErrorClass, InitiateErrorCode, ServiceError, StateError
+from dlms.errors import LocalError
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionResponse:
+    """Exception-Response; the invocation counter that the server wants next comes with INVOCATION_COUNTER_ERROR only."""
+
+    state_error: StateError
+    service_error: ServiceError
+    invocation_counter: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.invocation_counter is not None) != (self.service_error is ServiceError.INVOCATION_COUNTER_ERROR):
+            raise LocalError("an invocation counter goes with invocation-counter-error and with nothing else")
+
+    @property
+    def reason(self) -> str:
+        """For a person."""
+        counter = "" if self.invocation_counter is None else f" (expected counter {self.invocation_counter})"
+        return f"{_words(self.state_error.name)}, {_words(self.service_error.name)}{counter}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedServiceError:
+    """ConfirmedServiceError: which service, which kind of error, and its code within that kind."""
+
+    service: ConfirmedServiceCode
+    error: ErrorClassCode
+    value: Unsigned8
+
+    @property
+    def reason(self) -> str:
+        """For a person."""
+        code = str(self.value)
+        if self.error is ErrorClass.INITIATE and self.value in set(InitiateErrorCode):
+            code = _words(InitiateErrorCode(self.value).name)
+        return f"{_words(self.service.name)}: {_words(self.error.name)} {code}"
+
+
+def _words(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _read_exception(reader: Reader) -> ExceptionResponse:
+    state, service = _STATE.read(reader), _SERVICE.read(reader)
+    counter = reader.u32() if service is ServiceError.INVOCATION_COUNTER_ERROR else None
+    return ExceptionResponse(state, service, counter)
+
+
+def _write_exception(out: bytearray, value: ExceptionResponse) -> None:
+    _STATE.write(out, value.state_error)
+    _SERVICE.write(out, value.service_error)
+    if value.invocation_counter is not None:
+        UNSIGNED32.write(out, value.invocation_counter)
+
+
+_STATE, _SERVICE = enumerated(StateError), enumerated(ServiceError)
+EXCEPTION_RESPONSE = Codec(_read_exception, _write_exception, 2)

@@ -1,0 +1,1 @@
+"""The COSEM object model: descriptors, selective access, interface classes, scaled quantities and profile buffers."""
