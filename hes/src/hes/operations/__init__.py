@@ -1,0 +1,6 @@
+"""Recipes over a session: each takes a command to its meter and says truthfully what came of it."""
+
+from hes.operations.commands import Command, Outcome
+from hes.operations.contactor import run
+
+__all__ = ["Command", "Outcome", "run"]

@@ -1,0 +1,184 @@
+"""EndDeviceControlType -> COSEM method, and what the meter's state says about it afterwards (table data/end_device_controls.csv).
+
+Disconnect control is interface class 70 of the Blue Book. A control is OK only when the meter accepted the method AND
+its state, read afterwards, agrees (docs/mapping.md, M-004); what "agrees" means for a connect depends on the control
+mode (M-005). Pure functions: the caller reads the meter.
+"""
+
+import csv
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+
+from cim.errors import CimError
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.data import Data, integer
+from dlms.enums import ActionResult
+from dlms.obis import Obis
+from mapping.faults import explain
+
+OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE = 2, 3, 4
+DISCONNECTED, CONNECTED, READY_FOR_RECONNECTION = 0, 1, 2
+ALWAYS_CONNECTED = 0  # the control mode in which neither method does anything
+ARMING_MODES = frozenset({1, 3, 5, 6})  # remote_reconnect leaves the meter ready: the customer closes the switch
+
+
+class StateWord(StrEnum):
+    """control_state in the Blue Book's words."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTED = "connected"
+    READY_FOR_RECONNECTION = "ready_for_reconnection"
+    UNKNOWN = "unknown"
+
+
+_WORDS = {
+    DISCONNECTED: StateWord.DISCONNECTED,
+    CONNECTED: StateWord.CONNECTED,
+    READY_FOR_RECONNECTION: StateWord.READY_FOR_RECONNECTION,
+}
+
+
+class UnknownControl(CimError):
+    """An EndDeviceControlType that no row of the table translates: refused before any octet goes to a meter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One row: the CIM code and the COSEM method that carries it out."""
+
+    code: str
+    name: str
+    class_id: int
+    obis: Obis
+    method: int
+    parameter: int
+    wanted: StateWord
+    decision: str
+    source: str
+
+    @property
+    def descriptor(self) -> MethodDescriptor:
+        return MethodDescriptor(self.class_id, self.obis, self.method)
+
+    @property
+    def parameters(self) -> Data:
+        """The method's parameter: integer (0), M-003."""
+        return integer(self.parameter)
+
+    def attribute(self, attribute_id: int) -> AttributeDescriptor:
+        """An attribute of the same object."""
+        return AttributeDescriptor(self.class_id, self.obis, attribute_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectState:
+    """The three attributes of a disconnect control object that say how it stands."""
+
+    output_state: bool
+    control_state: int
+    control_mode: int
+
+    @property
+    def word(self) -> StateWord:
+        return _WORDS.get(self.control_state, StateWord.UNKNOWN)
+
+    @property
+    def described(self) -> str:
+        """For a person: the state and the three values behind it."""
+        return (
+            f"{self.word} (output_state {str(self.output_state).lower()}, "
+            f"control_state {self.control_state}, control_mode {self.control_mode})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a control may be reported as done; code and level are None when there is nothing to add to OK."""
+
+    ok: bool
+    code: str | None
+    level: str | None
+    reason: str
+    state_word: StateWord
+
+
+def _controls() -> dict[str, Control]:
+    table = files("mapping").joinpath("data", "end_device_controls.csv").read_text(encoding="utf-8")
+    return {row["code"]: _control(row) for row in csv.DictReader(table.splitlines())}
+
+
+def _control(row: dict[str, str]) -> Control:
+    return Control(
+        code=row["code"],
+        name=row["name"],
+        class_id=int(row["class_id"]),
+        obis=Obis.parse(row["obis"]),
+        method=int(row["method"]),
+        parameter=int(row["parameter"]),
+        wanted=StateWord(row["wanted"]),
+        decision=row["decision"],
+        source=row["source"],
+    )
+
+
+CONTROLS = _controls()
+
+
+def control_for(code: str) -> Control:
+    """The row of an EndDeviceControlType; raises UnknownControl (M-002)."""
+    try:
+        return CONTROLS[code]
+    except KeyError:
+        fault = explain("control", "unknown", detail=repr(code[:64]))
+        raise UnknownControl(fault.code, fault.reason) from None
+
+
+def refusal(control: Control, before: DisconnectState) -> Verdict | None:
+    """Why the method is not to be invoked at all in this state, or None (M-007)."""
+    if before.control_mode != ALWAYS_CONNECTED:
+        return None
+    return _fault("mode-0", before, done="nothing was sent")
+
+
+def judge(control: Control, action_result: ActionResult | None, after: DisconnectState | None) -> Verdict:
+    """The verdict over a control that was sent (M-004); None stands for an answer or a read-back that never came."""
+    if action_result is None:
+        return _fault("no-action-result", after)
+    if action_result != ActionResult.SUCCESS:
+        fault = explain("action-result", action_result.name, detail=_seen(after))
+        return Verdict(False, fault.code, fault.level, fault.reason, _word(after))
+    if after is None:
+        return _fault("no-read-back", after)
+    if control.wanted is StateWord.DISCONNECTED:
+        return _judge_disconnect(after)
+    return _judge_connect(after)
+
+
+def _judge_disconnect(after: DisconnectState) -> Verdict:
+    if not after.output_state and after.control_state == DISCONNECTED:
+        return Verdict(True, None, None, f"disconnected: the meter reads back {after.described}", after.word)
+    return _fault("not-disconnected", after)
+
+
+def _judge_connect(after: DisconnectState) -> Verdict:
+    if after.output_state and after.control_state == CONNECTED:
+        return Verdict(True, None, None, f"connected: the meter reads back {after.described}", after.word)
+    ready = not after.output_state and after.control_state == READY_FOR_RECONNECTION
+    if ready and after.control_mode in ARMING_MODES:
+        reason = explain("control", "ready-for-reconnection", detail=_seen(after))
+        return Verdict(True, reason.code, reason.level, reason.reason, after.word)
+    return _fault("still-ready" if ready else "not-connected", after)
+
+
+def _fault(name: str, after: DisconnectState | None, done: str = "") -> Verdict:
+    fault = explain("control", name, detail="; ".join(filter(None, (_seen(after), done))))
+    return Verdict(False, fault.code, fault.level, fault.reason, _word(after))
+
+
+def _seen(after: DisconnectState | None) -> str:
+    return "" if after is None else f"the meter reads back {after.described}"
+
+
+def _word(after: DisconnectState | None) -> StateWord:
+    return StateWord.UNKNOWN if after is None else after.word
