@@ -1,0 +1,118 @@
+"""The front door: one command line that starts, watches and measures the whole."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import tomli_w
+import typer
+
+from ami import configuration, demo, fleet
+from ami.outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
+
+app = typer.Typer(name="ami", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+class Security(StrEnum):
+    """What `--security` takes."""
+
+    NONE = "none"
+    DEFAULT = "default"
+
+
+class Mode(StrEnum):
+    """What `--mode` takes."""
+
+    DIAL_OUT = "dial-out"
+    DIAL_IN = "dial-in"
+
+
+@app.callback()
+def front_door() -> None:
+    """AMI reference system: CIS, HES and meters, each a process, meeting only on real sockets."""
+
+
+@app.command("demo")
+def run_demo(
+    config: Annotated[Path, typer.Option(help="Who takes part, where, with which keys.")] = Path("config/demo.toml"),
+    cycles: Annotated[int, typer.Option(min=0, envvar="AMI_DEMO__CYCLES", help="Stop after so many disconnects and connects; 0: Ctrl-C stops.")] = 0,
+    period: Annotated[float | None, typer.Option(min=0.01, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next.")] = None,
+    meters: Annotated[int | None, typer.Option(min=1, envvar="AMI_METERS", help="How many; beyond the file's, simulated ones are added.")] = None,
+    security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering, to read along in Wireshark.")] = Security.DEFAULT,
+    mode: Annotated[Mode, typer.Option(help="dial-in: the last meter connects to the HES.")] = Mode.DIAL_OUT,
+    asynchronous: Annotated[bool, typer.Option("--asynchronous", help="Acknowledge at once, reply later.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines of text, on a terminal too.")] = False,
+    cis_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_CIS__PORT")] = None,
+    hes_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__PORT")] = None,
+    dlms_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__DLMS_PORT", help="Where meters dial in.")] = None,
+    meter_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the first meter; the others follow.")] = None,
+) -> None:
+    """Start CIS, HES and meters, show what happens, stop on Ctrl-C.
+
+    Exit code 0: every command was confirmed by every meter. 1: not so. 98: a port is taken.
+    """
+    output = _output(json, plain)
+    changes = configuration.Changes(
+        cycles=cycles,
+        security=security,
+        mode=mode,
+        asynchronous=asynchronous,
+        log_apdus=output is LiveOutput,
+        meters=meters,
+        period_s=period,
+        cis_port=cis_port,
+        hes_port=hes_port,
+        dlms_port=dlms_port,
+        meter_port=meter_port,
+    )
+    options = demo.Options(configuration=config, changes=changes, output=output, programs=demo.programs)
+    try:
+        exit_code = asyncio.run(demo.run(options))
+    except demo.PortsTaken as trouble:
+        typer.echo(str(trouble), err=True)
+        exit_code = demo.PORTS_TAKEN
+    except configuration.ConfigurationError as trouble:
+        typer.echo(str(trouble), err=True)
+        exit_code = 1
+    raise typer.Exit(exit_code)
+
+
+@app.command("fleet")
+def make_fleet(
+    count: Annotated[int, typer.Option(min=1, help="How many meters.")] = 100,
+    seed: Annotated[str, typer.Option(help="Keys and identities come from it: the same seed, the same fleet.")] = "ami",
+    layout: Annotated[fleet.Layout, typer.Option(help="ports: a port each; one-address: a logical device each; docker: as compose.yaml has them.")] = fleet.Layout.PORTS,
+    address: Annotated[str, typer.Option(help="host:port of the first, or of all.")] = "127.0.0.1:4061",
+    base: Annotated[Path, typer.Option(help="Everything else, and the first meters, come from here.")] = Path("config/demo.toml"),
+    output: Annotated[Path | None, typer.Option(help="Write here, not to the screen.")] = None,
+) -> None:
+    """Write a configuration with many simulated meters, each with keys of its own."""
+    try:
+        document = fleet.fleet(configuration.load(base), count, seed=seed, layout=layout, address=address)
+    except configuration.ConfigurationError as trouble:
+        typer.echo(str(trouble), err=True)
+        raise typer.Exit(1) from None
+    text = fleet.HEADING.format(count=count, seed=seed, layout=layout, base=base) + tomli_w.dumps(document)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, "utf-8")
+
+
+def _output(json: bool, plain: bool) -> Callable[[Setting], Output]:
+    if json:
+        return JsonOutput
+    return PlainOutput if plain or not sys.stdout.isatty() else LiveOutput
+
+
+def main() -> None:
+    """What `ami` on the command line runs."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Meters by the number: registry entries with identities and keys of their own, the same ones for the same seed.
+
+The keys are for simulated meters only: whoever knows the seed knows them. Three layouts (docs/adr/0004): `ports` gives
+every meter a port of one host, `one-address` makes all of them logical devices of one address, told apart by the server
+wrapper port, and `docker` is what compose.yaml starts: meter-1, meter-2, and `meters` for all others.
+"""
+
+import copy
+import hashlib
+import uuid
+from enum import StrEnum
+from typing import Any
+
+Document = dict[str, Any]
+MANUFACTURER = b"AMI"
+FIRST_NUMBER = 1000
+"""Meter 1 is M1001."""
+FIRST_LOGICAL_DEVICE = 0x10
+ALL_STATION = 0x7F
+HEADING = """\
+# {count} meters, written by: ami fleet --count {count} --seed {seed} --layout {layout} --base {base}
+# The keys are for demonstration only: whoever knows the seed knows them.
+
+"""
+
+
+class Layout(StrEnum):
+    """How the meters are told apart on the network."""
+
+    PORTS = "ports"
+    ONE_ADDRESS = "one-address"
+    DOCKER = "docker"
+
+
+def meter(number: int, address: str, *, seed: str, server_wport: int = 1) -> Document:
+    """One [[meters]] entry of the simulated meter `number` (1 is M1001)."""
+    serial = FIRST_NUMBER + number
+    return {
+        "name": f"M{serial}",
+        "mrid": str(uuid.UUID(bytes=_octets(seed, serial, "mrid"), version=4)),
+        "usage_points": [f"UP-{serial}"],
+        "address": address,
+        "client_wport": 1,
+        "server_wport": server_wport,
+        "authentication": "hls-gmac",
+        "suite": 0,
+        "ciphering": "general-glo",
+        "encryption_key": _octets(seed, serial, "encryption_key").hex().upper(),
+        "authentication_key": _octets(seed, serial, "authentication_key").hex().upper(),
+        "system_title": (MANUFACTURER + serial.to_bytes(5, "big")).hex().upper(),
+        "logical_device_name": f"AMI{serial:013d}",
+        "device_id": str(serial),
+        "simulated": {"model": "residential", "control_mode": 4},
+    }
+
+
+def fleet(base: Document, count: int, *, seed: str, layout: Layout, address: str) -> Document:
+    """`base` with `count` meters: its own first, generated ones after them, all placed by the layout."""
+    document = copy.deepcopy(base)
+    own = document["meters"][:count]
+    made = [meter(number, "", seed=seed) for number in range(len(own) + 1, count + 1)]
+    document["meters"] = own + made
+    for index, one in enumerate(document["meters"]):
+        one["address"], one["server_wport"], listen = _place(index, layout, address)
+        one["simulated"] = one.get("simulated", {}) | ({"listen": listen} if listen else {})
+    if layout is Layout.DOCKER:
+        _for_containers(document)
+    return document
+
+
+def _place(index: int, layout: Layout, address: str) -> tuple[str, int, str | None]:
+    """Address, server wrapper port, and where it listens if that is another address."""
+    host, _, port = address.rpartition(":")
+    if layout is Layout.PORTS:
+        return f"{host}:{int(port) + index}", 1, None
+    if layout is Layout.ONE_ADDRESS:
+        return address, logical_device(index), None
+    if index < 2:
+        return f"meter-{index + 1}:4059", 1, "0.0.0.0:4059"
+    return "meters:4059", logical_device(index - 2), "0.0.0.0:4059"
+
+
+def logical_device(index: int) -> int:
+    """Server wrapper port of the logical device `index`: 16 and up, without the all-station address 127."""
+    wport = FIRST_LOGICAL_DEVICE + index
+    return wport if wport < ALL_STATION else wport + 1
+
+
+def _for_containers(document: Document) -> None:
+    everywhere = "0.0.0.0"  # noqa: S104 - inside a container, whose networks decide who reaches it
+    document["cis"] |= {
+        "host": everywhere,
+        "hes_url": "http://hes:8081",
+        "reply_address": "http://cis:8080/cim",
+        "store": "/var/lib/ami/cis.sqlite",
+    }
+    document["hes"] |= {"host": everywhere, "dlms_host": everywhere, "store": "/var/lib/ami/hes.sqlite"}
+    document["meter_sim"] |= {"state": "/var/lib/ami/meters"}
+
+
+def _octets(seed: str, serial: int, what: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{serial}/{what}".encode()).digest()[:16]

@@ -1,0 +1,55 @@
+"""Are the ports of the demo free? Asked before anything starts, so that the answer is one sentence and not a traceback.
+
+A port is tried by binding it, with SO_REUSEADDR for TCP as the services do, so that a connection still in TIME_WAIT does
+not count as taken.
+"""
+
+import errno
+import socket
+from collections.abc import Iterable
+
+from ami.configuration import Listener
+
+
+def taken(listeners: Iterable[Listener]) -> list[tuple[Listener, str]]:
+    """Those that cannot be had, each with the reason in words."""
+    found = []
+    for listener in listeners:
+        if reason := _reason(listener):
+            found.append((listener, reason))
+    return found
+
+
+def advice(trouble: Iterable[tuple[Listener, str]], configuration: str) -> str:
+    """What to tell the person who started the demo."""
+    lines, options = [], {}
+    for listener, reason in trouble:
+        lines.append(f"{listener.address} ({'UDP' if listener.udp else 'TCP'}) {reason}: wanted by {listener.setting}, {listener.what}")
+        options[listener.option] = 9000 + listener.port % 1000
+    chosen = " ".join(f"{option}={port}" for option, port in options.items())
+    flags = " ".join(f"--{option.lower().replace('_', '-')} {port}" for option, port in options.items())
+    lines.append(f"Choose others: make demo {chosen}   (or: ami demo {flags}), or change {configuration}.")
+    return "\n".join(lines)
+
+
+def _reason(listener: Listener) -> str | None:
+    kind = socket.SOCK_DGRAM if listener.udp else socket.SOCK_STREAM
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if not listener.udp:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((listener.host, listener.port))
+        except OSError as error:
+            return _words(error)
+    return None
+
+
+def _words(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "is taken"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "is no address of this machine"
+    if error.errno == errno.EACCES:
+        return "is not allowed to this user"
+    return f"cannot be bound ({error})"

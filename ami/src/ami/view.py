@@ -1,0 +1,224 @@
+"""The demo on a terminal: the model drawn with rich, calm, nothing scrolls away. Pure: model in, renderable out.
+
+Words, shapes and colours are those of the console: state is told by shape and word and colour, never by colour alone.
+Below 100 columns the right-hand side (events) is left out, below 30 rows the wire is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.layout import Layout
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from rich.theme import Theme
+
+from ami import plain, words
+from ami.configuration import Listener
+from ami.model import Model, Octets, Request, Step
+
+THEME = Theme(
+    {
+        "ok": "green4",
+        "partial": "dark_orange3",
+        "failed": "red3",
+        "running": "dodger_blue2",
+        "ready": "medium_purple2",
+        "quiet": "grey58",
+        "line": "grey27",
+    }
+)
+STATES = (
+    ("connected", "connected", "ok"),
+    ("disconnected", "disconnected", ""),
+    ("ready for reconnection", "ready", "ready"),
+    ("no answer", "no answer", "failed"),
+)
+STATE_STYLES = {word: style for word, _, style in STATES}
+WIDE, TALL = 100, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a picture needs beside the model."""
+
+    now: datetime
+    width: int
+    height: int
+    listeners: tuple[Listener, ...]
+    security: str
+    notice: str = ""
+    """What the demo itself is doing: starting, stopping, waiting."""
+    configuration: str = ""
+
+
+def draw(model: Model, frame: Frame) -> RenderableType:
+    """One picture of the whole."""
+    wide, tall = frame.width >= WIDE, frame.height >= TALL
+    layout = Layout()
+    newest = model.newest_first
+    rows = [Layout(_padded(_head(model, frame), Text(""), _states(model)), size=5)]
+    middle = Layout(ratio=3)
+    left = Layout(_padded(_title("Requests", "newest first"), _requests(newest, 12)), ratio=2)
+    middle.split_row(*([left, Layout(_padded(_title("Events"), _events(model, 12)), ratio=1)] if wide else [left]))
+    rows.append(middle)
+    steps = _steps(model, newest[0] if newest else None)
+    rows.append(Layout(_padded(_title("Steps", _of(newest)), steps), ratio=3, minimum_size=6))
+    if tall:
+        rows.append(Layout(_padded(_title("Wire", f"HES and meters, wrapper over TCP, {frame.security}"), _wire(model, frame.height // 3)), ratio=2))
+    rows.append(Layout(_padded(_foot(frame)), size=1))
+    layout.split_column(*rows)
+    return layout
+
+
+def closing(model: Model, trouble: Sequence[str]) -> RenderableType:
+    """What stays on the screen when the demo is over."""
+    total = model.summary()
+    good = total.all_confirmed and total.requests and not trouble
+    mark = Text(words.GLYPHS["OK"], "ok") if good else Text(words.GLYPHS["FAILED"], "failed")
+    return Group(Text.assemble(mark, " ", plain.summary(total)), *(Text(line, "failed") for line in trouble))
+
+
+def _head(model: Model, frame: Frame) -> Table:
+    ports = {listener.setting: listener.port for listener in frame.listeners}
+    meters = [str(port) for setting, port in ports.items() if setting.startswith("the address")]
+    shown = " ".join(f":{port}" for port in meters[:2]) + (f" and {len(meters) - 2} more" if len(meters) > 2 else "")
+    places = f"   CIS :{ports['cis.port']}   HES :{ports['hes.port']}   meters {shown}   dial-in :{ports['hes.dlms_port']}"
+    head = Table.grid(expand=True)
+    head.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    head.add_column(justify="right", no_wrap=True)
+    up = int((frame.now - model.started_at).total_seconds())
+    head.add_row(Text.assemble(("ami demo", "bold"), (places, "quiet")), Text(f"{words.clock(frame.now)}   up {up} s", "quiet"))
+    return head
+
+
+def _states(model: Model) -> Group:
+    states = Text()
+    for word, shown, style in STATES:
+        states.append(f"{words.GLYPHS[word]} ", style)
+        states.append(f"{model.count(word):,}", "bold")
+        states.append(f" {shown}   ", "quiet")
+    unknown = len(model.meters) - len(model.states)
+    if unknown > 0:
+        states.append(f"{words.NOTHING} {unknown} not asked yet", "quiet")
+    total, speed = model.summary(), Text()
+    speed.append(f"{total.confirmed_commands:,}", "bold")
+    speed.append(f" of {total.commands:,} commands confirmed", "quiet")
+    if total.median_ms is not None:
+        speed.append("   request to reply: median ", "quiet")
+        speed.append(words.took(total.median_ms), "bold")
+        speed.append("   longest ", "quiet")
+        speed.append(words.took(total.max_ms), "bold")
+    return Group(states, speed)
+
+
+def _requests(newest: list[Request], most: int) -> Table:
+    table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
+    table.add_column("", min_width=10, no_wrap=True)
+    table.add_column("request", no_wrap=True)
+    table.add_column("meters", justify="right", no_wrap=True)
+    table.add_column("confirmed", min_width=12, no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
+    table.add_column("message id", style="quiet", no_wrap=True, overflow="ellipsis")
+    for request in newest[:most]:
+        table.add_row(
+            _pill(request.status),
+            Text.assemble(request.what, (f"  {request.code}", "quiet"), ("  async" if request.asynchronous else "", "quiet")),
+            str(len(request.meters)),
+            _bar(request),
+            words.took(request.ms),
+            request.message_id,
+        )
+    return table
+
+
+def _bar(request: Request, width: int = 12) -> Text:
+    count = max(len(request.meters), 1)
+    good = round(width * len(request.confirmed) / count)
+    bad = width - good if request.result is not None else 0
+    return Text.assemble(("━" * good, "ok"), ("━" * bad, "failed"), ("─" * (width - good - bad), "line"))
+
+
+def _steps(model: Model, newest: Request | None) -> Table:
+    table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
+    table.add_column("", width=8, style="quiet", no_wrap=True)
+    table.add_column("who to whom", no_wrap=True)
+    table.add_column("what", ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column("CIM or COSEM", no_wrap=True)
+    table.add_column("before → after", ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column("took", justify="right", no_wrap=True)
+    if newest is not None:
+        for step in [one for one in model.steps if one.message_id == newest.message_id]:
+            table.add_row(*_step(step))
+    return table
+
+
+def _step(step: Step) -> tuple[RenderableType, ...]:
+    if step.before or step.after:
+        last: RenderableType = Text.assemble(_state(step.before), (" → ", "quiet"), _state(step.after))
+    else:
+        last = _pill(step.outcome) if step.outcome else ""
+    if step.note:
+        last = Text(f"▲ {step.note}", "failed")
+    route = Text.assemble(step.source, (" → ", "running"), step.target)
+    return words.clock(step.at), route, step.said, Text(step.cim or step.cosem, "quiet"), last, words.took(step.ms)
+
+
+def _wire(model: Model, most: int) -> Table:
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(width=10, no_wrap=True, style="quiet")
+    table.add_column(width=1)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column(justify="right", width=8, style="quiet")
+    for octets in list(model.wire)[-most:]:
+        table.add_row(*_octets(octets))
+    return table
+
+
+def _octets(octets: Octets) -> tuple[RenderableType, ...]:
+    arrow = Text("→", "running") if octets.outgoing else Text("←", "quiet")
+    return octets.meter, arrow, Text.assemble(octets.name, "  ", (octets.hex, "quiet")), words.took(octets.ms)
+
+
+def _events(model: Model, most: int) -> Table:
+    table = Table.grid(expand=True, padding=(0, 2))
+    table.add_column(width=8, style="quiet")
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", style="quiet", no_wrap=True)
+    for one in list(reversed(model.happenings))[:most]:
+        table.add_row(words.clock(one.at), Text(f"{'▲' if one.alarm else '○'} {one.text}", "failed" if one.alarm else ""), one.who)
+    return table
+
+
+def _foot(frame: Frame) -> Text:
+    foot = Text.assemble(("Ctrl-C", "bold"), (" stop", "quiet"))
+    if frame.configuration:
+        foot.append(f"   configuration {frame.configuration}", "quiet")
+    if frame.notice:
+        foot.append(f"   {frame.notice}", "running")
+    return foot
+
+
+def _of(newest: list[Request]) -> str:
+    if not newest:
+        return ""
+    request = newest[0]
+    return f"of the newest request, {request.verb} {request.noun} {request.code} {request.message_id}"
+
+
+def _state(word: str) -> Text:
+    return Text(words.state(word), STATE_STYLES.get(word, "quiet"))
+
+
+def _pill(status: str) -> Text:
+    return Text(f"{words.GLYPHS.get(status, '')} {status}", status.lower() if status in words.GLYPHS else "")
+
+
+def _title(title: str, note: str = "") -> Text:
+    return Text.assemble((title, "bold"), "  ", (note, "quiet"), no_wrap=True, overflow="ellipsis")
+
+
+def _padded(*parts: RenderableType) -> Padding:
+    return Padding(Group(*parts), (0, 1))
