@@ -1,0 +1,24 @@
+"""The nouns that are served: for each, `plan` (message to commands) and `report` (what came of them to a Reply), both pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from cim.message import Reply, ReplyError, RequestMessage
+from hes.meters.registry import Registry
+from hes.nouns import end_device_controls
+from hes.nouns.header import check, check_operation, error
+from hes.nouns.plans import Plan, Planned, Refused, Worked
+
+
+class Noun(Protocol):
+    """What a module of this package offers."""
+
+    def plan(self, message: RequestMessage, registry: Registry, *, now: datetime) -> Plan: ...
+
+    def report(self, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Reply: ...
+
+
+NOUNS: Mapping[str, Noun] = {"EndDeviceControls": end_device_controls}
+
+__all__ = ["NOUNS", "Noun", "Plan", "Planned", "Refused", "Worked", "check", "check_operation", "error"]

@@ -1,0 +1,45 @@
+"""The rules of the house for a request's Header (IEC 61968-100 leaves all but Verb and Noun optional).
+
+MessageID is mandatory here because it is what makes a repeated request harmless. AsyncReplyFlag needs a ReplyAddress.
+CorrelationID falls back to MessageID, and Timestamp isn't asked for: nothing is decided by it.
+"""
+
+from collections.abc import Collection
+
+from cim.codes import Level
+from cim.message import Header, ReplyError
+from hes.nouns.plans import Refused
+
+MAX_ID = 200
+VERBS_OF_REQUESTS = frozenset({"create", "change", "cancel", "close", "delete", "get", "execute"})
+
+
+def error(code: str, reason: str) -> ReplyError:
+    """A fatal error of a whole request."""
+    return ReplyError(code=code, level=Level.FATAL, reason=reason)
+
+
+def check(header: Header, nouns: Collection[str]) -> None:
+    """Raises Refused for the first rule that the header breaks."""
+    if header.noun not in nouns:
+        raise Refused(
+            error("2.5", f"The noun {header.noun} is not served here; served are: {', '.join(sorted(nouns))}.")
+        )
+    if header.verb not in VERBS_OF_REQUESTS:
+        raise Refused(error("2.9", f"The verb {header.verb} is not one of a request."))
+    if not header.message_id:
+        raise Refused(
+            error("1.5", "Header.MessageID is missing; without it a repeated request could not be recognised.")
+        )
+    if len(header.message_id) > MAX_ID or len(header.correlation_id or "") > MAX_ID:
+        raise Refused(error("1.5", f"Header.MessageID and CorrelationID have at most {MAX_ID} characters."))
+    if header.async_reply_flag and not header.reply_address:
+        raise Refused(error("1.5", "Header.AsyncReplyFlag is true and Header.ReplyAddress is missing."))
+
+
+def check_operation(header: Header, operation: str) -> None:
+    """A typed wrapper says verb and noun too (`CreateEndDeviceControls`); raises Refused where the header disagrees."""
+    if not operation.endswith(header.noun):
+        raise Refused(error("2.5", f"Header.Noun is {header.noun}, and the message is a {operation}."))
+    if operation.removesuffix(header.noun).lower() != header.verb:
+        raise Refused(error("2.9", f"Header.Verb is {header.verb}, and the message is a {operation}."))

@@ -1,0 +1,37 @@
+"""Everything that must survive a restart, behind narrow ports; the only place with SQL."""
+
+from hes.store.counters import SqlCounters
+from hes.store.database import Database
+from hes.store.lanes import MemoryJobs
+from hes.store.ports import (
+    CounterRange,
+    Counters,
+    CountersExhausted,
+    Delivery,
+    Job,
+    Jobs,
+    Lane,
+    Results,
+    StoredCommand,
+    StoredRequest,
+    StoredResult,
+)
+from hes.store.results import SqlResults
+
+__all__ = [
+    "CounterRange",
+    "Counters",
+    "CountersExhausted",
+    "Database",
+    "Delivery",
+    "Job",
+    "Jobs",
+    "Lane",
+    "MemoryJobs",
+    "Results",
+    "SqlCounters",
+    "SqlResults",
+    "StoredCommand",
+    "StoredRequest",
+    "StoredResult",
+]

@@ -1,0 +1,158 @@
+"""The narrow ports to everything that must survive, and the plain values that pass through them.
+
+The embedded HES has one engine behind them (SQLite for the truth, a queue in memory for dispatch); a HES of many workers
+will have PostgreSQL and a broker. One test suite holds both to the same contract. Deliveries come at least once:
+who works on a job has to bear it twice, and the first result of a command is the one that stays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Lane(StrEnum):
+    """Kinds of work that must not stand in each other's way; each has its own room."""
+
+    CONTROLS = "controls"
+    REPLIES = "replies"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do. Two jobs of one lane with the same subject (a meter, a reply) are never in hand at once."""
+
+    lane: Lane
+    request_id: str
+    subject: str
+    body: str
+    """What to do, in a word: the control code, or the address that a reply goes to."""
+    deadline_at: datetime | None = None
+    attempted: bool = False
+    """Whether an earlier life of the process may have begun it."""
+
+
+class Delivery(Protocol):
+    """A job in hand; it comes again until it is done."""
+
+    @property
+    def job(self) -> Job: ...
+
+    def done(self) -> None:
+        """It is finished and never comes again."""
+
+    def again(self, after_s: float) -> None:
+        """Bring it again after so many seconds."""
+
+
+class Jobs(Protocol):
+    """Dispatch: what is put is delivered, in order for one subject; the same (request, subject) twice counts once."""
+
+    async def put(self, jobs: Sequence[Job]) -> None: ...
+
+    async def take(self, lane: Lane, limit: int) -> list[Delivery]:
+        """At least one and at most `limit` deliveries; waits for the first."""
+
+    def withdraw(self, lane: Lane, request_id: str, subject: str) -> bool:
+        """Take back a job that nobody has in hand; False if it is in hand, done or unknown."""
+
+    def pending(self, lane: Lane) -> int:
+        """How many jobs are not done yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRequest:
+    """An accepted request. `digest` tells whether a second message with the same id asks for the same."""
+
+    request_id: str
+    digest: str
+    noun: str
+    correlation_id: str
+    reply_address: str | None
+    """Where the answer goes; None if it goes back in the HTTP response."""
+    accepted_at: datetime
+    deadline_at: datetime
+    errors: str
+    """What planning already found wrong, as the noun wrote it."""
+    acknowledgement: bytes | None = None
+    answer: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredResult:
+    """What came of one command. `detail` is for people and logs (states before and after), as JSON."""
+
+    request_id: str
+    meter_name: str
+    ok: bool
+    reply_code: str | None
+    level: str | None
+    reason: str
+    attempted: bool
+    took_ms: float
+    detail: str
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCommand:
+    """One control for one meter, and its result once there is one."""
+
+    request_id: str
+    meter_name: str
+    mrid: str
+    control_code: str
+    result: StoredResult | None = None
+
+
+class Results(Protocol):
+    """The truth about requests and what came of them. Every method has committed when it returns."""
+
+    async def find(self, request_id: str) -> StoredRequest | None: ...
+
+    async def accept(self, request: StoredRequest, commands: Sequence[StoredCommand]) -> StoredRequest | None:
+        """Keep a new request with its commands; None if that was done, else what is already kept under its id."""
+
+    async def save(self, results: Sequence[StoredResult]) -> list[str]:
+        """Keep results (a command's first one stays) and name the requests of theirs that wait for nothing but an answer."""
+
+    async def commands(self, request_id: str) -> list[StoredCommand]:
+        """All commands of a request, in the order of the request."""
+
+    async def open_commands(self) -> list[StoredCommand]:
+        """All commands that have no result yet."""
+
+    async def unanswered(self) -> list[StoredRequest]:
+        """Requests that have no answer yet, oldest first."""
+
+    async def answer(self, request_id: str, octets: bytes, answered_at: datetime) -> None:
+        """Keep the answer of a request; if it goes to a reply address, it is owed from now on."""
+
+    async def owed(self) -> list[StoredRequest]:
+        """Requests whose answer was not taken at its reply address yet, oldest first."""
+
+    async def replied(self, request_id: str, taken_at: datetime) -> None:
+        """The reply address has taken the answer."""
+
+    async def forget(self, answered_before: datetime) -> int:
+        """Drop old requests that owe nothing; how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterRange:
+    """Invocation counters that belong to the caller alone: `first` up to, not including, `limit`."""
+
+    first: int
+    limit: int
+
+
+class Counters(Protocol):
+    """Invocation counters, reserved ahead: a range is committed before it is handed out, and never handed out twice."""
+
+    async def reserve_counters(self, meter_name: str, key_id: str, at_least: int, count: int) -> CounterRange:
+        """The next `count` values that are not below `at_least`; raises CountersExhausted past 2**32 - 1."""
+
+
+class CountersExhausted(Exception):
+    """The key has used up its invocation counters; the meter needs a new key."""

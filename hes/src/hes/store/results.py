@@ -1,0 +1,141 @@
+"""Requests, commands and replies in the database: the Results port in SQL that SQLite and PostgreSQL both speak."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from hes.store.database import Database
+from hes.store.ports import StoredCommand, StoredRequest, StoredResult
+from hes.store.tables import commands, replies, requests
+
+_OUTCOME = ("ok", "reply_code", "level", "reason", "attempted", "took_ms", "detail", "finished_at")
+_RESULT = ("request_id", "meter_name", *_OUTCOME)
+_COMMAND = ("request_id", "meter_name", "mrid", "control_code")
+
+_SAVE = (
+    update(commands)
+    .where(
+        commands.c.request_id == bindparam("of_request"),
+        commands.c.meter_name == bindparam("of_meter"),
+        commands.c.finished_at.is_(None),
+    )
+    .values({name: bindparam(f"new_{name}") for name in _OUTCOME})
+)
+
+
+class SqlResults:
+    """The Results port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, request_id: str) -> StoredRequest | None:
+        found = await self._requests(select(requests).where(requests.c.request_id == request_id))
+        return found[0] if found else None
+
+    async def accept(self, request: StoredRequest, new: Sequence[StoredCommand]) -> StoredRequest | None:
+        try:
+            await self._database.transaction(lambda c: _accept(c, request, new))
+        except IntegrityError:
+            kept = await self.find(request.request_id)
+            if kept is None:  # not a second message with this id, so it is a fault of ours
+                raise
+            return kept
+        return None
+
+    async def save(self, results: Sequence[StoredResult]) -> list[str]:
+        return await self._database.transaction(lambda c: _save(c, results))
+
+    async def commands(self, request_id: str) -> list[StoredCommand]:
+        query = select(commands).where(commands.c.request_id == request_id).order_by(commands.c.position)
+        return await self._commands(query)
+
+    async def open_commands(self) -> list[StoredCommand]:
+        query = select(commands).where(commands.c.finished_at.is_(None))
+        return await self._commands(query.order_by(commands.c.request_id, commands.c.position))
+
+    async def unanswered(self) -> list[StoredRequest]:
+        return await self._requests(
+            select(requests).where(requests.c.answered_at.is_(None)).order_by(requests.c.accepted_at)
+        )
+
+    async def answer(self, request_id: str, octets: bytes, answered_at: datetime) -> None:
+        await self._database.transaction(lambda c: _answer(c, request_id, octets, answered_at))
+
+    async def owed(self) -> list[StoredRequest]:
+        joined = requests.join(replies, replies.c.request_id == requests.c.request_id)
+        query = select(requests).select_from(joined).where(replies.c.taken_at.is_(None))
+        return await self._requests(query.order_by(requests.c.answered_at))
+
+    async def replied(self, request_id: str, taken_at: datetime) -> None:
+        statement = update(replies).where(replies.c.request_id == request_id).values(taken_at=taken_at)
+        await self._database.transaction(lambda c: c.execute(statement).close())
+
+    async def forget(self, answered_before: datetime) -> int:
+        owing = exists().where(replies.c.request_id == requests.c.request_id, replies.c.taken_at.is_(None))
+        statement = delete(requests).where(requests.c.answered_at < answered_before, ~owing)
+        return await self._database.transaction(lambda c: c.execute(statement).rowcount)
+
+    async def _requests(self, query: Select[*tuple[object, ...]]) -> list[StoredRequest]:
+        return await self._database.transaction(lambda c: [_request(row) for row in c.execute(query)])
+
+    async def _commands(self, query: Select[*tuple[object, ...]]) -> list[StoredCommand]:
+        return await self._database.transaction(lambda c: [_command(row) for row in c.execute(query)])
+
+
+def _accept(connection: Connection, request: StoredRequest, new: Sequence[StoredCommand]) -> None:
+    connection.execute(insert(requests).values(**asdict(request)))
+    rows = [
+        {
+            "request_id": request.request_id,
+            "meter_name": command.meter_name,
+            "position": position,
+            "mrid": command.mrid,
+            "control_code": command.control_code,
+        }
+        for position, command in enumerate(new)
+    ]
+    if rows:
+        connection.execute(insert(commands), rows)
+
+
+def _save(connection: Connection, results: Sequence[StoredResult]) -> list[str]:
+    if not results:
+        return []
+    connection.execute(_SAVE, [_outcome(result) for result in results])
+    of_these = list(dict.fromkeys(result.request_id for result in results))
+    still_open = exists().where(commands.c.request_id == requests.c.request_id, commands.c.finished_at.is_(None))
+    complete = select(requests.c.request_id).where(
+        requests.c.request_id.in_(of_these), requests.c.answered_at.is_(None), ~still_open
+    )
+    return list(connection.execute(complete).scalars())
+
+
+def _outcome(result: StoredResult) -> dict[str, object]:
+    values: dict[str, object] = {f"new_{name}": getattr(result, name) for name in _OUTCOME}
+    return values | {"of_request": result.request_id, "of_meter": result.meter_name}
+
+
+def _answer(connection: Connection, request_id: str, octets: bytes, answered_at: datetime) -> None:
+    this = requests.c.request_id == request_id
+    connection.execute(update(requests).where(this).values(answer=octets, answered_at=answered_at))
+    address = connection.execute(select(requests.c.reply_address).where(this)).scalar()
+    if address is not None:
+        connection.execute(insert(replies).values(request_id=request_id))
+
+
+def _request(row: Row[*tuple[object, ...]]) -> StoredRequest:
+    values = dict(row._mapping)
+    del values["answered_at"]
+    return StoredRequest(**values)
+
+
+def _command(row: Row[*tuple[object, ...]]) -> StoredCommand:
+    values = row._mapping
+    result = None
+    if values["finished_at"] is not None:
+        result = StoredResult(**{name: values[name] for name in _RESULT})
+    return StoredCommand(**{name: values[name] for name in _COMMAND}, result=result)

@@ -1,0 +1,91 @@
+"""The tables, in words that every SQL dialect understands."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+metadata = MetaData()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware point in time, kept in UTC; SQLite has no column type for one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("noun", String, nullable=False),
+    Column("correlation_id", String, nullable=False),
+    Column("reply_address", String),
+    Column("accepted_at", UtcDateTime, nullable=False),
+    Column("deadline_at", UtcDateTime, nullable=False),
+    Column("errors", Text, nullable=False),
+    Column("acknowledgement", LargeBinary),
+    Column("answer", LargeBinary),
+    Column("answered_at", UtcDateTime),
+    Index("requests_by_answered_at", "answered_at"),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("meter_name", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("mrid", String, nullable=False),
+    Column("control_code", String, nullable=False),
+    Column("ok", Boolean),
+    Column("reply_code", String),
+    Column("level", String),
+    Column("reason", Text),
+    Column("attempted", Boolean),
+    Column("took_ms", Float),
+    Column("detail", Text),
+    Column("finished_at", UtcDateTime),
+    ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+    Index("commands_by_finished_at", "finished_at", "request_id"),
+)
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("taken_at", UtcDateTime),
+    ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+    Index("replies_by_taken_at", "taken_at"),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("meter_name", String, primary_key=True),
+    Column("key_id", String, primary_key=True),
+    Column("next_value", BigInteger, nullable=False),
+)
