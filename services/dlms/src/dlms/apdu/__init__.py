@@ -6,18 +6,15 @@ Where a service has several forms, the octet after the tag chooses; the table be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from struct import Struct
 from struct import error as StructError
 from typing import Any
 
-from dlms import data
 from dlms.apdu import acse, action, ciphered, faults, get, initiate, notify
 from dlms.apdu import set as set_service
 from dlms.apdu.acse_fields import ber_sequence
 from dlms.apdu.fields import Codec, sequence
 from dlms.cursor import Reader
-from dlms.data import Data
-from dlms.enums import ApduTag, DataAccessResult
+from dlms.enums import ApduTag
 from dlms.errors import DecodeError, LocalError
 
 __all__ = ["Apdu", "decode", "encode"]

@@ -44,12 +44,12 @@ class Field:
     contents: Contents
 
 
-def Primitive(number: int, contents: Contents) -> Field:  # noqa: N802 - stands in annotations like a type
+def Primitive(number: int, contents: Contents) -> Field:
     """An IMPLICIT context tag over a primitive type."""
     return Field(ber.PRIMITIVE_CONTEXT | number, contents)
 
 
-def Constructed(number: int, contents: Contents) -> Field:  # noqa: N802 - stands in annotations like a type
+def Constructed(number: int, contents: Contents) -> Field:
     """An EXPLICIT context tag, or one over a constructed type."""
     return Field(ber.CONSTRUCTED_CONTEXT | number, contents)
 
@@ -70,7 +70,9 @@ class Diagnostic:
     def reason(self) -> str:
         """For a person."""
         user = self.source is DiagnosticSource.ACSE_SERVICE_USER
-        names = {int(item): item.name for item in (AcseServiceUserDiagnostic if user else AcseServiceProviderDiagnostic)}
+        names = {
+            int(item): item.name for item in (AcseServiceUserDiagnostic if user else AcseServiceProviderDiagnostic)
+        }
         return names.get(self.code, f"diagnostic {self.code}").lower().replace("_", "-")
 
 
@@ -94,7 +96,9 @@ def _encode_name(prefix: bytes, kind: Any) -> Callable[[Any], bytes]:
 
 def _explicit(tag: int, inner: Contents) -> Contents:
     """The contents are one whole element of the tag given."""
-    return Contents(lambda octets: inner.decode(ber.only(tag, octets)), lambda value: ber.encode(tag, inner.encode(value)))
+    return Contents(
+        lambda octets: inner.decode(ber.only(tag, octets)), lambda value: ber.encode(tag, inner.encode(value))
+    )
 
 
 def _decode_member(kind: Any) -> Callable[[bytes], Any]:

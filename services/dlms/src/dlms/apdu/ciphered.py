@@ -38,9 +38,7 @@ class ServiceCiphering:
     content: Octets
 
 
-SERVICE_CIPHERING_TAGS = frozenset(
-    tag for tag in ApduTag if tag.name.startswith(("GLO_", "DED_"))
-)
+SERVICE_CIPHERING_TAGS = frozenset(tag for tag in ApduTag if tag.name.startswith(("GLO_", "DED_")))
 
 
 def encode_service_ciphering(apdu: ServiceCiphering) -> bytes:

@@ -21,8 +21,8 @@ from dlms.data import Data
 from dlms.datetimes import CosemDateTime
 from dlms.enums import (
     ActionResult,
-    Conformance,
     ConfirmedService,
+    Conformance,
     DataAccessResult,
     ErrorClass,
 )

@@ -1,0 +1,1 @@
+"""How APDUs are put on a transport."""

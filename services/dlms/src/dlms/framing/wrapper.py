@@ -1,0 +1,99 @@
+"""The wrapper of TCP and UDP (IEC 62056-4-7): version, source and destination wrapper port, length, then the APDU.
+
+On TCP the octets of one or many PDUs arrive cut anywhere; `Deframer` puts them together again. A datagram of UDP is
+exactly one PDU. A stream whose header is wrong cannot be found back into, so the deframer then refuses for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from struct import Struct
+
+from dlms.errors import DecodeError, LocalError
+
+VERSION = 1
+HEADER_SIZE = 8
+MAX_APDU = 0xFFFF
+_HEADER = Struct(">HHHH")
+
+
+@dataclass(frozen=True, slots=True)
+class WrapperPdu:
+    """One APDU between two wrapper ports; the octets of an APDU may hold secrets and are not shown."""
+
+    source: int
+    destination: int
+    apdu: bytes = field(repr=False)
+
+
+def encode(pdu: WrapperPdu) -> bytes:
+    """Header and APDU; LocalError when a port or the length does not fit."""
+    size = len(pdu.apdu)
+    if not 0 < size <= MAX_APDU:
+        raise LocalError(f"a wrapper PDU holds 1 to {MAX_APDU} octets, not {size}")
+    if not (0 <= pdu.source <= 0xFFFF and 0 <= pdu.destination <= 0xFFFF):
+        raise LocalError("a wrapper port is a number of 16 bits")
+    return _HEADER.pack(VERSION, pdu.source, pdu.destination, size) + pdu.apdu
+
+
+def decode_datagram(octets: bytes) -> WrapperPdu:
+    """The one PDU of a datagram; DecodeError when it is cut short or has octets left over."""
+    source, destination, size = _header(octets, 0, MAX_APDU)
+    if len(octets) != HEADER_SIZE + size:
+        raise DecodeError(f"{size} octets of APDU", f"{len(octets) - HEADER_SIZE} octets", HEADER_SIZE, "length")
+    return WrapperPdu(source, destination, octets[HEADER_SIZE:])
+
+
+def _header(octets: bytes | bytearray, offset: int, max_apdu: int) -> tuple[int, int, int]:
+    if len(octets) - offset < HEADER_SIZE:
+        raise DecodeError(f"a header of {HEADER_SIZE} octets", f"{len(octets) - offset} octets")
+    version, source, destination, size = _HEADER.unpack_from(octets, offset)
+    if version != VERSION:
+        raise DecodeError(f"version {VERSION}", str(version), 0, "version")
+    if not 0 < size <= max_apdu:
+        raise DecodeError(f"a length of 1 to {max_apdu}", str(size), 6, "length")
+    return source, destination, size
+
+
+class Deframer:
+    """Collects the octets of one TCP direction; memory is bounded by the largest APDU and one read."""
+
+    __slots__ = ("_buffer", "_failure", "_max_apdu", "_offset")
+
+    def __init__(self, max_apdu: int = MAX_APDU) -> None:
+        self._buffer = bytearray()
+        self._offset = 0
+        self._max_apdu = max_apdu
+        self._failure: DecodeError | None = None
+
+    def receive_data(self, octets: bytes) -> None:
+        """Take what arrived, however it was cut."""
+        if self._offset:
+            del self._buffer[: self._offset]
+            self._offset = 0
+        self._buffer += octets
+
+    def next_pdu(self) -> WrapperPdu | None:
+        """The next whole PDU, or None until more octets come; DecodeError for a wrong header, now and ever after."""
+        if self._failure is not None:
+            raise self._failure
+        buffer, offset = self._buffer, self._offset
+        if len(buffer) - offset < HEADER_SIZE:
+            return None
+        try:
+            source, destination, size = _header(buffer, offset, self._max_apdu)
+        except DecodeError as error:
+            self._failure = error
+            self._buffer.clear()
+            self._offset = 0
+            raise
+        end = offset + HEADER_SIZE + size
+        if len(buffer) < end:
+            return None
+        self._offset = end
+        return WrapperPdu(source, destination, bytes(buffer[offset + HEADER_SIZE : end]))
+
+    @property
+    def pending(self) -> int:
+        """Octets received that no PDU has been made of yet."""
+        return len(self._buffer) - self._offset
