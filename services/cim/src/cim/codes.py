@@ -37,6 +37,9 @@ class Verb(StrEnum):
     EXECUTED = "executed"
 
 
+VERBS = frozenset(verb.value for verb in Verb)
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyCode:
     """One row of the table."""

@@ -43,16 +43,18 @@ def read(element: Element, table: Mapping[str, Part]) -> dict[str, Any]:
         if part is None:
             continue
         value = part.read(child)
+        if value is None:
+            continue
         if part.many:
-            values[part.attribute] = (*values.get(part.attribute, ()), value)
+            values.setdefault(part.attribute, []).append(value)
         elif part.attribute in values:
             raise InvalidMessage("1.8", f"{local(child)} is there twice in {local(element)}")
-        elif value is not None:
+        else:
             values[part.attribute] = value
     for part in table.values():
         if part.mandatory is not None and part.attribute not in values:
             raise InvalidMessage(part.mandatory, f"{local(element)} has no {etree.QName(part.tag).localname}")
-    return values
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def write(parent: Element, shape: Shape, value: object) -> None:
@@ -73,9 +75,9 @@ def prose(tag: str, attribute: str) -> Part:
     return Part(tag, attribute, read_text, lambda element, value: write_text(element, printable(value)))
 
 
-def moment(tag: str, attribute: str) -> Part:
+def moment(tag: str, attribute: str, *, mandatory: str | None = None) -> Part:
     """xs:dateTime."""
-    return Part(tag, attribute, _read_moment, _write_moment)
+    return Part(tag, attribute, _read_moment, _write_moment, mandatory=mandatory)
 
 
 def boolean(tag: str, attribute: str) -> Part:

@@ -6,6 +6,7 @@ instructions are dropped. XInclude and schemaLocation hints are never followed."
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import cast
 
 from lxml import etree
 
@@ -58,9 +59,9 @@ def parse(octets: bytes, *, max_octets: int = MAX_OCTETS) -> Element:
 def _check_shape(root: Element) -> None:
     if root.getroottree().docinfo.internalDTD is not None:
         raise InvalidMessage("1.8", "A document type declaration is not accepted")
-    if _TOO_DEEP(root):
+    if _TOO_DEEP(root) is True:
         raise InvalidMessage("1.8", "The message is nested too deeply", f"more than {MAX_DEPTH} levels")
-    if _NODES(root) > MAX_NODES:
+    if cast(float, _NODES(root)) > MAX_NODES:
         raise InvalidMessage("3.1", "The message has too many elements", f"more than {MAX_NODES}")
 
 

@@ -7,7 +7,7 @@ Element order is that of the schema: attributes alphabetically, then association
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from lxml import etree
 
@@ -18,6 +18,10 @@ from cim.parts import Part
 from cim.xml import Element
 
 NOUN = "EndDeviceControls"
+_NSMAP = cast("dict[str, str]", {None: ns.END_DEVICE_CONTROLS})  # the stubs forget the default namespace
+
+
+TAG = f"{{{ns.END_DEVICE_CONTROLS}}}{NOUN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,14 @@ class EndDeviceControls:
 
 def parse(element: Element) -> EndDeviceControls:
     """The payload of an element that the schema has accepted; InvalidMessage for another element or no control type."""
-    if element.tag != _tag(NOUN):
-        raise InvalidMessage("1.8", f"{element.tag} is not {_tag(NOUN)}")
+    if element.tag != TAG:
+        raise InvalidMessage("1.8", f"{element.tag} is not {TAG}")
     return EndDeviceControls(**parts.read(element, _PAYLOAD_TABLE))
 
 
 def format(payload: EndDeviceControls) -> Element:
     """The element of a payload, in the schema's order."""
-    root = etree.Element(_tag(NOUN), nsmap={None: ns.END_DEVICE_CONTROLS})
+    root = etree.Element(TAG, nsmap=_NSMAP)
     parts.write(root, _PAYLOAD, payload)
     return root
 
@@ -180,7 +184,9 @@ def _read_control(element: Element) -> EndDeviceControl:
 
 def _write_control(element: Element, control: EndDeviceControl) -> None:
     if control.unsupported:
-        raise LocalError("A control with elements that are not carried cannot be written", ", ".join(control.unsupported))
+        raise LocalError(
+            "A control with elements that are not carried cannot be written", ", ".join(control.unsupported)
+        )
     parts.write(element, _CONTROL, control)
 
 
