@@ -1,0 +1,201 @@
+"""Sends requests to the HES and reads its answers: zeep over httpx, from the HES's own WSDL, strict.
+
+zeep writes, because what a stranger's typed SOAP client can send is what a HES has to take. What comes back is read by our own
+hardened parser and validated against the XSD: zeep checks no enumerations and knows no bounds. Every outgoing message is
+validated as well. Of the WSDL only files of the HES itself are loaded; a HES that serves none gets the packaged one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+import zeep
+import zeep.exceptions
+import zeep.proxy
+import zeep.transports
+from lxml import etree
+
+from cim import envelope, ns, soap, xml
+from cim.errors import CimError
+from cim.message import Header, Reply, RequestMessage, ResponseMessage
+from cim.payloads.end_device_controls import NOUN
+from cim.schema import Schemas, schema_directory
+
+SERVICE = f"Execute{NOUN}"
+PATH = f"/cim/{SERVICE}"
+BINDING = f"{{http://iec.ch/TC57/2011/{SERVICE}}}{NOUN}_Binding"
+CONNECT_TIMEOUT_S = 5.0
+MAX_OCTETS = xml.MAX_OCTETS
+
+
+class OutboxError(Exception):
+    """The request was not answered; the text says why, for a person."""
+
+
+class HesUnreachableError(OutboxError):
+    """Nobody answers at the HES's address."""
+
+
+class HesAnswerError(OutboxError):
+    """The HES answered with something that is no valid answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP response, as far as SOAP cares."""
+
+    status: int
+    octets: bytes
+
+
+class _Transport(zeep.transports.AsyncTransport):  # type: ignore[misc]
+    """zeep's asynchronous transport with bounds, validation before sending, and no file or host but the HES's."""
+
+    def __init__(self, client: httpx.AsyncClient, schemas: Schemas, hes_url: str) -> None:
+        self._files = httpx.Client(timeout=CONNECT_TIMEOUT_S, trust_env=False)
+        super().__init__(client=client, wsdl_client=self._files)
+        self._schemas = schemas
+        self._origin = urlsplit(hes_url)[:2]
+
+    def load(self, url: str) -> bytes:
+        """A WSDL or XSD: of the HES itself, or of our package."""
+        parts = urlsplit(url)
+        if parts[:2] == self._origin:
+            return self._load_from_hes(url)
+        path = Path(parts.path).resolve()
+        if parts.scheme in ("", "file") and path.is_relative_to(schema_directory().resolve()):
+            return path.read_bytes()
+        raise HesAnswerError(f"the WSDL of the HES points to {url}, which is not the HES")
+
+    def _load_from_hes(self, url: str) -> bytes:
+        octets = b""
+        with self._files.stream("GET", url) as response:
+            response.raise_for_status()
+            for chunk in response.iter_bytes():
+                octets += chunk
+                if len(octets) > MAX_OCTETS:
+                    raise HesAnswerError(f"{url} is larger than {MAX_OCTETS} octets")
+        return octets
+
+    async def post_xml(self, address: str, envelope: etree._Element, headers: dict[str, str]) -> Answer:
+        """One SOAP request and its answer, whatever its status."""
+        self._schemas.validate(soap.unwrap(envelope))
+        octets = b""
+        content = etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
+        async with self.client.stream("POST", address, content=content, headers=headers) as response:
+            async for chunk in response.aiter_bytes():
+                octets += chunk
+                if len(octets) > MAX_OCTETS:
+                    raise HesAnswerError(f"the answer of the HES is larger than {MAX_OCTETS} octets")
+        return Answer(response.status_code, octets)
+
+    def close(self) -> None:
+        self._files.close()
+
+
+class Outbox:
+    """The HES as the CIS sees it."""
+
+    def __init__(self, hes_url: str, timeout_s: float, client: httpx.AsyncClient, transport: _Transport, schemas: Schemas) -> None:
+        self._hes_url = hes_url
+        self._timeout_s = timeout_s
+        self._http = client
+        self._transport = transport
+        self._schemas = schemas
+        self._client: zeep.AsyncClient | None = None
+        self._loading = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, hes_url: str, timeout_s: float) -> AsyncIterator[Self]:
+        """Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
+        schemas = Schemas(schema_directory())
+        timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
+        limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_S)
+        async with httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False) as client:
+            transport = _Transport(client, schemas, hes_url)
+            try:
+                yield cls(hes_url, timeout_s, client, transport, schemas)
+            finally:
+                transport.close()
+
+    async def knock(self) -> None:
+        """See that the HES serves, and load its WSDL; raises HesUnreachableError."""
+        with self._reached():
+            response = await self._http.get(f"{self._hes_url}/healthz", timeout=CONNECT_TIMEOUT_S)
+        if response.is_server_error:
+            raise HesUnreachableError(f"the HES at {self._hes_url} is not ready: HTTP {response.status_code}")
+        await self._typed_client()
+
+    async def operations(self) -> list[str]:
+        """What the HES's WSDL offers."""
+        client = await self._typed_client()
+        return sorted(client.wsdl.bindings[BINDING].all())
+
+    async def send(self, request: RequestMessage) -> ResponseMessage:
+        """One request and the answer to it, which may be a mere acknowledgement; raises OutboxError."""
+        client = await self._typed_client()
+        operation = f"{request.header.verb.capitalize()}{request.header.noun}"
+        arguments = self._arguments(client, operation, request)
+        service = zeep.proxy.AsyncServiceProxy(client, client.wsdl.bindings[BINDING], address=self._hes_url + PATH)
+        try:
+            with self._reached():
+                async with asyncio.timeout(self._timeout_s):
+                    answer: Answer = await service[operation](**arguments)
+        except TimeoutError:
+            raise HesUnreachableError(f"the HES at {self._hes_url} did not answer within {self._timeout_s:g} s") from None
+        except (CimError, zeep.exceptions.Error) as error:
+            raise OutboxError(f"the request cannot be written: {error}") from error
+        return self._read(answer)
+
+    def _arguments(self, client: zeep.AsyncClient, operation: str, request: RequestMessage) -> dict[str, Any]:
+        """The request as zeep wants it: the parts of the typed wrapper, made by parsing our own element strictly."""
+        wrapper = etree.QName(ns.typed_message(request.header.noun), operation)
+        try:
+            element = envelope.format_request(request, wrapper)
+            self._schemas.validate(element)
+            typed = client.get_element(wrapper.text).parse(element, client.wsdl.types)
+        except (CimError, zeep.exceptions.Error) as error:
+            raise OutboxError(f"the request cannot be written: {error}") from error
+        return {part: typed[part] for part in ("Header", "Request", "Payload") if typed[part] is not None}
+
+    def _read(self, answer: Answer) -> ResponseMessage:
+        try:
+            body = soap.unwrap(answer.octets)
+            if body.tag == f"{{{ns.SOAP}}}Fault":
+                return _fault(soap.parse_fault(body))
+            self._schemas.validate(body)
+            return envelope.parse_response(body)
+        except CimError as error:
+            raise HesAnswerError(f"the HES answered HTTP {answer.status} with no valid message: {error}") from error
+
+    async def _typed_client(self) -> zeep.AsyncClient:
+        async with self._loading:
+            if self._client is None:
+                self._client = await self._load()
+            return self._client
+
+    async def _load(self) -> zeep.AsyncClient:
+        settings = zeep.Settings(strict=True, forbid_dtd=True, raw_response=True)
+        try:
+            with self._reached():
+                return await asyncio.to_thread(
+                    zeep.AsyncClient, f"{self._hes_url}{PATH}?wsdl", transport=self._transport, settings=settings
+                )
+        except httpx.HTTPStatusError:
+            packaged = schema_directory() / "wsdl" / f"{SERVICE}.wsdl"
+            return await asyncio.to_thread(zeep.AsyncClient, str(packaged), transport=self._transport, settings=settings)
+        except zeep.exceptions.Error as error:
+            raise HesAnswerError(f"the WSDL of the HES cannot be used: {error}") from error
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise HesUnreachableError(f"the HES at {self._hes_url} cannot be reached: {_why(error)}") from error

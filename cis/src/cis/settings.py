@@ -1,0 +1,144 @@
+"""What the CIS is told: its sections of the one configuration file, and the environment on top of it.
+
+The file is TOML and shared by all processes, so each takes its own sections: the CIS reads [demo], [cis] and, of every
+[[meters]], the three names by which CIM knows a meter. Keys, addresses and ports of a meter are never read here: a CIS has
+no business with them. An unknown key in [demo] or [cis] is refused, since it is a misspelled one.
+The environment wins over the file: `AMI_CIS__PORT=9000` sets [cis] port, `AMI_METERS=20` takes the first 20 meters.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+SECTIONS = frozenset({"demo", "cis", "hes", "meter_sim", "meters"})
+WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the text says where and why."""
+
+
+def _without_slash(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("has to begin with http:// or https://")
+    return url.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_without_slash)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Demo(_Section):
+    """The loop: a disconnect every so many seconds and the connect so much later; `cycles` 0 means for ever."""
+
+    period_s: Seconds = 10.0
+    connect_after_s: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    cycles: int = Field(default=0, ge=0)
+
+
+class Cis(_Section):
+    """Where the CIS listens, whom it asks, how long it waits, and where it remembers."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    hes_url: HttpUrl = "http://127.0.0.1:8081"
+    asynchronous: bool = False
+    reply_address: HttpUrl | None = None
+    request_timeout_s: Seconds = 60.0
+    store: Path = Path("var/cis.sqlite")
+
+    @model_validator(mode="after")
+    def _reply_address_is_reachable(self) -> Self:
+        if self.asynchronous and self.reply_address is None and self.host in WILDCARDS:
+            raise ValueError(f"host {self.host!r} is no address to reply to: set reply_address as well")
+        return self
+
+    def reply_address_at(self, port: int) -> str:
+        """The URL to put into Header.ReplyAddress when the inbox listens on `port`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.reply_address or f"http://{host}:{port}/cim"
+
+
+class Meter(BaseModel):
+    """A meter as CIM names it; everything else of [[meters]] belongs to the HES and the simulator, who check it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str = Field(min_length=1)
+    mrid: str | None = None
+    usage_points: tuple[str, ...] = ()
+
+
+class _Environment(EnvSettingsSource):
+    """AMI_CIS__* and AMI_DEMO__*; AMI_METERS is a number and not the list, so it is not taken as such."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        if field_name == "meters":
+            return None, field_name, False
+        return super().get_field_value(field, field_name)
+
+
+class Settings(BaseSettings):
+    """All that the composition root reads."""
+
+    model_config = SettingsConfigDict(env_prefix="AMI_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    demo: Demo = Demo()
+    cis: Cis = Cis()
+    meters: tuple[Meter, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return _Environment(settings_cls), init_settings
+
+    @model_validator(mode="after")
+    def _meters_are_told_apart(self) -> Self:
+        for what, values in (("name", [m.name for m in self.meters]), ("mrid", [m.mrid for m in self.meters if m.mrid])):
+            twice = {value for value in values if values.count(value) > 1} if len(set(values)) < len(values) else set()
+            if twice:
+                raise ValueError(f"two meters have the {what} {sorted(twice)[0]!r}")
+        return self
+
+
+def load(path: Path) -> Settings:
+    """Read the file and the environment; raises SettingsError with a sentence that names the key."""
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    if unknown := content.keys() - SECTIONS:
+        raise SettingsError(f"{path}: unknown section or key {sorted(unknown)[0]!r}; known are {', '.join(sorted(SECTIONS))}")
+    own = {name: content[name] for name in ("demo", "cis") if name in content}
+    try:
+        return Settings(**own, meters=_first(content.get("meters", []), os.environ.get("AMI_METERS")))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{path} or environment: {where}: {what}") from error
+
+
+def _first(meters: list[Any], number: str | None) -> list[Any]:
+    if number is None or number == "":
+        return meters
+    if not number.isdecimal():
+        raise SettingsError(f"AMI_METERS: a number of meters is wanted, not {number!r}")
+    if int(number) > len(meters):
+        raise SettingsError(f"AMI_METERS: {number} wanted, but the file has {len(meters)}")
+    return meters[: int(number)]

@@ -1,0 +1,252 @@
+"""What the CIS remembers across a restart: requests, the replies to them, and events, in one SQLite file.
+
+SQLAlchemy Core over aiosqlite, write-ahead log, one transaction per call. A reply counts once: (request, digest of what it
+says) is unique, so that a reply which is delivered twice leaves one row.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    UniqueConstraint,
+    event,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+METADATA = MetaData()
+
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    Column("message_id", String, primary_key=True),
+    Column("correlation_id", String, nullable=False, index=True),
+    Column("verb", String, nullable=False),
+    Column("noun", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("meters", JSON, nullable=False),
+    Column("asynchronous", Boolean, nullable=False),
+    Column("sent_at", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("reason", String),
+)
+
+REPLIES = Table(
+    "replies",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("request", ForeignKey(REQUESTS.c.message_id), nullable=False),
+    Column("digest", String, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("result", String, nullable=False),
+    Column("errors", JSON, nullable=False),
+    Column("received_at", String, nullable=False),
+    UniqueConstraint("request", "digest"),
+)
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("message_id", String, primary_key=True),
+    Column("verb", String, nullable=False),
+    Column("noun", String, nullable=False),
+    Column("octets", LargeBinary, nullable=False),
+    Column("received_at", String, nullable=False),
+)
+
+
+class State(StrEnum):
+    """How far a request has come; `answered` is the end, and `failed` may still become `answered` by a late reply."""
+
+    SENT = "sent"
+    ACKNOWLEDGED = "acknowledged"
+    FAILED = "failed"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """A request as it went out; `meters` are the labels by which the operator knows the targets."""
+
+    message_id: str
+    correlation_id: str
+    verb: str
+    noun: str
+    code: str
+    meters: tuple[str, ...]
+    asynchronous: bool
+    sent_at: datetime
+    state: State = State.SENT
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenReply:
+    """A reply as it came; `final` is False for a part that announces more (code 0.1)."""
+
+    digest: str
+    final: bool
+    result: str
+    errors: tuple[dict[str, str | None], ...]
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TakenEvent:
+    """An EventMessage as it came."""
+
+    message_id: str
+    verb: str
+    noun: str
+    octets: bytes
+    received_at: datetime
+
+
+class Store:
+    """The one place with SQL."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, path: Path) -> AsyncIterator[Self]:
+        """Open or create the file; closes it at the end."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+        event.listen(engine.sync_engine, "connect", _prepare)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(METADATA.create_all)
+            yield cls(engine)
+        finally:
+            await engine.dispose()
+
+    async def add_request(self, request: SentRequest) -> None:
+        """Remember before sending; the same MessageID sent once more is the same request."""
+        row = {
+            "correlation_id": request.correlation_id,
+            "verb": request.verb,
+            "noun": request.noun,
+            "code": request.code,
+            "meters": list(request.meters),
+            "asynchronous": request.asynchronous,
+            "sent_at": request.sent_at.isoformat(),
+            "state": request.state.value,
+            "reason": request.reason,
+        }
+        statement = insert(REQUESTS).values(message_id=request.message_id, **row)
+        async with self._engine.begin() as connection:
+            await connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=row))
+
+    async def move(self, message_id: str, state: State, reason: str | None = None) -> None:
+        """Note how far a request has come; an answered one stays answered."""
+        statement = update(REQUESTS).where(REQUESTS.c.message_id == message_id, REQUESTS.c.state != State.ANSWERED.value)
+        async with self._engine.begin() as connection:
+            await connection.execute(statement.values(state=state.value, reason=reason))
+
+    async def find_request(self, identifiers: Sequence[str]) -> SentRequest | None:
+        """The request whose MessageID or CorrelationID is one of these; the first identifier that fits decides."""
+        async with self._engine.connect() as connection:
+            for identifier in identifiers:
+                fits = or_(REQUESTS.c.message_id == identifier, REQUESTS.c.correlation_id == identifier)
+                newest = select(REQUESTS).where(fits).order_by(REQUESTS.c.sent_at.desc()).limit(1)
+                row = (await connection.execute(newest)).mappings().first()
+                if row is not None:
+                    return _request(row)
+        return None
+
+    async def count(self, state: State) -> int:
+        """How many requests are in this state."""
+        async with self._engine.connect() as connection:
+            found = select(func.count()).select_from(REQUESTS).where(REQUESTS.c.state == state.value)
+            return (await connection.execute(found)).scalar_one()
+
+    async def add_reply(self, message_id: str, reply: TakenReply) -> bool:
+        """Keep the reply and, if it is final, close the request; False if the very same reply was kept before."""
+        row = {
+            "request": message_id,
+            "digest": reply.digest,
+            "final": reply.final,
+            "result": reply.result,
+            "errors": list(reply.errors),
+            "received_at": reply.received_at.isoformat(),
+        }
+        async with self._engine.begin() as connection:
+            inserted = await connection.execute(insert(REPLIES).values(row).on_conflict_do_nothing())
+            if reply.final:
+                close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
+                await connection.execute(close.values(state=State.ANSWERED.value, reason=None))
+            return inserted.rowcount == 1
+
+    async def replies(self, message_id: str) -> list[TakenReply]:
+        """What has been kept for a request, oldest first."""
+        async with self._engine.connect() as connection:
+            found = select(REPLIES).where(REPLIES.c.request == message_id).order_by(REPLIES.c.number)
+            return [_reply(row) for row in (await connection.execute(found)).mappings()]
+
+    async def add_event(self, taken: TakenEvent) -> bool:
+        """Keep an event; False if one with this MessageID was kept before."""
+        row = {
+            "message_id": taken.message_id,
+            "verb": taken.verb,
+            "noun": taken.noun,
+            "octets": taken.octets,
+            "received_at": taken.received_at.isoformat(),
+        }
+        async with self._engine.begin() as connection:
+            inserted = await connection.execute(insert(EVENTS).values(row).on_conflict_do_nothing())
+            return inserted.rowcount == 1
+
+
+def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _request(row: RowMapping) -> SentRequest:
+    return SentRequest(
+        message_id=row["message_id"],
+        correlation_id=row["correlation_id"],
+        verb=row["verb"],
+        noun=row["noun"],
+        code=row["code"],
+        meters=tuple(row["meters"]),
+        asynchronous=row["asynchronous"],
+        sent_at=datetime.fromisoformat(row["sent_at"]),
+        state=State(row["state"]),
+        reason=row["reason"],
+    )
+
+
+def _reply(row: RowMapping) -> TakenReply:
+    return TakenReply(
+        digest=row["digest"],
+        final=row["final"],
+        result=row["result"],
+        errors=tuple(row["errors"]),
+        received_at=datetime.fromisoformat(row["received_at"]),
+    )
