@@ -152,7 +152,7 @@ class Demo:
         kind = message.event.get("event")
         if kind == "ready":
             await self._is_ready(message.origin)
-        elif kind == "port_taken":
+        elif kind in ("port_taken", "cannot_listen"):
             self._port_taken(message)
         elif self.cycles and self.model.finished >= self.cycles * REQUESTS_A_CYCLE:
             self._over.set()
@@ -173,7 +173,8 @@ class Demo:
     def _port_taken(self, message: Said) -> None:
         self.ports_taken = True
         where, setting = message.event.get("address", "?"), message.event.get("setting", "?")
-        self.trouble.append(f"{where} is taken: wanted by {setting}; change it in {self.setting.configuration}")
+        reason = message.event.get("reason") or "it is taken"
+        self.trouble.append(f"{where}, wanted by {setting}: {reason}; change it in {self.setting.configuration}")
         self._over.set()
 
     def _ended(self, message: Ended) -> None:

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import socket
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> dict[str, Any]:
+    """The demo's configuration on free ports, with its state in a directory of the test's own."""
+    found = tomllib.loads((ROOT / "config/demo.toml").read_text("utf-8"))
+    found["cis"] |= {"port": free_port(), "store": str(tmp_path / "cis.sqlite")}
+    found["hes"] |= {"port": free_port(), "dlms_port": free_port(), "store": str(tmp_path / "hes.sqlite")}
+    found["cis"]["hes_url"] = f"http://127.0.0.1:{found['hes']['port']}"
+    found["meter_sim"]["state"] = str(tmp_path / "meters")
+    for meter in found["meters"]:
+        meter["address"] = f"127.0.0.1:{free_port()}"
+    return found

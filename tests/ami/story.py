@@ -1,0 +1,63 @@
+"""What the processes of a demo say, as the events' own contract has it: the makings of the model's and the demo's tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
+METERS = ("M1001", "M1002")
+CONNECTED = {"output_state": True, "control_state": 1, "control_mode": 4}
+DISCONNECTED = {"output_state": False, "control_state": 0, "control_mode": 4}
+READY = {"output_state": False, "control_state": 2, "control_mode": 1}
+Event = dict[str, Any]
+
+
+def request_sent(message_id: str, code: str, meters: tuple[str, ...] = METERS, asynchronous: bool = False) -> Event:
+    return {
+        "event": "request_sent",
+        "message_id": message_id,
+        "correlation_id": message_id,
+        "verb": "create",
+        "noun": "EndDeviceControls",
+        "code": code,
+        "control": "disconnect" if code == DISCONNECT else "connect",
+        "meters": list(meters),
+        "asynchronous": asynchronous,
+    }
+
+
+def meter_done(message_id: str, code: str, meter: str, /, **other: Any) -> Event:
+    before, after = (CONNECTED, DISCONNECTED) if code == DISCONNECT else (DISCONNECTED, CONNECTED)
+    return {
+        "event": "meter_done",
+        "message_id": message_id,
+        "meter": meter,
+        "code": code,
+        "control": "disconnect" if code == DISCONNECT else "connect",
+        "class_id": 70,
+        "obis": "0-0:96.3.10*255",
+        "method": 1 if code == DISCONNECT else 2,
+        "before": before,
+        "after": after,
+        "action_result": "success",
+        "ok": True,
+        "reply_code": "0.0",
+        "reason": "",
+        "ms": 12.3,
+    } | other
+
+
+def reply_received(message_id: str, result: str = "OK", errors: tuple[Event, ...] = (), ms: float = 20.0) -> Event:
+    return {"event": "reply_received", "message_id": message_id, "result": result, "errors": list(errors), "ms": ms}
+
+
+def cycles(count: int, meters: tuple[str, ...] = METERS) -> tuple[list[Event], list[Event]]:
+    """What the CIS and what the HES say in so many rounds in which all goes well."""
+    cis: list[Event] = []
+    hes: list[Event] = []
+    for number in range(count):
+        for code in (DISCONNECT, CONNECT):
+            message_id = f"{number}-{code}"
+            cis += [request_sent(message_id, code, meters), reply_received(message_id)]
+            hes += [meter_done(message_id, code, meter) for meter in meters]
+    return cis, hes

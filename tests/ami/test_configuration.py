@@ -1,0 +1,110 @@
+"""The effective configuration: a person's file, changed only where an option says so, and seen by nobody else."""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ami import configuration
+from ami.configuration import Changes, ConfigurationError, effective, listeners
+
+Document = dict[str, Any]
+
+
+def test_without_options_nothing_of_the_file_changes(document: Document) -> None:
+    assert effective(document, Changes()) == document
+
+
+def test_every_option_finds_its_place(document: Document) -> None:
+    result = effective(
+        document,
+        Changes(cycles=2, asynchronous=True, log_apdus=True, period_s=1.0, cis_port=1, hes_port=2, dlms_port=3, meter_port=100),
+    )
+    assert result["demo"] == {"period_s": 1.0, "connect_after_s": 0.5, "cycles": 2}
+    assert (result["cis"]["port"], result["cis"]["hes_url"], result["cis"]["asynchronous"]) == (1, "http://127.0.0.1:2", True)
+    assert (result["hes"]["port"], result["hes"]["dlms_port"], result["hes"]["log_apdus"]) == (2, 3, True)
+    assert [meter["address"] for meter in result["meters"]] == ["127.0.0.1:100", "127.0.0.1:101"]
+    assert document["demo"] == {"period_s": 10.0, "connect_after_s": 2.0}, "the person's own document is left alone"
+
+
+def test_no_security_means_none_for_every_meter(document: Document) -> None:
+    result = effective(document, Changes(security="none"))
+    assert {meter["authentication"] for meter in result["meters"]} == {"none"}
+
+
+def test_dial_in_moves_the_last_meter_to_the_hes(document: Document) -> None:
+    result = effective(document, Changes(mode="dial-in", dlms_port=5000))
+    first, last = result["meters"]
+    assert first["address"] == document["meters"][0]["address"]
+    assert last["address"] == "dials-in"
+    assert last["simulated"]["dial_to"] == "127.0.0.1:5000"
+
+
+def test_a_real_meter_is_neither_started_nor_told_to_dial(document: Document) -> None:
+    del document["meters"][1]["simulated"]
+    assert [meter["name"] for meter in configuration.simulated(document)] == ["M1001"]
+    with pytest.raises(ConfigurationError, match="M1002 is not simulated"):
+        effective(document, Changes(mode="dial-in"))
+
+
+def test_more_meters_have_keys_and_ports_of_their_own(document: Document) -> None:
+    meters = effective(document, Changes(meters=20, meter_port=5000))["meters"]
+    assert len(meters) == 20
+    for key in ("name", "mrid", "address", "encryption_key", "authentication_key", "system_title", "logical_device_name"):
+        assert len({meter[key] for meter in meters}) == 20, key
+    assert meters[:2] == effective(document, Changes(meter_port=5000))["meters"]
+
+
+def test_fewer_meters_are_the_first_ones(document: Document) -> None:
+    assert [meter["name"] for meter in effective(document, Changes(meters=1))["meters"]] == ["M1001"]
+
+
+def test_every_port_is_named_with_the_words_to_change_it(document: Document) -> None:
+    found = listeners(effective(document, Changes(mode="dial-in")))
+    assert [(one.setting, one.option, one.udp) for one in found] == [
+        ("cis.port", "CIS_PORT", False),
+        ("hes.port", "HES_PORT", False),
+        ("hes.dlms_port", "DLMS_PORT", False),
+        ("hes.dlms_port", "DLMS_PORT", True),
+        ("the address of meter M1001", "METER_PORT", False),
+    ]
+
+
+def test_the_written_file_is_for_this_user_only_and_says_the_same(document: Document, tmp_path: Path) -> None:
+    path = tmp_path / "run" / "demo.toml"
+    configuration.write(document, path)
+    configuration.write(document, path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert tomllib.loads(path.read_text("utf-8")) == document
+
+
+def test_stores_are_anchored_where_the_demo_was_started(document: Document) -> None:
+    document["hes"]["store"] = "var/hes.sqlite"
+    result = configuration.anchored(document, Path("/here"))
+    assert result["hes"]["store"] == "/here/var/hes.sqlite"
+    assert result["cis"]["store"] == document["cis"]["store"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[cis", "demo.toml: "),
+        ("[hes]\nport = 1\n", r"\[cis\] with a port is missing"),
+        ("[cis]\nport = 1\n[hes]\nport = 2\n", r"there is no \[\[meters\]\]"),
+        ("[cis]\nport = 1\n[hes]\nport = 2\n[[meters]]\nname = 'M'\n", "number 1 has no address"),
+    ],
+)
+def test_an_unusable_file_is_refused_in_a_sentence(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "demo.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=complaint):
+        configuration.load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.toml"):
+        configuration.load(tmp_path / "nowhere.toml")

@@ -1,0 +1,198 @@
+"""The demo with stand-ins for its processes: when it is over, what it answers, and that it cleans up behind itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import story
+
+from ami import configuration, demo
+from ami.configuration import Changes, Document
+from ami.demo import Options, PortsTaken
+from ami.outputs import JsonOutput, Output, PlainOutput, Setting
+from ami.processes import Program
+
+STAND_IN = str(Path(__file__).parent / "stand_in.py")
+STAY = {"do": "stay"}
+Script = Sequence[dict[str, Any]]
+
+
+def ready(role: str) -> dict[str, Any]:
+    return {"event": "ready", "role": role, "listen": []}
+
+
+class Stage:
+    """A demo whose processes say what the test wants."""
+
+    def __init__(self, document: Document, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / "mine.toml"
+        self.written: Path | None = None
+        self.start_s = 20.0
+        self.meter: Script = [ready("meter"), STAY]
+        self.hes: Script = [ready("hes"), STAY]
+        self.cis: Script = [ready("cis"), STAY]
+        configuration.write(document, self.path)
+
+    def tell(self, cycles: int) -> None:
+        cis, hes = story.cycles(cycles)
+        self.cis, self.hes = [ready("cis"), *cis, STAY], [ready("hes"), *hes, STAY]
+
+    def programs(self, document: Document, path: Path) -> Sequence[Program]:
+        self.written = path
+        return (
+            self._program("M1001", "meter", self.meter, 2),
+            self._program("M1002", "meter", self.meter, 2),
+            self._program("hes", "hes", self.hes, 1),
+            self._program("cis", "cis", self.cis, 0),
+        )
+
+    def _program(self, name: str, role: str, script: Script, rank: int) -> Program:
+        return Program(name, role, (sys.executable, STAND_IN, json.dumps(script)), rank)
+
+    async def run(self, changes: Changes, output: type[JsonOutput] | type[PlainOutput] = PlainOutput) -> int:
+        make: Any = output
+        return await demo.run(
+            Options(configuration=self.path, changes=changes, output=make, programs=self.programs, directory=self.directory / "var", start_s=self.start_s)
+        )
+
+    @property
+    def left(self) -> list[Path]:
+        return list((self.directory / "var").glob("demo-*"))
+
+
+@pytest.fixture
+def stage(document: Document, tmp_path: Path) -> Stage:
+    return Stage(document, tmp_path)
+
+
+async def test_two_confirmed_cycles_end_well_and_leave_nothing_behind(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    stage.tell(2)
+    assert await stage.run(Changes(cycles=2)) == 0
+    out = capfd.readouterr().out
+    assert out.count("reply OK") == 4
+    assert out.count("connected → disconnected  ● OK") == 4
+    assert "2 cycles: 2 disconnects and 2 connects confirmed; 8 of 8 commands confirmed by the meters" in out
+    assert "request to reply: median 20 ms, longest 20 ms" in out
+    assert stage.left == []
+
+
+async def test_json_is_one_object_a_line_with_a_summary_at_the_end(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    stage.tell(1)
+    assert await stage.run(Changes(cycles=1), JsonOutput) == 0
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert {line["process"] for line in lines} == {"M1001", "M1002", "hes", "cis", "ami"}
+    assert lines[-1]["event"] == "summary"
+    assert (lines[-1]["cycles"], lines[-1]["confirmed_commands"], lines[-1]["trouble"]) == (1, 4, [])
+
+
+@pytest.mark.parametrize("lost", ["meter_done", "reply_received"])
+async def test_one_missing_word_is_enough_to_fail(stage: Stage, lost: str) -> None:
+    stage.tell(1)
+    role = stage.hes if lost == "meter_done" else stage.cis
+    last = max(index for index, part in enumerate(role) if part.get("event") == lost)
+    shortened = [part for index, part in enumerate(role) if index != last]
+    if lost == "meter_done":
+        stage.hes = shortened
+    else:
+        stage.cis = [*shortened[:-1], {"event": "request_failed", "message_id": "0-3.31.0.18", "reason": "timed out"}, STAY]
+    assert await stage.run(Changes(cycles=1)) == 1
+
+
+async def test_a_failed_demo_keeps_its_directory_and_says_why(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    stage.hes = [ready("hes"), {"do": "complain", "text": "the disk is full"}, {"do": "exit", "code": 3}]
+    assert await stage.run(Changes(cycles=1)) == 1
+    err = capfd.readouterr().err
+    assert "hes ended with exit code 3 before the demo was over" in err
+    assert "the disk is full" in err
+    (directory,) = stage.left
+    assert (directory / "hes.log").read_text() == "the disk is full\n"
+
+
+async def test_a_cis_that_stops_early_is_no_success(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    stage.tell(1)
+    stage.cis = [*stage.cis[:-1], {"do": "exit", "code": 0}]
+    assert await stage.run(Changes(cycles=2)) == 1
+    assert "cis ended with exit code 0 before" in capfd.readouterr().err
+
+
+async def test_the_cis_starts_only_after_everybody_else_listens(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    stage.meter = [STAY]
+    stage.cis = [{"event": "text", "text": "I am here"}, STAY]
+    stage.start_s = 0.5
+    assert await stage.run(Changes()) == 1
+    said = capfd.readouterr()
+    assert "I am here" not in said.out
+    assert "not ready in time: M1001, M1002, cis" in said.err
+
+
+async def test_a_port_lost_in_between_is_exit_code_98(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    stage.hes = [{"event": "port_taken", "address": "127.0.0.1:8081", "setting": "hes.port"}, {"do": "exit", "code": 98}]
+    assert await stage.run(Changes(cycles=1)) == 98
+    assert "127.0.0.1:8081, wanted by hes.port" in capfd.readouterr().err
+
+
+async def test_a_taken_port_stops_the_demo_before_anything_starts(stage: Stage, document: Document) -> None:
+    with socket.create_server(("127.0.0.1", document["hes"]["port"])), pytest.raises(PortsTaken, match=r"wanted by hes\.port"):
+        await stage.run(Changes(cycles=1))
+    assert stage.written is None
+
+
+async def test_two_demos_do_not_share_a_store(stage: Stage, document: Document) -> None:
+    with demo._alone(document), pytest.raises(configuration.ConfigurationError, match="another demo is working with"):
+        await stage.run(Changes(cycles=1))
+
+
+class Told:
+    """An output that sends a signal when the first reply has been heard."""
+
+    def __init__(self, setting: Setting, number: signal.Signals) -> None:
+        self._inner: Output = PlainOutput(setting)
+        self._number = number
+        self.shown, self.notice, self.closing = self._inner.shown, self._inner.notice, self._inner.closing
+
+    def said(self, message: Any, steps: Any) -> None:
+        if message.event["event"] == "reply_received":
+            os.kill(os.getpid(), self._number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("cycles", "exit_code"), [(0, 0), (2, 1)], ids=["endless", "before the last cycle"])
+async def test_a_signal_stops_everything_cleanly(stage: Stage, number: signal.Signals, cycles: int, exit_code: int) -> None:
+    stage.tell(1)
+    options = Options(
+        configuration=stage.path,
+        changes=Changes(cycles=cycles),
+        output=lambda setting: Told(setting, number),
+        programs=stage.programs,
+        directory=stage.directory / "var",
+    )
+    assert await demo.run(options) == exit_code
+
+
+async def test_the_processes_read_a_private_file_with_the_changes(stage: Stage, document: Document) -> None:
+    stage.hes = [{"do": "exit", "code": 1}]
+    await stage.run(Changes(security="none", cycles=3))
+    assert stage.written is not None
+    assert stage.written.stat().st_mode & 0o077 == 0
+    assert stage.written.parent.stat().st_mode & 0o077 == 0
+    written = configuration.load(stage.written)
+    assert written["demo"]["cycles"] == 3
+    assert {meter["authentication"] for meter in written["meters"]} == {"none"}
+
+
+def test_the_real_programs_are_one_process_a_meter_and_the_rest_together(document: Document) -> None:
+    many = configuration.effective(document, Changes(meters=20))
+    names = {program.name: program.arguments for program in demo.programs(many, Path("f.toml"))}
+    assert list(names) == ["M1001", "M1002", "M1003", "M1004", "M1005", "M1006", "M1007", "M1008", "meters", "hes", "cis"]
+    assert names["M1001"][1:] == ("-m", "ami.leash", "meter_sim", "--config", "f.toml", "--meter", "M1001")
+    assert names["meters"].count("--meter") == 12
+    assert names["cis"][3:] == ("cis", "--config", "f.toml")

@@ -1,0 +1,48 @@
+"""The command line: options, exit codes, and help that a stranger can act upon."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from ami import configuration
+from ami.__main__ import app
+
+
+def test_a_taken_port_is_exit_code_98_with_advice(document: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    configuration.write(document, path)
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        result = CliRunner().invoke(app, ["demo", "--config", str(path), "--hes-port", str(port)])
+    assert result.exit_code == 98
+    assert f"127.0.0.1:{port} (TCP) is taken: wanted by hes.port" in result.output
+    assert "make demo HES_PORT=" in result.output
+
+
+def test_a_port_may_come_from_the_environment(document: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    configuration.write(document, path)
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        result = CliRunner().invoke(app, ["demo", "--config", str(path)], env={"AMI_CIS__PORT": port})
+    assert result.exit_code == 98
+    assert "wanted by cis.port" in result.output
+
+
+def test_a_missing_configuration_is_named() -> None:
+    result = CliRunner().invoke(app, ["demo", "--config", "nowhere.toml"])
+    assert result.exit_code == 1
+    assert "nowhere.toml" in result.output
+
+
+def test_the_fleet_goes_to_the_screen_too(document: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    configuration.write(document, path)
+    result = CliRunner().invoke(app, ["fleet", "--base", str(path), "--count", "3", "--address", "127.0.0.1:5000"])
+    assert result.exit_code == 0
+    assert result.output.count("[[meters]]") == 3
+    assert 'address = "127.0.0.1:5002"' in result.output

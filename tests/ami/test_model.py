@@ -1,0 +1,150 @@
+"""The demo's model: what counts as confirmed, in whatever order the processes are heard."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+
+import pytest
+import story
+
+from ami.model import Model
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model(meters=story.METERS, started_at=AT)
+
+
+def disconnect(*done: story.Event, result: str = "OK", errors: tuple[story.Event, ...] = ()) -> list[tuple[str, story.Event]]:
+    sent = ("cis", story.request_sent("m", story.DISCONNECT))
+    return [sent, *(("hes", one) for one in done), ("cis", story.reply_received("m", result, errors))]
+
+
+def test_a_request_is_confirmed_in_whatever_order_its_events_are_heard() -> None:
+    done = [story.meter_done("m", story.DISCONNECT, meter) for meter in story.METERS]
+    for order in itertools.permutations(disconnect(*done)):
+        model = Model(meters=story.METERS, started_at=AT)
+        for role, event in order:
+            model.apply(role, event, AT)
+        total = model.summary()
+        assert (total.confirmed_commands, total.commands, total.unfulfilled) == (2, 2, 0)
+        assert model.newest_first[0].fulfilled
+        assert model.count("disconnected") == 2
+
+
+def test_two_cycles_are_counted_as_two(model: Model) -> None:
+    for role, events in zip(("cis", "hes"), story.cycles(2), strict=True):
+        for event in events:
+            model.apply(role, event, AT)
+    total = model.summary()
+    assert (total.cycles, total.requests, total.confirmed_commands, total.commands) == (2, 4, 8, 8)
+    assert total.counts == {"Disconnect": 2, "Connect": 2}
+    assert (total.median_ms, total.max_ms) == (20.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"ok": False, "reply_code": "4.1", "reason": "no answer", "after": None},
+        {"ok": "true"},
+        {"after": story.CONNECTED},
+        {"after": None},
+        {"meter": "M9999"},
+    ],
+    ids=["failed", "ok is no boolean", "did not switch", "not read back", "somebody else"],
+)
+def test_an_ok_reply_that_a_meter_does_not_bear_out_is_not_confirmed(model: Model, second: story.Event) -> None:
+    done = [story.meter_done("m", story.DISCONNECT, "M1001"), story.meter_done("m", story.DISCONNECT, "M1002", **second)]
+    for role, event in disconnect(*done):
+        model.apply(role, event, AT)
+    total = model.summary()
+    assert (total.confirmed_commands, total.commands, total.unfulfilled) == (1, 2, 1)
+    assert not total.all_confirmed
+
+
+def test_an_ok_reply_without_any_word_of_the_hes_confirms_nothing(model: Model) -> None:
+    for role, event in disconnect():
+        model.apply(role, event, AT)
+    assert model.summary().confirmed_commands == 0
+    assert model.summary().unfulfilled == 1
+
+
+def test_a_partial_reply_confirms_the_meters_that_did_it_and_names_the_other(model: Model) -> None:
+    done = [
+        story.meter_done("m", story.DISCONNECT, "M1001"),
+        story.meter_done("m", story.DISCONNECT, "M1002", ok=False, reply_code="4.1", reason="no answer in 5 s", before=None, after=None),
+    ]
+    error = {"code": "4.1", "reason": "no answer in 5 s", "meter": "M1002"}
+    steps = [step for role, event in disconnect(*done, result="PARTIAL", errors=(error,)) for step in model.apply(role, event, AT)]
+    assert model.newest_first[0].confirmed == ("M1001",)
+    assert model.states == {"M1001": "disconnected", "M1002": "no answer"}
+    assert steps[2].note == "4.1 no answer in 5 s"
+    assert steps[-1].note == "M1002 4.1 no answer in 5 s"
+
+
+def test_connect_that_leaves_the_meter_ready_is_fulfilled_and_said_so(model: Model) -> None:
+    model.apply("cis", story.request_sent("m", story.CONNECT, ("M1001",)), AT)
+    model.apply("hes", story.meter_done("m", story.CONNECT, "M1001", after=story.READY), AT)
+    model.apply("cis", story.reply_received("m"), AT)
+    assert model.newest_first[0].fulfilled
+    assert model.count("ready for reconnection") == 1
+
+
+def test_a_request_without_reply_is_failed_with_its_reason(model: Model) -> None:
+    model.apply("cis", story.request_sent("m", story.DISCONNECT), AT)
+    (step,) = model.apply("cis", {"event": "request_failed", "message_id": "m", "reason": "connection refused"}, AT)
+    assert (step.outcome, step.note) == ("FAILED", "connection refused")
+    assert model.summary().unfulfilled == 1
+
+
+def test_a_running_request_is_neither_good_nor_bad(model: Model) -> None:
+    model.apply("cis", story.request_sent("m", story.DISCONNECT, asynchronous=True), AT)
+    (step,) = model.apply("cis", {"event": "acknowledged", "message_id": "m"}, AT)
+    assert step.cim == "0.3"
+    total = model.summary()
+    assert (total.requests, total.running, total.unfulfilled) == (0, 1, 0)
+
+
+def test_the_steps_tell_codes_states_and_times(model: Model) -> None:
+    model.apply("cis", story.request_sent("m", story.DISCONNECT), AT)
+    (step,) = model.apply("hes", story.meter_done("m", story.DISCONNECT, "M1001"), AT)
+    assert (step.source, step.target, step.said) == ("HES", "M1001", "remote_disconnect")
+    assert (step.cosem, step.before, step.after, step.ms) == ("70 0-0:96.3.10*255", "connected", "disconnected", 12.3)
+
+
+def test_unknown_events_and_events_without_fields_change_nothing(model: Model) -> None:
+    assert model.apply("hes", {"event": "weather"}, AT) == ()
+    assert model.apply("meter", {"event": "meter_done", "message_id": "m"}, AT) == ()
+    for name in ("request_sent", "reply_received", "acknowledged", "request_failed"):
+        model.apply("cis", {"event": name}, AT)
+    for name in ("meter_done", "apdu", "notification", "dialled_in"):
+        model.apply("hes", {"event": name}, AT)
+    assert model.summary().confirmed_commands == 0
+
+
+def test_what_happens_by_itself_is_kept(model: Model) -> None:
+    model.apply("hes", {"event": "dialled_in", "meter": "M1002", "peer": "127.0.0.1:5000"}, AT)
+    model.apply("hes", {"event": "notification", "transport": "udp", "peer": "127.0.0.1:6000", "system_title": "414D4900000003E9"}, AT)
+    model.apply("meter", {"event": "switched", "meter": "M1001", "method": 1, "before": story.CONNECTED, "after": story.DISCONNECTED}, AT)
+    assert [(one.text, one.who) for one in model.happenings] == [
+        ("Dialled in", "M1002"),
+        ("DataNotification over UDP", "414D4900000003E9"),
+        ("Meter says: disconnected", "M1001"),
+    ]
+
+
+def test_a_long_run_keeps_its_totals_and_not_its_requests() -> None:
+    model = Model(meters=story.METERS, started_at=AT)
+    cis, hes = story.cycles(150)
+    for number in range(300):
+        for event in hes[2 * number : 2 * number + 2]:
+            model.apply("hes", event, AT)
+        for event in cis[2 * number : 2 * number + 2]:
+            model.apply("cis", event, AT)
+    assert len(model.requests) <= 200
+    assert model.finished == 300
+    assert model.summary().confirmed_commands == 600
+    assert model.summary().cycles == 150

@@ -1,0 +1,39 @@
+"""Taken ports are named before anything starts, with the words to choose others."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from ami import ports
+from ami.configuration import Listener
+
+
+def listener(port: int, udp: bool = False, host: str = "127.0.0.1") -> Listener:
+    return Listener(host, port, "hes.port", "CIM at the HES", "HES_PORT", udp)
+
+
+@pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
+def test_a_taken_port_is_found_and_a_free_one_is_not(udp: bool) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        if not udp:
+            holder.listen()
+        port = holder.getsockname()[1]
+        ((found, reason),) = ports.taken([listener(port, udp)])
+        assert (found.port, reason) == (port, "is taken")
+    assert ports.taken([listener(port, udp)]) == []
+
+
+def test_an_address_of_another_machine_is_said_to_be_one() -> None:
+    ((_, reason),) = ports.taken([listener(8081, host="192.0.2.1")])
+    assert reason == "is no address of this machine"
+
+
+def test_the_advice_names_port_setting_and_the_command() -> None:
+    text = ports.advice([(listener(8081), "is taken")], "config/demo.toml")
+    assert text.splitlines() == [
+        "127.0.0.1:8081 (TCP) is taken: wanted by hes.port, CIM at the HES",
+        "Choose others: make demo HES_PORT=9081   (or: ami demo --hes-port 9081), or change config/demo.toml.",
+    ]

@@ -1,0 +1,111 @@
+"""Plain lines and the live view say the same things in the same words."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import story
+from rich.console import Console
+
+from ami import plain, view, words
+from ami.configuration import Listener
+from ami.model import Model
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LISTENERS = (
+    Listener("127.0.0.1", 8080, "cis.port", "the CIS", "CIS_PORT"),
+    Listener("127.0.0.1", 8081, "hes.port", "CIM at the HES", "HES_PORT"),
+    Listener("127.0.0.1", 4059, "hes.dlms_port", "meters dial in", "DLMS_PORT"),
+    Listener("127.0.0.1", 4061, "the address of meter M1001", "a meter", "METER_PORT"),
+    Listener("127.0.0.1", 4062, "the address of meter M1002", "a meter", "METER_PORT"),
+)
+APDU = {"event": "apdu", "meter": "M1001", "direction": "request", "name": "ACTION remote_disconnect", "hex": "000100010001", "ms": None}
+
+
+@pytest.fixture
+def model() -> Model:
+    model = Model(meters=story.METERS, started_at=AT)
+    model.apply("cis", story.request_sent("4711-a", story.DISCONNECT), AT)
+    model.apply("hes", APDU, AT)
+    model.apply("hes", APDU | {"direction": "response", "name": "ACTION response: success", "ms": 4.0}, AT)
+    model.apply("hes", story.meter_done("4711-a", story.DISCONNECT, "M1001"), AT)
+    model.apply("hes", story.meter_done("4711-a", story.DISCONNECT, "M1002", ok=False, after=None, reply_code="4.1", reason="silence"), AT)
+    model.apply("cis", story.reply_received("4711-a", "PARTIAL", ({"code": "4.1", "meter": "M1002", "reason": "silence"},), 31.0), AT)
+    model.apply("hes", {"event": "dialled_in", "meter": "M1002", "peer": "127.0.0.1:5"}, AT)
+    return model
+
+
+def drawn(model: Model, width: int, height: int) -> str:
+    console = Console(width=width, height=height, theme=view.THEME, file=io.StringIO(), record=True)
+    frame = view.Frame(AT + timedelta(seconds=4), width, height, LISTENERS, "hls-gmac", "stopping", "config/demo.toml")
+    console.print(view.draw(model, frame), height=height)
+    return console.export_text()
+
+
+def test_the_live_view_shows_requests_steps_wire_and_events(model: Model) -> None:
+    text = drawn(model, 140, 40)
+    for expected in (
+        "ami demo   CIS :8080   HES :8081   meters :4061 :4062   dial-in :4059",
+        "up 4 s",
+        "● 0 connected   ○ 1 disconnected   ◐ 0 ready   ▲ 0 no answer",
+        "1 of 2 commands confirmed",
+        "median 31 ms",
+        "◐ PARTIAL",
+        "Disconnect  3.31.0.23",
+        "4711-a",
+        "HES → M1001",
+        "70 0-0:96.3.10*255",
+        "● connected → ○ disconnected",
+        "▲ 4.1 silence",
+        "ACTION remote_disconnect",
+        "000100010001",
+        "Dialled in",
+        "Ctrl-C stop",
+    ):
+        assert expected in text, f"{expected!r} is missing in\n{text}"
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 20), (40, 12), (200, 60)])
+def test_the_live_view_fits_any_terminal(model: Model, width: int, height: int) -> None:
+    lines = drawn(model, width, height).splitlines()
+    assert len(lines) <= height
+    assert max(map(len, lines)) <= width
+    assert "Requests" in "\n".join(lines)
+
+
+def test_the_live_view_begins_with_nothing() -> None:
+    text = drawn(Model(meters=story.METERS, started_at=AT), 120, 40)
+    assert "2 not asked yet" in text
+    assert "median" not in text
+
+
+def test_a_step_is_one_line(model: Model) -> None:
+    lines = [plain.step(step) for step in model.steps]
+    assert lines[0] == "03:04:05  CIS → HES       create EndDeviceControls: disconnect M1001, M1002  3.31.0.23"
+    assert lines[1] == "03:04:05  HES → M1001     remote_disconnect  70 0-0:96.3.10*255  connected → disconnected  ● OK  12 ms"
+    assert lines[2].endswith("connected → –  ▲ FAILED  12 ms  4.1 silence")
+    assert lines[3] == "03:04:05  HES → CIS       reply PARTIAL  ◐ PARTIAL  31 ms  M1002 4.1 silence"
+    assert plain.apdu(APDU).split() == ["HES", "→", "M1001", "ACTION", "remote_disconnect", "000100010001"]
+
+
+def test_the_totals_in_words(model: Model) -> None:
+    assert plain.summary(model.summary()) == (
+        "0 cycles: 0 disconnects confirmed; 1 of 2 commands confirmed by the meters\n"
+        "request to reply: median 31 ms, longest 31 ms\n"
+        "▲ 1 request not confirmed by every meter"
+    )
+
+
+def test_what_stays_on_the_screen(model: Model) -> None:
+    console = Console(width=120, theme=view.THEME, file=io.StringIO(), record=True)
+    console.print(view.closing(model, ["hes ended with exit code 3"]))
+    text = console.export_text()
+    assert "1 of 2 commands confirmed" in text
+    assert "hes ended with exit code 3" in text
+
+
+@pytest.mark.parametrize(("ms", "text"), [(None, ""), (8.44, "8.4 ms"), (23.4, "23 ms"), (999, "999 ms"), (1234.0, "1.2 s")])
+def test_durations(ms: float | None, text: str) -> None:
+    assert words.took(ms) == text
