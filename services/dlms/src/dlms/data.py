@@ -97,24 +97,25 @@ def decode(octets: bytes) -> Data:
 
 def _read_items(octets: bytes, offset: int, count: int, depth: int) -> _Items:
     items: list[Data] = []
-    append, new, fixed_by_tag, kind_of = items.append, tuple.__new__, _FIXED, Data
+    append, new, kind_of, read_by_tag = items.append, tuple.__new__, Data, _READERS
     for _ in range(count):
         tag = octets[offset]
-        offset += 1
-        fixed = fixed_by_tag[tag]
-        if fixed is not None:
-            kind, unpack_from, size = fixed
-            append(new(kind_of, (kind, unpack_from(octets, offset)[0])))
-            offset += size
-        elif tag == 0:
+        if not tag:
+            offset += 1
             append(NULL)
+            continue
+        kind, unpack_from, size, read_value = read_by_tag[tag]
+        if size:
+            append(new(kind_of, (kind, unpack_from(octets, offset + 1)[0])))
+            offset += size
         else:
-            variable = _VARIABLE.get(tag)
-            if variable is None:
-                raise DecodeError("the tag of a Data type", f"0x{tag:02X}", offset - 1)
-            value, offset = variable[1](octets, offset, depth)
-            append(new(kind_of, (variable[0], value)))
+            value, offset = read_value(octets, offset + 1, depth)
+            append(new(kind_of, (kind, value)))
     return tuple(items), offset
+
+
+def _read_unknown(octets: bytes, offset: int, depth: int) -> _Value:
+    raise DecodeError("the tag of a Data type", f"0x{octets[offset - 1]:02X}", offset - 1)
 
 
 def _read_length(octets: bytes, offset: int) -> tuple[int, int]:
@@ -126,7 +127,9 @@ def _read_length(octets: bytes, offset: int) -> tuple[int, int]:
 
 
 def _read_octets(octets: bytes, offset: int, depth: int) -> tuple[bytes, int]:
-    length, start = _read_length(octets, offset)
+    length, start = octets[offset], offset + 1
+    if length >= 0x80:
+        length, start = _read_length(octets, offset)
     end = start + length
     if end > len(octets):
         raise DecodeError(f"{length} octets", f"{len(octets) - start} octets", start)
@@ -156,10 +159,13 @@ def _read_bits(octets: bytes, offset: int, depth: int) -> _Value:
 
 
 def _read_sequence(octets: bytes, offset: int, depth: int) -> _Value:
-    count, start = _read_length(octets, offset)
+    count, start = octets[offset], offset + 1
+    if count >= 0x80:
+        count, start = _read_length(octets, offset)
     if count > len(octets) - start:
         raise DecodeError(f"{count} elements", f"{len(octets) - start} octets", offset)
-    _check_depth(depth, offset)
+    if depth >= MAX_DEPTH:
+        raise DecodeError(f"at most {MAX_DEPTH} levels", "more", offset)
     return _read_items(octets, start, count, depth + 1)
 
 
@@ -234,10 +240,10 @@ def _expand_one(kind: TypeDescription, octets: bytes, offset: int, budget: list[
             part, offset = _expand_one(element, octets, offset, budget)
             parts.append(part)
         return Data(kind.tag, tuple(parts)), offset
-    fixed = _FIXED[kind.tag]
-    if fixed is not None:
-        return Data(kind.tag, fixed[1](octets, offset)[0]), offset + fixed[2]
-    value, offset = _VARIABLE[kind.tag][1](octets, offset, 0)
+    _, unpack_from, size, read_value = _READERS[kind.tag]
+    if size:
+        return Data(kind.tag, unpack_from(octets, offset)[0]), offset + size - 1
+    value, offset = read_value(octets, offset, 0)
     return Data(kind.tag, value), offset
 
 
@@ -263,8 +269,9 @@ def write(out: bytearray, item: Data) -> None:
 
 def _write_items(out: bytearray, value: tuple[Data, ...]) -> None:
     out += encode_length(len(value))
-    for item in value:
-        write(out, item)
+    for tag, element in value:
+        out.append(tag)
+        _WRITERS[tag](out, element)
 
 
 def _write_octets(out: bytearray, value: bytes) -> None:
@@ -327,11 +334,6 @@ def _write_fixed(layout: str) -> Callable[[bytearray, Any], None]:
 
 _U16 = Struct(">H")
 _KINDS = {int(tag): tag for tag in DataTag}
-_FIXED: list[tuple[DataTag, Callable[[bytes, int], tuple[Any, ...]], int] | None] = [None] * 256
-for _tag, _layout in _FORMATS.items():
-    _struct = Struct(">" + _layout)
-    _FIXED[_tag] = (_tag, _struct.unpack_from, _struct.size)
-
 _SHAPES: dict[DataTag, tuple[Callable[[bytes, int, int], _Value], Callable[[bytearray, Any], None]]] = {
     DataTag.NULL_DATA: (_read_nothing, _write_nothing),
     DataTag.ARRAY: (_read_sequence, _write_items),
@@ -346,7 +348,15 @@ _SHAPES: dict[DataTag, tuple[Callable[[bytes, int, int], _Value], Callable[[byte
     DataTag.TIME: (_read_whole(4, CosemTime.decode), _write_whole),
     DataTag.DONT_CARE: (_read_nothing, _write_nothing),
 }
-_VARIABLE = {int(tag): (tag, shape[0]) for tag, shape in _SHAPES.items()}
+# By tag octet: the tag, how a value of fixed size is unpacked, its size with the tag (0: variable), how another is read.
+_READERS: list[tuple[DataTag, Callable[..., tuple[Any, ...]], int, Callable[[bytes, int, int], _Value]]] = [
+    (DataTag.NULL_DATA, _U16.unpack_from, 0, _read_unknown)
+] * 256
+for _tag, _layout in _FORMATS.items():
+    _struct = Struct(">" + _layout)
+    _READERS[_tag] = (_tag, _struct.unpack_from, _struct.size + 1, _read_unknown)
+for _tag, _shape in _SHAPES.items():
+    _READERS[_tag] = (_tag, _U16.unpack_from, 0, _shape[0])
 _WRITERS = {tag: _write_fixed(layout) for tag, layout in _FORMATS.items()} | {
     tag: shape[1] for tag, shape in _SHAPES.items()
 }

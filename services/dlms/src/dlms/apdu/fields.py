@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from enum import IntEnum
 from operator import attrgetter
 from struct import Struct
@@ -67,7 +68,7 @@ def _write_octets(out: bytearray, value: bytes) -> None:
     out += value
 
 
-UNSIGNED8 = _packed(">B")
+UNSIGNED8 = Codec(Reader.u8, _packed(">B").write)
 UNSIGNED16 = _packed(">H")
 UNSIGNED32 = _packed(">I")
 INTEGER8 = _packed(">b")
@@ -162,17 +163,19 @@ def fields_of(kind: type, marker: type = Codec) -> list[tuple[str, Any]]:
 def sequence(kind: type) -> Codec:
     """SEQUENCE: the codec of a dataclass, from its annotations and in their order."""
     fields: list[tuple[str, Codec]] = fields_of(kind)
-    readers = [(name, codec.read) for name, codec in fields]
+    names = [name for name, _ in fields]
+    readers = [codec.read for _, codec in fields]
     writers = [(attrgetter(name), codec.write) for name, codec in fields]
+    by_keyword = all(item.kw_only for item in dataclass_fields(kind))
 
     def read(reader: Reader) -> Any:
-        values = {}
-        for name, read_field in readers:
-            try:
-                values[name] = read_field(reader)
-            except DecodeError as error:
-                raise error.within(name) from None
-        return kind(**values)
+        values: list[Any] = []
+        try:
+            for read_field in readers:
+                values.append(read_field(reader))
+        except DecodeError as error:
+            raise error.within(names[len(values)]) from None
+        return kind(**dict(zip(names, values, strict=True))) if by_keyword else kind(*values)
 
     def write(out: bytearray, value: Any) -> None:
         for get, write_field in writers:
@@ -188,10 +191,11 @@ def _reference(kind: Callable[[int, Obis, int], Any], third: str) -> Codec:
     """Cosem-Attribute-Descriptor or Cosem-Method-Descriptor: class, instance, and the number called `third`."""
     parts = attrgetter("class_id", "instance_id", third)
     size, pack, unpack_from = _REFERENCE.size, _REFERENCE.pack, _REFERENCE.unpack_from
+    new_bytes = bytes.__new__  # the layout has made sure of six octets
 
     def read(reader: Reader) -> Any:
         class_id, name, number = unpack_from(reader.octets, reader.need(size, f"{size} octets of class, instance, id"))
-        return kind(class_id, Obis(name), number)
+        return kind(class_id, new_bytes(Obis, name), number)
 
     def write(out: bytearray, value: Any) -> None:
         out += pack(*parts(value))
