@@ -33,8 +33,7 @@ def correlates(answer: Header, request: Header) -> bool:
 
 def demand_header(header: Header) -> None:
     """Raise InvalidMessage 1.5 for a request without MessageID, or an asynchronous one that cannot be answered."""
-    missing = [] if header.message_id else ["MessageID"]
+    if not header.message_id:
+        raise InvalidMessage("1.5", "Header has no MessageID")
     if header.async_reply_flag and not header.reply_address:
-        missing.append("ReplyAddress")
-    if missing:
-        raise InvalidMessage("1.5", f"Header has no {' and no '.join(missing)}", "AsyncReplyFlag needs a ReplyAddress")
+        raise InvalidMessage("1.5", "Header has no ReplyAddress, and AsyncReplyFlag asks for a later reply")
