@@ -1,0 +1,143 @@
+"""The meters' side of the head-end system: who they are, how they are reached, one holder each, and what they send.
+
+`Meters.hold(meter, deadline_at=...)` gives a session on an open, secured association, or a MeterFault that says why not.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from hes.meters.association import Patience
+from hes.meters.counters import CounterStore, InvocationCounters
+from hes.meters.faults import MeterFault
+from hes.meters.link import Link
+from hes.meters.listener import Listener
+from hes.meters.parking import Parking
+from hes.meters.pool import Pool
+from hes.meters.push import Notifications
+from hes.meters.registry import Meter, Registry
+from hes.meters.session import Afterwards, Session, Surroundings
+from hes.meters.trace import ApduTrace
+
+__all__ = ["CounterStore", "Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Session"]
+
+STAY_S = 60.0  # how long a late answer is awaited after its command has failed
+RELEASE_S = 1.0  # how long a meter may take to say goodbye
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetersSettings:
+    """Values out of the settings' section [hes]."""
+
+    host: str
+    port: int
+    system_title: bytes
+    apdu_timeout_s: float = 5.0
+    max_sessions: int = 100
+    log_apdus: bool = False
+
+
+class Meters:
+    """All meters of the registry, and the door for those that call by themselves."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        counters: CounterStore,
+        settings: MetersSettings,
+        *,
+        now: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self.registry = registry
+        self.settings = settings
+        self.now = now
+        self.listening: tuple[str, int] | None = None
+        self._notifications = Notifications(registry)
+        self._parking = Parking(self._notifications)
+        self._pool = Pool(settings.max_sessions)
+        self._listener = Listener(registry, self._parking, self._notifications, log_apdus=settings.log_apdus)
+        self._around = Surroundings(
+            settings.system_title, InvocationCounters(counters), self._notifications, random_bytes
+        )
+
+    async def start(self) -> None:
+        """Open the door; OSError when the port is taken."""
+        self.listening = await self._listener.start(self.settings.host, self.settings.port)
+
+    async def stop(self) -> None:
+        """Close the door and every connection that waits."""
+        await self._listener.stop()
+        await self._pool.close()
+        await self._parking.close()
+
+    @asynccontextmanager
+    async def hold(self, meter: Meter, *, deadline_at: datetime) -> AsyncIterator[Session]:
+        """The meter, for one user at a time; everything has to end before the deadline. Raises MeterFault."""
+        until = self._until(deadline_at)
+        async with self._pool.place(meter, until):
+            patience = Patience(self.settings.apdu_timeout_s, until)
+            session = Session(meter, await self._link(meter, patience), patience, self._around)
+            try:
+                await session.open()
+                yield session
+            except BaseException as error:
+                session.healthy = session.healthy and isinstance(error, MeterFault)
+                raise
+            finally:
+                await self._leave(session)
+
+    def _until(self, deadline_at: datetime) -> float:
+        left = (deadline_at - self.now()).total_seconds()
+        if left <= 0:
+            raise MeterFault("deadline", "passed")
+        return asyncio.get_running_loop().time() + left
+
+    async def _link(self, meter: Meter, patience: Patience) -> Link:
+        if meter.address is None:
+            try:
+                return await self._parking.take(meter, patience.until)
+            except TimeoutError:
+                raise MeterFault("transport", "not-dialled-in") from None
+        where = "{}:{}".format(*meter.address)
+        trace = ApduTrace(meter.name) if self.settings.log_apdus else None
+        try:
+            return await Link.connect(*meter.address, patience.next_answer, trace)
+        except TimeoutError:
+            raise MeterFault("deadline", "no-connection", detail=where) from None
+        except OSError as error:
+            raise MeterFault("transport", "unreachable", detail=f"{where}: {error.strerror or error}") from None
+
+    async def _leave(self, session: Session) -> None:
+        afterwards = session.afterwards
+        if afterwards is None or not await self._pool.stay(session.meter, lambda: self._stay(session, afterwards)):
+            await self._part(session)
+
+    async def _stay(self, session: Session, afterwards: Afterwards) -> None:
+        try:
+            async with asyncio.timeout(STAY_S):
+                await afterwards()
+        except (MeterFault, TimeoutError):
+            session.healthy = False
+        except BaseException:
+            session.healthy = False
+            raise
+        finally:
+            await self._part(session)
+
+    async def _part(self, session: Session) -> None:
+        """Say goodbye; a connection that the meter opened is kept for the next session."""
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await session.release()
+        except (MeterFault, TimeoutError):
+            session.healthy = False
+        except BaseException:
+            session.link.close()
+            raise
+        if session.healthy and session.meter.address is None:
+            self._parking.park(session.meter, session.link)
+        else:
+            session.link.close()

@@ -21,6 +21,7 @@ K = TypeVar("K")
 E = TypeVar("E", bound=StrEnum)
 
 DIALS_IN = "dials-in"
+INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")  # of what the meter has taken from client 1
 _KEY_OCTETS = {0: 16, 1: 16, 2: 32}
 _IGNORED = frozenset({"simulated"})  # how a simulated meter behaves is none of the HES's business
 
@@ -60,7 +61,7 @@ class Meter:
     system_title: bytes | None = None
     logical_device_name: str
     device_id: str
-    invocation_counter: Obis = Obis.parse("0-0:43.1.1*255")
+    invocation_counter: Obis = INVOCATION_COUNTER
 
     @property
     def ciphered(self) -> bool:
@@ -70,6 +71,11 @@ class Meter:
             and self.ciphering is not CipheringForm.NONE
             and self.encryption_key is not None
         )
+
+    @property
+    def keyed(self) -> bool:
+        """Whether its association needs keys, and so an invocation counter."""
+        return self.ciphered or self.authentication is Authentication.HLS_GMAC
 
     @property
     def key_id(self) -> str:
@@ -174,7 +180,7 @@ def _inconsistency(meter: Meter) -> tuple[str, str] | None:
     if meter.authentication is Authentication.HLS_GMAC and meter.authentication_key is None:
         return "authentication_key", "is missing: authentication hls-gmac computes with it"
     for field_name in ("encryption_key", "authentication_key"):
-        key = getattr(meter, field_name)
+        key: bytes | None = getattr(meter, field_name)
         if key is not None and len(key) != _KEY_OCTETS[meter.suite]:
             wanted = _KEY_OCTETS[meter.suite]
             return field_name, f"has {len(key)} octets; security suite {meter.suite} wants {wanted}"

@@ -100,7 +100,7 @@ class Verdict:
     code: str | None
     level: str | None
     reason: str
-    state_word: StateWord
+    state_word: StateWord = StateWord.UNKNOWN
 
 
 def _controls() -> dict[str, Control]:
@@ -141,7 +141,13 @@ def refusal(control: Control, before: DisconnectState) -> Verdict | None:
     return _fault("mode-0", before, done="nothing was sent")
 
 
-def judge(control: Control, action_result: ActionResult | None, after: DisconnectState | None) -> Verdict:
+def judge(
+    control: Control,
+    action_result: ActionResult | None,
+    after: DisconnectState | None,
+    *,
+    before: DisconnectState | None = None,
+) -> Verdict:
     """The verdict over a control that was sent (M-004); None stands for an answer or a read-back that never came."""
     if action_result is None:
         return _fault("no-action-result", after)
@@ -151,24 +157,30 @@ def judge(control: Control, action_result: ActionResult | None, after: Disconnec
     if after is None:
         return _fault("no-read-back", after)
     if control.wanted is StateWord.DISCONNECTED:
-        return _judge_disconnect(after)
-    return _judge_connect(after)
+        return _judge_disconnect(after, before)
+    return _judge_connect(after, before)
 
 
-def _judge_disconnect(after: DisconnectState) -> Verdict:
+def _judge_disconnect(after: DisconnectState, before: DisconnectState | None) -> Verdict:
     if not after.output_state and after.control_state == DISCONNECTED:
-        return Verdict(True, None, None, f"disconnected: the meter reads back {after.described}", after.word)
+        return _done(after, before)
     return _fault("not-disconnected", after)
 
 
-def _judge_connect(after: DisconnectState) -> Verdict:
+def _judge_connect(after: DisconnectState, before: DisconnectState | None) -> Verdict:
     if after.output_state and after.control_state == CONNECTED:
-        return Verdict(True, None, None, f"connected: the meter reads back {after.described}", after.word)
+        return _done(after, before)
     ready = not after.output_state and after.control_state == READY_FOR_RECONNECTION
     if ready and after.control_mode in ARMING_MODES:
         reason = explain("control", "ready-for-reconnection", detail=_seen(after))
         return Verdict(True, reason.code, reason.level, reason.reason, after.word)
     return _fault("still-ready" if ready else "not-connected", after)
+
+
+def _done(after: DisconnectState, before: DisconnectState | None) -> Verdict:
+    """OK with nothing to add; the reason is for our own log (M-009: it may have been so before)."""
+    already = ", as it was before the control" if before is not None and before.word is after.word else ""
+    return Verdict(True, None, None, f"{after.word}{already}: the meter reads back {after.described}", after.word)
 
 
 def _fault(name: str, after: DisconnectState | None, done: str = "") -> Verdict:

@@ -1,0 +1,56 @@
+"""Our own invocation counters, one a meter and key: reserved in the store before a value is used, so never used twice.
+
+A reservation covers many sessions; what is left of it after a restart is skipped, which is harmless. The meter's own
+counter is heeded too: we go on above whichever is higher (docs/mapping.md, M-017).
+"""
+
+from typing import Protocol
+
+from dlms.security.counters import COUNTER_END, SendCounter
+from hes.meters.faults import MeterFault
+from hes.meters.registry import Meter
+
+RESERVED_AT_ONCE = 256
+LOW = 16
+
+
+class CounterStore(Protocol):
+    """Where reservations survive."""
+
+    async def reserve_counters(self, meter_name: str, key_id: str, at_least: int, count: int) -> tuple[int, int]:
+        """`count` values that were never given out, none below `at_least`: the first, and the first that is not ours."""
+
+
+class InvocationCounters:
+    """What is reserved and not yet used, by meter and key."""
+
+    def __init__(self, store: CounterStore) -> None:
+        self._store = store
+        self._counters: dict[tuple[str, str], SendCounter] = {}
+
+    async def above(self, meter: Meter, at_least: int) -> SendCounter:
+        """A counter whose next value is at least this one, with enough left for a few requests."""
+        key = meter.name, meter.key_id
+        counter = self._counters.get(key)
+        if counter is None or counter.next_value < at_least:
+            counter = self._counters[key] = SendCounter(*await self._reserve(meter, at_least))
+        else:
+            await self.top_up(meter, counter)
+        return counter
+
+    async def top_up(self, meter: Meter, counter: SendCounter) -> None:
+        """Reserve more when little is left."""
+        if counter.remaining >= LOW:
+            return
+        first, limit = await self._reserve(meter, counter.limit)
+        if first != counter.limit:
+            self._counters.pop((meter.name, meter.key_id), None)
+            raise MeterFault(
+                "security", "counter-shared", detail=f"values from {counter.limit} to {first} went elsewhere"
+            )
+        counter.extend(limit)
+
+    async def _reserve(self, meter: Meter, at_least: int) -> tuple[int, int]:
+        if at_least + RESERVED_AT_ONCE > COUNTER_END:
+            raise MeterFault("security", "counter-exhausted", detail=f"it has reached {at_least}")
+        return await self._store.reserve_counters(meter.name, meter.key_id, at_least, RESERVED_AT_ONCE)

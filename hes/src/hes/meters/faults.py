@@ -1,0 +1,67 @@
+"""The one exception that work on a meter ends with, and the border where all others become it.
+
+What a peer, a socket or a clock does wrong is named here once, by the rows of the mapping's fault table; above this
+module nobody catches an exception of `dlms` or of the operating system.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from dlms.association import OpenRefused, PeerFault
+from dlms.enums import AcseServiceUserDiagnostic
+from dlms.errors import LocalError, RemoteError, SecurityError
+from mapping.faults import Fault, explain
+
+
+class MeterFault(Exception):
+    """Work on a meter could not go on; `kind` and `name` choose the row of the fault table."""
+
+    def __init__(self, kind: str, name: str, *, where: str = "", detail: str = "") -> None:
+        super().__init__(kind, name, where, detail)
+        self.kind = kind
+        self.name = name
+        self.where = where
+        self.detail = detail
+
+    def explained(self, *, attempted: bool) -> Fault:
+        """Code, level and reason; `attempted` when a control may have reached the meter."""
+        return explain(self.kind, self.name, where=self.where, detail=self.detail, attempted=attempted)
+
+    def __str__(self) -> str:
+        return self.explained(attempted=True).reason
+
+
+@contextmanager
+def border(where: str) -> Iterator[None]:
+    """Everything that can go wrong on the way to a meter and back leaves as MeterFault."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise MeterFault("deadline", "no-answer", where=where, detail=str(error)) from None
+    except OSError as error:
+        raise MeterFault("transport", "lost", where=where, detail=error.strerror or str(error)) from None
+    except SecurityError as error:
+        raise MeterFault("security", "unprotected", where=where, detail=str(error)) from None
+    except RemoteError as error:
+        raise MeterFault("protocol", "other", where=where, detail=str(error)) from None
+    except LocalError as error:
+        raise MeterFault("protocol", "local", where=where, detail=str(error)) from None
+
+
+def refused(event: OpenRefused, where: str) -> MeterFault:
+    """The meter refused an association."""
+    try:
+        name = AcseServiceUserDiagnostic(event.diagnostic).name
+    except ValueError:
+        name = "other"
+    return MeterFault("association", name, where=where, detail=event.reason)
+
+
+def peer_fault(event: PeerFault, where: str) -> MeterFault:
+    """The meter answered with an exception."""
+    match event.fault:
+        case ExceptionResponse(service_error=service_error):
+            return MeterFault("exception", service_error.name, where=where, detail=event.reason)
+        case ConfirmedServiceError():
+            return MeterFault("exception", "other", where=where, detail=event.reason)

@@ -1,0 +1,142 @@
+"""The door for meters that call by themselves: TCP connections to be served over, notifications by TCP and UDP.
+
+A caller has to prove within seconds that it is a meter of the registry: the logical device name is read over the public
+association, on the caller's own connection (keys are proved by the secured association of each session). Callers that
+are not known yet are few at a time; whatever does not fit is dropped with one event that says why.
+"""
+
+import asyncio
+import errno
+
+import structlog
+
+from dlms.errors import DlmsError
+from dlms.framing import wrapper
+from hes.meters.association import Patience
+from hes.meters.faults import MeterFault
+from hes.meters.link import Link
+from hes.meters.parking import Parking
+from hes.meters.push import Notifications, dropped
+from hes.meters.registry import Meter, Registry
+from hes.meters.session import public_association, read_device_name
+from hes.meters.trace import ApduTrace
+
+log = structlog.get_logger()
+
+MAX_UNKNOWN = 64  # callers that have not said yet who they are
+RECOGNITION_S = 10.0
+GREETING_S = 0.2  # who calls to push speaks first, and may hang up right after it
+MANAGEMENT_DEVICE = 1
+_PORT_CHOICES = 20
+
+
+class Listener:
+    """One TCP and one UDP port."""
+
+    def __init__(self, registry: Registry, parking: Parking, notifications: Notifications, *, log_apdus: bool) -> None:
+        self._registry = registry
+        self._parking = parking
+        self._notifications = notifications
+        self._log_apdus = log_apdus
+        self._unknown: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._datagrams: asyncio.DatagramTransport | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen on both; OSError when a port is taken. Port 0 chooses one that is free for both."""
+        for choices_left in reversed(range(_PORT_CHOICES)):
+            self._server = await asyncio.start_server(self._accept, host, port)
+            address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+            try:
+                self._datagrams = await self._listen_to_datagrams(*address)
+                return address
+            except OSError as error:
+                self._server.close()
+                if port != 0 or error.errno != errno.EADDRINUSE or not choices_left:
+                    raise
+        raise AssertionError("the last choice either returns or raises")
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self._datagrams is not None:
+            self._datagrams.close()
+        for task in self._unknown:
+            task.cancel()
+        if self._unknown:
+            await asyncio.wait(self._unknown)
+
+    async def _listen_to_datagrams(self, host: str, port: int) -> asyncio.DatagramTransport:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._notifications), (host, port))
+        return transport
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = Link(reader, writer, ApduTrace("unknown") if self._log_apdus else None)
+        if len(self._unknown) >= MAX_UNKNOWN:
+            dropped(link.peer, "tcp", f"{MAX_UNKNOWN} callers are being recognised already")
+            link.close()
+            return
+        task = asyncio.create_task(self._receive(link))
+        self._unknown.add(task)
+        task.add_done_callback(self._unknown.discard)
+
+    async def _receive(self, link: Link) -> None:
+        pushed = False
+        try:
+            pushed = await self._greeting(link)
+            meter = await self._recognise(link)
+        except (MeterFault, OSError, DlmsError) as error:
+            if not (pushed and _hung_up(error)):
+                dropped(link.peer, "tcp", str(error))
+            link.close()
+        except asyncio.CancelledError:
+            link.close()
+            raise
+        else:
+            log.info("dialled_in", meter=meter.name, peer=link.peer)
+            self._parking.park(meter, link)
+
+    async def _greeting(self, link: Link) -> bool:
+        """Give a caller that pushes the first word; True when it did."""
+        try:
+            pdu = await link.next_frame(asyncio.get_running_loop().time() + GREETING_S)
+        except TimeoutError:
+            return False
+        if not self._notifications.take(pdu.apdu, peer=link.peer, transport="tcp"):
+            raise MeterFault("protocol", "other", where="greeting", detail="the first frame was no notification")
+        return True
+
+    async def _recognise(self, link: Link) -> Meter:
+        until = asyncio.get_running_loop().time() + RECOGNITION_S
+        public = await public_association(link, MANAGEMENT_DEVICE, self._notifications, Patience(RECOGNITION_S, until))
+        name = await read_device_name(public)
+        await public.release("releasing the public association")
+        meter = self._registry.find_by_logical_device_name(name)
+        if meter is None:
+            raise MeterFault("identity", "not-registered", detail=name)
+        if meter.address is not None:
+            raise MeterFault("identity", "not-dialling", detail=meter.name)
+        if link.trace is not None:
+            link.trace.meter = meter.name
+        return meter
+
+
+def _hung_up(error: Exception) -> bool:
+    return isinstance(error, ConnectionError) or (isinstance(error, MeterFault) and error.name == "lost")
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Notifications by UDP: one frame a datagram."""
+
+    def __init__(self, notifications: Notifications) -> None:
+        self._notifications = notifications
+
+    def datagram_received(self, octets: bytes, address: tuple[str, int]) -> None:
+        peer = f"{address[0]}:{address[1]}"
+        try:
+            pdu = wrapper.decode_datagram(octets)
+        except DlmsError as error:
+            dropped(peer, "udp", str(error), octets)
+            return
+        self._notifications.take(pdu.apdu, peer=peer, transport="udp")

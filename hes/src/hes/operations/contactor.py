@@ -1,0 +1,238 @@
+"""Disconnect and connect (interface class 70): identity, read, ACTION, read back, and the truth about it.
+
+OK needs an action-result success AND a read-back that agrees. An ACTION is sent at most once a command and run, and only
+after a read; when its answer is lost the meter is looked at again to tell how it stands, which does not make it OK
+(docs/mapping.md, M-004 and M-011; docs/adr/0005).
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from time import perf_counter
+
+import structlog
+
+from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.enums import ActionResult
+from dlms.obis import Obis
+from hes.meters import Meter, MeterFault, Meters, Session
+from hes.meters.session import as_text
+from hes.operations.commands import Command, Outcome
+from mapping.controls import (
+    CONTROL_MODE,
+    CONTROL_STATE,
+    OUTPUT_STATE,
+    Control,
+    DisconnectState,
+    UnknownControl,
+    Verdict,
+    control_for,
+    judge,
+    refusal,
+)
+from mapping.faults import Fault
+
+log = structlog.get_logger()
+
+DEVICE_ID = AttributeDescriptor(1, Obis.parse("0-0:96.1.0*255"), 2)
+SETTLING_S = (0.1, 0.3, 0.6)  # a switch takes its time to move: when a read-back disagrees it is read again
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0  # between attempts to reach a meter that broke off
+
+
+async def run(meters: Meters, meter: Meter, command: Command, *, deadline_at: datetime) -> Outcome:
+    """Carry one command out on one meter; every end is an Outcome, told as the event `meter_done`."""
+    started = perf_counter()
+    try:
+        control = control_for(command.control_code)
+    except UnknownControl as error:
+        outcome = Outcome(False, error.code, "FATAL", error.reason)
+        _tell(meter, command, None, outcome)
+        return outcome
+    work = _Work(meters, meter, command, control, deadline_at)
+    verdict = await work.verdict()
+    outcome = Outcome(
+        ok=verdict.ok,
+        reply_code=verdict.code,
+        level=verdict.level,
+        reason=f"{meter.name}: {verdict.reason}",
+        before=work.before,
+        after=work.after,
+        action_result=work.action_result,
+        took_ms=round((perf_counter() - started) * 1000, 1),
+        attempted=work.attempted or command.attempted,
+    )
+    _tell(meter, command, control, outcome)
+    return outcome
+
+
+class _Work:
+    """One command on its way: what has been seen and done so far."""
+
+    def __init__(self, meters: Meters, meter: Meter, command: Command, control: Control, deadline_at: datetime) -> None:
+        self._meters = meters
+        self._meter = meter
+        self._command = command
+        self._control = control
+        self._deadline_at = deadline_at
+        self._sent_at = 0.0
+        self.before: DisconnectState | None = None
+        self.after: DisconnectState | None = None
+        self.action_result: ActionResult | None = None
+        self.attempted = False
+
+    async def verdict(self) -> Verdict:
+        """How it ended."""
+        try:
+            verdict = await self._switch()
+        except MeterFault as fault:
+            return await self._told(fault)
+        if verdict is None:
+            verdict = await self._judge_afresh()
+        return verdict
+
+    async def _switch(self) -> Verdict | None:
+        """The recipe; None when the meter accepted the control and could then not be read on this connection."""
+        async with self._meters.hold(self._meter, deadline_at=self._deadline_at) as session:
+            await _check_identity(session)
+            self.before = await self._read(session)
+            refused = refusal(self._control, self.before)
+            if refused is not None:
+                return refused
+            await self._act(session)
+            try:
+                return await self._read_back(session)
+            except MeterFault:
+                return None
+
+    async def _act(self, session: Session) -> None:
+        self.attempted = True
+        self._sent_at = perf_counter()
+        try:
+            outcome = await session.action(self._control.descriptor, self._control.parameters)
+        except MeterFault as fault:
+            if fault.kind == "deadline":
+                session.stay(lambda: self._await_late_answer(session))
+            raise
+        self.action_result = outcome.result
+
+    async def _read_back(self, session: Session) -> Verdict:
+        """Read until the state agrees, or has had its time to settle."""
+        for pause_s in (*SETTLING_S, None):
+            self.after = await self._read(session)
+            verdict = self._judge()
+            if verdict.ok or pause_s is None or self.action_result != ActionResult.SUCCESS:
+                break
+            await asyncio.sleep(pause_s)
+        return verdict
+
+    async def _read(self, session: Session) -> DisconnectState:
+        return await _read_state(session, self._control)
+
+    def _judge(self) -> Verdict:
+        return judge(self._control, self.action_result, self.after, before=self.before)
+
+    async def _told(self, fault: MeterFault) -> Verdict:
+        """A fault ended the recipe. Once the control was sent, nobody knows; so look again, and tell."""
+        if not self.attempted:
+            return _failed(fault.explained(attempted=False))
+        if fault.kind == "deadline":
+            return _failed(MeterFault(fault.kind, "no-answer-after", detail=fault.detail).explained(attempted=True))
+        seen = await self._look_again()
+        name = "lost-after" if fault.kind == "transport" else fault.name
+        detail = "; ".join(filter(None, (fault.detail, seen)))
+        return _failed(MeterFault(fault.kind, name, where=fault.where, detail=detail).explained(attempted=True))
+
+    async def _judge_afresh(self) -> Verdict:
+        """The meter's answer is there, the read-back is not: read it over a new connection."""
+        await self._look_again()
+        return self._judge()
+
+    async def _look_again(self) -> str:
+        """Reach the meter anew and read its state into `after`; in words what was seen, or why nothing was."""
+        patience = timedelta(seconds=2 * self._meters.settings.apdu_timeout_s)
+        deadline_at = min(self._deadline_at, self._meters.now() + patience)
+        pause_s = FIRST_RETRY_S
+        while True:
+            try:
+                async with self._meters.hold(self._meter, deadline_at=deadline_at) as session:
+                    await _check_identity(session)
+                    self.after = await self._read(session)
+                return f"read again over a new connection: {self.after.described}"
+            except MeterFault as fault:
+                left_s = (deadline_at - self._meters.now()).total_seconds()
+                if fault.kind != "transport" or left_s <= pause_s:
+                    return f"it could not be read again: {fault.explained(attempted=True).reason}"
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+
+    async def _await_late_answer(self, session: Session) -> None:
+        """Runs after the command has failed: an answer that comes late is told, with the state that was read then."""
+        outcome = await session.late_action()
+        ms = round((perf_counter() - self._sent_at) * 1000, 1)
+        after = await self._read(session)
+        log.warning(
+            "late_answer",
+            message_id=self._command.request_id,
+            meter=self._meter.name,
+            code=self._control.code,
+            control=self._control.name,
+            action_result=_words(outcome.result),
+            after=_shown(after),
+            ms=ms,
+        )
+
+
+async def _check_identity(session: Session) -> None:
+    """M-010: the device id that the secured association gives is the registry's, or nothing is done."""
+    found = as_text(await session.get(DEVICE_ID))
+    if found != session.meter.device_id:
+        told = f"the registry says {session.meter.device_id}, the meter says {found}"
+        raise MeterFault("identity", "device-id", detail=told)
+
+
+async def _read_state(session: Session, control: Control) -> DisconnectState:
+    values = [
+        (await session.get(control.attribute(attribute))).value
+        for attribute in (OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE)
+    ]
+    output_state, control_state, control_mode = values
+    if not isinstance(output_state, bool) or not isinstance(control_state, int) or not isinstance(control_mode, int):
+        raise MeterFault("data-access-result", "unexpected-value", where="reading the disconnect control")
+    return DisconnectState(output_state, int(control_state), int(control_mode))
+
+
+def _failed(fault: Fault) -> Verdict:
+    return Verdict(False, fault.code, fault.level, fault.reason)
+
+
+def _tell(meter: Meter, command: Command, control: Control | None, outcome: Outcome) -> None:
+    log.info(
+        "meter_done",
+        message_id=command.request_id,
+        meter=meter.name,
+        code=command.control_code,
+        control=None if control is None else control.name,
+        class_id=None if control is None else control.class_id,
+        obis=None if control is None else str(control.obis),
+        method=None if control is None else control.method,
+        before=_shown(outcome.before),
+        after=_shown(outcome.after),
+        action_result=None if outcome.action_result is None else _words(outcome.action_result),
+        ok=outcome.ok,
+        reply_code=outcome.reply_code,
+        reason=outcome.reason,
+        ms=outcome.took_ms,
+    )
+
+
+def _shown(state: DisconnectState | None) -> dict[str, bool | int] | None:
+    if state is None:
+        return None
+    return {
+        "output_state": state.output_state,
+        "control_state": state.control_state,
+        "control_mode": state.control_mode,
+    }
+
+
+def _words(result: ActionResult) -> str:
+    return result.name.lower().replace("_", "-")
