@@ -92,7 +92,9 @@ def test_wrong_key_wrong_authentication_key_and_wrong_title_are_refused_alike(co
     assert len(texts) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"\x30", b"\x30\x00\x00\x00", b"\x30\x00\x00\x00\x01", b"\x30" + bytes(15), bytes(40)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x30", b"\x30\x00\x00\x00", b"\x30\x00\x00\x00\x01", b"\x30" + bytes(15), bytes(40)]
+)
 def test_short_or_unprotected_contents_are_refused(content: bytes) -> None:
     with pytest.raises(SecurityError):
         unprotect(KEYS, TITLE, content)

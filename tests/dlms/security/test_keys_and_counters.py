@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms.errors import LocalError, SecurityError
-from dlms.security import COUNTER_END, GlobalKeys, ReceiveCounter, ReplayError, SecurityControl, SecuritySuite, SendCounter
+from dlms.security import (
+    COUNTER_END,
+    GlobalKeys,
+    ReceiveCounter,
+    ReplayError,
+    SecurityControl,
+    SecuritySuite,
+    SendCounter,
+)
 from dlms.security.suites import suite_of
 
 

@@ -208,7 +208,9 @@ def _authenticated_or_legible(control: int, plaintext: bytes) -> Apdu | None:
     try:
         return apdu.decode(plaintext)
     except DecodeError:
-        raise SecurityError("the deciphered content is no APDU: wrong key, wrong system title or altered content") from None
+        raise SecurityError(
+            "the deciphered content is no APDU: wrong key, wrong system title or altered content"
+        ) from None
 
 
 def _wrapping_of(message: CipheredApdu) -> Wrapping:

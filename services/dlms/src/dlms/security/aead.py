@@ -57,11 +57,15 @@ def unprotect(keys: GlobalKeys, system_title: bytes, content: bytes) -> Unprotec
     iv = _iv(system_title, counter)
     if control & AUTHENTICATED:
         if len(content) < HEADER_LENGTH + TAG_LENGTH:
-            raise SecurityError(f"an authenticated content has at least {HEADER_LENGTH + TAG_LENGTH} octets, got {len(content)}")
+            raise SecurityError(
+                f"an authenticated content has at least {HEADER_LENGTH + TAG_LENGTH} octets, got {len(content)}"
+            )
         body, tag = content[HEADER_LENGTH:-TAG_LENGTH], content[-TAG_LENGTH:]
         plaintext, expected = _open(control, keys, iv, body)
         if not compare_digest(tag, expected):
-            raise SecurityError("the authentication tag does not hold: wrong key, wrong system title or altered content")
+            raise SecurityError(
+                "the authentication tag does not hold: wrong key, wrong system title or altered content"
+            )
     elif control & ENCRYPTED:
         plaintext = keys.cipher.encrypt(iv, content[HEADER_LENGTH:], None)[:-FULL_TAG_LENGTH]
     else:

@@ -48,7 +48,9 @@ class SendCounter:
         """A value that was never given out before; LocalError when the reservation is used up."""
         value = self._next_value
         if value >= self._limit:
-            raise LocalError(f"no invocation counter left below {self._limit}: reserve more, or change the key at {COUNTER_END}")
+            raise LocalError(
+                f"no invocation counter left below {self._limit}: reserve more, or change the key at {COUNTER_END}"
+            )
         self._next_value = value + 1
         return value
 

@@ -23,7 +23,9 @@ def same_secret(ours: bytes, theirs: bytes) -> bool:
     return compare_digest(ours, theirs)
 
 
-def gmac_response(suite: int, keys: GlobalKeys, system_title: bytes, invocation_counter: int, challenge: bytes) -> bytes:
+def gmac_response(
+    suite: int, keys: GlobalKeys, system_title: bytes, invocation_counter: int, challenge: bytes
+) -> bytes:
     """f(challenge) of mechanism 5, 17 octets, under the system title of the one who computes it."""
     control = suite | AUTHENTICATED
     counter = invocation_counter.to_bytes(4, "big")
@@ -48,7 +50,9 @@ def sha1_response(secret: bytes, challenge: bytes) -> bytes:
     return sha1(challenge + secret, usedforsecurity=False).digest()
 
 
-def sha256_response(secret: bytes, own_title: bytes, peer_title: bytes, peer_challenge: bytes, own_challenge: bytes) -> bytes:
+def sha256_response(
+    secret: bytes, own_title: bytes, peer_title: bytes, peer_challenge: bytes, own_challenge: bytes
+) -> bytes:
     """f(challenge) of mechanism 6: secret, both titles and both challenges, the prover's title first."""
     return sha256(secret + own_title + peer_title + peer_challenge + own_challenge).digest()
 

@@ -26,7 +26,9 @@ class GlobalKeys:
         if len(self.encryption_key) not in KEY_LENGTHS:
             raise LocalError(f"encryption key of {len(self.encryption_key)} octets, wanted 16 or 32")
         if len(self.authentication_key) != len(self.encryption_key):
-            raise LocalError(f"authentication key of {len(self.authentication_key)} octets, wanted {len(self.encryption_key)}")
+            raise LocalError(
+                f"authentication key of {len(self.authentication_key)} octets, wanted {len(self.encryption_key)}"
+            )
         object.__setattr__(self, "cipher", AESGCM(self.encryption_key))
 
     def with_encryption_key(self, encryption_key: bytes) -> GlobalKeys:

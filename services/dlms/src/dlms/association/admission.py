@@ -1,0 +1,183 @@
+"""The server's half of opening an association: judging an AARQ and building the AARE (Green Book 9.3.2, 9.4.2).
+
+Every check that involves a secret (password, tag of the ciphered InitiateRequest) fails with the same diagnostic, so that
+a stranger learns only that it failed. What exactly failed is in the reason, for the server's own log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dlms import apdu
+from dlms.apdu.acse import Aare, Aarq, Diagnostic
+from dlms.apdu.faults import ConfirmedServiceError
+from dlms.apdu.initiate import DLMS_VERSION, InitiateRequest, InitiateResponse
+from dlms.association.proposal import CIPHERED, PROOF_WANTED, context_of
+from dlms.association.protection import PLAIN, Form, Protection
+from dlms.association.settings import MAX_PDU_SIZE, AssociationProfile
+from dlms.association.transfer import block_room
+from dlms.enums import (
+    AcseServiceProviderDiagnostic,
+    AcseServiceUserDiagnostic,
+    ApplicationContext,
+    AssociationResult,
+    ConfirmedService,
+    Conformance,
+    DiagnosticSource,
+    ErrorClass,
+    InitiateErrorCode,
+    Mechanism,
+)
+from dlms.errors import DecodeError, SecurityError
+from dlms.security import ReplayError, same_secret
+from dlms.security.hls import CHALLENGE_LENGTHS
+
+ACCEPTED = Diagnostic.user(AcseServiceUserDiagnostic.NULL)
+NO_COMMON_VERSION = Diagnostic(
+    DiagnosticSource.ACSE_SERVICE_PROVIDER, AcseServiceProviderDiagnostic.NO_COMMON_ACSE_VERSION
+)
+
+
+class Refusal(Exception):
+    """Why an AARQ is refused: for the log, and what the client is told."""
+
+    def __init__(
+        self, reason: str, told: AcseServiceUserDiagnostic | Diagnostic, error: InitiateErrorCode | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.diagnostic = told if isinstance(told, Diagnostic) else Diagnostic.user(told)
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An AARQ that passed: what was negotiated."""
+
+    initiate: InitiateRequest
+    form: Form
+    conformance: Conformance
+    client_limit: int
+    client_challenge: bytes
+
+
+class _Held(NamedTuple):
+    initiate: InitiateRequest
+    form: Form
+
+
+def admit(profile: AssociationProfile, protection: Protection | None, aarq: Aarq) -> Admission:
+    """Check an AARQ against the profile; raises Refusal, or ReplayError for a genuine AARQ that was used before."""
+    _check_names(profile, protection, aarq)
+    if protection is not None:
+        _meet(protection, aarq.calling_ap_title)
+    held = _initiate_request(protection, aarq.user_information)
+    challenge = _check_proof(profile, aarq.calling_authentication_value or b"")
+    return _negotiate(profile, held, challenge)
+
+
+def accepting_aare(
+    profile: AssociationProfile, protection: Protection | None, admission: Admission, challenge: bytes | None
+) -> bytes:
+    """The encoded AARE that accepts; with a challenge it asks for the proof of HLS."""
+    response = initiate_response(profile, admission)
+    return apdu.encode(
+        Aare(
+            context_of(protection),
+            AssociationResult.ACCEPTED,
+            ACCEPTED if challenge is None else PROOF_WANTED,
+            None if protection is None else protection.security.system_title,
+            None if challenge is None else profile.mechanism,
+            challenge,
+            response if protection is None else protection.protect(response, admission.form),
+        )
+    )
+
+
+def initiate_response(profile: AssociationProfile, admission: Admission) -> bytes:
+    """The encoded InitiateResponse, which the AARE and a ciphered RLRE carry."""
+    return apdu.encode(
+        InitiateResponse(conformance=admission.conformance, server_max_receive_pdu_size=profile.max_receive_pdu_size)
+    )
+
+
+def refusing_aare(context: ApplicationContext, refusal: Refusal) -> bytes:
+    """The encoded AARE that refuses."""
+    error = None
+    if refusal.error is not None:
+        error = apdu.encode(ConfirmedServiceError(ConfirmedService.INITIATE_ERROR, ErrorClass.INITIATE, refusal.error))
+    result = AssociationResult.REJECTED_PERMANENT
+    return apdu.encode(Aare(context, result, refusal.diagnostic, user_information=error))
+
+
+def _check_names(profile: AssociationProfile, protection: Protection | None, aarq: Aarq) -> None:
+    if aarq.protocol_version is not None and not (aarq.protocol_version and aarq.protocol_version[0]):
+        raise Refusal("the client does not speak ACSE version 1", NO_COMMON_VERSION)
+    if aarq.application_context is not context_of(protection):
+        told = AcseServiceUserDiagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED
+        raise Refusal(f"application context {aarq.application_context.name} is not offered here", told)
+    mechanism = Mechanism.LOWEST if aarq.mechanism is None else aarq.mechanism
+    if mechanism is profile.mechanism:
+        return
+    told = AcseServiceUserDiagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED
+    if aarq.mechanism is None:
+        told = AcseServiceUserDiagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED
+    raise Refusal(f"mechanism {mechanism.name} instead of {profile.mechanism.name}", told)
+
+
+def _meet(protection: Protection, title: bytes | None) -> None:
+    try:
+        protection.meet(title)
+    except SecurityError as error:
+        raise Refusal(str(error), AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED) from None
+    if protection.peer_title is None:
+        raise Refusal("the client shows no system title", AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
+
+
+def _check_proof(profile: AssociationProfile, value: bytes) -> bytes:
+    """Check a password, or return the challenge that a client of HLS sends."""
+    if profile.mechanism is Mechanism.LOW and not same_secret(profile.secret or b"", value):
+        raise Refusal("wrong password", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
+    if profile.mechanism is not Mechanism.GMAC:
+        return b""
+    if len(value) not in CHALLENGE_LENGTHS:
+        raise Refusal(f"a challenge of {len(value)} octets", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
+    return value
+
+
+def _initiate_request(protection: Protection | None, user_information: bytes | None) -> _Held:
+    try:
+        message = apdu.decode(user_information or b"")
+        form = PLAIN
+        ciphered = protection is not None and protection.security.ciphered
+        if isinstance(message, CIPHERED) and protection is not None and ciphered:
+            message, form = protection.unprotect(message)
+        elif ciphered:
+            raise SecurityError("an InitiateRequest in clear where ciphering is wanted")
+    except ReplayError:
+        raise
+    except SecurityError as error:
+        raise Refusal(str(error), AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE) from None
+    except DecodeError as error:
+        raise Refusal(f"unreadable InitiateRequest: {error}", AcseServiceUserDiagnostic.NO_REASON_GIVEN) from None
+    if not isinstance(message, InitiateRequest):
+        raise Refusal(f"{type(message).__name__} instead of InitiateRequest", AcseServiceUserDiagnostic.NO_REASON_GIVEN)
+    return _Held(message, form)
+
+
+def _negotiate(profile: AssociationProfile, held: _Held, challenge: bytes) -> Admission:
+    initiate, form = held
+    if initiate.dlms_version < DLMS_VERSION:
+        raise _initiate_refusal("DLMS version too low", InitiateErrorCode.DLMS_VERSION_TOO_LOW)
+    conformance = initiate.conformance & profile.conformance
+    if not conformance:
+        raise _initiate_refusal("no service in common", InitiateErrorCode.INCOMPATIBLE_CONFORMANCE)
+    limit = initiate.client_max_receive_pdu_size or MAX_PDU_SIZE
+    if block_room(limit, form) < 1:
+        raise _initiate_refusal(f"a PDU size of {limit} is too short", InitiateErrorCode.PDU_SIZE_TOO_SHORT)
+    return Admission(initiate, form, conformance, limit, challenge)
+
+
+def _initiate_refusal(reason: str, error: InitiateErrorCode) -> Refusal:
+    return Refusal(reason, AcseServiceUserDiagnostic.NO_REASON_GIVEN, error)

@@ -1,0 +1,59 @@
+"""DataNotification outside and inside associations: a push that carries its own protection (Green Book 9.4.6.5).
+
+A push names its sender in general-glo-ciphering, so the receiver looks up keys and counter by system title.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dlms import apdu
+from dlms.apdu.ciphered import GeneralGloCiphering
+from dlms.apdu.notify import DataNotification
+from dlms.association.protection import PROTECTION_MASK
+from dlms.association.settings import Security
+from dlms.errors import LocalError, ProtocolError, SecurityError
+from dlms.security import AUTHENTICATED, GlobalKeys, ReceiveCounter, SendCounter, protect, unprotect
+
+Lookup = Callable[[bytes], "tuple[GlobalKeys, ReceiveCounter] | None"]
+
+
+def protect_notification(
+    notification: DataNotification, security: Security | None, send_counter: SendCounter | None
+) -> bytes:
+    """The octets of a push APDU, protected by general-glo-ciphering when there is security."""
+    plaintext = apdu.encode(notification)
+    if security is None or not security.ciphered:
+        return plaintext
+    if send_counter is None:
+        raise LocalError("a protected notification needs a send counter")
+    content = protect(security.control, security.keys, security.system_title, send_counter.take(), plaintext)
+    return apdu.encode(GeneralGloCiphering(security.system_title, content))
+
+
+def unprotect_notification(octets: bytes, lookup: Lookup) -> tuple[DataNotification, bytes | None]:
+    """The notification and the system title that vouches for it (None: it came in clear).
+
+    `lookup` gives keys and receive counter of a system title, or None for a stranger. SecurityError moves no counter.
+    """
+    message = apdu.decode(octets)
+    if isinstance(message, DataNotification):
+        return message, None
+    if not isinstance(message, GeneralGloCiphering):
+        raise ProtocolError(f"{type(message).__name__} is no notification")
+    known = lookup(message.system_title)
+    if known is None:
+        raise SecurityError(f"no keys for system title {message.system_title.hex()}")
+    held = _open(message, *known)
+    if not isinstance(held, DataNotification):
+        raise ProtocolError(f"{type(held).__name__} is no notification")
+    return held, message.system_title
+
+
+def _open(message: GeneralGloCiphering, keys: GlobalKeys, counter: ReceiveCounter) -> apdu.Apdu:
+    opened = unprotect(keys, message.system_title, message.content)
+    if opened.control & ~PROTECTION_MASK or not opened.control & AUTHENTICATED:
+        raise SecurityError(f"security control {opened.control:#04x} does not authenticate a notification")
+    counter.check(opened.invocation_counter)
+    counter.accept(opened.invocation_counter)
+    return apdu.decode(opened.plaintext)

@@ -1,0 +1,136 @@
+"""The client's half of opening an association: the AARQ, and judging the AARE that answers it (Green Book 9.3.2, 9.4.2).
+
+Nothing that the server says may weaken what was proposed: context, mechanism, protection and titles are all compared.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dlms import apdu
+from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlrq
+from dlms.apdu.ciphered import GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
+from dlms.apdu.faults import ConfirmedServiceError
+from dlms.apdu.initiate import InitiateRequest, InitiateResponse
+from dlms.association.protection import Protection, Wrapping
+from dlms.association.settings import ClientSettings
+from dlms.enums import (
+    AcseServiceUserDiagnostic,
+    ApplicationContext,
+    AssociationResult,
+    Mechanism,
+    ReleaseReason,
+)
+from dlms.errors import DecodeError, ProtocolError, SecurityError
+from dlms.security.hls import CHALLENGE_LENGTHS
+
+PROOF_WANTED = Diagnostic.user(AcseServiceUserDiagnostic.AUTHENTICATION_REQUIRED)
+CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, ServiceCiphering)
+
+
+class Acceptance(NamedTuple):
+    """An AARE that accepts: what was negotiated, and the challenge when a proof is still wanted."""
+
+    initiate: InitiateResponse
+    challenge: bytes | None
+
+
+def context_of(protection: Protection | None) -> ApplicationContext:
+    """Logical names, with ciphering when the policy protects anything."""
+    ciphered = protection is not None and protection.security.ciphered
+    return ApplicationContext.LN_CIPHERED if ciphered else ApplicationContext.LN
+
+
+class Proposal:
+    """One attempt to open an association."""
+
+    def __init__(
+        self, settings: ClientSettings, protection: Protection | None, challenge: bytes, key: bytes | None
+    ) -> None:
+        self._settings = settings
+        self._protection = protection
+        self._challenge = challenge
+        self._context = context_of(protection)
+        self._ciphered = self._context is ApplicationContext.LN_CIPHERED
+        self._initiate = apdu.encode(
+            InitiateRequest(
+                dedicated_key=key,
+                conformance=settings.conformance,
+                client_max_receive_pdu_size=settings.max_receive_pdu_size,
+            )
+        )
+
+    def aarq(self) -> bytes:
+        """The encoded AARQ."""
+        settings = self._settings
+        proof = {Mechanism.LOW: settings.secret, Mechanism.GMAC: self._challenge}.get(settings.mechanism)
+        title = self._protection.security.system_title if self._protection is not None else None
+        mechanism = settings.mechanism if settings.mechanism is not Mechanism.LOWEST else None
+        return apdu.encode(Aarq(self._context, title, mechanism, proof, self._user_information()))
+
+    def rlrq(self) -> bytes:
+        """The encoded RLRQ; a ciphered association is released under protection."""
+        return apdu.encode(Rlrq(ReleaseReason.NORMAL, self._user_information() if self._ciphered else None))
+
+    def judge(self, aare: Aare) -> Acceptance:
+        """Check an AARE that accepts; SecurityError or ProtocolError when it is not what was proposed."""
+        if aare.application_context is not self._context:
+            raise SecurityError("the server answers in another application context than was proposed")
+        if self._protection is not None:
+            self._protection.meet(aare.responding_ap_title)
+        return Acceptance(self._initiate_response(aare.user_information), self._challenge_of(aare))
+
+    def release_holds(self, user_information: bytes | None) -> None:
+        """Check what an RLRE carries, when it carries something ciphered."""
+        if user_information and self._protection is not None and self._ciphered:
+            held = apdu.decode(user_information)
+            if isinstance(held, CIPHERED):
+                self._protection.unprotect(held)
+
+    def _user_information(self) -> bytes:
+        if self._protection is None:
+            return self._initiate
+        return self._protection.protect(self._initiate, self._protection.form(Wrapping.GLO))
+
+    def _challenge_of(self, aare: Aare) -> bytes | None:
+        wanted = aare.diagnostic == PROOF_WANTED
+        if self._settings.mechanism is not Mechanism.GMAC:
+            if wanted:
+                raise ProtocolError("the server wants a proof that was not proposed")
+            return None
+        challenge = aare.responding_authentication_value
+        if not wanted or aare.mechanism is not Mechanism.GMAC or challenge is None:
+            raise SecurityError("the server accepts without the mutual proof that was proposed")
+        if len(challenge) not in CHALLENGE_LENGTHS:
+            raise SecurityError(f"a challenge has 8 to 64 octets, the server's has {len(challenge)}")
+        if challenge == self._challenge:
+            raise SecurityError("the server sends our own challenge back")
+        return challenge
+
+    def _initiate_response(self, user_information: bytes | None) -> InitiateResponse:
+        if not user_information:
+            raise ProtocolError("the server accepts without an InitiateResponse")
+        held = apdu.decode(user_information)
+        if isinstance(held, CIPHERED):
+            if self._protection is None or not self._ciphered:
+                raise SecurityError("a ciphered InitiateResponse in an association without ciphering")
+            held = self._protection.unprotect(held).apdu
+        elif self._ciphered:
+            raise SecurityError("the server answers in clear in a ciphered association")
+        if not isinstance(held, InitiateResponse):
+            raise ProtocolError(f"the server accepts with {type(held).__name__} instead of an InitiateResponse")
+        return held
+
+
+def refusal_reason(aare: Aare) -> str:
+    """Why an AARE refuses, for a person."""
+    reason = aare.diagnostic.reason
+    try:
+        held = apdu.decode(aare.user_information or b"")
+    except DecodeError:
+        return reason
+    return f"{reason} ({held.reason})" if isinstance(held, ConfirmedServiceError) else reason
+
+
+def accepts(aare: Aare) -> bool:
+    return aare.result is AssociationResult.ACCEPTED

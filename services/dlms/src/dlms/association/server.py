@@ -1,0 +1,98 @@
+"""The server's side of one transport connection, without I/O: any number of associations, one per pair of wrapper ports.
+
+`receive_data` takes octets, `next_event` says what a client wants, `send` gives the octets of the answer, `data_to_send`
+holds what the protocol itself answers. Nothing that a client sends raises: it ends in Discarded, and a stream that can't be
+read any more ends the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from dlms import apdu
+from dlms.apdu.acse import Aare, Aarq, Rlre
+from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from dlms.apdu.notify import DataNotification
+from dlms.association.admission import Refusal, refusing_aare
+from dlms.association.connection import Connection
+from dlms.association.events import Answer, AssociationRefused, Discarded, ServerOutput
+from dlms.association.server_association import Reply, ServerAssociation, fault
+from dlms.association.settings import AssociationProfile
+from dlms.association.states import ServerState
+from dlms.enums import AcseServiceUserDiagnostic, ServiceError, StateError
+from dlms.errors import DecodeError, LocalError
+from dlms.framing.wrapper import WrapperPdu, encode
+
+NEVER_ANSWERED = (Aare, Rlre, ExceptionResponse, ConfirmedServiceError, DataNotification)
+
+
+class ServerConnection(Connection):
+    """All associations of one connection, keyed by (server_wport, client_wport)."""
+
+    def __init__(
+        self, associations: Mapping[tuple[int, int], AssociationProfile], *, random_bytes: Callable[[int], bytes]
+    ) -> None:
+        super().__init__()
+        self._closed = False
+        self._associations = {
+            wports: ServerAssociation(profile, random_bytes) for wports, profile in associations.items()
+        }
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def state(self, server_wport: int, client_wport: int) -> ServerState:
+        """Where an association stands."""
+        association = self._associations.get((server_wport, client_wport))
+        return ServerState.UNASSOCIATED if association is None else association.state
+
+    def send(self, answer: Answer) -> bytes:
+        """Framed octets of an answer; LocalError when its request is not open."""
+        server_wport, client_wport, _ = answer.key
+        association = self._associations.get((server_wport, client_wport))
+        if association is None:
+            raise LocalError("no such association")
+        return encode(WrapperPdu(server_wport, client_wport, association.answer(answer)))
+
+    def next_event(self) -> ServerOutput | None:
+        """What the octets so far mean; None: more octets are needed."""
+        while not self._closed:
+            try:
+                pdu = self._deframer.next_pdu()
+            except DecodeError as error:
+                self._closed = True
+                return Discarded(f"not the wrapper of DLMS: {error}")
+            if pdu is None:
+                return None
+            reply = self._receive(pdu)
+            if reply.octets:
+                self._post(pdu.destination, pdu.source, reply.octets)
+            if reply.event is not None:
+                return reply.event
+        return None
+
+    def _receive(self, pdu: WrapperPdu) -> Reply:
+        try:
+            message = apdu.decode(pdu.apdu)
+        except DecodeError as error:
+            return fault(f"unreadable: {error}", ServiceError.OTHER_REASON, StateError.SERVICE_UNKNOWN)
+        if isinstance(message, NEVER_ANSWERED):
+            return Reply(event=Discarded(f"a client does not send {type(message).__name__}"))
+        association = self._associations.get((pdu.destination, pdu.source))
+        if association is None:
+            return _unknown(message, pdu)
+        try:
+            return association.receive(message, len(pdu.apdu))
+        except LocalError as error:
+            self._closed = True
+            return Reply(event=Discarded(f"we can't go on: {error}"))
+
+
+def _unknown(message: apdu.Apdu, pdu: WrapperPdu) -> Reply:
+    reason = f"no association between server {pdu.destination} and client {pdu.source}"
+    if not isinstance(message, Aarq):
+        return fault(reason, ServiceError.OPERATION_NOT_POSSIBLE)
+    refusal = Refusal(reason, AcseServiceUserDiagnostic.NO_REASON_GIVEN)
+    refused = AssociationRefused(pdu.destination, pdu.source, reason)
+    return Reply(refusing_aare(message.application_context, refusal), refused)
