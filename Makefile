@@ -1,25 +1,75 @@
-PYTHON ?= python3
+# What can be done here; works with GNU make 3.81 and newer, needs Python 3.11 or newer and nothing else.
+# Python: the newest of these that will do; choose another one with  make PYTHON=/path/to/python3
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := services/dlms services/cim services/mapping cis hes meter-sim ami
 EDITABLE := $(foreach p,$(PACKAGES),-e $(p))
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+UV ?= uv
+CONFIG ?= config/demo.toml
 
-.PHONY: help setup demo
+# $(call option,CYCLES,--cycles): --cycles with what was written behind make, nothing otherwise; the environment does not count
+given = $(if $(filter command,$(firstword $(origin $(1)))),$(strip $($(1))))
+option = $(if $(call given,$(1)),$(2) $(call given,$(1)))
+flag = $(if $(filter-out 0 no false,$(call given,$(1))),$(2))
+
+DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(call option,METERS,--meters) \
+	$(call option,SECURITY,--security) $(call option,MODE,--mode) $(call flag,ASYNCHRONOUS,--asynchronous) \
+	$(call flag,JSON,--json) $(call flag,PLAIN,--plain) $(call option,CIS_PORT,--cis-port) \
+	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port)
+
+.PHONY: help setup demo up down test test-compose check bench lock
 
 help:                   ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
+
+setup: $(VENV)/.dev     ## everything for developers, in .venv
+
+demo: $(VENV)/.run      ## CIS, HES and meters on this machine: CYCLES=2 PERIOD=10 METERS=2 SECURITY=none MODE=dial-in ASYNCHRONOUS=1 JSON=1 PLAIN=1 CONFIG=... HES_PORT=... CIS_PORT=... DLMS_PORT=... METER_PORT=...
+	@$(BIN)/ami demo --config '$(CONFIG)' $(DEMO_OPTIONS)
+
+up:                     ## the same in containers: docker compose up
+	docker compose up --build --detach --wait
+	@echo "docker compose logs -f cis   shows what is asked and answered; make down   ends it"
+
+down:                   ## stop the containers; their state stays
+	docker compose --profile capture down
+
+test: $(VENV)/.dev      ## all tests that need no Docker: make test ARGS='tests/ami -k model'
+	$(BIN)/python -m pytest -m 'not compose' $(ARGS)
+
+test-compose: $(VENV)/.dev  ## the tests that need a Docker engine
+	$(BIN)/python -m pytest -m compose --timeout 600 tests/compose $(ARGS)
+
+check: $(VENV)/.dev     ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.run     ## how fast, and where the time goes
+	@$(BIN)/ami bench $(ARGS)
+
+lock:                   ## resolve requirements/*.in again (needs uv)
+	for name in build cis hes meter-sim run dev; do \
+		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+			$(call flag,UPGRADE,--upgrade) --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; choose one with: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@test -n '$(PYTHON)' || { echo "Python 3.11 or newer is needed and none was found; name one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older; name one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+	@echo "making $(VENV) and installing what is locked in requirements/, once" >&2
+	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.run: requirements/run.txt $(PACKAGES:=/pyproject.toml) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(EDITABLE)
+	@$(PIP) --require-hashes -r requirements/run.txt
+	@$(PIP) --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
-
-setup: $(VENV)/.dev     ## everything for developers, in .venv

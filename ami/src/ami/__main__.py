@@ -88,15 +88,18 @@ def make_fleet(
     layout: Annotated[fleet.Layout, typer.Option(help="ports: a port each; one-address: a logical device each; docker: as compose.yaml has them.")] = fleet.Layout.PORTS,
     address: Annotated[str, typer.Option(help="host:port of the first, or of all.")] = "127.0.0.1:4061",
     base: Annotated[Path, typer.Option(help="Everything else, and the first meters, come from here.")] = Path("config/demo.toml"),
+    security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering.")] = Security.DEFAULT,
     output: Annotated[Path | None, typer.Option(help="Write here, not to the screen.")] = None,
 ) -> None:
     """Write a configuration with many simulated meters, each with keys of its own."""
+    clear = security is Security.NONE
     try:
-        document = fleet.fleet(configuration.load(base), count, seed=seed, layout=layout, address=address)
+        document = fleet.fleet(configuration.load(base), count, seed=seed, layout=layout, address=address, clear=clear)
     except configuration.ConfigurationError as trouble:
         typer.echo(str(trouble), err=True)
         raise typer.Exit(1) from None
-    text = fleet.HEADING.format(count=count, seed=seed, layout=layout, base=base) + tomli_w.dumps(document)
+    said = " --security none" if clear else ""
+    text = fleet.HEADING.format(count=count, seed=seed, layout=layout, base=base, clear=said) + tomli_w.dumps(document)
     if output is None:
         typer.echo(text, nl=False)
     else:

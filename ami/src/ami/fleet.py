@@ -17,8 +17,9 @@ FIRST_NUMBER = 1000
 """Meter 1 is M1001."""
 FIRST_LOGICAL_DEVICE = 0x10
 ALL_STATION = 0x7F
+OWN_CONTAINERS = 2
 HEADING = """\
-# {count} meters, written by: ami fleet --count {count} --seed {seed} --layout {layout} --base {base}
+# {count} meters, written by: ami fleet --count {count} --seed {seed} --layout {layout} --base {base}{clear}
 # The keys are for demonstration only: whoever knows the seed knows them.
 
 """
@@ -54,30 +55,32 @@ def meter(number: int, address: str, *, seed: str, server_wport: int = 1) -> Doc
     }
 
 
-def fleet(base: Document, count: int, *, seed: str, layout: Layout, address: str) -> Document:
+def fleet(base: Document, count: int, *, seed: str, layout: Layout, address: str, clear: bool = False) -> Document:
     """`base` with `count` meters: its own first, generated ones after them, all placed by the layout."""
     document = copy.deepcopy(base)
     own = document["meters"][:count]
     made = [meter(number, "", seed=seed) for number in range(len(own) + 1, count + 1)]
     document["meters"] = own + made
     for index, one in enumerate(document["meters"]):
-        one["address"], one["server_wport"], listen = _place(index, layout, address)
-        one["simulated"] = one.get("simulated", {}) | ({"listen": listen} if listen else {})
+        one["address"], one["server_wport"] = _place(index, layout, address)
+        one.get("simulated", {}).pop("listen", None)
+        if clear:
+            one["authentication"] = "none"
     if layout is Layout.DOCKER:
         _for_containers(document)
     return document
 
 
-def _place(index: int, layout: Layout, address: str) -> tuple[str, int, str | None]:
-    """Address, server wrapper port, and where it listens if that is another address."""
+def _place(index: int, layout: Layout, address: str) -> tuple[str, int]:
+    """Address and server wrapper port; in containers, a meter listens on the name that its network gives it."""
     host, _, port = address.rpartition(":")
     if layout is Layout.PORTS:
-        return f"{host}:{int(port) + index}", 1, None
+        return f"{host}:{int(port) + index}", 1
     if layout is Layout.ONE_ADDRESS:
-        return address, logical_device(index), None
-    if index < 2:
-        return f"meter-{index + 1}:4059", 1, "0.0.0.0:4059"
-    return "meters:4059", logical_device(index - 2), "0.0.0.0:4059"
+        return address, logical_device(index)
+    if index < OWN_CONTAINERS:
+        return f"meter-{index + 1}:4059", 1
+    return "meters:4059", logical_device(index - OWN_CONTAINERS)
 
 
 def logical_device(index: int) -> int:

@@ -1,0 +1,27 @@
+# One recipe for the three services; each image holds what its SERVICE is locked to, its own PACKAGES, and nothing else.
+# Build from the root of the repository:
+#   docker build -f docker/service.Dockerfile --build-arg SERVICE=cis --build-arg PACKAGES="services/cim cis" .
+
+FROM python:3.13-slim AS builder
+ARG SERVICE
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+COPY requirements/build.txt requirements/${SERVICE}.txt requirements/
+RUN python -m venv --without-pip /app \
+ && pip --python /app/bin/python install --quiet --require-hashes -r requirements/${SERVICE}.txt \
+ && pip install --quiet --require-hashes -r requirements/build.txt
+ARG PACKAGES
+COPY services services
+COPY ${SERVICE} ${SERVICE}
+RUN pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels $(printf './%s ' ${PACKAGES}) \
+ && pip --python /app/bin/python install --quiet --no-deps --no-index /wheels/*.whl
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --user-group --no-create-home ami \
+ && mkdir /var/lib/ami && chown ami:ami /var/lib/ami
+COPY --from=builder /app /app
+COPY docker/meters.py /app/
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER ami
+WORKDIR /var/lib/ami
+ENTRYPOINT ["python"]
