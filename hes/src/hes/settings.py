@@ -52,8 +52,8 @@ class HesSettings(_Section):
     max_sessions: int = Field(default=100, ge=1)
     log_apdus: bool = False
     source: str = Field(default="HES", description="Header.Source of what the HES sends")
-    max_request_octets: int = Field(default=5_000_000, ge=1_000)
-    max_meters_per_request: int = Field(default=10_000, ge=1)
+    max_request_octets: int = Field(default=5_000_000, ge=1_000, le=5_000_000)
+    max_meters_per_request: int = Field(default=5_000, ge=1)
     max_pending: int = Field(default=100_000, ge=1, description="accepted commands that still wait or run")
     reply_networks: tuple[IPv4Network | IPv6Network, ...] = Field(default=LOCAL_NETWORKS, validate_default=True)
     reply_hosts: tuple[str, ...] = ()

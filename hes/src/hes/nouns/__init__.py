@@ -7,7 +7,7 @@ from typing import Protocol
 from cim.message import Reply, ReplyError, RequestMessage
 from hes.meters.registry import Registry
 from hes.nouns import end_device_controls
-from hes.nouns.header import check, check_operation, error
+from hes.nouns.header import check, error
 from hes.nouns.plans import Plan, Planned, Refused, Worked
 
 
@@ -21,4 +21,4 @@ class Noun(Protocol):
 
 NOUNS: Mapping[str, Noun] = {"EndDeviceControls": end_device_controls}
 
-__all__ = ["NOUNS", "Noun", "Plan", "Planned", "Refused", "Worked", "check", "check_operation", "error"]
+__all__ = ["NOUNS", "Noun", "Plan", "Planned", "Refused", "Worked", "check", "error"]

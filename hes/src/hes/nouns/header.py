@@ -7,6 +7,8 @@ CorrelationID falls back to MessageID, and Timestamp isn't asked for: nothing is
 from collections.abc import Collection
 
 from cim.codes import Level
+from cim.correlation import demand_header
+from cim.errors import InvalidMessage
 from cim.message import Header, ReplyError
 from hes.nouns.plans import Refused
 
@@ -27,19 +29,9 @@ def check(header: Header, nouns: Collection[str]) -> None:
         )
     if header.verb not in VERBS_OF_REQUESTS:
         raise Refused(error("2.9", f"The verb {header.verb} is not one of a request."))
-    if not header.message_id:
-        raise Refused(
-            error("1.5", "Header.MessageID is missing; without it a repeated request could not be recognised.")
-        )
-    if len(header.message_id) > MAX_ID or len(header.correlation_id or "") > MAX_ID:
+    try:
+        demand_header(header)
+    except InvalidMessage as missing:
+        raise Refused(error(missing.code, f"{missing.reason}.")) from None
+    if len(header.message_id or "") > MAX_ID or len(header.correlation_id or "") > MAX_ID:
         raise Refused(error("1.5", f"Header.MessageID and CorrelationID have at most {MAX_ID} characters."))
-    if header.async_reply_flag and not header.reply_address:
-        raise Refused(error("1.5", "Header.AsyncReplyFlag is true and Header.ReplyAddress is missing."))
-
-
-def check_operation(header: Header, operation: str) -> None:
-    """A typed wrapper says verb and noun too (`CreateEndDeviceControls`); raises Refused where the header disagrees."""
-    if not operation.endswith(header.noun):
-        raise Refused(error("2.5", f"Header.Noun is {header.noun}, and the message is a {operation}."))
-    if operation.removesuffix(header.noun).lower() != header.verb:
-        raise Refused(error("2.9", f"Header.Verb is {header.verb}, and the message is a {operation}."))

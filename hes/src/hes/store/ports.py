@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Lane(StrEnum):
@@ -139,8 +139,7 @@ class Results(Protocol):
         """Drop old requests that owe nothing; how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class CounterRange:
+class CounterRange(NamedTuple):
     """Invocation counters that belong to the caller alone: `first` up to, not including, `limit`."""
 
     first: int

@@ -1,0 +1,40 @@
+"""The command line: `python -m hes --config FILE`."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from hes.app import Chance, configure_events, serve
+from hes.meters.registry import RegistryError
+from hes.settings import Settings, SettingsError, load_settings
+
+USAGE = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Be the HES until told to stop; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m hes", description="The head-end system.")
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="the TOML file that all processes share"
+    )
+    options = parser.parse_args(arguments)
+    chance = Chance()
+    configure_events(chance.now)
+    try:
+        return asyncio.run(_serve(load_settings(options.config), chance))
+    except (SettingsError, RegistryError) as problem:
+        sys.stderr.write(f"hes: {problem}\n")
+        return USAGE
+
+
+async def _serve(settings: Settings, chance: Chance) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await serve(settings, stop, chance)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

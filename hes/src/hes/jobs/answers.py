@@ -1,0 +1,107 @@
+"""How a request ends: what came of its commands becomes one answer, kept before anybody gets it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from cim.codes import Level
+from cim.correlation import reply_header
+from cim.errors import CimError
+from cim.message import Header, Reply, ReplyError, ResponseMessage
+from cim.schema import Schemas
+from hes.jobs.records import parse_errors, worked
+from hes.nouns import NOUNS
+from hes.outbox import format_answer, parse_answer
+from hes.store import Job, Jobs, Lane, Results, StoredRequest
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What everybody who works on requests needs."""
+
+    results: Results
+    jobs: Jobs
+    schemas: Schemas
+    source: str
+    now: Callable[[], datetime]
+    new_uuid: Callable[[], UUID]
+
+    def message(self, header: Header, reply: Reply) -> ResponseMessage:
+        """A message of ours that answers a request's header."""
+        answering = reply_header(header, message_id=str(self.new_uuid()), timestamp=self.now(), source=self.source)
+        return ResponseMessage(header=answering, reply=reply)
+
+    def milliseconds_since(self, moment: datetime) -> float:
+        """For people; by the wall clock."""
+        return round((self.now() - moment).total_seconds() * 1000, 1)
+
+
+class Answers:
+    """Makes the answers, and holds those who wait for one."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._awaited: dict[str, asyncio.Future[ResponseMessage]] = {}
+
+    def expect(self, request_id: str) -> None:
+        """Its answer will come: to be said before the request is accepted."""
+        self._awaited.setdefault(request_id, asyncio.get_running_loop().create_future())
+
+    def give_up(self, request_id: str) -> None:
+        """It was not accepted after all."""
+        self._awaited.pop(request_id, None)
+
+    async def wait(self, request_id: str) -> ResponseMessage:
+        """The answer of an accepted request, now or when it is there."""
+        awaited = self._awaited.get(request_id)
+        if awaited is not None:
+            return await asyncio.shield(awaited)
+        kept = await self._means.results.find(request_id)
+        if kept is None or kept.answer is None:
+            raise LookupError(f"nobody works on the request {request_id}")
+        return parse_answer(kept.answer)
+
+    async def finish(self, request_id: str) -> None:
+        """Answer a request whose commands all have their results."""
+        means = self._means
+        request = await means.results.find(request_id)
+        if request is None:
+            raise LookupError(f"there is no request {request_id}")
+        commands = await means.results.commands(request_id)
+        reply = NOUNS[request.noun].report(parse_errors(request.errors), [worked(command) for command in commands])
+        header = Header(verb="create", noun=request.noun, correlation_id=request.correlation_id)
+        answer, octets = self._written(request_id, header, reply)
+        await means.results.answer(request_id, octets, means.now())
+        awaited = self._awaited.pop(request_id, None)
+        if request.reply_address is not None:
+            await means.jobs.put([reply_job(request)])
+            return
+        ms = means.milliseconds_since(request.accepted_at)
+        log.info("reply_sent", message_id=request_id, result=reply.result, ms=ms, asynchronous=False)
+        if awaited is not None:
+            awaited.set_result(answer)
+
+    def _written(self, request_id: str, header: Header, reply: Reply) -> tuple[ResponseMessage, bytes]:
+        """The answer and its octets. One that can't be written would be tried again for ever, so it is told as it is."""
+        answer = self._means.message(header, reply)
+        try:
+            return answer, format_answer(answer, self._means.schemas)
+        except CimError as problem:
+            log.error("answer_invalid", message_id=request_id, reason=str(problem))
+            reason = (
+                "The request was worked, but its answer could not be written; look at the head-end system's events."
+            )
+            errors = (ReplyError(code="5.3", level=Level.FATAL, reason=reason),)
+            answer = self._means.message(header, Reply(result="FAILED", errors=errors))
+            return answer, format_answer(answer, self._means.schemas)
+
+
+def reply_job(request: StoredRequest) -> Job:
+    """The posting of an answer that is owed."""
+    return Job(Lane.REPLIES, request.request_id, request.request_id, request.reply_address or "")

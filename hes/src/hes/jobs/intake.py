@@ -1,0 +1,140 @@
+"""How a request begins: understood, planned, and kept before anybody is told that it is accepted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from cim.codes import Level
+from cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
+from hes.jobs.answers import Answers, Means
+from hes.jobs.records import digest, format_errors
+from hes.meters.registry import Registry
+from hes.nouns import NOUNS, Plan, Refused, check, error
+from hes.outbox import NotAllowed, ReplyHosts, format_answer, parse_answer
+from hes.store import Job, Lane, StoredCommand, StoredRequest
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is accepted, and how long it may take."""
+
+    deadline: timedelta
+    meters_per_request: int
+    pending: int
+
+
+class Intake:
+    """Takes requests, and hands back their answers or acknowledgements."""
+
+    def __init__(
+        self, means: Means, answers: Answers, registry: Registry, reply_hosts: ReplyHosts, limits: Limits
+    ) -> None:
+        self._means = means
+        self._answers = answers
+        self._registry = registry
+        self._reply_hosts = reply_hosts
+        self._limits = limits
+
+    async def handle(self, message: RequestMessage) -> ResponseMessage:
+        """The answer to a request, at once if it asks for an asynchronous reply."""
+        try:
+            check(message.header, NOUNS)
+            return await self._handle(message)
+        except Refused as refused:
+            log.info("request_refused", message_id=message.header.message_id, errors=_told(refused.errors))
+            return self._means.message(message.header, Reply(result="FAILED", errors=refused.errors))
+
+    async def _handle(self, message: RequestMessage) -> ResponseMessage:
+        request_id = message.header.message_id or ""
+        asked = digest(message)
+        kept = await self._means.results.find(request_id)
+        if kept is not None:
+            return await self._same_again(kept, asked)
+        self._check_reply_address(message.header)
+        plan = NOUNS[message.header.noun].plan(message, self._registry, now=self._means.now())
+        self._check_room(plan)
+        if not plan.commands:
+            raise Refused(*plan.errors)
+        request = self._request(message.header, plan, asked)
+        self._answers.expect(request_id)
+        kept = await self._means.results.accept(request, _commands(request_id, plan))
+        if kept is not None:
+            return await self._same_again(kept, asked)
+        await self._put(request, plan)
+        return await self._answer(request)
+
+    async def _same_again(self, kept: StoredRequest, asked: str) -> ResponseMessage:
+        if kept.answer is not None:
+            self._answers.give_up(kept.request_id)
+        if kept.digest != asked:
+            reason = "This MessageID was used before, for another request; nothing was done for this one."
+            raise Refused(error("2.15", reason))
+        log.info("request_repeated", message_id=kept.request_id)
+        return await self._answer(kept)
+
+    async def _answer(self, request: StoredRequest) -> ResponseMessage:
+        if request.acknowledgement is not None:
+            return parse_answer(request.acknowledgement)
+        if request.answer is not None:
+            return parse_answer(request.answer)
+        return await self._answers.wait(request.request_id)
+
+    def _check_reply_address(self, header: Header) -> None:
+        if not header.async_reply_flag:
+            return
+        try:
+            self._reply_hosts.check(header.reply_address or "")
+        except NotAllowed as refusal:
+            raise Refused(error("7.7", f"Header.ReplyAddress: {refusal}.")) from None
+
+    def _check_room(self, plan: Plan) -> None:
+        asked, most = len(plan.commands) + len(plan.errors), self._limits.meters_per_request
+        if asked > most:
+            raise Refused(error("3.1", f"The request names {asked} meters; at most {most} are taken at once."))
+        if self._means.jobs.pending(Lane.CONTROLS) + len(plan.commands) > self._limits.pending:
+            raise Refused(error("3.2", "Too many controls are waiting already; nothing was accepted. Try again later."))
+
+    def _request(self, header: Header, plan: Plan, asked: str) -> StoredRequest:
+        accepted_at = self._means.now()
+        return StoredRequest(
+            request_id=header.message_id or "",
+            digest=asked,
+            noun=header.noun,
+            correlation_id=header.correlation_id or header.message_id or "",
+            reply_address=header.reply_address if header.async_reply_flag else None,
+            accepted_at=accepted_at,
+            deadline_at=accepted_at + self._limits.deadline,
+            errors=format_errors(plan.errors),
+            acknowledgement=self._acknowledgement(header) if header.async_reply_flag else None,
+        )
+
+    def _acknowledgement(self, header: Header) -> bytes:
+        accepted = ReplyError(code="0.3", level=Level.INFORM, reason="Accepted; the reply goes to the ReplyAddress.")
+        message = self._means.message(header, Reply(result="OK", errors=(accepted,)))
+        return format_answer(message, self._means.schemas)
+
+    async def _put(self, request: StoredRequest, plan: Plan) -> None:
+        codes = sorted({command.control_code for command in plan.commands})
+        meters = [command.meter_name for command in plan.commands]
+        log.info("request_accepted", message_id=request.request_id, code=" ".join(codes), meters=meters)
+        await self._means.jobs.put(
+            [
+                Job(Lane.CONTROLS, request.request_id, one.meter_name, one.control_code, request.deadline_at)
+                for one in plan.commands
+            ]
+        )
+
+
+def _commands(request_id: str, plan: Plan) -> list[StoredCommand]:
+    return [
+        StoredCommand(request_id=request_id, meter_name=one.meter_name, mrid=one.mrid, control_code=one.control_code)
+        for one in plan.commands
+    ]
+
+
+def _told(errors: Sequence[ReplyError]) -> list[dict[str, str | None]]:
+    return [{"code": one.code, "reason": one.reason} for one in errors[:20]]

@@ -1,0 +1,35 @@
+"""What a former life of the process left open, put to work again."""
+
+import structlog
+
+from hes.jobs.answers import Answers, Means, reply_job
+from hes.store import Job, Lane, StoredCommand
+
+log = structlog.get_logger()
+
+
+async def recover(means: Means, answers: Answers) -> None:
+    """To be done before any request is taken."""
+    by_request: dict[str, list[StoredCommand]] = {}
+    for command in await means.results.open_commands():
+        by_request.setdefault(command.request_id, []).append(command)
+    unanswered = await means.results.unanswered()
+    owed = await means.results.owed()
+    if unanswered or owed:
+        commands = sum(map(len, by_request.values()))
+        log.info("recovered", requests=len(unanswered), commands=commands, replies=len(owed))
+    for request in unanswered:  # oldest first, so that a meter gets its commands in order
+        answers.expect(request.request_id)
+        left = by_request.get(request.request_id)
+        if left is None:  # it died between the last result and the answer
+            await answers.finish(request.request_id)
+            continue
+        await means.jobs.put(
+            [
+                Job(
+                    Lane.CONTROLS, one.request_id, one.meter_name, one.control_code, request.deadline_at, attempted=True
+                )
+                for one in left
+            ]
+        )
+    await means.jobs.put([reply_job(request) for request in owed])

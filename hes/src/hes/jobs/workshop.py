@@ -1,0 +1,130 @@
+"""Where accepted commands are worked: so many meters at once, each within its deadline, results kept in batches."""
+
+import asyncio
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from hes.jobs.answers import Answers, Means
+from hes.jobs.records import seen, stored_result
+from hes.meters.registry import Meter, Registry
+from hes.operations import Command, Outcome
+from hes.store import Delivery, Job, Lane
+from mapping.controls import CONTROLS
+from mapping.faults import explain
+
+GRACE_S = 1.0
+"""A recipe ends by its deadline and says why; this much later it is ended for it."""
+BATCH = 500
+"""Results that are committed together at most."""
+
+log = structlog.get_logger()
+
+
+class Run(Protocol):
+    """What does a command with a meter (hes.operations.run)."""
+
+    async def __call__(self, meter: Meter, command: Command, *, deadline_at: datetime) -> Outcome: ...
+
+
+class Workshop:
+    """Works the CONTROLS lane."""
+
+    def __init__(self, means: Means, answers: Answers, registry: Registry, run: Run, *, room: int) -> None:
+        self._means = means
+        self._answers = answers
+        self._registry = registry
+        self._run = run
+        self._room = room
+        self._finished: asyncio.Queue[tuple[Delivery, Outcome]] = asyncio.Queue()
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_results())
+            for _ in range(self._room):
+                group.create_task(self._work_on_meters())
+
+    async def _work_on_meters(self) -> None:
+        while True:
+            for delivery in await self._means.jobs.take(Lane.CONTROLS, 1):
+                self._finished.put_nowait((delivery, await self._outcome(delivery.job)))
+
+    async def _outcome(self, job: Job) -> Outcome:
+        """What came of it; the recipe tells its own event, everything else is told here."""
+        meter = self._registry.find_by_name(job.subject)
+        if meter is None:
+            reason = f"Meter {job.subject} is no longer in the registry"
+            return _told(job, Outcome(False, "2.4", "FATAL", reason, attempted=job.attempted))
+        deadline_at = job.deadline_at or self._means.now()
+        left_s = (deadline_at - self._means.now()).total_seconds()
+        if left_s <= 0:
+            return _told(job, _too_late(job))
+        command = Command(job.request_id, job.subject, job.body, job.attempted)
+        recipe = asyncio.ensure_future(self._run(meter, command, deadline_at=deadline_at))
+        try:
+            await asyncio.wait({recipe}, timeout=left_s + GRACE_S)
+        finally:
+            if not recipe.done():
+                recipe.cancel()
+                await asyncio.wait({recipe}, timeout=GRACE_S)
+        if recipe.done() and not recipe.cancelled() and recipe.exception() is None:
+            return recipe.result()
+        return _told(job, _broken(job, recipe))
+
+    async def _keep_results(self) -> None:
+        try:
+            while True:
+                await self._keep([await self._finished.get(), *self._drain(BATCH - 1)])
+        finally:  # what a meter has done is kept even if we are about to stop
+            await self._keep(self._drain(self._finished.qsize()))
+
+    def _drain(self, most: int) -> list[tuple[Delivery, Outcome]]:
+        return [self._finished.get_nowait() for _ in range(min(most, self._finished.qsize()))]
+
+    async def _keep(self, batch: list[tuple[Delivery, Outcome]]) -> None:
+        now = self._means.now()
+        completed = await self._means.results.save([stored_result(d.job, outcome, now) for d, outcome in batch])
+        for delivery, _ in batch:
+            delivery.done()
+        for request_id in completed:
+            await self._answers.finish(request_id)
+
+
+def _too_late(job: Job) -> Outcome:
+    """The deadline passed before its turn; after a restart nobody knows what the life before had sent."""
+    fault = explain("deadline", "no-answer-after" if job.attempted else "busy")
+    return Outcome(False, fault.code, fault.level, fault.reason, attempted=job.attempted)
+
+
+def _broken(job: Job, recipe: asyncio.Future[Outcome]) -> Outcome:
+    """The recipe did not come to its own end: a fault of ours, and the meter may have switched."""
+    problem = recipe.exception() if recipe.done() and not recipe.cancelled() else None
+    if problem is None:
+        log.error("operation_overdue", message_id=job.request_id, meter=job.subject)
+        fault = explain("deadline", "no-answer-after")
+        return Outcome(False, fault.code, fault.level, fault.reason, attempted=True)
+    log.error("operation_failed", message_id=job.request_id, meter=job.subject, exc_info=problem)
+    reason = f"The head-end system failed itself ({type(problem).__name__}); the meter may or may not have switched"
+    return Outcome(False, "5.3", "WARNING", reason, attempted=True)
+
+
+def _told(job: Job, outcome: Outcome) -> Outcome:
+    control = CONTROLS[job.body]
+    log.info(
+        "meter_done",
+        message_id=job.request_id,
+        meter=job.subject,
+        code=control.code,
+        control=control.name,
+        class_id=control.class_id,
+        obis=str(control.obis),
+        method=control.method,
+        **seen(outcome),
+        ok=outcome.ok,
+        reply_code=outcome.reply_code,
+        reason=outcome.reason,
+        ms=outcome.took_ms,
+    )
+    return outcome
