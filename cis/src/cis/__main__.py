@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cim.codes import reply_codes
-from cis.app import CannotListenError, json_lines, send, serve, surroundings
+from cis.app import CannotListenError, send, serve, surroundings
 from cis.settings import Settings, SettingsError, load
 from cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Target
 
@@ -35,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cis", description="The customer information system.")
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the TOML file that all processes share")
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="the TOML file that all processes share"
+    )
     parser.add_argument("--no-loop", action="store_true", help="only serve the inbox")
     parser.add_argument("--cycles", type=int, metavar="N", help="stop after N disconnect/connect cycles")
     commands = parser.add_subparsers(dest="command")
@@ -43,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--code", required=True, help="EndDeviceControlType: 3.31.0.23 disconnects, 3.31.0.18 connects")
     one.add_argument("--meter", action="append", default=[], metavar="NAME", help="a meter by name; may be repeated")
     one.add_argument("--mrid", action="append", default=[], help="a meter by mRID; may be repeated")
-    one.add_argument("--usage-point", action="append", default=[], metavar="NAME", help="a usage point; may be repeated")
+    one.add_argument(
+        "--usage-point", action="append", default=[], metavar="NAME", help="a usage point; may be repeated"
+    )
     one.add_argument("--verb", choices=VERBS, default="create")
     one.add_argument("--message-id", metavar="ID", help="instead of a new one, e.g. to send the same request again")
     one.add_argument("--correlation-id", metavar="ID", help="instead of the MessageID")
@@ -100,7 +104,9 @@ def _json(order: Order, outcome: Outcome) -> str:
 def _table(order: Order, outcome: Outcome) -> str:
     """A headline, and a line for every target and for every error that names none of them."""
     control = CONTROL_WORDS.get(order.code, "control")
-    head = f"{order.verb} EndDeviceControls {order.code} ({control}): {outcome.result or 'NO REPLY'}, {outcome.ms:.0f} ms"
+    head = (
+        f"{order.verb} EndDeviceControls {order.code} ({control}): {outcome.result or 'NO REPLY'}, {outcome.ms:.0f} ms"
+    )
     lines = [head, f"MessageID {outcome.message_id}"]
     if outcome.reason is not None:
         return "\n".join((*lines, outcome.reason, ""))
@@ -111,7 +117,10 @@ def _table(order: Order, outcome: Outcome) -> str:
     labels = {target.label for target in order.targets}
     rows += [_row(error) for error in outcome.errors if error.meter not in labels]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    table = ["  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3])).rstrip() for row in rows]
+    table = [
+        "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3])).rstrip()
+        for row in rows
+    ]
     return "\n".join((*lines, "", *table, ""))
 
 

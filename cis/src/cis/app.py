@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from structlog.typing import EventDict, WrappedLogger
 
 from cis.inbox import Inbox
-from cis.outbox import HesUnreachableError, Outbox
+from cis.outbox import Outbox, OutboxError
 from cis.pending import Pending
 from cis.settings import Settings
 from cis.store import State, Store
@@ -94,12 +94,12 @@ class System:
 async def running(settings: Settings, around: Surroundings, port: int) -> AsyncIterator[System]:
     """Store, outbox and a serving inbox; raises CannotListenError."""
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(_listening(settings.cis.host, port))
+        listener = stack.enter_context(listening(settings.cis.host, port))
         store = await stack.enter_async_context(Store.opened(settings.cis.store))
         outbox = await stack.enter_async_context(Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s))
         pending = Pending(store, around.now)
-        inbox = Inbox(pending, store, now=around.now, new_uuid=around.new_uuid, emit=around.emit)
-        await stack.enter_async_context(_serving(inbox.application(), listener))
+        inbox = Inbox(pending, store, around)
+        await stack.enter_async_context(serving(inbox.application(), listener))
         controls = Controls(
             outbox,
             pending,
@@ -164,7 +164,7 @@ async def wait_for_hes(outbox: Outbox, url: str, around: Surroundings) -> None:
     while True:
         try:
             await outbox.knock()
-        except HesUnreachableError as error:
+        except OutboxError as error:
             if pause == BACK_OFF_FIRST_S:
                 around.emit("waiting_for", url=url, reason=str(error))
         else:
@@ -180,7 +180,8 @@ async def send(settings: Settings, around: Surroundings, order: Order) -> Outcom
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket, closed at the end; port 0 takes a free one; raises CannotListenError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -215,7 +216,8 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serving(application: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(application: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+    """The application served on a socket, inside this event loop."""
     config = uvicorn.Config(
         application,
         log_config=None,

@@ -1,70 +1,171 @@
-"""Where the HES delivers: late replies (generic operation Response) and events, over SOAP at /cim.
+"""Where the HES delivers of its own accord: late replies (generic operation Response) and events, over SOAP at /cim.
 
-IEC 61968-100 ed. 1 has no event that could carry a failure, so an asynchronous result comes as a ResponseMessage; the typed
-events of Reply{Noun} are taken as well. What is kept is answered OK, what is not is answered FAILED with the reason, and what
-cannot be read at all gets a SOAP Fault. Everything that comes in is bounded in size and time, parsed by the hardened parser
-and validated against the XSD before anybody looks at it.
+IEC 61968-100 ed. 1 has no event that could carry a failure, so an asynchronous result comes as a ResponseMessage; the events of
+Reply{Noun} are taken as well. What is kept is answered OK, what is not is answered FAILED with the reason, and what cannot be
+read at all gets a SOAP Fault. All that comes in is bounded in size and time, parsed by the hardened parser and validated
+against the XSD before anybody looks at it.
 """
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
-from typing import Annotated
-from uuid import UUID
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from fastapi import FastAPI, Query, Request, Response
-from lxml import etree
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.requests import ClientDisconnect
 
-from cim import envelope, ns, soap, wsdl, xml
+from cim import edge, soap, wsdl, xml
+from cim.envelope import EVENT_VERBS, TYPED_NOUNS
 from cim.errors import CimError, InvalidMessage
-from cim.message import EventMessage, FaultMessage, Header, Reply, ReplyError, ResponseMessage
+from cim.message import EventMessage, Header, Reply, ReplyError, ResponseMessage
 from cim.schema import Schemas
 from cis.pending import Disposition, Pending, Taken
 from cis.store import Store, TakenEvent
-from cis.workflows import Emit
+from cis.workflows import Surroundings
 
-MAX_OCTETS = xml.MAX_OCTETS
-BODY_TIMEOUT_S = 15.0
-XML = "text/xml; charset=utf-8"
-EVENT_VERBS = frozenset({"created", "changed", "canceled", "closed", "deleted"})
 SERVICES = {"/cim": "Generic", "/cim/ReplyEndDeviceControls": "ReplyEndDeviceControls"}
+BODY_TIMEOUT_S = 15.0
+
+
+class TooLargeError(InvalidMessage):
+    """The body is larger than we read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much and how long one message may be."""
+
+    octets: int = xml.MAX_OCTETS
+    body_timeout_s: float = BODY_TIMEOUT_S
 
 
 class Inbox:
-    """Takes what the HES sends of its own accord."""
+    """Takes replies and events, and tells the sender truthfully what became of them."""
 
-    def __init__(
-        self, pending: Pending, store: Store, *, now: Callable[[], datetime], new_uuid: Callable[[], UUID], emit: Emit
-    ) -> None:
+    def __init__(self, pending: Pending, store: Store, around: Surroundings, limits: Limits | None = None) -> None:
         self._pending = pending
         self._store = store
-        self._now = now
-        self._new_uuid = new_uuid
-        self._emit = emit
+        self._around = around
+        self._limits = limits or Limits()
         self._schemas = Schemas()
 
     def application(self) -> FastAPI:
-        """The HTTP side; there is no page to try it out, since nothing here is for a browser."""
+        """The HTTP side; without pages to try it out, since nothing here is for a browser."""
         application = FastAPI(title="CIS", docs_url=None, redoc_url=None, openapi_url=None)
         for path, service in SERVICES.items():
-            application.add_api_route(path, self.deliver, methods=["POST"])
-            application.add_api_route(path, _description(service), methods=["GET"])
-        application.add_api_route("/healthz", _healthz, methods=["GET"])
+            application.add_api_route(path, self.deliver, methods=["POST"], response_model=None)
+            application.add_api_route(path, _description(service), methods=["GET"], response_model=None)
+        application.add_api_route("/healthz", _healthz, methods=["GET"], response_model=None)
         return application
 
     async def deliver(self, request: Request) -> Response:
         """One SOAP message and its answer."""
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                octets = await _bounded_body(request)
-            body = soap.unwrap(xml.parse(octets))
-            self._schemas.validate(body)
-            answer = await self._answer(body, octets)
+            async with asyncio.timeout(self._limits.body_timeout_s):
+                octets = await self._body(request)
         except TimeoutError:
-            return self._fault(CimError("4.1", "The message did not arrive in time"), 408)
+            return self._fault(InvalidMessage("4.1", "The message did not arrive in time"), status=408)
+        except TooLargeError as error:
+            return self._fault(error, status=413)
         except ClientDisconnect:
             return Response(status_code=400)
+        try:
+            return Response(await self._answer(octets), media_type=soap.CONTENT_TYPE)
         except CimError as error:
-            return self._fault(error, 413 if error.code == TOO_MANY else 500)
-        return Response(answer, media_type=XML)
+            return self._fault(error, status=500)
+
+    async def _body(self, request: Request) -> bytes:
+        octets = bytearray()
+        async for chunk in request.stream():
+            octets += chunk
+            if len(octets) > self._limits.octets:
+                raise TooLargeError("3.1", "The message is too large", f"at most {self._limits.octets} octets")
+        return bytes(octets)
+
+    async def _answer(self, octets: bytes) -> bytes:
+        delivered = edge.read_delivery(octets, self._schemas)
+        message = delivered.message
+        if isinstance(message, ResponseMessage):
+            reply = self._tell(message, await self._pending.take(message))
+        else:
+            reply = await self._take_event(message, octets)
+        header = Header(
+            verb="reply",
+            noun=message.header.noun,
+            timestamp=self._around.now(),
+            source="CIS",
+            message_id=str(self._around.new_uuid()),
+            correlation_id=message.header.correlation_id or message.header.message_id,
+        )
+        return edge.write_response(ResponseMessage(header=header, reply=reply), delivered.wrapper, self._schemas)
+
+    def _tell(self, message: ResponseMessage, taken: Taken) -> Reply:
+        """Say what came in; of an awaited reply the one who waits for it speaks."""
+        if taken.awaited:
+            return taken.answer()
+        about = {
+            "correlation_id": message.header.correlation_id,
+            "result": message.reply.result,
+            "errors": [
+                {"code": e.code, "reason": e.reason, "meter": e.identifier.value if e.identifier else None}
+                for e in message.reply.errors
+            ],
+        }
+        if taken.request is not None:
+            about["message_id"] = taken.request.message_id
+        if taken.request is not None and taken.disposition in (Disposition.TAKEN, Disposition.LATE, Disposition.PART):
+            ms = round((self._around.now() - taken.request.sent_at).total_seconds() * 1000, 3)
+            self._around.emit(
+                "reply_received", **about, ms=ms, late=True, final=taken.disposition is not Disposition.PART
+            )
+        else:
+            self._around.emit(f"reply_{taken.disposition}", **about)
+        return taken.answer()
+
+    async def _take_event(self, message: EventMessage, octets: bytes) -> Reply:
+        header = message.header
+        if header.verb not in EVENT_VERBS:
+            return _refusal("2.9", f"an event has one of the verbs {', '.join(EVENT_VERBS)}")
+        if header.noun not in TYPED_NOUNS:
+            return _refusal("2.5", f"events of {header.noun[:80]} are not taken here")
+        message_id = header.message_id or f"sha256:{hashlib.sha256(octets).hexdigest()}"
+        new = await self._store.add_event(TakenEvent(message_id, header.verb, header.noun, octets, self._around.now()))
+        self._around.emit(
+            "event_received" if new else "event_repeated",
+            message_id=message_id,
+            correlation_id=header.correlation_id,
+            verb=header.verb,
+            noun=header.noun,
+        )
+        return Reply(result="OK")
+
+    def _fault(self, error: CimError, *, status: int) -> Response:
+        self._around.emit("message_refused", code=error.code, reason=str(error))
+        return Response(edge.write_fault(error), status_code=status, media_type=soap.CONTENT_TYPE)
+
+
+def _refusal(code: str, reason: str) -> Reply:
+    return Reply(result="FAILED", errors=(ReplyError(code=code, reason=reason),))
+
+
+def _description(service: str) -> Callable[[Request], Awaitable[Response]]:
+    """`?wsdl` and the schemas that it imports."""
+
+    async def describe(request: Request) -> Response:
+        wanted = request.query_params.get("xsd") or next(
+            (service for key in request.query_params if key.lower() == "wsdl"), None
+        )
+        location = str(request.url.replace(query=""))
+        if wanted is None:
+            return PlainTextResponse(f"POST a SOAP message here; {location}?wsdl describes which\n", status_code=404)
+        try:
+            return Response(wsdl.resolve(wanted, location), media_type=wsdl.CONTENT_TYPE)
+        except CimError as error:
+            return PlainTextResponse(f"{error}\n", status_code=404)
+
+    return describe
+
+
+async def _healthz() -> Response:
+    return JSONResponse({"status": "ok", "role": "cis"})

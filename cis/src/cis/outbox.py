@@ -6,8 +6,8 @@ validated as well. Of the WSDL only files of the HES itself are loaded; a HES th
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,9 +20,9 @@ import zeep.proxy
 import zeep.transports
 from lxml import etree
 
-from cim import envelope, ns, soap, xml
-from cim.errors import CimError
-from cim.message import Header, Reply, RequestMessage, ResponseMessage
+from cim import edge, envelope, soap, xml
+from cim.errors import CimError, PeerFault
+from cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import NOUN
 from cim.schema import Schemas, schema_directory
 
@@ -30,6 +30,7 @@ SERVICE = f"Execute{NOUN}"
 PATH = f"/cim/{SERVICE}"
 BINDING = f"{{http://iec.ch/TC57/2011/{SERVICE}}}{NOUN}_Binding"
 CONNECT_TIMEOUT_S = 5.0
+KEEP_ALIVE_S = 4.0
 MAX_OCTETS = xml.MAX_OCTETS
 
 
@@ -53,12 +54,12 @@ class Answer:
     octets: bytes
 
 
-class _Transport(zeep.transports.AsyncTransport):  # type: ignore[misc]
+class _Transport(zeep.transports.AsyncTransport):
     """zeep's asynchronous transport with bounds, validation before sending, and no file or host but the HES's."""
 
     def __init__(self, client: httpx.AsyncClient, schemas: Schemas, hes_url: str) -> None:
         self._files = httpx.Client(timeout=CONNECT_TIMEOUT_S, trust_env=False)
-        super().__init__(client=client, wsdl_client=self._files)
+        super().__init__(client=client, wsdl_client=self._files)  # type: ignore[no-untyped-call]
         self._schemas = schemas
         self._origin = urlsplit(hes_url)[:2]
 
@@ -101,7 +102,9 @@ class _Transport(zeep.transports.AsyncTransport):  # type: ignore[misc]
 class Outbox:
     """The HES as the CIS sees it."""
 
-    def __init__(self, hes_url: str, timeout_s: float, client: httpx.AsyncClient, transport: _Transport, schemas: Schemas) -> None:
+    def __init__(
+        self, hes_url: str, timeout_s: float, client: httpx.AsyncClient, transport: _Transport, schemas: Schemas
+    ) -> None:
         self._hes_url = hes_url
         self._timeout_s = timeout_s
         self._http = client
@@ -140,37 +143,37 @@ class Outbox:
     async def send(self, request: RequestMessage) -> ResponseMessage:
         """One request and the answer to it, which may be a mere acknowledgement; raises OutboxError."""
         client = await self._typed_client()
-        operation = f"{request.header.verb.capitalize()}{request.header.noun}"
-        arguments = self._arguments(client, operation, request)
+        operation, arguments = self._typed(client, request)
         service = zeep.proxy.AsyncServiceProxy(client, client.wsdl.bindings[BINDING], address=self._hes_url + PATH)
         try:
             with self._reached():
                 async with asyncio.timeout(self._timeout_s):
                     answer: Answer = await service[operation](**arguments)
         except TimeoutError:
-            raise HesUnreachableError(f"the HES at {self._hes_url} did not answer within {self._timeout_s:g} s") from None
+            raise HesUnreachableError(
+                f"the HES at {self._hes_url} did not answer within {self._timeout_s:g} s"
+            ) from None
         except (CimError, zeep.exceptions.Error) as error:
             raise OutboxError(f"the request cannot be written: {error}") from error
-        return self._read(answer)
+        return self._read(request, answer)
 
-    def _arguments(self, client: zeep.AsyncClient, operation: str, request: RequestMessage) -> dict[str, Any]:
-        """The request as zeep wants it: the parts of the typed wrapper, made by parsing our own element strictly."""
-        wrapper = etree.QName(ns.typed_message(request.header.noun), operation)
+    def _typed(self, client: zeep.AsyncClient, request: RequestMessage) -> tuple[str, dict[str, Any]]:
+        """The operation, and the parts of its wrapper as zeep wants them: our own element, parsed strictly by the HES's WSDL."""
         try:
+            wrapper = envelope.typed_wrapper(request.header.verb, request.header.noun)
             element = envelope.format_request(request, wrapper)
             self._schemas.validate(element)
             typed = client.get_element(wrapper.text).parse(element, client.wsdl.types)
         except (CimError, zeep.exceptions.Error) as error:
             raise OutboxError(f"the request cannot be written: {error}") from error
-        return {part: typed[part] for part in ("Header", "Request", "Payload") if typed[part] is not None}
+        parts = {part: typed[part] for part in ("Header", "Request", "Payload") if typed[part] is not None}
+        return wrapper.localname, parts
 
-    def _read(self, answer: Answer) -> ResponseMessage:
+    def _read(self, request: RequestMessage, answer: Answer) -> ResponseMessage:
         try:
-            body = soap.unwrap(answer.octets)
-            if body.tag == f"{{{ns.SOAP}}}Fault":
-                return _fault(soap.parse_fault(body))
-            self._schemas.validate(body)
-            return envelope.parse_response(body)
+            return edge.read_response(answer.octets, self._schemas)
+        except PeerFault as fault:
+            return _told_by_fault(request, fault)
         except CimError as error:
             raise HesAnswerError(f"the HES answered HTTP {answer.status} with no valid message: {error}") from error
 
@@ -181,17 +184,23 @@ class Outbox:
             return self._client
 
     async def _load(self) -> zeep.AsyncClient:
-        settings = zeep.Settings(strict=True, forbid_dtd=True, raw_response=True)
+        url = f"{self._hes_url}{PATH}?wsdl"
         try:
             with self._reached():
-                return await asyncio.to_thread(
-                    zeep.AsyncClient, f"{self._hes_url}{PATH}?wsdl", transport=self._transport, settings=settings
-                )
-        except httpx.HTTPStatusError:
-            packaged = schema_directory() / "wsdl" / f"{SERVICE}.wsdl"
-            return await asyncio.to_thread(zeep.AsyncClient, str(packaged), transport=self._transport, settings=settings)
+                client = await self._load_from(url)
+        except httpx.HTTPStatusError as error:
+            if str(error.request.url) != url:
+                raise HesAnswerError(f"the WSDL of the HES cannot be used: {error}") from error
+            client = await self._load_from(str(schema_directory() / "wsdl" / f"{SERVICE}.wsdl"))
         except zeep.exceptions.Error as error:
             raise HesAnswerError(f"the WSDL of the HES cannot be used: {error}") from error
+        if BINDING not in client.wsdl.bindings:
+            raise HesAnswerError(f"the WSDL of the HES has no {BINDING}")
+        return client
+
+    async def _load_from(self, location: str) -> zeep.AsyncClient:
+        settings = zeep.Settings(strict=True, forbid_dtd=True, raw_response=True)
+        return await asyncio.to_thread(zeep.AsyncClient, location, transport=self._transport, settings=settings)
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
@@ -199,3 +208,15 @@ class Outbox:
             yield
         except httpx.TransportError as error:
             raise HesUnreachableError(f"the HES at {self._hes_url} cannot be reached: {_why(error)}") from error
+
+
+def _told_by_fault(request: RequestMessage, fault: PeerFault) -> ResponseMessage:
+    """A SOAP Fault is an answer too: the request as a whole has failed, and the fault says why."""
+    header = Header(verb="reply", noun=request.header.noun, correlation_id=request.header.message_id)
+    error = ReplyError(code=fault.code, reason=fault.reason, details=fault.details)
+    return ResponseMessage(header=header, reply=Reply(result="FAILED", errors=(error,)))
+
+
+def _why(error: httpx.TransportError) -> str:
+    """httpx leaves the text of some errors empty; the name of the class then says more."""
+    return str(error) or type(error).__name__

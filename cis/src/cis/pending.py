@@ -133,7 +133,8 @@ class Pending:
             final=all(error.code != PARTIAL_MORE_FOLLOW for error in reply.errors),
             result=reply.result,
             errors=tuple(
-                {"code": e.code, "reason": e.reason, "meter": e.identifier.value if e.identifier else None} for e in reply.errors
+                {"code": e.code, "reason": e.reason, "meter": e.identifier.value if e.identifier else None}
+                for e in reply.errors
             ),
             received_at=self._now(),
         )

@@ -8,6 +8,7 @@ The environment wins over the file: `AMI_CIS__PORT=9000` sets [cis] port, `AMI_M
 
 import os
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -109,10 +110,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _meters_are_told_apart(self) -> Self:
-        for what, values in (("name", [m.name for m in self.meters]), ("mrid", [m.mrid for m in self.meters if m.mrid])):
-            twice = {value for value in values if values.count(value) > 1} if len(set(values)) < len(values) else set()
-            if twice:
-                raise ValueError(f"two meters have the {what} {sorted(twice)[0]!r}")
+        names = Counter(meter.name for meter in self.meters)
+        mrids = Counter(meter.mrid for meter in self.meters if meter.mrid is not None)
+        for what, values in (("name", names), ("mrid", mrids)):
+            for value, times in values.most_common(1):
+                if times > 1:
+                    raise ValueError(f"two meters have the {what} {value!r}")
         return self
 
 
@@ -123,10 +126,13 @@ def load(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: {error}") from error
     if unknown := content.keys() - SECTIONS:
-        raise SettingsError(f"{path}: unknown section or key {sorted(unknown)[0]!r}; known are {', '.join(sorted(SECTIONS))}")
-    own = {name: content[name] for name in ("demo", "cis") if name in content}
+        raise SettingsError(
+            f"{path}: unknown section or key {sorted(unknown)[0]!r}; known are {', '.join(sorted(SECTIONS))}"
+        )
+    own: dict[str, Any] = {name: content[name] for name in ("demo", "cis") if name in content}
+    own["meters"] = _first(content.get("meters", []), os.environ.get("AMI_METERS"))
     try:
-        return Settings(**own, meters=_first(content.get("meters", []), os.environ.get("AMI_METERS")))
+        return Settings(**own)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "settings"
@@ -134,8 +140,8 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path} or environment: {where}: {what}") from error
 
 
-def _first(meters: list[Any], number: str | None) -> list[Any]:
-    if number is None or number == "":
+def _first(meters: Any, number: str | None) -> Any:
+    if number is None or number == "" or not isinstance(meters, list):
         return meters
     if not number.isdecimal():
         raise SettingsError(f"AMI_METERS: a number of meters is wanted, not {number!r}")

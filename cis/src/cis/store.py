@@ -162,7 +162,9 @@ class Store:
 
     async def move(self, message_id: str, state: State, reason: str | None = None) -> None:
         """Note how far a request has come; an answered one stays answered."""
-        statement = update(REQUESTS).where(REQUESTS.c.message_id == message_id, REQUESTS.c.state != State.ANSWERED.value)
+        statement = update(REQUESTS).where(
+            REQUESTS.c.message_id == message_id, REQUESTS.c.state != State.ANSWERED.value
+        )
         async with self._engine.begin() as connection:
             await connection.execute(statement.values(state=state.value, reason=reason))
 

@@ -13,13 +13,12 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from cim.message import Header, Identifier, Reply, RequestMessage, ResponseMessage
+from cim.message import Header, Identifier, Name, Reply, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import (
     NOUN,
     EndDevice,
     EndDeviceControl,
     EndDeviceControls,
-    Name,
     UsagePoint,
 )
 from cis.outbox import Outbox, OutboxError

@@ -1,0 +1,186 @@
+"""The CIS towards a HES: what goes out on a real socket, and what is made of everything that may come back."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from cis_stand_in import StandInHes, answering, saying
+from fastapi import Response
+from lxml import etree
+
+from cim import soap
+from cim.message import Header, Name, Reply, ReplyError, RequestMessage
+from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from cis.outbox import HesAnswerError, HesUnreachableError, Outbox, OutboxError
+
+OPERATIONS = [f"{verb}EndDeviceControls" for verb in ("Cancel", "Change", "Close", "Create", "Delete")]
+
+
+def request(meters: int = 2, **header: object) -> RequestMessage:
+    fields: dict[str, object] = {
+        "verb": "create",
+        "noun": "EndDeviceControls",
+        "timestamp": datetime(2026, 3, 1, 12, 0, tzinfo=UTC),
+        "source": "CIS",
+        "async_reply_flag": False,
+        "message_id": "m-1",
+        "correlation_id": "m-1",
+    }
+    devices = tuple(EndDevice(mrid=f"mrid-{n}", names=(Name(name=f"M{n}"),)) for n in range(meters))
+    control = EndDeviceControl(control_type="3.31.0.23", issuer_tracking_id="m-1", end_devices=devices)
+    return RequestMessage(header=Header(**(fields | header)), payload=EndDeviceControls((control,)))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def outbox(hes: StandInHes) -> AsyncIterator[Outbox]:
+    async with Outbox.opened(hes.url, 5.0) as opened:
+        yield opened
+
+
+async def test_the_typed_request_arrives_as_it_was_meant(hes: StandInHes, outbox: Outbox) -> None:
+    response = await outbox.send(request())
+    assert response.reply == Reply(result="OK")
+    assert hes.requests == [request()]
+    assert hes.headers[0]["soapaction"] == '"http://iec.ch/TC57/2011/EndDeviceControls/CreateEndDeviceControls"'
+    assert hes.headers[0]["content-type"] == "text/xml; charset=utf-8"
+    body = soap.unwrap(hes.octets[0])
+    assert body.tag == "{http://iec.ch/TC57/2011/EndDeviceControlsMessage}CreateEndDeviceControls"
+    assert len(body.findall(".//{*}EndDevices")) == 2
+
+
+@pytest.mark.parametrize("verb", ["create", "change", "cancel", "close", "delete"])
+async def test_every_verb_has_its_operation(hes: StandInHes, outbox: Outbox, verb: str) -> None:
+    await outbox.send(request(verb=verb))
+    assert etree.QName(soap.unwrap(hes.octets[0])).localname == f"{verb.capitalize()}EndDeviceControls"
+
+
+async def test_a_thousand_meters_are_one_request(hes: StandInHes, outbox: Outbox) -> None:
+    await outbox.send(request(1000))
+    assert len(hes.control.end_devices) == 1000
+
+
+async def test_the_operations_are_those_of_the_hes(outbox: Outbox) -> None:
+    assert await outbox.operations() == OPERATIONS
+
+
+async def test_a_hes_without_wsdl_is_spoken_to_by_the_packaged_one(hes: StandInHes, outbox: Outbox) -> None:
+    hes.serves_wsdl = False
+    assert await outbox.operations() == OPERATIONS
+    assert (await outbox.send(request())).reply.result == "OK"
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["http://127.0.0.1:1/Message.xsd", "file:///etc/passwd", "/etc/passwd", "ftp://x/y"]
+)
+async def test_a_wsdl_that_points_elsewhere_is_refused(hes: StandInHes, outbox: Outbox, elsewhere: str) -> None:
+    def point_elsewhere(octets: bytes) -> bytes:
+        root = etree.fromstring(octets)
+        for element in root.iter("{http://www.w3.org/2001/XMLSchema}import"):
+            element.set("schemaLocation", elsewhere)
+        return etree.tostring(root)
+
+    hes.change_wsdl = point_elsewhere
+    with pytest.raises(HesAnswerError, match="WSDL of the HES"):
+        await outbox.send(request())
+    assert hes.requests == []
+
+
+async def test_a_wsdl_that_is_none_is_refused(hes: StandInHes, outbox: Outbox) -> None:
+    for octets in (b"no xml", b"<html/>", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'):
+        hes.change_wsdl = lambda _, octets=octets: octets  # type: ignore[misc]
+        with pytest.raises(HesAnswerError):
+            await outbox.send(request())
+
+
+async def test_a_fault_is_the_answer_failed_with_its_code(hes: StandInHes, outbox: Outbox) -> None:
+    from cim import edge
+    from cim.errors import InvalidMessage
+
+    hes.behaviour = saying(edge.write_fault(InvalidMessage("2.5", "Invalid Noun")), 500)
+    reply = (await outbox.send(request())).reply
+    assert reply.result == "FAILED"
+    assert reply.errors == (ReplyError(code="2.5", reason="Invalid Noun"),)
+    hes.behaviour = saying(soap.fault("Server", "out of order"), 500)
+    reply = (await outbox.send(request())).reply
+    assert (reply.result, reply.errors[0].reason) == ("FAILED", "out of order")
+
+
+WEIRD = b"""<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>
+<EndDeviceControlsResponseMessage xmlns="http://iec.ch/TC57/2011/EndDeviceControlsMessage" xmlns:m="http://iec.ch/TC57/2011/schema/message">
+<Header><m:Verb>reply</m:Verb><m:Noun>EndDeviceControls</m:Noun></Header><Reply><m:Result>WEIRD</m:Result></Reply>
+</EndDeviceControlsResponseMessage></e:Body></e:Envelope>"""
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        WEIRD,
+        WEIRD.replace(b"WEIRD", b""),
+        b"",
+        b"It works!",
+        b"<html/>",
+        b"<a>" * 100_000,
+        b'<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>',
+        soap.wrap(etree.fromstring("<x xmlns='urn:nothing'/>")),
+    ],
+)
+async def test_an_answer_that_is_none_is_not_believed(hes: StandInHes, outbox: Outbox, octets: bytes) -> None:
+    hes.behaviour = saying(octets)
+    with pytest.raises(HesAnswerError, match="no valid message"):
+        await outbox.send(request())
+
+
+async def test_an_answer_without_end_is_cut(hes: StandInHes, outbox: Outbox) -> None:
+    async def bomb(_: object, __: object) -> Response:
+        return Response(gzip.compress(b" " * 6_000_000), headers={"Content-Encoding": "gzip"})
+
+    hes.behaviour = bomb
+    with pytest.raises(HesAnswerError, match="larger than"):
+        await outbox.send(request())
+
+
+async def test_a_hes_that_is_not_there(hes: StandInHes) -> None:
+    async with Outbox.opened("http://127.0.0.1:1", 5.0) as outbox:
+        for call in (outbox.knock, lambda: outbox.send(request())):
+            with pytest.raises(HesUnreachableError, match=r"http://127\.0\.0\.1:1 cannot be reached"):
+                await call()
+
+
+async def test_a_hes_that_is_not_ready(hes: StandInHes, outbox: Outbox) -> None:
+    hes.healthy = False
+    with pytest.raises(HesUnreachableError, match="503"):
+        await outbox.knock()
+    hes.healthy = True
+    await outbox.knock()
+
+
+async def test_a_hes_that_does_not_answer(hes: StandInHes) -> None:
+    asked = asyncio.Event()
+
+    async def hang(_: object, __: object) -> Response:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    hes.behaviour = hang
+    async with Outbox.opened(hes.url, 0.2) as outbox:
+        await outbox.knock()
+        with pytest.raises(HesUnreachableError, match=r"within 0\.2 s"):
+            await outbox.send(request())
+    assert asked.is_set()
+
+
+async def test_what_cannot_be_written_is_not_sent(hes: StandInHes, outbox: Outbox) -> None:
+    for bad in (request(verb="execute"), request(noun="Nothing"), request(source="\x00")):
+        with pytest.raises(OutboxError, match="cannot be written"):
+            await outbox.send(bad)
+    assert hes.requests == []
+
+
+async def test_answers_do_not_mix(hes: StandInHes, outbox: Outbox) -> None:
+    hes.behaviour = answering(Reply(result="OK"))
+    wanted = [f"m-{n}" for n in range(20)]
+    responses = await asyncio.gather(*(outbox.send(request(message_id=one, correlation_id=one)) for one in wanted))
+    assert [response.header.correlation_id for response in responses] == wanted
