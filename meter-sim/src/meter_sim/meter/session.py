@@ -1,0 +1,193 @@
+"""One transport connection seen from the meters behind it: octets in, effects out, no I/O.
+
+Strategy: `dlms.association.ServerConnection` speaks the protocol, the meters answer, and this module stands at the edge
+between them. It is the only place that knows of faults. What has to happen outside (writing, waiting, telling, hanging
+up, dying) comes out as values, in order, and the caller carries it out.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dlms.association import (
+    ActionAnswer,
+    ActionRequested,
+    AssociationOpened,
+    AssociationRefused,
+    AssociationReleased,
+    Discarded,
+    GetAnswer,
+    GetRequested,
+    ServerConnection,
+    SetAnswer,
+    SetRequested,
+)
+from dlms.association.events import RequestKey, ServerOutput
+from dlms.cosem.selection import SelectiveAccess
+from dlms.enums import ActionResult
+from dlms.errors import DlmsError
+from meter_sim.faults import Death, Silence
+from meter_sim.meter.simulated_meter import DISCONNECT_CONTROL, Acted, Meter
+from meter_sim.objects.disconnect_control import METHODS, Switch
+from meter_sim.objects.interface_class import Asked
+from meter_sim.objects.model import MANAGEMENT, PUBLIC
+from meter_sim.settings import PUBLIC_CLIENT_WPORT
+
+HEADER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write these octets."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Something happened that whoever watches may want to know; no secret is in it."""
+
+    event: str
+    meter: str
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Die:
+    """End the process at once."""
+
+
+Effect = Send | Wait | Tell | HangUp | Die
+
+
+class Session:
+    """The meters behind one address, by server wrapper port, on one connection."""
+
+    def __init__(
+        self, meters: Mapping[int, Meter], *, now: Callable[[], datetime], random_bytes: Callable[[int], bytes]
+    ) -> None:
+        self._meters = meters
+        self._now = now
+        self._titles: dict[tuple[int, int], bytes | None] = {}
+        profiles = (profile for meter in meters.values() for profile in meter.profiles)
+        self._connection = ServerConnection(
+            {(one.server_wport, one.client_wport): one for one in profiles}, random_bytes=random_bytes
+        )
+        self._talking: set[int] = set()
+
+    def receive_data(self, octets: bytes) -> Iterator[Effect]:
+        """What follows from these octets."""
+        try:
+            self._connection.receive_data(octets)
+            while (event := self._connection.next_event()) is not None:
+                yield from self._outgoing(self._connection.data_to_send())
+                yield from self._happened(event)
+            yield from self._outgoing(self._connection.data_to_send())
+        except DlmsError as error:
+            yield Tell("discarded", self._only_name(), {"reason": str(error)})
+            yield HangUp()
+        for server_wport in self._talking:
+            self._meters[server_wport].reserve_counters()
+        if self._connection.closed:
+            yield HangUp()
+
+    def _only_name(self) -> str:
+        return next(iter(self._meters.values())).name if len(self._meters) == 1 else ""
+
+    def _happened(self, event: ServerOutput) -> Iterator[Effect]:
+        match event:
+            case GetRequested(key, descriptor, selection):
+                meter = self._meters[key.server_wport]
+                value = meter.get(descriptor, self._asked(meter, key, selection), self._now())
+                yield from self._answer(meter, GetAnswer(key, value))
+            case SetRequested(key, descriptor, _, value):
+                meter = self._meters[key.server_wport]
+                yield from self._answer(meter, SetAnswer(key, meter.set(descriptor, value, self._now())))
+            case ActionRequested():
+                yield from self._act(event)
+            case AssociationOpened(profile, title):
+                self._titles[profile.server_wport, profile.client_wport] = title
+                yield self._association(profile.server_wport, profile.client_wport, "opened")
+            case AssociationRefused(server_wport, client_wport, reason):
+                yield self._association(server_wport, client_wport, "refused", reason=reason)
+            case AssociationReleased(profile):
+                yield self._association(profile.server_wport, profile.client_wport, "released")
+            case Discarded(reason):
+                yield Tell("discarded", self._only_name(), {"reason": reason})
+
+    def _association(self, server_wport: int, client_wport: int, what: str, **more: object) -> Tell:
+        meter = self._meters.get(server_wport)
+        name = meter.name if meter is not None else ""
+        # "event" already names the line, so what happened to the association is its "change"
+        return Tell("association", name, {"client_wport": client_wport, "change": what} | more)
+
+    def _asked(self, meter: Meter, key: RequestKey, selection: SelectiveAccess | None) -> Asked:
+        public = key.client_wport == PUBLIC_CLIENT_WPORT
+        profile = meter.profiles[0] if public else meter.profiles[1]
+        title = self._titles.get((key.server_wport, key.client_wport))
+        return Asked(PUBLIC if public else MANAGEMENT, profile, title, selection)
+
+    def _act(self, event: ActionRequested) -> Iterator[Effect]:
+        meter = self._meters[event.key.server_wport]
+        faults = meter.setup.faults
+        switching = event.descriptor.class_id == DISCONNECT_CONTROL
+        if switching and faults.refuse_action is not None:
+            acted = Acted(faults.refuse_action)
+        elif switching and faults.lie_about_action:
+            acted = Acted(ActionResult.SUCCESS)
+        else:
+            before = meter.switch
+            acted = meter.act(event.descriptor, event.parameters, self._now())
+            if meter.switch != before:
+                method = METHODS[event.descriptor.method_id].value
+                fields: dict[str, object] = {"before": told(before), "after": told(meter.switch)}
+                yield Tell("switched", meter.name, {"method": method} | fields)
+        if switching and faults.after_action is not Death.NOTHING:
+            yield HangUp() if faults.after_action is Death.CONNECTION else Die()
+        else:
+            yield from self._answer(meter, ActionAnswer(event.key, acted.result, acted.value))
+
+    def _answer(self, meter: Meter, answer: GetAnswer | SetAnswer | ActionAnswer) -> Iterator[Effect]:
+        octets = self._connection.send(answer)
+        if meter.setup.faults.silence is Silence.NEVER:
+            yield from self._outgoing(octets)
+        else:
+            meter.reserve_counters()
+
+    def _outgoing(self, octets: bytes) -> Iterator[Effect]:
+        """Frames on their way out: each leaves as its meter's faults allow, its counters being on disk before."""
+        while octets:
+            end = HEADER + int.from_bytes(octets[6:8], "big")
+            frame, octets = octets[:end], octets[end:]
+            meter = self._meters.get(int.from_bytes(frame[2:4], "big"))
+            if meter is None:
+                yield Send(frame)
+                continue
+            self._talking.add(meter.setup.server_wport)
+            meter.reserve_counters()
+            if meter.setup.faults.silence is Silence.ALWAYS:
+                continue
+            if meter.setup.faults.answer_delay_s:
+                yield Wait(meter.setup.faults.answer_delay_s)
+            yield Send(frame)
+
+
+def told(switch: Switch) -> dict[str, object]:
+    """A switch in the words that all services use."""
+    return {
+        "output_state": switch.output_state,
+        "control_state": int(switch.control_state),
+        "control_mode": switch.control_mode,
+    }

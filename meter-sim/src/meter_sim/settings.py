@@ -1,0 +1,282 @@
+"""The simulator's settings: `[meter_sim]` and `[[meters]]` of the one TOML file that all processes share.
+
+`AMI_METER_SIM__STATE=/tmp/x` overrides `[meter_sim] state`, `AMI_METERS=20` takes the first 20 of `[[meters]]`. Unknown
+keys of these sections are refused, because a misspelt fault that is silently ignored spoils the test it was meant for.
+Keys are given as hex, `env:NAME` or `file:PATH`. No message of this module ever holds a key.
+"""
+
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+DIALS_IN = "dials-in"
+PUBLIC_CLIENT_WPORT = 16
+
+
+class SettingsError(Exception):
+    """The configuration can't be used; the text says what to change and never holds a secret."""
+
+
+class Authentication(StrEnum):
+    """How the management client has to prove itself."""
+
+    NONE = "none"
+    LLS = "lls"
+    HLS_GMAC = "hls-gmac"
+
+
+class CipheringForm(StrEnum):
+    """Which ciphered APDUs carry the services."""
+
+    NONE = "none"
+    GENERAL_GLO = "general-glo"
+    SERVICE_SPECIFIC = "service-specific"
+
+
+def _octets(value: object) -> object:
+    """Turn hex, `env:NAME` or `file:PATH` into octets."""
+    if not isinstance(value, str):
+        return value
+    source, _, rest = value.partition(":")
+    if source == "env":
+        if rest not in os.environ:
+            raise ValueError(f"the environment variable {rest} is not set")
+        value = os.environ[rest]
+    elif source == "file":
+        try:
+            value = Path(rest).read_text("ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"the file {rest} can't be read as hex digits ({type(error).__name__})") from None
+    try:
+        return bytes.fromhex(value.strip())
+    except ValueError:
+        raise ValueError("expected hex digits, env:NAME or file:PATH") from None
+
+
+def _socket_address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not (host and port.isdecimal() and int(port) <= 65535):
+        raise ValueError('expected "host:port"')
+    return value
+
+
+def _action_result(value: object) -> object:
+    """A name of the standard, however it is written, for comparison with the enumeration."""
+    return value.strip().upper().replace("-", "_") if isinstance(value, str) else value
+
+
+Octets = Annotated[bytes, BeforeValidator(_octets)]
+Wport = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SocketAddress = Annotated[str, Field(min_length=3)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class MeterSimSettings(_Section):
+    """`[meter_sim]`: what all simulated meters of the process share."""
+
+    state: Path = Path("var/meters")
+    connections_per_meter: int = Field(default=4, ge=1, description="further connections are closed at once")
+    idle_timeout_s: Seconds = Field(default=180.0, description="a silent connection is closed after this")
+    redial_first_s: Seconds = 1.0
+    redial_most_s: Seconds = 60.0
+
+
+class SimulatedSettings(_Section):
+    """`[meters.simulated]`: what only the simulator reads."""
+
+    model: str = Field(default="residential", pattern=r"^[A-Za-z0-9_-]+$")
+    listen: str | None = None
+    dial_to: str | None = None
+    control_mode: int = Field(default=4, ge=0, le=6)
+    time_zone_minutes: int = Field(default=0, ge=-720, le=720, description="minutes from local time to UTC")
+    kill_after_action: Literal[False, True, "exit"] = False
+    lie_about_action: bool = False
+    refuse_action: int | str | None = None
+    answer_delay_s: float = Field(default=0.0, ge=0, le=3600)
+    silent: Literal[False, True, "always"] = False
+    push_to: str | None = None
+    push_on_switch: bool = True
+    push_every_s: Seconds | None = None
+    push_protected: bool = True
+
+    @field_validator("listen", "dial_to")
+    @classmethod
+    def _host_and_port(cls, value: str | None) -> str | None:
+        return value if value is None else _socket_address(value)
+
+    @field_validator("refuse_action", mode="before")
+    @classmethod
+    def _standard_name(cls, value: object) -> object:
+        return _action_result(value)
+
+    @field_validator("push_to")
+    @classmethod
+    def _scheme(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        scheme, _, rest = value.partition("://")
+        if scheme not in ("tcp", "udp"):
+            raise ValueError('expected "tcp://host:port" or "udp://host:port"')
+        _socket_address(rest)
+        return value
+
+
+class MeterSettings(_Section):
+    """One `[[meters]]` table. Keys never show in a repr."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$", description="also the name of its state files")
+    mrid: str = ""
+    usage_points: tuple[str, ...] = ()
+    address: str
+    client_wport: Annotated[int, Field(ge=1, le=127)] = 1
+    server_wport: Wport = 1
+    authentication: Authentication = Authentication.HLS_GMAC
+    suite: Literal[0] = 0
+    ciphering: CipheringForm = CipheringForm.GENERAL_GLO
+    encryption_key: Octets | None = Field(default=None, repr=False)
+    authentication_key: Octets | None = Field(default=None, repr=False)
+    secret: Octets | None = Field(default=None, repr=False)
+    system_title: Octets | None = None
+    logical_device_name: str = Field(min_length=1, max_length=16)
+    device_id: str = Field(min_length=1, max_length=48)
+    invocation_counter: str | None = Field(default=None, description="where the head-end looks for it; not used here")
+    simulated: SimulatedSettings = SimulatedSettings()
+
+    @property
+    def ciphered(self) -> bool:
+        """Whether its APDUs are ciphered; authentication "none" means in clear altogether."""
+        return (
+            self.authentication is not Authentication.NONE
+            and self.ciphering is not CipheringForm.NONE
+            and self.encryption_key is not None
+        )
+
+    @property
+    def listens_on(self) -> str | None:
+        """Host and port it listens on; None for a meter that dials in."""
+        return self.simulated.listen or (None if self.address == DIALS_IN else self.address)
+
+    @field_validator("address")
+    @classmethod
+    def _address_is_complete(cls, value: str) -> str:
+        return value if value == DIALS_IN else _socket_address(value)
+
+    @field_validator("logical_device_name", "device_id")
+    @classmethod
+    def _ascii(cls, value: str) -> str:
+        if not value.isascii():
+            raise ValueError("expected ASCII characters")
+        return value
+
+    @field_validator("system_title")
+    @classmethod
+    def _eight_octets(cls, value: bytes | None) -> bytes | None:
+        if value is not None and len(value) != 8:
+            raise ValueError("a system title has 8 octets")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.address == DIALS_IN and self.simulated.dial_to is None:
+            raise ValueError(f'address = "{DIALS_IN}" needs simulated.dial_to = "host:port"')
+        if self.client_wport == PUBLIC_CLIENT_WPORT:
+            raise ValueError(f"client_wport {PUBLIC_CLIENT_WPORT} belongs to the public client")
+        if self.authentication is Authentication.LLS and self.secret is None:
+            raise ValueError('authentication = "lls" needs a secret')
+        needs_keys = self.authentication is Authentication.HLS_GMAC or self.ciphered
+        if needs_keys and None in (self.encryption_key, self.authentication_key, self.system_title):
+            raise ValueError(
+                "authentication or ciphering with keys needs encryption_key, authentication_key, system_title"
+            )
+        for key in (self.encryption_key, self.authentication_key):
+            if key is not None and len(key) != 16:
+                raise ValueError("the keys of security suite 0 have 16 octets")
+        return self
+
+
+class _Environment(EnvSettingsSource):
+    """The environment; a bare number in AMI_METERS means how many of the file's meters take part."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if isinstance(values.get("meters"), int):
+            values["meter_count"] = values.pop("meters")
+        return values
+
+
+class Settings(BaseSettings):
+    """All that the simulator knows from outside."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AMI_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    meter_sim: MeterSimSettings = MeterSimSettings()
+    meters: tuple[MeterSettings, ...] = ()
+    meter_count: int | None = Field(default=None, ge=0)
+    demo: dict[str, Any] = Field(default={}, repr=False)
+    cis: dict[str, Any] = Field(default={}, repr=False)
+    hes: dict[str, Any] = Field(default={}, repr=False)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return (_Environment(settings_cls), init_settings)
+
+    @model_validator(mode="after")
+    def _meters_are_distinct(self) -> Self:
+        # the state files bear the name, and some file systems do not tell capitals from small letters
+        everyone: list[tuple[str, object]] = [("name", meter.name.lower()) for meter in self.meters]
+        addresses = ((meter.listens_on, meter.server_wport) for meter in self.meters)
+        everyone += [("address and server_wport", one) for one in addresses if one[0] and not one[0].endswith(":0")]
+        for (kind, value), count in Counter(everyone).items():
+            if count > 1:
+                raise ValueError(f"the {kind} {value} stands in more than one of [[meters]]")
+        if self.meter_count is not None and self.meter_count > len(self.meters):
+            raise ValueError(f"AMI_METERS asks for {self.meter_count} meters, [[meters]] holds {len(self.meters)}")
+        return self
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the file and the environment. Raises SettingsError with a text for a person."""
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from None
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        problems = (f"{path}: {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
+        raise SettingsError("\n".join(problems)) from None
+
+
+def choose_meters(settings: Settings, names: Sequence[str]) -> tuple[MeterSettings, ...]:
+    """The meters that run in this process: those named, or the first AMI_METERS. Raises SettingsError."""
+    if not names:
+        return settings.meters[: settings.meter_count]
+    known = {meter.name: meter for meter in settings.meters}
+    if unknown := [name for name in names if name not in known]:
+        raise SettingsError(
+            f"--meter {' '.join(unknown)}: not among [[meters]], which hold {', '.join(known) or 'none'}"
+        )
+    return tuple(known[name] for name in dict.fromkeys(names))
