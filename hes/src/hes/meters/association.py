@@ -79,8 +79,12 @@ class Association:
         self._notifications = notifications
         self._patience = patience
         self._supply = supply
-        counter = None if supply is None else supply.counter
-        self._connection = ClientConnection(settings, challenge=challenge, send_counter=counter)
+        self._connection = ClientConnection(
+            settings,
+            challenge=challenge,
+            send_counter=None if supply is None else supply.counter,
+            receive_counter=None if supply is None else supply.counters.received(supply.meter),
+        )
 
     async def open(self, where: str) -> Opened:
         event = await self._exchange(Open(), where)

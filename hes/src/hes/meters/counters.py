@@ -6,9 +6,9 @@ counter is heeded too: we go on above whichever is higher (docs/mapping.md, M-01
 
 from typing import Protocol
 
-from dlms.security.counters import COUNTER_END, SendCounter
+from dlms.security.counters import COUNTER_END, ReceiveCounter, SendCounter
 from hes.meters.faults import MeterFault
-from hes.meters.registry import Meter
+from hes.meters.registry import Authentication, Meter
 
 RESERVED_AT_ONCE = 256
 LOW = 16
@@ -27,6 +27,13 @@ class InvocationCounters:
     def __init__(self, store: CounterStore) -> None:
         self._store = store
         self._counters: dict[tuple[str, str], SendCounter] = {}
+        self._received: dict[tuple[str, str], ReceiveCounter] = {}
+
+    def received(self, meter: Meter) -> ReceiveCounter | None:
+        """What the meter has used, over all its connections; None where HLS proves each connection fresh."""
+        if meter.authentication is Authentication.HLS_GMAC:
+            return None
+        return self._received.setdefault((meter.name, meter.key_id), ReceiveCounter())
 
     async def above(self, meter: Meter, at_least: int) -> SendCounter:
         """A counter whose next value is at least this one, with enough left for a few requests."""

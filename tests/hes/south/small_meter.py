@@ -1,0 +1,302 @@
+"""A small meter on a real socket, made of the protocol core's server role alone, and the HES's southern side before it.
+
+It misbehaves where a test says so. Nothing here is shared with meter_sim: two meters that were written apart agree more
+convincingly than one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dlms import data
+from dlms.association import (
+    ActionAnswer,
+    ActionRequested,
+    AssociationOpened,
+    AssociationProfile,
+    AttributeAccess,
+    Discarded,
+    GetAnswer,
+    GetRequested,
+    Security,
+    ServerConnection,
+)
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.data import Data
+from dlms.enums import ActionResult, DataAccessResult, Mechanism
+from dlms.obis import Obis
+from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
+from hes.meters import Meters, MetersSettings, Registry
+from hes.operations import Command, Outcome, run
+
+DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
+DISCONNECT_CONTROL = Obis.parse("0-0:96.3.10*255")
+LOGICAL_DEVICE_NAME = Obis.parse("0-0:42.0.0*255")
+INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")
+DEVICE_ID = Obis.parse("0-0:96.1.0*255")
+HES_TITLE = bytes.fromhex("414D490000000001")
+PATIENCE_S = 10.0
+
+
+async def eventually(condition: Callable[[], Any]) -> Any:
+    """Give the loop its turns until something is so."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not (found := condition()):
+            await asyncio.sleep(0)
+    return found
+
+
+class Everything:
+    """Access rights that deny nothing; unknown objects are refused by the meter itself."""
+
+    def attribute(self, descriptor: AttributeDescriptor) -> AttributeAccess:
+        return AttributeAccess.READ
+
+    def method(self, descriptor: MethodDescriptor) -> bool:
+        return True
+
+
+@dataclass
+class SmallMeter:
+    number: int = 1001
+    mode: int = 4
+    authentication: str = "hls-gmac"
+    encryption_key: bytes = field(default_factory=lambda: os.urandom(16))
+    authentication_key: bytes = field(default_factory=lambda: os.urandom(16))
+    password: bytes = b"a password"
+    lies: bool = False
+    dies_after_action: bool = False
+    result: ActionResult = ActionResult.SUCCESS
+    silent: bool = False
+    gate: asyncio.Event | None = None
+    """The answer to an ACTION waits for this."""
+    slow_switch: int = 0
+    """How many reads of output_state still show the old state after an ACTION."""
+    in_the_middle: bytes = b""
+    """Framed octets that are sent before the answer to each GET."""
+    cut: bool = False
+    """Answers come one octet at a time."""
+
+    def __post_init__(self) -> None:
+        self.title = b"SIM\x00" + self.number.to_bytes(4, "big")
+        self.output, self.state = True, 1
+        self.send_counter = SendCounter(1)
+        self.receive_counter = ReceiveCounter(0)
+        self.asked: list[str] = []
+        self.connections = 0
+        self.port = 0
+        self.values: dict[tuple[Obis, int], Data] = {
+            (LOGICAL_DEVICE_NAME, 2): data.octet_string(f"AMI000000000{self.number}".encode()),
+            (DEVICE_ID, 2): data.octet_string(str(self.number).encode()),
+        }
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        return f"M{self.number}"
+
+    @property
+    def actions(self) -> int:
+        return self.asked.count("ACTION")
+
+    def entry(self, **changes: Any) -> dict[str, Any]:
+        """What the registry says of it."""
+        entry: dict[str, Any] = {
+            "name": self.name,
+            "mrid": f"00000000-0000-0000-0000-{self.number:012d}",
+            "usage_points": [f"UP-{self.number}"],
+            "address": f"127.0.0.1:{self.port}" if self.port else "dials-in",
+            "authentication": self.authentication,
+            "encryption_key": self.encryption_key.hex(),
+            "authentication_key": self.authentication_key.hex(),
+            "secret": self.password.hex(),
+            "system_title": self.title.hex(),
+            "logical_device_name": f"AMI000000000{self.number}",
+            "device_id": str(self.number),
+        }
+        return entry | changes
+
+    def _profiles(self) -> dict[tuple[int, int], AssociationProfile]:
+        security = None
+        if self.authentication != "none":
+            security = Security(keys=GlobalKeys(self.encryption_key, self.authentication_key), system_title=self.title)
+        mechanism = {"none": Mechanism.LOWEST, "lls": Mechanism.LOW, "hls-gmac": Mechanism.GMAC}[self.authentication]
+        management = AssociationProfile(
+            client_wport=1,
+            server_wport=1,
+            access=Everything(),
+            mechanism=mechanism,
+            secret=self.password,
+            security=security,
+            send_counter=self.send_counter,
+            receive_counter=self.receive_counter,
+        )
+        return {(1, 16): AssociationProfile(client_wport=16, server_wport=1, access=Everything()), (1, 1): management}
+
+    async def listen(self) -> SmallMeter:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def dial(self, address: tuple[str, int]) -> asyncio.Task[None]:
+        reader, writer = await asyncio.open_connection(*address)
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        return task
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._open):
+            writer.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._open.add(writer)
+        connection = ServerConnection(self._profiles(), random_bytes=os.urandom)
+        try:
+            while (octets := await reader.read(65536)) and not self.silent:
+                connection.receive_data(octets)
+                if not await self._answer(connection, writer):
+                    return
+            await reader.read()
+        except ConnectionError:
+            pass
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    async def _answer(self, connection: ServerConnection, writer: asyncio.StreamWriter) -> bool:
+        while (event := connection.next_event()) is not None:
+            match event:
+                case GetRequested(key, descriptor):
+                    self.asked.append("GET")
+                    if self.in_the_middle:
+                        writer.write(self.in_the_middle)
+                    await self._write(writer, connection.send(GetAnswer(key, self._get(descriptor))))
+                case ActionRequested(key, descriptor, parameters):
+                    self.asked.append("ACTION")
+                    assert parameters == data.integer(0)
+                    result = self._act(descriptor.method_id)
+                    if self.dies_after_action:
+                        self.dies_after_action = False
+                        return False
+                    if self.gate is not None:
+                        await self.gate.wait()
+                    await self._write(writer, connection.send(ActionAnswer(key, result)))
+                case AssociationOpened(profile):
+                    self.asked.append(f"open {profile.client_wport}")
+                case Discarded(reason):
+                    self.asked.append(f"discarded: {reason}")
+        await self._write(writer, connection.data_to_send())
+        return True
+
+    async def _write(self, writer: asyncio.StreamWriter, octets: bytes) -> None:
+        if not self.cut:
+            writer.write(octets)
+            return
+        for octet in octets:
+            writer.write(bytes((octet,)))
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    def _get(self, descriptor: AttributeDescriptor) -> Data | DataAccessResult:
+        if descriptor.instance_id == DISCONNECT_CONTROL and (DISCONNECT_CONTROL, 2) not in self.values:
+            return self._disconnect_control(descriptor.attribute_id)
+        if descriptor.instance_id == INVOCATION_COUNTER:
+            return data.double_long_unsigned(max(self.receive_counter.lowest_acceptable - 1, 0))
+        return self.values.get((descriptor.instance_id, descriptor.attribute_id), DataAccessResult.OBJECT_UNDEFINED)
+
+    def _disconnect_control(self, attribute: int) -> Data:
+        output = self.output
+        if attribute == 2 and self.slow_switch and "ACTION" in self.asked:
+            self.slow_switch -= 1
+            output = not output
+        return {2: data.boolean(output), 3: data.enum(self.state), 4: data.enum(self.mode)}[attribute]
+
+    def _act(self, method: int) -> ActionResult:
+        if self.result is not ActionResult.SUCCESS or self.lies or self.mode == 0:
+            return self.result
+        if method == 1:
+            self.output, self.state = False, 0
+        elif self.mode in (2, 4) and self.state == 0:
+            self.output, self.state = True, 1
+        elif self.state == 0:
+            self.state = 2
+        return ActionResult.SUCCESS
+
+
+class Counters:
+    """Reservations in memory."""
+
+    def __init__(self) -> None:
+        self.next: dict[tuple[str, str], int] = {}
+        self.reservations = 0
+
+    async def reserve_counters(self, meter_name: str, key_id: str, at_least: int, count: int) -> tuple[int, int]:
+        self.reservations += 1
+        first = max(at_least, self.next.get((meter_name, key_id), 0))
+        self.next[meter_name, key_id] = first + count
+        return first, first + count
+
+
+@dataclass
+class South:
+    """The HES's southern side and the meters before it."""
+
+    events: list[Any]
+    counters: Counters = field(default_factory=Counters)
+    meters: Meters | None = None
+    small: list[SmallMeter] = field(default_factory=list)
+
+    async def meter(self, listen: bool = True, **settings: Any) -> SmallMeter:
+        meter = SmallMeter(**settings)
+        self.small.append(meter)
+        return await meter.listen() if listen else meter
+
+    async def start(self, *entries: dict[str, Any], **settings: Any) -> Meters:
+        values = {"host": "127.0.0.1", "port": 0, "system_title": HES_TITLE, "apdu_timeout_s": 1.0} | settings
+        self.meters = Meters(
+            Registry(entries or [meter.entry() for meter in self.small]),
+            self.counters,
+            MetersSettings(**values),
+            now=lambda: datetime.now(UTC),
+            random_bytes=os.urandom,
+        )
+        await self.meters.start()
+        return self.meters
+
+    async def switch(
+        self, code: str = DISCONNECT, name: str = "M1001", deadline_s: float = 5.0, **command: Any
+    ) -> Outcome:
+        assert self.meters is not None
+        meter = self.meters.registry.find_by_name(name)
+        assert meter is not None
+        deadline_at = datetime.now(UTC) + timedelta(seconds=deadline_s)
+        return await run(self.meters, meter, Command("request-1", name, code, **command), deadline_at=deadline_at)
+
+    def told(self, event: str) -> list[Any]:
+        return [one for one in self.events if one["event"] == event]
+
+
+@asynccontextmanager
+async def south(events: list[Any]) -> AsyncIterator[South]:
+    one = South(events)
+    try:
+        yield one
+    finally:
+        if one.meters is not None:
+            await one.meters.stop()
+        for meter in one.small:
+            await meter.close()
