@@ -1,5 +1,6 @@
 """The parser refuses what is hostile, within bounded time and memory, with CimError and nothing else."""
 
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -67,10 +68,8 @@ def test_too_large_is_refused_before_parsing() -> None:
 def test_many_attributes_cost_bounded_time() -> None:
     octets = b"<a " + b" ".join(b'a%d=""' % number for number in range(300_000)) + b"/>"
     started = time.perf_counter()
-    try:
+    with contextlib.suppress(CimError):
         xml.parse(octets)
-    except CimError:
-        pass
     assert time.perf_counter() - started < 10
 
 
@@ -129,8 +128,6 @@ def test_date_times(text: str, moment: datetime) -> None:
         "2026-01-02T24:00:01Z",
         "2026-01-02T00:00:00+99:00",
         "20260102T000000Z",
-    ]
-    + [
         "9999-12-31T23:59:59-14:00",
         "9999-12-31T24:00:00Z",
         "0000-01-01T00:00:00Z",

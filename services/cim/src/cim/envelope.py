@@ -214,6 +214,8 @@ def _read_payload(element: Element, wrapper: etree.QName) -> tuple[Payload | Non
             payloads.append(payload_of(child))
     if len(payloads) > 1:
         raise InvalidMessage("3.1", "One payload a message is read here", f"{len(payloads)} came")
+    if payloads and identifiers:
+        raise InvalidMessage("1.8", "A Payload holds a payload or IDs, not both")
     return (payloads[0] if payloads else None), tuple(identifiers)
 
 

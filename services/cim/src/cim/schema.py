@@ -60,8 +60,8 @@ class Schemas:
         private = _compile(self._paths[namespace])
         private.validate(element)
         for entry in cast(Any, private.error_log):
-            message = entry.message[:_LONGEST]
-            return InvalidMessage("1.8", f"Line {entry.line}: {_NAMESPACE.sub('', message)}", message)
+            reason = _NAMESPACE.sub("", entry.message)[:_LONGEST]
+            return InvalidMessage("1.8", f"Line {entry.line}: {reason}", entry.message[: 2 * _LONGEST])
         return InvalidMessage("1.8", "The message does not validate against the schema")
 
 

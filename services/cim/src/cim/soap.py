@@ -30,7 +30,7 @@ class Fault:
 
 def wrap(body: Element) -> bytes:
     """An envelope with this element as its body."""
-    return _BEFORE + etree.tostring(body, encoding="UTF-8", xml_declaration=False) + _AFTER
+    return _BEFORE + etree.tostring(body, encoding="UTF-8", xml_declaration=False, with_tail=False) + _AFTER
 
 
 def unwrap(message: bytes | Element, *, understood: frozenset[str] = frozenset()) -> Element:
