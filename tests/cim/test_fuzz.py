@@ -1,0 +1,177 @@
+"""Whatever comes in, the only error that comes out is CimError, and the work stays small."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cim import edge, envelope, soap, xml
+from cim.errors import CimError, InvalidMessage
+from cim.message import FaultMessage, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from cim.schema import Schemas
+
+SCHEMAS = Schemas()
+TYPED = envelope.typed_wrapper("create", "EndDeviceControls")
+READERS: tuple[Callable[[bytes, Schemas], object], ...] = (edge.read_request, edge.read_delivery, edge.read_response)
+PARSERS = (
+    envelope.parse_request,
+    envelope.parse_response,
+    envelope.parse_event,
+    envelope.parse_delivery,
+    envelope.parse_fault,
+    soap.parse_fault,
+    soap.unwrap,
+)
+PIECES = [
+    b"",
+    b"<",
+    b">",
+    b"/",
+    b'"',
+    b"&",
+    b"&#0;",
+    b"]]>",
+    b"<!--",
+    b"<![CDATA[",
+    b"<!DOCTYPE a>",
+    b"\x00",
+    b"\xff",
+    b"<a/>",
+]
+PIECES += [
+    b"Header",
+    b"Reply",
+    b"Payload",
+    b"xmlns",
+    b' xmlns=""',
+    b"msg:",
+    b"9" * 400,
+    b"-",
+    b"\xf0\x9f\x98\x80",
+    b"&x;",
+]
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 60), st.sampled_from(PIECES) | st.binary(max_size=4)), max_size=5
+)
+MANY = settings(max_examples=300, deadline=None)
+
+
+@pytest.fixture(scope="module")
+def samples(request_message: RequestMessage, response_message: ResponseMessage) -> list[bytes]:
+    error = InvalidMessage("1.8", "no", wrapper=TYPED.text)
+    return [
+        edge.write_request(request_message, TYPED, SCHEMAS),
+        edge.write_request(request_message, envelope.REQUEST_MESSAGE, SCHEMAS),
+        edge.write_response(response_message, TYPED, SCHEMAS),
+        edge.write_response(response_message, envelope.REQUEST_MESSAGE, SCHEMAS),
+        edge.write_fault(error),
+    ]
+
+
+def test_the_samples_are_readable(samples: list[bytes]) -> None:
+    request, generic, response, _, fault = samples
+    assert edge.read_request(request, SCHEMAS).message == edge.read_request(generic, SCHEMAS).message
+    assert edge.read_response(response, SCHEMAS)
+    assert soap.is_fault(soap.unwrap(fault))
+
+
+@MANY
+@given(index=st.integers(0, 4), edits=EDITS)
+def test_mutated_octets(samples: list[bytes], index: int, edits: list[tuple[float, int, bytes]]) -> None:
+    octets = samples[index]
+    for where, length, piece in edits:
+        at = int(where * len(octets))
+        octets = octets[:at] + piece + octets[at + length :]
+    for read in READERS:
+        with suppress(CimError):
+            read(octets, SCHEMAS)
+
+
+@MANY
+@given(st.binary(max_size=200))
+def test_random_octets(octets: bytes) -> None:
+    for read in READERS:
+        with pytest.raises(CimError):
+            read(octets, SCHEMAS)
+
+
+@MANY
+@given(
+    index=st.integers(0, 4),
+    edits=st.lists(
+        st.tuples(
+            st.floats(0, 0.999), st.floats(0, 0.999), st.sampled_from(["drop", "copy", "rename", "retext", "empty"])
+        ),
+        max_size=6,
+    ),
+)
+def test_mutated_trees_without_validation(
+    samples: list[bytes], index: int, edits: list[tuple[float, float, str]]
+) -> None:
+    root = xml.parse(samples[index])
+    for one, other, kind in edits:
+        elements = [element for element in root.iter() if element is not root]
+        if not elements:
+            break
+        element, second = elements[int(one * len(elements))], elements[int(other * len(elements))]
+        parent = element.getparent()
+        assert parent is not None
+        if kind == "drop":
+            parent.remove(element)
+        elif kind == "copy":
+            parent.append(xml.parse(xml.serialize(second)))
+        elif kind == "rename":
+            element.tag = second.tag
+        elif kind == "retext":
+            element.text = second.text
+            element.attrib.update({"kind": "bogus", "ref": ""})
+        else:
+            element.clear()
+    for element in (root, *root.iter("*")):
+        for parse in PARSERS:
+            with suppress(CimError):
+                parse(element)
+
+
+def test_a_thousand_devices_cost_little(request_message: RequestMessage) -> None:
+    devices = tuple(EndDevice(mrid=f"id-{number}", names=(Name(name=f"M{number}"),)) for number in range(1000))
+    controls = EndDeviceControls((EndDeviceControl(control_type="3.31.0.23", end_devices=devices),))
+    message = replace(request_message, payload=controls)
+    octets = edge.write_request(message, TYPED, SCHEMAS)
+    started = time.perf_counter()
+    assert edge.read_request(octets, SCHEMAS).message == message
+    assert time.perf_counter() - started < 1  # some tens of milliseconds on an idle machine
+
+
+def test_a_thousand_errors_cost_little(response_message: ResponseMessage) -> None:
+    errors = tuple(ReplyError(code="4.1", reason=f"M{number} did not answer") for number in range(1000))
+    message = replace(response_message, reply=Reply(result="FAILED", errors=errors))
+    started = time.perf_counter()
+    assert edge.read_response(edge.write_response(message, TYPED, SCHEMAS), SCHEMAS) == message
+    assert time.perf_counter() - started < 1
+
+
+def test_threads_do_not_mix_their_errors() -> None:
+    """lxml keeps one error log per schema object; each refusal has to name its own problem."""
+
+    def refusal(number: int) -> tuple[int, str]:
+        bad = f"bad-{number}" if number % 3 else None
+        reply = Reply(result="FAILED", errors=(ReplyError(code="1"),))
+        element = envelope.format_fault(FaultMessage(reply=reply))
+        if bad is not None:
+            element[0][0].text = bad
+        try:
+            SCHEMAS.validate(element)
+        except InvalidMessage as error:
+            return number, error.reason
+        return number, "valid"
+
+    with ThreadPoolExecutor(8) as pool:
+        for number, reason in pool.map(refusal, range(400)):
+            assert (f"'bad-{number}'" in reason) if number % 3 else (reason == "valid")
