@@ -11,7 +11,7 @@ from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.association import OpenRefused, PeerFault
 from dlms.enums import AcseServiceUserDiagnostic
 from dlms.errors import LocalError, RemoteError, SecurityError
-from mapping.faults import Fault, explain
+from mapping.faults import Fault, explain, fault_rules
 
 
 class MeterFault(Exception):
@@ -51,9 +51,9 @@ def border(where: str) -> Iterator[None]:
 
 def refused(event: OpenRefused, where: str) -> MeterFault:
     """The meter refused an association."""
-    try:
-        name = AcseServiceUserDiagnostic(event.diagnostic).name
-    except ValueError:
+    known = event.diagnostic in set(AcseServiceUserDiagnostic)
+    name = AcseServiceUserDiagnostic(event.diagnostic).name if known else "other"
+    if ("association", name) not in fault_rules():
         name = "other"
     return MeterFault("association", name, where=where, detail=event.reason)
 

@@ -105,6 +105,7 @@ class Registry:
         self._by_name = self._index("name", lambda meter: [meter.name])
         self._by_usage_point = self._index("usage_points", lambda meter: meter.usage_points)
         self._by_device_name = self._index("logical_device_name", lambda meter: [meter.logical_device_name])
+        self._index("address", _place)
         self._by_title = self._index("system_title", lambda meter: [meter.system_title] if meter.system_title else [])
 
     def find_by_mrid(self, mrid: str) -> Meter | None:
@@ -131,6 +132,14 @@ class Registry:
                     raise _refusal(number, meter.name, field_name, f"{shown} already belongs to {index[name].name}")
                 index[name] = meter
         return index
+
+
+def _place(meter: Meter) -> list[str]:
+    """Where a meter is: one address may hold several, each behind a server wrapper port of its own."""
+    if meter.address is None:
+        return []
+    host, port = meter.address
+    return [f"{host}:{port} with server_wport {meter.server_wport}"]
 
 
 def _refusal(number: int, name: object, field_name: str, problem: str) -> RegistryError:

@@ -56,4 +56,4 @@ def explain(kind: str, name: str, *, where: str = "", detail: str = "", attempte
     if detail:
         what = f"{what} ({detail})"
     code = NOT_ATTEMPTED if rule.code == ATTEMPTED_AND_FAILED and not attempted else rule.code
-    return Fault(code, rule.level, f"{what}. {rule.advice}" if rule.advice else what)
+    return Fault(code, rule.level, f"{what}. {rule.advice}.")

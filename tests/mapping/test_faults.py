@@ -1,0 +1,86 @@
+"""Every fault on the meters' side has a reply code that the standard's list holds, a level, and words for a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from cim.codes import Level, reply_codes
+from dlms.enums import AcseServiceUserDiagnostic, ActionResult, DataAccessResult, ServiceError
+from mapping.faults import FaultRule, explain, fault_rules
+
+RULES = list(fault_rules().values())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind}-{rule.name}")
+def test_each_row_is_usable(rule: FaultRule) -> None:
+    assert rule.code in reply_codes()
+    assert rule.level in set(Level)
+    assert rule.what and rule.advice and rule.decision and rule.source
+    assert not rule.what.endswith(".") and not rule.advice.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("action-result", [result.name for result in ActionResult if result]),
+        ("data-access-result", [result.name for result in DataAccessResult if result]),
+        ("association", [diagnostic.name for diagnostic in AcseServiceUserDiagnostic]),
+        ("exception", [error.name for error in ServiceError]),
+        ("security", ["something new"]),
+        ("protocol", ["something new"]),
+    ],
+)
+def test_every_name_of_the_standard_has_an_explanation(kind: str, names: list[str]) -> None:
+    for name in names:
+        fault = explain(kind, name)
+        assert fault.code in reply_codes() and fault.reason.endswith(".")
+        assert not fault.code.startswith("0.")
+
+
+def test_no_row_is_dead() -> None:
+    """Rows of the standard's lists carry names that the lists have."""
+    known = {
+        "action-result": {result.name for result in ActionResult},
+        "data-access-result": {result.name for result in DataAccessResult} | {"unexpected-value"},
+        "association": {diagnostic.name for diagnostic in AcseServiceUserDiagnostic},
+        "exception": {error.name for error in ServiceError},
+    }
+    for rule in RULES:
+        if rule.kind in known:
+            assert rule.name in known[rule.kind] | {"other"}
+
+
+def test_reason_says_what_where_and_what_to_do() -> None:
+    fault = explain("transport", "unreachable", where="calling", detail="127.0.0.1:4061: connection refused")
+    assert fault.reason.startswith("calling: the meter can't be reached (127.0.0.1:4061: connection refused). ")
+    assert "Check the meter's address" in fault.reason
+
+
+def test_a_name_without_a_row_is_told_by_its_name() -> None:
+    assert "LONG_GET_ABORTED" in explain("data-access-result", "LONG_GET_ABORTED").reason
+
+
+def test_attempted_and_failed_is_said_only_of_what_was_attempted() -> None:
+    assert explain("data-access-result", "HARDWARE_FAULT", attempted=True).code == "5.3"
+    assert explain("data-access-result", "HARDWARE_FAULT", attempted=False).code == "5.2"
+    assert explain("data-access-result", "READ_WRITE_DENIED", attempted=False).code == "7.5"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "code"),
+    [
+        ("deadline", "no-answer", "4.1"),
+        ("deadline", "no-answer-after", "4.1"),
+        ("deadline", "no-connection", "4.1"),
+        ("deadline", "busy", "5.1"),
+        ("transport", "unreachable", "5.2"),
+        ("transport", "lost", "5.2"),
+        ("transport", "lost-after", "5.3"),
+        ("association", "AUTHENTICATION_FAILURE", "7.4"),
+        ("exception", "DECIPHERING_ERROR", "7.4"),
+        ("security", "unprotected", "7.4"),
+        ("identity", "device-id", "5.2"),
+    ],
+)
+def test_the_codes_that_the_decisions_name(kind: str, name: str, code: str) -> None:
+    assert explain(kind, name).code == code
