@@ -19,11 +19,6 @@ _ROOT = "http://iec.ch/TC57/2011/"
 _NOUN_MESSAGE = re.compile(re.escape(_ROOT) + r"(?P<noun>[A-Za-z]+)Message")
 
 
-def payload(noun: str) -> str:
-    """Namespace of a noun's payload: `http://iec.ch/TC57/2011/{Noun}#`."""
-    return f"{_ROOT}{noun}#"
-
-
 def typed_message(noun: str) -> str:
     """Namespace of a noun's typed wrappers: `http://iec.ch/TC57/2011/{Noun}Message`."""
     return f"{_ROOT}{noun}Message"

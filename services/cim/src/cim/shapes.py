@@ -123,7 +123,7 @@ def write_header(element: Element, header: Header) -> None:
     parts.write(element, _HEADER, header)
 
 
-REQUEST: Final = (
+_REQUEST: Final = (
     parts.moment(tag("StartTime"), "start_at"),
     parts.moment(tag("EndTime"), "end_at"),
     _nested(
@@ -135,7 +135,7 @@ REQUEST: Final = (
     ),
     Part(tag("ID"), "request_identifiers", _read_identifier, _write_identifier, many=True),
 )
-_REQUEST_TABLE: Final = parts.by_tag(REQUEST)
+_REQUEST_TABLE: Final = parts.by_tag(_REQUEST)
 
 
 def read_request(element: Element) -> dict[str, Any]:
@@ -205,4 +205,4 @@ def write_reply(element: Element, reply: Reply) -> None:
 
 def write_request(parent: Element, value: object) -> None:
     """The children of RequestType out of a RequestMessage."""
-    parts.write(parent, REQUEST, value)
+    parts.write(parent, _REQUEST, value)
