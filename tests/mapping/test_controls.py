@@ -127,4 +127,7 @@ def test_every_decision_names_tests_that_exist() -> None:
         named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", section)
         assert named, section[:40]
         for path, test in named:
-            assert re.search(rf"^(async )?def {test}\b", (root / path).read_text(encoding="utf-8"), re.MULTILINE), (path, test)
+            assert re.search(rf"^(async )?def {test}\b", (root / path).read_text(encoding="utf-8"), re.MULTILINE), (
+                path,
+                test,
+            )

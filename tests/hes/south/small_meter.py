@@ -34,6 +34,7 @@ from dlms.obis import Obis
 from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 from hes.meters import Meters, MetersSettings, Registry
 from hes.operations import Command, Outcome, run
+from hes.store.ports import CounterRange
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 DISCONNECT_CONTROL = Obis.parse("0-0:96.3.10*255")
@@ -80,6 +81,7 @@ class SmallMeter:
     """How many reads of output_state still show the old state after an ACTION."""
     in_the_middle: bytes = b""
     """Framed octets that are sent before the answer to each GET."""
+    server_wport: int = 1
     cut: bool = False
     """Answers come one octet at a time."""
 
@@ -121,6 +123,7 @@ class SmallMeter:
             "system_title": self.title.hex(),
             "logical_device_name": f"AMI000000000{self.number}",
             "device_id": str(self.number),
+            "server_wport": self.server_wport,
         }
         return entry | changes
 
@@ -131,7 +134,7 @@ class SmallMeter:
         mechanism = {"none": Mechanism.LOWEST, "lls": Mechanism.LOW, "hls-gmac": Mechanism.GMAC}[self.authentication]
         management = AssociationProfile(
             client_wport=1,
-            server_wport=1,
+            server_wport=self.server_wport,
             access=Everything(),
             mechanism=mechanism,
             secret=self.password,
@@ -139,7 +142,8 @@ class SmallMeter:
             send_counter=self.send_counter,
             receive_counter=self.receive_counter,
         )
-        return {(1, 16): AssociationProfile(client_wport=16, server_wport=1, access=Everything()), (1, 1): management}
+        public = AssociationProfile(client_wport=16, server_wport=self.server_wport, access=Everything())
+        return {(self.server_wport, 16): public, (self.server_wport, 1): management}
 
     async def listen(self) -> SmallMeter:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -244,11 +248,11 @@ class Counters:
         self.next: dict[tuple[str, str], int] = {}
         self.reservations = 0
 
-    async def reserve_counters(self, meter_name: str, key_id: str, at_least: int, count: int) -> tuple[int, int]:
+    async def reserve_counters(self, meter_name: str, key_id: str, at_least: int, count: int) -> CounterRange:
         self.reservations += 1
         first = max(at_least, self.next.get((meter_name, key_id), 0))
         self.next[meter_name, key_id] = first + count
-        return first, first + count
+        return CounterRange(first, first + count)
 
 
 @dataclass

@@ -57,6 +57,13 @@ async def test_meter_that_dials_in_is_served_over_its_own_connection(ami: South)
     assert meter.connections == 1 and meter.actions == 2
 
 
+async def test_logical_device_behind_another_wrapper_port_is_recognised(ami: South) -> None:
+    meter = await ami.meter(listen=False, server_wport=17)
+    meters = await ami.start()
+    await meter.dial(address(meters))
+    assert (await ami.switch()).ok
+
+
 async def test_command_waits_for_the_meter_to_dial_in(ami: South) -> None:
     meter = await ami.meter(listen=False)
     meters = await ami.start()

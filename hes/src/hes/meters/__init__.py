@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hes.meters.association import Patience
-from hes.meters.counters import CounterStore, InvocationCounters
+from hes.meters.counters import InvocationCounters
 from hes.meters.faults import MeterFault
 from hes.meters.link import Link
 from hes.meters.listener import Listener
@@ -20,8 +20,9 @@ from hes.meters.push import Notifications
 from hes.meters.registry import Meter, Registry
 from hes.meters.session import Afterwards, Session, Surroundings
 from hes.meters.trace import ApduTrace
+from hes.store.ports import Counters
 
-__all__ = ["CounterStore", "Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Session"]
+__all__ = ["Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Session"]
 
 STAY_S = 60.0  # how long a late answer is awaited after its command has failed
 RELEASE_S = 1.0  # how long a meter may take to say goodbye
@@ -45,7 +46,7 @@ class Meters:
     def __init__(
         self,
         registry: Registry,
-        counters: CounterStore,
+        counters: Counters,
         settings: MetersSettings,
         *,
         now: Callable[[], datetime],

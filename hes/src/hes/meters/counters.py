@@ -4,27 +4,19 @@ A reservation covers many sessions; what is left of it after a restart is skippe
 counter is heeded too: we go on above whichever is higher (docs/mapping.md, M-017).
 """
 
-from typing import Protocol
-
 from dlms.security.counters import COUNTER_END, ReceiveCounter, SendCounter
 from hes.meters.faults import MeterFault
 from hes.meters.registry import Authentication, Meter
+from hes.store.ports import Counters, CountersExhausted
 
 RESERVED_AT_ONCE = 256
 LOW = 16
 
 
-class CounterStore(Protocol):
-    """Where reservations survive."""
-
-    async def reserve_counters(self, meter_name: str, key_id: str, at_least: int, count: int) -> tuple[int, int]:
-        """`count` values that were never given out, none below `at_least`: the first, and the first that is not ours."""
-
-
 class InvocationCounters:
     """What is reserved and not yet used, by meter and key."""
 
-    def __init__(self, store: CounterStore) -> None:
+    def __init__(self, store: Counters) -> None:
         self._store = store
         self._counters: dict[tuple[str, str], SendCounter] = {}
         self._received: dict[tuple[str, str], ReceiveCounter] = {}
@@ -60,4 +52,7 @@ class InvocationCounters:
     async def _reserve(self, meter: Meter, at_least: int) -> tuple[int, int]:
         if at_least + RESERVED_AT_ONCE > COUNTER_END:
             raise MeterFault("security", "counter-exhausted", detail=f"it has reached {at_least}")
-        return await self._store.reserve_counters(meter.name, meter.key_id, at_least, RESERVED_AT_ONCE)
+        try:
+            return await self._store.reserve_counters(meter.name, meter.key_id, at_least, RESERVED_AT_ONCE)
+        except CountersExhausted as error:
+            raise MeterFault("security", "counter-exhausted", detail=str(error)) from None

@@ -38,6 +38,8 @@ class Listener:
         self._parking = parking
         self._notifications = notifications
         self._log_apdus = log_apdus
+        callers = {meter.server_wport for meter in registry.meters if meter.address is None}
+        self._server_wports = sorted(callers | {MANAGEMENT_DEVICE})
         self._unknown: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
@@ -108,10 +110,7 @@ class Listener:
         return True
 
     async def _recognise(self, link: Link) -> Meter:
-        until = asyncio.get_running_loop().time() + RECOGNITION_S
-        public = await public_association(link, MANAGEMENT_DEVICE, self._notifications, Patience(RECOGNITION_S, until))
-        name = await read_device_name(public)
-        await public.release("releasing the public association")
+        name = await self._ask_name(link, Patience(RECOGNITION_S, asyncio.get_running_loop().time() + RECOGNITION_S))
         meter = self._registry.find_by_logical_device_name(name)
         if meter is None:
             raise MeterFault("identity", "not-registered", detail=name)
@@ -120,6 +119,23 @@ class Listener:
         if link.trace is not None:
             link.trace.meter = meter.name
         return meter
+
+    async def _ask_name(self, link: Link, patience: Patience) -> str:
+        """The logical device name, from the first server wrapper port in use that answers the public client."""
+        for server_wport in self._server_wports[:-1]:
+            try:
+                return await _read_name(link, server_wport, self._notifications, patience)
+            except MeterFault as fault:
+                if fault.kind != "association":
+                    raise
+        return await _read_name(link, self._server_wports[-1], self._notifications, patience)
+
+
+async def _read_name(link: Link, server_wport: int, notifications: Notifications, patience: Patience) -> str:
+    public = await public_association(link, server_wport, notifications, patience)
+    name = await read_device_name(public)
+    await public.release("releasing the public association")
+    return name
 
 
 def _hung_up(error: Exception) -> bool:
