@@ -1,0 +1,420 @@
+"""Every APDU, round and back, with any legal values; and any octets into the decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlms import apdu, data
+from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
+from dlms.apdu.action import (
+    ActionRequestNextBlock,
+    ActionRequestNormal,
+    ActionRequestWithBlock,
+    ActionRequestWithFirstBlock,
+    ActionRequestWithList,
+    ActionRequestWithListAndFirstBlock,
+    ActionResponseNextBlock,
+    ActionResponseNormal,
+    ActionResponseWithBlock,
+    ActionResponseWithList,
+)
+from dlms.apdu.ciphered import SERVICE_CIPHERING_TAGS, GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
+from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from dlms.apdu.fields import ActionResponse, AttributeItem, Block
+from dlms.apdu.get import (
+    GetRequestNext,
+    GetRequestNormal,
+    GetRequestWithList,
+    GetResponseNormal,
+    GetResponseWithDataBlock,
+    GetResponseWithList,
+)
+from dlms.apdu.initiate import InitiateRequest, InitiateResponse
+from dlms.apdu.notify import DataNotification, EventNotificationRequest
+from dlms.apdu.set import (
+    SetRequestNormal,
+    SetRequestWithDataBlock,
+    SetRequestWithFirstDataBlock,
+    SetRequestWithList,
+    SetRequestWithListAndFirstDataBlock,
+    SetResponseDataBlock,
+    SetResponseLastDataBlock,
+    SetResponseLastDataBlockWithList,
+    SetResponseNormal,
+    SetResponseWithList,
+)
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.cosem.selection import SelectiveAccess
+from dlms.data import Data
+from dlms.datetimes import CosemDateTime
+from dlms.enums import (
+    AcseServiceUserDiagnostic,
+    ActionResult,
+    ApduTag,
+    ApplicationContext,
+    AssociationResult,
+    ConfirmedService,
+    Conformance,
+    DataAccessResult,
+    DiagnosticSource,
+    ErrorClass,
+    Mechanism,
+    ReleaseReason,
+    ServiceError,
+    StateError,
+)
+from dlms.errors import DecodeError, LocalError
+from dlms.obis import Obis
+
+QUICK = settings(max_examples=60, deadline=None)
+
+u8 = st.integers(0, 0xFF)
+u16 = st.integers(0, 0xFFFF)
+u32 = st.integers(0, 0xFFFFFFFF)
+i8 = st.integers(-0x80, 0x7F)
+octets = st.binary(max_size=300)
+maybe_octets = st.none() | octets
+obis = st.binary(min_size=6, max_size=6).map(Obis)
+values = st.recursive(
+    st.just(data.null())
+    | st.booleans().map(data.boolean)
+    | u32.map(data.double_long_unsigned)
+    | octets.map(data.octet_string),
+    lambda inner: st.lists(inner, max_size=4).map(lambda items: data.structure(*items)),
+    max_leaves=8,
+)
+moments = st.binary(min_size=12, max_size=12).map(CosemDateTime.decode)
+attributes = st.builds(AttributeDescriptor, u16, obis, i8)
+methods = st.builds(MethodDescriptor, u16, obis, i8)
+selections = st.none() | st.builds(SelectiveAccess, u8, values)
+items = st.lists(st.builds(AttributeItem, attributes, selections), max_size=4).map(tuple)
+blocks = st.builds(Block, st.booleans(), u32, octets)
+access = st.sampled_from(DataAccessResult)
+results = values | access
+many_values = st.lists(values, max_size=4).map(tuple)
+many_methods = st.lists(methods, max_size=4).map(tuple)
+many_access = st.lists(access, max_size=200).map(tuple)
+responses = st.builds(ActionResponse, st.sampled_from(ActionResult), st.none() | results)
+conformance = st.integers(0, 0xFFFFFF).map(Conformance)
+contexts = st.sampled_from([member for member in ApplicationContext if member is not ApplicationContext.UNKNOWN])
+mechanisms = st.none() | st.sampled_from([member for member in Mechanism if member is not Mechanism.UNKNOWN])
+versions = st.none() | st.lists(st.booleans(), max_size=20).map(tuple)
+invocation_ids = st.none() | st.integers(-(2**63), 2**63 - 1)
+reasons = st.none() | st.sampled_from(ReleaseReason)
+exceptions = st.builds(
+    ExceptionResponse,
+    st.sampled_from(StateError),
+    st.sampled_from([code for code in ServiceError if code is not ServiceError.INVOCATION_COUNTER_ERROR]),
+) | st.builds(ExceptionResponse, st.sampled_from(StateError), st.just(ServiceError.INVOCATION_COUNTER_ERROR), u32)
+
+APDUS: dict[str, st.SearchStrategy[Any]] = {
+    "aarq": st.builds(
+        Aarq,
+        contexts,
+        calling_ap_title=maybe_octets,
+        mechanism=mechanisms,
+        calling_authentication_value=maybe_octets,
+        user_information=maybe_octets,
+        protocol_version=versions,
+        calling_ae_qualifier=maybe_octets,
+        calling_ae_invocation_id=invocation_ids,
+        sender_acse_requirements=st.none() | st.booleans(),
+        implementation_information=maybe_octets,
+    ),
+    "aare": st.builds(
+        Aare,
+        contexts,
+        st.sampled_from(AssociationResult),
+        st.builds(Diagnostic, st.sampled_from(DiagnosticSource), st.integers(0, 200)),
+        responding_ap_title=maybe_octets,
+        mechanism=mechanisms,
+        responding_authentication_value=maybe_octets,
+        user_information=maybe_octets,
+        protocol_version=versions,
+        responding_ae_qualifier=maybe_octets,
+        responding_ae_invocation_id=invocation_ids,
+        responder_acse_requirements=st.none() | st.booleans(),
+        implementation_information=maybe_octets,
+    ),
+    "rlrq": st.builds(Rlrq, reasons, maybe_octets),
+    "rlre": st.builds(Rlre, reasons, maybe_octets),
+    "initiate request": st.builds(
+        InitiateRequest,
+        dedicated_key=maybe_octets,
+        response_allowed=st.booleans(),
+        quality_of_service=st.none() | i8,
+        dlms_version=u8,
+        conformance=conformance,
+        client_max_receive_pdu_size=u16,
+    ),
+    "initiate response": st.builds(
+        InitiateResponse,
+        quality_of_service=st.none() | i8,
+        dlms_version=u8,
+        conformance=conformance,
+        server_max_receive_pdu_size=u16,
+        vaa_name=u16,
+    ),
+    "get request normal": st.builds(GetRequestNormal, u8, attributes, selections),
+    "get request next": st.builds(GetRequestNext, u8, u32),
+    "get request with list": st.builds(GetRequestWithList, u8, items),
+    "get response normal": st.builds(GetResponseNormal, u8, results),
+    "get response with data block": st.builds(GetResponseWithDataBlock, u8, st.booleans(), u32, octets | access),
+    "get response with list": st.builds(GetResponseWithList, u8, st.lists(results, max_size=4).map(tuple)),
+    "set request normal": st.builds(SetRequestNormal, u8, attributes, selections, values),
+    "set request with first block": st.builds(SetRequestWithFirstDataBlock, u8, attributes, selections, blocks),
+    "set request with block": st.builds(SetRequestWithDataBlock, u8, blocks),
+    "set request with list": st.builds(SetRequestWithList, u8, items, many_values),
+    "set request with list and first block": st.builds(SetRequestWithListAndFirstDataBlock, u8, items, blocks),
+    "set response normal": st.builds(SetResponseNormal, u8, access),
+    "set response block": st.builds(SetResponseDataBlock, u8, u32),
+    "set response last block": st.builds(SetResponseLastDataBlock, u8, access, u32),
+    "set response last block with list": st.builds(SetResponseLastDataBlockWithList, u8, many_access, u32),
+    "set response with list": st.builds(SetResponseWithList, u8, many_access),
+    "action request normal": st.builds(ActionRequestNormal, u8, methods, st.none() | values),
+    "action request next block": st.builds(ActionRequestNextBlock, u8, u32),
+    "action request with list": st.builds(ActionRequestWithList, u8, many_methods, many_values),
+    "action request with first block": st.builds(ActionRequestWithFirstBlock, u8, methods, blocks),
+    "action request with list and first block": st.builds(ActionRequestWithListAndFirstBlock, u8, many_methods, blocks),
+    "action request with block": st.builds(ActionRequestWithBlock, u8, blocks),
+    "action response normal": st.builds(ActionResponseNormal, u8, st.sampled_from(ActionResult), st.none() | results),
+    "action response with block": st.builds(ActionResponseWithBlock, u8, blocks),
+    "action response with list": st.builds(ActionResponseWithList, u8, st.lists(responses, max_size=4).map(tuple)),
+    "action response next block": st.builds(ActionResponseNextBlock, u8, u32),
+    "data notification": st.builds(DataNotification, u32, st.none() | moments, values),
+    "event notification": st.builds(EventNotificationRequest, st.none() | moments, attributes, values),
+    "exception response": exceptions,
+    "confirmed service error": st.builds(
+        ConfirmedServiceError, st.sampled_from(ConfirmedService), st.sampled_from(ErrorClass), u8
+    ),
+    "general glo ciphering": st.builds(GeneralGloCiphering, octets, octets),
+    "general ded ciphering": st.builds(GeneralDedCiphering, octets, octets),
+    "service ciphering": st.builds(ServiceCiphering, st.sampled_from(sorted(SERVICE_CIPHERING_TAGS)), octets),
+}
+
+
+def test_every_apdu_has_a_strategy() -> None:
+    assert len(APDUS) == len(apdu.Apdu.__args__)
+
+
+@pytest.mark.parametrize("name", sorted(APDUS))
+def test_round_and_back(name: str) -> None:
+    @QUICK
+    @given(APDUS[name])
+    def check(value: Any) -> None:
+        encoded = apdu.encode(value)
+        assert apdu.decode(encoded) == value
+
+    check()
+
+
+@pytest.mark.parametrize("name", sorted(APDUS))
+def test_altered_and_cut_short(name: str, decodes_or_refuses: Any) -> None:
+    @QUICK
+    @given(APDUS[name], st.data())
+    def check(value: Any, draw: st.DataObject) -> None:
+        encoded = bytearray(apdu.encode(value))
+        at = draw.draw(st.integers(0, len(encoded) - 1))
+        encoded[at] = draw.draw(u8)
+        decodes_or_refuses(apdu.decode, bytes(encoded))
+        decodes_or_refuses(apdu.decode, bytes(encoded[:at]))
+
+    check()
+
+
+def test_any_octets_under_any_tag(decodes_or_refuses: Any) -> None:
+    @settings(max_examples=1500, deadline=None)
+    @given(u8 | st.sampled_from(ApduTag), st.integers(0, 7), st.binary(max_size=60))
+    def check(tag: int, form: int, rest: bytes) -> None:
+        decodes_or_refuses(apdu.decode, bytes((tag, form)) + rest)
+        decodes_or_refuses(apdu.decode, bytes((tag,)) + rest)
+
+    check()
+
+
+def test_nothing_is_refused() -> None:
+    with pytest.raises(DecodeError):
+        apdu.decode(b"")
+
+
+@pytest.mark.parametrize("tag", [0, 2, 100, 217, 221, 255])
+def test_a_foreign_tag_is_refused_by_its_number(tag: int) -> None:
+    with pytest.raises(DecodeError, match=f"0x{tag:02X}"):
+        apdu.decode(bytes((tag,)) + bytes(20))
+
+
+@pytest.mark.parametrize("length", [0, 127, 128, 255, 256, 65535, 65536])
+def test_lengths_on_both_sides_of_their_forms(length: int) -> None:
+    block = GetResponseWithDataBlock(1, True, 1, bytes(length))
+    assert apdu.decode(apdu.encode(block)) == block
+    request = Aarq(ApplicationContext.LN, user_information=bytes(length))
+    assert apdu.decode(apdu.encode(request)) == request
+
+
+@pytest.mark.parametrize("header", ["C0 03 01", "C1 04 01", "C3 03 01", "C4 03 01", "C5 05 01", "C7 03 01"])
+@pytest.mark.parametrize("count", ["84 FFFFFFFF", "84 7FFFFFFF", "82 FFFF", "7F"])
+def test_huge_counts_are_refused_at_once(header: str, count: str) -> None:
+    with pytest.raises(DecodeError):
+        apdu.decode(bytes.fromhex(header + count) + bytes(20))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        GetRequestNormal(256, AttributeDescriptor(1, Obis(bytes(6)), 2)),
+        GetRequestNormal(1, AttributeDescriptor(70000, Obis(bytes(6)), 2)),
+        GetRequestNormal(1, AttributeDescriptor(1, Obis(bytes(6)), 2), SelectiveAccess(300, data.null())),
+        GetRequestNext(1, 2**32),
+        GetResponseNormal(1, data.unsigned(256)),
+        GetResponseNormal(1, "text"),
+        ServiceCiphering(0xC0, b""),
+        Aarq(ApplicationContext.UNKNOWN),
+        Aarq(ApplicationContext.LN, mechanism=Mechanism.UNKNOWN),
+        InitiateRequest(conformance=Conformance(1 << 24), client_max_receive_pdu_size=1),
+    ],
+)
+def test_what_does_not_fit_cannot_be_encoded(wrong: Any) -> None:
+    with pytest.raises(LocalError):
+        apdu.encode(wrong)
+
+
+class TestAcse:
+    """BER in the forms that peers use."""
+
+    def test_long_form_lengths_and_a_challenge_of_64_octets(self) -> None:
+        challenge = bytes(range(64))
+        value = b"\x80\x81\x40" + challenge
+        fields = bytes.fromhex("A1 81 0B 06 82 0007 60857405080101 8A 02 0780 8B 07 60857405080205 AC 82")
+        body = fields + len(value).to_bytes(2, "big") + value
+        decoded: Any = apdu.decode(b"\x60\x84" + len(body).to_bytes(4, "big") + body)
+        assert decoded == Aarq(ApplicationContext.LN, mechanism=Mechanism.GMAC, calling_authentication_value=challenge)
+
+    def test_an_explicit_protocol_version(self) -> None:
+        decoded: Any = apdu.decode(bytes.fromhex("60 0F 80020780 A109060760857405080101"))
+        assert decoded.protocol_version == (True,)
+
+    def test_legal_fields_that_are_not_used_are_stepped_over(self) -> None:
+        unused = bytes.fromhex("A203020101 A303020102 A403020103 A80302010A 9E0101")
+        body = unused + bytes.fromhex("A109060760857405080101")
+        assert apdu.decode(b"\x60" + bytes((len(body),)) + body) == Aarq(ApplicationContext.LN)
+
+    def test_an_authentication_value_as_bit_string(self) -> None:
+        decoded: Any = apdu.decode(bytes.fromhex("60 12 A109060760857405080101 AC05 8103 00 4142"))
+        assert decoded.calling_authentication_value == b"AB"
+
+    def test_a_mechanism_without_requirements_stays_without(self) -> None:
+        octets_in = bytes.fromhex("60 14 A109060760857405080101 8B0760857405080201")
+        decoded: Any = apdu.decode(octets_in)
+        assert decoded.sender_acse_requirements is False
+        assert apdu.encode(decoded) == octets_in
+
+    def test_names_that_are_not_known(self) -> None:
+        decoded: Any = apdu.decode(bytes.fromhex("60 14 A109060760857405080109 8B0760857405080299"))
+        assert decoded.application_context is ApplicationContext.UNKNOWN
+        assert decoded.mechanism is Mechanism.UNKNOWN
+
+    def test_empty_release(self) -> None:
+        assert apdu.decode(b"\x62\x00") == Rlrq()
+        assert apdu.encode(Rlrq()) == b"\x62\x00"
+
+    @pytest.mark.parametrize(
+        ("octets_in", "field"),
+        [
+            ("60 00", "application_context"),
+            ("61 0B A109060760857405080101", "result"),
+            ("60 16 A109060760857405080101 A109060760857405080101", "application_context"),
+            ("60 0B A109040760857405080101", "application_context"),
+            ("60 0B A109060760857405080101 00", ""),
+            ("60 80 A109060760857405080101 0000", ""),
+            ("60 0E A109060760857405080101 AC0182", "calling_authentication_value"),
+            ("60 0E A109060760857405080101 BE0104", "user_information"),
+            ("60 0F A109060760857405080101 8A020880", "sender_acse_requirements"),
+            ("62 03 800105", "reason"),
+            ("61 15 A109060760857405080101 A203020100 A303810100", "diagnostic"),
+            ("60 03 1F0100", ""),
+        ],
+    )
+    def test_wrong_fields_are_refused_by_name(self, octets_in: str, field: str) -> None:
+        with pytest.raises(DecodeError) as caught:
+            apdu.decode(bytes.fromhex(octets_in))
+        assert caught.value.field.partition(".")[2] == field
+
+    def test_diagnostics_speak(self) -> None:
+        assert Diagnostic.user(AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE).reason == "authentication-failure"
+        provider = Diagnostic(DiagnosticSource.ACSE_SERVICE_PROVIDER, 2)
+        assert provider.reason == "no-common-acse-version"
+        assert Diagnostic(DiagnosticSource.ACSE_SERVICE_USER, 99).reason == "diagnostic 99"
+
+
+class TestInitiate:
+    def test_defaults_optionals_and_the_top_octet_of_the_conformance(self) -> None:
+        decoded: Any = apdu.decode(bytes.fromhex("01 01 02 AABB 01 00 01 05 06 5F1F0400 C07E1F 0400"))
+        assert (decoded.dedicated_key, decoded.response_allowed, decoded.quality_of_service) == (b"\xaa\xbb", False, 5)
+        assert Conformance.RESERVED_ZERO | Conformance.GENERAL_PROTECTION in decoded.conformance
+
+    def test_the_tag_of_the_conformance_in_one_octet(self) -> None:
+        decoded: Any = apdu.decode(bytes.fromhex("01 00 00 00 06 5F 0400 007E1F 04B0"))
+        assert decoded.conformance == Conformance(0x007E1F)
+
+    @pytest.mark.parametrize(
+        "octets_in", ["01 02 00", "01 0000 00 06 5E1F0400007E1F04B0", "01 0000 00 06 5F1F0401007E1F04B0"]
+    )
+    def test_wrong_ones_are_refused(self, octets_in: str) -> None:
+        with pytest.raises(DecodeError):
+            apdu.decode(bytes.fromhex(octets_in))
+
+
+class TestFaults:
+    def test_every_form_of_exception_response(self) -> None:
+        for state in StateError:
+            for service in ServiceError:
+                counter = 0x01020304 if service is ServiceError.INVOCATION_COUNTER_ERROR else None
+                fault = ExceptionResponse(state, service, counter)
+                assert apdu.decode(apdu.encode(fault)) == fault
+        assert apdu.encode(
+            ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR, 7)
+        ) == (bytes.fromhex("D8010600000007"))
+
+    def test_a_counter_goes_with_its_error_only(self) -> None:
+        with pytest.raises(LocalError):
+            ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON, 1)
+        with pytest.raises(LocalError):
+            ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR)
+
+    def test_reasons_speak(self) -> None:
+        fault = ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR, 7)
+        assert fault.reason == "service-not-allowed, invocation-counter-error (expected counter 7)"
+        assert ConfirmedServiceError(ConfirmedService.READ, ErrorClass.ACCESS, 3).reason == "read: access 3"
+
+
+def test_a_notification_with_its_time_and_without() -> None:
+    body = data.structure(data.long_unsigned(1))
+    for moment in (None, CosemDateTime(2026, 11, 20, 5, 12, 0, 0, 0, -60, 0)):
+        pushed = DataNotification(1, moment, body)
+        assert apdu.decode(apdu.encode(pushed)) == pushed
+    with pytest.raises(DecodeError, match="12 octets"):
+        apdu.decode(bytes.fromhex("0F 00000001 05 0102030405 00"))
+
+
+def test_secrets_are_not_shown() -> None:
+    secret = b"hush-hush-secret"
+    shown = [
+        Aarq(
+            ApplicationContext.LN, mechanism=Mechanism.LOW, calling_authentication_value=secret, user_information=secret
+        ),
+        InitiateRequest(dedicated_key=secret, conformance=Conformance(0), client_max_receive_pdu_size=1),
+        SetRequestNormal(1, AttributeDescriptor(15, Obis(bytes(6)), 7), None, data.octet_string(secret)),
+        SetRequestWithDataBlock(1, Block(True, 1, secret)),
+        ActionRequestNormal(1, MethodDescriptor(64, Obis(bytes(6)), 2), data.octet_string(secret)),
+    ]
+    assert all("hush" not in repr(value) for value in shown)
+
+
+def test_data_is_the_pair_that_it_says() -> None:
+    decoded: Any = apdu.decode(bytes.fromhex("C4 01 C1 00 06 00000045"))
+    assert isinstance(decoded.result, Data)
+    assert decoded.result == data.double_long_unsigned(0x45)
