@@ -52,7 +52,7 @@ COMBINATIONS = [
 
 
 def whole_session(joined: Pair) -> None:
-    title = None if joined.client._protection is None else SERVER_TITLE  # noqa: SLF001
+    title = None if joined.client._protection is None else SERVER_TITLE
     (first,) = joined.ask(Open())
     assert isinstance(first, Opened)
     assert first.server_system_title == title
@@ -124,6 +124,6 @@ def test_access_rights_are_checked_before_the_application() -> None:
 
 def test_no_secret_in_any_repr() -> None:
     joined = opened(Mechanism.GMAC, policy=(True, True))
-    shown = repr([joined.client, joined.server, joined.client._settings, joined.seen, joined.got])  # noqa: SLF001
+    shown = repr([joined.client, joined.server, joined.client._settings, joined.seen, joined.got])
     assert repr(PASSWORD)[2:-1] not in shown
     assert "x0b\\x0c\\r" not in shown
