@@ -62,14 +62,16 @@ $(BIN)/python:
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older; name one with: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 		{ echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	@echo "making $(VENV) and installing what is locked in requirements/, once" >&2
+	@echo "making $(VENV)" >&2
 	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.run: requirements/run.txt $(PACKAGES:=/pyproject.toml) | $(BIN)/python
+	@echo "installing what requirements/run.txt locks into $(VENV), once" >&2
 	@$(PIP) --require-hashes -r requirements/run.txt
 	@$(PIP) --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "installing what requirements/dev.txt locks into $(VENV), once" >&2
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@

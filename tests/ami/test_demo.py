@@ -78,7 +78,7 @@ async def test_two_confirmed_cycles_end_well_and_leave_nothing_behind(stage: Sta
     stage.tell(2)
     assert await stage.run(Changes(cycles=2)) == 0
     out = capfd.readouterr().out
-    assert out.count("reply OK") == 4
+    assert out.count("reply  ● OK") == 4
     assert out.count("connected → disconnected  ● OK") == 4
     assert "2 cycles: 2 disconnects and 2 connects confirmed; 8 of 8 commands confirmed by the meters" in out
     assert "request to reply: median 20 ms, longest 20 ms" in out
@@ -115,6 +115,17 @@ async def test_a_failed_demo_keeps_its_directory_and_says_why(stage: Stage, capf
     assert "the disk is full" in err
     (directory,) = stage.left
     assert (directory / "hes.log").read_text() == "the disk is full\n"
+
+
+async def test_the_demo_goes_on_without_a_meter_but_does_not_call_it_a_success(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stage.tell(1)
+    stage.meter = [ready("meter"), {"do": "exit", "code": 0}]
+    assert await stage.run(Changes(cycles=1)) == 1
+    said = capfd.readouterr()
+    assert "1 cycle: 1 disconnect and 1 connect confirmed" in said.out
+    assert "M1001 ended with exit code 0 before the demo was over" in said.err
 
 
 async def test_a_cis_that_stops_early_is_no_success(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:

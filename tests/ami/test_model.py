@@ -128,10 +128,13 @@ def test_unknown_events_and_events_without_fields_change_nothing(model: Model) -
 def test_what_happens_by_itself_is_kept(model: Model) -> None:
     model.apply("hes", {"event": "dialled_in", "meter": "M1002", "peer": "127.0.0.1:5000"}, AT)
     model.apply("hes", {"event": "notification", "transport": "udp", "peer": "127.0.0.1:6000", "system_title": "414D4900000003E9"}, AT)
+    for what in ("opened", "refused", "released"):
+        model.apply("meter", {"event": "association", "meter": "M1001", "client_wport": 1, "what": what, "reason": "wrong key"}, AT)
     model.apply("meter", {"event": "switched", "meter": "M1001", "method": 1, "before": story.CONNECTED, "after": story.DISCONNECTED}, AT)
     assert [(one.text, one.who) for one in model.happenings] == [
         ("Dialled in", "M1002"),
         ("DataNotification over UDP", "414D4900000003E9"),
+        ("Association refused: wrong key", "M1001"),
         ("Meter says: disconnected", "M1001"),
     ]
 

@@ -86,7 +86,7 @@ def test_a_step_is_one_line(model: Model) -> None:
     assert lines[0] == "03:04:05  CIS → HES       create EndDeviceControls: disconnect M1001, M1002  3.31.0.23"
     assert lines[1] == "03:04:05  HES → M1001     remote_disconnect  70 0-0:96.3.10*255  connected → disconnected  ● OK  12 ms"
     assert lines[2].endswith("connected → –  ▲ FAILED  12 ms  4.1 silence")
-    assert lines[3] == "03:04:05  HES → CIS       reply PARTIAL  ◐ PARTIAL  31 ms  M1002 4.1 silence"
+    assert lines[3] == "03:04:05  HES → CIS       reply  ◐ PARTIAL  31 ms  M1002 4.1 silence"
     assert plain.apdu(APDU).split() == ["HES", "→", "M1001", "ACTION", "remote_disconnect", "000100010001"]
 
 

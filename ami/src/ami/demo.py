@@ -178,12 +178,18 @@ class Demo:
         self._over.set()
 
     def _ended(self, message: Ended) -> None:
+        """A process ended that nobody asked to; the HES can go on without a meter, and has to say so."""
         if self._over.is_set():
             return
-        name, code = message.origin.name, message.exit_code
-        words = self.processes.last_words(message.origin)
-        self.trouble.append(f"{name} ended with exit code {code} before the demo was over" + (f"; its last words:\n{words}" if words else ""))
-        self._over.set()
+        program, code = message.origin, message.exit_code
+        self.model.apply("ami", {"event": "ended", "name": program.name, "exit_code": code}, message.at)
+        words = self.processes.last_words(program)
+        text = f"{program.name} ended with exit code {code} before the demo was over" + (f"; its last words:\n{words}" if words else "")
+        self.trouble.append(text)
+        if program.role == "meter" and program in self._ready:
+            self.output.notice(text)
+        else:
+            self._over.set()
 
     def _too_late(self) -> None:
         if missing := [one.name for one in self.programs if one not in self._ready]:

@@ -274,7 +274,7 @@ def _reply_received(model: Model, event: Event, at: datetime) -> list[Step]:
             at=at,
             source="HES",
             target="CIS",
-            said=f"reply {request.result}",
+            said="reply",
             message_id=request.message_id,
             ms=request.ms,
             outcome=request.result,
@@ -349,16 +349,25 @@ def _dialled_in(model: Model, event: Event, at: datetime) -> list[Step]:
 
 
 def _association(model: Model, event: Event, at: datetime) -> list[Step]:
-    what = str(event.get("association") or event.get("what") or event.get("state") or event.get("reason") or "")
-    if "refus" in what:
-        model.happenings.append(Happening(at, f"Association {what}", str(event.get("meter", "")), alarm=True))
+    if event.get("what") == "refused":
+        model.happenings.append(Happening(at, f"Association refused: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True))
+    return []
+
+
+def _discarded(model: Model, event: Event, at: datetime) -> list[Step]:
+    model.happenings.append(Happening(at, f"Discarded: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True))
     return []
 
 
 def _switched(model: Model, event: Event, at: datetime) -> list[Step]:
     after = state_word(event.get("after"))
-    glyph_text = f"Meter says: {after}" if after else "Meter switched"
-    model.happenings.append(Happening(at, glyph_text, str(event.get("meter", ""))))
+    text = f"Meter says: {after}" if after else "Meter switched"
+    model.happenings.append(Happening(at, text, str(event.get("meter", ""))))
+    return []
+
+
+def _ended(model: Model, event: Event, at: datetime) -> list[Step]:
+    model.happenings.append(Happening(at, f"Ended with exit code {event.get('exit_code')}", str(event.get("name", "")), alarm=True))
     return []
 
 
@@ -386,5 +395,7 @@ HANDLERS: dict[tuple[str, str], Callable[[Model, Event, datetime], list[Step]]] 
     ("hes", "notification"): _notification,
     ("hes", "dialled_in"): _dialled_in,
     ("meter", "association"): _association,
+    ("meter", "discarded"): _discarded,
     ("meter", "switched"): _switched,
+    ("ami", "ended"): _ended,
 }

@@ -89,7 +89,8 @@ class PlainOutput:
             typer.echo(f"{message.origin.name}: {message.event['text']}")
 
     def notice(self, text: str) -> None:
-        typer.echo(text)
+        if text:
+            typer.echo(text)
 
     def closing(self, model: Model, trouble: Sequence[str]) -> None:
         typer.echo("\n" + plain.summary(model.summary()))

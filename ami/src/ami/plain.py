@@ -30,9 +30,9 @@ def step(one: Step) -> str:
 
 def apdu(event: Event) -> str:
     """One framed APDU of the wire between HES and meter."""
-    meter = event.get("meter", "")
-    route = f"HES → {meter}" if event.get("direction") == "request" else f"{meter} → HES"
-    parts = (" " * 8, f"{route:<14}", event.get("name"), event.get("hex"), words.took(event.get("ms")))
+    meter, outgoing = event.get("meter", ""), event.get("direction") == "request"
+    route = f"HES → {meter}" if outgoing else f"{meter} → HES"
+    parts = (" " * 8, f"{route:<14}", event.get("name"), event.get("hex"), "" if outgoing else words.took(event.get("ms")))
     return "  ".join(str(part) for part in parts if part)
 
 

@@ -117,11 +117,11 @@ def _states(model: Model) -> Group:
 def _requests(newest: list[Request], most: int) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", min_width=10, no_wrap=True)
-    table.add_column("request", no_wrap=True)
-    table.add_column("meters", justify="right", no_wrap=True)
+    table.add_column("request", min_width=21, no_wrap=True)
+    table.add_column("meters", min_width=6, justify="right", no_wrap=True)
     table.add_column("confirmed", min_width=12, no_wrap=True)
-    table.add_column("took", justify="right", no_wrap=True)
-    table.add_column("message id", style="quiet", no_wrap=True, overflow="ellipsis")
+    table.add_column("took", min_width=6, justify="right", no_wrap=True)
+    table.add_column("message id", style="quiet", ratio=1, no_wrap=True, overflow="ellipsis")
     for request in newest[:most]:
         table.add_row(
             _pill(request.status),
@@ -144,11 +144,11 @@ def _bar(request: Request, width: int = 12) -> Text:
 def _steps(model: Model, newest: Request | None) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
-    table.add_column("who to whom", no_wrap=True)
-    table.add_column("what", ratio=3, no_wrap=True, overflow="ellipsis")
-    table.add_column("CIM or COSEM", no_wrap=True)
+    table.add_column("who to whom", min_width=11, no_wrap=True)
+    table.add_column("what", ratio=2, no_wrap=True, overflow="ellipsis")
+    table.add_column("CIM or COSEM", min_width=9, no_wrap=True)
     table.add_column("before → after", ratio=3, no_wrap=True, overflow="ellipsis")
-    table.add_column("took", justify="right", no_wrap=True)
+    table.add_column("took", min_width=6, justify="right", no_wrap=True)
     if newest is not None:
         for step in [one for one in model.steps if one.message_id == newest.message_id]:
             table.add_row(*_step(step))
@@ -179,7 +179,7 @@ def _wire(model: Model, most: int) -> Table:
 
 def _octets(octets: Octets) -> tuple[RenderableType, ...]:
     arrow = Text("→", "running") if octets.outgoing else Text("←", "quiet")
-    return octets.meter, arrow, Text.assemble(octets.name, "  ", (octets.hex, "quiet")), words.took(octets.ms)
+    return octets.meter, arrow, Text.assemble(octets.name, "  ", (octets.hex, "quiet")), "" if octets.outgoing else words.took(octets.ms)
 
 
 def _events(model: Model, most: int) -> Table:
