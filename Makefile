@@ -45,6 +45,7 @@ test-compose: $(VENV)/.dev  ## the tests that need a Docker engine
 
 check: $(VENV)/.dev     ## style, types, and who may import whom
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 

@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> None:
     if chosen:
         os.execv(sys.executable, [sys.executable, "-m", "meter_sim", "--config", configuration, *chosen])  # noqa: S606
     ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # process 1 of a container never gets a signal that it neither blocks nor handles
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, ends
+    )  # process 1 of a container never gets a signal that it neither blocks nor handles
     signal.sigwait(ends)
 
 

@@ -22,10 +22,23 @@ def test_without_options_nothing_of_the_file_changes(document: Document) -> None
 def test_every_option_finds_its_place(document: Document) -> None:
     result = effective(
         document,
-        Changes(cycles=2, asynchronous=True, log_apdus=True, period_s=1.0, cis_port=1, hes_port=2, dlms_port=3, meter_port=100),
+        Changes(
+            cycles=2,
+            asynchronous=True,
+            log_apdus=True,
+            period_s=1.0,
+            cis_port=1,
+            hes_port=2,
+            dlms_port=3,
+            meter_port=100,
+        ),
     )
     assert result["demo"] == {"period_s": 1.0, "connect_after_s": 0.5, "cycles": 2}
-    assert (result["cis"]["port"], result["cis"]["hes_url"], result["cis"]["asynchronous"]) == (1, "http://127.0.0.1:2", True)
+    assert (result["cis"]["port"], result["cis"]["hes_url"], result["cis"]["asynchronous"]) == (
+        1,
+        "http://127.0.0.1:2",
+        True,
+    )
     assert (result["hes"]["port"], result["hes"]["dlms_port"], result["hes"]["log_apdus"]) == (2, 3, True)
     assert [meter["address"] for meter in result["meters"]] == ["127.0.0.1:100", "127.0.0.1:101"]
     assert document["demo"] == {"period_s": 10.0, "connect_after_s": 2.0}, "the person's own document is left alone"
@@ -54,7 +67,15 @@ def test_a_real_meter_is_neither_started_nor_told_to_dial(document: Document) ->
 def test_more_meters_have_keys_and_ports_of_their_own(document: Document) -> None:
     meters = effective(document, Changes(meters=20, meter_port=5000))["meters"]
     assert len(meters) == 20
-    for key in ("name", "mrid", "address", "encryption_key", "authentication_key", "system_title", "logical_device_name"):
+    for key in (
+        "name",
+        "mrid",
+        "address",
+        "encryption_key",
+        "authentication_key",
+        "system_title",
+        "logical_device_name",
+    ):
         assert len({meter[key] for meter in meters}) == 20, key
     assert meters[:2] == effective(document, Changes(meter_port=5000))["meters"]
 

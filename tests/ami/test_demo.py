@@ -61,7 +61,14 @@ class Stage:
     async def run(self, changes: Changes, output: type[JsonOutput] | type[PlainOutput] = PlainOutput) -> int:
         make: Any = output
         return await demo.run(
-            Options(configuration=self.path, changes=changes, output=make, programs=self.programs, directory=self.directory / "var", start_s=self.start_s)
+            Options(
+                configuration=self.path,
+                changes=changes,
+                output=make,
+                programs=self.programs,
+                directory=self.directory / "var",
+                start_s=self.start_s,
+            )
         )
 
     @property
@@ -74,7 +81,9 @@ def stage(document: Document, tmp_path: Path) -> Stage:
     return Stage(document, tmp_path)
 
 
-async def test_two_confirmed_cycles_end_well_and_leave_nothing_behind(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_two_confirmed_cycles_end_well_and_leave_nothing_behind(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
     stage.tell(2)
     assert await stage.run(Changes(cycles=2)) == 0
     out = capfd.readouterr().out
@@ -85,7 +94,9 @@ async def test_two_confirmed_cycles_end_well_and_leave_nothing_behind(stage: Sta
     assert stage.left == []
 
 
-async def test_json_is_one_object_a_line_with_a_summary_at_the_end(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_json_is_one_object_a_line_with_a_summary_at_the_end(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
     stage.tell(1)
     assert await stage.run(Changes(cycles=1), JsonOutput) == 0
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
@@ -103,7 +114,11 @@ async def test_one_missing_word_is_enough_to_fail(stage: Stage, lost: str) -> No
     if lost == "meter_done":
         stage.hes = shortened
     else:
-        stage.cis = [*shortened[:-1], {"event": "request_failed", "message_id": "0-3.31.0.18", "reason": "timed out"}, STAY]
+        stage.cis = [
+            *shortened[:-1],
+            {"event": "request_failed", "message_id": "0-3.31.0.18", "reason": "timed out"},
+            STAY,
+        ]
     assert await stage.run(Changes(cycles=1)) == 1
 
 
@@ -135,7 +150,9 @@ async def test_a_cis_that_stops_early_is_no_success(stage: Stage, capfd: pytest.
     assert "cis ended with exit code 0 before" in capfd.readouterr().err
 
 
-async def test_the_cis_starts_only_after_everybody_else_listens(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_the_cis_starts_only_after_everybody_else_listens(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
     stage.meter = [STAY]
     stage.cis = [{"event": "text", "text": "I am here"}, STAY]
     stage.start_s = 0.5
@@ -146,13 +163,19 @@ async def test_the_cis_starts_only_after_everybody_else_listens(stage: Stage, ca
 
 
 async def test_a_port_lost_in_between_is_exit_code_98(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
-    stage.hes = [{"event": "port_taken", "address": "127.0.0.1:8081", "setting": "hes.port"}, {"do": "exit", "code": 98}]
+    stage.hes = [
+        {"event": "port_taken", "address": "127.0.0.1:8081", "setting": "hes.port"},
+        {"do": "exit", "code": 98},
+    ]
     assert await stage.run(Changes(cycles=1)) == 98
     assert "127.0.0.1:8081, wanted by hes.port" in capfd.readouterr().err
 
 
 async def test_a_taken_port_stops_the_demo_before_anything_starts(stage: Stage, document: Document) -> None:
-    with socket.create_server(("127.0.0.1", document["hes"]["port"])), pytest.raises(PortsTaken, match=r"wanted by hes\.port"):
+    with (
+        socket.create_server(("127.0.0.1", document["hes"]["port"])),
+        pytest.raises(PortsTaken, match=r"wanted by hes\.port"),
+    ):
         await stage.run(Changes(cycles=1))
     assert stage.written is None
 
@@ -177,7 +200,9 @@ class Told:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(("cycles", "exit_code"), [(0, 0), (2, 1)], ids=["endless", "before the last cycle"])
-async def test_a_signal_stops_everything_cleanly(stage: Stage, number: signal.Signals, cycles: int, exit_code: int) -> None:
+async def test_a_signal_stops_everything_cleanly(
+    stage: Stage, number: signal.Signals, cycles: int, exit_code: int
+) -> None:
     stage.tell(1)
     options = Options(
         configuration=stage.path,
@@ -203,7 +228,19 @@ async def test_the_processes_read_a_private_file_with_the_changes(stage: Stage, 
 def test_the_real_programs_are_one_process_a_meter_and_the_rest_together(document: Document) -> None:
     many = configuration.effective(document, Changes(meters=20))
     names = {program.name: program.arguments for program in demo.programs(many, Path("f.toml"))}
-    assert list(names) == ["M1001", "M1002", "M1003", "M1004", "M1005", "M1006", "M1007", "M1008", "meters", "hes", "cis"]
+    assert list(names) == [
+        "M1001",
+        "M1002",
+        "M1003",
+        "M1004",
+        "M1005",
+        "M1006",
+        "M1007",
+        "M1008",
+        "meters",
+        "hes",
+        "cis",
+    ]
     assert names["M1001"][1:] == ("-m", "ami.leash", "meter_sim", "--config", "f.toml", "--meter", "M1001")
     assert names["meters"].count("--meter") == 12
     assert names["cis"][3:] == ("cis", "--config", "f.toml")

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def made(document: dict[str, Any], layout: Layout, count: int = 130) -> list[dict[str, Any]]:
-    meters: list[dict[str, Any]] = fleet.fleet(document, count, seed="s", layout=layout, address="127.0.0.1:4061")["meters"]
+    meters: list[dict[str, Any]] = fleet.fleet(document, count, seed="s", layout=layout, address="127.0.0.1:4061")[
+        "meters"
+    ]
     return meters
 
 
@@ -25,7 +27,15 @@ def made(document: dict[str, Any], layout: Layout, count: int = 130) -> list[dic
 def test_every_meter_has_keys_identity_and_place_of_its_own(document: dict[str, Any], layout: Layout) -> None:
     meters = made(document, layout)
     assert len(meters) == 130
-    for key in ("name", "mrid", "encryption_key", "authentication_key", "system_title", "logical_device_name", "device_id"):
+    for key in (
+        "name",
+        "mrid",
+        "encryption_key",
+        "authentication_key",
+        "system_title",
+        "logical_device_name",
+        "device_id",
+    ):
         assert len({meter[key] for meter in meters}) == 130, key
     assert len({(meter["address"], meter["server_wport"]) for meter in meters}) == 130
     assert {len(meter["logical_device_name"]) for meter in meters} == {16}

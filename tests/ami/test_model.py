@@ -18,7 +18,9 @@ def model() -> Model:
     return Model(meters=story.METERS, started_at=AT)
 
 
-def disconnect(*done: story.Event, result: str = "OK", errors: tuple[story.Event, ...] = ()) -> list[tuple[str, story.Event]]:
+def disconnect(
+    *done: story.Event, result: str = "OK", errors: tuple[story.Event, ...] = ()
+) -> list[tuple[str, story.Event]]:
     sent = ("cis", story.request_sent("m", story.DISCONNECT))
     return [sent, *(("hes", one) for one in done), ("cis", story.reply_received("m", result, errors))]
 
@@ -57,7 +59,10 @@ def test_two_cycles_are_counted_as_two(model: Model) -> None:
     ids=["failed", "ok is no boolean", "did not switch", "not read back", "somebody else"],
 )
 def test_an_ok_reply_that_a_meter_does_not_bear_out_is_not_confirmed(model: Model, second: story.Event) -> None:
-    done = [story.meter_done("m", story.DISCONNECT, "M1001"), story.meter_done("m", story.DISCONNECT, "M1002", **second)]
+    done = [
+        story.meter_done("m", story.DISCONNECT, "M1001"),
+        story.meter_done("m", story.DISCONNECT, "M1002", **second),
+    ]
     for role, event in disconnect(*done):
         model.apply(role, event, AT)
     total = model.summary()
@@ -75,10 +80,23 @@ def test_an_ok_reply_without_any_word_of_the_hes_confirms_nothing(model: Model) 
 def test_a_partial_reply_confirms_the_meters_that_did_it_and_names_the_other(model: Model) -> None:
     done = [
         story.meter_done("m", story.DISCONNECT, "M1001"),
-        story.meter_done("m", story.DISCONNECT, "M1002", ok=False, reply_code="4.1", reason="no answer in 5 s", before=None, after=None),
+        story.meter_done(
+            "m",
+            story.DISCONNECT,
+            "M1002",
+            ok=False,
+            reply_code="4.1",
+            reason="no answer in 5 s",
+            before=None,
+            after=None,
+        ),
     ]
     error = {"code": "4.1", "reason": "no answer in 5 s", "meter": "M1002"}
-    steps = [step for role, event in disconnect(*done, result="PARTIAL", errors=(error,)) for step in model.apply(role, event, AT)]
+    steps = [
+        step
+        for role, event in disconnect(*done, result="PARTIAL", errors=(error,))
+        for step in model.apply(role, event, AT)
+    ]
     assert model.newest_first[0].confirmed == ("M1001",)
     assert model.states == {"M1001": "disconnected", "M1002": "no answer"}
     assert steps[2].note == "4.1 no answer in 5 s"
@@ -127,10 +145,22 @@ def test_unknown_events_and_events_without_fields_change_nothing(model: Model) -
 
 def test_what_happens_by_itself_is_kept(model: Model) -> None:
     model.apply("hes", {"event": "dialled_in", "meter": "M1002", "peer": "127.0.0.1:5000"}, AT)
-    model.apply("hes", {"event": "notification", "transport": "udp", "peer": "127.0.0.1:6000", "system_title": "414D4900000003E9"}, AT)
+    model.apply(
+        "hes",
+        {"event": "notification", "transport": "udp", "peer": "127.0.0.1:6000", "system_title": "414D4900000003E9"},
+        AT,
+    )
     for what in ("opened", "refused", "released"):
-        model.apply("meter", {"event": "association", "meter": "M1001", "client_wport": 1, "what": what, "reason": "wrong key"}, AT)
-    model.apply("meter", {"event": "switched", "meter": "M1001", "method": 1, "before": story.CONNECTED, "after": story.DISCONNECTED}, AT)
+        model.apply(
+            "meter",
+            {"event": "association", "meter": "M1001", "client_wport": 1, "what": what, "reason": "wrong key"},
+            AT,
+        )
+    model.apply(
+        "meter",
+        {"event": "switched", "meter": "M1001", "method": 1, "before": story.CONNECTED, "after": story.DISCONNECTED},
+        AT,
+    )
     assert [(one.text, one.who) for one in model.happenings] == [
         ("Dialled in", "M1002"),
         ("DataNotification over UDP", "414D4900000003E9"),

@@ -37,9 +37,15 @@ async def until(processes: Processes, event: str) -> list[Message]:
 
 async def test_a_process_is_heard_and_stopped_politely(tmp_path: Path) -> None:
     async with started(tmp_path) as processes:
-        await processes.start(program("m", {"event": "ready"}, {"do": "say", "text": "no json"}, {"event": "last"}, STAY))
+        await processes.start(
+            program("m", {"event": "ready"}, {"do": "say", "text": "no json"}, {"event": "last"}, STAY)
+        )
         heard = await until(processes, "last")
-    assert [one.event for one in heard if isinstance(one, Said)] == [{"event": "ready"}, {"event": "text", "text": "no json"}, {"event": "last"}]
+    assert [one.event for one in heard if isinstance(one, Said)] == [
+        {"event": "ready"},
+        {"event": "text", "text": "no json"},
+        {"event": "last"},
+    ]
     (ended,) = [one async for one in processes.messages()]
     assert isinstance(ended, Ended)
     assert ended.exit_code == 0
@@ -82,7 +88,9 @@ async def test_ranks_stop_one_after_another(tmp_path: Path) -> None:
 async def test_a_very_long_line_is_one_event(tmp_path: Path) -> None:
     octets = "00" * 70_000
     async with started(tmp_path) as processes:
-        await processes.start(program("m", *[{"event": "text", "text": "x" * 1000}] * 100, {"event": "apdu", "hex": "ab"}, STAY))
+        await processes.start(
+            program("m", *[{"event": "text", "text": "x" * 1000}] * 100, {"event": "apdu", "hex": "ab"}, STAY)
+        )
         heard = await until(processes, "apdu")
         assert len(heard) == 101
     line = json.dumps({"event": "apdu", "hex": octets}) + "\n"

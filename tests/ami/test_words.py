@@ -21,7 +21,14 @@ LISTENERS = (
     Listener("127.0.0.1", 4061, "the address of meter M1001", "a meter", "METER_PORT"),
     Listener("127.0.0.1", 4062, "the address of meter M1002", "a meter", "METER_PORT"),
 )
-APDU = {"event": "apdu", "meter": "M1001", "direction": "request", "name": "ACTION remote_disconnect", "hex": "000100010001", "ms": None}
+APDU = {
+    "event": "apdu",
+    "meter": "M1001",
+    "direction": "request",
+    "name": "ACTION remote_disconnect",
+    "hex": "000100010001",
+    "ms": None,
+}
 
 
 @pytest.fixture
@@ -31,8 +38,16 @@ def model() -> Model:
     model.apply("hes", APDU, AT)
     model.apply("hes", APDU | {"direction": "response", "name": "ACTION response: success", "ms": 4.0}, AT)
     model.apply("hes", story.meter_done("4711-a", story.DISCONNECT, "M1001"), AT)
-    model.apply("hes", story.meter_done("4711-a", story.DISCONNECT, "M1002", ok=False, after=None, reply_code="4.1", reason="silence"), AT)
-    model.apply("cis", story.reply_received("4711-a", "PARTIAL", ({"code": "4.1", "meter": "M1002", "reason": "silence"},), 31.0), AT)
+    model.apply(
+        "hes",
+        story.meter_done("4711-a", story.DISCONNECT, "M1002", ok=False, after=None, reply_code="4.1", reason="silence"),
+        AT,
+    )
+    model.apply(
+        "cis",
+        story.reply_received("4711-a", "PARTIAL", ({"code": "4.1", "meter": "M1002", "reason": "silence"},), 31.0),
+        AT,
+    )
     model.apply("hes", {"event": "dialled_in", "meter": "M1002", "peer": "127.0.0.1:5"}, AT)
     return model
 
@@ -67,6 +82,12 @@ def test_the_live_view_shows_requests_steps_wire_and_events(model: Model) -> Non
         assert expected in text, f"{expected!r} is missing in\n{text}"
 
 
+def test_eighty_columns_are_enough_for_the_states_before_and_after(model: Model) -> None:
+    text = drawn(model, 80, 24)
+    assert "remote_disconnect  ● connected → ○ disconnected   12 ms" in text
+    assert "1 of 2 commands confirmed" in text
+
+
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 20), (40, 12), (200, 60)])
 def test_the_live_view_fits_any_terminal(model: Model, width: int, height: int) -> None:
     lines = drawn(model, width, height).splitlines()
@@ -84,7 +105,10 @@ def test_the_live_view_begins_with_nothing() -> None:
 def test_a_step_is_one_line(model: Model) -> None:
     lines = [plain.step(step) for step in model.steps]
     assert lines[0] == "03:04:05  CIS → HES       create EndDeviceControls: disconnect M1001, M1002  3.31.0.23"
-    assert lines[1] == "03:04:05  HES → M1001     remote_disconnect  70 0-0:96.3.10*255  connected → disconnected  ● OK  12 ms"
+    assert (
+        lines[1]
+        == "03:04:05  HES → M1001     remote_disconnect  70 0-0:96.3.10*255  connected → disconnected  ● OK  12 ms"
+    )
     assert lines[2].endswith("connected → –  ▲ FAILED  12 ms  4.1 silence")
     assert lines[3] == "03:04:05  HES → CIS       reply  ◐ PARTIAL  31 ms  M1002 4.1 silence"
     assert plain.apdu(APDU).split() == ["HES", "→", "M1001", "ACTION", "remote_disconnect", "000100010001"]
@@ -106,6 +130,8 @@ def test_what_stays_on_the_screen(model: Model) -> None:
     assert "hes ended with exit code 3" in text
 
 
-@pytest.mark.parametrize(("ms", "text"), [(None, ""), (8.44, "8.4 ms"), (23.4, "23 ms"), (999, "999 ms"), (1234.0, "1.2 s")])
+@pytest.mark.parametrize(
+    ("ms", "text"), [(None, ""), (8.44, "8.4 ms"), (23.4, "23 ms"), (999, "999 ms"), (1234.0, "1.2 s")]
+)
 def test_durations(ms: float | None, text: str) -> None:
     assert words.took(ms) == text

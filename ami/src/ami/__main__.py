@@ -38,18 +38,35 @@ def front_door() -> None:
 @app.command("demo")
 def run_demo(
     config: Annotated[Path, typer.Option(help="Who takes part, where, with which keys.")] = Path("config/demo.toml"),
-    cycles: Annotated[int, typer.Option(min=0, envvar="AMI_DEMO__CYCLES", help="Stop after so many disconnects and connects; 0: Ctrl-C stops.")] = 0,
-    period: Annotated[float | None, typer.Option(min=0.01, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next.")] = None,
-    meters: Annotated[int | None, typer.Option(min=1, envvar="AMI_METERS", help="How many; beyond the file's, simulated ones are added.")] = None,
-    security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering, to read along in Wireshark.")] = Security.DEFAULT,
+    cycles: Annotated[
+        int,
+        typer.Option(
+            min=0, envvar="AMI_DEMO__CYCLES", help="Stop after so many disconnects and connects; 0: Ctrl-C stops."
+        ),
+    ] = 0,
+    period: Annotated[
+        float | None,
+        typer.Option(min=0.01, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next."),
+    ] = None,
+    meters: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="AMI_METERS", help="How many; beyond the file's, simulated ones are added."),
+    ] = None,
+    security: Annotated[
+        Security, typer.Option(help="none: no authentication, no ciphering, to read along in Wireshark.")
+    ] = Security.DEFAULT,
     mode: Annotated[Mode, typer.Option(help="dial-in: the last meter connects to the HES.")] = Mode.DIAL_OUT,
     asynchronous: Annotated[bool, typer.Option("--asynchronous", help="Acknowledge at once, reply later.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines of text, on a terminal too.")] = False,
     cis_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_CIS__PORT")] = None,
     hes_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__PORT")] = None,
-    dlms_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__DLMS_PORT", help="Where meters dial in.")] = None,
-    meter_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the first meter; the others follow.")] = None,
+    dlms_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__DLMS_PORT", help="Where meters dial in.")
+    ] = None,
+    meter_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Of the first meter; the others follow.")
+    ] = None,
 ) -> None:
     """Start CIS, HES and meters, show what happens, stop on Ctrl-C.
 
@@ -85,9 +102,14 @@ def run_demo(
 def make_fleet(
     count: Annotated[int, typer.Option(min=1, help="How many meters.")] = 100,
     seed: Annotated[str, typer.Option(help="Keys and identities come from it: the same seed, the same fleet.")] = "ami",
-    layout: Annotated[fleet.Layout, typer.Option(help="ports: a port each; one-address: a logical device each; docker: as compose.yaml has them.")] = fleet.Layout.PORTS,
+    layout: Annotated[
+        fleet.Layout,
+        typer.Option(help="ports: a port each; one-address: a logical device each; docker: as compose.yaml has them."),
+    ] = fleet.Layout.PORTS,
     address: Annotated[str, typer.Option(help="host:port of the first, or of all.")] = "127.0.0.1:4061",
-    base: Annotated[Path, typer.Option(help="Everything else, and the first meters, come from here.")] = Path("config/demo.toml"),
+    base: Annotated[Path, typer.Option(help="Everything else, and the first meters, come from here.")] = Path(
+        "config/demo.toml"
+    ),
     security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering.")] = Security.DEFAULT,
     output: Annotated[Path | None, typer.Option(help="Write here, not to the screen.")] = None,
 ) -> None:

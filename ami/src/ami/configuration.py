@@ -129,7 +129,9 @@ def listeners(document: Document) -> tuple[Listener, ...]:
     for meter in simulated(document):
         if address := listens_at(meter):
             host, _, port = address.rpartition(":")
-            found.append(Listener(host, int(port), f"the address of meter {meter['name']}", "a simulated meter", "METER_PORT"))
+            found.append(
+                Listener(host, int(port), f"the address of meter {meter['name']}", "a simulated meter", "METER_PORT")
+            )
     return tuple(dict.fromkeys(found))
 
 

@@ -57,7 +57,9 @@ def programs(document: Document, path: Path) -> tuple[Program, ...]:
     """The processes of a demo on this configuration: meters, HES, CIS."""
     names = [meter["name"] for meter in configuration.simulated(document)]
     alone, together = names[:METER_PROCESSES], names[METER_PROCESSES:]
-    meters = [Program(name, "meter", module("meter_sim", "--config", str(path), "--meter", name), rank=2) for name in alone]
+    meters = [
+        Program(name, "meter", module("meter_sim", "--config", str(path), "--meter", name), rank=2) for name in alone
+    ]
     if together:
         chosen = [part for name in together for part in ("--meter", name)]
         meters.append(Program("meters", "meter", module("meter_sim", "--config", str(path), *chosen), rank=2))
@@ -73,7 +75,9 @@ async def run(options: Options) -> int:
     listeners = configuration.listeners(document)
     if trouble := ports.taken(listeners):
         raise PortsTaken(ports.advice(trouble, str(options.configuration)))
-    setting = Setting(listeners, tuple(m["name"] for m in document["meters"]), _security(document), str(options.configuration))
+    setting = Setting(
+        listeners, tuple(m["name"] for m in document["meters"]), _security(document), str(options.configuration)
+    )
     options.directory.mkdir(parents=True, exist_ok=True)
     with _alone(document):
         directory = Path(tempfile.mkdtemp(prefix="demo-", dir=options.directory))
@@ -184,7 +188,9 @@ class Demo:
         program, code = message.origin, message.exit_code
         self.model.apply("ami", {"event": "ended", "name": program.name, "exit_code": code}, message.at)
         words = self.processes.last_words(program)
-        text = f"{program.name} ended with exit code {code} before the demo was over" + (f"; its last words:\n{words}" if words else "")
+        text = f"{program.name} ended with exit code {code} before the demo was over" + (
+            f"; its last words:\n{words}" if words else ""
+        )
         self.trouble.append(text)
         if program.role == "meter" and program in self._ready:
             self.output.notice(text)

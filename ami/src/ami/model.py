@@ -89,7 +89,9 @@ class Request:
     @property
     def fulfilled(self) -> bool:
         """Every meter confirmed, and the reply says just that."""
-        return self.result == "OK" and not self.reasons and bool(self.meters) and len(self.confirmed) == len(self.meters)
+        return (
+            self.result == "OK" and not self.reasons and bool(self.meters) and len(self.confirmed) == len(self.meters)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +264,16 @@ def _request_sent(model: Model, event: Event, at: datetime) -> list[Step]:
 def _acknowledged(model: Model, event: Event, at: datetime) -> list[Step]:
     request = model.request(_id(event), at)
     request.acknowledged = True
-    return [Step(at=at, source="HES", target="CIS", said="acknowledged: the reply comes later", message_id=request.message_id, cim="0.3")]
+    return [
+        Step(
+            at=at,
+            source="HES",
+            target="CIS",
+            said="acknowledged: the reply comes later",
+            message_id=request.message_id,
+            cim="0.3",
+        )
+    ]
 
 
 def _reply_received(model: Model, event: Event, at: datetime) -> list[Step]:
@@ -287,7 +298,17 @@ def _request_failed(model: Model, event: Event, at: datetime) -> list[Step]:
     request = model.request(_id(event), at)
     reason = str(event.get("reason", ""))
     request.result, request.reasons = "FAILED", (reason,)
-    return [Step(at=at, source="CIS", target="HES", said="no reply", message_id=request.message_id, outcome="FAILED", note=reason)]
+    return [
+        Step(
+            at=at,
+            source="CIS",
+            target="HES",
+            said="no reply",
+            message_id=request.message_id,
+            outcome="FAILED",
+            note=reason,
+        )
+    ]
 
 
 def _meter_done(model: Model, event: Event, at: datetime) -> list[Step]:
@@ -331,7 +352,15 @@ def _work(event: Event) -> Work:
 
 def _apdu(model: Model, event: Event, at: datetime) -> list[Step]:
     outgoing = event.get("direction") == "request"
-    model.wire.append(Octets(str(event.get("meter", "")), outgoing, str(event.get("name", "")), str(event.get("hex", "")), event.get("ms")))
+    model.wire.append(
+        Octets(
+            str(event.get("meter", "")),
+            outgoing,
+            str(event.get("name", "")),
+            str(event.get("hex", "")),
+            event.get("ms"),
+        )
+    )
     return []
 
 
@@ -350,12 +379,16 @@ def _dialled_in(model: Model, event: Event, at: datetime) -> list[Step]:
 
 def _association(model: Model, event: Event, at: datetime) -> list[Step]:
     if event.get("what") == "refused":
-        model.happenings.append(Happening(at, f"Association refused: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True))
+        model.happenings.append(
+            Happening(at, f"Association refused: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True)
+        )
     return []
 
 
 def _discarded(model: Model, event: Event, at: datetime) -> list[Step]:
-    model.happenings.append(Happening(at, f"Discarded: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True))
+    model.happenings.append(
+        Happening(at, f"Discarded: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True)
+    )
     return []
 
 
@@ -367,7 +400,9 @@ def _switched(model: Model, event: Event, at: datetime) -> list[Step]:
 
 
 def _ended(model: Model, event: Event, at: datetime) -> list[Step]:
-    model.happenings.append(Happening(at, f"Ended with exit code {event.get('exit_code')}", str(event.get("name", "")), alarm=True))
+    model.happenings.append(
+        Happening(at, f"Ended with exit code {event.get('exit_code')}", str(event.get("name", "")), alarm=True)
+    )
     return []
 
 

@@ -32,7 +32,13 @@ def apdu(event: Event) -> str:
     """One framed APDU of the wire between HES and meter."""
     meter, outgoing = event.get("meter", ""), event.get("direction") == "request"
     route = f"HES → {meter}" if outgoing else f"{meter} → HES"
-    parts = (" " * 8, f"{route:<14}", event.get("name"), event.get("hex"), "" if outgoing else words.took(event.get("ms")))
+    parts = (
+        " " * 8,
+        f"{route:<14}",
+        event.get("name"),
+        event.get("hex"),
+        "" if outgoing else words.took(event.get("ms")),
+    )
     return "  ".join(str(part) for part in parts if part)
 
 

@@ -24,7 +24,9 @@ def advice(trouble: Iterable[tuple[Listener, str]], configuration: str) -> str:
     """What to tell the person who started the demo."""
     lines, options = [], {}
     for listener, reason in trouble:
-        lines.append(f"{listener.address} ({'UDP' if listener.udp else 'TCP'}) {reason}: wanted by {listener.setting}, {listener.what}")
+        lines.append(
+            f"{listener.address} ({'UDP' if listener.udp else 'TCP'}) {reason}: wanted by {listener.setting}, {listener.what}"
+        )
         options[listener.option] = 9000 + listener.port % 1000
     chosen = " ".join(f"{option}={port}" for option, port in options.items())
     flags = " ".join(f"--{option.lower().replace('_', '-')} {port}" for option, port in options.items())

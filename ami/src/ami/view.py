@@ -1,7 +1,7 @@
 """The demo on a terminal: the model drawn with rich, calm, nothing scrolls away. Pure: model in, renderable out.
 
 Words, shapes and colours are those of the console: state is told by shape and word and colour, never by colour alone.
-Below 100 columns the right-hand side (events) is left out, below 30 rows the wire is.
+Below 100 columns the events and the codes of the steps are left out, below 30 rows the wire is.
 """
 
 from collections.abc import Sequence
@@ -64,10 +64,18 @@ def draw(model: Model, frame: Frame) -> RenderableType:
     left = Layout(_padded(_title("Requests", "newest first"), _requests(newest, 12)), ratio=2)
     middle.split_row(*([left, Layout(_padded(_title("Events"), _events(model, 12)), ratio=1)] if wide else [left]))
     rows.append(middle)
-    steps = _steps(model, newest[0] if newest else None)
+    steps = _steps(model, newest[0] if newest else None, wide)
     rows.append(Layout(_padded(_title("Steps", _of(newest)), steps), ratio=3, minimum_size=6))
     if tall:
-        rows.append(Layout(_padded(_title("Wire", f"HES and meters, wrapper over TCP, {frame.security}"), _wire(model, frame.height // 3)), ratio=2))
+        rows.append(
+            Layout(
+                _padded(
+                    _title("Wire", f"HES and meters, wrapper over TCP, {frame.security}"),
+                    _wire(model, frame.height // 3),
+                ),
+                ratio=2,
+            )
+        )
     rows.append(Layout(_padded(_foot(frame)), size=1))
     layout.split_column(*rows)
     return layout
@@ -85,17 +93,21 @@ def _head(model: Model, frame: Frame) -> Table:
     ports = {listener.setting: listener.port for listener in frame.listeners}
     meters = [str(port) for setting, port in ports.items() if setting.startswith("the address")]
     shown = " ".join(f":{port}" for port in meters[:2]) + (f" and {len(meters) - 2} more" if len(meters) > 2 else "")
-    places = f"   CIS :{ports['cis.port']}   HES :{ports['hes.port']}   meters {shown}   dial-in :{ports['hes.dlms_port']}"
+    places = (
+        f"   CIS :{ports['cis.port']}   HES :{ports['hes.port']}   meters {shown}   dial-in :{ports['hes.dlms_port']}"
+    )
     head = Table.grid(expand=True)
     head.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     head.add_column(justify="right", no_wrap=True)
     up = int((frame.now - model.started_at).total_seconds())
-    head.add_row(Text.assemble(("ami demo", "bold"), (places, "quiet")), Text(f"{words.clock(frame.now)}   up {up} s", "quiet"))
+    head.add_row(
+        Text.assemble(("ami demo", "bold"), (places, "quiet")), Text(f"{words.clock(frame.now)}   up {up} s", "quiet")
+    )
     return head
 
 
 def _states(model: Model) -> Group:
-    states = Text()
+    states = Text(no_wrap=True, overflow="ellipsis")
     for word, shown, style in STATES:
         states.append(f"{words.GLYPHS[word]} ", style)
         states.append(f"{model.count(word):,}", "bold")
@@ -103,7 +115,7 @@ def _states(model: Model) -> Group:
     unknown = len(model.meters) - len(model.states)
     if unknown > 0:
         states.append(f"{words.NOTHING} {unknown} not asked yet", "quiet")
-    total, speed = model.summary(), Text()
+    total, speed = model.summary(), Text(no_wrap=True, overflow="ellipsis")
     speed.append(f"{total.confirmed_commands:,}", "bold")
     speed.append(f" of {total.commands:,} commands confirmed", "quiet")
     if total.median_ms is not None:
@@ -125,7 +137,9 @@ def _requests(newest: list[Request], most: int) -> Table:
     for request in newest[:most]:
         table.add_row(
             _pill(request.status),
-            Text.assemble(request.what, (f"  {request.code}", "quiet"), ("  async" if request.asynchronous else "", "quiet")),
+            Text.assemble(
+                request.what, (f"  {request.code}", "quiet"), ("  async" if request.asynchronous else "", "quiet")
+            ),
             str(len(request.meters)),
             _bar(request),
             words.took(request.ms),
@@ -141,21 +155,22 @@ def _bar(request: Request, width: int = 12) -> Text:
     return Text.assemble(("━" * good, "ok"), ("━" * bad, "failed"), ("─" * (width - good - bad), "line"))
 
 
-def _steps(model: Model, newest: Request | None) -> Table:
+def _steps(model: Model, newest: Request | None, wide: bool) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
     table.add_column("who to whom", min_width=11, no_wrap=True)
-    table.add_column("what", ratio=2, no_wrap=True, overflow="ellipsis")
-    table.add_column("CIM or COSEM", min_width=9, no_wrap=True)
+    table.add_column("what", ratio=2 if wide else None, width=None if wide else 17, no_wrap=True, overflow="ellipsis")
+    if wide:
+        table.add_column("CIM or COSEM", min_width=9, no_wrap=True)
     table.add_column("before → after", ratio=3, no_wrap=True, overflow="ellipsis")
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
     if newest is not None:
         for step in [one for one in model.steps if one.message_id == newest.message_id]:
-            table.add_row(*_step(step))
+            table.add_row(*_step(step, wide))
     return table
 
 
-def _step(step: Step) -> tuple[RenderableType, ...]:
+def _step(step: Step, wide: bool) -> tuple[RenderableType, ...]:
     if step.before or step.after:
         last: RenderableType = Text.assemble(_state(step.before), (" → ", "quiet"), _state(step.after))
     else:
@@ -163,7 +178,8 @@ def _step(step: Step) -> tuple[RenderableType, ...]:
     if step.note:
         last = Text(f"▲ {step.note}", "failed")
     route = Text.assemble(step.source, (" → ", "running"), step.target)
-    return words.clock(step.at), route, step.said, Text(step.cim or step.cosem, "quiet"), last, words.took(step.ms)
+    codes = (Text(step.cim or step.cosem, "quiet"),) if wide else ()
+    return words.clock(step.at), route, step.said, *codes, last, words.took(step.ms)
 
 
 def _wire(model: Model, most: int) -> Table:
@@ -179,7 +195,12 @@ def _wire(model: Model, most: int) -> Table:
 
 def _octets(octets: Octets) -> tuple[RenderableType, ...]:
     arrow = Text("→", "running") if octets.outgoing else Text("←", "quiet")
-    return octets.meter, arrow, Text.assemble(octets.name, "  ", (octets.hex, "quiet")), "" if octets.outgoing else words.took(octets.ms)
+    return (
+        octets.meter,
+        arrow,
+        Text.assemble(octets.name, "  ", (octets.hex, "quiet")),
+        "" if octets.outgoing else words.took(octets.ms),
+    )
 
 
 def _events(model: Model, most: int) -> Table:
@@ -188,7 +209,9 @@ def _events(model: Model, most: int) -> Table:
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", style="quiet", no_wrap=True)
     for one in list(reversed(model.happenings))[:most]:
-        table.add_row(words.clock(one.at), Text(f"{'▲' if one.alarm else '○'} {one.text}", "failed" if one.alarm else ""), one.who)
+        table.add_row(
+            words.clock(one.at), Text(f"{'▲' if one.alarm else '○'} {one.text}", "failed" if one.alarm else ""), one.who
+        )
     return table
 
 
