@@ -71,5 +71,17 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_the_reply_address_is_the_set_one_or_made_of_host_and_port(tmp_path: Path) -> None:
     assert load(write(tmp_path, "[cis]\nhost = '127.0.0.1'\n")).cis.reply_address_at(7) == "http://127.0.0.1:7/cim"
     assert load(write(tmp_path, "[cis]\nhost = '::1'\n")).cis.reply_address_at(7) == "http://[::1]:7/cim"
+    assert load(write(tmp_path, "[cis]\nhost = '0.0.0.0'\n")).cis.reply_address_at(7) is None
     with_address = "[cis]\nhost = '0.0.0.0'\nasynchronous = true\nreply_address = 'http://cis:8080/cim'\n"
-    assert load(write(tmp_path, with_address)).cis.reply_address_at(7) == "http://cis:8080/cim"
+    named = load(write(tmp_path, with_address)).cis
+    assert named.reply_address_at(8080) == "http://cis:8080/cim"
+    assert named.reply_address_at(7) == "http://cis:7/cim"
+
+
+def test_a_timeout_shorter_than_the_deadline_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load(DEMO).gives_up_too_early
+    assert load(
+        write(tmp_path, "[cis]\nrequest_timeout_s = 30\n[hes]\nport = 1\ndeadline_s = 30.0\n")
+    ).gives_up_too_early
+    monkeypatch.setenv("AMI_HES__DEADLINE_S", "90")
+    assert load(DEMO).gives_up_too_early

@@ -65,6 +65,8 @@ def _order(options: argparse.Namespace, settings: Settings) -> Order:
     )
     if not targets:
         raise SettingsError("send: name at least one --meter, --mrid or --usage-point")
+    if options.asynchronous and settings.cis.reply_address_at(0) is None:
+        raise SettingsError("send: cis.host is no address to reply to; set cis.reply_address")
     return Order(
         code=options.code,
         targets=targets,

@@ -115,6 +115,13 @@ async def serve(settings: Settings, around: Surroundings, stop: asyncio.Event, *
     try:
         async with running(settings, around, settings.cis.port) as system:
             around.emit("ready", role="cis", listen=[system.listen])
+            if settings.gives_up_too_early:
+                around.emit(
+                    "timeout_too_short",
+                    request_timeout_s=settings.cis.request_timeout_s,
+                    deadline_s=settings.hes.deadline_s,
+                    reason="cis.request_timeout_s is not longer than hes.deadline_s, so late results will look like failures",
+                )
             if waiting := await system.store.count(State.ACKNOWLEDGED):
                 around.emit("still_waiting_for_replies", requests=waiting)
             if not loop:

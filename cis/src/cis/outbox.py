@@ -57,9 +57,9 @@ class Answer:
 class _Transport(zeep.transports.AsyncTransport):
     """zeep's asynchronous transport with bounds, validation before sending, and no file or host but the HES's."""
 
-    def __init__(self, client: httpx.AsyncClient, schemas: Schemas, hes_url: str) -> None:
-        self._files = httpx.Client(timeout=CONNECT_TIMEOUT_S, trust_env=False)
-        super().__init__(client=client, wsdl_client=self._files)  # type: ignore[no-untyped-call]
+    def __init__(self, client: httpx.AsyncClient, files: httpx.Client, schemas: Schemas, hes_url: str) -> None:
+        self._files = files
+        super().__init__(client=client, wsdl_client=files)  # type: ignore[no-untyped-call]
         self._schemas = schemas
         self._origin = urlsplit(hes_url)[:2]
 
@@ -95,9 +95,6 @@ class _Transport(zeep.transports.AsyncTransport):
                     raise HesAnswerError(f"the answer of the HES is larger than {MAX_OCTETS} octets")
         return Answer(response.status_code, octets)
 
-    def close(self) -> None:
-        self._files.close()
-
 
 class Outbox:
     """The HES as the CIS sees it."""
@@ -117,15 +114,13 @@ class Outbox:
     @asynccontextmanager
     async def opened(cls, hes_url: str, timeout_s: float) -> AsyncIterator[Self]:
         """Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
-        schemas = Schemas(schema_directory())
+        schemas = Schemas()
+        trusted = httpx.create_ssl_context(trust_env=False)
         timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
         limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_S)
-        async with httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False) as client:
-            transport = _Transport(client, schemas, hes_url)
-            try:
-                yield cls(hes_url, timeout_s, client, transport, schemas)
-            finally:
-                transport.close()
+        with httpx.Client(timeout=CONNECT_TIMEOUT_S, verify=trusted, trust_env=False) as files:
+            async with httpx.AsyncClient(timeout=timeout, limits=limits, verify=trusted, trust_env=False) as client:
+                yield cls(hes_url, timeout_s, client, _Transport(client, files, schemas, hes_url), schemas)
 
     async def knock(self) -> None:
         """See that the HES serves, and load its WSDL; raises HesUnreachableError."""

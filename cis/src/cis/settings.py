@@ -1,7 +1,7 @@
 """What the CIS is told: its sections of the one configuration file, and the environment on top of it.
 
 The file is TOML and shared by all processes, so each takes its own sections: the CIS reads [demo], [cis] and, of every
-[[meters]], the three names by which CIM knows a meter. Keys, addresses and ports of a meter are never read here: a CIS has
+[[meters]], the three names by which CIM knows a meter; of [hes] it looks at the deadline alone. Keys, addresses and ports of a meter are never read here: a CIS has
 no business with them. An unknown key in [demo] or [cis] is refused, since it is a misspelled one.
 The environment wins over the file: `AMI_CIS__PORT=9000` sets [cis] port, `AMI_METERS=20` takes the first 20 meters.
 """
@@ -11,6 +11,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -63,10 +64,22 @@ class Cis(_Section):
             raise ValueError(f"host {self.host!r} is no address to reply to: set reply_address as well")
         return self
 
-    def reply_address_at(self, port: int) -> str:
-        """The URL to put into Header.ReplyAddress when the inbox listens on `port`."""
+    def reply_address_at(self, port: int) -> str | None:
+        """The Header.ReplyAddress of an inbox on `port`; None if it listens everywhere and nobody has said under which name."""
+        if self.reply_address is not None:
+            return self.reply_address if port == self.port else _with_port(self.reply_address, port)
+        if self.host in WILDCARDS:
+            return None
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.reply_address or f"http://{host}:{port}/cim"
+        return f"http://{host}:{port}/cim"
+
+
+class Hes(BaseModel):
+    """The one setting of the HES that matters here: how long its work may take."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    deadline_s: Seconds | None = None
 
 
 class Meter(BaseModel):
@@ -95,6 +108,7 @@ class Settings(BaseSettings):
 
     demo: Demo = Demo()
     cis: Cis = Cis()
+    hes: Hes = Hes()
     meters: tuple[Meter, ...] = ()
 
     @classmethod
@@ -118,6 +132,11 @@ class Settings(BaseSettings):
                     raise ValueError(f"two meters have the {what} {value!r}")
         return self
 
+    @property
+    def gives_up_too_early(self) -> bool:
+        """Whether we stop waiting while the HES may still be at work."""
+        return self.hes.deadline_s is not None and self.cis.request_timeout_s <= self.hes.deadline_s
+
 
 def load(path: Path) -> Settings:
     """Read the file and the environment; raises SettingsError with a sentence that names the key."""
@@ -129,7 +148,7 @@ def load(path: Path) -> Settings:
         raise SettingsError(
             f"{path}: unknown section or key {sorted(unknown)[0]!r}; known are {', '.join(sorted(SECTIONS))}"
         )
-    own: dict[str, Any] = {name: content[name] for name in ("demo", "cis") if name in content}
+    own: dict[str, Any] = {name: content[name] for name in ("demo", "cis", "hes") if name in content}
     own["meters"] = _first(content.get("meters", []), os.environ.get("AMI_METERS"))
     try:
         return Settings(**own)
@@ -138,6 +157,12 @@ def load(path: Path) -> Settings:
         where = ".".join(str(part) for part in first["loc"]) or "settings"
         what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
         raise SettingsError(f"{path} or environment: {where}: {what}") from error
+
+
+def _with_port(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return urlunsplit(parts._replace(netloc=f"{host}:{port}"))
 
 
 def _first(meters: Any, number: str | None) -> Any:

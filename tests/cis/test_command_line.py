@@ -1,0 +1,193 @@
+"""`python -m cis`: the one-shot `send` and what its exit code says, and the service as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cis_stand_in import METERS, StandInHes, acknowledging, answering, failed_meter
+
+from cim.message import Reply, ReplyError
+from cis.__main__ import main
+
+MRID_1 = METERS[0].mrid or ""
+
+
+@pytest.fixture
+def config(tmp_path: Path, hes: StandInHes) -> Path:
+    return written(tmp_path, hes.url)
+
+
+def written(directory: Path, hes_url: str, port: int = 0, more: str = "") -> Path:
+    meters = "".join(f'[[meters]]\nname = "{meter.name}"\nmrid = "{meter.mrid}"\n' for meter in METERS)
+    path = directory / "ami.toml"
+    path.write_text(
+        f'[demo]\nperiod_s = 0.05\nconnect_after_s = 0.01\n[cis]\nport = {port}\nhes_url = "{hes_url}"\n'
+        f'store = "{directory / "cis.sqlite"}"\n{more}\n{meters}'
+    )
+    return path
+
+
+async def sent(config: Path, *arguments: str) -> int:
+    return await asyncio.to_thread(main, ["--config", str(config), "send", *arguments])
+
+
+async def test_ok_is_a_table_and_exit_code_0(hes: StandInHes, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = await sent(config, "--code", "3.31.0.23", "--meter", "M1001", "--meter", "M1002", "--message-id", "mine")
+    printed = capsys.readouterr().out
+    assert code == 0
+    assert printed.startswith("create EndDeviceControls 3.31.0.23 (disconnect): OK, ")
+    assert "MessageID mine" in printed
+    assert printed.splitlines()[3].split() == ["meter", "result", "code", "reason"]
+    assert [line.split() for line in printed.splitlines()[4:]] == [["M1001", "ok"], ["M1002", "ok"]]
+    assert [device.mrid for device in hes.control.end_devices] == [meter.mrid for meter in METERS]
+
+
+async def test_partial_says_who_and_why_and_is_not_0(
+    hes: StandInHes, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    errors = (
+        failed_meter("2.4", "nobody knows it", "M9999", "name"),
+        failed_meter("0.0", "connected", MRID_1),
+        ReplyError(code="5.4"),
+    )
+    hes.behaviour = answering(Reply(result="PARTIAL", errors=errors))
+    code = await sent(config, "--code", "3.31.0.18", "--meter", "M1001", "--meter", "M9999", "--usage-point", "UP-1")
+    printed = capsys.readouterr().out
+    assert code == 1
+    assert "(connect): PARTIAL" in printed
+    rows = [" ".join(line.split()) for line in printed.splitlines()[4:]]
+    assert rows[:3] == ["M1001 ok 0.0 connected", "M9999 failed 2.4 nobody knows it", "UP-1 ok"]
+    assert rows[3].startswith("- failed 5.4 ")
+    assert hes.control.end_devices[1].mrid is None
+
+
+async def test_failed_as_a_whole_leaves_nobody_done(
+    hes: StandInHes, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hes.behaviour = answering(Reply(result="FAILED", errors=(ReplyError(code="2.9", reason="not here"),)))
+    assert await sent(config, "--code", "3.31.0.23", "--mrid", MRID_1, "--verb", "delete") == 1
+    printed = capsys.readouterr().out
+    assert printed.startswith("delete EndDeviceControls")
+    assert f"{MRID_1}  not done" in printed
+    assert "2.9" in printed and "not here" in printed
+
+
+async def test_asynchronous_json(hes: StandInHes, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hes.behaviour = acknowledging(Reply(result="PARTIAL", errors=(failed_meter("4.1", "silent", MRID_1),)))
+    assert await sent(config, "--code", "3.31.0.23", "--meter", "M1001", "--asynchronous", "--json") == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert hes.requests[0].header.async_reply_flag is True
+    assert (told["result"], told["confirmed"], told["meters"]) == ("PARTIAL", False, ["M1001"])
+    assert told["errors"] == [{"code": "4.1", "reason": "silent", "meter": "M1001", "level": None}]
+
+
+async def test_a_hes_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = written(tmp_path, "http://127.0.0.1:1")
+    assert await sent(config, "--code", "3.31.0.23", "--meter", "M1001") == 1
+    printed = capsys.readouterr().out
+    assert "NO REPLY" in printed
+    assert "http://127.0.0.1:1 cannot be reached" in printed
+
+
+async def test_usage_errors_are_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = written(tmp_path, "http://127.0.0.1:1")
+    assert await sent(config, "--code", "3.31.0.23") == 2
+    assert "at least one --meter" in capsys.readouterr().err
+    bad = written(tmp_path, "http://127.0.0.1:1", more="prot = 1")
+    assert await sent(bad, "--code", "3.31.0.23", "--meter", "M1001") == 2
+    assert "cis.prot: unknown key" in capsys.readouterr().err
+    unbound = written(tmp_path, "http://127.0.0.1:1", more='host = "203.0.113.1"')
+    assert await sent(unbound, "--code", "3.31.0.23", "--meter", "M1001", "--asynchronous") == 2
+    assert "cannot listen" in capsys.readouterr().err
+    everywhere = written(tmp_path, "http://127.0.0.1:1", more='host = "0.0.0.0"')
+    assert await sent(everywhere, "--code", "3.31.0.23", "--meter", "M1001", "--asynchronous") == 2
+    assert "cis.reply_address" in capsys.readouterr().err
+
+
+@asynccontextmanager
+async def a_process(config: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("AMI_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "cis",
+        "--config",
+        str(config),
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def events(process: asyncio.subprocess.Process) -> AsyncIterator[dict[str, Any]]:
+    assert process.stdout is not None
+    async for line in process.stdout:
+        yield json.loads(line)
+
+
+async def test_the_process_runs_its_cycles_and_says_so_in_json(hes: StandInHes, config: Path) -> None:
+    async with a_process(config, "--cycles", "2") as process:
+        told = [event async for event in events(process)]
+        assert await process.wait() == 0
+    assert [event["event"] for event in told] == ["ready", *["request_sent", "reply_received"] * 4, "done"]
+    assert all("at" in event for event in told)
+    assert (told[-1]["cycles"], told[-1]["commands"], told[-1]["confirmed"], told[-1]["failed"]) == (2, 4, 4, 0)
+    assert told[-1]["median_ms"] > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("arguments", [("--no-loop",), ()])
+async def test_it_stops_cleanly_when_told(tmp_path: Path, number: signal.Signals, arguments: tuple[str, ...]) -> None:
+    async with a_process(written(tmp_path, "http://127.0.0.1:1"), *arguments) as process:
+        told = events(process)
+        assert (await anext(told))["event"] == "ready"
+        if not arguments:
+            assert (await anext(told))["event"] == "waiting_for"
+        process.send_signal(number)
+        async with asyncio.timeout(2):
+            rest = [event async for event in told]
+            assert await process.wait() == 0
+    assert [event["event"] for event in rest] == ([] if arguments else ["done"])
+
+
+async def test_a_request_in_flight_does_not_hold_the_stop_up(tmp_path: Path, hes: StandInHes) -> None:
+    asked = asyncio.Event()
+
+    async def hang(_: object, __: object) -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    hes.behaviour = hang
+    async with a_process(written(tmp_path, hes.url)) as process:
+        await asked.wait()
+        process.terminate()
+        async with asyncio.timeout(2):
+            told = [event["event"] async for event in events(process)]
+            assert await process.wait() == 0
+    assert told == ["ready", "request_sent", "done"]
+
+
+async def test_a_taken_port_is_exit_code_98(tmp_path: Path, hes: StandInHes) -> None:
+    port = int(hes.url.rpartition(":")[2])
+    async with a_process(written(tmp_path, hes.url, port)) as process:
+        told = [event async for event in events(process)]
+        assert await process.wait() == 98
+    assert [(event["event"], event["address"], event["setting"]) for event in told] == [
+        ("port_taken", f"127.0.0.1:{port}", "cis.port")
+    ]
