@@ -70,7 +70,7 @@ from dlms.enums import (
 from dlms.errors import DecodeError, LocalError
 from dlms.obis import Obis
 
-QUICK = settings(max_examples=60, deadline=None)
+QUICK = settings(max_examples=30, deadline=None)
 
 u8 = st.integers(0, 0xFF)
 u16 = st.integers(0, 0xFFFF)
@@ -227,7 +227,7 @@ def test_altered_and_cut_short(name: str, decodes_or_refuses: Any) -> None:
 
 
 def test_any_octets_under_any_tag(decodes_or_refuses: Any) -> None:
-    @settings(max_examples=1500, deadline=None)
+    @settings(max_examples=500, deadline=None)
     @given(u8 | st.sampled_from(ApduTag), st.integers(0, 7), st.binary(max_size=60))
     def check(tag: int, form: int, rest: bytes) -> None:
         decodes_or_refuses(apdu.decode, bytes((tag, form)) + rest)

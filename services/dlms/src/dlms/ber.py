@@ -47,7 +47,8 @@ def only(tag: int, octets: bytes) -> bytes:
 
 def encode_integer(value: int) -> bytes:
     """Contents of an INTEGER, shortest two's complement."""
-    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+    significant = value if value >= 0 else ~value
+    return value.to_bytes(significant.bit_length() // 8 + 1, "big", signed=True)
 
 
 def decode_integer(contents: bytes) -> int:

@@ -19,7 +19,7 @@ from dlms.enums import DataTag
 from dlms.errors import DecodeError, LocalError
 
 MAX_DEPTH = 32
-MAX_COMPACT_VALUES = 1_000_000
+COMPACT_VALUES_PER_OCTET = 8
 
 
 class Data(NamedTuple):
@@ -217,7 +217,7 @@ def _read_description(octets: bytes, offset: int, depth: int) -> tuple[TypeDescr
 
 def _expand(array: CompactArray) -> tuple[Data, ...]:
     items: list[Data] = []
-    offset, budget = 0, [MAX_COMPACT_VALUES]
+    offset, budget = 0, [COMPACT_VALUES_PER_OCTET * (len(array.contents) + 8)]
     try:
         while offset < len(array.contents):
             start = offset
@@ -233,7 +233,7 @@ def _expand(array: CompactArray) -> tuple[Data, ...]:
 def _expand_one(kind: TypeDescription, octets: bytes, offset: int, budget: list[int]) -> tuple[Data, int]:
     budget[0] -= 1
     if budget[0] < 0:
-        raise DecodeError(f"at most {MAX_COMPACT_VALUES} values", "more", offset)
+        raise DecodeError(f"at most {COMPACT_VALUES_PER_OCTET} values an octet", "more", offset)
     if kind.tag in (DataTag.ARRAY, DataTag.STRUCTURE):
         parts = []
         for element in kind.elements * (kind.number_of_elements if kind.tag is DataTag.ARRAY else 1):
