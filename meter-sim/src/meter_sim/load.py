@@ -85,8 +85,10 @@ class Energy:
     settled_at: datetime
 
     def settle(self, at: datetime, connected: bool) -> None:
-        """Count what flowed since the last time; a clock of the machine that went back counts nothing."""
-        if connected and at > self.settled_at:
+        """Count what flowed since the last time; while the machine's clock is behind that, nothing is counted."""
+        if at <= self.settled_at:
+            return
+        if connected:
             house = self.household
             self.import_ws += house.consumption.energy_ws(at) - house.consumption.energy_ws(self.settled_at)
             self.export_ws += house.generation.energy_ws(at) - house.generation.energy_ws(self.settled_at)

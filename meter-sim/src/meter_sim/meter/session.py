@@ -130,8 +130,8 @@ class Session:
     def _association(self, server_wport: int, client_wport: int, what: str, **more: object) -> Tell:
         meter = self._meters.get(server_wport)
         name = meter.name if meter is not None else ""
-        # "event" already names the line, so what happened to the association is its "change"
-        return Tell("association", name, {"client_wport": client_wport, "change": what} | more)
+        # "event" already names the line, so what happened to the association is "what"
+        return Tell("association", name, {"client_wport": client_wport, "what": what} | more)
 
     def _asked(self, meter: Meter, key: RequestKey, selection: SelectiveAccess | None) -> Asked:
         public = key.client_wport == PUBLIC_CLIENT_WPORT

@@ -128,7 +128,7 @@ class Meter:
             captured = True
         device.clock.at = at
         device.settle()
-        self._captured_until = at
+        self._captured_until = max(self._captured_until, at)
         if captured:
             self.save()
 

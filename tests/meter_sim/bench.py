@@ -1,0 +1,244 @@
+"""A meter on the bench: made without a file of settings, moved in time by hand, read by our own client in memory or over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from dlms.association import ClientConnection, ClientSettings, Get, GetResult, Open, Request, Security
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.cosem.selection import SelectiveAccess
+from dlms.data import Data
+from dlms.enums import DataAccessResult, Mechanism
+from dlms.obis import Obis
+from dlms.security import GlobalKeys, SendCounter
+from meter_sim.faults import Faults
+from meter_sim.fleet import Fleet, Surroundings
+from meter_sim.listener import Listener
+from meter_sim.meter.session import Effect, Send, Session
+from meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
+from meter_sim.meter.simulated_meter import Meter
+from meter_sim.meter.state import StateFiles
+from meter_sim.objects.device import Identity
+from meter_sim.objects.interface_class import Asked
+from meter_sim.objects.model import MANAGEMENT, load_model
+
+START = datetime(2026, 3, 2, 10, 5, tzinfo=UTC)
+RESIDENTIAL = load_model("residential")
+METER_TITLE = bytes.fromhex("414D4900000003E9")
+CLIENT_TITLE = bytes.fromhex("414D490000000001")
+KEYS = GlobalKeys(bytes(range(16)), bytes(range(16, 32)))
+WRONG_KEYS = GlobalKeys(bytes(range(1, 17)), bytes(range(16, 32)))
+
+CLOCK = (8, "0-0:1.0.0")
+IMPORT = (3, "1-0:1.8.0")
+EXPORT = (3, "1-0:2.8.0")
+POWER = (3, "1-0:1.7.0")
+PROFILE = (7, "1-0:99.1.0")
+SWITCH = (70, "0-0:96.3.10")
+EVENT_LOG = (7, "0-0:99.98.2")
+DEVICE_NAME = (1, "0-0:42.0.0")
+DEVICE_ID = (1, "0-0:96.1.0")
+COUNTER = (1, "0-0:43.1.0")
+ASSOCIATION = (15, "0-0:40.0.0")
+SAPS = (17, "0-0:41.0.0")
+SECURITY_SETUP = (64, "0-0:43.0.0")
+
+ObjectName = tuple[int, str]
+
+
+def attribute(which: ObjectName, number: int) -> AttributeDescriptor:
+    return AttributeDescriptor(which[0], Obis.parse(which[1]), number)
+
+
+def method(which: ObjectName, number: int) -> MethodDescriptor:
+    return MethodDescriptor(which[0], Obis.parse(which[1]), number)
+
+
+def meter_security(**more: Any) -> Security:
+    return Security(keys=KEYS, system_title=METER_TITLE, **more)
+
+
+def client_security(keys: GlobalKeys = KEYS, **more: Any) -> Security:
+    return Security(keys=keys, system_title=CLIENT_TITLE, peer_system_title=METER_TITLE, **more)
+
+
+def setup(name: str = "M1001", **more: Any) -> MeterSetup:
+    title = more.pop("system_title", METER_TITLE)
+    identity = Identity(name, f"AMI{name}".encode(), name[1:].encode(), title)
+    return MeterSetup(**{"identity": identity, "model": RESIDENTIAL, "logical_devices": ((1, b"AMIM1001"),)} | more)
+
+
+def gmac(**more: Any) -> ManagementAssociation:
+    return ManagementAssociation(mechanism=Mechanism.GMAC, security=meter_security(**more))
+
+
+@dataclass
+class Bench:
+    """One meter, the time it is told, and its files."""
+
+    directory: Path
+    at: datetime = START
+    meter: Meter = field(init=False)
+
+    def start(self, one: MeterSetup | None = None) -> Meter:
+        one = one or setup()
+        self.meter = Meter(one, StateFiles(self.directory, one.identity.name), self.at)
+        return self.meter
+
+    def later(self, **time: float) -> datetime:
+        self.at += timedelta(**time)
+        return self.at
+
+    def read(self, which: ObjectName, number: int = 2, selection: SelectiveAccess | None = None) -> Data:
+        asked = Asked(MANAGEMENT, self.meter.profiles[1], None, selection)
+        value = self.meter.get(attribute(which, number), asked, self.at)
+        assert isinstance(value, Data), value
+        return value
+
+    def refusal(self, which: ObjectName, number: int = 2, selection: SelectiveAccess | None = None) -> DataAccessResult:
+        asked = Asked(MANAGEMENT, self.meter.profiles[1], None, selection)
+        value = self.meter.get(attribute(which, number), asked, self.at)
+        assert isinstance(value, DataAccessResult), value
+        return value
+
+    def value(self, which: ObjectName, number: int = 2) -> Any:
+        return self.read(which, number).value
+
+
+class Dialogue:
+    """A client joined to a session in memory; what is not octets is kept."""
+
+    def __init__(self, session: Session, connection: ClientConnection) -> None:
+        self.session = session
+        self.connection = connection
+        self.effects: list[Effect] = []
+
+    def ask(self, request: Request) -> Any:
+        """The client's event, or None if the meter stays silent."""
+        octets = self.connection.send(request)
+        while octets:
+            for effect in self.session.receive_data(octets):
+                if isinstance(effect, Send):
+                    self.connection.receive_data(effect.octets)
+                else:
+                    self.effects.append(effect)
+            event = self.connection.next_event()
+            octets = self.connection.data_to_send()
+            if event is not None:
+                return event
+        return None
+
+    def open(self) -> Any:
+        return self.ask(Open())
+
+    def get(self, which: ObjectName, number: int = 2, selection: SelectiveAccess | None = None) -> GetResult:
+        result = self.ask(Get(attribute(which, number), selection))
+        assert isinstance(result, GetResult), result
+        return result
+
+
+def public_client(server_wport: int = 1) -> ClientConnection:
+    return ClientConnection(ClientSettings(client_wport=16, server_wport=server_wport))
+
+
+def clear_client(server_wport: int = 1) -> ClientConnection:
+    return ClientConnection(ClientSettings(client_wport=1, server_wport=server_wport))
+
+
+def lls_client(secret: bytes) -> ClientConnection:
+    return ClientConnection(ClientSettings(client_wport=1, server_wport=1, mechanism=Mechanism.LOW, secret=secret))
+
+
+def gmac_client(
+    counter: int = 1, *, security: Security | None = None, server_wport: int = 1, challenge: bytes = b"client's words 1"
+) -> ClientConnection:
+    settings = ClientSettings(
+        client_wport=1,
+        server_wport=server_wport,
+        mechanism=Mechanism.GMAC,
+        security=security or client_security(),
+    )
+    return ClientConnection(settings, challenge=challenge, send_counter=SendCounter(counter))
+
+
+def randomness() -> Callable[[int], bytes]:
+    """Octets that look random and are the same in every run."""
+    numbers = itertools.count(1)
+    return lambda length: next(numbers).to_bytes(length, "big")
+
+
+def session(*meters: Meter, at: datetime = START) -> Session:
+    return Session({one.setup.server_wport: one for one in meters}, now=lambda: at, random_bytes=randomness())
+
+
+class Wire:
+    """Meters on a real loopback socket; what they tell is kept."""
+
+    def __init__(self, *meters: Meter, now: Callable[[], datetime] = lambda: START) -> None:
+        self.told: list[tuple[str, Mapping[str, object]]] = []
+        self.died = 0
+        around = Surroundings(
+            now=now,
+            random_bytes=randomness(),
+            tell=lambda event, fields: self.told.append((event, fields)),
+            die=self._die,
+        )
+        self.fleet = Fleet(meters, around)
+        self.listener: Listener | None = None
+        self.port = 0
+
+    def _die(self) -> None:
+        self.died += 1
+
+    async def listen(self, most: int = 4, idle_timeout_s: float = 5.0) -> None:
+        behind = {one.setup.server_wport: one for one in self.fleet.meters.values()}
+        self.listener = Listener(self.fleet, behind, most=most, idle_timeout_s=idle_timeout_s)
+        address = await self.listener.start("127.0.0.1", 0)
+        self.port = int(address.rsplit(":", 1)[1])
+
+    async def stop(self) -> None:
+        if self.listener is not None:
+            await self.listener.stop()
+
+    def events(self, name: str) -> list[Mapping[str, object]]:
+        return [fields for event, fields in self.told if event == name]
+
+
+class Caller:
+    """Our client on a real connection."""
+
+    def __init__(
+        self, connection: ClientConnection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.connection = connection
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def call(cls, port: int, connection: ClientConnection) -> Caller:
+        return cls(connection, *await asyncio.open_connection("127.0.0.1", port))
+
+    async def ask(self, request: Request) -> Any:
+        """The client's event; None when the meter closes the connection."""
+        self.writer.write(self.connection.send(request))
+        while (event := self.connection.next_event()) is None:
+            if answer := self.connection.data_to_send():
+                self.writer.write(answer)
+            octets = await asyncio.wait_for(self.reader.read(65536), 5)
+            if not octets:
+                return None
+            self.connection.receive_data(octets)
+        return event
+
+    async def close(self) -> None:
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+__all__ = ["Faults", "PushSetup"]
