@@ -21,6 +21,9 @@ from hes.jobs import Intake
 BODY_S = 30.0
 """How long a message may take to come in."""
 
+DISCARDED = 32_000_000
+"""Octets beyond the allowed size that are let pass unread, so that whoever sends them can still hear why; then we hang up."""
+
 DOORS: Mapping[str, str] = {"/cim/ExecuteEndDeviceControls": "ExecuteEndDeviceControls", "/cim": "Generic"}
 """The addresses, and the WSDL of each."""
 
@@ -70,12 +73,16 @@ class _SoapDoor:
             return _fault(LocalError("The answer could not be written", problem.reason))
 
     async def _body(self, request: Request) -> bytes:
-        octets = bytearray()
+        octets, seen = bytearray(), 0
         async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
-                octets += chunk
-                if len(octets) > self._max_octets:
-                    raise _TooLarge(len(octets))
+                seen += len(chunk)
+                if seen <= self._max_octets:
+                    octets += chunk
+                elif seen > self._max_octets + DISCARDED:
+                    break
+        if seen > self._max_octets:
+            raise _TooLarge(seen)
         return bytes(octets)
 
 
@@ -102,8 +109,9 @@ async def _failed(_: Request, problem: Exception) -> Response:
 
 
 def _fault(problem: CimError, status: int = 500) -> Response:
-    return _xml(edge.write_fault(problem), status)
+    """500 is SOAP's own; any other status means that the rest of the message was not read, so the connection ends too."""
+    return _xml(edge.write_fault(problem), status, {} if status == 500 else {"Connection": "close"})
 
 
-def _xml(octets: bytes, status: int = 200) -> Response:
-    return Response(octets, status, media_type=soap.CONTENT_TYPE)
+def _xml(octets: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(octets, status, headers, media_type=soap.CONTENT_TYPE)

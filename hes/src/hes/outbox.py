@@ -62,7 +62,7 @@ class ReplyHosts:
             url = httpx.URL(reply_address)
         except (httpx.InvalidURL, ValueError):
             raise NotAllowed("the reply address is not a URL") from None
-        if url.scheme not in ("http", "https") or not url.host:
+        if url.scheme not in ("http", "https") or not url.host or (url.port or 80) > 65535:
             raise NotAllowed("the reply address is not an http or https URL")
         if url.userinfo:
             raise NotAllowed("the reply address holds a user name or password")

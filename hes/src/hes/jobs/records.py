@@ -8,6 +8,7 @@ from hashlib import sha256
 from cim.codes import Level
 from cim.identity import Identifier
 from cim.message import ReplyError, RequestMessage
+from cim.xml import printable
 from hes.nouns import Worked
 from hes.operations import Outcome
 from hes.store import Job, StoredCommand, StoredResult
@@ -59,7 +60,7 @@ def stored_result(job: Job, outcome: Outcome, finished_at: datetime) -> StoredRe
         ok=outcome.ok,
         reply_code=outcome.reply_code,
         level=outcome.level,
-        reason=outcome.reason,
+        reason=printable(outcome.reason),  # it may quote what a meter sent
         attempted=outcome.attempted,
         took_ms=outcome.took_ms,
         detail=json.dumps(seen(outcome)),

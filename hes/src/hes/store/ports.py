@@ -127,7 +127,7 @@ class Results(Protocol):
         """Requests that have no answer yet, oldest first."""
 
     async def answer(self, request_id: str, octets: bytes, answered_at: datetime) -> None:
-        """Keep the answer of a request; if it goes to a reply address, it is owed from now on."""
+        """Keep the answer of a request (its first one stays); if it goes to a reply address, it is owed from now on."""
 
     async def owed(self) -> list[StoredRequest]:
         """Requests whose answer was not taken at its reply address yet, oldest first."""

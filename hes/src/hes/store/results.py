@@ -121,7 +121,9 @@ def _outcome(result: StoredResult) -> dict[str, object]:
 
 def _answer(connection: Connection, request_id: str, octets: bytes, answered_at: datetime) -> None:
     this = requests.c.request_id == request_id
-    connection.execute(update(requests).where(this).values(answer=octets, answered_at=answered_at))
+    first = update(requests).where(this, requests.c.answered_at.is_(None))
+    if connection.execute(first.values(answer=octets, answered_at=answered_at)).rowcount == 0:
+        return
     address = connection.execute(select(requests.c.reply_address).where(this)).scalar()
     if address is not None:
         connection.execute(insert(replies).values(request_id=request_id))

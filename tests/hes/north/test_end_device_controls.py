@@ -1,0 +1,208 @@
+"""Planning and reporting EndDeviceControls: pure, and never a guess about which meter or what to do."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from north_bench import CONNECT, DISCONNECT, control, mrid, registry, request
+
+from cim.codes import Level
+from cim.identity import Identifier, Name
+from cim.message import ReplyError, RequestMessage
+from cim.payloads import OpaquePayload
+from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from hes.nouns import Plan, Refused, Worked
+from hes.nouns.end_device_controls import plan, report
+from hes.operations import Outcome
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+REGISTRY = registry()
+
+
+def planned(*controls: EndDeviceControl) -> Plan:
+    return plan(request(*controls), REGISTRY, now=NOW)
+
+
+def commands(*controls: EndDeviceControl) -> list[tuple[str, str]]:
+    return [(c.meter_name, c.control_code) for c in planned(*controls).commands]
+
+
+def refusal(message: RequestMessage) -> ReplyError:
+    with pytest.raises(Refused) as refused:
+        plan(message, REGISTRY, now=NOW)
+    (error,) = refused.value.errors
+    return error
+
+
+def devices(*end_devices: EndDevice) -> EndDeviceControl:
+    return EndDeviceControl(control_type=DISCONNECT, end_devices=end_devices)
+
+
+# planning
+
+
+def test_by_mrid_by_name_and_by_usage_point() -> None:
+    one = EndDeviceControl(
+        control_type=DISCONNECT,
+        end_devices=(EndDevice(mrid=mrid(1).upper()), EndDevice(names=(Name(name="M2"),))),
+        usage_points=(UsagePoint(names=(Name(name="UP-3"),)),),
+    )
+    plan_ = planned(one)
+    assert [(c.meter_name, c.mrid, c.control_code) for c in plan_.commands] == [
+        ("M1", mrid(1), DISCONNECT),
+        ("M2", mrid(2), DISCONNECT),
+        ("M3", mrid(3), DISCONNECT),
+    ]
+    assert plan_.errors == ()
+
+
+def test_usage_point_by_mrid() -> None:
+    one = EndDeviceControl(control_type=DISCONNECT, usage_points=(UsagePoint(mrid="UP-1"),))
+    assert commands(one) == [("M1", DISCONNECT)]
+
+
+def test_each_control_keeps_its_own_direction() -> None:
+    assert commands(control(DISCONNECT, "M1"), control(CONNECT, "M2")) == [("M1", DISCONNECT), ("M2", CONNECT)]
+
+
+def test_the_same_meter_in_several_ways_is_one_command() -> None:
+    twice = control(DISCONNECT, "M1", "M1", points=["UP-1"])
+    assert commands(twice, control(DISCONNECT, "M1"), control("0.31.0.23", "M1")) == [("M1", DISCONNECT)]
+
+
+def test_a_meter_asked_for_opposites_is_not_touched_and_the_others_are() -> None:
+    plan_ = planned(control(DISCONNECT, "M1", "M2"), control(CONNECT, points=["UP-1"]))
+    assert [c.meter_name for c in plan_.commands] == ["M2"]
+    (error,) = plan_.errors
+    assert (error.code, error.identifier) == ("5.2", Identifier(value=mrid(1), kind="uuid", object_type="EndDevice"))
+    assert CONNECT in (error.reason or "") and DISCONNECT in (error.reason or "")
+
+
+def test_unknown_meters_and_usage_points_are_errors_beside_the_commands() -> None:
+    one = replace(
+        control(DISCONNECT, "M1", "M9", "M9", points=["UP-9"]),
+        end_devices=(*control(DISCONNECT, "M1", "M9", "M9").end_devices, EndDevice(mrid=mrid(77))),
+    )
+    plan_ = planned(one)
+    assert [c.meter_name for c in plan_.commands] == ["M1"]
+    assert [(e.code, e.level, e.identifier) for e in plan_.errors] == [
+        ("2.4", Level.FATAL, Identifier(value="M9", kind="name", object_type="EndDevice")),
+        ("2.4", Level.FATAL, Identifier(value=mrid(77), kind="uuid", object_type="EndDevice")),
+        ("2.12", Level.FATAL, Identifier(value="UP-9", kind="name", object_type="UsagePoint")),
+    ]
+    assert all(e.identifier and e.identifier.value in (e.reason or "") for e in plan_.errors)
+
+
+def test_mrid_and_name_of_different_meters_are_not_guessed() -> None:
+    plan_ = planned(devices(EndDevice(mrid=mrid(1), names=(Name(name="M2"),))))
+    assert plan_.commands == ()
+    assert [e.code for e in plan_.errors] == ["2.4"]
+    assert "M1 and M2" in (plan_.errors[0].reason or "")
+
+
+def test_several_meters_as_names_of_one_device_are_not_guessed() -> None:
+    plan_ = planned(devices(EndDevice(names=(Name(name="M1"), Name(name="M2")))))
+    assert (plan_.commands, [e.code for e in plan_.errors]) == ((), ["2.4"])
+
+
+def test_unknown_mrid_is_not_rescued_by_a_known_name() -> None:
+    plan_ = planned(devices(EndDevice(mrid=mrid(77), names=(Name(name="M1"),))))
+    assert (plan_.commands, [e.code for e in plan_.errors]) == ((), ["2.4"])
+
+
+def test_a_name_that_only_the_cis_knows_does_no_harm() -> None:
+    known = EndDevice(mrid=mrid(1), names=(Name(name="Kitchen"), Name(name="M1")))
+    assert commands(devices(known)) == [("M1", DISCONNECT)]
+
+
+def test_a_device_without_any_identity_is_an_error() -> None:
+    plan_ = planned(devices(EndDevice(), EndDevice(mrid=mrid(1))))
+    assert [c.meter_name for c in plan_.commands] == ["M1"]
+    assert [(e.code, e.identifier) for e in plan_.errors] == [("2.4", None)]
+
+
+@pytest.mark.parametrize("code", ["3.31.0.99", "9.9.9.9", "disconnect", "", "3.31.0.23 "])
+def test_an_unknown_code_refuses_everything(code: str) -> None:
+    error = refusal(request(control(DISCONNECT, "M1"), control(code, "M2")))
+    assert error.code == "5.2"
+    assert code in (error.reason or "")
+
+
+@pytest.mark.parametrize("verb", ["change", "cancel", "close", "delete", "get", "execute"])
+def test_other_verbs_are_refused_with_their_reason(verb: str) -> None:
+    error = refusal(request(control(DISCONNECT, "M1"), verb=verb))
+    assert error.code == "2.9"
+    assert verb in (error.reason or "") and len(error.reason or "") > 40
+
+
+def test_nothing_to_do_is_refused() -> None:
+    assert refusal(request()).code == "1.7"
+    assert refusal(replace(request(), payload=EndDeviceControls(()))).code == "1.7"
+    assert refusal(request(control(DISCONNECT))).code == "1.7"
+    assert refusal(replace(request(), payload=OpaquePayload("{x}MeterReadings"))).code == "1.7"
+
+
+def test_a_control_for_later_is_refused_and_one_for_now_is_not() -> None:
+    later = refusal(request(control(DISCONNECT, "M1", start_at=NOW + timedelta(seconds=1))))
+    assert later.code == "5.2" and "2026-11-20T12:00:01" in (later.reason or "")
+    assert refusal(replace(request(control(DISCONNECT, "M1")), start_at=NOW + timedelta(hours=1))).code == "5.2"
+    assert commands(control(DISCONNECT, "M1", start_at=NOW)) == [("M1", DISCONNECT)]
+
+
+def test_what_would_be_done_by_half_is_refused() -> None:
+    timed = refusal(request(control(DISCONNECT, "M1", unsupported=("primaryDeviceTiming/duration", "PanDisplay"))))
+    assert timed.code == "5.2" and "primaryDeviceTiming/duration, PanDisplay" in (timed.reason or "")
+    assert commands(control(DISCONNECT, "M1", unsupported=("EndDevices/isPan",))) == [("M1", DISCONNECT)]
+
+
+# reporting
+
+
+def worked(number: int, **outcome: object) -> Worked:
+    return Worked(mrid(number), Outcome(**({"ok": True} | outcome)))  # type: ignore[arg-type]
+
+
+FAILED = {"ok": False, "reply_code": "4.1", "level": "WARNING", "reason": "the meter did not answer in time"}
+UNKNOWN = ReplyError(code="2.4", level=Level.FATAL, reason="unknown")
+
+
+def test_all_done_is_ok_without_errors() -> None:
+    reply = report((), [worked(1), worked(2)])
+    assert (reply.result, reply.errors) == ("OK", ())
+
+
+def test_one_failed_is_partial_with_its_error() -> None:
+    reply = report((), [worked(1), worked(2, **FAILED)])
+    assert reply.result == "PARTIAL"
+    assert reply.errors == (
+        ReplyError(
+            code="4.1",
+            level=Level.WARNING,
+            reason="the meter did not answer in time",
+            identifier=Identifier(value=mrid(2), kind="uuid", object_type="EndDevice"),
+        ),
+    )
+
+
+def test_an_error_of_planning_makes_it_partial() -> None:
+    assert report((UNKNOWN,), [worked(1)]).result == "PARTIAL"
+
+
+def test_none_done_is_failed() -> None:
+    reply = report((UNKNOWN,), [worked(1, **FAILED)])
+    assert (reply.result, [e.code for e in reply.errors]) == ("FAILED", ["2.4", "4.1"])
+    assert report((UNKNOWN,), []).result == "FAILED"
+
+
+def test_ready_for_reconnection_is_ok_and_says_so() -> None:
+    ready = worked(1, reply_code="0.0", level="INFORM", reason="ready for reconnection: the supply is still off")
+    reply = report((), [ready, worked(2)])
+    assert reply.result == "OK"
+    (note,) = reply.errors
+    assert (note.code, note.level, note.identifier and note.identifier.value) == ("0.0", Level.INFORM, mrid(1))
+    assert "ready for reconnection" in (note.reason or "")
+
+
+def test_a_failure_without_a_code_still_has_one() -> None:
+    (error,) = report((), [worked(1, ok=False)]).errors
+    assert (error.code, error.level) == ("5.3", Level.FATAL)

@@ -1,0 +1,332 @@
+"""A request's way: one switching a MessageID, acknowledged only when kept, answered also after a death in the middle."""
+
+import asyncio
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from north_bench import (
+    CONNECT,
+    DISCONNECT,
+    GENERIC,
+    SCHEMAS,
+    TYPED,
+    Cis,
+    Clock,
+    StandIn,
+    control,
+    mrid,
+    north,
+    octets,
+    request,
+)
+from structlog.testing import capture_logs
+
+from cim import edge
+from cim.message import RequestMessage
+from hes.app import Chance
+from hes.operations import Outcome
+
+FAILED = Outcome(False, "5.3", "FATAL", "it did not", attempted=True)
+
+
+@pytest.fixture
+def events() -> Iterator[list[Any]]:
+    with capture_logs() as captured:
+        yield captured
+
+
+def seen(events: list[Any], name: str) -> list[dict[str, Any]]:
+    return [event for event in events if event["event"] == name]
+
+
+def asynchronous(cis: Cis, *names: str, code: str = DISCONNECT, **header: Any) -> RequestMessage:
+    return request(control(code, *names), async_reply_flag=True, reply_address=cis.url, **header)
+
+
+async def reply_to(cis: Cis) -> tuple[str, str | None, list[str]]:
+    message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
+    reply = message.reply  # type: ignore[union-attr]
+    return reply.result, message.header.correlation_id, [error.code for error in reply.errors]
+
+
+# synchronous
+
+
+async def test_the_events_of_a_request(tmp_path: Path, events: list[Any]) -> None:
+    async with north(tmp_path) as hes:
+        await hes.ask(request(control(DISCONNECT, "M1", "M2"), message_id="m1"))
+    (accepted,) = seen(events, "request_accepted")
+    assert (accepted["message_id"], accepted["code"], accepted["meters"]) == ("m1", DISCONNECT, ["M1", "M2"])
+    (sent,) = seen(events, "reply_sent")
+    assert (sent["message_id"], sent["result"], sent["asynchronous"]) == ("m1", "OK", False)
+    assert sent["ms"] >= 0
+
+
+async def test_the_same_message_again_is_the_same_answer_and_nothing_done(tmp_path: Path) -> None:
+    body = octets(request(control(DISCONNECT, "M1", "M9")))
+    async with north(tmp_path) as hes:
+        once, twice = await hes.post(body), await hes.post(body)
+        assert once.content == twice.content
+        assert len(hes.meters.commands) == 1
+    async with north(tmp_path) as hes:
+        assert (await hes.post(body)).content == once.content
+        assert hes.meters.commands == []
+
+
+async def test_the_same_message_by_the_other_door_is_the_same_answer_in_its_dress(tmp_path: Path) -> None:
+    message = request(control(DISCONNECT, "M1"))
+    async with north(tmp_path) as hes:
+        once, twice = await hes.ask(message, TYPED), await hes.ask(message, GENERIC)
+        assert once == twice
+        assert len(hes.meters.commands) == 1
+
+
+async def test_the_same_message_while_the_first_is_at_work_waits_for_it(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.open.clear()
+    body = octets(request(control(DISCONNECT, "M1")))
+    async with north(tmp_path, stand_in) as hes:
+        asking = [asyncio.create_task(hes.post(body)) for _ in range(5)]
+        await stand_in.began.wait()
+        asking += [asyncio.create_task(hes.post(body)) for _ in range(5)]
+        stand_in.open.set()
+        answers = {response.content for response in await asyncio.gather(*asking)}
+        assert len(answers) == 1
+        assert len(stand_in.commands) == 1
+
+
+async def test_the_same_message_with_another_content_is_refused(tmp_path: Path) -> None:
+    first = request(control(DISCONNECT, "M1"), message_id="m1")
+    async with north(tmp_path) as hes:
+        await hes.ask(first)
+        for other in (
+            request(control(CONNECT, "M1"), message_id="m1"),
+            request(control(DISCONNECT, "M2"), message_id="m1"),
+            request(control(DISCONNECT, "M1"), message_id="m1", source="somebody else"),
+        ):
+            reply = (await hes.ask(other)).reply
+            assert (reply.result, [e.code for e in reply.errors]) == ("FAILED", ["2.15"])
+        later = replace(first, header=replace(first.header, timestamp=first.header.timestamp + timedelta(seconds=9)))  # type: ignore[operator]
+        assert (await hes.ask(later)).reply.result == "OK"
+        assert len(hes.meters.commands) == 1
+
+
+async def test_a_refused_message_may_be_mended_under_its_id(tmp_path: Path) -> None:
+    async with north(tmp_path) as hes:
+        assert (await hes.ask(request(control(DISCONNECT, "M9"), message_id="m1"))).reply.result == "FAILED"
+        assert (await hes.ask(request(control(DISCONNECT, "M1"), message_id="m1"))).reply.result == "OK"
+
+
+async def test_no_more_at_once_than_allowed(tmp_path: Path) -> None:
+    names = [f"M{n}" for n in range(1, 21)]
+    async with north(tmp_path, meters=20, max_sessions=4) as hes:
+        assert (await hes.ask(request(control(DISCONNECT, *names)))).reply.result == "OK"
+        assert (len(hes.meters.commands), hes.meters.most_at_once) == (20, 4)
+
+
+async def test_one_meter_gets_its_commands_one_after_the_other(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.open.clear()
+    async with north(tmp_path, stand_in) as hes:
+        asking = [asyncio.create_task(hes.ask(request(control(DISCONNECT, "M1"))))]
+        await stand_in.began.wait()
+        asking.append(asyncio.create_task(hes.ask(request(control(CONNECT, "M1")))))
+        assert (await hes.ask(request(control("3.31.0.99", "M1")))).reply.result == "FAILED"
+        assert stand_in.told() == [("M1", DISCONNECT, False)]
+        stand_in.open.set()
+        assert [answer.reply.result for answer in await asyncio.gather(*asking)] == ["OK", "OK"]
+        assert (stand_in.told()[1], stand_in.most_at_once) == (("M1", CONNECT, False), 1)
+
+
+async def test_too_much_waiting_is_refused(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.open.clear()
+    async with north(tmp_path, stand_in, max_pending=2) as hes:
+        first = asyncio.create_task(hes.ask(request(control(DISCONNECT, "M1", "M2"))))
+        await stand_in.began.wait()
+        reply = (await hes.ask(request(control(DISCONNECT, "M3")))).reply
+        assert [e.code for e in reply.errors] == ["3.2"]
+        stand_in.open.set()
+        assert (await first).reply.result == "OK"
+        assert (await hes.ask(request(control(DISCONNECT, "M3")))).reply.result == "OK"
+
+
+async def test_whose_turn_does_not_come_by_the_deadline_fails_unsent(tmp_path: Path, events: list[Any]) -> None:
+    clock, stand_in = Clock(), StandIn()
+    stand_in.open.clear()
+    async with north(tmp_path, stand_in, Chance(now=clock), max_sessions=1, deadline_s=20.0) as hes:
+        asking = asyncio.create_task(hes.ask(request(control(DISCONNECT, "M1", "M2"))))
+        await stand_in.began.wait()
+        clock.at += timedelta(seconds=21)
+        stand_in.open.set()
+        reply = (await asking).reply
+        assert reply.result == "PARTIAL"
+        assert "Nothing was sent" in (reply.errors[0].reason or "")
+        assert stand_in.told() == [("M1", DISCONNECT, False)]
+    (done,) = seen(events, "meter_done")
+    assert (done["meter"], done["ok"], done["reply_code"]) == ("M2", False, reply.errors[0].code)
+
+
+async def test_a_recipe_that_ignores_its_deadline_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hes.jobs.workshop.GRACE_S", 0.01)
+    stand_in = StandIn()
+    stand_in.open.clear()
+    async with north(tmp_path, stand_in, deadline_s=0.1) as hes:
+        reply = (await hes.ask(request(control(DISCONNECT, "M1")))).reply
+        assert (reply.result, [e.code for e in reply.errors]) == ("FAILED", ["4.1"])
+        assert "may or may not have switched" in (reply.errors[0].reason or "")
+        assert stand_in.at_once == 0
+
+
+async def test_a_broken_recipe_fails_its_meter_and_nothing_else(tmp_path: Path, events: list[Any]) -> None:
+    async with north(tmp_path, StandIn({"M1": ZeroDivisionError("key 00112233")})) as hes:
+        reply = (await hes.ask(request(control(DISCONNECT, "M1", "M2")))).reply
+        assert (reply.result, [e.code for e in reply.errors]) == ("PARTIAL", ["5.3"])
+        assert "ZeroDivisionError" in (reply.errors[0].reason or "") and "key" not in (reply.errors[0].reason or "")
+        assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "FAILED"
+    assert len(seen(events, "operation_failed")) == 2
+
+
+async def test_a_thousand_meters_in_one_request(tmp_path: Path) -> None:
+    names = [f"M{n}" for n in range(1, 1001)]
+    async with north(tmp_path, StandIn({"M500": FAILED}), meters=1000) as hes:
+        reply = (await hes.ask(request(control(DISCONNECT, *names)))).reply
+        assert reply.result == "PARTIAL"
+        assert [(e.code, e.identifier and e.identifier.value) for e in reply.errors] == [("5.3", mrid(500))]
+        assert Counter(c.meter_name for c in hes.meters.commands) == Counter(names)
+
+
+async def test_what_came_of_it_is_kept_for_people_too(tmp_path: Path) -> None:
+    async with north(tmp_path) as hes:
+        await hes.ask(request(control(DISCONNECT, "M1")))
+    store = sqlite3.connect(tmp_path / "hes.sqlite")
+    ((detail,),) = store.execute("SELECT detail FROM commands").fetchall()
+    store.close()
+    assert json.loads(detail)["after"] == {"output_state": False, "control_state": 0, "control_mode": 4}
+
+
+# asynchronous
+
+
+async def test_acknowledged_now_and_answered_later(tmp_path: Path, events: list[Any]) -> None:
+    stand_in = StandIn({"M2": FAILED})
+    stand_in.open.clear()
+    async with Cis().serving() as cis, north(tmp_path, stand_in) as hes:
+        message = asynchronous(cis, "M1", "M2", "M9", message_id="m1", correlation_id="c1")
+        acknowledgement = await hes.ask(message)
+        assert (acknowledgement.reply.result, [e.code for e in acknowledgement.reply.errors]) == ("OK", ["0.3"])
+        assert acknowledgement.header.correlation_id == "c1"
+        assert cis.requests == []
+        stand_in.open.set()
+        assert await reply_to(cis) == ("PARTIAL", "c1", ["2.4", "5.3"])
+        assert await hes.ask(message) == acknowledgement
+        assert len(stand_in.commands) == 2
+    (sent,) = seen(events, "reply_sent")
+    assert (sent["message_id"], sent["result"], sent["asynchronous"]) == ("m1", "PARTIAL", True)
+
+
+async def test_the_reply_is_posted_until_it_is_taken(tmp_path: Path, events: list[Any]) -> None:
+    async with Cis((503, b""), (500, b""), (200, b"")).serving() as cis, north(tmp_path) as hes:
+        await hes.ask(asynchronous(cis, "M1", message_id="m1"))
+        assert await reply_to(cis) == ("OK", "m1", [])
+        assert len({body for _, body in cis.requests}) == 1
+    postponed = seen(events, "reply_postponed")
+    assert [event["after_s"] for event in postponed] == [0.01, 0.02]
+
+
+async def test_an_owed_reply_survives_a_restart(tmp_path: Path) -> None:
+    async with Cis((503, b"")).serving() as cis:
+        async with north(tmp_path, reply_retry_first_s=60.0) as hes:
+            await hes.ask(asynchronous(cis, "M1", message_id="m1"))
+            while not cis.requests:
+                await asyncio.sleep(0)
+        cis.answers = [(200, b"")]
+        async with north(tmp_path) as hes:
+            assert await reply_to(cis) == ("OK", "m1", [])
+            assert hes.meters.commands == []
+        async with north(tmp_path):
+            pass
+        assert cis.taken.empty()
+
+
+async def test_an_unknown_meter_alone_is_refused_at_once(tmp_path: Path) -> None:
+    async with Cis().serving() as cis, north(tmp_path) as hes:
+        reply = (await hes.ask(asynchronous(cis, "M9"))).reply
+        assert (reply.result, [e.code for e in reply.errors]) == ("FAILED", ["2.4"])
+        assert cis.requests == []
+
+
+# after a death in the middle
+
+
+async def begin_and_die(directory: Path, cis: Cis, *names: str, chance: Chance | None = None) -> None:
+    """Accepted and at work, and then nothing of it comes to its end."""
+    stand_in = StandIn()
+    stand_in.open.clear()
+    async with north(directory, stand_in, chance) as hes:
+        assert (await hes.ask(asynchronous(cis, *names, message_id="m1"))).reply.result == "OK"
+        await stand_in.began.wait()
+
+
+async def test_what_was_accepted_is_worked_again_as_attempted(tmp_path: Path, events: list[Any]) -> None:
+    async with Cis().serving() as cis:
+        await begin_and_die(tmp_path, cis, "M1", "M2", "M9")
+        async with north(tmp_path) as hes:
+            assert await reply_to(cis) == ("PARTIAL", "m1", ["2.4"])
+            assert hes.meters.told() == [("M1", DISCONNECT, True), ("M2", DISCONNECT, True)]
+    (recovered,) = seen(events, "recovered")
+    assert (recovered["requests"], recovered["commands"], recovered["replies"]) == (1, 2, 0)
+
+
+async def test_what_has_passed_its_deadline_fails_honestly_and_without_a_frame(tmp_path: Path) -> None:
+    clock = Clock()
+    async with Cis().serving() as cis:
+        await begin_and_die(tmp_path, cis, "M1", chance=Chance(now=clock))
+        clock.at += timedelta(hours=1)
+        async with north(tmp_path, chance=Chance(now=clock)) as hes:
+            message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
+            (error,) = message.reply.errors  # type: ignore[union-attr]
+            assert (error.code, hes.meters.commands) == ("4.1", [])
+            assert "may or may not have switched" in (error.reason or "")
+
+
+async def test_what_lacked_only_its_answer_is_answered(tmp_path: Path) -> None:
+    async with Cis().serving() as cis:
+        await begin_and_die(tmp_path, cis, "M1")
+        store = sqlite3.connect(tmp_path / "hes.sqlite")
+        with store:
+            store.execute(
+                "UPDATE commands SET ok=1, reason='', attempted=1, took_ms=1, detail='{}', finished_at='2026-11-20 12:00:00.000000'"
+            )
+        store.close()
+        async with north(tmp_path) as hes:
+            assert await reply_to(cis) == ("OK", "m1", [])
+            assert hes.meters.commands == []
+
+
+async def test_a_meter_that_left_the_registry_meanwhile_is_told(tmp_path: Path) -> None:
+    async with Cis().serving() as cis:
+        await begin_and_die(tmp_path, cis, "M1", "M3")
+        async with north(tmp_path, meters=2):
+            assert await reply_to(cis) == ("PARTIAL", "m1", ["2.4"])
+
+
+async def test_a_synchronous_request_is_finished_too_and_its_answer_kept(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.open.clear()
+    body = octets(request(control(DISCONNECT, "M1")))
+    async with north(tmp_path, stand_in) as hes:
+        asking = asyncio.create_task(hes.post(body))
+        await stand_in.began.wait()
+        asking.cancel()  # who asked has gone
+    async with north(tmp_path) as hes:
+        answer = edge.read_response((await hes.post(body)).content, SCHEMAS)
+        assert answer.reply.result == "OK"
+        assert hes.meters.told() == [("M1", DISCONNECT, True)]

@@ -1,0 +1,143 @@
+"""Where replies may go, and when a reply counts as taken."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from ipaddress import ip_network
+
+import httpx
+import pytest
+from north_bench import NOUN, SCHEMAS, Cis
+
+from cim import edge, envelope
+from cim.errors import InvalidMessage
+from cim.message import Header, Reply, ReplyError, ResponseMessage
+from hes.outbox import NotAllowed, NotTaken, Outbox, ReplyHosts, format_answer, parse_answer
+from hes.settings import HesSettings
+
+HERE = ReplyHosts(HesSettings().reply_networks, frozenset({"cis.example"}))
+
+
+def response(result: str = "OK", *errors: ReplyError) -> ResponseMessage:
+    header = Header(verb="reply", noun=NOUN, timestamp=datetime.now(UTC), message_id="m", correlation_id="c")
+    return ResponseMessage(header=header, reply=Reply(result=result, errors=errors))  # type: ignore[arg-type]
+
+
+ANSWER = format_answer(response(), SCHEMAS)
+
+
+@asynccontextmanager
+async def outbox(hosts: ReplyHosts = HERE, timeout_s: float = 5.0) -> AsyncIterator[Outbox]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield Outbox(client, hosts, SCHEMAS, timeout_s=timeout_s)
+
+
+def test_an_answer_survives_being_kept() -> None:
+    message = response("FAILED", ReplyError(code="2.4", reason="bad \x00 character"))
+    kept = parse_answer(format_answer(message, SCHEMAS))
+    assert kept.header == message.header
+    assert kept.reply.errors[0].reason == "bad \ufffd character"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:8080/cim",
+        "https://10.1.2.3/",
+        "http://[::1]:80/",
+        "http://172.18.0.4/x?y=z",
+        "http://CIS.example/",
+    ],
+)
+def test_what_may_be_replied_to(address: str) -> None:
+    assert HERE.check(address).host
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://8.8.8.8/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://0.0.0.0/",
+        "http://[2001:db8::1]/",
+        "http://[::ffff:8.8.8.8]/",
+        "ftp://127.0.0.1/",
+        "file:///etc/passwd",
+        "http:///cim",
+        "queue.name",
+        "",
+        "http://user:secret@127.0.0.1/",
+        "http://127.0.0.1/" + "a" * 3000,
+        "http://127.0.0.1:99999/",
+    ],
+)
+def test_what_may_not_be_replied_to(address: str) -> None:
+    with pytest.raises(NotAllowed) as refusal:
+        HERE.check(address)
+    assert "secret" not in str(refusal.value)
+
+
+async def test_a_name_is_judged_by_where_it_leads() -> None:
+    async with Cis().serving() as cis, outbox() as box:
+        await box.post(cis.url.replace("127.0.0.1", "localhost"), ANSWER)
+        (headers, body), *_ = cis.requests
+        assert headers["host"].startswith("localhost:")
+        assert body == ANSWER
+    async with outbox(ReplyHosts((ip_network("10.0.0.0/8"),), frozenset())) as box:
+        with pytest.raises(NotAllowed, match=r"hes\.reply_hosts"):
+            await box.post("http://localhost:1/", ANSWER)
+
+
+async def test_a_name_that_leads_nowhere_may_lead_somewhere_later() -> None:
+    async with outbox() as box:
+        with pytest.raises(NotTaken, match="can't be found"):
+            await box.post("http://cis.invalid/", ANSWER)
+
+
+async def test_nobody_there() -> None:
+    async with Cis().serving() as cis:
+        url = cis.url
+    async with outbox() as box:
+        with pytest.raises(NotTaken, match="ConnectError"):
+            await box.post(url, ANSWER)
+
+
+async def test_taken() -> None:
+    async with Cis().serving() as cis, outbox() as box:
+        for status, body in ((200, b""), (202, b""), (200, b"thanks"), (200, ANSWER)):
+            cis.answers = [(status, body)]
+            await box.post(cis.url, ANSWER)
+        (headers, body), *_ = cis.requests
+        assert headers["content-type"] == "text/xml; charset=utf-8"
+        delivered = edge.read_delivery(body, SCHEMAS)
+        assert delivered.wrapper == envelope.RESPONSE_MESSAGE
+        assert delivered.message.header.correlation_id == "c"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (503, b"", "503"),
+        (404, b"", "404"),
+        (307, b"", "307"),
+        (200, format_answer(response("FAILED", ReplyError(code="2.15", reason="never asked")), SCHEMAS), "never asked"),
+        (200, edge.write_fault(InvalidMessage("1.8", "what is this")), "what is this"),
+        (200, b"x" * 1_000_001, "larger"),
+    ],
+)
+async def test_not_taken(status: int, body: bytes, told: str) -> None:
+    async with Cis((status, body)).serving() as cis, outbox() as box:
+        with pytest.raises(NotTaken, match=told):
+            await box.post(cis.url, ANSWER)
+        assert len(cis.requests) == 1
+
+
+async def test_a_receiver_that_never_answers_is_left() -> None:
+    class Silent(Cis):
+        async def _serve(self, reader: object, writer: object) -> None:
+            self.kept = writer
+
+    async with Silent().serving() as cis, outbox(timeout_s=0.05) as box:
+        with pytest.raises(NotTaken, match=r"no answer within 0\.05 s"):
+            await box.post(cis.url, ANSWER)
+        cis.kept.close()  # type: ignore[attr-defined]

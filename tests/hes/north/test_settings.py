@@ -1,0 +1,80 @@
+"""The configuration file: strict keys, the environment above it, and no value in any message."""
+
+from pathlib import Path
+
+import pytest
+
+from hes.settings import Settings, SettingsError, load_settings
+
+DEMO = Path(__file__).parents[3] / "config/demo.toml"
+
+
+def load(directory: Path, text: str) -> Settings:
+    path = directory / "ami.toml"
+    path.write_text(text)
+    return load_settings(path)
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AMI_METERS", "AMI_HES__PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_demo_file_is_read() -> None:
+    settings = load_settings(DEMO)
+    assert settings.hes.port == 8081
+    assert settings.hes.system_title == bytes.fromhex("414D490000000001")
+    assert [meter["name"] for meter in settings.active_meters][:2] == ["M1001", "M1002"]
+
+
+def test_nothing_is_needed_but_a_file(tmp_path: Path) -> None:
+    settings = load(tmp_path, "")
+    assert settings.active_meters == ()
+    assert [str(n) for n in settings.hes.reply_networks][:2] == ["127.0.0.0/8", "::1/128"]
+
+
+def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_HES__PORT", "9081")
+    monkeypatch.setenv("AMI_METERS", "1")
+    settings = load(tmp_path, '[hes]\nport = 1\nhost = "::1"\n[[meters]]\nname = "A"\n[[meters]]\nname = "B"\n')
+    assert (settings.hes.port, settings.hes.host) == (9081, "::1")
+    assert [meter["name"] for meter in settings.active_meters] == ["A"]
+
+
+def test_more_meters_than_the_file_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_METERS", "3")
+    with pytest.raises(SettingsError, match=r"asks for 3 meters, \[\[meters\]\] holds 1"):
+        load(tmp_path, '[[meters]]\nname = "A"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[hes]\nprot = 1\n", "hes.prot"),
+        ("[hess]\nport = 1\n", "hess"),
+        ("[hes]\nport = 70000\n", "hes.port"),
+        ("[hes]\ndeadline_s = 0\n", "hes.deadline_s"),
+        ("[hes]\nmax_sessions = 0\n", "hes.max_sessions"),
+        ('[hes]\nsystem_title = "00"\n', "8 octets"),
+        ('[hes]\nsystem_title = "xyz"\n', "hex digits"),
+        ("[hes]\nport = \n", "not TOML"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        load(tmp_path, text)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_no_value_in_any_message_or_repr(tmp_path: Path) -> None:
+    key = "9B785F51767FA3192281C83EA0D0BB6F"
+    with pytest.raises(SettingsError) as refusal:
+        load(tmp_path, f'[hes]\nencryption_key = "{key}"\nsystem_title = "{key}"\n')
+    assert key not in str(refusal.value)
+    settings = load(tmp_path, f'[[meters]]\nname = "A"\nencryption_key = "{key}"\n[demo]\nsecret = "{key}"\n')
+    assert key not in repr(settings)

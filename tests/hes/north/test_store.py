@@ -1,0 +1,186 @@
+"""The contract of the ports Results and Counters: what every engine behind them has to keep."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hes.store import (
+    CountersExhausted,
+    Database,
+    SqlCounters,
+    SqlResults,
+    StoredCommand,
+    StoredRequest,
+    StoredResult,
+)
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def opened(directory: Path) -> AsyncIterator[tuple[SqlResults, SqlCounters]]:
+    async with Database(directory / "deeper" / "hes.sqlite") as database:
+        yield SqlResults(database), SqlCounters(database)
+
+
+def a_request(request_id: str = "r1", **changes: object) -> StoredRequest:
+    kept = StoredRequest(
+        request_id=request_id,
+        digest="d",
+        noun="EndDeviceControls",
+        correlation_id="c",
+        reply_address=None,
+        accepted_at=NOW,
+        deadline_at=NOW + timedelta(seconds=30),
+        errors="[]",
+    )
+    return replace(kept, **changes)  # type: ignore[arg-type]
+
+
+def some_commands(request_id: str, *meters: str) -> list[StoredCommand]:
+    return [
+        StoredCommand(request_id=request_id, meter_name=m, mrid=m.lower(), control_code="3.31.0.23") for m in meters
+    ]
+
+
+def a_result(request_id: str, meter: str, **changes: object) -> StoredResult:
+    result = StoredResult(
+        request_id=request_id,
+        meter_name=meter,
+        ok=True,
+        reply_code=None,
+        level=None,
+        reason="disconnected",
+        attempted=True,
+        took_ms=12.5,
+        detail='{"before": null}',
+        finished_at=NOW,
+    )
+    return replace(result, **changes)  # type: ignore[arg-type]
+
+
+async def test_what_is_accepted_is_there_as_it_was_given(tmp_path: Path) -> None:
+    request = a_request(reply_address="http://127.0.0.1/cim", acknowledgement=b"<ack/>")
+    async with opened(tmp_path) as (results, _):
+        assert await results.find("r1") is None
+        assert await results.accept(request, some_commands("r1", "M2", "M1")) is None
+    async with opened(tmp_path) as (results, _):
+        assert await results.find("r1") == request
+        assert await results.commands("r1") == some_commands("r1", "M2", "M1")
+        assert await results.open_commands() == some_commands("r1", "M2", "M1")
+        assert await results.unanswered() == [request]
+        assert await results.owed() == []
+
+
+async def test_the_same_request_is_accepted_once(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (results, _):
+        offers = [results.accept(a_request(digest=str(n)), some_commands("r1", "M1")) for n in range(5)]
+        kept = [answer for answer in await asyncio.gather(*offers) if answer is not None]
+        assert len(kept) == 4
+        assert len({one.digest for one in kept}) == 1
+        assert len(await results.commands("r1")) == 1
+
+
+async def test_nothing_is_accepted_by_half(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (results, _):
+        with pytest.raises(Exception, match="UNIQUE"):
+            await results.accept(a_request(), some_commands("r1", "M1", "M1"))
+        assert await results.find("r1") is None
+
+
+async def test_a_request_is_complete_with_its_last_result(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (results, _):
+        await results.accept(a_request("r1"), some_commands("r1", "M1", "M2"))
+        await results.accept(a_request("r2"), some_commands("r2", "M1"))
+        assert await results.save([]) == []
+        assert await results.save([a_result("r1", "M1")]) == []
+        assert await results.open_commands() == [*some_commands("r1", "M2"), *some_commands("r2", "M1")]
+        assert sorted(await results.save([a_result("r1", "M2"), a_result("r2", "M1")])) == ["r1", "r2"]
+        assert await results.open_commands() == []
+        assert [c.result for c in await results.commands("r1")] == [a_result("r1", "M1"), a_result("r1", "M2")]
+
+
+async def test_the_first_result_stays(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (results, _):
+        await results.accept(a_request(), some_commands("r1", "M1"))
+        await results.save([a_result("r1", "M1")])
+        await results.save([a_result("r1", "M1", ok=False, reason="later")])
+        assert [c.result for c in await results.commands("r1")] == [a_result("r1", "M1")]
+
+
+async def test_an_answer_in_the_http_response_is_owed_to_nobody(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (results, _):
+        await results.accept(a_request(), some_commands("r1", "M1"))
+        await results.save([a_result("r1", "M1")])
+        await results.answer("r1", b"<answer/>", NOW)
+        assert (await results.find("r1")) == a_request(answer=b"<answer/>")
+        assert (await results.unanswered(), await results.owed()) == ([], [])
+
+
+async def test_an_answer_to_a_reply_address_is_owed_until_it_is_taken(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (results, _):
+        await results.accept(a_request(reply_address="http://127.0.0.1/"), some_commands("r1", "M1"))
+        await results.save([a_result("r1", "M1")])
+        await results.answer("r1", b"<answer/>", NOW)
+        await results.answer("r1", b"<second/>", NOW)
+    async with opened(tmp_path) as (results, _):
+        assert [(one.request_id, one.answer) for one in await results.owed()] == [("r1", b"<answer/>")]
+        await results.replied("r1", NOW)
+        assert await results.owed() == []
+
+
+async def test_old_answers_are_forgotten_and_debts_are_not(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (results, _):
+        for request_id, address in (("old", None), ("new", None), ("owed", "http://127.0.0.1/"), ("open", None)):
+            await results.accept(a_request(request_id, reply_address=address), some_commands(request_id, "M1"))
+        for request_id, days in (("old", 0), ("new", 9), ("owed", 0)):
+            await results.answer(request_id, b"<a/>", NOW + timedelta(days=days))
+        assert await results.forget(NOW + timedelta(days=5)) == 1
+        assert await results.find("old") is None
+        assert await results.commands("old") == []
+        assert None not in [await results.find(one) for one in ("new", "owed", "open")]
+
+
+async def test_counters_are_never_handed_out_twice(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (_, counters):
+        reserve = counters.reserve_counters
+        ranges = await asyncio.gather(*(reserve("M1", "k", 0, 10) for _ in range(20)))
+        values = [value for first, limit in ranges for value in range(first, limit)]
+        assert sorted(values) == list(range(200))
+    async with opened(tmp_path) as (_, counters):
+        assert await counters.reserve_counters("M1", "k", 0, 5) == (200, 205)
+
+
+async def test_counters_go_above_what_the_meter_has_seen_and_never_back(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (_, counters):
+        assert await counters.reserve_counters("M1", "k", 1_000, 5) == (1_000, 1_005)
+        assert await counters.reserve_counters("M1", "k", 3, 5) == (1_005, 1_010)
+        assert await counters.reserve_counters("M1", "another key", 3, 5) == (3, 8)
+        assert await counters.reserve_counters("M2", "k", 0, 5) == (0, 5)
+
+
+async def test_counters_end_with_32_bits(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (_, counters):
+        assert await counters.reserve_counters("M1", "k", 2**32 - 3, 10) == (2**32 - 3, 2**32)
+        with pytest.raises(CountersExhausted, match="M1"):
+            await counters.reserve_counters("M1", "k", 0, 1)
+        with pytest.raises(ValueError, match="negative"):
+            await counters.reserve_counters("M1", "k", -1, 1)
+
+
+async def test_a_commit_is_on_the_disk_and_not_only_promised(tmp_path: Path) -> None:
+    """Another connection sees it although the first is still open; WAL, and every commit synchronous."""
+    async with opened(tmp_path) as (results, counters):
+        await results.accept(a_request(), some_commands("r1", "M1"))
+        await counters.reserve_counters("M1", "k", 0, 10)
+        other = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
+        assert other.execute("SELECT next_value FROM counters").fetchall() == [(10,)]
+        assert other.execute("SELECT request_id FROM requests").fetchall() == [("r1",)]
+        assert other.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+        other.close()
