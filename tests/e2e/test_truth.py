@@ -123,7 +123,7 @@ def test_no_resolvable_device_at_all_is_failed(ami: System) -> None:
     assert (answer.result, answer.codes) == ("FAILED", ["2.4"])
 
 
-@pytest.mark.parametrize("code", ["3.31.0.99", "9.9.9.9", "disconnect", "3.31.0.23 "])
+@pytest.mark.parametrize("code", ["3.31.0.99", "9.9.9.9", "disconnect", "3.31.0.230", ""])
 def test_unknown_control_code_is_refused_without_a_frame(ami: System, code: str) -> None:
     tap = ami.tap("M1001")
     ami.start()
