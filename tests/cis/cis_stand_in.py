@@ -21,7 +21,7 @@ from cim.envelope import Received
 from cim.message import Header, Identifier, Reply, ReplyError, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import EndDeviceControls
 from cim.schema import Schemas
-from cis.app import listening, running, serving
+from cis.app import listening, serving
 from cis.settings import Cis, Demo, Meter, Settings
 from cis.workflows import Surroundings
 
@@ -223,6 +223,3 @@ def settings(
 ) -> Settings:
     fields = {"port": 0, "hes_url": hes_url, "store": directory / "cis.sqlite", "request_timeout_s": 10.0} | cis
     return Settings(demo=demo or Demo(), cis=Cis(**fields), meters=tuple(meters))
-
-
-__all__ = ["running"]

@@ -8,7 +8,7 @@ is still a reply. Whoever waits inside this process is told as well.
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -97,13 +97,13 @@ class Pending:
             request = await self._store.find_request(identifiers)
             if request is None:
                 return Taken(Disposition.UNKNOWN, None)
-            disposition = await self._keep(request, response)
-            awaited = disposition in COMPLETING and await self._tell(request.message_id, response)
+            kept = await self._store.replies(request.message_id)
+            disposition = await self._keep(request, response, kept)
+        awaited = disposition in COMPLETING and self._tell(request.message_id, _with_parts(response, kept))
         return Taken(disposition, request, awaited)
 
-    async def _keep(self, request: SentRequest, response: ResponseMessage) -> Disposition:
+    async def _keep(self, request: SentRequest, response: ResponseMessage, kept: Sequence[TakenReply]) -> Disposition:
         reply = self._summarise(response)
-        kept = await self._store.replies(request.message_id)
         if any(reply.digest == earlier.digest for earlier in kept):
             await self._store.add_reply(request.message_id, reply)
             return Disposition.REPEATED
@@ -114,15 +114,11 @@ class Pending:
             return Disposition.PART
         return Disposition.LATE if request.state is State.FAILED else Disposition.TAKEN
 
-    async def _tell(self, message_id: str, response: ResponseMessage) -> bool:
+    def _tell(self, message_id: str, response: ResponseMessage) -> bool:
         waiter = self._waiting.get(message_id)
         if waiter is None or waiter.done():
             return False
-        parts = [part for part in await self._store.replies(message_id) if not part.final]
-        if response.reply.result == "OK" and any(part.result != "OK" for part in parts):
-            response = replace(response, reply=replace(response.reply, result="PARTIAL"))
-        if not waiter.done():
-            waiter.set_result(response)
+        waiter.set_result(response)
         return True
 
     def _summarise(self, response: ResponseMessage) -> TakenReply:
@@ -138,3 +134,10 @@ class Pending:
             ),
             received_at=self._now(),
         )
+
+
+def _with_parts(response: ResponseMessage, kept: Sequence[TakenReply]) -> ResponseMessage:
+    """The final reply in the light of the parts before it: one that was not OK spoils the whole."""
+    if response.reply.result == "OK" and any(part.result != "OK" for part in kept if not part.final):
+        return replace(response, reply=replace(response.reply, result="PARTIAL"))
+    return response

@@ -145,12 +145,15 @@ class Controls:
         self._around.emit("request_sent", **_told(order, request))
         started = self._around.monotonic()
         try:
-            response = await self._exchange(request)
+            response, kept = await self._exchange(request)
+            ms = self._ms_since(started)
+            if not kept:
+                await self._pending.take(response)
         except (OutboxError, NoReplyError) as error:
             await self._pending.fail(message_id, str(error))
             self._around.emit("request_failed", message_id=message_id, reason=str(error))
             return Outcome(message_id=message_id, result=None, reason=str(error), ms=self._ms_since(started))
-        outcome = self._outcome(order, message_id, response.reply, started)
+        outcome = _outcome(order, message_id, response.reply, ms)
         self._around.emit(
             "reply_received",
             message_id=message_id,
@@ -160,18 +163,18 @@ class Controls:
         )
         return outcome
 
-    async def _exchange(self, request: RequestMessage) -> ResponseMessage:
+    async def _exchange(self, request: RequestMessage) -> tuple[ResponseMessage, bool]:
+        """The final reply, and whether the inbox has kept it already."""
         message_id = request.header.message_id or ""
         with self._pending.expect(message_id) as reply:
             response = _correlated(request.header, await self._outbox.send(request))
             if request.header.async_reply_flag and response.reply.result == "OK":
                 await self._pending.acknowledge(message_id)
                 self._around.emit("acknowledged", message_id=message_id)
-                return await self._awaited(reply)
+                return await self._awaited(reply), True
             if any(error.code == ACKNOWLEDGEMENT for error in response.reply.errors):
                 raise NoReplyError("the HES has only acknowledged a request that asked for the result at once")
-            await self._pending.take(response)
-            return response
+            return response, False
 
     async def _awaited(self, reply: asyncio.Future[ResponseMessage]) -> ResponseMessage:
         try:
@@ -216,15 +219,16 @@ class Controls:
             sent_at=self._around.now(),
         )
 
-    def _outcome(self, order: Order, message_id: str, reply: Reply, started: float) -> Outcome:
-        errors = tuple(
-            MeterError(error.code, error.reason, _label(order.targets, error.identifier), error.level)
-            for error in reply.errors
-        )
-        return Outcome(message_id=message_id, result=reply.result, errors=errors, ms=self._ms_since(started))
-
     def _ms_since(self, started: float) -> float:
         return round((self._around.monotonic() - started) * 1000, 3)
+
+
+def _outcome(order: Order, message_id: str, reply: Reply, ms: float) -> Outcome:
+    errors = tuple(
+        MeterError(error.code, error.reason, _label(order.targets, error.identifier), error.level)
+        for error in reply.errors
+    )
+    return Outcome(message_id=message_id, result=reply.result, errors=errors, ms=ms)
 
 
 def _told(order: Order, request: RequestMessage) -> dict[str, object]:
