@@ -241,6 +241,13 @@ def test_a_time_that_is_no_moment_is_refused(bench: Bench, value: Data) -> None:
     assert CosemDateTime.decode(bench.value(CLOCK)).to_datetime() == START
 
 
+@pytest.mark.parametrize("year", [1999, 2100, 9999])
+def test_a_year_that_the_clock_can_not_show_is_refused(bench: Bench, year: int) -> None:
+    value = data.octet_string(CosemDateTime(year, 12, 31, None, 23, 59, 59, None, 0, 0).encode())
+    assert bench.meter.set(attribute(CLOCK, 2), value, bench.at) is DataAccessResult.OTHER_REASON
+    assert CosemDateTime.decode(bench.value(CLOCK)).to_datetime() == START
+
+
 def test_time_zone_can_be_written_and_moves_no_moment(bench: Bench) -> None:
     assert bench.meter.set(attribute(CLOCK, 3), data.long(-60), bench.at) is DataAccessResult.SUCCESS
     shown = CosemDateTime.decode(bench.value(CLOCK))

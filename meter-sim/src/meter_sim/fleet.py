@@ -53,7 +53,7 @@ class Fleet:
         around = self.surroundings
         session = Session(meters, now=around.now, random_bytes=around.random_bytes)
         try:
-            while octets := await asyncio.wait_for(reader.read(READ_OCTETS), idle_timeout_s):
+            while octets := await _read(reader, idle_timeout_s):
                 for effect in session.receive_data(octets):
                     if not await self._carry_out(effect, writer, idle_timeout_s):
                         return
@@ -69,7 +69,8 @@ class Fleet:
         match effect:
             case Send(octets):
                 writer.write(octets)
-                await asyncio.wait_for(writer.drain(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await writer.drain()
             case Wait(seconds):
                 await asyncio.sleep(seconds)
             case Tell(event, meter, fields):
@@ -106,6 +107,11 @@ class Fleet:
                 meter.finish(self.surroundings.now())
             except StateError as error:
                 self.surroundings.tell("state_error", {"meter": meter.name, "reason": str(error)})
+
+
+async def _read(reader: asyncio.StreamReader, timeout_s: float | None) -> bytes:
+    async with asyncio.timeout(timeout_s):
+        return await reader.read(READ_OCTETS)
 
 
 async def close(writer: asyncio.StreamWriter) -> None:

@@ -6,7 +6,6 @@ once. `stop` ends the listening and every connection.
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 
 from meter_sim.fleet import Fleet, close
 from meter_sim.meter.simulated_meter import Meter
@@ -37,9 +36,8 @@ class Listener:
             self._server.close()
         for task in self._serving:
             task.cancel()
-        for task in tuple(self._serving):
-            with suppress(asyncio.CancelledError):
-                await task
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._serving) >= self._most:
@@ -51,5 +49,7 @@ class Listener:
         self._serving.add(task)
         try:
             await self._fleet.serve(self._meters, reader, writer, self._idle_timeout_s)
+        except asyncio.CancelledError:
+            return  # only `stop` cancels it, and asyncio would report a cancelled handler as a fault
         finally:
             self._serving.discard(task)

@@ -19,6 +19,8 @@ CLOCK_BASE_INTERNAL_CRYSTAL = 1
 SHIFT_S = range(-900, 901)
 QUARTER_S = 900
 MINUTE_S = 60
+YEARS = range(2000, 2100)
+"""What the clock can show, as the two digits of most displays."""
 
 
 class Clock(InterfaceClass):
@@ -90,9 +92,12 @@ class Clock(InterfaceClass):
                 value = Data(DataTag.DATE_TIME, CosemDateTime.decode(value.value))
             if not isinstance(value.value, CosemDateTime):
                 raise Refused(DataAccessResult.TYPE_UNMATCHED)
-            return value.value.to_datetime(self._device.clock.time_zone_minutes)
+            moment = value.value.to_datetime(self._device.clock.time_zone_minutes)
         except (DecodeError, LocalError):
             raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
+        if moment.year not in YEARS:
+            raise Refused(DataAccessResult.OTHER_REASON)
+        return moment
 
     def _round_to(self, step_s: int) -> None:
         local = self._device.clock.time

@@ -1,0 +1,77 @@
+"""Models are data: the one that is shipped is complete, and one that there is no code for is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bench import RESIDENTIAL, Bench
+
+from dlms.obis import Obis
+from meter_sim.objects.families import FAMILIES
+from meter_sim.objects.model import MANAGEMENT, MODELS, PUBLIC, SIZES, ModelError, load_model
+
+TEXT = (MODELS / "residential.toml").read_text()
+
+
+def test_every_class_has_code_and_a_size() -> None:
+    assert {class_id for class_id, _ in SIZES} == set(FAMILIES)
+
+
+def test_every_object_has_a_source_and_a_name_and_is_seen_by_somebody() -> None:
+    for described in RESIDENTIAL.objects.values():
+        assert described.source and described.name and described.access
+
+
+def test_the_public_client_may_change_nothing() -> None:
+    for described in RESIDENTIAL.objects.values():
+        access = described.access.get(PUBLIC)
+        assert access is None or not (access.write or access.methods), described.obis
+
+
+def test_rights_stay_inside_what_the_class_has() -> None:
+    for described in RESIDENTIAL.objects.values():
+        attributes, methods = SIZES[described.class_id, described.version]
+        for access in described.access.values():
+            assert access.read | access.write <= set(range(1, attributes + 1)), described.obis
+            assert access.methods <= set(range(1, methods + 1)), described.obis
+
+
+def test_every_readable_attribute_has_a_value(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.start()
+    for (class_id, obis), described in RESIDENTIAL.objects.items():
+        for number in sorted(described.access[MANAGEMENT].read):
+            assert bench.read((class_id, str(obis)), number) is not None
+
+
+def test_the_numbers_of_the_issue_are_there() -> None:
+    wanted = ["0-0:40.0.0", "0-0:41.0.0", "0-0:42.0.0", "0-0:96.1.0", "0-0:43.1.0", "0-0:1.0.0", "1-0:1.8.0"]
+    wanted += ["1-0:2.8.0", "1-0:1.7.0", "1-0:99.1.0", "0-0:96.3.10", "0-0:99.98.2", "0-0:43.0.0"]
+    there = {obis for _, obis in RESIDENTIAL.objects}
+    assert {Obis.parse(text) for text in wanted} <= there
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("class_id = 17", "class_id = 18"),
+        ("version = 0", "version = 9"),
+        ('obis = "0-0:42.0.0"', 'obis = "0.0.42"'),
+        ("generation_w = [0,", "generation_w = ["),
+        ("public = { read = [1, 2] }", "public = { see = [1, 2] }"),
+        ("scaler = 0", "scalar = 0"),
+        ("[load]", "[loads]"),
+        ("[model]", "model]"),
+    ],
+)
+def test_a_model_without_code_for_it_is_refused_by_name(tmp_path: Path, old: str, new: str) -> None:
+    assert old in TEXT
+    (tmp_path / "odd.toml").write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(ModelError, match="odd"):
+        load_model("odd", tmp_path)
+
+
+def test_a_model_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(ModelError, match="residential"):
+        load_model("industrial")

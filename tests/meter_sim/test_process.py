@@ -1,0 +1,144 @@
+"""The simulator as a process: ready, ports taken, signals, and a thousand meters at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from bench import START, Caller, clear_client, public_client
+
+from dlms.association import Open, Opened
+from meter_sim.app import run, start, surroundings
+from meter_sim.settings import MeterSettings, MeterSimSettings, load_settings
+
+DEMO = Path(__file__).parents[2] / "config/demo.toml"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def write(directory: Path, **change: Any) -> Path:
+    config = tomllib.loads(DEMO.read_text())
+    config["meter_sim"]["state"] = str(directory / "meters")
+    for meter in config["meters"]:
+        meter |= {"address": f"127.0.0.1:{free_port()}"} | change
+    path = directory / "ami.toml"
+    path.write_text(tomli_w.dumps(config))
+    return path
+
+
+def process(path: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "meter_sim", "--config", str(path), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=path.parent)
+
+
+def next_event(running: subprocess.Popen[str]) -> dict[str, Any]:
+    assert running.stdout is not None
+    event: dict[str, Any] = json.loads(running.stdout.readline())
+    return event
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ready_then_a_clean_end(tmp_path: Path, number: signal.Signals) -> None:
+    path = write(tmp_path)
+    addresses = [meter.address for meter in load_settings(path).meters]
+    with process(path) as running:
+        ready = next_event(running)
+        assert (ready["event"], ready["role"], ready["listen"]) == ("ready", "meter", addresses)
+        began = time.monotonic()
+        running.send_signal(number)
+        assert running.wait(10) == 0
+        assert time.monotonic() - began < 2
+        assert running.stderr is not None and running.stderr.read() == ""
+    assert (tmp_path / "meters/M1001.json").exists()
+
+
+def test_only_the_meters_that_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with process(path, "--meter", "M1002") as running:
+        assert next_event(running)["meters"] == ["M1002"]
+        running.terminate()
+        assert running.wait(10) == 0
+
+
+def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    address = load_settings(path).meters[1].address
+    with socket.create_server(("127.0.0.1", int(address.rsplit(":", 1)[1]))), process(path) as running:
+        taken = next_event(running)
+        assert running.wait(10) == 98
+    assert (taken["event"], taken["address"], taken["setting"]) == ("port_taken", address, "meters[M1002].address")
+
+
+def test_a_configuration_that_can_not_be_used(tmp_path: Path) -> None:
+    with process(write(tmp_path, suite=5)) as running:
+        out, err = running.communicate(timeout=10)
+        assert running.returncode == 2
+    assert out == "" and "suite" in err and "Traceback" not in err
+
+
+def thousand(directory: Path, **change: Any) -> tuple[MeterSimSettings, list[MeterSettings]]:
+    meters = [
+        MeterSettings(
+            name=f"M{number}",
+            address="127.0.0.1:0",
+            encryption_key=number.to_bytes(16, "big"),
+            authentication_key=number.to_bytes(16, "little"),
+            system_title=number.to_bytes(8, "big"),
+            logical_device_name=f"AMI{number:013d}",
+            device_id=str(number),
+            **change,
+        )
+        for number in range(1001, 2001)
+    ]
+    return MeterSimSettings(state=directory / "meters"), meters
+
+
+async def test_a_thousand_meters_start_within_seconds(tmp_path: Path) -> None:
+    settings, meters = thousand(tmp_path)
+    around = surroundings(lambda event, fields: None, now=lambda: START)
+    began = time.monotonic()
+    running = await start(settings, meters, around)
+    took = time.monotonic() - began
+    try:
+        assert len(set(running.listening)) == 1000
+        assert took < 10
+        for address in running.listening[::250]:
+            caller = await Caller.call(int(address.rsplit(":", 1)[1]), public_client())
+            assert isinstance(await caller.ask(Open()), Opened)
+            await caller.close()
+    finally:
+        await running.stop()
+
+
+async def test_stopping_ends_open_connections(tmp_path: Path) -> None:
+    settings, meters = thousand(tmp_path, authentication="none")
+    events: list[tuple[str, Any]] = []
+    ready, stop = asyncio.Event(), asyncio.Event()
+
+    def tell(event: str, fields: Any) -> None:
+        events.append((event, fields))
+        if event == "ready":
+            ready.set()
+
+    task = asyncio.create_task(run(settings, meters[:2], surroundings(tell, now=lambda: START), stop))
+    await asyncio.wait_for(ready.wait(), 5)
+    caller = await Caller.call(int(events[0][1]["listen"][0].rsplit(":", 1)[1]), clear_client())
+    assert isinstance(await caller.ask(Open()), Opened)
+    stop.set()
+    assert await asyncio.wait_for(task, 5) == 0
+    assert await asyncio.wait_for(caller.reader.read(1), 5) == b""
+    await caller.close()

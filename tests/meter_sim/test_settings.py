@@ -1,0 +1,177 @@
+"""The simulator's part of the common configuration: what is refused, in which words, and what it becomes."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from dlms.enums import ActionResult, Mechanism
+from meter_sim.app import make_meters
+from meter_sim.faults import Death, Faults, Silence
+from meter_sim.settings import Settings, SettingsError, choose_meters, load_settings
+
+DEMO = Path(__file__).parents[2] / "config/demo.toml"
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    return tomllib.loads(DEMO.read_text())
+
+
+def load(directory: Path, config: dict[str, Any]) -> Settings:
+    path = directory / "ami.toml"
+    path.write_text(tomli_w.dumps(config))
+    return load_settings(path)
+
+
+def setups(directory: Path, config: dict[str, Any]) -> list[Any]:
+    settings = load(directory, config)
+    section = settings.meter_sim.model_copy(update={"state": directory / "state"})
+    from bench import START
+
+    return [meter.setup for meter in make_meters(section, choose_meters(settings, ()), START)]
+
+
+def test_the_demo_s_own_configuration(tmp_path: Path, config: dict[str, Any]) -> None:
+    one, two = setups(tmp_path, config)
+    assert (one.identity.name, one.identity.logical_device_name, one.identity.device_id) == (
+        "M1001",
+        b"AMI0000000001001",
+        b"1001",
+    )
+    assert one.management.mechanism is Mechanism.GMAC and one.management.security.ciphered
+    assert one.management.security.keys != two.management.security.keys
+    assert one.faults == Faults() and one.push is None and one.control_mode == 4
+    assert one.model is two.model
+    assert one.logical_devices == ((1, b"AMI0000000001001"),)
+
+
+@pytest.mark.parametrize(
+    ("simulated", "expected"),
+    [
+        ({"kill_after_action": True}, Faults(after_action=Death.CONNECTION)),
+        ({"kill_after_action": "exit"}, Faults(after_action=Death.PROCESS)),
+        ({"lie_about_action": True}, Faults(lie_about_action=True)),
+        ({"answer_delay_s": 0.5}, Faults(answer_delay_s=0.5)),
+        ({"silent": True}, Faults(silence=Silence.REQUESTS)),
+        ({"silent": "always"}, Faults(silence=Silence.ALWAYS)),
+        ({"refuse_action": "temporary-failure"}, Faults(refuse_action=ActionResult.TEMPORARY_FAILURE)),
+        ({"refuse_action": 3}, Faults(refuse_action=ActionResult.READ_WRITE_DENIED)),
+    ],
+)
+def test_faults(tmp_path: Path, config: dict[str, Any], simulated: dict[str, Any], expected: Faults) -> None:
+    config["meters"][0]["simulated"] |= simulated
+    one, two = setups(tmp_path, config)
+    assert (one.faults, two.faults) == (expected, Faults())
+
+
+def test_push(tmp_path: Path, config: dict[str, Any]) -> None:
+    config["meters"][0]["simulated"] |= {"push_to": "udp://127.0.0.1:4059", "push_every_s": 60}
+    push = setups(tmp_path, config)[0].push
+    assert (push.transport, push.host, push.port, push.on_switch, push.every_s) == ("udp", "127.0.0.1", 4059, True, 60)
+
+
+@pytest.mark.parametrize(
+    ("authentication", "ciphering", "mechanism", "ciphered"),
+    [
+        ("none", "general-glo", Mechanism.LOWEST, None),
+        ("lls", "none", Mechanism.LOW, None),
+        ("lls", "general-glo", Mechanism.LOW, True),
+        ("hls-gmac", "none", Mechanism.GMAC, False),
+        ("hls-gmac", "service-specific", Mechanism.GMAC, True),
+    ],
+)
+def test_protection(
+    tmp_path: Path,
+    config: dict[str, Any],
+    authentication: str,
+    ciphering: str,
+    mechanism: Mechanism,
+    ciphered: bool | None,
+) -> None:
+    config["meters"][0] |= {"authentication": authentication, "ciphering": ciphering, "secret": "00112233"}
+    management = setups(tmp_path, config)[0].management
+    assert management.mechanism is mechanism
+    assert (management.security.ciphered if management.security else None) is ciphered
+
+
+def test_meters_behind_one_address_know_each_other(tmp_path: Path, config: dict[str, Any]) -> None:
+    for number, meter in enumerate(config["meters"]):
+        meter |= {"address": "127.0.0.1:4061", "server_wport": 16 + number}
+    for one in setups(tmp_path, config):
+        assert one.logical_devices == ((16, b"AMI0000000001001"), (17, b"AMI0000000001002"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"adress": "127.0.0.1:1"}, "adress: Extra inputs"),
+        ({"address": "127.0.0.1"}, 'expected "host:port"'),
+        ({"address": "dials-in"}, "needs simulated.dial_to"),
+        ({"authentication": "lls"}, "needs a secret"),
+        ({"encryption_key": "00"}, "16 octets"),
+        ({"encryption_key": "no hex, a secret word"}, "expected hex digits"),
+        ({"authentication_key": "env:AMI_NOT_SET_ANYWHERE"}, "AMI_NOT_SET_ANYWHERE is not set"),
+        ({"authentication_key": "file:/nowhere"}, "can't be read"),
+        ({"system_title": "00"}, "8 octets"),
+        ({"logical_device_name": "more than sixteen characters"}, "at most 16"),
+        ({"logical_device_name": "Zähler"}, "ASCII"),
+        ({"client_wport": 16}, "belongs to the public client"),
+        ({"name": "../M1"}, "name"),
+        ({"name": "m1002"}, "more than one"),
+        ({"suite": 2}, "suite"),
+        ({"simulated": {"control_mode": 7}}, "control_mode"),
+        ({"simulated": {"lie": True}}, "lie: Extra inputs"),
+        ({"simulated": {"push_to": "127.0.0.1:4059"}}, "tcp://host:port"),
+    ],
+)
+def test_what_can_not_be_right_is_refused(
+    tmp_path: Path, config: dict[str, Any], change: dict[str, Any], words: str
+) -> None:
+    config["meters"][0] |= change
+    with pytest.raises(SettingsError) as refusal:
+        load(tmp_path, config)
+    assert words in str(refusal.value)
+    assert "secret word" not in str(refusal.value) and "9B785F51" not in str(refusal.value)
+
+
+def test_two_meters_can_not_share_address_and_wrapper_port(tmp_path: Path, config: dict[str, Any]) -> None:
+    config["meters"][1]["address"] = config["meters"][0]["address"]
+    with pytest.raises(SettingsError, match="address and server_wport"):
+        load(tmp_path, config)
+
+
+def test_unknown_result_and_model_and_meter(tmp_path: Path, config: dict[str, Any]) -> None:
+    config["meters"][0]["simulated"] |= {"refuse_action": "maybe"}
+    with pytest.raises(SettingsError, match=r"M1001.*MAYBE.*temporary-failure"):
+        setups(tmp_path, config)
+    with pytest.raises(SettingsError, match=r"M7.*M1001, M1002"):
+        choose_meters(load(tmp_path, config), ["M7"])
+
+
+def test_files_that_are_not_there_or_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        load_settings(tmp_path / "nothing.toml")
+    (tmp_path / "bad.toml").write_text("= nothing")
+    with pytest.raises(SettingsError, match="not TOML"):
+        load_settings(tmp_path / "bad.toml")
+
+
+def test_the_environment_wins(tmp_path: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMI_METER_SIM__STATE", "/elsewhere")
+    monkeypatch.setenv("AMI_METERS", "1")
+    monkeypatch.setenv("SECRET_KEY_OF_M1", "00" * 16)
+    config["meters"][0]["encryption_key"] = "env:SECRET_KEY_OF_M1"
+    settings = load(tmp_path, config)
+    assert settings.meter_sim.state == Path("/elsewhere")
+    assert [meter.name for meter in choose_meters(settings, ())] == ["M1001"]
+    assert [meter.name for meter in choose_meters(settings, ["M1002"])] == ["M1002"]
+    assert settings.meters[0].encryption_key == bytes(16)
+    assert "encryption_key" not in repr(settings)
+    monkeypatch.setenv("AMI_METERS", "3")
+    with pytest.raises(SettingsError, match="holds 2"):
+        load(tmp_path, config)
