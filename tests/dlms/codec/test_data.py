@@ -160,7 +160,7 @@ def test_altered_octets_decode_or_are_refused(item: Data, draw: st.DataObject) -
     try:
         decoded = data.decode(bytes(octets))
         if decoded.tag is DataTag.COMPACT_ARRAY:
-            decoded.value.items()
+            data.expand(decoded.value)
     except DecodeError as error:
         assert str(error)
 
@@ -247,7 +247,7 @@ class TestCompactArray:
         item = data.decode(self.OCTETS)
         assert item.value.description == self.KIND
         assert data.encode(item) == self.OCTETS
-        assert item.value.items() == (
+        assert data.expand(item.value) == (
             data.structure(data.long_unsigned(1), data.octet_string(b"\xaa\xbb")),
             data.structure(data.long_unsigned(2), data.octet_string(b"")),
             data.structure(data.long_unsigned(3), data.octet_string(b"\xcc")),
@@ -263,18 +263,18 @@ class TestCompactArray:
 
     def test_contents_cut_short_are_refused(self) -> None:
         with pytest.raises(DecodeError):
-            CompactArray(self.KIND, bytes.fromhex("0001 02 AA")).items()
+            data.expand(CompactArray(self.KIND, bytes.fromhex("0001 02 AA")))
 
     def test_elements_of_no_octets_are_refused(self) -> None:
         for kind in (TypeDescription(DataTag.NULL_DATA), TypeDescription(DataTag.STRUCTURE, ())):
             with pytest.raises(DecodeError, match="at least one octet"):
-                CompactArray(kind, b"\x00").items()
+                data.expand(CompactArray(kind, b"\x00"))
 
     def test_what_a_few_octets_may_swell_to_is_bounded(self) -> None:
         nulls = TypeDescription(DataTag.ARRAY, (TypeDescription(DataTag.NULL_DATA),), 0xFFFF)
         kind = TypeDescription(DataTag.STRUCTURE, (TypeDescription(DataTag.UNSIGNED), nulls))
         with pytest.raises(DecodeError, match="at most"):
-            CompactArray(kind, bytes(100)).items()
+            data.expand(CompactArray(kind, bytes(100)))
 
     def test_a_compact_array_in_a_compact_array_is_refused(self) -> None:
         with pytest.raises(DecodeError):

@@ -63,7 +63,7 @@ def encode_rows(rows: Sequence[Sequence[Data]]) -> Data:
 
 def _structures(buffer: Data, width: int) -> Sequence[tuple[Data, ...]]:
     if buffer.tag is DataTag.COMPACT_ARRAY:
-        items = buffer.value.items()
+        items = data.expand(buffer.value)
     elif buffer.tag is DataTag.ARRAY:
         items = buffer.value
     else:

@@ -1,0 +1,45 @@
+"""The elements of a compact array: values without tags, whose types its description gives once."""
+
+from __future__ import annotations
+
+from struct import error as StructError
+
+from dlms.data.decoding import READERS
+from dlms.data.types import CompactArray, Data, TypeDescription
+from dlms.enums import DataTag
+from dlms.errors import DecodeError
+
+COMPACT_VALUES_PER_OCTET = 8
+
+
+def expand(array: CompactArray) -> tuple[Data, ...]:
+    """The elements; DecodeError when the contents do not fit the description or would swell beyond all proportion."""
+    items: list[Data] = []
+    offset, budget = 0, [COMPACT_VALUES_PER_OCTET * (len(array.contents) + 8)]
+    try:
+        while offset < len(array.contents):
+            start = offset
+            item, offset = _element(array.description, array.contents, offset, budget)
+            if offset == start:
+                raise DecodeError("elements of at least one octet", "none", offset)
+            items.append(item)
+    except (IndexError, StructError):
+        raise DecodeError("more octets of a compact array", "the end", len(array.contents)) from None
+    return tuple(items)
+
+
+def _element(kind: TypeDescription, octets: bytes, offset: int, budget: list[int]) -> tuple[Data, int]:
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise DecodeError(f"at most {COMPACT_VALUES_PER_OCTET} values an octet", "more", offset)
+    if kind.tag in (DataTag.ARRAY, DataTag.STRUCTURE):
+        parts = []
+        for element in kind.elements * (kind.number_of_elements if kind.tag is DataTag.ARRAY else 1):
+            part, offset = _element(element, octets, offset, budget)
+            parts.append(part)
+        return Data(kind.tag, tuple(parts)), offset
+    _, unpack_from, size, read_value = READERS[kind.tag]
+    if size:
+        return Data(kind.tag, unpack_from(octets, offset)[0]), offset + size - 1
+    value, offset = read_value(octets, offset, 0)
+    return Data(kind.tag, value), offset

@@ -1,0 +1,206 @@
+"""From octets to Data: one table lookup an element over offsets of the original octets; depth and counts are bounded.
+
+Octets that run out show as IndexError or StructError inside and become DecodeError in `read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from struct import error as StructError
+from typing import Any
+
+from dlms.ber import unpack_bits
+from dlms.cursor import Reader
+from dlms.data.rows import read_rows_like
+from dlms.data.types import FORMATS, NULL, CompactArray, Data, TypeDescription
+from dlms.datetimes import CosemDate, CosemDateTime, CosemTime
+from dlms.enums import DataTag
+from dlms.errors import DecodeError
+
+MAX_DEPTH = 32
+UNIFORM_ROWS = 8
+_Items = tuple[tuple[Data, ...], int]
+_Value = tuple[Any, int]
+_ReadValue = Callable[[bytes, int, int], _Value]
+
+
+def read(reader: Reader) -> Data:
+    """The next value."""
+    try:
+        (item,), reader.offset = read_items(reader.octets, reader.offset, 1, 0)
+    except (IndexError, StructError):
+        raise DecodeError("more octets of Data", "the end", reader.end) from None
+    return item
+
+
+def decode(octets: bytes) -> Data:
+    """The value that exactly these octets are; DecodeError for anything else."""
+    reader = Reader(octets)
+    item = read(reader)
+    reader.finish()
+    return item
+
+
+def read_items(octets: bytes, offset: int, count: int, depth: int) -> _Items:
+    items: list[Data] = []
+    append, new, kind_of, read_by_tag = items.append, tuple.__new__, Data, READERS
+    for _ in range(count):
+        tag = octets[offset]
+        if not tag:
+            offset += 1
+            append(NULL)
+            continue
+        kind, unpack_from, size, read_value = read_by_tag[tag]
+        if size:
+            append(new(kind_of, (kind, unpack_from(octets, offset + 1)[0])))
+            offset += size
+        else:
+            value, offset = read_value(octets, offset + 1, depth)
+            append(new(kind_of, (kind, value)))
+    return tuple(items), offset
+
+
+def _read_unknown(octets: bytes, offset: int, depth: int) -> _Value:
+    raise DecodeError("the tag of a Data type", f"0x{octets[offset - 1]:02X}", offset - 1)
+
+
+def _read_length(octets: bytes, offset: int) -> tuple[int, int]:
+    first = octets[offset]
+    if first < 0x80:
+        return first, offset + 1
+    reader = Reader(octets, offset)
+    return reader.length(), reader.offset
+
+
+def _read_octets(octets: bytes, offset: int, depth: int) -> tuple[bytes, int]:
+    length, start = octets[offset], offset + 1
+    if length >= 0x80:
+        length, start = _read_length(octets, offset)
+    end = start + length
+    if end > len(octets):
+        raise DecodeError(f"{length} octets", f"{len(octets) - start} octets", start)
+    return octets[start:end], end
+
+
+def _read_visible(octets: bytes, offset: int, depth: int) -> _Value:
+    # Meters do send other than ASCII here; Latin-1 keeps every octet.
+    raw, end = _read_octets(octets, offset, depth)
+    return raw.decode("latin-1"), end
+
+
+def _read_utf8(octets: bytes, offset: int, depth: int) -> _Value:
+    raw, end = _read_octets(octets, offset, depth)
+    try:
+        return raw.decode("utf-8"), end
+    except UnicodeDecodeError:
+        raise DecodeError("UTF-8", raw[:16].hex(), offset) from None
+
+
+def _read_bits(octets: bytes, offset: int, depth: int) -> _Value:
+    count, start = _read_length(octets, offset)
+    end = start + (count + 7) // 8
+    if end > len(octets):
+        raise DecodeError(f"{count} bits", f"{len(octets) - start} octets", start)
+    return unpack_bits(octets[start:end], count), end
+
+
+def _read_structure(octets: bytes, offset: int, depth: int) -> _Value:
+    count, start = _open(octets, offset, depth)
+    return read_items(octets, start, count, depth + 1)
+
+
+def _read_array(octets: bytes, offset: int, depth: int) -> _Value:
+    """Rows that all look like the first one, as in most profile buffers, are taken column by column."""
+    count, start = _open(octets, offset, depth)
+    if count >= UNIFORM_ROWS and octets[start] == DataTag.STRUCTURE:
+        first, end = read_items(octets, start, 1, depth + 1)
+        rest = read_rows_like(first[0], octets, start, end, count - 1)
+        if rest is not None:
+            return first + rest, end + (count - 1) * (end - start)
+    return read_items(octets, start, count, depth + 1)
+
+
+def _open(octets: bytes, offset: int, depth: int) -> tuple[int, int]:
+    """Number of elements, and where they start."""
+    count, start = octets[offset], offset + 1
+    if count >= 0x80:
+        count, start = _read_length(octets, offset)
+    if count > len(octets) - start:
+        raise DecodeError(f"{count} elements", f"{len(octets) - start} octets", offset)
+    _check_depth(depth, offset)
+    return count, start
+
+
+def _check_depth(depth: int, offset: int) -> None:
+    if depth >= MAX_DEPTH:
+        raise DecodeError(f"at most {MAX_DEPTH} levels", "more", offset)
+
+
+def _read_whole(size: int, convert: Callable[[bytes], Any]) -> Callable[[bytes, int, int], _Value]:
+    def read_value(octets: bytes, offset: int, depth: int) -> _Value:
+        end = offset + size
+        if end > len(octets):
+            raise DecodeError(f"{size} octets", f"{len(octets) - offset} octets", offset)
+        return convert(octets[offset:end]), end
+
+    return read_value
+
+
+def _read_nothing(octets: bytes, offset: int, depth: int) -> _Value:
+    return None, offset
+
+
+def _read_compact(octets: bytes, offset: int, depth: int) -> _Value:
+    description, offset = _read_description(octets, offset, depth)
+    contents, offset = _read_octets(octets, offset, depth)
+    return CompactArray(description, contents), offset
+
+
+def _read_description(octets: bytes, offset: int, depth: int) -> tuple[TypeDescription, int]:
+    tag = octets[offset]
+    offset += 1
+    if tag == DataTag.ARRAY:
+        _check_depth(depth, offset)
+        count: int = _U16.unpack_from(octets, offset)[0]
+        element, offset = _read_description(octets, offset + 2, depth + 1)
+        return TypeDescription(DataTag.ARRAY, (element,), count), offset
+    if tag == DataTag.STRUCTURE:
+        _check_depth(depth, offset)
+        length, offset = _read_length(octets, offset)
+        elements = []
+        for _ in range(length):
+            element, offset = _read_description(octets, offset, depth + 1)
+            elements.append(element)
+        return TypeDescription(DataTag.STRUCTURE, tuple(elements)), offset
+    if tag not in _KINDS or tag == DataTag.COMPACT_ARRAY:
+        raise DecodeError("the tag of a type in a compact array", f"0x{tag:02X}", offset - 1)
+    return TypeDescription(_KINDS[tag]), offset
+
+
+_U16 = Struct(">H")
+_KINDS = {int(tag): tag for tag in DataTag}
+_SHAPES: dict[DataTag, _ReadValue] = {
+    DataTag.NULL_DATA: _read_nothing,
+    DataTag.ARRAY: _read_array,
+    DataTag.STRUCTURE: _read_structure,
+    DataTag.BIT_STRING: _read_bits,
+    DataTag.OCTET_STRING: _read_octets,
+    DataTag.VISIBLE_STRING: _read_visible,
+    DataTag.UTF8_STRING: _read_utf8,
+    DataTag.COMPACT_ARRAY: _read_compact,
+    DataTag.DATE_TIME: _read_whole(12, CosemDateTime.decode),
+    DataTag.DATE: _read_whole(5, CosemDate.decode),
+    DataTag.TIME: _read_whole(4, CosemTime.decode),
+    DataTag.DONT_CARE: _read_nothing,
+}
+
+# By tag octet: the tag, how a value of fixed size is unpacked, its size with the tag (0: variable), how another is read.
+READERS: list[tuple[DataTag, Callable[..., tuple[Any, ...]], int, _ReadValue]] = [
+    (DataTag.NULL_DATA, _U16.unpack_from, 0, _read_unknown)
+] * 256
+for _tag, _layout in FORMATS.items():
+    _struct = Struct(">" + _layout)
+    READERS[_tag] = (_tag, _struct.unpack_from, _struct.size + 1, _read_unknown)
+for _tag, _shape in _SHAPES.items():
+    READERS[_tag] = (_tag, _U16.unpack_from, 0, _shape)
