@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlms import data
+from dlms import apdu, data
+from dlms.apdu.initiate import InitiateRequest
 from dlms.association import (
+    CLIENT_CONFORMANCE,
     Action,
     ActionAnswer,
     ActionRequested,
@@ -132,6 +134,14 @@ class Pair:
             octets = self.to_client(answer) if answer else b""
         return self.got[before:]
 
+    def carry_back(self, octets: bytes) -> list[ClientOutput]:
+        """Give the client octets and carry on; its events."""
+        before = len(self.got)
+        answer = self.to_client(octets)
+        if answer:
+            self.carry(answer)
+        return self.got[before:]
+
     def to_server(self, octets: bytes) -> bytes:
         self.wire.append(("client", octets))
         return feed(self.server, octets, self.portion, self._serve)
@@ -180,6 +190,7 @@ def pair(
     client: dict[str, Any] | None = None,
     server: dict[str, Any] | None = None,
     portion: int = 0,
+    first_counter: int = 1,
 ) -> Pair:
     """Both ends with matching settings; `policy` is (authenticated, encrypted), None without keys."""
     ours: dict[str, Any] = {}
@@ -191,7 +202,7 @@ def pair(
     end = ClientConnection(
         settings(mechanism, **(ours | (client or {}))),
         challenge=CHALLENGE,
-        send_counter=SendCounter(1),
+        send_counter=SendCounter(first_counter),
         dedicated_key=dedicated_key,
     )
     return Pair(end, server_of(profile(mechanism, **(theirs | (server or {})))), portion)
@@ -219,3 +230,26 @@ def from_server(apdu: bytes) -> bytes:
 
 def from_client(apdu: bytes) -> bytes:
     return encode(WrapperPdu(CLIENT_WPORT, SERVER_WPORT, apdu))
+
+
+def secured(mechanism: Mechanism = Mechanism.GMAC, ciphering: Ciphering = Ciphering.GENERAL_GLO) -> Pair:
+    """A pair whose association is open with authenticated encryption."""
+    return opened(mechanism, policy=(True, True), ciphering=ciphering)
+
+
+def receive_counter(joined: Pair) -> ReceiveCounter:
+    association = joined.server._associations[SERVER_WPORT, CLIENT_WPORT]
+    counter = association.profile.receive_counter
+    assert counter is not None
+    return counter
+
+
+def altered(octets: bytes, index: int = -1) -> bytes:
+    copy = bytearray(octets)
+    copy[index] ^= 1
+    return bytes(copy)
+
+
+def initiate(**changes: object) -> bytes:
+    given: dict[str, Any] = {"conformance": CLIENT_CONFORMANCE, "client_max_receive_pdu_size": 1000}
+    return apdu.encode(InitiateRequest(**(given | changes)))
