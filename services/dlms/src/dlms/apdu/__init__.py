@@ -13,6 +13,7 @@ from dlms.apdu import acse, action, ciphered, faults, get, initiate, notify
 from dlms.apdu import set as set_service
 from dlms.apdu.acse_fields import ber_sequence
 from dlms.apdu.fields import Codec, sequence
+from dlms.apdu.shortcuts import SHORTCUTS
 from dlms.cursor import Reader
 from dlms.enums import ApduTag
 from dlms.errors import DecodeError, LocalError
@@ -168,6 +169,13 @@ def encode(apdu: Apdu) -> bytes:
 
 def decode(octets: bytes) -> Apdu:
     """The APDU that exactly these octets are; DecodeError for anything else."""
+    shortcut = SHORTCUTS.get(octets[:2])
+    known_form = shortcut(octets) if shortcut is not None else None
+    return known_form if known_form is not None else _decode(octets)
+
+
+def _decode(octets: bytes) -> Apdu:
+    """The general road."""
     reader = Reader(octets)
     tag = reader.u8()
     known = _READERS.get(tag)

@@ -1,0 +1,55 @@
+"""The shortcuts for GET give what the general road gives, its errors included."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlms import apdu, data
+from dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.cosem.selection import EntryDescriptor
+from dlms.enums import DataAccessResult
+from dlms.errors import DecodeError
+from dlms.obis import Obis
+
+CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0"), -2)
+SEEDS = [
+    apdu.encode(GetRequestNormal(0xC1, CLOCK)),
+    apdu.encode(GetRequestNormal(0xC1, CLOCK, EntryDescriptor(1).encode())),
+    apdu.encode(GetResponseNormal(0xC1, data.structure(data.unsigned(1), data.octet_string(b"abc")))),
+    apdu.encode(GetResponseNormal(0xC1, data.array(*[data.structure(data.unsigned(1))] * 10))),
+    apdu.encode(GetResponseNormal(0xC1, DataAccessResult.OBJECT_UNDEFINED)),
+]
+
+
+def outcome(octets: bytes) -> str:
+    try:
+        return repr(apdu.decode(octets))
+    except DecodeError as error:
+        return f"refused: {error}"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(SEEDS), st.integers(0, 60), st.integers(0, 255), st.integers(0, 60), st.binary(max_size=2))
+def test_both_roads_agree(seed: bytes, at: int, octet: int, cut: int, extra: bytes) -> None:
+    altered = bytearray(seed)
+    altered[at % len(seed)] = octet
+    for octets in (bytes(altered), bytes(altered[: cut % len(seed)]), seed + extra):
+        quick = outcome(octets)
+        with patch.object(apdu, "SHORTCUTS", {}):
+            assert outcome(octets) == quick
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_comes_out_encodes_again(seed: bytes) -> None:
+    assert apdu.encode(apdu.decode(seed)) == seed
+
+
+def test_the_instance_is_an_obis_code() -> None:
+    decoded = apdu.decode(SEEDS[0])
+    assert isinstance(decoded, GetRequestNormal)
+    assert str(decoded.descriptor.instance_id) == "0-0:1.0.0*255"
