@@ -49,8 +49,8 @@ check: $(VENV)/.dev     ## style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.run     ## how fast, and where the time goes
-	@$(BIN)/ami bench $(ARGS)
+bench: $(VENV)/.run     ## how fast, and where the time goes: METERS=2,100,1000 RUNS=5 WRITE=docs/bench.md JSON=1
+	@$(BIN)/ami bench $(call option,METERS,--meters) $(call option,RUNS,--runs) $(call option,WRITE,--write) $(call flag,JSON,--json)
 
 lock:                   ## resolve requirements/*.in again (needs uv)
 	for name in build cis hes meter-sim run dev; do \

@@ -23,7 +23,9 @@ def texts(body: bytes, name: str) -> list[str]:
 
 
 def generic(ami: System, **fields: str) -> httpx.Response:
-    body = GENERIC.format(**({"verb": "create", "noun": "EndDeviceControls", "message": "g-1", "code": DISCONNECT} | fields))
+    body = GENERIC.format(
+        **({"verb": "create", "noun": "EndDeviceControls", "message": "g-1", "code": DISCONNECT} | fields)
+    )
     return httpx.post(f"{ami.hes_url}/cim", content=body, headers=SOAP, timeout=20)
 
 
@@ -38,7 +40,9 @@ def test_generic_endpoint_dispatches_on_verb_and_noun(ami: System) -> None:
     ami.start("M1001")
     answer = generic(ami)
     assert answer.status_code == 200
-    assert etree.fromstring(answer.content).find(".//{http://iec.ch/TC57/2011/schema/message}ResponseMessage") is not None
+    assert (
+        etree.fromstring(answer.content).find(".//{http://iec.ch/TC57/2011/schema/message}ResponseMessage") is not None
+    )
     assert texts(answer.content, "Result") == ["OK"]
     assert ami.hes is not None and ami.hes.seen("meter_done")[0]["ok"]
 

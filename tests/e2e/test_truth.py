@@ -179,7 +179,11 @@ def test_connect_ends_as_the_control_mode_allows(ami: System, mode: int, result:
     assert answer.result == result
     assert word in answer.reasons.replace("_", " ").lower()
     if word.startswith("ready"):
-        assert ami.hes.seen("meter_done")[-1]["after"] == {"output_state": False, "control_state": 2, "control_mode": mode}
+        assert ami.hes.seen("meter_done")[-1]["after"] == {
+            "output_state": False,
+            "control_state": 2,
+            "control_mode": mode,
+        }
 
 
 def test_same_message_id_twice_is_one_switching_and_the_same_answer(ami: System) -> None:

@@ -4,11 +4,15 @@ import asyncio
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import tomli_w
 import typer
+from rich.console import Console
+from rich.status import Status
 
 from ami import configuration, demo, fleet
 from ami.outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
@@ -126,6 +130,43 @@ def make_fleet(
         typer.echo(text, nl=False)
     else:
         output.write_text(text, "utf-8")
+
+
+@app.command("bench")
+def run_bench(
+    meters: Annotated[str, typer.Option(help="Sizes of the request, with commas.")] = "2,100,1000",
+    runs: Annotated[int, typer.Option(min=1, help="Counted runs of each size.")] = 5,
+    warm_up: Annotated[int, typer.Option(min=0, help="Uncounted runs before them.")] = 2,
+    base: Annotated[Path, typer.Option(help="The configuration that the fleet is made from.")] = Path(
+        "config/demo.toml"
+    ),
+    json: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
+    write: Annotated[Path | None, typer.Option(help="Write the page here as Markdown, too.")] = None,
+) -> None:
+    """Time one control for many meters over real sockets, and show where the time goes."""
+    from ami import bench, bench_report  # they load the whole HES, and `ami demo` should start at once
+
+    console = Console(stderr=True)
+    figures = []
+    try:
+        with console.status("starting") as status:
+            for size in (int(word) for word in meters.split(",")):
+                tell = partial(_tell_progress, status, size)
+                figures.append(asyncio.run(bench.measure(base, size, runs, warm_up, tell)))
+    except (bench.BenchError, configuration.ConfigurationError, ValueError) as trouble:
+        typer.echo(str(trouble), err=True)
+        raise typer.Exit(1) from None
+    machine = bench.machine()
+    if write is not None:
+        write.write_text(bench_report.markdown(figures, machine), "utf-8")
+    if json:
+        typer.echo(dumps(bench_report.document(figures, machine)))
+    else:
+        Console().print(bench_report.terminal(figures, machine))
+
+
+def _tell_progress(status: Status, size: int, text: str) -> None:
+    status.update(f"{size:,} meters: {text}")
 
 
 def _output(json: bool, plain: bool) -> Callable[[Setting], Output]:
