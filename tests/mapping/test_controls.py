@@ -73,6 +73,13 @@ def test_every_state_and_mode_has_one_verdict(control: object, seen: tuple[bool,
     assert f"control_mode {mode}" in verdict.reason
 
 
+@pytest.mark.parametrize("mode", [7, 200])
+def test_mode_that_we_do_not_know(mode: int) -> None:
+    assert judge(CONNECT, ActionResult.SUCCESS, state(ON, mode)).ok
+    assert judge(DISCONNECT, ActionResult.SUCCESS, state(OFF, mode)).ok
+    assert not judge(CONNECT, ActionResult.SUCCESS, state(READY, mode)).ok
+
+
 def test_ready_where_the_meter_should_have_closed_says_who_can() -> None:
     verdict = judge(CONNECT, ActionResult.SUCCESS, state(READY, 4))
     assert (verdict.ok, verdict.code, verdict.state_word) == (False, "5.3", StateWord.READY_FOR_RECONNECTION)

@@ -73,6 +73,7 @@ class SmallMeter:
     password: bytes = b"a password"
     lies: bool = False
     dies_after_action: bool = False
+    dies_after_answer: bool = False
     result: ActionResult = ActionResult.SUCCESS
     silent: bool = False
     gate: asyncio.Event | None = None
@@ -199,6 +200,9 @@ class SmallMeter:
                     if self.gate is not None:
                         await self.gate.wait()
                     await self._write(writer, connection.send(ActionAnswer(key, result)))
+                    if self.dies_after_answer:
+                        self.dies_after_answer = False
+                        return False
                 case AssociationOpened(profile):
                     self.asked.append(f"open {profile.client_wport}")
                 case Discarded(reason):

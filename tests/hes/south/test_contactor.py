@@ -71,6 +71,14 @@ async def test_switch_that_takes_its_time_is_read_again(ami: South) -> None:
     assert (await ami.switch()).ok
 
 
+async def test_lost_read_back_is_made_up_for_over_a_new_connection(ami: South) -> None:
+    meter = await ami.meter(dies_after_answer=True)
+    await ami.start()
+    outcome = await ami.switch()
+    assert outcome.ok and outcome.after is not None and outcome.after.output_state is False
+    assert (meter.connections, meter.actions) == (2, 1)
+
+
 async def test_lost_answer_is_told_with_the_state_and_is_not_ok(ami: South) -> None:
     meter = await ami.meter(dies_after_action=True)
     await ami.start()
