@@ -209,6 +209,37 @@ async def test_a_peer_that_leaves_in_the_middle_harms_nobody(make: Make) -> None
     await caller.close()
 
 
+# --- captures while nobody asks
+
+
+async def test_captures_go_on_while_nobody_asks(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    meter = bench.start()
+    wire = Wire(meter, now=lambda: bench.at)
+    bench.at = START.replace(minute=14, second=59, microsecond=999_000)
+    task = asyncio.create_task(wire.fleet.keep_time())
+    rows = tmp_path / "M1001.1-0_99.1.0_255.rows"
+    await asyncio.sleep(0)
+    bench.at = START.replace(minute=15)
+    while not rows.exists():
+        await asyncio.sleep(0)
+    task.cancel()
+    assert bench.value(PROFILE, 7) == 1
+
+
+async def test_a_state_that_can_not_be_kept_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    meter = bench.start()
+    wire = Wire(meter, now=lambda: bench.at)
+    (tmp_path / "M1001.json.new").mkdir()
+    wire.fleet.advance(meter)
+    assert wire.events("state_error") == []
+    bench.later(hours=1)
+    wire.fleet.advance(meter)
+    wire.fleet.finish()
+    assert len(wire.events("state_error")) == 2 and "M1001.json" in str(wire.events("state_error"))
+
+
 # --- meters that dial in
 
 

@@ -139,6 +139,16 @@ def test_what_can_not_be_right_is_refused(
     assert "secret word" not in str(refusal.value) and "9B785F51" not in str(refusal.value)
 
 
+def test_a_meter_that_is_not_simulated_is_left_alone(tmp_path: Path, config: dict[str, Any]) -> None:
+    real = config["meters"][0]
+    del real["simulated"]
+    real |= {"address": "meter.example:4059", "suite": 1, "encryption_key": "env:NOT_OUR_BUSINESS", "client_wport": 300}
+    settings = load(tmp_path, config)
+    assert [meter.name for meter in choose_meters(settings, ())] == ["M1002"]
+    with pytest.raises(SettingsError, match="M1001"):
+        choose_meters(settings, ["M1001"])
+
+
 def test_two_meters_can_not_share_address_and_wrapper_port(tmp_path: Path, config: dict[str, Any]) -> None:
     config["meters"][1]["address"] = config["meters"][0]["address"]
     with pytest.raises(SettingsError, match="address and server_wport"):
@@ -169,7 +179,8 @@ def test_the_environment_wins(tmp_path: Path, config: dict[str, Any], monkeypatc
     settings = load(tmp_path, config)
     assert settings.meter_sim.state == Path("/elsewhere")
     assert [meter.name for meter in choose_meters(settings, ())] == ["M1001"]
-    assert [meter.name for meter in choose_meters(settings, ["M1002"])] == ["M1002"]
+    with pytest.raises(SettingsError, match="M1002"):
+        choose_meters(settings, ["M1002"])
     assert settings.meters[0].encryption_key == bytes(16)
     assert "encryption_key" not in repr(settings)
     monkeypatch.setenv("AMI_METERS", "3")

@@ -69,10 +69,18 @@ class Running:
             await listener.stop()
         for task in self.tasks:
             task.cancel()
-        for task in self.tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        self.fleet.finish()
+        try:
+            for task in self.tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+        finally:
+            self.fleet.finish()
+
+    async def last_until(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`; a task that ends before that has failed, and stopping will raise its error."""
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopped, *self.tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
 
 
 def surroundings(
@@ -97,7 +105,7 @@ async def run(
         return PORT_TAKEN
     names = [meter.name for meter in chosen]
     around.tell("ready", {"role": "meter", "listen": running.listening, "meters": names})
-    await stop.wait()
+    await running.last_until(stop)
     await running.stop()
     return 0
 

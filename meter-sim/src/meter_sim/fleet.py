@@ -17,7 +17,7 @@ from meter_sim.meter.state import StateError
 
 READ_OCTETS = 65536
 CAPTURE_PERIOD_S = 900
-AFTER_THE_BOUNDARY_S = 1.0
+AFTER_THE_BOUNDARY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Nobody confirms them. What can't be delivered is told and dropped; the next one 
 
 import asyncio
 
+from dlms.errors import DlmsError
 from meter_sim.fleet import Fleet, close
 from meter_sim.meter.setup import PushSetup
 from meter_sim.meter.simulated_meter import Meter
@@ -34,7 +35,7 @@ async def _once(fleet: Fleet, meter: Meter, setup: PushSetup) -> None:
         octets = meter.notification(fleet.surroundings.now())
         send = _over_udp if setup.transport == "udp" else _over_tcp
         await asyncio.wait_for(send(setup.host, setup.port, octets), PATIENCE_S)
-    except (OSError, TimeoutError, StateError) as error:
+    except (OSError, TimeoutError, StateError, DlmsError) as error:
         fleet.surroundings.tell("push_failed", where | {"reason": str(error) or type(error).__name__})
     else:
         fleet.surroundings.tell("pushed", where)

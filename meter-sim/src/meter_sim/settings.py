@@ -1,7 +1,7 @@
 """The simulator's settings: `[meter_sim]` and `[[meters]]` of the one TOML file that all processes share.
 
-`AMI_METER_SIM__STATE=/tmp/x` overrides `[meter_sim] state`, `AMI_METERS=20` takes the first 20 of `[[meters]]`. Unknown
-keys of these sections are refused, because a misspelt fault that is silently ignored spoils the test it was meant for.
+`AMI_METER_SIM__STATE=/tmp/x` overrides `[meter_sim] state`, `AMI_METERS=20` takes the first 20 of `[[meters]]`. A meter
+without `[meters.simulated]` is a real one: it may have what no simulated meter has, and it is left alone. Unknown keys of these sections are refused, because a misspelt fault that is silently ignored spoils the test it was meant for.
 Keys are given as hex, `env:NAME` or `file:PATH`. No message of this module ever holds a key.
 """
 
@@ -241,6 +241,17 @@ class Settings(BaseSettings):
         """The environment wins over the file."""
         return (_Environment(settings_cls), init_settings)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _only_simulated(cls, values: dict[str, Any]) -> dict[str, Any]:
+        meters, count = values.get("meters"), values.get("meter_count")
+        if not isinstance(meters, list | tuple):
+            return values
+        if isinstance(count, int) and count > len(meters):
+            raise ValueError(f"AMI_METERS asks for {count} meters, [[meters]] holds {len(meters)}")
+        ours = [one for one in meters[:count] if not isinstance(one, dict) or "simulated" in one]
+        return values | {"meters": ours}
+
     @model_validator(mode="after")
     def _meters_are_distinct(self) -> Self:
         # the state files bear the name, and some file systems do not tell capitals from small letters
@@ -250,8 +261,6 @@ class Settings(BaseSettings):
         for (kind, value), count in Counter(everyone).items():
             if count > 1:
                 raise ValueError(f"the {kind} {value} stands in more than one of [[meters]]")
-        if self.meter_count is not None and self.meter_count > len(self.meters):
-            raise ValueError(f"AMI_METERS asks for {self.meter_count} meters, [[meters]] holds {len(self.meters)}")
         return self
 
 
@@ -271,12 +280,11 @@ def load_settings(path: Path) -> Settings:
 
 
 def choose_meters(settings: Settings, names: Sequence[str]) -> tuple[MeterSettings, ...]:
-    """The meters that run in this process: those named, or the first AMI_METERS. Raises SettingsError."""
+    """The meters that run in this process: those named, or all that are simulated. Raises SettingsError."""
     if not names:
-        return settings.meters[: settings.meter_count]
+        return settings.meters
     known = {meter.name: meter for meter in settings.meters}
     if unknown := [name for name in names if name not in known]:
-        raise SettingsError(
-            f"--meter {' '.join(unknown)}: not among [[meters]], which hold {', '.join(known) or 'none'}"
-        )
+        there = ", ".join(known) or "none"
+        raise SettingsError(f"--meter {' '.join(unknown)}: not among the simulated of [[meters]], which are {there}")
     return tuple(known[name] for name in dict.fromkeys(names))
