@@ -400,6 +400,13 @@ def test_a_notification_with_its_time_and_without() -> None:
         apdu.decode(bytes.fromhex("0F 00000001 05 0102030405 00"))
 
 
+def test_a_notification_whose_time_has_a_tag_in_front() -> None:
+    # Kaifa MA304 on the Norwegian customer interface, as published in many captures, without its HDLC and LLC headers.
+    pushed: Any = apdu.decode(bytes.fromhex("0F 40000000 090C 07E4020F06011922FF800000 0201 060000157E"))
+    assert pushed.date_time == CosemDateTime(2020, 2, 15, 6, 1, 25, 34, None, None, 0)
+    assert pushed.body == data.structure(data.double_long_unsigned(0x157E))
+
+
 def test_secrets_are_not_shown() -> None:
     secret = b"hush-hush-secret"
     shown = [

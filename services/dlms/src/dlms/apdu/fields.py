@@ -25,6 +25,7 @@ from dlms.enums import (
     ConfirmedService,
     Conformance,
     DataAccessResult,
+    DataTag,
     ErrorClass,
 )
 from dlms.errors import DecodeError, LocalError
@@ -264,9 +265,12 @@ def _write_date_time(out: bytearray, value: CosemDateTime) -> None:
 
 
 def _read_date_time_or_nothing(reader: Reader) -> CosemDateTime | None:
+    """Empty, or 12 octets; meters in the field also put the tag of an octet-string in front, which no length can be."""
     if reader.remaining and reader.octets[reader.offset] == 0:
         reader.u8()
         return None
+    if reader.remaining and reader.octets[reader.offset] == DataTag.OCTET_STRING:
+        reader.u8()
     return _read_date_time(reader)
 
 
