@@ -345,7 +345,7 @@ def _work(event: Event) -> Work:
         action_result=str(event.get("action_result") or ""),
         ok=event.get("ok") is True,
         reply_code=str(event.get("reply_code") or ""),
-        reason=str(event.get("reason") or ""),
+        reason=str(event.get("reason") or "").removeprefix(f"{event.get('meter')}: "),
         ms=event.get("ms"),
     )
 
@@ -413,7 +413,9 @@ def _id(event: Event) -> str:
 def _error(error: Any) -> str:
     if not isinstance(error, Mapping):
         return str(error)
-    return " ".join(str(error[key]) for key in ("meter", "code", "reason") if error.get(key))
+    meter, reason = str(error.get("meter") or ""), str(error.get("reason") or "")
+    reason = reason.removeprefix(f"{meter}: ")
+    return " ".join(part for part in (meter, str(error.get("code") or ""), reason) if part)
 
 
 def _names(meters: tuple[str, ...]) -> str:

@@ -1,0 +1,198 @@
+"""The same job in containers: rounds confirmed by every meter, and walls where walls belong."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from conftest import METERS, PATIENCE_S, ROOT, Compose
+from pcap import Segment, segments
+
+from ami.model import Model
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
+ROUNDS = 2
+NAMES = tuple(f"M{1001 + index}" for index in range(METERS))
+SERVICES = {"cis": "cis", "hes": "hes", "meter-1": "meter-sim", "meter-2": "meter-sim", "meters": "meter-sim"}
+OWN = {
+    "cis": {"ami-cis", "ami-cim"},
+    "hes": {"ami-hes", "ami-mapping", "ami-cim", "ami-dlms"},
+    "meter-sim": {"ami-meter-sim", "ami-dlms"},
+}
+
+
+@pytest.fixture(scope="session")
+def seen(compose: Compose) -> Model:
+    """All that CIS, HES and meters said until so many rounds were confirmed."""
+    model = Model(meters=NAMES, started_at=datetime.now(UTC))
+    following = compose.events("cis", "hes", "meter-1", "meter-2", "meters")
+    watchdog = threading.Timer(PATIENCE_S, compose.run, ("stop", "cis", "hes", "meter-1", "meter-2", "meters"))
+    watchdog.start()
+    for service, event in following:
+        model.apply("meter" if service.startswith("meter") else service, event, datetime.now(UTC))
+        if model.summary().cycles >= ROUNDS:
+            break
+    watchdog.cancel()
+    following.close()  # type: ignore[attr-defined]
+    return model
+
+
+def test_every_round_is_confirmed_by_every_meter(seen: Model) -> None:
+    total = seen.summary()
+    assert total.cycles >= ROUNDS, total
+    assert total.unfulfilled == 0, [(r.code, r.result, r.reasons) for r in seen.newest_first]
+    assert set(seen.states) == set(NAMES), "two meters have containers of their own, all others share one"
+    switched = {one.who for one in seen.happenings if one.text.startswith("Meter says")}
+    assert switched == set(NAMES), "the meters themselves say so too"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_everything_is_healthy(compose: Compose, service: str) -> None:
+    assert compose.inspect(service)["State"]["Health"]["Status"] == "healthy"
+
+
+@pytest.mark.parametrize("meter", ["meter-1", "meter-2", "meters"])
+def test_the_hes_reaches_the_meters_and_the_cis_does_not(compose: Compose, meter: str) -> None:
+    by_address = compose.address(meter, "south")
+    for place in (meter, by_address):
+        code = f"import socket; socket.create_connection(({place!r}, 4059), 3).close(); print('connected')"
+        assert compose.python("hes", code).stdout == "connected\n"
+        refused = compose.python("cis", code)
+        assert refused.returncode != 0
+        assert re.search(r"gaierror|TimeoutError|timed out|unreachable|refused", refused.stderr), refused.stderr
+
+
+def test_a_meter_reaches_neither_the_cis_nor_the_world(compose: Compose) -> None:
+    for place, port in ((compose.address("cis", "north"), 8080), ("cis", 8080), ("192.0.2.1", 80)):
+        code = f"import socket; socket.create_connection(({place!r}, {port}), 2)"
+        assert compose.python("meter-1", code).returncode != 0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nobody_is_root_and_nobody_writes_outside_of_the_volume(compose: Compose, service: str) -> None:
+    code = """if True:
+        import os, pathlib, re
+        status = pathlib.Path("/proc/self/status").read_text()
+        print(os.getuid(), re.search("CapBnd:.([0-9a-f]+)", status)[1], re.search("NoNewPrivs:.(.)", status)[1])
+        for place in ("/app/x", "/etc/ami/x", "/usr/x"):
+            try:
+                open(place, "w")
+            except OSError:
+                continue
+            print("could write", place)
+        """
+    uid, capabilities, *more = compose.python(service, code).stdout.split()
+    assert uid != "0"
+    assert int(capabilities, 16) == 0
+    assert more == ["1"], "no new privileges, nothing written"
+    assert compose.inspect(service)["HostConfig"]["Privileged"] is False
+
+
+def test_the_capture_has_two_capabilities_more_and_no_privilege(compose: Compose) -> None:
+    host = compose.inspect("capture")["HostConfig"]
+    assert host["Privileged"] is False
+    assert {name.removeprefix("CAP_") for name in host["CapAdd"]} == {"NET_RAW", "NET_ADMIN"}
+
+
+@pytest.mark.parametrize("service", OWN)
+def test_an_image_holds_its_own_packages_and_nothing_else(compose: Compose, service: str) -> None:
+    running = next(name for name, image in SERVICES.items() if image == service)
+    code = "import importlib.metadata as m, json; print(json.dumps(sorted(d.name for d in m.distributions())))"
+    held = {_normal(name) for name in json.loads(compose.python(running, code).stdout)}
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / f"requirements/{service}.txt").read_text(), re.MULTILINE)
+    assert OWN[service] <= held
+    assert held - OWN[service] <= {_normal(name) for name in locked}
+    assert not held & {"pip", "hatchling", "pytest"}
+
+
+@pytest.mark.parametrize(
+    ("service", "absent"),
+    [
+        ("cis", ["dlms", "mapping", "hes", "meter_sim", "cryptography"]),
+        ("hes", ["cis", "meter_sim", "zeep"]),
+        ("meter-1", ["cim", "lxml", "mapping", "hes", "cis", "fastapi"]),
+    ],
+)
+def test_what_an_image_must_not_be_able_to_import(compose: Compose, service: str, absent: list[str]) -> None:
+    code = f"import importlib.util as u; print([n for n in {absent} if u.find_spec(n)])"
+    assert compose.python(service, code).stdout == "[]\n"
+
+
+def test_the_hes_can_be_asked_from_this_machine(compose: Compose) -> None:
+    where = compose.run("port", "hes", "8081").stdout.strip()
+    assert where.startswith("127.0.0.1:"), "not offered to other machines unless somebody wants it"
+    with urllib.request.urlopen(f"http://{where}/cim/ExecuteEndDeviceControls?wsdl", timeout=10) as answer:
+        assert b"ExecuteEndDeviceControls" in answer.read()
+
+
+def test_the_capture_holds_both_legs(compose: Compose, seen: Model, captures: Path) -> None:
+    assert seen.summary().cycles >= ROUNDS
+    found = [segment for path in captures.glob("*.pcap") for segment in segments(path)]
+    north = [segment for segment in found if 8081 in (segment.source_port, segment.destination_port)]
+    asked = b"".join(segment.payload for segment in north if segment.destination_port == 8081)
+    answered = b"".join(segment.payload for segment in north if segment.source_port == 8081)
+    assert b"POST /cim" in asked
+    assert b"EndDeviceControls" in asked
+    assert b"3.31.0.23" in asked
+    assert b"ResponseMessage" in answered
+    south = [segment for segment in found if 4059 in (segment.source_port, segment.destination_port)]
+    meters = {compose.address(name, "south") for name in ("meter-1", "meter-2", "meters")}
+    assert {segment.destination for segment in south if segment.destination_port == 4059} == meters
+    assert len({frame for segment in south for frame in _wrapper_frames(segment)}) > 20
+
+
+def _wrapper_frames(segment: Segment) -> Iterator[bytes]:
+    """The wrapper PDUs of a segment that begins with one; the HES's and the meters' all fit into one segment."""
+    octets = segment.payload
+    while len(octets) >= 8:
+        version, _, _, length = struct.unpack_from("!HHHH", octets)
+        assert version == 1, octets.hex()
+        yield octets[: 8 + length]
+        octets = octets[8 + length :]
+
+
+def test_state_survives_a_restart_and_a_stop_is_clean(compose: Compose, seen: Model) -> None:
+    assert seen.summary().cycles >= ROUNDS
+    compose.run("stop", "cis", "meter-1")
+    for service in ("cis", "meter-1"):
+        state = compose.inspect(service)["State"]
+        assert (state["ExitCode"], state["OOMKilled"]) == (0, False), service
+    compose.run("start", "meter-1", "cis")
+    last = max(request.sent_at for request in seen.requests.values()).isoformat()
+    model = Model(meters=NAMES, started_at=datetime.now(UTC))
+    watchdog = threading.Timer(PATIENCE_S, compose.run, ("stop", "cis", "hes"))
+    watchdog.start()
+    following = compose.events("--since", last, "cis", "hes")
+    for service, event in following:
+        model.apply(service, event, datetime.now(UTC))
+        newest = model.newest_first[0] if model.requests else None
+        if newest is not None and newest.fulfilled and len(model.requests) > ROUNDS * 2:
+            break
+    watchdog.cancel()
+    following.close()  # type: ignore[attr-defined]
+    assert model.newest_first[0].fulfilled, "the meter's invocation counter was still known, so its keys still work"
+
+
+def test_no_image_is_larger_than_a_small_one(compose: Compose) -> None:
+    base = _size("python:3.13-slim")
+    for image, most_mb in (("ami-cis", 100), ("ami-hes", 100), ("ami-meter-sim", 60)):
+        assert (_size(image) - base) / 1e6 < most_mb, image
+
+
+def _size(image: str) -> int:
+    done = subprocess.run(
+        ["docker", "image", "inspect", "-f", "{{.Size}}", image], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
