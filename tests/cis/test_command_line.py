@@ -106,6 +106,10 @@ async def test_usage_errors_are_2(tmp_path: Path, capsys: pytest.CaptureFixture[
     bad = written(tmp_path, "http://127.0.0.1:1", more="prot = 1")
     assert await sent(bad, "--code", "3.31.0.23", "--meter", "M1001") == 2
     assert "cis.prot: unknown key" in capsys.readouterr().err
+    alone = tmp_path / "alone.toml"
+    alone.write_text("[cis]\nport = 0\n")
+    assert await asyncio.to_thread(main, ["--config", str(alone)]) == 2
+    assert "no [[meters]]" in capsys.readouterr().err
     unbound = written(tmp_path, "http://127.0.0.1:1", more='host = "203.0.113.1"')
     assert await sent(unbound, "--code", "3.31.0.23", "--meter", "M1001", "--asynchronous") == 2
     assert "cannot listen" in capsys.readouterr().err

@@ -27,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "send":
             order = _order(options, settings)
             return asyncio.run(_send(settings, order, as_json=options.json))
+        if not options.no_loop and not settings.meters:
+            raise SettingsError(f"{options.config}: there are no [[meters]] to control; --no-loop only serves")
         return asyncio.run(_serve(settings, loop=not options.no_loop, cycles=options.cycles))
     except SettingsError as error:
         sys.stderr.write(f"cis: {error}\n")
@@ -39,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "--config", type=Path, required=True, metavar="FILE", help="the TOML file that all processes share"
     )
     parser.add_argument("--no-loop", action="store_true", help="only serve the inbox")
-    parser.add_argument("--cycles", type=int, metavar="N", help="stop after N disconnect/connect cycles")
+    parser.add_argument("--cycles", type=_count, metavar="N", help="stop after N disconnect/connect cycles")
     commands = parser.add_subparsers(dest="command")
     one = commands.add_parser("send", help="send one control and show the result; exit code 0 only for OK")
     one.add_argument("--code", required=True, help="EndDeviceControlType: 3.31.0.23 disconnects, 3.31.0.18 connects")
@@ -54,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--asynchronous", action="store_true", help="take an acknowledgement now and the reply later")
     one.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of cycles")
+    return int(text)
 
 
 def _order(options: argparse.Namespace, settings: Settings) -> Order:
