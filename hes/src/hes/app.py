@@ -219,7 +219,9 @@ async def _serving(inbox: FastAPI, listener: socket.socket) -> AsyncIterator[Non
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     """A listening socket; its port is taken before anything else is touched."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    with socket.socket(
+        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    ) as listener:  # only then asyncio sets TCP_NODELAY
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with _saying_if_taken(host, port, "hes.port"):
             listener.bind((host, port))

@@ -78,24 +78,6 @@ async def test_again_comes_again_before_the_next_of_its_subject() -> None:
     assert [d.job.request_id for d in await jobs.take(CONTROLS, 10)] == ["r2"]
 
 
-async def test_only_what_waits_can_be_withdrawn() -> None:
-    jobs = MemoryJobs()
-    await jobs.put([job("r1"), job("r2"), job("r3"), job("r1", "M2")])
-    (one, _) = await jobs.take(CONTROLS, 2)
-    assert not jobs.withdraw(CONTROLS, "r1", "M1")
-    assert not jobs.withdraw(CONTROLS, "r9", "M1")
-    assert jobs.withdraw(CONTROLS, "r2", "M1")
-    one.done()
-    assert [d.job.request_id for d in await jobs.take(CONTROLS, 10)] == ["r3"]
-
-
-async def test_the_front_of_a_line_can_be_withdrawn() -> None:
-    jobs = MemoryJobs()
-    await jobs.put([job("r1"), job("r2")])
-    assert jobs.withdraw(CONTROLS, "r1", "M1")
-    assert [d.job.request_id for d in await jobs.take(CONTROLS, 10)] == ["r2"]
-
-
 async def test_a_cancelled_taker_loses_nothing() -> None:
     jobs = MemoryJobs()
     await nothing(jobs)

@@ -72,7 +72,6 @@ async def test_what_is_accepted_is_there_as_it_was_given(tmp_path: Path) -> None
         assert await results.accept(request, some_commands("r1", "M2", "M1")) is None
     async with opened(tmp_path) as (results, _):
         assert await results.find("r1") == request
-        assert await results.commands("r1") == some_commands("r1", "M2", "M1")
         assert await results.open_commands() == some_commands("r1", "M2", "M1")
         assert await results.unanswered() == [request]
         assert await results.owed() == []
@@ -84,7 +83,7 @@ async def test_the_same_request_is_accepted_once(tmp_path: Path) -> None:
         kept = [answer for answer in await asyncio.gather(*offers) if answer is not None]
         assert len(kept) == 4
         assert len({one.digest for one in kept}) == 1
-        assert len(await results.commands("r1")) == 1
+        assert len(await results.open_commands()) == 1
 
 
 async def test_nothing_is_accepted_by_half(tmp_path: Path) -> None:
@@ -101,17 +100,23 @@ async def test_a_request_is_complete_with_its_last_result(tmp_path: Path) -> Non
         assert await results.save([]) == []
         assert await results.save([a_result("r1", "M1")]) == []
         assert await results.open_commands() == [*some_commands("r1", "M2"), *some_commands("r2", "M1")]
-        assert sorted(await results.save([a_result("r1", "M2"), a_result("r2", "M1")])) == ["r1", "r2"]
+        assert await results.completed(["r1", "r2"]) == []
+        done = await results.save([a_result("r1", "M2"), a_result("r2", "M1")])
+        assert sorted(one.request.request_id for one in done) == ["r1", "r2"]
         assert await results.open_commands() == []
-        assert [c.result for c in await results.commands("r1")] == [a_result("r1", "M1"), a_result("r1", "M2")]
+        (one,) = [one for one in done if one.request.request_id == "r1"]
+        assert [c.result for c in one.commands] == [a_result("r1", "M1"), a_result("r1", "M2")]
+        assert await results.completed(["r1"]) == [one]
+        await results.answer("r1", b"", NOW)
+        assert [c.request.request_id for c in await results.completed(["r1", "r2"])] == ["r2"]
 
 
 async def test_the_first_result_stays(tmp_path: Path) -> None:
     async with opened(tmp_path) as (results, _):
         await results.accept(a_request(), some_commands("r1", "M1"))
         await results.save([a_result("r1", "M1")])
-        await results.save([a_result("r1", "M1", ok=False, reason="later")])
-        assert [c.result for c in await results.commands("r1")] == [a_result("r1", "M1")]
+        (one,) = await results.save([a_result("r1", "M1", ok=False, reason="later")])
+        assert [c.result for c in one.commands] == [a_result("r1", "M1")]
 
 
 async def test_an_answer_in_the_http_response_is_owed_to_nobody(tmp_path: Path) -> None:
@@ -143,7 +148,7 @@ async def test_old_answers_are_forgotten_and_debts_are_not(tmp_path: Path) -> No
             await results.answer(request_id, b"<a/>", NOW + timedelta(days=days))
         assert await results.forget(NOW + timedelta(days=5)) == 1
         assert await results.find("old") is None
-        assert await results.commands("old") == []
+        assert [one.request_id for one in await results.open_commands()] == ["new", "open", "owed"]
         assert None not in [await results.find(one) for one in ("new", "owed", "open")]
 
 

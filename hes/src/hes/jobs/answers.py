@@ -16,7 +16,7 @@ from cim.schema import Schemas
 from hes.jobs.records import parse_errors, worked
 from hes.nouns import NOUNS
 from hes.outbox import format_answer, parse_answer
-from hes.store import Job, Jobs, Lane, Results, StoredRequest
+from hes.store import Completed, Job, Jobs, Lane, Results, StoredRequest
 
 log = structlog.get_logger()
 
@@ -67,14 +67,12 @@ class Answers:
             raise LookupError(f"nobody works on the request {request_id}")
         return parse_answer(kept.answer)
 
-    async def finish(self, request_id: str) -> None:
+    async def finish(self, completed: Completed) -> None:
         """Answer a request whose commands all have their results."""
-        means = self._means
-        request = await means.results.find(request_id)
-        if request is None:
-            raise LookupError(f"there is no request {request_id}")
-        commands = await means.results.commands(request_id)
-        reply = NOUNS[request.noun].report(parse_errors(request.errors), [worked(command) for command in commands])
+        means, request = self._means, completed.request
+        request_id = request.request_id
+        done = [worked(command) for command in completed.commands]
+        reply = NOUNS[request.noun].report(parse_errors(request.errors), done)
         header = Header(verb="create", noun=request.noun, correlation_id=request.correlation_id)
         answer, octets = self._written(request_id, header, reply)
         await means.results.answer(request_id, octets, means.now())

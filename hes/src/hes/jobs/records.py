@@ -95,4 +95,10 @@ def seen(outcome: Outcome) -> dict[str, object]:
 
 
 def _state(state: DisconnectState | None) -> dict[str, object] | None:
-    return None if state is None else asdict(state)
+    if state is None:
+        return None
+    return {
+        "output_state": state.output_state,
+        "control_state": state.control_state,
+        "control_mode": state.control_mode,
+    }

@@ -20,10 +20,7 @@ async def recover(means: Means, answers: Answers) -> None:
         log.info("recovered", requests=len(unanswered), commands=commands, replies=len(owed))
     for request in unanswered:  # oldest first, so that a meter gets its commands in order
         answers.expect(request.request_id)
-        left = by_request.get(request.request_id)
-        if left is None:  # it died between the last result and the answer
-            await answers.finish(request.request_id)
-            continue
+        left = by_request.get(request.request_id, [])
         await means.jobs.put(
             [
                 Job(
@@ -32,4 +29,6 @@ async def recover(means: Means, answers: Answers) -> None:
                 for one in left
             ]
         )
+    for completed in await means.results.completed([request.request_id for request in unanswered]):
+        await answers.finish(completed)  # it died between the last result and the answer
     await means.jobs.put([reply_job(request) for request in owed])

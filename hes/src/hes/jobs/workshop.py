@@ -88,8 +88,8 @@ class Workshop:
         completed = await self._means.results.save([stored_result(d.job, outcome, now) for d, outcome in batch])
         for delivery, _ in batch:
             delivery.done()
-        for request_id in completed:
-            await self._answers.finish(request_id)
+        for one in completed:
+            await self._answers.finish(one)
 
 
 def _too_late(job: Job) -> Outcome:

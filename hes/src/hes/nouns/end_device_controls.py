@@ -19,8 +19,8 @@ from hes.nouns.plans import Plan, Planned, Refused, Worked
 from mapping.controls import Control, UnknownControl, control_for
 
 _VERBS_NOT_SERVED = {
-    "change": "A control goes to the meter at once, so there is none that could still be changed.",
-    "cancel": "A control goes to the meter at once and can't be taken back; send the opposite control.",
+    "change": "An accepted control is carried out as it is; there is none for later that could still be changed.",
+    "cancel": "An accepted control can't be taken back; send the opposite control once it has been answered.",
     "close": "A control ends by itself when its meter has answered, so there is none to close.",
     "delete": "A control is done, not kept, so there is none to delete.",
 }

@@ -4,6 +4,7 @@ from hes.store.counters import SqlCounters
 from hes.store.database import Database
 from hes.store.lanes import MemoryJobs
 from hes.store.ports import (
+    Completed,
     CounterRange,
     Counters,
     CountersExhausted,
@@ -19,6 +20,7 @@ from hes.store.ports import (
 from hes.store.results import SqlResults
 
 __all__ = [
+    "Completed",
     "CounterRange",
     "Counters",
     "CountersExhausted",

@@ -11,62 +11,46 @@ from dataclasses import dataclass
 
 from hes.store.ports import Delivery, Job, Lane
 
-_Key = tuple[Lane, str, str]
-
 
 class MemoryJobs:
     """The Jobs port."""
 
     def __init__(self) -> None:
         self._ready: dict[Lane, asyncio.Queue[Job]] = {lane: asyncio.Queue() for lane in Lane}
-        self._known: dict[Lane, dict[_Key, Job]] = {lane: {} for lane in Lane}
-        self._in_hand: set[_Key] = set()
+        self._known: dict[Lane, set[tuple[str, str]]] = {lane: set() for lane in Lane}
         self._lines: dict[tuple[Lane, str], deque[Job]] = {}
         """For each subject that has work: who stands at the front (ready or in hand), and who waits behind it."""
 
     async def put(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            key = _key(job)
-            if key in self._known[job.lane]:
+            if _key(job) in self._known[job.lane]:
                 continue
-            self._known[job.lane][key] = job
+            self._known[job.lane].add(_key(job))
             line = self._lines.setdefault((job.lane, job.subject), deque())
             line.append(job)
             if len(line) == 1:
                 self._ready[job.lane].put_nowait(job)
 
     async def take(self, lane: Lane, limit: int) -> list[Delivery]:
-        taken: list[Delivery] = []
-        while not taken or (len(taken) < limit and not self._ready[lane].empty()):
-            job = await self._ready[lane].get()
-            if self._known[lane].get(_key(job)) is job:  # else it was withdrawn
-                self._in_hand.add(_key(job))
-                taken.append(_Delivery(job, self))
+        taken: list[Delivery] = [_Delivery(await self._ready[lane].get(), self)]
+        while len(taken) < limit and not self._ready[lane].empty():
+            taken.append(_Delivery(self._ready[lane].get_nowait(), self))
         return taken
-
-    def withdraw(self, lane: Lane, request_id: str, subject: str) -> bool:
-        key = (lane, request_id, subject)
-        job = self._known[lane].get(key)
-        if job is None or key in self._in_hand:
-            return False
-        self.finish(job)
-        return True
 
     def pending(self, lane: Lane) -> int:
         return len(self._known[lane])
 
     def finish(self, job: Job) -> None:
         """Forget a job, and let the next of its subject come forward."""
-        if self._known[job.lane].pop(_key(job), None) is None:
+        if _key(job) not in self._known[job.lane]:
             return
-        self._in_hand.discard(_key(job))
+        self._known[job.lane].remove(_key(job))
         line = self._lines[(job.lane, job.subject)]
-        was_first = line[0] is job
-        line.remove(job)
-        if not line:
-            del self._lines[(job.lane, job.subject)]
-        elif was_first:
+        line.popleft()
+        if line:
             self._ready[job.lane].put_nowait(line[0])
+        else:
+            del self._lines[(job.lane, job.subject)]
 
     def bring_again(self, job: Job, after_s: float) -> None:
         """Deliver it once more, later; those behind it wait."""
@@ -85,5 +69,5 @@ class _Delivery:
         self._jobs.bring_again(self.job, after_s)
 
 
-def _key(job: Job) -> _Key:
-    return (job.lane, job.request_id, job.subject)
+def _key(job: Job) -> tuple[str, str]:
+    return (job.request_id, job.subject)

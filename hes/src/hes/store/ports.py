@@ -54,9 +54,6 @@ class Jobs(Protocol):
     async def take(self, lane: Lane, limit: int) -> list[Delivery]:
         """At least one and at most `limit` deliveries; waits for the first."""
 
-    def withdraw(self, lane: Lane, request_id: str, subject: str) -> bool:
-        """Take back a job that nobody has in hand; False if it is in hand, done or unknown."""
-
     def pending(self, lane: Lane) -> int:
         """How many jobs are not done yet."""
 
@@ -106,6 +103,14 @@ class StoredCommand:
     result: StoredResult | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A request whose commands all have their results, and which waits for nothing but an answer."""
+
+    request: StoredRequest
+    commands: tuple[StoredCommand, ...]
+
+
 class Results(Protocol):
     """The truth about requests and what came of them. Every method has committed when it returns."""
 
@@ -114,17 +119,17 @@ class Results(Protocol):
     async def accept(self, request: StoredRequest, commands: Sequence[StoredCommand]) -> StoredRequest | None:
         """Keep a new request with its commands; None if that was done, else what is already kept under its id."""
 
-    async def save(self, results: Sequence[StoredResult]) -> list[str]:
-        """Keep results (a command's first one stays) and name the requests of theirs that wait for nothing but an answer."""
-
-    async def commands(self, request_id: str) -> list[StoredCommand]:
-        """All commands of a request, in the order of the request."""
+    async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
+        """Keep results (a command's first one stays), and hand back the requests of theirs that are complete with them."""
 
     async def open_commands(self) -> list[StoredCommand]:
         """All commands that have no result yet."""
 
     async def unanswered(self) -> list[StoredRequest]:
         """Requests that have no answer yet, oldest first."""
+
+    async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
+        """Those of these requests that are complete and have no answer yet."""
 
     async def answer(self, request_id: str, octets: bytes, answered_at: datetime) -> None:
         """Keep the answer of a request (its first one stays); if it goes to a reply address, it is owed from now on."""

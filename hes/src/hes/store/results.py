@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, inser
 from sqlalchemy.exc import IntegrityError
 
 from hes.store.database import Database
-from hes.store.ports import StoredCommand, StoredRequest, StoredResult
+from hes.store.ports import Completed, StoredCommand, StoredRequest, StoredResult
 from hes.store.tables import commands, replies, requests
 
 _OUTCOME = ("ok", "reply_code", "level", "reason", "attempted", "took_ms", "detail", "finished_at")
@@ -23,6 +23,23 @@ _SAVE = (
         commands.c.finished_at.is_(None),
     )
     .values({name: bindparam(f"new_{name}") for name in _OUTCOME})
+)
+
+_COMPLETE = select(requests).where(
+    requests.c.request_id.in_(bindparam("of_requests", expanding=True)),
+    requests.c.answered_at.is_(None),
+    ~exists().where(commands.c.request_id == requests.c.request_id, commands.c.finished_at.is_(None)),
+)
+_COMMANDS_OF = (
+    select(commands)
+    .where(commands.c.request_id.in_(bindparam("of_requests", expanding=True)))
+    .order_by(commands.c.position)
+)
+_OWE = insert(replies).from_select(
+    ["request_id"],
+    select(requests.c.request_id).where(
+        requests.c.request_id == bindparam("of_request"), requests.c.reply_address.is_not(None)
+    ),
 )
 
 
@@ -46,16 +63,16 @@ class SqlResults:
             return kept
         return None
 
-    async def save(self, results: Sequence[StoredResult]) -> list[str]:
-        return await self._database.transaction(lambda c: _save(c, results))
+    async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
+        return await self._database.transaction(lambda c: _save(c, results)) if results else []
 
-    async def commands(self, request_id: str) -> list[StoredCommand]:
-        query = select(commands).where(commands.c.request_id == request_id).order_by(commands.c.position)
-        return await self._commands(query)
+    async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
+        return await self._database.transaction(lambda c: _completed(c, request_ids))
 
     async def open_commands(self) -> list[StoredCommand]:
         query = select(commands).where(commands.c.finished_at.is_(None))
-        return await self._commands(query.order_by(commands.c.request_id, commands.c.position))
+        ordered = query.order_by(commands.c.request_id, commands.c.position)
+        return await self._database.transaction(lambda c: [_command(row) for row in c.execute(ordered)])
 
     async def unanswered(self) -> list[StoredRequest]:
         return await self._requests(
@@ -82,9 +99,6 @@ class SqlResults:
     async def _requests(self, query: Select[*tuple[object, ...]]) -> list[StoredRequest]:
         return await self._database.transaction(lambda c: [_request(row) for row in c.execute(query)])
 
-    async def _commands(self, query: Select[*tuple[object, ...]]) -> list[StoredCommand]:
-        return await self._database.transaction(lambda c: [_command(row) for row in c.execute(query)])
-
 
 def _accept(connection: Connection, request: StoredRequest, new: Sequence[StoredCommand]) -> None:
     connection.execute(insert(requests).values(**asdict(request)))
@@ -102,16 +116,20 @@ def _accept(connection: Connection, request: StoredRequest, new: Sequence[Stored
         connection.execute(insert(commands), rows)
 
 
-def _save(connection: Connection, results: Sequence[StoredResult]) -> list[str]:
-    if not results:
-        return []
+def _save(connection: Connection, results: Sequence[StoredResult]) -> list[Completed]:
     connection.execute(_SAVE, [_outcome(result) for result in results])
-    of_these = list(dict.fromkeys(result.request_id for result in results))
-    still_open = exists().where(commands.c.request_id == requests.c.request_id, commands.c.finished_at.is_(None))
-    complete = select(requests.c.request_id).where(
-        requests.c.request_id.in_(of_these), requests.c.answered_at.is_(None), ~still_open
-    )
-    return list(connection.execute(complete).scalars())
+    return _completed(connection, list(dict.fromkeys(result.request_id for result in results)))
+
+
+def _completed(connection: Connection, request_ids: Sequence[str]) -> list[Completed]:
+    rows = connection.execute(_COMPLETE, {"of_requests": request_ids})
+    complete = {request.request_id: request for request in map(_request, rows)}
+    theirs: dict[str, list[StoredCommand]] = {request_id: [] for request_id in complete}
+    if complete:
+        for row in connection.execute(_COMMANDS_OF, {"of_requests": list(complete)}):
+            command = _command(row)
+            theirs[command.request_id].append(command)
+    return [Completed(request, tuple(theirs[request_id])) for request_id, request in complete.items()]
 
 
 def _outcome(result: StoredResult) -> dict[str, object]:
@@ -124,9 +142,7 @@ def _answer(connection: Connection, request_id: str, octets: bytes, answered_at:
     first = update(requests).where(this, requests.c.answered_at.is_(None))
     if connection.execute(first.values(answer=octets, answered_at=answered_at)).rowcount == 0:
         return
-    address = connection.execute(select(requests.c.reply_address).where(this)).scalar()
-    if address is not None:
-        connection.execute(insert(replies).values(request_id=request_id))
+    connection.execute(_OWE, {"of_request": request_id})
 
 
 def _request(row: Row[*tuple[object, ...]]) -> StoredRequest:
