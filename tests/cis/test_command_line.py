@@ -155,8 +155,7 @@ async def test_the_process_runs_its_cycles_and_says_so_in_json(hes: StandInHes, 
     assert told[-1]["median_ms"] > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("arguments", [("--no-loop",), ()])
+@pytest.mark.parametrize(("number", "arguments"), [(signal.SIGTERM, ()), (signal.SIGINT, ("--no-loop",))])
 async def test_it_stops_cleanly_when_told(tmp_path: Path, number: signal.Signals, arguments: tuple[str, ...]) -> None:
     async with a_process(written(tmp_path, "http://127.0.0.1:1"), *arguments) as process:
         told = events(process)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from cis_stand_in import StandInHes, answering, saying
+from cis_stand_in import SCHEMAS, StandInHes, answering, saying
 from fastapi import Response
 from lxml import etree
 
@@ -35,7 +35,7 @@ def request(meters: int = 2, **header: object) -> RequestMessage:
 
 @pytest.fixture
 async def outbox(hes: StandInHes) -> AsyncIterator[Outbox]:
-    async with Outbox.opened(hes.url, 5.0) as opened:
+    async with Outbox.opened(hes.url, 5.0, SCHEMAS) as opened:
         yield opened
 
 
@@ -50,10 +50,10 @@ async def test_the_typed_request_arrives_as_it_was_meant(hes: StandInHes, outbox
     assert len(body.findall(".//{*}EndDevices")) == 2
 
 
-@pytest.mark.parametrize("verb", ["create", "change", "cancel", "close", "delete"])
-async def test_every_verb_has_its_operation(hes: StandInHes, outbox: Outbox, verb: str) -> None:
-    await outbox.send(request(verb=verb))
-    assert etree.QName(soap.unwrap(hes.octets[0])).localname == f"{verb.capitalize()}EndDeviceControls"
+async def test_every_verb_has_its_operation(hes: StandInHes, outbox: Outbox) -> None:
+    for verb in ("cancel", "change", "close", "create", "delete"):
+        await outbox.send(request(verb=verb))
+    assert [etree.QName(soap.unwrap(octets)).localname for octets in hes.octets] == OPERATIONS
 
 
 async def test_a_thousand_meters_are_one_request(hes: StandInHes, outbox: Outbox) -> None:
@@ -113,23 +113,23 @@ WEIRD = b"""<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:B
 </EndDeviceControlsResponseMessage></e:Body></e:Envelope>"""
 
 
-@pytest.mark.parametrize(
-    "octets",
-    [
-        WEIRD,
-        WEIRD.replace(b"WEIRD", b""),
-        b"",
-        b"It works!",
-        b"<html/>",
-        b"<a>" * 100_000,
-        b'<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>',
-        soap.wrap(etree.fromstring("<x xmlns='urn:nothing'/>")),
-    ],
+NO_ANSWERS = (
+    WEIRD,
+    WEIRD.replace(b"WEIRD", b""),
+    b"",
+    b"It works!",
+    b"<html/>",
+    b"<a>" * 100_000,
+    b'<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>',
+    soap.wrap(etree.fromstring("<x xmlns='urn:nothing'/>")),
 )
-async def test_an_answer_that_is_none_is_not_believed(hes: StandInHes, outbox: Outbox, octets: bytes) -> None:
-    hes.behaviour = saying(octets)
-    with pytest.raises(HesAnswerError, match="no valid message"):
-        await outbox.send(request())
+
+
+async def test_an_answer_that_is_none_is_not_believed(hes: StandInHes, outbox: Outbox) -> None:
+    for octets in NO_ANSWERS:
+        hes.behaviour = saying(octets)
+        with pytest.raises(HesAnswerError, match="no valid message"):
+            await outbox.send(request())
 
 
 async def test_an_answer_without_end_is_cut(hes: StandInHes, outbox: Outbox) -> None:
@@ -142,7 +142,7 @@ async def test_an_answer_without_end_is_cut(hes: StandInHes, outbox: Outbox) -> 
 
 
 async def test_a_hes_that_is_not_there(hes: StandInHes) -> None:
-    async with Outbox.opened("http://127.0.0.1:1", 5.0) as outbox:
+    async with Outbox.opened("http://127.0.0.1:1", 5.0, SCHEMAS) as outbox:
         for call in (outbox.knock, lambda: outbox.send(request())):
             with pytest.raises(HesUnreachableError, match=r"http://127\.0\.0\.1:1 cannot be reached"):
                 await call()
@@ -165,7 +165,7 @@ async def test_a_hes_that_does_not_answer(hes: StandInHes) -> None:
         raise AssertionError
 
     hes.behaviour = hang
-    async with Outbox.opened(hes.url, 0.2) as outbox:
+    async with Outbox.opened(hes.url, 0.2, SCHEMAS) as outbox:
         await outbox.knock()
         with pytest.raises(HesUnreachableError, match=r"within 0\.2 s"):
             await outbox.send(request())

@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 from structlog.typing import EventDict, WrappedLogger
 
+from cim.schema import Schemas
 from cis.inbox import Inbox
 from cis.outbox import Outbox, OutboxError
 from cis.pending import Pending
@@ -96,9 +97,12 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(settings.cis.host, port))
         store = await stack.enter_async_context(Store.opened(settings.cis.store))
-        outbox = await stack.enter_async_context(Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s))
+        schemas = Schemas()
+        outbox = await stack.enter_async_context(
+            Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s, schemas)
+        )
         pending = Pending(store, around.now)
-        inbox = Inbox(pending, store, around)
+        inbox = Inbox(pending, store, around, schemas)
         await stack.enter_async_context(serving(inbox.application(), listener))
         controls = Controls(
             outbox,

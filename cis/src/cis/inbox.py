@@ -40,15 +40,20 @@ class Limits:
     body_timeout_s: float = BODY_TIMEOUT_S
 
 
+DEFAULTS = Limits()
+
+
 class Inbox:
     """Takes replies and events, and tells the sender truthfully what became of them."""
 
-    def __init__(self, pending: Pending, store: Store, around: Surroundings, limits: Limits | None = None) -> None:
+    def __init__(
+        self, pending: Pending, store: Store, around: Surroundings, schemas: Schemas, limits: Limits = DEFAULTS
+    ) -> None:
         self._pending = pending
         self._store = store
         self._around = around
-        self._limits = limits or Limits()
-        self._schemas = Schemas()
+        self._schemas = schemas
+        self._limits = limits
 
     def application(self) -> FastAPI:
         """The HTTP side; without pages to try it out, since nothing here is for a browser."""

@@ -6,6 +6,7 @@ validated as well. Of the WSDL only files of the HES itself are loaded; a HES th
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -112,10 +113,9 @@ class Outbox:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, hes_url: str, timeout_s: float) -> AsyncIterator[Self]:
+    async def opened(cls, hes_url: str, timeout_s: float, schemas: Schemas) -> AsyncIterator[Self]:
         """Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
-        schemas = Schemas()
-        trusted = httpx.create_ssl_context(trust_env=False)
+        trusted = _trusted(hes_url)
         timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
         limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_S)
         with httpx.Client(timeout=CONNECT_TIMEOUT_S, verify=trusted, trust_env=False) as files:
@@ -203,6 +203,13 @@ class Outbox:
             yield
         except httpx.TransportError as error:
             raise HesUnreachableError(f"the HES at {self._hes_url} cannot be reached: {_why(error)}") from error
+
+
+def _trusted(hes_url: str) -> ssl.SSLContext:
+    """The usual authorities for https; nobody for http, where no certificate will be shown."""
+    if hes_url.startswith("https:"):
+        return httpx.create_ssl_context(trust_env=False)
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _told_by_fault(request: RequestMessage, fault: PeerFault) -> ResponseMessage:
