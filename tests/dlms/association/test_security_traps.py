@@ -425,6 +425,21 @@ def test_a_dedicated_key_dies_with_its_association() -> None:
     assert [type(event) for event in again.seen] == [Discarded]
 
 
+def test_a_dedicated_key_of_a_wrong_length_is_refused() -> None:
+    with pytest.raises(LocalError):
+        pair(policy=BOTH, dedicated_key=b"short")
+    joined = pair(policy=BOTH)
+    protection = joined.client._protection
+    assert protection is not None
+    content = protect(0x30, KEYS, CLIENT_TITLE, 9, initiate(dedicated_key=b"short"))
+    information = apdu.encode(ServiceCiphering(ApduTag.GLO_INITIATE_REQUEST, content))
+    joined.to_server(
+        from_client(apdu.encode(Aarq(ApplicationContext.LN_CIPHERED, CLIENT_TITLE, user_information=information)))
+    )
+    assert [type(event) for event in joined.seen] == [AssociationRefused]
+    assert not joined.server.closed
+
+
 def test_our_counter_running_out_closes_the_server_without_a_raise() -> None:
     joined = pair(policy=BOTH, server={"send_counter": SendCounter(7, 7)})
     joined.ask(Open())

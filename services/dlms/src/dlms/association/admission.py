@@ -71,7 +71,7 @@ def admit(profile: AssociationProfile, protection: Protection | None, aarq: Aarq
     """Check an AARQ against the profile; raises Refusal, or ReplayError for a genuine AARQ that was used before."""
     _check_names(profile, protection, aarq)
     if protection is not None:
-        _meet(protection, aarq.calling_ap_title)
+        _meet(protection, aarq.calling_ap_title, profile.mechanism)
     held = _initiate_request(protection, aarq.user_information)
     challenge = _check_proof(profile, aarq.calling_authentication_value or b"")
     return _negotiate(profile, held, challenge)
@@ -126,12 +126,13 @@ def _check_names(profile: AssociationProfile, protection: Protection | None, aar
     raise Refusal(f"mechanism {mechanism.name} instead of {profile.mechanism.name}", told)
 
 
-def _meet(protection: Protection, title: bytes | None) -> None:
+def _meet(protection: Protection, title: bytes | None, mechanism: Mechanism) -> None:
     try:
         protection.meet(title)
     except SecurityError as error:
         raise Refusal(str(error), AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED) from None
-    if protection.peer_title is None:
+    needed = protection.security.ciphered or mechanism is Mechanism.GMAC
+    if needed and protection.peer_title is None:
         raise Refusal("the client shows no system title", AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
 
 

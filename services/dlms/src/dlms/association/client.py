@@ -37,7 +37,7 @@ from dlms.association.events import (
 )
 from dlms.association.proposal import CIPHERED, Proposal, accepts, refusal_reason
 from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping
-from dlms.association.settings import ClientSettings
+from dlms.association.settings import ClientSettings, Security
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState, next_state
 from dlms.association.transfer import IncomingBlocks
 from dlms.cosem.descriptors import MethodDescriptor
@@ -104,8 +104,8 @@ class ClientConnection(Connection):
         self._challenge = challenge
         self._dedicated_key = dedicated_key
         self._protection = _protection(settings, send_counter, receive_counter)
-        if dedicated_key is not None and (self._protection is None or not self._protection.security.ciphered):
-            raise LocalError("a dedicated key needs an association with ciphering")
+        if dedicated_key is not None:
+            _check_dedicated_key(settings.security, dedicated_key)
         self._proposal = Proposal(settings, self._protection, challenge, dedicated_key)
         self._challenge_spent = False
         self._server_challenge = b""
@@ -325,6 +325,13 @@ def _protection(
     if send_counter is None:
         raise LocalError("an association with keys needs a send counter")
     return Protection(settings.security, send_counter, receive_counter or ReceiveCounter())
+
+
+def _check_dedicated_key(security: Security | None, key: bytes) -> None:
+    if security is None or not security.ciphered:
+        raise LocalError("a dedicated key needs an association with ciphering")
+    if len(key) != len(security.keys.encryption_key):
+        raise LocalError(f"a dedicated key of {len(key)} octets does not fit the suite")
 
 
 def _encode_request(pending: _Pending) -> bytes:

@@ -20,7 +20,7 @@ from dlms.association.server_association import Reply, ServerAssociation, fault
 from dlms.association.settings import AssociationProfile
 from dlms.association.states import ServerState
 from dlms.enums import AcseServiceUserDiagnostic, ServiceError, StateError
-from dlms.errors import DecodeError, LocalError
+from dlms.errors import DecodeError, DlmsError, LocalError
 from dlms.framing.wrapper import WrapperPdu, encode
 
 NEVER_ANSWERED = (Aare, Rlre, ExceptionResponse, ConfirmedServiceError, DataNotification)
@@ -84,7 +84,7 @@ class ServerConnection(Connection):
             return _unknown(message, pdu)
         try:
             return association.receive(message, len(pdu.apdu))
-        except LocalError as error:
+        except DlmsError as error:
             self._closed = True
             return Reply(event=Discarded(f"we can't go on: {error}"))
 

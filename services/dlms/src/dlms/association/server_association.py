@@ -39,6 +39,7 @@ from dlms.association.settings import AssociationProfile, AttributeAccess
 from dlms.association.states import SERVER_TABLE, ServerEvent, ServerState, next_state
 from dlms.association.transfer import OutgoingBlocks, block_room
 from dlms.enums import (
+    AcseServiceUserDiagnostic,
     ActionResult,
     Conformance,
     DataAccessResult,
@@ -228,8 +229,13 @@ class ServerAssociation:
         return Reply(octets if admission.initiate.response_allowed else b"", self._association_opened())
 
     def _take_key(self, admission: Admission) -> None:
-        if self._protection is not None and self._protection.security.ciphered:
+        """Agree to a dedicated key, which counts only when it came under protection."""
+        if self._protection is None or not self._protection.security.ciphered:
+            return
+        try:
             self._protection.dedicate(admission.initiate.dedicated_key)
+        except SecurityError as error:
+            raise Refusal(str(error), AcseServiceUserDiagnostic.NO_REASON_GIVEN) from None
 
     def _prove(self, message: Apdu, form: Form) -> Reply:
         """reply_to_HLS_authentication: check the client's proof and give ours."""

@@ -1,12 +1,11 @@
 """How the partners prove that they know the secret: passwords (LLS) and f(challenge) of HLS (Green Book 9.2.7.4).
 
-Mechanism 5 computes SC || IC || GMAC(SC || AK || challenge) under the sender's system title; mechanisms 3, 4 and 6 hash the
-challenge with the secret. All comparing is done in constant time and a failure never says what differed.
+Mechanism 5 computes SC || IC || GMAC(SC || AK || challenge) under the sender's system title. All comparing is done in
+constant time and a failure never says what differed.
 """
 
 from __future__ import annotations
 
-from hashlib import md5, sha1, sha256
 from hmac import compare_digest
 
 from dlms.errors import LocalError
@@ -38,23 +37,6 @@ def gmac_holds(suite: int, keys: GlobalKeys, peer_system_title: bytes, challenge
         return False
     counter = int.from_bytes(response[1:HEADER_LENGTH], "big")
     return compare_digest(response, gmac_response(suite, keys, peer_system_title, counter, challenge))
-
-
-def md5_response(secret: bytes, challenge: bytes) -> bytes:
-    """f(challenge) of mechanism 3."""
-    return md5(challenge + secret, usedforsecurity=False).digest()
-
-
-def sha1_response(secret: bytes, challenge: bytes) -> bytes:
-    """f(challenge) of mechanism 4."""
-    return sha1(challenge + secret, usedforsecurity=False).digest()
-
-
-def sha256_response(
-    secret: bytes, own_title: bytes, peer_title: bytes, peer_challenge: bytes, own_challenge: bytes
-) -> bytes:
-    """f(challenge) of mechanism 6: secret, both titles and both challenges, the prover's title first."""
-    return sha256(secret + own_title + peer_title + peer_challenge + own_challenge).digest()
 
 
 def check_challenge(challenge: bytes) -> None:
