@@ -9,9 +9,27 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import System, system
+from stranger import CONNECT, Stranger, by_mrid
 
 
 @pytest.fixture
 def ami(tmp_path: Path) -> Iterator[System]:
     with system(tmp_path) as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def _whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with system(tmp_path_factory.mktemp("whole")) as one:
+        one.tap("M1001")
+        one.start()
+        yield one
+
+
+@pytest.fixture
+def whole(_whole: System) -> System:
+    """Two well-behaved meters (a tap before M1001) and a HES that the tests of a module share; both meters are connected."""
+    both = [by_mrid(meter) for meter in _whole.config["meters"]]
+    assert Stranger(_whole.hes_url).switch(CONNECT, both).result == "OK"
+    _whole.forget()
+    return _whole

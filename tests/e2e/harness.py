@@ -19,7 +19,7 @@ import time
 import tomllib
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,11 @@ class Process:
     def seen(self, event: str) -> list[dict[str, Any]]:
         return [e for e in self.events if e.get("event") == event]
 
+    def forget(self) -> None:
+        """Begin anew with an empty list of events."""
+        with self._more:
+            self.events.clear()
+
     def kill(self) -> None:
         """As ``kill -9``: no goodbye."""
         self._popen.kill()
@@ -139,17 +144,18 @@ class Tap:
 
     @staticmethod
     def _pump(source: socket.socket, sink: socket.socket, kept: bytearray) -> None:
-        try:
+        with suppress(OSError):
             while octets := source.recv(65536):
                 kept += octets
                 sink.sendall(octets)
-        except OSError:
-            pass
         for end in (source, sink):
-            try:
+            with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+
+    def forget(self) -> None:
+        self.requests.clear()
+        self.answers.clear()
+        self.connections = 0
 
     def close(self) -> None:
         for one in (self._listener, *self._sockets):
@@ -252,31 +258,39 @@ class System:
 
     def start_meter(self, name: str, config: dict[str, Any] | None = None) -> Process:
         path = self.write(f"{name}.toml", config or self.config)
-        return self._start("meter_sim", "--config", path, "--meter", name)
+        process = self._start("meter_sim", "--config", path, "--meter", name)
+        process.wait_for("ready")
+        return process
 
     def start_hes(self, config: dict[str, Any] | None = None) -> Process:
         self.hes = self._start("hes", "--config", self.write("hes.toml", config or self.config))
+        self.hes.wait_for("ready")
         return self.hes
 
     def start_cis(self, *arguments: str) -> Process:
-        return self._start("cis", "--config", self.write("cis.toml"), *arguments, wait=False)
+        return self._start("cis", "--config", self.write("cis.toml"), *arguments)
 
     def start(self, *meters: str) -> System:
         """The meters (all of them if none is named), then the HES."""
-        for name in meters or [m["name"] for m in self.config["meters"]]:
-            self.start_meter(name)
-        self.start_hes()
+        names = meters or [m["name"] for m in self.config["meters"]]
+        started = [self._start("meter_sim", "--config", self.write(f"{n}.toml"), "--meter", n) for n in names]
+        self.hes = self._start("hes", "--config", self.write("hes.toml"))
+        for process in (*started, self.hes):
+            process.wait_for("ready")
         return self
 
-    def _start(self, module: str, *arguments: str, wait: bool = True) -> Process:
+    def _start(self, module: str, *arguments: str) -> Process:
         process = Process(module, *arguments)
         self.processes.append(process)
-        if wait:
-            process.wait_for("ready")
         return process
 
     def process(self, meter: str) -> Process:
         return next(p for p in reversed(self.processes) if p.name.endswith(f"--meter {meter}"))
+
+    def forget(self) -> None:
+        """Begin anew: what the processes have said and what passed on the taps is forgotten."""
+        for one in (*self.processes, *self.taps):
+            one.forget()
 
     def close(self) -> None:
         for process in reversed(self.processes):

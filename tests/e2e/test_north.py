@@ -22,53 +22,48 @@ def texts(body: bytes, name: str) -> list[str]:
     return [e.text or "" for e in etree.fromstring(body).iter(f"{{*}}{name}")]
 
 
-def generic(ami: System, **fields: str) -> httpx.Response:
+def generic(whole: System, **fields: str) -> httpx.Response:
     body = GENERIC.format(
         **({"verb": "create", "noun": "EndDeviceControls", "message": "g-1", "code": DISCONNECT} | fields)
     )
-    return httpx.post(f"{ami.hes_url}/cim", content=body, headers=SOAP, timeout=20)
+    return httpx.post(f"{whole.hes_url}/cim", content=body, headers=SOAP, timeout=20)
 
 
-def test_strict_zeep_lists_every_operation(ami: System) -> None:
-    ami.start_hes()
-    assert Stranger(ami.hes_url).operations() == [
+def test_strict_zeep_lists_every_operation(whole: System) -> None:
+    assert Stranger(whole.hes_url).operations() == [
         f"{verb}EndDeviceControls" for verb in ("Cancel", "Change", "Close", "Create", "Delete")
     ]
 
 
-def test_generic_endpoint_dispatches_on_verb_and_noun(ami: System) -> None:
-    ami.start("M1001")
-    answer = generic(ami)
+def test_generic_endpoint_dispatches_on_verb_and_noun(whole: System) -> None:
+    answer = generic(whole)
     assert answer.status_code == 200
     assert (
         etree.fromstring(answer.content).find(".//{http://iec.ch/TC57/2011/schema/message}ResponseMessage") is not None
     )
     assert texts(answer.content, "Result") == ["OK"]
-    assert ami.hes is not None and ami.hes.seen("meter_done")[0]["ok"]
+    assert whole.hes is not None and whole.hes.seen("meter_done")[0]["ok"]
 
 
-def test_generic_endpoint_refuses_what_it_does_not_know(ami: System) -> None:
-    ami.start_hes()
+def test_generic_endpoint_refuses_what_it_does_not_know(whole: System) -> None:
     for fields, code in (({"noun": "Unicorns"}, "2.5"), ({"verb": "get"}, "2.9")):
-        answer = generic(ami, message=f"g-{code}", **fields)
+        answer = generic(whole, message=f"g-{code}", **fields)
         assert texts(answer.content, "Result") == ["FAILED"]
         assert code in texts(answer.content, "code")
 
 
-def test_unparsable_is_a_soap_fault_with_a_fault_message(ami: System) -> None:
-    ami.start_hes()
+def test_unparsable_is_a_soap_fault_with_a_fault_message(whole: System) -> None:
     bomb = b'<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><l>&b;</l>'
     for body in (b"", b"nonsense", bomb, b"<a>" * 5000, GENERIC.replace("Verb", "Berb").encode()):
-        answer = httpx.post(f"{ami.hes_url}/cim", content=body, headers=SOAP, timeout=20)
+        answer = httpx.post(f"{whole.hes_url}/cim", content=body, headers=SOAP, timeout=20)
         assert answer.status_code == 500, body[:40]
         assert texts(answer.content, "faultcode")
         assert texts(answer.content, "Result") == ["FAILED"]
         assert texts(answer.content, "reason")[0]
-    assert httpx.get(f"{ami.hes_url}/healthz").status_code == 200
+    assert httpx.get(f"{whole.hes_url}/healthz").status_code == 200
 
 
-def test_too_large_a_body_is_refused_while_it_is_read(ami: System) -> None:
-    ami.start_hes()
-    answer = httpx.post(f"{ami.hes_url}/cim", content=b" " * 20_000_000, headers=SOAP, timeout=20)
+def test_too_large_a_body_is_refused_while_it_is_read(whole: System) -> None:
+    answer = httpx.post(f"{whole.hes_url}/cim", content=b" " * 20_000_000, headers=SOAP, timeout=20)
     assert answer.status_code in (413, 500)
-    assert httpx.get(f"{ami.hes_url}/healthz").status_code == 200
+    assert httpx.get(f"{whole.hes_url}/healthz").status_code == 200

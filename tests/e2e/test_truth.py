@@ -24,35 +24,32 @@ def switched(process: Process) -> list[tuple[bool, bool]]:
     return [(e["before"]["output_state"], e["after"]["output_state"]) for e in process.seen("switched")]
 
 
-def test_both_meters_are_switched_and_read_back(ami: System) -> None:
-    ami.start()
-    stranger = Stranger(ami.hes_url)
-    both = ami.config["meters"]
+def test_both_meters_are_switched_and_read_back(whole: System) -> None:
+    stranger = Stranger(whole.hes_url)
+    both = whole.config["meters"]
 
     answer = stranger.switch(DISCONNECT, [by_mrid(both[0]), by_name(both[1])])
     assert (answer.result, answer.failures) == ("OK", [])
     for meter in ("M1001", "M1002"):
-        done = ami.hes.wait_for("meter_done", meter=meter)
+        done = whole.hes.wait_for("meter_done", meter=meter)
         assert done["ok"] and done["after"]["output_state"] is False and done["after"]["control_state"] == 0
-        assert switched(ami.process(meter)) == [(True, False)]
+        assert switched(whole.process(meter)) == [(True, False)]
 
     answer = stranger.switch(CONNECT, [by_mrid(m) for m in both])
     assert (answer.result, answer.failures) == ("OK", [])
     for meter in ("M1001", "M1002"):
-        assert switched(ami.process(meter)) == [(True, False), (False, True)]
+        assert switched(whole.process(meter)) == [(True, False), (False, True)]
 
 
-def test_usage_point_resolves_to_its_meter(ami: System) -> None:
-    ami.start()
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, usage_points=["UP-1001", "UP-1002"])
+def test_usage_point_resolves_to_its_meter(whole: System) -> None:
+    answer = Stranger(whole.hes_url).switch(DISCONNECT, usage_points=["UP-1001", "UP-1002"])
     assert answer.result == "OK"
-    assert [switched(ami.process(m)) for m in ("M1001", "M1002")] == [[(True, False)]] * 2
+    assert [switched(whole.process(m)) for m in ("M1001", "M1002")] == [[(True, False)]] * 2
 
 
-def test_reply_correlates_to_the_request(ami: System) -> None:
-    ami.start()
+def test_reply_correlates_to_the_request(whole: System) -> None:
     mine = str(uuid.uuid4())
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
+    answer = Stranger(whole.hes_url).switch(DISCONNECT, [by_mrid(whole.meter("M1001"))], message_id=mine)
     assert answer.header.CorrelationID == mine
     assert (answer.header.Verb, answer.header.Noun) == ("reply", "EndDeviceControls")
 
@@ -106,31 +103,28 @@ def test_meter_that_is_not_there(ami: System) -> None:
     assert switched(ami.process("M1002")) == [(True, False)]
 
 
-def test_unknown_meter_is_2_4_and_the_other_is_switched(ami: System) -> None:
-    ami.start()
-    answer = Stranger(ami.hes_url).switch(
-        DISCONNECT, [{"Names": [{"name": "M9999"}]}, by_mrid(ami.meter("M1001"))], usage_points=["UP-nowhere"]
+def test_unknown_meter_is_2_4_and_the_other_is_switched(whole: System) -> None:
+    answer = Stranger(whole.hes_url).switch(
+        DISCONNECT, [{"Names": [{"name": "M9999"}]}, by_mrid(whole.meter("M1001"))], usage_points=["UP-nowhere"]
     )
     assert answer.result == "PARTIAL"
     assert sorted(e.code for e in answer.failures) == ["2.12", "2.4"]
     assert "M9999" in next(e for e in answer.failures if e.code == "2.4").reason
-    assert switched(ami.process("M1001")) == [(True, False)]
+    assert switched(whole.process("M1001")) == [(True, False)]
 
 
-def test_no_resolvable_device_at_all_is_failed(ami: System) -> None:
-    ami.start()
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [{"Names": [{"name": "M9999"}]}])
+def test_no_resolvable_device_at_all_is_failed(whole: System) -> None:
+    answer = Stranger(whole.hes_url).switch(DISCONNECT, [{"Names": [{"name": "M9999"}]}])
     assert (answer.result, answer.codes) == ("FAILED", ["2.4"])
 
 
 @pytest.mark.parametrize("code", ["3.31.0.99", "9.9.9.9", "disconnect", "3.31.0.230", ""])
-def test_unknown_control_code_is_refused_without_a_frame(ami: System, code: str) -> None:
-    tap = ami.tap("M1001")
-    ami.start()
-    answer = Stranger(ami.hes_url).switch(code, [by_mrid(ami.meter("M1001"))])
+def test_unknown_control_code_is_refused_without_a_frame(whole: System, code: str) -> None:
+    tap = whole.taps[0]
+    answer = Stranger(whole.hes_url).switch(code, [by_mrid(whole.meter("M1001"))])
     assert answer.result == "FAILED"
     assert (tap.connections, bytes(tap.requests)) == (0, b"")
-    assert switched(ami.process("M1001")) == []
+    assert switched(whole.process("M1001")) == []
 
 
 def test_wrong_key_fails_with_its_reason_and_burns_no_counter(ami: System) -> None:
@@ -167,8 +161,15 @@ def test_other_device_id_is_refused_before_the_action(ami: System) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "result", "word"),
-    [(0, "FAILED", "mode 0"), (1, "OK", "ready for reconnection"), (2, "OK", ""), (3, "OK", "ready for reconnection")]
-    + [(4, "OK", ""), (5, "OK", "ready for reconnection"), (6, "OK", "ready for reconnection")],
+    [
+        (0, "FAILED", "mode 0"),
+        (1, "OK", "ready for reconnection"),
+        (2, "OK", ""),
+        (3, "OK", "ready for reconnection"),
+        (4, "OK", ""),
+        (5, "OK", "ready for reconnection"),
+        (6, "OK", "ready for reconnection"),
+    ],
 )
 def test_connect_ends_as_the_control_mode_allows(ami: System, mode: int, result: str, word: str) -> None:
     ami.meter("M1001")["simulated"]["control_mode"] = mode
@@ -186,46 +187,42 @@ def test_connect_ends_as_the_control_mode_allows(ami: System, mode: int, result:
         }
 
 
-def test_same_message_id_twice_is_one_switching_and_the_same_answer(ami: System) -> None:
-    ami.start()
-    stranger = Stranger(ami.hes_url)
+def test_same_message_id_twice_is_one_switching_and_the_same_answer(whole: System) -> None:
+    stranger = Stranger(whole.hes_url)
     mine = str(uuid.uuid4())
-    once = stranger.switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
-    twice = stranger.switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
+    once = stranger.switch(DISCONNECT, [by_mrid(whole.meter("M1001"))], message_id=mine)
+    twice = stranger.switch(DISCONNECT, [by_mrid(whole.meter("M1001"))], message_id=mine)
     assert once.result == "OK"
     assert (once.result, once.header.MessageID) == (twice.result, twice.header.MessageID)
-    assert len(ami.hes.seen("meter_done")) == 1
-    assert switched(ami.process("M1001")) == [(True, False)]
+    assert len(whole.hes.seen("meter_done")) == 1
+    assert switched(whole.process("M1001")) == [(True, False)]
 
 
-def test_same_message_id_with_another_content_is_refused(ami: System) -> None:
-    ami.start()
-    stranger = Stranger(ami.hes_url)
+def test_same_message_id_with_another_content_is_refused(whole: System) -> None:
+    stranger = Stranger(whole.hes_url)
     mine = str(uuid.uuid4())
-    stranger.switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
-    answer = stranger.switch(CONNECT, [by_mrid(ami.meter("M1001"))], message_id=mine)
+    stranger.switch(DISCONNECT, [by_mrid(whole.meter("M1001"))], message_id=mine)
+    answer = stranger.switch(CONNECT, [by_mrid(whole.meter("M1001"))], message_id=mine)
     assert answer.result == "FAILED"
-    assert switched(ami.process("M1001")) == [(True, False)]
+    assert switched(whole.process("M1001")) == [(True, False)]
 
 
 @pytest.mark.parametrize("verb", ["change", "cancel", "close", "delete"])
-def test_what_cannot_be_done_is_said(ami: System, verb: str) -> None:
-    tap = ami.tap("M1001")
-    ami.start()
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], verb=verb)
+def test_what_cannot_be_done_is_said(whole: System, verb: str) -> None:
+    tap = whole.taps[0]
+    answer = Stranger(whole.hes_url).switch(DISCONNECT, [by_mrid(whole.meter("M1001"))], verb=verb)
     assert answer.result == "FAILED"
     assert answer.failures and answer.failures[0].reason
     assert tap.connections == 0
 
 
-def test_asynchronous_reply_is_retried_until_taken(ami: System) -> None:
+def test_asynchronous_reply_is_retried_until_taken(whole: System) -> None:
     receiver = Receiver(refuse_first=2)
     try:
-        ami.start()
         mine = str(uuid.uuid4())
-        acknowledgement = Stranger(ami.hes_url).switch(
+        acknowledgement = Stranger(whole.hes_url).switch(
             DISCONNECT,
-            [by_mrid(m) for m in ami.config["meters"]],
+            [by_mrid(m) for m in whole.config["meters"]],
             message_id=mine,
             AsyncReplyFlag=True,
             ReplyAddress=receiver.url,
@@ -239,10 +236,9 @@ def test_asynchronous_reply_is_retried_until_taken(ami: System) -> None:
         receiver.close()
 
 
-def test_asynchronous_without_reply_address_is_refused(ami: System) -> None:
-    tap = ami.tap("M1001")
-    ami.start()
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))], AsyncReplyFlag=True)
+def test_asynchronous_without_reply_address_is_refused(whole: System) -> None:
+    tap = whole.taps[0]
+    answer = Stranger(whole.hes_url).switch(DISCONNECT, [by_mrid(whole.meter("M1001"))], AsyncReplyFlag=True)
     assert (answer.result, tap.connections) == ("FAILED", 0)
 
 
