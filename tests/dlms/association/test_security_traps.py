@@ -445,3 +445,52 @@ def test_our_counter_running_out_closes_the_server_without_a_raise() -> None:
     joined.ask(Open())
     assert isinstance(joined.seen[-1], Discarded)
     assert joined.server.closed
+
+
+def test_genuine_but_unreadable_content_is_answered_and_its_counter_is_spent() -> None:
+    joined = secured()
+    joined.seen.clear()
+    content = protect(0x30, KEYS, CLIENT_TITLE, 9000, b"\xc0\x01")
+    answer = joined.to_server(from_client(apdu.encode(GeneralGloCiphering(CLIENT_TITLE, content))))
+    assert [type(event) for event in joined.seen] == [Discarded]
+    assert isinstance(apdu.decode(pdus(answer)[0].apdu), ExceptionResponse)
+    assert receive_counter(joined).lowest_acceptable == 9001
+
+
+def test_a_fault_under_protection_is_a_fault() -> None:
+    joined = secured()
+    joined.client.send(Get(NAME))
+    fault = ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON)
+    content = protect(0x30, KEYS, SERVER_TITLE, 9000, apdu.encode(fault))
+    answer = from_server(apdu.encode(GeneralGloCiphering(SERVER_TITLE, content)))
+    assert joined.carry_back(answer) == [PeerFault(fault, fault.reason)]
+
+
+@pytest.mark.parametrize(
+    "message", [GeneralGloCiphering(CLIENT_TITLE, b""), ServiceCiphering(ApduTag.GLO_GET_REQUEST, b"")]
+)
+def test_a_ciphered_apdu_without_content_is_refused(message: GeneralGloCiphering) -> None:
+    joined = secured()
+    joined.seen.clear()
+    joined.to_server(from_client(apdu.encode(message)))
+    assert [type(event) for event in joined.seen] == [Discarded]
+
+
+def test_a_system_title_of_a_wrong_length_is_refused() -> None:
+    joined = pair(policy=BOTH)
+    aarq = Aarq(ApplicationContext.LN_CIPHERED, b"short", user_information=initiate())
+    joined.to_server(from_client(apdu.encode(aarq)))
+    assert [type(event) for event in joined.seen] == [AssociationRefused]
+
+
+def test_a_challenge_of_a_wrong_length_is_refused() -> None:
+    for challenge in (b"seven..", bytes(65)):
+        joined = pair(Mechanism.GMAC, policy=(False, False))
+        aarq = Aarq(ApplicationContext.LN, CLIENT_TITLE, Mechanism.GMAC, challenge, initiate())
+        joined.to_server(from_client(apdu.encode(aarq)))
+        assert [type(event) for event in joined.seen] == [AssociationRefused]
+        other = pair(Mechanism.GMAC, policy=(False, False))
+        aare = apdu.decode(pdus(other.to_server(other.client.send(Open())))[0].apdu)
+        assert isinstance(aare, Aare)
+        with pytest.raises(SecurityError, match="challenge"):
+            other.carry_back(from_server(apdu.encode(replace(aare, responding_authentication_value=challenge))))

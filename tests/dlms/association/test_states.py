@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 from in_memory import (
@@ -18,6 +19,7 @@ from in_memory import (
     profile,
     server_of,
 )
+from states_page import page
 
 from dlms import apdu, data
 from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
@@ -310,3 +312,7 @@ def test_refused_says_why_to_us() -> None:
     event = joined.server.next_event()
     assert isinstance(event, AssociationRefused)
     assert "prove" in event.reason
+
+
+def test_the_page_of_the_documentation_shows_these_tables() -> None:
+    assert (Path(__file__).parents[3] / "docs" / "states.md").read_text() == page()

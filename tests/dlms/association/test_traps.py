@@ -30,12 +30,12 @@ from in_memory import (
 )
 
 from dlms import apdu, data
-from dlms.apdu.acse import Aare, Aarq
+from dlms.apdu.acse import Aare, Aarq, Diagnostic
 from dlms.apdu.ciphered import GeneralGloCiphering
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.apdu.get import GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
 from dlms.apdu.initiate import InitiateResponse
-from dlms.apdu.notify import DataNotification
+from dlms.apdu.notify import DataNotification, EventNotificationRequest
 from dlms.apdu.set import SetResponseNormal
 from dlms.association import (
     Action,
@@ -72,7 +72,8 @@ from dlms.enums import (
     ServiceError,
     StateError,
 )
-from dlms.errors import LocalError, ProtocolError
+from dlms.errors import LocalError, ProtocolError, RemoteError
+from dlms.framing.wrapper import WrapperPdu, encode
 from dlms.security import SendCounter, protect
 
 USER = AcseServiceUserDiagnostic
@@ -476,3 +477,41 @@ def test_a_challenge_is_used_once() -> None:
     joined.ask(Release())
     with pytest.raises(LocalError, match="challenge"):
         joined.client.send(Open())
+
+
+def test_a_request_between_unknown_wrapper_ports_gets_an_exception_response() -> None:
+    server = server_of(profile())
+    server.receive_data(encode(WrapperPdu(99, 98, apdu.encode(GetRequestNormal(0xC1, NAME)))))
+    assert isinstance(server.next_event(), Discarded)
+    (answer,) = pdus(server.data_to_send())
+    assert (answer.source, answer.destination) == (98, 99)
+    assert isinstance(apdu.decode(answer.apdu), ExceptionResponse)
+
+
+@pytest.mark.parametrize("user_information", [None, initiate(), b"\xff"])
+def test_an_aare_that_accepts_without_a_good_initiate_response_is_refused(user_information: bytes | None) -> None:
+    joined = pair()
+    aare = apdu.decode(pdus(joined.to_server(joined.client.send(Open())))[0].apdu)
+    assert isinstance(aare, Aare)
+    with pytest.raises(RemoteError):
+        joined.carry_back(from_server(apdu.encode(replace(aare, user_information=user_information))))
+    assert joined.client.state is ClientState.CLOSED
+
+
+def test_a_proof_that_was_not_proposed_is_a_protocol_error() -> None:
+    joined = pair()
+    aare = apdu.decode(pdus(joined.to_server(joined.client.send(Open())))[0].apdu)
+    assert isinstance(aare, Aare)
+    wanted = replace(aare, diagnostic=Diagnostic.user(USER.AUTHENTICATION_REQUIRED))
+    with pytest.raises(ProtocolError):
+        joined.carry_back(from_server(apdu.encode(wanted)))
+
+
+def test_a_client_drops_an_event_notification_and_refuses_requests() -> None:
+    joined = opened()
+    octets = joined.client.send(Get(NAME))
+    event = apdu.encode(EventNotificationRequest(None, CLOCK, data.null()))
+    assert joined.carry_back(from_server(event)) == []
+    assert joined.carry(octets) == [GetResult(joined.values[NAME], DataAccessResult.SUCCESS)]
+    with pytest.raises(ProtocolError):
+        joined.carry_back(from_server(apdu.encode(GetRequestNormal(0xC1, NAME))))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from dlms.framing.wrapper import Deframer, WrapperPdu, encode
 
 
-class Connection:
+class Connection(ABC):
     """The wrapper side of one transport connection."""
 
     def __init__(self) -> None:
@@ -13,9 +15,9 @@ class Connection:
         self._outbox: list[bytes] = []
 
     @property
+    @abstractmethod
     def closed(self) -> bool:
         """Whether nothing more will be read: the transport should be closed."""
-        raise NotImplementedError
 
     def receive_data(self, octets: bytes) -> None:
         """Take octets from the transport, in any portions; call next_event and data_to_send afterwards."""

@@ -139,3 +139,14 @@ def misplaced(state: Enum, event: Enum) -> LocalError | ProtocolError:
     """The error for an event that has no place: ours when we were about to send, otherwise the peer's."""
     text = f"{event.value!r} has no place in state {state.value!r}"
     return LocalError(text) if event.name.startswith("SEND_") else ProtocolError(text)
+
+
+def diagram(table: Mapping[tuple[StateT, EventT], StateT]) -> str:
+    """A table as a Mermaid state diagram; events that lead to the same place share an arrow."""
+    arrows: dict[tuple[StateT, StateT], list[str]] = {}
+    for (state, event), following in table.items():
+        arrows.setdefault((state, following), []).append(event.value)
+    lines = [
+        f"    {state.name} --> {following.name}: {', '.join(events)}" for (state, following), events in arrows.items()
+    ]
+    return "\n".join(["stateDiagram-v2", *lines])
