@@ -20,6 +20,7 @@ from dlms.association import (
     ActionRequested,
     AssociationOpened,
     AssociationProfile,
+    AssociationReleased,
     AttributeAccess,
     Discarded,
     GetAnswer,
@@ -74,6 +75,8 @@ class SmallMeter:
     lies: bool = False
     dies_after_action: bool = False
     dies_after_answer: bool = False
+    hangs_up: bool = False
+    """Closes the connection after each release."""
     result: ActionResult = ActionResult.SUCCESS
     silent: bool = False
     gate: asyncio.Event | None = None
@@ -205,6 +208,9 @@ class SmallMeter:
                         return False
                 case AssociationOpened(profile):
                     self.asked.append(f"open {profile.client_wport}")
+                case AssociationReleased() if self.hangs_up:
+                    await self._write(writer, connection.data_to_send())
+                    return False
                 case Discarded(reason):
                     self.asked.append(f"discarded: {reason}")
         await self._write(writer, connection.data_to_send())

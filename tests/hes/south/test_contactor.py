@@ -55,6 +55,13 @@ async def test_answers_that_come_octet_by_octet(ami: South) -> None:
     assert (await ami.switch()).ok
 
 
+async def test_meter_that_hangs_up_after_a_release_is_called_again(ami: South) -> None:
+    meter = await ami.meter(hangs_up=True)
+    await ami.start()
+    assert (await ami.switch()).ok
+    assert (meter.connections, meter.actions) == (2, 1)
+
+
 async def test_meter_that_lies_is_not_ok(ami: South) -> None:
     meter = await ami.meter(lies=True)
     await ami.start()
@@ -203,6 +210,14 @@ async def test_other_logical_device_name_is_refused_before_a_key_is_used(ami: So
     assert (outcome.reply_code, outcome.attempted) == ("5.2", False)
     assert "SOMEBODYELSE" in outcome.reason
     assert meter.asked == ["open 16", "GET"]
+
+
+async def test_endless_names_are_cut(ami: South) -> None:
+    meter = await ami.meter()
+    meter.values[LOGICAL_DEVICE_NAME, 2] = data.octet_string(b"X" * 60_000)
+    await ami.start()
+    outcome = await ami.switch()
+    assert outcome.reply_code == "5.2" and len(outcome.reason) < 600
 
 
 @pytest.mark.parametrize(

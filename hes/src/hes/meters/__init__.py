@@ -82,7 +82,7 @@ class Meters:
             patience = Patience(self.settings.apdu_timeout_s, until)
             session = Session(meter, await self._link(meter, patience), patience, self._around)
             try:
-                await session.open()
+                await session.open(None if meter.address is None else lambda: self._link(meter, patience))
                 yield session
             except BaseException as error:
                 session.healthy = session.healthy and isinstance(error, MeterFault)

@@ -131,7 +131,10 @@ class Association:
                 await self._receive(until)
             if not isinstance(event, Notified):
                 return event
-            self._notifications.tell(event.notification, peer=self._link.peer, transport="tcp", secured=event.protected)
+            title = self._supply.meter.system_title if event.protected and self._supply is not None else None
+            self._notifications.tell(
+                event.notification, peer=self._link.peer, transport="tcp", title=title, secured=event.protected
+            )
 
     async def _receive(self, until: float | None) -> None:
         pdu = await self._link.next_frame(until)

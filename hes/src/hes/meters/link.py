@@ -38,8 +38,9 @@ class Link:
         if self.trace is not None:
             self.trace.request(octets)
         self._writer.write(octets)
-        async with asyncio.timeout_at(until):
-            await self._writer.drain()
+        if self._writer.transport.get_write_buffer_size():  # the peer does not take it as fast as we write
+            async with asyncio.timeout_at(until):
+                await self._writer.drain()
 
     async def next_frame(self, until: float | None) -> wrapper.WrapperPdu:
         """The next whole frame; ConnectionError at the end of the connection, DecodeError when it is no wrapper frame."""

@@ -5,7 +5,7 @@ invocation counter: a wrong address is told as a wrong address before any key is
 meter's (docs/adr/0003).
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from hes.meters.registry import Authentication, CipheringForm, Meter
 T = TypeVar("T")
 Afterwards = Callable[[], Coroutine[object, object, None]]
 
+MAX_TEXT = 128  # of a name; more is nonsense, and a stranger shall not fill our log
 PUBLIC_CLIENT = 16
 CHALLENGE_OCTETS = 16
 VALUE = 2
@@ -51,9 +52,10 @@ def as_text(data: Data) -> str:
     """A name or number that a meter gives of itself: octets that are printable ASCII as text, others as hex."""
     value = data.value
     if isinstance(value, bytes):
+        value = value[:MAX_TEXT]
         text = value.rstrip(b"\0 ")
         return text.decode("ascii") if text.isascii() and text.decode("ascii").isprintable() else value.hex().upper()
-    return str(value).rstrip("\0 ")
+    return str(value)[:MAX_TEXT].rstrip("\0 ")
 
 
 async def public_association(
@@ -83,10 +85,20 @@ class Session:
         self._around = surroundings
         self._association: Association | None = None
 
-    async def open(self) -> None:
-        """Public association, comparison, secured association."""
+    async def open(self, reconnect: Callable[[], Awaitable[Link]] | None = None) -> None:
+        """Public association, comparison, secured association.
+
+        Some meters close the connection when an association is released; with `reconnect` they are called once more.
+        """
         at_least = await self._guarded(self._ask_public())
-        await self._guarded(self._secure(at_least))
+        try:
+            await self._guarded(self._secure(at_least))
+        except MeterFault as fault:
+            if reconnect is None or fault.kind != "transport":
+                raise
+            self.link.close()
+            self.link, self.healthy = await reconnect(), True
+            await self._guarded(self._secure(at_least))
 
     async def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
         """An attribute's value; a refusal of the meter is a MeterFault of kind data-access-result."""
