@@ -191,7 +191,8 @@ class Told:
     def __init__(self, setting: Setting, number: signal.Signals) -> None:
         self._inner: Output = PlainOutput(setting)
         self._number = number
-        self.shown, self.notice, self.closing = self._inner.shown, self._inner.notice, self._inner.closing
+        self.shown, self.opening = self._inner.shown, self._inner.opening
+        self.notice, self.closing = self._inner.notice, self._inner.closing
 
     def said(self, message: Any, steps: Any) -> None:
         if message.event["event"] == "reply_received":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,18 @@ def test_a_port_may_come_from_the_environment(document: dict[str, Any], tmp_path
         result = CliRunner().invoke(app, ["demo", "--config", str(path)], env={"AMI_CIS__PORT": port})
     assert result.exit_code == 98
     assert "wanted by cis.port" in result.output
+
+
+def test_when_nobody_reads_any_longer_the_demo_stops_without_a_word(document: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    configuration.write(document, path)
+    arguments = [sys.executable, "-m", "ami", "demo", "--config", str(path)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0
 
 
 def test_a_missing_configuration_is_named() -> None:

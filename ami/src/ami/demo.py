@@ -8,8 +8,10 @@ answered, when somebody wants it to stop, or when a process ends that should not
 import asyncio
 import contextlib
 import fcntl
+import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -121,10 +123,11 @@ class Demo:
                 await asyncio.wait({listening, over}, return_when=asyncio.FIRST_COMPLETED)
                 deadline.cancel()
                 over.cancel()
-                self.output.notice("stopping")
+                self._notice("stopping")
                 await self.processes.stop()
                 await listening
-        self.output.closing(self.model, self.trouble)
+        with self._telling():
+            self.output.closing(self.model, self.trouble)
         return self.exit_code
 
     @property
@@ -138,14 +141,17 @@ class Demo:
         return 0 if good else 1
 
     async def _start_servers(self) -> None:
-        self.output.notice("starting the meters and the HES")
+        with self._telling():
+            self.output.opening()
+        self._notice("starting the meters and the HES")
         for program in self.programs:
             if program.role != "cis":
                 await self.processes.start(program)
 
     async def _listen(self) -> None:
         async for message in self.processes.messages():
-            await self._take(message)
+            with self._telling():
+                await self._take(message)
 
     async def _take(self, message: Message) -> None:
         if isinstance(message, Ended):
@@ -167,9 +173,9 @@ class Demo:
         if self._over.is_set():
             return
         if program.role == "cis":
-            self.output.notice("")
+            self._notice("")
         elif servers <= self._ready:
-            self.output.notice("starting the CIS")
+            self._notice("starting the CIS")
             for one in self.programs:
                 if one.role == "cis":
                     await self.processes.start(one)
@@ -193,13 +199,28 @@ class Demo:
         )
         self.trouble.append(text)
         if program.role == "meter" and program in self._ready:
-            self.output.notice(text)
+            self._notice(text)
         else:
             self._over.set()
 
     def _too_late(self) -> None:
         if missing := [one.name for one in self.programs if one not in self._ready]:
             self.trouble.append(f"not ready in time: {', '.join(missing)}")
+            self._over.set()
+
+    def _notice(self, text: str) -> None:
+        with self._telling():
+            self.output.notice(text)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Nobody reads any longer, as in `ami demo | head`: that is a wish to stop, and nothing to complain about."""
+        try:
+            yield
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
             self._over.set()
 
     @contextlib.contextmanager

@@ -36,6 +36,9 @@ class Output(Protocol):
     def shown(self, model: Model) -> contextlib.AbstractAsyncContextManager[None]:
         """While this context is open, the demo is being shown."""
 
+    def opening(self) -> None:
+        """The demo is about to begin."""
+
     def said(self, message: Said, steps: Sequence[Step]) -> None:
         """A process said something, which the model took for these steps."""
 
@@ -55,6 +58,9 @@ class JsonOutput:
     @contextlib.asynccontextmanager
     async def shown(self, model: Model) -> AsyncIterator[None]:
         yield
+
+    def opening(self) -> None:
+        """Machines read the processes' own `ready` events."""
 
     def said(self, message: Said, steps: Sequence[Step]) -> None:
         self._line({"process": message.origin.name, "heard_at": message.at.isoformat(), **message.event})
@@ -77,8 +83,10 @@ class PlainOutput:
 
     @contextlib.asynccontextmanager
     async def shown(self, model: Model) -> AsyncIterator[None]:
-        typer.echo(plain.opening(self.setting.listeners, len(self.setting.meters), self.setting.security))
         yield
+
+    def opening(self) -> None:
+        typer.echo(plain.opening(self.setting.listeners, len(self.setting.meters), self.setting.security))
 
     def said(self, message: Said, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -132,6 +140,9 @@ class LiveOutput:
             notice=self._notice,
             configuration=self.setting.configuration,
         )
+
+    def opening(self) -> None:
+        """Every picture shows it."""
 
     def said(self, message: Said, steps: Sequence[Step]) -> None:
         """The next picture shows it."""
