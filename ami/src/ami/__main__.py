@@ -165,6 +165,21 @@ def run_bench(
         Console().print(bench_report.terminal(figures, machine))
 
 
+@app.command("one-request")
+def write_one_request(
+    base: Annotated[Path, typer.Option(help="Whose M1001 is asked.")] = Path("config/demo.toml"),
+    write: Annotated[Path | None, typer.Option(help="Write the page here, not to the screen.")] = None,
+) -> None:
+    """Show one disconnect hop by hop, with its real XML and octets (docs/one-request.md)."""
+    from ami import one_request  # it loads all services, and `ami demo` should start at once
+
+    page = asyncio.run(one_request.page(base))
+    if write is None:
+        typer.echo(page, nl=False)
+    else:
+        write.write_text(page, "utf-8")
+
+
 def _tell_progress(status: Status, size: int, text: str) -> None:
     status.update(f"{size:,} meters: {text}")
 
