@@ -129,6 +129,7 @@ async def test_a_failed_demo_keeps_its_directory_and_says_why(stage: Stage, capf
     assert "hes ended with exit code 3 before the demo was over" in err
     assert "the disk is full" in err
     (directory,) = stage.left
+    assert f"kept in {directory}" in err
     assert (directory / "hes.log").read_text() == "the disk is full\n"
 
 

@@ -126,9 +126,13 @@ class Demo:
                 self._notice("stopping")
                 await self.processes.stop()
                 await listening
+        exit_code = self.exit_code
+        kept = (
+            [] if exit_code == 0 else [f"The configuration and the logs of this demo are kept in {self.processes.logs}"]
+        )
         with self._telling():
-            self.output.closing(self.model, self.trouble)
-        return self.exit_code
+            self.output.closing(self.model, self.trouble + kept)
+        return exit_code
 
     @property
     def exit_code(self) -> int:

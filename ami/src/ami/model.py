@@ -289,7 +289,7 @@ def _reply_received(model: Model, event: Event, at: datetime) -> list[Step]:
             message_id=request.message_id,
             ms=request.ms,
             outcome=request.result,
-            note="; ".join(request.reasons),
+            note=_shortened(request.reasons),
         )
     ]
 
@@ -416,6 +416,11 @@ def _error(error: Any) -> str:
     meter, reason = str(error.get("meter") or ""), str(error.get("reason") or "")
     reason = reason.removeprefix(f"{meter}: ")
     return " ".join(part for part in (meter, str(error.get("code") or ""), reason) if part)
+
+
+def _shortened(reasons: tuple[str, ...], most: int = 2) -> str:
+    more = len(reasons) - most
+    return "; ".join(reasons[:most]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _names(meters: tuple[str, ...]) -> str:
