@@ -83,14 +83,14 @@ class _LibraryEvents(logging.Handler):
 
 @asynccontextmanager
 async def running(settings: Settings, chance: Chance, run: Run | None = None) -> AsyncIterator[list[str]]:
-    """The whole HES at work; gives the addresses that it listens on. Raises PortTaken.
+    """The whole HES at work; gives the addresses that it listens on. Raises PortTaken, RegistryError.
 
     `run` stands in for the work on meters where a test has none.
     """
     hes = settings.hes
+    registry = Registry(settings.active_meters)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listening(hes.host, hes.port))
-        registry = Registry(settings.active_meters)
         database = await stack.enter_async_context(Database(hes.store))
         meters = await stack.enter_async_context(
             _listening_to_meters(settings, registry, SqlCounters(database), chance)
@@ -111,6 +111,7 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         await stack.enter_async_context(_at_work(workshop.work, replies.work, partial(_forget, means, kept_for)))
         inbox = create_inbox(intake, schemas, max_octets=hes.max_request_octets)
         await stack.enter_async_context(_serving(inbox, listener))
+        stack.callback(answers.close)
         listening = [_address(*listener.getsockname()[:2])]
         yield listening + ([_address(*meters.listening)] if meters.listening else [])
 

@@ -65,7 +65,11 @@ class _SoapDoor:
             return _fault(InvalidMessage("3.1", reason), status=413)
         except (TimeoutError, ClientDisconnect):
             return _fault(InvalidMessage("1.8", f"The message did not come in whole within {BODY_S:g} s"), status=408)
-        answer = await self._intake.handle(received.message)
+        try:
+            answer = await self._intake.handle(received.message)
+        except CimError as problem:
+            problem.wrapper = received.wrapper.text
+            return _fault(problem)
         try:
             return _xml(edge.write_response(answer, received.wrapper, self._schemas))
         except CimError as problem:

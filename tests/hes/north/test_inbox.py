@@ -1,5 +1,6 @@
 """The HES's HTTP side over real sockets: what goes in, what comes out, and what is refused how."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -194,6 +195,17 @@ async def test_a_body_is_not_read_further_than_allowed(tmp_path: Path) -> None:
             large = await hes.post(b" " * size)
             assert (large.status_code, texts(large.content, "code")) == (413, ["3.1"])
         assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
+
+
+async def test_who_sends_too_slowly_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hes.inbox.BODY_S", 0.05)
+    async with north(tmp_path) as hes:
+        host, port = hes.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<soap")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 408") and b"FaultMessage" in answer
+        writer.close()
 
 
 async def test_who_hangs_up_in_the_middle_does_no_harm(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from north_bench import (
     CONNECT,
@@ -25,6 +27,7 @@ from north_bench import (
     north,
     octets,
     request,
+    texts,
 )
 from structlog.testing import capture_logs
 
@@ -210,6 +213,38 @@ async def test_what_came_of_it_is_kept_for_people_too(tmp_path: Path) -> None:
     ((detail,),) = store.execute("SELECT detail FROM commands").fetchall()
     store.close()
     assert json.loads(detail)["after"] == {"output_state": False, "control_state": 0, "control_mode": 4}
+
+
+async def test_who_waits_when_we_stop_is_told_and_the_work_is_kept(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    stand_in.open.clear()
+    body = octets(request(control(DISCONNECT, "M1")))
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=20))
+        async with north(tmp_path, stand_in) as hes:
+            asking = asyncio.create_task(client.post(hes.url + TYPED, content=body))
+            await stand_in.began.wait()
+        response = await asking
+        assert (response.status_code, texts(response.content, "code")) == (500, ["5.1"])
+        assert "same MessageID" in texts(response.content, "reason")[0]
+        async with north(tmp_path) as hes:
+            assert texts((await hes.post(body)).content, "Result") == ["OK"]
+
+
+async def test_a_store_that_fails_ends_everything_instead_of_forgetting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("hes.store.SqlResults.save", full)
+    with pytest.raises(BaseExceptionGroup, match="unhandled errors"):
+        async with north(tmp_path) as hes:
+            await hes.ask(request(control(DISCONNECT, "M1")))
+    monkeypatch.undo()
+    async with Cis().serving(), north(tmp_path) as hes:
+        await hes.meters.began.wait()
+        assert hes.meters.told() == [("M1", DISCONNECT, True)]
 
 
 # asynchronous

@@ -120,7 +120,7 @@ def test_a_taken_port_is_told(tmp_path: Path, setting: str) -> None:
 )
 def test_a_wrong_configuration_is_told(tmp_path: Path, wrong: str, told: str) -> None:
     path = tmp_path / "ami.toml"
-    path.write_text(wrong)
+    path.write_text(wrong + "[hes]\nport = 0\ndlms_port = 0\n" * ("[hes]" not in wrong))
     with started(path) as process:
         assert process.wait(20) == 2
         assert process.stderr is not None and told in process.stderr.read()

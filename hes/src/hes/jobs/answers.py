@@ -48,9 +48,20 @@ class Answers:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._awaited: dict[str, asyncio.Future[ResponseMessage]] = {}
+        self._closed = False
+
+    def close(self) -> None:
+        """We are about to stop: who waits is told so, and nobody new is let wait (both by CimError)."""
+        self._closed = True
+        for awaited in self._awaited.values():
+            if not awaited.done():
+                awaited.set_exception(_stopping(accepted=True))
+                awaited.exception()  # perhaps nobody waits, and that is no fault
 
     def expect(self, request_id: str) -> None:
         """Its answer will come: to be said before the request is accepted."""
+        if self._closed:
+            raise _stopping(accepted=False)
         self._awaited.setdefault(request_id, asyncio.get_running_loop().create_future())
 
     def give_up(self, request_id: str) -> None:
@@ -82,7 +93,7 @@ class Answers:
             return
         ms = means.milliseconds_since(request.accepted_at)
         log.info("reply_sent", message_id=request_id, result=reply.result, ms=ms, asynchronous=False)
-        if awaited is not None:
+        if awaited is not None and not awaited.done():
             awaited.set_result(answer)
 
     def _written(self, request_id: str, header: Header, reply: Reply) -> tuple[ResponseMessage, bytes]:
@@ -98,6 +109,11 @@ class Answers:
             errors = (ReplyError(code="5.3", level=Level.FATAL, reason=reason),)
             answer = self._means.message(header, Reply(result="FAILED", errors=errors))
             return answer, format_answer(answer, self._means.schemas)
+
+
+def _stopping(*, accepted: bool) -> CimError:
+    what = "your request is kept and will be finished" if accepted else "nothing was accepted"
+    return CimError("5.1", f"The head-end system is stopping: {what}. Ask again with the same MessageID.")
 
 
 def reply_job(request: StoredRequest) -> Job:
