@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dlms.association import CLIENT_TABLE, SERVER_TABLE
-from dlms.association.states import diagram
+from dlms.transitions import diagram
 
 PAGE = """# States of an association
 

@@ -50,7 +50,6 @@ from dlms.association import (
     ServerState,
 )
 from dlms.association.client import REPLY_TO_HLS_AUTHENTICATION
-from dlms.association.states import next_state
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
@@ -62,6 +61,7 @@ from dlms.enums import (
     StateError,
 )
 from dlms.errors import LocalError, ProtocolError
+from dlms.transitions import next_state
 
 USER = AcseServiceUserDiagnostic
 INITIATE_RESPONSE = apdu.encode(InitiateResponse(conformance=CLIENT_CONFORMANCE, server_max_receive_pdu_size=500))

@@ -38,7 +38,7 @@ from dlms.association.events import (
 from dlms.association.proposal import CIPHERED, Proposal, accepts, refusal_reason
 from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping
 from dlms.association.settings import ClientSettings, Security
-from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState, next_state
+from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
 from dlms.association.transfer import IncomingBlocks
 from dlms.cosem.descriptors import MethodDescriptor
 from dlms.data import Data
@@ -52,10 +52,11 @@ from dlms.enums import (
     Mechanism,
 )
 from dlms.errors import DlmsError, LocalError, ProtocolError, SecurityError
-from dlms.framing.wrapper import WrapperPdu, encode
+from dlms.framing.framing import Framing, LinkLost, WrapperPdu
 from dlms.obis import Obis
 from dlms.security import ReceiveCounter, SendCounter
 from dlms.security.hls import check_challenge
+from dlms.transitions import next_state
 
 CONFIRMED_HIGH_PRIORITY = 0xC0
 INVOKE_ID_MASK = 0x0F
@@ -85,6 +86,7 @@ class ClientConnection(Connection):
     """One client association. `challenge` (HLS) and `dedicated_key` have to be fresh random octets of the caller's.
 
     `receive_counter` remembers over connections what the server has used; without it freshness rests on HLS alone.
+    `framing` is how APDUs travel: the wrapper when none is given.
     """
 
     def __init__(
@@ -95,8 +97,9 @@ class ClientConnection(Connection):
         send_counter: SendCounter | None = None,
         receive_counter: ReceiveCounter | None = None,
         dedicated_key: bytes | None = None,
+        framing: Framing | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(framing)
         if settings.mechanism is Mechanism.GMAC:
             check_challenge(challenge)
         self.state = ClientState.IDLE
@@ -163,7 +166,7 @@ class ClientConnection(Connection):
         return octets
 
     def _framed(self, octets: bytes) -> bytes:
-        return encode(WrapperPdu(self._settings.client_wport, self._settings.server_wport, octets))
+        return self._framing.encode(WrapperPdu(self._settings.client_wport, self._settings.server_wport, octets))
 
     # --- receiving
 
@@ -172,7 +175,7 @@ class ClientConnection(Connection):
         if self.closed:
             return None
         try:
-            while (pdu := self._deframer.next_pdu()) is not None:
+            while (pdu := self._framing.next_pdu()) is not None:
                 event = self._receive(pdu)
                 if event is not None:
                     return event
@@ -183,7 +186,9 @@ class ClientConnection(Connection):
             raise
         return None
 
-    def _receive(self, pdu: WrapperPdu) -> ClientOutput | None:
+    def _receive(self, pdu: WrapperPdu | LinkLost) -> ClientOutput | None:
+        if isinstance(pdu, LinkLost):
+            raise ProtocolError(pdu.reason)
         ours = (pdu.source, pdu.destination) == (self._settings.server_wport, self._settings.client_wport)
         if not ours and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
             return None

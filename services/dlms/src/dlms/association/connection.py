@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from dlms.framing.wrapper import Deframer, WrapperPdu, encode
+from dlms.framing.framing import Framing, WrapperPdu
+from dlms.framing.wrapper import WrapperFraming
 
 
 class Connection(ABC):
-    """The wrapper side of one transport connection."""
+    """The framed side of one transport connection; without a framing of its own it speaks the wrapper."""
 
-    def __init__(self) -> None:
-        self._deframer = Deframer()
+    def __init__(self, framing: Framing | None = None) -> None:
+        self._framing: Framing = WrapperFraming() if framing is None else framing
         self._outbox: list[bytes] = []
 
     @property
@@ -22,13 +23,13 @@ class Connection(ABC):
     def receive_data(self, octets: bytes) -> None:
         """Take octets from the transport, in any portions; call next_event and data_to_send afterwards."""
         if not self.closed:
-            self._deframer.receive_data(octets)
+            self._framing.receive_data(octets)
 
     def data_to_send(self) -> bytes:
-        """Octets that the protocol itself wants written: proofs, requests for the next block, refusals."""
-        octets = b"".join(self._outbox)
+        """Octets to write that nobody asked to send: proofs, requests for the next block, refusals, and the link's own."""
+        octets = b"".join(self._outbox) + self._framing.data_to_send()
         self._outbox.clear()
         return octets
 
     def _post(self, source: int, destination: int, apdu: bytes) -> None:
-        self._outbox.append(encode(WrapperPdu(source, destination, apdu)))
+        self._outbox.append(self._framing.encode(WrapperPdu(source, destination, apdu)))

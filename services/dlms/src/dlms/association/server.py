@@ -21,7 +21,7 @@ from dlms.association.settings import AssociationProfile
 from dlms.association.states import ServerState
 from dlms.enums import AcseServiceUserDiagnostic, ServiceError, StateError
 from dlms.errors import DecodeError, DlmsError, LocalError
-from dlms.framing.wrapper import WrapperPdu, encode
+from dlms.framing.framing import Framing, LinkLost, WrapperPdu
 
 NEVER_ANSWERED = (Aare, Rlre, ExceptionResponse, ConfirmedServiceError, DataNotification)
 
@@ -30,9 +30,13 @@ class ServerConnection(Connection):
     """All associations of one connection, keyed by (server_wport, client_wport)."""
 
     def __init__(
-        self, associations: Mapping[tuple[int, int], AssociationProfile], *, random_bytes: Callable[[int], bytes]
+        self,
+        associations: Mapping[tuple[int, int], AssociationProfile],
+        *,
+        random_bytes: Callable[[int], bytes],
+        framing: Framing | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(framing)
         self._closed = False
         self._associations = {
             wports: ServerAssociation(profile, random_bytes) for wports, profile in associations.items()
@@ -53,16 +57,16 @@ class ServerConnection(Connection):
         association = self._associations.get((server_wport, client_wport))
         if association is None:
             raise LocalError("no such association")
-        return encode(WrapperPdu(server_wport, client_wport, association.answer(answer)))
+        return self._framing.encode(WrapperPdu(server_wport, client_wport, association.answer(answer)))
 
     def next_event(self) -> ServerOutput | None:
         """What the octets so far mean; None: more octets are needed."""
         while not self._closed:
             try:
-                pdu = self._deframer.next_pdu()
+                pdu = self._framing.next_pdu()
             except DecodeError as error:
                 self._closed = True
-                return Discarded(f"not the wrapper of DLMS: {error}")
+                return Discarded(f"not the framing of DLMS: {error}")
             if pdu is None:
                 return None
             reply = self._receive(pdu)
@@ -72,7 +76,10 @@ class ServerConnection(Connection):
                 return reply.event
         return None
 
-    def _receive(self, pdu: WrapperPdu) -> Reply:
+    def _receive(self, pdu: WrapperPdu | LinkLost) -> Reply:
+        if isinstance(pdu, LinkLost):
+            association = self._associations.get((pdu.destination, pdu.source))
+            return Reply() if association is None else association.lost()
         try:
             message = apdu.decode(pdu.apdu)
         except DecodeError as error:

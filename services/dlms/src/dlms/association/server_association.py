@@ -36,7 +36,7 @@ from dlms.association.events import (
 from dlms.association.proposal import CIPHERED, context_of
 from dlms.association.protection import PLAIN, Form, Protection, Verified, largest_plaintext
 from dlms.association.settings import AssociationProfile, AttributeAccess
-from dlms.association.states import SERVER_TABLE, ServerEvent, ServerState, next_state
+from dlms.association.states import SERVER_TABLE, ServerEvent, ServerState
 from dlms.association.transfer import OutgoingBlocks, block_room
 from dlms.enums import (
     AcseServiceUserDiagnostic,
@@ -51,6 +51,7 @@ from dlms.enums import (
 )
 from dlms.errors import DecodeError, LocalError, ProtocolError, SecurityError
 from dlms.security import ReplayError
+from dlms.transitions import next_state
 
 CHALLENGE_LENGTH = 16
 MAX_PENDING = 16
@@ -263,6 +264,14 @@ class ServerAssociation:
         self._move(ServerEvent.RELEASED)
         self._forget()
         return Reply(apdu.encode(Rlre(ReleaseReason.NORMAL, answer)), AssociationReleased(self.profile))
+
+    def lost(self) -> Reply:
+        """The data link below is gone: what was agreed over it may not serve whoever sets it up next."""
+        if self.state is ServerState.UNASSOCIATED:
+            return Reply()
+        self._move(ServerEvent.RELEASED)
+        self._forget()
+        return Reply(event=AssociationReleased(self.profile))
 
     def _association_opened(self) -> AssociationOpened:
         return AssociationOpened(self.profile, None if self._protection is None else self._protection.peer_title)

@@ -6,24 +6,17 @@ exactly one PDU. A stream whose header is wrong cannot be found back into, so th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 
 from dlms.errors import DecodeError, LocalError
+from dlms.framing.framing import WrapperPdu
+
+__all__ = ["Deframer", "WrapperFraming", "WrapperPdu", "decode_datagram", "encode"]
 
 VERSION = 1
 HEADER_SIZE = 8
 MAX_APDU = 0xFFFF
 _HEADER = Struct(">HHHH")
-
-
-@dataclass(frozen=True, slots=True)
-class WrapperPdu:
-    """One APDU between two wrapper ports; the octets of an APDU may hold secrets and are not shown."""
-
-    source: int
-    destination: int
-    apdu: bytes = field(repr=False)
 
 
 def encode(pdu: WrapperPdu) -> bytes:
@@ -97,3 +90,17 @@ class Deframer:
     def pending(self) -> int:
         """Octets received that no PDU has been made of yet."""
         return len(self._buffer) - self._offset
+
+
+class WrapperFraming(Deframer):
+    """The wrapper as a Framing: it has nothing to say of its own."""
+
+    __slots__ = ()
+
+    def encode(self, pdu: WrapperPdu) -> bytes:
+        """Header and APDU."""
+        return encode(pdu)
+
+    def data_to_send(self) -> bytes:
+        """Never anything."""
+        return b""

@@ -1,0 +1,44 @@
+"""What an association needs of a communication profile: APDUs between pairs of addresses, over the wrapper or over HDLC.
+
+Both are `Framing`s, so the associations above know neither. An address is a wrapper port, or over HDLC the address of the
+client and the upper address of the server: the standard gives both the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class WrapperPdu:
+    """One APDU between two wrapper ports; the octets of an APDU may hold secrets and are not shown."""
+
+    source: int
+    destination: int
+    apdu: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost:
+    """The data link between two addresses is gone, and what was agreed over it with it."""
+
+    source: int
+    destination: int
+    reason: str
+
+
+class Framing(Protocol):
+    """One transport connection seen as APDUs, without I/O."""
+
+    def encode(self, pdu: WrapperPdu) -> bytes:
+        """Octets to write now for an APDU; some or all may follow in `data_to_send` when the link allows."""
+
+    def receive_data(self, octets: bytes) -> None:
+        """Take what arrived, however it was cut."""
+
+    def next_pdu(self) -> WrapperPdu | LinkLost | None:
+        """The next APDU, or None until more octets come; DlmsError when nothing sensible can come any more."""
+
+    def data_to_send(self) -> bytes:
+        """Octets that the framing itself wants written."""
