@@ -5,6 +5,7 @@ Replay is refused as long as this process lives; the highest counter seen is not
 """
 
 from collections.abc import Mapping
+from math import isfinite
 
 import structlog
 
@@ -94,6 +95,8 @@ def shown(value: object) -> object:
             return [shown(item) for item in value]
         case Mapping():
             return {str(key): shown(item) for key, item in value.items()}
+        case float() if not isfinite(value):
+            return str(value)
         case None | bool() | int() | float() | str():
             return value
         case _:
