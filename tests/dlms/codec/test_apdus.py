@@ -9,6 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms import apdu, data
+from dlms.apdu.access import (
+    AccessRequest,
+    AccessRequestAction,
+    AccessRequestGet,
+    AccessRequestGetWithSelection,
+    AccessRequestSet,
+    AccessRequestSetWithSelection,
+    AccessResponse,
+    AccessResponseAction,
+    AccessResponseGet,
+    AccessResponseSet,
+)
 from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
 from dlms.apdu.action import (
     ActionRequestNextBlock,
@@ -22,7 +34,18 @@ from dlms.apdu.action import (
     ActionResponseWithBlock,
     ActionResponseWithList,
 )
-from dlms.apdu.ciphered import SERVICE_CIPHERING_TAGS, GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
+from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from dlms.apdu.ciphered import (
+    SERVICE_CIPHERING_TAGS,
+    AgreedKey,
+    GeneralCiphering,
+    GeneralDedCiphering,
+    GeneralGloCiphering,
+    GeneralSigning,
+    IdentifiedKey,
+    ServiceCiphering,
+    WrappedKey,
+)
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.apdu.fields import ActionResponse, AttributeItem, Block
 from dlms.apdu.get import (
@@ -34,7 +57,7 @@ from dlms.apdu.get import (
     GetResponseWithList,
 )
 from dlms.apdu.initiate import InitiateRequest, InitiateResponse
-from dlms.apdu.notify import DataNotification, EventNotificationRequest
+from dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
 from dlms.apdu.set import (
     SetRequestNormal,
     SetRequestWithDataBlock,
@@ -46,6 +69,20 @@ from dlms.apdu.set import (
     SetResponseLastDataBlockWithList,
     SetResponseNormal,
     SetResponseWithList,
+)
+from dlms.apdu.short_names import (
+    BlockNumberAccess,
+    DataBlockResult,
+    InformationReportRequest,
+    ParameterizedAccess,
+    ReadDataBlockAccess,
+    ReadRequest,
+    ReadResponse,
+    UnconfirmedWriteRequest,
+    VariableName,
+    WriteDataBlockAccess,
+    WriteRequest,
+    WriteResponse,
 )
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
@@ -62,6 +99,8 @@ from dlms.enums import (
     DataAccessResult,
     DiagnosticSource,
     ErrorClass,
+    KekId,
+    KeyId,
     Mechanism,
     ReleaseReason,
     ServiceError,
@@ -110,6 +149,37 @@ exceptions = st.builds(
     st.sampled_from(StateError),
     st.sampled_from([code for code in ServiceError if code is not ServiceError.INVOCATION_COUNTER_ERROR]),
 ) | st.builds(ExceptionResponse, st.sampled_from(StateError), st.just(ServiceError.INVOCATION_COUNTER_ERROR), u32)
+specifications = st.lists(
+    st.builds(AccessRequestGet, attributes)
+    | st.builds(AccessRequestSet, attributes)
+    | st.builds(AccessRequestAction, methods)
+    | st.builds(AccessRequestGetWithSelection, attributes, st.builds(SelectiveAccess, u8, values))
+    | st.builds(AccessRequestSetWithSelection, attributes, st.builds(SelectiveAccess, u8, values)),
+    max_size=4,
+).map(tuple)
+access_results = st.lists(
+    st.builds(AccessResponseGet, access)
+    | st.builds(AccessResponseSet, access)
+    | st.builds(AccessResponseAction, st.sampled_from(ActionResult)),
+    max_size=4,
+).map(tuple)
+variables = st.lists(
+    st.builds(VariableName, u16)
+    | st.builds(ParameterizedAccess, u16, u8, values)
+    | st.builds(BlockNumberAccess, u16)
+    | st.builds(ReadDataBlockAccess, st.booleans(), u16, octets)
+    | st.builds(WriteDataBlockAccess, st.booleans(), u16),
+    max_size=4,
+).map(tuple)
+read_results = values | access | st.builds(DataBlockResult, st.booleans(), u16, octets) | u16
+times = st.none() | st.text(st.characters(max_codepoint=127), max_size=20)
+keys = (
+    st.none()
+    | st.builds(IdentifiedKey, st.sampled_from(KeyId))
+    | st.builds(WrappedKey, st.sampled_from(KekId), octets)
+    | st.builds(AgreedKey, octets, octets)
+)
+controls = st.builds(BlockControl, st.booleans(), st.booleans(), st.integers(0, 63))
 
 APDUS: dict[str, st.SearchStrategy[Any]] = {
     "aarq": st.builds(
@@ -187,6 +257,20 @@ APDUS: dict[str, st.SearchStrategy[Any]] = {
     "action response next block": st.builds(ActionResponseNextBlock, u8, u32),
     "data notification": st.builds(DataNotification, u32, st.none() | moments, values),
     "event notification": st.builds(EventNotificationRequest, st.none() | moments, attributes, values),
+    "data notification confirm": st.builds(DataNotificationConfirm, u32, st.none() | moments),
+    "access request": st.builds(AccessRequest, u32, st.none() | moments, specifications, many_values),
+    "access response": st.builds(
+        AccessResponse, u32, st.none() | moments, st.none() | specifications, many_values, access_results
+    ),
+    "read request": st.builds(ReadRequest, variables),
+    "read response": st.builds(ReadResponse, st.lists(read_results, max_size=4).map(tuple)),
+    "write request": st.builds(WriteRequest, variables, many_values),
+    "write response": st.builds(WriteResponse, st.lists(access | u16, max_size=4).map(tuple)),
+    "unconfirmed write request": st.builds(UnconfirmedWriteRequest, variables, many_values),
+    "information report request": st.builds(InformationReportRequest, times, variables, many_values),
+    "general block transfer": st.builds(GeneralBlockTransfer, controls, u16, u16, octets),
+    "general ciphering": st.builds(GeneralCiphering, octets, octets, octets, octets, octets, keys, octets),
+    "general signing": st.builds(GeneralSigning, octets, octets, octets, octets, octets, octets, octets),
     "exception response": exceptions,
     "confirmed service error": st.builds(
         ConfirmedServiceError, st.sampled_from(ConfirmedService), st.sampled_from(ErrorClass), u8
@@ -241,7 +325,7 @@ def test_nothing_is_refused() -> None:
         apdu.decode(b"")
 
 
-@pytest.mark.parametrize("tag", [0, 2, 100, 217, 221, 255])
+@pytest.mark.parametrize("tag", [0, 2, 17, 100, 222, 225, 255])
 def test_a_foreign_tag_is_refused_by_its_number(tag: int) -> None:
     with pytest.raises(DecodeError, match=f"0x{tag:02X}"):
         apdu.decode(bytes((tag,)) + bytes(20))
@@ -269,6 +353,15 @@ def test_huge_counts_are_refused_at_once(header: str, count: str) -> None:
         GetRequestNormal(1, AttributeDescriptor(70000, Obis(bytes(6)), 2)),
         GetRequestNormal(1, AttributeDescriptor(1, Obis(bytes(6)), 2), SelectiveAccess(300, data.null())),
         GetRequestNext(1, 2**32),
+        AccessRequest(2**32, None, (), ()),
+        GeneralBlockTransfer(BlockControl(False, False, 64), 1, 0, b""),
+        GeneralBlockTransfer(BlockControl(False, False, -1), 1, 0, b""),
+        GeneralBlockTransfer(BlockControl(False, False, 1), 65536, 0, b""),
+        ReadRequest((VariableName(-1536),)),
+        ReadRequest((VariableName(65536),)),
+        ReadResponse((70000,)),
+        WriteResponse((70000,)),
+        InformationReportRequest("20261120\u0660", (), ()),
         GetResponseNormal(1, data.unsigned(256)),
         GetResponseNormal(1, "text"),
         ServiceCiphering(0xC0, b""),
@@ -417,6 +510,13 @@ def test_secrets_are_not_shown() -> None:
         SetRequestNormal(1, AttributeDescriptor(15, Obis(bytes(6)), 7), None, data.octet_string(secret)),
         SetRequestWithDataBlock(1, Block(True, 1, secret)),
         ActionRequestNormal(1, MethodDescriptor(64, Obis(bytes(6)), 2), data.octet_string(secret)),
+        AccessRequest(1, None, (), (data.octet_string(secret),)),
+        WriteRequest((VariableName(8),), (data.octet_string(secret),)),
+        UnconfirmedWriteRequest((VariableName(8),), (data.octet_string(secret),)),
+        ReadRequest((ParameterizedAccess(8, 1, data.octet_string(secret)), ReadDataBlockAccess(True, 1, secret))),
+        GeneralBlockTransfer(BlockControl(True, False, 1), 1, 0, secret),
+        GeneralSigning(b"", b"", b"", b"", b"", secret, b""),
+        WrappedKey(KekId.MASTER_KEY, secret),
     ]
     assert all("hush" not in repr(value) for value in shown)
 
@@ -425,3 +525,56 @@ def test_data_is_the_pair_that_it_says() -> None:
     decoded: Any = apdu.decode(bytes.fromhex("C4 01 C1 00 06 00000045"))
     assert isinstance(decoded.result, Data)
     assert decoded.result == data.double_long_unsigned(0x45)
+
+
+@pytest.mark.parametrize(
+    ("octets_in", "meaning"),
+    [
+        ("05 01 02 FA08", ReadRequest((VariableName(0xFA08),))),
+        ("05 02 02 0008 04 FA58 01 0901AA", ReadRequest((VariableName(8), ParameterizedAccess(0xFA58, 1, data.octet_string(b"\xaa"))))),
+        ("05 01 05 0001", ReadRequest((BlockNumberAccess(1),))),
+        ("05 01 06 00 0001 02 ABCD", ReadRequest((ReadDataBlockAccess(False, 1, b"\xab\xcd"),))),
+        ("06 01 07 01 0002 01 0902 ABCD", WriteRequest((WriteDataBlockAccess(True, 2),), (data.octet_string(b"\xab\xcd"),))),
+        ("0C 02 00 1105 01 04", ReadResponse((data.unsigned(5), DataAccessResult.OBJECT_UNDEFINED))),
+        ("0C 01 02 01 0003 02 ABCD", ReadResponse((DataBlockResult(True, 3, b"\xab\xcd"),))),
+        ("0C 01 03 0004", ReadResponse((4,))),
+        ("0D 03 00 01 03 02 0004", WriteResponse((DataAccessResult.SUCCESS, DataAccessResult.READ_WRITE_DENIED, 4))),
+        ("16 01 02 0010 01 1100", UnconfirmedWriteRequest((VariableName(16),), (data.unsigned(0),))),
+        ("18 00 01 02 0010 01 1100", InformationReportRequest(None, (VariableName(16),), (data.unsigned(0),))),
+        ("18 01 0F 32303236313132303035313230305A 00 00", InformationReportRequest("20261120051200Z", (), ())),
+        ("10 80000001 00", DataNotificationConfirm(0x80000001, None)),
+        ("E0 C3 0001 0002 01 AA", GeneralBlockTransfer(BlockControl(True, True, 3), 1, 2, b"\xaa")),
+        ("E0 01 0000 0000 00", GeneralBlockTransfer(BlockControl(False, False, 1), 0, 0, b"")),
+        ("DF 00 00 00 00 00 01 AA 01 BB", GeneralSigning(b"", b"", b"", b"", b"", b"\xaa", b"\xbb")),
+        ("DD 00 00 00 00 00 00 01 AA", GeneralCiphering(b"", b"", b"", b"", b"", None, b"\xaa")),
+        (
+            "DD 00 00 00 00 00 01 00 01 01 AA",
+            GeneralCiphering(b"", b"", b"", b"", b"", IdentifiedKey(KeyId.GLOBAL_BROADCAST_ENCRYPTION_KEY), b"\xaa"),
+        ),
+        (
+            "DD 00 00 00 00 00 01 01 00 01 CC 01 AA",
+            GeneralCiphering(b"", b"", b"", b"", b"", WrappedKey(KekId.MASTER_KEY, b"\xcc"), b"\xaa"),
+        ),
+        (
+            "DA 00000007 00 00 01 1105 02 01 00 03 04",
+            AccessResponse(
+                7,
+                None,
+                None,
+                (data.unsigned(5),),
+                (AccessResponseGet(DataAccessResult.SUCCESS), AccessResponseAction(ActionResult.OBJECT_UNDEFINED)),
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_written_out_by_hand_from_the_asn1(octets_in: str, meaning: Any) -> None:
+    assert apdu.decode(bytes.fromhex(octets_in)) == meaning
+    assert apdu.encode(meaning) == bytes.fromhex(octets_in)
+
+
+@pytest.mark.parametrize(
+    "octets_in", ["0D 01 03", "0C 01 04", "05 01 03 00", "D9 00000000 00 01 06", "18 01 01 80 00 00"]
+)
+def test_choices_that_do_not_exist_are_refused(octets_in: str) -> None:
+    with pytest.raises(DecodeError):
+        apdu.decode(bytes.fromhex(octets_in))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dlms import apdu, data
+from dlms.apdu.access import CONFIRMED, AccessRequest, AccessRequestGet, AccessRequestSet
 from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
 from dlms.apdu.action import (
     ActionRequestNormal,
@@ -19,7 +20,7 @@ from dlms.apdu.action import (
     ActionResponseNormal,
     ActionResponseWithList,
 )
-from dlms.apdu.ciphered import ServiceCiphering
+from dlms.apdu.ciphered import AgreedKey, ServiceCiphering
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.apdu.fields import ActionResponse, AttributeItem, Block
 from dlms.apdu.get import GetRequestNormal, GetRequestWithList, GetResponseWithDataBlock
@@ -78,6 +79,15 @@ ACCEPTED, REFUSED_FOR_GOOD = AssociationResult.ACCEPTED, AssociationResult.REJEC
 PLAIN_INITIATE = bytes.fromhex("01000000065F1F0400007E1F04B0")
 PLAIN_INITIATED = bytes.fromhex("0800065F1F040000501F01F40007")
 LN, LN_CIPHERED = ApplicationContext.LN, ApplicationContext.LN_CIPHERED
+
+
+def week(name: int, monday: int, other_days: int) -> data.Data:
+    return data.structure(data.octet_string(bytes((name,))), *map(data.unsigned, (monday, *[other_days] * 6)))
+
+
+def season(name: int) -> data.Data:
+    start = data.octet_string(b"\xff" * 7 + bytes(5))
+    return data.structure(data.octet_string(bytes((name,))), start, data.octet_string(b"\xff"))
 
 
 def user(code: AcseServiceUserDiagnostic) -> Diagnostic:
@@ -156,6 +166,22 @@ MEANINGS: dict[str, Any] = {
         (
             data.octet_string(bytes(int(f"{number:02d}", 16) for number in range(1, 51))),
             data.visible_string("000"),
+        ),
+    ),
+    "gb_access_request": AccessRequest(
+        CONFIRMED,
+        None,
+        (
+            AccessRequestGet(AttributeDescriptor(1, Obis.parse("0-0:96.1.0"), 2)),
+            AccessRequestGet(AttributeDescriptor(8, Obis.parse("0-0:1.0.0"), 2)),
+            AccessRequestSet(AttributeDescriptor(20, Obis.parse("0-0:13.0.0"), 7)),
+            AccessRequestSet(AttributeDescriptor(20, Obis.parse("0-0:13.0.0"), 8)),
+        ),
+        (
+            data.null(),
+            data.null(),
+            data.array(*(season(number) for number in range(4))),
+            data.array(week(0, 255, 255), week(1, 2, 1), week(2, 255, 255), week(3, 1, 2)),
         ),
     ),
     "dn_struct_push": DataNotification(
@@ -283,3 +309,15 @@ def test_refusal_inside_the_aare() -> None:
     )
     assert error.reason == "initiate-error: initiate dlms-version-too-low"
     assert refused.diagnostic.reason == "no-reason-given"
+
+
+def test_general_ciphering_names_its_parts() -> None:
+    ciphered: Any = apdu.decode(HEX["gb_t41_general_ciphering_1e1s"])
+    assert ciphered.transaction_id == bytes(range(1, 9))
+    assert ciphered.originator_system_title == bytes.fromhex("4D4D4D0000BC614E")
+    assert ciphered.recipient_system_title == bytes.fromhex("4D4D4D0000000001")
+    assert (ciphered.date_time, ciphered.other_information) == (b"", b"")
+    assert isinstance(ciphered.key_info, AgreedKey)
+    assert ciphered.key_info.key_parameters == b"\x01"
+    assert len(ciphered.key_info.key_ciphered_data) == 128  # public key and signature of P-256
+    assert ciphered.content[:5] == bytes.fromhex("3100000000")

@@ -195,6 +195,7 @@ class ApduTag(IntEnum):
     WRITE_RESPONSE = 13
     CONFIRMED_SERVICE_ERROR = 14
     DATA_NOTIFICATION = 15
+    DATA_NOTIFICATION_CONFIRM = 16
     UNCONFIRMED_WRITE_REQUEST = 22
     INFORMATION_REPORT_REQUEST = 24
     GLO_INITIATE_REQUEST = 33
@@ -316,3 +317,16 @@ class InitiateErrorCode(IntEnum):
     INCOMPATIBLE_CONFORMANCE = 2
     PDU_SIZE_TOO_SHORT = 3
     REFUSED_BY_THE_VDE_HANDLER = 4
+
+
+class KeyId(IntEnum):
+    """Key-Id of an Identified-Key in general-ciphering."""
+
+    GLOBAL_UNICAST_ENCRYPTION_KEY = 0
+    GLOBAL_BROADCAST_ENCRYPTION_KEY = 1
+
+
+class KekId(IntEnum):
+    """Kek-Id of a Wrapped-Key in general-ciphering."""
+
+    MASTER_KEY = 0

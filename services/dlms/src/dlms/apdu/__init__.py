@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from struct import error as StructError
 from typing import Any
 
-from dlms.apdu import acse, action, ciphered, faults, get, initiate, notify
+from dlms.apdu import access, acse, action, blocks, ciphered, faults, get, initiate, notify, short_names
 from dlms.apdu import set as set_service
 from dlms.apdu.acse_fields import ber_sequence
 from dlms.apdu.fields import Codec, sequence
@@ -54,27 +54,57 @@ Apdu = (
     | action.ActionResponseWithList
     | action.ActionResponseNextBlock
     | notify.DataNotification
+    | notify.DataNotificationConfirm
     | notify.EventNotificationRequest
+    | access.AccessRequest
+    | access.AccessResponse
+    | short_names.ReadRequest
+    | short_names.ReadResponse
+    | short_names.WriteRequest
+    | short_names.WriteResponse
+    | short_names.UnconfirmedWriteRequest
+    | short_names.InformationReportRequest
+    | blocks.GeneralBlockTransfer
     | faults.ExceptionResponse
     | faults.ConfirmedServiceError
     | ciphered.GeneralGloCiphering
     | ciphered.GeneralDedCiphering
+    | ciphered.GeneralCiphering
+    | ciphered.GeneralSigning
     | ciphered.ServiceCiphering
 )
 
+_WHOLE_KINDS: dict[ApduTag, type] = {
+    ApduTag.INITIATE_REQUEST: initiate.InitiateRequest,
+    ApduTag.READ_REQUEST: short_names.ReadRequest,
+    ApduTag.WRITE_REQUEST: short_names.WriteRequest,
+    ApduTag.INITIATE_RESPONSE: initiate.InitiateResponse,
+    ApduTag.READ_RESPONSE: short_names.ReadResponse,
+    ApduTag.WRITE_RESPONSE: short_names.WriteResponse,
+    ApduTag.CONFIRMED_SERVICE_ERROR: faults.ConfirmedServiceError,
+    ApduTag.DATA_NOTIFICATION: notify.DataNotification,
+    ApduTag.DATA_NOTIFICATION_CONFIRM: notify.DataNotificationConfirm,
+    ApduTag.UNCONFIRMED_WRITE_REQUEST: short_names.UnconfirmedWriteRequest,
+    ApduTag.INFORMATION_REPORT_REQUEST: short_names.InformationReportRequest,
+    ApduTag.EVENT_NOTIFICATION_REQUEST: notify.EventNotificationRequest,
+    ApduTag.ACCESS_REQUEST: access.AccessRequest,
+    ApduTag.ACCESS_RESPONSE: access.AccessResponse,
+    ApduTag.GENERAL_GLO_CIPHERING: ciphered.GeneralGloCiphering,
+    ApduTag.GENERAL_DED_CIPHERING: ciphered.GeneralDedCiphering,
+    ApduTag.GENERAL_CIPHERING: ciphered.GeneralCiphering,
+    ApduTag.GENERAL_SIGNING: ciphered.GeneralSigning,
+    ApduTag.GENERAL_BLOCK_TRANSFER: blocks.GeneralBlockTransfer,
+}
+_BER_KINDS: dict[ApduTag, type] = {
+    ApduTag.AARQ: acse.Aarq,
+    ApduTag.AARE: acse.Aare,
+    ApduTag.RLRQ: acse.Rlrq,
+    ApduTag.RLRE: acse.Rlre,
+}
 _WHOLE: dict[ApduTag, tuple[type, Codec]] = {
-    ApduTag.INITIATE_REQUEST: (initiate.InitiateRequest, sequence(initiate.InitiateRequest)),
-    ApduTag.INITIATE_RESPONSE: (initiate.InitiateResponse, sequence(initiate.InitiateResponse)),
-    ApduTag.CONFIRMED_SERVICE_ERROR: (faults.ConfirmedServiceError, sequence(faults.ConfirmedServiceError)),
-    ApduTag.DATA_NOTIFICATION: (notify.DataNotification, sequence(notify.DataNotification)),
-    ApduTag.AARQ: (acse.Aarq, ber_sequence(acse.Aarq)),
-    ApduTag.AARE: (acse.Aare, ber_sequence(acse.Aare)),
-    ApduTag.RLRQ: (acse.Rlrq, ber_sequence(acse.Rlrq)),
-    ApduTag.RLRE: (acse.Rlre, ber_sequence(acse.Rlre)),
-    ApduTag.EVENT_NOTIFICATION_REQUEST: (notify.EventNotificationRequest, sequence(notify.EventNotificationRequest)),
+    **{tag: (kind, sequence(kind)) for tag, kind in _WHOLE_KINDS.items()},
+    **{tag: (kind, ber_sequence(kind)) for tag, kind in _BER_KINDS.items()},
     ApduTag.EXCEPTION_RESPONSE: (faults.ExceptionResponse, faults.EXCEPTION_RESPONSE),
-    ApduTag.GENERAL_GLO_CIPHERING: (ciphered.GeneralGloCiphering, sequence(ciphered.GeneralGloCiphering)),
-    ApduTag.GENERAL_DED_CIPHERING: (ciphered.GeneralDedCiphering, sequence(ciphered.GeneralDedCiphering)),
 }
 
 _FORMS: dict[ApduTag, dict[int, type]] = {

@@ -1,4 +1,4 @@
-"""APDUs that carry a protected APDU: general-glo/ded-ciphering and the service-specific glo-* and ded-* ones (IEC 62056-5-3).
+"""APDUs that carry a protected APDU: general ciphering of every kind, signing, and the glo-* and ded-* ones (IEC 62056-5-3).
 
 The content is security control octet, invocation counter (4 octets), then ciphertext and authentication tag as the
 security control says; taking it apart is the matter of `dlms.security`.
@@ -6,11 +6,12 @@ security control says; taking it apart is the matter of `dlms.security`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated
 
-from dlms.apdu.fields import Octets
+from dlms.apdu.fields import Octets, choice, enumerated, optional, sequence
 from dlms.cursor import encode_length
-from dlms.enums import ApduTag
+from dlms.enums import ApduTag, KekId, KeyId
 from dlms.errors import LocalError
 
 
@@ -28,6 +29,64 @@ class GeneralDedCiphering:
 
     system_title: Octets
     content: Octets
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedKey:
+    """Identified-Key: one that both ends hold."""
+
+    key_id: Annotated[KeyId, enumerated(KeyId)]
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """Wrapped-Key: sent along, wrapped under a key that both ends hold."""
+
+    kek_id: Annotated[KekId, enumerated(KekId)]
+    key_ciphered_data: Octets = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedKey:
+    """Agreed-Key: `key_parameters` names the scheme (01: one-pass Diffie-Hellman, 02: static unified model)."""
+
+    key_parameters: Octets
+    key_ciphered_data: Octets = field(repr=False)
+
+
+KeyInfo = IdentifiedKey | WrappedKey | AgreedKey
+_KEY_INFO = choice(
+    {number: (kind, sequence(kind)) for number, kind in enumerate((IdentifiedKey, WrappedKey, AgreedKey))}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralCiphering:
+    """General-Ciphering: for one recipient, under the key that `key_info` leads to.
+
+    The fields before `key_info` are part of the authenticated data, so they are kept as the octets that came.
+    """
+
+    transaction_id: Octets
+    originator_system_title: Octets
+    recipient_system_title: Octets
+    date_time: Octets
+    other_information: Octets
+    key_info: Annotated[KeyInfo | None, optional(_KEY_INFO)]
+    content: Octets
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralSigning:
+    """General-Signing: any APDU with a digital signature, which covers all fields before it."""
+
+    transaction_id: Octets
+    originator_system_title: Octets
+    recipient_system_title: Octets
+    date_time: Octets
+    other_information: Octets
+    content: Octets = field(repr=False)
+    signature: Octets
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,8 @@ def _write_selection(out: bytearray, value: SelectiveAccess) -> None:
 
 ATTRIBUTE_REFERENCE = _reference(AttributeDescriptor, "attribute_id")
 METHOD_REFERENCE = _reference(MethodDescriptor, "method_id")
-OPTIONAL_SELECTION = optional(Codec(_read_selection, _write_selection, 2))
+SELECTION = Codec(_read_selection, _write_selection, 2)
+OPTIONAL_SELECTION = optional(SELECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +313,7 @@ AttributeReference = Annotated[AttributeDescriptor, ATTRIBUTE_REFERENCE]
 AttributeItems = Annotated[tuple[AttributeItem, ...], sequence_of(sequence(AttributeItem))]
 MethodReference = Annotated[MethodDescriptor, METHOD_REFERENCE]
 MethodReferences = Annotated[tuple[MethodDescriptor, ...], sequence_of(METHOD_REFERENCE)]
+Selection = Annotated[SelectiveAccess, SELECTION]
 OptionalSelection = Annotated[SelectiveAccess | None, OPTIONAL_SELECTION]
 DataBlock = Annotated[Block, sequence(Block)]
 GetDataResult = Annotated[Data | DataAccessResult, GET_DATA_RESULT]

@@ -23,6 +23,14 @@ class DataNotification:
 
 
 @dataclass(frozen=True, slots=True)
+class DataNotificationConfirm:
+    """Data-Notification-Confirm: the client has taken a DataNotification that asked to be confirmed."""
+
+    long_invoke_id_and_priority: LongInvokeIdAndPriority
+    date_time: DateTimeOrNothing
+
+
+@dataclass(frozen=True, slots=True)
 class EventNotificationRequest:
     """EventNotificationRequest: one attribute value that the server sends of its own accord."""
 

@@ -1,0 +1,42 @@
+"""General-Block-Transfer (IEC 62056-5-3): any APDU that is too long for one, cut into numbered blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, NamedTuple
+
+from dlms.apdu.fields import Codec, Octets, Unsigned16
+from dlms.cursor import Reader
+from dlms.errors import LocalError
+
+MAX_WINDOW = 63
+LAST_BLOCK, STREAMING = 0x80, 0x40
+
+
+class BlockControl(NamedTuple):
+    """Block-Control. The window is how many blocks its sender can take in one go, 0 for none: a confirmation is lost."""
+
+    last_block: bool
+    streaming: bool
+    window: int
+
+
+def _read_control(reader: Reader) -> BlockControl:
+    octet = reader.u8()
+    return BlockControl(bool(octet & LAST_BLOCK), bool(octet & STREAMING), octet & MAX_WINDOW)
+
+
+def _write_control(out: bytearray, value: BlockControl) -> None:
+    if not 0 <= value.window <= MAX_WINDOW:
+        raise LocalError(f"a window is a number from 0 to {MAX_WINDOW}, not {value.window}")
+    out.append((LAST_BLOCK if value.last_block else 0) | (STREAMING if value.streaming else 0) | value.window)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralBlockTransfer:
+    """General-Block-Transfer; the block is part of something larger that may be a secret, and is not shown."""
+
+    block_control: Annotated[BlockControl, Codec(_read_control, _write_control)]
+    block_number: Unsigned16
+    block_number_ack: Unsigned16
+    block_data: Octets = field(repr=False)
