@@ -160,7 +160,17 @@ async def test_the_cis_starts_only_after_everybody_else_listens(
     assert await stage.run(Changes()) == 1
     said = capfd.readouterr()
     assert "I am here" not in said.out
-    assert "not ready in time: M1001, M1002, cis" in said.err
+    assert "still waited for in vain: M1001 (ready), M1002 (ready), cis (ready)" in said.err
+
+
+async def test_the_cis_waits_for_a_meter_to_dial_in(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    stage.tell(1)
+    stage.start_s = 1
+    assert await stage.run(Changes(cycles=1, mode="dial-in")) == 1
+    assert "in vain: M1002 (dialled_in), cis (ready)" in capfd.readouterr().err
+    stage.hes = [stage.hes[0], {"event": "dialled_in", "meter": "M1002", "peer": "127.0.0.1:1"}, *stage.hes[1:]]
+    stage.start_s = 20
+    assert await stage.run(Changes(cycles=1, mode="dial-in")) == 0
 
 
 async def test_a_port_lost_in_between_is_exit_code_98(stage: Stage, capfd: pytest.CaptureFixture[str]) -> None:

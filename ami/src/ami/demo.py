@@ -78,7 +78,11 @@ async def run(options: Options) -> int:
     if trouble := ports.taken(listeners):
         raise PortsTaken(ports.advice(trouble, str(options.configuration)))
     setting = Setting(
-        listeners, tuple(m["name"] for m in document["meters"]), _security(document), str(options.configuration)
+        listeners=listeners,
+        meters=tuple(meter["name"] for meter in document["meters"]),
+        diallers=tuple(meter["name"] for meter in configuration.simulated(document) if meter["address"] == "dials-in"),
+        security=_security(document),
+        configuration=str(options.configuration),
     )
     options.directory.mkdir(parents=True, exist_ok=True)
     with _alone(document):
@@ -105,11 +109,14 @@ class Demo:
     model: Model = field(init=False)
     trouble: list[str] = field(default_factory=list)
     ports_taken: bool = False
-    _ready: set[Program] = field(default_factory=set)
+    _awaited: set[tuple[str, str]] = field(default_factory=set)
+    """What has to happen before the CIS may begin: (event, name)."""
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.model = Model(meters=self.setting.meters, started_at=datetime.now(UTC))
+        self._awaited = {("ready", program.name) for program in self.programs}
+        self._awaited |= {("dialled_in", meter) for meter in self.setting.diallers}
 
     async def run(self, start_s: float) -> int:
         """Start, listen until it is over, stop; the exit code."""
@@ -165,24 +172,26 @@ class Demo:
         self.output.said(message, steps)
         kind = message.event.get("event")
         if kind == "ready":
-            await self._is_ready(message.origin)
+            await self._happened("ready", message.origin.name)
+        elif kind == "dialled_in":
+            await self._happened("dialled_in", str(message.event.get("meter")))
         elif kind in ("port_taken", "cannot_listen"):
             self._port_taken(message)
         elif self.cycles and self.model.finished >= self.cycles * REQUESTS_A_CYCLE:
             self._over.set()
 
-    async def _is_ready(self, program: Program) -> None:
-        self._ready.add(program)
-        servers = {one for one in self.programs if one.role != "cis"}
-        if self._over.is_set():
+    async def _happened(self, event: str, name: str) -> None:
+        """Start the CIS when it is the only thing that is still missing."""
+        if (event, name) not in self._awaited or self._over.is_set():
             return
-        if program.role == "cis":
+        self._awaited.remove((event, name))
+        last = [program for program in self.programs if program.role == "cis"]
+        if not self._awaited:
             self._notice("")
-        elif servers <= self._ready:
+        elif self._awaited == {("ready", program.name) for program in last}:
             self._notice("starting the CIS")
-            for one in self.programs:
-                if one.role == "cis":
-                    await self.processes.start(one)
+            for program in last:
+                await self.processes.start(program)
 
     def _port_taken(self, message: Said) -> None:
         self.ports_taken = True
@@ -202,14 +211,15 @@ class Demo:
             f"; its last words:\n{words}" if words else ""
         )
         self.trouble.append(text)
-        if program.role == "meter" and program in self._ready:
+        if program.role == "meter" and ("ready", program.name) not in self._awaited:
             self._notice(text)
         else:
             self._over.set()
 
     def _too_late(self) -> None:
-        if missing := [one.name for one in self.programs if one not in self._ready]:
-            self.trouble.append(f"not ready in time: {', '.join(missing)}")
+        if self._awaited:
+            missing = [f"{name} ({event})" for event, name in sorted(self._awaited, key=lambda one: one[1])]
+            self.trouble.append(f"still waited for in vain: {', '.join(missing)}")
             self._over.set()
 
     def _notice(self, text: str) -> None:

@@ -20,12 +20,13 @@ from ami.processes import Said
 FRAMES_PER_SECOND = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What there is to say about this demo before it begins."""
 
     listeners: tuple[Listener, ...]
     meters: tuple[str, ...]
+    diallers: tuple[str, ...]
     security: str
     configuration: str
 

@@ -1,0 +1,47 @@
+"""`ami demo` as a stranger starts it, with the real CIS, HES and meters in their own processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ami import configuration
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--security", "none"), ("--mode", "dial-in", "--asynchronous"), ("--meters", "3")],
+    ids=["default", "in clear", "dial-in and asynchronous", "three meters"],
+)
+def test_every_command_is_confirmed_by_every_meter(
+    document: dict[str, Any], tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "mine.toml"
+    configuration.write(document, path)
+    arguments = ("demo", "--config", str(path), "--cycles", "1", "--period", "0.2", "--json", *options)
+    done = subprocess.run(
+        [sys.executable, "-m", "ami", *arguments],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("AMI_")},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    meters = 3 if "--meters" in options else 2
+    summary = lines[-1]
+    assert (summary["event"], summary["cycles"], summary["trouble"]) == ("summary", 1, [])
+    assert summary["confirmed_commands"] == summary["commands"] == 2 * meters
+    switched = Counter(line["method"] for line in lines if line["event"] == "switched")
+    assert switched == {"remote_disconnect": meters, "remote_reconnect": meters}, "the meters themselves say so too"
+    keys = {meter[key] for meter in document["meters"] for key in ("encryption_key", "authentication_key")}
+    assert not any(key.lower() in done.stdout.lower() for key in keys)
+    assert list((tmp_path / "var").glob("demo-*")) == [], "nothing is left of a demo that went well"
