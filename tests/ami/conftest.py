@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import socket
 import sys
 import tomllib
@@ -14,9 +15,16 @@ ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A free port below those that systems give to outgoing connections, so that nobody gets it in the meantime."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        try:
+            with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+                stream.bind(("127.0.0.1", port))
+                datagrams.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return port
 
 
 @pytest.fixture
