@@ -220,7 +220,9 @@ async def test_push_over_a_waiting_connection(ami: South) -> None:
 
 
 @pytest.mark.parametrize(
-    "frame", [push(), push(SmallMeter(number=2002)), wrapper.encode(wrapper.WrapperPdu(1, 99, b"\x63\x00"))]
+    "frame",
+    [push(), push(SmallMeter(number=2002)), wrapper.encode(wrapper.WrapperPdu(1, 99, b"\x63\x00"))],
+    ids=["plain push", "protected push of another meter", "answer to another client"],
 )
 async def test_frames_in_the_middle_do_not_disturb_an_exchange(ami: South, frame: bytes) -> None:
     await ami.meter(in_the_middle=frame)
