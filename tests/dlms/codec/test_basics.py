@@ -84,15 +84,19 @@ class TestBer:
     @given(st.binary(max_size=300), st.integers(0, 255).filter(lambda tag: tag & 0x1F != 0x1F))
     def test_elements(self, contents: bytes, tag: int) -> None:
         encoded = ber.encode(tag, contents)
-        assert list(ber.elements(encoded + encoded)) == [(tag, contents)] * 2
-        assert ber.only(tag, encoded) == contents
+        twice = Reader(encoded + encoded)
+        for _ in range(2):
+            found, window = ber.read(twice)
+            assert (found, window.rest()) == (tag, contents)
+        twice.finish()
+        assert ber.only(tag, Reader(encoded)).rest() == contents
         with pytest.raises(DecodeError):
-            ber.only(tag ^ 1, encoded)
+            ber.only(tag ^ 1, Reader(encoded))
 
     @pytest.mark.parametrize("octets", ["04 80 00 00", "1F 81 01 00", "04 05 00", "04"])
     def test_illegal_elements(self, octets: str) -> None:
         with pytest.raises(DecodeError):
-            list(ber.elements(bytes.fromhex(octets)))
+            ber.only(4, Reader(bytes.fromhex(octets)))
 
     def test_bits_that_octets_do_not_hold(self) -> None:
         with pytest.raises(LocalError):

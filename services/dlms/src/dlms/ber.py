@@ -1,8 +1,9 @@
-"""The little BER (ISO/IEC 8825-1) that ACSE needs: tag-length-value with one-octet tags and definite lengths of any form."""
+"""The little BER (ISO/IEC 8825-1) that ACSE needs: tag-length-value with one-octet tags and definite lengths of any form.
+
+The contents of an element are a window of the reader it came from, so every offset counts in the whole APDU.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from dlms.cursor import Reader, encode_length
 from dlms.errors import DecodeError, LocalError
@@ -19,28 +20,21 @@ def encode(tag: int, contents: bytes) -> bytes:
     return bytes((tag,)) + encode_length(len(contents)) + contents
 
 
-def read(reader: Reader) -> tuple[int, bytes]:
-    """The next element: its tag octet and its contents."""
+def read(reader: Reader) -> tuple[int, Reader]:
+    """The next element: its tag octet and a window on its contents."""
     offset = reader.offset
     tag = reader.u8()
     if tag & 0x1F == 0x1F:
         raise DecodeError("a tag of one octet", f"0x{tag:02X}", offset)
-    return tag, reader.counted()
+    return tag, reader.window(reader.length())
 
 
-def elements(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """All elements of a constructed element's contents."""
-    reader = Reader(octets)
-    while reader.remaining:
-        yield read(reader)
-
-
-def only(tag: int, octets: bytes) -> bytes:
-    """Contents of the one element that `octets` must be."""
-    reader = Reader(octets)
+def only(tag: int, reader: Reader) -> Reader:
+    """A window on the contents of the one element that the rest of `reader` must be."""
+    start = reader.offset
     found, contents = read(reader)
     if found != tag:
-        raise DecodeError(f"BER tag 0x{tag:02X}", f"0x{found:02X}")
+        raise DecodeError(f"BER tag 0x{tag:02X}", f"0x{found:02X}", start)
     reader.finish()
     return contents
 

@@ -64,6 +64,13 @@ class Reader:
         """All octets that have not been read."""
         return self.take(self.remaining)
 
+    def window(self, count: int) -> Reader:
+        """A reader of the next `count` octets alone, whose offsets count in the whole input."""
+        start = self.need(count)
+        inside = Reader(self.octets, start)
+        inside.end = start + count
+        return inside
+
     def length(self) -> int:
         """A length or count: one octet below 128, else 0x80 + number of octets and then the number itself."""
         offset = self.offset

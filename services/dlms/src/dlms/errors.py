@@ -29,6 +29,10 @@ class DecodeError(RemoteError):
         """The same error, one level further out: `field` is put in front of the path."""
         return DecodeError(self.expected, self.got, self.offset, f"{field}.{self.field}" if self.field else field)
 
+    def shifted(self, start: int) -> DecodeError:
+        """The same error, told by a decoder of octets that begin at `start` of the whole."""
+        return DecodeError(self.expected, self.got, self.offset + start, self.field)
+
     def __str__(self) -> str:
         found = f", got {self.got}" if self.got else ""
         where = f" in {self.field}" if self.field else ""

@@ -6,19 +6,20 @@ Where a service has several forms, the octet after the tag chooses; the table be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from struct import error as StructError
 from typing import Any
 
 from dlms.apdu import access, acse, action, blocks, ciphered, faults, get, initiate, notify, short_names
 from dlms.apdu import set as set_service
 from dlms.apdu.acse_fields import ber_sequence
-from dlms.apdu.fields import Codec, sequence
+from dlms.apdu.fields import OCTETS, Codec, choice, record, sequence
 from dlms.apdu.shortcuts import SHORTCUTS
 from dlms.cursor import Reader
 from dlms.enums import ApduTag
 from dlms.errors import DecodeError, LocalError
 
-__all__ = ["Apdu", "decode", "encode"]
+__all__ = ["CODECS", "Apdu", "decode", "encode"]
 
 Apdu = (
     acse.Aarq
@@ -82,6 +83,7 @@ _WHOLE_KINDS: dict[ApduTag, type] = {
     ApduTag.READ_RESPONSE: short_names.ReadResponse,
     ApduTag.WRITE_RESPONSE: short_names.WriteResponse,
     ApduTag.CONFIRMED_SERVICE_ERROR: faults.ConfirmedServiceError,
+    ApduTag.EXCEPTION_RESPONSE: faults.ExceptionResponse,
     ApduTag.DATA_NOTIFICATION: notify.DataNotification,
     ApduTag.DATA_NOTIFICATION_CONFIRM: notify.DataNotificationConfirm,
     ApduTag.UNCONFIRMED_WRITE_REQUEST: short_names.UnconfirmedWriteRequest,
@@ -104,7 +106,6 @@ _BER_KINDS: dict[ApduTag, type] = {
 _WHOLE: dict[ApduTag, tuple[type, Codec]] = {
     **{tag: (kind, sequence(kind)) for tag, kind in _WHOLE_KINDS.items()},
     **{tag: (kind, ber_sequence(kind)) for tag, kind in _BER_KINDS.items()},
-    ApduTag.EXCEPTION_RESPONSE: (faults.ExceptionResponse, faults.EXCEPTION_RESPONSE),
 }
 
 _FORMS: dict[ApduTag, dict[int, type]] = {
@@ -144,44 +145,31 @@ _FORMS: dict[ApduTag, dict[int, type]] = {
     },
 }
 
-_Read = Callable[[Reader], Any]
 _Write = Callable[[bytearray, Any], None]
 
 
-def _one_of(forms: Mapping[int, _Read]) -> _Read:
-    def read(reader: Reader) -> Any:
-        form = reader.u8()
-        chosen = forms.get(form)
-        if chosen is None:
-            raise DecodeError(f"a form of {sorted(forms)}", str(form), reader.offset - 1)
-        return chosen(reader)
-
-    return read
+def _service_ciphering(tag: ApduTag) -> Codec:
+    return record(partial(ciphered.ServiceCiphering, tag), (("content", OCTETS),))
 
 
-def _service_ciphering(tag: int) -> _Read:
-    def read(reader: Reader) -> ciphered.ServiceCiphering:
-        return ciphered.ServiceCiphering(tag, reader.counted())
-
-    return read
-
-
-def _build() -> tuple[dict[int, tuple[str, _Read]], dict[type, tuple[bytes, _Write]]]:
-    readers: dict[int, tuple[str, _Read]] = {}
+def _build() -> tuple[dict[int, tuple[str, Codec]], dict[type, tuple[bytes, _Write]]]:
+    codecs: dict[int, tuple[str, Codec]] = {}
     writers: dict[type, tuple[bytes, _Write]] = {}
     for tag, (kind, codec) in _WHOLE.items():
-        readers[tag] = (kind.__name__, codec.read)
+        codecs[tag] = (kind.__name__, codec)
         writers[kind] = (bytes((tag,)), codec.write)
-    for tag, forms in _FORMS.items():
-        codecs = {form: sequence(kind) for form, kind in forms.items()}
-        readers[tag] = (tag.name.lower(), _one_of({form: codec.read for form, codec in codecs.items()}))
-        writers |= {kind: (bytes((tag, form)), codecs[form].write) for form, kind in forms.items()}
+    for tag, kinds in _FORMS.items():
+        forms = {form: (kind, sequence(kind)) for form, kind in kinds.items()}
+        codecs[tag] = (tag.name.lower(), choice(forms))
+        writers |= {kind: (bytes((tag, form)), codec.write) for form, (kind, codec) in forms.items()}
     for tag in ciphered.SERVICE_CIPHERING_TAGS:
-        readers[tag] = (tag.name.lower(), _service_ciphering(tag))
-    return readers, writers
+        codecs[tag] = (tag.name.lower(), _service_ciphering(tag))
+    return codecs, writers
 
 
-_READERS, _WRITERS = _build()
+# By tag: a name, and the codec of all that follows the tag.
+CODECS: Mapping[int, tuple[str, Codec]]
+CODECS, _WRITERS = _build()
 
 
 def encode(apdu: Apdu) -> bytes:
@@ -208,12 +196,12 @@ def _decode(octets: bytes) -> Apdu:
     """The general road."""
     reader = Reader(octets)
     tag = reader.u8()
-    known = _READERS.get(tag)
+    known = CODECS.get(tag)
     if known is None:
         raise DecodeError("the tag of a known APDU", f"0x{tag:02X}")
-    name, read = known
+    name, codec = known
     try:
-        apdu: Apdu = read(reader)
+        apdu: Apdu = codec.read(reader)
         reader.finish()
     except DecodeError as error:
         raise error.within(name) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from dlms.apdu.fields import UNSIGNED32, Codec, ConfirmedServiceCode, ErrorClassCode, Unsigned8, enumerated
 from dlms.cursor import Reader
@@ -10,13 +11,23 @@ from dlms.enums import ErrorClass, InitiateErrorCode, ServiceError, StateError
 from dlms.errors import LocalError
 
 
+def _read_counter(reader: Reader) -> int | None:
+    """There only when the octet before, the service-error, announces it."""
+    return reader.u32() if reader.octets[reader.offset - 1] == ServiceError.INVOCATION_COUNTER_ERROR else None
+
+
+def _write_counter(out: bytearray, value: int | None) -> None:
+    if value is not None:
+        UNSIGNED32.write(out, value)
+
+
 @dataclass(frozen=True, slots=True)
 class ExceptionResponse:
     """Exception-Response; the invocation counter that the server wants next comes with INVOCATION_COUNTER_ERROR only."""
 
-    state_error: StateError
-    service_error: ServiceError
-    invocation_counter: int | None = None
+    state_error: Annotated[StateError, enumerated(StateError)]
+    service_error: Annotated[ServiceError, enumerated(ServiceError)]
+    invocation_counter: Annotated[int | None, Codec(_read_counter, _write_counter, 0)] = None
 
     def __post_init__(self) -> None:
         if (self.invocation_counter is not None) != (self.service_error is ServiceError.INVOCATION_COUNTER_ERROR):
@@ -48,20 +59,3 @@ class ConfirmedServiceError:
 
 def _words(name: str) -> str:
     return name.lower().replace("_", "-")
-
-
-def _read_exception(reader: Reader) -> ExceptionResponse:
-    state, service = _STATE.read(reader), _SERVICE.read(reader)
-    counter = reader.u32() if service is ServiceError.INVOCATION_COUNTER_ERROR else None
-    return ExceptionResponse(state, service, counter)
-
-
-def _write_exception(out: bytearray, value: ExceptionResponse) -> None:
-    _STATE.write(out, value.state_error)
-    _SERVICE.write(out, value.service_error)
-    if value.invocation_counter is not None:
-        UNSIGNED32.write(out, value.invocation_counter)
-
-
-_STATE, _SERVICE = enumerated(StateError), enumerated(ServiceError)
-EXCEPTION_RESPONSE = Codec(_read_exception, _write_exception, 2)

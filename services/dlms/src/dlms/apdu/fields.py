@@ -15,6 +15,7 @@ from struct import Struct
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from dlms import data
+from dlms.apdu import shapes
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
 from dlms.cursor import Reader, encode_length
@@ -41,6 +42,7 @@ class Codec:
     read: Callable[[Reader], Any]
     write: Callable[[bytearray, Any], None]
     smallest: int = 1
+    shape: shapes.Shape | None = None
 
 
 def _packed(layout: str) -> Codec:
@@ -64,6 +66,14 @@ def _write_boolean(out: bytearray, value: bool) -> None:
     out.append(1 if value else 0)
 
 
+def _read_obis(reader: Reader) -> Obis:
+    return Obis(reader.take(6))
+
+
+def _write_obis(out: bytearray, value: Obis) -> None:
+    out += value
+
+
 def _write_octets(out: bytearray, value: bytes) -> None:
     out += encode_length(len(value))
     out += value
@@ -74,6 +84,7 @@ UNSIGNED16 = _packed(">H")
 UNSIGNED32 = _packed(">I")
 INTEGER8 = _packed(">b")
 BOOLEAN = Codec(_read_boolean, _write_boolean)
+OBIS = Codec(_read_obis, _write_obis, 6)
 OCTETS = Codec(Reader.counted, _write_octets)
 DATA = Codec(data.read, data.write)
 
@@ -113,7 +124,7 @@ def optional(codec: Codec, default: Any = None) -> Codec:
             out.append(1)
             codec.write(out, value)
 
-    return Codec(read, write)
+    return Codec(read, write, shape=shapes.Optional(codec, default))
 
 
 def choice(alternatives: Mapping[int, tuple[type, Codec]]) -> Codec:
@@ -135,7 +146,7 @@ def choice(alternatives: Mapping[int, tuple[type, Codec]]) -> Codec:
         out.append(number)
         chosen(out, value)
 
-    return Codec(read, write, 2)
+    return Codec(read, write, 2, shapes.Choice(alternatives))
 
 
 def sequence_of(codec: Codec) -> Codec:
@@ -149,7 +160,7 @@ def sequence_of(codec: Codec) -> Codec:
         for item in value:
             codec.write(out, item)
 
-    return Codec(read, write)
+    return Codec(read, write, shape=shapes.SequenceOf(codec))
 
 
 def fields_of(kind: type, marker: type = Codec) -> list[tuple[str, Any]]:
@@ -163,11 +174,14 @@ def fields_of(kind: type, marker: type = Codec) -> list[tuple[str, Any]]:
 
 def sequence(kind: type) -> Codec:
     """SEQUENCE: the codec of a dataclass, from its annotations and in their order."""
-    fields: list[tuple[str, Codec]] = fields_of(kind)
+    return record(kind, tuple(fields_of(kind)), by_keyword=all(item.kw_only for item in dataclass_fields(kind)))
+
+
+def record(kind: Callable[..., Any], fields: tuple[tuple[str, Codec], ...], by_keyword: bool = False) -> Codec:
+    """SEQUENCE: the codec of what `kind` makes of these fields' values and has as attributes."""
     names = [name for name, _ in fields]
     readers = [codec.read for _, codec in fields]
     writers = [(attrgetter(name), codec.write) for name, codec in fields]
-    by_keyword = all(item.kw_only for item in dataclass_fields(kind))
 
     def read(reader: Reader) -> Any:
         values: list[Any] = []
@@ -182,14 +196,18 @@ def sequence(kind: type) -> Codec:
         for get, write_field in writers:
             write_field(out, get(value))
 
-    return Codec(read, write, sum(codec.smallest for _, codec in fields))
+    smallest = sum(codec.smallest for _, codec in fields)
+    return Codec(read, write, smallest, shapes.Sequence(kind, fields, by_keyword))
 
 
 _REFERENCE = Struct(">H6sb")
 
 
 def _reference(kind: Callable[[int, Obis, int], Any], third: str) -> Codec:
-    """Cosem-Attribute-Descriptor or Cosem-Method-Descriptor: class, instance, and the number called `third`."""
+    """Cosem-Attribute-Descriptor or Cosem-Method-Descriptor: class, instance, and the number called `third`.
+
+    They are in every request, so all three are unpacked in one step; the shape is the same field by field.
+    """
     parts = attrgetter("class_id", "instance_id", third)
     size, pack, unpack_from = _REFERENCE.size, _REFERENCE.pack, _REFERENCE.unpack_from
     new_bytes = bytes.__new__  # the layout has made sure of six octets
@@ -201,21 +219,13 @@ def _reference(kind: Callable[[int, Obis, int], Any], third: str) -> Codec:
     def write(out: bytearray, value: Any) -> None:
         out += pack(*parts(value))
 
-    return Codec(read, write, size)
-
-
-def _read_selection(reader: Reader) -> SelectiveAccess:
-    return SelectiveAccess(reader.u8(), data.read(reader))
-
-
-def _write_selection(out: bytearray, value: SelectiveAccess) -> None:
-    UNSIGNED8.write(out, value.selector)
-    data.write(out, value.parameters)
+    fields = (("class_id", UNSIGNED16), ("instance_id", OBIS), (third, INTEGER8))
+    return Codec(read, write, size, shapes.Sequence(kind, fields))
 
 
 ATTRIBUTE_REFERENCE = _reference(AttributeDescriptor, "attribute_id")
 METHOD_REFERENCE = _reference(MethodDescriptor, "method_id")
-SELECTION = Codec(_read_selection, _write_selection, 2)
+SELECTION = record(SelectiveAccess, (("selector", UNSIGNED8), ("parameters", DATA)))
 OPTIONAL_SELECTION = optional(SELECTION)
 
 

@@ -1,0 +1,57 @@
+"""What a composite codec is made of, so that a declaration can be walked over as well as used.
+
+A codec without a shape is a leaf. `dlms.tree` builds the same codec again from watched parts, and values from documents;
+nothing on the way of ordinary messages looks at a shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlms.apdu.fields import Codec
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """SEQUENCE: its fields in order, and what is made of their values."""
+
+    make: Callable[..., Any]
+    fields: tuple[tuple[str, Codec], ...]
+    by_keyword: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Optional:
+    """OPTIONAL or DEFAULT."""
+
+    part: Codec
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """CHOICE: each number's Python type and codec."""
+
+    alternatives: Mapping[int, tuple[type, Codec]]
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceOf:
+    """SEQUENCE OF."""
+
+    part: Codec
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """Context-tagged elements of BER: the codec of each whole element by its tag octet."""
+
+    kind: type
+    fields: Mapping[int, tuple[str, Codec]]
+    absent: Mapping[str, Any]
+
+
+Shape = Sequence | Optional | Choice | SequenceOf | Elements
