@@ -150,6 +150,7 @@ def test_what_happens_by_itself_is_kept(model: Model) -> None:
         {"event": "notification", "transport": "udp", "peer": "127.0.0.1:6000", "system_title": "414D4900000003E9"},
         AT,
     )
+    model.apply("hes", {"event": "dropped", "transport": "udp", "peer": "127.0.0.1:7000", "reason": "wrong tag"}, AT)
     for what in ("opened", "refused", "released"):
         model.apply(
             "meter",
@@ -164,6 +165,7 @@ def test_what_happens_by_itself_is_kept(model: Model) -> None:
     assert [(one.text, one.who) for one in model.happenings] == [
         ("Dialled in", "M1002"),
         ("DataNotification over UDP", "414D4900000003E9"),
+        ("Discarded: wrong tag", "127.0.0.1:7000"),
         ("Association refused: wrong key", "M1001"),
         ("Meter says: disconnected", "M1001"),
     ]

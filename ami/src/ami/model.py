@@ -386,9 +386,8 @@ def _association(model: Model, event: Event, at: datetime) -> list[Step]:
 
 
 def _discarded(model: Model, event: Event, at: datetime) -> list[Step]:
-    model.happenings.append(
-        Happening(at, f"Discarded: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True)
-    )
+    who = str(event.get("meter") or event.get("peer") or "")
+    model.happenings.append(Happening(at, f"Discarded: {event.get('reason', '')}", who, alarm=True))
     return []
 
 
@@ -436,6 +435,7 @@ HANDLERS: dict[tuple[str, str], Callable[[Model, Event, datetime], list[Step]]] 
     ("hes", "apdu"): _apdu,
     ("hes", "notification"): _notification,
     ("hes", "dialled_in"): _dialled_in,
+    ("hes", "dropped"): _discarded,
     ("meter", "association"): _association,
     ("meter", "discarded"): _discarded,
     ("meter", "switched"): _switched,

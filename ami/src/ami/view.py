@@ -62,7 +62,7 @@ def draw(model: Model, frame: Frame) -> RenderableType:
     rows = [Layout(_padded(_head(model, frame), Text(""), _states(model)), size=5)]
     middle = Layout(ratio=3)
     left = Layout(_padded(_title("Requests", "newest first"), _requests(newest, 12)), ratio=2)
-    middle.split_row(*([left, Layout(_padded(_title("Events"), _events(model, 12)), ratio=1)] if wide else [left]))
+    middle.split_row(*([left, Layout(_padded(_title("Events"), _events(model, 11)), ratio=1)] if wide else [left]))
     rows.append(middle)
     steps = _steps(model, newest[0] if newest else None, wide)
     rows.append(Layout(_padded(_title("Steps", _of(newest)), steps), ratio=3, minimum_size=6))
@@ -138,7 +138,9 @@ def _requests(newest: list[Request], most: int) -> Table:
         table.add_row(
             _pill(request.status),
             Text.assemble(
-                request.what, (f"  {request.code}", "quiet"), ("  async" if request.asynchronous else "", "quiet")
+                f"{request.what:<10}",
+                (f"  {request.code}", "quiet"),
+                ("  async" if request.asynchronous else "", "quiet"),
             ),
             str(len(request.meters)),
             _bar(request),
@@ -159,7 +161,7 @@ def _steps(model: Model, newest: Request | None, wide: bool) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
     table.add_column("who to whom", min_width=11, no_wrap=True)
-    table.add_column("what", ratio=2 if wide else None, width=None if wide else 17, no_wrap=True, overflow="ellipsis")
+    table.add_column("what", ratio=3 if wide else None, width=None if wide else 17, no_wrap=True, overflow="ellipsis")
     if wide:
         table.add_column("CIM or COSEM", min_width=9, no_wrap=True)
     table.add_column("before → after", ratio=3, no_wrap=True, overflow="ellipsis")
