@@ -19,11 +19,11 @@ from pathlib import Path
 from time import perf_counter
 
 import httpx
-import structlog
 from lxml import etree
 
 from ami import configuration, fleet
 from ami.processes import Processes, Program, Said, environment, module
+from ami.quiet import quiet
 from ami.sampling import Sampler
 from cim import edge, ns
 from cim.message import Header, Reply, RequestMessage
@@ -81,6 +81,7 @@ def _processor() -> str:
 async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callable[[str], None]) -> Figures:
     """Time `runs` requests for `meters` meters after `warm_up` uncounted ones. BenchError if a meter does not confirm."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(quiet())
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ami-bench-")))
         url, document = await stack.enter_async_context(_system(base, meters, directory))
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=REQUEST_S))
@@ -98,7 +99,6 @@ async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callab
 @asynccontextmanager
 async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tuple[str, fleet.Document]]:
     """The meters in a process, the HES here; gives the HES's address and the configuration."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     address = f"127.0.0.1:{FIRST_METER_PORT}"
     document = fleet.fleet(configuration.load(base), meters, seed="bench", layout=fleet.Layout.PORTS, address=address)
     document["hes"] |= {"port": 0, "dlms_port": 0, "deadline_s": REQUEST_S}

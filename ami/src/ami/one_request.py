@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import structlog
 from lxml import etree
 
 import cis.app
@@ -24,6 +23,7 @@ import meter_sim.app
 import meter_sim.settings
 from ami import configuration
 from ami.explain import Explained, explain
+from ami.quiet import quiet
 from ami.recording import Recorder, http_bodies
 from cis.workflows import Order, Outcome, Target
 from dlms.framing import wrapper
@@ -47,7 +47,7 @@ def seeded(seed: str) -> tuple[Callable[[int], bytes], Callable[[], UUID]]:
 
 async def page(base: Path) -> str:
     """Run one disconnect of M1001 of this configuration and write it down as Markdown."""
-    with tempfile.TemporaryDirectory(prefix="ami-one-request-") as directory:
+    with quiet(), tempfile.TemporaryDirectory(prefix="ami-one-request-") as directory:
         async with Recorder() as north, Recorder() as south:
             document = _document(base, Path(directory), north, south)
             events: list[Mapping[str, Any]] = []
@@ -88,7 +88,6 @@ async def _meter(
 
 @asynccontextmanager
 async def _hes(directory: Path, north: Recorder) -> AsyncIterator[None]:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     random_bytes, new_uuid = seeded("hes")
     chance = hes.app.Chance(now=lambda: AT, random_bytes=random_bytes, new_uuid=new_uuid)
     async with hes.app.running(hes.settings.load_settings(directory / "ami.toml"), chance) as listening:
