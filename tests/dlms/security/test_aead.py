@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlms.errors import DlmsError, LocalError, SecurityError
-from dlms.security import AUTHENTICATED, ENCRYPTED, GlobalKeys, overhead, protect, unprotect
+from dlms.security import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED, GlobalKeys, overhead, protect, unprotect
 
 VECTORS = {v["id"]: v for v in json.loads((Path(__file__).parent / "vectors.json").read_text())}
 KEYS = GlobalKeys(bytes.fromhex("000102030405060708090A0B0C0D0E0F"), bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"))
@@ -136,3 +137,50 @@ def test_random_octets_raise_only_our_errors(content: bytes) -> None:
     except DlmsError:
         return
     assert not opened.control & AUTHENTICATED
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_compression_is_declined_in_both_directions(control: int) -> None:
+    with pytest.raises(LocalError, match=r"V\.44"):
+        protect(control | COMPRESSED, KEYS, TITLE, COUNTER, b"text")
+    content = protect(control, KEYS, TITLE, COUNTER, b"text")
+    with pytest.raises(SecurityError, match=r"V\.44"):
+        unprotect(KEYS, TITLE, bytes((content[0] | COMPRESSED,)) + content[1:])
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_the_broadcast_key_is_another_key(control: int) -> None:
+    keys = replace(KEYS, broadcast_encryption_key=b"broadcast key 16")
+    content = protect(control | BROADCAST, keys, TITLE, COUNTER, b"text")
+    assert unprotect(keys, TITLE, content) == (control | BROADCAST, COUNTER, b"text")
+    assert content[5:] != protect(control, keys, TITLE, COUNTER, b"text")[5:]
+    with pytest.raises(SecurityError, match="broadcast"):
+        unprotect(KEYS, TITLE, content)
+    with pytest.raises(LocalError, match="broadcast"):
+        protect(control | BROADCAST, KEYS, TITLE, COUNTER, b"text")
+    unicast = bytes((control,)) + content[1:]
+    if control & AUTHENTICATED:
+        with pytest.raises(SecurityError):
+            unprotect(keys, TITLE, unicast)
+
+
+@pytest.mark.parametrize("control", [AUTHENTICATED, AUTHENTICATED | ENCRYPTED])
+def test_the_context_is_authenticated(control: int) -> None:
+    content = protect(control, KEYS, TITLE, COUNTER, b"text", b"context")
+    assert unprotect(KEYS, TITLE, content, b"context").plaintext == b"text"
+    for context in (b"", b"Context", b"context\0"):
+        with pytest.raises(SecurityError):
+            unprotect(KEYS, TITLE, content, context)
+
+
+@pytest.mark.parametrize(("name", "ek"), [("gb_t41_general_ciphering_1e1s", "ek"), ("gb_c3_static_unified", "ek")])
+def test_published_texts_under_agreed_keys_decrypt(name: str, ek: str) -> None:
+    """The tags of these two examples could not be reproduced with any additional data: keys and texts are what they prove."""
+    vector = VECTORS[name]
+    known = {key: bytes.fromhex(value) for key, value in vector["keys"].items()}
+    keys = GlobalKeys(known[ek], known["ak"])
+    octets, plaintext = bytes.fromhex(vector["hex"]), bytes.fromhex(vector["expected_plaintext"])
+    sealed = octets[-len(plaintext) - 12 : -12]
+    header = bytes((ENCRYPTED,)) + known["iv"][8:]
+    assert unprotect(keys, known["iv"][:8], header + sealed).plaintext == plaintext
+    assert protect(ENCRYPTED, keys, known["iv"][:8], 0, plaintext) == header + sealed

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dlms.enums import Mechanism
 from dlms.errors import LocalError
-from dlms.security import GlobalKeys, gmac_holds, gmac_response, same_secret
+from dlms.security import (
+    Exchange,
+    GlobalKeys,
+    PrivateKey,
+    digest_holds,
+    digest_response,
+    ecdsa_holds,
+    ecdsa_response,
+    gmac_holds,
+    gmac_response,
+    same_secret,
+    signature_holds,
+)
 from dlms.security.hls import check_challenge
 
 VECTORS = {v["id"]: v for v in json.loads((Path(__file__).parent / "vectors.json").read_text())}
@@ -46,3 +61,69 @@ def test_challenge_lengths(length: int) -> None:
         check_challenge(bytes(length))
     check_challenge(bytes(8))
     check_challenge(bytes(64))
+
+
+EXCHANGE = Exchange(b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2", b"challenge of S..", b"challenge of C..")
+MIRRORED = Exchange(*(EXCHANGE[index] for index in (1, 0, 3, 2)))
+SECRET = b"the secret of both"
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "hashed"),
+    [
+        (Mechanism.MD5, hashlib.md5(b"challenge of S.." + SECRET)),
+        (Mechanism.SHA1, hashlib.sha1(b"challenge of S.." + SECRET)),
+        (
+            Mechanism.SHA256,
+            hashlib.sha256(SECRET + b"CLI\0\0\0\0\1MTR\0\0\0\0\2challenge of S..challenge of C.."),
+        ),
+    ],
+)
+def test_digests(mechanism: Mechanism, hashed: Any) -> None:
+    response = digest_response(mechanism, SECRET, EXCHANGE)
+    assert response == hashed.digest()
+    assert digest_holds(mechanism, SECRET, EXCHANGE, response)
+    assert not digest_holds(mechanism, SECRET, MIRRORED, response)
+    assert not digest_holds(mechanism, SECRET + b"!", EXCHANGE, response)
+    assert not digest_holds(mechanism, SECRET, EXCHANGE, response[:-1])
+    assert not digest_holds(mechanism, SECRET, EXCHANGE, b"")
+    for index in range(len(response)):
+        altered = bytearray(response)
+        altered[index] ^= 1
+        assert not digest_holds(mechanism, SECRET, EXCHANGE, bytes(altered))
+
+
+@pytest.mark.parametrize("field", range(4))
+def test_sha_256_and_ecdsa_speak_of_both_titles_and_both_challenges(field: int) -> None:
+    parts = list(EXCHANGE)
+    parts[field] = parts[field][:-1] + b"X"
+    other = Exchange(*parts)
+    key = PrivateKey(b"\x42" * 32)
+    assert not digest_holds(Mechanism.SHA256, SECRET, other, digest_response(Mechanism.SHA256, SECRET, EXCHANGE))
+    assert not ecdsa_holds(key.public_key, other, ecdsa_response(key, EXCHANGE))
+    assert ecdsa_holds(key.public_key, EXCHANGE, ecdsa_response(key, EXCHANGE))
+
+
+@pytest.mark.parametrize("length", [32, 48])
+def test_ecdsa_signs_titles_and_challenges(length: int) -> None:
+    key, other = PrivateKey(b"\x42" * length), PrivateKey(b"\x43" * length)
+    response = ecdsa_response(key, EXCHANGE)
+    text = EXCHANGE.prover_title + EXCHANGE.verifier_title + EXCHANGE.challenge + EXCHANGE.own_challenge
+    assert signature_holds(key.public_key, text, response)
+    assert not ecdsa_holds(other.public_key, EXCHANGE, response)
+    assert not ecdsa_holds(key.public_key, MIRRORED, response)
+    assert not ecdsa_holds(key.public_key, EXCHANGE, b"")
+
+
+@pytest.mark.parametrize("mechanism", [Mechanism.LOWEST, Mechanism.LOW, Mechanism.GMAC, Mechanism.ECDSA])
+def test_what_is_no_digest(mechanism: Mechanism) -> None:
+    with pytest.raises(LocalError):
+        digest_response(mechanism, SECRET, EXCHANGE)
+
+
+def test_ecdsa_wants_longer_challenges() -> None:
+    check_challenge(bytes(32), Mechanism.ECDSA)
+    check_challenge(bytes(64), Mechanism.ECDSA)
+    for length in (31, 65):
+        with pytest.raises(LocalError, match="32 to 64"):
+            check_challenge(bytes(length), Mechanism.ECDSA)

@@ -1,8 +1,9 @@
 """AES-GCM as DLMS uses it (Green Book 9.2.3.3.7): IV = system title || invocation counter, 12-octet tag.
 
-Additional data is SC || AK, and for authentication alone SC || AK || plaintext. The library's AESGCM can't check a short
-tag, so the stream is run twice: encrypting the ciphertext gives the plaintext, encrypting the plaintext gives the tag.
-The plaintext leaves this module only after the tags agreed in constant time.
+Additional data is SC || AK, and for authentication alone SC || AK || plaintext; in general-ciphering the fields of its
+header (`context`) follow AK. The library's AESGCM can't check a short tag, so the stream is run twice: encrypting the
+ciphertext gives the plaintext, encrypting the plaintext gives the tag. The plaintext leaves this module only after the
+tags agreed in constant time. Compression (V.44) is declined in both directions.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from hmac import compare_digest
 from typing import NamedTuple
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from dlms.errors import LocalError, SecurityError
 from dlms.security.keys import GlobalKeys
-from dlms.security.suites import AUTHENTICATED, ENCRYPTED
+from dlms.security.suites import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED
 
 SYSTEM_TITLE_LENGTH = 8
 HEADER_LENGTH = 5
@@ -33,58 +36,86 @@ def overhead(control: int) -> int:
     return HEADER_LENGTH + (TAG_LENGTH if control & AUTHENTICATED else 0)
 
 
-def protect(control: int, keys: GlobalKeys, system_title: bytes, invocation_counter: int, plaintext: bytes) -> bytes:
+def protect(
+    control: int, keys: GlobalKeys, system_title: bytes, invocation_counter: int, plaintext: bytes, context: bytes = b""
+) -> bytes:
     """Security control || invocation counter || protected octets, by the bits of the security control octet."""
+    if control & COMPRESSED:
+        raise LocalError("compression (V.44) is not supported")
+    cipher = _cipher(control, keys)
+    if cipher is None:
+        raise LocalError("there is no broadcast key")
     counter = invocation_counter.to_bytes(4, "big")
     header = bytes((control,)) + counter
     iv = _iv(system_title, counter)
     if control & ENCRYPTED:
         if control & AUTHENTICATED:
-            sealed = keys.cipher.encrypt(iv, plaintext, header[:1] + keys.authentication_key)
+            sealed = cipher.encrypt(iv, plaintext, header[:1] + keys.authentication_key + context)
             return header + sealed[: TAG_LENGTH - FULL_TAG_LENGTH]
-        return header + keys.cipher.encrypt(iv, plaintext, None)[:-FULL_TAG_LENGTH]
+        return header + cipher.encrypt(iv, plaintext, None)[:-FULL_TAG_LENGTH]
     if control & AUTHENTICATED:
-        return header + plaintext + gmac(control, keys, iv, plaintext)
+        return header + plaintext + _tag(cipher, control, keys, iv, context + plaintext)
     raise LocalError("a security control that neither authenticates nor encrypts protects nothing")
 
 
-def unprotect(keys: GlobalKeys, system_title: bytes, content: bytes) -> Unprotected:
+def unprotect(keys: GlobalKeys, system_title: bytes, content: bytes, context: bytes = b"") -> Unprotected:
     """Verify and decrypt what `protect` makes; SecurityError for anything else, with no hint on what differed."""
     if len(content) < HEADER_LENGTH:
         raise SecurityError(f"a ciphered content has at least {HEADER_LENGTH} octets, got {len(content)}")
     control = content[0]
     counter = content[1:HEADER_LENGTH]
     iv = _iv(system_title, counter)
+    cipher = _readable(control, keys)
     if control & AUTHENTICATED:
         if len(content) < HEADER_LENGTH + TAG_LENGTH:
             raise SecurityError(
                 f"an authenticated content has at least {HEADER_LENGTH + TAG_LENGTH} octets, got {len(content)}"
             )
         body, tag = content[HEADER_LENGTH:-TAG_LENGTH], content[-TAG_LENGTH:]
-        plaintext, expected = _open(control, keys, iv, body)
+        plaintext, expected = _open(cipher, control, keys, iv, body, context)
         if not compare_digest(tag, expected):
             raise SecurityError(
                 "the authentication tag does not hold: wrong key, wrong system title or altered content"
             )
     elif control & ENCRYPTED:
-        plaintext = keys.cipher.encrypt(iv, content[HEADER_LENGTH:], None)[:-FULL_TAG_LENGTH]
+        plaintext = cipher.encrypt(iv, content[HEADER_LENGTH:], None)[:-FULL_TAG_LENGTH]
     else:
         raise SecurityError(f"security control {control:#04x} neither authenticates nor encrypts")
     return Unprotected(control, int.from_bytes(counter, "big"), plaintext)
 
 
 def gmac(control: int, keys: GlobalKeys, iv: bytes, message: bytes) -> bytes:
-    """The 12-octet tag over SC || AK || message, with nothing encrypted."""
+    """The 12-octet tag over SC || AK || message under the unicast key, with nothing encrypted."""
+    return _tag(keys.cipher, control, keys, iv, message)
+
+
+def _tag(cipher: AESGCM, control: int, keys: GlobalKeys, iv: bytes, message: bytes) -> bytes:
     additional = bytes((control,)) + keys.authentication_key + message
-    return keys.cipher.encrypt(iv, b"", additional)[:TAG_LENGTH]
+    return cipher.encrypt(iv, b"", additional)[:TAG_LENGTH]
 
 
-def _open(control: int, keys: GlobalKeys, iv: bytes, body: bytes) -> tuple[bytes, bytes]:
+def _open(
+    cipher: AESGCM, control: int, keys: GlobalKeys, iv: bytes, body: bytes, context: bytes
+) -> tuple[bytes, bytes]:
     if not control & ENCRYPTED:
-        return body, gmac(control, keys, iv, body)
-    plaintext = keys.cipher.encrypt(iv, body, None)[:-FULL_TAG_LENGTH]
-    sealed = keys.cipher.encrypt(iv, plaintext, bytes((control,)) + keys.authentication_key)
+        return body, _tag(cipher, control, keys, iv, context + body)
+    plaintext = cipher.encrypt(iv, body, None)[:-FULL_TAG_LENGTH]
+    sealed = cipher.encrypt(iv, plaintext, bytes((control,)) + keys.authentication_key + context)
     return plaintext, sealed[-FULL_TAG_LENGTH : TAG_LENGTH - FULL_TAG_LENGTH]
+
+
+def _cipher(control: int, keys: GlobalKeys) -> AESGCM | None:
+    return keys.broadcast_cipher if control & BROADCAST else keys.cipher
+
+
+def _readable(control: int, keys: GlobalKeys) -> AESGCM:
+    """The cipher of a frame that arrived."""
+    if control & COMPRESSED:
+        raise SecurityError(f"security control {control:#04x} asks for compression (V.44), which is not supported")
+    cipher = _cipher(control, keys)
+    if cipher is None:
+        raise SecurityError(f"security control {control:#04x} asks for a broadcast key, and there is none")
+    return cipher
 
 
 def _iv(system_title: bytes, counter: bytes) -> bytes:

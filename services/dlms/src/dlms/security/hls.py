@@ -1,25 +1,67 @@
 """How the partners prove that they know the secret: passwords (LLS) and f(challenge) of HLS (Green Book 9.2.7.4).
 
-Mechanism 5 computes SC || IC || GMAC(SC || AK || challenge) under the sender's system title. All comparing is done in
-constant time and a failure never says what differed.
+Each end proves itself over the challenge that the other one sent. MD5 and SHA-1 take challenge and secret, SHA-256 also
+both titles and both challenges, GMAC the keys and a counter of their own, ECDSA a private key. What is compared is
+compared in constant time, and a failure never says what differed.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from hmac import compare_digest
+from typing import NamedTuple
 
+from dlms.enums import Mechanism
 from dlms.errors import LocalError
 from dlms.security.aead import HEADER_LENGTH, SYSTEM_TITLE_LENGTH, TAG_LENGTH, gmac
-from dlms.security.keys import GlobalKeys
+from dlms.security.keys import GlobalKeys, PrivateKey, PublicKey
+from dlms.security.signing import sign, signature_holds
 from dlms.security.suites import AUTHENTICATED
 
 CHALLENGE_LENGTHS = range(8, 65)
+ECDSA_CHALLENGE_LENGTHS = range(32, 65)
 GMAC_LENGTH = HEADER_LENGTH + TAG_LENGTH
+HLS = frozenset({Mechanism.HIGH, Mechanism.MD5, Mechanism.SHA1, Mechanism.GMAC, Mechanism.SHA256, Mechanism.ECDSA})
+DIGESTS = frozenset({Mechanism.MD5, Mechanism.SHA1, Mechanism.SHA256})
+
+
+class Exchange(NamedTuple):
+    """What a proof is about: both titles (empty where unknown), the challenge to be met and the prover's own one."""
+
+    prover_title: bytes
+    verifier_title: bytes
+    challenge: bytes
+    own_challenge: bytes
+
+    @property
+    def text(self) -> bytes:
+        """Titles and challenges, the prover's title and the verifier's challenge first."""
+        return self.prover_title + self.verifier_title + self.challenge + self.own_challenge
+
+
+ManufacturerProof = Callable[[bytes, Exchange], bytes]
 
 
 def same_secret(ours: bytes, theirs: bytes) -> bool:
     """Compare two secrets in constant time."""
     return compare_digest(ours, theirs)
+
+
+def digest_response(mechanism: Mechanism, secret: bytes, exchange: Exchange) -> bytes:
+    """f(challenge) of mechanisms 3, 4 and 6. The two old digests are what such meters have, so FIPS may not forbid them."""
+    if mechanism is Mechanism.MD5:
+        return hashlib.md5(exchange.challenge + secret, usedforsecurity=False).digest()
+    if mechanism is Mechanism.SHA1:
+        return hashlib.sha1(exchange.challenge + secret, usedforsecurity=False).digest()
+    if mechanism is Mechanism.SHA256:
+        return hashlib.sha256(secret + exchange.text).digest()
+    raise LocalError(f"mechanism {mechanism.name} is no digest of a secret")
+
+
+def digest_holds(mechanism: Mechanism, secret: bytes, exchange: Exchange, response: bytes) -> bool:
+    """Whether `response` is the peer's f(challenge) of mechanism 3, 4 or 6."""
+    return compare_digest(response, digest_response(mechanism, secret, exchange))
 
 
 def gmac_response(
@@ -39,7 +81,23 @@ def gmac_holds(suite: int, keys: GlobalKeys, peer_system_title: bytes, challenge
     return compare_digest(response, gmac_response(suite, keys, peer_system_title, counter, challenge))
 
 
-def check_challenge(challenge: bytes) -> None:
-    """A challenge has 8 to 64 octets (Green Book 9.2.2.2.2.4); LocalError for one of ours that has not."""
-    if len(challenge) not in CHALLENGE_LENGTHS:
-        raise LocalError(f"a challenge has 8 to 64 octets, got {len(challenge)}")
+def ecdsa_response(key: PrivateKey, exchange: Exchange) -> bytes:
+    """f(challenge) of mechanism 7: a signature r || s."""
+    return sign(key, exchange.text)
+
+
+def ecdsa_holds(key: PublicKey, exchange: Exchange, response: bytes) -> bool:
+    """Whether `response` is the peer's f(challenge) of mechanism 7."""
+    return signature_holds(key, exchange.text, response)
+
+
+def challenge_lengths(mechanism: Mechanism) -> range:
+    """How long a challenge may be (Green Book 9.2.2.2.2.4)."""
+    return ECDSA_CHALLENGE_LENGTHS if mechanism is Mechanism.ECDSA else CHALLENGE_LENGTHS
+
+
+def check_challenge(challenge: bytes, mechanism: Mechanism = Mechanism.GMAC) -> None:
+    """LocalError for a challenge of ours that is too short or too long for its mechanism."""
+    lengths = challenge_lengths(mechanism)
+    if len(challenge) not in lengths:
+        raise LocalError(f"a challenge has {lengths[0]} to {lengths[-1]} octets, got {len(challenge)}")

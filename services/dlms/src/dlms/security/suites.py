@@ -1,7 +1,7 @@
 """Security suites and the security control octet (Green Book 9.2.3.7 and 9.2.7.2.4.1).
 
 The octet stands at the head of every ciphered APDU and of every GMAC: suite number in the low nibble, then one bit each
-for authentication, encryption, the broadcast key set and compression.
+for authentication, encryption, the broadcast key set and compression. Suites 1 and 2 add an elliptic curve and its hash.
 """
 
 from __future__ import annotations
@@ -29,6 +29,18 @@ class SecuritySuite(IntEnum):
     def key_length(self) -> int:
         """Octets of the encryption key and of the authentication key."""
         return 32 if self is SecuritySuite.ECDH_ECDSA_AES_GCM_256_SHA_384 else 16
+
+    @property
+    def coordinate_length(self) -> int:
+        """Octets of a coordinate, of a private key and of half a signature on the suite's curve (0: it has none)."""
+        return _COORDINATES[self]
+
+
+_COORDINATES = {
+    SecuritySuite.AES_GCM_128: 0,
+    SecuritySuite.ECDH_ECDSA_AES_GCM_128_SHA_256: 32,
+    SecuritySuite.ECDH_ECDSA_AES_GCM_256_SHA_384: 48,
+}
 
 
 @dataclass(frozen=True, slots=True)
