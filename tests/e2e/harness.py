@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -31,10 +32,17 @@ PATIENCE_S = 20.0
 """How long a test waits for something to happen; only a failing test ever waits so long."""
 
 
+PORTS = range(20_000, 32_000)
+"""Below the range from which systems take the near ends of their connections, so that a port that was free stays free."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, drawn by chance so that parallel test runs do not meet."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:
