@@ -7,7 +7,7 @@ so the declaration reads like the ASN.1 and `sequence` makes both directions fro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
 from enum import IntEnum
 from operator import attrgetter
@@ -42,7 +42,7 @@ class Codec:
     read: Callable[[Reader], Any]
     write: Callable[[bytearray, Any], None]
     smallest: int = 1
-    shape: shapes.Shape | None = None
+    shape: shapes.Shape | None = field(default=None, compare=False, repr=False)
 
 
 def _packed(layout: str) -> Codec:

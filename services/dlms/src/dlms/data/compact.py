@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import error as StructError
 
 from dlms.data.decoding import READERS
@@ -14,7 +15,11 @@ COMPACT_VALUES_PER_OCTET = 8
 
 def expand(array: CompactArray) -> tuple[Data, ...]:
     """The elements; DecodeError when the contents do not fit the description or would swell beyond all proportion."""
-    items: list[Data] = []
+    return tuple([item for item, _ in elements(array)])
+
+
+def elements(array: CompactArray) -> Iterator[tuple[Data, int]]:
+    """The elements, each with the offset in the contents where it ends."""
     offset, budget = 0, [COMPACT_VALUES_PER_OCTET * (len(array.contents) + 8)]
     try:
         while offset < len(array.contents):
@@ -22,10 +27,9 @@ def expand(array: CompactArray) -> tuple[Data, ...]:
             item, offset = _element(array.description, array.contents, offset, budget)
             if offset == start:
                 raise DecodeError("elements of at least one octet", "none", offset)
-            items.append(item)
+            yield item, offset
     except (IndexError, StructError):
         raise DecodeError("more octets of a compact array", "the end", len(array.contents)) from None
-    return tuple(items)
 
 
 def _element(kind: TypeDescription, octets: bytes, offset: int, budget: list[int]) -> tuple[Data, int]:

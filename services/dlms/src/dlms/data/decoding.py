@@ -152,25 +152,26 @@ def _read_nothing(octets: bytes, offset: int, depth: int) -> _Value:
 
 
 def _read_compact(octets: bytes, offset: int, depth: int) -> _Value:
-    description, offset = _read_description(octets, offset, depth)
+    description, offset = read_description(octets, offset, depth)
     contents, offset = _read_octets(octets, offset, depth)
     return CompactArray(description, contents), offset
 
 
-def _read_description(octets: bytes, offset: int, depth: int) -> tuple[TypeDescription, int]:
+def read_description(octets: bytes, offset: int, depth: int) -> tuple[TypeDescription, int]:
+    """The type of the elements of a compact array, and where it ends."""
     tag = octets[offset]
     offset += 1
     if tag == DataTag.ARRAY:
         _check_depth(depth, offset)
         count: int = _U16.unpack_from(octets, offset)[0]
-        element, offset = _read_description(octets, offset + 2, depth + 1)
+        element, offset = read_description(octets, offset + 2, depth + 1)
         return TypeDescription(DataTag.ARRAY, (element,), count), offset
     if tag == DataTag.STRUCTURE:
         _check_depth(depth, offset)
         length, offset = _read_length(octets, offset)
         elements = []
         for _ in range(length):
-            element, offset = _read_description(octets, offset, depth + 1)
+            element, offset = read_description(octets, offset, depth + 1)
             elements.append(element)
         return TypeDescription(DataTag.STRUCTURE, tuple(elements)), offset
     if tag not in _KINDS or tag == DataTag.COMPACT_ARRAY:
