@@ -3,7 +3,8 @@
 The client sends when it has the turn, and gives it away with the P bit of its last frame. When no answer comes the caller
 says so by `timeout`: what is unacknowledged goes once more, or else the server is asked (RR) for what it has. A repeated
 question may be answered twice, so as many fruitless answers are overlooked as questions were repeated: an answer to an old
-question must not be taken for the answer to the new one.
+question must not be taken for the answer to the new one. For the same reason an answer to a single segment that does not
+acknowledge it is none: had the server got the P bit, it would have got the segment.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class HdlcClient(HdlcLink):
         self._max_retries = max_retries
         self._attempts = 0
         self._overlook = 0
+        self._sent_one = False
 
     @property
     def connected(self) -> bool:
@@ -100,8 +102,10 @@ class HdlcClient(HdlcLink):
     def _ask(self) -> None:
         """Hand the turn over: with what there is to send, or with the question for what the server has."""
         self._move(ClientLinkEvent.SEND_POLL)
+        self._sent_one = False
         if self._numbering.may_send:
             self._write_window()
+            self._sent_one = self._numbering.unacknowledged == 1
         else:
             self._write(FrameKind.RR)
 
@@ -149,8 +153,8 @@ class HdlcClient(HdlcLink):
 
     def _receive_numbered(self, frame: Frame) -> None:
         numbering = self._numbering
-        progress = bool(numbering.acknowledge(frame.receive_number))
-        numbering.peer_busy = frame.kind is FrameKind.RNR
+        was_busy, numbering.peer_busy = numbering.peer_busy, frame.kind is FrameKind.RNR
+        progress = numbering.acknowledge(frame.receive_number) > 0 or was_busy > numbering.peer_busy
         whole, gap = None, False
         if frame.kind is FrameKind.I:
             gap = numbering.is_ahead(frame)
@@ -169,8 +173,8 @@ class HdlcClient(HdlcLink):
     def _receive_final(self, progress: bool, *, gap: bool, asked: bool) -> None:
         """The turn is ours again, unless this is a second answer to a question that was repeated."""
         fruitless = not progress and self._numbering.unacknowledged and not self._numbering.peer_busy
-        if fruitless and self._overlook:
-            self._overlook -= 1
+        if fruitless and (self._overlook or self._sent_one):
+            self._overlook = max(self._overlook - 1, 0)
             return
         self._move(ClientLinkEvent.FINAL)
         if not fruitless and not gap:
