@@ -15,9 +15,17 @@ from rich.console import Console
 from rich.status import Status
 
 from ami import configuration, demo, fleet
+from ami.later import LaterGroup
 from ami.outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
 
-app = typer.Typer(name="ami", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="ami",
+    cls=LaterGroup,
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 
 class Security(StrEnum):

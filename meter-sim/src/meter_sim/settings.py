@@ -95,7 +95,7 @@ class MeterSimSettings(_Section):
 class SimulatedSettings(_Section):
     """`[meters.simulated]`: what only the simulator reads."""
 
-    model: str = Field(default="residential", pattern=r"^[A-Za-z0-9_-]+$")
+    model: str = Field(default="residential", pattern=r"^([A-Za-z0-9_-]+|.+\.toml)$", description="or a file's path")
     listen: str | None = None
     dial_to: str | None = None
     control_mode: int = Field(default=4, ge=0, le=6)

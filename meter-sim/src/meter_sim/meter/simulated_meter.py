@@ -56,6 +56,8 @@ class Meter:
         self._device = self._make_device(state, at)
         if kept is not None:
             self._device.profile_status |= POWER_DOWN
+        else:
+            self._begin_profiles()
         self.profiles = self._make_profiles()
         self.reserve_counters()
 
@@ -225,6 +227,13 @@ class Meter:
 
     def _rows(self, described: ObjectDescription) -> Rows:
         return self._files.rows(str(described.obis).replace(":", "_").replace("*", "_"), described.profile_entries)
+
+    def _begin_profiles(self) -> None:
+        """A new meter's profiles hold what its model says."""
+        for described in self.setup.model.profiles:
+            rows = self._rows(described)
+            for row in () if rows.read() else described.rows:
+                rows.append(row)
 
     def _descriptions(self, class_id: int) -> Iterator[ObjectDescription]:
         return (one for one in self.setup.model.objects.values() if one.class_id == class_id)

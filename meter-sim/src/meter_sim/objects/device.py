@@ -13,7 +13,7 @@ from dlms.security import ReceiveCounter
 from meter_sim.clock import MeterClock
 from meter_sim.load import Energy
 from meter_sim.objects.disconnect_control import Switch
-from meter_sim.objects.interface_class import InterfaceClass
+from meter_sim.objects.interface_class import InterfaceClass, StaticObject
 from meter_sim.objects.model import PROFILE_GENERIC, Model, ObjectDescription
 
 POWER_DOWN = 0x80
@@ -65,7 +65,8 @@ class Device:
         key = (class_id, obis)
         found = self.built.get(key)
         if found is None and (described := self.model.objects.get(key)) is not None:
-            found = self.built[key] = self.build[class_id](described, self)
+            found = StaticObject(described) if described.static else self.build[class_id](described, self)
+            self.built[key] = found
         return found
 
     def settle(self) -> None:

@@ -59,8 +59,13 @@ class InterfaceClass:
         """The value of an attribute; Refused with the reason why not."""
         if asked.selection is not None and attribute_id not in self.selective:
             raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+        described = self.described
+        if attribute_id in described.errors:
+            raise Refused(described.errors[attribute_id])
+        if attribute_id in described.attributes:
+            return described.attributes[attribute_id]
         if attribute_id == 1:
-            return data.octet_string(self.described.obis)
+            return data.octet_string(described.obis)
         return self._read(attribute_id, asked)
 
     def write(self, attribute_id: int, value: Data) -> None:
@@ -73,6 +78,29 @@ class InterfaceClass:
 
     def _read(self, attribute_id: int, asked: Asked) -> Data:
         raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+
+
+class StaticObject(InterfaceClass):
+    """An object of any class as it was scanned. What a client writes stays until the process ends."""
+
+    __slots__ = ("_written",)
+
+    def __init__(self, described: ObjectDescription) -> None:
+        super().__init__(described)
+        self._written: dict[int, Data] = {}
+
+    def read(self, attribute_id: int, asked: Asked = MYSELF) -> Data:
+        """What was written last, else what was scanned."""
+        if asked.selection is None and attribute_id in self._written:
+            return self._written[attribute_id]
+        return super().read(attribute_id, asked)
+
+    def write(self, attribute_id: int, value: Data) -> None:
+        """A value of the type that was scanned."""
+        scanned = self.described.attributes.get(attribute_id)
+        if scanned is not None and scanned.tag is not value.tag:
+            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+        self._written[attribute_id] = value
 
 
 def integer_in(value: Data, tag: DataTag, numbers: range) -> int:

@@ -2,28 +2,35 @@
 
 Strategy: frozen records made once per file; nothing of a single meter is in them. An object list as the standard encodes
 it (class 15, attribute 2) is made once per association and shared too.
+
+A model that was saved from a scan of a meter also has `static` objects: there is no code for them, they are served
+attribute by attribute as they were scanned, under the numbers and rights that were listed.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dlms import data
 from dlms.association import AttributeAccess
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import BY_ENTRY, BY_RANGE, CaptureObject
 from dlms.data import Data
-from dlms.errors import LocalError
+from dlms.enums import DataAccessResult
+from dlms.errors import DlmsError
 from dlms.obis import Obis
 from meter_sim.load import Curve
+
+T = TypeVar("T")
 
 MODELS = Path(__file__).parent.parent / "models"
 PUBLIC = "public"
 MANAGEMENT = "management"
 ASSOCIATIONS = (PUBLIC, MANAGEMENT)
 PROFILE_GENERIC = 7
+SUFFIX = ".toml"
 SIZES: dict[tuple[int, int], tuple[int, int]] = {
     (1, 0): (2, 0),
     (3, 0): (3, 1),
@@ -43,20 +50,34 @@ class ModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What one association may do with one object."""
+    """What one association may do with one object. The modes stand in the object list where its code is another one."""
 
     read: frozenset[int] = frozenset()
     write: frozenset[int] = frozenset()
     methods: frozenset[int] = frozenset()
+    modes: Mapping[int, int] = field(default_factory=dict)
+    method_modes: Mapping[int, int] = field(default_factory=dict)
 
     def attribute(self, attribute_id: int) -> AttributeAccess:
         access = AttributeAccess.READ if attribute_id in self.read else AttributeAccess.NONE
         return access | AttributeAccess.WRITE if attribute_id in self.write else access
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Which attributes and methods the object list names."""
+
+    attributes: tuple[int, ...]
+    methods: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectDescription:
-    """One object of a model; the fields after `access` belong to single families."""
+    """One object of a model; the fields after `access` belong to single families.
+
+    `attributes` and `errors` are what an attribute answers whatever the class has code for. `rows` are what a profile
+    begins with, each an encoded structure.
+    """
 
     obis: Obis
     class_id: int
@@ -72,6 +93,12 @@ class ObjectDescription:
     columns: tuple[CaptureObject, ...] = ()
     log: Obis | None = None
     events: Mapping[str, int] = field(default_factory=dict)
+    static: bool = False
+    attributes: Mapping[int, Data] = field(default_factory=dict)
+    errors: Mapping[int, DataAccessResult] = field(default_factory=dict)
+    listed: Listed | None = None
+    selectors: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    rows: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +136,11 @@ class Model:
 
 
 def load_model(name: str, directory: Path = MODELS) -> Model:
-    """Read `<name>.toml`. Raises ModelError when it is missing or describes what there is no code for."""
-    path = directory / f"{name}.toml"
+    """Read `<name>.toml`, or the file itself when the name ends so.
+
+    Raises ModelError when it is missing or describes what there is no code for.
+    """
+    path = Path(name) if name.endswith(SUFFIX) else directory / f"{name}{SUFFIX}"
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -122,7 +152,7 @@ def load_model(name: str, directory: Path = MODELS) -> Model:
         load = content["load"]
         objects = tuple(_object(row) for row in content["objects"])
         return Model(objects, Curve(tuple(load["consumption_w"])), Curve(tuple(load["generation_w"])))
-    except (KeyError, TypeError, ValueError, LocalError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, DlmsError) as error:
         raise ModelError(f"model {name}: {path}: {type(error).__name__}: {error}") from None
 
 
@@ -134,21 +164,45 @@ def _object(row: dict[str, Any]) -> ObjectDescription:
         CaptureObject(one["class_id"], Obis.parse(one["obis"]), one["attribute"], one.get("data_index", 0))
         for one in row.pop("columns", ())
     )
-    log = row.pop("log", None)
+    log, listed = row.pop("log", None), row.pop("listed", None)
     described = ObjectDescription(
         obis=Obis.parse(row.pop("obis")),
         access=access,
         columns=columns,
         log=None if log is None else Obis.parse(log),
+        listed=None if listed is None else Listed(tuple(listed["attributes"]), tuple(listed["methods"])),
+        attributes=_numbered(row.pop("attributes", {}), lambda text: data.decode(bytes.fromhex(text))),
+        errors=_numbered(row.pop("errors", {}), _result),
+        selectors=_numbered(row.pop("selectors", {}), tuple),
+        rows=tuple(map(bytes.fromhex, row.pop("rows", ()))),
         **row,
     )
-    if (described.class_id, described.version) not in SIZES:
+    if not _servable(described):
         raise ValueError(f"{described.obis}: no code for class {described.class_id} version {described.version}")
     return described
 
 
-def _access(row: dict[str, list[int]]) -> Access:
-    return Access(**{kind: frozenset(numbers) for kind, numbers in row.items()})
+def _servable(described: ObjectDescription) -> bool:
+    """Code for class and version, or for the class at least; without any, values and a list of what there is."""
+    if (described.class_id, described.version) in SIZES:
+        return True
+    with_code = described.class_id in {class_id for class_id, _ in SIZES}
+    return described.listed is not None and (described.static or with_code)
+
+
+def _numbered(table: dict[str, Any], read: Callable[[Any], T]) -> dict[int, T]:
+    """A table by attribute numbers, which TOML has as text."""
+    return {int(number): read(content) for number, content in table.items()}
+
+
+def _result(name: str) -> DataAccessResult:
+    return DataAccessResult[name.upper().replace("-", "_")]
+
+
+def _access(row: dict[str, Any]) -> Access:
+    row = dict(row)
+    modes = {kind: _numbered(row.pop(kind, {}), int) for kind in ("modes", "method_modes")}
+    return Access(**{kind: frozenset(numbers) for kind, numbers in row.items()}, **modes)
 
 
 def _object_list(objects: tuple[ObjectDescription, ...], association: str) -> Data:
@@ -158,11 +212,11 @@ def _object_list(objects: tuple[ObjectDescription, ...], association: str) -> Da
 
 
 def _object_list_element(described: ObjectDescription, access: Access) -> Data:
-    attributes, methods = SIZES[described.class_id, described.version]
-    attribute_rights = (_attribute_access_item(described, access, number) for number in range(1, attributes + 1))
+    listed = described.listed or _of_class(described)
+    attribute_rights = (_attribute_access_item(described, access, number) for number in listed.attributes)
     method_rights = (
-        data.structure(data.integer(number), data.enum(int(number in access.methods)))
-        for number in range(1, methods + 1)
+        data.structure(data.integer(number), data.enum(access.method_modes.get(number, int(number in access.methods))))
+        for number in listed.methods
     )
     return data.structure(
         data.long_unsigned(described.class_id),
@@ -172,8 +226,16 @@ def _object_list_element(described: ObjectDescription, access: Access) -> Data:
     )
 
 
+def _of_class(described: ObjectDescription) -> Listed:
+    attributes, methods = SIZES[described.class_id, described.version]
+    return Listed(tuple(range(1, attributes + 1)), tuple(range(1, methods + 1)))
+
+
 def _attribute_access_item(described: ObjectDescription, access: Access, number: int) -> Data:
-    """access_mode counts as AttributeAccess does: 1 read, 2 write, 3 both."""
-    selective = described.class_id == PROFILE_GENERIC and number == 2
-    selectors = data.array(data.integer(BY_RANGE), data.integer(BY_ENTRY)) if selective else data.null()
-    return data.structure(data.integer(number), data.enum(int(access.attribute(number))), selectors)
+    """access_mode counts as AttributeAccess does (1 read, 2 write, 3 both) unless the model has the mode itself."""
+    mode = access.modes.get(number, int(access.attribute(number)))
+    chosen = described.selectors.get(number, ())
+    if described.class_id == PROFILE_GENERIC and number == 2 and described.listed is None:
+        chosen = (BY_RANGE, BY_ENTRY)
+    selectors = data.array(*map(data.integer, chosen)) if chosen else data.null()
+    return data.structure(data.integer(number), data.enum(mode), selectors)

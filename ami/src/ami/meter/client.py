@@ -1,0 +1,240 @@
+"""One association over a link: hands requests to the protocol core, moves octets, words what goes wrong.
+
+`Association` is that and nothing more; how a session begins (the public client first) is told in `session`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from ami.meter.counters import CounterFile
+from ami.meter.errors import ExitCode, MeterError, Refusal, words
+from ami.meter.framings import Silence, framing_for
+from ami.meter.link import Link
+from ami.meter.options import Reach
+from ami.meter.trace import Trace, TracedFraming
+from dlms.apdu.faults import ExceptionResponse
+from dlms.association import (
+    Action,
+    ActionOutcome,
+    ClientConnection,
+    ClientSettings,
+    Get,
+    GetResult,
+    Notified,
+    Open,
+    Opened,
+    OpenRefused,
+    PeerFault,
+    Release,
+    Released,
+    Request,
+    Set,
+    SetResult,
+)
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.cosem.selection import SelectiveAccess
+from dlms.data import Data
+from dlms.enums import AcseServiceUserDiagnostic as Diagnostic
+from dlms.enums import DataAccessResult, ServiceError
+from dlms.errors import LocalError, RemoteError, SecurityError
+from dlms.security import SendCounter
+
+A = TypeVar("A")
+
+
+class Broken(MeterError):
+    """The connection itself came to an end; a new one may fare better."""
+
+    def __init__(self, where: str, what: str) -> None:
+        hint = "try again; some meters serve one client only, or hang up on keys they do not know"
+        super().__init__(ExitCode.NO_ANSWER, what, where=where, hint=hint)
+
+
+class Faulty(MeterError):
+    """The meter answered with an exception instead of the service; the association may live on. `reason` is its word."""
+
+    def __init__(self, event: PeerFault, where: str) -> None:
+        deciphering = isinstance(event.fault, ExceptionResponse) and event.fault.service_error in _KEYS
+        hint = "check --ek, --ak, --ciphering and the invocation counter" if deciphering else ""
+        code = ExitCode.NOT_TRUSTED if deciphering else ExitCode.REFUSED
+        super().__init__(code, f"the meter answers with a fault: {event.reason}", where=where, hint=hint)
+        self.reason = event.reason
+
+
+class Supply:
+    """Where an association's invocation counters come from."""
+
+    def __init__(self, file: CounterFile, name: str, counter: SendCounter) -> None:
+        self.counter = counter
+        self._file = file
+        self._name = name
+
+    def top_up(self) -> None:
+        self._file.top_up(self._name, self.counter)
+
+    def give_back(self) -> None:
+        self._file.give_back(self._name, self.counter)
+
+
+class Association:
+    """A client association; every method raises MeterError."""
+
+    def __init__(
+        self,
+        link: Link,
+        reach: Reach,
+        settings: ClientSettings,
+        *,
+        challenge: bytes = b"",
+        supply: Supply | None = None,
+        trace: Trace | None = None,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._link = link
+        self._reach = reach
+        self._supply = supply
+        self._trace = trace
+        self._tell = tell
+        framing, self._silence = framing_for(reach, settings)
+        if trace is not None:
+            trace.association(settings)
+            framing = TracedFraming(framing, trace)
+        self._connection = ClientConnection(
+            settings,
+            challenge=challenge,
+            send_counter=None if supply is None else supply.counter,
+            framing=framing,
+        )
+        self.healthy = True
+
+    # --- services
+
+    def open(self, where: str) -> Opened:
+        """Open it; what was agreed."""
+        event = self._exchange(Open(), where)
+        if isinstance(event, OpenRefused):
+            raise _refused(event, where)
+        return self._expected(Opened, event, where)
+
+    def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
+        """The attribute's value; Refusal with the meter's word when it gives none."""
+        where = f"reading {descriptor}"
+        event = self._expected(GetResult, self._exchange(Get(descriptor, selection), where), where)
+        if event.value is None:
+            raise Refusal(words(event.result.name), where)
+        return event.value
+
+    def set(self, descriptor: AttributeDescriptor, value: Data) -> None:
+        """Write the attribute; Refusal with the meter's word when it does not take it."""
+        where = f"writing {descriptor}"
+        event = self._expected(SetResult, self._exchange(Set(descriptor, value), where), where)
+        if event.result is not DataAccessResult.SUCCESS:
+            raise Refusal(words(event.result.name), where)
+
+    def action(self, descriptor: MethodDescriptor, parameters: Data | None) -> ActionOutcome:
+        """Call the method; the outcome is for the caller to judge."""
+        where = f"calling {descriptor}"
+        return self._expected(ActionOutcome, self._exchange(Action(descriptor, parameters), where), where)
+
+    def release(self) -> None:
+        """Release it, and take a data link down; what goes wrong now is of no interest to anybody."""
+        try:
+            if self.healthy:
+                self._expected(Released, self._exchange(Release(), "releasing the association"), "releasing")
+            self._silence.hang_up(self._write, self._link.read)
+        except (MeterError, OSError, RemoteError, LocalError):
+            self.healthy = False
+
+    # --- octets
+
+    def _exchange(self, request: Request, where: str) -> object:
+        if self._supply is not None:
+            self._supply.top_up()
+        try:
+            with border(where):
+                self._write(self._connection.send(request))
+                return self._answer()
+        except BaseException as error:
+            self.healthy = self.healthy and isinstance(error, Refusal)
+            raise
+
+    def _answer(self) -> object:
+        while True:
+            while (event := self._connection.next_event()) is None:
+                if self._supply is not None:
+                    self._supply.top_up()
+                self._write(self._connection.data_to_send())
+                self._receive()
+            if not isinstance(event, Notified):
+                self._write(self._connection.data_to_send())
+                return event
+            self._tell("a notification of the meter came in between")
+
+    def _receive(self) -> None:
+        try:
+            octets = self._link.read(self._silence.patience_s(self._reach.timeout_s))
+        except TimeoutError:
+            self._write(self._silence.broken())
+            return
+        if self._trace is not None:
+            self._trace.octets("←", octets)
+        self._connection.receive_data(octets)
+
+    def _write(self, octets: bytes) -> None:
+        if octets:
+            if self._trace is not None:
+                self._trace.octets("→", octets)
+            self._link.write(octets)
+
+    @staticmethod
+    def _expected(kind: type[A], event: object, where: str) -> A:
+        if isinstance(event, kind):
+            return event
+        if isinstance(event, PeerFault):
+            raise Faulty(event, where)
+        raise MeterError(ExitCode.NOT_UNDERSTOOD, f"{type(event).__name__} is no answer to this", where=where)
+
+
+@contextmanager
+def border(where: str) -> Iterator[None]:
+    """Everything that can go wrong on the way to a meter and back leaves as MeterError."""
+    try:
+        yield
+    except TimeoutError:
+        hint = "give it longer with --timeout; a wrong --client or --server is often met with silence"
+        raise MeterError(ExitCode.NO_ANSWER, "no answer in time", where=where, hint=hint) from None
+    except OSError as error:
+        raise Broken(where, error.strerror or str(error)) from None
+    except SecurityError as error:
+        hint = "check --ek, --ak, --meter-title; somebody else may be answering"
+        raise MeterError(ExitCode.NOT_TRUSTED, str(error), where=where, hint=hint) from None
+    except RemoteError as error:
+        hint = "see the octets with -v; --transport may be another one"
+        raise MeterError(ExitCode.NOT_UNDERSTOOD, str(error), where=where, hint=hint) from None
+    except LocalError as error:
+        raise MeterError(ExitCode.USAGE, str(error), where=where) from None
+
+
+def _refused(event: OpenRefused, where: str) -> MeterError:
+    known = event.diagnostic in set(Diagnostic)
+    hint = _HINTS.get(Diagnostic(event.diagnostic), "") if known else ""
+    return MeterError(
+        ExitCode.NO_ASSOCIATION, f"the meter refuses the association: {event.reason}", where=where, hint=hint
+    )
+
+
+_KEYS = (ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR)
+_PROOF = "check the password (--secret) or the keys (--ek, --ak)"
+_HINTS = {
+    Diagnostic.NO_REASON_GIVEN: "check --client, --server, --authentication, and the password or the keys",
+    Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: "this client is ciphered and the meter is not, or the other way: "
+    "see --ek and --ciphering",
+    Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: "the meter knows its clients by system title: give it with --title",
+    Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: "choose another --authentication",
+    Diagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED: "this client has to prove itself: see --authentication",
+    Diagnostic.AUTHENTICATION_FAILURE: _PROOF,
+    Diagnostic.AUTHENTICATION_REQUIRED: _PROOF,
+}
+
+__all__ = ["Association", "Broken", "Faulty", "Silence", "Supply", "border"]

@@ -1,0 +1,285 @@
+"""read, write, invoke and clock: each over one session, each telling what the meter said and what it showed afterwards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from ami.explain import shown
+from ami.meter import given_values
+from ami.meter.client import Association
+from ami.meter.errors import ExitCode, MeterError, Refusal, words
+from ami.meter.objects import CosemObject, find, from_class, read_object_list
+from ami.meter.reading import BUFFER, PROFILE_GENERIC, Reading, attribute_numbers, read_object
+from ami.meter.values import Json, attribute_title, date_time_of, iso, json_of, object_title, text_of, type_name
+from dlms import data
+from dlms.association import ActionOutcome
+from dlms.cosem.classes import interface_classes, method_name
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.data import Data
+from dlms.datetimes import CosemDateTime
+from dlms.enums import ActionResult
+from dlms.errors import LocalError
+from dlms.obis import Obis
+
+CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)
+TIME_ZONE = 3
+CLOCK_TOLERANCE = timedelta(seconds=5)
+BUFFER_LEFT_OUT = "left out: read it with `ami meter profile`, or by its number"
+SIMPLE_TYPES = frozenset(given_values.TYPES)
+
+
+def obis_of(text: str) -> Obis:
+    """An OBIS code as a person writes it."""
+    try:
+        return Obis.parse(text)
+    except LocalError as error:
+        raise MeterError(ExitCode.USAGE, str(error), where="OBIS") from None
+
+
+def locate(association: Association, obis: Obis, class_id: int | None, *, rights: bool) -> CosemObject:
+    """The object: from the object list, unless the class is given and nobody needs the rights."""
+    if class_id is not None and not rights:
+        return from_class(obis, class_id)
+    try:
+        return find(read_object_list(association), obis, class_id)
+    except Refusal:
+        if class_id is None:
+            raise
+        return from_class(obis, class_id)
+
+
+def attribute_number(one: CosemObject, text: str) -> int:
+    """An attribute by number or by name."""
+    known = interface_classes().get(one.class_id)
+    names = {attribute.name: attribute.number for attribute in known.attributes} if known else {}
+    return _number(one, text, names, "attribute")
+
+
+def method_number(one: CosemObject, text: str) -> int:
+    """A method by number or by name."""
+    known = interface_classes().get(one.class_id)
+    names = {method.name: method.number for method in known.methods} if known else {}
+    return _number(one, text, names, "method")
+
+
+def _number(one: CosemObject, text: str, names: dict[str, int], kind: str) -> int:
+    if text in names:
+        return names[text]
+    try:
+        number = int(text)
+        if -128 <= number <= 127:
+            return number
+    except ValueError:
+        pass
+    there = ", ".join(f"{number} {name}" for name, number in names.items()) or "known by number only"
+    raise MeterError(ExitCode.USAGE, f"{text} is no {kind} of {one}", where=kind.upper(), hint=f"there are: {there}")
+
+
+def read(association: Association, obis: Obis, attribute: str | None, class_id: int | None) -> list[Reading]:
+    """One attribute, or all that may be read."""
+    one = locate(association, obis, class_id, rights=attribute is None)
+    if attribute is not None:
+        return list(read_object(association, one, [attribute_number(one, attribute)]))
+    left_out = {BUFFER: BUFFER_LEFT_OUT} if one.class_id == PROFILE_GENERIC else {}
+    return list(read_object(association, one, attribute_numbers(one), left_out=left_out))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written, and what the attribute showed before and after, where it can be read."""
+
+    descriptor: AttributeDescriptor
+    written: Data
+    before: str
+    after: str
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        return [
+            attribute_title(self.descriptor),
+            f"before   {self.before}",
+            f"written  {text_of(self.descriptor, self.written)} ({type_name(self.written)})",
+            f"after    {self.after}",
+        ]
+
+    def document(self) -> dict[str, Json]:
+        """For JSON."""
+        return {
+            "obis": str(self.descriptor.instance_id),
+            "attribute_id": self.descriptor.attribute_id,
+            "before": self.before,
+            "written": text_of(self.descriptor, self.written),
+            "type": type_name(self.written),
+            "after": self.after,
+        }
+
+
+def write(
+    association: Association, obis: Obis, attribute: str, text: str, class_id: int | None, type_given: str | None
+) -> Written:
+    """Write one attribute; the type is that of the present value unless one is given. Refusal when the meter says no."""
+    one = locate(association, obis, class_id, rights=False)
+    descriptor = one.attribute(attribute_number(one, attribute))
+    before, problem = _try(association, descriptor)
+    value = given_values.parse(text, type_given or _type_of(descriptor, before))
+    association.set(descriptor, value)
+    after, no_after = _try(association, descriptor)
+    return Written(descriptor, value, _seen(descriptor, before, problem), _seen(descriptor, after, no_after))
+
+
+def _type_of(descriptor: AttributeDescriptor, present: Data | None) -> str:
+    if present is not None:
+        name = type_name(present)
+        if name in SIMPLE_TYPES:
+            return name
+    known = interface_classes().get(descriptor.class_id)
+    types = {one.number: one.type for one in known.attributes} if known else {}
+    name = types.get(descriptor.attribute_id, "")
+    if present is None and name in SIMPLE_TYPES:
+        return name
+    raise MeterError(
+        ExitCode.USAGE,
+        f"the type of {descriptor} has to be given",
+        where="--type",
+        hint=f"one of {', '.join(given_values.TYPES)}; structures as a-xdr",
+    )
+
+
+def _try(association: Association, descriptor: AttributeDescriptor) -> tuple[Data | None, str]:
+    try:
+        return association.get(descriptor), ""
+    except Refusal as refusal:
+        return None, refusal.result
+
+
+def _seen(descriptor: AttributeDescriptor, value: Data | None, problem: str) -> str:
+    return f"can't be read: {problem}" if value is None else text_of(descriptor, value)
+
+
+def invoke(
+    association: Association, obis: Obis, method: str, parameter: Data, class_id: int | None
+) -> tuple[MethodDescriptor, ActionOutcome]:
+    """Call one method; the outcome is the meter's word."""
+    one = locate(association, obis, class_id, rights=False)
+    descriptor = MethodDescriptor(one.class_id, obis, method_number(one, method))
+    return descriptor, association.action(descriptor, parameter)
+
+
+def outcome_text(descriptor: MethodDescriptor, outcome: ActionOutcome) -> str:
+    """The result, and what was returned."""
+    returned = "" if outcome.value is None else f", returned {shown(outcome.value)}"
+    name = f"{object_title(descriptor.class_id, descriptor.instance_id)} {method_name(descriptor)}"
+    return f"{name}: {words(outcome.result.name)}{returned}"
+
+
+def outcome_document(descriptor: MethodDescriptor, outcome: ActionOutcome) -> dict[str, Json]:
+    """For JSON."""
+    return {
+        "obis": str(descriptor.instance_id),
+        "method_id": descriptor.method_id,
+        "method": method_name(descriptor),
+        "result": words(outcome.result.name),
+        "returned": None if outcome.value is None else json_of(outcome.value),
+    }
+
+
+def succeeded(outcome: ActionOutcome) -> bool:
+    return outcome.result is ActionResult.SUCCESS
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSeen:
+    """The meter's time and this machine's at the same moment, as far as the way there and back allows."""
+
+    time: CosemDateTime
+    meter_at: datetime | None
+    machine_at: datetime
+    uncertain: timedelta
+
+    @property
+    def ahead(self) -> timedelta | None:
+        """How far the meter's clock is ahead; None when it does not say which moment it means."""
+        return None if self.meter_at is None else self.meter_at - self.machine_at
+
+    def describe(self) -> str:
+        text = iso(self.time)
+        if self.time.clock_status is not None:
+            text += f", status {self.time.clock_status:#04x}"
+        if self.ahead is None:
+            return text + ", which is no moment on its own: the meter leaves out its offset"
+        seconds = self.ahead.total_seconds()
+        return f"{text}, {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine"
+
+    def document(self) -> dict[str, Json]:
+        return {
+            "time": iso(self.time),
+            "deviation_minutes": self.time.deviation_minutes,
+            "clock_status": self.time.clock_status,
+            "ahead_s": None if self.ahead is None else round(self.ahead.total_seconds(), 1),
+            "machine_at": self.machine_at.isoformat(),
+        }
+
+
+def read_clock(association: Association) -> ClockSeen:
+    """Attribute 2 of 0-0:1.0.0*255; where it says no offset, time_zone stands in."""
+    asked_at = datetime.now(UTC)
+    value = association.get(CLOCK)
+    uncertain = (datetime.now(UTC) - asked_at) / 2
+    time = date_time_of(value)
+    if time is None:
+        raise MeterError(ExitCode.NOT_UNDERSTOOD, f"the clock's time is {shown(value)}", where=str(CLOCK.instance_id))
+    zone = time.deviation_minutes
+    if zone is None:
+        zone = _time_zone(association)
+    try:
+        meter_at = time.to_datetime(zone)
+    except LocalError:
+        meter_at = None
+    return ClockSeen(time, meter_at, asked_at + uncertain, uncertain)
+
+
+def set_clock(association: Association, text: str) -> tuple[ClockSeen, ClockSeen, bool]:
+    """Set the clock to `now` or an ISO time; before, after, and whether the clock now shows what was written.
+
+    The time is written in the deviation that the meter itself uses.
+    """
+    before = read_clock(association)
+    zone = before.time.deviation_minutes
+    if zone is None:
+        zone = _time_zone(association) or 0
+    wanted = datetime.now(UTC) if text == "now" else _wanted(text, zone)
+    status = before.time.clock_status
+    time = CosemDateTime.from_datetime(wanted.astimezone(timezone(timedelta(minutes=-zone))), status)
+    written_at = datetime.now(UTC)
+    association.set(CLOCK, data.octet_string(time.encode()))
+    after = read_clock(association)
+    if after.meter_at is None:
+        return before, after, False
+    expected = wanted + (after.machine_at - written_at)
+    return before, after, abs(after.meter_at - expected) <= CLOCK_TOLERANCE + after.uncertain
+
+
+def _time_zone(association: Association) -> int | None:
+    try:
+        value = association.get(AttributeDescriptor(CLOCK.class_id, CLOCK.instance_id, TIME_ZONE)).value
+    except Refusal:
+        return None
+    return value if isinstance(value, int) else None
+
+
+def _wanted(text: str, zone: int) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise MeterError(
+            ExitCode.USAGE,
+            f"{text!r} is neither now nor a date and time",
+            where="--set",
+            hint="2026-01-31T12:00:00+01:00",
+        ) from None
+    return found if found.utcoffset() is not None else found.replace(tzinfo=timezone(timedelta(minutes=-zone)))
+
+
+def documents(readings: Sequence[Reading]) -> list[dict[str, Json]]:
+    """For JSON and CSV."""
+    return [one.document() for one in readings]

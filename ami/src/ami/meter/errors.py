@@ -1,0 +1,59 @@
+"""How a command ends when it does not end well: what happened, where, what to do, and the exit code that says so to a script."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process ends with; documented in docs/howto/meter-explorer.md."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NO_ANSWER = 4
+    NO_ASSOCIATION = 5
+    NOT_TRUSTED = 6
+    NOT_UNDERSTOOD = 7
+    DIFFERENT = 8
+
+
+class MeterError(Exception):
+    """One sentence each: what happened, where it happened, what a person can do about it."""
+
+    def __init__(self, code: ExitCode, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.code = code
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.hint:
+            lines.append(f"  what to do: {self.hint}")
+        return "\n".join(lines)
+
+
+class Refusal(MeterError):
+    """The meter itself said no to one service; the association is as good as before. `result` is its own word."""
+
+    def __init__(self, result: str, where: str) -> None:
+        super().__init__(ExitCode.REFUSED, f"the meter answers {result}", where=where, hint=_HINTS.get(result, ""))
+        self.result = result
+
+
+def words(name: str) -> str:
+    """The name of a member of an enumeration as the standard writes it."""
+    return name.lower().replace("_", "-")
+
+
+_HINTS = {
+    "read-write-denied": "this client may not do that: `ami meter scan` shows the access rights of the association",
+    "object-undefined": "no such object for this client: `ami meter scan` shows those that there are; mind the class",
+    "object-class-inconsistent": "the object is of another class: leave --class out to have it looked up",
+    "object-unavailable": "the object exists, but not this part of it, or not now",
+    "type-unmatched": "the meter wants another type: read the attribute first, and name its type with --type",
+    "scope-of-access-violated": "the selection asks for something that this object does not offer",
+    "temporary-failure": "try again later",
+    "other-reason": "the meter does not say more; its manual may",
+}

@@ -1,0 +1,74 @@
+"""How APDUs are framed on each transport, and what silence means there: on HDLC a question is asked again, elsewhere it ends."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ami.meter.options import Reach, Transport
+from dlms.association import ClientSettings
+from dlms.framing.framing import Framing
+from dlms.framing.hdlc_address import HdlcAddress
+from dlms.framing.hdlc_client import MAX_RETRIES
+from dlms.framing.hdlc_framing import HdlcClientFraming
+from dlms.framing.hdlc_states import ClientLinkState
+from dlms.framing.wrapper import WrapperFraming
+
+Write = Callable[[bytes], None]
+Read = Callable[[float], bytes]
+HANG_UP_S = 1.0
+TAKING_DOWN = (ClientLinkState.DISCONNECTING,)
+
+
+class Silence(Protocol):
+    """What to do when nothing comes."""
+
+    def patience_s(self, timeout_s: float) -> float:
+        """How long to wait before the line counts as silent."""
+
+    def broken(self) -> bytes:
+        """It was silent: octets that ask again, or TimeoutError."""
+
+    def hang_up(self, write: Write, read: Read) -> None:
+        """Take down what the framing has set up."""
+
+
+class _NoRepetition:
+    """TCP repeats by itself, and over UDP a repeated ACTION might act twice."""
+
+    def patience_s(self, timeout_s: float) -> float:
+        return timeout_s
+
+    def broken(self) -> bytes:
+        raise TimeoutError("timed out")
+
+    def hang_up(self, write: Write, read: Read) -> None:
+        return
+
+
+class _Hdlc:
+    """The link numbers its frames, so asking again is safe."""
+
+    def __init__(self, framing: HdlcClientFraming) -> None:
+        self._framing = framing
+
+    def patience_s(self, timeout_s: float) -> float:
+        return timeout_s / (MAX_RETRIES + 1)
+
+    def broken(self) -> bytes:
+        return self._framing.timeout()
+
+    def hang_up(self, write: Write, read: Read) -> None:
+        link = self._framing.link
+        if not link.connected:
+            return
+        write(self._framing.disconnect())
+        while link.state in TAKING_DOWN:
+            self._framing.receive_data(read(HANG_UP_S))
+            self._framing.next_pdu()
+
+
+def framing_for(reach: Reach, settings: ClientSettings) -> tuple[Framing, Silence]:
+    """The framing of one association on this transport."""
+    if reach.transport in (Transport.TCP, Transport.UDP):
+        return WrapperFraming(), _NoRepetition()
+    framing = HdlcClientFraming(settings.client_wport, HdlcAddress(settings.server_wport, reach.physical))
+    return framing, _Hdlc(framing)

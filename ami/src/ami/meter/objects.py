@@ -1,0 +1,191 @@
+"""The object list of an association (class 15, attribute 2): which objects there are, and what this client may do with each.
+
+Rights are kept as the meter codes them: enumerated up to version 2 of the class, bits from version 3 on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ami.meter.client import Association
+from ami.meter.errors import ExitCode, MeterError
+from dlms.cosem.classes import class_name, interface_classes
+from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.data import Data
+from dlms.enums import DataTag
+from dlms.errors import DecodeError
+from dlms.obis import Obis
+
+ASSOCIATION_LN = 15
+CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0*255")
+OBJECT_LIST = AttributeDescriptor(ASSOCIATION_LN, CURRENT_ASSOCIATION, 2)
+CODED_IN_BITS = 3
+"""From this version of the class on."""
+READS = frozenset({1, 3, 4, 6})
+WRITES = frozenset({2, 3, 5, 6})
+AUTHENTICATED = frozenset({4, 5, 6})
+BITS = ("r", "w", "authenticated request", "encrypted request", "signed request")
+ANSWER_BITS = ("authenticated response", "encrypted response", "signed response")
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeRight:
+    """What may be done with an attribute: the meter's code, and how its version of the class codes."""
+
+    mode: int
+    in_bits: bool = False
+    selectors: tuple[int, ...] = ()
+
+    @property
+    def readable(self) -> bool:
+        return bool(self.mode & 1) if self.in_bits else self.mode in READS
+
+    @property
+    def writable(self) -> bool:
+        return bool(self.mode & 2) if self.in_bits else self.mode in WRITES
+
+    def __str__(self) -> str:
+        text = "r" * self.readable + "w" * self.writable or "–"
+        if self.in_bits:
+            return ", ".join([text, *_named_bits(self.mode)])
+        return f"{text}, authenticated" if self.mode in AUTHENTICATED else text
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRight:
+    """Whether a method may be called."""
+
+    mode: int
+    in_bits: bool = False
+
+    @property
+    def callable(self) -> bool:
+        return bool(self.mode & 1) if self.in_bits else self.mode in (1, 2)
+
+    def __str__(self) -> str:
+        text = "call" if self.callable else "–"
+        if self.in_bits:
+            return ", ".join([text, *_named_bits(self.mode)])
+        return f"{text}, authenticated" if self.mode == 2 else text
+
+
+@dataclass(frozen=True, slots=True)
+class CosemObject:
+    """One line of the object list."""
+
+    class_id: int
+    version: int
+    obis: Obis
+    attributes: Mapping[int, AttributeRight] = field(default_factory=dict)
+    methods: Mapping[int, MethodRight] = field(default_factory=dict)
+
+    def attribute(self, number: int) -> AttributeDescriptor:
+        return AttributeDescriptor(self.class_id, self.obis, number)
+
+    def __str__(self) -> str:
+        return f"{class_name(self.class_id)} {self.obis} (class {self.class_id}, version {self.version})"
+
+
+def read_object_list(association: Association) -> tuple[CosemObject, ...]:
+    """The objects that this association shows, in the meter's order."""
+    return parse_object_list(association.get(OBJECT_LIST))
+
+
+def parse_object_list(value: Data) -> tuple[CosemObject, ...]:
+    """Objects of an encoded list; MeterError when it is none."""
+    try:
+        rows = [_elements(row, 4) for row in _items(value)]
+        in_bits = any(
+            _number(class_id) == ASSOCIATION_LN
+            and _octets(name) == CURRENT_ASSOCIATION
+            and _number(version) >= CODED_IN_BITS
+            for class_id, version, name, _ in rows
+        )
+        return tuple(_object(row, in_bits) for row in rows)
+    except DecodeError as error:
+        raise MeterError(ExitCode.NOT_UNDERSTOOD, str(error), where="the object list") from None
+
+
+def find(objects: Sequence[CosemObject], obis: Obis, class_id: int | None) -> CosemObject:
+    """The one object of this name (and class); MeterError when there is none or more than one."""
+    found = [one for one in objects if one.obis == obis and class_id in (None, one.class_id)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        classes = ", ".join(str(one.class_id) for one in found)
+        raise MeterError(
+            ExitCode.USAGE,
+            f"objects of the classes {classes} have this name",
+            where=str(obis),
+            hint="choose with --class",
+        )
+    others = [one for one in objects if one.obis == obis]
+    hint = "`ami meter scan` shows the objects that this client sees"
+    if others:
+        hint = f"it is of class {others[0].class_id}: leave --class out"
+    raise MeterError(
+        ExitCode.REFUSED,
+        f"the association's object list ({len(objects)} objects) does not have it",
+        where=str(obis),
+        hint=hint,
+    )
+
+
+def from_class(obis: Obis, class_id: int) -> CosemObject:
+    """An object of which only class and name are given: rights are not known, so everything counts as readable."""
+    known = interface_classes().get(class_id)
+    if known is None:
+        return CosemObject(class_id, 0, obis)
+    return CosemObject(class_id, known.version, obis)
+
+
+def _named_bits(mode: int) -> list[str]:
+    names = BITS + ANSWER_BITS
+    return [names[bit] for bit in range(2, len(names)) if mode >> bit & 1]
+
+
+def _object(row: Sequence[Data], in_bits: bool) -> CosemObject:
+    class_id, version, name, rights = row
+    attributes, methods = _elements(rights, 2)
+    return CosemObject(
+        _number(class_id),
+        _number(version),
+        _octets(name),
+        dict(_attribute_right(one, in_bits) for one in _items(attributes)),
+        dict(_method_right(one, in_bits) for one in _items(methods)),
+    )
+
+
+def _attribute_right(value: Data, in_bits: bool) -> tuple[int, AttributeRight]:
+    number, mode, selectors = _elements(value, 3)
+    chosen = tuple(_number(one) for one in selectors.value) if selectors.tag is DataTag.ARRAY else ()
+    return _number(number), AttributeRight(_number(mode), in_bits, chosen)
+
+
+def _method_right(value: Data, in_bits: bool) -> tuple[int, MethodRight]:
+    number, mode = _elements(value, 2)
+    return _number(number), MethodRight(_number(mode), in_bits)
+
+
+def _items(value: Data) -> Sequence[Data]:
+    if value.tag is not DataTag.ARRAY or not isinstance(value.value, tuple):
+        raise DecodeError("array", value.tag.name.lower(), field="object_list")
+    return value.value
+
+
+def _elements(value: Data, count: int) -> Sequence[Data]:
+    if value.tag is not DataTag.STRUCTURE or len(value.value) != count:
+        raise DecodeError(f"a structure of {count}", value.tag.name.lower(), field="object_list")
+    elements: Sequence[Data] = value.value
+    return elements
+
+
+def _number(value: Data) -> int:
+    if not isinstance(value.value, int):
+        raise DecodeError("a number", value.tag.name.lower(), field="object_list")
+    return int(value.value)
+
+
+def _octets(value: Data) -> Obis:
+    if not isinstance(value.value, bytes) or len(value.value) != 6:
+        raise DecodeError("a logical name", value.tag.name.lower(), field="object_list")
+    return Obis(value.value)

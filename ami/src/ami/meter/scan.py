@@ -1,0 +1,183 @@
+"""Everything that a meter shows: its logical devices, then every object of the association with every readable attribute.
+
+What the meter refuses stands in the result in the meter's own words. When the connection ends in the middle, what was read
+until then is kept and the end is told.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ami.meter.client import Association
+from ami.meter.errors import MeterError, Refusal
+from ami.meter.objects import CosemObject, read_object_list
+from ami.meter.options import Target
+from ami.meter.reading import BUFFER, PROFILE_GENERIC, Reading, attribute_numbers, read_object
+from ami.meter.session import Surroundings, connected
+from ami.meter.values import Json, text_of_octets
+from dlms.association import Opened
+from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.data import Data
+from dlms.obis import Obis
+
+SAP_ASSIGNMENT_LIST = AttributeDescriptor(17, Obis.parse("0-0:41.0.0*255"), 2)
+BUFFER_LEFT_OUT = "left out (--skip-buffers)"
+
+Progress = Callable[[str, int, int], None]
+"""Told with what is going on, how much is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogicalDevice:
+    """One row of the SAP assignment."""
+
+    sap: int
+    name: str
+
+
+@dataclass(slots=True)
+class DeviceScan:
+    """One logical device. `public_rights` are those of the public client, None when nobody asked."""
+
+    sap: int
+    objects: tuple[CosemObject, ...] = ()
+    readings: list[Reading] = field(default_factory=list)
+    public: tuple[CosemObject, ...] | None = None
+    opened: Opened | None = None
+    ended: MeterError | None = None
+
+    def readings_of(self, one: CosemObject) -> list[Reading]:
+        """Those of one object."""
+        place = one.class_id, one.obis
+        return [found for found in self.readings if (found.descriptor.class_id, found.descriptor.instance_id) == place]
+
+
+@dataclass(slots=True)
+class Scan:
+    """All of it. `logical_devices_error` is what the meter said instead of its SAP assignment."""
+
+    logical_devices: tuple[LogicalDevice, ...] = ()
+    logical_devices_error: str = ""
+    devices: list[DeviceScan] = field(default_factory=list)
+
+    @property
+    def ended(self) -> MeterError | None:
+        """The first reason why a part is missing."""
+        return next((one.ended for one in self.devices if one.ended is not None), None)
+
+    def document(self) -> dict[str, Json]:
+        """For JSON."""
+        return {
+            "logical_devices": [{"sap": one.sap, "name": one.name} for one in self.logical_devices],
+            "logical_devices_error": self.logical_devices_error or None,
+            "devices": [_device_document(one) for one in self.devices],
+        }
+
+    def rows(self) -> list[dict[str, Json]]:
+        """For CSV: one row an attribute."""
+        return [
+            {"logical_device": device.sap} | reading.document()
+            for device in self.devices
+            for reading in device.readings
+        ]
+
+
+def scan(
+    target: Target,
+    around: Surroundings,
+    *,
+    all_devices: bool = False,
+    skip_buffers: bool = False,
+    with_public: bool = False,
+    progress: Progress = lambda what, done, total: None,
+) -> Scan:
+    """Scan the logical device of the target, and with `all_devices` all that its SAP assignment names."""
+    found = Scan()
+    first = DeviceScan(target.identity.server)
+    found.devices.append(first)
+    _scan_device(target, around, first, skip_buffers, progress, found, with_public=with_public)
+    others = [one.sap for one in found.logical_devices if one.sap != target.identity.server] if all_devices else []
+    for sap in others:
+        device = DeviceScan(sap)
+        found.devices.append(device)
+        _scan_device(target, around, device, skip_buffers, progress, None)
+    return found
+
+
+def _scan_device(
+    target: Target,
+    around: Surroundings,
+    device: DeviceScan,
+    skip_buffers: bool,
+    progress: Progress,
+    whole: Scan | None,
+    *,
+    with_public: bool = False,
+) -> None:
+    def ask_public(public: Association) -> None:
+        device.public = read_object_list(public)
+
+    try:
+        with connected(target, around, server=device.sap, ask_public=ask_public if with_public else None) as session:
+            device.opened = session.opened
+            if whole is not None:
+                _read_logical_devices(session.association, whole)
+            progress("object list", 0, 0)
+            device.objects = read_object_list(session.association)
+            _read_everything(session.association, device, skip_buffers, progress)
+    except MeterError as error:
+        if whole is not None and device.opened is None:
+            raise
+        device.ended = error
+
+
+def _read_logical_devices(association: Association, whole: Scan) -> None:
+    try:
+        whole.logical_devices = tuple(_logical_device(row) for row in association.get(SAP_ASSIGNMENT_LIST).value)
+    except Refusal as refusal:
+        whole.logical_devices_error = refusal.result
+    except (TypeError, ValueError):
+        whole.logical_devices_error = "the SAP assignment is no list of logical devices"
+
+
+def _logical_device(row: Data) -> LogicalDevice:
+    sap, name = row.value
+    if not isinstance(sap.value, int):
+        raise ValueError("a SAP is a number")
+    return LogicalDevice(int(sap.value), text_of_octets(name))
+
+
+def _read_everything(association: Association, device: DeviceScan, skip_buffers: bool, progress: Progress) -> None:
+    work: Sequence[tuple[CosemObject, Sequence[int]]] = [(one, attribute_numbers(one)) for one in device.objects]
+    total = sum(len(numbers) for _, numbers in work)
+    done = 0
+    for one, numbers in work:
+
+        def told(name: str = str(one.obis)) -> None:
+            nonlocal done
+            done += 1
+            progress(name, done, total)
+
+        left_out = {BUFFER: BUFFER_LEFT_OUT} if skip_buffers and one.class_id == PROFILE_GENERIC else {}
+        device.readings += read_object(association, one, numbers, left_out=left_out, told=told)
+
+
+def _device_document(device: DeviceScan) -> dict[str, Json]:
+    opened = device.opened
+    title = None if opened is None or opened.server_system_title is None else opened.server_system_title.hex().upper()
+    return {
+        "sap": device.sap,
+        "system_title": title,
+        "conformance": None if opened is None else [one.name for one in opened.conformance],
+        "error": None if device.ended is None else str(device.ended),
+        "objects": [_object_document(device, one) for one in device.objects],
+    }
+
+
+def _object_document(device: DeviceScan, one: CosemObject) -> dict[str, Json]:
+    return {
+        "obis": str(one.obis),
+        "class_id": one.class_id,
+        "version": one.version,
+        "attributes": [reading.document() for reading in device.readings_of(one)],
+        "methods": [{"method_id": number, "access": str(right)} for number, right in one.methods.items()],
+    }

@@ -1,0 +1,53 @@
+"""How a scan shows itself: a bar on standard error while it runs, the result on standard output."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ami.meter import output
+from ami.meter.output import Format
+from ami.meter.scan import DeviceScan, Scan
+from ami.meter.scan import Progress as TellProgress
+
+
+@contextmanager
+def progress() -> Iterator[TellProgress]:
+    """A bar; nothing where standard error is no terminal."""
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("association", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total or None)
+
+        yield tell
+
+
+def show(found: Scan, wanted: Format) -> None:
+    """All of it, in one format."""
+    if wanted is Format.JSON:
+        output.say(output.as_json(found.document()))
+    elif wanted is Format.CSV:
+        output.say(output.as_csv(found.rows(), output.CSV_COLUMNS).rstrip("\n"))
+    else:
+        _tables(found)
+
+
+def _tables(found: Scan) -> None:
+    if found.logical_devices_error:
+        output.say(f"logical devices: the meter answers {found.logical_devices_error}")
+    else:
+        rows = [(str(one.sap), one.name) for one in found.logical_devices]
+        output.show(output.rows_table(("SAP", "name"), rows, "Logical devices"))
+    for device in found.devices:
+        output.show(output.readings_table(device.readings, _heading(device)))
+
+
+def _heading(device: DeviceScan) -> str:
+    read = sum(1 for one in device.readings if one.value is not None)
+    errors = sum(1 for one in device.readings if one.error)
+    text = f"Logical device {device.sap}: {len(device.objects)} objects, {read} values"
+    return text + (f", {errors} refused" if errors else "")
