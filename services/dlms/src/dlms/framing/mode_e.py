@@ -37,7 +37,9 @@ END = "\r\n"
 MAX_LINE = 64
 MAX_IDENTIFICATION = 16
 _REQUEST = re.compile(r"/\?([0-9A-Za-z ]{0,32})!")
-_IDENTIFICATION = re.compile(r"/([A-Za-z]{3})(.)((?:\\[0-9A-Za-z@])*)([ \"-.0-\[\]-~]*)")
+_MANUFACTURER = r"[A-Za-z]{3}"
+_TEXT = r"[ \"-.0-\[\]-~]*"
+_IDENTIFICATION = re.compile(rf"/({_MANUFACTURER})(.)((?:\\[0-9A-Za-z@])*)({_TEXT})")
 _CHOICE = re.compile(r"\x06(.)(.)(.)")
 _SEVEN_BITS = bytes(octet & 0x7F for octet in range(256))
 
@@ -87,8 +89,10 @@ class Identification:
     def __post_init__(self) -> None:
         if self.baud_rate not in CHARACTERS:
             raise LocalError(f"no baud rate of mode E: {self.baud_rate}")
-        if len(self.text) > MAX_IDENTIFICATION or not _IDENTIFICATION.fullmatch(f"/{self.manufacturer}0{self.text}"):
-            raise LocalError("an identification is three letters and up to 16 printable characters")
+        if not re.fullmatch(_MANUFACTURER, self.manufacturer):
+            raise LocalError("a manufacturer is three letters")
+        if len(self.text) > MAX_IDENTIFICATION or not re.fullmatch(_TEXT, self.text):
+            raise LocalError("an identification is up to 16 printable characters without ! / and backslash")
 
     def encode(self) -> bytes:
         """The identification message, which offers HDLC."""
