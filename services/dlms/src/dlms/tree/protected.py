@@ -1,0 +1,231 @@
+"""What stands inside other APDUs: user-information, ciphered contents, signed ones; deciphered where the keys are known.
+
+A content is taken apart into security control, invocation counter, body and tag, which are leaves like any other. What a
+body deciphers to is a tree of its own, together with how that went: which title was used, and whether the tag holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dlms.apdu.acse import Aare, Aarq
+from dlms.apdu.ciphered import (
+    GeneralCiphering,
+    GeneralDedCiphering,
+    GeneralGloCiphering,
+    GeneralSigning,
+    ServiceCiphering,
+)
+from dlms.apdu.initiate import InitiateRequest
+from dlms.cursor import encode_length
+from dlms.enums import ApduTag
+from dlms.errors import SecurityError
+from dlms.security import AUTHENTICATED, COMPRESSED, ENCRYPTED, GlobalKeys, SecurityControl, unprotect
+from dlms.security.aead import HEADER_LENGTH, TAG_LENGTH
+from dlms.tree import words
+from dlms.tree.apdus import read_apdu
+from dlms.tree.assembling import whole_apdu, whole_value
+from dlms.tree.keyring import Session, Title
+from dlms.tree.node import Derived, Node, fill, is_sound
+
+CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceCiphering)
+FROM_SERVER = frozenset(
+    tag for tag in ApduTag if tag.name.endswith(("RESPONSE", "CONFIRMED_SERVICE_ERROR")) or "NOTIFICATION" in tag.name
+) | {ApduTag.AARE, ApduTag.RLRE, ApduTag.GLO_INFORMATION_REPORT_REQUEST, ApduTag.DED_INFORMATION_REPORT_REQUEST}
+
+
+def read_message(octets: bytes, start: int, session: Session, title: Title | None = None) -> Node:
+    """The tree of an APDU with everything inside it; `title` is its sender's, when what is around it says so."""
+    root = read_apdu(octets, start)
+    value = root.value
+    if isinstance(value, Aarq) and value.calling_ap_title:
+        session.client = title = Title(value.calling_ap_title, "calling_ap_title of the AARQ")
+    if isinstance(value, Aare) and value.responding_ap_title:
+        session.server = title = Title(value.responding_ap_title, "responding_ap_title of the AARE")
+    if isinstance(value, InitiateRequest) and value.dedicated_key:
+        session.dedicated_key = value.dedicated_key
+    information = root.part("user_information")
+    if information is not None and information.value:
+        _embed(information, session, title)
+    content = root.part("content")
+    if content is not None and isinstance(value, GeneralSigning) and content.value:
+        _embed(content, session, Title(value.originator_system_title, "originator_system_title"))
+    if content is not None and isinstance(value, CIPHERED):
+        _open(root, content, session, title)
+    _assemble(root, session, title)
+    return root
+
+
+def _assemble(root: Node, session: Session, title: Title | None) -> None:
+    """What the last block of a long transfer completes."""
+    tree = whole_value(root, session)
+    octets = whole_apdu(root.value, session)
+    if octets is not None:
+        tree = read_message(octets, 0, session, title)
+    if tree is not None:
+        root.derived.append(Derived("put together from all blocks", None, tree))
+
+
+def _embed(node: Node, session: Session, title: Title | None) -> None:
+    """Octets that are an APDU; it stands at the end of those of the field."""
+    start = node.end - len(node.value)
+    node.parts = [read_message(node.value, start, session, title)]
+    fill(node, "length")
+    node.text = node.parts[0].text
+
+
+def _open(root: Node, node: Node, session: Session, title: Title | None) -> None:
+    """Take a ciphered content apart, and decipher it if that is possible."""
+    content: bytes = node.value
+    if len(content) < HEADER_LENGTH:
+        node.trouble = f"a ciphered content has at least {HEADER_LENGTH} octets, got {len(content)}"
+        return
+    control = content[0]
+    if control & AUTHENTICATED and len(content) < HEADER_LENGTH + TAG_LENGTH:
+        node.trouble = f"an authenticated content has at least {HEADER_LENGTH + TAG_LENGTH} octets, got {len(content)}"
+        return
+    node.text = _control_words(control)
+    _take_apart(node, content, session, _sender(root, title))
+    _decipher(root, node, session, _sender(root, title))
+
+
+def _take_apart(node: Node, content: bytes, session: Session, title: Title | None) -> None:
+    start, control = node.end - len(content), content[0]
+    counter = content[1:HEADER_LENGTH]
+    tag_at = len(content) - (TAG_LENGTH if control & AUTHENTICATED else 0)
+    body = content[HEADER_LENGTH:tag_at]
+    node.parts = [
+        _octets("security_control", start, content[:1], _control_words(control)),
+        _octets("invocation_counter", start + 1, counter, str(int.from_bytes(counter, "big"))),
+    ]
+    if control & ENCRYPTED or not body:
+        node.parts.append(_octets("ciphertext", start + HEADER_LENGTH, body, words.octets(body)))
+    else:
+        node.parts.append(read_message(body, start + HEADER_LENGTH, session, title))
+    if control & AUTHENTICATED:
+        node.parts.append(_octets("authentication_tag", start + tag_at, content[tag_at:], ""))
+    fill(node, "length")
+
+
+def _octets(name: str, start: int, octets: bytes, text: str) -> Node:
+    return Node(name, start, octets, "octets", octets, text)
+
+
+def _control_words(octet: int) -> str:
+    try:
+        control = SecurityControl.from_octet(octet)
+    except SecurityError as error:
+        return str(error)
+    found = [word for word in ("authenticated", "encrypted", "compressed") if getattr(control, word)]
+    protection = " and ".join(found) or "neither authenticated nor encrypted"
+    return f"suite {control.suite:d}, {protection}, {'broadcast' if control.broadcast else 'unicast'} key"
+
+
+def _sender(root: Node, title: Title | None) -> Title | None:
+    """The title that the message itself bears, else that of what is around it."""
+    value = root.value
+    if isinstance(value, GeneralGloCiphering | GeneralDedCiphering) and value.system_title:
+        return Title(value.system_title, "in the message")
+    if isinstance(value, GeneralCiphering):
+        return Title(value.originator_system_title, "originator_system_title")
+    return title
+
+
+def _decipher(root: Node, node: Node, session: Session, sender: Title | None) -> None:
+    content: bytes = node.value
+    keys, why_not = _keys_for(root, session)
+    if not content[0] & (AUTHENTICATED | ENCRYPTED) or keys is None:
+        _remark(node, why_not)
+        return
+    if content[0] & COMPRESSED:
+        _remark(node, "not deciphered: compressed contents are not supported")
+        return
+    titles = session.titles(sender, from_server=root.octets[0] in FROM_SERVER)
+    if not titles:
+        _remark(node, "not deciphered: no system title is known, give --title")
+        return
+    node.derived.append(_best(_attempts(root, content, keys, titles, session), titles, session))
+    _mark_tag(node)
+
+
+def _keys_for(root: Node, session: Session) -> tuple[GlobalKeys | None, str]:
+    value, keyring = root.value, session.keyring
+    dedicated = isinstance(value, GeneralDedCiphering) or (
+        isinstance(value, ServiceCiphering) and ApduTag(value.tag).name.startswith("DED_")
+    )
+    if dedicated:
+        return keyring.dedicated_keys(
+            session.dedicated_key
+        ), "not deciphered: no dedicated key is known, give --dedicated-key"
+    return keyring.global_keys(), "not deciphered: no encryption key, give --ek"
+
+
+def _remark(node: Node, text: str) -> None:
+    for name in ("ciphertext", "authentication_tag"):
+        part = node.part(name)
+        if part is not None and text:
+            part.text = ", ".join(word for word in (part.text, text) if word)
+            return
+
+
+_Attempt = tuple[Title, Derived]
+
+
+def _attempts(
+    root: Node, content: bytes, keys: GlobalKeys, titles: list[Title], session: Session
+) -> Iterator[_Attempt]:
+    """One after the other, each title; of general-ciphering also both ways to take its header into the tag."""
+    unverified = content[0] & ENCRYPTED and not session.keyring.can_verify
+    attempted = bytes((content[0] & ~AUTHENTICATED,)) + content[1:-TAG_LENGTH] if unverified else content
+    if not content[0] & AUTHENTICATED:
+        attempted = content
+    for title in titles:
+        for context in _contexts(root):
+            try:
+                plaintext = unprotect(keys, title.octets, attempted, context).plaintext
+            except SecurityError:
+                continue
+            yield title, _deciphered(root, content, plaintext, title, session)
+
+
+def _contexts(root: Node) -> list[bytes]:
+    value = root.value
+    if not isinstance(value, GeneralCiphering):
+        return [b""]
+    fields = [
+        value.transaction_id,
+        value.originator_system_title,
+        value.recipient_system_title,
+        value.date_time,
+        value.other_information,
+    ]
+    return [b"".join(encode_length(len(one)) + one for one in fields), b"".join(fields)]
+
+
+def _deciphered(root: Node, content: bytes, plaintext: bytes, title: Title, session: Session) -> Derived:
+    verified = bool(content[0] & AUTHENTICATED) and session.keyring.can_verify
+    if not content[0] & ENCRYPTED:
+        return Derived(f"the tag holds with title {title}", True)
+    how = f"deciphered with title {title}"
+    if verified:
+        how = f"the tag holds; {how}"
+    elif content[0] & AUTHENTICATED:
+        how += "; not verified, there is no authentication key: give --ak"
+    return Derived(how, True if verified else None, read_message(plaintext, 0, session, title))
+
+
+def _best(attempts: Iterator[_Attempt], titles: list[Title], session: Session) -> Derived:
+    """The first that holds; where no tag can be checked, the first that gives a sound APDU."""
+    for _, derived in attempts:
+        if derived.good or derived.tree is None or is_sound(derived.tree):
+            return derived
+    tried = " nor with ".join(str(title) for title in titles)
+    what = "the authentication tag does not hold" if session.keyring.can_verify else "this deciphers to no APDU"
+    return Derived(f"{what} with title {tried}", False)
+
+
+def _mark_tag(node: Node) -> None:
+    tag = node.part("authentication_tag")
+    if tag is not None:
+        good = node.derived[0].good
+        tag.text = "not verified" if good is None else "holds" if good else "does not hold"
