@@ -9,8 +9,10 @@ from dlms import apdu, data
 from dlms.apdu.initiate import InitiateRequest
 from dlms.association import (
     CLIENT_CONFORMANCE,
-    Action,
     ActionAnswer,
+    ActionListAnswer,
+    ActionListRequested,
+    ActionOutcome,
     ActionRequested,
     AssociationProfile,
     AttributeAccess,
@@ -18,16 +20,18 @@ from dlms.association import (
     ClientConnection,
     ClientOutput,
     ClientSettings,
-    Get,
     GetAnswer,
+    GetListAnswer,
+    GetListRequested,
     GetRequested,
     Open,
-    Release,
+    Request,
     Security,
     ServerConnection,
     ServerOutput,
-    Set,
     SetAnswer,
+    SetListAnswer,
+    SetListRequested,
     SetRequested,
 )
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -123,7 +127,7 @@ class Pair:
     got: list[ClientOutput] = field(default_factory=list)
     wire: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def ask(self, request: Open | Get | Set | Action | Release) -> list[ClientOutput]:
+    def ask(self, request: Request) -> list[ClientOutput]:
         """Send one request and carry octets to and fro until both ends are quiet; the client's events."""
         return self.carry(self.client.send(request))
 
@@ -163,6 +167,19 @@ class Pair:
             return self.server.send(SetAnswer(event.key, DataAccessResult.SUCCESS))
         if isinstance(event, ActionRequested):
             return self.server.send(ActionAnswer(event.key, ActionResult.SUCCESS, event.parameters))
+        return self._serve_list(event)
+
+    def _serve_list(self, event: ServerOutput) -> bytes:
+        if isinstance(event, GetListRequested):
+            return self.server.send(
+                GetListAnswer(event.key, tuple(self.values[item.descriptor] for item in event.items))
+            )
+        if isinstance(event, SetListRequested):
+            self.values |= {item.descriptor: item.value for item in event.items}
+            return self.server.send(SetListAnswer(event.key, (DataAccessResult.SUCCESS,) * len(event.items)))
+        if isinstance(event, ActionListRequested):
+            results = tuple(ActionOutcome(ActionResult.SUCCESS, item.parameters) for item in event.items)
+            return self.server.send(ActionListAnswer(event.key, results))
         return b""
 
 

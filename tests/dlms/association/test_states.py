@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from in_memory import (
     CHALLENGE,
+    CLOCK,
     DISCONNECT,
     LONG,
     NAME,
@@ -25,12 +26,20 @@ from dlms import apdu, data
 from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
 from dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
 from dlms.apdu.faults import ExceptionResponse
+from dlms.apdu.fields import Block
 from dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
 from dlms.apdu.initiate import InitiateRequest, InitiateResponse
 from dlms.apdu.notify import DataNotification
+from dlms.apdu.set import (
+    SetRequestWithDataBlock,
+    SetRequestWithFirstDataBlock,
+    SetResponseDataBlock,
+    SetResponseLastDataBlock,
+)
 from dlms.association import (
     CLIENT_CONFORMANCE,
     CLIENT_TABLE,
+    LN_CONFORMANCE,
     SERVER_TABLE,
     Action,
     AssociationOpened,
@@ -48,8 +57,11 @@ from dlms.association import (
     Release,
     ServerEvent,
     ServerState,
+    Set,
+    SetRequested,
 )
 from dlms.association.client import REPLY_TO_HLS_AUTHENTICATION
+from dlms.association.exchanges import SetExchange
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
@@ -105,12 +117,18 @@ def test_every_state_can_be_reached_and_a_closed_client_stays_closed() -> None:
 
 # --- the same pairs, through real connections
 
+LONG_VALUE = data.octet_string(bytes(100))
 NOTIFICATION = apdu.encode(DataNotification(1, None, data.null()))
+
+
+def speaking_in_blocks() -> Pair:
+    limits = {"max_receive_pdu_size": 64, "conformance": LN_CONFORMANCE}
+    return pair(Mechanism.GMAC, policy=(False, False), client=limits, server=limits)
 
 
 def client_in(state: ClientState) -> Pair:
     """A client brought into a state by real frames; it speaks HLS with GMAC, without ciphering."""
-    joined = pair(Mechanism.GMAC, policy=(False, False), client={"max_receive_pdu_size": 64})
+    joined = speaking_in_blocks()
     client = joined.client
     if state is C.IDLE:
         return joined
@@ -126,6 +144,8 @@ def client_in(state: ClientState) -> Pair:
         if state is C.AWAITING_BLOCK:
             client.receive_data(first)
             assert client.next_event() is None
+    elif state is C.SENDING_BLOCKS:
+        client.send(Set(CLOCK, LONG_VALUE))
     elif state is C.RELEASING:
         client.send(Release())
     elif state is C.CLOSED:
@@ -142,11 +162,15 @@ def cause(joined: Pair, event: ClientEvent) -> None:
         client.send(Open())
     elif event is CE.SEND_REQUEST:
         client.send(Action(DISCONNECT))
+    elif event is CE.SEND_FIRST_BLOCK:
+        client.send(Set(CLOCK, LONG_VALUE))
     elif event is CE.SEND_RELEASE:
         client.send(Release())
     elif event is CE.SEND_ABANDON:
         client.abandon()
     else:
+        if event is CE.LAST_BLOCK_WANTED and client.state is C.SENDING_BLOCKS:  # the second of three
+            cause(joined, CE.NEXT_BLOCK_WANTED)
         client.receive_data(from_server(octets_of(event, joined)))
         client.next_event()
 
@@ -163,6 +187,12 @@ def octets_of(event: ClientEvent, joined: Pair) -> bytes:
         return apdu.encode(Aare(context, AssociationResult.REJECTED_PERMANENT, Diagnostic.user(USER.NO_REASON_GIVEN)))
     if event in (CE.PROVED, CE.PROOF_REFUSED):
         return apdu.encode(ActionResponseNormal(invoke, ActionResult.OTHER_REASON))
+    if event is CE.RESPONSE and isinstance(pending, SetExchange):
+        return apdu.encode(SetResponseLastDataBlock(invoke, DataAccessResult.LONG_SET_ABORTED, 1))
+    if event is CE.NEXT_BLOCK_WANTED:
+        return apdu.encode(SetResponseDataBlock(invoke, 1))
+    if event is CE.LAST_BLOCK_WANTED:
+        return apdu.encode(SetResponseDataBlock(invoke, 2))
     if event is CE.RESPONSE:
         return apdu.encode(GetResponseNormal(invoke, DataAccessResult.TEMPORARY_FAILURE))
     if event in (CE.BLOCK, CE.LAST_BLOCK):
@@ -179,7 +209,16 @@ def octets_of(event: ClientEvent, joined: Pair) -> bytes:
 
 
 PASSIVE = {CE.ACCEPTED, CE.PROVED}  # need the true proof: covered by every HLS session that opens
-ANSWERS = {CE.RESPONSE, CE.BLOCK, CE.LAST_BLOCK, CE.PROVED, CE.PROOF_REFUSED}
+ANSWERS = {
+    CE.RESPONSE,
+    CE.BLOCK,
+    CE.LAST_BLOCK,
+    CE.NEXT_BLOCK_WANTED,
+    CE.LAST_BLOCK_WANTED,
+    CE.PROVED,
+    CE.PROOF_REFUSED,
+}
+WAITING = (C.PROVING, C.AWAITING_RESPONSE, C.AWAITING_BLOCK, C.SENDING_BLOCKS)
 
 
 @pytest.mark.parametrize(("state", "event"), [(s, e) for s, e in product(C, CE) if e not in PASSIVE])
@@ -187,7 +226,7 @@ def test_the_client_follows_its_table(state: ClientState, event: ClientEvent) ->
     joined = client_in(state)
     assert joined.client.state is state
     following = CLIENT_TABLE.get((state, event))
-    late = event in ANSWERS and state not in (C.PROVING, C.AWAITING_RESPONSE, C.AWAITING_BLOCK)
+    late = event in ANSWERS and state not in WAITING
     if state is C.CLOSED and not event.name.startswith("SEND_"):
         cause(joined, event)
         assert joined.client.state is C.CLOSED
@@ -212,13 +251,15 @@ def test_the_client_follows_its_table(state: ClientState, event: ClientEvent) ->
 
 
 def server_in(state: ServerState) -> Pair:
-    joined = pair(Mechanism.GMAC, policy=(False, False), client={"max_receive_pdu_size": 64})
+    joined = speaking_in_blocks()
     if state is S.PROVING:
         joined.to_server(joined.client.send(Open()))
     elif state is not S.UNASSOCIATED:
         joined.ask(Open())
     if state is S.SENDING_BLOCKS:
         joined.to_server(joined.client.send(Get(LONG)))
+    if state is S.RECEIVING_BLOCKS:
+        joined.to_server(from_client(SERVER_FRAMES[SE.FIRST_BLOCK]))
     return joined
 
 
@@ -227,6 +268,9 @@ SERVER_FRAMES = {
     SE.REQUEST: apdu.encode(GetRequestNormal(0xC9, NAME)),
     SE.NEXT_BLOCK_WANTED: apdu.encode(GetRequestNext(0xC2, 1)),
     SE.TRANSFER_ABORTED: apdu.encode(GetRequestNext(0xC2, 7)),
+    SE.FIRST_BLOCK: apdu.encode(SetRequestWithFirstDataBlock(0xC9, CLOCK, None, Block(False, 1, b"\x09\x03ab"))),
+    SE.BLOCK: apdu.encode(SetRequestWithDataBlock(0xC9, Block(False, 2, b""))),
+    SE.LAST_BLOCK: apdu.encode(SetRequestWithDataBlock(0xC9, Block(True, 2, b"c"))),
     SE.RELEASED: apdu.encode(Rlrq()),
     SE.PROOF_REFUSED: apdu.encode(ActionRequestNormal(0xC1, REPLY_TO_HLS_AUTHENTICATION, data.octet_string(bytes(17)))),
     SE.PROOF_WANTED: apdu.encode(
@@ -245,9 +289,12 @@ SERVER_FRAMES = {
 def test_the_server_follows_its_table(state: ServerState, event: ServerEvent) -> None:
     joined = server_in(state)
     assert joined.server.state(17, 1) is state
-    joined.server.receive_data(from_client(SERVER_FRAMES[event]))
+    frame = SERVER_FRAMES[event]
+    if event is SE.TRANSFER_ABORTED and state is S.RECEIVING_BLOCKS:
+        frame = apdu.encode(SetRequestWithDataBlock(0xC9, Block(False, 7, b"")))
+    joined.server.receive_data(from_client(frame))
     outcome = joined.server.next_event()
-    if event is SE.PROOF_REFUSED and state in (S.OPEN, S.SENDING_BLOCKS):
+    if event is SE.PROOF_REFUSED and state in (S.OPEN, S.SENDING_BLOCKS, S.RECEIVING_BLOCKS):
         assert isinstance(outcome, Discarded)
         event = SE.REQUEST  # after the opening it is a request like any other, and one that nobody may make
     following = SERVER_TABLE.get((state, event))
@@ -255,7 +302,7 @@ def test_the_server_follows_its_table(state: ServerState, event: ServerEvent) ->
     if following is None:
         assert isinstance(outcome, Discarded)
     answered = joined.server.data_to_send()
-    assert bool(answered) is (not isinstance(outcome, GetRequested))
+    assert bool(answered) is (not isinstance(outcome, GetRequested | SetRequested))
 
 
 def test_the_server_refuses_a_late_answer() -> None:

@@ -7,23 +7,29 @@ answers to another invoke-id are dropped. After a SecurityError or ProtocolError
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from dlms import apdu, data
 from dlms.apdu import Apdu
 from dlms.apdu.acse import Aare, Rlre
-from dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
+from dlms.apdu.action import (
+    ActionResponseNextBlock,
+    ActionResponseNormal,
+    ActionResponseWithBlock,
+    ActionResponseWithList,
+)
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
-from dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
+from dlms.apdu.get import GetResponseNormal, GetResponseWithDataBlock, GetResponseWithList
 from dlms.apdu.notify import DataNotification, EventNotificationRequest
-from dlms.apdu.set import SetRequestNormal, SetResponseNormal
+from dlms.apdu.set import (
+    SetResponseDataBlock,
+    SetResponseLastDataBlock,
+    SetResponseLastDataBlockWithList,
+    SetResponseNormal,
+    SetResponseWithList,
+)
 from dlms.association.connection import Connection
 from dlms.association.events import (
     Action,
-    ActionOutcome,
     ClientOutput,
-    Get,
-    GetResult,
     Notified,
     Open,
     Opened,
@@ -32,54 +38,47 @@ from dlms.association.events import (
     Release,
     Released,
     Request,
-    Set,
-    SetResult,
 )
+from dlms.association.exchanges import INVOKE_ID_MASK, Exchange, Limits, Next, ServiceRequest, Step, start
 from dlms.association.proposal import CIPHERED, Proposal, accepts, refusal_reason
-from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping
+from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext
+from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.settings import ClientSettings, Security
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
-from dlms.association.transfer import IncomingBlocks
-from dlms.cosem.descriptors import MethodDescriptor
 from dlms.data import Data
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
     ApduTag,
     AssociationResult,
+    Conformance,
     DataAccessResult,
     DataTag,
     Mechanism,
 )
 from dlms.errors import DlmsError, LocalError, ProtocolError, SecurityError
 from dlms.framing.framing import Framing, LinkLost, WrapperPdu
-from dlms.obis import Obis
 from dlms.security import ReceiveCounter, SendCounter
 from dlms.security.hls import check_challenge
 from dlms.transitions import next_state
 
 CONFIRMED_HIGH_PRIORITY = 0xC0
-INVOKE_ID_MASK = 0x0F
-REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, Obis(bytes((0, 0, 40, 0, 0, 255))), 1)
 
-ServiceRequest = Get | Set | Action
-ServiceResponse = GetResponseNormal | GetResponseWithDataBlock | SetResponseNormal | ActionResponseNormal
-RESPONSES = (GetResponseNormal, GetResponseWithDataBlock, SetResponseNormal, ActionResponseNormal)
-ANSWERS: dict[type[ServiceRequest], tuple[type[ServiceResponse], ...]] = {
-    Get: (GetResponseNormal, GetResponseWithDataBlock),
-    Set: (SetResponseNormal,),
-    Action: (ActionResponseNormal,),
-}
-
-
-@dataclass(slots=True)
-class _Pending:
-    """The request that waits for its answer."""
-
-    request: ServiceRequest
-    invoke_id_and_priority: int
-    form: Form
-    blocks: IncomingBlocks = field(default_factory=IncomingBlocks)
+UNLIMITED = 2**31
+SERVICE_RESPONSES = (
+    GetResponseNormal
+    | GetResponseWithDataBlock
+    | GetResponseWithList
+    | SetResponseNormal
+    | SetResponseDataBlock
+    | SetResponseLastDataBlock
+    | SetResponseLastDataBlockWithList
+    | SetResponseWithList
+    | ActionResponseNormal
+    | ActionResponseWithBlock
+    | ActionResponseWithList
+    | ActionResponseNextBlock
+)
 
 
 class ClientConnection(Connection):
@@ -113,7 +112,8 @@ class ClientConnection(Connection):
         self._challenge_spent = False
         self._server_challenge = b""
         self._invoke_id = 0
-        self._pending: _Pending | None = None
+        self._pending: Exchange | None = None
+        self._pending_form = PLAIN
         self._opened: Opened | None = None
 
     @property
@@ -131,10 +131,12 @@ class ClientConnection(Connection):
             octets = self._framed(self._proposal.rlrq())
             self.state = following
             return octets
-        following = self._after(ClientEvent.SEND_REQUEST)
-        pending = self._new_pending(request, self._form())
-        octets = self._framed(self._protect(_encode_request(pending), pending.form))
-        self._pending, self.state = pending, following
+        self._after(ClientEvent.SEND_REQUEST)
+        form = self._form()
+        exchange = self._start(request, self._limits(form))
+        following = self._after(exchange.event)
+        octets = self._framed(self._protect(exchange.first, form))
+        self._pending, self._pending_form, self.state = exchange, form, following
         return octets
 
     def abandon(self) -> None:
@@ -151,9 +153,18 @@ class ClientConnection(Connection):
         self.state = following
         return octets
 
-    def _new_pending(self, request: ServiceRequest, form: Form) -> _Pending:
-        self._invoke_id = self._invoke_id % INVOKE_ID_MASK + 1
-        return _Pending(request, CONFIRMED_HIGH_PRIORITY | self._invoke_id, form)
+    def _start(self, request: ServiceRequest, limits: Limits) -> Exchange:
+        invoke_id = self._invoke_id % INVOKE_ID_MASK + 1
+        exchange = start(request, CONFIRMED_HIGH_PRIORITY | invoke_id, limits)
+        self._invoke_id = invoke_id
+        return exchange
+
+    def _limits(self, form: Form) -> Limits:
+        opened = self._opened
+        if opened is None:
+            return Limits(UNLIMITED, Conformance(0))
+        limit = opened.server_max_receive_pdu_size
+        return Limits(largest_plaintext(limit, form) if limit else UNLIMITED, opened.conformance)
 
     def _form(self) -> Form:
         return PLAIN if self._protection is None else self._protection.form()
@@ -224,41 +235,24 @@ class ClientConnection(Connection):
             return None
         if isinstance(message, ExceptionResponse | ConfirmedServiceError):
             return self._receive_fault(message)
-        if not isinstance(message, RESPONSES):
+        if not isinstance(message, SERVICE_RESPONSES):
             raise ProtocolError(f"a server does not send {type(message).__name__}")
-        pending = self._pending
-        if pending is None or (message.invoke_id_and_priority ^ pending.invoke_id_and_priority) & INVOKE_ID_MASK:
+        exchange = self._pending
+        if exchange is None or not exchange.concerns(message):
             return None
-        if not isinstance(message, ANSWERS[type(pending.request)]):
-            raise ProtocolError(f"{type(message).__name__} answers {type(pending.request).__name__}")
-        return self._receive_response(pending, message)
-
-    def _receive_response(self, pending: _Pending, message: ServiceResponse) -> ClientOutput | None:
-        if isinstance(message, GetResponseWithDataBlock):
-            return self._receive_block(pending, message)
         if self.state is ClientState.PROVING:
             return self._receive_proof(message)
-        self._move(ClientEvent.RESPONSE)
-        self._pending = None
-        if isinstance(message, GetResponseNormal):
-            return _get_result(message.result)
-        if isinstance(message, SetResponseNormal):
-            return SetResult(message.result)
-        returned = message.return_parameters
-        return ActionOutcome(message.result, None if isinstance(returned, DataAccessResult) else returned)
+        return self._take(exchange.receive(message))
 
-    def _receive_block(self, pending: _Pending, block: GetResponseWithDataBlock) -> GetResult | None:
-        if pending.blocks.repeats(block):
+    def _take(self, step: Step) -> ClientOutput | None:
+        if step is None:
             return None
-        refused = pending.blocks.take(block)
-        if refused is None and not block.last_block:
-            self._move(ClientEvent.BLOCK)
-            following = GetRequestNext(pending.invoke_id_and_priority, block.block_number)
-            self._outbox.append(self._framed(self._protect(apdu.encode(following), pending.form)))
+        self._move(step.event)
+        if isinstance(step, Next):
+            self._outbox.append(self._framed(self._protect(step.octets, self._pending_form)))
             return None
-        self._move(ClientEvent.LAST_BLOCK)
         self._pending = None
-        return _get_result(data.decode(pending.blocks.result()) if refused is None else refused)
+        return step.outcome
 
     def _receive_fault(self, fault: ExceptionResponse | ConfirmedServiceError) -> PeerFault:
         self._move(ClientEvent.FAULT)
@@ -287,12 +281,13 @@ class ClientConnection(Connection):
         if self._protection is None:
             raise ProtocolError("a proof without keys")
         proof = Action(REPLY_TO_HLS_AUTHENTICATION, data.octet_string(self._protection.prove(challenge)))
-        pending = self._new_pending(proof, self._form())
-        self._outbox.append(self._framed(self._protect(_encode_request(pending), pending.form)))
+        form = self._form()
+        exchange = self._start(proof, self._limits(form))
+        self._outbox.append(self._framed(self._protect(exchange.first, form)))
         self._move(ClientEvent.PROOF_WANTED)
-        self._pending, self._opened = pending, opened
+        self._pending, self._opened = exchange, opened
 
-    def _receive_proof(self, message: ServiceResponse) -> Opened | OpenRefused:
+    def _receive_proof(self, message: Apdu) -> Opened | OpenRefused:
         self._pending = None
         opened, self._opened = self._opened, None
         if not isinstance(message, ActionResponseNormal) or opened is None or self._protection is None:
@@ -337,21 +332,6 @@ def _check_dedicated_key(security: Security | None, key: bytes) -> None:
         raise LocalError("a dedicated key needs an association with ciphering")
     if len(key) != len(security.keys.encryption_key):
         raise LocalError(f"a dedicated key of {len(key)} octets does not fit the suite")
-
-
-def _encode_request(pending: _Pending) -> bytes:
-    request, invoke = pending.request, pending.invoke_id_and_priority
-    if isinstance(request, Get):
-        return apdu.encode(GetRequestNormal(invoke, request.descriptor, request.selection))
-    if isinstance(request, Set):
-        return apdu.encode(SetRequestNormal(invoke, request.descriptor, request.selection, request.value))
-    return apdu.encode(ActionRequestNormal(invoke, request.descriptor, request.parameters))
-
-
-def _get_result(result: Data | DataAccessResult) -> GetResult:
-    if isinstance(result, DataAccessResult):
-        return GetResult(None, result)
-    return GetResult(result, DataAccessResult.SUCCESS)
 
 
 def _octets(returned: Data | DataAccessResult | None) -> bytes:

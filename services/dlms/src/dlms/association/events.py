@@ -47,11 +47,32 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class GetList:
+    """Read several attributes at once."""
+
+    items: tuple[Get, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetList:
+    """Write several attributes at once."""
+
+    items: tuple[Set, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionList:
+    """Call several methods at once; one without parameters is sent with null-data."""
+
+    items: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Release the association."""
 
 
-Request = Open | Get | Set | Action | Release
+Request = Open | Get | Set | Action | GetList | SetList | ActionList | Release
 
 # --- what a client gets
 
@@ -98,6 +119,27 @@ class ActionOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class GetListResult:
+    """The answer to a GetList: a result for each item, in their order."""
+
+    results: tuple[GetResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetListResult:
+    """The answer to a SetList."""
+
+    results: tuple[SetResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionListOutcome:
+    """The answer to an ActionList."""
+
+    results: tuple[ActionOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Notified:
     """A DataNotification arrived in between; `protected` says whether keys of this association vouch for it."""
 
@@ -118,7 +160,19 @@ class Released:
     """The association is released."""
 
 
-ClientOutput = Opened | OpenRefused | GetResult | SetResult | ActionOutcome | Notified | PeerFault | Released
+ClientOutput = (
+    Opened
+    | OpenRefused
+    | GetResult
+    | SetResult
+    | ActionOutcome
+    | GetListResult
+    | SetListResult
+    | ActionListOutcome
+    | Notified
+    | PeerFault
+    | Released
+)
 
 # --- what a server gets
 
@@ -177,6 +231,30 @@ class ActionRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class GetListRequested:
+    """A client wants to read several attributes: those of them that it may."""
+
+    key: RequestKey
+    items: tuple[Get, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetListRequested:
+    """A client wants to write several attributes: those of them that it may."""
+
+    key: RequestKey
+    items: tuple[Set, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionListRequested:
+    """A client wants to call several methods: those of them that it may."""
+
+    key: RequestKey
+    items: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationReleased:
     """A client has released its association."""
 
@@ -196,6 +274,9 @@ ServerOutput = (
     | GetRequested
     | SetRequested
     | ActionRequested
+    | GetListRequested
+    | SetListRequested
+    | ActionListRequested
     | AssociationReleased
     | Discarded
 )
@@ -228,4 +309,28 @@ class ActionAnswer:
     value: Data | None = field(default=None)
 
 
-Answer = GetAnswer | SetAnswer | ActionAnswer
+@dataclass(frozen=True, slots=True)
+class GetListAnswer:
+    """The application's answer to GetListRequested: a result for each of its items, in their order."""
+
+    key: RequestKey
+    results: tuple[Data | DataAccessResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetListAnswer:
+    """The application's answer to SetListRequested."""
+
+    key: RequestKey
+    results: tuple[DataAccessResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionListAnswer:
+    """The application's answer to ActionListRequested."""
+
+    key: RequestKey
+    results: tuple[ActionOutcome, ...]
+
+
+Answer = GetAnswer | SetAnswer | ActionAnswer | GetListAnswer | SetListAnswer | ActionListAnswer

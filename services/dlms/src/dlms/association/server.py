@@ -16,7 +16,8 @@ from dlms.apdu.notify import DataNotification
 from dlms.association.admission import Refusal, refusing_aare
 from dlms.association.connection import Connection
 from dlms.association.events import Answer, AssociationRefused, Discarded, ServerOutput
-from dlms.association.server_association import Reply, ServerAssociation, fault
+from dlms.association.server_association import ServerAssociation
+from dlms.association.serving import Reply, fault
 from dlms.association.settings import AssociationProfile
 from dlms.association.states import ServerState
 from dlms.enums import AcseServiceUserDiagnostic, ServiceError, StateError
@@ -57,7 +58,8 @@ class ServerConnection(Connection):
         association = self._associations.get((server_wport, client_wport))
         if association is None:
             raise LocalError("no such association")
-        return self._framing.encode(WrapperPdu(server_wport, client_wport, association.answer(answer)))
+        octets = association.answer(answer)
+        return self._framing.encode(WrapperPdu(server_wport, client_wport, octets)) if octets else b""
 
     def next_event(self) -> ServerOutput | None:
         """What the octets so far mean; None: more octets are needed."""

@@ -27,7 +27,11 @@ CLIENT_CONFORMANCE = (
     | Conformance.SELECTIVE_ACCESS
     | Conformance.ACTION
 )
-SERVER_CONFORMANCE = CLIENT_CONFORMANCE
+SERVER_CONFORMANCE = (
+    CLIENT_CONFORMANCE | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE | Conformance.BLOCK_TRANSFER_WITH_ACTION
+)
+LN_CONFORMANCE = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES
+"""Every service with logical names; its lists ask more of a server's application than SERVER_CONFORMANCE does."""
 
 
 class Ciphering(Enum):

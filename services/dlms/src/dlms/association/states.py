@@ -19,6 +19,7 @@ class ClientState(Enum):
     OPEN = "open"
     AWAITING_RESPONSE = "awaiting response"
     AWAITING_BLOCK = "awaiting block"
+    SENDING_BLOCKS = "sending blocks"
     RELEASING = "releasing"
     CLOSED = "closed"
 
@@ -28,6 +29,7 @@ class ClientEvent(Enum):
 
     SEND_OPEN = "send open"
     SEND_REQUEST = "send request"
+    SEND_FIRST_BLOCK = "send first block"
     SEND_RELEASE = "send release"
     SEND_ABANDON = "send abandon"
     ACCEPTED = "association accepted"
@@ -38,6 +40,8 @@ class ClientEvent(Enum):
     RESPONSE = "response"
     BLOCK = "block"
     LAST_BLOCK = "last block"
+    NEXT_BLOCK_WANTED = "next block wanted"
+    LAST_BLOCK_WANTED = "last block wanted"
     RELEASED = "released"
     FAULT = "fault"
     NOTIFICATION = "notification"
@@ -51,6 +55,7 @@ class ServerState(Enum):
     PROVING = "proving"
     OPEN = "open"
     SENDING_BLOCKS = "sending blocks"
+    RECEIVING_BLOCKS = "receiving blocks"
 
 
 class ServerEvent(Enum):
@@ -64,6 +69,9 @@ class ServerEvent(Enum):
     REQUEST = "request"
     NEXT_BLOCK_WANTED = "next block wanted"
     LAST_BLOCK_WANTED = "last block wanted"
+    FIRST_BLOCK = "first block"
+    BLOCK = "block"
+    LAST_BLOCK = "last block"
     TRANSFER_ABORTED = "transfer aborted"
     RELEASED = "released"
     SEND_ANSWER = "send answer"
@@ -89,6 +97,11 @@ CLIENT_TABLE: Mapping[tuple[ClientState, ClientEvent], ClientState] = {
     (C.AWAITING_BLOCK, CE.LAST_BLOCK): C.OPEN,
     (C.AWAITING_BLOCK, CE.RESPONSE): C.OPEN,
     (C.AWAITING_BLOCK, CE.SEND_ABANDON): C.OPEN,
+    (C.OPEN, CE.SEND_FIRST_BLOCK): C.SENDING_BLOCKS,
+    (C.SENDING_BLOCKS, CE.NEXT_BLOCK_WANTED): C.SENDING_BLOCKS,
+    (C.SENDING_BLOCKS, CE.LAST_BLOCK_WANTED): C.AWAITING_RESPONSE,
+    (C.SENDING_BLOCKS, CE.RESPONSE): C.OPEN,
+    (C.SENDING_BLOCKS, CE.SEND_ABANDON): C.OPEN,
     (C.OPEN, CE.SEND_RELEASE): C.RELEASING,
     (C.RELEASING, CE.RELEASED): C.IDLE,
     (C.IDLE, CE.FAULT): C.IDLE,
@@ -97,6 +110,7 @@ CLIENT_TABLE: Mapping[tuple[ClientState, ClientEvent], ClientState] = {
     (C.OPEN, CE.FAULT): C.OPEN,
     (C.AWAITING_RESPONSE, CE.FAULT): C.OPEN,
     (C.AWAITING_BLOCK, CE.FAULT): C.OPEN,
+    (C.SENDING_BLOCKS, CE.FAULT): C.OPEN,
     (C.RELEASING, CE.FAULT): C.IDLE,
     **{(state, CE.NOTIFICATION): state for state in C if state is not C.CLOSED},
     **{(state, CE.BREACH): C.CLOSED for state in C},
@@ -117,5 +131,12 @@ SERVER_TABLE: Mapping[tuple[ServerState, ServerEvent], ServerState] = {
     (S.SENDING_BLOCKS, SE.REQUEST): S.OPEN,
     (S.SENDING_BLOCKS, SE.SEND_ANSWER): S.SENDING_BLOCKS,
     (S.SENDING_BLOCKS, SE.SEND_FIRST_BLOCK): S.SENDING_BLOCKS,
+    **{(state, SE.FIRST_BLOCK): S.RECEIVING_BLOCKS for state in (S.OPEN, S.SENDING_BLOCKS, S.RECEIVING_BLOCKS)},
+    (S.RECEIVING_BLOCKS, SE.BLOCK): S.RECEIVING_BLOCKS,
+    (S.RECEIVING_BLOCKS, SE.LAST_BLOCK): S.OPEN,
+    (S.RECEIVING_BLOCKS, SE.TRANSFER_ABORTED): S.OPEN,
+    (S.RECEIVING_BLOCKS, SE.REQUEST): S.OPEN,
+    (S.RECEIVING_BLOCKS, SE.SEND_ANSWER): S.RECEIVING_BLOCKS,
+    (S.RECEIVING_BLOCKS, SE.SEND_FIRST_BLOCK): S.SENDING_BLOCKS,
     **{(state, SE.RELEASED): S.UNASSOCIATED for state in S if state is not S.UNASSOCIATED},
 }

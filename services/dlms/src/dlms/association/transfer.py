@@ -1,71 +1,88 @@
-"""Long GETs on both sides (Green Book 9.3.6): splitting an encoded result into blocks, and putting blocks together again."""
+"""Long values on both sides (Green Book 9.3.6 to 9.3.8): cutting encoded octets into blocks, and putting blocks together."""
 
 from __future__ import annotations
 
-from dlms.apdu.get import GetResponseWithDataBlock
+from dlms import apdu
+from dlms.apdu import Apdu
+from dlms.apdu.fields import Block
 from dlms.association.protection import Form, largest_counted, largest_plaintext
-from dlms.enums import DataAccessResult
-from dlms.errors import ProtocolError
+from dlms.errors import LocalError, ProtocolError
 
 BLOCK_HEADER = 9
 MAX_RESULT_OCTETS = 64 * 1024 * 1024
+MAX_REQUEST_OCTETS = 1024 * 1024
+EMPTY = Block(False, 1, b"")
 
 
 def block_room(limit: int, form: Form) -> int:
-    """Octets of raw data in one block when the whole protected APDU may have `limit` octets."""
+    """Octets of raw data in one block of a GET when the whole protected APDU may have `limit` octets."""
     return largest_counted(largest_plaintext(limit, form) - BLOCK_HEADER)
 
 
+def room_beside(empty: Apdu, limit: int) -> int:
+    """Octets of raw data that an APDU with an empty block leaves of `limit` plain octets; LocalError when there are none."""
+    room = largest_counted(limit - len(apdu.encode(empty)) + 1)
+    if room < 1:
+        raise LocalError(f"{type(empty).__name__} leaves no room for a block in {limit} octets")
+    return room
+
+
 class OutgoingBlocks:
-    """A server's side: an encoded result, handed out block by block."""
+    """Encoded octets, handed out block by block; the first block may have less room than the others."""
 
-    __slots__ = ("_offset", "_result", "_room", "block_number", "form", "invoke_id_and_priority")
+    __slots__ = ("_first_room", "_offset", "_room", "_whole", "block_number")
 
-    def __init__(self, result: bytes, room: int, form: Form, invoke_id_and_priority: int) -> None:
-        self._result = result
+    def __init__(self, whole: bytes, room: int, first_room: int | None = None) -> None:
+        self._whole = whole
         self._room = room
+        self._first_room = room if first_room is None else first_room
         self._offset = 0
-        self.form = form
-        self.invoke_id_and_priority = invoke_id_and_priority
         self.block_number = 0
 
     @property
     def next_is_last(self) -> bool:
-        return self._offset + self._room >= len(self._result)
+        return self._offset + self._next_room >= len(self._whole)
 
-    def next_block(self) -> GetResponseWithDataBlock:
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last block has been handed out."""
+        return self._offset >= len(self._whole)
+
+    def next_block(self) -> Block:
         """The block that comes after the last one."""
-        last = self.next_is_last
-        part = self._result[self._offset : self._offset + self._room]
-        self._offset += self._room
+        last, room = self.next_is_last, self._next_room
+        part = self._whole[self._offset : self._offset + room]
+        self._offset += room
         self.block_number += 1
-        return GetResponseWithDataBlock(self.invoke_id_and_priority, last, self.block_number, part)
+        return Block(last, self.block_number, part)
+
+    @property
+    def _next_room(self) -> int:
+        return self._room if self.block_number else self._first_room
 
 
 class IncomingBlocks:
-    """A client's side: blocks in their order, each once."""
+    """Blocks in their order, each once."""
 
-    __slots__ = ("_result", "block_number")
+    __slots__ = ("_limit", "_whole", "block_number")
 
-    def __init__(self) -> None:
-        self._result = bytearray()
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = MAX_RESULT_OCTETS if limit is None else limit
+        self._whole = bytearray()
         self.block_number = 0
 
-    def repeats(self, block: GetResponseWithDataBlock) -> bool:
-        """Whether this is the last block once more, as a slow meter may send it after a repeated question."""
-        return block.block_number == self.block_number and self.block_number > 0
+    def repeats(self, block_number: int) -> bool:
+        """Whether this is the last block once more, as a slow peer may send it after a repeated question."""
+        return block_number == self.block_number > 0
 
-    def take(self, block: GetResponseWithDataBlock) -> DataAccessResult | None:
-        """Add a block; the peer's reason when it sent one instead of octets."""
-        if isinstance(block.result, DataAccessResult):
-            return block.result
-        if block.block_number != self.block_number + 1:
-            raise ProtocolError(f"block {block.block_number} follows block {self.block_number}")
-        if len(self._result) + len(block.result) > MAX_RESULT_OCTETS:
-            raise ProtocolError(f"a result of more than {MAX_RESULT_OCTETS} octets")
-        self.block_number = block.block_number
-        self._result += block.result
-        return None
+    def take(self, block_number: int, raw_data: bytes) -> None:
+        """Add a block; ProtocolError when it is not the next one, or the whole grows too long."""
+        if block_number != self.block_number + 1:
+            raise ProtocolError(f"block {block_number} follows block {self.block_number}")
+        if len(self._whole) + len(raw_data) > self._limit:
+            raise ProtocolError(f"a long value of more than {self._limit} octets")
+        self.block_number = block_number
+        self._whole += raw_data
 
-    def result(self) -> bytes:
-        return bytes(self._result)
+    def whole(self) -> bytes:
+        return bytes(self._whole)
