@@ -61,8 +61,13 @@ def test_the_compose_layout_has_two_containers_of_one_meter_and_one_of_the_other
     assert meters[0]["encryption_key"] == document["meters"][0]["encryption_key"]
 
 
-@pytest.mark.parametrize(("name", "authentication"), [("docker.toml", "hls-gmac"), ("docker-none.toml", "none")])
-def test_the_compose_configuration_is_what_its_heading_says(tmp_path: Path, name: str, authentication: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "authentication"),
+    [("docker.toml", "hls-gmac"), ("docker-none.toml", "none"), ("docker-cis.toml", None)],
+)
+def test_the_compose_configuration_is_what_its_heading_says(
+    tmp_path: Path, name: str, authentication: str | None
+) -> None:
     kept = (ROOT / "config" / name).read_text("utf-8")
     arguments = kept.splitlines()[0].partition("ami fleet ")[2].split()
     path = tmp_path / "docker.toml"
@@ -70,4 +75,11 @@ def test_the_compose_configuration_is_what_its_heading_says(tmp_path: Path, name
     result = CliRunner().invoke(app, ["fleet", *arguments, "--output", str(path)])
     assert result.exit_code == 0, result.output
     assert tomllib.loads(path.read_text("utf-8")) == tomllib.loads(kept)
-    assert [meter["authentication"] for meter in tomllib.loads(kept)["meters"]] == [authentication] * 100
+    assert [meter.get("authentication") for meter in tomllib.loads(kept)["meters"]] == [authentication] * 100
+
+
+def test_the_cis_gets_no_key() -> None:
+    meters = tomllib.loads((ROOT / "config/docker-cis.toml").read_text("utf-8"))["meters"]
+    assert {key for meter in meters for key in meter} == {"name", "mrid", "usage_points"}
+    keys = [meter["encryption_key"] for meter in tomllib.loads((ROOT / "config/docker.toml").read_text())["meters"]]
+    assert not [key for key in keys if key in (ROOT / "config/docker-cis.toml").read_text()]

@@ -196,3 +196,12 @@ def _size(image: str) -> int:
 
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_cis_finds_no_key_in_its_container(compose: Compose) -> None:
+    code = """if True:
+        import pathlib
+        files = [path for path in pathlib.Path("/etc/ami").iterdir()]
+        print([path.name for path in files], "_key" in files[0].read_text())
+        """
+    assert compose.python("cis", code).stdout.strip() == "['docker-cis.toml'] False"

@@ -123,6 +123,7 @@ def make_fleet(
         "config/demo.toml"
     ),
     security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering.")] = Security.DEFAULT,
+    for_the_cis: Annotated[bool, typer.Option("--for-the-cis", help="Only what a CIS may know: no keys.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write here, not to the screen.")] = None,
 ) -> None:
     """Write a configuration with many simulated meters, each with keys of its own."""
@@ -132,8 +133,12 @@ def make_fleet(
     except configuration.ConfigurationError as trouble:
         typer.echo(str(trouble), err=True)
         raise typer.Exit(1) from None
-    said = " --security none" if clear else ""
-    text = fleet.HEADING.format(count=count, seed=seed, layout=layout, base=base, clear=said) + tomli_w.dumps(document)
+    options = " --security none" if clear else ""
+    note = fleet.DEMONSTRATION
+    if for_the_cis:
+        document, options, note = fleet.for_the_cis(document), f"{options} --for-the-cis", fleet.NO_KEYS
+    heading = fleet.HEADING.format(count=count, seed=seed, layout=layout, base=base, options=options, note=note)
+    text = heading + tomli_w.dumps(document)
     if output is None:
         typer.echo(text, nl=False)
     else:

@@ -18,9 +18,11 @@ FIRST_NUMBER = 1000
 FIRST_LOGICAL_DEVICE = 0x10
 ALL_STATION = 0x7F
 OWN_CONTAINERS = 2
+DEMONSTRATION = "The keys are for demonstration only: whoever knows the seed knows them."
+NO_KEYS = "What the CIS may know: no key is in here."
 HEADING = """\
-# {count} meters, written by: ami fleet --count {count} --seed {seed} --layout {layout} --base {base}{clear}
-# The keys are for demonstration only: whoever knows the seed knows them.
+# {count} meters, written by: ami fleet --count {count} --seed {seed} --layout {layout} --base {base}{options}
+# {note}
 
 """
 
@@ -69,6 +71,17 @@ def fleet(base: Document, count: int, *, seed: str, layout: Layout, address: str
     if layout is Layout.DOCKER:
         _for_containers(document)
     return document
+
+
+def for_the_cis(document: Document) -> Document:
+    """What a CIS needs of it and no more: meters by their CIM names, and not one key."""
+    known = ("name", "mrid", "usage_points")
+    return {
+        "demo": document.get("demo", {}),
+        "cis": document["cis"],
+        "hes": {key: value for key, value in document["hes"].items() if key == "deadline_s"},
+        "meters": [{key: meter[key] for key in known if key in meter} for meter in document["meters"]],
+    }
 
 
 def _place(index: int, layout: Layout, address: str) -> tuple[str, int]:
