@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dlms.association import CLIENT_TABLE, SERVER_TABLE
+from dlms.framing.hdlc_states import CLIENT_LINK_TABLE, SERVER_LINK_TABLE
+from dlms.framing.mode_e import CLIENT_SIGN_ON, SERVER_SIGN_ON
 from dlms.transitions import diagram
 
-PAGE = """# States of an association
+PAGE = """# States of an association, of a link below it, and of a sign-on
 
-Made from the two tables of `dlms.association.states` by `python tests/dlms/association/states_page.py > docs/states.md`;
+Made from the tables of `dlms.association.states`, `dlms.framing.hdlc_states` and `dlms.framing.mode_e` by `python tests/dlms/association/states_page.py > docs/states.md`;
 a test holds it to them. An arrow that is not here is a mistake: ours when the event says "send", otherwise the peer's.
 
 ## Client
@@ -27,11 +29,46 @@ answered by an ExceptionResponse (a lost block by its data-access-result) and ch
 ```mermaid
 {server}
 ```
+
+## Client of an HDLC link
+
+In READY the turn to send is the client's, in WAITING the server's. What comes late or twice leaves the state as it is.
+
+```mermaid
+{client_link}
+```
+
+## Server of an HDLC link
+
+In LISTENING the turn is the client's, in ANSWERING the server's. REJECTING answers everything by FRMR until SNRM or DISC.
+
+```mermaid
+{server_link}
+```
+
+## Reader of an optical port (mode E)
+
+```mermaid
+{client_sign_on}
+```
+
+## Meter with an optical port (mode E)
+
+```mermaid
+{server_sign_on}
+```
 """
 
 
 def page() -> str:
-    return PAGE.format(client=diagram(CLIENT_TABLE), server=diagram(SERVER_TABLE))
+    return PAGE.format(
+        client=diagram(CLIENT_TABLE),
+        server=diagram(SERVER_TABLE),
+        client_link=diagram(CLIENT_LINK_TABLE),
+        server_link=diagram(SERVER_LINK_TABLE),
+        client_sign_on=diagram(CLIENT_SIGN_ON),
+        server_sign_on=diagram(SERVER_SIGN_ON),
+    )
 
 
 if __name__ == "__main__":
