@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-LATER = {"meter": "ami.meter.cli"}
+LATER = {"meter": "ami.meter.cli", "decode": "ami.decode", "encode": "ami.encode"}
 """Name of the sub-command -> the module whose `app` it is."""
 
 

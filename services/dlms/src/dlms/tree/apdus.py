@@ -10,12 +10,13 @@ from dlms.apdu.fields import Codec
 from dlms.enums import ApduTag
 from dlms.errors import DecodeError
 from dlms.tree.naming import finish
-from dlms.tree.node import MISSING, Node, nodes
+from dlms.tree.node import FRAMING, MISSING, Node, nodes, told
 from dlms.tree.spelling import kebab, snake
 from dlms.tree.watching import Watcher, of_watched_parts
 
 APDU = "apdu"
 NOT_DECODED = "not_decoded"
+SAID = ("application_context", "descriptor", "result", "state_error", "service_error", "reason")
 
 
 def read_apdu(octets: bytes, start: int = 0) -> Node:
@@ -59,7 +60,7 @@ def _break_off(reader: Watcher, root: Node, error: DecodeError) -> None:
         node.octets = octets[node.start :]
         node.type = MISSING
     innermost = reader.open_nodes[-1]
-    innermost.trouble = str(error)
+    innermost.trouble = told(error)
     if innermost.parts:
         end = innermost.parts[-1].end
         innermost.parts.append(Node(NOT_DECODED, end, octets[end:], type=MISSING))
@@ -68,20 +69,26 @@ def _break_off(reader: Watcher, root: Node, error: DecodeError) -> None:
 def _finish(root: Node) -> None:
     """The tag and the octet that chooses the form are one leaf."""
     tag = root.parts[0]
-    tag.type, tag.text = "framing", ""
+    tag.type, tag.text = FRAMING, ""
     if tag.octets and not tag.trouble and root.type != MISSING:
         root.name = _name(root.value)
         root.parts.pop(0)
         finish(root)
-        root.type = APDU
+        root.type, root.text = APDU, _summary(root)
         if not root.parts:
             root.parts = [Node("tag", 0, root.octets)]
         first = root.parts[0]
-        if first.type == "framing":
+        if first.type == FRAMING:
             first.name, first.text = _framing_name(root, first), root.name.replace("_", "-")
     else:
         tag.text = _tag_words(tag)
         finish(root)
+
+
+def _summary(root: Node) -> str:
+    """The name, what it is about, and what came of it."""
+    said = [part.text for part in root.parts if part.name in SAID and part.type != MISSING]
+    return ": ".join([root.name.replace("_", "-"), ", ".join(said)]) if said else root.name.replace("_", "-")
 
 
 def _framing_name(root: Node, first: Node) -> str:

@@ -11,9 +11,10 @@ from dlms.apdu.fields import DATA, GET_DATA_RESULT, ActionResponse, Block, Codec
 from dlms.apdu.get import GetResponseWithDataBlock
 from dlms.tree.apdus import read_part
 from dlms.tree.keyring import Session
-from dlms.tree.node import Node, is_sound
+from dlms.tree.node import Derived, Node, is_sound
 
 INVOKE_ID = 0x0F
+TOGETHER = "put together from all blocks"
 _LIST, _RESULTS = sequence_of(DATA), sequence_of(GET_DATA_RESULT)
 _RESPONSE = sequence(ActionResponse)
 _CARRIED: dict[str, tuple[Codec, ...]] = {
@@ -32,8 +33,8 @@ def whole_apdu(value: object, session: Session) -> bytes | None:
     return _gather(session, key, (value.block_number, value.block_data), value.block_control.last_block)
 
 
-def whole_value(root: Node, session: Session) -> Node | None:
-    """The value whose last block this message carries, as a tree."""
+def whole_value(root: Node, session: Session) -> Derived | None:
+    """The value whose last block this message carries."""
     carried = next((name for name in _CARRIED if root.name.startswith(name)), None)
     block = _block(root)
     if carried is None or block is None:
@@ -43,7 +44,10 @@ def whole_value(root: Node, session: Session) -> Node | None:
     if octets is None:
         return None
     trees = [read_part("value", codec, octets) for codec in _CARRIED[carried]]
-    return next((tree for tree in trees if is_sound(tree)), trees[0])
+    tree = next((tree for tree in trees if is_sound(tree)), None)
+    if tree is None:
+        return Derived(f"{TOGETHER}: {len(octets)} octets that are no value", None)
+    return Derived(TOGETHER, True, tree)
 
 
 def _block(root: Node) -> Block | None:

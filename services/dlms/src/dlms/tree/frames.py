@@ -8,7 +8,7 @@ from dlms.framing.wrapper import HEADER_SIZE, VERSION
 from dlms.tree.apdus import NOT_DECODED
 from dlms.tree.hdlc import explain_hdlc
 from dlms.tree.keyring import Session
-from dlms.tree.node import MISSING, Node
+from dlms.tree.node import MISSING, Node, told
 from dlms.tree.protected import read_message
 from dlms.tree.watching import Watcher, watched
 
@@ -73,6 +73,6 @@ def _broken(root: Node, octets: bytes, error: DecodeError) -> Node:
     for part in root.parts:
         part.type, part.text = "number", str(part.value)
     end = root.parts[-1].end if root.parts else root.start
-    root.parts.append(Node(NOT_DECODED, end, octets[end:], type=MISSING, trouble=str(error)))
+    root.parts.append(Node(NOT_DECODED, end, octets[end:], type=MISSING, trouble=told(error)))
     root.type = MISSING
     return root

@@ -12,10 +12,11 @@ from dlms.framing.hdlc_parameters import decode_parameters
 from dlms.framing.hdlc_segments import LLC_COMMAND, LLC_RESPONSE
 from dlms.tree.apdus import NOT_DECODED
 from dlms.tree.keyring import Session
-from dlms.tree.node import MISSING, Derived, Node
+from dlms.tree.node import MISSING, Derived, Node, told
 from dlms.tree.protected import read_message
 
-HDLC = "hdlc-frame"
+HDLC, INFORMATION = "hdlc-frame", "hdlc-information"
+FOUR_OCTETS = " in 4 octets"
 LLC_LENGTH = len(LLC_COMMAND)
 LLC = {LLC_COMMAND: "command", LLC_RESPONSE: "response"}
 _Field = tuple[str, int]
@@ -103,7 +104,7 @@ def _address(address: HdlcAddress) -> str:
     """`1/17` for upper and lower address; with the number of octets when four were used for two."""
     if address.lower is None:
         return str(address.upper)
-    return f"{address.upper}/{address.lower}" + (" in 4 octets" if address.wide else "")
+    return f"{address.upper}/{address.lower}" + (FOUR_OCTETS if address.wide else "")
 
 
 def _control(frame: Frame) -> str:
@@ -127,7 +128,7 @@ def _parameters(node: Node, frame: Frame) -> None:
     try:
         limits = decode_parameters(frame.information)
     except DecodeError as error:
-        node.trouble = str(error.shifted(node.start))
+        node.trouble = told(error.shifted(node.start))
         return
     node.text = (
         f"information to send {limits.max_information_transmit}, to receive {limits.max_information_receive}; "
@@ -142,7 +143,7 @@ def _carry(node: Node, frame: Frame, session: Session) -> None:
     if not segments and not frame.segmented:
         session.route = route
         node.parts = _behind_llc(node.octets, node.start, session)
-        node.type = HDLC
+        node.type = INFORMATION
         return
     segment = (frame.send_number, frame.information)
     repeated = segments[-1:] == [segment]
@@ -155,15 +156,15 @@ def _carry(node: Node, frame: Frame, session: Session) -> None:
     octets = b"".join(information for _, information in segments)
     how = f"put together from {len(segments)} segments"
     segments.clear()
-    tree = Node("assembled", 0, octets, type=HDLC)
+    tree = Node("assembled", 0, octets, type=INFORMATION)
     tree.parts = _behind_llc(octets, 0, session)
-    node.derived.append(Derived(how, None, tree))
+    node.derived.append(Derived(how, True, tree))
 
 
 def _behind_llc(octets: bytes, start: int, session: Session) -> list[Node]:
     head = octets[:LLC_LENGTH]
     if head not in LLC or len(octets) == LLC_LENGTH:
-        trouble = str(DecodeError("the LLC header E6E600 or E6E700 and an APDU", head.hex(), start, "llc"))
+        trouble = told(DecodeError("the LLC header E6E600 or E6E700 and an APDU", head.hex(), start, "llc"))
         return [Node(NOT_DECODED, start, octets, type=MISSING, trouble=trouble)]
     llc = Node("llc", start, head, type="octets", value=head, text=LLC[head])
     return [llc, read_message(octets[LLC_LENGTH:], start + LLC_LENGTH, session)]
@@ -180,5 +181,5 @@ def _broken(octets: bytes, start: int, end: int, error: DecodeError) -> Node:
         fields = [("opening_flag", 1), ("format", FORMAT_SIZE)]
     root.parts = [part for part in _parts(octets, start, fields) if part.end <= error.offset]
     rest = root.parts[-1].end if root.parts else start
-    root.parts.append(Node(NOT_DECODED, rest, octets[rest:end], type=MISSING, trouble=str(error)))
+    root.parts.append(Node(NOT_DECODED, rest, octets[rest:end], type=MISSING, trouble=told(error)))
     return root

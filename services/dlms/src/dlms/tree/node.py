@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dlms.apdu.fields import Codec
+from dlms.errors import DecodeError
 
 FRAMING = "framing"
 MISSING = "missing"
@@ -91,6 +92,11 @@ def fill(node: Node, name: str, text: str = "") -> None:
     if offset < node.end:
         filled.append(Node(name, offset, _between(node, offset, node.end), text=text))
     node.parts = filled
+
+
+def told(error: DecodeError) -> str:
+    """What is wrong, with the offset in hex as well."""
+    return f"{error} (0x{error.offset:04X})"
 
 
 def _between(node: Node, start: int, end: int) -> bytes:

@@ -24,7 +24,7 @@ from dlms.security import AUTHENTICATED, COMPRESSED, ENCRYPTED, GlobalKeys, Secu
 from dlms.security.aead import HEADER_LENGTH, TAG_LENGTH
 from dlms.tree import words
 from dlms.tree.apdus import read_apdu
-from dlms.tree.assembling import whole_apdu, whole_value
+from dlms.tree.assembling import TOGETHER, whole_apdu, whole_value
 from dlms.tree.keyring import Session, Title
 from dlms.tree.node import Derived, Node, fill, is_sound
 
@@ -46,10 +46,10 @@ def read_message(octets: bytes, start: int, session: Session, title: Title | Non
         session.dedicated_key = value.dedicated_key
     information = root.part("user_information")
     if information is not None and information.value:
-        _embed(information, session, title)
+        _embed(information, session, title, "tag_length")
     content = root.part("content")
     if content is not None and isinstance(value, GeneralSigning) and content.value:
-        _embed(content, session, Title(value.originator_system_title, "originator_system_title"))
+        _embed(content, session, Title(value.originator_system_title, "originator_system_title"), "length")
     if content is not None and isinstance(value, CIPHERED):
         _open(root, content, session, title)
     _assemble(root, session, title)
@@ -58,19 +58,17 @@ def read_message(octets: bytes, start: int, session: Session, title: Title | Non
 
 def _assemble(root: Node, session: Session, title: Title | None) -> None:
     """What the last block of a long transfer completes."""
-    tree = whole_value(root, session)
-    octets = whole_apdu(root.value, session)
-    if octets is not None:
-        tree = read_message(octets, 0, session, title)
-    if tree is not None:
-        root.derived.append(Derived("put together from all blocks", None, tree))
+    if (derived := whole_value(root, session)) is not None:
+        root.derived.append(derived)
+    if (octets := whole_apdu(root.value, session)) is not None:
+        root.derived.append(Derived(TOGETHER, True, read_message(octets, 0, session, title)))
 
 
-def _embed(node: Node, session: Session, title: Title | None) -> None:
+def _embed(node: Node, session: Session, title: Title | None, framing: str) -> None:
     """Octets that are an APDU; it stands at the end of those of the field."""
     start = node.end - len(node.value)
     node.parts = [read_message(node.value, start, session, title)]
-    fill(node, "length")
+    fill(node, framing)
     node.text = node.parts[0].text
 
 

@@ -237,7 +237,7 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     IntEnum: lambda value: f"{kebab(value.name)} ({value:d})",
     Obis: obis,
     bytes: octets,
-    str: lambda value: f'"{value}"',
+    str: lambda value: f'"{value}"' if value.isprintable() else repr(value),
     CosemDateTime: date_time,
     CosemDate: _date,
     CosemTime: _time,

@@ -1,0 +1,97 @@
+"""`ami decode`: what any frame or APDU says, octet by octet, deciphered where the keys are given."""
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ami import documents
+from ami.given_octets import STANDARD_INPUT, NotOctets, take
+from ami.meter.errors import MeterError
+from ami.meter.secrets_given import octets
+from ami.tree_view import View
+from ami.view import THEME
+from dlms.errors import LocalError
+from dlms.tree import Keyring, Node, Session, explain, is_sound
+
+KEY_FORMS = "HEX|env:NAME|file:PATH"
+app = typer.Typer(name="decode", add_completion=False)
+
+
+class Format(StrEnum):
+    """What `--format` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+    XML = "xml"
+
+
+@app.command("decode")
+def decode(
+    given: Annotated[
+        str,
+        typer.Argument(metavar="[HEX|FILE|-]", help="Hex in any dress, a file of hex or of octets, or - for stdin."),
+    ] = STANDARD_INPUT,
+    ek: Annotated[
+        str | None, typer.Option(metavar=KEY_FORMS, help="Encryption key; without it nothing is deciphered.")
+    ] = None,
+    ak: Annotated[
+        str | None, typer.Option(metavar=KEY_FORMS, help="Authentication key; without it no tag is checked.")
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(metavar="HEX", help="System title of the sender, or of the client.")
+    ] = None,
+    title_peer: Annotated[
+        str | None, typer.Option(metavar="HEX", help="System title of the other end, the server.")
+    ] = None,
+    dedicated_key: Annotated[
+        str | None, typer.Option(metavar=KEY_FORMS, help="For ded-* APDUs, unless an AARQ before them carries it.")
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="JSON and XML are what `ami encode` reads.")
+    ] = Format.TEXT,
+    full: Annotated[bool, typer.Option("--full", help="Long octet strings in full, as text too.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal either.")] = False,
+) -> None:
+    """Show what wrapper frames, HDLC frames or APDUs say, octet by octet.
+
+    Exit code 0: all of it was understood. 1: something is broken, or a tag does not hold. 2: wrong options.
+    """
+    try:
+        names = {"ek": ek, "ak": ak, "title": title, "title-peer": title_peer, "dedicated-key": dedicated_key}
+        keyring = _keyring(names)
+        messages = take(" ".join(given or [STANDARD_INPUT]), sys.stdin.buffer)
+    except (MeterError, LocalError, NotOctets, OSError) as error:
+        typer.echo(f"ami decode: {error}", err=True)
+        raise typer.Exit(2) from None
+    session = Session(keyring)
+    trees = [tree for message in messages for tree in explain(message, session)]
+    _show(trees, format_, full=full, no_color=no_color)
+    if not all(is_sound(tree) for tree in trees):
+        raise typer.Exit(1)
+
+
+def _keyring(given: dict[str, str | None]) -> Keyring:
+    found = {
+        name: None if text is None else octets(f"--{name}", text, environ=os.environ) for name, text in given.items()
+    }
+    return Keyring(found["ek"], found["ak"], found["dedicated-key"], found["title"], found["title-peer"])
+
+
+def _show(trees: Sequence[Node], format_: Format, *, full: bool, no_color: bool) -> None:
+    if format_ is not Format.TEXT:
+        typer.echo(documents.format_json(trees) if format_ is Format.JSON else documents.format_xml(trees))
+        return
+    console = Console(theme=THEME, highlight=False, no_color=no_color or None)
+    for number, tree in enumerate(trees):
+        if number:
+            console.print()
+        for line in View(full).lines(tree):
+            shown = Text.assemble(*line)
+            shown.rstrip()
+            console.print(shown, soft_wrap=True)
