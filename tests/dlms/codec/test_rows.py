@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms import data
-from dlms.data import Data, decoding
+from dlms.data import CompactArray, Data, TypeDescription, decoding
 from dlms.enums import DataTag
 from dlms.errors import DecodeError
 
@@ -75,3 +75,53 @@ def test_empty_rows_and_values_keep_their_kind() -> None:
     decoded = data.decode(data.encode(data.array(*[data.structure(data.boolean(True))] * 10)))
     assert all(row.tag is DataTag.STRUCTURE and row.value[0].value is True for row in decoded.value)
     assert all(type(row) is Data and type(row.value[0]) is Data for row in decoded.value)
+
+
+def columns_of(octets: bytes) -> object:
+    """What the columnar road gives, or that it refuses."""
+    try:
+        return data.decode_columns(octets)
+    except DecodeError:
+        return None
+
+
+def transposed(octets: bytes) -> object:
+    """The same, concluded from the general road alone."""
+    try:
+        item = generally(octets)
+    except DecodeError:
+        return None
+    if item.tag is not DataTag.ARRAY or any(row.tag is not DataTag.STRUCTURE for row in item.value):
+        return None
+    rows = data.to_python(item)
+    return tuple(zip(*rows, strict=True)) if len({len(row) for row in rows}) < 2 else None
+
+
+@settings(max_examples=150, deadline=None)
+@given(shapes.flatmap(lambda cells: st.lists(st.tuples(*cells), max_size=40)))
+def test_columns_are_the_rows_turned(rows: list[tuple[Data, ...]]) -> None:
+    octets = data.encode(data.array(*(data.structure(*row) for row in rows)))
+    assert columns_of(octets) == transposed(octets)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 700), st.integers(0, 255), st.integers(0, 700))
+def test_columns_of_altered_octets(at: int, octet: int, cut: int) -> None:
+    row = data.structure(data.octet_string(bytes(12)), data.unsigned(1), data.double_long_unsigned(2))
+    whole = data.encode(data.array(*[row] * 33))
+    octets = bytearray(whole)
+    octets[at % len(octets)] = octet
+    for candidate in (bytes(octets), whole[: cut % len(whole)], whole + b"\0"):
+        assert columns_of(candidate) == transposed(candidate)
+
+
+def test_columns_of_a_compact_array() -> None:
+    row = TypeDescription(DataTag.STRUCTURE, (TypeDescription(DataTag.UNSIGNED), TypeDescription(DataTag.LONG)))
+    octets = data.encode(Data(DataTag.COMPACT_ARRAY, CompactArray(row, bytes.fromhex("01 0002 03 FFFE"))))
+    assert data.decode_columns(octets) == ((1, 3), (2, -2))
+
+
+@pytest.mark.parametrize("octets", ["0600000001", "0101 1101", "0102 02011101 020211011101", "01", "0101020111"])
+def test_what_has_no_columns_is_refused(octets: str) -> None:
+    with pytest.raises(DecodeError):
+        data.decode_columns(bytes.fromhex(octets))

@@ -7,9 +7,8 @@ below are named as in the standard.
 
 from __future__ import annotations
 
-from typing import Any
-
-from dlms.data.compact import expand
+from dlms.data.columns import decode_columns
+from dlms.data.compact import expand, to_python
 from dlms.data.decoding import MAX_DEPTH, decode, read
 from dlms.data.encoding import encode, write
 from dlms.data.types import NULL, CompactArray, Data, TypeDescription
@@ -28,6 +27,7 @@ __all__ = [
     "date",
     "date_time",
     "decode",
+    "decode_columns",
     "double_long",
     "double_long_unsigned",
     "encode",
@@ -161,12 +161,3 @@ def array(*items: Data) -> Data:
 def structure(*items: Data) -> Data:
     """structure: elements of any types."""
     return Data(DataTag.STRUCTURE, items)
-
-
-def to_python(item: Data) -> Any:
-    """The value without its types: arrays and structures become lists, all else stays what it is."""
-    if item.tag is DataTag.COMPACT_ARRAY:
-        return [to_python(element) for element in expand(item.value)]
-    if item.tag in (DataTag.ARRAY, DataTag.STRUCTURE):
-        return [to_python(element) for element in item.value]
-    return item.value

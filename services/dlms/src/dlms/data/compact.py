@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from struct import error as StructError
+from typing import Any
 
 from dlms.data.decoding import READERS
 from dlms.data.types import CompactArray, Data, TypeDescription
@@ -16,6 +17,15 @@ COMPACT_VALUES_PER_OCTET = 8
 def expand(array: CompactArray) -> tuple[Data, ...]:
     """The elements; DecodeError when the contents do not fit the description or would swell beyond all proportion."""
     return tuple([item for item, _ in elements(array)])
+
+
+def to_python(item: Data) -> Any:
+    """The value without its types: arrays and structures become lists, all else stays what it is."""
+    if item.tag is DataTag.COMPACT_ARRAY:
+        return [to_python(element) for element in expand(item.value)]
+    if item.tag in (DataTag.ARRAY, DataTag.STRUCTURE):
+        return [to_python(element) for element in item.value]
+    return item.value
 
 
 def elements(array: CompactArray) -> Iterator[tuple[Data, int]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dlms.ber import unpack_bits
 from dlms.cursor import Reader
-from dlms.data.rows import read_rows_like
+from dlms.data.rows import rows_like, structures
 from dlms.data.types import FORMATS, NULL, CompactArray, Data, TypeDescription
 from dlms.datetimes import CosemDate, CosemDateTime, CosemTime
 from dlms.enums import DataTag
@@ -115,9 +115,9 @@ def _read_array(octets: bytes, offset: int, depth: int) -> _Value:
     count, start = _open(octets, offset, depth)
     if count >= UNIFORM_ROWS and octets[start] == DataTag.STRUCTURE:
         first, end = read_items(octets, start, 1, depth + 1)
-        rest = read_rows_like(first[0], octets, start, end, count - 1)
-        if rest is not None:
-            return first + rest, end + (count - 1) * (end - start)
+        rows = rows_like(first[0], octets, start, end, count)
+        if rows is not None:
+            return structures(rows), start + count * (end - start)
     return read_items(octets, start, count, depth + 1)
 
 

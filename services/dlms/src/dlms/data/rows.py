@@ -6,52 +6,90 @@ difference sends the whole array down the general road, which gives the same val
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import repeat
 from struct import Struct
+from typing import Any, NamedTuple
 
 from dlms.data.types import FORMATS, Data
 from dlms.enums import DataTag
 
+MANY = 16
+OCTET_STRING = DataTag.OCTET_STRING
 _Shape = tuple[tuple[DataTag, int], ...]
+Columns = tuple[tuple[Any, ...], ...]
 
 
-def read_rows_like(first: Data, octets: bytes, start: int, end: int, count: int) -> tuple[Data, ...] | None:
-    """`count` structures that follow one between start and end; None unless all have its tags and lengths."""
+class Rows(NamedTuple):
+    """Rows that all look alike: the tags of their elements, and the values column by column."""
+
+    tags: tuple[DataTag, ...]
+    columns: Columns
+
+
+class _Layout(NamedTuple):
+    """How rows of one shape are unpacked, one or many at once, and the positions of the tags and lengths in a row."""
+
+    one: Struct
+    many: Struct
+    marks: tuple[int, ...]
+
+
+def rows_like(first: Data, octets: bytes, start: int, end: int, count: int) -> Rows | None:
+    """`count` structures that begin at start, the first up to end; None unless all have its tags and lengths."""
     width = end - start
-    stop = end + width * count
+    stop = start + width * count
     if stop > len(octets):
         return None
-    elements: tuple[Data, ...] = first.value
-    layout = _layout(tuple([(tag, len(value) if tag is DataTag.OCTET_STRING else 0) for tag, value in elements]))
-    if layout is None or layout[0].size != width:
+    layout = _layout(tuple([(tag, len(value) if tag is OCTET_STRING else 0) for tag, value in first.value]))
+    if layout is None or layout.one.size != width:
         return None
-    struct, marks = layout
-    for mark in marks:
+    for mark in layout.marks:
         at = start + mark
-        if octets[end + mark : stop : width] != octets[at : at + 1] * count:
+        if octets[at:stop:width] != octets[at : at + 1] * count:
             return None
-    new = tuple.__new__
-    columns = [
-        [new(Data, (tag, value)) for value in column]
-        for (tag, _), column in zip(elements, zip(*struct.iter_unpack(octets[end:stop]), strict=True), strict=True)
-    ]
-    return tuple([new(Data, (DataTag.STRUCTURE, row)) for row in zip(*columns, strict=True)])
+    tags = tuple([tag for tag, _ in first.value])
+    cells = _cells(layout, octets, start, count)
+    return Rows(tags, tuple([cells[column :: len(tags)] for column in range(len(tags))]))
+
+
+def _cells(layout: _Layout, octets: bytes, start: int, count: int) -> tuple[Any, ...]:
+    """All values, row after row."""
+    cells: list[Any] = []
+    singles = start + layout.many.size * (count // MANY)
+    for at in range(start, singles, layout.many.size):
+        cells += layout.many.unpack_from(octets, at)
+    for at in range(singles, start + layout.one.size * count, layout.one.size):
+        cells += layout.one.unpack_from(octets, at)
+    return tuple(cells)
+
+
+def structures(rows: Rows) -> tuple[Data, ...]:
+    """The rows as the general road gives them."""
+    columns = [_typed(tag, column) for tag, column in zip(rows.tags, rows.columns, strict=True)]
+    return tuple(_typed(DataTag.STRUCTURE, zip(*columns, strict=True)))
+
+
+def _typed(tag: DataTag, values: Any) -> Iterator[Data]:
+    """Data of one tag: what Data(tag, value) gives, made without a call in Python for each value."""
+    return map(tuple.__new__, repeat(Data), zip(repeat(tag), values))
 
 
 @lru_cache(maxsize=256)
-def _layout(shape: _Shape) -> tuple[Struct, tuple[int, ...]] | None:
-    """How a row of this shape is unpacked, and the positions of its tags and lengths; None when it has no fixed size."""
+def _layout(shape: _Shape) -> _Layout | None:
+    """The layout of a row of these tags (and lengths of octet-strings); None when it has no fixed size."""
     if not 0 < len(shape) < 0x80:
         return None
-    letters, marks, position = ">xx", [0, 1], 2
+    letters, marks, position = "xx", [0, 1], 2
     for tag, length in shape:
         marks.append(position)
         if tag in FORMATS:
             letters += "x" + FORMATS[tag]
-        elif tag is DataTag.OCTET_STRING and length < 0x80:
+        elif tag is OCTET_STRING and length < 0x80:
             marks.append(position + 1)
             letters += f"xx{length}s"
         else:
             return None
-        position = Struct(letters).size
-    return Struct(letters), tuple(marks)
+        position = Struct(">" + letters).size
+    return _Layout(Struct(">" + letters), Struct(">" + MANY * letters), tuple(marks))

@@ -1,0 +1,57 @@
+"""Tables column by column: what programs want of a load profile, without an object for each of its cells."""
+
+from __future__ import annotations
+
+from struct import error as StructError
+
+from dlms.cursor import Reader
+from dlms.data.compact import to_python
+from dlms.data.decoding import decode, read_items
+from dlms.data.rows import Columns, rows_like
+from dlms.data.types import Data
+from dlms.enums import DataTag
+from dlms.errors import DecodeError
+
+_ROWS = (DataTag.ARRAY, DataTag.COMPACT_ARRAY)
+
+
+def decode_columns(octets: bytes) -> Columns:
+    """The values of an encoded array of structures column by column, as `to_python` gives them; null-data is None.
+
+    DecodeError when the octets are anything else, or when the structures differ in their number of elements.
+    """
+    columns = _quickly(octets)
+    return _generally(octets) if columns is None else columns
+
+
+def _quickly(octets: bytes) -> Columns | None:
+    """Rows that all look like the first one; None leaves it to the general road, errors included."""
+    if octets[:1] != bytes((DataTag.ARRAY,)):
+        return None
+    reader = Reader(octets, 1)
+    try:
+        count, start = reader.length(), reader.offset
+        (first,), end = read_items(octets, start, 1, 1)
+    except (DecodeError, IndexError, StructError):
+        return None
+    if first.tag is not DataTag.STRUCTURE or start + count * (end - start) != len(octets):
+        return None
+    rows = rows_like(first, octets, start, end, count)
+    return None if rows is None else tuple(rows.columns)
+
+
+def _generally(octets: bytes) -> Columns:
+    table = decode(octets)
+    if table.tag not in _ROWS:
+        raise DecodeError("an array of structures", table.tag.name.lower())
+    rows: list[list[object]] = to_python(table)
+    widths = {len(row) if isinstance(row, list) else -1 for row in rows}
+    if len(widths) > 1 or -1 in widths or not _structures(table):
+        raise DecodeError("structures of one width", f"{len(rows)} elements that are not")
+    return tuple(zip(*rows, strict=True))
+
+
+def _structures(table: Data) -> bool:
+    if table.tag is DataTag.COMPACT_ARRAY:
+        return table.value.description.tag is DataTag.STRUCTURE
+    return all(row.tag is DataTag.STRUCTURE for row in table.value)
