@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ami.meter import commands, contactor, given_values, output
-from ami.meter.errors import ExitCode, MeterError
+from ami.meter.errors import ExitCode, MeterError, Refusal
 from ami.meter.output import Format
 from ami.meter.session import Session, Surroundings, connected
 from ami.meter.target import TargetOptions, target_of
@@ -132,8 +132,7 @@ def read(
 
         exit_with(second.compare(target_of(options, os.environ), surroundings(), readings[0], peer_python))
     if attribute is not None and readings[0].error:
-        refusal = readings[0]
-        raise MeterError(ExitCode.REFUSED, f"the meter answers {refusal.error}", where=str(refusal.descriptor))
+        raise Refusal(readings[0].error, f"reading {readings[0].descriptor}")
 
 
 @command()

@@ -175,7 +175,10 @@ class Association:
         try:
             octets = self._link.read(self._silence.patience_s(self._reach.timeout_s))
         except TimeoutError:
-            self._write(self._silence.broken())
+            again = self._silence.ask_again()
+            if not again:
+                raise
+            self._write(again)
             return
         if self._trace is not None:
             self._trace.octets("←", octets)

@@ -79,7 +79,7 @@ def read(association: Association, obis: Obis, attribute: str | None, class_id: 
     """One attribute, or all that may be read."""
     one = locate(association, obis, class_id, rights=attribute is None)
     if attribute is not None:
-        return list(read_object(association, one, [attribute_number(one, attribute)]))
+        return list(read_object(association, one, [attribute_number(one, attribute)], insist=True))
     left_out = {BUFFER: BUFFER_LEFT_OUT} if one.class_id == PROFILE_GENERIC else {}
     return list(read_object(association, one, attribute_numbers(one), left_out=left_out))
 

@@ -4,7 +4,6 @@ Done means that the meter accepted the method AND shows the wanted state afterwa
 asked again over a new connection how it stands, which tells a person more but does not make it done.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -39,6 +38,7 @@ class Switching:
     """What was seen and done."""
 
     before: DisconnectState | None = None
+    sent: bool = False
     action_result: ActionResult | None = None
     after: DisconnectState | None = None
     lost: str = ""
@@ -53,6 +53,7 @@ class Switching:
         return {
             "done": self.done,
             "before": _state(self.before),
+            "sent": self.sent,
             "action_result": None if self.action_result is None else words(self.action_result.name),
             "after": _state(self.after),
             "reason": "" if self.verdict is None else self.verdict.reason,
@@ -62,16 +63,17 @@ class Switching:
     def lines(self) -> list[str]:
         """For a person, in the order in which it happened."""
         answer = "no answer" if self.action_result is None else words(self.action_result.name)
+        if not self.sent:
+            answer = "none, nothing was sent"
         lines = [f"before  {_words(self.before)}", f"action  {answer}{f': {self.lost}' if self.lost else ''}"]
-        lines.append(f"after   {_words(self.after)}")
+        if self.sent:
+            lines.append(f"after   {_words(self.after)}")
         if self.verdict is not None:
             lines.append(f"{'done' if self.done else 'NOT DONE'}: {self.verdict.reason}")
         return lines
 
 
-def switch(
-    target: Target, around: Surroundings, code: str, obis: Obis | None, *, pause: Callable[[float], None] = time.sleep
-) -> Switching:
+def switch(target: Target, around: Surroundings, code: str, obis: Obis | None) -> Switching:
     """Carry out one control; MeterError only for what went wrong before anything was sent."""
     control = control_for(code)
     if obis is not None:
@@ -84,18 +86,17 @@ def switch(
             found.verdict = refusal(control, found.before)
             if found.verdict is None:
                 _act(session.association, control, found)
-                _read_back(session.association, control, found, pause)
+                _read_back(session.association, control, found, around.pause)
     except MeterError as error:
-        if found.action_result is None and not found.lost:
+        if not found.sent:
             raise
         found.lost = found.lost or f"{error.where}: {error.what}"
         _look_again(target, around, control, found)
-    if found.verdict is None or found.after is None:
-        found.verdict = judge(control, found.action_result, found.after, before=found.before)
     return found
 
 
 def _act(association: Association, control: Control, found: Switching) -> None:
+    found.sent = True
     try:
         found.action_result = association.action(control.descriptor, control.parameters).result
     except MeterError as error:

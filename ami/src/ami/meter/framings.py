@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from ami.meter.errors import ExitCode, MeterError
 from ami.meter.options import Reach, Transport
 from dlms.association import ClientSettings
+from dlms.errors import LocalError
 from dlms.framing.framing import Framing
 from dlms.framing.hdlc_address import HdlcAddress
 from dlms.framing.hdlc_client import MAX_RETRIES
 from dlms.framing.hdlc_framing import HdlcClientFraming
-from dlms.framing.hdlc_states import ClientLinkState
 from dlms.framing.wrapper import WrapperFraming
 
 Write = Callable[[bytes], None]
 Read = Callable[[float], bytes]
 HANG_UP_S = 1.0
-TAKING_DOWN = (ClientLinkState.DISCONNECTING,)
 
 
 class Silence(Protocol):
@@ -24,8 +24,8 @@ class Silence(Protocol):
     def patience_s(self, timeout_s: float) -> float:
         """How long to wait before the line counts as silent."""
 
-    def broken(self) -> bytes:
-        """It was silent: octets that ask again, or TimeoutError."""
+    def ask_again(self) -> bytes:
+        """It was silent: octets that ask once more, none when that is of no use."""
 
     def hang_up(self, write: Write, read: Read) -> None:
         """Take down what the framing has set up."""
@@ -37,8 +37,8 @@ class _NoRepetition:
     def patience_s(self, timeout_s: float) -> float:
         return timeout_s
 
-    def broken(self) -> bytes:
-        raise TimeoutError("timed out")
+    def ask_again(self) -> bytes:
+        return b""
 
     def hang_up(self, write: Write, read: Read) -> None:
         return
@@ -53,15 +53,14 @@ class _Hdlc:
     def patience_s(self, timeout_s: float) -> float:
         return timeout_s / (MAX_RETRIES + 1)
 
-    def broken(self) -> bytes:
+    def ask_again(self) -> bytes:
         return self._framing.timeout()
 
     def hang_up(self, write: Write, read: Read) -> None:
-        link = self._framing.link
-        if not link.connected:
+        if self._framing.disconnected:
             return
         write(self._framing.disconnect())
-        while link.state in TAKING_DOWN:
+        while not self._framing.disconnected:
             self._framing.receive_data(read(HANG_UP_S))
             self._framing.next_pdu()
 
@@ -70,5 +69,8 @@ def framing_for(reach: Reach, settings: ClientSettings) -> tuple[Framing, Silenc
     """The framing of one association on this transport."""
     if reach.transport in (Transport.TCP, Transport.UDP):
         return WrapperFraming(), _NoRepetition()
-    framing = HdlcClientFraming(settings.client_wport, HdlcAddress(settings.server_wport, reach.physical))
+    try:
+        framing = HdlcClientFraming(settings.client_wport, HdlcAddress(settings.server_wport, reach.physical))
+    except LocalError as error:
+        raise MeterError(ExitCode.USAGE, str(error), where="--client, --server, --physical") from None
     return framing, _Hdlc(framing)

@@ -5,14 +5,13 @@ the operating system an OSError. Blocking on purpose: one person, one meter, one
 """
 
 import socket
-import time
-from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
 
 from ami.meter.errors import ExitCode, MeterError
 from ami.meter.options import Reach, Transport
+from dlms.framing.mode_e import FIRST_BAUD_RATE
 from dlms.framing.wrapper import decode_datagram
 
 CHUNK = 65536
@@ -77,12 +76,14 @@ class SerialLink:
     """A serial line, or anything else that pyserial has a URL for (rfc2217://, socket://)."""
 
     def __init__(self, device: str, baud: int, *, seven_even: bool = False) -> None:
-        serial = _pyserial()
-        self._port: Any = serial.serial_for_url(
+        self.name = device
+        self._serial = _pyserial()
+        self._early = b""
+        self._port: Any = self._serial.serial_for_url(
             device,
             baudrate=baud,
-            bytesize=serial.SEVENBITS if seven_even else serial.EIGHTBITS,
-            parity=serial.PARITY_EVEN if seven_even else serial.PARITY_NONE,
+            bytesize=self._serial.SEVENBITS if seven_even else self._serial.EIGHTBITS,
+            parity=self._serial.PARITY_EVEN if seven_even else self._serial.PARITY_NONE,
         )
 
     def write(self, octets: bytes) -> None:
@@ -90,24 +91,27 @@ class SerialLink:
         self._port.flush()
 
     def read(self, timeout_s: float) -> bytes:
+        if self._early:
+            octets, self._early = self._early, b""
+            return octets
         self._port.timeout = timeout_s
-        octets: bytes = self._port.read(1)
-        if not octets:
+        first: bytes = self._port.read(1)
+        if not first:
             raise TimeoutError("timed out")
-        waiting: int = self._port.in_waiting
-        return octets + self._port.read(waiting) if waiting else octets
+        more: bytes = self._port.read(self._port.in_waiting)
+        return first + more
 
-    def change_to(self, baud: int) -> None:
-        """Eight bits without parity at this speed, as HDLC wants it after a sign-on."""
-        serial = _pyserial()
+    def change_to(self, baud: int, early: bytes = b"") -> None:
+        """Eight bits without parity at this speed; `early` has been read already and comes again."""
         self._port.baudrate = baud
-        self._port.bytesize, self._port.parity = serial.EIGHTBITS, serial.PARITY_NONE
+        self._port.bytesize, self._port.parity = self._serial.EIGHTBITS, self._serial.PARITY_NONE
+        self._early = early
 
     def close(self) -> None:
         self._port.close()
 
 
-def open_link(reach: Reach, *, pause: Callable[[float], None] = time.sleep) -> Link:
+def open_link(reach: Reach) -> Link:
     """The link to the meter; MeterError when there is nobody."""
     try:
         match reach.transport:
@@ -116,6 +120,8 @@ def open_link(reach: Reach, *, pause: Callable[[float], None] = time.sleep) -> L
             case Transport.UDP:
                 return UdpLink(reach.host, reach.port)
             case Transport.SERIAL:
+                if reach.mode_e:
+                    return SerialLink(reach.device, FIRST_BAUD_RATE, seven_even=True)
                 return SerialLink(reach.device, reach.baud)
     except TimeoutError:
         raise _unreachable(reach, "nobody answers", "check address, port, route and firewall") from None

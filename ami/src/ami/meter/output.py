@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ami.meter.errors import ExitCode, MeterError
 from ami.meter.reading import Reading
 from ami.meter.values import Json
 from dlms.cosem.classes import attribute_name, class_name
+from dlms.cosem.obis_names import describe
 
 CSV_COLUMNS = (
     "logical_device",
@@ -25,6 +27,7 @@ CSV_COLUMNS = (
     "class_id",
     "version",
     "class",
+    "name",
     "attribute_id",
     "attribute",
     "access",
@@ -36,6 +39,9 @@ CSV_COLUMNS = (
     "note",
     "a_xdr",
 )
+
+
+LONGEST_CELL = 400
 
 
 class Format(StrEnum):
@@ -76,18 +82,27 @@ def as_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str:
 
 
 def readings_table(readings: Sequence[Reading], title: str = "") -> Table:
-    """One line an attribute; an object's name stands at its first one."""
+    """One line an attribute; an object's name stands at its first one, what it is at its second."""
     table = _table(title, ("object", "attribute", "access", "value"))
-    last = None
-    for one in readings:
-        descriptor = one.descriptor
-        place = descriptor.class_id, descriptor.instance_id
-        name = Text(f"{descriptor.instance_id}  {class_name(descriptor.class_id)} v{one.version}")
-        value = Text(one.text, style="red" if one.error else "dim" if one.value is None else "")
-        attribute = f"{descriptor.attribute_id} {attribute_name(descriptor)}"
-        table.add_row(name if place != last else "", attribute, one.access, value)
-        last = place
+    for _, group in groupby(readings, lambda one: (one.descriptor.class_id, one.descriptor.instance_id)):
+        rows = list(group)
+        for left, one in zip_longest(_names(rows[0]), rows):
+            table.add_row(left, *(_cells(one) if one is not None else ()))
     return table
+
+
+def _names(one: Reading) -> list[Text]:
+    obis = one.descriptor.instance_id
+    names = [Text(f"{obis}  {class_name(one.descriptor.class_id)} v{one.version}")]
+    if words := describe(obis):
+        names.append(Text(words, style="dim"))
+    return names
+
+
+def _cells(one: Reading) -> tuple[str, str, Text]:
+    text = one.text if len(one.text) <= LONGEST_CELL else f"{one.text[:LONGEST_CELL]}… (all of it with --json)"
+    value = Text(text, style="red" if one.error else "dim" if one.value is None else "")
+    return f"{one.descriptor.attribute_id} {attribute_name(one.descriptor)}", one.access, value
 
 
 def rows_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:

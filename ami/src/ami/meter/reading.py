@@ -10,6 +10,7 @@ from ami.meter.values import Json, json_of, text_of, type_name
 from dlms import data
 from dlms.cosem.classes import attribute_name, class_name, interface_classes
 from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.cosem.obis_names import describe
 from dlms.cosem.quantity import Quantity, ScalerUnit
 from dlms.data import Data
 from dlms.errors import DecodeError
@@ -48,6 +49,7 @@ class Reading:
             "class_id": descriptor.class_id,
             "version": self.version,
             "class": class_name(descriptor.class_id),
+            "name": describe(descriptor.instance_id),
             "attribute_id": descriptor.attribute_id,
             "attribute": attribute_name(descriptor),
             "access": self.access,
@@ -76,19 +78,23 @@ def read_object(
     numbers: Sequence[int],
     *,
     left_out: Mapping[int, str] | None = None,
+    insist: bool = False,
     told: Callable[[], None] = lambda: None,
 ) -> Iterator[Reading]:
-    """These attributes, each asked for once. `left_out` says why an attribute is not asked for; `told` after each."""
+    """These attributes, each asked for once. `left_out` says why an attribute is not asked for; `told` after each.
+
+    What may not be read is asked for only when the caller insists.
+    """
     left_out = left_out or {}
     found = {}
     for number in numbers:
-        found[number] = _read(association, one, number, left_out.get(number, ""))
+        found[number] = _read(association, one, number, left_out.get(number, ""), insist)
         told()
     scalers: dict[int, ScalerUnit | None] = {}
     for number in numbers:
         source = SCALED.get(one.class_id, {}).get(number)
         if source is not None and source not in scalers:
-            scaler = found[source] if source in found else _read(association, one, source, "")
+            scaler = found[source] if source in found else _read(association, one, source, "", insist)
             scalers[source] = scaler_of(scaler.value)
         yield found[number] if source is None else in_unit(found[number], scalers[source])
 
@@ -127,12 +133,12 @@ def scaler_of(value: Data | None) -> ScalerUnit | None:
         return None
 
 
-def _read(association: Association, one: CosemObject, number: int, left_out: str) -> Reading:
+def _read(association: Association, one: CosemObject, number: int, left_out: str, insist: bool) -> Reading:
     descriptor = one.attribute(number)
     right = one.attributes.get(number)
     access = "?" if right is None else str(right)
     value, error = None, ""
-    if not left_out and (right is None or right.readable):
+    if not left_out and (insist or right is None or right.readable):
         try:
             value = association.get(descriptor)
         except Refusal as refusal:

@@ -39,7 +39,7 @@ def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> E
     row = chosen[0]
     where = f"{path}, meter {row.get('name')}"
     try:
-        return _entry(row, where, environ, path.parent)
+        return _entry(row, where, environ)
     except (KeyError, TypeError, ValueError, LocalError) as error:
         field = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
         raise MeterError(ExitCode.USAGE, field, where=where, hint="docs/howto/real-meter.md shows an entry") from None
@@ -57,10 +57,10 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _entry(row: Mapping[str, Any], where: str, environ: Mapping[str, str], directory: Path) -> Entry:
+def _entry(row: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> Entry:
     def key(field: str) -> bytes | None:
         text = row.get(field)
-        return None if text is None else octets(f"{where}, {field}", str(text), environ=environ, directory=directory)
+        return None if text is None else octets(f"{where}, {field}", str(text), environ=environ)
 
     authentication = str(row.get("authentication", "hls-gmac"))
     clear = authentication == "none"  # as for the head-end: no authentication, no ciphering

@@ -63,7 +63,7 @@ def _object(device: DeviceScan, one: CosemObject, target: Target) -> Row:
         "source": "scanned",
     }
     row |= _content(device, one, readings, target)
-    row["listed"] = {"attributes": sorted(readings), "methods": sorted(one.methods)}
+    row["listed"] = {"attributes": list(one.attributes) or sorted(readings), "methods": list(one.methods)}
     if selectors := {str(number): list(right.selectors) for number, right in one.attributes.items() if right.selectors}:
         row["selectors"] = selectors
     if target.identity.client == PUBLIC_CLIENT:

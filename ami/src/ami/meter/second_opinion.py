@@ -25,6 +25,7 @@ from dlms.errors import DecodeError
 SCRIPT = Path(__file__).parent / "peer" / "dlms_cosem_read.py"
 KNOWS = ("none", "lls", "hls-gmac")
 PEER_S = 60.0
+PEER_COUNTERS = 1024
 HOW = (
     "it is under the Business Source License 1.1, so it has a place of its own:\n"
     "    python3 -m venv peer && peer/bin/pip install dlms-cosem==25.1.0\n"
@@ -93,7 +94,7 @@ def _keys(target: Target, identity: Identity, around: Surroundings) -> dict[str,
     """Keys and counters that nobody has used; those that the peer leaves over are never used again."""
     file = CounterFile(target.counters)
     title = identity.title or file.own_title(around.random_bytes(8))
-    counter = file.reserve(f"{identity.key_id}/{title.hex().upper()}", 0)
+    counter = file.reserve(f"{identity.key_id}/{title.hex().upper()}", 0, count=PEER_COUNTERS)
     return {
         "encryption_key": (identity.encryption_key or b"").hex(),
         "authentication_key": (identity.authentication_key or b"").hex(),

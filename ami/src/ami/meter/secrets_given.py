@@ -9,7 +9,7 @@ from pathlib import Path
 from ami.meter.errors import ExitCode, MeterError
 
 
-def octets(option: str, text: str, *, environ: Mapping[str, str], directory: Path = Path()) -> bytes:
+def octets(option: str, text: str, *, environ: Mapping[str, str]) -> bytes:
     """The octets behind one option; MeterError when there are none."""
     scheme, separator, rest = text.strip().partition(":")
     if not separator:
@@ -20,7 +20,7 @@ def octets(option: str, text: str, *, environ: Mapping[str, str], directory: Pat
         return _from_hex(option, environ[rest], f"the variable {rest}")
     if scheme == "file":
         try:
-            return _from_hex(option, (directory / rest).read_text("ascii"), f"the file {rest}")
+            return _from_hex(option, Path(rest).read_text("ascii"), f"the file {rest}")
         except (OSError, UnicodeDecodeError) as error:
             raise _wrong(option, f"the file {rest} can't be read ({type(error).__name__})") from None
     if scheme == "text":

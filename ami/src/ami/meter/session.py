@@ -4,15 +4,17 @@ The public client (16, no security) tells the invocation counter and, for a mete
 any key is used (docs/adr/0003). Some meters hang up after a release; they are called once more.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ami.meter.client import Association, Broken, Supply
 from ami.meter.counters import CounterFile
 from ami.meter.errors import ExitCode, MeterError
-from ami.meter.link import Link, open_link
+from ami.meter.link import Link, SerialLink, open_link
 from ami.meter.options import PUBLIC_CLIENT, Identity, Target
+from ami.meter.sign_on import sign_on
 from ami.meter.trace import Trace
 from ami.meter.values import text_of_octets
 from dlms.association import ClientSettings, Opened
@@ -30,11 +32,11 @@ Ask = Callable[[Association], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a session needs of the machine: randomness, and a place for lines that a person may want to read."""
+    """What a session needs of the machine: randomness, a place for lines that are no result, and time to wait."""
 
     random_bytes: Callable[[int], bytes]
     tell: Callable[[str], None]
-    open_link: Callable[..., Link] = field(default=open_link)
+    pause: Callable[[float], None] = time.sleep
 
 
 @dataclass(slots=True)
@@ -107,7 +109,10 @@ class _Opening:
 
     def _wire(self) -> Link:
         if self._link is None:
-            self._link = self._around.open_link(self._target.reach)
+            reach = self._target.reach
+            self._link = open_link(reach)
+            if reach.mode_e and isinstance(self._link, SerialLink):
+                sign_on(self._link, reach.baud, reach.timeout_s, self._around.pause)
         return self._link
 
     def _reserve(self, identity: Identity, title: bytes, at_least: int) -> Supply:

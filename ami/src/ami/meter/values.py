@@ -7,10 +7,11 @@ known; otherwise printable ASCII is shown as text and everything else as hex dig
 from dlms import data
 from dlms.cosem.classes import attribute_name, class_name
 from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.cosem.quantity import ScalerUnit, unit_of
 from dlms.cosem.selection import CaptureObject
 from dlms.data import Data
 from dlms.datetimes import CosemDateTime
-from dlms.enums import DataTag
+from dlms.enums import ApplicationContext, DataTag, Mechanism
 from dlms.errors import DlmsError
 from dlms.obis import Obis
 
@@ -20,6 +21,10 @@ NESTED = (DataTag.ARRAY, DataTag.STRUCTURE)
 LOGICAL_NAME = 1
 DATE_TIMES = {(8, 2), (8, 5), (8, 6), (4, 5), (5, 6), (5, 7), (20, 10)}
 """(class, attribute) of octet-strings of 12 that are a date and time."""
+OBJECT_NAMES = {(15, 4), (15, 6)}
+SCALER_UNITS = {(3, 3), (4, 3), (5, 4)}
+COSEM_NAMES = bytes.fromhex("6085740508")
+"""2.16.756.5.8, under which contexts (1) and mechanisms (2) have their numbers."""
 CONTROL_STATES = {0: "disconnected", 1: "connected", 2: "ready_for_reconnection"}
 ENUMERATIONS = {
     (70, 3): CONTROL_STATES,
@@ -49,6 +54,10 @@ def text_of(descriptor: AttributeDescriptor, value: Data) -> str:
         return ", ".join(_capture_object(one) for one in value.value)
     if place == (7, 6):
         return _capture_object(value)
+    if place in OBJECT_NAMES:
+        return _oid(value)
+    if place in SCALER_UNITS:
+        return _scaler_unit(value)
     return plain_text(value)
 
 
@@ -137,6 +146,25 @@ def _obis(value: Data) -> str:
 def _date_time(value: Data) -> str:
     found = date_time_of(value)
     return plain_text(value) if found is None else iso(found)
+
+
+def _oid(value: Data) -> str:
+    """An object identifier under 2.16.756.5.8, with its name."""
+    content = value.value
+    if not isinstance(content, bytes) or content[:5] != COSEM_NAMES or len(content) != 7:
+        return plain_text(value)
+    kind, number = content[5:]
+    names: type[ApplicationContext] | type[Mechanism] = ApplicationContext if kind == 1 else Mechanism
+    name = f" ({names(number).name.lower().replace('_', '-')})" if number in set(names) else ""
+    return f"2.16.756.5.8.{kind}.{number}{name}"
+
+
+def _scaler_unit(value: Data) -> str:
+    try:
+        found = ScalerUnit.decode(value)
+    except DlmsError:
+        return plain_text(value)
+    return f"10^{found.scaler} {unit_of(found.unit).symbol}".rstrip()
 
 
 def _capture_object(value: Data) -> str:
