@@ -85,6 +85,11 @@ OK, DENIED, UNDEFINED = (
 )
 SIZES = [64, 80, 127, 128, 140, 200, 255, 256, 300, 1000, 0]
 POLICIES = [None, (True, True)]
+COMBINATIONS = [
+    (size, policy, ciphering)
+    for size, policy, ciphering in product(SIZES, POLICIES, Ciphering)
+    if not (size == 64 and policy and ciphering is Ciphering.GENERAL_CIPHERING)  # its header leaves no room
+]
 NOTHING = Conformance(0)
 FIRST = Block(False, 1, b"\x09\x04a")
 VALUE = data.octet_string(bytes(range(256)) * 2)
@@ -114,7 +119,7 @@ def check_sizes(joined: Pair, size: int) -> None:
 # --- one of everything, in every size
 
 
-@pytest.mark.parametrize(("size", "policy", "ciphering"), list(product(SIZES, POLICIES, Ciphering)))
+@pytest.mark.parametrize(("size", "policy", "ciphering"), COMBINATIONS)
 def test_long_set(size: int, policy: tuple[bool, bool] | None, ciphering: Ciphering) -> None:
     joined = talking(size, policy, ciphering=ciphering)
     assert joined.ask(Set(CLOCK, VALUE)) == [SetResult(OK)]
@@ -125,7 +130,7 @@ def test_long_set(size: int, policy: tuple[bool, bool] | None, ciphering: Cipher
     assert joined.ask(Set(CLOCK, data.null())) == [SetResult(OK)]
 
 
-@pytest.mark.parametrize(("size", "policy", "ciphering"), list(product(SIZES, POLICIES, Ciphering)))
+@pytest.mark.parametrize(("size", "policy", "ciphering"), COMBINATIONS)
 def test_long_action_both_ways(size: int, policy: tuple[bool, bool] | None, ciphering: Ciphering) -> None:
     joined = talking(size, policy, ciphering=ciphering)
     assert joined.ask(Action(DISCONNECT, VALUE)) == [ActionOutcome(ActionResult.SUCCESS, VALUE)]

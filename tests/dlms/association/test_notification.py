@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from in_memory import KEYS, OTHER_KEYS, SERVER_TITLE, security
 
@@ -14,7 +16,7 @@ from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.datetimes import CosemDateTime
 from dlms.errors import DlmsError, LocalError, ProtocolError, SecurityError
 from dlms.obis import Obis
-from dlms.security import GlobalKeys, ReceiveCounter, SendCounter, protect
+from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ReceiveCounter, SecurityPolicy, SendCounter, protect
 
 PUSH = DataNotification(
     0x40000001,
@@ -66,7 +68,9 @@ def test_altered_or_under_another_key_moves_no_counter() -> None:
 
 @pytest.mark.parametrize("control", [0x20, 0x70, 0xB0])
 def test_unauthenticated_broadcast_and_compressed_are_refused(control: int) -> None:
-    content = protect(control, KEYS, SERVER_TITLE, 5, apdu.encode(PUSH))
+    keys = replace(KEYS, broadcast_encryption_key=KEYS.encryption_key)
+    content = protect(control & 0x7F, keys, SERVER_TITLE, 5, apdu.encode(PUSH))
+    content = bytes((control,)) + content[1:]
     with pytest.raises(SecurityError):
         unprotect_notification(apdu.encode(GeneralGloCiphering(SERVER_TITLE, content)), known(ReceiveCounter(0)))
 
@@ -85,3 +89,21 @@ def test_something_else_is_no_notification() -> None:
 def test_protection_needs_a_counter() -> None:
     with pytest.raises(LocalError):
         protect_notification(PUSH, security(SERVER_TITLE), None)
+
+
+def test_pushes_follow_the_policy_of_responses() -> None:
+    """Where it demands nothing they go in clear; a signature is not offered, so it is not left out either."""
+    requests_only = security(SERVER_TITLE, policy=SecurityPolicy.from_version_1(0x0C))
+    assert protect_notification(PUSH, requests_only, SendCounter(5)) == apdu.encode(PUSH)
+    authenticated = security(SERVER_TITLE, policy=SecurityPolicy.from_version_1(0x20))
+    message = apdu.decode(protect_notification(PUSH, authenticated, SendCounter(5)))
+    assert isinstance(message, GeneralGloCiphering)
+    assert message.content[0] == 0x10
+    signed = security(
+        SERVER_TITLE,
+        suite=1,
+        policy=SecurityPolicy.from_version_1(0xA0),
+        asymmetric=AsymmetricKeys(signing=PrivateKey(bytes(31) + b"\1")),
+    )
+    with pytest.raises(LocalError, match="signed"):
+        protect_notification(PUSH, signed, SendCounter(5))

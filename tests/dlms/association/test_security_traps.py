@@ -33,7 +33,7 @@ from in_memory import (
 from dlms import apdu, data
 from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlrq
 from dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
-from dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
+from dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering, ServiceCiphering
 from dlms.apdu.faults import ExceptionResponse
 from dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from dlms.apdu.initiate import InitiateResponse
@@ -55,6 +55,7 @@ from dlms.association import (
     ServerState,
 )
 from dlms.association.client import REPLY_TO_HLS_AUTHENTICATION
+from dlms.association.general_ciphering import header_of
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
@@ -205,7 +206,7 @@ def test_a_ciphered_request_in_a_plain_association_is_refused() -> None:
 @pytest.mark.parametrize("control", [0x10, 0x20, 0x31, 0x70, 0xB0, 0x00])
 def test_weaker_or_other_protection_than_the_policy_is_refused(control: int) -> None:
     plaintext = apdu.encode(GetRequestNormal(0xC1, NAME))
-    content = protect(control, KEYS, CLIENT_TITLE, 9000, plaintext) if control & 0x30 else bytes(5) + plaintext
+    content = under(control, CLIENT_TITLE, plaintext)
     joined = secured()
     joined.seen.clear()
     joined.to_server(from_client(apdu.encode(GeneralGloCiphering(CLIENT_TITLE, content))))
@@ -213,9 +214,17 @@ def test_weaker_or_other_protection_than_the_policy_is_refused(control: int) -> 
     other = secured()
     other.client.send(Get(NAME))
     answer = apdu.encode(GetResponseNormal(0xC0 | other.client._invoke_id, data.null()))
-    content = protect(control, KEYS, SERVER_TITLE, 9000, answer) if control & 0x30 else bytes(5) + answer
+    content = under(control, SERVER_TITLE, answer)
     with pytest.raises(SecurityError):
         other.carry_back(from_server(apdu.encode(GeneralGloCiphering(SERVER_TITLE, content))))
+
+
+def under(control: int, title: bytes, plaintext: bytes) -> bytes:
+    """A ciphered content with that security control, even where we would not make one."""
+    if not control & 0x30:
+        return bytes(5) + plaintext
+    keys = replace(KEYS, broadcast_encryption_key=KEYS.encryption_key)
+    return bytes((control,)) + protect(control & 0x7F, keys, title, 9000, plaintext)[1:]
 
 
 def test_stronger_protection_than_the_policy_passes_and_is_answered_alike() -> None:
@@ -385,6 +394,10 @@ def counters_in(octets: bytes, title: bytes) -> list[int]:
         message = apdu.decode(message.user_information)
     if isinstance(message, GeneralGloCiphering | ServiceCiphering):
         opened_ = unprotect(KEYS, title, message.content)
+        found.append(opened_.invocation_counter)
+        message = apdu.decode(opened_.plaintext)
+    elif isinstance(message, GeneralCiphering):
+        opened_ = unprotect(KEYS, title, message.content, header_of(message).octets)
         found.append(opened_.invocation_counter)
         message = apdu.decode(opened_.plaintext)
     proof = None

@@ -43,6 +43,16 @@ from dlms.association.events import (
     SetRequested,
     SetResult,
 )
+from dlms.association.general_ciphering import (
+    Header,
+    KeyChoice,
+    NewKey,
+    OnePass,
+    StaticUnified,
+    protect_general,
+    unprotect_general,
+)
+from dlms.association.general_signing import sign_general, verify_general
 from dlms.association.notification import protect_notification, unprotect_notification
 from dlms.association.server import ServerConnection
 from dlms.association.settings import (
@@ -94,7 +104,11 @@ __all__ = [
     "GetListResult",
     "GetRequested",
     "GetResult",
+    "Header",
+    "KeyChoice",
+    "NewKey",
     "Notified",
+    "OnePass",
     "Open",
     "OpenRefused",
     "Opened",
@@ -116,6 +130,11 @@ __all__ = [
     "SetListResult",
     "SetRequested",
     "SetResult",
+    "StaticUnified",
+    "protect_general",
     "protect_notification",
+    "sign_general",
+    "unprotect_general",
     "unprotect_notification",
+    "verify_general",
 ]

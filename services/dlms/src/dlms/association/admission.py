@@ -13,9 +13,9 @@ from dlms import apdu
 from dlms.apdu.acse import Aare, Aarq, Diagnostic
 from dlms.apdu.faults import ConfirmedServiceError
 from dlms.apdu.initiate import DLMS_VERSION, InitiateRequest, InitiateResponse
-from dlms.association.proposal import CIPHERED, PROOF_WANTED, context_of
-from dlms.association.protection import PLAIN, Form, Protection
-from dlms.association.settings import MAX_PDU_SIZE, AssociationProfile
+from dlms.association.proposal import PROOF_WANTED, context_of
+from dlms.association.protection import Form, Protection, lift
+from dlms.association.settings import MAX_PDU_SIZE, WITH_TITLES, AssociationProfile
 from dlms.association.transfer import block_room
 from dlms.enums import (
     AcseServiceProviderDiagnostic,
@@ -31,7 +31,7 @@ from dlms.enums import (
 )
 from dlms.errors import DecodeError, SecurityError
 from dlms.security import ReplayError, same_secret
-from dlms.security.hls import CHALLENGE_LENGTHS
+from dlms.security.hls import HLS, challenge_lengths
 
 ACCEPTED = Diagnostic.user(AcseServiceUserDiagnostic.NULL)
 NO_COMMON_VERSION = Diagnostic(
@@ -71,7 +71,7 @@ def admit(profile: AssociationProfile, protection: Protection | None, aarq: Aarq
     """Check an AARQ against the profile; raises Refusal, or ReplayError for a genuine AARQ that was used before."""
     _check_names(profile, protection, aarq)
     if protection is not None:
-        _meet(protection, aarq.calling_ap_title, profile.mechanism)
+        _meet(protection, aarq, profile.mechanism)
     held = _initiate_request(protection, aarq.user_information)
     challenge = _check_proof(profile, aarq.calling_authentication_value or b"")
     return _negotiate(profile, held, challenge)
@@ -91,6 +91,7 @@ def accepting_aare(
             None if challenge is None else profile.mechanism,
             challenge,
             response if protection is None else protection.protect(response, admission.form),
+            responding_ae_qualifier=None if protection is None else protection.security.certificate,
         )
     )
 
@@ -126,36 +127,34 @@ def _check_names(profile: AssociationProfile, protection: Protection | None, aar
     raise Refusal(f"mechanism {mechanism.name} instead of {profile.mechanism.name}", told)
 
 
-def _meet(protection: Protection, title: bytes | None, mechanism: Mechanism) -> None:
+def _meet(protection: Protection, aarq: Aarq, mechanism: Mechanism) -> None:
     try:
-        protection.meet(title)
+        protection.meet(aarq.calling_ap_title)
     except SecurityError as error:
         raise Refusal(str(error), AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED) from None
-    needed = protection.security.ciphered or mechanism is Mechanism.GMAC
+    needed = protection.security.ciphered or mechanism in WITH_TITLES
     if needed and protection.peer_title is None:
         raise Refusal("the client shows no system title", AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
+    try:
+        protection.introduce(aarq.calling_ae_qualifier)
+    except SecurityError as error:
+        raise Refusal(str(error), AcseServiceUserDiagnostic.CALLING_AE_QUALIFIER_NOT_RECOGNIZED) from None
 
 
 def _check_proof(profile: AssociationProfile, value: bytes) -> bytes:
     """Check a password, or return the challenge that a client of HLS sends."""
     if profile.mechanism is Mechanism.LOW and not same_secret(profile.secret or b"", value):
         raise Refusal("wrong password", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
-    if profile.mechanism is not Mechanism.GMAC:
+    if profile.mechanism not in HLS:
         return b""
-    if len(value) not in CHALLENGE_LENGTHS:
+    if len(value) not in challenge_lengths(profile.mechanism):
         raise Refusal(f"a challenge of {len(value)} octets", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
     return value
 
 
 def _initiate_request(protection: Protection | None, user_information: bytes | None) -> _Held:
     try:
-        message = apdu.decode(user_information or b"")
-        form = PLAIN
-        ciphered = protection is not None and protection.security.ciphered
-        if isinstance(message, CIPHERED) and protection is not None and ciphered:
-            message, form = protection.unprotect(message)
-        elif ciphered:
-            raise SecurityError("an InitiateRequest in clear where ciphering is wanted")
+        message, form = lift(protection, apdu.decode(user_information or b""), signed=False)
     except ReplayError:
         raise
     except SecurityError as error:

@@ -26,6 +26,7 @@ from dlms.apdu.set import (
     SetResponseNormal,
     SetResponseWithList,
 )
+from dlms.association.authentication import Authentication
 from dlms.association.connection import Connection
 from dlms.association.events import (
     Action,
@@ -40,8 +41,8 @@ from dlms.association.events import (
     Request,
 )
 from dlms.association.exchanges import INVOKE_ID_MASK, Exchange, Limits, Next, ServiceRequest, Step, start
-from dlms.association.proposal import CIPHERED, Proposal, accepts, refusal_reason
-from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext
+from dlms.association.proposal import Proposal, accepts, refusal_reason
+from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext, lift
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.settings import ClientSettings, Security
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
@@ -54,12 +55,11 @@ from dlms.enums import (
     Conformance,
     DataAccessResult,
     DataTag,
-    Mechanism,
 )
 from dlms.errors import DlmsError, LocalError, ProtocolError, SecurityError
 from dlms.framing.framing import Framing, LinkLost, WrapperPdu
 from dlms.security import ReceiveCounter, SendCounter
-from dlms.security.hls import check_challenge
+from dlms.security.hls import HLS, check_challenge
 from dlms.transitions import next_state
 
 CONFIRMED_HIGH_PRIORITY = 0xC0
@@ -99,13 +99,14 @@ class ClientConnection(Connection):
         framing: Framing | None = None,
     ) -> None:
         super().__init__(framing)
-        if settings.mechanism is Mechanism.GMAC:
-            check_challenge(challenge)
+        if settings.mechanism in HLS:
+            check_challenge(challenge, settings.mechanism)
         self.state = ClientState.IDLE
         self._settings = settings
         self._challenge = challenge
         self._dedicated_key = dedicated_key
         self._protection = _protection(settings, send_counter, receive_counter)
+        self._authentication = Authentication(settings, self._protection)
         if dedicated_key is not None:
             _check_dedicated_key(settings.security, dedicated_key)
         self._proposal = Proposal(settings, self._protection, challenge, dedicated_key)
@@ -149,7 +150,7 @@ class ClientConnection(Connection):
         if self._challenge_spent:
             raise LocalError("the challenge of this connection is spent: open another connection with a new one")
         octets = self._framed(self._proposal.aarq())
-        self._challenge_spent = self._settings.mechanism is Mechanism.GMAC or self._dedicated_key is not None
+        self._challenge_spent = self._settings.mechanism in HLS or self._dedicated_key is not None
         self.state = following
         return octets
 
@@ -217,14 +218,9 @@ class ClientConnection(Connection):
 
     def _lift(self, message: Apdu) -> Verified:
         """Take the protection off; what comes without it is refused, save a notification, which says so."""
-        ciphered = self._protection is not None and self._protection.security.ciphered
-        if isinstance(message, CIPHERED):
-            if self._protection is None or not ciphered:
-                raise SecurityError("a ciphered APDU in an association without ciphering")
-            return self._protection.unprotect(message)
-        if ciphered and not isinstance(message, DataNotification | EventNotificationRequest):
-            raise SecurityError("the server answers in clear in a ciphered association")
-        return Verified(message, PLAIN)
+        if isinstance(message, DataNotification | EventNotificationRequest):
+            return Verified(message, PLAIN)
+        return lift(self._protection, message)
 
     def _receive_service(self, verified: Verified) -> ClientOutput | None:
         message = verified.apdu
@@ -278,26 +274,26 @@ class ClientConnection(Connection):
         return None
 
     def _send_proof(self, challenge: bytes, opened: Opened) -> None:
-        if self._protection is None:
-            raise ProtocolError("a proof without keys")
-        proof = Action(REPLY_TO_HLS_AUTHENTICATION, data.octet_string(self._protection.prove(challenge)))
+        own = self._authentication.prove(challenge, self._challenge)
+        proof = Action(REPLY_TO_HLS_AUTHENTICATION, data.octet_string(own))
         form = self._form()
         exchange = self._start(proof, self._limits(form))
         self._outbox.append(self._framed(self._protect(exchange.first, form)))
         self._move(ClientEvent.PROOF_WANTED)
-        self._pending, self._opened = exchange, opened
+        self._pending, self._opened, self._server_challenge = exchange, opened, challenge
 
     def _receive_proof(self, message: Apdu) -> Opened | OpenRefused:
         self._pending = None
         opened, self._opened = self._opened, None
-        if not isinstance(message, ActionResponseNormal) or opened is None or self._protection is None:
+        if not isinstance(message, ActionResponseNormal) or opened is None:
             raise ProtocolError("the answer to our proof is none")
         if message.result is not ActionResult.SUCCESS:
             self._move(ClientEvent.PROOF_REFUSED)
             reason = "the server did not accept our proof of the keys"
             code = AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE
             return OpenRefused(AssociationResult.REJECTED_PERMANENT, code, reason)
-        if not self._protection.peer_proved(self._challenge, _octets(message.return_parameters)):
+        response = _octets(message.return_parameters)
+        if not self._authentication.peer_proved(self._challenge, self._server_challenge, response):
             raise SecurityError("the server did not prove that it knows the keys")
         return self._be_open(ClientEvent.PROVED, opened)
 
@@ -328,7 +324,7 @@ def _protection(
 
 
 def _check_dedicated_key(security: Security | None, key: bytes) -> None:
-    if security is None or not security.ciphered:
+    if security is None or not security.demanded.request:
         raise LocalError("a dedicated key needs an association with ciphering")
     if len(key) != len(security.keys.encryption_key):
         raise LocalError(f"a dedicated key of {len(key)} octets does not fit the suite")

@@ -13,7 +13,7 @@ from dlms.apdu.notify import DataNotification
 from dlms.association.protection import PROTECTION_MASK
 from dlms.association.settings import Security
 from dlms.errors import LocalError, ProtocolError, SecurityError
-from dlms.security import AUTHENTICATED, GlobalKeys, ReceiveCounter, SendCounter, protect, unprotect
+from dlms.security import AUTHENTICATED, Demand, GlobalKeys, ReceiveCounter, SendCounter, protect, unprotect
 
 Lookup = Callable[[bytes], "tuple[GlobalKeys, ReceiveCounter] | None"]
 
@@ -23,11 +23,14 @@ def protect_notification(
 ) -> bytes:
     """The octets of a push APDU, protected by general-glo-ciphering when there is security."""
     plaintext = apdu.encode(notification)
-    if security is None or not security.ciphered:
+    if security is None or not security.demanded.response.control:
         return plaintext
     if send_counter is None:
         raise LocalError("a protected notification needs a send counter")
-    content = protect(security.control, security.keys, security.system_title, send_counter.take(), plaintext)
+    if security.demanded.response & Demand.SIGNED:
+        raise LocalError("a signed notification is not supported")
+    control = security.control(security.demanded.response)
+    content = protect(control, security.keys, security.system_title, send_counter.take(), plaintext)
     return apdu.encode(GeneralGloCiphering(security.system_title, content))
 
 

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from dlms import apdu
 from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlrq
-from dlms.apdu.ciphered import GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
 from dlms.apdu.faults import ConfirmedServiceError
 from dlms.apdu.initiate import InitiateRequest, InitiateResponse
-from dlms.association.protection import Protection, Wrapping
+from dlms.association.protection import CIPHERED, Protection, Wrapping, lift
 from dlms.association.settings import ClientSettings
 from dlms.enums import (
     AcseServiceUserDiagnostic,
@@ -22,10 +21,9 @@ from dlms.enums import (
     ReleaseReason,
 )
 from dlms.errors import DecodeError, ProtocolError, SecurityError
-from dlms.security.hls import CHALLENGE_LENGTHS
+from dlms.security.hls import HLS, challenge_lengths
 
 PROOF_WANTED = Diagnostic.user(AcseServiceUserDiagnostic.AUTHENTICATION_REQUIRED)
-CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, ServiceCiphering)
 
 
 class Acceptance(NamedTuple):
@@ -62,11 +60,18 @@ class Proposal:
 
     def aarq(self) -> bytes:
         """The encoded AARQ."""
-        settings = self._settings
-        proof = {Mechanism.LOW: settings.secret, Mechanism.GMAC: self._challenge}.get(settings.mechanism)
-        title = self._protection.security.system_title if self._protection is not None else None
-        mechanism = settings.mechanism if settings.mechanism is not Mechanism.LOWEST else None
-        return apdu.encode(Aarq(self._context, title, mechanism, proof, self._user_information()))
+        mechanism, security = self._settings.mechanism, self._settings.security
+        proof = self._settings.secret if mechanism is Mechanism.LOW else None
+        return apdu.encode(
+            Aarq(
+                self._context,
+                None if security is None else security.system_title,
+                None if mechanism is Mechanism.LOWEST else mechanism,
+                self._challenge if mechanism in HLS else proof,
+                self._user_information(),
+                calling_ae_qualifier=None if security is None else security.certificate,
+            )
+        )
 
     def rlrq(self) -> bytes:
         """The encoded RLRQ; a ciphered association is released under protection."""
@@ -78,6 +83,7 @@ class Proposal:
             raise SecurityError("the server answers in another application context than was proposed")
         if self._protection is not None:
             self._protection.meet(aare.responding_ap_title)
+            self._protection.introduce(aare.responding_ae_qualifier)
         return Acceptance(self._initiate_response(aare.user_information), self._challenge_of(aare))
 
     def release_holds(self, user_information: bytes | None) -> None:
@@ -85,7 +91,7 @@ class Proposal:
         if user_information and self._protection is not None and self._ciphered:
             held = apdu.decode(user_information)
             if isinstance(held, CIPHERED):
-                self._protection.unprotect(held)
+                self._protection.unprotect(held, signed=False)
 
     def _user_information(self) -> bytes:
         if self._protection is None:
@@ -94,15 +100,16 @@ class Proposal:
 
     def _challenge_of(self, aare: Aare) -> bytes | None:
         wanted = aare.diagnostic == PROOF_WANTED
-        if self._settings.mechanism is not Mechanism.GMAC:
+        mechanism = self._settings.mechanism
+        if mechanism not in HLS:
             if wanted:
                 raise ProtocolError("the server wants a proof that was not proposed")
             return None
         challenge = aare.responding_authentication_value
-        if not wanted or aare.mechanism is not Mechanism.GMAC or challenge is None:
+        if not wanted or aare.mechanism is not mechanism or challenge is None:
             raise SecurityError("the server accepts without the mutual proof that was proposed")
-        if len(challenge) not in CHALLENGE_LENGTHS:
-            raise SecurityError(f"a challenge has 8 to 64 octets, the server's has {len(challenge)}")
+        if len(challenge) not in challenge_lengths(mechanism):
+            raise SecurityError(f"a challenge of {len(challenge)} octets is too short or too long")
         if challenge == self._challenge:
             raise SecurityError("the server sends our own challenge back")
         return challenge
@@ -110,13 +117,7 @@ class Proposal:
     def _initiate_response(self, user_information: bytes | None) -> InitiateResponse:
         if not user_information:
             raise ProtocolError("the server accepts without an InitiateResponse")
-        held = apdu.decode(user_information)
-        if isinstance(held, CIPHERED):
-            if self._protection is None or not self._ciphered:
-                raise SecurityError("a ciphered InitiateResponse in an association without ciphering")
-            held = self._protection.unprotect(held).apdu
-        elif self._ciphered:
-            raise SecurityError("the server answers in clear in a ciphered association")
+        held = lift(self._protection, apdu.decode(user_information), signed=False).apdu
         if not isinstance(held, InitiateResponse):
             raise ProtocolError(f"the server accepts with {type(held).__name__} instead of an InitiateResponse")
         return held

@@ -1,8 +1,9 @@
 """Protecting and checking whole APDUs inside one association: wrapping, titles, policy, counters (Green Book 9.2.7).
 
 A frame passes only when its title is the peer's, its security control satisfies the policy, its tag holds, its counter is
-fresh, and what it holds is the service that its outer tag promised. Only then does the receive counter move, so that a
-forged frame can't lock the true peer out. Every protection and every GMAC takes a new counter value.
+fresh, its signature holds where one is demanded, and what it holds is the service that its outer tag promised. Only then
+does the receive counter move, so that a forged frame can't lock the true peer out. Every protection and every GMAC takes
+a new counter value. Signing goes inside, ciphering around it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,31 @@ from typing import NamedTuple
 
 from dlms import apdu
 from dlms.apdu import Apdu
-from dlms.apdu.ciphered import GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
+from dlms.apdu.ciphered import (
+    GeneralCiphering,
+    GeneralDedCiphering,
+    GeneralGloCiphering,
+    GeneralSigning,
+    ServiceCiphering,
+)
+from dlms.association.general_ciphering import UNICAST, Header, protect_general, unprotect_general
+from dlms.association.general_signing import sign_general, signing_overhead, verify_general
 from dlms.association.settings import Ciphering, Security
 from dlms.cursor import encode_length
 from dlms.enums import ApduTag
 from dlms.errors import DecodeError, LocalError, SecurityError
 from dlms.security import (
     AUTHENTICATED,
+    BROADCAST,
+    COMPRESSED,
     ENCRYPTED,
+    Demand,
     GlobalKeys,
+    PublicKey,
     ReceiveCounter,
+    SecuritySuite,
     SendCounter,
+    Unprotected,
     gmac_holds,
     gmac_response,
     overhead,
@@ -34,11 +49,15 @@ from dlms.security.suites import SUITE_MASK
 
 PROTECTION_MASK = SUITE_MASK | AUTHENTICATED | ENCRYPTED
 GENERAL_HEADER = 2 + SYSTEM_TITLE_LENGTH
+TITLE = bytes(SYSTEM_TITLE_LENGTH)
+TRANSACTION_ID_LENGTH = 8
+KEY_INFO_LENGTH = 3
 FIRST_LN_SERVICE = int(ApduTag.GET_REQUEST)
 LAST_LN_SERVICE = int(ApduTag.ACTION_RESPONSE)
 LAST_SN_SERVICE = int(ApduTag.INFORMATION_REPORT_REQUEST)
 
-CipheredApdu = GeneralGloCiphering | GeneralDedCiphering | ServiceCiphering
+CipheredApdu = GeneralGloCiphering | GeneralDedCiphering | GeneralCiphering | ServiceCiphering
+CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceCiphering)
 
 
 class Wrapping(Enum):
@@ -47,20 +66,29 @@ class Wrapping(Enum):
     PLAIN = "plain"
     GENERAL_GLO = "general-glo"
     GENERAL_DED = "general-ded"
+    GENERAL_CIPHERING = "general-ciphering"
     GLO = "glo"
     DED = "ded"
 
 
 GENERAL = frozenset({Wrapping.GENERAL_GLO, Wrapping.GENERAL_DED})
 DEDICATED = frozenset({Wrapping.GENERAL_DED, Wrapping.DED})
+SERVICE_SPECIFIC = frozenset({Wrapping.GLO, Wrapping.DED})
 OUTER_TAG = {Wrapping.GENERAL_GLO: ApduTag.GENERAL_GLO_CIPHERING, Wrapping.GENERAL_DED: ApduTag.GENERAL_DED_CIPHERING}
 
 
 class Form(NamedTuple):
-    """Wrapping and security control octet: an answer takes the form of its request."""
+    """How one APDU is protected: an answer takes the form of its request, as far as the policy leaves it open."""
 
     wrapping: Wrapping
     control: int = 0
+    signed: bool = False
+    transaction_id: bytes = b""
+
+    @property
+    def way(self) -> tuple[Wrapping, int, bool]:
+        """How it is protected: what the blocks of one transfer share, while each has a transaction id of its own."""
+        return self[:3]
 
 
 PLAIN = Form(Wrapping.PLAIN)
@@ -74,22 +102,49 @@ class Verified(NamedTuple):
 
 
 class Protection:
-    """Keys, titles and counters of one association."""
+    """Keys, titles and counters of one association, at its client or at its server."""
 
-    def __init__(self, security: Security, send_counter: SendCounter, receive_counter: ReceiveCounter) -> None:
+    def __init__(
+        self,
+        security: Security,
+        send_counter: SendCounter,
+        receive_counter: ReceiveCounter,
+        *,
+        server: bool = False,
+        broadcast_receive_counter: ReceiveCounter | None = None,
+    ) -> None:
         self.security = security
         self.peer_title = security.peer_system_title
+        self.peer_signing: PublicKey | None = security.asymmetric.peer_signing
+        self._server = server
+        policy = security.demanded
+        self._given = policy.response if server else policy.request
+        self.wanted = policy.request if server else policy.response
         self._send_counter = send_counter
         self._receive_counter = receive_counter
+        self._broadcast_receive_counter = broadcast_receive_counter
         self._dedicated: tuple[GlobalKeys, ReceiveCounter] | None = None
 
     def form(self, wrapping: Wrapping | None = None) -> Form:
-        """The form that our own settings want; plain when the policy protects nothing."""
-        if not self.security.ciphered:
+        """The form that our own settings want; plain when the policy protects nothing of ours."""
+        if not self._given:
             return PLAIN
         if wrapping is None:
             wrapping = _WANTED[self.security.ciphering, self._dedicated is not None]
-        return Form(wrapping, self.security.control)
+        signed = bool(self._given & Demand.SIGNED) and wrapping not in SERVICE_SPECIFIC
+        return Form(wrapping, self.security.control(self._given), signed)
+
+    def answer_form(self, form: Form) -> Form:
+        """The form of a server's answer: what the policy demands of it, and what the request bore beyond its demand."""
+        if not self._server:
+            return form
+        beyond = form.control & PROTECTION_MASK & ~self.wanted.control
+        control = beyond | self.security.control(self._given)
+        if not control & ~SUITE_MASK:
+            return PLAIN
+        wrapping = self.form().wrapping if form.wrapping is Wrapping.PLAIN else form.wrapping
+        signed = bool(self._given & Demand.SIGNED) and wrapping not in SERVICE_SPECIFIC
+        return Form(wrapping, control, signed, form.transaction_id)
 
     def meet(self, title: bytes | None) -> None:
         """Take the peer's system title; SecurityError when it is foreign, malformed, or our own sent back to us."""
@@ -104,6 +159,17 @@ class Protection:
         if known is not None and title != known:
             raise SecurityError(f"foreign system title {title.hex()}, expected {known.hex()}")
         self.peer_title = title
+
+    def introduce(self, certificate: bytes | None) -> None:
+        """Take the peer's signature key from its certificate, unless the settings name it; SecurityError without trust."""
+        trust = self.security.trust
+        if self.security.asymmetric.peer_signing is not None or trust is None:
+            return
+        self.peer_signing = None
+        if certificate is not None:
+            self.peer_signing = trust(certificate, self.peer_title or b"")
+            if self.peer_signing is None or self.peer_signing.suite != self.security.suite:
+                raise SecurityError("the peer's certificate is not trusted")
 
     def dedicate(self, key: bytes | None) -> None:
         """Use a dedicated key from now on (None: forget the last one); its receive counter begins anew."""
@@ -128,42 +194,85 @@ class Protection:
         """An encoded APDU in its form, with a new counter value."""
         if form.wrapping is Wrapping.PLAIN:
             return plaintext
-        title = self.security.system_title
-        content = protect(form.control, self._keys(form.wrapping)[0], title, self._send_counter.take(), plaintext)
+        title, counter = self.security.system_title, self._send_counter.take()
+        transaction_id = form.transaction_id or counter.to_bytes(TRANSACTION_ID_LENGTH, "big")
+        header = Header(transaction_id, title, self.peer_title or b"")
+        if form.signed:
+            plaintext = apdu.encode(sign_general(header, self.security, plaintext))
+        if form.wrapping is Wrapping.GENERAL_CIPHERING:
+            return apdu.encode(protect_general(header, UNICAST, self.security, _demand(form), counter, plaintext))
+        content = protect(form.control, self._keys(form.wrapping)[0], title, counter, plaintext)
         if form.wrapping in GENERAL:
             head = bytes((OUTER_TAG[form.wrapping], SYSTEM_TITLE_LENGTH)) + title
         else:
             head = bytes((_service_tag(plaintext[0], form.wrapping),))
         return head + encode_length(len(content)) + content
 
-    def unprotect(self, message: CipheredApdu) -> Verified:
-        """Check everything about a ciphered APDU and return what it holds; SecurityError moves no counter."""
+    def unprotect(self, message: CipheredApdu, *, signed: bool = True) -> Verified:
+        """Check everything about a ciphered APDU and return what it holds; SecurityError moves no counter.
+
+        `signed` False: the policy's demand of signatures does not reach this APDU.
+        """
         wrapping = _wrapping_of(message)
         self._check_title(message)
         if not message.content:
             raise SecurityError("a ciphered APDU without content")
-        self._check_control(message.content[0])
-        keys, counter = self._keys(wrapping)
+        control = message.content[0]
+        self._check_control(control, wrapping)
+        opened, counter = self._open(message, wrapping)
+        counter.check(opened.invocation_counter)
+        held = _authenticated_or_legible(control, opened.plaintext)
+        plaintext = self._signed_content(opened.plaintext, signed=signed)
+        counter.accept(opened.invocation_counter)
+        if isinstance(message, ServiceCiphering) and plaintext[:1] != bytes((_plain_tag(message.tag),)):
+            raise SecurityError("a ciphered APDU holds another service than its tag says")
+        transaction_id = message.transaction_id if isinstance(message, GeneralCiphering) else b""
+        form = Form(wrapping, control & ~BROADCAST, plaintext is not opened.plaintext, transaction_id)
+        if held is None or form.signed:
+            held = apdu.decode(plaintext)
+        return Verified(held, self.answer_form(form))
+
+    def _open(self, message: CipheredApdu, wrapping: Wrapping) -> tuple[Unprotected, ReceiveCounter]:
         if self.peer_title is None:
             raise SecurityError("the peer's system title is not known")
-        opened = unprotect(keys, self.peer_title, message.content)
-        counter.check(opened.invocation_counter)
-        held = _authenticated_or_legible(opened.control, opened.plaintext)
-        counter.accept(opened.invocation_counter)
-        if isinstance(message, ServiceCiphering) and opened.plaintext[:1] != bytes((_plain_tag(message.tag),)):
-            raise SecurityError("a ciphered APDU holds another service than its tag says")
-        return Verified(held or apdu.decode(opened.plaintext), Form(wrapping, opened.control))
+        if isinstance(message, GeneralCiphering):
+            if message.key_info not in (None, UNICAST):
+                raise SecurityError("an association takes general-ciphering under the global unicast key alone")
+            return unprotect_general(message, self.security, self.wanted), self._receive_counter
+        keys, counter = self._keys(wrapping)
+        if message.content[0] & BROADCAST:
+            if self._broadcast_receive_counter is None:
+                raise SecurityError("a broadcast key is not used here")
+            counter = self._broadcast_receive_counter
+        return unprotect(keys, self.peer_title, message.content), counter
+
+    def _signed_content(self, plaintext: bytes, *, signed: bool) -> bytes:
+        """What a signed APDU holds, after its signature was found to hold."""
+        if plaintext[:1] != bytes((ApduTag.GENERAL_SIGNING,)):
+            if signed and self.wanted & Demand.SIGNED:
+                raise SecurityError("an APDU without the signature that the policy wants")
+            return plaintext
+        message = apdu.decode(plaintext)
+        if not isinstance(message, GeneralSigning) or message.originator_system_title != self.peer_title:
+            raise SecurityError("an APDU that somebody else than the peer has signed")
+        return verify_general(message, self.security, self.peer_signing)
 
     def _check_title(self, message: CipheredApdu) -> None:
         if isinstance(message, ServiceCiphering):
             return
-        if message.system_title and message.system_title != self.peer_title:
-            raise SecurityError(f"foreign system title {message.system_title.hex()} in a ciphered APDU")
+        if isinstance(message, GeneralCiphering):
+            title = message.originator_system_title
+        else:
+            title = message.system_title or self.peer_title or b""
+        if title != self.peer_title:
+            raise SecurityError(f"foreign system title {title.hex()} in a ciphered APDU")
 
-    def _check_control(self, control: int) -> None:
-        wanted = self.security.control
-        if control & ~PROTECTION_MASK:
-            raise SecurityError(f"security control {control:#04x} asks for a broadcast key or compression")
+    def _check_control(self, control: int, wrapping: Wrapping) -> None:
+        wanted = self.security.control(self.wanted)
+        if control & COMPRESSED:
+            raise SecurityError(f"security control {control:#04x} asks for compression (V.44), which is not supported")
+        if control & BROADCAST and wrapping not in (Wrapping.GENERAL_GLO, Wrapping.GLO):
+            raise SecurityError(f"security control {control:#04x} asks for a broadcast key in {wrapping.value}")
         if (control ^ wanted) & SUITE_MASK:
             raise SecurityError(f"security control {control:#04x} is of another suite than {self.security.suite}")
         if wanted & ~control:
@@ -177,9 +286,24 @@ class Protection:
         return self._dedicated
 
 
+def lift(protection: Protection | None, message: Apdu, *, signed: bool = True) -> Verified:
+    """Take the protection off an APDU; one that bears less than the policy demands is refused."""
+    if isinstance(message, CIPHERED):
+        if protection is None or not protection.security.ciphered:
+            raise SecurityError("a ciphered APDU in an association without ciphering")
+        return protection.unprotect(message, signed=signed)
+    if protection is None:
+        return Verified(message, PLAIN)
+    if protection.wanted:
+        raise SecurityError("an APDU in clear in a ciphered association")
+    return Verified(message, protection.answer_form(PLAIN))
+
+
 _WANTED = {
     (Ciphering.GENERAL_GLO, False): Wrapping.GENERAL_GLO,
     (Ciphering.GENERAL_GLO, True): Wrapping.GENERAL_DED,
+    (Ciphering.GENERAL_CIPHERING, False): Wrapping.GENERAL_CIPHERING,
+    (Ciphering.GENERAL_CIPHERING, True): Wrapping.GENERAL_DED,
     (Ciphering.SERVICE_SPECIFIC, False): Wrapping.GLO,
     (Ciphering.SERVICE_SPECIFIC, True): Wrapping.DED,
 }
@@ -190,7 +314,14 @@ def largest_plaintext(limit: int, form: Form) -> int:
     if form.wrapping is Wrapping.PLAIN:
         return limit
     head = GENERAL_HEADER if form.wrapping in GENERAL else 1
-    return largest_counted(limit - head) - overhead(form.control)
+    transaction_id_length = len(form.transaction_id) or TRANSACTION_ID_LENGTH
+    if form.wrapping is Wrapping.GENERAL_CIPHERING:
+        head = 1 + len(Header(bytes(transaction_id_length), TITLE, TITLE).octets) + KEY_INFO_LENGTH
+    room = largest_counted(limit - head) - overhead(form.control)
+    if form.signed:
+        suite = SecuritySuite(form.control & SUITE_MASK)
+        room -= signing_overhead(suite, transaction_id_length, SYSTEM_TITLE_LENGTH, room)
+    return room
 
 
 def largest_counted(limit: int) -> int:
@@ -213,11 +344,19 @@ def _authenticated_or_legible(control: int, plaintext: bytes) -> Apdu | None:
         ) from None
 
 
+def _demand(form: Form) -> Demand:
+    """The protections that a form's security control names."""
+    authenticated = Demand.AUTHENTICATED if form.control & AUTHENTICATED else Demand.NOTHING
+    return authenticated | (Demand.ENCRYPTED if form.control & ENCRYPTED else Demand.NOTHING)
+
+
 def _wrapping_of(message: CipheredApdu) -> Wrapping:
     if isinstance(message, GeneralGloCiphering):
         return Wrapping.GENERAL_GLO
     if isinstance(message, GeneralDedCiphering):
         return Wrapping.GENERAL_DED
+    if isinstance(message, GeneralCiphering):
+        return Wrapping.GENERAL_CIPHERING
     return Wrapping.DED if ApduTag(message.tag).name.startswith("DED_") else Wrapping.GLO
 
 

@@ -14,6 +14,7 @@ from dlms.apdu.acse import Aarq, Rlre, Rlrq
 from dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
 from dlms.apdu.faults import ExceptionResponse
 from dlms.association.admission import Admission, Refusal, accepting_aare, admit, initiate_response, refusing_aare
+from dlms.association.authentication import Authentication
 from dlms.association.events import (
     Answer,
     AssociationOpened,
@@ -21,8 +22,8 @@ from dlms.association.events import (
     AssociationReleased,
     Discarded,
 )
-from dlms.association.proposal import CIPHERED, context_of
-from dlms.association.protection import PLAIN, Form, Protection, Verified
+from dlms.association.proposal import context_of
+from dlms.association.protection import Form, Protection, Verified, lift
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.serving import Reply, Serving, Terms, fault
 from dlms.association.settings import AssociationProfile
@@ -38,9 +39,11 @@ from dlms.enums import (
 )
 from dlms.errors import DecodeError, LocalError, ProtocolError, SecurityError
 from dlms.security import ReplayError
+from dlms.security.hls import HLS
 from dlms.transitions import next_state
 
 CHALLENGE_LENGTH = 16
+ECDSA_CHALLENGE_LENGTH = 32
 MAX_PENDING = 16
 MAX_COUNTER = 0xFFFFFFFF
 
@@ -53,6 +56,7 @@ class ServerAssociation:
         self.state = ServerState.UNASSOCIATED
         self._random_bytes = random_bytes
         self._protection = _protection(profile)
+        self._authentication = Authentication(profile, self._protection)
         self._admission: Admission | None = None
         self._challenge = b""
         self._serving: Serving | None = None
@@ -70,7 +74,7 @@ class ServerAssociation:
         try:
             if isinstance(message, Rlrq):
                 return self._release(message)
-            return self._serve(self._lift(message))
+            return self._serve(lift(self._protection, message))
         except ReplayError as error:
             return self._replayed(error)
         except SecurityError as error:
@@ -79,16 +83,6 @@ class ServerAssociation:
             return fault(str(error), ServiceError.OPERATION_NOT_POSSIBLE)
         except DecodeError as error:
             return fault(f"unreadable: {error}", ServiceError.OTHER_REASON)
-
-    def _lift(self, message: Apdu) -> Verified:
-        ciphered = self._protection is not None and self._protection.security.ciphered
-        if isinstance(message, CIPHERED):
-            if self._protection is None or not ciphered:
-                raise SecurityError("a ciphered APDU in an association without ciphering")
-            return self._protection.unprotect(message)
-        if ciphered:
-            raise SecurityError("a request in clear in a ciphered association")
-        return Verified(message, PLAIN)
 
     def _serve(self, verified: Verified) -> Reply:
         message, form = verified
@@ -109,8 +103,7 @@ class ServerAssociation:
         self._forget()
         try:
             admission = admit(self.profile, self._protection, aarq)
-            hls = self.profile.mechanism is Mechanism.GMAC
-            challenge = self._random_bytes(CHALLENGE_LENGTH) if hls else None
+            challenge = self._new_challenge()
             self._take_key(admission)
             octets = accepting_aare(self.profile, self._protection, admission, challenge)
         except Refusal as refusal:
@@ -128,9 +121,14 @@ class ServerAssociation:
             return Reply(octets)
         return Reply(octets if admission.initiate.response_allowed else b"", self._association_opened())
 
+    def _new_challenge(self) -> bytes | None:
+        mechanism = self.profile.mechanism
+        length = ECDSA_CHALLENGE_LENGTH if mechanism is Mechanism.ECDSA else CHALLENGE_LENGTH
+        return self._random_bytes(length) if mechanism in HLS else None
+
     def _take_key(self, admission: Admission) -> None:
         """Agree to a dedicated key, which counts only when it came under protection."""
-        if self._protection is None or not self._protection.security.ciphered:
+        if self._protection is None or not self._protection.wanted:
             return
         try:
             self._protection.dedicate(admission.initiate.dedicated_key)
@@ -141,14 +139,14 @@ class ServerAssociation:
         """reply_to_HLS_authentication: check the client's proof and give ours."""
         if not isinstance(message, ActionRequestNormal) or message.descriptor != REPLY_TO_HLS_AUTHENTICATION:
             return fault("a request before the client has proved itself", ServiceError.OPERATION_NOT_POSSIBLE)
-        protection, parameters = self._protection, message.parameters
+        theirs, parameters = self._opened.client_challenge, message.parameters
         proof = parameters.value if parameters is not None and parameters.tag is DataTag.OCTET_STRING else b""
         invoke = message.invoke_id_and_priority
-        if protection is None or not protection.peer_proved(self._challenge, proof):
+        if not self._authentication.peer_proved(self._challenge, theirs, proof):
             self._move(ServerEvent.PROOF_REFUSED)
             refusal = apdu.encode(ActionResponseNormal(invoke, ActionResult.OTHER_REASON))
             return Reply(self._protect(refusal, form), self._refused("the client did not prove that it knows the keys"))
-        own_proof = data.octet_string(protection.prove(self._opened.client_challenge))
+        own_proof = data.octet_string(self._authentication.prove(theirs, self._challenge))
         response = ActionResponseNormal(invoke, ActionResult.SUCCESS, own_proof)
         octets = self._protect(apdu.encode(response), form)
         self._move(ServerEvent.PROVED)
@@ -158,7 +156,7 @@ class ServerAssociation:
         """Release; what an RLRQ carries in a ciphered association has to hold, but it may carry nothing."""
         answer = None
         if rlrq.user_information:
-            form = self._lift(apdu.decode(rlrq.user_information)).form
+            form = lift(self._protection, apdu.decode(rlrq.user_information), signed=False).form
             answer = self._protect(initiate_response(self.profile, self._opened), form)
         self._move(ServerEvent.RELEASED)
         self._forget()
@@ -215,4 +213,10 @@ class ServerAssociation:
 def _protection(profile: AssociationProfile) -> Protection | None:
     if profile.security is None or profile.send_counter is None or profile.receive_counter is None:
         return None
-    return Protection(profile.security, profile.send_counter, profile.receive_counter)
+    return Protection(
+        profile.security,
+        profile.send_counter,
+        profile.receive_counter,
+        server=True,
+        broadcast_receive_counter=profile.broadcast_receive_counter,
+    )

@@ -224,10 +224,10 @@ class Serving:
         """A block of a request, the first one included."""
         receiving, block = self._receiving, message.block
         service = AskedSet if isinstance(message, _SET_BLOCKS) else AskedAction
-        if receiving is None or (receiving.service, receiving.invoke, receiving.form) != (
+        if receiving is None or (receiving.service, receiving.invoke, receiving.form.way) != (
             service,
             message.invoke_id_and_priority,
-            form,
+            form.way,
         ):
             return self._refuse_block(message, form, _NONE_IN_PROGRESS[service])
         if receiving.blocks.repeats(block.block_number):
@@ -318,10 +318,10 @@ class Serving:
         result: DataAccessResult | ActionResult = (
             DataAccessResult.NO_LONG_GET_IN_PROGRESS if get else ActionResult.NO_LONG_ACTION_IN_PROGRESS
         )
-        if sending is not None and (sending.wanted_by, sending.invoke, sending.form) == (
+        if sending is not None and (sending.wanted_by, sending.invoke, sending.form.way) == (
             type(message),
             message.invoke_id_and_priority,
-            form,
+            form.way,
         ):
             blocks = sending.blocks
             if message.block_number == blocks.block_number:

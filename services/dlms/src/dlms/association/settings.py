@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, IntFlag
 from typing import Protocol
@@ -9,13 +10,24 @@ from typing import Protocol
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.enums import Conformance, Mechanism
 from dlms.errors import LocalError
-from dlms.security import AUTHENTICATED, ENCRYPTED, GlobalKeys, ReceiveCounter, SendCounter
+from dlms.security import (
+    AsymmetricKeys,
+    Demand,
+    GlobalKeys,
+    ManufacturerProof,
+    PublicKey,
+    ReceiveCounter,
+    SecurityPolicy,
+    SendCounter,
+)
 from dlms.security.aead import SYSTEM_TITLE_LENGTH
 from dlms.security.suites import suite_of
 
 MAX_PDU_SIZE = 0xFFFF
 WPORTS = range(0x10000)
-SUPPORTED_MECHANISMS = (Mechanism.LOWEST, Mechanism.LOW, Mechanism.GMAC)
+NO_ASYMMETRIC_KEYS = AsymmetricKeys()
+WITH_SECRET = frozenset({Mechanism.LOW, Mechanism.MD5, Mechanism.SHA1, Mechanism.SHA256})
+WITH_TITLES = frozenset({Mechanism.GMAC, Mechanism.SHA256, Mechanism.ECDSA})
 
 CLIENT_CONFORMANCE = (
     Conformance.GENERAL_PROTECTION
@@ -35,10 +47,17 @@ LN_CONFORMANCE = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES
 
 
 class Ciphering(Enum):
-    """Which of the two ways of wrapping a ciphered APDU the client uses; a server answers as it was asked."""
+    """How the client wraps a ciphered APDU; a server answers as it was asked.
+
+    General-ciphering names the global unicast key. It can't name a dedicated one: with that, general-ded takes its place.
+    """
 
     GENERAL_GLO = "general-glo"
     SERVICE_SPECIFIC = "service-specific"
+    GENERAL_CIPHERING = "general-ciphering"
+
+
+Trust = Callable[[bytes, bytes], PublicKey | None]
 
 
 class AttributeAccess(IntFlag):
@@ -51,9 +70,11 @@ class AttributeAccess(IntFlag):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
-    """Suite, policy, keys and titles. With neither bit of the policy the keys serve HLS with GMAC alone.
+    """Suite, policy, keys and titles. Where the policy demands nothing the keys serve HLS alone.
 
-    `peer_system_title` None: taken from the peer when the association opens.
+    `authenticated` and `encrypted` are the policy of both directions, unless `policy` is given. `peer_system_title` None:
+    taken from the peer when the association opens. `certificate` (DER) is shown to the peer as AE qualifier; `trust` gets
+    the peer's with its system title and gives the signature key, or None when it does not believe it.
     """
 
     keys: GlobalKeys
@@ -61,44 +82,68 @@ class Security:
     suite: int = 0
     authenticated: bool = True
     encrypted: bool = True
+    policy: SecurityPolicy | None = None
     peer_system_title: bytes | None = None
     ciphering: Ciphering = Ciphering.GENERAL_GLO
+    asymmetric: AsymmetricKeys = NO_ASYMMETRIC_KEYS
+    certificate: bytes | None = field(default=None, repr=False)
+    trust: Trust | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         suite = suite_of(self.suite)
         if len(self.keys.encryption_key) != suite.key_length:
             raise LocalError(f"suite {self.suite} wants keys of {suite.key_length} octets")
+        self.asymmetric.check(suite)
         for title in (self.system_title, self.peer_system_title):
             if title is not None and len(title) != SYSTEM_TITLE_LENGTH:
                 raise LocalError(f"a system title has {SYSTEM_TITLE_LENGTH} octets, got {len(title)}")
         if self.peer_system_title == self.system_title:
             raise LocalError("both ends have the same system title: they would use the same initialization vectors")
+        self._check_signing()
+
+    def _check_signing(self) -> None:
+        for demand in (self.demanded.request, self.demanded.response):
+            if not demand & Demand.SIGNED:
+                continue
+            if not demand & Demand.AUTHENTICATED:
+                raise LocalError("signing alone tells no replay: a policy that signs has to authenticate as well")
+            if self.ciphering is Ciphering.SERVICE_SPECIFIC:
+                raise LocalError("service-specific ciphering can't carry a signed APDU")
+            if not suite_of(self.suite).coordinate_length:
+                raise LocalError(f"suite {self.suite} knows no signatures")
+
+    @property
+    def demanded(self) -> SecurityPolicy:
+        """What requests and responses have to bear at least."""
+        if self.policy is not None:
+            return self.policy
+        return SecurityPolicy.both_ways(authenticated=self.authenticated, encrypted=self.encrypted)
 
     @property
     def ciphered(self) -> bool:
-        """Whether APDUs are protected at all."""
-        return self.authenticated or self.encrypted
+        """Whether APDUs are protected at all, in either direction."""
+        return self.demanded.protects
 
-    @property
-    def control(self) -> int:
-        """The security control octet that the policy wants."""
-        return self.suite | (AUTHENTICATED if self.authenticated else 0) | (ENCRYPTED if self.encrypted else 0)
+    def control(self, demand: Demand) -> int:
+        """The security control octet of a demand."""
+        return self.suite | demand.control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
-    """One association seen from the client. `secret` is the LLS password."""
+    """One association seen from the client. `secret` is the LLS password or the HLS secret of mechanisms 2, 3, 4 and 6."""
 
     client_wport: int
     server_wport: int
     mechanism: Mechanism = Mechanism.LOWEST
     secret: bytes | None = field(default=None, repr=False)
+    manufacturer_proof: ManufacturerProof | None = field(default=None, repr=False)
     security: Security | None = None
     conformance: Conformance = CLIENT_CONFORMANCE
     max_receive_pdu_size: int = MAX_PDU_SIZE
 
     def __post_init__(self) -> None:
-        check_agreement(self.mechanism, self.secret, self.security)
+        check_agreement(self)
         check_numbers(self.client_wport, self.server_wport, self.max_receive_pdu_size)
 
 
@@ -114,34 +159,46 @@ class AccessRights(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AssociationProfile:
-    """One association that a server offers. The counters belong to the keys and outlive connections."""
+    """One association that a server offers. The counters belong to the keys and outlive connections.
+
+    Frames under the broadcast key are taken when there are such a key and a counter for it.
+    """
 
     client_wport: int
     server_wport: int
     access: AccessRights
     mechanism: Mechanism = Mechanism.LOWEST
     secret: bytes | None = field(default=None, repr=False)
+    manufacturer_proof: ManufacturerProof | None = field(default=None, repr=False)
     security: Security | None = None
     send_counter: SendCounter | None = None
     receive_counter: ReceiveCounter | None = None
+    broadcast_receive_counter: ReceiveCounter | None = None
     conformance: Conformance = SERVER_CONFORMANCE
     max_receive_pdu_size: int = MAX_PDU_SIZE
 
     def __post_init__(self) -> None:
-        check_agreement(self.mechanism, self.secret, self.security)
+        check_agreement(self)
         check_numbers(self.client_wport, self.server_wport, self.max_receive_pdu_size)
         if self.security is not None and (self.send_counter is None or self.receive_counter is None):
             raise LocalError("an association with keys needs a send counter and a receive counter that outlive it")
 
 
-def check_agreement(mechanism: Mechanism, secret: bytes | None, security: Security | None) -> None:
+def check_agreement(agreed: ClientSettings | AssociationProfile) -> None:
     """LocalError when a mechanism lacks what it needs."""
-    if mechanism not in SUPPORTED_MECHANISMS:
-        raise LocalError(f"authentication mechanism {mechanism.name} is not supported")
-    if mechanism is Mechanism.LOW and not secret:
-        raise LocalError("low level security needs a secret")
-    if mechanism is Mechanism.GMAC and security is None:
-        raise LocalError("HLS with GMAC needs keys and a system title")
+    mechanism, security = agreed.mechanism, agreed.security
+    if mechanism is Mechanism.UNKNOWN:
+        raise LocalError("an unknown authentication mechanism is not supported")
+    if mechanism in WITH_SECRET and not agreed.secret:
+        raise LocalError(f"authentication mechanism {mechanism.name} needs a secret")
+    if mechanism is Mechanism.HIGH and agreed.manufacturer_proof is None:
+        raise LocalError("HLS of a manufacturer needs the function that computes its proofs")
+    if mechanism in WITH_TITLES and security is None:
+        raise LocalError(f"HLS with {mechanism.name} needs keys and a system title")
+    if mechanism is Mechanism.ECDSA and security is not None:
+        known = security.asymmetric.peer_signing or security.trust
+        if security.asymmetric.signing is None or known is None:
+            raise LocalError("HLS with ECDSA needs a signing key, and the peer's or whom to trust for it")
 
 
 def check_numbers(client_wport: int, server_wport: int, max_receive_pdu_size: int) -> None:
