@@ -91,6 +91,7 @@ COMBINATIONS = [
     if not (size == 64 and policy and ciphering is Ciphering.GENERAL_CIPHERING)  # its header leaves no room
 ]
 NOTHING = Conformance(0)
+SERVICES = LN_CONFORMANCE & ~Conformance.GENERAL_BLOCK_TRANSFER
 FIRST = Block(False, 1, b"\x09\x04a")
 VALUE = data.octet_string(bytes(range(256)) * 2)
 ROWS = data.array(*(data.structure(data.long_unsigned(n), data.double_long_unsigned(n)) for n in range(60)))
@@ -104,7 +105,7 @@ def talking(
     mechanism: Mechanism = Mechanism.LOWEST,
 ) -> Pair:
     """Both ends take `size` octets at most and speak everything but `without`."""
-    limits = {"max_receive_pdu_size": size, "conformance": LN_CONFORMANCE & ~without}
+    limits = {"max_receive_pdu_size": size, "conformance": SERVICES & ~without}
     joined = opened(mechanism, policy=policy, ciphering=ciphering, client=limits, server=limits)
     joined.wire.clear()
     joined.seen.clear()
@@ -277,14 +278,14 @@ def test_the_server_refuses_what_was_not_negotiated(message: Any, without: Confo
 
 def test_a_long_answer_to_an_action_without_blocks_keeps_its_result() -> None:
     joined = talking(without=Conformance.BLOCK_TRANSFER_WITH_ACTION)
-    limited = {"max_receive_pdu_size": 64, "conformance": LN_CONFORMANCE & ~Conformance.BLOCK_TRANSFER_WITH_ACTION}
+    limited = {"max_receive_pdu_size": 64, "conformance": SERVICES & ~Conformance.BLOCK_TRANSFER_WITH_ACTION}
     joined = opened(client=limited)
     assert joined.ask(Action(DISCONNECT, VALUE)) == [ActionOutcome(ActionResult.SUCCESS, None)]
 
 
 def test_a_refusal_that_does_not_fit_either_is_a_fault() -> None:
-    limited = {"max_receive_pdu_size": 64, "conformance": LN_CONFORMANCE & ~Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ}
-    joined = opened(client=limited, server={"conformance": LN_CONFORMANCE})
+    limited = {"max_receive_pdu_size": 64, "conformance": SERVICES & ~Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ}
+    joined = opened(client=limited, server={"conformance": SERVICES})
     (event,) = joined.ask(GetList((Get(LONG),) * 40))
     assert isinstance(event, PeerFault)
     assert "pdu-too-long" in event.reason
@@ -394,7 +395,7 @@ def test_a_request_that_grows_without_end_is_stopped(monkeypatch: pytest.MonkeyP
 
 
 def test_a_long_answer_to_an_action_asked_wrongly() -> None:
-    joined = opened(client={"max_receive_pdu_size": 64, "conformance": LN_CONFORMANCE})
+    joined = opened(client={"max_receive_pdu_size": 64, "conformance": SERVICES})
     ask = ActionRequestNormal(0xC5, DISCONNECT, VALUE)
     begun = server_reply(joined, ask)
     assert isinstance(begun, ActionResponseWithBlock)

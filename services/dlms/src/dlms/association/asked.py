@@ -63,7 +63,10 @@ class Response(NamedTuple):
 
 
 class Asked(ABC):
-    """One request that waits for the application; `block_number` when it came in that many blocks."""
+    """One request that waits for the application; `block_number` when it came in that many blocks of its service.
+
+    With `in_one` the response is not cut in blocks of the service: it goes by general block transfer, as the request came.
+    """
 
     answered_by: ClassVar[type]
     needs: ClassVar[Conformance]
@@ -74,6 +77,7 @@ class Asked(ABC):
     def __init__(self, key: RequestKey, items: Sequence[Any], judge: Judge, block_number: int | None = None) -> None:
         self.key = key
         self.form: Form = PLAIN
+        self.in_one = False
         self.requested = items
         self.denials = [judge(item) for item in items]
         self.items = tuple(item for item, denial in zip(items, self.denials, strict=True) if denial is None)

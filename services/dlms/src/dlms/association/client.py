@@ -16,6 +16,7 @@ from dlms.apdu.action import (
     ActionResponseWithBlock,
     ActionResponseWithList,
 )
+from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.apdu.get import GetResponseNormal, GetResponseWithDataBlock, GetResponseWithList
 from dlms.apdu.notify import DataNotification, EventNotificationRequest
@@ -41,6 +42,7 @@ from dlms.association.events import (
     Request,
 )
 from dlms.association.exchanges import INVOKE_ID_MASK, Exchange, Limits, Next, ServiceRequest, Step, start
+from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
 from dlms.association.proposal import Proposal, accepts, refusal_reason
 from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext, lift
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
@@ -114,6 +116,8 @@ class ClientConnection(Connection):
         self._server_challenge = b""
         self._invoke_id = 0
         self._pending: Exchange | None = None
+        self._general: GeneralTransfer | None = None
+        self._pushed = OneWayBlocks()
         self._pending_form = PLAIN
         self._opened: Opened | None = None
 
@@ -136,14 +140,20 @@ class ClientConnection(Connection):
         form = self._form()
         exchange = self._start(request, self._limits(form))
         following = self._after(exchange.event)
-        octets = self._framed(self._protect(exchange.first, form))
-        self._pending, self._pending_form, self.state = exchange, form, following
-        return octets
+        general, parts = self._cut(self._protect(exchange.first, form))
+        self._pending, self._pending_form, self._general, self.state = exchange, form, general, following
+        return b"".join(self._framed(part) for part in parts)
 
     def abandon(self) -> None:
         """Wait no longer for the open request; its answer will be dropped when it still comes."""
         self._move(ClientEvent.SEND_ABANDON)
-        self._pending = None
+        self._pending = self._general = None
+
+    def timeout(self) -> bytes:
+        """Octets to send when the answer is late: what a general block transfer repeats, otherwise none."""
+        if self._pending is None or self._general is None:
+            return b""
+        return b"".join(self._framed(part) for part in self._general.timeout())
 
     def _open(self) -> bytes:
         following = self._after(ClientEvent.SEND_OPEN)
@@ -171,11 +181,18 @@ class ClientConnection(Connection):
         return PLAIN if self._protection is None else self._protection.form()
 
     def _protect(self, plaintext: bytes, form: Form) -> bytes:
-        octets = plaintext if self._protection is None else self._protection.protect(plaintext, form)
-        limit = self._opened.server_max_receive_pdu_size if self._opened is not None else 0
-        if limit and len(octets) > limit:
+        return plaintext if self._protection is None else self._protection.protect(plaintext, form)
+
+    def _cut(self, octets: bytes) -> tuple[GeneralTransfer | None, tuple[bytes, ...]]:
+        """A request as the server takes it: as it is, or in blocks of a general block transfer."""
+        opened = self._opened
+        limit = 0 if opened is None else opened.server_max_receive_pdu_size
+        if opened is None or not limit or len(octets) <= limit:
+            return None, (octets,)
+        if not opened.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             raise LocalError(f"the server takes {limit} octets at most, the request has {len(octets)}")
-        return octets
+        general = GeneralTransfer(client=True, window=self._settings.block_window, room=limit)
+        return general, general.send(octets)
 
     def _framed(self, octets: bytes) -> bytes:
         return self._framing.encode(WrapperPdu(self._settings.client_wport, self._settings.server_wport, octets))
@@ -204,7 +221,11 @@ class ClientConnection(Connection):
         ours = (pdu.source, pdu.destination) == (self._settings.server_wport, self._settings.client_wport)
         if not ours and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
             return None
-        message = apdu.decode(pdu.apdu)
+        message: Apdu | None = apdu.decode(pdu.apdu)
+        if isinstance(message, GeneralBlockTransfer):
+            message = self._join(message)
+        if message is None:
+            return None
         if isinstance(message, Aare):
             return self._receive_aare(message)
         if isinstance(message, Rlre):
@@ -215,6 +236,32 @@ class ClientConnection(Connection):
         if isinstance(message, ExceptionResponse | ConfirmedServiceError):
             return self._receive_fault(message)
         return self._receive_service(self._lift(message))
+
+    def _join(self, block: GeneralBlockTransfer) -> Apdu | None:
+        """The APDU whose last block this is: an answer, or a push in blocks that nobody confirms."""
+        control = block.block_control
+        unasked = control.streaming and not control.window
+        if self._general is None and (self._pending is None or unasked):
+            whole = self._pushed.take(block) if unasked else None
+        else:
+            whole = self._join_answer(block)
+        if whole is None:
+            return None
+        message = apdu.decode(whole)
+        if isinstance(message, GeneralBlockTransfer):
+            raise ProtocolError("blocks inside blocks")
+        return message
+
+    def _join_answer(self, block: GeneralBlockTransfer) -> bytes | None:
+        opened = self._opened
+        if opened is None or not opened.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+            raise ProtocolError("general block transfer was not negotiated")
+        if self._general is None:
+            room = opened.server_max_receive_pdu_size
+            self._general = GeneralTransfer(client=True, window=self._settings.block_window, room=room)
+        step = self._general.receive(block)
+        self._outbox += [self._framed(part) for part in step.to_send]
+        return step.whole
 
     def _lift(self, message: Apdu) -> Verified:
         """Take the protection off; what comes without it is refused, save a notification, which says so."""

@@ -7,7 +7,7 @@ read any more ends the connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from dlms import apdu
 from dlms.apdu.acse import Aare, Aarq, Rlre
@@ -58,8 +58,15 @@ class ServerConnection(Connection):
         association = self._associations.get((server_wport, client_wport))
         if association is None:
             raise LocalError("no such association")
-        octets = association.answer(answer)
-        return self._framing.encode(WrapperPdu(server_wport, client_wport, octets)) if octets else b""
+        return self._framed(server_wport, client_wport, association.answer(answer))
+
+    def timeout(self, server_wport: int, client_wport: int) -> bytes:
+        """Framed octets to send when nothing came from a client for too long: what a general block transfer repeats."""
+        association = self._associations.get((server_wport, client_wport))
+        return b"" if association is None else self._framed(server_wport, client_wport, association.timeout())
+
+    def _framed(self, server_wport: int, client_wport: int, apdus: Iterable[bytes]) -> bytes:
+        return b"".join(self._framing.encode(WrapperPdu(server_wport, client_wport, octets)) for octets in apdus)
 
     def next_event(self) -> ServerOutput | None:
         """What the octets so far mean; None: more octets are needed."""
@@ -72,8 +79,9 @@ class ServerConnection(Connection):
             if pdu is None:
                 return None
             reply = self._receive(pdu)
-            if reply.octets:
-                self._post(pdu.destination, pdu.source, reply.octets)
+            for octets in (reply.octets, *reply.blocks):
+                if octets:
+                    self._post(pdu.destination, pdu.source, octets)
             if reply.event is not None:
                 return reply.event
         return None

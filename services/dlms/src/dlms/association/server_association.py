@@ -12,6 +12,7 @@ from dlms import apdu, data
 from dlms.apdu import Apdu
 from dlms.apdu.acse import Aarq, Rlre, Rlrq
 from dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
+from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.faults import ExceptionResponse
 from dlms.association.admission import Admission, Refusal, accepting_aare, admit, initiate_response, refusing_aare
 from dlms.association.authentication import Authentication
@@ -21,16 +22,21 @@ from dlms.association.events import (
     AssociationRefused,
     AssociationReleased,
     Discarded,
+    RequestKey,
 )
+from dlms.association.general_blocks import GeneralTransfer
 from dlms.association.proposal import context_of
 from dlms.association.protection import Form, Protection, Verified, lift
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.serving import Reply, Serving, Terms, fault
 from dlms.association.settings import AssociationProfile
 from dlms.association.states import SERVER_TABLE, ServerEvent, ServerState
+from dlms.association.transfer import MAX_REQUEST_OCTETS
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
+    ApduTag,
+    Conformance,
     DataTag,
     Mechanism,
     ReleaseReason,
@@ -60,6 +66,8 @@ class ServerAssociation:
         self._admission: Admission | None = None
         self._challenge = b""
         self._serving: Serving | None = None
+        self._general: GeneralTransfer | None = None
+        self._carried: dict[RequestKey, GeneralTransfer] = {}
 
     # --- receiving
 
@@ -71,10 +79,17 @@ class ServerAssociation:
             return fault("a request without association", ServiceError.OPERATION_NOT_POSSIBLE)
         if size > (self.profile.max_receive_pdu_size or size):
             return fault(f"an APDU of {size} octets is too long", ServiceError.PDU_TOO_LONG)
+        if isinstance(message, GeneralBlockTransfer):
+            return self._receive_block(message)
+        self._general = None
+        return self._react(message)
+
+    def _react(self, message: Apdu, *, in_one: bool = False) -> Reply:
+        """React to an APDU that is whole; `in_one` when it came by general block transfer."""
         try:
             if isinstance(message, Rlrq):
                 return self._release(message)
-            return self._serve(lift(self._protection, message))
+            return self._serve(lift(self._protection, message), in_one)
         except ReplayError as error:
             return self._replayed(error)
         except SecurityError as error:
@@ -84,11 +99,67 @@ class ServerAssociation:
         except DecodeError as error:
             return fault(f"unreadable: {error}", ServiceError.OTHER_REASON)
 
-    def _serve(self, verified: Verified) -> Reply:
+    def _serve(self, verified: Verified, in_one: bool) -> Reply:
         message, form = verified
         if self.state is ServerState.PROVING:
             return self._prove(message, form)
-        return self._requests.serve(message, form)
+        return self._requests.serve(message, form, in_one=in_one)
+
+    # --- general block transfer
+
+    def _receive_block(self, block: GeneralBlockTransfer) -> Reply:
+        if self.state is ServerState.PROVING or not self._speaks_general_blocks:
+            return fault("general block transfer was not negotiated", ServiceError.SERVICE_NOT_SUPPORTED)
+        if self._general is None and not block.block_data:
+            return Reply(event=Discarded("a confirmation of blocks that were never sent"))
+        if self._general is None or not self._general.continues(block):
+            self._general = self._new_transfer()
+        general = self._general
+        try:
+            step = general.receive(block)
+            if step.whole is None:
+                return Reply(blocks=step.to_send)
+            return self._joined(apdu.decode(step.whole), general)
+        except (DecodeError, ProtocolError) as error:
+            self._general = None
+            return fault(f"blocks that make no request: {error}", ServiceError.OTHER_REASON)
+
+    def _joined(self, message: Apdu, general: GeneralTransfer) -> Reply:
+        """A request that came in blocks; its response goes the same way, a fault goes as it is."""
+        if isinstance(message, Aarq | Rlrq | GeneralBlockTransfer):
+            raise ProtocolError(f"{type(message).__name__} inside blocks")
+        reply = self._react(message, in_one=True)
+        key = getattr(reply.event, "key", None)
+        if isinstance(key, RequestKey):
+            self._carried[key] = general
+        if not reply.octets or reply.octets[0] == ApduTag.EXCEPTION_RESPONSE:
+            return reply
+        return Reply(event=reply.event, blocks=general.send(reply.octets))
+
+    def _cut(self, octets: bytes, general: GeneralTransfer | None) -> tuple[bytes, ...]:
+        """An answer as the client takes it; nothing when the client has begun another exchange in blocks meanwhile."""
+        if not octets:
+            return ()
+        if general is not None:
+            return general.send(octets) if general is self._general else ()
+        if len(octets) <= self._opened.client_limit or not self._speaks_general_blocks:
+            return (octets,)
+        self._general = self._new_transfer()
+        return self._general.send(octets)
+
+    def _new_transfer(self) -> GeneralTransfer:
+        window, room = self.profile.block_window, self._opened.client_limit
+        return GeneralTransfer(client=False, window=window, room=room, limit=MAX_REQUEST_OCTETS)
+
+    @property
+    def _speaks_general_blocks(self) -> bool:
+        return bool(self._opened.conformance & Conformance.GENERAL_BLOCK_TRANSFER)
+
+    def timeout(self) -> tuple[bytes, ...]:
+        """What to send when nothing came from the client for too long."""
+        return () if self._general is None else self._general.timeout()
+
+    # --- faults
 
     def _replayed(self, error: ReplayError) -> Reply:
         """Only a genuine frame gets so far, so its sender may learn which counter would pass."""
@@ -176,11 +247,12 @@ class ServerAssociation:
     def _refused(self, reason: str) -> AssociationRefused:
         return AssociationRefused(self.profile.server_wport, self.profile.client_wport, reason)
 
-    def answer(self, answer: Answer) -> bytes:
-        """The octets of an answer; LocalError when its request is not open any more."""
+    def answer(self, answer: Answer) -> tuple[bytes, ...]:
+        """The APDUs of an answer; LocalError when its request is not open any more."""
         if self._serving is None:
             raise LocalError("this request is not open: its association was released")
-        return self._serving.answer(answer)
+        octets = self._serving.answer(answer)
+        return self._cut(octets, self._carried.pop(answer.key, None))
 
     # --- small things
 
@@ -201,7 +273,8 @@ class ServerAssociation:
 
     def _forget(self) -> None:
         self._admission = None
-        self._serving = None
+        self._serving = self._general = None
+        self._carried.clear()
         self._challenge = b""
         if self._protection is not None:
             self._protection.dedicate(None)

@@ -61,10 +61,11 @@ Protect = Callable[[bytes, Form], bytes]
 
 
 class Reply(NamedTuple):
-    """What a received APDU leads to."""
+    """What a received APDU leads to: an APDU or blocks to send, and an event."""
 
     octets: bytes = b""
     event: ServerOutput | None = None
+    blocks: tuple[bytes, ...] = ()
 
 
 class Terms(NamedTuple):
@@ -114,11 +115,13 @@ class Serving:
         self._pending: dict[RequestKey, Asked] = {}
         self._sending: _Sending | None = None
         self._receiving: _Receiving | None = None
+        self._in_one = False
 
     # --- requests
 
-    def serve(self, message: Apdu, form: Form) -> Reply:
-        """React to one service APDU."""
+    def serve(self, message: Apdu, form: Form, *, in_one: bool = False) -> Reply:
+        """React to one service APDU; `in_one` when it came by general block transfer, which its response has to follow."""
+        self._in_one = in_one
         handler = _HANDLERS.get(type(message))
         if handler is None:
             reason = f"{type(message).__name__} is not served"
@@ -155,7 +158,7 @@ class Serving:
 
     def _admit(self, asked: Asked, form: Form) -> Reply:
         """Answer what nobody may have, and ask the application for the rest."""
-        asked.form = form
+        asked.form, asked.in_one = form, self._in_one
         if not asked.items:
             octets = b"" if asked.silent else self._write(asked, asked.respond(asked.denied()))
             return Reply(octets, Discarded(asked.reason))
@@ -290,6 +293,8 @@ class Serving:
             and asked.answer_blocks & self._terms.conformance
         ):
             return self._write_first(asked, response.contents(), response.block, limit)
+        if self._terms.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+            return self._write_once(whole, asked.form)
         refusal = apdu.encode(response.refusal)
         if len(refusal) <= limit:
             return self._write_once(refusal, asked.form)

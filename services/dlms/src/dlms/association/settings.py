@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntFlag
 from typing import Protocol
 
+from dlms.apdu.blocks import MAX_WINDOW
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.enums import Conformance, Mechanism
 from dlms.errors import LocalError
@@ -24,6 +25,7 @@ from dlms.security.aead import SYSTEM_TITLE_LENGTH
 from dlms.security.suites import suite_of
 
 MAX_PDU_SIZE = 0xFFFF
+BLOCK_WINDOW = 8
 WPORTS = range(0x10000)
 NO_ASYMMETRIC_KEYS = AsymmetricKeys()
 WITH_SECRET = frozenset({Mechanism.LOW, Mechanism.MD5, Mechanism.SHA1, Mechanism.SHA256})
@@ -42,7 +44,7 @@ CLIENT_CONFORMANCE = (
 SERVER_CONFORMANCE = (
     CLIENT_CONFORMANCE | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE | Conformance.BLOCK_TRANSFER_WITH_ACTION
 )
-LN_CONFORMANCE = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES
+LN_CONFORMANCE = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES | Conformance.GENERAL_BLOCK_TRANSFER
 """Every service with logical names; its lists ask more of a server's application than SERVER_CONFORMANCE does."""
 
 
@@ -141,10 +143,11 @@ class ClientSettings:
     security: Security | None = None
     conformance: Conformance = CLIENT_CONFORMANCE
     max_receive_pdu_size: int = MAX_PDU_SIZE
+    block_window: int = BLOCK_WINDOW
 
     def __post_init__(self) -> None:
         check_agreement(self)
-        check_numbers(self.client_wport, self.server_wport, self.max_receive_pdu_size)
+        check_numbers(self.client_wport, self.server_wport, self.max_receive_pdu_size, self.block_window)
 
 
 class AccessRights(Protocol):
@@ -176,10 +179,11 @@ class AssociationProfile:
     broadcast_receive_counter: ReceiveCounter | None = None
     conformance: Conformance = SERVER_CONFORMANCE
     max_receive_pdu_size: int = MAX_PDU_SIZE
+    block_window: int = BLOCK_WINDOW
 
     def __post_init__(self) -> None:
         check_agreement(self)
-        check_numbers(self.client_wport, self.server_wport, self.max_receive_pdu_size)
+        check_numbers(self.client_wport, self.server_wport, self.max_receive_pdu_size, self.block_window)
         if self.security is not None and (self.send_counter is None or self.receive_counter is None):
             raise LocalError("an association with keys needs a send counter and a receive counter that outlive it")
 
@@ -201,9 +205,11 @@ def check_agreement(agreed: ClientSettings | AssociationProfile) -> None:
             raise LocalError("HLS with ECDSA needs a signing key, and the peer's or whom to trust for it")
 
 
-def check_numbers(client_wport: int, server_wport: int, max_receive_pdu_size: int) -> None:
-    """LocalError for a wrapper port or a PDU size that does not fit into its 16 bits."""
+def check_numbers(client_wport: int, server_wport: int, max_receive_pdu_size: int, block_window: int) -> None:
+    """LocalError for a wrapper port or a PDU size that does not fit into its 16 bits, or a window into its 6."""
     if client_wport not in WPORTS or server_wport not in WPORTS:
         raise LocalError(f"a wrapper port is a 16 bit number: {client_wport}, {server_wport}")
     if not 0 <= max_receive_pdu_size <= MAX_PDU_SIZE:
         raise LocalError(f"a PDU size is a 16 bit number: {max_receive_pdu_size}")
+    if not 1 <= block_window <= MAX_WINDOW:
+        raise LocalError(f"a window is a number from 1 to {MAX_WINDOW}: {block_window}")
