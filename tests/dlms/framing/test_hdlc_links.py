@@ -276,6 +276,18 @@ def test_a_client_gives_up_after_its_retries(state: ClientLinkState) -> None:
     assert client.next_event() is None
 
 
+def test_each_second_repetition_is_a_bare_question() -> None:
+    """A server that drops a repeated segment without a word still says what it has when it is asked."""
+    joined = line(max_retries=3).connected()
+    joined.client.send_apdu(b"ask")
+    said = [joined.client.timeout() for _ in range(3)]
+    assert [frames_of(octets)[0].kind for octets in said] == [FrameKind.I, FrameKind.RR, FrameKind.I]
+    joined.carry(said[1])
+    assert joined.got == [], (
+        "one question was repeated before, so the first answer that acknowledges nothing may be to it"
+    )
+
+
 def test_a_client_that_has_given_up_can_connect_again() -> None:
     joined = line(max_retries=0).connected()
     joined.client.send_apdu(b"lost")

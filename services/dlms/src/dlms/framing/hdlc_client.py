@@ -1,10 +1,11 @@
 """The client's end of an HDLC link, the primary station (IEC 62056-46, 6.4.4), without I/O.
 
 The client sends when it has the turn, and gives it away with the P bit of its last frame. When no answer comes the caller
-says so by `timeout`: what is unacknowledged goes once more, or else the server is asked (RR) for what it has. A repeated
-question may be answered twice, so as many fruitless answers are overlooked as questions were repeated: an answer to an old
-question must not be taken for the answer to the new one. For the same reason an answer to a single segment that does not
-acknowledge it is none: had the server got the P bit, it would have got the segment.
+says so by `timeout`: what is unacknowledged goes once more, and each second time the server is asked (RR) for what it has
+instead, for some servers drop a segment that they know without a word. A repeated question may be answered twice, so as
+many fruitless answers are overlooked as questions were repeated: an answer to an old question must not be taken for the
+answer to the new one. For the same reason an answer to a single segment that does not acknowledge it is none: had the
+server got the P bit, it would have got the segment.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class HdlcClient(HdlcLink):
         self._numbering.enqueue(apdu)
         self.state = following
         if self.state is ClientLinkState.READY:
-            self._take_turn(asked=False)
+            self._take_turn()
         return self.data_to_send()
 
     def send_unnumbered(self, apdu: bytes, destination: HdlcAddress | None = None) -> bytes:
@@ -92,18 +93,18 @@ class HdlcClient(HdlcLink):
             self._write(FrameKind.DISC)
         else:
             self._overlook += self.state is ClientLinkState.WAITING
-            self._ask()
+            self._ask(bare=self._attempts % 2 == 0)
         return self.data_to_send()
 
     def _ask_for_link(self) -> None:
         default = self._offer == LinkParameters()
         self._write(FrameKind.SNRM, b"" if default else self._offer.encode())
 
-    def _ask(self) -> None:
-        """Hand the turn over: with what there is to send, or with the question for what the server has."""
+    def _ask(self, *, bare: bool = False) -> None:
+        """Hand the turn over: with what there is to send, or with the bare question for what the server has."""
         self._move(ClientLinkEvent.SEND_POLL)
         self._sent_one = False
-        if self._numbering.may_send:
+        if self._numbering.may_send and not bare:
             self._write_window()
             self._sent_one = self._numbering.unacknowledged == 1
         else:
@@ -149,7 +150,7 @@ class HdlcClient(HdlcLink):
         self._attempts = 0
         self._numbering.parameters = agreed
         self._events.append(LinkConnected(agreed))
-        self._take_turn(asked=False)
+        self._take_turn()
 
     def _receive_numbered(self, frame: Frame) -> None:
         numbering = self._numbering
@@ -166,11 +167,12 @@ class HdlcClient(HdlcLink):
         if progress:
             self._attempts = 0
         if frame.final:
-            self._receive_final(progress, gap=gap, asked=whole is None)
+            self._receive_final(progress, gap=gap, empty=whole is None)
         if whole is not None:
+            self._overlook = 0
             self._deliver(frame, whole)
 
-    def _receive_final(self, progress: bool, *, gap: bool, asked: bool) -> None:
+    def _receive_final(self, progress: bool, *, gap: bool, empty: bool) -> None:
         """The turn is ours again, unless this is a second answer to a question that was repeated."""
         fruitless = not progress and self._numbering.unacknowledged and not self._numbering.peer_busy
         if fruitless and (self._overlook or self._sent_one):
@@ -181,16 +183,16 @@ class HdlcClient(HdlcLink):
             self._attempts = 0
         elif self._exhausted():
             return
-        self._take_turn(asked=asked, gap=gap)
+        self._take_turn(empty=empty, gap=gap)
 
-    def _take_turn(self, *, asked: bool, gap: bool = False) -> None:
+    def _take_turn(self, *, empty: bool = False, gap: bool = False) -> None:
         """Send what waits, or ask for the rest of what has begun; else the turn stays ours.
 
-        `asked`: the server gave the turn back without an APDU.
+        `empty`: the server gave the turn back without an APDU; `gap`: a segment before the last one is missing.
         """
         if self._numbering.may_send or self._numbering.half_received or gap:
             self._ask()
-        elif asked:
+        elif empty:
             self._events.append(AnswerPending(self._numbering.peer_busy))
 
     def _move(self, event: ClientLinkEvent) -> None:
