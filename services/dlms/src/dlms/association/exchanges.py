@@ -141,8 +141,11 @@ class Exchange(ABC):
             return Done(self._collected(self.blocks.whole()), ClientEvent.LAST_BLOCK)
         return Next(apdu.encode(ask(self.invoke_id_and_priority, block.block_number)), ClientEvent.BLOCK)
 
-    def _send_in_blocks(self, whole: bytes, room: int, first: Callable[[Block], Apdu], following: Any) -> None:
-        """Replace the first APDU by one with a block."""
+    def _send_in_blocks(self, whole: bytes, limits: Limits, first: Callable[[Block], Apdu], following: Any) -> None:
+        """Replace the first APDU by one with a block; a general block transfer may still carry it when that has no room."""
+        room = limits.room
+        if Conformance.GENERAL_BLOCK_TRANSFER & limits.conformance and len(apdu.encode(first(EMPTY))) >= room:
+            return
         self._following = following
         self._outgoing = OutgoingBlocks(whole, room_beside(following(EMPTY), room), room_beside(first(EMPTY), room))
         self.first = apdu.encode(first(self._outgoing.next_block()))
@@ -225,7 +228,7 @@ class SetExchange(Exchange):
         if _in_blocks(self.first, limits, Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE):
             self._send_in_blocks(
                 data.encode(value),
-                limits.room,
+                limits,
                 lambda block: SetRequestWithFirstDataBlock(invoke, descriptor, selection, block),
                 lambda block: SetRequestWithDataBlock(invoke, block),
             )
@@ -256,7 +259,7 @@ class SetListExchange(Exchange):
         if _in_blocks(self.first, limits, Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE):
             self._send_in_blocks(
                 contents.encode(contents.VALUES, values),
-                limits.room,
+                limits,
                 lambda block: SetRequestWithListAndFirstDataBlock(invoke, items, block),
                 lambda block: SetRequestWithDataBlock(invoke, block),
             )
@@ -283,7 +286,7 @@ class ActionExchange(Exchange):
         if parameters is not None and _in_blocks(self.first, limits, Conformance.BLOCK_TRANSFER_WITH_ACTION):
             self._send_in_blocks(
                 data.encode(parameters),
-                limits.room,
+                limits,
                 lambda block: ActionRequestWithFirstBlock(invoke, descriptor, block),
                 lambda block: ActionRequestWithBlock(invoke, block),
             )
@@ -314,7 +317,7 @@ class ActionListExchange(Exchange):
         if _in_blocks(self.first, limits, Conformance.BLOCK_TRANSFER_WITH_ACTION):
             self._send_in_blocks(
                 contents.encode(contents.VALUES, values),
-                limits.room,
+                limits,
                 lambda block: ActionRequestWithListAndFirstBlock(invoke, descriptors, block),
                 lambda block: ActionRequestWithBlock(invoke, block),
             )
