@@ -15,14 +15,18 @@ from dlms.security import (
     Exchange,
     GlobalKeys,
     PrivateKey,
+    aead,
     digest_holds,
     digest_response,
     ecdsa_holds,
     ecdsa_response,
     gmac_holds,
     gmac_response,
+    hls,
+    protect,
     same_secret,
     signature_holds,
+    unprotect,
 )
 from dlms.security.hls import check_challenge
 
@@ -127,3 +131,22 @@ def test_ecdsa_wants_longer_challenges() -> None:
     for length in (31, 65):
         with pytest.raises(LocalError, match="32 to 64"):
             check_challenge(bytes(length), Mechanism.ECDSA)
+
+
+def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(ours: bytes, theirs: bytes) -> bool:
+        compared.append((ours, theirs))
+        return ours == theirs
+
+    monkeypatch.setattr(hls, "compare_digest", compare)
+    monkeypatch.setattr(aead, "compare_digest", compare)
+    keys, title = GlobalKeys(bytes(16), bytes(16)), bytes(8)
+    assert same_secret(SECRET, SECRET)
+    assert gmac_holds(0, keys, title, bytes(8), gmac_response(0, keys, title, 1, bytes(8)))
+    for mechanism in (Mechanism.MD5, Mechanism.SHA1, Mechanism.SHA256):
+        assert digest_holds(mechanism, SECRET, EXCHANGE, digest_response(mechanism, SECRET, EXCHANGE))
+    for control in (0x10, 0x30):
+        assert unprotect(keys, title, protect(control, keys, title, 1, b"text")).plaintext == b"text"
+    assert len(compared) == 7

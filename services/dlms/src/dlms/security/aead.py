@@ -40,11 +40,7 @@ def protect(
     control: int, keys: GlobalKeys, system_title: bytes, invocation_counter: int, plaintext: bytes, context: bytes = b""
 ) -> bytes:
     """Security control || invocation counter || protected octets, by the bits of the security control octet."""
-    if control & COMPRESSED:
-        raise LocalError("compression (V.44) is not supported")
-    cipher = _cipher(control, keys)
-    if cipher is None:
-        raise LocalError("there is no broadcast key")
+    cipher = keys.cipher if control < BROADCAST else _other_cipher(control, keys, LocalError)
     counter = invocation_counter.to_bytes(4, "big")
     header = bytes((control,)) + counter
     iv = _iv(system_title, counter)
@@ -65,14 +61,14 @@ def unprotect(keys: GlobalKeys, system_title: bytes, content: bytes, context: by
     control = content[0]
     counter = content[1:HEADER_LENGTH]
     iv = _iv(system_title, counter)
-    cipher = _readable(control, keys)
+    cipher = keys.cipher if control < BROADCAST else _other_cipher(control, keys, SecurityError)
     if control & AUTHENTICATED:
         if len(content) < HEADER_LENGTH + TAG_LENGTH:
             raise SecurityError(
                 f"an authenticated content has at least {HEADER_LENGTH + TAG_LENGTH} octets, got {len(content)}"
             )
         body, tag = content[HEADER_LENGTH:-TAG_LENGTH], content[-TAG_LENGTH:]
-        plaintext, expected = _open(cipher, control, keys, iv, body, context)
+        plaintext, expected = _open(cipher, content[:1] + keys.authentication_key + context, iv, body)
         if not compare_digest(tag, expected):
             raise SecurityError(
                 "the authentication tag does not hold: wrong key, wrong system title or altered content"
@@ -94,28 +90,22 @@ def _tag(cipher: AESGCM, control: int, keys: GlobalKeys, iv: bytes, message: byt
     return cipher.encrypt(iv, b"", additional)[:TAG_LENGTH]
 
 
-def _open(
-    cipher: AESGCM, control: int, keys: GlobalKeys, iv: bytes, body: bytes, context: bytes
-) -> tuple[bytes, bytes]:
-    if not control & ENCRYPTED:
-        return body, _tag(cipher, control, keys, iv, context + body)
+def _open(cipher: AESGCM, additional: bytes, iv: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """Plaintext and expected tag; the first octet of the additional data is the security control."""
+    if not additional[0] & ENCRYPTED:
+        return body, cipher.encrypt(iv, b"", additional + body)[:TAG_LENGTH]
     plaintext = cipher.encrypt(iv, body, None)[:-FULL_TAG_LENGTH]
-    sealed = cipher.encrypt(iv, plaintext, bytes((control,)) + keys.authentication_key + context)
+    sealed = cipher.encrypt(iv, plaintext, additional)
     return plaintext, sealed[-FULL_TAG_LENGTH : TAG_LENGTH - FULL_TAG_LENGTH]
 
 
-def _cipher(control: int, keys: GlobalKeys) -> AESGCM | None:
-    return keys.broadcast_cipher if control & BROADCAST else keys.cipher
-
-
-def _readable(control: int, keys: GlobalKeys) -> AESGCM:
-    """The cipher of a frame that arrived."""
+def _other_cipher(control: int, keys: GlobalKeys, error: type[LocalError | SecurityError]) -> AESGCM:
+    """The cipher of a control octet that has one of the two upper bits."""
     if control & COMPRESSED:
-        raise SecurityError(f"security control {control:#04x} asks for compression (V.44), which is not supported")
-    cipher = _cipher(control, keys)
-    if cipher is None:
-        raise SecurityError(f"security control {control:#04x} asks for a broadcast key, and there is none")
-    return cipher
+        raise error(f"security control {control:#04x} asks for compression (V.44), which is not supported")
+    if keys.broadcast_cipher is None:
+        raise error(f"security control {control:#04x} asks for a broadcast key, and there is none")
+    return keys.broadcast_cipher
 
 
 def _iv(system_title: bytes, counter: bytes) -> bytes:
