@@ -31,7 +31,8 @@ def _objects() -> Mapping[tuple[str, ...], str]:
 def _groups(text: str) -> tuple[str, ...]:
     for separator in "-:.":
         text = text.replace(separator, " ")
-    return tuple(text[: text.rindex("*")].split() + [text[text.rindex("*") + 1 :]])
+    groups, _, last = text.rpartition("*")
+    return (*groups.split(), last)
 
 
 def describe(obis: Obis) -> str:
