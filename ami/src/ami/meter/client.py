@@ -103,7 +103,7 @@ class Association:
         self._connection = ClientConnection(
             settings,
             challenge=challenge,
-            send_counter=None if supply is None else supply.counter,
+            send_counter=SendCounter(0, 0) if supply is None else supply.counter,
             framing=framing,
         )
         self.healthy = True

@@ -5,6 +5,7 @@ the operating system an OSError. Blocking on purpose: one person, one meter, one
 """
 
 import socket
+import termios
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
@@ -73,18 +74,12 @@ class UdpLink:
 
 
 class SerialLink:
-    """A serial line, or anything else that pyserial has a URL for (rfc2217://, socket://)."""
+    """A serial line with eight bits and no parity, or anything else that pyserial has a URL for (rfc2217://, socket://)."""
 
-    def __init__(self, device: str, baud: int, *, seven_even: bool = False) -> None:
+    def __init__(self, device: str, baud: int) -> None:
         self.name = device
-        self._serial = _pyserial()
         self._early = b""
-        self._port: Any = self._serial.serial_for_url(
-            device,
-            baudrate=baud,
-            bytesize=self._serial.SEVENBITS if seven_even else self._serial.EIGHTBITS,
-            parity=self._serial.PARITY_EVEN if seven_even else self._serial.PARITY_NONE,
-        )
+        self._port: Any = _pyserial().serial_for_url(device, baudrate=baud)
 
     def write(self, octets: bytes) -> None:
         self._port.write(octets)
@@ -102,9 +97,8 @@ class SerialLink:
         return first + more
 
     def change_to(self, baud: int, early: bytes = b"") -> None:
-        """Eight bits without parity at this speed; `early` has been read already and comes again."""
+        """Go on at this speed; `early` has been read already and comes again."""
         self._port.baudrate = baud
-        self._port.bytesize, self._port.parity = self._serial.EIGHTBITS, self._serial.PARITY_NONE
         self._early = early
 
     def close(self) -> None:
@@ -120,16 +114,14 @@ def open_link(reach: Reach) -> Link:
             case Transport.UDP:
                 return UdpLink(reach.host, reach.port)
             case Transport.SERIAL:
-                if reach.mode_e:
-                    return SerialLink(reach.device, FIRST_BAUD_RATE, seven_even=True)
-                return SerialLink(reach.device, reach.baud)
+                return SerialLink(reach.device, FIRST_BAUD_RATE if reach.mode_e else reach.baud)
     except TimeoutError:
         raise _unreachable(reach, "nobody answers", "check address, port, route and firewall") from None
     except ConnectionRefusedError:
         raise _unreachable(
             reach, "the connection is refused", "check the port; some meters serve one client only"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, termios.error) as error:
         raise _unreachable(reach, str(error), "check the address and that it can be reached from here") from None
 
 

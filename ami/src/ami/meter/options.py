@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ami.meter.errors import ExitCode, MeterError
 from dlms.association import Ciphering, ClientSettings, Security
-from dlms.association.settings import SUPPORTED_MECHANISMS
+from dlms.association.settings import SERVER_CONFORMANCE, WITH_SECRET, WITH_TITLES
 from dlms.enums import Mechanism
 from dlms.errors import LocalError
 from dlms.obis import Obis
-from dlms.security import GlobalKeys
+from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
 
 DLMS_PORT = 4059
 PUBLIC_CLIENT = 16
@@ -24,15 +24,15 @@ INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")
 AUTHENTICATIONS = {
     "none": Mechanism.LOWEST,
     "lls": Mechanism.LOW,
-    "hls": Mechanism.HIGH,
     "hls-md5": Mechanism.MD5,
     "hls-sha1": Mechanism.SHA1,
     "hls-gmac": Mechanism.GMAC,
     "hls-sha256": Mechanism.SHA256,
     "hls-ecdsa": Mechanism.ECDSA,
 }
-OFFERED = tuple(name for name, mechanism in AUTHENTICATIONS.items() if mechanism in SUPPORTED_MECHANISMS)
-WITH_SECRET = frozenset({"lls", "hls", "hls-md5", "hls-sha1", "hls-sha256"})
+"""HLS 2 is not among them: its proof is a function of the manufacturer's, which no command line can give."""
+NO_KEY = bytes(16)
+"""Stands in a Security that is there for its titles alone; nothing is ever computed with it."""
 
 
 class Transport(StrEnum):
@@ -58,6 +58,7 @@ class Wrapping(StrEnum):
     NONE = "none"
     GENERAL_GLO = "general-glo"
     SERVICE_SPECIFIC = "service-specific"
+    GENERAL_CIPHERING = "general-ciphering"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,8 @@ class Identity:
     secret: bytes | None = field(default=None, repr=False)
     encryption_key: bytes | None = field(default=None, repr=False)
     authentication_key: bytes | None = field(default=None, repr=False)
+    signing_key: bytes | None = field(default=None, repr=False)
+    meter_signing_key: bytes | None = None
     suite: int = 0
     wrapping: Wrapping = Wrapping.GENERAL_GLO
     protection: Protection = Protection.BOTH
@@ -105,9 +108,23 @@ class Identity:
         return self.encryption_key is not None and self.wrapping is not Wrapping.NONE
 
     @property
+    def mechanism(self) -> Mechanism:
+        """The mechanism behind the name of the authentication; MeterError when there is none."""
+        found = AUTHENTICATIONS.get(self.authentication)
+        if found is None:
+            names = ", ".join(AUTHENTICATIONS)
+            raise MeterError(ExitCode.USAGE, f"{self.authentication} is none of {names}", where="--authentication")
+        return found
+
+    @property
     def keyed(self) -> bool:
         """Whether an invocation counter is needed."""
-        return self.ciphered or self.authentication == "hls-gmac"
+        return self.ciphered or self.mechanism is Mechanism.GMAC
+
+    @property
+    def titled(self) -> bool:
+        """Whether a system title of our own is needed."""
+        return self.keyed or self.mechanism in WITH_TITLES
 
     @property
     def key_id(self) -> str:
@@ -116,44 +133,54 @@ class Identity:
 
     def settings(self, title: bytes | None, server: int | None = None) -> ClientSettings:
         """For the protocol core, as the client with this system title; MeterError when the options do not go together."""
-        if self.authentication not in OFFERED:
-            raise MeterError(
-                ExitCode.USAGE, f"{self.authentication} is none of {', '.join(OFFERED)}", where="--authentication"
-            )
-        if self.authentication in WITH_SECRET and not self.secret:
+        if self.mechanism in WITH_SECRET and not self.secret:
             raise _missing("--secret", f"authentication {self.authentication} needs it")
         try:
             return ClientSettings(
                 client_wport=self.client,
                 server_wport=self.server if server is None else server,
-                mechanism=AUTHENTICATIONS[self.authentication],
+                mechanism=self.mechanism,
                 secret=self.secret,
                 security=self._security(title, server),
+                conformance=SERVER_CONFORMANCE,
                 max_receive_pdu_size=self.max_pdu_size,
             )
         except LocalError as error:
             raise MeterError(ExitCode.USAGE, str(error), where="the options of the association") from None
 
     def _security(self, title: bytes | None, server: int | None) -> Security | None:
-        if not self.keyed:
+        if not self.titled:
             return None
-        if self.encryption_key is None:
-            raise _missing("--ek", f"authentication {self.authentication} computes with it")
-        if self.authentication_key is None:
-            raise _missing("--ak", "protection and its proof are computed with both keys")
         if title is None:
             raise _missing("--title", "every ciphered frame begins with it")
         return Security(
-            keys=GlobalKeys(self.encryption_key, self.authentication_key),
+            keys=self._keys(),
             system_title=title,
             suite=self.suite,
             authenticated=self.ciphered and self.protection is not Protection.ENCRYPTED,
             encrypted=self.ciphered and self.protection is not Protection.AUTHENTICATED,
             peer_system_title=self.meter_title if server in (None, self.server) else None,
-            ciphering=Ciphering.SERVICE_SPECIFIC
-            if self.wrapping is Wrapping.SERVICE_SPECIFIC
-            else Ciphering.GENERAL_GLO,
+            ciphering=Ciphering(self.wrapping) if self.ciphered else Ciphering.GENERAL_GLO,
+            asymmetric=self._asymmetric_keys(),
         )
+
+    def _keys(self) -> GlobalKeys:
+        if not self.keyed:
+            return GlobalKeys(NO_KEY, NO_KEY)
+        if self.encryption_key is None:
+            raise _missing("--ek", f"authentication {self.authentication} computes with it")
+        if self.authentication_key is None:
+            raise _missing("--ak", "protection and its proof are computed with both keys")
+        return GlobalKeys(self.encryption_key, self.authentication_key)
+
+    def _asymmetric_keys(self) -> AsymmetricKeys:
+        if self.mechanism is not Mechanism.ECDSA:
+            return AsymmetricKeys()
+        if self.signing_key is None or self.meter_signing_key is None:
+            raise _missing(
+                "--signing-key, --meter-signing-key", "HLS with ECDSA signs, and checks what the meter signs"
+            )
+        return AsymmetricKeys(PrivateKey(self.signing_key), PublicKey(self.meter_signing_key))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,11 +82,11 @@ class _Opening:
     def open(self, ask_public: Ask | None) -> Session:
         identity = self._target.identity
         title = None
-        if identity.keyed:
+        if identity.titled:
             title = identity.title or self._file.own_title(self._around.random_bytes(8))
         settings = identity.settings(title, self._server)
         at_least = self._ask_public(ask_public)
-        if identity.keyed and title is not None:
+        if title is not None and identity.keyed:
             self._supply = self._reserve(identity, title, at_least)
         try:
             association, opened = self._secure(settings)

@@ -1,4 +1,8 @@
-"""The sign-on of IEC 62056-21 mode E on a serial line: from 300 baud and seven bits to HDLC at the meter's speed."""
+"""The sign-on of IEC 62056-21 mode E on a serial line: from 300 baud and seven bits to HDLC at the meter's speed.
+
+Characters of seven bits with even parity are written as eight bits without: on the line that is the same, and not every
+port can do the former.
+"""
 
 from collections.abc import Callable
 
@@ -25,14 +29,19 @@ def sign_on(link: SerialLink, baud: int, timeout_s: float, pause: Callable[[floa
     if switch is None:
         hint = "is the optical head on the meter? Meters that speak HDLC at once need no --mode-e"
         raise MeterError(ExitCode.NO_ANSWER, "the meter does not name itself", where=where, hint=hint)
-    link.write(client.data_to_send())
+    link.write(with_parity(client.data_to_send()))
     pause(CHANGE_S)
     link.change_to(switch.baud_rate, switch.early)
 
 
+def with_parity(octets: bytes) -> bytes:
+    """Seven bits and even parity as eight bits."""
+    return bytes(octet | (octet.bit_count() & 1) << 7 for octet in octets)
+
+
 def _identified(client: ModeEClient, link: SerialLink, timeout_s: float) -> Switch | None:
     for _ in range(ATTEMPTS):
-        link.write(client.start())
+        link.write(with_parity(client.start()))
         try:
             while (switch := client.next_event()) is None:
                 client.receive_data(link.read(timeout_s / ATTEMPTS))

@@ -13,9 +13,9 @@ import typer
 from ami.meter.counters import default_file
 from ami.meter.errors import ExitCode, MeterError
 from ami.meter.options import (
+    AUTHENTICATIONS,
     DLMS_PORT,
     INVOCATION_COUNTER,
-    OFFERED,
     PUBLIC_CLIENT,
     Identity,
     Protection,
@@ -83,7 +83,8 @@ class TargetOptions:
         int | None, _option("--server", panel=_WHO, help="Logical device (SAP); 1 when not given.", min=0)
     ] = None
     authentication: Annotated[
-        str | None, _option("--authentication", panel=_WHO, help=f"One of {', '.join(OFFERED)}; none when not given.")
+        str | None,
+        _option("--authentication", panel=_WHO, help=f"One of {', '.join(AUTHENTICATIONS)}; none when not given."),
     ] = None
     secret: Annotated[
         str, _option("--secret", panel=_WHO, help=f"Password of LLS, secret of HLS. {_KEY} text:PASSWORD too.")
@@ -94,6 +95,12 @@ class TargetOptions:
     ] = None
     ek: Annotated[str, _option("--ek", panel=_KEYS, help=f"Encryption key. {_KEY}")] = ""
     ak: Annotated[str, _option("--ak", panel=_KEYS, help=f"Authentication key. {_KEY}")] = ""
+    signing_key: Annotated[
+        str, _option("--signing-key", panel=_KEYS, help=f"Our private key for hls-ecdsa. {_KEY}")
+    ] = ""
+    meter_signing_key: Annotated[
+        str, _option("--meter-signing-key", panel=_KEYS, help=f"The meter's public key for hls-ecdsa, x and y. {_KEY}")
+    ] = ""
     title: Annotated[
         str,
         _option(
@@ -195,6 +202,8 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
         "secret": key("--secret", options.secret),
         "encryption_key": key("--ek", options.ek),
         "authentication_key": key("--ak", options.ak),
+        "signing_key": key("--signing-key", options.signing_key),
+        "meter_signing_key": key("--meter-signing-key", options.meter_signing_key),
         "suite": options.suite,
         "wrapping": options.ciphering,
         "protection": options.protection,

@@ -1,28 +1,23 @@
 """`-v`: every APDU in words, its octets in clear, and the octets that really went over the wire.
 
-It stands around the framing, so it sees an APDU just before it is framed and just after. Octets are deciphered here with
-the same keys once more, so the protocol core needs no window into it. A password that we send is shown as asterisks.
+It stands around the framing, so it sees an APDU just before it is framed and just after. `dlms.tree` deciphers it with the
+same keys once more, so the protocol core needs no window into it. A password that we send is shown as asterisks.
 """
 
 from collections.abc import Callable
 
 from ami.explain import described, shown, summarise
-from dlms import apdu
-from dlms.apdu import Apdu
-from dlms.apdu.acse import Aare, Aarq, Rlre, Rlrq
-from dlms.apdu.ciphered import GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
+from dlms.apdu.ciphered import GeneralCiphering, GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.apdu.get import GetRequestNext, GetResponseWithDataBlock
 from dlms.apdu.set import SetRequestNormal, SetResponseNormal
 from dlms.association import ClientSettings
-from dlms.errors import DlmsError
 from dlms.framing.framing import Framing, LinkLost, WrapperPdu
-from dlms.security import unprotect
+from dlms.tree import Keyring, Node, Session, explain, nodes
 
 HEX_LINE = 32
 LONGEST_SUMMARY = 400
-CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, ServiceCiphering)
-WITH_INFORMATION = (Aarq, Aare, Rlrq, Rlre)
+CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceCiphering)
 
 
 class Trace:
@@ -30,61 +25,43 @@ class Trace:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._settings: ClientSettings | None = None
-        self._peer_title: bytes | None = None
+        self._session = Session()
+        self._secret = ""
 
     def association(self, settings: ClientSettings) -> None:
         """The association that the next APDUs belong to."""
-        self._settings = settings
-        self._peer_title = settings.security.peer_system_title if settings.security else None
+        security = settings.security
+        self._secret = (settings.secret or b"").hex().upper()
+        self._session = Session()
+        if security is not None:
+            keys, title, peer = security.keys, security.system_title, security.peer_system_title
+            self._session = Session(Keyring(keys.encryption_key, keys.authentication_key, None, title, peer))
 
     def octets(self, direction: str, octets: bytes) -> None:
         """As they are on the wire."""
         self._lines("sent    " if direction == "→" else "received", octets)
 
     def apdu(self, direction: str, pdu: WrapperPdu) -> None:
-        """One APDU in words; in clear, when it is ciphered."""
-        try:
-            outer = apdu.decode(pdu.apdu)
-            if isinstance(outer, Aare) and outer.responding_ap_title:
-                self._peer_title = outer.responding_ap_title
-            clear = self._clear(outer, direction)
-            summary = summarise(apdu.decode(clear)) if clear is not None else summarise(outer)
-            if isinstance(outer, CIPHERED):
-                summary += f"  [{type(outer).__name__}]"
-        except DlmsError as error:
-            clear, summary = None, f"can't be shown: {error}"
-            outer = None
-        if len(summary) > LONGEST_SUMMARY:
-            summary = f"{summary[:LONGEST_SUMMARY]}…"
+        """One APDU in words and in clear, and what its user-information holds."""
+        [tree, *_] = explain(pdu.apdu, self._session)
+        clear = _in_clear(tree)
+        summary = _summary(clear) + (f"  [{type(tree.value).__name__}]" if isinstance(tree.value, CIPHERED) else "")
         self._write(f"{direction} {pdu.source} → {pdu.destination}  {summary}")
-        self._lines("clear   ", clear or pdu.apdu)
-        if isinstance(outer, WITH_INFORMATION) and outer.user_information:
-            self._information(outer.user_information, direction)
-
-    def _information(self, octets: bytes, direction: str) -> None:
-        try:
-            inner = apdu.decode(octets)
-            clear = self._clear(inner, direction)
-            self._write(f"    user-information: {summarise(apdu.decode(clear or octets))}")
-            self._lines("clear   ", clear or octets)
-        except DlmsError as error:
-            self._write(f"    user-information can't be shown: {error}")
-
-    def _clear(self, message: Apdu, direction: str) -> bytes | None:
-        security = self._settings.security if self._settings is not None else None
-        if security is None or not isinstance(message, CIPHERED):
-            return None
-        title = security.system_title if direction == "→" else self._peer_title
-        return None if title is None else unprotect(security.keys, title, message.content).plaintext
+        self._lines(
+            "clear   " if clear is not tree or not isinstance(tree.value, CIPHERED) else "ciphered", clear.octets
+        )
+        information = tree.part("user_information")
+        for part in information.parts if information is not None else ():
+            if part.value is not None and (inner := _in_clear(part)) is not tree:
+                self._write(f"    user-information: {_summary(inner)}")
+                self._lines("clear   ", inner.octets)
 
     def _lines(self, label: str, octets: bytes) -> None:
         digits = octets.hex().upper()
-        secret = self._settings.secret if self._settings is not None else None
-        if secret:
-            digits = digits.replace(secret.hex().upper(), "*" * 2 * len(secret))
+        if self._secret:
+            digits = digits.replace(self._secret, "*" * len(self._secret))
         for start in range(0, len(digits), 2 * HEX_LINE):
-            self._write(f"    {label if start == 0 else '        '} {digits[start : start + 2 * HEX_LINE]}")
+            self._write(f"    {label if start == 0 else ' ' * len(label)} {digits[start : start + 2 * HEX_LINE]}")
 
 
 class TracedFraming:
@@ -109,6 +86,19 @@ class TracedFraming:
 
     def data_to_send(self) -> bytes:
         return self._inner.data_to_send()
+
+
+def _in_clear(tree: Node) -> Node:
+    """What a ciphered APDU holds, where it could be deciphered; any other APDU is that itself."""
+    if not isinstance(tree.value, CIPHERED):
+        return tree
+    held = [derived.tree for node in nodes(tree) for derived in node.derived if derived.tree is not None]
+    return _in_clear(held[0]) if held else tree
+
+
+def _summary(tree: Node) -> str:
+    text = f"can't be read: {tree.trouble}" if tree.value is None else summarise(tree.value)
+    return text if len(text) <= LONGEST_SUMMARY else f"{text[:LONGEST_SUMMARY]}…"
 
 
 @summarise.register

@@ -1,0 +1,126 @@
+"""The same session over UDP, HDLC over TCP and a serial line, with simulated meters behind relays; and what goes wrong there."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+import relays
+from meter_bench import Ami
+
+from ami.meter import link as links
+from ami.meter import sign_on
+from dlms.framing.mode_e import Identification
+
+LDN = "0-0:42.0.0"
+
+
+def named(ami: Ami, kind: str, *where: object) -> str:
+    [found] = ami.on(kind, "read", LDN, 2, "--json", *where).ok().json
+    return str(found["text"])
+
+
+@pytest.mark.parametrize("kind", ["GMAC", "LLS", "CLEAR"])
+def test_udp(ami: Ami, kind: str) -> None:
+    with relays.udp(ami.fleet.port(kind)) as port:
+        assert named(ami, kind, "--transport", "udp", "--port", port).startswith("AMI")
+
+
+def test_udp_nobody_listens_and_nothing_comes(ami: Ami) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        result = ami.run("clock", "--host", "127.0.0.1", "--port", port, "--transport", "udp", "--timeout", 0.1)
+    assert result.code == 4 and "no answer in time" in result.err
+    gone = ami.run("clock", "--host", "127.0.0.1", "--port", port, "--transport", "udp", "--timeout", 0.1)
+    assert gone.code == 4 and "refused" in gone.err
+
+
+def test_a_datagram_that_is_cut_short_is_not_waited_for(ami: Ami) -> None:
+    with relays.udp(ami.fleet.port("CLEAR"), cut=True) as port:
+        result = ami.run("clock", "--host", "127.0.0.1", "--port", port, "--transport", "udp")
+    assert result.code == 7 and "octets of APDU" in result.err
+
+
+@pytest.mark.parametrize("kind", ["GMAC", "LLS-CIPHERED", "CLEAR"])
+def test_hdlc_over_tcp(ami: Ami, kind: str) -> None:
+    with relays.hdlc(ami.fleet.port(kind)) as port:
+        assert named(ami, kind, "--transport", "hdlc", "--port", port).startswith("AMI")
+        shown = ami.on(kind, "scan", "--transport", "hdlc", "--port", port).ok().out
+        assert "Logical device 1: 18 objects, 70 values" in shown
+
+
+def test_hdlc_shows_its_frames(ami: Ami) -> None:
+    with relays.hdlc(ami.fleet.port("GMAC"), physical=17) as port:
+        where = ("--transport", "hdlc", "--port", port, "--physical", 17, "--host", "127.0.0.1")
+        traced = ami.run("read", LDN, 2, "-v", *where).ok().err
+    assert "sent     7EA0" in traced and "received 7EA0" in traced and "GET data 0-0:42.0.0*255" in traced
+
+
+def test_hdlc_asks_again_when_frames_are_lost(ami: Ami) -> None:
+    with relays.hdlc(ami.fleet.port("CLEAR"), lose=2) as port:
+        where = ("--transport", "hdlc", "--port", port, "--timeout", 0.8)
+        assert named(ami, "CLEAR", *where) == "AMI0000000001005"
+
+
+def test_hdlc_gives_up_on_a_silent_line(ami: Ami) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = ("--host", "127.0.0.1", "--port", silent.getsockname()[1], "--transport", "hdlc")
+        result = ami.run("clock", *where, "--timeout", 0.2)
+    assert result.code == 4 and "no answer in time" in result.err
+
+
+def test_hdlc_addresses_that_do_not_fit(ami: Ami) -> None:
+    result = ami.at("CLEAR", "clock", "--transport", "hdlc", "--client", 300)
+    assert result.code == 2 and "--client" in result.err
+
+
+def test_the_wrong_transport_is_told(ami: Ami) -> None:
+    with relays.hdlc(ami.fleet.port("CLEAR")) as port:
+        result = ami.run("clock", "--host", "127.0.0.1", "--port", port, "--timeout", 0.2)
+    assert result.code == 4 and "no answer in time" in result.err
+
+
+@pytest.mark.parametrize("kind", ["GMAC", "CLEAR"])
+def test_a_serial_line(ami: Ami, kind: str) -> None:
+    with relays.serial_line(ami.fleet.port(kind)) as device:
+        assert named(ami, kind, "--device", device).startswith("AMI")
+
+
+def test_a_serial_line_after_a_sign_on(ami: Ami, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_on, "CHANGE_S", 0.0)
+    with relays.serial_line(ami.fleet.port("GMAC"), sign_on=Identification("AMI", 9600)) as device:
+        assert named(ami, "GMAC", "--device", device, "--mode-e") == "AMI0000000001001"
+
+
+def test_nobody_signs_on(ami: Ami) -> None:
+    with relays.serial_line(ami.fleet.port("GMAC")) as device:
+        result = ami.run("clock", "--device", device, "--mode-e", "--timeout", 0.1)
+        assert result.code == 4 and "does not name itself" in result.err and "optical head" in result.err
+        slow = ami.run("clock", "--device", device, "--mode-e", "--baud", 110)
+        assert slow.code == 2 and "--baud" in slow.err
+
+
+def test_serial_lines_that_are_not_there(ami: Ami, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = ami.run("clock", "--device", tmp_path / "ttyUSB9")
+    assert missing.code == 3 and "ttyUSB9" in missing.err
+    assert ami.run("clock", "--transport", "serial").code == 2
+    monkeypatch.setitem(sys.modules, "serial", None)
+    without = ami.run("clock", "--device", tmp_path / "ttyUSB9")
+    assert without.code == 2 and "ami-reference[serial]" in without.err
+
+
+def test_a_meter_that_takes_the_call_and_hangs_up(ami: Ami) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.settimeout(5)
+        port = door.getsockname()[1]
+
+        def answer(self: links.TcpLink, octets: bytes) -> None:
+            door.accept()[0].close()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(links.TcpLink, "write", answer)
+            result = ami.run("clock", "--host", "127.0.0.1", "--port", port)
+    assert result.code == 4 and "closed the connection" in result.err and "one client only" in result.err
