@@ -440,3 +440,20 @@ def test_a_broadcast_that_is_refused(reason: str) -> None:
         message = GeneralCiphering(b"transact", CLIENT_TITLE, SERVER_TITLE, b"", b"", UNICAST, content)
     joined.to_server(from_client(apdu.encode(message)))
     assert [type(event) for event in joined.seen] == [Discarded]
+
+
+@pytest.mark.parametrize("ciphering", GENERAL)
+def test_no_octet_of_a_signed_request_can_be_altered(ciphering: Ciphering) -> None:
+    ours, theirs = ends(1, policy=SIGNED, ciphering=ciphering)
+    joined = joined_with(ours, theirs)
+    joined.ask(Open())
+    joined.seen.clear()
+    (asked,) = pdus(joined.client.send(Get(NAME)))
+    for index in range(len(asked.apdu)):
+        for bit in (0x01, 0x80):
+            octets = bytearray(asked.apdu)
+            octets[index] ^= bit
+            joined.to_server(from_client(bytes(octets)))
+    assert {type(event) for event in joined.seen} == {Discarded}
+    joined.to_server(from_client(asked.apdu))
+    assert isinstance(joined.seen[-1], GetRequested)
