@@ -25,6 +25,7 @@ from meter_sim.objects.device import Identity
 from meter_sim.objects.model import Model, load_model
 from meter_sim.push import push
 from meter_sim.settings import (
+    WITH_SECRET,
     Authentication,
     CipheringForm,
     MeterSettings,
@@ -39,8 +40,13 @@ OPEN_FILES_MORE = 256
 MECHANISMS = {
     Authentication.NONE: Mechanism.LOWEST,
     Authentication.LLS: Mechanism.LOW,
+    Authentication.HLS_MD5: Mechanism.MD5,
+    Authentication.HLS_SHA1: Mechanism.SHA1,
     Authentication.HLS_GMAC: Mechanism.GMAC,
+    Authentication.HLS_SHA256: Mechanism.SHA256,
 }
+NO_KEYS = GlobalKeys(bytes(16), bytes(16))
+"""Where an association has system titles and nothing that is computed with keys."""
 SILENCES: dict[bool | str, Silence] = {False: Silence.NEVER, True: Silence.REQUESTS, "always": Silence.ALWAYS}
 DEATHS: dict[bool | str, Death] = {False: Death.NOTHING, True: Death.CONNECTION, "exit": Death.PROCESS}
 
@@ -156,7 +162,7 @@ def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[in
         management=ManagementAssociation(
             client_wport=one.client_wport,
             mechanism=MECHANISMS[one.authentication],
-            secret=one.secret if one.authentication is Authentication.LLS else None,
+            secret=one.secret if one.authentication in WITH_SECRET else None,
             security=_security(one),
         ),
         server_wport=one.server_wport,
@@ -169,19 +175,28 @@ def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[in
 
 
 def _security(one: MeterSettings) -> Security | None:
-    if one.authentication is not Authentication.HLS_GMAC and not one.ciphered:
+    keys = _keys(one)
+    if keys is None and one.authentication is not Authentication.HLS_SHA256:
         return None
-    if one.encryption_key is None or one.authentication_key is None or one.system_title is None:
-        raise SettingsError(f"meter {one.name} needs encryption_key, authentication_key and system_title")
+    if one.system_title is None:
+        raise SettingsError(f"meter {one.name} needs system_title")
     specific = one.ciphering is CipheringForm.SERVICE_SPECIFIC
     return Security(
-        keys=GlobalKeys(one.encryption_key, one.authentication_key),
+        keys=keys or NO_KEYS,
         system_title=one.system_title,
         suite=one.suite,
         authenticated=one.ciphered,
         encrypted=one.ciphered,
         ciphering=Ciphering.SERVICE_SPECIFIC if specific else Ciphering.GENERAL_GLO,
     )
+
+
+def _keys(one: MeterSettings) -> GlobalKeys | None:
+    if one.authentication is not Authentication.HLS_GMAC and not one.ciphered:
+        return None
+    if one.encryption_key is None or one.authentication_key is None:
+        raise SettingsError(f"meter {one.name} needs encryption_key and authentication_key")
+    return GlobalKeys(one.encryption_key, one.authentication_key)
 
 
 def _faults(simulated: SimulatedSettings, name: str) -> Faults:

@@ -29,7 +29,16 @@ class Authentication(StrEnum):
 
     NONE = "none"
     LLS = "lls"
+    HLS_MD5 = "hls-md5"
+    HLS_SHA1 = "hls-sha1"
     HLS_GMAC = "hls-gmac"
+    HLS_SHA256 = "hls-sha256"
+
+
+WITH_SECRET = frozenset(
+    {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_SHA1, Authentication.HLS_SHA256}
+)
+"""A password, or the secret that goes into the proof."""
 
 
 class CipheringForm(StrEnum):
@@ -192,8 +201,10 @@ class MeterSettings(_Section):
             raise ValueError(f'address = "{DIALS_IN}" needs simulated.dial_to = "host:port"')
         if self.client_wport == PUBLIC_CLIENT_WPORT:
             raise ValueError(f"client_wport {PUBLIC_CLIENT_WPORT} belongs to the public client")
-        if self.authentication is Authentication.LLS and self.secret is None:
-            raise ValueError('authentication = "lls" needs a secret')
+        if self.authentication in WITH_SECRET and self.secret is None:
+            raise ValueError(f'authentication = "{self.authentication}" needs a secret')
+        if self.authentication is Authentication.HLS_SHA256 and self.system_title is None:
+            raise ValueError('authentication = "hls-sha256" needs a system_title: it goes into the proof')
         needs_keys = self.authentication is Authentication.HLS_GMAC or self.ciphered
         if needs_keys and None in (self.encryption_key, self.authentication_key, self.system_title):
             raise ValueError(

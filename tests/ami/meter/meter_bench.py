@@ -59,7 +59,8 @@ class Fleet:
     @classmethod
     def of_every_kind(cls, directory: Path) -> Fleet:
         ports = [free_port() for _ in range(8)]
-        lls = {"authentication": "lls", "secret": PASSWORD.encode().hex()}
+        secret = PASSWORD.encode().hex()
+        lls = {"authentication": "lls", "secret": secret}
         return cls(
             directory,
             [
@@ -73,6 +74,10 @@ class Fleet:
                 meter("FIRST", 1008, ports[7], authentication="none"),
                 meter("SECOND", 1009, ports[7], authentication="none", server_wport=2),
                 meter("ARMS", 1010, free_port(), authentication="none", simulated={"control_mode": 3}),
+                meter("MD5", 1012, free_port(), authentication="hls-md5", ciphering="none", secret=secret),
+                meter("SHA1", 1013, free_port(), authentication="hls-sha1", secret=secret),
+                meter("SHA256", 1014, free_port(), authentication="hls-sha256", ciphering="none", secret=secret),
+                meter("SHA256-CIPHERED", 1015, free_port(), authentication="hls-sha256", secret=secret),
                 meter("FIXED", 1011, free_port(), authentication="none", simulated={"control_mode": 0}),
             ],
         )

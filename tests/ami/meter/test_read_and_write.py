@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from meter_bench import AK, EK, PASSWORD, Ami
 
-KINDS = ["GMAC", "SPECIFIC", "LLS", "LLS-CIPHERED", "CLEAR"]
+KINDS = ["GMAC", "SPECIFIC", "LLS", "LLS-CIPHERED", "CLEAR", "MD5", "SHA1", "SHA256", "SHA256-CIPHERED"]
 DISCONNECT_CONTROL = "0-0:96.3.10"
 
 
@@ -21,6 +21,18 @@ def test_every_authentication_reads_an_attribute_with_its_unit(ami: Ami, kind: s
     assert (found["class"], found["attribute"], found["unit"]) == ("register", "value", "Wh")
     assert found["type"] == "double-long-unsigned" and found["quantity"] == str(found["value"])
     assert found["a_xdr"] == f"06{found['value']:08X}"
+
+
+def test_general_ciphering(ami: Ami) -> None:
+    result = ami.on("GMAC", "read", "0-0:96.1.0", 2, "--class", 1, "--ciphering", "general-ciphering", "-v").ok()
+    assert "1001" in result.out
+    assert "GET data 0-0:96.1.0*255 value (class 1, attribute 2)  [GeneralCiphering]" in result.err
+
+
+@pytest.mark.parametrize("protection", ["authenticated", "encrypted"])
+def test_less_protection_than_the_meter_wants(ami: Ami, protection: str) -> None:
+    result = ami.on("GMAC", "read", "0-0:96.1.0", 2, "--protection", protection)
+    assert result.code == 5 and "--protection" in result.err
 
 
 def test_an_object_with_all_that_may_be_read(ami: Ami) -> None:

@@ -100,12 +100,13 @@ class Association:
         if trace is not None:
             trace.association(settings)
             framing = TracedFraming(framing, trace)
-        self._connection = ClientConnection(
-            settings,
-            challenge=challenge,
-            send_counter=SendCounter(0, 0) if supply is None else supply.counter,
-            framing=framing,
-        )
+        with border("the options of the association"):
+            self._connection = ClientConnection(
+                settings,
+                challenge=challenge,
+                send_counter=SendCounter(0, 0) if supply is None else supply.counter,
+                framing=framing,
+            )
         self.healthy = True
 
     # --- services
@@ -228,7 +229,7 @@ def _refused(event: OpenRefused, where: str) -> MeterError:
 
 
 _KEYS = (ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR)
-_PROOF = "check the password (--secret) or the keys (--ek, --ak)"
+_PROOF = "check the password (--secret) or the keys (--ek, --ak), and --protection"
 _HINTS = {
     Diagnostic.NO_REASON_GIVEN: "check --client, --server, --authentication, and the password or the keys",
     Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: "this client is ciphered and the meter is not, or the other way: "

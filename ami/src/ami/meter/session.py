@@ -19,13 +19,12 @@ from ami.meter.trace import Trace
 from ami.meter.values import text_of_octets
 from dlms.association import ClientSettings, Opened
 from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.enums import Mechanism
 from dlms.obis import Obis
+from dlms.security.hls import HLS, challenge_lengths
 
 CHALLENGE_OCTETS = 16
 VALUE = 2
 LOGICAL_DEVICE_NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), VALUE)
-WITHOUT_CHALLENGE = (Mechanism.LOWEST, Mechanism.LOW)
 
 Ask = Callable[[Association], None]
 
@@ -122,12 +121,12 @@ class _Opening:
         return Supply(self._file, name, counter)
 
     def _secure(self, settings: ClientSettings) -> tuple[Association, Opened]:
-        with_challenge = settings.mechanism not in WITHOUT_CHALLENGE
+        needed = max(CHALLENGE_OCTETS, challenge_lengths(settings.mechanism)[0]) if settings.mechanism in HLS else 0
         association = Association(
             self._wire(),
             self._target.reach,
             settings,
-            challenge=self._around.random_bytes(CHALLENGE_OCTETS) if with_challenge else b"",
+            challenge=self._around.random_bytes(needed),
             supply=self._supply,
             trace=self._trace,
             tell=self._around.tell,

@@ -200,9 +200,11 @@ def _result(name: str) -> DataAccessResult:
 
 
 def _access(row: dict[str, Any]) -> Access:
-    row = dict(row)
-    modes = {kind: _numbered(row.pop(kind, {}), int) for kind in ("modes", "method_modes")}
-    return Access(**{kind: frozenset(numbers) for kind, numbers in row.items()}, **modes)
+    rights: dict[str, Any] = {
+        kind: _numbered(content, int) if isinstance(content, dict) else frozenset(content)
+        for kind, content in row.items()
+    }
+    return Access(**rights)
 
 
 def _object_list(objects: tuple[ObjectDescription, ...], association: str) -> Data:
