@@ -9,6 +9,9 @@ from dlms import apdu, data
 from dlms.apdu.initiate import InitiateRequest
 from dlms.association import (
     CLIENT_CONFORMANCE,
+    AccessAnswer,
+    AccessRequested,
+    Action,
     ActionAnswer,
     ActionListAnswer,
     ActionListRequested,
@@ -20,19 +23,23 @@ from dlms.association import (
     ClientConnection,
     ClientOutput,
     ClientSettings,
+    Get,
     GetAnswer,
     GetListAnswer,
     GetListRequested,
     GetRequested,
+    GetResult,
     Open,
     Request,
     Security,
     ServerConnection,
     ServerOutput,
+    Set,
     SetAnswer,
     SetListAnswer,
     SetListRequested,
     SetRequested,
+    SetResult,
 )
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import Data
@@ -180,7 +187,17 @@ class Pair:
         if isinstance(event, ActionListRequested):
             results = tuple(ActionOutcome(ActionResult.SUCCESS, item.parameters) for item in event.items)
             return self.server.send(ActionListAnswer(event.key, results))
+        if isinstance(event, AccessRequested):
+            return self.server.send(AccessAnswer(event.key, tuple(self._do(item) for item in event.items)))
         return b""
+
+    def _do(self, item: Get | Set | Action) -> GetResult | SetResult | ActionOutcome:
+        if isinstance(item, Get):
+            return GetResult(self.values[item.descriptor], DataAccessResult.SUCCESS)
+        if isinstance(item, Action):
+            return ActionOutcome(ActionResult.SUCCESS, item.parameters)
+        self.values[item.descriptor] = item.value
+        return SetResult(DataAccessResult.SUCCESS)
 
 
 def feed(end: Any, octets: bytes, portion: int, react: Any) -> bytes:

@@ -2,6 +2,10 @@
 
 from dlms.association.client import ClientConnection
 from dlms.association.events import (
+    Access,
+    AccessAnswer,
+    AccessRequested,
+    AccessResult,
     Action,
     ActionAnswer,
     ActionList,
@@ -74,6 +78,10 @@ __all__ = [
     "LN_CONFORMANCE",
     "SERVER_CONFORMANCE",
     "SERVER_TABLE",
+    "Access",
+    "AccessAnswer",
+    "AccessRequested",
+    "AccessResult",
     "AccessRights",
     "Action",
     "ActionAnswer",

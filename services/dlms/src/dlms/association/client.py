@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dlms import apdu, data
 from dlms.apdu import Apdu
+from dlms.apdu.access import AccessResponse
 from dlms.apdu.acse import Aare, Rlre
 from dlms.apdu.action import (
     ActionResponseNextBlock,
@@ -30,6 +31,7 @@ from dlms.apdu.set import (
 from dlms.association.authentication import Authentication
 from dlms.association.connection import Connection
 from dlms.association.events import (
+    Access,
     Action,
     ClientOutput,
     Notified,
@@ -41,12 +43,13 @@ from dlms.association.events import (
     Released,
     Request,
 )
-from dlms.association.exchanges import INVOKE_ID_MASK, Exchange, Limits, Next, ServiceRequest, Step, start
+from dlms.association.exchange import Exchange, Limits, Next, Step
 from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
 from dlms.association.proposal import Proposal, accepts, refusal_reason
 from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext, lift
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.settings import ClientSettings, Security
+from dlms.association.starting import ServiceRequest, start
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
 from dlms.data import Data
 from dlms.enums import (
@@ -64,8 +67,6 @@ from dlms.security import ReceiveCounter, SendCounter
 from dlms.security.hls import HLS, check_challenge
 from dlms.transitions import next_state
 
-CONFIRMED_HIGH_PRIORITY = 0xC0
-
 UNLIMITED = 2**31
 SERVICE_RESPONSES = (
     GetResponseNormal
@@ -80,6 +81,7 @@ SERVICE_RESPONSES = (
     | ActionResponseWithBlock
     | ActionResponseWithList
     | ActionResponseNextBlock
+    | AccessResponse
 )
 
 
@@ -137,7 +139,7 @@ class ClientConnection(Connection):
             self.state = following
             return octets
         self._after(ClientEvent.SEND_REQUEST)
-        form = self._form()
+        form = self._form(general=isinstance(request, Access))
         exchange = self._start(request, self._limits(form))
         following = self._after(exchange.event)
         general, parts = self._cut(self._protect(exchange.first, form))
@@ -165,9 +167,8 @@ class ClientConnection(Connection):
         return octets
 
     def _start(self, request: ServiceRequest, limits: Limits) -> Exchange:
-        invoke_id = self._invoke_id % INVOKE_ID_MASK + 1
-        exchange = start(request, CONFIRMED_HIGH_PRIORITY | invoke_id, limits)
-        self._invoke_id = invoke_id
+        exchange = start(request, self._invoke_id + 1, limits)
+        self._invoke_id += 1
         return exchange
 
     def _limits(self, form: Form) -> Limits:
@@ -177,8 +178,10 @@ class ClientConnection(Connection):
         limit = opened.server_max_receive_pdu_size
         return Limits(largest_plaintext(limit, form) if limit else UNLIMITED, opened.conformance)
 
-    def _form(self) -> Form:
-        return PLAIN if self._protection is None else self._protection.form()
+    def _form(self, *, general: bool = False) -> Form:
+        if self._protection is None:
+            return PLAIN
+        return self._protection.general_form() if general else self._protection.form()
 
     def _protect(self, plaintext: bytes, form: Form) -> bytes:
         return plaintext if self._protection is None else self._protection.protect(plaintext, form)

@@ -11,6 +11,7 @@ from dlms.association.settings import AssociationProfile
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
 from dlms.data import Data
+from dlms.datetimes import CosemDateTime
 from dlms.enums import ActionResult, AssociationResult, Conformance, DataAccessResult
 
 # --- what a client sends
@@ -68,11 +69,21 @@ class ActionList:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Read, write and call in one request. With `break_on_error` the server stops at the first item that fails."""
+
+    items: tuple[Get | Set | Action, ...]
+    break_on_error: bool = False
+    date_time: CosemDateTime | None = None
+    self_descriptive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Release the association."""
 
 
-Request = Open | Get | Set | Action | GetList | SetList | ActionList | Release
+Request = Open | Get | Set | Action | GetList | SetList | ActionList | Access | Release
 
 # --- what a client gets
 
@@ -140,6 +151,14 @@ class ActionListOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessResult:
+    """The answer to an Access: for each item the result of its kind, in their order."""
+
+    results: tuple[GetResult | SetResult | ActionOutcome, ...]
+    date_time: CosemDateTime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notified:
     """A DataNotification arrived in between; `protected` says whether keys of this association vouch for it."""
 
@@ -169,6 +188,7 @@ ClientOutput = (
     | GetListResult
     | SetListResult
     | ActionListOutcome
+    | AccessResult
     | Notified
     | PeerFault
     | Released
@@ -255,6 +275,16 @@ class ActionListRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessRequested:
+    """A client wants to read, write and call: what of it it may. With `break_on_error` stop at the first that fails."""
+
+    key: RequestKey
+    items: tuple[Get | Set | Action, ...]
+    break_on_error: bool
+    date_time: CosemDateTime | None
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationReleased:
     """A client has released its association."""
 
@@ -277,6 +307,7 @@ ServerOutput = (
     | GetListRequested
     | SetListRequested
     | ActionListRequested
+    | AccessRequested
     | AssociationReleased
     | Discarded
 )
@@ -333,4 +364,13 @@ class ActionListAnswer:
     results: tuple[ActionOutcome, ...]
 
 
-Answer = GetAnswer | SetAnswer | ActionAnswer | GetListAnswer | SetListAnswer | ActionListAnswer
+@dataclass(frozen=True, slots=True)
+class AccessAnswer:
+    """The application's answer to AccessRequested; fewer results than items when it stopped at one that failed."""
+
+    key: RequestKey
+    results: tuple[GetResult | SetResult | ActionOutcome, ...]
+    date_time: CosemDateTime | None = None
+
+
+Answer = GetAnswer | SetAnswer | ActionAnswer | GetListAnswer | SetListAnswer | ActionListAnswer | AccessAnswer

@@ -134,6 +134,13 @@ class Protection:
         signed = bool(self._given & Demand.SIGNED) and wrapping not in SERVICE_SPECIFIC
         return Form(wrapping, self.security.control(self._given), signed)
 
+    def general_form(self) -> Form:
+        """The form of what has no glo- and ded- APDU of its own, such as ACCESS."""
+        form = self.form()
+        if form.wrapping not in SERVICE_SPECIFIC:
+            return form
+        return self.form(Wrapping.GENERAL_DED if form.wrapping is Wrapping.DED else Wrapping.GENERAL_GLO)
+
     def answer_form(self, form: Form) -> Form:
         """The form of a server's answer: what the policy demands of it, and what the request bore beyond its demand."""
         if not self._server:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from dlms import apdu
 from dlms.apdu import Apdu, contents
+from dlms.apdu.access import AccessRequest
 from dlms.apdu.action import (
     ActionRequestNextBlock,
     ActionRequestNormal,
@@ -45,6 +46,7 @@ from dlms.association.asked import (
     Item,
     Response,
 )
+from dlms.association.asked_access import AskedAccess
 from dlms.association.events import Action, Answer, Discarded, Get, RequestKey, ServerOutput, Set
 from dlms.association.protection import Form, largest_plaintext
 from dlms.association.rights import judge
@@ -147,14 +149,24 @@ class Serving:
     def _action_list(self, message: ActionRequestWithList, form: Form) -> Reply:
         return self._whole(AskedActionList, message, _actions(message.descriptors, message.parameters), form)
 
+    def _access(self, message: AccessRequest, form: Form) -> Reply:
+        refused = self._begin(AskedAccess.needs, message)
+        key = self._key(message.long_invoke_id_and_priority)
+        return refused or self._admit(AskedAccess(key, message, self._judge), form)
+
     def _whole(self, kind: type[Asked], message: Any, items: tuple[Item, ...], form: Form) -> Reply:
         """A request in one APDU."""
-        refused = self._not_negotiated(kind.needs, message)
-        if refused is not None:
-            return refused
-        self._move(ServerEvent.REQUEST)
-        self._sending = self._receiving = None
-        return self._admit(kind(self._key(message.invoke_id_and_priority), items, self._judge), form)
+        refused = self._begin(kind.needs, message)
+        key = self._key(message.invoke_id_and_priority)
+        return refused or self._admit(kind(key, items, self._judge), form)
+
+    def _begin(self, needed: Conformance, message: Apdu) -> Reply | None:
+        """A new request ends what was under way; the refusal of one that was not negotiated does not."""
+        refused = self._not_negotiated(needed, message)
+        if refused is None:
+            self._move(ServerEvent.REQUEST)
+            self._sending = self._receiving = None
+        return refused
 
     def _admit(self, asked: Asked, form: Form) -> Reply:
         """Answer what nobody may have, and ask the application for the rest."""
@@ -405,6 +417,7 @@ _UNREADABLE: dict[type, DataAccessResult | ActionResult] = {
     AskedAction: ActionResult.OTHER_REASON,
 }
 _HANDLERS: dict[type, Callable[[Serving, Any, Form], Reply]] = {
+    AccessRequest: Serving._access,
     GetRequestNormal: Serving._get,
     GetRequestNext: Serving._next,
     GetRequestWithList: Serving._get_list,

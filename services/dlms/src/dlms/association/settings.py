@@ -44,7 +44,13 @@ CLIENT_CONFORMANCE = (
 SERVER_CONFORMANCE = (
     CLIENT_CONFORMANCE | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE | Conformance.BLOCK_TRANSFER_WITH_ACTION
 )
-LN_CONFORMANCE = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES | Conformance.GENERAL_BLOCK_TRANSFER
+LN_CONFORMANCE = (
+    SERVER_CONFORMANCE
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.GENERAL_BLOCK_TRANSFER
+    | Conformance.ACCESS
+    | Conformance.EVENT_NOTIFICATION
+)
 """Every service with logical names; its lists ask more of a server's application than SERVER_CONFORMANCE does."""
 
 
