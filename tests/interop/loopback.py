@@ -1,55 +1,105 @@
-"""A tiny server on 127.0.0.1 made of ServerConnection, and a foreign client run against it in a process of its own."""
+"""A small server of ours on 127.0.0.1, made of ServerConnection, over the wrapper or HDLC, with a few objects behind it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from dlms import data
 from dlms.association import (
     ActionAnswer,
     ActionRequested,
+    Answer,
     AssociationProfile,
     AttributeAccess,
+    Get,
     GetAnswer,
+    GetListAnswer,
+    GetListRequested,
     GetRequested,
     ServerConnection,
     ServerOutput,
     SetAnswer,
+    SetListAnswer,
+    SetListRequested,
     SetRequested,
 )
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.cosem.selection import BY_ENTRY, EntryDescriptor, RangeDescriptor, SelectiveAccess
 from dlms.data import Data
+from dlms.datetimes import CosemDateTime
 from dlms.enums import ActionResult, DataAccessResult
+from dlms.framing.framing import Framing, LinkLost, WrapperPdu
+from dlms.framing.hdlc_framing import HdlcServerFraming
+from dlms.framing.wrapper import WrapperFraming
 from dlms.obis import Obis
 
-ROOT = Path(__file__).resolve().parents[2]
-PEERS = Path(__file__).parent / "peers"
-CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)
 NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), 2)
-LONG = AttributeDescriptor(7, Obis.parse("1-0:99.1.0*255"), 2)
+CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)
+TEXT = AttributeDescriptor(1, Obis.parse("0-0:96.13.0*255"), 2)
+PROFILE = AttributeDescriptor(7, Obis.parse("1-0:99.1.0*255"), 2)
 DISCONNECT = MethodDescriptor(70, Obis.parse("0-0:96.3.10*255"), 1)
-ROWS = [[number, 1000 + number] for number in range(96)]
+SERVER_WPORT = 1
+
+BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
+TIMES = [BEGIN + timedelta(minutes=15 * number) for number in range(96)]
+ROWS = [[CosemDateTime.from_datetime(time).encode(), 1000 + number] for number, time in enumerate(TIMES)]
+
+
+def row(number: int) -> Data:
+    time, value = ROWS[number]
+    return data.structure(data.octet_string(bytes(time)), data.double_long_unsigned(int(value)))
 
 
 def stored() -> dict[AttributeDescriptor, Data]:
-    rows = (data.structure(data.long_unsigned(a), data.double_long_unsigned(b)) for a, b in ROWS)
-    return {CLOCK: data.octet_string(bytes(12)), NAME: data.octet_string(b"AMI0000000001001"), LONG: data.array(*rows)}
+    return {
+        NAME: data.octet_string(b"AMI0000000001001"),
+        CLOCK: data.octet_string(bytes(12)),
+        TEXT: data.octet_string(b"nothing to say"),
+        PROFILE: data.array(*map(row, range(len(ROWS)))),
+    }
 
 
 class Rights:
     """Everything that the loopback server holds may be read and written."""
 
     def attribute(self, descriptor: AttributeDescriptor) -> AttributeAccess | None:
-        return AttributeAccess.READ | AttributeAccess.WRITE if descriptor in (CLOCK, NAME, LONG) else None
+        return AttributeAccess.READ | AttributeAccess.WRITE if descriptor in stored() else None
 
     def method(self, descriptor: MethodDescriptor) -> bool | None:
         return True if descriptor == DISCONNECT else None
+
+
+@dataclass
+class Noting:
+    """A framing that notes the tag of every APDU that came through it."""
+
+    framing: Framing
+    tags: set[int]
+
+    def encode(self, pdu: WrapperPdu) -> bytes:
+        return self.framing.encode(pdu)
+
+    def receive_data(self, octets: bytes) -> None:
+        self.framing.receive_data(octets)
+
+    def next_pdu(self) -> WrapperPdu | LinkLost | None:
+        pdu = self.framing.next_pdu()
+        if isinstance(pdu, WrapperPdu):
+            self.tags.add(pdu.apdu[0])
+        return pdu
+
+    def data_to_send(self) -> bytes:
+        return self.framing.data_to_send()
+
+
+FRAMINGS: dict[str, Callable[[], Framing]] = {
+    "wrapper": WrapperFraming,
+    "HDLC": lambda: HdlcServerFraming([SERVER_WPORT]),
+}
 
 
 @dataclass
@@ -57,6 +107,7 @@ class Loopback:
     """One server; `seen` holds all its events, `tags` the first octet of every APDU that it was sent."""
 
     profile: AssociationProfile
+    framing: str = "wrapper"
     values: dict[AttributeDescriptor, Data] = field(default_factory=stored)
     seen: list[ServerOutput] = field(default_factory=list)
     tags: set[int] = field(default_factory=set)
@@ -64,58 +115,61 @@ class Loopback:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wports = (self.profile.server_wport, self.profile.client_wport)
-        connection = ServerConnection({wports: self.profile}, random_bytes=lambda count: bytes(range(1, count + 1)))
+        connection = ServerConnection(
+            {wports: self.profile},
+            random_bytes=lambda count: bytes(range(1, count + 1)),
+            framing=Noting(FRAMINGS[self.framing](), self.tags),
+        )
         try:
             while not connection.closed and (octets := await reader.read(65536)):
                 connection.receive_data(octets)
-                self.tags.add(octets[8])
                 while (event := connection.next_event()) is not None:
                     self.seen.append(event)
-                    writer.write(connection.data_to_send() + self._answer(connection, event))
+                    answer = self._answer(event)
+                    octets = b"" if answer is None else connection.send(answer)
+                    writer.write(connection.data_to_send() + octets)
                 writer.write(connection.data_to_send())
                 await writer.drain()
+        except ConnectionError:
+            pass  # a peer that gives up
         finally:
             writer.close()
 
-    def _answer(self, connection: ServerConnection, event: ServerOutput) -> bytes:
-        if isinstance(event, GetRequested):
-            return connection.send(GetAnswer(event.key, self.values[event.descriptor]))
-        if isinstance(event, SetRequested):
-            self.values[event.descriptor] = event.value
-            return connection.send(SetAnswer(event.key, DataAccessResult.SUCCESS))
-        if isinstance(event, ActionRequested):
-            return connection.send(ActionAnswer(event.key, ActionResult.SUCCESS))
-        return b""
+    def _answer(self, event: ServerOutput) -> Answer | None:
+        match event:
+            case GetRequested(key, descriptor, selection):
+                return GetAnswer(key, self._get(Get(descriptor, selection)))
+            case GetListRequested(key, items):
+                return GetListAnswer(key, tuple(map(self._get, items)))
+            case SetRequested(key, descriptor, _, value):
+                self.values[descriptor] = value
+                return SetAnswer(key, DataAccessResult.SUCCESS)
+            case SetListRequested(key, items):
+                self.values |= {item.descriptor: item.value for item in items}
+                return SetListAnswer(key, tuple(DataAccessResult.SUCCESS for _ in items))
+            case ActionRequested(key):
+                return ActionAnswer(key, ActionResult.SUCCESS)
+        return None
+
+    def _get(self, item: Get) -> Data:
+        return self.values[item.descriptor] if item.selection is None else selected(item.selection)
+
+
+def selected(selection: SelectiveAccess) -> Data:
+    """The rows of the profile that are asked for, with all their columns."""
+    if selection.selector == BY_ENTRY:
+        wanted = EntryDescriptor.decode(selection)
+        return data.array(*map(row, range(wanted.from_entry - 1, wanted.to_entry or len(ROWS))))
+    asked = RangeDescriptor.decode(selection)
+    assert (asked.restricting_object.logical_name, asked.restricting_object.attribute_index) == (CLOCK.instance_id, 2)
+    first, last = (CosemDateTime.decode(end.value).to_datetime() for end in (asked.from_value, asked.to_value))
+    return data.array(*(row(number) for number, time in enumerate(TIMES) if first <= time <= last))
 
 
 @asynccontextmanager
-async def loopback(profile: AssociationProfile) -> AsyncIterator[Loopback]:
-    server = Loopback(profile)
+async def loopback(profile: AssociationProfile, framing: str = "wrapper") -> AsyncIterator[Loopback]:
+    server = Loopback(profile, framing)
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = listener.sockets[0].getsockname()[1]
     async with listener:
         yield server
-
-
-def peer_python(name: str) -> Path:
-    return ROOT / ".venv" / "interop" / name / "bin" / "python"
-
-
-async def run_peer(name: str, script: str, given: dict[str, Any]) -> dict[str, Any]:
-    """What a peer's script prints; it has 30 s."""
-    process = await asyncio.create_subprocess_exec(
-        str(peer_python(name)),
-        str(PEERS / script),
-        json.dumps(given),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), 30)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    assert process.returncode == 0, err.decode()
-    outcome: dict[str, Any] = json.loads(out)
-    return outcome

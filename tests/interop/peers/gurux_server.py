@@ -23,6 +23,15 @@ POLICIES = {
     "encrypted": Security.ENCRYPTION,
     "both": Security.AUTHENTICATION_ENCRYPTION,
 }
+MECHANISMS = {
+    "none": Authentication.NONE,
+    "LLS": Authentication.LOW,
+    "HLS 2": Authentication.HIGH,
+    "HLS 3 MD5": Authentication.HIGH_MD5,
+    "HLS 4 SHA-1": Authentication.HIGH_SHA1,
+    "HLS 5 GMAC": Authentication.HIGH_GMAC,
+    "HLS 6 SHA-256": Authentication.HIGH_SHA256,
+}
 HLS_REPLY = bytes.fromhex("000F0000280000FF01")
 OBJECTS = {bytes.fromhex(key): bytes.fromhex(value) for key, value in GIVEN["objects"].items()}
 
@@ -66,8 +75,7 @@ class Meter(GXDLMSSecureServer):
         return True
 
     def onValidateAuthentication(self, authentication, password):
-        wanted = {"none": Authentication.NONE, "lls": Authentication.LOW, "gmac": Authentication.HIGH_GMAC}
-        if authentication != wanted[GIVEN["mechanism"]]:
+        if authentication != MECHANISMS[GIVEN["mechanism"]]:
             return SourceDiagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED
         if authentication == Authentication.LOW and bytes(password) != bytes.fromhex(GIVEN["secret"]):
             return SourceDiagnostic.AUTHENTICATION_FAILURE
@@ -131,19 +139,25 @@ class Meter(GXDLMSSecureServer):
         if octets[2:11] != HLS_REPLY:
             self._reply(Command.METHOD_RESPONSE, 1, octets[1], b"\x00\x00")
             return
-        settings, proof = self.settings, octets[-17:]
+        settings, proof = self.settings, octets[14:]
         counter = int.from_bytes(proof[1:5], "big")
-        title = settings.sourceSystemTitle
-        expected = bytes(GXSecure.secure(settings, settings.cipher, counter, settings.getStoCChallenge(), title))
-        if expected != proof:
+        client, own = bytes(settings.sourceSystemTitle or b""), bytes(settings.cipher.systemTitle)
+        to_server, to_client = settings.getStoCChallenge(), settings.getCtoSChallenge()
+        if self._proof(counter, to_server, client, own, to_client) != proof:
             self._reply(Command.METHOD_RESPONSE, 1, octets[1], b"\x03\x00")
             return
-        own = settings.cipher.systemTitle
-        reply = GXSecure.secure(
-            settings, settings.cipher, settings.cipher.invocationCounter, settings.getCtoSChallenge(), own
-        )
+        reply = self._proof(settings.cipher.invocationCounter, to_client, own, client, to_server)
         settings.cipher.invocationCounter += 1
-        self._reply(Command.METHOD_RESPONSE, 1, octets[1], b"\x00\x01\x00\x09\x11" + bytes(reply))
+        self._reply(Command.METHOD_RESPONSE, 1, octets[1], b"\x00\x01\x00\x09" + bytes((len(reply),)) + reply)
+
+    def _proof(self, counter, challenge, prover, verifier, other_challenge):
+        """By the library, from what it wants to have for each mechanism."""
+        password = bytes.fromhex(GIVEN["secret"])
+        secret = {
+            "HLS 5 GMAC": prover,
+            "HLS 6 SHA-256": password + prover + verifier + bytes(challenge) + bytes(other_challenge),
+        }.get(GIVEN["mechanism"], password)
+        return bytes(GXSecure.secure(self.settings, self.settings.cipher, counter, challenge, secret))
 
     def _reply(self, command, form, invoke, octets):
         """An answer of one piece, result code first: the library would put it last."""

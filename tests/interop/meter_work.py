@@ -1,0 +1,59 @@
+"""What a foreign client is asked to do with a simulated meter; our own client looks first at what it has to find."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from loopback import CLOCK, DISCONNECT, NAME, PROFILE
+from matrix import Row
+from our_client import OurClient, association
+from workload import NEW_CLOCK, Work, in_python, named, obis, reading, written
+
+from dlms import data
+from dlms.association import Action, ActionOutcome, Get, GetResult
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.cosem.selection import EntryDescriptor, SelectiveAccess
+from dlms.enums import ActionResult
+from dlms.obis import Obis
+
+OBJECTS = AttributeDescriptor(15, Obis.parse("0-0:40.0.0*255"), 2)
+SWITCH = AttributeDescriptor(70, DISCONNECT.instance_id, 2)
+CAPTURE = MethodDescriptor(7, PROFILE.instance_id, 2)
+CAPTURES = 4
+FIRST, LAST = 2, 3
+TO_THE_HOUR = 2 * 6
+"""Hex digits of a date-time up to its hour."""
+
+
+async def meter_work(row: Row, port: int) -> tuple[Work, ...]:
+    """Ask for what our own client has just read, write the clock, and switch."""
+    async with association(row, port) as client:
+        for _ in range(CAPTURES):
+            assert await client.ask(Action(CAPTURE, data.integer(0))) == ActionOutcome(ActionResult.SUCCESS, None)
+        name, objects, everything = [await value(client, one) for one in (NAME, OBJECTS, PROFILE)]
+        part = await value(client, PROFILE, EntryDescriptor(FIRST, LAST).encode())
+    now = datetime.now(UTC)
+    span = {"from": (now - timedelta(hours=1)).isoformat(), "to": (now + timedelta(hours=1)).isoformat()}
+    entries = {"first": FIRST, "count": LAST - FIRST + 1}
+    return (
+        reading("GET", NAME, name),
+        reading("long GET", OBJECTS, objects),
+        Work("by range", {"do": "by range", **named(PROFILE), **span}, everything),
+        Work("by entry", {"do": "by entry", **named(PROFILE), **entries}, part),
+        Work("SET", {"do": "set", **written(CLOCK, NEW_CLOCK)}, True),
+        Work("SET", {"do": "get", **named(CLOCK)}, shows_new_clock),
+        Work("ACTION", {"do": "action", "class": 70, "obis": obis(DISCONNECT.instance_id), "method": 1}, None),
+        reading("ACTION", SWITCH, False),
+        Work("release", {"do": "release"}, True),
+    )
+
+
+def shows_new_clock(found: object) -> bool:
+    return isinstance(found, str) and found[:TO_THE_HOUR] == NEW_CLOCK.hex()[:TO_THE_HOUR]
+
+
+async def value(client: OurClient, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Any:
+    result = await client.ask(Get(descriptor, selection))
+    assert isinstance(result, GetResult) and result.value is not None, result
+    return in_python(result.value)

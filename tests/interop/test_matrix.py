@@ -1,0 +1,40 @@
+"""Every row of the matrix is played, and what becomes of it is what docs/interop.md says; the page holds no row besides."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from matrix import Row, rows
+from page import PAGE, excuse, line, numbered, page, table_of, versions
+from peer import python_of
+from play import PASSES, play
+
+ROWS = rows()
+
+
+def needs_peer(row: Row) -> None:
+    """Without the peers a row is passed over, unless somebody insists."""
+    if not python_of(row.peer).exists() and "AMI_INTEROP" not in os.environ:
+        pytest.skip("make interop prepares the peers")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_row(row: Row) -> None:
+    needs_peer(row)
+    outcome = await play(row)
+    unknown = {service: how for service, how in outcome.items() if how != PASSES and not excuse(row, service, how)}
+    assert not unknown
+    healed = [cannot for cannot in row.cannot if outcome[cannot.service] == PASSES]
+    assert not healed, "the peer can do it now"
+    assert line(row, outcome, numbered(ROWS)) in table_of(PAGE.read_text("utf-8"))
+
+
+def test_the_page_is_written_by_a_run() -> None:
+    """All of the page but the outcomes; these are held row by row."""
+    assert len({row.key for row in ROWS}) == len(ROWS)
+    best = {
+        row: dict.fromkeys(row.services, PASSES) | {cannot.service: cannot.seen for cannot in row.cannot}
+        for row in ROWS
+    }
+    assert PAGE.read_text("utf-8") == page(best, versions()), "make interop WRITE=docs/interop.md"
