@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
+from dlms.enums import ApduTag
 from dlms.framing import wrapper
 from dlms.framing.framing import WrapperPdu
 from dlms.framing.hdlc_framing import HdlcServerFraming
@@ -56,6 +57,24 @@ class _Datagrams:
     def to_client(self, pdu: WrapperPdu | None) -> bytes:
         octets = b"" if pdu is None else wrapper.encode(pdu)
         return octets[:-1] if self._cut else octets
+
+
+class _Over(Exception):
+    """The connection is to end."""
+
+
+class _UntilRelease(_Datagrams):
+    """Everything until an association has been released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._released = False
+
+    def to_client(self, pdu: WrapperPdu | None) -> bytes:
+        if self._released:
+            raise _Over
+        self._released = pdu is not None and pdu.apdu[0] == ApduTag.RLRE
+        return super().to_client(pdu)
 
 
 Side = _Hdlc | _Datagrams
@@ -170,3 +189,18 @@ def serial_line(meter_port: int, *, sign_on: Identification | None = None) -> It
     finally:
         os.close(near)
         os.close(line)
+
+
+@contextmanager
+def hangs_up_after_release(meter_port: int) -> Iterator[int]:
+    """The port of a meter that closes the connection once an association has been released, as some do."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def serve(stop: int) -> None:
+            while _waits(door.fileno(), stop):
+                with door.accept()[0] as near, suppress(_Over, OSError):
+                    side = _UntilRelease()
+                    _relay(near.fileno(), partial(near.recv, 65536), near.sendall, side, meter_port, stop)
+
+        with _running(serve):
+            yield int(door.getsockname()[1])

@@ -155,7 +155,7 @@ def test_classes_without_code_are_served_as_they_were_scanned(tmp_path: Path, am
     assert (differing(again, first), methods(again)) == ({}, methods(first))
 
 
-def test_a_scan_that_breaks_off_keeps_what_it_has(tmp_path: Path, ami: Ami) -> None:
+def test_a_scan_without_an_association_shows_nothing(tmp_path: Path, ami: Ami) -> None:
     entry = meter("SLOW", 2002, free_port(), authentication="none", simulated={"answer_delay_s": 0.5})
     with Fleet(tmp_path, [entry]) as served:
         nothing = Ami(served).on("SLOW", "scan", "--timeout", 0.1)

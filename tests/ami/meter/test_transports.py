@@ -124,3 +124,25 @@ def test_a_meter_that_takes_the_call_and_hangs_up(ami: Ami) -> None:
             patch.setattr(links.TcpLink, "write", answer)
             result = ami.run("clock", "--host", "127.0.0.1", "--port", port)
     assert result.code == 4 and "closed the connection" in result.err and "one client only" in result.err
+
+
+def test_a_meter_that_hangs_up_after_a_release_is_called_again(ami: Ami) -> None:
+    with relays.hangs_up_after_release(ami.fleet.port("GMAC")) as port:
+        assert named(ami, "GMAC", "--port", port) == "AMI0000000001001"
+
+
+def test_a_scan_that_breaks_off_keeps_what_it_has(ami: Ami, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reads = iter(range(30))
+    whole = links.TcpLink.read
+
+    def read(self: links.TcpLink, timeout_s: float) -> bytes:
+        if next(reads, None) is None:
+            raise ConnectionResetError("the meter closed the connection")
+        return whole(self, timeout_s)
+
+    monkeypatch.setattr(links.TcpLink, "read", read)
+    result = ami.on("CLEAR", "scan", "--json", "--save-model", tmp_path / "half.toml")
+    [device] = result.json["devices"]
+    assert result.code == 4 and "closed the connection" in result.err and "closed" in device["error"]
+    values = [one for each in device["objects"] for one in each["attributes"]]
+    assert 10 < len(values) < 30 and not (tmp_path / "half.toml").exists()
