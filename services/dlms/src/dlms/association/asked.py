@@ -12,9 +12,14 @@ from typing import Any, ClassVar, NamedTuple
 
 from dlms import data
 from dlms.apdu import Apdu, contents
-from dlms.apdu.action import ActionResponseNormal, ActionResponseWithBlock, ActionResponseWithList
+from dlms.apdu.action import (
+    ActionRequestNextBlock,
+    ActionResponseNormal,
+    ActionResponseWithBlock,
+    ActionResponseWithList,
+)
 from dlms.apdu.fields import ActionResponse, Block
-from dlms.apdu.get import GetResponseNormal, GetResponseWithDataBlock, GetResponseWithList
+from dlms.apdu.get import GetRequestNext, GetResponseNormal, GetResponseWithDataBlock, GetResponseWithList
 from dlms.apdu.set import (
     SetResponseLastDataBlock,
     SetResponseLastDataBlockWithList,
@@ -72,6 +77,7 @@ class Asked(ABC):
     needs: ClassVar[Conformance]
     request_blocks: ClassVar[Conformance] = Conformance(0)
     answer_blocks: ClassVar[Conformance] = Conformance(0)
+    blocks_wanted_by: ClassVar[type] = GetRequestNext
     always_answered: ClassVar[bool] = False
 
     def __init__(self, key: RequestKey, items: Sequence[Any], judge: Judge, block_number: int | None = None) -> None:
@@ -224,6 +230,7 @@ class AskedAction(Asked):
     needs = Conformance.ACTION
     request_blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION
     answer_blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION
+    blocks_wanted_by = ActionRequestNextBlock
 
     def event(self) -> ServerOutput:
         (item,) = self.items

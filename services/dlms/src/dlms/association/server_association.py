@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dlms import apdu, data
+from dlms import apdu
 from dlms.apdu import Apdu
 from dlms.apdu.acse import Aarq, Rlre, Rlrq
-from dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
 from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.faults import ExceptionResponse
 from dlms.association.admission import Admission, Refusal, accepting_aare, admit, initiate_response, refusing_aare
@@ -27,17 +26,15 @@ from dlms.association.events import (
 from dlms.association.general_blocks import GeneralTransfer
 from dlms.association.proposal import context_of
 from dlms.association.protection import Form, Protection, Verified, lift
-from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.serving import Reply, Serving, Terms, fault
+from dlms.association.serving_ln import LnServing
 from dlms.association.settings import AssociationProfile
 from dlms.association.states import SERVER_TABLE, ServerEvent, ServerState
 from dlms.association.transfer import MAX_REQUEST_OCTETS
 from dlms.enums import (
     AcseServiceUserDiagnostic,
-    ActionResult,
     ApduTag,
     Conformance,
-    DataTag,
     Mechanism,
     ReleaseReason,
     ServiceError,
@@ -185,7 +182,7 @@ class ServerAssociation:
             return Reply(self._replayed(error).octets, self._refused(str(error)))
         self._admission = admission
         terms = Terms(admission.conformance, admission.client_limit)
-        self._serving = Serving(self.profile, terms, self._protect, self._move)
+        self._serving = LnServing(self.profile, terms, self._protect, self._move)
         self._move(ServerEvent.ACCEPTED if challenge is None else ServerEvent.PROOF_WANTED)
         if challenge is not None:
             self._challenge = challenge
@@ -208,18 +205,16 @@ class ServerAssociation:
 
     def _prove(self, message: Apdu, form: Form) -> Reply:
         """reply_to_HLS_authentication: check the client's proof and give ours."""
-        if not isinstance(message, ActionRequestNormal) or message.descriptor != REPLY_TO_HLS_AUTHENTICATION:
+        proof = self._requests.proof_in(message)
+        if proof is None:
             return fault("a request before the client has proved itself", ServiceError.OPERATION_NOT_POSSIBLE)
-        theirs, parameters = self._opened.client_challenge, message.parameters
-        proof = parameters.value if parameters is not None and parameters.tag is DataTag.OCTET_STRING else b""
-        invoke = message.invoke_id_and_priority
+        theirs = self._opened.client_challenge
         if not self._authentication.peer_proved(self._challenge, theirs, proof):
             self._move(ServerEvent.PROOF_REFUSED)
-            refusal = apdu.encode(ActionResponseNormal(invoke, ActionResult.OTHER_REASON))
+            refusal = apdu.encode(self._requests.proof_answer(message, None))
             return Reply(self._protect(refusal, form), self._refused("the client did not prove that it knows the keys"))
-        own_proof = data.octet_string(self._authentication.prove(theirs, self._challenge))
-        response = ActionResponseNormal(invoke, ActionResult.SUCCESS, own_proof)
-        octets = self._protect(apdu.encode(response), form)
+        own_proof = self._authentication.prove(theirs, self._challenge)
+        octets = self._protect(apdu.encode(self._requests.proof_answer(message, own_proof)), form)
         self._move(ServerEvent.PROVED)
         return Reply(octets, self._association_opened())
 
