@@ -154,6 +154,31 @@ def test_a_server_that_says_more_than_it_was_asked() -> None:
     joined.until(lambda: joined.got == [b"ask", bytes(300), b"more"], patience=3)
 
 
+def test_several_answers_at_once_share_the_turn() -> None:
+    joined = line(both(128, 3), answers=lambda apdu: []).connected()
+    joined.carry(joined.client.send_apdu(b"ask"))
+    joined.carry_back(joined.server.send_apdu(b"one", b"two", bytes(100)))
+    assert joined.got == [b"one", b"two", bytes(100)]
+    assert joined.shape(3) == ["s:I0,1", "s:I1,1", "s:I2,1*"]
+
+
+def test_several_requests_at_once_share_the_turn() -> None:
+    joined = line(both(128, 3)).connected()
+    octets = joined.client.send_apdu(b"one", b"two")
+    assert [frame.final for frame in frames_of(octets)] == [False, True]
+    joined.carry(octets)
+    joined.until(lambda: joined.got == [b"eno", b"owt"])
+
+
+def test_a_server_with_nothing_to_say_gives_the_turn_back() -> None:
+    joined = line(answers=lambda apdu: []).connected()
+    assert joined.server.pass_turn() == b"", "it is not the server's"
+    joined.carry(joined.client.send_apdu(b"ask"))
+    joined.carry_back(joined.server.pass_turn())
+    assert joined.events[-1] == AnswerPending()
+    assert joined.client.state is C.READY
+
+
 # --- a bad line
 
 faults = st.lists(st.sampled_from(Fault), max_size=40)

@@ -31,8 +31,11 @@ class LinkLost:
 class Framing(Protocol):
     """One transport connection seen as APDUs, without I/O."""
 
-    def encode(self, pdu: WrapperPdu) -> bytes:
-        """Octets to write now for an APDU; some or all may follow in `data_to_send` when the link allows."""
+    def encode(self, *pdus: WrapperPdu) -> bytes:
+        """Octets to write now for APDUs to one peer; some or all may follow in `data_to_send` when the link allows."""
+
+    def pass_turn(self, pdu: WrapperPdu) -> None:
+        """Nothing answers this APDU: where the ends take turns to send, the peer need not wait."""
 
     def receive_data(self, octets: bytes) -> None:
         """Take what arrived, however it was cut."""

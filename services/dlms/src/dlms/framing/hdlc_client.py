@@ -65,11 +65,10 @@ class HdlcClient(HdlcLink):
         self._write(FrameKind.DISC)
         return self.data_to_send()
 
-    def send_apdu(self, apdu: bytes) -> bytes:
-        """Send an APDU now, or as soon as the link stands and the turn is ours; the octets that may go now."""
+    def send_apdu(self, *apdus: bytes) -> bytes:
+        """Send APDUs now, or as soon as the link stands and the turn is ours; the octets that may go now."""
         following = next_state(CLIENT_LINK_TABLE, self.state, ClientLinkEvent.SEND_APDU)
-        self._check_apdu(apdu)
-        self._numbering.enqueue(apdu)
+        self._line_up(apdus)
         self.state = following
         if self.state is ClientLinkState.READY:
             self._take_turn()

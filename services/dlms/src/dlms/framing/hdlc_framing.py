@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import groupby
 
 from dlms.errors import DecodeError, LocalError, ProtocolError
 from dlms.framing.framing import LinkLost, WrapperPdu
@@ -37,12 +38,15 @@ class HdlcClientFraming:
     ) -> None:
         self.link = HdlcClient(HdlcAddress(client), server, parameters, max_retries=max_retries, max_apdu=max_apdu)
 
-    def encode(self, pdu: WrapperPdu) -> bytes:
+    def encode(self, *pdus: WrapperPdu) -> bytes:
         """Frames to write now; the rest follows in `data_to_send` as the server acknowledges."""
-        if (pdu.source, pdu.destination) != (self.link.own.upper, self.link.peer.upper):
+        if any((pdu.source, pdu.destination) != (self.link.own.upper, self.link.peer.upper) for pdu in pdus):
             raise LocalError(f"this link joins client {self.link.own.upper} and server {self.link.peer.upper}")
         octets = self.link.connect() if self.disconnected else b""
-        return octets + self.link.send_apdu(pdu.apdu)
+        return octets + self.link.send_apdu(*(pdu.apdu for pdu in pdus))
+
+    def pass_turn(self, pdu: WrapperPdu) -> None:
+        """The turn is the client's as soon as the server has spoken."""
 
     def receive_data(self, octets: bytes) -> None:
         """Take octets from the line, in any portions."""
@@ -102,10 +106,20 @@ class HdlcServerFraming:
         self._pdus: deque[WrapperPdu | LinkLost] = deque()
         self._outbox: list[bytes] = []
 
-    def encode(self, pdu: WrapperPdu) -> bytes:
+    def encode(self, *pdus: WrapperPdu) -> bytes:
         """Frames to write now; none when the client has no link any more, for then nobody listens."""
-        link = self._links.get((pdu.destination, pdu.source))
-        return link.send_apdu(pdu.apdu) if link is not None and link.connected else b""
+        octets = b""
+        for stations, group in groupby(pdus, lambda pdu: (pdu.destination, pdu.source)):
+            link = self._links.get(stations)
+            if link is not None and link.connected:
+                octets += link.send_apdu(*(pdu.apdu for pdu in group))
+        return octets
+
+    def pass_turn(self, pdu: WrapperPdu) -> None:
+        """The client that sent this APDU gets the turn back at once."""
+        link = self._links.get((pdu.source, pdu.destination))
+        if link is not None:
+            self._outbox.append(link.pass_turn())
 
     def push(self, pdu: WrapperPdu) -> bytes:
         """An APDU that nobody asked for, as unnumbered information; it needs no link."""

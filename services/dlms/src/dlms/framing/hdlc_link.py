@@ -141,6 +141,11 @@ class HdlcLink(ABC):
         for information, more in segments(self._llc, apdu, self.parameters.max_information_transmit):
             self._outbox.append(encode(Frame(destination, self.own, control, information, more)))
 
+    def _line_up(self, apdus: tuple[bytes, ...]) -> None:
+        for apdu in apdus:
+            self._check_apdu(apdu)
+        self._numbering.enqueue(*apdus)
+
     def _check_apdu(self, apdu: bytes) -> None:
         if not 0 < len(apdu) <= MAX_APDU:
             raise LocalError(f"an APDU has 1 to {MAX_APDU} octets, not {len(apdu)}")

@@ -42,11 +42,11 @@ class Numbering:
 
     # --- sending
 
-    def enqueue(self, apdu: bytes) -> None:
-        """Line an APDU up behind those that wait; LocalError when too many do."""
-        if len(self._apdus) >= MAX_QUEUED:
+    def enqueue(self, *apdus: bytes) -> None:
+        """Line APDUs up behind those that wait; LocalError when too many do."""
+        if len(self._apdus) + len(apdus) > MAX_QUEUED:
             raise LocalError("the link does not get rid of its APDUs: too many wait")
-        self._apdus.append(apdu)
+        self._apdus.extend(apdus)
 
     @property
     def crowded(self) -> bool:

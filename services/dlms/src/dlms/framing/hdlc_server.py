@@ -43,13 +43,18 @@ class HdlcServer(HdlcLink):
 
     # --- sending
 
-    def send_apdu(self, apdu: bytes) -> bytes:
-        """Send an APDU now if the turn is ours, else when the client asks; the octets that may go now."""
+    def send_apdu(self, *apdus: bytes) -> bytes:
+        """Send APDUs now if the turn is ours, else when the client asks; the octets that may go now."""
         following = next_state(SERVER_LINK_TABLE, self.state, ServerLinkEvent.SEND_APDU)
-        self._check_apdu(apdu)
-        self._numbering.enqueue(apdu)
+        self._line_up(apdus)
         self.state = following
         if self.state is ServerLinkState.ANSWERING and self._numbering.may_send:
+            self._answer()
+        return self.data_to_send()
+
+    def pass_turn(self) -> bytes:
+        """The application has nothing to say to what it got: if the turn is ours, give it back."""
+        if self.state is ServerLinkState.ANSWERING:
             self._answer()
         return self.data_to_send()
 

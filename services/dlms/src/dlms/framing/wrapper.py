@@ -97,9 +97,12 @@ class WrapperFraming(Deframer):
 
     __slots__ = ()
 
-    def encode(self, pdu: WrapperPdu) -> bytes:
-        """Header and APDU."""
-        return encode(pdu)
+    def encode(self, *pdus: WrapperPdu) -> bytes:
+        """Header and APDU of each."""
+        return encode(pdus[0]) if len(pdus) == 1 else b"".join(map(encode, pdus))
+
+    def pass_turn(self, pdu: WrapperPdu) -> None:
+        """Either end may send at any time."""
 
     def data_to_send(self) -> bytes:
         """Never anything."""
