@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from ami.meter import given_values
+from ami.meter import given_values, scan_view
+from ami.meter.commands import Written
 from ami.meter.counters import LOW, RESERVED_AT_ONCE, CounterFile, default_file
 from ami.meter.errors import ExitCode, MeterError
 from ami.meter.objects import AttributeRight, MethodRight, find, from_class, parse_object_list
@@ -259,3 +262,20 @@ def test_where_two_values_differ() -> None:
     assert list(differences(one, one)) == []
     assert next(differences(data.array(), data.array(data.null())))[0] == ""
     assert Data(DataTag.UNSIGNED, 1) == data.unsigned(1)
+
+
+def test_a_password_that_was_written_is_not_repeated() -> None:
+    secret = AttributeDescriptor(15, Obis.parse("0-0:40.0.0"), 7)
+    written = Written(secret, data.octet_string(b"87654321"), "can't be read: read-write-denied", "the same")
+    assert "87654321" not in str(written.lines()) + str(written.document())
+    shown = Written(AttributeDescriptor(1, secret.instance_id, 2), data.octet_string(b"87654321"), "", "")
+    assert "87654321" in shown.lines()[2]
+
+
+def test_the_bar_of_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(scan_view, "Console", lambda stderr: Console(file=screen, force_terminal=True, width=100))
+    with scan_view.progress() as tell:
+        tell("object list", 0, 0)
+        tell("1-0:1.8.0*255", 30, 70)
+    assert "1-0:1.8.0*255" in screen.getvalue() and "30/70" in screen.getvalue()

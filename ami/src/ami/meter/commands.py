@@ -23,6 +23,8 @@ from dlms.obis import Obis
 
 CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)
 TIME_ZONE = 3
+SECRET = (15, 7)
+"""Class and attribute of an association's password, which no output repeats."""
 CLOCK_TOLERANCE = timedelta(seconds=5)
 BUFFER_LEFT_OUT = "left out: read it with `ami meter profile`, or by its number"
 SIMPLE_TYPES = frozenset(given_values.TYPES)
@@ -93,12 +95,17 @@ class Written:
     before: str
     after: str
 
+    @property
+    def _written(self) -> str:
+        secret = (self.descriptor.class_id, self.descriptor.attribute_id) == SECRET
+        return "what is not shown" if secret else text_of(self.descriptor, self.written)
+
     def lines(self) -> list[str]:
         """For a person."""
         return [
             attribute_title(self.descriptor),
             f"before   {self.before}",
-            f"written  {text_of(self.descriptor, self.written)} ({type_name(self.written)})",
+            f"written  {self._written} ({type_name(self.written)})",
             f"after    {self.after}",
         ]
 
@@ -108,7 +115,7 @@ class Written:
             "obis": str(self.descriptor.instance_id),
             "attribute_id": self.descriptor.attribute_id,
             "before": self.before,
-            "written": text_of(self.descriptor, self.written),
+            "written": self._written,
             "type": type_name(self.written),
             "after": self.after,
         }

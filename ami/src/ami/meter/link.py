@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ami.meter.errors import ExitCode, MeterError
 from ami.meter.options import Reach, Transport
 from dlms.framing.mode_e import FIRST_BAUD_RATE
-from dlms.framing.wrapper import decode_datagram
+from dlms.framing.wrapper import Deframer, decode_datagram, encode
 
 CHUNK = 65536
 
@@ -61,7 +61,10 @@ class UdpLink:
         self._socket.connect(address)
 
     def write(self, octets: bytes) -> None:
-        self._socket.send(octets)
+        frames = Deframer()
+        frames.receive_data(octets)
+        while (pdu := frames.next_pdu()) is not None:
+            self._socket.send(encode(pdu))
 
     def read(self, timeout_s: float) -> bytes:
         self._socket.settimeout(timeout_s)

@@ -71,9 +71,13 @@ class TracedFraming:
         self._inner = inner
         self._trace = trace
 
-    def encode(self, pdu: WrapperPdu) -> bytes:
-        self._trace.apdu("→", pdu)
-        return self._inner.encode(pdu)
+    def encode(self, *pdus: WrapperPdu) -> bytes:
+        for pdu in pdus:
+            self._trace.apdu("→", pdu)
+        return self._inner.encode(*pdus)
+
+    def pass_turn(self, pdu: WrapperPdu) -> None:
+        self._inner.pass_turn(pdu)
 
     def receive_data(self, octets: bytes) -> None:
         self._inner.receive_data(octets)
