@@ -12,6 +12,7 @@ from dlms.errors import DecodeError, LocalError
 _U16 = Struct(">H").unpack_from
 _U32 = Struct(">I").unpack_from
 MAX_LENGTH_OCTETS = 4
+_SHORT_LENGTHS = tuple(bytes((length,)) for length in range(0x80))
 
 
 class Reader:
@@ -104,7 +105,7 @@ class Reader:
 def encode_length(length: int) -> bytes:
     """Shortest form of a length or count; the inverse of Reader.length."""
     if 0 <= length < 0x80:
-        return bytes((length,))
+        return _SHORT_LENGTHS[length]
     size = (length.bit_length() + 7) // 8
     if length < 0 or size > MAX_LENGTH_OCTETS:
         raise LocalError(f"a length must fit {MAX_LENGTH_OCTETS} octets: {length}")

@@ -8,6 +8,13 @@ from typing import TypeVar
 
 from dlms.errors import LocalError, ProtocolError
 
+
+class Named(Enum):
+    """An enumeration that tables are asked with: a member is itself and nothing else, so it hashes in C."""
+
+    __hash__ = object.__hash__
+
+
 StateT = TypeVar("StateT", bound=Enum)
 EventT = TypeVar("EventT", bound=Enum)
 

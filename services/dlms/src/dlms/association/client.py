@@ -181,7 +181,7 @@ class ClientConnection(Connection):
     def _form(self, *, general: bool = False) -> Form:
         if self._protection is None:
             return PLAIN
-        return self._protection.general_form() if general else self._protection.form()
+        return self._protection.general_form() if general else self._protection.usual_form
 
     def _protect(self, plaintext: bytes, form: Form) -> bytes:
         return plaintext if self._protection is None else self._protection.protect(plaintext, form)
@@ -224,6 +224,8 @@ class ClientConnection(Connection):
         ours = (pdu.source, pdu.destination) == (self._settings.server_wport, self._settings.client_wport)
         if not ours and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
             return None
+        if self._protection is not None and (verified := self._protection.lift_quickly(pdu.apdu)) is not None:
+            return self._receive_service(verified)
         message: Apdu | None = apdu.decode(pdu.apdu)
         if isinstance(message, GeneralBlockTransfer):
             message = self._join(message)

@@ -8,7 +8,6 @@ a new counter value. Signing goes inside, ciphering around it.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import NamedTuple
 
 from dlms import apdu
@@ -20,6 +19,7 @@ from dlms.apdu.ciphered import (
     GeneralSigning,
     ServiceCiphering,
 )
+from dlms.association.envelope import Envelope
 from dlms.association.general_ciphering import UNICAST, Header, protect_general, unprotect_general
 from dlms.association.general_signing import sign_general, signing_overhead, verify_general
 from dlms.association.settings import Ciphering, Security
@@ -46,12 +46,14 @@ from dlms.security import (
 )
 from dlms.security.aead import SYSTEM_TITLE_LENGTH
 from dlms.security.suites import SUITE_MASK
+from dlms.transitions import Named
 
 PROTECTION_MASK = SUITE_MASK | AUTHENTICATED | ENCRYPTED
 GENERAL_HEADER = 2 + SYSTEM_TITLE_LENGTH
 TITLE = bytes(SYSTEM_TITLE_LENGTH)
 TRANSACTION_ID_LENGTH = 8
 KEY_INFO_LENGTH = 3
+SIGNED = bytes((ApduTag.GENERAL_SIGNING,))
 FIRST_LN_SERVICE = int(ApduTag.GET_REQUEST)
 LAST_LN_SERVICE = int(ApduTag.ACTION_RESPONSE)
 LAST_SN_SERVICE = int(ApduTag.INFORMATION_REPORT_REQUEST)
@@ -60,7 +62,7 @@ CipheredApdu = GeneralGloCiphering | GeneralDedCiphering | GeneralCiphering | Se
 CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceCiphering)
 
 
-class Wrapping(Enum):
+class Wrapping(Named):
     """How an APDU travels."""
 
     PLAIN = "plain"
@@ -124,6 +126,13 @@ class Protection:
         self._receive_counter = receive_counter
         self._broadcast_receive_counter = broadcast_receive_counter
         self._dedicated: tuple[GlobalKeys, ReceiveCounter] | None = None
+        self._usual_form = self.form()
+        self._ordinary: _Ordinary | None = None
+
+    @property
+    def usual_form(self) -> Form:
+        """The form of our own requests, as long as keys stay what they are."""
+        return self._usual_form
 
     def form(self, wrapping: Wrapping | None = None) -> Form:
         """The form that our own settings want; plain when the policy protects nothing of ours."""
@@ -156,6 +165,7 @@ class Protection:
     def meet(self, title: bytes | None) -> None:
         """Take the peer's system title; SecurityError when it is foreign, malformed, or our own sent back to us."""
         known = self.security.peer_system_title
+        self._ordinary = None
         if title is None or title == b"":
             self.peer_title = known
             return
@@ -180,12 +190,13 @@ class Protection:
 
     def dedicate(self, key: bytes | None) -> None:
         """Use a dedicated key from now on (None: forget the last one); its receive counter begins anew."""
-        if key is None:
-            self._dedicated = None
-            return
-        if len(key) != len(self.security.keys.encryption_key):
+        if key is not None and len(key) != len(self.security.keys.encryption_key):
             raise SecurityError(f"a dedicated key of {len(key)} octets does not fit the suite")
-        self._dedicated = (self.security.keys.with_encryption_key(key), ReceiveCounter())
+        self._dedicated = None
+        if key is not None:
+            self._dedicated = (self.security.keys.with_encryption_key(key), ReceiveCounter())
+        self._usual_form = self.form()
+        self._ordinary = None
 
     def prove(self, challenge: bytes) -> bytes:
         """Our f(challenge) of HLS with GMAC."""
@@ -201,6 +212,9 @@ class Protection:
         """An encoded APDU in its form, with a new counter value."""
         if form.wrapping is Wrapping.PLAIN:
             return plaintext
+        ordinary = self._ordinary
+        if ordinary is not None and form == ordinary.form:
+            return ordinary.envelope.seal(self._send_counter.take(), plaintext)
         title, counter = self.security.system_title, self._send_counter.take()
         transaction_id = form.transaction_id or counter.to_bytes(TRANSACTION_ID_LENGTH, "big")
         header = Header(transaction_id, title, self.peer_title or b"")
@@ -214,6 +228,35 @@ class Protection:
         else:
             head = bytes((_service_tag(plaintext[0], form.wrapping),))
         return head + encode_length(len(content)) + content
+
+    def lift_quickly(self, octets: bytes) -> Verified | None:
+        """What an ordinary frame holds, by the quick road; None: nothing has moved, and the general road decides."""
+        ordinary = self._ordinary or self._agree_on_ordinary()
+        opened = None if ordinary is None else ordinary.envelope.open(octets)
+        if ordinary is None or opened is None:
+            return None
+        invocation_counter, plaintext = opened
+        counter = ordinary.receive_counter
+        if invocation_counter < counter.lowest_acceptable or plaintext[:1] == SIGNED:
+            return None
+        try:
+            held = apdu.decode(plaintext)
+        except DecodeError:
+            return None
+        counter.accept(invocation_counter)
+        return Verified(held, ordinary.answer_form)
+
+    def _agree_on_ordinary(self) -> _Ordinary | None:
+        """Both titles and the key are known: what is ordinary until one of them changes; None: nothing is."""
+        security, peer_title = self.security, self.peer_title
+        if peer_title is None or not security.ciphered or self.wanted & Demand.SIGNED:
+            return None
+        wrapping = Wrapping.GENERAL_GLO if self._dedicated is None else Wrapping.GENERAL_DED
+        keys, counter = self._keys(wrapping)
+        envelope = Envelope(OUTER_TAG[wrapping], security.suite, keys, security.system_title, peer_title)
+        form = Form(wrapping, envelope.control)
+        self._ordinary = _Ordinary(envelope, form, self.answer_form(form), counter)
+        return self._ordinary
 
     def unprotect(self, message: CipheredApdu, *, signed: bool = True) -> Verified:
         """Check everything about a ciphered APDU and return what it holds; SecurityError moves no counter.
@@ -255,7 +298,7 @@ class Protection:
 
     def _signed_content(self, plaintext: bytes, *, signed: bool) -> bytes:
         """What a signed APDU holds, after its signature was found to hold."""
-        if plaintext[:1] != bytes((ApduTag.GENERAL_SIGNING,)):
+        if plaintext[:1] != SIGNED:
             if signed and self.wanted & Demand.SIGNED:
                 raise SecurityError("an APDU without the signature that the policy wants")
             return plaintext
@@ -291,6 +334,15 @@ class Protection:
         if self._dedicated is None:
             raise SecurityError("a dedicated key was never agreed")
         return self._dedicated
+
+
+class _Ordinary(NamedTuple):
+    """The frames of the quick road: their form, the form of answers to them, and the counter they move."""
+
+    envelope: Envelope
+    form: Form
+    answer_form: Form
+    receive_counter: ReceiveCounter
 
 
 def lift(protection: Protection | None, message: Apdu, *, signed: bool = True) -> Verified:

@@ -90,20 +90,24 @@ class ServerConnection(Connection):
         if isinstance(pdu, LinkLost):
             association = self._associations.get((pdu.destination, pdu.source))
             return Reply() if association is None else association.lost()
+        association = self._associations.get((pdu.destination, pdu.source))
+        try:
+            reply = None if association is None else association.receive_quickly(pdu.apdu)
+            return self._receive_generally(pdu, association) if reply is None else reply
+        except DlmsError as error:
+            self._closed = True
+            return Reply(event=Discarded(f"we can't go on: {error}"))
+
+    def _receive_generally(self, pdu: WrapperPdu, association: ServerAssociation | None) -> Reply:
         try:
             message = apdu.decode(pdu.apdu)
         except DecodeError as error:
             return fault(f"unreadable: {error}", ServiceError.OTHER_REASON, StateError.SERVICE_UNKNOWN)
         if isinstance(message, NEVER_ANSWERED):
             return Reply(event=Discarded(f"a client does not send {type(message).__name__}"))
-        association = self._associations.get((pdu.destination, pdu.source))
         if association is None:
             return _unknown(message, pdu)
-        try:
-            return association.receive(message, len(pdu.apdu))
-        except DlmsError as error:
-            self._closed = True
-            return Reply(event=Discarded(f"we can't go on: {error}"))
+        return association.receive(message, len(pdu.apdu))
 
 
 def _unknown(message: apdu.Apdu, pdu: WrapperPdu) -> Reply:

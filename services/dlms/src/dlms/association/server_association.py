@@ -49,6 +49,7 @@ CHALLENGE_LENGTH = 16
 ECDSA_CHALLENGE_LENGTH = 32
 MAX_PENDING = 16
 MAX_COUNTER = 0xFFFFFFFF
+UNASSOCIATED, PROVING = ServerState.UNASSOCIATED, ServerState.PROVING
 
 
 class ServerAssociation:
@@ -81,9 +82,23 @@ class ServerAssociation:
         self._general = None
         return self._react(message)
 
-    def _react(self, message: Apdu, *, in_one: bool = False) -> Reply:
-        """React to an APDU that is whole; `in_one` when it came by general block transfer."""
+    def receive_quickly(self, octets: bytes) -> Reply | None:
+        """React to an ordinary ciphered request; None: nothing has happened, and the general road decides."""
+        if self.state is UNASSOCIATED or self._protection is None:
+            return None
+        if len(octets) > (self.profile.max_receive_pdu_size or len(octets)):
+            return None
+        verified = self._protection.lift_quickly(octets)
+        if verified is None:
+            return None
+        self._general = None
+        return self._react(verified)
+
+    def _react(self, message: Apdu | Verified, *, in_one: bool = False) -> Reply:
+        """React to an APDU that is whole, lifted already or not; `in_one` when it came by general block transfer."""
         try:
+            if isinstance(message, Verified):
+                return self._serve(message, in_one)
             if isinstance(message, Rlrq):
                 return self._release(message)
             return self._serve(lift(self._protection, message), in_one)
@@ -98,7 +113,7 @@ class ServerAssociation:
 
     def _serve(self, verified: Verified, in_one: bool) -> Reply:
         message, form = verified
-        if self.state is ServerState.PROVING:
+        if self.state is PROVING:
             return self._prove(message, form)
         return self._requests.serve(message, form, in_one=in_one)
 

@@ -7,10 +7,11 @@ diagrams of the documentation and the exhaustive tests are made from these two d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+
+from dlms.transitions import Named
 
 
-class ClientState(Enum):
+class ClientState(Named):
     """Where a client stands on its connection."""
 
     IDLE = "idle"
@@ -24,7 +25,7 @@ class ClientState(Enum):
     CLOSED = "closed"
 
 
-class ClientEvent(Enum):
+class ClientEvent(Named):
     """What a client sends (SEND_...) or sees."""
 
     SEND_OPEN = "send open"
@@ -48,7 +49,7 @@ class ClientEvent(Enum):
     BREACH = "breach"
 
 
-class ServerState(Enum):
+class ServerState(Named):
     """Where one association of a server stands."""
 
     UNASSOCIATED = "unassociated"
@@ -58,7 +59,7 @@ class ServerState(Enum):
     RECEIVING_BLOCKS = "receiving blocks"
 
 
-class ServerEvent(Enum):
+class ServerEvent(Named):
     """What a server sends (SEND_...) or sees on one association."""
 
     ACCEPTED = "association accepted"

@@ -1,0 +1,163 @@
+"""The quick road of ordinary ciphered frames does what the general road does, to the octet and to the counter."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from in_memory import (
+    CLIENT_TITLE,
+    CLOCK,
+    HIDDEN,
+    KEYS,
+    LONG,
+    NAME,
+    SERVER_TITLE,
+    Pair,
+    opened,
+    pair,
+    receive_counter,
+)
+
+from dlms import apdu
+from dlms.apdu.ciphered import GeneralGloCiphering
+from dlms.association import AssociationOpened, Get, Open
+from dlms.association.envelope import Envelope
+from dlms.association.protection import Form, Protection, Wrapping
+from dlms.cursor import encode_length
+from dlms.enums import ApduTag, Mechanism
+from dlms.errors import DlmsError
+
+POLICIES = [(True, True), (True, False), (False, True)]
+KEY = bytes(range(16, 32))
+GENERALLY = patch.object(Protection, "lift_quickly", lambda self, octets: None)
+
+
+def secured(**changes: Any) -> Pair:
+    return opened(Mechanism.GMAC, **({"policy": (True, True)} | changes))
+
+
+def events(seen: list[Any]) -> list[str]:
+    """What can be compared between two runs: a profile shows itself with its address."""
+    return [repr(event) for event in seen if not isinstance(event, AssociationOpened)]
+
+
+def at_the_server(frame: bytes, **changes: Any) -> tuple[Any, ...]:
+    """All that a server of a fresh association makes of a frame."""
+    joined = secured(**changes)
+    answer = joined.to_server(frame)
+    return events(joined.seen), answer, receive_counter(joined).lowest_acceptable, joined.server.closed
+
+
+def at_the_client(frame: bytes, **changes: Any) -> tuple[Any, ...]:
+    """All that a client makes of a frame while it waits for an answer."""
+    joined = secured(**changes)
+    joined.client.send(Get(NAME))
+    try:
+        said = joined.to_client(frame)
+    except DlmsError as error:
+        return str(error), joined.client.state
+    return events(joined.got), said, joined.client.state
+
+
+def both_roads(end: Any, frame: bytes, **changes: Any) -> None:
+    quickly = end(frame, **changes)
+    with GENERALLY:
+        assert end(frame, **changes) == quickly
+
+
+def frames(attribute: Any = NAME, **changes: Any) -> tuple[bytes, bytes]:
+    """A request and its answer, as the first of an association."""
+    joined = secured(**changes)
+    before = len(joined.wire)
+    joined.ask(Get(attribute))
+    (_, request), (_, answer) = joined.wire[before : before + 2]
+    return request, answer
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from([NAME, HIDDEN]), st.integers(0, 70), st.integers(0, 255), st.integers(0, 70))
+def test_altered_frames_end_alike_on_both_roads(attribute: Any, at: int, octet: int, cut: int) -> None:
+    for end, frame in zip((at_the_server, at_the_client), frames(attribute), strict=True):
+        altered = bytearray(frame)
+        altered[at % len(frame)] = octet
+        shorter = frame[: 8 + cut % (len(frame) - 8)]
+        shorter = shorter[:6] + (len(shorter) - 8).to_bytes(2, "big") + shorter[8:]
+        for candidate in (bytes(altered), shorter):
+            both_roads(end, candidate)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("dedicated_key", [None, KEY])
+@pytest.mark.parametrize("attribute", [CLOCK, LONG, HIDDEN])
+def test_whole_exchanges_are_the_same_on_the_wire(policy: Any, dedicated_key: bytes | None, attribute: Any) -> None:
+    def wire() -> list[Any]:
+        joined = secured(policy=policy, dedicated_key=dedicated_key)
+        for _ in range(3):
+            joined.ask(Get(attribute))
+        return [joined.wire, events(joined.got), events(joined.seen)]
+
+    quickly = wire()
+    with GENERALLY:
+        assert wire() == quickly
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_frame_again_ends_alike_on_both_roads(times: int) -> None:
+    request, answer = frames()
+    both_roads(at_the_server, request * times)
+    both_roads(at_the_client, answer * times)
+
+
+def protection(joined: Pair) -> Protection:
+    found = joined.client._protection
+    assert found is not None
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(st.binary(max_size=300), st.sampled_from([109, 110, 111, 238, 239, 65_518, 70_000]).map(bytes)))
+def test_any_plaintext_is_sealed_and_opened_as_generally(plaintext: bytes) -> None:
+    quick, general = protection(secured()), protection(secured())
+    form = Form(Wrapping.GENERAL_GLO, 0x30)
+    assert quick._agree_on_ordinary() is not None
+    assert general._ordinary is None
+    sealed = quick.protect(plaintext, form)
+    assert sealed == general.protect(plaintext, form)
+    message = apdu.decode(sealed)
+    assert isinstance(message, GeneralGloCiphering)
+    envelope = Envelope(ApduTag.GENERAL_GLO_CIPHERING, 0, KEYS, SERVER_TITLE, CLIENT_TITLE)
+    assert envelope.open(sealed) == (int.from_bytes(message.content[1:5], "big"), plaintext)
+
+
+@pytest.mark.parametrize("form", ["81", "82", "83", "84", "85", "80"])
+def test_a_length_in_any_form_ends_alike_on_both_roads(form: str) -> None:
+    request, _ = frames()
+    size = int(form, 16) & 0x7F
+    length = bytes.fromhex(form) + request[18].to_bytes(size, "big") if size else b"\x80"
+    octets = request[8:18] + length + request[19:]
+    both_roads(at_the_server, request[:6] + len(octets).to_bytes(2, "big") + octets)
+
+
+def test_a_genuine_frame_that_holds_nonsense_ends_alike_on_both_roads() -> None:
+    for plaintext in (b"", b"\xff", bytes.fromhex("c001"), b"\xdf" + bytes(20)):
+        sealed = protection(secured()).protect(plaintext, Form(Wrapping.GENERAL_GLO, 0x30))
+        both_roads(at_the_server, bytes.fromhex("000100010011") + len(sealed).to_bytes(2, "big") + sealed)
+
+
+def test_before_the_titles_are_known_nothing_is_ordinary() -> None:
+    joined = pair(Mechanism.GMAC, policy=(True, True))
+    assert protection(joined).lift_quickly(frames()[1][8:]) is None
+    joined.ask(Open())
+    joined.ask(Get(NAME))
+    assert protection(joined)._ordinary is not None
+
+
+def test_an_envelope_writes_the_shortest_length() -> None:
+    envelope = Envelope(ApduTag.GENERAL_GLO_CIPHERING, 0, KEYS, SERVER_TITLE, CLIENT_TITLE)
+    for size in (0, 110, 111, 238, 239):
+        sealed = envelope.seal(1, bytes(size))
+        assert sealed[10:].startswith(encode_length(size + 17))
