@@ -59,10 +59,10 @@ CONFIRMED = 0x40
 
 
 class Response(NamedTuple):
-    """A response whole; what its blocks carry and look like, when there may be blocks; and what is said when nothing fits."""
+    """A response whole; what is said when it does not fit; what its blocks carry and look like, when there may be blocks."""
 
     whole: Apdu
-    refusal: Apdu
+    refusal: Callable[[], Apdu] | None = None
     contents: Callable[[], bytes] | None = None
     block: Callable[[Block], Apdu] | None = None
 
@@ -154,10 +154,13 @@ class AskedGet(Asked):
 
     def respond(self, results: Sequence[Data | DataAccessResult]) -> Response:
         (result,) = results
-        refusal = GetResponseNormal(self.invoke, DataAccessResult.OTHER_REASON)
+        whole = GetResponseNormal(self.invoke, result)
         if isinstance(result, DataAccessResult):
-            return Response(GetResponseNormal(self.invoke, result), refusal)
-        return Response(GetResponseNormal(self.invoke, result), refusal, lambda: data.encode(result), self._block)
+            return Response(whole)
+        return Response(whole, self._refusal, lambda: data.encode(result), self._block)
+
+    def _refusal(self) -> Apdu:
+        return GetResponseNormal(self.invoke, DataAccessResult.OTHER_REASON)
 
     def _results(self, answer: GetAnswer) -> Sequence[Any]:
         return (answer.result,)
@@ -177,8 +180,10 @@ class AskedGetList(AskedGet):
 
     def respond(self, results: Sequence[Data | DataAccessResult]) -> Response:
         whole = GetResponseWithList(self.invoke, tuple(results))
-        refusal = GetResponseWithList(self.invoke, (DataAccessResult.OTHER_REASON,) * len(results))
-        return Response(whole, refusal, lambda: contents.encode(contents.GET_RESULTS, results), self._block)
+        return Response(whole, self._refusal, lambda: contents.encode(contents.GET_RESULTS, results), self._block)
+
+    def _refusal(self) -> Apdu:
+        return GetResponseWithList(self.invoke, (DataAccessResult.OTHER_REASON,) * len(self.requested))
 
     def _results(self, answer: Any) -> Sequence[Any]:
         return Asked._results(self, answer)
@@ -200,7 +205,7 @@ class AskedSet(Asked):
         whole: Apdu = SetResponseNormal(self.invoke, result)
         if self.block_number is not None:
             whole = SetResponseLastDataBlock(self.invoke, result, self.block_number)
-        return Response(whole, whole)
+        return Response(whole)
 
     def _results(self, answer: SetAnswer) -> Sequence[Any]:
         return (answer.result,)
@@ -220,7 +225,7 @@ class AskedSetList(Asked):
         whole: Apdu = SetResponseWithList(self.invoke, tuple(results))
         if self.block_number is not None:
             whole = SetResponseLastDataBlockWithList(self.invoke, tuple(results), self.block_number)
-        return Response(whole, whole)
+        return Response(whole)
 
 
 class AskedAction(Asked):
@@ -239,11 +244,15 @@ class AskedAction(Asked):
     def respond(self, results: Sequence[ActionOutcome]) -> Response:
         (outcome,) = results
         whole = ActionResponseNormal(self.invoke, outcome.result, outcome.value)
-        refusal = ActionResponseNormal(self.invoke, outcome.result, DataAccessResult.OTHER_REASON)
         if outcome.value is None:
-            return Response(whole, refusal)
+            return Response(whole)
         response = ActionResponse(outcome.result, outcome.value)
-        return Response(whole, refusal, lambda: contents.encode(contents.ACTION_RESPONSE, response), self._block)
+        return Response(
+            whole,
+            lambda: ActionResponseNormal(self.invoke, outcome.result, DataAccessResult.OTHER_REASON),
+            lambda: contents.encode(contents.ACTION_RESPONSE, response),
+            self._block,
+        )
 
     def _results(self, answer: ActionAnswer) -> Sequence[Any]:
         return (ActionOutcome(answer.result, answer.value),)
@@ -269,7 +278,7 @@ class AskedActionList(AskedAction):
         refused = tuple(ActionResponse(outcome.result, DataAccessResult.OTHER_REASON) for outcome in results)
         return Response(
             ActionResponseWithList(self.invoke, responses),
-            ActionResponseWithList(self.invoke, refused),
+            lambda: ActionResponseWithList(self.invoke, refused),
             lambda: contents.encode(contents.ACTION_RESPONSES, responses),
             self._block,
         )

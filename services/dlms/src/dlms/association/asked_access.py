@@ -66,8 +66,10 @@ class AskedAccess(Asked):
 
     def respond(self, results: Sequence[Result]) -> Response:
         told = [_told(item, result) for item, result in zip(self.requested, results, strict=True)]
-        refused = [_told(item, _failed(item)) for item in self.requested]
-        return Response(self._response(told), self._response(refused))
+        return Response(self._response(told), self._refusal)
+
+    def _refusal(self) -> AccessResponse:
+        return self._response([_told(item, _failed(item)) for item in self.requested])
 
     def _response(self, told: Sequence[tuple[AccessResponseSpecification, Data]]) -> AccessResponse:
         described = self._message.specifications if self.invoke & SELF_DESCRIPTIVE else None

@@ -43,7 +43,7 @@ from dlms.association.events import (
     Released,
     Request,
 )
-from dlms.association.exchange import Exchange, Limits, Next, Step
+from dlms.association.exchange import SEND_REQUEST, Exchange, Limits, Next, Step
 from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
 from dlms.association.proposal import Proposal, accepts, refusal_reason
 from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext, lift
@@ -68,6 +68,7 @@ from dlms.security.hls import HLS, check_challenge
 from dlms.transitions import next_state
 
 UNLIMITED = 2**31
+CLOSED, PROVING = ClientState.CLOSED, ClientState.PROVING
 SERVICE_RESPONSES = (
     GetResponseNormal
     | GetResponseWithDataBlock
@@ -107,6 +108,7 @@ class ClientConnection(Connection):
             check_challenge(challenge, settings.mechanism)
         self.state = ClientState.IDLE
         self._settings = settings
+        self._from_server = (settings.server_wport, settings.client_wport)
         self._challenge = challenge
         self._dedicated_key = dedicated_key
         self._protection = _protection(settings, send_counter, receive_counter)
@@ -125,7 +127,7 @@ class ClientConnection(Connection):
 
     @property
     def closed(self) -> bool:
-        return self.state is ClientState.CLOSED
+        return self.state is CLOSED
 
     # --- sending
 
@@ -138,13 +140,14 @@ class ClientConnection(Connection):
             octets = self._framed(self._proposal.rlrq())
             self.state = following
             return octets
-        self._after(ClientEvent.SEND_REQUEST)
+        following = self._after(SEND_REQUEST)
         form = self._form(general=isinstance(request, Access))
         exchange = self._start(request, self._limits(form))
-        following = self._after(exchange.event)
+        if exchange.event is not SEND_REQUEST:
+            following = self._after(exchange.event)
         general, parts = self._cut(self._protect(exchange.first, form))
         self._pending, self._pending_form, self._general, self.state = exchange, form, general, following
-        return b"".join(self._framed(part) for part in parts)
+        return b"".join([self._framed(part) for part in parts])
 
     def abandon(self) -> None:
         """Wait no longer for the open request; its answer will be dropped when it still comes."""
@@ -221,8 +224,7 @@ class ClientConnection(Connection):
     def _receive(self, pdu: WrapperPdu | LinkLost) -> ClientOutput | None:
         if isinstance(pdu, LinkLost):
             raise ProtocolError(pdu.reason)
-        ours = (pdu.source, pdu.destination) == (self._settings.server_wport, self._settings.client_wport)
-        if not ours and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
+        if pdu[:2] != self._from_server and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
             return None
         if self._protection is not None and (verified := self._protection.lift_quickly(pdu.apdu)) is not None:
             return self._receive_service(verified)
@@ -288,7 +290,7 @@ class ClientConnection(Connection):
         exchange = self._pending
         if exchange is None or not exchange.concerns(message):
             return None
-        if self.state is ClientState.PROVING:
+        if self.state is PROVING:
             return self._receive_proof(message)
         return self._take(exchange.receive(message))
 

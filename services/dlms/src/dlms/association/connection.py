@@ -27,6 +27,8 @@ class Connection(ABC):
 
     def data_to_send(self) -> bytes:
         """Octets to write that nobody asked to send: proofs, requests for the next block, refusals, and the link's own."""
+        if not self._outbox:
+            return self._framing.data_to_send()
         octets = b"".join(self._outbox) + self._framing.data_to_send()
         self._outbox.clear()
         return octets

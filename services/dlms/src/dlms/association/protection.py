@@ -8,6 +8,7 @@ a new counter value. Signing goes inside, ciphering around it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from dlms import apdu
@@ -370,15 +371,20 @@ _WANTED = {
 
 def largest_plaintext(limit: int, form: Form) -> int:
     """Octets of a plain APDU that still fit into `limit` octets in this form; negative when nothing does."""
-    if form.wrapping is Wrapping.PLAIN:
+    wrapping, control, signed, transaction_id = form
+    return _largest_plaintext(limit, wrapping, control, signed, len(transaction_id) or TRANSACTION_ID_LENGTH)
+
+
+@lru_cache(maxsize=256)
+def _largest_plaintext(limit: int, wrapping: Wrapping, control: int, signed: bool, transaction_id_length: int) -> int:
+    if wrapping is Wrapping.PLAIN:
         return limit
-    head = GENERAL_HEADER if form.wrapping in GENERAL else 1
-    transaction_id_length = len(form.transaction_id) or TRANSACTION_ID_LENGTH
-    if form.wrapping is Wrapping.GENERAL_CIPHERING:
+    head = GENERAL_HEADER if wrapping in GENERAL else 1
+    if wrapping is Wrapping.GENERAL_CIPHERING:
         head = 1 + len(Header(bytes(transaction_id_length), TITLE, TITLE).octets) + KEY_INFO_LENGTH
-    room = largest_counted(limit - head) - overhead(form.control)
-    if form.signed:
-        suite = SecuritySuite(form.control & SUITE_MASK)
+    room = largest_counted(limit - head) - overhead(control)
+    if signed:
+        suite = SecuritySuite(control & SUITE_MASK)
         room -= signing_overhead(suite, transaction_id_length, SYSTEM_TITLE_LENGTH, room)
     return room
 

@@ -10,6 +10,11 @@ from dlms.obis import Obis
 
 REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, Obis(bytes((0, 0, 40, 0, 0, 255))), 1)
 
+READ, WRITE = (
+    int(AttributeAccess.READ),
+    int(AttributeAccess.WRITE),
+)  # the operators of flags are slow, those of int are not
+
 
 def judge(
     access: AccessRights, conformance: Conformance, item: Get | Set | Action
@@ -20,7 +25,7 @@ def judge(
     allowed = access.attribute(item.descriptor)
     if allowed is None:
         return DataAccessResult.OBJECT_UNDEFINED
-    if not allowed & (AttributeAccess.READ if isinstance(item, Get) else AttributeAccess.WRITE):
+    if not int(allowed) & (READ if isinstance(item, Get) else WRITE):
         return DataAccessResult.READ_WRITE_DENIED
     if item.selection is not None and not Conformance.SELECTIVE_ACCESS & conformance:
         return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED

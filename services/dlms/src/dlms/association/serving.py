@@ -26,6 +26,7 @@ from dlms.enums import Conformance, ServiceError, StateError
 from dlms.errors import LocalError
 
 MAX_PENDING = 16
+REQUEST, SEND_ANSWER = ServerEvent.REQUEST, ServerEvent.SEND_ANSWER
 Protect = Callable[[bytes, Form], bytes]
 
 
@@ -85,6 +86,7 @@ class Serving(ABC):
     ) -> None:
         self._profile = profile
         self._terms = terms
+        self._missing = ~int(terms.conformance)
         self._protect = protect
         self._move = move
         self._pending: dict[RequestKey, Asked] = {}
@@ -107,7 +109,7 @@ class Serving(ABC):
         """A new request ends what was under way; the refusal of one that was not negotiated does not."""
         refused = self._not_negotiated(needed, message)
         if refused is None:
-            self._move(ServerEvent.REQUEST)
+            self._move(REQUEST)
             self._answer = self._request = None
         return refused
 
@@ -137,7 +139,7 @@ class Serving(ABC):
         return RequestKey(self._profile.server_wport, self._profile.client_wport, invoke)
 
     def _not_negotiated(self, needed: Conformance, message: Apdu) -> Reply | None:
-        if not needed & ~self._terms.conformance:
+        if not int(needed) & self._missing:
             return None
         return fault(f"{type(message).__name__} was not negotiated", ServiceError.SERVICE_NOT_SUPPORTED)
 
@@ -171,15 +173,15 @@ class Serving(ABC):
             return self._write_first(asked, response.contents(), response.block, limit)
         if self._terms.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             return self._write_once(whole, asked.form)
-        refusal = apdu.encode(response.refusal)
+        refusal = whole if response.refusal is None else apdu.encode(response.refusal())
         if len(refusal) <= limit:
             return self._write_once(refusal, asked.form)
-        self._move(ServerEvent.SEND_ANSWER)
+        self._move(SEND_ANSWER)
         return apdu.encode(ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, ServiceError.PDU_TOO_LONG))
 
     def _write_once(self, plaintext: bytes, form: Form) -> bytes:
         octets = self._protect(plaintext, form)
-        self._move(ServerEvent.SEND_ANSWER)
+        self._move(SEND_ANSWER)
         return octets
 
     def _write_first(self, asked: Asked, whole: bytes, block: Callable[[Block], Apdu], limit: int) -> bytes:

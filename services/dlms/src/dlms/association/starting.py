@@ -16,6 +16,7 @@ from dlms.association.exchanges import (
     SetExchange,
     SetListExchange,
 )
+from dlms.enums import Conformance
 from dlms.errors import LocalError
 
 ServiceRequest = Get | Set | Action | GetList | SetList | ActionList | Access
@@ -34,7 +35,7 @@ _EXCHANGES: dict[type, Callable[[int, Any, Limits], Exchange]] = {
 def start(request: ServiceRequest, number: int, limits: Limits) -> Exchange:
     """Begin to carry out the request with this number; LocalError when its service was not negotiated."""
     exchange = _EXCHANGES[type(request)](number, request, limits)
-    missing = exchange.needs & ~limits.conformance
+    missing = int(exchange.needs) & ~int(limits.conformance)
     if missing:
-        raise LocalError(f"{type(request).__name__} was not negotiated with this server: {missing.name}")
+        raise LocalError(f"{type(request).__name__} was not negotiated with this server: {Conformance(missing).name}")
     return exchange

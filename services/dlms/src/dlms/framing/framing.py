@@ -6,17 +6,19 @@ client and the upper address of the server: the standard gives both the same num
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class WrapperPdu:
+class WrapperPdu(NamedTuple):
     """One APDU between two wrapper ports; the octets of an APDU may hold secrets and are not shown."""
 
     source: int
     destination: int
-    apdu: bytes = field(repr=False)
+    apdu: bytes
+
+    def __repr__(self) -> str:
+        return f"WrapperPdu(source={self.source}, destination={self.destination}, {len(self.apdu)} octets)"
 
 
 @dataclass(frozen=True, slots=True)

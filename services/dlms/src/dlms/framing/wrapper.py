@@ -54,17 +54,26 @@ class Deframer:
     __slots__ = ("_buffer", "_failure", "_max_apdu", "_offset")
 
     def __init__(self, max_apdu: int = MAX_APDU) -> None:
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""
         self._offset = 0
         self._max_apdu = max_apdu
         self._failure: DecodeError | None = None
 
     def receive_data(self, octets: bytes) -> None:
         """Take what arrived, however it was cut."""
-        if self._offset:
+        if self._offset == len(self._buffer):
+            self._buffer = octets if type(octets) is bytes else bytes(octets)
+        else:
+            self._buffer = self._left_over()
+            self._buffer += octets
+        self._offset = 0
+
+    def _left_over(self) -> bytearray:
+        """What no PDU has been made of yet, ready to grow."""
+        if isinstance(self._buffer, bytearray):
             del self._buffer[: self._offset]
-            self._offset = 0
-        self._buffer += octets
+            return self._buffer
+        return bytearray(self._buffer[self._offset :])
 
     def next_pdu(self) -> WrapperPdu | None:
         """The next whole PDU, or None until more octets come; DecodeError for a wrong header, now and ever after."""
@@ -77,14 +86,14 @@ class Deframer:
             source, destination, size = _header(buffer, offset, self._max_apdu)
         except DecodeError as error:
             self._failure = error
-            self._buffer.clear()
-            self._offset = 0
+            self._buffer, self._offset = b"", 0
             raise
         end = offset + HEADER_SIZE + size
         if len(buffer) < end:
             return None
         self._offset = end
-        return WrapperPdu(source, destination, bytes(buffer[offset + HEADER_SIZE : end]))
+        octets = buffer[offset + HEADER_SIZE : end]
+        return WrapperPdu(source, destination, octets if type(octets) is bytes else bytes(octets))
 
     @property
     def pending(self) -> int:
