@@ -54,8 +54,8 @@ from dlms.association import (
     Release,
     ServerState,
 )
-from dlms.association.client import REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.general_ciphering import header_of
+from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,

@@ -60,8 +60,8 @@ from dlms.association import (
     Set,
     SetRequested,
 )
-from dlms.association.client import REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.exchanges import SetExchange
+from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,

@@ -15,6 +15,7 @@ from dlms.apdu.fields import (
 
 DLMS_VERSION = 6
 VAA_NAME_LN = 0x0007
+VAA_NAME_SN = 0xFA00
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dlms import apdu
 from dlms.apdu.acse import Aare, Aarq, Diagnostic
 from dlms.apdu.faults import ConfirmedServiceError
-from dlms.apdu.initiate import DLMS_VERSION, InitiateRequest, InitiateResponse
+from dlms.apdu.initiate import DLMS_VERSION, VAA_NAME_LN, VAA_NAME_SN, InitiateRequest, InitiateResponse
 from dlms.association.proposal import PROOF_WANTED, context_of
 from dlms.association.protection import Form, Protection, lift
 from dlms.association.settings import MAX_PDU_SIZE, WITH_TITLES, AssociationProfile
@@ -84,7 +84,7 @@ def accepting_aare(
     response = initiate_response(profile, admission)
     return apdu.encode(
         Aare(
-            context_of(protection),
+            context_of(protection, profile.short_names),
             AssociationResult.ACCEPTED,
             ACCEPTED if challenge is None else PROOF_WANTED,
             None if protection is None else protection.security.system_title,
@@ -99,7 +99,11 @@ def accepting_aare(
 def initiate_response(profile: AssociationProfile, admission: Admission) -> bytes:
     """The encoded InitiateResponse, which the AARE and a ciphered RLRE carry."""
     return apdu.encode(
-        InitiateResponse(conformance=admission.conformance, server_max_receive_pdu_size=profile.max_receive_pdu_size)
+        InitiateResponse(
+            conformance=admission.conformance,
+            server_max_receive_pdu_size=profile.max_receive_pdu_size,
+            vaa_name=VAA_NAME_LN if profile.short_names is None else VAA_NAME_SN,
+        )
     )
 
 
@@ -115,7 +119,7 @@ def refusing_aare(context: ApplicationContext, refusal: Refusal) -> bytes:
 def _check_names(profile: AssociationProfile, protection: Protection | None, aarq: Aarq) -> None:
     if aarq.protocol_version is not None and not (aarq.protocol_version and aarq.protocol_version[0]):
         raise Refusal("the client does not speak ACSE version 1", NO_COMMON_VERSION)
-    if aarq.application_context is not context_of(protection):
+    if aarq.application_context is not context_of(protection, profile.short_names):
         told = AcseServiceUserDiagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED
         raise Refusal(f"application context {aarq.application_context.name} is not offered here", told)
     mechanism = Mechanism.LOWEST if aarq.mechanism is None else aarq.mechanism

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dlms.association.protection import Protection
 from dlms.association.settings import AssociationProfile, ClientSettings
-from dlms.enums import Mechanism
+from dlms.data import Data
+from dlms.enums import DataTag, Mechanism
 from dlms.errors import LocalError
 from dlms.security import (
     Exchange,
@@ -67,3 +68,9 @@ class Authentication:
         if self._protection is None:
             return b"", b""
         return self._protection.security.system_title, self._protection.peer_title or b""
+
+
+def octets_of(value: Data | None) -> bytes:
+    """The octets of an octet-string, which a proof is; nothing for anything else, which proves nothing."""
+    octets = value.value if value is not None and value.tag is DataTag.OCTET_STRING else b""
+    return octets if isinstance(octets, bytes) else b""

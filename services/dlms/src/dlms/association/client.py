@@ -7,7 +7,7 @@ answers to another invoke-id are dropped. After a SecurityError or ProtocolError
 
 from __future__ import annotations
 
-from dlms import apdu, data
+from dlms import apdu
 from dlms.apdu import Apdu
 from dlms.apdu.access import AccessResponse
 from dlms.apdu.acse import Aare, Rlre
@@ -28,11 +28,11 @@ from dlms.apdu.set import (
     SetResponseNormal,
     SetResponseWithList,
 )
+from dlms.apdu.short_names import ReadResponse, WriteResponse
 from dlms.association.authentication import Authentication
 from dlms.association.connection import Connection
 from dlms.association.events import (
     Access,
-    Action,
     ClientOutput,
     Notified,
     Open,
@@ -43,23 +43,18 @@ from dlms.association.events import (
     Released,
     Request,
 )
-from dlms.association.exchange import SEND_REQUEST, Exchange, Limits, Next, Step
+from dlms.association.exchange import Exchange, Limits, Next, Step
 from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
 from dlms.association.proposal import Proposal, accepts, refusal_reason
 from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext, lift
-from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.settings import ClientSettings, Security
-from dlms.association.starting import ServiceRequest, start
+from dlms.association.starting import ServiceRequest, proof_of, start, start_proof
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
-from dlms.data import Data
 from dlms.enums import (
     AcseServiceUserDiagnostic,
-    ActionResult,
     ApduTag,
     AssociationResult,
     Conformance,
-    DataAccessResult,
-    DataTag,
 )
 from dlms.errors import DlmsError, LocalError, ProtocolError, SecurityError
 from dlms.framing.framing import Framing, LinkLost, WrapperPdu
@@ -68,7 +63,6 @@ from dlms.security.hls import HLS, check_challenge
 from dlms.transitions import next_state
 
 UNLIMITED = 2**31
-CLOSED, PROVING = ClientState.CLOSED, ClientState.PROVING
 SERVICE_RESPONSES = (
     GetResponseNormal
     | GetResponseWithDataBlock
@@ -83,6 +77,8 @@ SERVICE_RESPONSES = (
     | ActionResponseWithList
     | ActionResponseNextBlock
     | AccessResponse
+    | ReadResponse
+    | WriteResponse
 )
 
 
@@ -108,7 +104,6 @@ class ClientConnection(Connection):
             check_challenge(challenge, settings.mechanism)
         self.state = ClientState.IDLE
         self._settings = settings
-        self._from_server = (settings.server_wport, settings.client_wport)
         self._challenge = challenge
         self._dedicated_key = dedicated_key
         self._protection = _protection(settings, send_counter, receive_counter)
@@ -127,7 +122,7 @@ class ClientConnection(Connection):
 
     @property
     def closed(self) -> bool:
-        return self.state is CLOSED
+        return self.state is ClientState.CLOSED
 
     # --- sending
 
@@ -140,17 +135,21 @@ class ClientConnection(Connection):
             octets = self._framed(self._proposal.rlrq())
             self.state = following
             return octets
-        following = self._after(SEND_REQUEST)
+        self._after(ClientEvent.SEND_REQUEST)
         form = self._form(general=isinstance(request, Access))
         exchange = self._start(request, self._limits(form))
-        if exchange.event is not SEND_REQUEST:
-            following = self._after(exchange.event)
+        following = self._after(exchange.event)
         general, parts = self._cut(self._protect(exchange.first, form))
         self._pending, self._pending_form, self._general, self.state = exchange, form, general, following
-        return b"".join([self._framed(part) for part in parts])
+        return b"".join(self._framed(part) for part in parts)
 
     def abandon(self) -> None:
-        """Wait no longer for the open request; its answer will be dropped when it still comes."""
+        """Wait no longer for the open request; its answer will be dropped when it still comes.
+
+        With short names answers have no invoke id, so a late one could not be told from the next: LocalError.
+        """
+        if self._settings.short_names is not None:
+            raise LocalError("without invoke ids a late answer can't be told from the next one: close the connection")
         self._move(ClientEvent.SEND_ABANDON)
         self._pending = self._general = None
 
@@ -170,7 +169,7 @@ class ClientConnection(Connection):
         return octets
 
     def _start(self, request: ServiceRequest, limits: Limits) -> Exchange:
-        exchange = start(request, self._invoke_id + 1, limits)
+        exchange = start(request, self._invoke_id + 1, limits, self._settings.short_names)
         self._invoke_id += 1
         return exchange
 
@@ -224,7 +223,8 @@ class ClientConnection(Connection):
     def _receive(self, pdu: WrapperPdu | LinkLost) -> ClientOutput | None:
         if isinstance(pdu, LinkLost):
             raise ProtocolError(pdu.reason)
-        if pdu[:2] != self._from_server and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
+        ours = (pdu.source, pdu.destination) == (self._settings.server_wport, self._settings.client_wport)
+        if not ours and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
             return None
         if self._protection is not None and (verified := self._protection.lift_quickly(pdu.apdu)) is not None:
             return self._receive_service(verified)
@@ -290,7 +290,7 @@ class ClientConnection(Connection):
         exchange = self._pending
         if exchange is None or not exchange.concerns(message):
             return None
-        if self.state is PROVING:
+        if self.state is ClientState.PROVING:
             return self._receive_proof(message)
         return self._take(exchange.receive(message))
 
@@ -306,7 +306,7 @@ class ClientConnection(Connection):
 
     def _receive_fault(self, fault: ExceptionResponse | ConfirmedServiceError) -> PeerFault:
         self._move(ClientEvent.FAULT)
-        self._pending = None
+        self._pending = self._general = None
         if self.state is ClientState.IDLE:
             self._opened = None
         return PeerFault(fault, fault.reason)
@@ -328,10 +328,10 @@ class ClientConnection(Connection):
         return None
 
     def _send_proof(self, challenge: bytes, opened: Opened) -> None:
-        own = self._authentication.prove(challenge, self._challenge)
-        proof = Action(REPLY_TO_HLS_AUTHENTICATION, data.octet_string(own))
+        proof = self._authentication.prove(challenge, self._challenge)
         form = self._form()
-        exchange = self._start(proof, self._limits(form))
+        self._invoke_id += 1
+        exchange = start_proof(proof, self._invoke_id, self._limits(form), self._settings.short_names)
         self._outbox.append(self._framed(self._protect(exchange.first, form)))
         self._move(ClientEvent.PROOF_WANTED)
         self._pending, self._opened, self._server_challenge = exchange, opened, challenge
@@ -339,15 +339,15 @@ class ClientConnection(Connection):
     def _receive_proof(self, message: Apdu) -> Opened | OpenRefused:
         self._pending = None
         opened, self._opened = self._opened, None
-        if not isinstance(message, ActionResponseNormal) or opened is None:
-            raise ProtocolError("the answer to our proof is none")
-        if message.result is not ActionResult.SUCCESS:
+        proof = proof_of(message)
+        if opened is None:
+            raise ProtocolError("an answer to a proof that was never sent")
+        if proof is None:
             self._move(ClientEvent.PROOF_REFUSED)
             reason = "the server did not accept our proof of the keys"
             code = AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE
             return OpenRefused(AssociationResult.REJECTED_PERMANENT, code, reason)
-        response = _octets(message.return_parameters)
-        if not self._authentication.peer_proved(self._challenge, self._server_challenge, response):
+        if not self._authentication.peer_proved(self._challenge, self._server_challenge, proof):
             raise SecurityError("the server did not prove that it knows the keys")
         return self._be_open(ClientEvent.PROVED, opened)
 
@@ -382,10 +382,3 @@ def _check_dedicated_key(security: Security | None, key: bytes) -> None:
         raise LocalError("a dedicated key needs an association with ciphering")
     if len(key) != len(security.keys.encryption_key):
         raise LocalError(f"a dedicated key of {len(key)} octets does not fit the suite")
-
-
-def _octets(returned: Data | DataAccessResult | None) -> bytes:
-    """The octet-string of a method's answer; empty when it is anything else, which proves nothing."""
-    if isinstance(returned, Data) and returned.tag is DataTag.OCTET_STRING and isinstance(returned.value, bytes):
-        return returned.value
-    return b""

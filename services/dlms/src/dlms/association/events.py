@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.apdu.notify import DataNotification
+from dlms.apdu.short_names import ParameterizedAccess, VariableName
 from dlms.association.settings import AssociationProfile
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
@@ -79,11 +80,26 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """Read variables by their short names, or call methods."""
+
+    variables: tuple[VariableName | ParameterizedAccess, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write variables by their short names, or call methods; as many values as variables."""
+
+    variables: tuple[VariableName | ParameterizedAccess, ...]
+    values: tuple[Data, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Release the association."""
 
 
-Request = Open | Get | Set | Action | GetList | SetList | ActionList | Access | Release
+Request = Open | Get | Set | Action | GetList | SetList | ActionList | Access | Read | Write | Release
 
 # --- what a client gets
 
@@ -159,6 +175,20 @@ class AccessResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadResult:
+    """The answer to a Read: a result for each variable, in their order."""
+
+    results: tuple[GetResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The answer to a Write."""
+
+    results: tuple[SetResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Notified:
     """A DataNotification arrived in between; `protected` says whether keys of this association vouch for it."""
 
@@ -189,6 +219,8 @@ ClientOutput = (
     | SetListResult
     | ActionListOutcome
     | AccessResult
+    | ReadResult
+    | WriteResult
     | Notified
     | PeerFault
     | Released
@@ -285,6 +317,22 @@ class AccessRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadRequested:
+    """A client wants to read attributes, or call methods, by short names: those of them that it may."""
+
+    key: RequestKey
+    items: tuple[Get | Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequested:
+    """A client wants to write attributes, or call methods, by short names; it has to be answered even if nobody is told."""
+
+    key: RequestKey
+    items: tuple[Set | Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationReleased:
     """A client has released its association."""
 
@@ -308,6 +356,8 @@ ServerOutput = (
     | SetListRequested
     | ActionListRequested
     | AccessRequested
+    | ReadRequested
+    | WriteRequested
     | AssociationReleased
     | Discarded
 )
@@ -373,4 +423,30 @@ class AccessAnswer:
     date_time: CosemDateTime | None = None
 
 
-Answer = GetAnswer | SetAnswer | ActionAnswer | GetListAnswer | SetListAnswer | ActionListAnswer | AccessAnswer
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """The application's answer to ReadRequested; a method without answer gives null-data."""
+
+    key: RequestKey
+    results: tuple[Data | DataAccessResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAnswer:
+    """The application's answer to WriteRequested."""
+
+    key: RequestKey
+    results: tuple[DataAccessResult, ...]
+
+
+Answer = (
+    GetAnswer
+    | SetAnswer
+    | ActionAnswer
+    | GetListAnswer
+    | SetListAnswer
+    | ActionListAnswer
+    | AccessAnswer
+    | ReadAnswer
+    | WriteAnswer
+)

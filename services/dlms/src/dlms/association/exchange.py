@@ -22,8 +22,6 @@ from dlms.errors import ProtocolError
 
 CONFIRMED_HIGH_PRIORITY = 0xC0
 INVOKE_ID_MASK = 0x0F
-SEND_REQUEST, SEND_FIRST_BLOCK = ClientEvent.SEND_REQUEST, ClientEvent.SEND_FIRST_BLOCK
-SUCCESS = DataAccessResult.SUCCESS
 
 
 def invoke_of(number: int) -> int:
@@ -61,26 +59,24 @@ class Exchange(ABC):
     needs: ClassVar[Conformance] = Conformance(0)
     answers: ClassVar[tuple[type, ...]] = ()
 
-    __slots__ = ("_following", "_incoming", "_outgoing", "first", "invoke_id_and_priority")
+    __slots__ = ("_following", "_outgoing", "blocks", "first", "invoke_id_and_priority")
 
     def __init__(self, invoke_id_and_priority: int, first: bytes) -> None:
         self.invoke_id_and_priority = invoke_id_and_priority
         self.first = first
-        self._incoming: IncomingBlocks | None = None
+        self.blocks = IncomingBlocks()
         self._outgoing: OutgoingBlocks | None = None
         self._following: Callable[[Block], Apdu] | None = None
 
     @property
     def event(self) -> ClientEvent:
         """What sending the first APDU is to the table."""
-        return SEND_REQUEST if self._outgoing is None else SEND_FIRST_BLOCK
+        return ClientEvent.SEND_REQUEST if self._outgoing is None else ClientEvent.SEND_FIRST_BLOCK
 
     @property
-    def blocks(self) -> IncomingBlocks:
-        """The blocks of the answer; most answers come whole."""
-        if self._incoming is None:
-            self._incoming = IncomingBlocks()
-        return self._incoming
+    def needed(self) -> Conformance:
+        """What must have been negotiated."""
+        return self.needs
 
     def concerns(self, message: Any) -> bool:
         """Whether an answer carries our invoke id; priority and service class do not matter."""
@@ -100,14 +96,18 @@ class Exchange(ABC):
     def _collected(self, whole: bytes) -> ClientOutput:
         raise ProtocolError(f"{type(self).__name__} has no answer in blocks")
 
-    def _collect(self, block: Block, ask: type) -> Step:
+    def _too_long(self, limits: Limits, blocks: Conformance) -> bool:
+        """Whether the first APDU is too long for the server and may be sent in blocks of its service."""
+        return len(self.first) > limits.room and bool(limits.conformance & blocks)
+
+    def _collect(self, block: Block, ask: Callable[[int], Apdu]) -> Step:
         """Take a block of the answer and ask for the next one."""
         if self.blocks.repeats(block.block_number):
             return None
         self.blocks.take(block.block_number, block.raw_data)
         if block.last_block:
             return Done(self._collected(self.blocks.whole()), ClientEvent.LAST_BLOCK)
-        return Next(apdu.encode(ask(self.invoke_id_and_priority, block.block_number)), ClientEvent.BLOCK)
+        return Next(apdu.encode(ask(block.block_number)), ClientEvent.BLOCK)
 
     def _send_in_blocks(self, whole: bytes, limits: Limits, first: Callable[[Block], Apdu], following: Any) -> None:
         """Replace the first APDU by one with a block; a general block transfer may still carry it when that has no room."""
@@ -140,4 +140,4 @@ def get_result(result: Data | DataAccessResult) -> GetResult:
     """What a Get-Data-Result says."""
     if isinstance(result, DataAccessResult):
         return GetResult(None, result)
-    return GetResult(result, SUCCESS)
+    return GetResult(result, DataAccessResult.SUCCESS)

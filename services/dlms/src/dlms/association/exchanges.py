@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from dlms import apdu, data
@@ -83,7 +84,10 @@ class GetExchange(Exchange):
             if self.blocks.repeats(message.block_number):
                 return None
             return Done(self._failed(message.result), ClientEvent.LAST_BLOCK)
-        return self._collect(Block(message.last_block, message.block_number, message.result), GetRequestNext)
+        return self._collect(
+            Block(message.last_block, message.block_number, message.result),
+            partial(GetRequestNext, self.invoke_id_and_priority),
+        )
 
     def _collected(self, whole: bytes) -> ClientOutput:
         return GetResult(data.decode(whole), DataAccessResult.SUCCESS)
@@ -130,7 +134,7 @@ class SetExchange(Exchange):
         invoke = invoke_of(number)
         descriptor, selection, value = request.descriptor, request.selection, request.value
         super().__init__(invoke, apdu.encode(SetRequestNormal(invoke, descriptor, selection, value)))
-        if _in_blocks(self.first, limits, Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE):
+        if self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE):
             self._send_in_blocks(
                 data.encode(value),
                 limits,
@@ -162,7 +166,7 @@ class SetListExchange(Exchange):
         values = tuple(item.value for item in request.items)
         super().__init__(invoke, apdu.encode(SetRequestWithList(invoke, items, values)))
         self._count = len(items)
-        if _in_blocks(self.first, limits, Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE):
+        if self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE):
             self._send_in_blocks(
                 contents.encode(contents.VALUES, values),
                 limits,
@@ -190,7 +194,7 @@ class ActionExchange(Exchange):
         invoke = invoke_of(number)
         descriptor, parameters = request.descriptor, request.parameters
         super().__init__(invoke, apdu.encode(ActionRequestNormal(invoke, descriptor, parameters)))
-        if parameters is not None and _in_blocks(self.first, limits, Conformance.BLOCK_TRANSFER_WITH_ACTION):
+        if parameters is not None and self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_ACTION):
             self._send_in_blocks(
                 data.encode(parameters),
                 limits,
@@ -202,7 +206,7 @@ class ActionExchange(Exchange):
         if isinstance(message, ActionResponseNextBlock):
             return self._continue(message.block_number)
         if isinstance(message, ActionResponseWithBlock):
-            return self._collect(message.block, ActionRequestNextBlock)
+            return self._collect(message.block, partial(ActionRequestNextBlock, self.invoke_id_and_priority))
         return Done(action_outcome(message))
 
     def _collected(self, whole: bytes) -> ClientOutput:
@@ -222,7 +226,7 @@ class ActionListExchange(Exchange):
         values = tuple(data.null() if item.parameters is None else item.parameters for item in request.items)
         super().__init__(invoke, apdu.encode(ActionRequestWithList(invoke, descriptors, values)))
         self._count = len(descriptors)
-        if _in_blocks(self.first, limits, Conformance.BLOCK_TRANSFER_WITH_ACTION):
+        if self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_ACTION):
             self._send_in_blocks(
                 contents.encode(contents.VALUES, values),
                 limits,
@@ -234,7 +238,7 @@ class ActionListExchange(Exchange):
         if isinstance(message, ActionResponseNextBlock):
             return self._continue(message.block_number)
         if isinstance(message, ActionResponseWithBlock):
-            return self._collect(message.block, ActionRequestNextBlock)
+            return self._collect(message.block, partial(ActionRequestNextBlock, self.invoke_id_and_priority))
         if isinstance(message, ActionResponseNormal):
             return Done(self._outcomes((ActionResponse(message.result),) * self._count))
         return Done(self._outcomes(message.results))
@@ -244,10 +248,6 @@ class ActionListExchange(Exchange):
 
     def _outcomes(self, results: Sequence[ActionResponse]) -> ActionListOutcome:
         return ActionListOutcome(tuple(action_outcome(result) for result in counted(results, self._count)))
-
-
-def _in_blocks(whole: bytes, limits: Limits, needed: Conformance) -> bool:
-    return len(whole) > limits.room and bool(limits.conformance & needed)
 
 
 def action_outcome(response: ActionResponse | ActionResponseNormal) -> ActionOutcome:

@@ -13,6 +13,7 @@ from dlms.apdu.faults import ConfirmedServiceError
 from dlms.apdu.initiate import InitiateRequest, InitiateResponse
 from dlms.association.protection import CIPHERED, Protection, Wrapping, lift
 from dlms.association.settings import ClientSettings
+from dlms.cosem.short_names import ShortNames
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ApplicationContext,
@@ -33,10 +34,11 @@ class Acceptance(NamedTuple):
     challenge: bytes | None
 
 
-def context_of(protection: Protection | None) -> ApplicationContext:
-    """Logical names, with ciphering when the policy protects anything."""
-    ciphered = protection is not None and protection.security.ciphered
-    return ApplicationContext.LN_CIPHERED if ciphered else ApplicationContext.LN
+def context_of(protection: Protection | None, short_names: ShortNames | None = None) -> ApplicationContext:
+    """Logical or short names, with ciphering when the policy protects anything."""
+    if protection is not None and protection.security.ciphered:
+        return ApplicationContext.LN_CIPHERED if short_names is None else ApplicationContext.SN_CIPHERED
+    return ApplicationContext.LN if short_names is None else ApplicationContext.SN
 
 
 class Proposal:
@@ -48,8 +50,8 @@ class Proposal:
         self._settings = settings
         self._protection = protection
         self._challenge = challenge
-        self._context = context_of(protection)
-        self._ciphered = self._context is ApplicationContext.LN_CIPHERED
+        self._context = context_of(protection, settings.short_names)
+        self._ciphered = protection is not None and protection.security.ciphered
         self._initiate = apdu.encode(
             InitiateRequest(
                 dedicated_key=key,

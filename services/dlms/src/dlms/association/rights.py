@@ -9,11 +9,8 @@ from dlms.enums import ActionResult, Conformance, DataAccessResult
 from dlms.obis import Obis
 
 REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, Obis(bytes((0, 0, 40, 0, 0, 255))), 1)
-
-READ, WRITE = (
-    int(AttributeAccess.READ),
-    int(AttributeAccess.WRITE),
-)  # the operators of flags are slow, those of int are not
+REPLY_TO_HLS_AUTHENTICATION_BY_NAME = 0xFA58  # method 8 of the current Association SN
+ASSOCIATION_SN, METHOD_8 = 12, 8
 
 
 def judge(
@@ -25,7 +22,7 @@ def judge(
     allowed = access.attribute(item.descriptor)
     if allowed is None:
         return DataAccessResult.OBJECT_UNDEFINED
-    if not int(allowed) & (READ if isinstance(item, Get) else WRITE):
+    if not allowed & (AttributeAccess.READ if isinstance(item, Get) else AttributeAccess.WRITE):
         return DataAccessResult.READ_WRITE_DENIED
     if item.selection is not None and not Conformance.SELECTIVE_ACCESS & conformance:
         return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
@@ -34,7 +31,8 @@ def judge(
 
 def _judge_method(access: AccessRights, descriptor: MethodDescriptor) -> ActionResult | None:
     """The proof of HLS belongs to the opening and is nobody's to call later."""
-    if descriptor == REPLY_TO_HLS_AUTHENTICATION:
+    by_name = (descriptor.class_id, descriptor.method_id) == (ASSOCIATION_SN, METHOD_8)
+    if by_name or descriptor == REPLY_TO_HLS_AUTHENTICATION:
         return ActionResult.READ_WRITE_DENIED
     allowed = access.method(descriptor)
     if allowed is None:

@@ -28,6 +28,7 @@ from dlms.association.proposal import context_of
 from dlms.association.protection import Form, Protection, Verified, lift
 from dlms.association.serving import Reply, Serving, Terms, fault
 from dlms.association.serving_ln import LnServing
+from dlms.association.serving_sn import SnServing
 from dlms.association.settings import AssociationProfile
 from dlms.association.states import SERVER_TABLE, ServerEvent, ServerState
 from dlms.association.transfer import MAX_REQUEST_OCTETS
@@ -191,13 +192,17 @@ class ServerAssociation:
             octets = accepting_aare(self.profile, self._protection, admission, challenge)
         except Refusal as refusal:
             self._move(ServerEvent.REFUSED)
-            return Reply(refusing_aare(context_of(self._protection), refusal), self._refused(refusal.reason))
+            return Reply(
+                refusing_aare(context_of(self._protection, self.profile.short_names), refusal),
+                self._refused(refusal.reason),
+            )
         except ReplayError as error:
             self._move(ServerEvent.REFUSED)
             return Reply(self._replayed(error).octets, self._refused(str(error)))
         self._admission = admission
         terms = Terms(admission.conformance, admission.client_limit)
-        self._serving = LnServing(self.profile, terms, self._protect, self._move)
+        serving = LnServing if self.profile.short_names is None else SnServing
+        self._serving = serving(self.profile, terms, self._protect, self._move)
         self._move(ServerEvent.ACCEPTED if challenge is None else ServerEvent.PROOF_WANTED)
         if challenge is not None:
             self._challenge = challenge

@@ -41,6 +41,7 @@ from dlms.association.asked import (
     Item,
 )
 from dlms.association.asked_access import AskedAccess
+from dlms.association.authentication import octets_of
 from dlms.association.events import Action, Discarded, Get, Set
 from dlms.association.protection import Form
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
@@ -48,7 +49,7 @@ from dlms.association.serving import LongRequest, Reply, Serving, words
 from dlms.association.states import ServerEvent
 from dlms.cosem.descriptors import MethodDescriptor
 from dlms.data import NULL, Data
-from dlms.enums import ActionResult, DataAccessResult, DataTag
+from dlms.enums import ActionResult, DataAccessResult
 from dlms.errors import DecodeError, ProtocolError
 
 
@@ -229,12 +230,6 @@ class _Many(NamedTuple):
 
     def of(self, whole: bytes) -> tuple[Item, ...]:
         return self.make(contents.decode(contents.VALUES, whole))
-
-
-def octets_of(value: Data | None) -> bytes:
-    """The octets of an octet-string; nothing for anything else."""
-    octets = value.value if value is not None and value.tag is DataTag.OCTET_STRING else b""
-    return octets if isinstance(octets, bytes) else b""
 
 
 def _sets(items: tuple[AttributeItem, ...], values: tuple[Data, ...]) -> tuple[Item, ...]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from dlms.apdu.blocks import MAX_WINDOW
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.cosem.short_names import ShortNames
 from dlms.enums import Conformance, Mechanism
 from dlms.errors import LocalError
 from dlms.security import (
@@ -52,6 +53,20 @@ LN_CONFORMANCE = (
     | Conformance.EVENT_NOTIFICATION
 )
 """Every service with logical names; its lists ask more of a server's application than SERVER_CONFORMANCE does."""
+
+SN_CONFORMANCE = (
+    Conformance.GENERAL_PROTECTION
+    | Conformance.READ
+    | Conformance.WRITE
+    | Conformance.UNCONFIRMED_WRITE
+    | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+    | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.INFORMATION_REPORT
+    | Conformance.DATA_NOTIFICATION
+    | Conformance.PARAMETERIZED_ACCESS
+)
+"""Every service with short names."""
 
 
 class Ciphering(Enum):
@@ -150,6 +165,7 @@ class ClientSettings:
     conformance: Conformance = CLIENT_CONFORMANCE
     max_receive_pdu_size: int = MAX_PDU_SIZE
     block_window: int = BLOCK_WINDOW
+    short_names: ShortNames | None = None
 
     def __post_init__(self) -> None:
         check_agreement(self)
@@ -186,6 +202,7 @@ class AssociationProfile:
     conformance: Conformance = SERVER_CONFORMANCE
     max_receive_pdu_size: int = MAX_PDU_SIZE
     block_window: int = BLOCK_WINDOW
+    short_names: ShortNames | None = None
 
     def __post_init__(self) -> None:
         check_agreement(self)

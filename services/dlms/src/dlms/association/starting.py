@@ -1,12 +1,17 @@
-"""Which exchange carries out which request of a client."""
+"""Which exchange carries out which request of a client, and the one that carries the proof of HLS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from dlms import data
+from dlms.apdu import Apdu
+from dlms.apdu.action import ActionResponseNormal
+from dlms.apdu.short_names import ReadResponse
 from dlms.association.access_exchange import AccessExchange
-from dlms.association.events import Access, Action, ActionList, Get, GetList, Set, SetList
+from dlms.association.authentication import octets_of
+from dlms.association.events import Access, Action, ActionList, Get, GetList, Read, Set, SetList, Write
 from dlms.association.exchange import Exchange, Limits
 from dlms.association.exchanges import (
     ActionExchange,
@@ -16,10 +21,14 @@ from dlms.association.exchanges import (
     SetExchange,
     SetListExchange,
 )
-from dlms.enums import Conformance
-from dlms.errors import LocalError
+from dlms.association.name_exchanges import proof_by_name, start_by_name
+from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION, REPLY_TO_HLS_AUTHENTICATION_BY_NAME
+from dlms.cosem.short_names import ShortNames
+from dlms.data import Data
+from dlms.enums import ActionResult
+from dlms.errors import LocalError, ProtocolError
 
-ServiceRequest = Get | Set | Action | GetList | SetList | ActionList | Access
+ServiceRequest = Get | Set | Action | GetList | SetList | ActionList | Access | Read | Write
 
 _EXCHANGES: dict[type, Callable[[int, Any, Limits], Exchange]] = {
     Get: GetExchange,
@@ -32,10 +41,36 @@ _EXCHANGES: dict[type, Callable[[int, Any, Limits], Exchange]] = {
 }
 
 
-def start(request: ServiceRequest, number: int, limits: Limits) -> Exchange:
-    """Begin to carry out the request with this number; LocalError when its service was not negotiated."""
-    exchange = _EXCHANGES[type(request)](number, request, limits)
-    missing = int(exchange.needs) & ~int(limits.conformance)
+def start(request: ServiceRequest, number: int, limits: Limits, names: ShortNames | None) -> Exchange:
+    """Begin to carry out the request with this number; LocalError when its service was not negotiated or has no place."""
+    wrong = Access if names is not None else Read | Write
+    if isinstance(request, wrong):
+        raise LocalError(f"{type(request).__name__} has no place in an association with this way of naming")
+    exchange = (
+        _EXCHANGES[type(request)](number, request, limits) if names is None else start_by_name(request, limits, names)
+    )
+    missing = exchange.needed & ~limits.conformance
     if missing:
-        raise LocalError(f"{type(request).__name__} was not negotiated with this server: {Conformance(missing).name}")
+        raise LocalError(f"{type(request).__name__} was not negotiated with this server: {missing.name}")
     return exchange
+
+
+def start_proof(proof: bytes, number: int, limits: Limits, names: ShortNames | None) -> Exchange:
+    """Begin to call reply_to_HLS_authentication."""
+    if names is not None:
+        return proof_by_name(REPLY_TO_HLS_AUTHENTICATION_BY_NAME, proof, limits)
+    return ActionExchange(number, Action(REPLY_TO_HLS_AUTHENTICATION, data.octet_string(proof)), limits)
+
+
+def proof_of(message: Apdu) -> bytes | None:
+    """The server's proof, None when it refuses ours; ProtocolError when a message is no answer to it."""
+    if isinstance(message, ActionResponseNormal):
+        returned = message.return_parameters if message.result is ActionResult.SUCCESS else None
+        refused = message.result is not ActionResult.SUCCESS
+    elif isinstance(message, ReadResponse) and len(message.results) == 1:
+        (result,) = message.results
+        returned = result if isinstance(result, Data) else None
+        refused = returned is None
+    else:
+        raise ProtocolError("the answer to our proof is none")
+    return None if refused else octets_of(returned if isinstance(returned, Data) else None)
