@@ -30,6 +30,8 @@ from dlms.association import (
     GetRequested,
     GetResult,
     Open,
+    ReadAnswer,
+    ReadRequested,
     Request,
     Security,
     ServerConnection,
@@ -40,6 +42,8 @@ from dlms.association import (
     SetListRequested,
     SetRequested,
     SetResult,
+    WriteAnswer,
+    WriteRequested,
 )
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import Data
@@ -189,6 +193,14 @@ class Pair:
             return self.server.send(ActionListAnswer(event.key, results))
         if isinstance(event, AccessRequested):
             return self.server.send(AccessAnswer(event.key, tuple(self._do(item) for item in event.items)))
+        if isinstance(event, ReadRequested):
+            done = [self._do(item) for item in event.items]
+            return self.server.send(
+                ReadAnswer(event.key, tuple(getattr(one, "value", None) or data.null() for one in done))
+            )
+        if isinstance(event, WriteRequested):
+            results = tuple(DataAccessResult(int(self._do(item).result)) for item in event.items)
+            return self.server.send(WriteAnswer(event.key, results))
         return b""
 
     def _do(self, item: Get | Set | Action) -> GetResult | SetResult | ActionOutcome:

@@ -53,8 +53,10 @@ class AskedRead(Asked):
 
     def respond(self, results: Sequence[Data | DataAccessResult]) -> Response:
         whole = ReadResponse(tuple(results))
-        refusal = ReadResponse((DataAccessResult.OTHER_REASON,) * len(results))
-        return Response(whole, refusal, lambda: contents.encode(contents.READ_RESPONSE, whole), _block)
+        return Response(whole, self._refusal, lambda: contents.encode(contents.READ_RESPONSE, whole), _block)
+
+    def _refusal(self) -> Apdu:
+        return ReadResponse((DataAccessResult.OTHER_REASON,) * len(self.requested))
 
     def _refused(self, denial: Denial) -> DataAccessResult:
         return DataAccessResult(denial)
@@ -78,8 +80,7 @@ class AskedWrite(Asked):
         return WriteRequested(self.key, self.items)
 
     def respond(self, results: Sequence[DataAccessResult]) -> Response:
-        whole = WriteResponse(tuple(results))
-        return Response(whole, whole)
+        return Response(WriteResponse(tuple(results)))
 
     def _refused(self, denial: Denial) -> DataAccessResult:
         return DataAccessResult(denial)

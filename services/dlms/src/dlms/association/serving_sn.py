@@ -18,12 +18,12 @@ from dlms.apdu.short_names import (
     WriteRequest,
     WriteResponse,
 )
-from dlms.association.asked import Asked
+from dlms.association.asked import Asked, Denial, Item
 from dlms.association.asked_by_name import AskedRead, AskedWrite, read_item, write_item
 from dlms.association.authentication import octets_of
 from dlms.association.events import Discarded
 from dlms.association.protection import Form
-from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION_BY_NAME
+from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION_BY_NAME, judge
 from dlms.association.serving import LongRequest, Reply, Serving, words
 from dlms.association.states import ServerEvent
 from dlms.cosem.short_names import ShortNames
@@ -41,6 +41,10 @@ class SnServing(Serving):
     def _names(self) -> ShortNames:
         names = self._profile.short_names
         return ShortNames(()) if names is None else names
+
+    def _judge(self, item: Item) -> Denial | None:
+        """Selection is a matter of parameterized access here, which was checked when the request came."""
+        return judge(self._profile.access, self._terms.conformance | Conformance.SELECTIVE_ACCESS, item)
 
     # --- Read
 
