@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import in_memory
 import pytest
 from hdlc_line import Fault, frames_of, through
 from hypothesis import given
@@ -20,15 +21,14 @@ from in_memory import (
     NAME,
     SERVER_TITLE,
     Pair,
-    profile,
     random_bytes,
     security,
-    settings,
 )
 
 from dlms import apdu, data
 from dlms.apdu.notify import DataNotification
 from dlms.association import (
+    CLIENT_CONFORMANCE,
     Action,
     ActionOutcome,
     AssociationOpened,
@@ -54,7 +54,7 @@ from dlms.association import (
     Set,
     SetResult,
 )
-from dlms.enums import ActionResult, DataAccessResult, Mechanism
+from dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
 from dlms.errors import LocalError, ProtocolError
 from dlms.framing.framing import LinkLost, WrapperPdu
 from dlms.framing.hdlc import Frame, FrameKind, control_of, encode
@@ -66,6 +66,7 @@ from dlms.security import SendCounter
 CLIENT, SERVER, PHYSICAL = 1, 17, 5
 ADDRESS = HdlcAddress(SERVER, PHYSICAL)
 OTHER_CLIENT = 16
+GENERAL_BLOCKS = Conformance.GENERAL_BLOCK_TRANSFER | CLIENT_CONFORMANCE & ~Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
 
 
 @dataclass
@@ -110,6 +111,8 @@ def hdlc_pair(
     address: HdlcAddress = ADDRESS,
     max_pdu_size: int = 0xFFFF,
     max_retries: int = 100,
+    settings: dict[str, Any] | None = None,
+    profile: dict[str, Any] | None = None,
 ) -> HdlcPair:
     ours = HdlcClientFraming(CLIENT, address, parameters, max_retries=max_retries)
     theirs = HdlcServerFraming([SERVER, 1], PHYSICAL, parameters)
@@ -119,12 +122,15 @@ def hdlc_pair(
         keys["security"] = security(CLIENT_TITLE, ciphering=ciphering)
         server_keys["security"] = security(SERVER_TITLE)
     client = ClientConnection(
-        settings(mechanism, max_receive_pdu_size=max_pdu_size, **keys),
+        in_memory.settings(mechanism, max_receive_pdu_size=max_pdu_size, **(keys | (settings or {}))),
         challenge=CHALLENGE,
         send_counter=SendCounter(1),
         framing=ours,
     )
-    profiles = [profile(mechanism, **server_keys), profile(client_wport=OTHER_CLIENT)]
+    profiles = [
+        in_memory.profile(mechanism, **(server_keys | (profile or {}))),
+        in_memory.profile(client_wport=OTHER_CLIENT),
+    ]
     server = ServerConnection(
         {(one.server_wport, one.client_wport): one for one in profiles}, random_bytes=random_bytes, framing=theirs
     )
@@ -193,6 +199,29 @@ def test_a_slow_answer_comes_when_it_is_asked_for() -> None:
     assert joined.server.send(GetAnswer(asked.key, data.integer(7))) == b""
     joined.carry(joined.ours.timeout())
     assert joined.got[-1] == GetResult(data.integer(7), DataAccessResult.SUCCESS)
+
+
+def test_what_is_never_answered_does_not_keep_the_client_waiting() -> None:
+    joined = hdlc_pair()
+    joined.answer(Open())
+    notification = apdu.encode(DataNotification(1, None, data.null()))
+    joined.server.receive_data(joined.ours.encode(WrapperPdu(CLIENT, SERVER, notification)))
+    assert isinstance(joined.server.next_event(), Discarded)
+    assert [frame.kind for frame in frames_of(joined.server.data_to_send())] == [FrameKind.RR]
+
+
+@pytest.mark.parametrize("window", [1, 3, 7])
+def test_general_block_transfer_over_hdlc(window: int) -> None:
+    """Blocks that stream share a turn of HDLC as far as its window goes; for the rest the client asks."""
+    joined = hdlc_pair(
+        parameters=LinkParameters(256, 256, window, window),
+        max_pdu_size=200,
+        settings={"block_window": 3, "conformance": GENERAL_BLOCKS},
+        profile={"max_receive_pdu_size": 200, "conformance": GENERAL_BLOCKS},
+    )
+    whole_session(joined)
+    senders = {who for who, octets in joined.wire for frame in frames_of(octets) if frame.information[3:4] == b"\xe0"}
+    assert senders == {"client", "server"}
 
 
 def test_a_request_given_up_and_another_one() -> None:
@@ -298,7 +327,7 @@ def test_several_clients_on_one_line() -> None:
     joined = hdlc_pair(Mechanism.LOW)
     public = HdlcClientFraming(OTHER_CLIENT, ADDRESS)
     other = HdlcPair(
-        ClientConnection(settings(client_wport=OTHER_CLIENT), framing=public),
+        ClientConnection(in_memory.settings(client_wport=OTHER_CLIENT), framing=public),
         joined.server,
         ours=public,
         theirs=joined.theirs,
@@ -319,7 +348,9 @@ def test_several_clients_on_one_line() -> None:
 def test_a_client_that_nobody_knows_gets_a_link_and_no_association() -> None:
     joined = hdlc_pair()
     framing = HdlcClientFraming(99, ADDRESS)
-    stranger = HdlcPair(ClientConnection(settings(client_wport=99), framing=framing), joined.server, ours=framing)
+    stranger = HdlcPair(
+        ClientConnection(in_memory.settings(client_wport=99), framing=framing), joined.server, ours=framing
+    )
     assert isinstance(stranger.answer(Open()), OpenRefused)
     assert isinstance(stranger.seen[-1], AssociationRefused)
 
@@ -374,6 +405,17 @@ def test_links_are_counted() -> None:
     assert framing.next_pdu() is None
     assert [frame.kind for frame in frames_of(framing.data_to_send())] == [FrameKind.DM]
     assert len(framing._links) == 3
+
+
+def test_frames_leave_in_the_order_in_which_they_were_made() -> None:
+    """An older frame behind a newer one would carry an older acknowledgement, which no client can take."""
+    framing = HdlcServerFraming([SERVER])
+    client = HdlcClientFraming(CLIENT, ADDRESS)
+    framing.receive_data(client.encode(WrapperPdu(CLIENT, SERVER, b"ask")))
+    assert framing.next_pdu() is None
+    octets = framing.encode(WrapperPdu(SERVER, CLIENT, b"answer")) + framing.push(WrapperPdu(SERVER, CLIENT, b"push"))
+    assert [frame.kind for frame in frames_of(octets)] == [FrameKind.UA, FrameKind.UI]
+    assert framing.data_to_send() == b""
 
 
 def test_responses_are_no_commands() -> None:

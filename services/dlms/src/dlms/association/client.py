@@ -141,7 +141,7 @@ class ClientConnection(Connection):
         following = self._after(exchange.event)
         general, parts = self._cut(self._protect(exchange.first, form))
         self._pending, self._pending_form, self._general, self.state = exchange, form, general, following
-        return b"".join(self._framed(part) for part in parts)
+        return self._framed(*parts)
 
     def abandon(self) -> None:
         """Wait no longer for the open request; its answer will be dropped when it still comes.
@@ -157,7 +157,7 @@ class ClientConnection(Connection):
         """Octets to send when the answer is late: what a general block transfer repeats, otherwise none."""
         if self._pending is None or self._general is None:
             return b""
-        return b"".join(self._framed(part) for part in self._general.timeout())
+        return self._framed(*self._general.timeout())
 
     def _open(self) -> bytes:
         following = self._after(ClientEvent.SEND_OPEN)
@@ -199,8 +199,9 @@ class ClientConnection(Connection):
         general = GeneralTransfer(client=True, window=self._settings.block_window, room=limit)
         return general, general.send(octets)
 
-    def _framed(self, octets: bytes) -> bytes:
-        return self._framing.encode(WrapperPdu(self._settings.client_wport, self._settings.server_wport, octets))
+    def _framed(self, *apdus: bytes) -> bytes:
+        ours, theirs = self._settings.client_wport, self._settings.server_wport
+        return self._framing.encode(*(WrapperPdu(ours, theirs, octets) for octets in apdus))
 
     # --- receiving
 
@@ -267,7 +268,7 @@ class ClientConnection(Connection):
             room = opened.server_max_receive_pdu_size
             self._general = GeneralTransfer(client=True, window=self._settings.block_window, room=room)
         step = self._general.receive(block)
-        self._outbox += [self._framed(part) for part in step.to_send]
+        self._outbox.append(self._framed(*step.to_send))
         return step.whole
 
     def _lift(self, message: Apdu) -> Verified:

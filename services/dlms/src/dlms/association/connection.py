@@ -33,5 +33,5 @@ class Connection(ABC):
         self._outbox.clear()
         return octets
 
-    def _post(self, source: int, destination: int, apdu: bytes) -> None:
-        self._outbox.append(self._framing.encode(WrapperPdu(source, destination, apdu)))
+    def _post(self, source: int, destination: int, *apdus: bytes) -> None:
+        self._outbox.append(self._framing.encode(*(WrapperPdu(source, destination, octets) for octets in apdus)))

@@ -66,7 +66,7 @@ class ServerConnection(Connection):
         return b"" if association is None else self._framed(server_wport, client_wport, association.timeout())
 
     def _framed(self, server_wport: int, client_wport: int, apdus: Iterable[bytes]) -> bytes:
-        return b"".join([self._framing.encode(WrapperPdu(server_wport, client_wport, octets)) for octets in apdus])
+        return self._framing.encode(*(WrapperPdu(server_wport, client_wport, octets) for octets in apdus))
 
     def next_event(self) -> ServerOutput | None:
         """What the octets so far mean; None: more octets are needed."""
@@ -79,9 +79,11 @@ class ServerConnection(Connection):
             if pdu is None:
                 return None
             reply = self._receive(pdu)
-            for octets in (reply.octets, *reply.blocks):
-                if octets:
-                    self._post(pdu.destination, pdu.source, octets)
+            octets = [part for part in (reply.octets, *reply.blocks) if part]
+            if octets:
+                self._post(pdu.destination, pdu.source, *octets)
+            elif reply.event is None or isinstance(reply.event, Discarded):
+                self._framing.pass_turn(pdu.source, pdu.destination)
             if reply.event is not None:
                 return reply.event
         return None

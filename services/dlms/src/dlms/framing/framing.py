@@ -36,8 +36,8 @@ class Framing(Protocol):
     def encode(self, *pdus: WrapperPdu) -> bytes:
         """Octets to write now for APDUs to one peer; some or all may follow in `data_to_send` when the link allows."""
 
-    def pass_turn(self, pdu: WrapperPdu) -> None:
-        """Nothing answers this APDU: where the ends take turns to send, the peer need not wait."""
+    def pass_turn(self, source: int, destination: int) -> None:
+        """Nothing answers what came from there to here: where the ends take turns to send, the peer need not wait."""
 
     def receive_data(self, octets: bytes) -> None:
         """Take what arrived, however it was cut."""

@@ -42,10 +42,12 @@ class HdlcClientFraming:
         """Frames to write now; the rest follows in `data_to_send` as the server acknowledges."""
         if any((pdu.source, pdu.destination) != (self.link.own.upper, self.link.peer.upper) for pdu in pdus):
             raise LocalError(f"this link joins client {self.link.own.upper} and server {self.link.peer.upper}")
+        if not pdus:
+            return b""
         octets = self.link.connect() if self.disconnected else b""
         return octets + self.link.send_apdu(*(pdu.apdu for pdu in pdus))
 
-    def pass_turn(self, pdu: WrapperPdu) -> None:
+    def pass_turn(self, source: int, destination: int) -> None:
         """The turn is the client's as soon as the server has spoken."""
 
     def receive_data(self, octets: bytes) -> None:
@@ -108,16 +110,15 @@ class HdlcServerFraming:
 
     def encode(self, *pdus: WrapperPdu) -> bytes:
         """Frames to write now; none when the client has no link any more, for then nobody listens."""
-        octets = b""
         for stations, group in groupby(pdus, lambda pdu: (pdu.destination, pdu.source)):
             link = self._links.get(stations)
             if link is not None and link.connected:
-                octets += link.send_apdu(*(pdu.apdu for pdu in group))
-        return octets
+                self._outbox.append(link.send_apdu(*(pdu.apdu for pdu in group)))
+        return self.data_to_send()
 
-    def pass_turn(self, pdu: WrapperPdu) -> None:
-        """The client that sent this APDU gets the turn back at once."""
-        link = self._links.get((pdu.source, pdu.destination))
+    def pass_turn(self, source: int, destination: int) -> None:
+        """The client that waits gets the turn back at once."""
+        link = self._links.get((source, destination))
         if link is not None:
             self._outbox.append(link.pass_turn())
 
@@ -127,7 +128,8 @@ class HdlcServerFraming:
         if link is None:
             own = HdlcAddress(pdu.source, self._physical_address)
             link = HdlcServer(own, HdlcAddress(pdu.destination), self._parameters)
-        return link.send_unnumbered(pdu.apdu)
+        self._outbox.append(link.send_unnumbered(pdu.apdu))
+        return self.data_to_send()
 
     def receive_data(self, octets: bytes) -> None:
         """Take octets from the line, in any portions."""

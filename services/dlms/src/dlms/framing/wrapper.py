@@ -110,7 +110,7 @@ class WrapperFraming(Deframer):
         """Header and APDU of each."""
         return encode(pdus[0]) if len(pdus) == 1 else b"".join(map(encode, pdus))
 
-    def pass_turn(self, pdu: WrapperPdu) -> None:
+    def pass_turn(self, source: int, destination: int) -> None:
         """Either end may send at any time."""
 
     def data_to_send(self) -> bytes:
