@@ -76,8 +76,8 @@ class TracedFraming:
             self._trace.apdu("→", pdu)
         return self._inner.encode(*pdus)
 
-    def pass_turn(self, pdu: WrapperPdu) -> None:
-        self._inner.pass_turn(pdu)
+    def pass_turn(self, source: int, destination: int) -> None:
+        self._inner.pass_turn(source, destination)
 
     def receive_data(self, octets: bytes) -> None:
         self._inner.receive_data(octets)
