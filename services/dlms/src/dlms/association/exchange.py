@@ -22,6 +22,8 @@ from dlms.errors import ProtocolError
 
 CONFIRMED_HIGH_PRIORITY = 0xC0
 INVOKE_ID_MASK = 0x0F
+SEND_REQUEST, SEND_FIRST_BLOCK = ClientEvent.SEND_REQUEST, ClientEvent.SEND_FIRST_BLOCK
+SUCCESS = DataAccessResult.SUCCESS
 
 
 def invoke_of(number: int) -> int:
@@ -59,19 +61,26 @@ class Exchange(ABC):
     needs: ClassVar[Conformance] = Conformance(0)
     answers: ClassVar[tuple[type, ...]] = ()
 
-    __slots__ = ("_following", "_outgoing", "blocks", "first", "invoke_id_and_priority")
+    __slots__ = ("_following", "_incoming", "_outgoing", "first", "invoke_id_and_priority")
 
     def __init__(self, invoke_id_and_priority: int, first: bytes) -> None:
         self.invoke_id_and_priority = invoke_id_and_priority
         self.first = first
-        self.blocks = IncomingBlocks()
+        self._incoming: IncomingBlocks | None = None
         self._outgoing: OutgoingBlocks | None = None
         self._following: Callable[[Block], Apdu] | None = None
 
     @property
     def event(self) -> ClientEvent:
         """What sending the first APDU is to the table."""
-        return ClientEvent.SEND_REQUEST if self._outgoing is None else ClientEvent.SEND_FIRST_BLOCK
+        return SEND_REQUEST if self._outgoing is None else SEND_FIRST_BLOCK
+
+    @property
+    def blocks(self) -> IncomingBlocks:
+        """The blocks of the answer; most answers come whole."""
+        if self._incoming is None:
+            self._incoming = IncomingBlocks()
+        return self._incoming
 
     @property
     def needed(self) -> Conformance:
@@ -140,4 +149,4 @@ def get_result(result: Data | DataAccessResult) -> GetResult:
     """What a Get-Data-Result says."""
     if isinstance(result, DataAccessResult):
         return GetResult(None, result)
-    return GetResult(result, DataAccessResult.SUCCESS)
+    return GetResult(result, SUCCESS)

@@ -12,6 +12,11 @@ REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, Obis(bytes((0, 0, 40, 0, 0, 2
 REPLY_TO_HLS_AUTHENTICATION_BY_NAME = 0xFA58  # method 8 of the current Association SN
 ASSOCIATION_SN, METHOD_8 = 12, 8
 
+READ, WRITE = (
+    int(AttributeAccess.READ),
+    int(AttributeAccess.WRITE),
+)  # the operators of flags are slow, those of int are not
+
 
 def judge(
     access: AccessRights, conformance: Conformance, item: Get | Set | Action
@@ -22,7 +27,7 @@ def judge(
     allowed = access.attribute(item.descriptor)
     if allowed is None:
         return DataAccessResult.OBJECT_UNDEFINED
-    if not allowed & (AttributeAccess.READ if isinstance(item, Get) else AttributeAccess.WRITE):
+    if not int(allowed) & (READ if isinstance(item, Get) else WRITE):
         return DataAccessResult.READ_WRITE_DENIED
     if item.selection is not None and not Conformance.SELECTIVE_ACCESS & conformance:
         return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
