@@ -47,6 +47,7 @@ from dlms.association import (
     AssociationReleased,
     ClientEvent,
     ClientState,
+    Confirm,
     Discarded,
     Get,
     GetAnswer,
@@ -59,6 +60,7 @@ from dlms.association import (
     ServerState,
     Set,
     SetRequested,
+    Unconfirmed,
 )
 from dlms.association.exchanges import SetExchange
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
@@ -164,6 +166,10 @@ def cause(joined: Pair, event: ClientEvent) -> None:
         client.send(Action(DISCONNECT))
     elif event is CE.SEND_FIRST_BLOCK:
         client.send(Set(CLOCK, LONG_VALUE))
+    elif event is CE.SEND_UNCONFIRMED:
+        client.send(Unconfirmed(Action(DISCONNECT)))
+    elif event is CE.SEND_CONFIRMATION:
+        client.send(Confirm(DataNotification(1, None, data.null())))
     elif event is CE.SEND_RELEASE:
         client.send(Release())
     elif event is CE.SEND_ABANDON:
@@ -303,6 +309,17 @@ def test_the_server_follows_its_table(state: ServerState, event: ServerEvent) ->
         assert isinstance(outcome, Discarded)
     answered = joined.server.data_to_send()
     assert bool(answered) is (not isinstance(outcome, GetRequested | SetRequested))
+
+
+@pytest.mark.parametrize("state", S)
+def test_the_server_notifies_where_its_table_says(state: ServerState) -> None:
+    joined = server_in(state)
+    if (state, SE.SEND_NOTIFICATION) in SERVER_TABLE:
+        assert joined.server.notify(17, 1, DataNotification(1, None, data.null()))
+    else:
+        with pytest.raises(LocalError):
+            joined.server.notify(17, 1, DataNotification(1, None, data.null()))
+    assert joined.server.state(17, 1) is state
 
 
 def test_the_server_refuses_a_late_answer() -> None:

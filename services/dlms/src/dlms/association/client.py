@@ -9,31 +9,19 @@ from __future__ import annotations
 
 from dlms import apdu
 from dlms.apdu import Apdu
-from dlms.apdu.access import AccessResponse
 from dlms.apdu.acse import Aare, Rlre
-from dlms.apdu.action import (
-    ActionResponseNextBlock,
-    ActionResponseNormal,
-    ActionResponseWithBlock,
-    ActionResponseWithList,
-)
 from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
-from dlms.apdu.get import GetResponseNormal, GetResponseWithDataBlock, GetResponseWithList
-from dlms.apdu.notify import DataNotification, EventNotificationRequest
-from dlms.apdu.set import (
-    SetResponseDataBlock,
-    SetResponseLastDataBlock,
-    SetResponseLastDataBlockWithList,
-    SetResponseNormal,
-    SetResponseWithList,
-)
-from dlms.apdu.short_names import ReadResponse, WriteResponse
+from dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
+from dlms.apdu.short_names import InformationReportRequest
 from dlms.association.authentication import Authentication
 from dlms.association.connection import Connection
 from dlms.association.events import (
     Access,
     ClientOutput,
+    Confirm,
+    EventNotified,
+    InformationReported,
     Notified,
     Open,
     Opened,
@@ -42,13 +30,14 @@ from dlms.association.events import (
     Release,
     Released,
     Request,
+    Unconfirmed,
 )
 from dlms.association.exchange import Exchange, Limits, Next, Step
 from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
 from dlms.association.proposal import Proposal, accepts, refusal_reason
 from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext, lift
 from dlms.association.settings import ClientSettings, Security
-from dlms.association.starting import ServiceRequest, proof_of, start, start_proof
+from dlms.association.starting import SERVICE_RESPONSES, ServiceRequest, proof_of, start, start_proof, unconfirmed
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
 from dlms.enums import (
     AcseServiceUserDiagnostic,
@@ -63,23 +52,6 @@ from dlms.security.hls import HLS, check_challenge
 from dlms.transitions import next_state
 
 UNLIMITED = 2**31
-SERVICE_RESPONSES = (
-    GetResponseNormal
-    | GetResponseWithDataBlock
-    | GetResponseWithList
-    | SetResponseNormal
-    | SetResponseDataBlock
-    | SetResponseLastDataBlock
-    | SetResponseLastDataBlockWithList
-    | SetResponseWithList
-    | ActionResponseNormal
-    | ActionResponseWithBlock
-    | ActionResponseWithList
-    | ActionResponseNextBlock
-    | AccessResponse
-    | ReadResponse
-    | WriteResponse
-)
 
 
 class ClientConnection(Connection):
@@ -135,12 +107,32 @@ class ClientConnection(Connection):
             octets = self._framed(self._proposal.rlrq())
             self.state = following
             return octets
+        if isinstance(request, Unconfirmed | Confirm):
+            return self._send_once(request)
         self._after(ClientEvent.SEND_REQUEST)
         form = self._form(general=isinstance(request, Access))
         exchange = self._start(request, self._limits(form))
         following = self._after(exchange.event)
         general, parts = self._cut(self._protect(exchange.first, form))
         self._pending, self._pending_form, self._general, self.state = exchange, form, general, following
+        return self._framed(*parts)
+
+    def _send_once(self, request: Unconfirmed | Confirm) -> bytes:
+        """What nobody answers: it has to fit one APDU."""
+        if isinstance(request, Confirm):
+            self._after(ClientEvent.SEND_CONFIRMATION)
+            form = self._form(general=True)
+            told = DataNotificationConfirm(request.notification.long_invoke_id_and_priority, request.date_time)
+            octets = apdu.encode(told)
+        else:
+            self._after(ClientEvent.SEND_UNCONFIRMED)
+            form = self._form(general=isinstance(request.request, Access))
+            names, limits = self._settings.short_names, self._limits(form)
+            octets = unconfirmed(request.request, self._invoke_id + 1, limits, names)
+            self._invoke_id += 1
+        general, parts = self._cut(self._protect(octets, form))
+        if general is not None:
+            raise LocalError("a request that nobody answers has to fit one APDU")
         return self._framed(*parts)
 
     def abandon(self) -> None:
@@ -273,17 +265,14 @@ class ClientConnection(Connection):
 
     def _lift(self, message: Apdu) -> Verified:
         """Take the protection off; what comes without it is refused, save a notification, which says so."""
-        if isinstance(message, DataNotification | EventNotificationRequest):
+        if isinstance(message, DataNotification | EventNotificationRequest | InformationReportRequest):
             return Verified(message, PLAIN)
         return lift(self._protection, message)
 
     def _receive_service(self, verified: Verified) -> ClientOutput | None:
         message = verified.apdu
-        if isinstance(message, DataNotification):
-            self._move(ClientEvent.NOTIFICATION)
-            return Notified(message, protected=verified.form.wrapping is not Wrapping.PLAIN)
-        if isinstance(message, EventNotificationRequest):
-            return None
+        if isinstance(message, DataNotification | EventNotificationRequest | InformationReportRequest):
+            return self._receive_notification(message, protected=verified.form.wrapping is not Wrapping.PLAIN)
         if isinstance(message, ExceptionResponse | ConfirmedServiceError):
             return self._receive_fault(message)
         if not isinstance(message, SERVICE_RESPONSES):
@@ -294,6 +283,22 @@ class ClientConnection(Connection):
         if self.state is ClientState.PROVING:
             return self._receive_proof(message)
         return self._take(exchange.receive(message))
+
+    def _receive_notification(
+        self, message: DataNotification | EventNotificationRequest | InformationReportRequest, *, protected: bool
+    ) -> Notified | EventNotified | InformationReported | None:
+        """Pushes are always taken; the other two where the association agreed to them."""
+        agreed = Conformance(0) if self._opened is None else self._opened.conformance
+        if isinstance(message, EventNotificationRequest) and not agreed & Conformance.EVENT_NOTIFICATION:
+            return None
+        if isinstance(message, InformationReportRequest) and not agreed & Conformance.INFORMATION_REPORT:
+            return None
+        self._move(ClientEvent.NOTIFICATION)
+        if isinstance(message, DataNotification):
+            return Notified(message, protected)
+        if isinstance(message, EventNotificationRequest):
+            return EventNotified(message, protected)
+        return InformationReported(message, protected)
 
     def _take(self, step: Step) -> ClientOutput | None:
         if step is None:

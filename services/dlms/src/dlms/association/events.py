@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
-from dlms.apdu.notify import DataNotification
-from dlms.apdu.short_names import ParameterizedAccess, VariableName
+from dlms.apdu.notify import DataNotification, EventNotificationRequest
+from dlms.apdu.short_names import InformationReportRequest, ParameterizedAccess, VariableName
 from dlms.association.settings import AssociationProfile
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
@@ -95,11 +95,28 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """Send a request that the server carries out without an answer; no event follows."""
+
+    request: Set | SetList | Action | ActionList | Access | Write
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Confirm a DataNotification that asked for it, after it was kept where it is safe; no event follows."""
+
+    notification: DataNotification
+    date_time: CosemDateTime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Release the association."""
 
 
-Request = Open | Get | Set | Action | GetList | SetList | ActionList | Access | Read | Write | Release
+Request = (
+    Open | Get | Set | Action | GetList | SetList | ActionList | Access | Read | Write | Unconfirmed | Confirm | Release
+)
 
 # --- what a client gets
 
@@ -197,6 +214,22 @@ class Notified:
 
 
 @dataclass(frozen=True, slots=True)
+class EventNotified:
+    """An EventNotification arrived in between, in an association that agreed to it."""
+
+    notification: EventNotificationRequest
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InformationReported:
+    """An InformationReport arrived in between, in an association that agreed to it."""
+
+    report: InformationReportRequest
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PeerFault:
     """The server answered with a fault instead of what was asked."""
 
@@ -222,6 +255,8 @@ ClientOutput = (
     | ReadResult
     | WriteResult
     | Notified
+    | EventNotified
+    | InformationReported
     | PeerFault
     | Released
 )
@@ -333,6 +368,15 @@ class WriteRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationConfirmed:
+    """A client has confirmed the DataNotification with this long invoke id."""
+
+    server_wport: int
+    client_wport: int
+    long_invoke_id_and_priority: int
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationReleased:
     """A client has released its association."""
 
@@ -358,6 +402,7 @@ ServerOutput = (
     | AccessRequested
     | ReadRequested
     | WriteRequested
+    | NotificationConfirmed
     | AssociationReleased
     | Discarded
 )

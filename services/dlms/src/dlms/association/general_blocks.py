@@ -170,6 +170,18 @@ class GeneralTransfer:
         self._joined = 0
 
 
+def one_way(whole: bytes, room: int) -> tuple[bytes, ...]:
+    """The blocks of something that nobody asked for and nobody confirms, each in an APDU of `room` octets at most."""
+    size = _largest_block(room) or len(whole)
+    parts = [whole[start : start + size] for start in range(0, len(whole), size)]
+    if len(parts) > MAX_BLOCKS:
+        raise LocalError(f"{len(whole)} octets need more than {MAX_BLOCKS} blocks")
+    return tuple(
+        apdu.encode(GeneralBlockTransfer(BlockControl(number == len(parts), True, 0), number, 0, part))
+        for number, part in enumerate(parts, 1)
+    )
+
+
 class OneWayBlocks:
     """Blocks of something that nobody asked for and nobody confirms, such as a long push."""
 

@@ -16,7 +16,7 @@ from dlms.apdu.notify import DataNotification
 from dlms.association.admission import Refusal, refusing_aare
 from dlms.association.connection import Connection
 from dlms.association.events import Answer, AssociationRefused, Discarded, ServerOutput
-from dlms.association.server_association import ServerAssociation
+from dlms.association.server_association import Notification, ServerAssociation
 from dlms.association.serving import Reply, fault
 from dlms.association.settings import AssociationProfile
 from dlms.association.states import ServerState
@@ -59,6 +59,13 @@ class ServerConnection(Connection):
         if association is None:
             raise LocalError("no such association")
         return self._framed(server_wport, client_wport, association.answer(answer))
+
+    def notify(self, server_wport: int, client_wport: int, notification: Notification) -> bytes:
+        """Framed octets of a notification inside an open association; LocalError when it was not negotiated."""
+        association = self._associations.get((server_wport, client_wport))
+        if association is None:
+            raise LocalError("no such association")
+        return self._framed(server_wport, client_wport, association.notify(notification))
 
     def timeout(self, server_wport: int, client_wport: int) -> bytes:
         """Framed octets to send when nothing came from a client for too long: what a general block transfer repeats."""

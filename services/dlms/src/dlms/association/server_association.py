@@ -13,6 +13,8 @@ from dlms.apdu import Apdu
 from dlms.apdu.acse import Aarq, Rlre, Rlrq
 from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.faults import ExceptionResponse
+from dlms.apdu.notify import DataNotification, EventNotificationRequest
+from dlms.apdu.short_names import InformationReportRequest
 from dlms.association.admission import Admission, Refusal, accepting_aare, admit, initiate_response, refusing_aare
 from dlms.association.authentication import Authentication
 from dlms.association.events import (
@@ -23,9 +25,9 @@ from dlms.association.events import (
     Discarded,
     RequestKey,
 )
-from dlms.association.general_blocks import GeneralTransfer
+from dlms.association.general_blocks import GeneralTransfer, one_way
 from dlms.association.proposal import context_of
-from dlms.association.protection import Form, Protection, Verified, lift
+from dlms.association.protection import PLAIN, Form, Protection, Verified, lift
 from dlms.association.serving import Reply, Serving, Terms, fault
 from dlms.association.serving_ln import LnServing
 from dlms.association.serving_sn import SnServing
@@ -50,6 +52,12 @@ CHALLENGE_LENGTH = 16
 ECDSA_CHALLENGE_LENGTH = 32
 MAX_PENDING = 16
 MAX_COUNTER = 0xFFFFFFFF
+Notification = DataNotification | EventNotificationRequest | InformationReportRequest
+NEEDED: dict[type[Notification], Conformance] = {
+    DataNotification: Conformance.DATA_NOTIFICATION,
+    EventNotificationRequest: Conformance.EVENT_NOTIFICATION,
+    InformationReportRequest: Conformance.INFORMATION_REPORT,
+}
 UNASSOCIATED, PROVING = ServerState.UNASSOCIATED, ServerState.PROVING
 
 
@@ -268,6 +276,25 @@ class ServerAssociation:
             raise LocalError("this request is not open: its association was released")
         octets = self._serving.answer(answer)
         return self._cut(octets, self._carried.pop(answer.key, None))
+
+    def notify(self, notification: Notification) -> tuple[bytes, ...]:
+        """The APDUs of something that the client did not ask for; LocalError when it was not negotiated."""
+        following = next_state(SERVER_TABLE, self.state, ServerEvent.SEND_NOTIFICATION)
+        opened = self._opened
+        if not opened.conformance & NEEDED[type(notification)]:
+            raise LocalError(f"{type(notification).__name__} was not negotiated with this client")
+        form = PLAIN if self._protection is None else self._protection.form()
+        if isinstance(notification, DataNotification) and self._protection is not None:
+            form = self._protection.general_form()
+        octets = self._protect(apdu.encode(notification), form)
+        if len(octets) <= opened.client_limit:
+            parts: tuple[bytes, ...] = (octets,)
+        elif self._speaks_general_blocks:
+            parts = one_way(octets, opened.client_limit)
+        else:
+            raise LocalError(f"the client takes {opened.client_limit} octets at most, this has {len(octets)}")
+        self.state = following
+        return parts
 
     # --- small things
 

@@ -15,8 +15,9 @@ from dlms import apdu
 from dlms.apdu import Apdu
 from dlms.apdu.faults import ExceptionResponse
 from dlms.apdu.fields import Block
+from dlms.apdu.notify import DataNotificationConfirm
 from dlms.association.asked import Asked, Denial, Item, Response
-from dlms.association.events import Answer, Discarded, RequestKey, ServerOutput
+from dlms.association.events import Answer, Discarded, NotificationConfirmed, RequestKey, ServerOutput
 from dlms.association.protection import Form, largest_plaintext
 from dlms.association.rights import judge
 from dlms.association.settings import AssociationProfile
@@ -99,6 +100,9 @@ class Serving(ABC):
     def serve(self, message: Apdu, form: Form, *, in_one: bool = False) -> Reply:
         """React to one service APDU; `in_one` when it came by general block transfer, which its response has to follow."""
         self._in_one = in_one
+        if isinstance(message, DataNotificationConfirm):
+            key = self._key(message.long_invoke_id_and_priority)
+            return Reply(event=NotificationConfirmed(*key))
         handler = self.handlers.get(type(message))
         if handler is None:
             reason = f"{type(message).__name__} is not served"

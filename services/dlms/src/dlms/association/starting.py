@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from dlms import data
+from dlms import apdu, data
 from dlms.apdu import Apdu
-from dlms.apdu.action import ActionResponseNormal
-from dlms.apdu.short_names import ReadResponse
+from dlms.apdu.access import CONFIRMED as LONG_CONFIRMED
+from dlms.apdu.access import AccessRequest, AccessResponse
+from dlms.apdu.action import (
+    ActionRequestNormal,
+    ActionRequestWithList,
+    ActionResponseNextBlock,
+    ActionResponseNormal,
+    ActionResponseWithBlock,
+    ActionResponseWithList,
+)
+from dlms.apdu.get import GetResponseNormal, GetResponseWithDataBlock, GetResponseWithList
+from dlms.apdu.set import (
+    SetRequestNormal,
+    SetRequestWithList,
+    SetResponseDataBlock,
+    SetResponseLastDataBlock,
+    SetResponseLastDataBlockWithList,
+    SetResponseNormal,
+    SetResponseWithList,
+)
+from dlms.apdu.short_names import ReadResponse, UnconfirmedWriteRequest, WriteRequest, WriteResponse
 from dlms.association.access_exchange import AccessExchange
 from dlms.association.authentication import octets_of
 from dlms.association.events import Access, Action, ActionList, Get, GetList, Read, Set, SetList, Write
@@ -23,11 +43,31 @@ from dlms.association.exchanges import (
 )
 from dlms.association.name_exchanges import proof_by_name, start_by_name
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION, REPLY_TO_HLS_AUTHENTICATION_BY_NAME
+from dlms.association.states import ClientEvent
 from dlms.cosem.short_names import ShortNames
 from dlms.data import Data
-from dlms.enums import ActionResult
+from dlms.enums import ActionResult, Conformance
 from dlms.errors import LocalError, ProtocolError
 
+SERVICE_RESPONSES = (
+    GetResponseNormal
+    | GetResponseWithDataBlock
+    | GetResponseWithList
+    | SetResponseNormal
+    | SetResponseDataBlock
+    | SetResponseLastDataBlock
+    | SetResponseLastDataBlockWithList
+    | SetResponseWithList
+    | ActionResponseNormal
+    | ActionResponseWithBlock
+    | ActionResponseWithList
+    | ActionResponseNextBlock
+    | AccessResponse
+    | ReadResponse
+    | WriteResponse
+)
+_UNCONFIRMED = SetRequestNormal | SetRequestWithList | ActionRequestNormal | ActionRequestWithList
+CONFIRMED = 0x40
 ServiceRequest = Get | Set | Action | GetList | SetList | ActionList | Access | Read | Write
 
 _EXCHANGES: dict[type, Callable[[int, Any, Limits], Exchange]] = {
@@ -53,6 +93,29 @@ def start(request: ServiceRequest, number: int, limits: Limits, names: ShortName
     if missing:
         raise LocalError(f"{type(request).__name__} was not negotiated with this server: {missing.name}")
     return exchange
+
+
+def unconfirmed(
+    request: Set | SetList | Action | ActionList | Access | Write, number: int, limits: Limits, names: ShortNames | None
+) -> bytes:
+    """A request that asks for no answer; LocalError when there is no such thing, or it takes more than one APDU."""
+    if limits.conformance & Conformance.UNCONFIRMED_WRITE:
+        limits = limits._replace(conformance=limits.conformance | Conformance.WRITE)
+    exchange = start(request, number, limits, names)
+    message = apdu.decode(exchange.first)
+    if exchange.event is ClientEvent.SEND_FIRST_BLOCK:
+        raise LocalError("a request that nobody answers has to fit one APDU")
+    if isinstance(message, WriteRequest):
+        if not limits.conformance & Conformance.UNCONFIRMED_WRITE:
+            raise LocalError("UNCONFIRMED_WRITE was not negotiated with this server")
+        return apdu.encode(UnconfirmedWriteRequest(message.variables, message.values))
+    if isinstance(message, AccessRequest):
+        return apdu.encode(
+            replace(message, long_invoke_id_and_priority=message.long_invoke_id_and_priority & ~LONG_CONFIRMED)
+        )
+    if not isinstance(message, _UNCONFIRMED):
+        raise LocalError(f"{type(message).__name__} can't go without an answer")
+    return apdu.encode(replace(message, invoke_id_and_priority=message.invoke_id_and_priority & ~CONFIRMED))
 
 
 def start_proof(proof: bytes, number: int, limits: Limits, names: ShortNames | None) -> Exchange:

@@ -31,6 +31,8 @@ class ClientEvent(Named):
     SEND_OPEN = "send open"
     SEND_REQUEST = "send request"
     SEND_FIRST_BLOCK = "send first block"
+    SEND_UNCONFIRMED = "send unconfirmed"
+    SEND_CONFIRMATION = "send confirmation"
     SEND_RELEASE = "send release"
     SEND_ABANDON = "send abandon"
     ACCEPTED = "association accepted"
@@ -77,6 +79,7 @@ class ServerEvent(Named):
     RELEASED = "released"
     SEND_ANSWER = "send answer"
     SEND_FIRST_BLOCK = "send first block"
+    SEND_NOTIFICATION = "send notification"
 
 
 C, CE = ClientState, ClientEvent
@@ -103,6 +106,11 @@ CLIENT_TABLE: Mapping[tuple[ClientState, ClientEvent], ClientState] = {
     (C.SENDING_BLOCKS, CE.LAST_BLOCK_WANTED): C.AWAITING_RESPONSE,
     (C.SENDING_BLOCKS, CE.RESPONSE): C.OPEN,
     (C.SENDING_BLOCKS, CE.SEND_ABANDON): C.OPEN,
+    (C.OPEN, CE.SEND_UNCONFIRMED): C.OPEN,
+    **{
+        (state, CE.SEND_CONFIRMATION): state
+        for state in (C.OPEN, C.AWAITING_RESPONSE, C.AWAITING_BLOCK, C.SENDING_BLOCKS)
+    },
     (C.OPEN, CE.SEND_RELEASE): C.RELEASING,
     (C.RELEASING, CE.RELEASED): C.IDLE,
     (C.IDLE, CE.FAULT): C.IDLE,
@@ -139,5 +147,6 @@ SERVER_TABLE: Mapping[tuple[ServerState, ServerEvent], ServerState] = {
     (S.RECEIVING_BLOCKS, SE.REQUEST): S.OPEN,
     (S.RECEIVING_BLOCKS, SE.SEND_ANSWER): S.RECEIVING_BLOCKS,
     (S.RECEIVING_BLOCKS, SE.SEND_FIRST_BLOCK): S.SENDING_BLOCKS,
+    **{(state, SE.SEND_NOTIFICATION): state for state in (S.OPEN, S.SENDING_BLOCKS, S.RECEIVING_BLOCKS)},
     **{(state, SE.RELEASED): S.UNASSOCIATED for state in S if state is not S.UNASSOCIATED},
 }
