@@ -34,9 +34,9 @@ class Format(StrEnum):
 @app.command("decode")
 def decode(
     given: Annotated[
-        str,
-        typer.Argument(metavar="[HEX|FILE|-]", help="Hex in any dress, a file of hex or of octets, or - for stdin."),
-    ] = STANDARD_INPUT,
+        list[str] | None,
+        typer.Argument(metavar="[HEX...|FILE|-]", help="Hex in any dress, a file of hex or of octets, or - for stdin."),
+    ] = None,
     ek: Annotated[
         str | None, typer.Option(metavar=KEY_FORMS, help="Encryption key; without it nothing is deciphered.")
     ] = None,

@@ -27,7 +27,7 @@ def take(argument: str, standard_input: BinaryIO) -> list[bytes]:
         return messages(standard_input.read(), "standard input")
     if (path := _file(argument)) is not None:
         return messages(path.read_bytes(), argument)
-    return from_text(argument, "neither a file nor hex")
+    return from_text(argument, f"no file {argument!r}, and no hex" if "/" in argument else "neither a file nor hex")
 
 
 def _file(argument: str) -> Path | None:

@@ -162,8 +162,13 @@ def _encode_diagnostic(value: Diagnostic) -> bytes:
     return ber.encode(0xA0 | value.source, ber.encode(ber.INTEGER, ber.encode_integer(value.code)))
 
 
+def _encode_octets(value: bytes) -> bytes:
+    """As they are; the sum refuses a number, of which bytes() would make as many zeros."""
+    return b"" + value
+
+
 INTEGER = Contents(_whole(ber.decode_integer), ber.encode_integer)
-OCTETS = Contents(Reader.rest, bytes)
+OCTETS = Contents(Reader.rest, _encode_octets)
 BITS = Contents(_whole(ber.decode_bits), ber.encode_bits)
 EXPLICIT_OCTETS = _explicit(ber.OCTET_STRING, OCTETS)
 EXPLICIT_INTEGER = _explicit(ber.INTEGER, INTEGER)

@@ -68,7 +68,7 @@ def _gather(session: Session, key: tuple[object, ...], block: tuple[int, bytes],
     blocks[number] = octets
     if not last:
         return None
-    complete = sorted(blocks) == list(range(1, number + 1))
+    complete = len(blocks) == number and min(blocks) == 1
     whole = b"".join(blocks[one] for one in sorted(blocks)) if complete else None
     blocks.clear()
     return whole

@@ -29,6 +29,7 @@ from dlms.tree.node import MISSING
 from dlms.tree.spelling import ABSENT, DATA_TYPES, LIST, read_plain, snake, type_word
 
 CONTAINERS = ("array", "structure")
+REST = Codec(Reader.rest, bytearray.extend)
 _WITHOUT_VALUE = frozenset((ABSENT, LIST, "null-data", "dont-care", *CONTAINERS))
 
 
@@ -201,11 +202,15 @@ def _from_hex(codec: Codec, part: Part, path: str) -> Any:
 
 
 def _whole(part: Part) -> bytes:
-    """Octets: given as they are, or made of an APDU or of pieces."""
+    """Octets: given as they are, or made of an APDU or of pieces; what could not be decoded inside stays what it was."""
     if part.parts:
-        return b"".join(octets_of(one) for one in part.contents)
+        return b"".join(_raw(one) if one.type == MISSING else octets_of(one) for one in part.contents)
     found: bytes = _within(part.name, "octets", part.value)
     return found
+
+
+def _raw(part: Part) -> bytes:
+    return b"".join(_raw(one) for one in part.parts) if part.parts else _from_hex(REST, part, part.name)
 
 
 def _within(path: str, word: str, plain: Any) -> Any:
