@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 from dlms import data
 from dlms.association import (
@@ -73,27 +74,21 @@ class Rights:
         return True if descriptor == DISCONNECT else None
 
 
-@dataclass
 class Noting:
     """A framing that notes the tag of every APDU that came through it."""
 
-    framing: Framing
-    tags: set[int]
+    def __init__(self, framing: Framing, tags: set[int]) -> None:
+        self._framing = framing
+        self._tags = tags
 
-    def encode(self, pdu: WrapperPdu) -> bytes:
-        return self.framing.encode(pdu)
-
-    def receive_data(self, octets: bytes) -> None:
-        self.framing.receive_data(octets)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._framing, name)
 
     def next_pdu(self) -> WrapperPdu | LinkLost | None:
-        pdu = self.framing.next_pdu()
+        pdu = self._framing.next_pdu()
         if isinstance(pdu, WrapperPdu):
-            self.tags.add(pdu.apdu[0])
+            self._tags.add(pdu.apdu[0])
         return pdu
-
-    def data_to_send(self) -> bytes:
-        return self.framing.data_to_send()
 
 
 FRAMINGS: dict[str, Callable[[], Framing]] = {
@@ -118,7 +113,7 @@ class Loopback:
         connection = ServerConnection(
             {wports: self.profile},
             random_bytes=lambda count: bytes(range(1, count + 1)),
-            framing=Noting(FRAMINGS[self.framing](), self.tags),
+            framing=cast(Framing, Noting(FRAMINGS[self.framing](), self.tags)),
         )
         try:
             while not connection.closed and (octets := await reader.read(65536)):

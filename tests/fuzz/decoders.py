@@ -1,0 +1,125 @@
+"""What the fuzzer feeds to decoders: only the errors of our packages may come out, and what was understood must keep its meaning.
+
+Every function here takes random octets and returns nothing. An AssertionError, or any error that is not DlmsError or
+CimError, is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from cim import edge
+from cim.errors import CimError
+from cim.schema import Schemas, schema_directory
+from dlms import apdu, data
+from dlms.cosem.profile import decode_rows
+from dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
+from dlms.data.columns import decode_columns
+from dlms.datetimes import CosemDateTime
+from dlms.errors import DecodeError, DlmsError, LocalError
+from dlms.obis import Obis
+from dlms.tree import Keyring, Session, document, explain, is_sound, octets_of, part_of
+
+SCHEMAS = Schemas(schema_directory())
+CLOCK = CaptureObject(8, Obis.parse("0-0:1.0.0*255"), 2)
+REGISTER = CaptureObject(3, Obis.parse("1-0:1.8.0*255"), 2)
+KEYRING = Keyring(bytes(range(16)), bytes(range(0xD0, 0xE0)), title=b"MMM\0\0\xbc\x61\x4e", title_peer=b"MMM\0\0\0\0\1")
+COLUMNS = (CLOCK, REGISTER, REGISTER)
+
+
+def decode_apdu(octets: bytes) -> None:
+    """`dlms.apdu.decode`; what it reads is written and read again with the same meaning."""
+    try:
+        message = apdu.decode(octets)
+    except DecodeError:
+        return
+    with unknown_names():
+        written = apdu.encode(message)
+        assert apdu.encode(apdu.decode(written)) == written
+
+
+@contextmanager
+def unknown_names() -> Iterator[None]:
+    """Names that nobody knows are read, for whoever refuses them has to, but they are not written."""
+    try:
+        yield
+    except LocalError as error:
+        assert "unknown" in str(error)
+
+
+def decode_data(octets: bytes) -> None:
+    """`dlms.data.decode`, and what is made of a value: python, selectors, date-times."""
+    try:
+        value = data.decode(octets)
+    except DecodeError:
+        return
+    written = data.encode(value)
+    assert data.encode(data.decode(written)) == written
+    with suppress(DecodeError):
+        data.to_python(value)  # a compact array is taken apart only here
+    for selector, descriptor in ((1, RangeDescriptor), (2, EntryDescriptor)):
+        try:
+            descriptor.decode(SelectiveAccess(selector, value))
+        except DecodeError:
+            continue
+    if isinstance(value.value, bytes):
+        _date_time(value.value)
+
+
+def _date_time(octets: bytes) -> None:
+    try:
+        moment = CosemDateTime.decode(octets)
+    except DecodeError:
+        return
+    assert CosemDateTime.decode(moment.encode()) == moment
+    try:
+        moment.to_datetime()
+    except LocalError:
+        return
+
+
+def decode_profile(octets: bytes) -> None:
+    """Rows of a profile; the fast road over columns says the same as the general one."""
+    try:
+        buffer = data.decode(octets)
+    except DecodeError:
+        return
+    for width in range(1, len(COLUMNS) + 1):
+        try:
+            decode_rows(buffer, COLUMNS[:width], 900)
+        except DlmsError:
+            continue
+
+
+def decode_table(octets: bytes) -> None:
+    """`decode_columns`, which takes a fast road where it can, against the general decoder."""
+    try:
+        columns = decode_columns(octets)
+    except DecodeError:
+        return
+    rows = data.to_python(data.decode(octets))
+    assert repr(list(map(list, zip(*columns, strict=True)))) == repr([list(row) for row in rows])
+
+
+def explain_octets(octets: bytes) -> None:
+    """`ami decode` of anything never fails and covers every octet; what `ami encode` makes of it says the same."""
+    trees = explain(octets, Session(KEYRING))
+    assert b"".join(tree.octets for tree in trees) == octets
+    if not all(map(is_sound, trees)):
+        return
+    with unknown_names():
+        again = b"".join(octets_of(part_of(document(tree))) for tree in trees)
+        assert len(again) <= len(octets), "only lengths may be written shorter than they came"
+        trees = explain(again, Session(KEYRING))
+        assert all(map(is_sound, trees))
+        assert b"".join(octets_of(part_of(document(tree))) for tree in trees) == again
+
+
+def read_cim(octets: bytes) -> None:
+    """`cim.edge` on what a client posts, and on what a server answers."""
+    for read in (edge.read_request, edge.read_delivery, edge.read_response):
+        try:
+            read(octets, SCHEMAS)
+        except CimError:
+            continue
