@@ -13,7 +13,7 @@ from dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.cosem.selection import EntryDescriptor
 from dlms.enums import DataAccessResult
-from dlms.errors import DecodeError
+from dlms.errors import DecodeError, LocalError
 from dlms.obis import Obis
 
 CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0"), -2)
@@ -53,3 +53,39 @@ def test_the_instance_is_an_obis_code() -> None:
     decoded = apdu.decode(SEEDS[0])
     assert isinstance(decoded, GetRequestNormal)
     assert str(decoded.descriptor.instance_id) == "0-0:1.0.0*255"
+
+
+def written(apdu_: GetRequestNormal | GetResponseNormal) -> bytes | str:
+    try:
+        return apdu.encode(apdu_)
+    except LocalError as error:
+        return f"refused: {error}"
+
+
+numbers = st.integers(-1, 256)
+requests = st.builds(
+    GetRequestNormal,
+    numbers,
+    st.builds(AttributeDescriptor, st.integers(-1, 0x10000), st.binary(min_size=6, max_size=6).map(Obis), numbers),
+    st.sampled_from([None, EntryDescriptor(1).encode()]),
+)
+values = st.sampled_from(
+    [
+        data.unsigned(1),
+        data.unsigned(256),
+        data.visible_string("\u20ac"),
+        data.array(*[data.structure(data.long(-1), data.octet_string(bytes(130)))] * 9),
+        DataAccessResult.SUCCESS,
+        DataAccessResult.OBJECT_UNDEFINED,
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(requests, st.builds(GetResponseNormal, numbers, values)))
+def test_both_roads_write_the_same(message: GetRequestNormal | GetResponseNormal) -> None:
+    quick = written(message)
+    with patch.object(apdu, "ENCODING_SHORTCUTS", {}):
+        general = written(message)
+    refused = isinstance(general, str)
+    assert (isinstance(quick, str) and quick[:20] == general[:20]) if refused else quick == general

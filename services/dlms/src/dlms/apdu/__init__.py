@@ -14,7 +14,7 @@ from dlms.apdu import access, acse, action, blocks, ciphered, faults, get, initi
 from dlms.apdu import set as set_service
 from dlms.apdu.acse_fields import ber_sequence
 from dlms.apdu.fields import OCTETS, Codec, choice, record, sequence
-from dlms.apdu.shortcuts import SHORTCUTS
+from dlms.apdu.shortcuts import ENCODING_SHORTCUTS, SHORTCUTS
 from dlms.cursor import Reader
 from dlms.enums import ApduTag
 from dlms.errors import DecodeError, LocalError
@@ -174,14 +174,21 @@ CODECS, _WRITERS = _build()
 
 def encode(apdu: Apdu) -> bytes:
     """Octets of an APDU; LocalError when a number does not fit its field."""
+    shortcut = ENCODING_SHORTCUTS.get(type(apdu))
+    try:
+        known_form = shortcut(apdu) if shortcut is not None else None
+        return known_form if known_form is not None else _encode(apdu)
+    except (StructError, OverflowError) as error:
+        raise LocalError(f"{type(apdu).__name__}: a value does not fit its field ({error})") from None
+
+
+def _encode(apdu: Apdu) -> bytes:
+    """The general road."""
     if type(apdu) is ciphered.ServiceCiphering:
         return ciphered.encode_service_ciphering(apdu)
     prefix, write = _WRITERS[type(apdu)]
     out = bytearray(prefix)
-    try:
-        write(out, apdu)
-    except (StructError, OverflowError) as error:
-        raise LocalError(f"{type(apdu).__name__}: a value does not fit its field ({error})") from None
+    write(out, apdu)
     return bytes(out)
 
 
