@@ -20,7 +20,7 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 	$(call flag,JSON,--json) $(call flag,PLAIN,--plain) $(call option,CIS_PORT,--cis-port) \
 	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port)
 
-.PHONY: help setup demo up down test test-compose check bench lock
+.PHONY: help setup demo up down test test-compose check bench interop fuzz lock
 
 help:                   ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -52,8 +52,16 @@ check: $(VENV)/.dev     ## style, types, and who may import whom
 bench: $(VENV)/.run     ## how fast, and where the time goes: METERS=2,100,1000 RUNS=5 WRITE=docs/bench.md JSON=1
 	@$(BIN)/ami bench $(call option,METERS,--meters) $(call option,RUNS,--runs) $(call option,WRITE,--write) $(call flag,JSON,--json)
 
+interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environment of its own: WRITE=docs/interop.md ONLY='HDLC'
+	$(BIN)/python tests/interop/prepare.py
+	$(if $(call given,WRITE)$(call given,ONLY),$(BIN)/python tests/interop/run.py $(call option,WRITE,--write) $(if $(call given,ONLY),--only '$(call given,ONLY)'),\
+		AMI_INTEROP=1 $(BIN)/python -m pytest -n auto tests/interop $(ARGS))
+
+fuzz: $(VENV)/fuzz/.done  ## octets that nobody thought of, into everything that a stranger reaches: SECONDS=600
+	$(VENV)/fuzz/bin/python tests/fuzz/run.py $(call option,SECONDS,--seconds)
+
 lock:                   ## resolve requirements/*.in again (needs uv)
-	for name in build cis hes meter-sim run dev; do \
+	for name in build cis hes meter-sim run dev fuzz interop-dlms-cosem interop-gurux; do \
 		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 			$(call flag,UPGRADE,--upgrade) --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
 
@@ -75,4 +83,12 @@ $(VENV)/.run: requirements/run.txt $(PACKAGES:=/pyproject.toml) | $(BIN)/python
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@echo "installing what requirements/dev.txt locks into $(VENV), once" >&2
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/fuzz/.done: requirements/fuzz.txt | $(BIN)/python
+	@$(BIN)/python -c 'import platform, sys; sys.exit(sys.platform != "linux" or platform.machine() != "x86_64" or not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "the fuzzer atheris has wheels for Linux on x86-64 and CPython 3.11 to 3.13 only" >&2; exit 1; }
+	@echo "installing what requirements/fuzz.txt locks into $(VENV)/fuzz, once" >&2
+	@$(BIN)/python -m venv --clear $(VENV)/fuzz
+	@$(VENV)/fuzz/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/fuzz.txt
 	@touch $@
