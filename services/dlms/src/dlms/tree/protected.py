@@ -138,12 +138,20 @@ def _decipher(root: Node, node: Node, session: Session, sender: Title | None) ->
     if content[0] & COMPRESSED:
         _remark(node, "not deciphered: compressed contents are not supported")
         return
+    if not content[0] & ENCRYPTED and not session.keyring.can_verify:
+        _remark(node, "not verified: no authentication key, give --ak")
+        return
     titles = session.titles(sender, from_server=root.octets[0] in FROM_SERVER)
     if not titles:
         _remark(node, "not deciphered: no system title is known, give --title")
         return
-    node.derived.append(_best(_attempts(root, content, keys, titles, session), titles, session))
+    attempts = _attempts(root, content, keys, titles, session)
+    node.derived.append(_best(attempts, titles, verified=_is_verified(content, session)))
     _mark_tag(node)
+
+
+def _is_verified(content: bytes, session: Session) -> bool:
+    return bool(content[0] & AUTHENTICATED) and session.keyring.can_verify
 
 
 def _keys_for(root: Node, session: Session) -> tuple[GlobalKeys | None, str]:
@@ -152,9 +160,8 @@ def _keys_for(root: Node, session: Session) -> tuple[GlobalKeys | None, str]:
         isinstance(value, ServiceCiphering) and ApduTag(value.tag).name.startswith("DED_")
     )
     if dedicated:
-        return keyring.dedicated_keys(
-            session.dedicated_key
-        ), "not deciphered: no dedicated key is known, give --dedicated-key"
+        why_not = "not deciphered: no dedicated key is known, give --dedicated-key"
+        return keyring.dedicated_keys(session.dedicated_key), why_not
     return keyring.global_keys(), "not deciphered: no encryption key, give --ek"
 
 
@@ -166,42 +173,36 @@ def _remark(node: Node, text: str) -> None:
             return
 
 
-_Attempt = tuple[Title, Derived]
-
-
-def _attempts(
-    root: Node, content: bytes, keys: GlobalKeys, titles: list[Title], session: Session
-) -> Iterator[_Attempt]:
-    """One after the other, each title; of general-ciphering also both ways to take its header into the tag."""
-    unverified = content[0] & ENCRYPTED and not session.keyring.can_verify
-    attempted = bytes((content[0] & ~AUTHENTICATED,)) + content[1:-TAG_LENGTH] if unverified else content
-    if not content[0] & AUTHENTICATED:
-        attempted = content
+def _attempts(root: Node, content: bytes, keys: GlobalKeys, titles: list[Title], session: Session) -> Iterator[Derived]:
+    """Each title with which the content deciphers, and its tag holds if it can be checked."""
+    attempted = content
+    if content[0] & AUTHENTICATED and content[0] & ENCRYPTED and not session.keyring.can_verify:
+        attempted = bytes((content[0] & ~AUTHENTICATED,)) + content[1:-TAG_LENGTH]
     for title in titles:
-        for context in _contexts(root):
-            try:
-                plaintext = unprotect(keys, title.octets, attempted, context).plaintext
-            except SecurityError:
-                continue
-            yield title, _deciphered(root, content, plaintext, title, session)
+        try:
+            plaintext = unprotect(keys, title.octets, attempted, _context(root)).plaintext
+        except SecurityError:
+            continue
+        yield _deciphered(content, plaintext, title, session)
 
 
-def _contexts(root: Node) -> list[bytes]:
+def _context(root: Node) -> bytes:
+    """What the tag of general-ciphering covers besides its content: the fields of its header with their lengths."""
     value = root.value
     if not isinstance(value, GeneralCiphering):
-        return [b""]
-    fields = [
+        return b""
+    fields = (
         value.transaction_id,
         value.originator_system_title,
         value.recipient_system_title,
         value.date_time,
         value.other_information,
-    ]
-    return [b"".join(encode_length(len(one)) + one for one in fields), b"".join(fields)]
+    )
+    return b"".join(encode_length(len(one)) + one for one in fields)
 
 
-def _deciphered(root: Node, content: bytes, plaintext: bytes, title: Title, session: Session) -> Derived:
-    verified = bool(content[0] & AUTHENTICATED) and session.keyring.can_verify
+def _deciphered(content: bytes, plaintext: bytes, title: Title, session: Session) -> Derived:
+    verified = _is_verified(content, session)
     if not content[0] & ENCRYPTED:
         return Derived(f"the tag holds with title {title}", True)
     how = f"deciphered with title {title}"
@@ -212,13 +213,13 @@ def _deciphered(root: Node, content: bytes, plaintext: bytes, title: Title, sess
     return Derived(how, True if verified else None, read_message(plaintext, 0, session, title))
 
 
-def _best(attempts: Iterator[_Attempt], titles: list[Title], session: Session) -> Derived:
+def _best(attempts: Iterator[Derived], titles: list[Title], *, verified: bool) -> Derived:
     """The first that holds; where no tag can be checked, the first that gives a sound APDU."""
-    for _, derived in attempts:
-        if derived.good or derived.tree is None or is_sound(derived.tree):
+    for derived in attempts:
+        if verified or derived.tree is None or is_sound(derived.tree):
             return derived
     tried = " nor with ".join(str(title) for title in titles)
-    what = "the authentication tag does not hold" if session.keyring.can_verify else "this deciphers to no APDU"
+    what = "the authentication tag does not hold" if verified else "this deciphers to no APDU"
     return Derived(f"{what} with title {tried}", False)
 
 
