@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -10,30 +12,46 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_memory import (
     CLIENT_TITLE,
+    CLIENT_WPORT,
     CLOCK,
     HIDDEN,
     KEYS,
     LONG,
     NAME,
     SERVER_TITLE,
+    SERVER_WPORT,
+    WRITE_ONLY,
     Pair,
+    from_client,
     opened,
     pair,
     receive_counter,
 )
 
-from dlms import apdu
+from dlms import apdu, data
 from dlms.apdu.ciphered import GeneralGloCiphering
-from dlms.association import AssociationOpened, Get, Open
+from dlms.apdu.get import GetRequestNormal
+from dlms.association import SERVER_CONFORMANCE, AssociationOpened, Get, GetAnswer, Open, RequestKey, SetAnswer
 from dlms.association.envelope import Envelope
 from dlms.association.protection import Form, Protection, Wrapping
+from dlms.association.serving_ln import LnServing
+from dlms.cosem.selection import EntryDescriptor
 from dlms.cursor import encode_length
-from dlms.enums import ApduTag, Mechanism
-from dlms.errors import DlmsError
+from dlms.enums import ApduTag, Conformance, DataAccessResult, Mechanism
+from dlms.errors import DlmsError, LocalError
 
 POLICIES = [(True, True), (True, False), (False, True)]
 KEY = bytes(range(16, 32))
-GENERALLY = patch.object(Protection, "lift_quickly", lambda self, octets: None)
+
+
+@contextmanager
+def generally() -> Iterator[None]:
+    """The general roads alone."""
+    with (
+        patch.object(Protection, "lift_quickly", lambda self, octets: None),
+        patch.object(LnServing, "_get_plainly", lambda self, message, form: None),
+    ):
+        yield
 
 
 def secured(**changes: Any) -> Pair:
@@ -65,7 +83,7 @@ def at_the_client(frame: bytes, **changes: Any) -> tuple[Any, ...]:
 
 def both_roads(end: Any, frame: bytes, **changes: Any) -> None:
     quickly = end(frame, **changes)
-    with GENERALLY:
+    with generally():
         assert end(frame, **changes) == quickly
 
 
@@ -92,16 +110,19 @@ def test_altered_frames_end_alike_on_both_roads(attribute: Any, at: int, octet: 
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("dedicated_key", [None, KEY])
-@pytest.mark.parametrize("attribute", [CLOCK, LONG, HIDDEN])
-def test_whole_exchanges_are_the_same_on_the_wire(policy: Any, dedicated_key: bytes | None, attribute: Any) -> None:
+@pytest.mark.parametrize("attribute", [CLOCK, LONG, HIDDEN, WRITE_ONLY])
+@pytest.mark.parametrize("limit", [100, 65535])
+def test_whole_exchanges_are_the_same_on_the_wire(
+    policy: Any, dedicated_key: bytes | None, attribute: Any, limit: int
+) -> None:
     def wire() -> list[Any]:
-        joined = secured(policy=policy, dedicated_key=dedicated_key)
-        for _ in range(3):
-            joined.ask(Get(attribute))
+        joined = secured(policy=policy, dedicated_key=dedicated_key, client={"max_receive_pdu_size": limit})
+        for request in (Get(attribute), Get(attribute, EntryDescriptor(1).encode()), Get(attribute)):
+            joined.ask(request)
         return [joined.wire, events(joined.got), events(joined.seen)]
 
     quickly = wire()
-    with GENERALLY:
+    with generally():
         assert wire() == quickly
 
 
@@ -161,3 +182,37 @@ def test_an_envelope_writes_the_shortest_length() -> None:
     for size in (0, 110, 111, 238, 239):
         sealed = envelope.seal(1, bytes(size))
         assert sealed[10:].startswith(encode_length(size + 17))
+
+
+@pytest.mark.parametrize("conformance", [SERVER_CONFORMANCE, SERVER_CONFORMANCE & ~Conformance.GET])
+def test_any_answers_to_plain_gets_end_alike_on_both_roads(conformance: Conformance) -> None:
+    """Requests that wait together, the same one twice, and answers of every kind, in clear."""
+
+    def outcome() -> list[Any]:
+        joined = opened(server={"conformance": conformance})
+        frames = [
+            from_client(apdu.encode(GetRequestNormal(invoke, NAME))) for invoke in (0xC1, 0x02, 0xC1, *range(3, 21))
+        ]
+        server, said = joined.server, []
+        server.receive_data(b"".join(frames))
+        while (event := server.next_event()) is not None:
+            said.append(repr(event))
+        said.append(server.data_to_send().hex())
+        key = RequestKey(SERVER_WPORT, CLIENT_WPORT, 0xC1)
+        for answer in (
+            SetAnswer(key, DataAccessResult.SUCCESS),
+            GetAnswer(key, data.unsigned(256)),
+            GetAnswer(key, data.unsigned(1)),
+            GetAnswer(key, data.unsigned(1)),
+            GetAnswer(key._replace(invoke_id_and_priority=2), DataAccessResult.OBJECT_UNAVAILABLE),
+            GetAnswer(key._replace(invoke_id_and_priority=3), data.octet_string(bytes(70_000))),
+        ):
+            try:
+                said.append(server.send(answer).hex())
+            except LocalError as error:
+                said.append(str(error))
+        return [*said, server.state(SERVER_WPORT, CLIENT_WPORT)]
+
+    quickly = outcome()
+    with generally():
+        assert outcome() == quickly

@@ -32,7 +32,7 @@ from dlms.association.events import (
     Request,
     Unconfirmed,
 )
-from dlms.association.exchange import Exchange, Limits, Next, Step
+from dlms.association.exchange import SEND_REQUEST, Exchange, Limits, Next, Step
 from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
 from dlms.association.proposal import Proposal, accepts, refusal_reason
 from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext, lift
@@ -52,6 +52,8 @@ from dlms.security.hls import HLS, check_challenge
 from dlms.transitions import next_state
 
 UNLIMITED = 2**31
+CLOSED, PROVING = ClientState.CLOSED, ClientState.PROVING
+ANSWERED_BY_NOBODY = (Unconfirmed, Confirm)
 
 
 class ClientConnection(Connection):
@@ -76,6 +78,7 @@ class ClientConnection(Connection):
             check_challenge(challenge, settings.mechanism)
         self.state = ClientState.IDLE
         self._settings = settings
+        self._from_server = (settings.server_wport, settings.client_wport)
         self._challenge = challenge
         self._dedicated_key = dedicated_key
         self._protection = _protection(settings, send_counter, receive_counter)
@@ -94,7 +97,7 @@ class ClientConnection(Connection):
 
     @property
     def closed(self) -> bool:
-        return self.state is ClientState.CLOSED
+        return self.state is CLOSED
 
     # --- sending
 
@@ -107,12 +110,13 @@ class ClientConnection(Connection):
             octets = self._framed(self._proposal.rlrq())
             self.state = following
             return octets
-        if isinstance(request, Unconfirmed | Confirm):
+        if isinstance(request, ANSWERED_BY_NOBODY):
             return self._send_once(request)
-        self._after(ClientEvent.SEND_REQUEST)
+        following = self._after(SEND_REQUEST)
         form = self._form(general=isinstance(request, Access))
         exchange = self._start(request, self._limits(form))
-        following = self._after(exchange.event)
+        if exchange.event is not SEND_REQUEST:
+            following = self._after(exchange.event)
         general, parts = self._cut(self._protect(exchange.first, form))
         self._pending, self._pending_form, self._general, self.state = exchange, form, general, following
         return self._framed(*parts)
@@ -216,8 +220,7 @@ class ClientConnection(Connection):
     def _receive(self, pdu: WrapperPdu | LinkLost) -> ClientOutput | None:
         if isinstance(pdu, LinkLost):
             raise ProtocolError(pdu.reason)
-        ours = (pdu.source, pdu.destination) == (self._settings.server_wport, self._settings.client_wport)
-        if not ours and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
+        if pdu[:2] != self._from_server and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
             return None
         if self._protection is not None and (verified := self._protection.lift_quickly(pdu.apdu)) is not None:
             return self._receive_service(verified)

@@ -12,10 +12,7 @@ REPLY_TO_HLS_AUTHENTICATION = MethodDescriptor(15, Obis(bytes((0, 0, 40, 0, 0, 2
 REPLY_TO_HLS_AUTHENTICATION_BY_NAME = 0xFA58  # method 8 of the current Association SN
 ASSOCIATION_SN, METHOD_8 = 12, 8
 
-READ, WRITE = (
-    int(AttributeAccess.READ),
-    int(AttributeAccess.WRITE),
-)  # the operators of flags are slow, those of int are not
+READ, WRITE = int(AttributeAccess.READ), int(AttributeAccess.WRITE)  # plain numbers: operators of flags are slow
 
 
 def judge(

@@ -73,7 +73,7 @@ class ServerConnection(Connection):
         return b"" if association is None else self._framed(server_wport, client_wport, association.timeout())
 
     def _framed(self, server_wport: int, client_wport: int, apdus: Iterable[bytes]) -> bytes:
-        return self._framing.encode(*(WrapperPdu(server_wport, client_wport, octets) for octets in apdus))
+        return self._framing.encode(*[WrapperPdu(server_wport, client_wport, octets) for octets in apdus])
 
     def next_event(self) -> ServerOutput | None:
         """What the octets so far mean; None: more octets are needed."""

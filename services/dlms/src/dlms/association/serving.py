@@ -19,6 +19,7 @@ from dlms.apdu.notify import DataNotificationConfirm
 from dlms.association.asked import Asked, Denial, Item, Response
 from dlms.association.events import Answer, Discarded, NotificationConfirmed, RequestKey, ServerOutput
 from dlms.association.protection import Form, largest_plaintext
+from dlms.association.quick_get import AskedPlainGet, whole_answer
 from dlms.association.rights import judge
 from dlms.association.settings import AssociationProfile
 from dlms.association.states import ServerEvent
@@ -113,9 +114,12 @@ class Serving(ABC):
         """A new request ends what was under way; the refusal of one that was not negotiated does not."""
         refused = self._not_negotiated(needed, message)
         if refused is None:
-            self._move(REQUEST)
-            self._answer = self._request = None
+            self._begin_anew()
         return refused
+
+    def _begin_anew(self) -> None:
+        self._move(REQUEST)
+        self._answer = self._request = None
 
     def _begin_long(self, needed: Conformance, message: Apdu, request: LongRequest) -> Reply | None:
         """The same for the first block of a long request."""
@@ -158,10 +162,19 @@ class Serving(ABC):
         asked = self._pending.get(answer.key)
         if asked is None:
             raise LocalError("this request is not open: answered, released, or opened anew")
-        response = asked.respond(asked.results(answer))
-        octets = b"" if asked.silent else self._write(asked, response)
+        octets = self._answer_quickly(asked, answer)
+        if octets is None:
+            response = asked.respond(asked.results(answer))
+            octets = b"" if asked.silent else self._write(asked, response)
         del self._pending[answer.key]
         return octets
+
+    def _answer_quickly(self, asked: Asked, answer: Answer) -> bytes | None:
+        """The response to a plain GET that fits; None: nothing has moved, and the general road decides."""
+        if type(asked) is not AskedPlainGet:
+            return None
+        whole = whole_answer(asked, answer, largest_plaintext(self._terms.client_limit, asked.form))
+        return None if whole is None else self._write_once(whole, asked.form)
 
     def _write(self, asked: Asked, response: Response) -> bytes:
         """A response whole, or its first block, or the refusal of what fits neither."""

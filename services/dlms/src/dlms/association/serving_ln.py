@@ -42,22 +42,39 @@ from dlms.association.asked import (
 )
 from dlms.association.asked_access import AskedAccess
 from dlms.association.authentication import octets_of
-from dlms.association.events import Action, Discarded, Get, Set
+from dlms.association.events import Action, Discarded, Get, GetRequested, Set
 from dlms.association.protection import Form
+from dlms.association.quick_get import AskedPlainGet, granted
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
-from dlms.association.serving import LongRequest, Reply, Serving, words
+from dlms.association.serving import MAX_PENDING, LongRequest, Reply, Serving, words
 from dlms.association.states import ServerEvent
 from dlms.cosem.descriptors import MethodDescriptor
 from dlms.data import NULL, Data
-from dlms.enums import ActionResult, DataAccessResult
+from dlms.enums import ActionResult, Conformance, DataAccessResult
 from dlms.errors import DecodeError, ProtocolError
+
+GET = int(Conformance.GET)
 
 
 class LnServing(Serving):
     """The open requests of an association with logical names."""
 
     def _get(self, message: GetRequestNormal, form: Form) -> Reply:
+        quickly = self._get_plainly(message, form)
+        if quickly is not None:
+            return quickly
         return self._whole(AskedGet, message, (Get(message.descriptor, message.selection),), form)
+
+    def _get_plainly(self, message: GetRequestNormal, form: Form) -> Reply | None:
+        """The quick road of an ordinary request; None: nothing has moved, and the general road decides."""
+        if self._in_one or GET & self._missing or not granted(self._profile.access, message):
+            return None
+        key = self._key(message.invoke_id_and_priority)
+        if key in self._pending or len(self._pending) >= MAX_PENDING:
+            return None
+        self._begin_anew()
+        self._pending[key] = AskedPlainGet(key, message.descriptor, form)
+        return Reply(b"", GetRequested(key, message.descriptor, None))
 
     def _get_list(self, message: GetRequestWithList, form: Form) -> Reply:
         items = tuple(Get(item.descriptor, item.selection) for item in message.items)

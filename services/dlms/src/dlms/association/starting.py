@@ -68,6 +68,7 @@ SERVICE_RESPONSES = (
 )
 _UNCONFIRMED = SetRequestNormal | SetRequestWithList | ActionRequestNormal | ActionRequestWithList
 CONFIRMED = 0x40
+BY_LOGICAL_NAME, BY_SHORT_NAME = (Access,), (Read, Write)
 ServiceRequest = Get | Set | Action | GetList | SetList | ActionList | Access | Read | Write
 
 _EXCHANGES: dict[type, Callable[[int, Any, Limits], Exchange]] = {
@@ -83,15 +84,14 @@ _EXCHANGES: dict[type, Callable[[int, Any, Limits], Exchange]] = {
 
 def start(request: ServiceRequest, number: int, limits: Limits, names: ShortNames | None) -> Exchange:
     """Begin to carry out the request with this number; LocalError when its service was not negotiated or has no place."""
-    wrong = Access if names is not None else Read | Write
-    if isinstance(request, wrong):
+    if isinstance(request, BY_LOGICAL_NAME if names is not None else BY_SHORT_NAME):
         raise LocalError(f"{type(request).__name__} has no place in an association with this way of naming")
     exchange = (
         _EXCHANGES[type(request)](number, request, limits) if names is None else start_by_name(request, limits, names)
     )
-    missing = exchange.needed & ~limits.conformance
+    missing = int(exchange.needed) & ~int(limits.conformance)
     if missing:
-        raise LocalError(f"{type(request).__name__} was not negotiated with this server: {missing.name}")
+        raise LocalError(f"{type(request).__name__} was not negotiated with this server: {Conformance(missing).name}")
     return exchange
 
 
