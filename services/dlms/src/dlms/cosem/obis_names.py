@@ -14,7 +14,7 @@ ELECTRICITY = 1
 PHASES = {1: "L1", 2: "L2", 3: "L3"}
 CODES_A_PHASE = 20
 TIME_INTEGRALS = frozenset((8, 9, 10, 29, 30))
-WITH_RATES = frozenset((*range(11), 29, 30))
+WITH_RATES = frozenset((*range(7), *TIME_INTEGRALS))
 CURRENT = 255
 
 
@@ -36,13 +36,13 @@ def _groups(text: str) -> tuple[str, ...]:
 
 
 def describe(obis: Obis) -> str:
-    """The name of the object or quantity; empty when it is not known."""
-    return _object_name(obis) or (_quantity(obis) if obis[0] == ELECTRICITY else "")
-
-
-def is_known_medium(obis: bytes) -> bool:
-    """Whether group A is one that the standard has given a meaning."""
-    return str(obis[0]) in _table()["media"]
+    """The name of the object or quantity, or the medium alone; empty when nothing is known."""
+    if name := _object_name(obis):
+        return name
+    if obis[0] == ELECTRICITY:
+        return _quantity(obis)
+    medium = _table()["media"].get(str(obis[0]), "")
+    return _with_channel(medium, obis[1]) if medium and obis[0] else ""
 
 
 def _object_name(obis: Obis) -> str:

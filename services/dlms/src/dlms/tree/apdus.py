@@ -34,7 +34,8 @@ def read_apdu(octets: bytes, start: int = 0) -> Node:
         root.value = of_watched_parts(known[1]).read(reader)
         reader.finish()
     except DecodeError as error:
-        _break_off(reader, root, error.shifted(start))
+        error = error.shifted(start)
+        _break_off(reader, root, error if root.codec is None else error.within(root.name))
     _finish(root)
     _shift(root, start)
     return root

@@ -22,7 +22,7 @@ from dlms.tree.spelling import LIST, spell, type_word
 
 CONTAINERS = (DataTag.ARRAY, DataTag.STRUCTURE)
 HIGH_PRIORITY, CONFIRMED, INVOKE_ID = 0x80, 0x40, 0x0F
-LONG_FLAGS = {31: "high priority", 30: "confirmed", 29: "break on error", 28: "self-descriptive"}
+LONG_FLAGS = {28: "self-descriptive", 29: "break on error", 30: "confirmed", 31: "high priority"}
 LONG_INVOKE_ID = 0xFFFFFF
 
 

@@ -67,9 +67,9 @@ def _assemble(root: Node, session: Session, title: Title | None) -> None:
 def _embed(node: Node, session: Session, title: Title | None, framing: str) -> None:
     """Octets that are an APDU; it stands at the end of those of the field."""
     start = node.end - len(node.value)
-    node.parts = [read_message(node.value, start, session, title)]
+    inner = read_message(node.value, start, session, title)
+    node.parts, node.text = [inner], inner.text
     fill(node, framing)
-    node.text = node.parts[0].text
 
 
 def _open(root: Node, node: Node, session: Session, title: Title | None) -> None:
