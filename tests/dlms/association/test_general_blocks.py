@@ -18,6 +18,8 @@ from dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from dlms.apdu.notify import DataNotification
 from dlms.association import (
     LN_CONFORMANCE,
+    Access,
+    AccessResult,
     Action,
     ActionOutcome,
     ClientState,
@@ -82,6 +84,7 @@ EXCHANGES: list[tuple[Any, Callable[[Pair], Any]]] = [
         (GetResult(joined.values[LONG], OK), GetResult(joined.values[NAME], OK))
     )),
     (SetList((Set(CLOCK, VALUE),) * 3), lambda joined: SetListResult((SetResult(OK),) * 3)),
+    (Access((Set(CLOCK, VALUE), Get(CLOCK))), lambda joined: AccessResult((SetResult(OK), GetResult(VALUE, OK)))),
 ]  # fmt: skip
 
 

@@ -11,10 +11,11 @@ from dlms import apdu, data
 from dlms.apdu.ciphered import GeneralGloCiphering
 from dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from dlms.apdu.notify import DataNotification
-from dlms.association import protect_notification, unprotect_notification
+from dlms.association import PushedBlocks, protect_notification, unprotect_notification
+from dlms.association.general_blocks import one_way
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.datetimes import CosemDateTime
-from dlms.errors import DlmsError, LocalError, ProtocolError, SecurityError
+from dlms.errors import DecodeError, DlmsError, LocalError, ProtocolError, SecurityError
 from dlms.obis import Obis
 from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ReceiveCounter, SecurityPolicy, SendCounter, protect
 
@@ -107,3 +108,22 @@ def test_pushes_follow_the_policy_of_responses() -> None:
     )
     with pytest.raises(LocalError, match="signed"):
         protect_notification(PUSH, signed, SendCounter(5))
+
+
+@pytest.mark.parametrize("size", [20, 64, 500])
+def test_a_long_push_comes_in_blocks(size: int) -> None:
+    whole = protect_notification(PUSH, security(SERVER_TITLE), SendCounter(7))
+    joining = PushedBlocks()
+    for _ in range(2):
+        joined = [joining.join(block) for block in one_way(whole, size)]
+        assert joined[:-1] == [None] * (len(joined) - 1)
+        assert joined[-1] == whole
+    assert joining.join(whole) == whole
+    with pytest.raises(DecodeError):
+        joining.join(b"\xe0\x00")
+
+
+def test_a_push_in_blocks_with_a_gap_is_dropped() -> None:
+    first, _, *rest = one_way(protect_notification(PUSH, None, None), 20)
+    joining = PushedBlocks()
+    assert [joining.join(block) for block in (first, *rest)] == [None] * (1 + len(rest))

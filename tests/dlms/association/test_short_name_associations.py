@@ -251,6 +251,14 @@ def test_names_themselves() -> None:
     assert "000102" not in repr(Write(written, (VALUE,)))
 
 
+def test_a_name_that_stands_for_nothing() -> None:
+    joined = talking()
+    assert joined.ask(Read((VariableName(0),))) == [ReadResult((GetResult(None, UNDEFINED),))]
+    assert joined.ask(Write((VariableName(0x00F8),), (VALUE,))) == [WriteResult((SetResult(UNDEFINED),))]
+    assert joined.seen[-1] == Discarded("a short name that stands for nothing: object-undefined")
+    assert joined.ask(Read(())) == [ReadResult(())]
+
+
 def test_a_method_named_without_parameters() -> None:
     joined = talking()
     assert joined.ask(Read((VariableName(0x0620),))) == [ReadResult((GetResult(data.null(), OK),))]

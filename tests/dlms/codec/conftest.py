@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from dlms.errors import DecodeError
 
+sys.path.insert(0, str(Path(__file__).parent))
 VECTORS = Path(__file__).parents[2] / "vectors" / "apdus.json"
 
 

@@ -70,7 +70,7 @@ from dlms.association.general_ciphering import (
     unprotect_general,
 )
 from dlms.association.general_signing import sign_general, verify_general
-from dlms.association.notification import protect_notification, unprotect_notification
+from dlms.association.notification import PushedBlocks, protect_notification, unprotect_notification
 from dlms.association.server import ServerConnection
 from dlms.association.settings import (
     CLIENT_CONFORMANCE,
@@ -140,6 +140,7 @@ __all__ = [
     "OpenRefused",
     "Opened",
     "PeerFault",
+    "PushedBlocks",
     "Read",
     "ReadAnswer",
     "ReadRequested",

@@ -102,10 +102,13 @@ class Asked(ABC):
     def reason(self) -> str:
         """What was denied and why, for ourselves."""
         return "; ".join(
-            f"{item.descriptor}: {denial.name.lower().replace('_', '-')}"
+            f"{self._name(item)}: {denial.name.lower().replace('_', '-')}"
             for item, denial in zip(self.requested, self.denials, strict=True)
             if denial is not None
         )
+
+    def _name(self, item: Any) -> str:
+        return str(item.descriptor)
 
     @abstractmethod
     def event(self) -> ServerOutput:

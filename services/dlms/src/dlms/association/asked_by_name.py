@@ -36,7 +36,17 @@ from dlms.enums import Conformance, DataAccessResult
 from dlms.errors import ProtocolError
 
 
-class AskedRead(Asked):
+class _AskedByName(Asked):
+    """What Read and Write have in common: some names stand for nothing, and there is one kind of result."""
+
+    def _name(self, item: Item | None) -> str:
+        return "a short name that stands for nothing" if item is None else str(item.descriptor)
+
+    def _refused(self, denial: Denial) -> DataAccessResult:
+        return DataAccessResult(denial)
+
+
+class AskedRead(_AskedByName):
     """Read: attributes, and methods that are called; None stands for a name that stands for nothing."""
 
     answered_by = ReadAnswer
@@ -58,11 +68,8 @@ class AskedRead(Asked):
     def _refusal(self) -> Apdu:
         return ReadResponse((DataAccessResult.OTHER_REASON,) * len(self.requested))
 
-    def _refused(self, denial: Denial) -> DataAccessResult:
-        return DataAccessResult(denial)
 
-
-class AskedWrite(Asked):
+class AskedWrite(_AskedByName):
     """Write, confirmed or not: attributes, and methods that are called."""
 
     answered_by = WriteAnswer
@@ -81,9 +88,6 @@ class AskedWrite(Asked):
 
     def respond(self, results: Sequence[DataAccessResult]) -> Response:
         return Response(WriteResponse(tuple(results)))
-
-    def _refused(self, denial: Denial) -> DataAccessResult:
-        return DataAccessResult(denial)
 
 
 def read_item(names: ShortNames, variable: VariableAccess) -> Item | None:

@@ -8,14 +8,33 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dlms import apdu
+from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.ciphered import GeneralGloCiphering
 from dlms.apdu.notify import DataNotification
+from dlms.association.general_blocks import OneWayBlocks
 from dlms.association.protection import PROTECTION_MASK
 from dlms.association.settings import Security
+from dlms.association.transfer import MAX_REQUEST_OCTETS
+from dlms.enums import ApduTag
 from dlms.errors import LocalError, ProtocolError, SecurityError
 from dlms.security import AUTHENTICATED, Demand, GlobalKeys, ReceiveCounter, SendCounter, protect, unprotect
 
+_GENERAL_BLOCK_TRANSFER = bytes((ApduTag.GENERAL_BLOCK_TRANSFER,))
 Lookup = Callable[[bytes], "tuple[GlobalKeys, ReceiveCounter] | None"]
+
+
+class PushedBlocks:
+    """Pushes of one sender outside associations, where long ones come in blocks of a general block transfer."""
+
+    def __init__(self) -> None:
+        self._blocks = OneWayBlocks(MAX_REQUEST_OCTETS)
+
+    def join(self, octets: bytes) -> bytes | None:
+        """The APDU that is complete with these octets, for `unprotect_notification`; None: more blocks are needed."""
+        if octets[:1] != _GENERAL_BLOCK_TRANSFER:
+            return octets
+        block = apdu.decode(octets)
+        return self._blocks.take(block) if isinstance(block, GeneralBlockTransfer) else None
 
 
 def protect_notification(

@@ -1,0 +1,112 @@
+"""Any legal APDU into either end in any state: a server answers or discards, a client goes on or closes, nothing else."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from every_apdu import APDUS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from in_memory import (
+    CLIENT_TITLE,
+    CLOCK,
+    DISCONNECT,
+    KEYS,
+    LONG,
+    NAME,
+    SERVER_TITLE,
+    Pair,
+    from_client,
+    from_server,
+    opened,
+    pdus,
+)
+
+from dlms import apdu, data
+from dlms.apdu.acse import Aarq, Rlrq
+from dlms.apdu.ciphered import GeneralGloCiphering
+from dlms.association import LN_CONFORMANCE, SN_CONFORMANCE, Action, ClientState, Get, ServerState, Set
+from dlms.cosem.short_names import NamedObject, ShortNames
+from dlms.enums import Mechanism
+from dlms.errors import DlmsError, LocalError
+from dlms.security import protect
+
+NAMES = ShortNames(
+    [
+        NamedObject(0x0100, 8, 0, CLOCK.instance_id),
+        NamedObject(0x0200, 1, 0, NAME.instance_id),
+        NamedObject(0x0300, 7, 1, LONG.instance_id),
+        NamedObject(0x0600, 70, 0, DISCONNECT.instance_id),
+    ]
+)
+BOTH = {"policy": (True, True), "mechanism": Mechanism.LOW}
+WAYS: list[dict[str, Any]] = [
+    {"conformance": LN_CONFORMANCE, "short_names": None},
+    {"conformance": SN_CONFORMANCE, "short_names": NAMES},
+]
+VALUE = data.octet_string(bytes(300))
+UNDER_WAY = [None, Get(LONG), Set(CLOCK, VALUE), Action(DISCONNECT, VALUE)]
+any_apdu = st.one_of(*APDUS.values())
+
+
+def talking(way: int, ciphered: bool) -> Pair:
+    agreed = {"max_receive_pdu_size": 100} | WAYS[way]
+    return opened(client=agreed, server=agreed, **(BOTH if ciphered else {}))
+
+
+def sealed(message: Any, title: bytes, counter: int) -> bytes:
+    """An APDU as a partner who holds the keys would send it."""
+    return apdu.encode(GeneralGloCiphering(title, protect(0x30, KEYS, title, counter, apdu.encode(message))))
+
+
+@given(
+    messages=st.lists(any_apdu, min_size=1, max_size=4),
+    way=st.integers(0, 1),
+    ciphered=st.booleans(),
+    under_way=st.sampled_from(UNDER_WAY),
+)
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_server_takes_anything(messages: list[Any], way: int, ciphered: bool, under_way: Any) -> None:
+    joined = talking(way, ciphered)
+    if under_way is not None:
+        joined.to_server(joined.client.send(under_way))
+    for number, message in enumerate(messages):
+        octets = sealed(message, CLIENT_TITLE, 5000 + number) if ciphered else apdu.encode(message)
+        joined.server.receive_data(from_client(octets))
+        while (event := joined.server.next_event()) is not None:
+            with suppress(KeyError):  # the tree of these tests holds less than the rights show
+                joined._serve(event)
+        for pdu in pdus(joined.server.data_to_send()):
+            assert apdu.decode(pdu.apdu)
+    assert not joined.server.closed
+    if not any(isinstance(message, Aarq | Rlrq) for message in messages):
+        assert joined.server.state(17, 1) in (
+            ServerState.OPEN,
+            ServerState.SENDING_BLOCKS,
+            ServerState.RECEIVING_BLOCKS,
+        )
+
+
+@given(
+    messages=st.lists(any_apdu, min_size=1, max_size=4),
+    way=st.integers(0, 1),
+    ciphered=st.booleans(),
+    under_way=st.sampled_from(UNDER_WAY),
+)
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_client_takes_anything(messages: list[Any], way: int, ciphered: bool, under_way: Any) -> None:
+    joined = talking(way, ciphered)
+    if under_way is not None:
+        joined.client.send(under_way)
+    for number, message in enumerate(messages):
+        octets = sealed(message, SERVER_TITLE, 5000 + number) if ciphered else apdu.encode(message)
+        joined.client.receive_data(from_server(octets))
+        try:
+            while joined.client.next_event() is not None:
+                pass
+        except LocalError:
+            raise
+        except DlmsError:
+            assert joined.client.state is ClientState.CLOSED
+        joined.client.data_to_send()
