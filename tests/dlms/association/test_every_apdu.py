@@ -26,10 +26,23 @@ from in_memory import (
 from dlms import apdu, data
 from dlms.apdu.acse import Aarq, Rlrq
 from dlms.apdu.ciphered import GeneralGloCiphering
-from dlms.association import LN_CONFORMANCE, SN_CONFORMANCE, Action, ClientState, Get, ServerState, Set
+from dlms.association import (
+    LN_CONFORMANCE,
+    SN_CONFORMANCE,
+    Access,
+    Action,
+    ActionList,
+    ClientState,
+    Get,
+    GetList,
+    ServerState,
+    Set,
+    SetList,
+)
 from dlms.cosem.short_names import NamedObject, ShortNames
-from dlms.enums import Mechanism
+from dlms.enums import Conformance, Mechanism
 from dlms.errors import DlmsError, LocalError
+from dlms.framing.wrapper import encode
 from dlms.security import protect
 
 NAMES = ShortNames(
@@ -110,3 +123,74 @@ def test_a_client_takes_anything(messages: list[Any], way: int, ciphered: bool, 
         except DlmsError:
             assert joined.client.state is ClientState.CLOSED
         joined.client.data_to_send()
+
+
+# --- altered frames of true sessions, in clear, where they reach deepest
+
+LN_REQUESTS: list[Any] = [
+    GetList((Get(LONG), Get(NAME))),
+    Set(CLOCK, VALUE),
+    SetList((Set(CLOCK, VALUE), Set(CLOCK, data.null()))),
+    Action(DISCONNECT, VALUE),
+    ActionList((Action(DISCONNECT, VALUE), Action(DISCONNECT))),
+]
+ACCESS = Access((Get(LONG), Set(CLOCK, VALUE), Action(DISCONNECT, data.integer(0))))
+GENERAL = LN_CONFORMANCE & ~(
+    Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+    | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+    | Conformance.BLOCK_TRANSFER_WITH_ACTION
+)
+SESSIONS: list[tuple[dict[str, Any], list[Any]]] = [
+    (WAYS[0], LN_REQUESTS),
+    ({"conformance": GENERAL, "short_names": None}, [*LN_REQUESTS, ACCESS]),
+    (WAYS[1], LN_REQUESTS),
+]
+
+
+def play(session: int, until: int) -> tuple[Pair, str, bytes]:
+    """A session up to its frame with this number, which is not delivered: who would have got it, and the frame."""
+    agreed, requests = SESSIONS[session]
+    joined = opened(client=agreed | {"max_receive_pdu_size": 150}, server=agreed | {"max_receive_pdu_size": 150})
+    way: list[tuple[str, bytes]] = []
+    left = iter(requests)
+    while True:
+        if not way:
+            way = [("server", encode(pdu)) for pdu in pdus(joined.client.send(next(left)))]
+        towards, frame = way.pop(0)
+        if not until:
+            return joined, towards, frame
+        until -= 1
+        answer = joined.to_server(frame) if towards == "server" else joined.to_client(frame)
+        way += [("client" if towards == "server" else "server", encode(pdu)) for pdu in pdus(answer)]
+
+
+def frames_of(session: int) -> int:
+    for number in range(1000):
+        try:
+            play(session, number)
+        except StopIteration:
+            return number
+    raise AssertionError("a session without end")
+
+
+FRAMES = [frames_of(session) for session in range(len(SESSIONS))]
+
+
+@given(st.integers(0, len(SESSIONS) - 1), st.integers(0, 999), st.integers(0, 999), st.integers(1, 255))
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_altered_frames(session: int, number: int, position: int, change: int) -> None:
+    joined, towards, frame = play(session, number % FRAMES[session])
+    altered = bytearray(frame)
+    altered[8 + position % (len(frame) - 8)] ^= change
+    try:
+        if towards == "server":
+            with suppress(KeyError):
+                joined.to_server(bytes(altered))
+            assert not joined.server.closed
+        else:
+            joined.to_client(bytes(altered))
+    except LocalError:
+        raise
+    except DlmsError:
+        assert towards == "client"
+        assert joined.client.state is ClientState.CLOSED
