@@ -65,6 +65,8 @@ def decode(
     try:
         names = {"ek": ek, "ak": ak, "title": title, "title-peer": title_peer, "dedicated-key": dedicated_key}
         keyring = _keyring(names)
+        if not given and sys.stdin.isatty():
+            typer.echo("hex, please; Ctrl-D ends it", err=True)
         messages = take(" ".join(given or [STANDARD_INPUT]), sys.stdin.buffer)
     except (MeterError, LocalError, NotOctets, OSError) as error:
         typer.echo(f"ami decode: {error}", err=True)

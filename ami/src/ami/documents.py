@@ -61,7 +61,7 @@ def parse_xml(text: str) -> list[Part]:
     if "<!DOCTYPE" in text:
         raise LocalError("a document type declaration is not accepted")
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
     )
     try:
         root = etree.fromstring(text.strip().encode("utf-8"), parser)

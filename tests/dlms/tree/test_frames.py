@@ -202,7 +202,8 @@ class TestDeciphering:
 
     def test_encryption_alone_is_right_when_it_gives_an_apdu(self) -> None:
         (outcome,) = outcomes(one(glo(ENCRYPTED), Keyring(EK, AK, title=SERVER, title_peer=CLIENT)))
-        assert (outcome.good, outcome.how) == (None, "deciphered with title 434C490000000001 (--title-peer)")
+        assert outcome.good is None
+        assert outcome.how.startswith("deciphered with title 434C490000000001 (--title-peer); nothing verifies it")
         (wrong,) = outcomes(one(glo(ENCRYPTED), Keyring(AK, AK, title=CLIENT)))
         assert wrong.how == "this deciphers to no APDU with title 434C490000000001 (--title)"
 

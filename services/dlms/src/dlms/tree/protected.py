@@ -210,6 +210,8 @@ def _deciphered(content: bytes, plaintext: bytes, title: Title, session: Session
         how = f"the tag holds; {how}"
     elif content[0] & AUTHENTICATED:
         how += "; not verified, there is no authentication key: give --ak"
+    else:
+        how += "; nothing verifies it, encryption alone has no tag"
     return Derived(how, True if verified else None, read_message(plaintext, 0, session, title))
 
 
