@@ -82,6 +82,7 @@ from dlms.association.settings import (
     AttributeAccess,
     Ciphering,
     ClientSettings,
+    PreEstablished,
     Security,
 )
 from dlms.association.states import CLIENT_TABLE, SERVER_TABLE, ClientEvent, ClientState, ServerEvent, ServerState
@@ -140,6 +141,7 @@ __all__ = [
     "OpenRefused",
     "Opened",
     "PeerFault",
+    "PreEstablished",
     "PushedBlocks",
     "Read",
     "ReadAnswer",

@@ -14,8 +14,8 @@ from dlms.apdu.acse import Aare, Aarq, Diagnostic
 from dlms.apdu.faults import ConfirmedServiceError
 from dlms.apdu.initiate import DLMS_VERSION, VAA_NAME_LN, VAA_NAME_SN, InitiateRequest, InitiateResponse
 from dlms.association.proposal import PROOF_WANTED, context_of
-from dlms.association.protection import Form, Protection, lift
-from dlms.association.settings import MAX_PDU_SIZE, WITH_TITLES, AssociationProfile
+from dlms.association.protection import PLAIN, Form, Protection, lift
+from dlms.association.settings import MAX_PDU_SIZE, WITH_TITLES, AssociationProfile, PreEstablished
 from dlms.association.transfer import block_room
 from dlms.enums import (
     AcseServiceProviderDiagnostic,
@@ -75,6 +75,14 @@ def admit(profile: AssociationProfile, protection: Protection | None, aarq: Aarq
     held = _initiate_request(protection, aarq.user_information)
     challenge = _check_proof(profile, aarq.calling_authentication_value or b"")
     return _negotiate(profile, held, challenge)
+
+
+def pre_established(profile: AssociationProfile) -> Admission:
+    """What both ends know of a pre-established association."""
+    agreed = profile.pre_established or PreEstablished()
+    limit = agreed.peer_max_receive_pdu_size
+    initiate = InitiateRequest(conformance=profile.conformance, client_max_receive_pdu_size=limit)
+    return Admission(initiate, PLAIN, profile.conformance, limit or MAX_PDU_SIZE, b"")
 
 
 def accepting_aare(

@@ -94,6 +94,10 @@ class ClientConnection(Connection):
         self._pushed = OneWayBlocks()
         self._pending_form = PLAIN
         self._opened: Opened | None = None
+        if settings.pre_established is not None:
+            peer_limit = settings.pre_established.peer_max_receive_pdu_size
+            title = None if self._protection is None else self._protection.peer_title
+            self.state, self._opened = ClientState.OPEN, Opened(settings.conformance, peer_limit, title)
 
     @property
     def closed(self) -> bool:
@@ -106,6 +110,8 @@ class ClientConnection(Connection):
         if isinstance(request, Open):
             return self._open()
         if isinstance(request, Release):
+            if self._settings.pre_established is not None:
+                raise LocalError("a pre-established association is not released")
             following = self._after(ClientEvent.SEND_RELEASE)
             octets = self._framed(self._proposal.rlrq())
             self.state = following

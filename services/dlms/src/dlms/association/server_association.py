@@ -15,7 +15,15 @@ from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.faults import ExceptionResponse
 from dlms.apdu.notify import DataNotification, EventNotificationRequest
 from dlms.apdu.short_names import InformationReportRequest
-from dlms.association.admission import Admission, Refusal, accepting_aare, admit, initiate_response, refusing_aare
+from dlms.association.admission import (
+    Admission,
+    Refusal,
+    accepting_aare,
+    admit,
+    initiate_response,
+    pre_established,
+    refusing_aare,
+)
 from dlms.association.authentication import Authentication
 from dlms.association.events import (
     Answer,
@@ -50,7 +58,6 @@ from dlms.transitions import next_state
 
 CHALLENGE_LENGTH = 16
 ECDSA_CHALLENGE_LENGTH = 32
-MAX_PENDING = 16
 MAX_COUNTER = 0xFFFFFFFF
 Notification = DataNotification | EventNotificationRequest | InformationReportRequest
 NEEDED: dict[type[Notification], Conformance] = {
@@ -75,11 +82,16 @@ class ServerAssociation:
         self._serving: Serving | None = None
         self._general: GeneralTransfer | None = None
         self._carried: dict[RequestKey, GeneralTransfer] = {}
+        if profile.pre_established is not None:
+            self._be_open(pre_established(profile))
+            self._move(ServerEvent.ACCEPTED)
 
     # --- receiving
 
     def receive(self, message: Apdu, size: int) -> Reply:
         """React to one decoded APDU of `size` octets."""
+        if self.profile.pre_established is not None and isinstance(message, Aarq | Rlrq):
+            return fault("this association is neither opened nor released", ServiceError.OPERATION_NOT_POSSIBLE)
         if isinstance(message, Aarq):
             return self._open(message)
         if self.state is ServerState.UNASSOCIATED:
@@ -207,15 +219,18 @@ class ServerAssociation:
         except ReplayError as error:
             self._move(ServerEvent.REFUSED)
             return Reply(self._replayed(error).octets, self._refused(str(error)))
-        self._admission = admission
-        terms = Terms(admission.conformance, admission.client_limit)
-        serving = LnServing if self.profile.short_names is None else SnServing
-        self._serving = serving(self.profile, terms, self._protect, self._move)
+        self._be_open(admission)
         self._move(ServerEvent.ACCEPTED if challenge is None else ServerEvent.PROOF_WANTED)
         if challenge is not None:
             self._challenge = challenge
             return Reply(octets)
         return Reply(octets if admission.initiate.response_allowed else b"", self._association_opened())
+
+    def _be_open(self, admission: Admission) -> None:
+        self._admission = admission
+        terms = Terms(admission.conformance, admission.client_limit)
+        serving = LnServing if self.profile.short_names is None else SnServing
+        self._serving = serving(self.profile, terms, self._protect, self._move)
 
     def _new_challenge(self) -> bytes | None:
         mechanism = self.profile.mechanism
@@ -258,7 +273,7 @@ class ServerAssociation:
 
     def lost(self) -> Reply:
         """The data link below is gone: what was agreed over it may not serve whoever sets it up next."""
-        if self.state is ServerState.UNASSOCIATED:
+        if self.state is ServerState.UNASSOCIATED or self.profile.pre_established is not None:
             return Reply()
         self._move(ServerEvent.RELEASED)
         self._forget()

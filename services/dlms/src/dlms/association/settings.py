@@ -152,9 +152,23 @@ class Security:
         return self.suite | demand.control
 
 
+@dataclass(frozen=True, slots=True)
+class PreEstablished:
+    """An association that exists without being opened (Green Book 9.3.2): the conformance of both ends is what was agreed.
+
+    `peer_max_receive_pdu_size` is how long an APDU the other end takes, 0 for any length.
+    """
+
+    peer_max_receive_pdu_size: int = MAX_PDU_SIZE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
-    """One association seen from the client. `secret` is the LLS password or the HLS secret of mechanisms 2, 3, 4 and 6."""
+    """One association seen from the client. `secret` is the LLS password or the HLS secret of mechanisms 2, 3, 4 and 6.
+
+    `block_window` is how many blocks of a general block transfer we take in one go. With `short_names`, be they none yet,
+    the association names by short names, and `conformance` should be SN_CONFORMANCE.
+    """
 
     client_wport: int
     server_wport: int
@@ -166,6 +180,7 @@ class ClientSettings:
     max_receive_pdu_size: int = MAX_PDU_SIZE
     block_window: int = BLOCK_WINDOW
     short_names: ShortNames | None = None
+    pre_established: PreEstablished | None = None
 
     def __post_init__(self) -> None:
         check_agreement(self)
@@ -203,6 +218,7 @@ class AssociationProfile:
     max_receive_pdu_size: int = MAX_PDU_SIZE
     block_window: int = BLOCK_WINDOW
     short_names: ShortNames | None = None
+    pre_established: PreEstablished | None = None
 
     def __post_init__(self) -> None:
         check_agreement(self)
@@ -213,6 +229,7 @@ class AssociationProfile:
 
 def check_agreement(agreed: ClientSettings | AssociationProfile) -> None:
     """LocalError when a mechanism lacks what it needs."""
+    _check_pre_established(agreed)
     mechanism, security = agreed.mechanism, agreed.security
     if mechanism is Mechanism.UNKNOWN:
         raise LocalError("an unknown authentication mechanism is not supported")
@@ -226,6 +243,17 @@ def check_agreement(agreed: ClientSettings | AssociationProfile) -> None:
         known = security.asymmetric.peer_signing or security.trust
         if security.asymmetric.signing is None or known is None:
             raise LocalError("HLS with ECDSA needs a signing key, and the peer's or whom to trust for it")
+
+
+def _check_pre_established(agreed: ClientSettings | AssociationProfile) -> None:
+    """Nothing is exchanged beforehand: no proof, and no title."""
+    security = agreed.security
+    if agreed.pre_established is None:
+        return
+    if agreed.mechanism is not Mechanism.LOWEST:
+        raise LocalError("a pre-established association has no authentication")
+    if security is not None and security.ciphered and security.peer_system_title is None:
+        raise LocalError("a pre-established association with ciphering needs the peer's system title")
 
 
 def check_numbers(client_wport: int, server_wport: int, max_receive_pdu_size: int, block_window: int) -> None:
