@@ -33,3 +33,12 @@ def whole(_whole: System) -> System:
     assert Stranger(_whole.hes_url).switch(CONNECT, both).result == "OK"
     _whole.forget()
     return _whole
+
+
+@pytest.fixture(scope="module")
+def modes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Seven meters, the control mode of each being its place: M1001 has mode 0, M1007 mode 6."""
+    with system(tmp_path_factory.mktemp("modes"), meters=7) as one:
+        for mode, meter in enumerate(one.config["meters"]):
+            meter["simulated"]["control_mode"] = mode
+        yield one.start_together()

@@ -27,6 +27,8 @@ from typing import Any
 
 import tomli_w
 
+from ami import fleet
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
 """How long a test waits for something to happen; only a failing test ever waits so long."""
@@ -270,6 +272,14 @@ class System:
         process.wait_for("ready")
         return process
 
+    def start_together(self) -> System:
+        """All meters in one process, then the HES."""
+        meters = self._start("meter_sim", "--config", self.write("meters.toml"))
+        self.hes = self._start("hes", "--config", self.write("hes.toml"))
+        for process in (meters, self.hes):
+            process.wait_for("ready")
+        return self
+
     def start_hes(self, config: dict[str, Any] | None = None) -> Process:
         self.hes = self._start("hes", "--config", self.write("hes.toml", config or self.config))
         self.hes.wait_for("ready")
@@ -320,7 +330,7 @@ def configuration(directory: Path, meters: int = 2) -> dict[str, Any]:
     }
     config["cis"]["hes_url"] = f"http://127.0.0.1:{config['hes']['port']}"
     config["meter_sim"]["state"] = str(directory / "meters")
-    config["meters"] = config["meters"][:meters]
+    config = fleet.fleet(config, meters, seed="e2e", layout=fleet.Layout.PORTS, address="127.0.0.1:1")
     for meter in config["meters"]:
         meter["address"] = f"127.0.0.1:{free_port()}"
     return config

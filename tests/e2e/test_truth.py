@@ -171,20 +171,16 @@ def test_other_device_id_is_refused_before_the_action(ami: System) -> None:
         (6, "OK", "ready for reconnection"),
     ],
 )
-def test_connect_ends_as_the_control_mode_allows(ami: System, mode: int, result: str, word: str) -> None:
-    ami.meter("M1001")["simulated"]["control_mode"] = mode
-    ami.start()
-    stranger = Stranger(ami.hes_url)
-    stranger.switch(DISCONNECT, [by_mrid(ami.meter("M1001"))])
-    answer = stranger.switch(CONNECT, [by_mrid(ami.meter("M1001"))])
+def test_connect_ends_as_the_control_mode_allows(modes: System, mode: int, result: str, word: str) -> None:
+    meter = modes.config["meters"][mode]
+    stranger = Stranger(modes.hes_url)
+    stranger.switch(DISCONNECT, [by_mrid(meter)])
+    answer = stranger.switch(CONNECT, [by_mrid(meter)])
     assert answer.result == result
     assert word in answer.reasons.replace("_", " ").lower()
     if word.startswith("ready"):
-        assert ami.hes.seen("meter_done")[-1]["after"] == {
-            "output_state": False,
-            "control_state": 2,
-            "control_mode": mode,
-        }
+        done = [event for event in modes.hes.seen("meter_done") if event["meter"] == meter["name"]]
+        assert done[-1]["after"] == {"output_state": False, "control_state": 2, "control_mode": mode}
 
 
 def test_same_message_id_twice_is_one_switching_and_the_same_answer(whole: System) -> None:
