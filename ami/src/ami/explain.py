@@ -10,12 +10,13 @@ from dlms.apdu.acse import Aare, Aarq, Rlre, Rlrq
 from dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
 from dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
 from dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from dlms.cosem.classes import attribute_name, class_name, method_name
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import Data
 from dlms.errors import DlmsError
 from dlms.framing.wrapper import WrapperPdu
 from dlms.security import GlobalKeys, unprotect
+from dlms.tree import words
+
+described = words.descriptor
 
 KeysOf = Mapping[bytes, GlobalKeys]
 """The keys by the system title of the sender."""
@@ -108,15 +109,6 @@ def _(one: ActionRequestNormal) -> str:
 @summarise.register
 def _(one: ActionResponseNormal) -> str:
     return f"ACTION response: {_words(one.result.name)}"
-
-
-def described(descriptor: AttributeDescriptor | MethodDescriptor) -> str:
-    """`Disconnect control 0-0:96.3.10*255 output_state (70, 2)`."""
-    attribute = isinstance(descriptor, AttributeDescriptor)
-    number = descriptor.attribute_id if isinstance(descriptor, AttributeDescriptor) else descriptor.method_id
-    name = attribute_name(descriptor) if isinstance(descriptor, AttributeDescriptor) else method_name(descriptor)
-    kind = "attribute" if attribute else "method"
-    return f"{class_name(descriptor.class_id)} {descriptor.instance_id} {name} (class {descriptor.class_id}, {kind} {number})"
 
 
 def shown(data: Data) -> str:

@@ -164,6 +164,13 @@ class TestHdlc:
         assert [is_sound(tree) for tree in trees] == [False, True]
         assert any("in FCS" in node.trouble for node in nodes(trees[0]))
 
+    def test_garbage_between_frames_hides_none(self) -> None:
+        good = self.frame(b"\xe6\xe6\x00" + REQUEST)
+        octets = good + b"\x00\x7e\x7e\xa0\x07garbage" + good
+        trees = explain(octets, Session())
+        assert [is_sound(tree) for tree in trees] == [True, False, True]
+        assert b"".join(tree.octets for tree in trees) == octets
+
     def test_information_without_llc(self) -> None:
         assert not is_sound(one(self.frame(REQUEST)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from dlms.errors import DecodeError
 from dlms.framing import hdlc
@@ -39,7 +40,7 @@ def _frame(octets: bytes, start: int, session: Session) -> Node:
     try:
         frame = hdlc.decode(octets[flag:end])
     except DecodeError as error:
-        return _broken(octets, start, end, error.shifted(flag))
+        return _broken(octets, start, flag, error.shifted(flag))
     root = Node("hdlc_frame", start, octets[start:end], type=HDLC, value=frame)
     fields = list(_fields(octets, flag, end))
     root.parts = list(_parts(octets, start, fields[1:] if shares_flag else fields))
@@ -170,16 +171,27 @@ def _behind_llc(octets: bytes, start: int, session: Session) -> list[Node]:
     return [llc, read_message(octets[LLC_LENGTH:], start + LLC_LENGTH, session)]
 
 
-def _broken(octets: bytes, start: int, end: int, error: DecodeError) -> Node:
-    """The fields before the one that is wrong; the next frame is where this one says that it ends, if a flag is there."""
-    if octets[end - 1] != FLAG or end - start < hdlc.MIN_LENGTH:
-        end = len(octets)
+def _broken(octets: bytes, start: int, flag: int, error: DecodeError) -> Node:
+    """The fields before the one that is wrong, and all that is left up to the next good frame."""
+    end = _next_good(octets, start + 1)
     root = Node("hdlc_frame", start, octets[start:end], type=MISSING)
-    try:
-        fields = list(_fields(octets, start, end))
-    except DecodeError:
-        fields = [("opening_flag", 1), ("format", FORMAT_SIZE)]
-    root.parts = [part for part in _parts(octets, start, fields) if part.end <= error.offset]
+    fields = []
+    with suppress(DecodeError):
+        for field in _fields(octets, flag, _end(octets, flag)):
+            fields.append(field)
+    root.parts = [
+        part for part in _parts(octets, start, fields[1:] if flag < start else fields) if part.end <= error.offset
+    ]
     rest = root.parts[-1].end if root.parts else start
     root.parts.append(Node(NOT_DECODED, rest, octets[rest:end], type=MISSING, trouble=told(error)))
     return root
+
+
+def _next_good(octets: bytes, start: int) -> int:
+    """Where the next frame begins that can be decoded, or the end of the input."""
+    while (flag := octets.find(FLAG, start)) >= 0:
+        with suppress(DecodeError):
+            hdlc.decode(octets[flag : _end(octets, flag)])
+            return flag
+        start = flag + 1
+    return len(octets)
