@@ -7,12 +7,12 @@ local time to UTC: Central European Time is -60.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from struct import error as StructError
 
 from dlms.errors import DecodeError, LocalError
+from dlms.frozen import frozen
 
 _DATE_TIME = Struct(">HBBBBBBBhB")
 _DATE = Struct(">HBBB")
@@ -49,7 +49,7 @@ def _unpack(layout: Struct, octets: bytes) -> tuple[int, ...]:
     return layout.unpack(octets)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CosemDate:
     """date: year, month, day of month, day of week (1 is Monday)."""
 
@@ -70,7 +70,7 @@ class CosemDate:
         return cls(None if year == YEAR_NOT_SPECIFIED else year, _part(month), _part(day), _part(weekday))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CosemTime:
     """time: hour, minute, second, hundredths of a second."""
 
@@ -90,7 +90,7 @@ class CosemTime:
         return cls(_part(hour), _part(minute), _part(second), _part(hundredths))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CosemDateTime:
     """date_time: date, time, deviation from local time to UTC in minutes, clock status."""
 

@@ -6,7 +6,7 @@ takes none); the response gives the data back in a list of that length and the r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated
 
 from dlms.apdu.fields import (
@@ -23,6 +23,7 @@ from dlms.apdu.fields import (
     sequence,
     sequence_of,
 )
+from dlms.frozen import frozen
 
 SELF_DESCRIPTIVE = 1 << 28
 BREAK_ON_ERROR = 1 << 29
@@ -31,28 +32,28 @@ HIGH_PRIORITY = 1 << 31
 LONG_INVOKE_ID_MASK = 0xFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessRequestGet:
     """Access-Request-Get."""
 
     descriptor: AttributeReference
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessRequestSet:
     """Access-Request-Set."""
 
     descriptor: AttributeReference
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessRequestAction:
     """Access-Request-Action."""
 
     descriptor: MethodReference
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessRequestGetWithSelection:
     """Access-Request-Get-With-Selection."""
 
@@ -60,7 +61,7 @@ class AccessRequestGetWithSelection:
     selection: Selection
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessRequestSetWithSelection:
     """Access-Request-Set-With-Selection."""
 
@@ -68,21 +69,21 @@ class AccessRequestSetWithSelection:
     selection: Selection
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessResponseGet:
     """Access-Response-Get."""
 
     result: DataAccessResultCode
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessResponseSet:
     """Access-Response-Set."""
 
     result: DataAccessResultCode
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessResponseAction:
     """Access-Response-Action."""
 
@@ -110,7 +111,7 @@ _REQUEST_LIST = sequence_of(choice({number: (kind, sequence(kind)) for number, k
 _RESPONSE_LIST = sequence_of(choice({number: (kind, sequence(kind)) for number, kind in enumerate(_RESPONSES, 1)}))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessRequest:
     """Access-Request; the data may hold secrets and are not shown."""
 
@@ -120,7 +121,7 @@ class AccessRequest:
     values: DataValues = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessResponse:
     """Access-Response; the request's specifications come back only when the request was self-descriptive."""
 

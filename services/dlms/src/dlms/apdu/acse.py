@@ -6,7 +6,7 @@ use (called titles, invocation ids and the like) are stepped over when they arri
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated
 
 from dlms.apdu.acse_fields import (
@@ -26,11 +26,12 @@ from dlms.apdu.acse_fields import (
     Primitive,
 )
 from dlms.enums import ApplicationContext, AssociationResult, Mechanism, ReleaseReason
+from dlms.frozen import frozen
 
 __all__ = ["Aare", "Aarq", "Diagnostic", "Rlre", "Rlrq"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Aarq:
     """AARQ: the client proposes an association.
 
@@ -56,7 +57,7 @@ class Aarq:
             object.__setattr__(self, "sender_acse_requirements", self.mechanism is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Aare:
     """AARE: the server accepts or refuses; `responder_acse_requirements` follows `mechanism` when it is not given."""
 
@@ -80,7 +81,7 @@ class Aare:
             object.__setattr__(self, "responder_acse_requirements", self.mechanism is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rlrq:
     """RLRQ: the client releases the association; both fields may be absent."""
 
@@ -88,7 +89,7 @@ class Rlrq:
     user_information: Annotated[bytes | None, Constructed(30, EXPLICIT_OCTETS)] = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rlre:
     """RLRE: the server agrees to the release."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from dlms import ber
@@ -20,6 +20,7 @@ from dlms.enums import (
     ReleaseReason,
 )
 from dlms.errors import DecodeError, LocalError
+from dlms.frozen import frozen
 
 _APPLICATION_CONTEXT = bytes.fromhex("608574050801")
 _MECHANISM = bytes.fromhex("608574050802")
@@ -28,7 +29,7 @@ _CHARSTRING = 0x80
 _BITSTRING = 0x81
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contents:
     """How the contents of one element are decoded and encoded, and the value that stands for an absent element.
 
@@ -40,7 +41,7 @@ class Contents:
     absent: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """A field: its whole tag octet and its contents."""
 
@@ -58,7 +59,7 @@ def Constructed(number: int, contents: Contents) -> Field:
     return Field(ber.CONSTRUCTED_CONTEXT | number, contents)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnostic:
     """result-source-diagnostic: who says it, and the code of that source's list."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dlms.apdu.fields import (
     ActionResponses,
@@ -16,9 +16,10 @@ from dlms.apdu.fields import (
     OptionalGetDataResult,
     Unsigned32,
 )
+from dlms.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionRequestNormal:
     """Action-Request-Normal; the parameters may be a secret and are not shown."""
 
@@ -27,7 +28,7 @@ class ActionRequestNormal:
     parameters: OptionalData = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionRequestNextBlock:
     """Action-Request-Next-Pblock: asks for the block of the result that follows `block_number`."""
 
@@ -35,7 +36,7 @@ class ActionRequestNextBlock:
     block_number: Unsigned32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionRequestWithList:
     """Action-Request-With-List: as many parameters as methods, null-data where a method takes none."""
 
@@ -44,7 +45,7 @@ class ActionRequestWithList:
     parameters: DataValues = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionRequestWithFirstBlock:
     """Action-Request-With-First-Pblock."""
 
@@ -53,7 +54,7 @@ class ActionRequestWithFirstBlock:
     block: DataBlock
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionRequestWithListAndFirstBlock:
     """Action-Request-With-List-And-First-Pblock."""
 
@@ -62,7 +63,7 @@ class ActionRequestWithListAndFirstBlock:
     block: DataBlock
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionRequestWithBlock:
     """Action-Request-With-Pblock: every block after the first."""
 
@@ -70,7 +71,7 @@ class ActionRequestWithBlock:
     block: DataBlock
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionResponseNormal:
     """Action-Response-Normal."""
 
@@ -79,7 +80,7 @@ class ActionResponseNormal:
     return_parameters: OptionalGetDataResult = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionResponseWithBlock:
     """Action-Response-With-Pblock."""
 
@@ -87,7 +88,7 @@ class ActionResponseWithBlock:
     block: DataBlock
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionResponseWithList:
     """Action-Response-With-List: one result for each method of the request, in its order."""
 
@@ -95,7 +96,7 @@ class ActionResponseWithList:
     results: ActionResponses
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionResponseNextBlock:
     """Action-Response-Next-Pblock: this block was taken, send the next."""
 

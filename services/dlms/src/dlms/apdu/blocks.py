@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, NamedTuple
 
 from dlms.apdu.fields import Codec, Octets, Unsigned16
 from dlms.cursor import Reader
 from dlms.errors import LocalError
+from dlms.frozen import frozen
 
 MAX_WINDOW = 63
 LAST_BLOCK, STREAMING = 0x80, 0x40
@@ -32,7 +33,7 @@ def _write_control(out: bytearray, value: BlockControl) -> None:
     out.append((LAST_BLOCK if value.last_block else 0) | (STREAMING if value.streaming else 0) | value.window)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeneralBlockTransfer:
     """General-Block-Transfer; the block is part of something larger that may be a secret, and is not shown."""
 

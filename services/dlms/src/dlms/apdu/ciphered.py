@@ -6,16 +6,17 @@ security control says; taking it apart is the matter of `dlms.security`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated
 
 from dlms.apdu.fields import Octets, choice, enumerated, optional, sequence
 from dlms.cursor import encode_length
 from dlms.enums import ApduTag, KekId, KeyId
 from dlms.errors import LocalError
+from dlms.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeneralGloCiphering:
     """General-Glo-Ciphering: under a global key."""
 
@@ -23,7 +24,7 @@ class GeneralGloCiphering:
     content: Octets
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeneralDedCiphering:
     """General-Ded-Ciphering: under the dedicated key of this association."""
 
@@ -31,14 +32,14 @@ class GeneralDedCiphering:
     content: Octets
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdentifiedKey:
     """Identified-Key: one that both ends hold."""
 
     key_id: Annotated[KeyId, enumerated(KeyId)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WrappedKey:
     """Wrapped-Key: sent along, wrapped under a key that both ends hold."""
 
@@ -46,7 +47,7 @@ class WrappedKey:
     key_ciphered_data: Octets = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgreedKey:
     """Agreed-Key: `key_parameters` names the scheme (01: one-pass Diffie-Hellman, 02: static unified model)."""
 
@@ -60,7 +61,7 @@ _KEY_INFO = choice(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeneralCiphering:
     """General-Ciphering: for one recipient, under the key that `key_info` leads to.
 
@@ -76,7 +77,7 @@ class GeneralCiphering:
     content: Octets
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeneralSigning:
     """General-Signing: any APDU with a digital signature, which covers all fields before it."""
 
@@ -89,7 +90,7 @@ class GeneralSigning:
     signature: Octets
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceCiphering:
     """Any glo-* or ded-* APDU: its tag says which service it hides."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from dlms.apdu.fields import UNSIGNED32, Codec, ConfirmedServiceCode, ErrorClassCode, Unsigned8, enumerated
 from dlms.cursor import Reader
 from dlms.enums import ErrorClass, InitiateErrorCode, ServiceError, StateError
 from dlms.errors import LocalError
+from dlms.frozen import frozen
 
 
 def _read_counter(reader: Reader) -> int | None:
@@ -21,7 +21,7 @@ def _write_counter(out: bytearray, value: int | None) -> None:
         UNSIGNED32.write(out, value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExceptionResponse:
     """Exception-Response; the invocation counter that the server wants next comes with INVOCATION_COUNTER_ERROR only."""
 
@@ -40,7 +40,7 @@ class ExceptionResponse:
         return f"{_words(self.state_error.name)}, {_words(self.service_error.name)}{counter}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfirmedServiceError:
     """ConfirmedServiceError: which service, which kind of error, and its code within that kind."""
 

@@ -7,7 +7,7 @@ so the declaration reads like the ASN.1 and `sequence` makes both directions fro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from dataclasses import fields as dataclass_fields
 from enum import IntEnum
 from operator import attrgetter
@@ -30,12 +30,13 @@ from dlms.enums import (
     ErrorClass,
 )
 from dlms.errors import DecodeError, LocalError
+from dlms.frozen import frozen
 from dlms.obis import Obis
 
 E = TypeVar("E", bound=IntEnum)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Codec:
     """How one type is read and written; values are checked by the reader and by the struct that packs them."""
 
@@ -229,7 +230,7 @@ SELECTION = record(SelectiveAccess, (("selector", UNSIGNED8), ("parameters", DAT
 OPTIONAL_SELECTION = optional(SELECTION)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttributeItem:
     """Cosem-Attribute-Descriptor-With-Selection."""
 
@@ -237,7 +238,7 @@ class AttributeItem:
     selection: Annotated[SelectiveAccess | None, OPTIONAL_SELECTION] = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """DataBlock-SA and DataBlock of SET and ACTION: raw octets of something larger; may be a secret and is not shown."""
 
@@ -255,7 +256,7 @@ OPTIONAL_GET_DATA_RESULT = optional(GET_DATA_RESULT)
 ACTION_RESULT = enumerated(ActionResult)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionResponse:
     """Action-Response-With-Optional-Data."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dlms.apdu.fields import (
     AttributeItems,
     AttributeReference,
@@ -15,9 +13,10 @@ from dlms.apdu.fields import (
     RawDataResult,
     Unsigned32,
 )
+from dlms.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetRequestNormal:
     """Get-Request-Normal."""
 
@@ -26,7 +25,7 @@ class GetRequestNormal:
     selection: OptionalSelection = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetRequestNext:
     """Get-Request-Next: asks for the block that follows `block_number`."""
 
@@ -34,7 +33,7 @@ class GetRequestNext:
     block_number: Unsigned32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetRequestWithList:
     """Get-Request-With-List: several attributes, each with its own selection."""
 
@@ -42,7 +41,7 @@ class GetRequestWithList:
     items: AttributeItems
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetResponseNormal:
     """Get-Response-Normal."""
 
@@ -50,7 +49,7 @@ class GetResponseNormal:
     result: GetDataResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetResponseWithDataBlock:
     """Get-Response-With-Datablock: raw octets of the encoded result, or why there are none."""
 
@@ -60,7 +59,7 @@ class GetResponseWithDataBlock:
     result: RawDataResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetResponseWithList:
     """Get-Response-With-List: one result for each item of the request, in its order."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dlms.apdu.fields import (
     AttributeReference,
     DataValue,
@@ -11,9 +9,10 @@ from dlms.apdu.fields import (
     LongInvokeIdAndPriority,
     OptionalDateTime,
 )
+from dlms.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DataNotification:
     """Data-Notification; `date_time` is None when the meter sent an empty one."""
 
@@ -22,7 +21,7 @@ class DataNotification:
     body: DataValue
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DataNotificationConfirm:
     """Data-Notification-Confirm: the client has taken a DataNotification that asked to be confirmed."""
 
@@ -30,7 +29,7 @@ class DataNotificationConfirm:
     date_time: DateTimeOrNothing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventNotificationRequest:
     """EventNotificationRequest: one attribute value that the server sends of its own accord."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dlms.apdu.fields import (
     AttributeItems,
@@ -16,9 +16,10 @@ from dlms.apdu.fields import (
     OptionalSelection,
     Unsigned32,
 )
+from dlms.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetRequestNormal:
     """Set-Request-Normal; the value may be a secret and is not shown."""
 
@@ -28,7 +29,7 @@ class SetRequestNormal:
     value: DataValue = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetRequestWithFirstDataBlock:
     """Set-Request-With-First-Datablock."""
 
@@ -38,7 +39,7 @@ class SetRequestWithFirstDataBlock:
     block: DataBlock
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetRequestWithDataBlock:
     """Set-Request-With-Datablock: every block after the first."""
 
@@ -46,7 +47,7 @@ class SetRequestWithDataBlock:
     block: DataBlock
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetRequestWithList:
     """Set-Request-With-List: as many values as items."""
 
@@ -55,7 +56,7 @@ class SetRequestWithList:
     values: DataValues = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetRequestWithListAndFirstDataBlock:
     """Set-Request-With-List-And-First-Datablock: the list of values is what the blocks carry."""
 
@@ -64,7 +65,7 @@ class SetRequestWithListAndFirstDataBlock:
     block: DataBlock
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetResponseNormal:
     """Set-Response-Normal."""
 
@@ -72,7 +73,7 @@ class SetResponseNormal:
     result: DataAccessResultCode
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetResponseDataBlock:
     """Set-Response-Datablock: this block was taken, send the next."""
 
@@ -80,7 +81,7 @@ class SetResponseDataBlock:
     block_number: Unsigned32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetResponseLastDataBlock:
     """Set-Response-Last-Datablock."""
 
@@ -89,7 +90,7 @@ class SetResponseLastDataBlock:
     block_number: Unsigned32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetResponseLastDataBlockWithList:
     """Set-Response-Last-Datablock-With-List."""
 
@@ -98,7 +99,7 @@ class SetResponseLastDataBlockWithList:
     block_number: Unsigned32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetResponseWithList:
     """Set-Response-With-List."""
 

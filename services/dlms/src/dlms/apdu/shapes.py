@@ -7,14 +7,15 @@ nothing on the way of ordinary messages looks at a shape.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from dlms.frozen import frozen
 
 if TYPE_CHECKING:
     from dlms.apdu.fields import Codec
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sequence:
     """SEQUENCE: its fields in order, and what is made of their values."""
 
@@ -23,7 +24,7 @@ class Sequence:
     by_keyword: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Optional:
     """OPTIONAL or DEFAULT."""
 
@@ -31,21 +32,21 @@ class Optional:
     default: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """CHOICE: each number's Python type and codec."""
 
     alternatives: Mapping[int, tuple[type, Codec]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SequenceOf:
     """SEQUENCE OF."""
 
     part: Codec
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Elements:
     """Context-tagged elements of BER: the codec of each whole element by its tag octet."""
 

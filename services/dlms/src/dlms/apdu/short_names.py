@@ -6,7 +6,7 @@ invoke id; long values travel in blocks that are variables of their own kind.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated
 
 from dlms.apdu.fields import (
@@ -29,16 +29,17 @@ from dlms.cursor import Reader, encode_length
 from dlms.data import Data
 from dlms.enums import DataAccessResult
 from dlms.errors import DecodeError, LocalError
+from dlms.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VariableName:
     """variable-name: an attribute, or a method without parameters; written as an unsigned number, 0xFA00 and not -1536."""
 
     name: Unsigned16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ParameterizedAccess:
     """Parameterized-Access: selective access to an attribute, or a method with its parameter, which may be a secret."""
 
@@ -47,14 +48,14 @@ class ParameterizedAccess:
     parameter: DataValue = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlockNumberAccess:
     """Block-Number-Access: confirms this block of a ReadResponse and asks for the next one."""
 
     block_number: Unsigned16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadDataBlockAccess:
     """Read-Data-Block-Access: a block of a ReadRequest or WriteRequest that is too long for one APDU."""
 
@@ -63,7 +64,7 @@ class ReadDataBlockAccess:
     raw_data: Octets = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteDataBlockAccess:
     """Write-Data-Block-Access: names the block that stands in the list of data of a WriteRequest."""
 
@@ -71,7 +72,7 @@ class WriteDataBlockAccess:
     block_number: Unsigned16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DataBlockResult:
     """Data-Block-Result: a block of a result that is too long for one ReadResponse."""
 
@@ -143,21 +144,21 @@ def _write_time(out: bytearray, value: str) -> None:
 VariableAccesses = Annotated[tuple[VariableAccess, ...], sequence_of(_ACCESS)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadRequest:
     """ReadRequest: one variable or many."""
 
     variables: VariableAccesses
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadResponse:
     """ReadResponse: a value or an error for each variable, or one block, or the number of a block that was taken."""
 
     results: Annotated[tuple[ReadResult, ...], sequence_of(_READ_RESULT)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteRequest:
     """WriteRequest: as many values as variables; they may be secrets and are not shown."""
 
@@ -165,14 +166,14 @@ class WriteRequest:
     values: DataValues = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteResponse:
     """WriteResponse: SUCCESS or an error for each variable, or the number of a block that was taken."""
 
     results: Annotated[tuple[WriteResult, ...], sequence_of(Codec(_read_write_result, _write_write_result))]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnconfirmedWriteRequest:
     """UnconfirmedWriteRequest: a WriteRequest that nobody answers."""
 
@@ -180,7 +181,7 @@ class UnconfirmedWriteRequest:
     values: DataValues = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InformationReportRequest:
     """InformationReportRequest: values that the server sends of its own accord; the time as in ASN.1 GeneralizedTime."""
 

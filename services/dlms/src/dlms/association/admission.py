@@ -6,7 +6,6 @@ a stranger learns only that it failed. What exactly failed is in the reason, for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from dlms import apdu
@@ -30,6 +29,7 @@ from dlms.enums import (
     Mechanism,
 )
 from dlms.errors import DecodeError, SecurityError
+from dlms.frozen import frozen
 from dlms.security import ReplayError, same_secret
 from dlms.security.hls import HLS, challenge_lengths
 
@@ -51,7 +51,7 @@ class Refusal(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admission:
     """An AARQ that passed: what was negotiated."""
 

@@ -203,7 +203,7 @@ class ClientConnection(Connection):
 
     def _framed(self, *apdus: bytes) -> bytes:
         ours, theirs = self._settings.client_wport, self._settings.server_wport
-        return self._framing.encode(*(WrapperPdu(ours, theirs, octets) for octets in apdus))
+        return self._framing.encode(*[WrapperPdu(ours, theirs, octets) for octets in apdus])
 
     # --- receiving
 
@@ -280,18 +280,21 @@ class ClientConnection(Connection):
 
     def _receive_service(self, verified: Verified) -> ClientOutput | None:
         message = verified.apdu
-        if isinstance(message, DataNotification | EventNotificationRequest | InformationReportRequest):
-            return self._receive_notification(message, protected=verified.form.wrapping is not Wrapping.PLAIN)
-        if isinstance(message, ExceptionResponse | ConfirmedServiceError):
-            return self._receive_fault(message)
         if not isinstance(message, SERVICE_RESPONSES):
-            raise ProtocolError(f"a server does not send {type(message).__name__}")
+            return self._receive_unasked(message, verified.form)
         exchange = self._pending
         if exchange is None or not exchange.concerns(message):
             return None
-        if self.state is ClientState.PROVING:
+        if self.state is PROVING:
             return self._receive_proof(message)
         return self._take(exchange.receive(message))
+
+    def _receive_unasked(self, message: Apdu, form: Form) -> ClientOutput | None:
+        if isinstance(message, DataNotification | EventNotificationRequest | InformationReportRequest):
+            return self._receive_notification(message, protected=form.wrapping is not Wrapping.PLAIN)
+        if isinstance(message, ExceptionResponse | ConfirmedServiceError):
+            return self._receive_fault(message)
+        raise ProtocolError(f"a server does not send {type(message).__name__}")
 
     def _receive_notification(
         self, message: DataNotification | EventNotificationRequest | InformationReportRequest, *, protected: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
@@ -14,16 +14,17 @@ from dlms.cosem.selection import SelectiveAccess
 from dlms.data import Data
 from dlms.datetimes import CosemDateTime
 from dlms.enums import ActionResult, AssociationResult, Conformance, DataAccessResult
+from dlms.frozen import frozen
 
 # --- what a client sends
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Open:
     """Open the association of the settings."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Get:
     """Read an attribute."""
 
@@ -31,7 +32,7 @@ class Get:
     selection: SelectiveAccess | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Set:
     """Write an attribute."""
 
@@ -40,7 +41,7 @@ class Set:
     selection: SelectiveAccess | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Action:
     """Call a method."""
 
@@ -48,28 +49,28 @@ class Action:
     parameters: Data | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetList:
     """Read several attributes at once."""
 
     items: tuple[Get, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetList:
     """Write several attributes at once."""
 
     items: tuple[Set, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionList:
     """Call several methods at once; one without parameters is sent with null-data."""
 
     items: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """Read, write and call in one request. With `break_on_error` the server stops at the first item that fails."""
 
@@ -79,14 +80,14 @@ class Access:
     self_descriptive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Read:
     """Read variables by their short names, or call methods."""
 
     variables: tuple[VariableName | ParameterizedAccess, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Write:
     """Write variables by their short names, or call methods; as many values as variables."""
 
@@ -94,14 +95,14 @@ class Write:
     values: tuple[Data, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unconfirmed:
     """Send a request that the server carries out without an answer; no event follows."""
 
     request: Set | SetList | Action | ActionList | Access | Write
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Confirm:
     """Confirm a DataNotification that asked for it, after it was kept where it is safe; no event follows."""
 
@@ -109,7 +110,7 @@ class Confirm:
     date_time: CosemDateTime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """Release the association."""
 
@@ -121,7 +122,7 @@ Request = (
 # --- what a client gets
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """The association is open and both ends have proved what the mechanism wants proved."""
 
@@ -130,7 +131,7 @@ class Opened:
     server_system_title: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenRefused:
     """The server refused; `diagnostic` is the code of the AARE, or 13 when the proof failed later."""
 
@@ -139,7 +140,7 @@ class OpenRefused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetResult:
     """The answer to a Get: a value with SUCCESS, or None with the reason."""
 
@@ -147,14 +148,14 @@ class GetResult:
     result: DataAccessResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetResult:
     """The answer to a Set."""
 
     result: DataAccessResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionOutcome:
     """The answer to an Action."""
 
@@ -162,28 +163,28 @@ class ActionOutcome:
     value: Data | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetListResult:
     """The answer to a GetList: a result for each item, in their order."""
 
     results: tuple[GetResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetListResult:
     """The answer to a SetList."""
 
     results: tuple[SetResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionListOutcome:
     """The answer to an ActionList."""
 
     results: tuple[ActionOutcome, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessResult:
     """The answer to an Access: for each item the result of its kind, in their order."""
 
@@ -191,21 +192,21 @@ class AccessResult:
     date_time: CosemDateTime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadResult:
     """The answer to a Read: a result for each variable, in their order."""
 
     results: tuple[GetResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteResult:
     """The answer to a Write."""
 
     results: tuple[SetResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notified:
     """A DataNotification arrived in between; `protected` says whether keys of this association vouch for it."""
 
@@ -213,7 +214,7 @@ class Notified:
     protected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EventNotified:
     """An EventNotification arrived in between, in an association that agreed to it."""
 
@@ -221,7 +222,7 @@ class EventNotified:
     protected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InformationReported:
     """An InformationReport arrived in between, in an association that agreed to it."""
 
@@ -229,7 +230,7 @@ class InformationReported:
     protected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PeerFault:
     """The server answered with a fault instead of what was asked."""
 
@@ -237,7 +238,7 @@ class PeerFault:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Released:
     """The association is released."""
 
@@ -272,7 +273,7 @@ class RequestKey(NamedTuple):
     invoke_id_and_priority: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AssociationOpened:
     """A client has opened an association and proved itself."""
 
@@ -280,7 +281,7 @@ class AssociationOpened:
     client_system_title: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AssociationRefused:
     """A client was refused; the reason is for our own log, the client gets less."""
 
@@ -289,7 +290,7 @@ class AssociationRefused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetRequested:
     """A client may and wants to read an attribute."""
 
@@ -298,7 +299,7 @@ class GetRequested:
     selection: SelectiveAccess | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetRequested:
     """A client may and wants to write an attribute."""
 
@@ -308,7 +309,7 @@ class SetRequested:
     value: Data
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionRequested:
     """A client may and wants to call a method."""
 
@@ -317,7 +318,7 @@ class ActionRequested:
     parameters: Data | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetListRequested:
     """A client wants to read several attributes: those of them that it may."""
 
@@ -325,7 +326,7 @@ class GetListRequested:
     items: tuple[Get, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetListRequested:
     """A client wants to write several attributes: those of them that it may."""
 
@@ -333,7 +334,7 @@ class SetListRequested:
     items: tuple[Set, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionListRequested:
     """A client wants to call several methods: those of them that it may."""
 
@@ -341,7 +342,7 @@ class ActionListRequested:
     items: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessRequested:
     """A client wants to read, write and call: what of it it may. With `break_on_error` stop at the first that fails."""
 
@@ -351,7 +352,7 @@ class AccessRequested:
     date_time: CosemDateTime | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadRequested:
     """A client wants to read attributes, or call methods, by short names: those of them that it may."""
 
@@ -359,7 +360,7 @@ class ReadRequested:
     items: tuple[Get | Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteRequested:
     """A client wants to write attributes, or call methods, by short names; it has to be answered even if nobody is told."""
 
@@ -367,7 +368,7 @@ class WriteRequested:
     items: tuple[Set | Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotificationConfirmed:
     """A client has confirmed the DataNotification with this long invoke id."""
 
@@ -376,14 +377,14 @@ class NotificationConfirmed:
     long_invoke_id_and_priority: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AssociationReleased:
     """A client has released its association."""
 
     profile: AssociationProfile
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Discarded:
     """Something arrived that was answered by a fault or not at all, and had no effect."""
 
@@ -410,7 +411,7 @@ ServerOutput = (
 # --- what a server sends
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetAnswer:
     """The application's answer to GetRequested."""
 
@@ -418,7 +419,7 @@ class GetAnswer:
     result: Data | DataAccessResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetAnswer:
     """The application's answer to SetRequested."""
 
@@ -426,7 +427,7 @@ class SetAnswer:
     result: DataAccessResult
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionAnswer:
     """The application's answer to ActionRequested."""
 
@@ -435,7 +436,7 @@ class ActionAnswer:
     value: Data | None = field(default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetListAnswer:
     """The application's answer to GetListRequested: a result for each of its items, in their order."""
 
@@ -443,7 +444,7 @@ class GetListAnswer:
     results: tuple[Data | DataAccessResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetListAnswer:
     """The application's answer to SetListRequested."""
 
@@ -451,7 +452,7 @@ class SetListAnswer:
     results: tuple[DataAccessResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ActionListAnswer:
     """The application's answer to ActionListRequested."""
 
@@ -459,7 +460,7 @@ class ActionListAnswer:
     results: tuple[ActionOutcome, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessAnswer:
     """The application's answer to AccessRequested; fewer results than items when it stopped at one that failed."""
 
@@ -468,7 +469,7 @@ class AccessAnswer:
     date_time: CosemDateTime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadAnswer:
     """The application's answer to ReadRequested; a method without answer gives null-data."""
 
@@ -476,7 +477,7 @@ class ReadAnswer:
     results: tuple[Data | DataAccessResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteAnswer:
     """The application's answer to WriteRequested."""
 

@@ -7,7 +7,7 @@ its counter starts at 0 and freshness is the matter of the caller: nothing here 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple, TypeVar
 
 from dlms.apdu.ciphered import AgreedKey, GeneralCiphering, GeneralSigning, IdentifiedKey, KeyInfo, WrappedKey
@@ -15,6 +15,7 @@ from dlms.association.settings import Security
 from dlms.cursor import encode_length
 from dlms.enums import KekId, KeyId
 from dlms.errors import LocalError, SecurityError
+from dlms.frozen import frozen
 from dlms.security import (
     BROADCAST,
     Demand,
@@ -51,21 +52,21 @@ class Header(NamedTuple):
         return b"".join(encode_length(len(value)) + value for value in self)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewKey:
     """Protect under a fresh random key, sent along wrapped under the master key."""
 
     key: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OnePass:
     """Protect under the key that a fresh ephemeral pair and the recipient's static one agree on: C(1e,1s)."""
 
     ephemeral: PrivateKey
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StaticUnified:
     """Protect under the key that both static pairs and the transaction id agree on: C(0e,2s)."""
 

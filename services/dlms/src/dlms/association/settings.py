@@ -12,6 +12,7 @@ from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.short_names import ShortNames
 from dlms.enums import Conformance, Mechanism
 from dlms.errors import LocalError
+from dlms.frozen import frozen
 from dlms.security import (
     AsymmetricKeys,
     Demand,
@@ -152,7 +153,7 @@ class Security:
         return self.suite | demand.control
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PreEstablished:
     """An association that exists without being opened (Green Book 9.3.2): the conformance of both ends is what was agreed.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attribute:
     """An attribute: its number, its name and the standard's word for its type."""
 
@@ -20,7 +20,7 @@ class Attribute:
     type: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Method:
     """A method: its number and its name."""
 
@@ -28,7 +28,7 @@ class Method:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InterfaceClass:
     """An interface class in the version that `version` says."""
 

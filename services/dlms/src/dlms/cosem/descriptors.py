@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from dlms.frozen import frozen
 from dlms.obis import Obis
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttributeDescriptor:
     """One attribute of one object; attribute 0 stands for all of them."""
 
@@ -19,7 +18,7 @@ class AttributeDescriptor:
         return f"class {self.class_id} {self.instance_id} attribute {self.attribute_id}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MethodDescriptor:
     """One method of one object."""
 

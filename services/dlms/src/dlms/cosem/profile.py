@@ -8,7 +8,6 @@ above it stays null-data: the meter had no value.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
@@ -18,6 +17,7 @@ from dlms.data import Data
 from dlms.datetimes import CosemDateTime
 from dlms.enums import DataTag
 from dlms.errors import DecodeError
+from dlms.frozen import frozen
 
 _CLOCK_CLASS, _CLOCK_TIME = 8, 2
 
@@ -30,7 +30,7 @@ class Origin(Enum):
     INTERPOLATED = "interpolated"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One entry: its values by column, and where each comes from."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -13,9 +12,10 @@ from dlms import data
 from dlms.data import Data
 from dlms.enums import DataTag
 from dlms.errors import DecodeError
+from dlms.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unit:
     """A physical unit: code, symbol, and what it measures."""
 
@@ -24,7 +24,7 @@ class Unit:
     quantity: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quantity:
     """A value in its unit, the power of ten applied."""
 
@@ -35,7 +35,7 @@ class Quantity:
         return f"{self.value:f} {self.unit.symbol}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScalerUnit:
     """scal_unit_type: the raw value times 10 to the power of `scaler`, in the unit of code `unit`."""
 

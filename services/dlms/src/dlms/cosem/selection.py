@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dlms import data
 from dlms.data import Data
 from dlms.enums import DataTag
 from dlms.errors import DecodeError
+from dlms.frozen import frozen
 from dlms.obis import Obis
 
 BY_RANGE = 1
 BY_ENTRY = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SelectiveAccess:
     """Selective-Access-Descriptor: the selector's number and its parameters."""
 
@@ -23,7 +23,7 @@ class SelectiveAccess:
     parameters: Data
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CaptureObject:
     """capture_object_definition: which attribute (and which element of it) a column of a profile holds."""
 
@@ -56,7 +56,7 @@ class CaptureObject:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RangeDescriptor:
     """Rows whose `restricting_object` lies between two values, both included; no selected_values means all columns."""
 
@@ -85,7 +85,7 @@ class RangeDescriptor:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntryDescriptor:
     """Rows and columns by number from 1, both ends included; 0 as an end means the highest."""
 

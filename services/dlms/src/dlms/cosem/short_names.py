@@ -9,7 +9,6 @@ from __future__ import annotations
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,6 +19,7 @@ from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import Data
 from dlms.enums import DataTag
 from dlms.errors import DecodeError, LocalError
+from dlms.frozen import frozen
 from dlms.obis import Obis
 
 STEP = 8
@@ -42,7 +42,7 @@ def reserved_base_name(kind: str) -> int:
     return name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedObject:
     """One element of an object_list with short names."""
 

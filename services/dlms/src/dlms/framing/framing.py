@@ -6,8 +6,9 @@ client and the upper address of the server: the standard gives both the same num
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+from dlms.frozen import frozen
 
 
 class WrapperPdu(NamedTuple):
@@ -21,7 +22,7 @@ class WrapperPdu(NamedTuple):
         return f"WrapperPdu(source={self.source}, destination={self.destination}, {len(self.apdu)} octets)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkLost:
     """The data link between two addresses is gone, and what was agreed over it with it."""
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import NamedTuple
 
 from dlms.errors import DecodeError, LocalError
 from dlms.framing.hdlc_address import HdlcAddress, address_size, decode_address
+from dlms.frozen import frozen
 
 FLAG = 0x7E
 FORMAT_TYPE = 0xA0
@@ -61,7 +62,7 @@ def control_of(kind: FrameKind, final: bool = True, receive_number: int = 0, sen
     return control | POLL_FINAL if final else control
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """One frame; `segmented` says that the information goes on in the next. Information may hold secrets: not shown."""
 

@@ -6,9 +6,8 @@ that several share) or four (the same two, fourteen bits each).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dlms.errors import DecodeError, LocalError
+from dlms.frozen import frozen
 
 MAX_SHORT = 0x7F
 MAX_WIDE = 0x3FFF
@@ -16,7 +15,7 @@ ALL_STATIONS = frozenset((MAX_SHORT, MAX_WIDE))
 SIZES = (1, 2, 4)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HdlcAddress:
     """`lower` None: one octet. `wide` asks for four octets although two would do."""
 

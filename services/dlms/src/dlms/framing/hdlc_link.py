@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dlms.errors import DecodeError, LocalError
 from dlms.framing.hdlc import Frame, FrameKind, FrameReader, control_of, encode
@@ -17,16 +17,17 @@ from dlms.framing.hdlc_address import ALL_STATIONS, HdlcAddress
 from dlms.framing.hdlc_numbering import Numbering
 from dlms.framing.hdlc_parameters import LinkParameters
 from dlms.framing.hdlc_segments import MAX_APDU, FrameRejected, UnnumberedAssembler, apdu_of, segments
+from dlms.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkConnected:
     """Both ends have agreed on these parameters, seen from ours."""
 
     parameters: LinkParameters
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkDisconnected:
     """The link is gone; `wanted` says that its client asked for it."""
 
@@ -34,7 +35,7 @@ class LinkDisconnected:
     wanted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApduReceived:
     """A whole APDU; an unnumbered one may come without a link, and twice, or not at all."""
 
@@ -44,7 +45,7 @@ class ApduReceived:
     unnumbered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerPending:
     """The server has our frames and nothing to say yet (`busy`: takes no more of them): call `timeout` to ask again."""
 

@@ -6,10 +6,9 @@ named has its default; a larger value than the standard knows counts as the larg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dlms.cursor import Reader
 from dlms.errors import DecodeError, LocalError
+from dlms.frozen import frozen
 
 FORMAT_IDENTIFIER = 0x81
 GROUP_IDENTIFIER = 0x80
@@ -27,7 +26,7 @@ WIDTHS = (1, 2, 4)
 WINDOW_WIDTH = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkParameters:
     """One end's limits: octets of information in a frame, and frames that may be sent before an acknowledgement."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from dlms.errors import LocalError, ProtocolError
+from dlms.frozen import frozen
 from dlms.transitions import next_state
 
 FIRST_BAUD_RATE = 300
@@ -78,7 +78,7 @@ SERVER_SIGN_ON: Mapping[tuple[SignOnState, SignOnEvent], SignOnState] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identification:
     """How a meter names itself: three letters of its manufacturer, its highest baud rate, its own text."""
 
@@ -99,7 +99,7 @@ class Identification:
         return f"/{self.manufacturer}{CHARACTERS[self.baud_rate]}\\{HDLC}{self.text}{END}".encode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Switch:
     """Write what is to be written, then go on with HDLC at this rate, eight data bits, no parity.
 
@@ -112,7 +112,7 @@ class Switch:
     early: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OtherModeChosen:
     """The reader wants something else than HDLC, as in mode C: protocol control, baud rate and mode control characters."""
 

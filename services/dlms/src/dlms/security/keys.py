@@ -6,12 +6,13 @@ costs more than using them. Points and private numbers travel as the standard wr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dlms.errors import LocalError, SecurityError
+from dlms.frozen import frozen
 from dlms.security.suites import SecuritySuite
 
 KEY_LENGTHS = (16, 32)
@@ -21,7 +22,7 @@ _CURVES: dict[SecuritySuite, ec.EllipticCurve] = {SUITE_1: ec.SECP256R1(), SUITE
 _SUITES = {suite.coordinate_length: suite for suite in _CURVES}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GlobalKeys:
     """Global unicast encryption key and authentication key, 16 octets each (32 in suite 2).
 
@@ -52,7 +53,7 @@ class GlobalKeys:
         return replace(self, encryption_key=encryption_key, broadcast_encryption_key=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PublicKey:
     """A point of P-256 or P-384 as x || y: 64 octets in suite 1, 96 in suite 2."""
 
@@ -74,7 +75,7 @@ class PublicKey:
         return _SUITES[len(self.octets) // 2]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PrivateKey:
     """A private key of P-256 or P-384, 32 or 48 octets: for signing, for agreement, or ephemeral (then never reused)."""
 
@@ -99,7 +100,7 @@ class PrivateKey:
         return public_key_of(self.number.public_key())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AsymmetricKeys:
     """What one end of a partnership holds for suites 1 and 2: its own private keys and its partner's public ones."""
 

@@ -6,10 +6,10 @@ A message may bear more than is demanded, never less.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntFlag
 
 from dlms.errors import LocalError
+from dlms.frozen import frozen
 from dlms.security.suites import AUTHENTICATED, ENCRYPTED
 
 REQUEST_SHIFT, RESPONSE_SHIFT = 2, 5
@@ -34,7 +34,7 @@ class Demand(IntFlag):
 _VERSION_0 = (Demand.NOTHING, Demand.AUTHENTICATED, Demand.ENCRYPTED, Demand.AUTHENTICATED | Demand.ENCRYPTED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecurityPolicy:
     """What is demanded of requests and of responses (and of what a server sends unasked)."""
 

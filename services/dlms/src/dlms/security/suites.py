@@ -6,10 +6,10 @@ for authentication, encryption, the broadcast key set and compression. Suites 1 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from dlms.errors import LocalError, SecurityError
+from dlms.frozen import frozen
 
 AUTHENTICATED = 0x10
 ENCRYPTED = 0x20
@@ -43,7 +43,7 @@ _COORDINATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecurityControl:
     """The security control octet taken apart."""
 

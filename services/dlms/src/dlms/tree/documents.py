@@ -7,10 +7,11 @@ made of these. Everything else (offset, octets, text, trouble, derived) is for t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dlms.errors import LocalError
+from dlms.frozen import frozen
 from dlms.tree.node import FRAMING, MISSING, Derived, Node
 from dlms.tree.spelling import Plain, spell
 
@@ -55,7 +56,7 @@ def _derived(one: Derived) -> Document:
     return shown
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """What counts of a document's part on the way back; it may hold secrets."""
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dlms.errors import LocalError
+from dlms.frozen import frozen
 from dlms.security import GlobalKeys
 from dlms.security.aead import SYSTEM_TITLE_LENGTH
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Title:
     """A system title and where it comes from."""
 
@@ -25,7 +26,7 @@ class Title:
         return f"{self.octets.hex().upper()} ({self.origin})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keyring:
     """Keys are never shown. Without the authentication key encrypted contents are deciphered, but nothing is verified."""
 
