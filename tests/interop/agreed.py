@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from loopback import SERVER_WPORT, Rights, stored
+from loopback import SERVER_WPORT, SHORT_NAMES, Rights, stored
 from matrix import DEDICATED, ECDSA, GMAC, Row
 
 from dlms import data
 from dlms.association import AssociationProfile, Ciphering, Security
-from dlms.association.settings import LN_CONFORMANCE
+from dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.enums import Mechanism
 from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
@@ -100,8 +100,10 @@ def profile(row: Row) -> AssociationProfile:
         security=security(row, server=True),
         send_counter=SendCounter(5000),
         receive_counter=ReceiveCounter(FIRST_COUNTER),
-        conformance=LN_CONFORMANCE,
+        conformance=LN_CONFORMANCE if row.names == "LN" else SN_CONFORMANCE,
+        short_names=None if row.names == "LN" else SHORT_NAMES,
         max_receive_pdu_size=row.pdu_size,
+        **({"block_window": row.window} if row.window else {}),
     )
 
 
@@ -111,6 +113,8 @@ def for_peer(row: Row, **changes: Any) -> Mapping[str, Any]:
         "client": CLIENT_WPORT,
         "server": SERVER_WPORT,
         "framing": row.framing,
+        "names": row.names,
+        "window": row.window,
         "mechanism": row.mechanism,
         "secret": PASSWORD.hex(),
         "suite": row.suite,

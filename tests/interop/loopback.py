@@ -11,7 +11,11 @@ from typing import Any, cast
 
 from dlms import data
 from dlms.association import (
+    AccessAnswer,
+    AccessRequested,
+    Action,
     ActionAnswer,
+    ActionOutcome,
     ActionRequested,
     Answer,
     AssociationProfile,
@@ -21,15 +25,23 @@ from dlms.association import (
     GetListAnswer,
     GetListRequested,
     GetRequested,
+    GetResult,
+    ReadAnswer,
+    ReadRequested,
     ServerConnection,
     ServerOutput,
+    Set,
     SetAnswer,
     SetListAnswer,
     SetListRequested,
     SetRequested,
+    SetResult,
+    WriteAnswer,
+    WriteRequested,
 )
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import BY_ENTRY, EntryDescriptor, RangeDescriptor, SelectiveAccess
+from dlms.cosem.short_names import NamedObject, ShortNames
 from dlms.data import Data
 from dlms.datetimes import CosemDateTime
 from dlms.enums import ActionResult, DataAccessResult
@@ -44,6 +56,11 @@ TEXT = AttributeDescriptor(1, Obis.parse("0-0:96.13.0*255"), 2)
 PROFILE = AttributeDescriptor(7, Obis.parse("1-0:99.1.0*255"), 2)
 DISCONNECT = MethodDescriptor(70, Obis.parse("0-0:96.3.10*255"), 1)
 SERVER_WPORT = 1
+BASE_NAMES = {NAME: 0xFD00, CLOCK: 0x2BC0, TEXT: 0x6000, PROFILE: 0x6200, DISCONNECT: 0x6400}
+SHORT_NAMES = ShortNames(
+    [NamedObject(base, one.class_id, 1 if one is PROFILE else 0, one.instance_id) for one, base in BASE_NAMES.items()]
+    + [NamedObject(0xFA00, 12, 3, Obis.parse("0-0:40.0.0*255"))]
+)
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 TIMES = [BEGIN + timedelta(minutes=15 * number) for number in range(96)]
@@ -134,20 +151,39 @@ class Loopback:
         match event:
             case GetRequested(key, descriptor, selection):
                 return GetAnswer(key, self._get(Get(descriptor, selection)))
-            case GetListRequested(key, items):
-                return GetListAnswer(key, tuple(map(self._get, items)))
             case SetRequested(key, descriptor, _, value):
-                self.values[descriptor] = value
-                return SetAnswer(key, DataAccessResult.SUCCESS)
-            case SetListRequested(key, items):
-                self.values |= {item.descriptor: item.value for item in items}
-                return SetListAnswer(key, tuple(DataAccessResult.SUCCESS for _ in items))
+                return SetAnswer(key, self._set(Set(descriptor, value)))
             case ActionRequested(key):
                 return ActionAnswer(key, ActionResult.SUCCESS)
+            case GetListRequested(key, items):
+                return GetListAnswer(key, tuple(map(self._get, items)))
+            case SetListRequested(key, items):
+                return SetListAnswer(key, tuple(map(self._set, items)))
+            case AccessRequested(key, items):
+                return AccessAnswer(key, tuple(map(self._access, items)))
+            case ReadRequested(key, items):
+                return ReadAnswer(key, tuple(map(self._read, items)))
+            case WriteRequested(key, items):
+                return WriteAnswer(key, tuple(map(self._write, items)))
         return None
 
     def _get(self, item: Get) -> Data:
         return self.values[item.descriptor] if item.selection is None else selected(item.selection)
+
+    def _set(self, item: Set) -> DataAccessResult:
+        self.values[item.descriptor] = item.value
+        return DataAccessResult.SUCCESS
+
+    def _access(self, item: Get | Set | Action) -> GetResult | SetResult | ActionOutcome:
+        if isinstance(item, Get):
+            return GetResult(self._get(item), DataAccessResult.SUCCESS)
+        return SetResult(self._set(item)) if isinstance(item, Set) else ActionOutcome(ActionResult.SUCCESS, None)
+
+    def _read(self, item: Get | Action) -> Data:
+        return self._get(item) if isinstance(item, Get) else data.null()
+
+    def _write(self, item: Set | Action) -> DataAccessResult:
+        return self._set(item) if isinstance(item, Set) else DataAccessResult.SUCCESS
 
 
 def selected(selection: SelectiveAccess) -> Data:

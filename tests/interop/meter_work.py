@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,7 +40,7 @@ async def meter_work(row: Row, port: int) -> tuple[Work, ...]:
     return (
         reading("GET", NAME, name),
         reading("long GET", OBJECTS, objects),
-        Work("by range", {"do": "by range", **named(PROFILE), **span}, everything),
+        Work("by range", {"do": "by range", **named(PROFILE), **span}, rows_of(everything)),
         Work("by entry", {"do": "by entry", **named(PROFILE), **entries}, part),
         Work("SET", {"do": "set", **written(CLOCK, NEW_CLOCK)}, True),
         Work("SET", {"do": "get", **named(CLOCK)}, shows_new_clock),
@@ -47,6 +48,15 @@ async def meter_work(row: Row, port: int) -> tuple[Work, ...]:
         reading("ACTION", SWITCH, False),
         Work("release", {"do": "release"}, True),
     )
+
+
+def rows_of(before: list[Any]) -> Callable[[object], bool]:
+    """These rows, and at most the one of a capture period that has ended in between."""
+
+    def hold(found: object) -> bool:
+        return isinstance(found, list) and found[: len(before)] == before and len(found) <= len(before) + 1
+
+    return hold
 
 
 def shows_new_clock(found: object) -> bool:

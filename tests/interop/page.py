@@ -12,7 +12,7 @@ from matrix import SERVICES, Row
 from play import PASSES, Outcome
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "interop.md"
-HEADINGS = ("we are", "with", "over", "mechanism", "suite", "ciphering", "policy", "PDU", *SERVICES)
+HEADINGS = ("we are", "with", "over", "names", "blocks", "PDU", "mechanism", "suite", "ciphering", "policy", *SERVICES)
 INTRODUCTION = """# Interoperability
 
 Sessions between us and foreign stacks, each stack in a process and a virtual environment of its own, over TCP on this machine.
@@ -24,7 +24,7 @@ ships imports the peers.
 
 | peer | licence | what it proves | what it cannot |
 |---|---|---|---|
-| gurux-dlms {gurux} as a client | GPL-2.0-only | proofs of all mechanisms below (ECDSA with P-256), keys of suites 0, 1 and 2, the three policies in all four forms of ciphering, blocks of GET and SET, lists, profiles by range and by entry, HDLC | it does not verify the tag where text is authenticated and encrypted, and looks at no counter: it proves nothing about attacks |
+| gurux-dlms {gurux} as a client | GPL-2.0-only | proofs of all mechanisms below (ECDSA with P-256), keys of suites 0, 1 and 2, the three policies in all four forms of ciphering, blocks of GET and SET, general-block-transfer of GET with windows, lists, ACCESS, profiles by range and by entry, Read and Write by short names, HDLC | it does not verify the tag where text is authenticated and encrypted, and looks at no counter: it proves nothing about attacks |
 | gurux-dlms {gurux} as a meter | GPL-2.0-only | our client's AARQ, proofs, ciphering and blocks of GET | its own handlers of services do not run as published: `gurux_server.py` answers on the library's lower parts and says what it mends; the checks of a real meter are missing |
 | dlms-cosem {cosem} | Business Source License 1.1 (the metadata of the wheel says MIT, its LICENSE file does not) | none, LLS and GMAC over general-glo, with tag and counter verified | glo-*, ded-* and general-ded, the other policies and mechanisms, blocks of SET: it has none of them |
 
@@ -36,7 +36,9 @@ the vectors (`tests/vectors/`) and on both of our own roles. The library that dr
 "we are": `server` is our `ServerConnection` behind a socket with four objects, `simulated meter` a process `python -m meter_sim`,
 `client` our `ClientConnection`. Each row is one session. `yes`: what came back was right, on both sides. `-`: not asked for.
 A number: it cannot pass because of the peer, for the reason below the table; it is asked for all the same.
-"PDU" is the largest APDU that either side takes; with 256 octets the long GET and the long SET travel in blocks.
+"names" is the referencing, by logical names (LN) or short names (SN: GET is Read, SET is Write). "PDU" is the largest APDU that
+either side takes; with 256 octets the long GET and the long SET travel in blocks: those of the service, or those of
+general-block-transfer with the window that is given.
 
 """
 

@@ -23,10 +23,11 @@ from dlms.errors import DlmsError
 PASSES = "passes"
 NOT_TRIED = "not tried"
 ACSE = {ApduTag.AARQ, ApduTag.RLRQ}
+REQUESTS = ("GET", "SET", "ACTION", "READ", "WRITE")
 TAGS = {
-    "none": {ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST},
-    "glo-*": {ApduTag.GLO_GET_REQUEST, ApduTag.GLO_SET_REQUEST, ApduTag.GLO_ACTION_REQUEST},
-    "ded-*": {ApduTag.DED_GET_REQUEST, ApduTag.DED_SET_REQUEST, ApduTag.DED_ACTION_REQUEST},
+    "none": {ApduTag[f"{service}_REQUEST"] for service in (*REQUESTS, "ACCESS")},
+    "glo-*": {ApduTag[f"GLO_{service}_REQUEST"] for service in REQUESTS},
+    "ded-*": {ApduTag[f"DED_{service}_REQUEST"] for service in REQUESTS},
     "general-glo": {ApduTag.GENERAL_GLO_CIPHERING},
     "general-ded": {ApduTag.GENERAL_DED_CIPHERING},
 }
@@ -80,8 +81,11 @@ def _watched(row: Row, server: Loopback) -> list[tuple[str, str]]:
     """What the peer can't tell: how its requests travelled, and what the server made of them."""
     wrong = []
     proof = {ApduTag.GLO_ACTION_REQUEST} if row.mechanism.startswith("HLS") and row.ciphering != "none" else set()
-    if foreign := server.tags - ACSE - TAGS[row.ciphering] - proof:
+    blocks = {ApduTag.GENERAL_BLOCK_TRANSFER} if row.window else set()
+    if foreign := server.tags - ACSE - TAGS[row.ciphering] - proof - blocks:
         wrong.append(("open", f"travelled as {sorted(foreign)}"))
+    if blocks - server.tags:
+        wrong.append(("long GET", "no general-block-transfer was seen"))
     if not server.seen or not isinstance(server.seen[0], AssociationOpened):
         wrong.append(("open", f"the server saw {server.seen[:1]}"))
     if not server.seen or not isinstance(server.seen[-1], AssociationReleased):

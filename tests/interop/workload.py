@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from loopback import CLOCK, DISCONNECT, NAME, PROFILE, ROWS, TEXT, TIMES, stored
+from loopback import BASE_NAMES, CLOCK, DISCONNECT, NAME, PROFILE, ROWS, TEXT, TIMES, stored
 
 from dlms import data
 from dlms.association import (
@@ -52,6 +52,7 @@ def named(descriptor: AttributeDescriptor) -> Job:
     return {
         "class": descriptor.class_id,
         "obis": obis(descriptor.instance_id),
+        "base_name": BASE_NAMES.get(descriptor, 0),
         "attribute": descriptor.attribute_id,
     }
 
@@ -99,6 +100,7 @@ def loopback_work() -> tuple[Work, ...]:
         reading("SET list", CLOCK, LISTED_CLOCK),
         reading("SET list", TEXT, LISTED_TEXT),
         Work("ACTION", action, None),
+        Work("ACCESS", {"do": "access", **listed}, plain([b"AMI0000000001001", LISTED_TEXT])),
         Work("release", {"do": "release"}, True),
     )
 

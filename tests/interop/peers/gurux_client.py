@@ -20,7 +20,7 @@ from gurux_dlms.enums import (
     ObjectType,
     Security,
 )
-from gurux_dlms.objects import GXDLMSData, GXDLMSProfileGeneric
+from gurux_dlms.objects import GXDLMSData
 from gurux_dlms.objects.enums import SecuritySuite
 from gurux_dlms.secure import GXDLMSSecureClient
 
@@ -88,19 +88,21 @@ def new_client():
     mechanism = MECHANISMS[GIVEN["mechanism"]]
     password = None if mechanism in WITHOUT_SECRET else bytes.fromhex(GIVEN["secret"])
     framing = InterfaceType.HDLC if GIVEN["framing"] == "HDLC" else InterfaceType.WRAPPER
-    by_names = GIVEN.get("referencing", "LN") == "LN"
-    client = GXDLMSSecureClient(by_names, GIVEN["client"], GIVEN["server"], mechanism, password, framing)
+    client = GXDLMSSecureClient(GIVEN["names"] == "LN", GIVEN["client"], GIVEN["server"], mechanism, password, framing)
     client.maxReceivePDUSize = GIVEN["pdu_size"]
-    if GIVEN.get("block_transfer_window"):
-        client.gbtWindowSize = GIVEN["block_transfer_window"]
+    client.gbtWindowSize = GIVEN["window"] or 1
     if GIVEN.get("encryption_key"):
         set_keys(client.ciphering)
     if mechanism == Authentication.HIGH_ECDSA:
         client.settings.useCustomChallenge = True
         client.settings.setCtoSChallenge(os.urandom(32))  # the library's own has 16 octets, too few for this mechanism
     wanted = client.proposedConformance | Conformance.GENERAL_PROTECTION
-    for name in GIVEN.get("wanted", ()):
-        wanted |= Conformance[name]
+    if GIVEN["names"] == "LN":
+        wanted |= Conformance.ACCESS
+    else:
+        wanted |= Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+    if GIVEN["window"]:
+        wanted |= Conformance.GENERAL_BLOCK_TRANSFER
     if GIVEN["ciphering"] in ("glo-*", "ded-*"):
         wanted ^= Conformance.GENERAL_PROTECTION
     client.proposedConformance = wanted
@@ -135,24 +137,30 @@ def get(client, link, work):
 
 
 def name_of(work):
-    return work["short_name"] if "short_name" in work else work["obis"]
+    return work["obis"] if GIVEN["names"] == "LN" else work["base_name"]
+
+
+def object_of(client, work):
+    item = client.createObject(work["class"])
+    item.logicalName = work["obis"]
+    if GIVEN["names"] == "SN":
+        item.shortName = work["base_name"]
+    return item
 
 
 def by_range(client, link, work):
-    profile = GXDLMSProfileGeneric(work["obis"])
+    profile = object_of(client, work)
     first, last = (GXDateTime(datetime.datetime.fromisoformat(work[end])) for end in ("from", "to"))
     return link.exchange(client.readRowsByRange(profile, first, last)).value
 
 
 def by_entry(client, link, work):
-    profile = GXDLMSProfileGeneric(work["obis"])
+    profile = object_of(client, work)
     return link.exchange(client.readRowsByEntry(profile, work["first"], work["count"])).value
 
 
 def get_list(client, link, work):
-    wanted = [(client.createObject(one["class"]), one["attribute"]) for one in work["attributes"]]
-    for (item, _), one in zip(wanted, work["attributes"], strict=True):
-        item.logicalName = one["obis"]
+    wanted = [(object_of(client, one), one["attribute"]) for one in work["attributes"]]
     return link.exchange(client.readList(wanted)).value
 
 
@@ -198,17 +206,13 @@ def set_list(client, link, work):
 
 
 def act(client, link, work):
-    item = client.createObject(work["class"])
-    item.logicalName = work["obis"]
-    return link.exchange(client.method(item, work["method"], 0, DataType.INT8)).value
+    return link.exchange(client.method(object_of(client, work), work["method"], 0, DataType.INT8)).value
 
 
 def access(client, link, work):
     items = []
     for one in work["attributes"]:
-        item = client.createObject(one["class"])
-        item.logicalName = one["obis"]
-        items.append(GXDLMSAccessItem(AccessServiceCommandType.GET, item, one["attribute"]))
+        items.append(GXDLMSAccessItem(AccessServiceCommandType.GET, object_of(client, one), one["attribute"]))
     reply = link.exchange(client.accessRequest(None, items))
     client.parseAccessResponse(items, reply.data)
     return [one.value for one in items]
