@@ -25,6 +25,7 @@ from dlms.association.admission import (
     refusing_aare,
 )
 from dlms.association.authentication import Authentication
+from dlms.association.carrier import Carrier
 from dlms.association.events import (
     Answer,
     AssociationOpened,
@@ -33,7 +34,6 @@ from dlms.association.events import (
     Discarded,
     RequestKey,
 )
-from dlms.association.general_blocks import GeneralTransfer, one_way
 from dlms.association.proposal import context_of
 from dlms.association.protection import PLAIN, Form, Protection, Verified, lift
 from dlms.association.serving import Reply, Serving, Terms, fault
@@ -41,7 +41,6 @@ from dlms.association.serving_ln import LnServing
 from dlms.association.serving_sn import SnServing
 from dlms.association.settings import AssociationProfile
 from dlms.association.states import SERVER_TABLE, ServerEvent, ServerState
-from dlms.association.transfer import MAX_REQUEST_OCTETS
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ApduTag,
@@ -80,8 +79,7 @@ class ServerAssociation:
         self._admission: Admission | None = None
         self._challenge = b""
         self._serving: Serving | None = None
-        self._general: GeneralTransfer | None = None
-        self._carried: dict[RequestKey, GeneralTransfer] = {}
+        self._carrier: Carrier | None = None
         if profile.pre_established is not None:
             self._be_open(pre_established(profile))
             self._move(ServerEvent.ACCEPTED)
@@ -100,7 +98,7 @@ class ServerAssociation:
             return fault(f"an APDU of {size} octets is too long", ServiceError.PDU_TOO_LONG)
         if isinstance(message, GeneralBlockTransfer):
             return self._receive_block(message)
-        self._general = None
+        self._go_on_without_blocks()
         return self._react(message)
 
     def receive_quickly(self, octets: bytes) -> Reply | None:
@@ -112,7 +110,7 @@ class ServerAssociation:
         verified = self._protection.lift_quickly(octets)
         if verified is None:
             return None
-        self._general = None
+        self._go_on_without_blocks()
         return self._react(verified)
 
     def _react(self, message: Apdu | Verified, *, in_one: bool = False) -> Reply:
@@ -141,56 +139,39 @@ class ServerAssociation:
     # --- general block transfer
 
     def _receive_block(self, block: GeneralBlockTransfer) -> Reply:
-        if self.state is ServerState.PROVING or not self._speaks_general_blocks:
+        carrier = self._carrier
+        if carrier is None or self.state is PROVING:
             return fault("general block transfer was not negotiated", ServiceError.SERVICE_NOT_SUPPORTED)
-        if self._general is None and not block.block_data:
-            return Reply(event=Discarded("a confirmation of blocks that were never sent"))
-        if self._general is None or not self._general.continues(block):
-            self._general = self._new_transfer()
-        general = self._general
         try:
-            step = general.receive(block)
+            step = carrier.receive(block)
+            if step is None:
+                return Reply(event=Discarded("a confirmation of blocks that were never sent"))
             if step.whole is None:
                 return Reply(blocks=step.to_send)
-            return self._joined(apdu.decode(step.whole), general)
+            return self._joined(apdu.decode(step.whole), carrier)
         except (DecodeError, ProtocolError) as error:
-            self._general = None
+            carrier.forget()
             return fault(f"blocks that make no request: {error}", ServiceError.OTHER_REASON)
 
-    def _joined(self, message: Apdu, general: GeneralTransfer) -> Reply:
+    def _joined(self, message: Apdu, carrier: Carrier) -> Reply:
         """A request that came in blocks; its response goes the same way, a fault goes as it is."""
         if isinstance(message, Aarq | Rlrq | GeneralBlockTransfer):
             raise ProtocolError(f"{type(message).__name__} inside blocks")
         reply = self._react(message, in_one=True)
         key = getattr(reply.event, "key", None)
         if isinstance(key, RequestKey):
-            self._carried[key] = general
+            carrier.answer_through_here(key)
         if not reply.octets or reply.octets[0] == ApduTag.EXCEPTION_RESPONSE:
             return reply
-        return Reply(event=reply.event, blocks=general.send(reply.octets))
-
-    def _cut(self, octets: bytes, general: GeneralTransfer | None) -> tuple[bytes, ...]:
-        """An answer as the client takes it; nothing when the client has begun another exchange in blocks meanwhile."""
-        if not octets:
-            return ()
-        if general is not None:
-            return general.send(octets) if general is self._general else ()
-        if len(octets) <= self._opened.client_limit or not self._speaks_general_blocks:
-            return (octets,)
-        self._general = self._new_transfer()
-        return self._general.send(octets)
-
-    def _new_transfer(self) -> GeneralTransfer:
-        window, room = self.profile.block_window, self._opened.client_limit
-        return GeneralTransfer(client=False, window=window, room=room, limit=MAX_REQUEST_OCTETS)
-
-    @property
-    def _speaks_general_blocks(self) -> bool:
-        return bool(self._opened.conformance & Conformance.GENERAL_BLOCK_TRANSFER)
+        return Reply(event=reply.event, blocks=carrier.answer_at_once(reply.octets))
 
     def timeout(self) -> tuple[bytes, ...]:
         """What to send when nothing came from the client for too long."""
-        return () if self._general is None else self._general.timeout()
+        return () if self._carrier is None else self._carrier.timeout()
+
+    def _go_on_without_blocks(self) -> None:
+        if self._carrier is not None:
+            self._carrier.forget()
 
     # --- faults
 
@@ -231,6 +212,8 @@ class ServerAssociation:
         terms = Terms(admission.conformance, admission.client_limit)
         serving = LnServing if self.profile.short_names is None else SnServing
         self._serving = serving(self.profile, terms, self._protect, self._move)
+        general = admission.conformance & Conformance.GENERAL_BLOCK_TRANSFER
+        self._carrier = Carrier(self.profile.block_window, admission.client_limit) if general else None
 
     def _new_challenge(self) -> bytes | None:
         mechanism = self.profile.mechanism
@@ -290,7 +273,9 @@ class ServerAssociation:
         if self._serving is None:
             raise LocalError("this request is not open: its association was released")
         octets = self._serving.answer(answer)
-        return self._cut(octets, self._carried.pop(answer.key, None))
+        if self._carrier is not None:
+            return self._carrier.answer(answer.key, octets)
+        return (octets,) if octets else ()
 
     def notify(self, notification: Notification) -> tuple[bytes, ...]:
         """The APDUs of something that the client did not ask for; LocalError when it was not negotiated."""
@@ -304,8 +289,8 @@ class ServerAssociation:
         octets = self._protect(apdu.encode(notification), form)
         if len(octets) <= opened.client_limit:
             parts: tuple[bytes, ...] = (octets,)
-        elif self._speaks_general_blocks:
-            parts = one_way(octets, opened.client_limit)
+        elif self._carrier is not None:
+            parts = self._carrier.push(octets)
         else:
             raise LocalError(f"the client takes {opened.client_limit} octets at most, this has {len(octets)}")
         self.state = following
@@ -330,8 +315,7 @@ class ServerAssociation:
 
     def _forget(self) -> None:
         self._admission = None
-        self._serving = self._general = None
-        self._carried.clear()
+        self._serving = self._carrier = None
         self._challenge = b""
         if self._protection is not None:
             self._protection.dedicate(None)
