@@ -52,6 +52,8 @@ def parse(octets: bytes, *, max_octets: int = MAX_OCTETS) -> Element:
         raise InvalidMessage("1.8", "The message is not well-formed XML", error.msg) from None
     except (ValueError, LookupError) as error:
         raise InvalidMessage("1.8", "The message is not XML", str(error)) from None
+    for entry in parser.error_log.filter_from_errors():  # a warning that comes later hides them from lxml
+        raise InvalidMessage("1.8", "The message is not well-formed XML", entry.message)
     _check_shape(root)
     return root
 
