@@ -25,6 +25,7 @@ from in_memory import (
 
 from dlms import data
 from dlms.association import (
+    Access,
     Action,
     ActionList,
     ClientState,
@@ -36,13 +37,19 @@ from dlms.association import (
     Release,
     Set,
     SetList,
+    Unconfirmed,
 )
 from dlms.association.protection import Form, Protection, Wrapping
-from dlms.association.settings import LN_CONFORMANCE
+from dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
+from dlms.cosem.short_names import NamedObject, ShortNames
 from dlms.enums import Mechanism
 from dlms.errors import DlmsError
+from dlms.obis import Obis
 
 MOST = 1 << 20
+ONE_IN = 3
+"""After every so many inputs a server has to serve somebody else: doing it each time would halve the speed."""
+LAST_COUNTERS = 0xFFFF0000
 KEY = bytes(range(16))
 AGREED: list[dict[str, Any]] = [
     {},
@@ -53,7 +60,22 @@ AGREED: list[dict[str, Any]] = [
     {"mechanism": Mechanism.GMAC, "policy": (True, True), "dedicated_key": KEY},
     {"mechanism": Mechanism.LOW, "policy": (True, False)},
     {"policy": (False, True)},
+    {"named": True},
+    {"named": True, "mechanism": Mechanism.GMAC, "policy": (True, True)},
 ]
+NAMES = ShortNames(
+    [
+        NamedObject(0x0100, 8, 0, CLOCK.instance_id),
+        NamedObject(0x0200, 1, 0, NAME.instance_id),
+        NamedObject(0x0300, 7, 1, LONG.instance_id),
+        NamedObject(0x0600, 70, 0, DISCONNECT.instance_id),
+        NamedObject(0xFA00, 12, 3, Obis.parse("0-0:40.0.0*255")),
+    ]
+)
+LIMITS = {
+    False: {"conformance": LN_CONFORMANCE, "max_receive_pdu_size": 128},
+    True: {"conformance": SN_CONFORMANCE, "max_receive_pdu_size": 128, "short_names": NAMES},
+}
 SERVER_STAGES = ("new", "proving", "open")
 REQUESTS = (
     Open(),
@@ -63,17 +85,20 @@ REQUESTS = (
     GetList((Get(NAME), Get(LONG))),
     SetList((Set(CLOCK, data.octet_string(bytes(120))), Set(CLOCK, data.null()))),
     ActionList((Action(DISCONNECT, data.octet_string(bytes(120))), Action(DISCONNECT))),
+    Access((Get(NAME), Set(CLOCK, data.null()), Action(DISCONNECT))),
+    Unconfirmed(Set(CLOCK, data.null())),
     Release(),
 )
 WRAPPINGS = tuple(Wrapping)
 WAYS = len(WRAPPINGS) + 1
 CONTROLS = (0x30, 0x10, 0x20, 0x70, 0x31)
-LIMITS = {"conformance": LN_CONFORMANCE, "max_receive_pdu_size": 128}
 
 
-def agreed(octet: int) -> Pair:
-    """Two ends that fit together, before anything is sent."""
-    return pair(**AGREED[octet % len(AGREED)], client=LIMITS, server=LIMITS)
+def agreed(octet: int, first_counter: int = 1) -> Pair:
+    """Two ends that fit together, before anything is sent; the octet chooses what they agree on."""
+    kind = dict(AGREED[octet % len(AGREED)])
+    limits = LIMITS[kind.pop("named", False)]
+    return pair(**kind, client=limits, server=limits, first_counter=first_counter)
 
 
 def ways(octet: int) -> tuple[int, ...]:
@@ -102,28 +127,20 @@ def server(octets: bytes) -> None:
         said += len(joined.to_server(sent)) if sent else 0
         framed &= not raw(chunk)
     assert said < MOST
-    if framed and not joined.server.closed:
-        serves(joined)
+    if framed and not joined.server.closed and sum(octets) % ONE_IN == 0:
+        serves(joined, octets[0])
 
 
-def serves(joined: Pair) -> None:
+def serves(joined: Pair, octet: int) -> None:
     """A client that knows the secrets gets in and gets what it asks for."""
-    association = joined.server._associations[SERVER_WPORT, CLIENT_WPORT]
-    counter = association.profile.receive_counter
+    counter = joined.server._associations[SERVER_WPORT, CLIENT_WPORT].profile.receive_counter
     assert counter is not None
-    if counter.lowest_acceptable > 0xFFFF0000:
+    if counter.lowest_acceptable > LAST_COUNTERS:
         return  # a genuine frame has used the counter up
-    name = next(one for one in AGREED if matches(one, association.profile))
-    new = pair(**name, client=LIMITS, first_counter=counter.lowest_acceptable)
+    new = agreed(octet, counter.lowest_acceptable)
     new.server, new.values = joined.server, joined.values
     assert any(isinstance(event, Opened) for event in new.ask(Open()))
     assert any(isinstance(event, GetResult) and event.value for event in new.ask(Get(NAME)))
-
-
-def matches(kind: dict[str, Any], held: Any) -> bool:
-    security = held.security
-    policy = None if security is None else (security.authenticated, security.encrypted)
-    return (kind.get("mechanism", Mechanism.LOWEST), kind.get("policy")) == (held.mechanism, policy)
 
 
 def client(octets: bytes) -> None:

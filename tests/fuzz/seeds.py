@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from cim.message import Header, Identifier, Name, Reply, ReplyError, RequestMess
 from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
 from cim.schema import Schemas
 from dlms.association import Open, Release
+from dlms.errors import LocalError
 from dlms.framing.hdlc import FrameReader
 from dlms.framing.wrapper import Deframer
 
@@ -98,26 +102,30 @@ def sign_ons() -> Iterator[bytes]:
 
 
 def sessions(sender: str) -> Iterator[bytes]:
-    """What one end says in answer to every request, for every agreement and stage."""
-    told = {request: tuple(plain_apdus(request, sender)) for request in ends.REQUESTS}
-    stages = len(ends.REQUESTS) if sender == "server" else len(ends.SERVER_STAGES)
-    for octet in range(len(ends.AGREED) * stages):
-        for spoken in told.values():
-            for way in ends.ways(octet):
-                yield bytes((octet,)) + joined(bytes((way,)) + octets for octets in spoken)
+    """What one end says with every request, for every agreement; a server at each stage, a client when it has asked that."""
+    for kind, agreement in enumerate(ends.AGREED):
+        for number, request in enumerate(ends.REQUESTS):
+            spoken = tuple(plain_apdus(request, sender, named="named" in agreement))
+            stages = (number,) if sender == "server" else range(len(ends.SERVER_STAGES))
+            for stage, way in product(stages, ends.ways(kind)):
+                yield bytes((kind + stage * len(ends.AGREED),)) + joined(bytes((way,)) + octets for octets in spoken)
 
 
-def plain_apdus(request: Any, sender: str) -> Iterator[bytes]:
+@cache
+def plain_apdus(request: Any, sender: str, named: bool) -> tuple[bytes, ...]:
     """The APDUs of one end of a session in clear with one request: the target protects them as it has to."""
-    pair = ends.agreed(0)
+    pair = ends.agreed(ends.AGREED.index({"named": True}) if named else 0)
     for one in dict.fromkeys((Open(), request, Release())):
-        pair.ask(one)
+        with suppress(LocalError):  # what there is no short name for
+            pair.ask(one)
     deframer = Deframer()
     for end, octets in pair.wire:
         if end == sender:
             deframer.receive_data(octets)
+    found = []
     while (pdu := deframer.next_pdu()) is not None:
-        yield pdu.apdu
+        found.append(pdu.apdu)
+    return tuple(found)
 
 
 def messages() -> Iterator[bytes]:
