@@ -1,15 +1,17 @@
-"""Frozen, slotted dataclasses that cost a sixth to declare, and less to make: what every message and event here is.
+"""Frozen, slotted dataclasses that cost a tenth to declare, and less to make: what every message and event here is.
 
 The library's decorator compiles six methods for each class, which for all classes of this package takes longer than the
-rest of its import. Here `__init__` alone is compiled and fills the slots directly; the other methods are shared. For
-`dataclasses.fields` and `replace`, for `match` and for type checkers such a class is a dataclass like any other.
+rest of its import. Here `__init__` is compiled once for each number of fields and fills the slots directly; the other
+methods are shared. For `dataclasses.fields` and `replace`, for `match` and for type checkers such a class is a dataclass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
+from functools import cache
 from operator import attrgetter
+from types import FunctionType
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -79,34 +81,39 @@ def _refuse_to_delete(self: object, name: str) -> None:
 
 
 def _initializer(made: type, own: tuple[Field[Any], ...]) -> Callable[..., None]:
-    """`__init__` as somebody would write it by hand for this class: one line that fills each slot."""
-    known: dict[str, Any] = {"made_by_factory": MISSING}
-    parameters, lines = ["self"], []
-    for one in own:
-        name, value = one.name, one.name
-        known[f"set_{name}"] = vars(made)[name].__set__
-        if one.default is not MISSING:
-            known[f"default_{name}"] = one.default
-            value = f"default_{name}"
-        elif one.default_factory is not MISSING:
-            known[f"new_{name}"] = one.default_factory
-            value = f"new_{name}()"
-        if one.init:
-            parameters.append(_parameter(one))
-            value = f"{name} if {name} is not made_by_factory else {value}" if "(" in value else name
-        elif value == name:
-            continue
-        lines.append(f"set_{name}(self, {value})")
-    if hasattr(made, "__post_init__"):
-        lines.append("self.__post_init__()")
-    source = f"def __init__({', '.join(parameters)}):\n " + "\n ".join(lines or ["pass"])
-    exec(source, known)  # noqa: S102 - made of the names of fields alone
-    initializer: Callable[..., None] = known["__init__"]
+    """`__init__` that fills each slot: the body compiled for this number of fields, under the names of these fields."""
+    if any(one.default_factory is not MISSING or not one.init for one in own):
+        raise TypeError(f"{made.__name__}: factories and fields outside of __init__ are for the library's dataclass")
+    by_keyword = [one for one in own if one.kw_only]
+    if 0 < len(by_keyword) < len(own):
+        raise TypeError(f"{made.__name__}: all fields by keyword, or none")
+    defaults = {one.name: one.default for one in own if one.default is not MISSING}
+    initializer = _body(len(own), hasattr(made, "__post_init__"))(*[vars(made)[one.name].__set__ for one in own])
+    code = initializer.__code__.replace(co_varnames=("self", *[one.name for one in own]))
+    if by_keyword:
+        code = code.replace(co_argcount=1, co_kwonlyargcount=len(own))
+        initializer.__kwdefaults__ = defaults
+    else:
+        initializer.__defaults__ = tuple(defaults.values())
+    initializer.__code__ = code
     initializer.__qualname__ = f"{made.__qualname__}.__init__"
     return initializer
 
 
-def _parameter(one: Field[Any]) -> str:
-    if one.default is not MISSING:
-        return f"{one.name}=default_{one.name}"
-    return one.name if one.default_factory is MISSING else f"{one.name}=made_by_factory"
+@cache
+def _body(count: int, checked: bool) -> Callable[..., FunctionType]:
+    """What makes an `__init__` of so many fields of the functions that set them; `checked` when __post_init__ follows."""
+    numbers = range(count)
+    lines = [f"set_{number}(self, value_{number})" for number in numbers]
+    if checked:
+        lines.append("self.__post_init__()")
+    source = (
+        f"def make({', '.join(f'set_{number}' for number in numbers)}):\n"
+        f" def __init__(self, {', '.join(f'value_{number}' for number in numbers)}):\n  "
+        + "\n  ".join(lines or ["pass"])
+        + "\n return __init__"
+    )
+    known: dict[str, Any] = {}
+    exec(source, known)  # noqa: S102 - made of numbers alone
+    make: Callable[..., FunctionType] = known["make"]
+    return make

@@ -5,10 +5,9 @@ Where a service has several forms, the octet after the tag chooses; the table be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from functools import cache, partial
 from struct import error as StructError
-from typing import Any
 
 from dlms.apdu import access, acse, action, blocks, ciphered, faults, get, initiate, notify, short_names
 from dlms.apdu import set as set_service
@@ -103,11 +102,6 @@ _BER_KINDS: dict[ApduTag, type] = {
     ApduTag.RLRQ: acse.Rlrq,
     ApduTag.RLRE: acse.Rlre,
 }
-_WHOLE: dict[ApduTag, tuple[type, Codec]] = {
-    **{tag: (kind, sequence(kind)) for tag, kind in _WHOLE_KINDS.items()},
-    **{tag: (kind, ber_sequence(kind)) for tag, kind in _BER_KINDS.items()},
-}
-
 _FORMS: dict[ApduTag, dict[int, type]] = {
     ApduTag.GET_REQUEST: {1: get.GetRequestNormal, 2: get.GetRequestNext, 3: get.GetRequestWithList},
     ApduTag.GET_RESPONSE: {
@@ -145,31 +139,53 @@ _FORMS: dict[ApduTag, dict[int, type]] = {
     },
 }
 
-_Write = Callable[[bytearray, Any], None]
+
+class _Codecs(Mapping[int, tuple[str, Codec]]):
+    """A codec is made of its declaration when the first APDU of its tag is read or written."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[str, Codec]] = {}
+
+    def __getitem__(self, tag: int) -> tuple[str, Codec]:
+        found = self._made.get(tag)
+        if found is None:
+            if tag not in _TAGS:
+                raise KeyError(tag)
+            found = self._made[tag] = _named_codec(ApduTag(tag))
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(_TAGS)
+
+    def __len__(self) -> int:
+        return len(_TAGS)
+
+    def __contains__(self, tag: object) -> bool:
+        return tag in _TAGS
 
 
-def _service_ciphering(tag: ApduTag) -> Codec:
-    return record(partial(ciphered.ServiceCiphering, tag), (("content", OCTETS),))
-
-
-def _build() -> tuple[dict[int, tuple[str, Codec]], dict[type, tuple[bytes, _Write]]]:
-    codecs: dict[int, tuple[str, Codec]] = {}
-    writers: dict[type, tuple[bytes, _Write]] = {}
-    for tag, (kind, codec) in _WHOLE.items():
-        codecs[tag] = (kind.__name__, codec)
-        writers[kind] = (bytes((tag,)), codec.write)
-    for tag, kinds in _FORMS.items():
-        forms = {form: (kind, sequence(kind)) for form, kind in kinds.items()}
-        codecs[tag] = (tag.name.lower(), choice(forms))
-        writers |= {kind: (bytes((tag, form)), codec.write) for form, (kind, codec) in forms.items()}
-    for tag in ciphered.SERVICE_CIPHERING_TAGS:
-        codecs[tag] = (tag.name.lower(), _service_ciphering(tag))
-    return codecs, writers
-
+_TAGS = dict.fromkeys((*_WHOLE_KINDS, *_BER_KINDS, *_FORMS, *ciphered.SERVICE_CIPHERING_TAGS))
+_PREFIXES: dict[type, bytes] = {
+    **{kind: bytes((tag,)) for tag, kind in (_WHOLE_KINDS | _BER_KINDS).items()},
+    **{kind: bytes((tag, form)) for tag, forms in _FORMS.items() for form, kind in forms.items()},
+}
 
 # By tag: a name, and the codec of all that follows the tag.
-CODECS: Mapping[int, tuple[str, Codec]]
-CODECS, _WRITERS = _build()
+CODECS: Mapping[int, tuple[str, Codec]] = _Codecs()
+
+
+def _named_codec(tag: ApduTag) -> tuple[str, Codec]:
+    if tag in _FORMS:
+        return tag.name.lower(), choice({form: (kind, _codec_of(kind)) for form, kind in _FORMS[tag].items()})
+    if tag in ciphered.SERVICE_CIPHERING_TAGS:
+        return tag.name.lower(), record(partial(ciphered.ServiceCiphering, tag), (("content", OCTETS),))
+    kind = _WHOLE_KINDS.get(tag) or _BER_KINDS[tag]
+    return kind.__name__, _codec_of(kind)
+
+
+@cache
+def _codec_of(kind: type) -> Codec:
+    return ber_sequence(kind) if kind in _BER_KINDS.values() else sequence(kind)
 
 
 def encode(apdu: Apdu) -> bytes:
@@ -186,9 +202,9 @@ def _encode(apdu: Apdu) -> bytes:
     """The general road."""
     if type(apdu) is ciphered.ServiceCiphering:
         return ciphered.encode_service_ciphering(apdu)
-    prefix, write = _WRITERS[type(apdu)]
-    out = bytearray(prefix)
-    write(out, apdu)
+    kind: type = type(apdu)
+    out = bytearray(_PREFIXES[kind])
+    _codec_of(kind).write(out, apdu)
     return bytes(out)
 
 
@@ -203,10 +219,9 @@ def _decode(octets: bytes) -> Apdu:
     """The general road."""
     reader = Reader(octets)
     tag = reader.u8()
-    known = CODECS.get(tag)
-    if known is None:
+    if tag not in _TAGS:
         raise DecodeError("the tag of a known APDU", f"0x{tag:02X}")
-    name, codec = known
+    name, codec = CODECS[tag]
     try:
         apdu: Apdu = codec.read(reader)
         reader.finish()

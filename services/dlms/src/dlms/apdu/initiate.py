@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, field
 
 from dlms.apdu.fields import (
     BooleanDefaultTrue,
@@ -12,16 +12,18 @@ from dlms.apdu.fields import (
     Unsigned8,
     Unsigned16,
 )
+from dlms.frozen import frozen
 
 DLMS_VERSION = 6
 VAA_NAME_LN = 0x0007
 VAA_NAME_SN = 0xFA00
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InitiateRequest:
     """InitiateRequest: proposed by the client, inside the AARQ."""
 
+    _: KW_ONLY
     dedicated_key: OptionalOctets = field(default=None, repr=False)
     response_allowed: BooleanDefaultTrue = True
     quality_of_service: OptionalInteger8 = None
@@ -30,10 +32,11 @@ class InitiateRequest:
     client_max_receive_pdu_size: Unsigned16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InitiateResponse:
     """InitiateResponse: negotiated by the server, inside the AARE."""
 
+    _: KW_ONLY
     quality_of_service: OptionalInteger8 = None
     dlms_version: Unsigned8 = DLMS_VERSION
     conformance: ConformanceBlock

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum, IntFlag
 from typing import Protocol
 
@@ -92,7 +92,7 @@ class AttributeAccess(IntFlag):
     WRITE = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Security:
     """Suite, policy, keys and titles. Where the policy demands nothing the keys serve HLS alone.
 
@@ -101,6 +101,7 @@ class Security:
     the peer's with its system title and gives the signature key, or None when it does not believe it.
     """
 
+    _: KW_ONLY
     keys: GlobalKeys
     system_title: bytes
     suite: int = 0
@@ -163,7 +164,7 @@ class PreEstablished:
     peer_max_receive_pdu_size: int = MAX_PDU_SIZE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ClientSettings:
     """One association seen from the client. `secret` is the LLS password or the HLS secret of mechanisms 2, 3, 4 and 6.
 
@@ -171,6 +172,7 @@ class ClientSettings:
     the association names by short names, and `conformance` should be SN_CONFORMANCE.
     """
 
+    _: KW_ONLY
     client_wport: int
     server_wport: int
     mechanism: Mechanism = Mechanism.LOWEST

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.cosem.tables import table
 from dlms.frozen import frozen
 
 
@@ -43,7 +42,6 @@ class InterfaceClass:
 @cache
 def interface_classes() -> Mapping[int, InterfaceClass]:
     """Every class that is known, by class_id."""
-    text = files("dlms.cosem").joinpath("classes.toml").read_text(encoding="utf-8")
     return {
         row["class_id"]: InterfaceClass(
             row["class_id"],
@@ -53,7 +51,7 @@ def interface_classes() -> Mapping[int, InterfaceClass]:
             tuple(Method(number, name) for number, name in enumerate(row["methods"], 1)),
             row["source"],
         )
-        for row in tomllib.loads(text)["classes"]
+        for row in table("classes")["classes"]
     }
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
-from typing import Any
 
+from dlms.cosem.tables import table
 from dlms.obis import Obis
 
 ELECTRICITY = 1
@@ -19,13 +17,8 @@ CURRENT = 255
 
 
 @cache
-def _table() -> Mapping[str, Any]:
-    return tomllib.loads(files("dlms.cosem").joinpath("obis_names.toml").read_text(encoding="utf-8"))
-
-
-@cache
 def _objects() -> Mapping[tuple[str, ...], str]:
-    return {_groups(pattern): name for pattern, name in _table()["objects"].items()}
+    return {_groups(pattern): name for pattern, name in table("obis_names")["objects"].items()}
 
 
 def _groups(text: str) -> tuple[str, ...]:
@@ -41,7 +34,7 @@ def describe(obis: Obis) -> str:
         return name
     if obis[0] == ELECTRICITY:
         return _quantity(obis)
-    medium = _table()["media"].get(str(obis[0]), "")
+    medium = table("obis_names")["media"].get(str(obis[0]), "")
     return _with_channel(medium, obis[1]) if medium and obis[0] else ""
 
 
@@ -57,13 +50,13 @@ def _object_name(obis: Obis) -> str:
 
 def _quantity(obis: Obis) -> str:
     _, b, c, d, e, f = obis
-    table = _table()["electricity"]
+    known = table("obis_names")["electricity"]
     phase, code = (c - 1) // CODES_A_PHASE, (c - 1) % CODES_A_PHASE + 1
-    name = table["quantities"].get(str(c)) or (table["quantities"].get(str(code)) if phase in PHASES else None)
-    process = table["processing"].get(str(d))
+    name = known["quantities"].get(str(c)) or (known["quantities"].get(str(code)) if phase in PHASES else None)
+    process = known["processing"].get(str(d))
     if name is None or process is None:
         return ""
-    for power, energy in table["energies"].items():
+    for power, energy in known["energies"].items():
         if d in TIME_INTEGRALS and name.startswith(power):
             name = energy + name.removeprefix(power)
     words = [name, PHASES.get(phase, ""), process]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
-from importlib.resources import files
 
 from dlms import data
+from dlms.cosem.tables import table
 from dlms.data import Data
 from dlms.enums import DataTag
 from dlms.errors import DecodeError
@@ -72,8 +71,7 @@ def _number(value: Data, scaler: int) -> Decimal:
 @cache
 def units() -> Mapping[int, Unit]:
     """Every unit that is known, by its code."""
-    text = files("dlms.cosem").joinpath("units.toml").read_text(encoding="utf-8")
-    rows = tomllib.loads(text)["units"]
+    rows = table("units")["units"]
     return {int(code): Unit(int(code), symbol, quantity) for code, (symbol, quantity) in rows.items()}
 
 

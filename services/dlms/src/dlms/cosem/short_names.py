@@ -6,16 +6,14 @@ short_names.toml. A meter tells its base names in the object_list of its associa
 
 from __future__ import annotations
 
-import tomllib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.resources import files
-from typing import Any
 
 from dlms import data
 from dlms.cosem.classes import interface_classes
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.cosem.tables import table
 from dlms.data import Data
 from dlms.enums import DataTag
 from dlms.errors import DecodeError, LocalError
@@ -27,18 +25,13 @@ NAMES = range(0x10000)
 
 
 @cache
-def _table() -> Mapping[str, Any]:
-    return tomllib.loads(files("dlms.cosem").joinpath("short_names.toml").read_text(encoding="utf-8"))
-
-
-@cache
 def _first_methods() -> Mapping[tuple[int, int], int]:
-    return {(row["class_id"], row["version"]): row["first_method"] for row in _table()["methods"]}
+    return {(row["class_id"], row["version"]): row["first_method"] for row in table("short_names")["methods"]}
 
 
 def reserved_base_name(kind: str) -> int:
     """Base name of "association_sn", "script_table", "sap_assignment" or "logical_device_name"."""
-    name: int = _table()["reserved"][kind]
+    name: int = table("short_names")["reserved"][kind]
     return name
 
 

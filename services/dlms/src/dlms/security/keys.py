@@ -6,7 +6,7 @@ costs more than using them. Points and private numbers travel as the standard wr
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,7 +22,7 @@ _CURVES: dict[SecuritySuite, ec.EllipticCurve] = {SUITE_1: ec.SECP256R1(), SUITE
 _SUITES = {suite.coordinate_length: suite for suite in _CURVES}
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class GlobalKeys:
     """Global unicast encryption key and authentication key, 16 octets each (32 in suite 2).
 
@@ -53,7 +53,7 @@ class GlobalKeys:
         return replace(self, encryption_key=encryption_key, broadcast_encryption_key=None)
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class PublicKey:
     """A point of P-256 or P-384 as x || y: 64 octets in suite 1, 96 in suite 2."""
 
@@ -75,7 +75,7 @@ class PublicKey:
         return _SUITES[len(self.octets) // 2]
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class PrivateKey:
     """A private key of P-256 or P-384, 32 or 48 octets: for signing, for agreement, or ephemeral (then never reused)."""
 
