@@ -32,13 +32,14 @@ from dlms import apdu, data
 from dlms.apdu.ciphered import GeneralGloCiphering
 from dlms.apdu.get import GetRequestNormal
 from dlms.association import SERVER_CONFORMANCE, AssociationOpened, Get, GetAnswer, Open, RequestKey, SetAnswer
-from dlms.association.envelope import Envelope
+from dlms.association.envelope import SIGNED, Envelope
 from dlms.association.protection import Form, Protection, Wrapping
 from dlms.association.serving_ln import LnServing
 from dlms.cosem.selection import EntryDescriptor
 from dlms.cursor import encode_length
 from dlms.enums import ApduTag, Conformance, DataAccessResult, Mechanism
 from dlms.errors import DlmsError, LocalError
+from dlms.security import ReceiveCounter, SendCounter
 
 POLICIES = [(True, True), (True, False), (False, True)]
 KEY = bytes(range(16, 32))
@@ -48,8 +49,8 @@ KEY = bytes(range(16, 32))
 def generally() -> Iterator[None]:
     """The general roads alone."""
     with (
-        patch.object(Protection, "lift_quickly", lambda self, octets: None),
-        patch.object(LnServing, "_get_plainly", lambda self, message, form: None),
+        patch.object(Protection, "_agree_on_ordinary", lambda self: None),
+        patch.object(LnServing, "_ask_plainly", lambda self, invoke, descriptor, form: None),
     ):
         yield
 
@@ -142,16 +143,19 @@ def protection(joined: Pair) -> Protection:
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(st.binary(max_size=300), st.sampled_from([109, 110, 111, 238, 239, 65_518, 70_000]).map(bytes)))
 def test_any_plaintext_is_sealed_and_opened_as_generally(plaintext: bytes) -> None:
-    quick, general = protection(secured()), protection(secured())
-    form = Form(Wrapping.GENERAL_GLO, 0x30)
-    assert quick._agree_on_ordinary() is not None
-    assert general._ordinary is None
+    quick, form = protection(secured()), Form(Wrapping.GENERAL_GLO, 0x30)
+    with generally():
+        general = protection(secured())
+    assert quick.ordinary is not None
+    assert general.ordinary is None
     sealed = quick.protect(plaintext, form)
     assert sealed == general.protect(plaintext, form)
     message = apdu.decode(sealed)
     assert isinstance(message, GeneralGloCiphering)
-    envelope = Envelope(ApduTag.GENERAL_GLO_CIPHERING, 0, KEYS, SERVER_TITLE, CLIENT_TITLE)
-    assert envelope.open(sealed) == (int.from_bytes(message.content[1:5], "big"), plaintext)
+    used = ReceiveCounter()
+    assert envelope(used).open(sealed) == (None if plaintext[:1] == SIGNED else plaintext)
+    if plaintext[:1] != SIGNED:
+        assert used.lowest_acceptable == int.from_bytes(message.content[1:5], "big") + 1
 
 
 @pytest.mark.parametrize("form", ["81", "82", "83", "84", "85", "80"])
@@ -169,19 +173,35 @@ def test_a_genuine_frame_that_holds_nonsense_ends_alike_on_both_roads() -> None:
         both_roads(at_the_server, bytes.fromhex("000100010011") + len(sealed).to_bytes(2, "big") + sealed)
 
 
+def envelope(used: ReceiveCounter) -> Envelope:
+    """Of the server, for frames of the client."""
+    tag = ApduTag.GENERAL_GLO_CIPHERING
+    return Envelope(tag, 0, KEYS, SERVER_TITLE, CLIENT_TITLE, SendCounter(1), used)
+
+
 def test_before_the_titles_are_known_nothing_is_ordinary() -> None:
     joined = pair(Mechanism.GMAC, policy=(True, True))
-    assert protection(joined).lift_quickly(frames()[1][8:]) is None
+    assert protection(joined).ordinary is None
     joined.ask(Open())
-    joined.ask(Get(NAME))
-    assert protection(joined)._ordinary is not None
+    assert protection(joined).ordinary is not None
 
 
 def test_an_envelope_writes_the_shortest_length() -> None:
-    envelope = Envelope(ApduTag.GENERAL_GLO_CIPHERING, 0, KEYS, SERVER_TITLE, CLIENT_TITLE)
+    sealing = envelope(ReceiveCounter())
     for size in (0, 110, 111, 238, 239):
-        sealed = envelope.seal(1, bytes(size))
-        assert sealed[10:].startswith(encode_length(size + 17))
+        assert sealing.seal(bytes(size))[10:].startswith(encode_length(size + 17))
+
+
+def test_an_envelope_takes_each_counter_once() -> None:
+    sealing, used = protection(secured()), ReceiveCounter()
+    opening, form = envelope(used), Form(Wrapping.GENERAL_GLO, 0x30)
+    first, second = (sealing.protect(octets, form) for octets in (b"first", b"second"))
+    altered = second[:-1] + bytes((second[-1] ^ 1,))
+    assert opening.open(altered) is None
+    assert used.lowest_acceptable == 0
+    assert opening.open(second) == b"second"
+    assert opening.open(second) is None
+    assert opening.open(first) is None
 
 
 @pytest.mark.parametrize("conformance", [SERVER_CONFORMANCE, SERVER_CONFORMANCE & ~Conformance.GET])

@@ -1,11 +1,13 @@
 """The two APDUs that a head-end and a meter see most, each decoded and encoded in one step.
 
-A shortcut takes only the plainest form; for everything else, errors included, it gives None and the general road decides.
+A shortcut takes only the plainest form: GET of one attribute without selection, and a response with data. For everything
+else, errors included, it gives None and the general road decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
 from typing import Any
@@ -19,59 +21,81 @@ from dlms.errors import DecodeError
 from dlms.obis import Obis
 
 _REQUEST = Struct(">HBH6sbB")
+_REQUESTED = Struct(">H6sb")
 _RESPONSE = Struct(">HBB")
 _GET_REQUEST_NORMAL, _GET_RESPONSE_NORMAL = 0xC001, 0xC401
-_SELECTION_FLAG, _CHOICE, _DATA = 12, 3, 4
+_DESCRIPTOR, _SELECTION_FLAG, _CHOICE, _DATA = 3, 12, 3, 4
+KNOWN_DESCRIPTORS = 4096
+GET_REQUEST_NORMAL, GET_RESPONSE_NORMAL = (
+    tag.to_bytes(2, "big") for tag in (_GET_REQUEST_NORMAL, _GET_RESPONSE_NORMAL)
+)
+REQUEST_SIZE = _REQUEST.size
 
 
-def _get_request_normal(octets: bytes) -> GetRequestNormal | None:
-    """Without selection: always 13 octets."""
-    if len(octets) != _REQUEST.size or octets[_SELECTION_FLAG]:
+def request_for(invoke_id_and_priority: int, descriptor: AttributeDescriptor) -> bytes:
+    """A request without selection; StructError when a number does not fit."""
+    class_id, instance_id, attribute_id = descriptor.class_id, descriptor.instance_id, descriptor.attribute_id
+    return _REQUEST.pack(_GET_REQUEST_NORMAL, invoke_id_and_priority, class_id, instance_id, attribute_id, 0)
+
+
+def asked_in(octets: bytes) -> tuple[int, AttributeDescriptor] | None:
+    """Invoke-id-and-priority and attribute of a request without selection: always 13 octets."""
+    if len(octets) != REQUEST_SIZE or octets[_SELECTION_FLAG]:
         return None
-    _, invoke_id_and_priority, class_id, name, attribute_id, _ = _REQUEST.unpack(octets)
-    descriptor = AttributeDescriptor(class_id, bytes.__new__(Obis, name), attribute_id)
-    return GetRequestNormal(invoke_id_and_priority, descriptor)
+    return octets[2], _descriptor(octets[_DESCRIPTOR:_SELECTION_FLAG])
 
 
-def _get_response_normal(octets: bytes) -> GetResponseNormal | None:
-    """With data."""
+@lru_cache(maxsize=KNOWN_DESCRIPTORS)
+def _descriptor(octets: bytes) -> AttributeDescriptor:
+    """Clients ask for the same attributes again and again."""
+    class_id, name, attribute_id = _REQUESTED.unpack(octets)
+    return AttributeDescriptor(class_id, Obis(name), attribute_id)
+
+
+def response_with(invoke_id_and_priority: int, value: Data) -> bytes:
+    """A response with data; StructError when a number does not fit."""
+    out = bytearray(_RESPONSE.pack(_GET_RESPONSE_NORMAL, invoke_id_and_priority, 0))
+    data.write(out, value)
+    return bytes(out)
+
+
+def value_in(octets: bytes) -> Data | None:
+    """The data of a response."""
     if len(octets) <= _DATA or octets[_CHOICE]:
         return None
     try:
         (value,), end = read_items(octets, _DATA, 1, 0)
     except (DecodeError, IndexError, StructError):
         return None
-    return GetResponseNormal(octets[2], value) if end == len(octets) else None
+    return value if end == len(octets) else None
+
+
+def _get_request_normal(octets: bytes) -> GetRequestNormal | None:
+    asked = asked_in(octets)
+    return None if asked is None else GetRequestNormal(*asked)
+
+
+def _get_response_normal(octets: bytes) -> GetResponseNormal | None:
+    value = value_in(octets)
+    return None if value is None else GetResponseNormal(octets[2], value)
 
 
 def _encode_get_request_normal(message: GetRequestNormal) -> bytes | None:
-    """Without selection."""
     if message.selection is not None:
         return None
-    descriptor = message.descriptor
-    return _REQUEST.pack(
-        _GET_REQUEST_NORMAL,
-        message.invoke_id_and_priority,
-        descriptor.class_id,
-        descriptor.instance_id,
-        descriptor.attribute_id,
-        0,
-    )
+    return request_for(message.invoke_id_and_priority, message.descriptor)
 
 
 def _encode_get_response_normal(message: GetResponseNormal) -> bytes | None:
-    """With data."""
     if type(message.result) is not Data:
         return None
-    out = bytearray(_RESPONSE.pack(_GET_RESPONSE_NORMAL, message.invoke_id_and_priority, 0))
-    data.write(out, message.result)
-    return bytes(out)
+    return response_with(message.invoke_id_and_priority, message.result)
 
 
 # By the first two octets.
 SHORTCUTS: Mapping[bytes, Callable[[bytes], GetRequestNormal | GetResponseNormal | None]] = {
-    _GET_REQUEST_NORMAL.to_bytes(2, "big"): _get_request_normal,
-    _GET_RESPONSE_NORMAL.to_bytes(2, "big"): _get_response_normal,
+    GET_REQUEST_NORMAL: _get_request_normal,
+    GET_RESPONSE_NORMAL: _get_response_normal,
 }
 # By the type; numbers that do not fit show as on the general road.
 ENCODING_SHORTCUTS: Mapping[type, Callable[[Any], bytes | None]] = {

@@ -7,6 +7,8 @@ answers to another invoke-id are dropped. After a SecurityError or ProtocolError
 
 from __future__ import annotations
 
+from struct import error as StructError
+
 from dlms import apdu
 from dlms.apdu import Apdu
 from dlms.apdu.acse import Aare, Rlre
@@ -14,13 +16,17 @@ from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
 from dlms.apdu.short_names import InformationReportRequest
+from dlms.apdu.shortcuts import REQUEST_SIZE, request_for, value_in
 from dlms.association.authentication import Authentication
 from dlms.association.connection import Connection
+from dlms.association.envelope import MARGIN
 from dlms.association.events import (
     Access,
     ClientOutput,
     Confirm,
     EventNotified,
+    Get,
+    GetResult,
     InformationReported,
     Notified,
     Open,
@@ -32,10 +38,11 @@ from dlms.association.events import (
     Request,
     Unconfirmed,
 )
-from dlms.association.exchange import SEND_REQUEST, Exchange, Limits, Next, Step
+from dlms.association.exchange import SEND_REQUEST, SUCCESS, Exchange, Limits, Next, Step, invoke_of
+from dlms.association.exchanges import PlainGetExchange
 from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
 from dlms.association.proposal import Proposal, accepts, refusal_reason
-from dlms.association.protection import PLAIN, Form, Protection, Verified, Wrapping, largest_plaintext, lift
+from dlms.association.protection import PLAIN, Form, Ordinary, Protection, Verified, Wrapping, largest_plaintext, lift
 from dlms.association.settings import ClientSettings, Security
 from dlms.association.starting import SERVICE_RESPONSES, ServiceRequest, proof_of, start, start_proof, unconfirmed
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
@@ -52,7 +59,8 @@ from dlms.security.hls import HLS, check_challenge
 from dlms.transitions import next_state
 
 UNLIMITED = 2**31
-CLOSED, PROVING = ClientState.CLOSED, ClientState.PROVING
+CLOSED, PROVING, OPEN = ClientState.CLOSED, ClientState.PROVING, ClientState.OPEN
+ASKED = CLIENT_TABLE[OPEN, ClientEvent.SEND_REQUEST]
 ANSWERED_BY_NOBODY = (Unconfirmed, Confirm)
 
 
@@ -94,10 +102,12 @@ class ClientConnection(Connection):
         self._pushed = OneWayBlocks()
         self._pending_form = PLAIN
         self._opened: Opened | None = None
+        self._ordinary: Ordinary | None = None
         if settings.pre_established is not None:
             peer_limit = settings.pre_established.peer_max_receive_pdu_size
             title = None if self._protection is None else self._protection.peer_title
-            self.state, self._opened = ClientState.OPEN, Opened(settings.conformance, peer_limit, title)
+            self.state, self._opened = OPEN, Opened(settings.conformance, peer_limit, title)
+            self._ordinary = self._ordinary_requests(self._opened)
 
     @property
     def closed(self) -> bool:
@@ -107,6 +117,8 @@ class ClientConnection(Connection):
 
     def send(self, request: Request) -> bytes:
         """Framed octets of a request; LocalError, with nothing changed, when it has no place now."""
+        if type(request) is Get and (octets := self._get_quickly(request)) is not None:
+            return octets
         if isinstance(request, Open):
             return self._open()
         if isinstance(request, Release):
@@ -126,6 +138,22 @@ class ClientConnection(Connection):
         general, parts = self._cut(self._protect(exchange.first, form))
         self._pending, self._pending_form, self._general, self.state = exchange, form, general, following
         return self._framed(*parts)
+
+    def _get_quickly(self, request: Get) -> bytes | None:
+        """A plain GET in an ordinary frame; None: nothing has changed, and the general road decides."""
+        ordinary = self._ordinary
+        if ordinary is None or request.selection is not None or self.state is not OPEN:
+            return None
+        invoke = invoke_of(self._invoke_id + 1)
+        try:
+            plaintext = request_for(invoke, request.descriptor)
+        except StructError:
+            return None
+        octets = ordinary.seal(plaintext)
+        self._invoke_id += 1
+        self._pending, self._pending_form, self._general = PlainGetExchange(invoke, plaintext), ordinary.form, None
+        self.state = ASKED
+        return self._framing.encode(WrapperPdu(self._settings.client_wport, self._settings.server_wport, octets))
 
     def _send_once(self, request: Unconfirmed | Confirm) -> bytes:
         """What nobody answers: it has to fit one APDU."""
@@ -226,11 +254,13 @@ class ClientConnection(Connection):
     def _receive(self, pdu: WrapperPdu | LinkLost) -> ClientOutput | None:
         if isinstance(pdu, LinkLost):
             raise ProtocolError(pdu.reason)
-        if pdu[:2] != self._from_server and pdu.apdu[0] != ApduTag.DATA_NOTIFICATION:
+        octets = pdu.apdu
+        if pdu[:2] != self._from_server and octets[0] != ApduTag.DATA_NOTIFICATION:
             return None
-        if self._protection is not None and (verified := self._protection.lift_quickly(pdu.apdu)) is not None:
-            return self._receive_service(verified)
-        message: Apdu | None = apdu.decode(pdu.apdu)
+        ordinary = None if self._protection is None else self._protection.ordinary
+        if ordinary is not None and (plaintext := ordinary.open(octets)) is not None:
+            return self._receive_quickly(plaintext, ordinary.answer_form)
+        message: Apdu | None = apdu.decode(octets)
         if isinstance(message, GeneralBlockTransfer):
             message = self._join(message)
         if message is None:
@@ -245,6 +275,16 @@ class ClientConnection(Connection):
         if isinstance(message, ExceptionResponse | ConfirmedServiceError):
             return self._receive_fault(message)
         return self._receive_service(self._lift(message))
+
+    def _receive_quickly(self, plaintext: bytes, form: Form) -> ClientOutput | None:
+        """What an ordinary frame holds; the value of a plain GET straight from its octets."""
+        exchange = self._pending
+        if type(exchange) is PlainGetExchange and self.state is ASKED and exchange.answered_by(plaintext):
+            value = value_in(plaintext)
+            if value is not None:
+                self.state, self._pending = OPEN, None
+                return GetResult(value, SUCCESS)
+        return self._receive_service(Verified(apdu.decode(plaintext), form))
 
     def _join(self, block: GeneralBlockTransfer) -> Apdu | None:
         """The APDU whose last block this is: an answer, or a push in blocks that nobody confirms."""
@@ -280,7 +320,7 @@ class ClientConnection(Connection):
 
     def _receive_service(self, verified: Verified) -> ClientOutput | None:
         message = verified.apdu
-        if not isinstance(message, SERVICE_RESPONSES):
+        if type(message) not in SERVICE_RESPONSES:
             return self._receive_unasked(message, verified.form)
         exchange = self._pending
         if exchange is None or not exchange.concerns(message):
@@ -374,7 +414,16 @@ class ClientConnection(Connection):
         self._opened = opened
         if self._protection is not None:
             self._protection.dedicate(self._dedicated_key)
+        self._ordinary = self._ordinary_requests(opened)
         return opened
+
+    def _ordinary_requests(self, opened: Opened) -> Ordinary | None:
+        """How plain requests go by the quick road: none does where they look different, or hardly fit."""
+        limit = opened.server_max_receive_pdu_size or UNLIMITED
+        ordinary = None if self._protection is None else self._protection.ordinary
+        if ordinary is None or self._settings.short_names is not None or limit < REQUEST_SIZE + MARGIN:
+            return None
+        return ordinary if ordinary.form == self._form() else None
 
     # --- the table
 
@@ -382,7 +431,7 @@ class ClientConnection(Connection):
         return next_state(CLIENT_TABLE, self.state, event)
 
     def _move(self, event: ClientEvent) -> None:
-        self.state = self._after(event)
+        self.state = next_state(CLIENT_TABLE, self.state, event)
 
 
 def _protection(

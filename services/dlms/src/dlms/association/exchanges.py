@@ -41,6 +41,7 @@ from dlms.apdu.set import (
     SetResponseNormal,
     SetResponseWithList,
 )
+from dlms.apdu.shortcuts import GET_RESPONSE_NORMAL
 from dlms.association.events import (
     Action,
     ActionList,
@@ -56,7 +57,7 @@ from dlms.association.events import (
     SetListResult,
     SetResult,
 )
-from dlms.association.exchange import Done, Exchange, Limits, Step, counted, get_result, invoke_of
+from dlms.association.exchange import INVOKE_ID_MASK, Done, Exchange, Limits, Step, counted, get_result, invoke_of
 from dlms.association.states import ClientEvent
 from dlms.data import Data
 from dlms.enums import Conformance, DataAccessResult
@@ -94,6 +95,21 @@ class GetExchange(Exchange):
 
     def _failed(self, result: DataAccessResult) -> ClientOutput:
         return get_result(result)
+
+
+class PlainGetExchange(GetExchange):
+    """GET of one attribute by the quick road: its request is written already, and needs nothing but an answer."""
+
+    __slots__ = ()
+
+    def __init__(self, invoke_id_and_priority: int, first: bytes) -> None:
+        Exchange.__init__(self, invoke_id_and_priority, first)
+
+    def answered_by(self, plaintext: bytes) -> bool:
+        """Whether these octets begin like the response to it."""
+        return (
+            plaintext[:2] == GET_RESPONSE_NORMAL and not (plaintext[2] ^ self.invoke_id_and_priority) & INVOKE_ID_MASK
+        )
 
 
 class GetListExchange(GetExchange):

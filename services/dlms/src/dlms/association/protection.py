@@ -8,6 +8,7 @@ a new counter value. Signing goes inside, ciphering around it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -128,7 +129,8 @@ class Protection:
         self._broadcast_receive_counter = broadcast_receive_counter
         self._dedicated: tuple[GlobalKeys, ReceiveCounter] | None = None
         self._usual_form = self.form()
-        self._ordinary: _Ordinary | None = None
+        self.ordinary: Ordinary | None = None  # as long as keys and titles stay what they are
+        self._agree_on_ordinary()
 
     @property
     def usual_form(self) -> Form:
@@ -166,9 +168,9 @@ class Protection:
     def meet(self, title: bytes | None) -> None:
         """Take the peer's system title; SecurityError when it is foreign, malformed, or our own sent back to us."""
         known = self.security.peer_system_title
-        self._ordinary = None
         if title is None or title == b"":
             self.peer_title = known
+            self._agree_on_ordinary()
             return
         if len(title) != SYSTEM_TITLE_LENGTH:
             raise SecurityError(f"a system title has {SYSTEM_TITLE_LENGTH} octets, the peer's has {len(title)}")
@@ -177,6 +179,7 @@ class Protection:
         if known is not None and title != known:
             raise SecurityError(f"foreign system title {title.hex()}, expected {known.hex()}")
         self.peer_title = title
+        self._agree_on_ordinary()
 
     def introduce(self, certificate: bytes | None) -> None:
         """Take the peer's signature key from its certificate, unless the settings name it; SecurityError without trust."""
@@ -197,7 +200,7 @@ class Protection:
         if key is not None:
             self._dedicated = (self.security.keys.with_encryption_key(key), ReceiveCounter())
         self._usual_form = self.form()
-        self._ordinary = None
+        self._agree_on_ordinary()
 
     def prove(self, challenge: bytes) -> bytes:
         """Our f(challenge) of HLS with GMAC."""
@@ -211,11 +214,11 @@ class Protection:
 
     def protect(self, plaintext: bytes, form: Form) -> bytes:
         """An encoded APDU in its form, with a new counter value."""
+        ordinary = self.ordinary
+        if ordinary is not None and form == ordinary.form:
+            return ordinary.seal(plaintext)
         if form.wrapping is Wrapping.PLAIN:
             return plaintext
-        ordinary = self._ordinary
-        if ordinary is not None and form == ordinary.form:
-            return ordinary.envelope.seal(self._send_counter.take(), plaintext)
         title, counter = self.security.system_title, self._send_counter.take()
         transaction_id = form.transaction_id or counter.to_bytes(TRANSACTION_ID_LENGTH, "big")
         header = Header(transaction_id, title, self.peer_title or b"")
@@ -230,34 +233,19 @@ class Protection:
             head = bytes((_service_tag(plaintext[0], form.wrapping),))
         return head + encode_length(len(content)) + content
 
-    def lift_quickly(self, octets: bytes) -> Verified | None:
-        """What an ordinary frame holds, by the quick road; None: nothing has moved, and the general road decides."""
-        ordinary = self._ordinary or self._agree_on_ordinary()
-        opened = None if ordinary is None else ordinary.envelope.open(octets)
-        if ordinary is None or opened is None:
-            return None
-        invocation_counter, plaintext = opened
-        counter = ordinary.receive_counter
-        if invocation_counter < counter.lowest_acceptable or plaintext[:1] == SIGNED:
-            return None
-        try:
-            held = apdu.decode(plaintext)
-        except DecodeError:
-            return None
-        counter.accept(invocation_counter)
-        return Verified(held, ordinary.answer_form)
-
-    def _agree_on_ordinary(self) -> _Ordinary | None:
-        """Both titles and the key are known: what is ordinary until one of them changes; None: nothing is."""
+    def _agree_on_ordinary(self) -> None:
+        """Both titles and the key are known: what is ordinary until one of them changes; nothing is, without them."""
         security, peer_title = self.security, self.peer_title
+        self.ordinary = None
         if peer_title is None or not security.ciphered or self.wanted & Demand.SIGNED:
-            return None
+            return
         wrapping = Wrapping.GENERAL_GLO if self._dedicated is None else Wrapping.GENERAL_DED
-        keys, counter = self._keys(wrapping)
-        envelope = Envelope(OUTER_TAG[wrapping], security.suite, keys, security.system_title, peer_title)
+        keys, receive_counter = self._keys(wrapping)
+        title, send_counter = security.system_title, self._send_counter
+        outer_tag = OUTER_TAG[wrapping]
+        envelope = Envelope(outer_tag, security.suite, keys, title, peer_title, send_counter, receive_counter)
         form = Form(wrapping, envelope.control)
-        self._ordinary = _Ordinary(envelope, form, self.answer_form(form), counter)
-        return self._ordinary
+        self.ordinary = Ordinary(form, self.answer_form(form), envelope.seal, envelope.open)
 
     def unprotect(self, message: CipheredApdu, *, signed: bool = True) -> Verified:
         """Check everything about a ciphered APDU and return what it holds; SecurityError moves no counter.
@@ -337,13 +325,13 @@ class Protection:
         return self._dedicated
 
 
-class _Ordinary(NamedTuple):
-    """The frames of the quick road: their form, the form of answers to them, and the counter they move."""
+class Ordinary(NamedTuple):
+    """The frames of the quick road: their form, the form of answers to them, and how they are sealed and opened."""
 
-    envelope: Envelope
     form: Form
     answer_form: Form
-    receive_counter: ReceiveCounter
+    seal: Callable[[bytes], bytes]
+    open: Callable[[bytes], bytes | None]
 
 
 def lift(protection: Protection | None, message: Apdu, *, signed: bool = True) -> Verified:

@@ -7,15 +7,14 @@ from the beginning; between request and answer it may still take over.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import error as StructError
 from typing import Any
 
-from dlms import apdu
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from dlms.apdu.shortcuts import response_with
 from dlms.association.asked import AskedGet
+from dlms.association.envelope import MARGIN
 from dlms.association.events import Answer, GetAnswer, GetRequested, RequestKey
 from dlms.association.protection import Form
-from dlms.association.rights import READ
-from dlms.association.settings import AccessRights
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.data import Data
 from dlms.errors import LocalError
@@ -39,17 +38,12 @@ class AskedPlainGet(AskedGet):
         return (answer.result,)
 
 
-def granted(access: AccessRights, message: GetRequestNormal) -> bool:
-    """Whether a request is a plain GET that the client may have."""
-    if message.selection is not None:
-        return False
-    allowed = access.attribute(message.descriptor)
-    return allowed is not None and bool(int(allowed) & READ)
-
-
 def whole_answer(asked: AskedPlainGet, answer: Answer, limit: int) -> bytes | None:
-    """The response when the answer is a value that fits."""
+    """The response when the answer is a value that certainly fits into `limit` octets, whatever protects it."""
     if type(answer) is not GetAnswer or type(answer.result) is not Data:
         return None
-    whole = apdu.encode(GetResponseNormal(asked.key.invoke_id_and_priority, answer.result))
-    return whole if len(whole) <= limit else None
+    try:
+        whole = response_with(asked.key.invoke_id_and_priority, answer.result)
+    except (StructError, OverflowError):
+        return None
+    return whole if len(whole) + MARGIN <= limit else None

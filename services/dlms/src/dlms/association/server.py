@@ -58,7 +58,10 @@ class ServerConnection(Connection):
         association = self._associations.get((server_wport, client_wport))
         if association is None:
             raise LocalError("no such association")
-        return self._framed(server_wport, client_wport, association.answer(answer))
+        apdus = association.answer(answer)
+        if len(apdus) == 1:
+            return self._framing.encode(WrapperPdu(server_wport, client_wport, apdus[0]))
+        return self._framed(server_wport, client_wport, apdus)
 
     def notify(self, server_wport: int, client_wport: int, notification: Notification) -> bytes:
         """Framed octets of a notification inside an open association; LocalError when it was not negotiated."""
@@ -85,21 +88,19 @@ class ServerConnection(Connection):
                 return Discarded(f"not the framing of DLMS: {error}")
             if pdu is None:
                 return None
-            reply = self._receive(pdu)
-            octets = [part for part in (reply.octets, *reply.blocks) if part]
-            if octets:
-                self._post(pdu.destination, pdu.source, *octets)
-            elif reply.event is None or isinstance(reply.event, Discarded):
+            octets, event, blocks = self._receive(pdu)
+            if octets or blocks:
+                self._post(pdu.destination, pdu.source, *((octets, *blocks) if octets else blocks))
+            elif event is None or isinstance(event, Discarded):
                 self._framing.pass_turn(pdu.source, pdu.destination)
-            if reply.event is not None:
-                return reply.event
+            if event is not None:
+                return event
         return None
 
     def _receive(self, pdu: WrapperPdu | LinkLost) -> Reply:
-        if isinstance(pdu, LinkLost):
-            association = self._associations.get((pdu.destination, pdu.source))
-            return Reply() if association is None else association.lost()
         association = self._associations.get((pdu.destination, pdu.source))
+        if isinstance(pdu, LinkLost):
+            return Reply() if association is None else association.lost()
         try:
             reply = None if association is None else association.receive_quickly(pdu.apdu)
             return self._receive_generally(pdu, association) if reply is None else reply

@@ -53,18 +53,19 @@ from dlms.enums import (
 from dlms.errors import DecodeError, LocalError, ProtocolError, SecurityError
 from dlms.security import ReplayError
 from dlms.security.hls import HLS
-from dlms.transitions import next_state
+from dlms.transitions import misplaced, next_state
 
 CHALLENGE_LENGTH = 16
 ECDSA_CHALLENGE_LENGTH = 32
 MAX_COUNTER = 0xFFFFFFFF
+UNLIMITED = 2**31
 Notification = DataNotification | EventNotificationRequest | InformationReportRequest
 NEEDED: dict[type[Notification], Conformance] = {
     DataNotification: Conformance.DATA_NOTIFICATION,
     EventNotificationRequest: Conformance.EVENT_NOTIFICATION,
     InformationReportRequest: Conformance.INFORMATION_REPORT,
 }
-UNASSOCIATED, PROVING = ServerState.UNASSOCIATED, ServerState.PROVING
+PROVING = ServerState.PROVING
 
 
 class ServerAssociation:
@@ -74,6 +75,7 @@ class ServerAssociation:
         self.profile = profile
         self.state = ServerState.UNASSOCIATED
         self._random_bytes = random_bytes
+        self._limit = profile.max_receive_pdu_size or UNLIMITED
         self._protection = _protection(profile)
         self._authentication = Authentication(profile, self._protection)
         self._admission: Admission | None = None
@@ -94,7 +96,7 @@ class ServerAssociation:
             return self._open(message)
         if self.state is ServerState.UNASSOCIATED:
             return fault("a request without association", ServiceError.OPERATION_NOT_POSSIBLE)
-        if size > (self.profile.max_receive_pdu_size or size):
+        if size > self._limit:
             return fault(f"an APDU of {size} octets is too long", ServiceError.PDU_TOO_LONG)
         if isinstance(message, GeneralBlockTransfer):
             return self._receive_block(message)
@@ -103,15 +105,24 @@ class ServerAssociation:
 
     def receive_quickly(self, octets: bytes) -> Reply | None:
         """React to an ordinary ciphered request; None: nothing has happened, and the general road decides."""
-        if self.state is UNASSOCIATED or self._protection is None:
+        ordinary = None if self._protection is None else self._protection.ordinary
+        serving = self._serving
+        if ordinary is None or serving is None or len(octets) > self._limit:
             return None
-        if len(octets) > (self.profile.max_receive_pdu_size or len(octets)):
+        plaintext = ordinary.open(octets)
+        if plaintext is None:
             return None
-        verified = self._protection.lift_quickly(octets)
-        if verified is None:
-            return None
-        self._go_on_without_blocks()
-        return self._react(verified)
+        if self._carrier is not None:
+            self._carrier.forget()
+        form = ordinary.answer_form
+        if self.state is not PROVING and form == ordinary.form:
+            event = serving.serve_quickly(plaintext, form)
+            if event is not None:
+                return Reply(b"", event)
+        try:
+            return self._react(Verified(apdu.decode(plaintext), form))
+        except DecodeError as error:
+            return _unreadable(error)
 
     def _react(self, message: Apdu | Verified, *, in_one: bool = False) -> Reply:
         """React to an APDU that is whole, lifted already or not; `in_one` when it came by general block transfer."""
@@ -128,7 +139,7 @@ class ServerAssociation:
         except ProtocolError as error:
             return fault(str(error), ServiceError.OPERATION_NOT_POSSIBLE)
         except DecodeError as error:
-            return fault(f"unreadable: {error}", ServiceError.OTHER_REASON)
+            return _unreadable(error)
 
     def _serve(self, verified: Verified, in_one: bool) -> Reply:
         message, form = verified
@@ -211,7 +222,8 @@ class ServerAssociation:
         self._admission = admission
         terms = Terms(admission.conformance, admission.client_limit)
         serving = LnServing if self.profile.short_names is None else SnServing
-        self._serving = serving(self.profile, terms, self._protect, self._move)
+        protect = self._protect if self._protection is None else self._protection.protect
+        self._serving = serving(self.profile, terms, protect, self._move)
         general = admission.conformance & Conformance.GENERAL_BLOCK_TRANSFER
         self._carrier = Carrier(self.profile.block_window, admission.client_limit) if general else None
 
@@ -321,7 +333,14 @@ class ServerAssociation:
             self._protection.dedicate(None)
 
     def _move(self, event: ServerEvent) -> None:
-        self.state = next_state(SERVER_TABLE, self.state, event)
+        following = SERVER_TABLE.get((self.state, event))
+        if following is None:
+            raise misplaced(self.state, event)
+        self.state = following
+
+
+def _unreadable(error: DecodeError) -> Reply:
+    return fault(f"unreadable: {error}", ServiceError.OTHER_REASON)
 
 
 def _protection(profile: AssociationProfile) -> Protection | None:

@@ -30,6 +30,7 @@ from dlms.errors import LocalError
 MAX_PENDING = 16
 REQUEST, SEND_ANSWER = ServerEvent.REQUEST, ServerEvent.SEND_ANSWER
 Protect = Callable[[bytes, Form], bytes]
+_new_tuple = tuple.__new__
 
 
 class Reply(NamedTuple):
@@ -87,6 +88,7 @@ class Serving(ABC):
         self, profile: AssociationProfile, terms: Terms, protect: Protect, move: Callable[[ServerEvent], None]
     ) -> None:
         self._profile = profile
+        self._wports = (profile.server_wport, profile.client_wport)
         self._terms = terms
         self._missing = ~int(terms.conformance)
         self._protect = protect
@@ -109,6 +111,10 @@ class Serving(ABC):
             reason = f"{type(message).__name__} is not served"
             return fault(reason, ServiceError.SERVICE_NOT_SUPPORTED, StateError.SERVICE_UNKNOWN)
         return handler(self, message, form)
+
+    def serve_quickly(self, plaintext: bytes, form: Form) -> ServerOutput | None:
+        """What an APDU asks of the application, by the quick road; None: nothing has moved, and the general road decides."""
+        return None
 
     def _begin(self, needed: Conformance, message: Apdu) -> Reply | None:
         """A new request ends what was under way; the refusal of one that was not negotiated does not."""
@@ -144,7 +150,7 @@ class Serving(ABC):
         return judge(self._profile.access, self._terms.conformance, item)
 
     def _key(self, invoke: int) -> RequestKey:
-        return RequestKey(self._profile.server_wport, self._profile.client_wport, invoke)
+        return _new_tuple(RequestKey, (*self._wports, invoke))
 
     def _not_negotiated(self, needed: Conformance, message: Apdu) -> Reply | None:
         if not int(needed) & self._missing:
@@ -162,19 +168,14 @@ class Serving(ABC):
         asked = self._pending.get(answer.key)
         if asked is None:
             raise LocalError("this request is not open: answered, released, or opened anew")
-        octets = self._answer_quickly(asked, answer)
-        if octets is None:
+        whole = whole_answer(asked, answer, self._terms.client_limit) if type(asked) is AskedPlainGet else None
+        if whole is not None:
+            octets = self._write_once(whole, asked.form)
+        else:
             response = asked.respond(asked.results(answer))
             octets = b"" if asked.silent else self._write(asked, response)
         del self._pending[answer.key]
         return octets
-
-    def _answer_quickly(self, asked: Asked, answer: Answer) -> bytes | None:
-        """The response to a plain GET that fits; None: nothing has moved, and the general road decides."""
-        if type(asked) is not AskedPlainGet:
-            return None
-        whole = whole_answer(asked, answer, largest_plaintext(self._terms.client_limit, asked.form))
-        return None if whole is None else self._write_once(whole, asked.form)
 
     def _write(self, asked: Asked, response: Response) -> bytes:
         """A response whole, or its first block, or the refusal of what fits neither."""

@@ -29,6 +29,7 @@ from dlms.apdu.set import (
     SetResponseDataBlock,
     SetResponseLastDataBlock,
 )
+from dlms.apdu.shortcuts import GET_REQUEST_NORMAL, asked_in
 from dlms.association.asked import (
     Asked,
     AskedAction,
@@ -44,11 +45,11 @@ from dlms.association.asked_access import AskedAccess
 from dlms.association.authentication import octets_of
 from dlms.association.events import Action, Discarded, Get, GetRequested, Set
 from dlms.association.protection import Form
-from dlms.association.quick_get import AskedPlainGet, granted
-from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
+from dlms.association.quick_get import AskedPlainGet
+from dlms.association.rights import READ, REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.serving import MAX_PENDING, LongRequest, Reply, Serving, words
 from dlms.association.states import ServerEvent
-from dlms.cosem.descriptors import MethodDescriptor
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import NULL, Data
 from dlms.enums import ActionResult, Conformance, DataAccessResult
 from dlms.errors import DecodeError, ProtocolError
@@ -60,21 +61,29 @@ class LnServing(Serving):
     """The open requests of an association with logical names."""
 
     def _get(self, message: GetRequestNormal, form: Form) -> Reply:
-        quickly = self._get_plainly(message, form)
-        if quickly is not None:
-            return quickly
+        invoke, descriptor, selection = message.invoke_id_and_priority, message.descriptor, message.selection
+        if selection is None and not self._in_one and not form.signed:
+            asked = self._ask_plainly(invoke, descriptor, form)
+            if asked is not None:
+                return Reply(event=asked)
         return self._whole(AskedGet, message, (Get(message.descriptor, message.selection),), form)
 
-    def _get_plainly(self, message: GetRequestNormal, form: Form) -> Reply | None:
-        """The quick road of an ordinary request; None: nothing has moved, and the general road decides."""
-        if self._in_one or GET & self._missing or not granted(self._profile.access, message):
+    def serve_quickly(self, plaintext: bytes, form: Form) -> GetRequested | None:
+        """A plain GET, straight from its octets."""
+        asked = asked_in(plaintext) if plaintext[:2] == GET_REQUEST_NORMAL else None
+        return None if asked is None else self._ask_plainly(*asked, form)
+
+    def _ask_plainly(self, invoke: int, descriptor: AttributeDescriptor, form: Form) -> GetRequested | None:
+        """A GET that asks for nothing else; None: nothing has moved, and the general road decides."""
+        allowed = self._profile.access.attribute(descriptor)
+        if allowed is None or not int(allowed) & READ or GET & self._missing:
             return None
-        key = self._key(message.invoke_id_and_priority)
+        key = self._key(invoke)
         if key in self._pending or len(self._pending) >= MAX_PENDING:
             return None
         self._begin_anew()
-        self._pending[key] = AskedPlainGet(key, message.descriptor, form)
-        return Reply(b"", GetRequested(key, message.descriptor, None))
+        self._pending[key] = AskedPlainGet(key, descriptor, form)
+        return GetRequested(key, descriptor, None)
 
     def _get_list(self, message: GetRequestWithList, form: Form) -> Reply:
         items = tuple(Get(item.descriptor, item.selection) for item in message.items)

@@ -49,22 +49,24 @@ from dlms.data import Data
 from dlms.enums import ActionResult, Conformance
 from dlms.errors import LocalError, ProtocolError
 
-SERVICE_RESPONSES = (
-    GetResponseNormal
-    | GetResponseWithDataBlock
-    | GetResponseWithList
-    | SetResponseNormal
-    | SetResponseDataBlock
-    | SetResponseLastDataBlock
-    | SetResponseLastDataBlockWithList
-    | SetResponseWithList
-    | ActionResponseNormal
-    | ActionResponseWithBlock
-    | ActionResponseWithList
-    | ActionResponseNextBlock
-    | AccessResponse
-    | ReadResponse
-    | WriteResponse
+SERVICE_RESPONSES: frozenset[type] = frozenset(
+    {
+        GetResponseNormal,
+        GetResponseWithDataBlock,
+        GetResponseWithList,
+        SetResponseNormal,
+        SetResponseDataBlock,
+        SetResponseLastDataBlock,
+        SetResponseLastDataBlockWithList,
+        SetResponseWithList,
+        ActionResponseNormal,
+        ActionResponseWithBlock,
+        ActionResponseWithList,
+        ActionResponseNextBlock,
+        AccessResponse,
+        ReadResponse,
+        WriteResponse,
+    }
 )
 _UNCONFIRMED = SetRequestNormal | SetRequestWithList | ActionRequestNormal | ActionRequestWithList
 CONFIRMED = 0x40

@@ -7,6 +7,8 @@ exactly one PDU. A stream whose header is wrong cannot be found back into, so th
 from __future__ import annotations
 
 from struct import Struct
+from struct import error as StructError
+from typing import NoReturn
 
 from dlms.errors import DecodeError, LocalError
 from dlms.framing.framing import WrapperPdu
@@ -21,31 +23,32 @@ _HEADER = Struct(">HHHH")
 
 def encode(pdu: WrapperPdu) -> bytes:
     """Header and APDU; LocalError when a port or the length does not fit."""
-    size = len(pdu.apdu)
+    source, destination, octets = pdu
+    size = len(octets)
     if not 0 < size <= MAX_APDU:
         raise LocalError(f"a wrapper PDU holds 1 to {MAX_APDU} octets, not {size}")
-    if not (0 <= pdu.source <= 0xFFFF and 0 <= pdu.destination <= 0xFFFF):
-        raise LocalError("a wrapper port is a number of 16 bits")
-    return _HEADER.pack(VERSION, pdu.source, pdu.destination, size) + pdu.apdu
+    try:
+        return _HEADER.pack(VERSION, source, destination, size) + octets
+    except StructError:
+        raise LocalError("a wrapper port is a number of 16 bits") from None
 
 
 def decode_datagram(octets: bytes) -> WrapperPdu:
     """The one PDU of a datagram; DecodeError when it is cut short or has octets left over."""
-    source, destination, size = _header(octets, 0, MAX_APDU)
+    if len(octets) < HEADER_SIZE:
+        raise DecodeError(f"a header of {HEADER_SIZE} octets", f"{len(octets)} octets")
+    version, source, destination, size = _HEADER.unpack_from(octets)
+    if version != VERSION or not size:
+        raise _wrong_header(version, size, MAX_APDU)
     if len(octets) != HEADER_SIZE + size:
         raise DecodeError(f"{size} octets of APDU", f"{len(octets) - HEADER_SIZE} octets", HEADER_SIZE, "length")
     return WrapperPdu(source, destination, octets[HEADER_SIZE:])
 
 
-def _header(octets: bytes | bytearray, offset: int, max_apdu: int) -> tuple[int, int, int]:
-    if len(octets) - offset < HEADER_SIZE:
-        raise DecodeError(f"a header of {HEADER_SIZE} octets", f"{len(octets) - offset} octets")
-    version, source, destination, size = _HEADER.unpack_from(octets, offset)
+def _wrong_header(version: int, size: int, max_apdu: int) -> DecodeError:
     if version != VERSION:
-        raise DecodeError(f"version {VERSION}", str(version), 0, "version")
-    if not 0 < size <= max_apdu:
-        raise DecodeError(f"a length of 1 to {max_apdu}", str(size), 6, "length")
-    return source, destination, size
+        return DecodeError(f"version {VERSION}", str(version), 0, "version")
+    return DecodeError(f"a length of 1 to {max_apdu}", str(size), 6, "length")
 
 
 class Deframer:
@@ -82,18 +85,20 @@ class Deframer:
         buffer, offset = self._buffer, self._offset
         if len(buffer) - offset < HEADER_SIZE:
             return None
-        try:
-            source, destination, size = _header(buffer, offset, self._max_apdu)
-        except DecodeError as error:
-            self._failure = error
-            self._buffer, self._offset = b"", 0
-            raise
+        version, source, destination, size = _HEADER.unpack_from(buffer, offset)
+        if version != VERSION or not 0 < size <= self._max_apdu:
+            self._fail(version, size)
         end = offset + HEADER_SIZE + size
         if len(buffer) < end:
             return None
         self._offset = end
         octets = buffer[offset + HEADER_SIZE : end]
         return WrapperPdu(source, destination, octets if type(octets) is bytes else bytes(octets))
+
+    def _fail(self, version: int, size: int) -> NoReturn:
+        self._failure = _wrong_header(version, size, self._max_apdu)
+        self._buffer, self._offset = b"", 0
+        raise self._failure
 
     @property
     def pending(self) -> int:

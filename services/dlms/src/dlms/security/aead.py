@@ -21,6 +21,8 @@ SYSTEM_TITLE_LENGTH = 8
 HEADER_LENGTH = 5
 TAG_LENGTH = 12
 FULL_TAG_LENGTH = 16
+UNSENT = FULL_TAG_LENGTH - TAG_LENGTH
+_new_tuple, _number = tuple.__new__, int.from_bytes
 
 
 class Unprotected(NamedTuple):
@@ -41,13 +43,15 @@ def protect(
 ) -> bytes:
     """Security control || invocation counter || protected octets, by the bits of the security control octet."""
     cipher = keys.cipher if control < BROADCAST else _other_cipher(control, keys, LocalError)
+    if len(system_title) != SYSTEM_TITLE_LENGTH:
+        raise _wrong_title(system_title)
     counter = invocation_counter.to_bytes(4, "big")
     header = bytes((control,)) + counter
-    iv = _iv(system_title, counter)
+    iv = system_title + counter
     if control & ENCRYPTED:
         if control & AUTHENTICATED:
             sealed = cipher.encrypt(iv, plaintext, header[:1] + keys.authentication_key + context)
-            return header + sealed[: TAG_LENGTH - FULL_TAG_LENGTH]
+            return header + sealed[:-UNSENT]
         return header + cipher.encrypt(iv, plaintext, None)[:-FULL_TAG_LENGTH]
     if control & AUTHENTICATED:
         return header + plaintext + _tag(cipher, control, keys, iv, context + plaintext)
@@ -58,26 +62,33 @@ def unprotect(keys: GlobalKeys, system_title: bytes, content: bytes, context: by
     """Verify and decrypt what `protect` makes; SecurityError for anything else, with no hint on what differed."""
     if len(content) < HEADER_LENGTH:
         raise SecurityError(f"a ciphered content has at least {HEADER_LENGTH} octets, got {len(content)}")
+    if len(system_title) != SYSTEM_TITLE_LENGTH:
+        raise _wrong_title(system_title)
     control = content[0]
     counter = content[1:HEADER_LENGTH]
-    iv = _iv(system_title, counter)
-    cipher = keys.cipher if control < BROADCAST else _other_cipher(control, keys, SecurityError)
+    iv = system_title + counter
+    encrypt = (keys.cipher if control < BROADCAST else _other_cipher(control, keys, SecurityError)).encrypt
     if control & AUTHENTICATED:
         if len(content) < HEADER_LENGTH + TAG_LENGTH:
             raise SecurityError(
                 f"an authenticated content has at least {HEADER_LENGTH + TAG_LENGTH} octets, got {len(content)}"
             )
-        body, tag = content[HEADER_LENGTH:-TAG_LENGTH], content[-TAG_LENGTH:]
-        plaintext, expected = _open(cipher, content[:1] + keys.authentication_key + context, iv, body)
-        if not compare_digest(tag, expected):
+        additional = content[:1] + keys.authentication_key + context
+        plaintext = content[HEADER_LENGTH:-TAG_LENGTH]
+        if control & ENCRYPTED:
+            plaintext = encrypt(iv, plaintext, None)[:-FULL_TAG_LENGTH]
+            expected = encrypt(iv, plaintext, additional)[-FULL_TAG_LENGTH:-UNSENT]
+        else:
+            expected = encrypt(iv, b"", additional + plaintext)[:TAG_LENGTH]
+        if not compare_digest(content[-TAG_LENGTH:], expected):
             raise SecurityError(
                 "the authentication tag does not hold: wrong key, wrong system title or altered content"
             )
     elif control & ENCRYPTED:
-        plaintext = cipher.encrypt(iv, content[HEADER_LENGTH:], None)[:-FULL_TAG_LENGTH]
+        plaintext = encrypt(iv, content[HEADER_LENGTH:], None)[:-FULL_TAG_LENGTH]
     else:
         raise SecurityError(f"security control {control:#04x} neither authenticates nor encrypts")
-    return Unprotected(control, int.from_bytes(counter, "big"), plaintext)
+    return _new_tuple(Unprotected, (control, _number(counter, "big"), plaintext))
 
 
 def gmac(control: int, keys: GlobalKeys, iv: bytes, message: bytes) -> bytes:
@@ -90,15 +101,6 @@ def _tag(cipher: AESGCM, control: int, keys: GlobalKeys, iv: bytes, message: byt
     return cipher.encrypt(iv, b"", additional)[:TAG_LENGTH]
 
 
-def _open(cipher: AESGCM, additional: bytes, iv: bytes, body: bytes) -> tuple[bytes, bytes]:
-    """Plaintext and expected tag; the first octet of the additional data is the security control."""
-    if not additional[0] & ENCRYPTED:
-        return body, cipher.encrypt(iv, b"", additional + body)[:TAG_LENGTH]
-    plaintext = cipher.encrypt(iv, body, None)[:-FULL_TAG_LENGTH]
-    sealed = cipher.encrypt(iv, plaintext, additional)
-    return plaintext, sealed[-FULL_TAG_LENGTH : TAG_LENGTH - FULL_TAG_LENGTH]
-
-
 def _other_cipher(control: int, keys: GlobalKeys, error: type[LocalError | SecurityError]) -> AESGCM:
     """The cipher of a control octet that has one of the two upper bits."""
     if control & COMPRESSED:
@@ -108,7 +110,5 @@ def _other_cipher(control: int, keys: GlobalKeys, error: type[LocalError | Secur
     return keys.broadcast_cipher
 
 
-def _iv(system_title: bytes, counter: bytes) -> bytes:
-    if len(system_title) != SYSTEM_TITLE_LENGTH:
-        raise SecurityError(f"a system title has {SYSTEM_TITLE_LENGTH} octets, got {len(system_title)}")
-    return system_title + counter
+def _wrong_title(system_title: bytes) -> SecurityError:
+    return SecurityError(f"a system title has {SYSTEM_TITLE_LENGTH} octets, got {len(system_title)}")

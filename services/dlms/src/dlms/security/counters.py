@@ -88,5 +88,12 @@ class ReceiveCounter:
         self.check(value)
         self._lowest_acceptable = value + 1
 
+    def accepts(self, value: int) -> bool:
+        """The same, with an answer instead of an error: False for a value that was used before, and nothing has moved."""
+        if value < self._lowest_acceptable:
+            return False
+        self._lowest_acceptable = value + 1
+        return True
+
     def __repr__(self) -> str:
         return f"ReceiveCounter(lowest_acceptable={self._lowest_acceptable})"
