@@ -15,7 +15,7 @@ BAR = 24
 HEADING = """\
 # How fast it is
 
-Written by `make bench WRITE=docs/bench.md`; run `make bench` to see your own machine's figures.
+Written by `make bench WRITE=docs`; run `make bench` to see your own machine's figures.
 
 One `create EndDeviceControls` for so many meters, one SOAP message in, one reply out, over real sockets: the time from
 the first octet of the request to the last octet of the reply. Every meter gets a public association, a secured one

@@ -6,7 +6,12 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-LATER = {"meter": "ami.meter.cli", "decode": "ami.decode", "encode": "ami.encode"}
+LATER = {
+    "meter": "ami.meter.cli",
+    "decode": "ami.decode",
+    "encode": "ami.encode",
+    "bench-dlms": "ami.bench_dlms.cli",
+}
 """Name of the sub-command -> the module whose `app` it is."""
 
 

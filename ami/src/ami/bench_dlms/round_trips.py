@@ -76,7 +76,7 @@ def measure(peers: dict[str, Peer], runs: int, seconds: float, tell: Tell) -> li
 
 def _run(contender: Contender, seconds: float) -> Counted:
     with _server(contender) as port:
-        load = Load(port, contender.connections, WARM_UP_S, seconds)
+        load = Load(port, contender.connections, min(WARM_UP_S, seconds), seconds)
         given = asdict(load) | {"skin": contender.skin}
         if contender.peer is not None:
             said = contender.peer.run(given | _association() | {"measure": "round_trips"})

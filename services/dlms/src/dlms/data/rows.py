@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from dlms.data.types import FORMATS, Data
 from dlms.enums import DataTag
 
-MANY = 16
+AT_ONCE = (64, 16, 1)
 OCTET_STRING = DataTag.OCTET_STRING
 _Shape = tuple[tuple[DataTag, int], ...]
 Columns = tuple[tuple[Any, ...], ...]
@@ -29,10 +29,10 @@ class Rows(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """How rows of one shape are unpacked, one or many at once, and the positions of the tags and lengths in a row."""
+    """How rows of one shape are unpacked, as many at once as AT_ONCE says; positions of the tags and lengths in a row."""
 
-    one: Struct
-    many: Struct
+    structs: tuple[Struct, ...]
+    width: int
     marks: tuple[int, ...]
 
 
@@ -43,7 +43,7 @@ def rows_like(first: Data, octets: bytes, start: int, end: int, count: int) -> R
     if stop > len(octets):
         return None
     layout = _layout(tuple([(tag, len(value) if tag is OCTET_STRING else 0) for tag, value in first.value]))
-    if layout is None or layout.one.size != width:
+    if layout is None or layout.width != width:
         return None
     for mark in layout.marks:
         at = start + mark
@@ -57,11 +57,12 @@ def rows_like(first: Data, octets: bytes, start: int, end: int, count: int) -> R
 def _cells(layout: _Layout, octets: bytes, start: int, count: int) -> tuple[Any, ...]:
     """All values, row after row."""
     cells: list[Any] = []
-    singles = start + layout.many.size * (count // MANY)
-    for at in range(start, singles, layout.many.size):
-        cells += layout.many.unpack_from(octets, at)
-    for at in range(singles, start + layout.one.size * count, layout.one.size):
-        cells += layout.one.unpack_from(octets, at)
+    stop = start + layout.width * count
+    for struct in layout.structs:
+        size = struct.size
+        while start + size <= stop:
+            cells += struct.unpack_from(octets, start)
+            start += size
     return tuple(cells)
 
 
@@ -92,4 +93,4 @@ def _layout(shape: _Shape) -> _Layout | None:
         else:
             return None
         position = Struct(">" + letters).size
-    return _Layout(Struct(">" + letters), Struct(">" + MANY * letters), tuple(marks))
+    return _Layout(tuple([Struct(">" + rows * letters) for rows in AT_ONCE]), position, tuple(marks))
