@@ -17,7 +17,7 @@ async def test_the_page_is_what_a_run_writes() -> None:
 
 def test_it_shows_the_action_and_both_reads_of_the_state() -> None:
     text = (ROOT / "docs/one-request.md").read_text("utf-8")
-    action = text.index("ACTION disconnect_control 0-0:96.3.10*255 remote_disconnect")
+    action = text.index("action-request-normal: disconnect_control 0-0:96.3.10*255 remote_disconnect")
     assert "output_state (class 70, attribute 2)" in text[:action]
     assert "output_state (class 70, attribute 2)" in text[action:]
     assert "The CIS reads: **OK**." in text

@@ -8,6 +8,7 @@ import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,27 @@ import hes.settings
 import meter_sim.app
 import meter_sim.settings
 from ami import configuration
-from ami.explain import Explained, explain
 from ami.quiet import quiet
 from ami.recording import Recorder, http_bodies
 from cis.workflows import Order, Outcome, Target
 from dlms.framing import wrapper
-from dlms.security import GlobalKeys
+from dlms.tree import Keyring, Session, explain, headline, in_clear, inside
 
 AT = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 METER = "M1001"
 DISCONNECT = "3.31.0.23"
 HEX_LINE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One frame: its octets on the wire, the clear APDU inside it (None if it was clear already), and what it says."""
+
+    source: int
+    destination: int
+    frame: bytes
+    clear: bytes | None
+    summary: str
 
 
 def seeded(seed: str) -> tuple[Callable[[int], bytes], Callable[[], UUID]]:
@@ -116,9 +127,8 @@ def _page(
 ) -> str:
     (request, reply) = (bodies[-1] for bodies in http_bodies(north.chunks))
     meter = document["meters"][0]
-    keys = GlobalKeys(bytes.fromhex(meter["encryption_key"]), bytes.fromhex(meter["authentication_key"]))
-    titles = {bytes.fromhex(document["hes"]["system_title"]): keys, bytes.fromhex(meter["system_title"]): keys}
-    frames = [(forward, explain(pdu, wrapper.encode(pdu), titles)) for forward, pdu in _frames(south)]
+    session = Session(Keyring(bytes.fromhex(meter["encryption_key"]), bytes.fromhex(meter["authentication_key"])))
+    frames = [(forward, _explained(pdu, session)) for forward, pdu in _frames(south)]
     switched = next(event for event in events if event["event"] == "switched")
     return "\n".join(
         [
@@ -149,6 +159,18 @@ def _frames(south: Recorder) -> list[tuple[bool, wrapper.WrapperPdu]]:
         while (pdu := deframers[forward].next_pdu()) is not None:
             found.append((forward, pdu))
     return found
+
+
+def _explained(pdu: wrapper.WrapperPdu, session: Session) -> Explained:
+    [tree] = explain(pdu.apdu, session)
+    clear, information = in_clear(tree), inside(tree)
+    summary = headline(clear) if clear is tree else f"{headline(tree)}: {headline(clear)}"
+    octets = None if clear is tree else clear.octets
+    if information is not None:
+        opened = in_clear(information)
+        summary += f"; user-information {headline(opened)}"
+        octets = None if opened is information else opened.octets
+    return Explained(pdu.source, pdu.destination, wrapper.encode(pdu), octets, summary)
 
 
 def _xml(title: str, words: str, body: bytes) -> str:

@@ -56,7 +56,9 @@ def test_hdlc_shows_its_frames(ami: Ami) -> None:
     with relays.hdlc(ami.fleet.port("GMAC"), physical=17) as port:
         where = ("--transport", "hdlc", "--port", port, "--physical", 17, "--host", "127.0.0.1")
         traced = ami.run("read", LDN, 2, "-v", *where).ok().err
-    assert "sent     7EA0" in traced and "received 7EA0" in traced and "GET data 0-0:42.0.0*255" in traced
+    assert (
+        "sent     7EA0" in traced and "received 7EA0" in traced and "get-request-normal: data 0-0:42.0.0*255" in traced
+    )
 
 
 def test_hdlc_asks_again_when_frames_are_lost(ami: Ami) -> None:

@@ -32,6 +32,7 @@ from dlms.association import (
     Set,
     SetResult,
 )
+from dlms.cosem.confidential import is_secret
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
 from dlms.data import Data
@@ -152,6 +153,8 @@ class Association:
     def _exchange(self, request: Request, where: str) -> object:
         if self._supply is not None:
             self._supply.top_up()
+        if self._trace is not None:
+            self._trace.exchange(about_a_secret=_is_about_a_secret(request))
         try:
             with border(where):
                 self._write(self._connection.send(request))
@@ -218,6 +221,10 @@ def border(where: str) -> Iterator[None]:
         raise MeterError(ExitCode.NOT_UNDERSTOOD, str(error), where=where, hint=hint) from None
     except LocalError as error:
         raise MeterError(ExitCode.USAGE, str(error), where=where) from None
+
+
+def _is_about_a_secret(request: Request) -> bool:
+    return isinstance(request, Get | Set | Action) and is_secret(request.descriptor)
 
 
 def _refused(event: OpenRefused, where: str) -> MeterError:

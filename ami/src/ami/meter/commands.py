@@ -4,16 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-from ami.explain import shown
 from ami.meter import given_values
 from ami.meter.client import Association
 from ami.meter.errors import ExitCode, MeterError, Refusal, words
 from ami.meter.objects import CosemObject, find, from_class, read_object_list
-from ami.meter.reading import BUFFER, PROFILE_GENERIC, Reading, attribute_numbers, read_object
-from ami.meter.values import Json, attribute_title, date_time_of, iso, json_of, object_title, text_of, type_name
+from ami.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading, attribute_numbers, read_object
+from ami.meter.values import (
+    Json,
+    attribute_title,
+    date_time_of,
+    iso,
+    json_of,
+    object_title,
+    plain_text,
+    text_of,
+    type_name,
+)
 from dlms import data
 from dlms.association import ActionOutcome
 from dlms.cosem.classes import interface_classes, method_name
+from dlms.cosem.confidential import is_secret
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import Data
 from dlms.datetimes import CosemDateTime
@@ -23,8 +33,6 @@ from dlms.obis import Obis
 
 CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)
 TIME_ZONE = 3
-SECRET = (15, 7)
-"""Class and attribute of an association's password, which no output repeats."""
 CLOCK_TOLERANCE = timedelta(seconds=5)
 BUFFER_LEFT_OUT = "left out: read it with `ami meter profile`, or by its number"
 SIMPLE_TYPES = frozenset(given_values.TYPES)
@@ -97,8 +105,7 @@ class Written:
 
     @property
     def _written(self) -> str:
-        secret = (self.descriptor.class_id, self.descriptor.attribute_id) == SECRET
-        return "what is not shown" if secret else text_of(self.descriptor, self.written)
+        return HIDDEN if is_secret(self.descriptor) else text_of(self.descriptor, self.written)
 
     def lines(self) -> list[str]:
         """For a person."""
@@ -160,7 +167,9 @@ def _try(association: Association, descriptor: AttributeDescriptor) -> tuple[Dat
 
 
 def _seen(descriptor: AttributeDescriptor, value: Data | None, problem: str) -> str:
-    return f"can't be read: {problem}" if value is None else text_of(descriptor, value)
+    if value is None:
+        return f"can't be read: {problem}"
+    return HIDDEN if is_secret(descriptor) else text_of(descriptor, value)
 
 
 def invoke(
@@ -174,7 +183,7 @@ def invoke(
 
 def outcome_text(descriptor: MethodDescriptor, outcome: ActionOutcome) -> str:
     """The result, and what was returned."""
-    returned = "" if outcome.value is None else f", returned {shown(outcome.value)}"
+    returned = "" if outcome.value is None else f", returned {type_name(outcome.value)} {plain_text(outcome.value)}"
     name = f"{object_title(descriptor.class_id, descriptor.instance_id)} {method_name(descriptor)}"
     return f"{name}: {words(outcome.result.name)}{returned}"
 
@@ -234,7 +243,11 @@ def read_clock(association: Association) -> ClockSeen:
     uncertain = (datetime.now(UTC) - asked_at) / 2
     time = date_time_of(value)
     if time is None:
-        raise MeterError(ExitCode.NOT_UNDERSTOOD, f"the clock's time is {shown(value)}", where=str(CLOCK.instance_id))
+        raise MeterError(
+            ExitCode.NOT_UNDERSTOOD,
+            f"the clock's time is {type_name(value)} {plain_text(value)}",
+            where=str(CLOCK.instance_id),
+        )
     zone = time.deviation_minutes
     if zone is None:
         zone = _time_zone(association)

@@ -9,6 +9,7 @@ from ami.meter.objects import CosemObject
 from ami.meter.values import Json, json_of, text_of, type_name
 from dlms import data
 from dlms.cosem.classes import attribute_name, class_name, interface_classes
+from dlms.cosem.confidential import is_secret
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.cosem.obis_names import describe
 from dlms.cosem.quantity import Quantity, ScalerUnit
@@ -18,6 +19,7 @@ from dlms.errors import DecodeError
 SCALED: Mapping[int, Mapping[int, int]] = {3: {2: 3}, 4: {2: 3}, 5: {2: 4, 3: 4}}
 """class -> attribute -> the attribute that holds its scaler_unit."""
 PROFILE_GENERIC, BUFFER = 7, 2
+HIDDEN = "a secret, not shown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,9 @@ def _read(association: Association, one: CosemObject, number: int, left_out: str
     right = one.attributes.get(number)
     access = "?" if right is None else str(right)
     value, error = None, ""
+    hidden = is_secret(descriptor)
+    if hidden and not insist:
+        left_out = left_out or HIDDEN
     if not left_out and (insist or right is None or right.readable):
         try:
             value = association.get(descriptor)
@@ -145,4 +150,6 @@ def _read(association: Association, one: CosemObject, number: int, left_out: str
             error = refusal.result
         except Faulty as fault:
             error = fault.reason
+    if hidden and value is not None:
+        value, left_out = None, HIDDEN
     return Reading(version=one.version, descriptor=descriptor, access=access, value=value, error=error, note=left_out)

@@ -14,10 +14,11 @@ from ami.meter import output
 from ami.meter.counters import CounterFile
 from ami.meter.errors import ExitCode, MeterError
 from ami.meter.options import Identity, Protection, Target, Transport, Wrapping
-from ami.meter.reading import Reading
+from ami.meter.reading import HIDDEN, Reading
 from ami.meter.session import Surroundings
 from ami.meter.values import plain_text, type_name
 from dlms import data
+from dlms.cosem.confidential import is_secret
 from dlms.data import Data
 from dlms.enums import DataTag
 from dlms.errors import DecodeError
@@ -47,7 +48,8 @@ def compare(target: Target, around: Surroundings, ours: Reading, python: Path | 
         output.say(f"second opinion (dlms-cosem): {answer['a_xdr']}, which does not decode: {error}")
         return ExitCode.DIFFERENT
     if ours.value is None:
-        output.say(f"second opinion (dlms-cosem): {plain_text(theirs)}; we were told {ours.error}")
+        shown = HIDDEN if is_secret(ours.descriptor) else plain_text(theirs)
+        output.say(f"second opinion (dlms-cosem): {shown}; we were told {ours.error or 'one that is not compared'}")
         return ExitCode.DIFFERENT
     found = list(differences(ours.value, theirs))
     if not found:

@@ -1,67 +1,88 @@
 """`-v`: every APDU in words, its octets in clear, and the octets that really went over the wire.
 
 It stands around the framing, so it sees an APDU just before it is framed and just after. `dlms.tree` deciphers it with the
-same keys once more, so the protocol core needs no window into it. A password that we send is shown as asterisks.
+same keys once more, so the protocol core needs no window into it. Passwords and keys that pass are shown as asterisks, in
+the words, in the clear octets, and in those of the wire.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from ami.explain import described, shown, summarise
-from dlms.apdu.ciphered import GeneralCiphering, GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
-from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
-from dlms.apdu.get import GetRequestNext, GetResponseWithDataBlock
-from dlms.apdu.set import SetRequestNormal, SetResponseNormal
 from dlms.association import ClientSettings
 from dlms.framing.framing import Framing, LinkLost, WrapperPdu
-from dlms.tree import Keyring, Node, Session, explain, nodes
+from dlms.security import ENCRYPTED
+from dlms.tree import (
+    HIDDEN,
+    Keyring,
+    Node,
+    Session,
+    explain,
+    headline,
+    in_clear,
+    inside,
+    is_ciphered,
+    secret_nodes,
+    without_secrets,
+)
 
 HEX_LINE = 32
 LONGEST_SUMMARY = 400
-CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceCiphering)
+PIECE = 2
+"""So many octets of a secret in a row give it away as cut in two by a frame."""
 
 
 class Trace:
-    """Where the lines go, and what is known for deciphering."""
+    """Where the lines go, what is known for deciphering, and what must not be shown."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self._session = Session()
-        self._secret = ""
+        self._encrypted = False
+        self._about_a_secret = False
+        self._passing: list[bytes] = []
 
     def association(self, settings: ClientSettings) -> None:
         """The association that the next APDUs belong to."""
         security = settings.security
-        self._secret = (settings.secret or b"").hex().upper()
         self._session = Session()
+        self._encrypted = security is not None and security.encrypted
         if security is not None:
             keys, title, peer = security.keys, security.system_title, security.peer_system_title
             self._session = Session(Keyring(keys.encryption_key, keys.authentication_key, None, title, peer))
 
+    def exchange(self, *, about_a_secret: bool) -> None:
+        """A request begins; whether it, or its answer, holds a password or a key."""
+        self._about_a_secret = about_a_secret
+        self._passing = []
+
     def octets(self, direction: str, octets: bytes) -> None:
         """As they are on the wire."""
-        self._lines("sent    " if direction == "→" else "received", octets)
+        label = "sent    " if direction == "→" else "received"
+        unread = direction == "←" and self._about_a_secret and not self._encrypted
+        digits = None if unread else _without(octets, self._passing)
+        self._lines(label, f"{len(octets)} octets, not shown: a secret is among them" if digits is None else digits)
 
     def apdu(self, direction: str, pdu: WrapperPdu) -> None:
         """One APDU in words and in clear, and what its user-information holds."""
         [tree, *_] = explain(pdu.apdu, self._session)
-        clear = _in_clear(tree)
-        summary = _summary(clear) + (f"  [{type(tree.value).__name__}]" if isinstance(tree.value, CIPHERED) else "")
-        self._write(f"{direction} {pdu.source} → {pdu.destination}  {summary}")
-        self._lines(
-            "clear   " if clear is not tree or not isinstance(tree.value, CIPHERED) else "ciphered", clear.octets
-        )
-        information = tree.part("user_information")
-        for part in information.parts if information is not None else ():
-            if part.value is not None and (inner := _in_clear(part)) is not tree:
-                self._write(f"    user-information: {_summary(inner)}")
-                self._lines("clear   ", inner.octets)
+        clear = in_clear(tree)
+        hidden = secret_nodes(clear, carries=self._about_a_secret)
+        around = f"  [{tree.name.replace('_', '-')}]" if is_ciphered(tree) else ""
+        self._passing = [] if _is_encrypted(tree) else [node.octets for node in hidden]
+        self._write(f"{direction} {pdu.source} → {pdu.destination}  {_summary(clear, hidden)}{around}")
+        if clear.trouble and self._about_a_secret:
+            self._lines("clear   ", f"{len(clear.octets)} octets, not shown: a secret may be among them")
+            return
+        self._lines("ciphered" if is_ciphered(clear) else "clear   ", without_secrets(clear, hidden))
+        if (inner := inside(tree)) is not None:
+            inner = in_clear(inner)
+            hidden = secret_nodes(inner)
+            self._write(f"    user-information: {_summary(inner, hidden)}")
+            self._lines("clear   ", without_secrets(inner, hidden))
 
-    def _lines(self, label: str, octets: bytes) -> None:
-        digits = octets.hex().upper()
-        if self._secret:
-            digits = digits.replace(self._secret, "*" * len(self._secret))
-        for start in range(0, len(digits), 2 * HEX_LINE):
-            self._write(f"    {label if start == 0 else ' ' * len(label)} {digits[start : start + 2 * HEX_LINE]}")
+    def _lines(self, label: str, text: str) -> None:
+        width = 2 * HEX_LINE if " " not in text else len(text)
+        for start in range(0, len(text), width):
+            self._write(f"    {label if start == 0 else ' ' * len(label)} {text[start : start + width]}")
 
 
 class TracedFraming:
@@ -92,40 +113,21 @@ class TracedFraming:
         return self._inner.data_to_send()
 
 
-def _in_clear(tree: Node) -> Node:
-    """What a ciphered APDU holds, where it could be deciphered; any other APDU is that itself."""
-    if not isinstance(tree.value, CIPHERED):
-        return tree
-    held = [derived.tree for node in nodes(tree) for derived in node.derived if derived.tree is not None]
-    return _in_clear(held[0]) if held else tree
-
-
-def _summary(tree: Node) -> str:
-    text = f"can't be read: {tree.trouble}" if tree.value is None else summarise(tree.value)
+def _summary(tree: Node, hidden: Sequence[Node]) -> str:
+    text = f"can't be read: {tree.trouble}" if tree.value is None else headline(tree, hidden)
     return text if len(text) <= LONGEST_SUMMARY else f"{text[:LONGEST_SUMMARY]}…"
 
 
-@summarise.register
-def _(one: SetRequestNormal) -> str:
-    return f"SET {described(one.descriptor)} = {shown(one.value)}"
+def _is_encrypted(tree: Node) -> bool:
+    content = tree.part("content")
+    return is_ciphered(tree) and content is not None and bool(content.value[:1] and content.value[0] & ENCRYPTED)
 
 
-@summarise.register
-def _(one: SetResponseNormal) -> str:
-    return f"SET response: {one.result.name.lower().replace('_', '-')}"
-
-
-@summarise.register
-def _(one: GetRequestNext) -> str:
-    return f"GET next block after {one.block_number}"
-
-
-@summarise.register
-def _(one: GetResponseWithDataBlock) -> str:
-    return f"GET response, block {one.block_number}{', the last' if one.last_block else ''}"
-
-
-@summarise.register(ExceptionResponse)
-@summarise.register(ConfirmedServiceError)
-def _(one: ExceptionResponse | ConfirmedServiceError) -> str:
-    return f"{type(one).__name__}: {one.reason}"
+def _without(octets: bytes, secrets: Sequence[bytes]) -> str | None:
+    """Hex without these secrets; None when a piece of one is there that a frame has cut off."""
+    digits = octets.hex().upper()
+    cut = [secret for secret in secrets if secret not in octets]
+    for secret in secrets:
+        digits = digits.replace(secret.hex().upper(), HIDDEN * 2 * len(secret))
+    pieces = {secret[at : at + PIECE] for secret in cut for at in range(len(secret) - PIECE + 1)}
+    return None if any(piece in octets for piece in pieces) else digits

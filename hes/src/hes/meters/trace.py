@@ -1,6 +1,7 @@
 """Every framed APDU of a connection as one event `apdu`, for reading along; made only when hes.log_apdus is true.
 
-The octets are those of the wire: what is ciphered there is ciphered here.
+The octets are those of the wire: what is ciphered there is ciphered here. Passwords and keys that go over it in clear (the
+password of LLS) are written as asterisks.
 """
 
 from time import perf_counter
@@ -8,6 +9,7 @@ from time import perf_counter
 import structlog
 
 from dlms.enums import ApduTag
+from dlms.tree import Session, explain, secret_nodes, without_secrets
 
 log = structlog.get_logger()
 _HEADER = 8  # octets of the wrapper in front of the APDU
@@ -22,18 +24,19 @@ class ApduTrace:
 
     def request(self, frame: bytes) -> None:
         self._asked = perf_counter()
-        self._tell("request", frame, 0.0)
+        [tree, *_] = explain(frame, Session())
+        self._tell("request", frame, 0.0, without_secrets(tree, secret_nodes(tree)))
 
     def response(self, frame: bytes) -> None:
-        self._tell("response", frame, (perf_counter() - self._asked) * 1000)
+        self._tell("response", frame, (perf_counter() - self._asked) * 1000, frame.hex().upper())
 
-    def _tell(self, direction: str, frame: bytes, took_ms: float) -> None:
+    def _tell(self, direction: str, frame: bytes, took_ms: float, digits: str) -> None:
         log.info(
             "apdu",
             meter=self.meter,
             direction=direction,
             name=_name(frame),
-            hex=frame.hex().upper(),
+            hex=digits,
             ms=round(took_ms, 3),
         )
 

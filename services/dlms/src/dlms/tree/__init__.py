@@ -4,13 +4,16 @@
 """
 
 from dlms.tree.building import octets_of
+from dlms.tree.confidential import HIDDEN, secret_nodes, without_secrets
 from dlms.tree.documents import Document, Part, document, part_of
 from dlms.tree.frames import explain
 from dlms.tree.keyring import Keyring, Session, Title
 from dlms.tree.node import FRAMING, MISSING, Derived, Node, is_sound, leaves, nodes
+from dlms.tree.summaries import headline, in_clear, inside, is_ciphered
 
 __all__ = [
     "FRAMING",
+    "HIDDEN",
     "MISSING",
     "Derived",
     "Document",
@@ -21,9 +24,15 @@ __all__ = [
     "Title",
     "document",
     "explain",
+    "headline",
+    "in_clear",
+    "inside",
+    "is_ciphered",
     "is_sound",
     "leaves",
     "nodes",
     "octets_of",
     "part_of",
+    "secret_nodes",
+    "without_secrets",
 ]

@@ -12,11 +12,11 @@ from dlms.errors import DecodeError
 from dlms.tree.naming import finish
 from dlms.tree.node import FRAMING, MISSING, Node, nodes, told
 from dlms.tree.spelling import kebab, snake
+from dlms.tree.summaries import headline
 from dlms.tree.watching import Watcher, of_watched_parts
 
 APDU = "apdu"
 NOT_DECODED = "not_decoded"
-SAID = ("application_context", "descriptor", "result", "state_error", "service_error", "reason")
 
 
 def read_apdu(octets: bytes, start: int = 0) -> Node:
@@ -75,7 +75,7 @@ def _finish(root: Node) -> None:
         root.name = _name(root.value)
         root.parts.pop(0)
         finish(root)
-        root.type, root.text = APDU, _summary(root)
+        root.type, root.text = APDU, headline(root)
         if not root.parts:
             root.parts = [Node("tag", 0, root.octets)]
         first = root.parts[0]
@@ -84,12 +84,6 @@ def _finish(root: Node) -> None:
     else:
         tag.text = _tag_words(tag)
         finish(root)
-
-
-def _summary(root: Node) -> str:
-    """The name, what it is about, and what came of it."""
-    said = [part.text for part in root.parts if part.name in SAID and part.type != MISSING]
-    return ": ".join([root.name.replace("_", "-"), ", ".join(said)]) if said else root.name.replace("_", "-")
 
 
 def _framing_name(root: Node, first: Node) -> str:

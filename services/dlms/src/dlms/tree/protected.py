@@ -27,8 +27,8 @@ from dlms.tree.apdus import read_apdu
 from dlms.tree.assembling import TOGETHER, whole_apdu, whole_value
 from dlms.tree.keyring import Session, Title
 from dlms.tree.node import Derived, Node, fill, is_sound
+from dlms.tree.summaries import CIPHERED
 
-CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceCiphering)
 FROM_SERVER = frozenset(
     tag for tag in ApduTag if tag.name.endswith(("RESPONSE", "CONFIRMED_SERVICE_ERROR")) or "NOTIFICATION" in tag.name
 ) | {ApduTag.AARE, ApduTag.RLRE, ApduTag.GLO_INFORMATION_REPORT_REQUEST, ApduTag.DED_INFORMATION_REPORT_REQUEST}
