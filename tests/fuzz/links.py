@@ -83,7 +83,7 @@ def hdlc_server(octets: bytes) -> None:
         framing.receive_data(frame_of(chunk, SERVER, CLIENT))
         while (pdu := framing.next_pdu()) is not None:
             if isinstance(pdu, WrapperPdu):
-                said += len(framing.encode(WrapperPdu(pdu.destination, pdu.source, pdu.apdu * 2)))
+                said += len(framing.encode(pdu.destination, pdu.source, pdu.apdu * 2))
         said += len(framing.data_to_send())
         if chunk[:1] == b"\xfe":
             framing.timeout()
@@ -93,7 +93,7 @@ def hdlc_server(octets: bytes) -> None:
 def hdlc_client(octets: bytes) -> None:
     """A client's link: only DlmsError comes out, and with it the link is down or goes on."""
     framing = HdlcClientFraming(CLIENT.upper, SERVER, max_apdu=4096)
-    said = len(framing.encode(WrapperPdu(CLIENT.upper, SERVER.upper, bytes(300))))
+    said = len(framing.encode(CLIENT.upper, SERVER.upper, bytes(300)))
     for chunk in chunks(octets):
         framing.receive_data(frame_of(chunk, CLIENT, SERVER))
         with suppress(DlmsError):

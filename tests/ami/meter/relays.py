@@ -38,7 +38,7 @@ class _Hdlc:
                 yield pdu
 
     def to_client(self, pdu: WrapperPdu | None) -> bytes:
-        octets = self._framing.data_to_send() if pdu is None else self._framing.encode(pdu)
+        octets = self._framing.data_to_send() if pdu is None else self._framing.encode(*pdu)
         if octets and self._lose:
             self._lose -= 1
             return b""

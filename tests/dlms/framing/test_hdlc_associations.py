@@ -205,7 +205,7 @@ def test_what_is_never_answered_does_not_keep_the_client_waiting() -> None:
     joined = hdlc_pair()
     joined.answer(Open())
     notification = apdu.encode(DataNotification(1, None, data.null()))
-    joined.server.receive_data(joined.ours.encode(WrapperPdu(CLIENT, SERVER, notification)))
+    joined.server.receive_data(joined.ours.encode(CLIENT, SERVER, notification))
     assert isinstance(joined.server.next_event(), Discarded)
     assert [frame.kind for frame in frames_of(joined.server.data_to_send())] == [FrameKind.RR]
 
@@ -273,17 +273,17 @@ def test_nobody_inherits_an_association(end: str) -> None:
     assert joined.server.state(SERVER, CLIENT) is ServerState.UNASSOCIATED
     intruder = HdlcClientFraming(CLIENT, ADDRESS)
     joined.server.data_to_send()
-    joined.server.receive_data(intruder.encode(WrapperPdu(CLIENT, SERVER, b"?")))
+    joined.server.receive_data(intruder.encode(CLIENT, SERVER, b"?"))
     joined.server.next_event()
     intruder.receive_data(joined.server.data_to_send())
     intruder.next_pdu()
-    joined.server.receive_data(intruder.encode(WrapperPdu(CLIENT, SERVER, bytes.fromhex("C001C1000100002A0000FF0200"))))
+    joined.server.receive_data(intruder.encode(CLIENT, SERVER, bytes.fromhex("C001C1000100002A0000FF0200")))
     assert isinstance(joined.server.next_event(), Discarded)
 
 
 def test_a_late_answer_to_a_link_that_is_gone_is_dropped() -> None:
     framing = HdlcServerFraming([SERVER])
-    assert framing.encode(WrapperPdu(SERVER, CLIENT, b"late")) == b""
+    assert framing.encode(SERVER, CLIENT, b"late") == b""
     joined = hdlc_pair()
     joined.answer(Open())
     joined.server.receive_data(joined.client.send(Get(NAME)))
@@ -411,9 +411,9 @@ def test_frames_leave_in_the_order_in_which_they_were_made() -> None:
     """An older frame behind a newer one would carry an older acknowledgement, which no client can take."""
     framing = HdlcServerFraming([SERVER])
     client = HdlcClientFraming(CLIENT, ADDRESS)
-    framing.receive_data(client.encode(WrapperPdu(CLIENT, SERVER, b"ask")))
+    framing.receive_data(client.encode(CLIENT, SERVER, b"ask"))
     assert framing.next_pdu() is None
-    octets = framing.encode(WrapperPdu(SERVER, CLIENT, b"answer")) + framing.push(WrapperPdu(SERVER, CLIENT, b"push"))
+    octets = framing.encode(SERVER, CLIENT, b"answer") + framing.push(WrapperPdu(SERVER, CLIENT, b"push"))
     assert [frame.kind for frame in frames_of(octets)] == [FrameKind.UA, FrameKind.UI]
     assert framing.data_to_send() == b""
 
@@ -429,7 +429,7 @@ def test_responses_are_no_commands() -> None:
 def test_a_framing_belongs_to_its_two_ends() -> None:
     framing = HdlcClientFraming(CLIENT, ADDRESS)
     with pytest.raises(LocalError, match="client 1 and server 17"):
-        framing.encode(WrapperPdu(CLIENT, 18, b"apdu"))
+        framing.encode(CLIENT, 18, b"apdu")
 
 
 def test_a_fault_of_the_server_over_hdlc() -> None:

@@ -66,7 +66,7 @@ def test_our_server_answers_octet_for_octet(session: Session) -> None:
                 said += framing.data_to_send()
                 if isinstance(pdu, WrapperPdu):
                     asked.append(pdu.apdu)
-                    said += framing.encode(WrapperPdu(pdu.destination, pdu.source, next(answers)))
+                    said += framing.encode(pdu.destination, pdu.source, next(answers))
             said += framing.data_to_send()
         else:
             assert said.hex() == octets.hex()
@@ -79,7 +79,7 @@ def test_our_client_sends_octet_for_octet(session: Session) -> None:
     requests, answers = iter(session.apdus("C")), []
     snrm = frames_of(session.exchange[0][1])[0]
     framing = HdlcClientFraming(session.client, session.server, decode_parameters(snrm.information))
-    said, cut = framing.encode(WrapperPdu(session.client, session.server.upper, next(requests))), False
+    said, cut = framing.encode(session.client, session.server.upper, next(requests)), False
     for who, octets in session.exchange:
         if who == "S":
             framing.receive_data(octets)
@@ -90,7 +90,7 @@ def test_our_client_sends_octet_for_octet(session: Session) -> None:
                 if following is None:
                     said = framing.disconnect()
                 else:
-                    said = framing.encode(WrapperPdu(session.client, session.server.upper, following))
+                    said = framing.encode(session.client, session.server.upper, following)
             said = said or framing.data_to_send()
         elif octets == session.exchange[0][1]:
             assert frames_of(said)[0].control == snrm.control

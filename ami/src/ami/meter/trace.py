@@ -92,10 +92,10 @@ class TracedFraming:
         self._inner = inner
         self._trace = trace
 
-    def encode(self, *pdus: WrapperPdu) -> bytes:
-        for pdu in pdus:
-            self._trace.apdu("→", pdu)
-        return self._inner.encode(*pdus)
+    def encode(self, source: int, destination: int, *apdus: bytes) -> bytes:
+        for octets in apdus:
+            self._trace.apdu("→", WrapperPdu(source, destination, octets))
+        return self._inner.encode(source, destination, *apdus)
 
     def pass_turn(self, source: int, destination: int) -> None:
         self._inner.pass_turn(source, destination)

@@ -153,7 +153,7 @@ class ClientConnection(Connection):
         self._invoke_id += 1
         self._pending, self._pending_form, self._general = PlainGetExchange(invoke, plaintext), ordinary.form, None
         self.state = ASKED
-        return self._framing.encode(WrapperPdu(self._settings.client_wport, self._settings.server_wport, octets))
+        return self._framing.encode(self._settings.client_wport, self._settings.server_wport, octets)
 
     def _send_once(self, request: Unconfirmed | Confirm) -> bytes:
         """What nobody answers: it has to fit one APDU."""
@@ -230,8 +230,7 @@ class ClientConnection(Connection):
         return general, general.send(octets)
 
     def _framed(self, *apdus: bytes) -> bytes:
-        ours, theirs = self._settings.client_wport, self._settings.server_wport
-        return self._framing.encode(*[WrapperPdu(ours, theirs, octets) for octets in apdus])
+        return self._framing.encode(self._settings.client_wport, self._settings.server_wport, *apdus)
 
     # --- receiving
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from dlms.framing.framing import Framing, WrapperPdu
+from dlms.framing.framing import Framing
 from dlms.framing.wrapper import WrapperFraming
 
 
@@ -34,4 +34,4 @@ class Connection(ABC):
         return octets
 
     def _post(self, source: int, destination: int, *apdus: bytes) -> None:
-        self._outbox.append(self._framing.encode(*(WrapperPdu(source, destination, octets) for octets in apdus)))
+        self._outbox.append(self._framing.encode(source, destination, *apdus))

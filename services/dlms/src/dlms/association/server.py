@@ -7,7 +7,7 @@ read any more ends the connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from dlms import apdu
 from dlms.apdu.acse import Aare, Aarq, Rlre
@@ -58,25 +58,19 @@ class ServerConnection(Connection):
         association = self._associations.get((server_wport, client_wport))
         if association is None:
             raise LocalError("no such association")
-        apdus = association.answer(answer)
-        if len(apdus) == 1:
-            return self._framing.encode(WrapperPdu(server_wport, client_wport, apdus[0]))
-        return self._framed(server_wport, client_wport, apdus)
+        return self._framing.encode(server_wport, client_wport, *association.answer(answer))
 
     def notify(self, server_wport: int, client_wport: int, notification: Notification) -> bytes:
         """Framed octets of a notification inside an open association; LocalError when it was not negotiated."""
         association = self._associations.get((server_wport, client_wport))
         if association is None:
             raise LocalError("no such association")
-        return self._framed(server_wport, client_wport, association.notify(notification))
+        return self._framing.encode(server_wport, client_wport, *association.notify(notification))
 
     def timeout(self, server_wport: int, client_wport: int) -> bytes:
         """Framed octets to send when nothing came from a client for too long: what a general block transfer repeats."""
         association = self._associations.get((server_wport, client_wport))
-        return b"" if association is None else self._framed(server_wport, client_wport, association.timeout())
-
-    def _framed(self, server_wport: int, client_wport: int, apdus: Iterable[bytes]) -> bytes:
-        return self._framing.encode(*[WrapperPdu(server_wport, client_wport, octets) for octets in apdus])
+        return b"" if association is None else self._framing.encode(server_wport, client_wport, *association.timeout())
 
     def next_event(self) -> ServerOutput | None:
         """What the octets so far mean; None: more octets are needed."""

@@ -81,7 +81,8 @@ class LnServing(Serving):
         key = self._key(invoke)
         if key in self._pending or len(self._pending) >= MAX_PENDING:
             return None
-        self._begin_anew()
+        if self._answer is not None or self._request is not None:
+            self._begin_anew()
         self._pending[key] = AskedPlainGet(key, descriptor, form)
         return GetRequested(key, descriptor, None)
 

@@ -34,8 +34,8 @@ class LinkLost:
 class Framing(Protocol):
     """One transport connection seen as APDUs, without I/O."""
 
-    def encode(self, *pdus: WrapperPdu) -> bytes:
-        """Octets to write now for APDUs to one peer; some or all may follow in `data_to_send` when the link allows."""
+    def encode(self, source: int, destination: int, *apdus: bytes) -> bytes:
+        """Octets to write now for APDUs; some or all may follow in `data_to_send` when the link allows."""
 
     def pass_turn(self, source: int, destination: int) -> None:
         """Nothing answers what came from there to here: where the ends take turns to send, the peer need not wait."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from itertools import groupby
 
 from dlms.errors import DecodeError, LocalError, ProtocolError
 from dlms.framing.framing import LinkLost, WrapperPdu
@@ -38,14 +37,14 @@ class HdlcClientFraming:
     ) -> None:
         self.link = HdlcClient(HdlcAddress(client), server, parameters, max_retries=max_retries, max_apdu=max_apdu)
 
-    def encode(self, *pdus: WrapperPdu) -> bytes:
+    def encode(self, source: int, destination: int, *apdus: bytes) -> bytes:
         """Frames to write now; the rest follows in `data_to_send` as the server acknowledges."""
-        if any((pdu.source, pdu.destination) != (self.link.own.upper, self.link.peer.upper) for pdu in pdus):
+        if (source, destination) != (self.link.own.upper, self.link.peer.upper):
             raise LocalError(f"this link joins client {self.link.own.upper} and server {self.link.peer.upper}")
-        if not pdus:
+        if not apdus:
             return b""
         octets = self.link.connect() if self.disconnected else b""
-        return octets + self.link.send_apdu(*(pdu.apdu for pdu in pdus))
+        return octets + self.link.send_apdu(*apdus)
 
     def pass_turn(self, source: int, destination: int) -> None:
         """The turn is the client's as soon as the server has spoken."""
@@ -108,12 +107,11 @@ class HdlcServerFraming:
         self._pdus: deque[WrapperPdu | LinkLost] = deque()
         self._outbox: list[bytes] = []
 
-    def encode(self, *pdus: WrapperPdu) -> bytes:
+    def encode(self, source: int, destination: int, *apdus: bytes) -> bytes:
         """Frames to write now; none when the client has no link any more, for then nobody listens."""
-        for stations, group in groupby(pdus, lambda pdu: (pdu.destination, pdu.source)):
-            link = self._links.get(stations)
-            if link is not None and link.connected:
-                self._outbox.append(link.send_apdu(*(pdu.apdu for pdu in group)))
+        link = self._links.get((destination, source))
+        if apdus and link is not None and link.connected:
+            self._outbox.append(link.send_apdu(*apdus))
         return self.data_to_send()
 
     def pass_turn(self, source: int, destination: int) -> None:

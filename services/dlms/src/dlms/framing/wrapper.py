@@ -23,7 +23,10 @@ _HEADER = Struct(">HHHH")
 
 def encode(pdu: WrapperPdu) -> bytes:
     """Header and APDU; LocalError when a port or the length does not fit."""
-    source, destination, octets = pdu
+    return _wrap(*pdu)
+
+
+def _wrap(source: int, destination: int, octets: bytes) -> bytes:
     size = len(octets)
     if not 0 < size <= MAX_APDU:
         raise LocalError(f"a wrapper PDU holds 1 to {MAX_APDU} octets, not {size}")
@@ -111,9 +114,11 @@ class WrapperFraming(Deframer):
 
     __slots__ = ()
 
-    def encode(self, *pdus: WrapperPdu) -> bytes:
-        """Header and APDU of each."""
-        return encode(pdus[0]) if len(pdus) == 1 else b"".join(map(encode, pdus))
+    def encode(self, source: int, destination: int, *apdus: bytes) -> bytes:
+        """Each with its header."""
+        if len(apdus) == 1:
+            return _wrap(source, destination, apdus[0])
+        return b"".join([_wrap(source, destination, octets) for octets in apdus])
 
     def pass_turn(self, source: int, destination: int) -> None:
         """Either end may send at any time."""
