@@ -35,7 +35,7 @@ from dlms.apdu.action import (
     ActionResponseWithList,
 )
 from dlms.apdu.fields import AttributeItem, Block
-from dlms.apdu.get import GetRequestWithList, GetResponseWithDataBlock, GetResponseWithList
+from dlms.apdu.get import GetRequestWithList, GetResponseNormal, GetResponseWithDataBlock, GetResponseWithList
 from dlms.apdu.set import (
     SetRequestNormal,
     SetRequestWithDataBlock,
@@ -455,6 +455,15 @@ def test_a_list_answered_with_another_number_of_results() -> None:
             answering(talking(), GetList((Get(NAME), Get(CLOCK))), answer)
     with pytest.raises(ProtocolError, match="results"):
         answering(talking(), ActionList((Action(DISCONNECT),)), ActionResponseWithList(0xC1, ()))
+
+
+def test_a_list_refused_like_a_single_attribute() -> None:
+    other = GetResult(None, DataAccessResult.OTHER_REASON)
+    asked_for = GetList((Get(NAME), Get(CLOCK)))
+    refusal = GetResponseNormal(0xC1, DataAccessResult.OTHER_REASON)
+    assert answering(talking(), asked_for, refusal) == [GetListResult((other, other))]
+    with pytest.raises(ProtocolError, match="one value answers a list"):
+        answering(talking(), asked_for, GetResponseNormal(0xC1, VALUE))
 
 
 def test_a_list_refused_as_a_whole() -> None:

@@ -223,6 +223,9 @@ def scan(
         bool, typer.Option("--all-devices", help="Also the other logical devices, with the same client and keys.")
     ] = False,
     skip_buffers: Annotated[bool, typer.Option("--skip-buffers", help="Leave the buffers of profiles out.")] = False,
+    one_by_one: Annotated[
+        bool, typer.Option("--one-by-one", help="A request for each attribute, for meters that fail at lists.")
+    ] = False,
     save_model: Annotated[
         Path | None, typer.Option(help="Save a model of the meter that meter-sim can serve.", metavar="FILE.toml")
     ] = None,
@@ -240,6 +243,7 @@ def scan(
             surroundings(),
             all_devices=all_devices,
             skip_buffers=skip_buffers,
+            singly=one_by_one,
             with_public=save_model is not None,
             progress=tell_progress,
         )

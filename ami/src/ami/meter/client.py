@@ -3,7 +3,7 @@
 `Association` is that and nothing more; how a session begins (the public client first) is told in `session`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -20,6 +20,8 @@ from dlms.association import (
     ClientConnection,
     ClientSettings,
     Get,
+    GetList,
+    GetListResult,
     GetResult,
     Notified,
     Open,
@@ -37,11 +39,15 @@ from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
 from dlms.data import Data
 from dlms.enums import AcseServiceUserDiagnostic as Diagnostic
-from dlms.enums import DataAccessResult, ServiceError
+from dlms.enums import Conformance, DataAccessResult, ServiceError
 from dlms.errors import LocalError, RemoteError, SecurityError
 from dlms.security import SendCounter
 
 A = TypeVar("A")
+MAX_PDU_SIZE = 0xFFFF
+LIST_ITEM_OCTETS = 10
+AROUND_A_LIST = 80
+"""Octets of a request that are not its items: its own head, and the longest protection around it."""
 
 
 class Broken(MeterError):
@@ -109,6 +115,7 @@ class Association:
                 framing=framing,
             )
         self.healthy = True
+        self.most_in_a_list = 0
 
     # --- services
 
@@ -117,7 +124,9 @@ class Association:
         event = self._exchange(Open(), where)
         if isinstance(event, OpenRefused):
             raise _refused(event, where)
-        return self._expected(Opened, event, where)
+        opened = self._expected(Opened, event, where)
+        self.most_in_a_list = _most_in_a_list(opened)
+        return opened
 
     def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
         """The attribute's value; Refusal with the meter's word when it gives none."""
@@ -126,6 +135,18 @@ class Association:
         if event.value is None:
             raise Refusal(words(event.result.name), where)
         return event.value
+
+    def get_list(self, descriptors: Sequence[AttributeDescriptor]) -> tuple[GetResult, ...]:
+        """The results for several attributes, in their order; at most `most_in_a_list`, which is 0 when it was not agreed."""
+        where = f"reading {descriptors[0]} and {len(descriptors) - 1} more"
+        asked = GetList(tuple(Get(one) for one in descriptors))
+        try:
+            return self._expected(GetListResult, self._exchange(asked, where), where).results
+        except Faulty:
+            raise
+        except MeterError as error:
+            hint = "the meter may fail at lists: try --one-by-one"
+            raise MeterError(error.code, error.what, where=where, hint=hint) from None
 
     def set(self, descriptor: AttributeDescriptor, value: Data) -> None:
         """Write the attribute; Refusal with the meter's word when it does not take it."""
@@ -224,7 +245,17 @@ def border(where: str) -> Iterator[None]:
 
 
 def _is_about_a_secret(request: Request) -> bool:
+    if isinstance(request, GetList):
+        return any(map(_is_about_a_secret, request.items))
     return isinstance(request, Get | Set | Action) and is_secret(request.descriptor)
+
+
+def _most_in_a_list(opened: Opened) -> int:
+    """How many attributes one request of the agreed size can name."""
+    if not opened.conformance & Conformance.MULTIPLE_REFERENCES:
+        return 0
+    size = opened.server_max_receive_pdu_size or MAX_PDU_SIZE
+    return max(size - AROUND_A_LIST, 0) // LIST_ITEM_OCTETS
 
 
 def _refused(event: OpenRefused, where: str) -> MeterError:

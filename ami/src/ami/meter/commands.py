@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from ami.meter import given_values
+from ami.meter.asking import InLists, one_by_one
 from ami.meter.client import Association
 from ami.meter.errors import ExitCode, MeterError, Refusal, words
 from ami.meter.objects import CosemObject, find, from_class, read_object_list
-from ami.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading, attribute_numbers, read_object
+from ami.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading, attribute_numbers, is_asked, read_object
 from ami.meter.values import (
     Json,
     attribute_title,
@@ -89,9 +90,11 @@ def read(association: Association, obis: Obis, attribute: str | None, class_id: 
     """One attribute, or all that may be read."""
     one = locate(association, obis, class_id, rights=attribute is None)
     if attribute is not None:
-        return list(read_object(association, one, [attribute_number(one, attribute)], insist=True))
+        return list(read_object(one_by_one(association), one, [attribute_number(one, attribute)], insist=True))
     left_out = {BUFFER: BUFFER_LEFT_OUT} if one.class_id == PROFILE_GENERIC else {}
-    return list(read_object(association, one, attribute_numbers(one), left_out=left_out))
+    numbers = attribute_numbers(one)
+    coming = [one.attribute(number) for number in numbers if is_asked(one, number, left_out.get(number, ""))]
+    return list(read_object(InLists(association, coming), one, numbers, left_out=left_out))
 
 
 @dataclass(frozen=True, slots=True)

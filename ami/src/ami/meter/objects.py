@@ -15,7 +15,7 @@ from dlms.enums import DataTag
 from dlms.errors import DecodeError
 from dlms.obis import Obis
 
-ASSOCIATION_LN = 15
+ASSOCIATION_SN, ASSOCIATION_LN = 12, 15
 CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0*255")
 OBJECT_LIST = AttributeDescriptor(ASSOCIATION_LN, CURRENT_ASSOCIATION, 2)
 CODED_IN_BITS = 3

@@ -12,7 +12,7 @@ from pathlib import Path
 from ami.meter.errors import ExitCode, MeterError
 from dlms.association import Ciphering, ClientSettings, Security
 from dlms.association.settings import SERVER_CONFORMANCE, WITH_SECRET, WITH_TITLES
-from dlms.enums import Mechanism
+from dlms.enums import Conformance, Mechanism
 from dlms.errors import LocalError
 from dlms.obis import Obis
 from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
@@ -142,7 +142,7 @@ class Identity:
                 mechanism=self.mechanism,
                 secret=self.secret,
                 security=self._security(title, server),
-                conformance=SERVER_CONFORMANCE,
+                conformance=SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES,
                 max_receive_pdu_size=self.max_pdu_size,
             )
         except LocalError as error:

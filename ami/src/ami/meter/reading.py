@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ami.meter.client import Association, Faulty
-from ami.meter.errors import Refusal
+from ami.meter.asking import Ask
 from ami.meter.objects import CosemObject
 from ami.meter.values import Json, json_of, text_of, type_name
 from dlms import data
@@ -74,8 +73,16 @@ def attribute_numbers(one: CosemObject) -> Sequence[int]:
     return [attribute.number for attribute in known.attributes] if known else [1, 2]
 
 
+def is_asked(one: CosemObject, number: int, left_out: str = "", *, insist: bool = False) -> bool:
+    """Whether the meter is asked for this attribute: what may not be read, and secrets, only when the caller insists."""
+    right = one.attributes.get(number)
+    if insist:
+        return not left_out
+    return not left_out and (right is None or right.readable) and not is_secret(one.attribute(number))
+
+
 def read_object(
-    association: Association,
+    ask: Ask,
     one: CosemObject,
     numbers: Sequence[int],
     *,
@@ -90,13 +97,13 @@ def read_object(
     left_out = left_out or {}
     found = {}
     for number in numbers:
-        found[number] = _read(association, one, number, left_out.get(number, ""), insist)
+        found[number] = _read(ask, one, number, left_out.get(number, ""), insist)
         told()
     scalers: dict[int, ScalerUnit | None] = {}
     for number in numbers:
         source = SCALED.get(one.class_id, {}).get(number)
         if source is not None and source not in scalers:
-            scaler = found[source] if source in found else _read(association, one, source, "", insist)
+            scaler = found[source] if source in found else _read(ask, one, source, "", insist)
             scalers[source] = scaler_of(scaler.value)
         yield found[number] if source is None else in_unit(found[number], scalers[source])
 
@@ -135,21 +142,11 @@ def scaler_of(value: Data | None) -> ScalerUnit | None:
         return None
 
 
-def _read(association: Association, one: CosemObject, number: int, left_out: str, insist: bool) -> Reading:
+def _read(ask: Ask, one: CosemObject, number: int, left_out: str, insist: bool) -> Reading:
     descriptor = one.attribute(number)
     right = one.attributes.get(number)
     access = "?" if right is None else str(right)
-    value, error = None, ""
-    hidden = is_secret(descriptor)
-    if hidden and not insist:
-        left_out = left_out or HIDDEN
-    if not left_out and (insist or right is None or right.readable):
-        try:
-            value = association.get(descriptor)
-        except Refusal as refusal:
-            error = refusal.result
-        except Faulty as fault:
-            error = fault.reason
-    if hidden and value is not None:
-        value, left_out = None, HIDDEN
+    value, error = ask(descriptor) if is_asked(one, number, left_out, insist=insist) else (None, "")
+    if is_secret(descriptor) and not error:
+        value, left_out = None, left_out or HIDDEN
     return Reading(version=one.version, descriptor=descriptor, access=access, value=value, error=error, note=left_out)

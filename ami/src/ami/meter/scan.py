@@ -4,14 +4,22 @@ What the meter refuses stands in the result in the meter's own words. When the c
 until then is kept and the end is told.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ami.meter.asking import Answer, InLists
 from ami.meter.client import Association
 from ami.meter.errors import MeterError, Refusal
-from ami.meter.objects import CosemObject, read_object_list
+from ami.meter.objects import (
+    ASSOCIATION_LN,
+    ASSOCIATION_SN,
+    OBJECT_LIST,
+    CosemObject,
+    parse_object_list,
+    read_object_list,
+)
 from ami.meter.options import Target
-from ami.meter.reading import BUFFER, PROFILE_GENERIC, Reading, attribute_numbers, read_object
+from ami.meter.reading import BUFFER, PROFILE_GENERIC, Reading, attribute_numbers, is_asked, read_object
 from ami.meter.session import Surroundings, connected
 from ami.meter.values import Json, text_of_octets
 from dlms.association import Opened
@@ -20,10 +28,19 @@ from dlms.data import Data
 from dlms.obis import Obis
 
 SAP_ASSIGNMENT_LIST = AttributeDescriptor(17, Obis.parse("0-0:41.0.0*255"), 2)
+LONG = frozenset({(PROFILE_GENERIC, BUFFER), (ASSOCIATION_SN, 2), (ASSOCIATION_LN, 2)})
 BUFFER_LEFT_OUT = "left out (--skip-buffers)"
 
 Progress = Callable[[str, int, int], None]
 """Told with what is going on, how much is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a device is read: without the buffers of profiles, with a request for each attribute."""
+
+    skip_buffers: bool
+    singly: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +104,20 @@ def scan(
     *,
     all_devices: bool = False,
     skip_buffers: bool = False,
+    singly: bool = False,
     with_public: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Scan:
     """Scan the logical device of the target, and with `all_devices` all that its SAP assignment names."""
-    found = Scan()
+    found, manner = Scan(), Manner(skip_buffers, singly)
     first = DeviceScan(target.identity.server)
     found.devices.append(first)
-    _scan_device(target, around, first, skip_buffers, progress, found, with_public=with_public)
+    _scan_device(target, around, first, manner, progress, found, with_public=with_public)
     others = [one.sap for one in found.logical_devices if one.sap != target.identity.server] if all_devices else []
     for sap in others:
         device = DeviceScan(sap)
         found.devices.append(device)
-        _scan_device(target, around, device, skip_buffers, progress, None)
+        _scan_device(target, around, device, manner, progress, None)
     return found
 
 
@@ -107,7 +125,7 @@ def _scan_device(
     target: Target,
     around: Surroundings,
     device: DeviceScan,
-    skip_buffers: bool,
+    manner: Manner,
     progress: Progress,
     whole: Scan | None,
     *,
@@ -122,8 +140,9 @@ def _scan_device(
             if whole is not None:
                 _read_logical_devices(session.association, whole)
             progress("object list", 0, 0)
-            device.objects = read_object_list(session.association)
-            _read_everything(session.association, device, skip_buffers, progress)
+            listed = session.association.get(OBJECT_LIST)
+            device.objects = parse_object_list(listed)
+            _read_everything(session.association, device, {OBJECT_LIST: (listed, "")}, manner, progress)
     except MeterError as error:
         if whole is not None and device.opened is None:
             raise
@@ -146,10 +165,18 @@ def _logical_device(row: Data) -> LogicalDevice:
     return LogicalDevice(int(sap.value), text_of_octets(name))
 
 
-def _read_everything(association: Association, device: DeviceScan, skip_buffers: bool, progress: Progress) -> None:
+def _read_everything(
+    association: Association,
+    device: DeviceScan,
+    known: Mapping[AttributeDescriptor, Answer],
+    manner: Manner,
+    progress: Progress,
+) -> None:
     work: Sequence[tuple[CosemObject, Sequence[int]]] = [(one, attribute_numbers(one)) for one in device.objects]
     total = sum(len(numbers) for _, numbers in work)
     done = 0
+    short = [one.attribute(number) for one, numbers in work for number in numbers if _is_short(one, number)]
+    ask = InLists(association, [] if manner.singly else short, known)
     for one, numbers in work:
 
         def told(name: str = str(one.obis)) -> None:
@@ -157,8 +184,13 @@ def _read_everything(association: Association, device: DeviceScan, skip_buffers:
             done += 1
             progress(name, done, total)
 
-        left_out = {BUFFER: BUFFER_LEFT_OUT} if skip_buffers and one.class_id == PROFILE_GENERIC else {}
-        device.readings += read_object(association, one, numbers, left_out=left_out, told=told)
+        left_out = {BUFFER: BUFFER_LEFT_OUT} if manner.skip_buffers and one.class_id == PROFILE_GENERIC else {}
+        device.readings += read_object(ask, one, numbers, left_out=left_out, told=told)
+
+
+def _is_short(one: CosemObject, number: int) -> bool:
+    """Whether an attribute is asked for together with others: buffers and object lists fill many blocks on their own."""
+    return is_asked(one, number) and (one.class_id, number) not in LONG
 
 
 def _device_document(device: DeviceScan) -> dict[str, Json]:

@@ -61,6 +61,7 @@ from dlms.association.exchange import INVOKE_ID_MASK, Done, Exchange, Limits, St
 from dlms.association.states import ClientEvent
 from dlms.data import Data
 from dlms.enums import Conformance, DataAccessResult
+from dlms.errors import ProtocolError
 
 MULTIPLE = Conformance.MULTIPLE_REFERENCES
 
@@ -116,7 +117,7 @@ class GetListExchange(GetExchange):
     """GET of several attributes."""
 
     needs = MULTIPLE
-    answers = (GetResponseWithList, GetResponseWithDataBlock)
+    answers = (GetResponseWithList, GetResponseWithDataBlock, GetResponseNormal)
     __slots__ = ("_count",)
 
     def __init__(self, number: int, request: GetList, limits: Limits) -> None:
@@ -128,7 +129,15 @@ class GetListExchange(GetExchange):
     def _step(self, message: Any) -> Step:
         if isinstance(message, GetResponseWithList):
             return Done(self._results(message.results))
+        if isinstance(message, GetResponseNormal):
+            return Done(self._of_the_whole_list(message.result))
         return self._block(message)
+
+    def _of_the_whole_list(self, result: Data | DataAccessResult) -> ClientOutput:
+        """Servers that take no lists may refuse one like a single attribute; a value can't be the answer to a list."""
+        if not isinstance(result, DataAccessResult):
+            raise ProtocolError("one value answers a list")
+        return self._failed(result)
 
     def _collected(self, whole: bytes) -> ClientOutput:
         return self._results(contents.decode(contents.GET_RESULTS, whole))
