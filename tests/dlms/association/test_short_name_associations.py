@@ -488,6 +488,16 @@ def test_one_error_ends_everything() -> None:
     assert joined.carry_back(answer) == [ActionOutcome(ActionResult.OTHER_REASON, None)]
 
 
+def test_names_are_learned_from_the_meter() -> None:
+    joined = talking(client={"short_names": ShortNames(()), "conformance": SN_CONFORMANCE})
+    with pytest.raises(LocalError, match="no short name"):
+        joined.client.send(Get(NAME))
+    joined.client.learn(ShortNames.decode(NAMES.encode()))
+    assert joined.ask(Get(NAME)) == talking().ask(Get(NAME))
+    with pytest.raises(LocalError, match="logical names"):
+        opened().client.learn(NAMES)
+
+
 def test_an_answer_that_nobody_waits_for_is_dropped() -> None:
     joined = talking()
     assert joined.carry_back(from_server(apdu.encode(ReadResponse((data.null(),))))) == []

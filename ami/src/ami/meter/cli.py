@@ -237,6 +237,8 @@ def scan(
     from ami.meter import scan as scanning
 
     wanted, target = as_format(json, csv), target_of(options, os.environ)
+    if save_model is not None and target.identity.short_names:
+        raise MeterError(ExitCode.USAGE, "the simulator serves no short names", where="--save-model, --short-names")
     with scan_view.progress() as tell_progress:
         found = scanning.scan(
             target,

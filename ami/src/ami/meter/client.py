@@ -14,6 +14,7 @@ from ami.meter.link import Link
 from ami.meter.options import Reach
 from ami.meter.trace import Trace, TracedFraming
 from dlms.apdu.faults import ExceptionResponse
+from dlms.apdu.short_names import VariableName
 from dlms.association import (
     Action,
     ActionOutcome,
@@ -28,6 +29,8 @@ from dlms.association import (
     Opened,
     OpenRefused,
     PeerFault,
+    Read,
+    ReadResult,
     Release,
     Released,
     Request,
@@ -37,6 +40,7 @@ from dlms.association import (
 from dlms.cosem.confidential import is_secret
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
+from dlms.cosem.short_names import STEP, ShortNames, reserved_base_name
 from dlms.data import Data
 from dlms.enums import AcseServiceUserDiagnostic as Diagnostic
 from dlms.enums import Conformance, DataAccessResult, ServiceError
@@ -114,6 +118,7 @@ class Association:
                 send_counter=SendCounter(0, 0) if supply is None else supply.counter,
                 framing=framing,
             )
+        self._names = settings.short_names
         self.healthy = True
         self.most_in_a_list = 0
 
@@ -148,6 +153,19 @@ class Association:
             hint = "the meter may fail at lists: try --one-by-one"
             raise MeterError(error.code, error.what, where=where, hint=hint) from None
 
+    def short_names(self) -> ShortNames | None:
+        """The meter's objects by their short names, read when they are needed first; None with logical names."""
+        if self._names is not None and not self._names:
+            where = "reading the object list with short names"
+            request = Read((VariableName(reserved_base_name("association_sn") + STEP),))
+            [result] = self._expected(ReadResult, self._exchange(request, where), where).results
+            if result.value is None:
+                raise Refusal(words(result.result.name), where)
+            with border(where):
+                self._names = ShortNames.decode(result.value)
+            self._connection.learn(self._names)
+        return self._names
+
     def set(self, descriptor: AttributeDescriptor, value: Data) -> None:
         """Write the attribute; Refusal with the meter's word when it does not take it."""
         where = f"writing {descriptor}"
@@ -172,6 +190,8 @@ class Association:
     # --- octets
 
     def _exchange(self, request: Request, where: str) -> object:
+        if isinstance(request, Get | Set | Action) and not self._has_a_name(request.descriptor):
+            raise Refusal(words(DataAccessResult.OBJECT_UNDEFINED.name), where)
         if self._supply is not None:
             self._supply.top_up()
         if self._trace is not None:
@@ -183,6 +203,11 @@ class Association:
         except BaseException as error:
             self.healthy = self.healthy and isinstance(error, Refusal)
             raise
+
+    def _has_a_name(self, descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
+        """With short names: whether the meter's list has one for it; logical names are the meter's business."""
+        names = self.short_names()
+        return names is None or has_a_name(names, descriptor)
 
     def _answer(self) -> object:
         while True:
@@ -244,6 +269,15 @@ def border(where: str) -> Iterator[None]:
         raise MeterError(ExitCode.USAGE, str(error), where=where) from None
 
 
+def has_a_name(names: ShortNames, descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
+    """Whether there is a short name that certainly means this."""
+    try:
+        names.name_of(descriptor)
+    except LocalError:
+        return False
+    return True
+
+
 def _is_about_a_secret(request: Request) -> bool:
     if isinstance(request, GetList):
         return any(map(_is_about_a_secret, request.items))
@@ -271,7 +305,7 @@ _PROOF = "check the password (--secret) or the keys (--ek, --ak), and --protecti
 _HINTS = {
     Diagnostic.NO_REASON_GIVEN: "check --client, --server, --authentication, and the password or the keys",
     Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: "this client is ciphered and the meter is not, or the other way: "
-    "see --ek and --ciphering",
+    "see --ek and --ciphering; or one of both speaks short names: see --short-names",
     Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: "the meter knows its clients by system title: give it with --title",
     Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: "choose another --authentication",
     Diagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED: "this client has to prove itself: see --authentication",

@@ -10,12 +10,15 @@ from ami.meter.client import Association
 from ami.meter.errors import ExitCode, MeterError
 from dlms.cosem.classes import class_name, interface_classes
 from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.cosem.short_names import STEP, NamedObject, ShortNames
 from dlms.data import Data
 from dlms.enums import DataTag
 from dlms.errors import DecodeError
 from dlms.obis import Obis
 
 ASSOCIATION_SN, ASSOCIATION_LN = 12, 15
+FIRST_TWO = (1, 2)
+"""Attributes that no class has a method in place of."""
 CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0*255")
 OBJECT_LIST = AttributeDescriptor(ASSOCIATION_LN, CURRENT_ASSOCIATION, 2)
 CODED_IN_BITS = 3
@@ -70,13 +73,14 @@ class MethodRight:
 
 @dataclass(frozen=True, slots=True)
 class CosemObject:
-    """One line of the object list."""
+    """One line of the object list. `numbers` are the attributes that it certainly has, where the list names no rights."""
 
     class_id: int
     version: int
     obis: Obis
     attributes: Mapping[int, AttributeRight] = field(default_factory=dict)
     methods: Mapping[int, MethodRight] = field(default_factory=dict)
+    numbers: tuple[int, ...] = ()
 
     def attribute(self, number: int) -> AttributeDescriptor:
         return AttributeDescriptor(self.class_id, self.obis, number)
@@ -87,7 +91,24 @@ class CosemObject:
 
 def read_object_list(association: Association) -> tuple[CosemObject, ...]:
     """The objects that this association shows, in the meter's order."""
-    return parse_object_list(association.get(OBJECT_LIST))
+    names = association.short_names()
+    return parse_object_list(association.get(OBJECT_LIST)) if names is None else of_short_names(names)
+
+
+def of_short_names(names: ShortNames) -> tuple[CosemObject, ...]:
+    """The objects of a list with short names, which tells no rights."""
+    return tuple(
+        CosemObject(one.class_id, one.version, one.logical_name, numbers=_certain_attributes(one)) for one in names
+    )
+
+
+def _certain_attributes(one: NamedObject) -> tuple[int, ...]:
+    """What lies behind them may be a method, and reading its short name may call it."""
+    known = interface_classes().get(one.class_id)
+    if known is None or (known.version != one.version and one.first_method is None):
+        return FIRST_TWO
+    numbers = (attribute.number for attribute in known.attributes)
+    return tuple(number for number in numbers if one.first_method is None or STEP * (number - 1) < one.first_method)
 
 
 def parse_object_list(value: Data) -> tuple[CosemObject, ...]:

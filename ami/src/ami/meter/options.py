@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ami.meter.errors import ExitCode, MeterError
 from dlms.association import Ciphering, ClientSettings, Security
-from dlms.association.settings import SERVER_CONFORMANCE, WITH_SECRET, WITH_TITLES
+from dlms.association.settings import SERVER_CONFORMANCE, SN_CONFORMANCE, WITH_SECRET, WITH_TITLES
+from dlms.cosem.short_names import ShortNames
 from dlms.enums import Conformance, Mechanism
 from dlms.errors import LocalError
 from dlms.obis import Obis
@@ -101,6 +102,7 @@ class Identity:
     counter_object: Obis = INVOCATION_COUNTER
     invocation_counter: int | None = None
     max_pdu_size: int = 0xFFFF
+    short_names: bool = False
 
     @property
     def ciphered(self) -> bool:
@@ -127,6 +129,16 @@ class Identity:
         return self.keyed or self.mechanism in WITH_TITLES
 
     @property
+    def conformance(self) -> Conformance:
+        """What is offered to the meter."""
+        return SN_CONFORMANCE if self.short_names else SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES
+
+    @property
+    def no_names_yet(self) -> ShortNames | None:
+        """None for an association with logical names; with short names they are learned once it is open."""
+        return ShortNames(()) if self.short_names else None
+
+    @property
     def key_id(self) -> str:
         """A short name of the encryption key that tells two keys apart and gives neither away."""
         return sha256(b"key-id" + (self.encryption_key or b"")).hexdigest()[:16]
@@ -142,11 +154,21 @@ class Identity:
                 mechanism=self.mechanism,
                 secret=self.secret,
                 security=self._security(title, server),
-                conformance=SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES,
+                conformance=self.conformance,
+                short_names=self.no_names_yet,
                 max_receive_pdu_size=self.max_pdu_size,
             )
         except LocalError as error:
             raise MeterError(ExitCode.USAGE, str(error), where="the options of the association") from None
+
+    def public_settings(self, server: int) -> ClientSettings:
+        """For the public client of the same meter."""
+        return ClientSettings(
+            client_wport=PUBLIC_CLIENT,
+            server_wport=server,
+            conformance=self.conformance,
+            short_names=self.no_names_yet,
+        )
 
     def _security(self, title: bytes | None, server: int | None) -> Security | None:
         if not self.titled:

@@ -67,8 +67,8 @@ class Reading:
 
 def attribute_numbers(one: CosemObject) -> Sequence[int]:
     """The attributes that the object list names; those of the class when it names none."""
-    if one.attributes:
-        return sorted(one.attributes)
+    if one.attributes or one.numbers:
+        return sorted(one.attributes) or one.numbers
     known = interface_classes().get(one.class_id)
     return [attribute.number for attribute in known.attributes] if known else [1, 2]
 

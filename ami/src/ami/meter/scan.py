@@ -15,6 +15,7 @@ from ami.meter.objects import (
     ASSOCIATION_SN,
     OBJECT_LIST,
     CosemObject,
+    of_short_names,
     parse_object_list,
     read_object_list,
 )
@@ -140,13 +141,22 @@ def _scan_device(
             if whole is not None:
                 _read_logical_devices(session.association, whole)
             progress("object list", 0, 0)
-            listed = session.association.get(OBJECT_LIST)
-            device.objects = parse_object_list(listed)
-            _read_everything(session.association, device, {OBJECT_LIST: (listed, "")}, manner, progress)
+            known = _read_objects(session.association, device)
+            _read_everything(session.association, device, known, manner, progress)
     except MeterError as error:
         if whole is not None and device.opened is None:
             raise
         device.ended = error
+
+
+def _read_objects(association: Association, device: DeviceScan) -> dict[AttributeDescriptor, Answer]:
+    """The objects of the device; what has been read for that need not be read again."""
+    if (names := association.short_names()) is not None:
+        device.objects = of_short_names(names)
+        return {}
+    listed = association.get(OBJECT_LIST)
+    device.objects = parse_object_list(listed)
+    return {OBJECT_LIST: (listed, "")}
 
 
 def _read_logical_devices(association: Association, whole: Scan) -> None:

@@ -140,7 +140,7 @@ class _Opening:
         named = bool(target.device_name) and self._server == identity.server
         if identity.client == PUBLIC_CLIENT or not (counted or named or ask):
             return 0
-        settings = ClientSettings(client_wport=PUBLIC_CLIENT, server_wport=self._server)
+        settings = identity.public_settings(self._server)
         public = Association(self._wire(), target.reach, settings, trace=self._trace, tell=self._around.tell)
         try:
             public.open(f"opening the public association with {target}")

@@ -89,6 +89,9 @@ class TargetOptions:
     secret: Annotated[
         str, _option("--secret", panel=_WHO, help=f"Password of LLS, secret of HLS. {_KEY} text:PASSWORD too.")
     ] = ""
+    short_names: Annotated[
+        bool, _option("--short-names", panel=_WHO, help="The meter names its objects by short names (SN).")
+    ] = False
     max_pdu: Annotated[
         int | None,
         _option("--max-pdu", panel=_WHO, help="Largest APDU we take; 65535 when not given.", min=12, max=65535),
@@ -212,6 +215,7 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
         "counter_object": _obis(options.counter_object),
         "invocation_counter": options.invocation_counter,
         "max_pdu_size": options.max_pdu,
+        "short_names": options.short_names or None,
     }
     return _changed(Identity(client=PUBLIC_CLIENT) if entry is None else entry.identity, given)
 

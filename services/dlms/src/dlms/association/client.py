@@ -7,6 +7,7 @@ answers to another invoke-id are dropped. After a SecurityError or ProtocolError
 
 from __future__ import annotations
 
+from dataclasses import replace
 from struct import error as StructError
 
 from dlms import apdu
@@ -41,17 +42,13 @@ from dlms.association.events import (
 from dlms.association.exchange import SEND_REQUEST, SUCCESS, Exchange, Limits, Next, Step, invoke_of
 from dlms.association.exchanges import PlainGetExchange
 from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
-from dlms.association.proposal import Proposal, accepts, refusal_reason
+from dlms.association.proposal import Proposal, accepts, check_dedicated_key, refusal_reason
 from dlms.association.protection import PLAIN, Form, Ordinary, Protection, Verified, Wrapping, largest_plaintext, lift
-from dlms.association.settings import ClientSettings, Security
+from dlms.association.settings import ClientSettings
 from dlms.association.starting import SERVICE_RESPONSES, ServiceRequest, proof_of, start, start_proof, unconfirmed
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
-from dlms.enums import (
-    AcseServiceUserDiagnostic,
-    ApduTag,
-    AssociationResult,
-    Conformance,
-)
+from dlms.cosem.short_names import ShortNames
+from dlms.enums import AcseServiceUserDiagnostic, ApduTag, AssociationResult, Conformance
 from dlms.errors import DlmsError, LocalError, ProtocolError, SecurityError
 from dlms.framing.framing import Framing, LinkLost, WrapperPdu
 from dlms.security import ReceiveCounter, SendCounter
@@ -92,7 +89,7 @@ class ClientConnection(Connection):
         self._protection = _protection(settings, send_counter, receive_counter)
         self._authentication = Authentication(settings, self._protection)
         if dedicated_key is not None:
-            _check_dedicated_key(settings.security, dedicated_key)
+            check_dedicated_key(settings.security, dedicated_key)
         self._proposal = Proposal(settings, self._protection, challenge, dedicated_key)
         self._challenge_spent = False
         self._server_challenge = b""
@@ -172,6 +169,12 @@ class ClientConnection(Connection):
         if general is not None:
             raise LocalError("a request that nobody answers has to fit one APDU")
         return self._framed(*parts)
+
+    def learn(self, names: ShortNames) -> None:
+        """Name objects by these from now on: what the meter's object_list says; LocalError with logical names."""
+        if self._settings.short_names is None:
+            raise LocalError("this association names objects by logical names")
+        self._settings = replace(self._settings, short_names=names)
 
     def abandon(self) -> None:
         """Wait no longer for the open request; its answer will be dropped when it still comes.
@@ -441,10 +444,3 @@ def _protection(
     if send_counter is None:
         raise LocalError("an association with keys needs a send counter")
     return Protection(settings.security, send_counter, receive_counter or ReceiveCounter())
-
-
-def _check_dedicated_key(security: Security | None, key: bytes) -> None:
-    if security is None or not security.demanded.request:
-        raise LocalError("a dedicated key needs an association with ciphering")
-    if len(key) != len(security.keys.encryption_key):
-        raise LocalError(f"a dedicated key of {len(key)} octets does not fit the suite")

@@ -12,7 +12,7 @@ from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlrq
 from dlms.apdu.faults import ConfirmedServiceError
 from dlms.apdu.initiate import InitiateRequest, InitiateResponse
 from dlms.association.protection import CIPHERED, Protection, Wrapping, lift
-from dlms.association.settings import ClientSettings
+from dlms.association.settings import ClientSettings, Security
 from dlms.cosem.short_names import ShortNames
 from dlms.enums import (
     AcseServiceUserDiagnostic,
@@ -21,7 +21,7 @@ from dlms.enums import (
     Mechanism,
     ReleaseReason,
 )
-from dlms.errors import DecodeError, ProtocolError, SecurityError
+from dlms.errors import DecodeError, LocalError, ProtocolError, SecurityError
 from dlms.security.hls import HLS, challenge_lengths
 
 PROOF_WANTED = Diagnostic.user(AcseServiceUserDiagnostic.AUTHENTICATION_REQUIRED)
@@ -123,6 +123,14 @@ class Proposal:
         if not isinstance(held, InitiateResponse):
             raise ProtocolError(f"the server accepts with {type(held).__name__} instead of an InitiateResponse")
         return held
+
+
+def check_dedicated_key(security: Security | None, key: bytes) -> None:
+    """LocalError when there is no use for it, or it does not fit the suite."""
+    if security is None or not security.demanded.request:
+        raise LocalError("a dedicated key needs an association with ciphering")
+    if len(key) != len(security.keys.encryption_key):
+        raise LocalError(f"a dedicated key of {len(key)} octets does not fit the suite")
 
 
 def refusal_reason(aare: Aare) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 
 from dlms.apdu.ciphered import GeneralCiphering, GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
-from dlms.tree.node import MISSING, Node
+from dlms.tree.node import FRAMING, MISSING, Node
 from dlms.tree.spelling import ABSENT
 
 SAID = (
@@ -13,6 +13,8 @@ SAID = (
     "block_number",
     "value", "parameters", "return_parameters",
 )  # fmt: skip
+LISTS = ("variables", "items", "values", "results")
+"""Of these how many there are, or the only one."""
 NOT_SHOWN = "not shown"
 CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceCiphering)
 
@@ -28,6 +30,9 @@ def _telling(root: Node) -> Iterator[Node]:
     for part in root.parts:
         if part.name == "block":
             yield from _telling(part)
+        elif part.name in LISTS:
+            items = [item for item in part.parts if item.type != FRAMING]
+            yield items[0] if len(items) == 1 else part
         elif part.name in SAID:
             yield part
 

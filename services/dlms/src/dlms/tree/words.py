@@ -9,6 +9,7 @@ from typing import Any
 
 from dlms.apdu.acse import Diagnostic
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from dlms.apdu.short_names import VariableName
 from dlms.cosem.classes import attribute_name, class_name, method_name
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.obis_names import describe
@@ -244,6 +245,7 @@ _WORDS: Mapping[type, Callable[[Any], str]] = {
     AttributeDescriptor: descriptor,
     MethodDescriptor: descriptor,
     SelectiveAccess: _selection,
+    VariableName: lambda value: f"short name {value.name:#06x}",
     Diagnostic: lambda value: f"{value.reason} ({kebab(value.source.name)} {value.code})",
     ExceptionResponse: lambda value: value.reason,
     ConfirmedServiceError: lambda value: value.reason,
