@@ -182,6 +182,15 @@ def test_texts_for_people() -> None:
     assert plain_text(data.structure(data.null(), data.array(data.octet_string(b"\xff\0")))) == "(null, [FF00])"
 
 
+def test_octets_say_what_they_most_likely_are() -> None:
+    moment = bytes.fromhex("07EA0B150603310219000000")
+    row = data.array(data.structure(data.octet_string(moment), data.octet_string(bytes.fromhex("0100010800FF"))))
+    assert plain_text(row) == "[(2026-11-21T03:49:02+00:00, 1-0:1.8.0*255)]"
+    for text in ("123456", "123456789012", "AMI001"):
+        assert plain_text(data.octet_string(text.encode())) == text
+    assert plain_text(data.octet_string(bytes(12))) == "00" * 12
+
+
 def test_json_keeps_everything_that_json_can() -> None:
     value = data.structure(data.enum(1), data.octet_string(b"\xff"), data.bit_string((True,)), data.float64(0.5))
     time = data.date_time(CosemDateTime(2026, 1, 1))

@@ -44,6 +44,11 @@ def test_the_same(ami: Ami, stand_in: Path) -> None:
     assert code == 0 and "the same, octet for octet" in out
 
 
+def test_what_programs_read_stays_whole(ami: Ami, stand_in: Path) -> None:
+    code, out, told = asked(ami, "GMAC", answer(stand_in, a_xdr="0301"), "--json")
+    assert code == 0 and json.loads(out)[0]["value"] is True and "the same, octet for octet" in told
+
+
 def test_the_question_goes_over_standard_input_with_unused_counters(ami: Ami, stand_in: Path) -> None:
     asked(ami, "GMAC", answer(stand_in, a_xdr="0301"))
     asked(ami, "GMAC", stand_in)

@@ -1,99 +1,75 @@
-"""HLS with ECDSA, which no simulated meter has, against a server of the protocol core on a real socket."""
+"""Suites 1 and 2, and HLS with ECDSA, against a server of the protocol core on a real socket."""
 
 from __future__ import annotations
 
-import secrets
-import socket
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from meter_bench import Ami
+from served import Meter, profile, served
 
 from dlms import data
-from dlms.association import (
-    AssociationProfile,
-    AttributeAccess,
-    GetAnswer,
-    GetRequested,
-    Security,
-    ServerConnection,
-)
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from dlms.association import Security
+from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.enums import Mechanism
+from dlms.obis import Obis
 from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ReceiveCounter, SendCounter
 
-OURS, THEIRS = PrivateKey(bytes(31) + b"\x07"), PrivateKey(bytes(31) + b"\x09")
-KEY = bytes(range(16))
+VALUES = {AttributeDescriptor(1, Obis.parse("0-0:96.1.0"), 2): data.unsigned(42)}
+KEYS = {0: bytes(range(16)), 1: bytes(range(16)), 2: bytes(range(32))}
+COORDINATE = {1: 32, 2: 48}
 
 
-class Everything:
-    """Rights to read anything."""
-
-    def attribute(self, descriptor: AttributeDescriptor) -> AttributeAccess | None:
-        return AttributeAccess.READ
-
-    def method(self, descriptor: MethodDescriptor) -> bool | None:
-        return True
+def pair(suite: int) -> tuple[PrivateKey, PrivateKey]:
+    """Ours and the meter's."""
+    zeros = bytes(COORDINATE[suite] - 1)
+    return PrivateKey(zeros + b"\x07"), PrivateKey(zeros + b"\x09")
 
 
-def profile() -> AssociationProfile:
-    security = Security(
-        keys=GlobalKeys(KEY, KEY),
-        system_title=b"METER\0\0\1",
-        suite=1,
-        asymmetric=AsymmetricKeys(THEIRS, OURS.public_key),
-    )
-    return AssociationProfile(
-        client_wport=1,
-        server_wport=1,
-        access=Everything(),
-        mechanism=Mechanism.ECDSA,
-        security=security,
-        send_counter=SendCounter(1),
-        receive_counter=ReceiveCounter(),
-    )
+def keyed(suite: int, asymmetric: AsymmetricKeys | None = None) -> dict[str, object]:
+    keys = GlobalKeys(KEYS[suite], KEYS[suite])
+    more = {} if asymmetric is None else {"asymmetric": asymmetric}
+    security = Security(keys=keys, system_title=b"METER\0\0\1", suite=suite, **more)
+    return {"security": security, "send_counter": SendCounter(1), "receive_counter": ReceiveCounter()}
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-
-        def serve() -> None:
-            near, _ = door.accept()
-            connection = ServerConnection({(1, 1): profile()}, random_bytes=secrets.token_bytes)
-            with near:
-                while octets := near.recv(65536):
-                    connection.receive_data(octets)
-                    while (event := connection.next_event()) is not None:
-                        if isinstance(event, GetRequested):
-                            near.sendall(connection.send(GetAnswer(event.key, data.unsigned(42))))
-                    near.sendall(connection.data_to_send())
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield door.getsockname()[1]
-        thread.join(10)
-        assert not thread.is_alive()
+def reading(port: int, suite: int, mechanism: str) -> tuple[object, ...]:
+    key = KEYS[suite].hex()
+    where = ("--host", "127.0.0.1", "--port", port, "--client", 1, "--authentication", mechanism)
+    keys = ("--ek", key, "--ak", key, "--suite", suite, "--invocation-counter", 5)
+    return ("read", "0-0:96.1.0", 2, "--class", 1, "--json", *where, *keys)
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_each_end_signs_and_checks(ami: Ami, port: int, tmp_path: Path, trusted: bool) -> None:
-    (tmp_path / "signing").write_text(OURS.octets.hex())
-    meter_key = (THEIRS if trusted else OURS).public_key.octets.hex()
-    keys = ("--ek", KEY.hex(), "--ak", KEY.hex(), "--suite", 1, "--invocation-counter", 5)
+@pytest.mark.parametrize("suite", [1, 2])
+def test_each_end_signs_and_checks(ami: Ami, tmp_path: Path, suite: int, trusted: bool) -> None:
+    ours, theirs = pair(suite)
+    (tmp_path / "signing").write_text(ours.octets.hex())
+    meter = Meter(dict(VALUES))
+    secured = keyed(suite, AsymmetricKeys(theirs, ours.public_key))
+    meter_key = (theirs if trusted else ours).public_key.octets.hex()
     signing = ("--signing-key", f"file:{tmp_path / 'signing'}", "--meter-signing-key", meter_key)
-    where = ("--host", "127.0.0.1", "--port", port, "--client", 1, "--authentication", "hls-ecdsa")
-    result = ami.run("read", "0-0:96.1.0", 2, "--class", 1, "--json", *where, *keys, *signing)
+    with served(meter, profile(meter, mechanism=Mechanism.ECDSA, **secured)) as port:
+        result = ami.run(*reading(port, suite, "hls-ecdsa"), *signing, "-v")
+    assert ours.octets.hex().upper() not in result.err
     if trusted:
         assert result.ok().json[0]["value"] == 42
     else:
         assert result.code == 6 and "read" not in result.out
 
 
+@pytest.mark.parametrize("suite", [0, 1, 2])
+@pytest.mark.parametrize("ciphering", ["general-glo", "service-specific", "general-ciphering"])
+def test_every_suite_and_ciphering(ami: Ami, suite: int, ciphering: str) -> None:
+    meter = Meter(dict(VALUES))
+    with served(meter, profile(meter, mechanism=Mechanism.GMAC, **keyed(suite))) as port:
+        result = ami.run(*reading(port, suite, "hls-gmac"), "--ciphering", ciphering)
+    assert result.ok().json[0]["value"] == 42
+
+
 def test_without_a_key_to_sign_with(ami: Ami) -> None:
-    keys = ("--ek", KEY.hex(), "--ak", KEY.hex(), "--suite", 1)
+    key = KEYS[1].hex()
+    keys = ("--ek", key, "--ak", key, "--suite", 1)
     result = ami.at("GMAC", "clock", "--client", 1, "--authentication", "hls-ecdsa", *keys)
     assert result.code == 2 and "--signing-key" in result.err
     odd = ("--signing-key", "01", "--meter-signing-key", "02")

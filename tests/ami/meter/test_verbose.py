@@ -87,4 +87,6 @@ def test_the_answer_to_a_question_about_a_secret() -> None:
 
 def test_reading_a_secret_says_that_there_is_one(ami: Ami) -> None:
     [shown] = [one for one in ami.on("CLEAR", "read", "0-0:40.0.0", "--json").ok().json if one["attribute_id"] == 7]
-    assert shown["value"] is None and shown["a_xdr"] is None
+    assert shown["value"] is None and shown["a_xdr"] is None and shown["access"] == "–" and shown["text"] == ""
+    given = ami.on("CLEAR", "read", "0-0:40.0.0", 7)
+    assert given.code == 1 and "read-write-denied" in given.out

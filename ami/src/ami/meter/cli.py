@@ -130,7 +130,8 @@ def read(
     if second_opinion:
         from ami.meter import second_opinion as second
 
-        exit_with(second.compare(target_of(options, os.environ), surroundings(), readings[0], peer_python))
+        say = output.say if wanted is Format.TABLE else output.tell  # what programs read stays whole
+        exit_with(second.compare(target_of(options, os.environ), surroundings(), readings[0], peer_python, say))
     if attribute is not None and readings[0].error:
         raise Refusal(readings[0].error, f"reading {readings[0].descriptor}")
 
@@ -214,6 +215,8 @@ def profile(
         output.say(output.as_csv(rows, found.headings).rstrip("\n"))
     else:
         output.show(output.rows_table(found.headings, found.texts()))
+        if not found.rows:
+            output.say("no rows" + (" in this time" if since or until else ""))
 
 
 @command()

@@ -58,7 +58,7 @@ class Broken(MeterError):
     """The connection itself came to an end; a new one may fare better."""
 
     def __init__(self, where: str, what: str) -> None:
-        hint = "try again; some meters serve one client only, or hang up on keys they do not know"
+        hint = "try again; some meters serve one client only, or hang up on keys or a --transport they do not know"
         super().__init__(ExitCode.NO_ANSWER, what, where=where, hint=hint)
 
 

@@ -49,7 +49,8 @@ def words(name: str) -> str:
 
 _HINTS = {
     "read-write-denied": "this client may not do that: `ami meter scan` shows the access rights of the association",
-    "object-undefined": "no such object for this client: `ami meter scan` shows those that there are; mind the class",
+    "object-undefined": "no such object for this client: `ami meter scan` shows those that there are; mind the class, "
+    "and that without --client it is the public client that asks",
     "object-class-inconsistent": "the object is of another class: leave --class out to have it looked up",
     "object-unavailable": "the object exists, but not this part of it, or not now",
     "type-unmatched": "the meter wants another type: read the attribute first, and name its type with --type",

@@ -124,6 +124,8 @@ def open_link(reach: Reach) -> Link:
         raise _unreachable(
             reach, "the connection is refused", "check the port; some meters serve one client only"
         ) from None
+    except socket.gaierror:
+        raise _unreachable(reach, "nobody knows this name", "check --host, and that names are resolved here") from None
     except (OSError, ValueError, termios.error) as error:
         raise _unreachable(reach, str(error), "check the address and that it can be reached from here") from None
 

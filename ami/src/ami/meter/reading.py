@@ -148,5 +148,5 @@ def _read(ask: Ask, one: CosemObject, number: int, left_out: str, insist: bool) 
     access = "?" if right is None else str(right)
     value, error = ask(descriptor) if is_asked(one, number, left_out, insist=insist) else (None, "")
     if is_secret(descriptor) and not error:
-        value, left_out = None, left_out or HIDDEN
+        value, left_out = None, left_out or (HIDDEN if insist or right is None or right.readable else "")
     return Reading(version=one.version, descriptor=descriptor, access=access, value=value, error=error, note=left_out)

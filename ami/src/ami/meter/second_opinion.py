@@ -6,11 +6,10 @@ question as JSON and answers with octets. A value that moves (a clock, a registe
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ami.meter import output
 from ami.meter.counters import CounterFile
 from ami.meter.errors import ExitCode, MeterError
 from ami.meter.options import Identity, Protection, Target, Transport, Wrapping
@@ -34,30 +33,32 @@ HOW = (
 )
 
 
-def compare(target: Target, around: Surroundings, ours: Reading, python: Path | None) -> ExitCode:
+def compare(
+    target: Target, around: Surroundings, ours: Reading, python: Path | None, say: Callable[[str], None]
+) -> ExitCode:
     """Ask the peer, say what it says, and whether both agree."""
     if python is None:
         raise MeterError(ExitCode.USAGE, "needs dlms-cosem", where="--second-opinion", hint=HOW)
     answer = _ask(python, _question(target, around, ours), target.reach.timeout_s)
     if "error" in answer:
-        output.say(f"second opinion (dlms-cosem): {answer['error']}")
+        say(f"second opinion (dlms-cosem): {answer['error']}")
         return ExitCode.DONE if ours.error else ExitCode.DIFFERENT
     try:
         theirs = data.decode(bytes.fromhex(answer["a_xdr"]))
     except DecodeError as error:
-        output.say(f"second opinion (dlms-cosem): {answer['a_xdr']}, which does not decode: {error}")
+        say(f"second opinion (dlms-cosem): {answer['a_xdr']}, which does not decode: {error}")
         return ExitCode.DIFFERENT
     if ours.value is None:
         shown = HIDDEN if is_secret(ours.descriptor) else plain_text(theirs)
-        output.say(f"second opinion (dlms-cosem): {shown}; we were told {ours.error or 'one that is not compared'}")
+        say(f"second opinion (dlms-cosem): {shown}; we were told {ours.error or 'one that is not compared'}")
         return ExitCode.DIFFERENT
     found = list(differences(ours.value, theirs))
     if not found:
-        output.say("second opinion (dlms-cosem): the same, octet for octet")
+        say("second opinion (dlms-cosem): the same, octet for octet")
         return ExitCode.DONE
-    output.say("second opinion (dlms-cosem): different (a value may have moved between the two readings)")
+    say("second opinion (dlms-cosem): different (a value may have moved between the two readings)")
     for place, mine, other in found:
-        output.say(f"  {place or 'value'}: we read {mine}, dlms-cosem {other}")
+        say(f"  {place or 'value'}: we read {mine}, dlms-cosem {other}")
     return ExitCode.DIFFERENT
 
 

@@ -25,6 +25,9 @@ OBJECT_NAMES = {(15, 4), (15, 6)}
 SCALER_UNITS = {(3, 3), (4, 3), (5, 4)}
 COSEM_NAMES = bytes.fromhex("6085740508")
 """2.16.756.5.8, under which contexts (1) and mechanisms (2) have their numbers."""
+OBIS_OCTETS, WHOLE_OBIS, DATE_TIME_OCTETS = 6, 0xFF, 12
+PLAUSIBLE_YEARS = range(1990, 2100)
+"""No text of printable ASCII begins like one of these."""
 CONTROL_STATES = {0: "disconnected", 1: "connected", 2: "ready_for_reconnection"}
 ENUMERATIONS = {
     (70, 3): CONTROL_STATES,
@@ -79,10 +82,14 @@ def plain_text(value: Data) -> str:
 
 
 def text_of_octets(value: Data) -> str:
-    """A name or number that a meter gives of itself: printable ASCII as text, other octets as hex digits."""
+    """What octets most likely are: an OBIS code, a date and time, printable ASCII; otherwise hex digits."""
     content = value.value
     if not isinstance(content, bytes):
         return plain_text(value)
+    if len(content) == OBIS_OCTETS and content[-1] == WHOLE_OBIS:
+        return str(Obis(content))
+    if len(content) == DATE_TIME_OCTETS and int.from_bytes(content[:2], "big") in PLAUSIBLE_YEARS:
+        return iso(CosemDateTime.decode(content))
     text = content.rstrip(b"\0 ")
     legible = text.isascii() and text.decode("ascii").isprintable() and text != b""
     return text.decode("ascii") if legible else content.hex().upper()
