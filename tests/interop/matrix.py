@@ -206,7 +206,8 @@ def gurux_client_over_hdlc() -> Iterator[Row]:
             yield from ciphered(GMAC, ciphering, pdu_size=size, framing="HDLC", **left_out)
 
 
-METER_SERVICES = ("open", "GET", "long GET", "by range", "by entry", "SET", "ACTION", "release")
+METER_SERVICES = tuple(service for service in SERVICES if service not in ("long SET", "SET list"))
+"""A simulated meter has nothing long, and no two octet-strings, that a client may write."""
 
 
 def gurux_client_to_a_meter() -> Iterator[Row]:
@@ -215,11 +216,13 @@ def gurux_client_to_a_meter() -> Iterator[Row]:
 
 def to_a_meter(peer: str, services: tuple[str, ...], cipherings: tuple[str, ...]) -> Iterator[Row]:
     for size in (SMALL, LARGE):
-        common: dict[str, Any] = {"ours": METER, "peer": peer, "pdu_size": size, "services": services}
-        yield Row(**common, mechanism="none")
-        yield Row(**common, mechanism="LLS")
+        common: dict[str, Any] = {"ours": METER, "peer": peer, "pdu_size": size}
+        yield Row(**common, mechanism="none", services=services)
+        yield Row(**common, mechanism="LLS", services=services)
         for ciphering in cipherings:
-            yield Row(**common, mechanism=GMAC, policy="both", ciphering=ciphering)
+            kept = services if ciphering.startswith("general") else WITH_TAGS_OF_THEIR_OWN
+            served = tuple(service for service in services if service in kept)
+            yield Row(**common, mechanism=GMAC, policy="both", ciphering=ciphering, services=served)
 
 
 COSEM_SERVICES = ("open", "GET", "long GET", "by range", "GET list", "SET", "ACTION", "release")

@@ -19,6 +19,7 @@ from dlms.enums import ActionResult
 from dlms.obis import Obis
 
 OBJECTS = AttributeDescriptor(15, Obis.parse("0-0:40.0.0*255"), 2)
+NUMBER = AttributeDescriptor(1, Obis.parse("0-0:96.1.0*255"), 2)
 SWITCH = AttributeDescriptor(70, DISCONNECT.instance_id, 2)
 CAPTURE = MethodDescriptor(7, PROFILE.instance_id, 2)
 CAPTURES = 4
@@ -32,20 +33,23 @@ async def meter_work(row: Row, port: int) -> tuple[Work, ...]:
     async with association(row, port) as client:
         for _ in range(CAPTURES):
             assert await client.ask(Action(CAPTURE, data.integer(0))) == ActionOutcome(ActionResult.SUCCESS, None)
-        name, objects, everything = [await value(client, one) for one in (NAME, OBJECTS, PROFILE)]
+        name, number, objects, everything = [await value(client, one) for one in (NAME, NUMBER, OBJECTS, PROFILE)]
         part = await value(client, PROFILE, EntryDescriptor(FIRST, LAST).encode())
     now = datetime.now(UTC)
     span = {"from": (now - timedelta(hours=1)).isoformat(), "to": (now + timedelta(hours=1)).isoformat()}
+    listed = {"attributes": [named(NAME), named(NUMBER)]}
     entries = {"first": FIRST, "count": LAST - FIRST + 1}
     return (
         reading("GET", NAME, name),
         reading("long GET", OBJECTS, objects),
         Work("by range", {"do": "by range", **named(PROFILE), **span}, rows_of(everything)),
         Work("by entry", {"do": "by entry", **named(PROFILE), **entries}, part),
+        Work("GET list", {"do": "get-list", **listed}, [name, number]),
         Work("SET", {"do": "set", **written(CLOCK, NEW_CLOCK)}, True),
         Work("SET", {"do": "get", **named(CLOCK)}, shows_new_clock),
         Work("ACTION", {"do": "action", "class": 70, "obis": obis(DISCONNECT.instance_id), "method": 1}, None),
         reading("ACTION", SWITCH, False),
+        Work("ACCESS", {"do": "access", **listed}, [name, number]),
         Work("release", {"do": "release"}, True),
     )
 

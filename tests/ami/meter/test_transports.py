@@ -134,7 +134,7 @@ def test_a_meter_that_hangs_up_after_a_release_is_called_again(ami: Ami) -> None
 
 
 def test_a_scan_that_breaks_off_keeps_what_it_has(ami: Ami, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    reads = iter(range(30))
+    reads = iter(range(8))
     whole = links.TcpLink.read
 
     def read(self: links.TcpLink, timeout_s: float) -> bytes:

@@ -5,29 +5,28 @@ between them. It is the only place that knows of faults. What has to happen outs
 up, dying) comes out as values, in order, and the caller carries it out.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from dlms.association import (
-    ActionAnswer,
-    ActionRequested,
+    Action,
+    ActionOutcome,
     AssociationOpened,
     AssociationRefused,
     AssociationReleased,
     Discarded,
-    GetAnswer,
-    GetRequested,
+    Get,
+    NotificationConfirmed,
     ServerConnection,
-    SetAnswer,
-    SetRequested,
 )
-from dlms.association.events import RequestKey, ServerOutput
+from dlms.association.events import Answer, RequestKey, ServerOutput
 from dlms.cosem.selection import SelectiveAccess
-from dlms.enums import ActionResult
+from dlms.enums import ActionResult, DataAccessResult
 from dlms.errors import DlmsError
 from meter_sim.faults import Death, Silence
-from meter_sim.meter.simulated_meter import DISCONNECT_CONTROL, Acted, Meter
+from meter_sim.meter.requests import Item, Requested, Result, answer_to, items_of, stops_at
+from meter_sim.meter.simulated_meter import DISCONNECT_CONTROL, Meter
 from meter_sim.objects.disconnect_control import METHODS, Switch
 from meter_sim.objects.interface_class import Asked
 from meter_sim.objects.model import MANAGEMENT, PUBLIC
@@ -108,15 +107,6 @@ class Session:
 
     def _happened(self, event: ServerOutput) -> Iterator[Effect]:
         match event:
-            case GetRequested(key, descriptor, selection):
-                meter = self._meters[key.server_wport]
-                value = meter.get(descriptor, self._asked(meter, key, selection), self._now())
-                yield from self._answer(meter, GetAnswer(key, value))
-            case SetRequested(key, descriptor, _, value):
-                meter = self._meters[key.server_wport]
-                yield from self._answer(meter, SetAnswer(key, meter.set(descriptor, value, self._now())))
-            case ActionRequested():
-                yield from self._act(event)
             case AssociationOpened(profile, title):
                 self._titles[profile.server_wport, profile.client_wport] = title
                 yield self._association(profile.server_wport, profile.client_wport, "opened")
@@ -126,6 +116,35 @@ class Session:
                 yield self._association(profile.server_wport, profile.client_wport, "released")
             case Discarded(reason):
                 yield Tell("discarded", self._only_name(), {"reason": reason})
+            case NotificationConfirmed():
+                pass
+            case _:
+                yield from self._serve(event)
+
+    def _serve(self, event: Requested) -> Iterator[Effect]:
+        """Carry out a request item by item, and answer; or break down before the answer, as the faults want it."""
+        meter = self._meters[event.key.server_wport]
+        results: list[Result] = []
+        switched = False
+        for item in items_of(event):
+            switched = switched or _is_switching(item)
+            results.append((yield from self._carry_out(meter, event.key, item)))
+            if stops_at(event, results[-1]):
+                break
+        after_action = meter.setup.faults.after_action
+        if switched and after_action is not Death.NOTHING:
+            yield HangUp() if after_action is Death.CONNECTION else Die()
+        else:
+            yield from self._answer(meter, answer_to(event, results))
+
+    def _carry_out(self, meter: Meter, key: RequestKey, item: Item) -> Generator[Effect, None, Result]:
+        if isinstance(item, Get):
+            return meter.get(item.descriptor, self._asked(meter, key, item.selection), self._now())
+        if isinstance(item, Action):
+            return (yield from self._act(meter, item))
+        if item.selection is not None:
+            return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+        return meter.set(item.descriptor, item.value, self._now())
 
     def _association(self, server_wport: int, client_wport: int, what: str, **more: object) -> Tell:
         meter = self._meters.get(server_wport)
@@ -139,27 +158,21 @@ class Session:
         title = self._titles.get((key.server_wport, key.client_wport))
         return Asked(PUBLIC if public else MANAGEMENT, profile, title, selection)
 
-    def _act(self, event: ActionRequested) -> Iterator[Effect]:
-        meter = self._meters[event.key.server_wport]
+    def _act(self, meter: Meter, item: Action) -> Generator[Effect, None, ActionOutcome]:
         faults = meter.setup.faults
-        switching = event.descriptor.class_id == DISCONNECT_CONTROL
-        if switching and faults.refuse_action is not None:
-            acted = Acted(faults.refuse_action)
-        elif switching and faults.lie_about_action:
-            acted = Acted(ActionResult.SUCCESS)
-        else:
-            before = meter.switch
-            acted = meter.act(event.descriptor, event.parameters, self._now())
-            if meter.switch != before:
-                method = METHODS[event.descriptor.method_id].value
-                fields: dict[str, object] = {"before": told(before), "after": told(meter.switch)}
-                yield Tell("switched", meter.name, {"method": method} | fields)
-        if switching and faults.after_action is not Death.NOTHING:
-            yield HangUp() if faults.after_action is Death.CONNECTION else Die()
-        else:
-            yield from self._answer(meter, ActionAnswer(event.key, acted.result, acted.value))
+        if _is_switching(item) and faults.refuse_action is not None:
+            return ActionOutcome(faults.refuse_action, None)
+        if _is_switching(item) and faults.lie_about_action:
+            return ActionOutcome(ActionResult.SUCCESS, None)
+        before = meter.switch
+        outcome = meter.act(item.descriptor, item.parameters, self._now())
+        if meter.switch != before:
+            method = METHODS[item.descriptor.method_id].value
+            fields: dict[str, object] = {"before": told(before), "after": told(meter.switch)}
+            yield Tell("switched", meter.name, {"method": method} | fields)
+        return outcome
 
-    def _answer(self, meter: Meter, answer: GetAnswer | SetAnswer | ActionAnswer) -> Iterator[Effect]:
+    def _answer(self, meter: Meter, answer: Answer) -> Iterator[Effect]:
         octets = self._connection.send(answer)
         if meter.setup.faults.silence is Silence.NEVER:
             yield from self._outgoing(octets)
@@ -182,6 +195,10 @@ class Session:
             if meter.setup.faults.answer_delay_s:
                 yield Wait(meter.setup.faults.answer_delay_s)
             yield Send(frame)
+
+
+def _is_switching(item: Item) -> bool:
+    return isinstance(item, Action) and item.descriptor.class_id == DISCONNECT_CONTROL
 
 
 def told(switch: Switch) -> dict[str, object]:

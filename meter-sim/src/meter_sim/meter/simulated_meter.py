@@ -6,15 +6,14 @@ moves only here. While its process does not run the meter counts as powered down
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dlms import data
 from dlms.apdu.notify import DataNotification
-from dlms.association import AssociationProfile, protect_notification
+from dlms.association import LN_CONFORMANCE, ActionOutcome, AssociationProfile, protect_notification
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import Data
-from dlms.enums import ActionResult, DataAccessResult
+from dlms.enums import ActionResult, Conformance, DataAccessResult
 from dlms.framing.wrapper import WrapperPdu
 from dlms.framing.wrapper import encode as encode_wrapper
 from meter_sim.clock import MeterClock
@@ -31,15 +30,9 @@ from meter_sim.objects.profile_generic import ProfileGeneric
 from meter_sim.settings import PUBLIC_CLIENT_WPORT
 
 DISCONNECT_CONTROL = 70
+CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
+"""Every service with logical names but the one that this meter never sends."""
 INVOKE_ID_BITS = 0xFFFFFF
-
-
-@dataclass(frozen=True, slots=True)
-class Acted:
-    """The answer to an ACTION."""
-
-    result: ActionResult
-    value: Data | None = None
 
 
 class Meter:
@@ -95,20 +88,20 @@ class Meter:
             return DataAccessResult.HARDWARE_FAULT
         return DataAccessResult.SUCCESS
 
-    def act(self, descriptor: MethodDescriptor, parameters: Data | None, at: datetime) -> Acted:
+    def act(self, descriptor: MethodDescriptor, parameters: Data | None, at: datetime) -> ActionOutcome:
         """Carry out a method; what it did is on disk before the answer."""
         try:
             self.advance(at)
             found = self._device.find(descriptor.class_id, descriptor.instance_id)
             if found is None:
-                return Acted(ActionResult.OBJECT_UNDEFINED)
+                return ActionOutcome(ActionResult.OBJECT_UNDEFINED, None)
             value = found.invoke(descriptor.method_id, parameters)
             self.save()
         except ActionRefused as refused:
-            return Acted(refused.result)
+            return ActionOutcome(refused.result, None)
         except StateError:
-            return Acted(ActionResult.HARDWARE_FAULT)
-        return Acted(ActionResult.SUCCESS, value)
+            return ActionOutcome(ActionResult.HARDWARE_FAULT, None)
+        return ActionOutcome(ActionResult.SUCCESS, value)
 
     def pull(self, trigger: Trigger, at: datetime) -> bool:
         """Something happens at the meter itself, a hand or its own supervision; False when its mode forbids it."""
@@ -212,11 +205,13 @@ class Meter:
                 client_wport=PUBLIC_CLIENT_WPORT,
                 server_wport=setup.server_wport,
                 access=setup.model.rights[PUBLIC],
+                conformance=CONFORMANCE,
             ),
             AssociationProfile(
                 client_wport=management.client_wport,
                 server_wport=setup.server_wport,
                 access=setup.model.rights[MANAGEMENT],
+                conformance=CONFORMANCE,
                 mechanism=management.mechanism,
                 secret=management.secret,
                 security=management.security,
