@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner, Result
@@ -17,7 +21,9 @@ from ami.tree_view import View
 from ami.view import THEME
 from dlms import apdu, data
 from dlms.apdu.get import GetResponseNormal
+from dlms.association import Header, Security, sign_general
 from dlms.errors import LocalError
+from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey
 from dlms.tree import Session, explain, octets_of
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -241,3 +247,56 @@ class TestEncode:
         (tmp_path / "secret").write_text("s3cret")
         with pytest.raises(LocalError):
             documents.parse_xml(f'<!DOCTYPE a [<!ENTITY b SYSTEM "file://{tmp_path}/secret">]><a>&b;</a>')
+
+
+class TestPublicKeys:
+    """A signed message and the certificate of who signed it."""
+
+    SIGNER = PrivateKey(bytes(31) + b"\x05")
+
+    def certificate(self) -> x509.Certificate:
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "434C490000000001")])
+        day = datetime(2026, 1, 1)
+        built = x509.CertificateBuilder(name, name, self.SIGNER.number.public_key(), 1, day, day + timedelta(days=1))
+        return built.sign(self.SIGNER.number, hashes.SHA256())
+
+    def message(self) -> str:
+        header = Header(b"t", b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2")
+        security = Security(
+            keys=GlobalKeys(bytes(16), bytes(16)),
+            system_title=header.originator_system_title,
+            suite=1,
+            asymmetric=AsymmetricKeys(signing=self.SIGNER),
+        )
+        return apdu.encode(sign_general(header, security, bytes.fromhex(REQUEST))).hex()
+
+    @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+    def test_a_certificate(self, tmp_path: Path, encoding: Encoding) -> None:
+        (tmp_path / "one").write_bytes(self.certificate().public_bytes(encoding))
+        result = run("decode", self.message(), "--signature-key", f"cert:{tmp_path / 'one'}")
+        assert result.exit_code == 0 and "the signature holds" in result.stdout
+
+    def test_keys_in_hex(self) -> None:
+        other = PrivateKey(bytes(31) + b"\x06").public_key.octets.hex()
+        wrong = run("decode", self.message(), "--signature-key", other)
+        assert wrong.exit_code == 1 and "does not hold" in wrong.stdout
+        both = ("--signature-key", other, "--signature-key", self.SIGNER.public_key.octets.hex())
+        assert run("decode", self.message(), *both).exit_code == 0
+        assert "not checked" in run("decode", self.message()).stdout
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [(b"\x30\x03abc", "can't be read"), (b"-----BEGIN\xff", "can't be read"), (b"", "can't be read")],
+    )
+    def test_what_is_no_certificate(self, tmp_path: Path, content: bytes, said: str) -> None:
+        (tmp_path / "one").write_bytes(content)
+        result = run("decode", REQUEST, "--signature-key", f"cert:{tmp_path / 'one'}")
+        assert result.exit_code == 2 and said in result.stderr and "--signature-key" in result.stderr
+
+    @pytest.mark.parametrize(
+        "option",
+        ["--signature-key", "--peer-agreement-key", "--agreement-key", "--kek"],
+    )
+    def test_what_is_no_key(self, option: str) -> None:
+        assert run("decode", REQUEST, option, "xy").exit_code == 2
+        assert run("decode", REQUEST, option, "00").exit_code == 2

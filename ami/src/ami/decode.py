@@ -13,13 +13,15 @@ from rich.text import Text
 from ami import documents
 from ami.given_octets import STANDARD_INPUT, NotOctets, take
 from ami.meter.errors import MeterError
-from ami.meter.secrets_given import octets
+from ami.meter.secrets_given import octets, public_key
 from ami.tree_view import View
 from ami.view import THEME
 from dlms.errors import LocalError
+from dlms.security import PrivateKey
 from dlms.tree import Keyring, Node, Session, explain, is_sound
 
 KEY_FORMS = "HEX|env:NAME|file:PATH"
+PUBLIC_FORMS = f"{KEY_FORMS}|cert:PATH"
 app = typer.Typer(name="decode", add_completion=False)
 
 
@@ -52,6 +54,20 @@ def decode(
     dedicated_key: Annotated[
         str | None, typer.Option(metavar=KEY_FORMS, help="For ded-* APDUs, unless an AARQ before them carries it.")
     ] = None,
+    kek: Annotated[
+        str | None, typer.Option(metavar=KEY_FORMS, help="Key-encryption (master) key, for keys that are sent wrapped.")
+    ] = None,
+    agreement_key: Annotated[
+        str | None,
+        typer.Option(metavar=KEY_FORMS, help="Private agreement key of one end, the recipient's for C(1e,1s)."),
+    ] = None,
+    peer_agreement_key: Annotated[
+        str | None, typer.Option(metavar=PUBLIC_FORMS, help="Public agreement key of the other end, for C(0e,2s).")
+    ] = None,
+    signature_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar=PUBLIC_FORMS, help="Public key of somebody who signs; as often as there are."),
+    ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="JSON and XML are what `ami encode` reads.")
     ] = Format.TEXT,
@@ -64,7 +80,8 @@ def decode(
     """
     try:
         names = {"ek": ek, "ak": ak, "title": title, "title-peer": title_peer, "dedicated-key": dedicated_key}
-        keyring = _keyring(names)
+        names |= {"kek": kek, "agreement-key": agreement_key}
+        keyring = _keyring(names, peer_agreement_key, signature_key or [])
         if not given and sys.stdin.isatty():
             typer.echo("hex, please; Ctrl-D ends it", err=True)
         messages = take(" ".join(given or [STANDARD_INPUT]), sys.stdin.buffer)
@@ -78,11 +95,22 @@ def decode(
         raise typer.Exit(1)
 
 
-def _keyring(given: dict[str, str | None]) -> Keyring:
+def _keyring(given: dict[str, str | None], peer: str | None, signers: Sequence[str]) -> Keyring:
     found = {
         name: None if text is None else octets(f"--{name}", text, environ=os.environ) for name, text in given.items()
     }
-    return Keyring(found["ek"], found["ak"], found["dedicated-key"], found["title"], found["title-peer"])
+    private = found["agreement-key"]
+    return Keyring(
+        found["ek"],
+        found["ak"],
+        found["dedicated-key"],
+        found["title"],
+        found["title-peer"],
+        found["kek"],
+        None if private is None else PrivateKey(private),
+        None if peer is None else public_key("--peer-agreement-key", peer, environ=os.environ),
+        tuple(public_key("--signature-key", one, environ=os.environ) for one in signers),
+    )
 
 
 def _show(trees: Sequence[Node], format_: Format, *, full: bool, no_color: bool) -> None:

@@ -12,7 +12,7 @@ from dlms.security.agreement import (
     shared_secret,
     signed_ephemeral_key,
 )
-from dlms.security.certificates import signature_key_of
+from dlms.security.certificates import public_key_in, signature_key_of
 from dlms.security.counters import COUNTER_END, ReceiveCounter, ReplayError, SendCounter
 from dlms.security.hls import (
     Exchange,
@@ -68,6 +68,7 @@ __all__ = [
     "overhead",
     "peer_public_key",
     "protect",
+    "public_key_in",
     "same_secret",
     "shared_secret",
     "sign",

@@ -12,6 +12,19 @@ from dlms.errors import LocalError, SecurityError
 from dlms.security.keys import PublicKey, public_key_of
 
 
+def public_key_in(certificate: bytes) -> PublicKey:
+    """The public key that a DER certificate holds, whoever's it is and whatever for; LocalError when there is none."""
+    from cryptography import x509
+
+    try:
+        point = x509.load_der_x509_certificate(certificate).public_key()
+    except ValueError:
+        raise LocalError("this certificate can't be read") from None
+    if not isinstance(point, ec.EllipticCurvePublicKey):
+        raise LocalError("this certificate holds no key of an elliptic curve")
+    return public_key_of(point)
+
+
 def signature_key_of(certificate: bytes, system_title: bytes) -> PublicKey:
     """The public signature key that a DER certificate gives to a system title; nothing is said about its issuer.
 

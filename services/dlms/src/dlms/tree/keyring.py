@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from dlms.errors import LocalError
 from dlms.frozen import frozen
-from dlms.security import GlobalKeys
+from dlms.security import GlobalKeys, PrivateKey, PublicKey
 from dlms.security.aead import SYSTEM_TITLE_LENGTH
 
 
@@ -28,19 +28,27 @@ class Title:
 
 @frozen
 class Keyring:
-    """Keys are never shown. Without the authentication key encrypted contents are deciphered, but nothing is verified."""
+    """Keys are never shown. Without the authentication key encrypted contents are deciphered, but nothing is verified.
+
+    General-ciphering may send its key along under the key-encryption (master) key, or agree on it with the agreement keys;
+    `signature_keys` are the public keys of all who may have signed.
+    """
 
     encryption_key: bytes | None = field(default=None, repr=False)
     authentication_key: bytes | None = field(default=None, repr=False)
     dedicated_key: bytes | None = field(default=None, repr=False)
     title: bytes | None = None
     title_peer: bytes | None = None
+    key_encryption_key: bytes | None = field(default=None, repr=False)
+    agreement_key: PrivateKey | None = field(default=None, repr=False)
+    peer_agreement_key: PublicKey | None = None
+    signature_keys: tuple[PublicKey, ...] = ()
 
     def __post_init__(self) -> None:
         for name, one in (("title", self.title), ("title-peer", self.title_peer)):
             if one is not None and len(one) != SYSTEM_TITLE_LENGTH:
                 raise LocalError(f"{name}: a system title has {SYSTEM_TITLE_LENGTH} octets, not {len(one)}")
-        for key in (self.encryption_key, self.dedicated_key):
+        for key in (self.encryption_key, self.dedicated_key, self.key_encryption_key):
             if key is not None:
                 self._keys(key)
 
@@ -56,6 +64,10 @@ class Keyring:
     def _keys(self, key: bytes) -> GlobalKeys:
         """The broadcast key takes the same place: whoever decodes a broadcast gives that one."""
         return GlobalKeys(key, self.authentication_key or bytes(len(key)), broadcast_encryption_key=key)
+
+    def keys_under(self, encryption_key: bytes) -> GlobalKeys:
+        """The keys of one message that brings its own; LocalError when the authentication key is of another suite."""
+        return self._keys(encryption_key)
 
     def dedicated_keys(self, learned: bytes | None) -> GlobalKeys | None:
         """The keys of ded-* APDUs, from the dedicated key that was given or else learned."""

@@ -10,25 +10,35 @@ from collections.abc import Iterator
 
 from dlms.apdu.acse import Aare, Aarq
 from dlms.apdu.ciphered import (
+    AgreedKey,
     GeneralCiphering,
     GeneralDedCiphering,
     GeneralGloCiphering,
     GeneralSigning,
     ServiceCiphering,
+    WrappedKey,
 )
 from dlms.apdu.initiate import InitiateRequest
-from dlms.cursor import encode_length
 from dlms.enums import ApduTag
-from dlms.errors import SecurityError
+from dlms.errors import LocalError, SecurityError
 from dlms.security import AUTHENTICATED, COMPRESSED, ENCRYPTED, GlobalKeys, SecurityControl, unprotect
 from dlms.security.aead import HEADER_LENGTH, TAG_LENGTH
 from dlms.tree import words
 from dlms.tree.apdus import read_apdu
 from dlms.tree.assembling import TOGETHER, whole_apdu, whole_value
+from dlms.tree.key_information import (
+    ONE_PASS,
+    NoKey,
+    ephemeral_verdict,
+    header_octets,
+    key_of,
+    signature_verdict,
+)
 from dlms.tree.keyring import Session, Title
 from dlms.tree.node import Derived, Node, fill, is_sound
 from dlms.tree.summaries import CIPHERED
 
+VERDICTS = {True: "holds", False: "does not hold", None: "not checked: no public key, give --signature-key"}
 FROM_SERVER = frozenset(
     tag for tag in ApduTag if tag.name.endswith(("RESPONSE", "CONFIRMED_SERVICE_ERROR")) or "NOTIFICATION" in tag.name
 ) | {ApduTag.AARE, ApduTag.RLRE, ApduTag.GLO_INFORMATION_REPORT_REQUEST, ApduTag.DED_INFORMATION_REPORT_REQUEST}
@@ -50,6 +60,8 @@ def read_message(octets: bytes, start: int, session: Session, title: Title | Non
     content = root.part("content")
     if content is not None and isinstance(value, GeneralSigning) and content.value:
         _embed(content, session, Title(value.originator_system_title, "originator_system_title"), "length")
+    if isinstance(value, GeneralSigning):
+        _check_signature(root, value, session)
     if content is not None and isinstance(value, CIPHERED):
         _open(root, content, session, title)
     _assemble(root, session, title)
@@ -146,7 +158,10 @@ def _decipher(root: Node, node: Node, session: Session, sender: Title | None) ->
         _remark(node, "not deciphered: no system title is known, give --title")
         return
     attempts = _attempts(root, content, keys, titles, session)
-    node.derived.append(_best(attempts, titles, verified=_is_verified(content, session)))
+    best = _best(attempts, titles, verified=_is_verified(content, session))
+    if best.good is False and _brings_its_key(root.value):
+        best.how = ", ".join(word for word in (best.how, why_not) if word)
+    node.derived.append(best)
     _mark_tag(node)
 
 
@@ -154,8 +169,18 @@ def _is_verified(content: bytes, session: Session) -> bool:
     return bool(content[0] & AUTHENTICATED) and session.keyring.can_verify
 
 
+def _check_signature(root: Node, value: GeneralSigning, session: Session) -> None:
+    verdict = signature_verdict(value, session.keyring.signature_keys)
+    if (part := root.part("signature")) is not None:
+        part.text = f"{words.octets(value.signature)}, {VERDICTS[verdict]}"
+    if verdict is not None:
+        root.derived.append(Derived(f"the signature {VERDICTS[verdict]}", verdict))
+
+
 def _keys_for(root: Node, session: Session) -> tuple[GlobalKeys | None, str]:
     value, keyring = root.value, session.keyring
+    if _brings_its_key(value):
+        return _keys_of_message(root, value, session)
     dedicated = isinstance(value, GeneralDedCiphering) or (
         isinstance(value, ServiceCiphering) and ApduTag(value.tag).name.startswith("DED_")
     )
@@ -163,6 +188,26 @@ def _keys_for(root: Node, session: Session) -> tuple[GlobalKeys | None, str]:
         why_not = "not deciphered: no dedicated key is known, give --dedicated-key"
         return keyring.dedicated_keys(session.dedicated_key), why_not
     return keyring.global_keys(), "not deciphered: no encryption key, give --ek"
+
+
+def _brings_its_key(value: object) -> bool:
+    return isinstance(value, GeneralCiphering) and isinstance(value.key_info, WrappedKey | AgreedKey)
+
+
+def _keys_of_message(root: Node, value: GeneralCiphering, session: Session) -> tuple[GlobalKeys | None, str]:
+    """What wrapped the key or agreed on it opens it; the key itself may be given as encryption key as well."""
+    keyring = session.keyring
+    if isinstance(value.key_info, AgreedKey) and value.key_info.key_parameters == ONE_PASS:
+        verdict = ephemeral_verdict(value.key_info, keyring.signature_keys)
+        if verdict is not None:
+            root.derived.append(Derived(f"the signature of the ephemeral key {VERDICTS[verdict]}", verdict))
+    try:
+        key = key_of(value, keyring)
+        if key is not None:
+            return keyring.keys_under(key), ""
+    except (NoKey, LocalError) as error:
+        return keyring.global_keys(), f"the key of this message can't be had: {error}"
+    return None, ""
 
 
 def _remark(node: Node, text: str) -> None:
@@ -188,17 +233,7 @@ def _attempts(root: Node, content: bytes, keys: GlobalKeys, titles: list[Title],
 
 def _context(root: Node) -> bytes:
     """What the tag of general-ciphering covers besides its content: the fields of its header with their lengths."""
-    value = root.value
-    if not isinstance(value, GeneralCiphering):
-        return b""
-    fields = (
-        value.transaction_id,
-        value.originator_system_title,
-        value.recipient_system_title,
-        value.date_time,
-        value.other_information,
-    )
-    return b"".join(encode_length(len(one)) + one for one in fields)
+    return header_octets(root.value) if isinstance(root.value, GeneralCiphering) else b""
 
 
 def _deciphered(content: bytes, plaintext: bytes, title: Title, session: Session) -> Derived:
