@@ -20,6 +20,7 @@ from dlms.association import (
     sign_general,
 )
 from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.errors import LocalError
 from dlms.obis import Obis
 from dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, PublicKey
 from dlms.tree import Keyring, Node, Session, explain, in_clear, is_sound, nodes
@@ -124,8 +125,9 @@ def test_keys_that_do_not_fit(kind: str, given: dict[str, Any], said: str) -> No
 
 
 def test_an_authentication_key_of_another_suite() -> None:
-    held = Keyring(authentication_key=bytes(32), key_encryption_key=b"m" * 16)
-    tree = read(ciphered(1, "wrapped"), held)
+    with pytest.raises(LocalError, match="authentication key of 32 octets"):
+        Keyring(authentication_key=bytes(32), key_encryption_key=b"m" * 16)
+    tree = read(ciphered(1, "static"), Keyring(authentication_key=bytes(32), **wanted(1, "static")))
     assert in_clear(tree) is tree and "can't be had" in texts(tree)
 
 
