@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -25,19 +24,6 @@ ROOT = Path(__file__).parents[2]
 METERS = 4
 PATIENCE_S = 120.0
 TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-
-
-def free_port() -> int:
-    """A free port below those that systems give to outgoing connections, so that nobody gets it in the meantime."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        try:
-            with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-                stream.bind(("127.0.0.1", port))
-                datagrams.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return port
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -26,25 +25,13 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+from free_ports import free_port
 
 from ami import fleet
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
 """How long a test waits for something to happen; only a failing test ever waits so long."""
-
-
-PORTS = range(20_000, 32_000)
-"""Below the range from which systems take the near ends of their connections, so that a port that was free stays free."""
-
-
-def free_port() -> int:
-    """A port that nobody listens on, drawn by chance so that parallel test runs do not meet."""
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Process:

@@ -16,18 +16,13 @@ from typing import Any
 import pytest
 import tomli_w
 from bench import START, Caller, clear_client, public_client
+from free_ports import free_port
 
 from dlms.association import Open, Opened
 from meter_sim.app import run, start, surroundings
 from meter_sim.settings import MeterSettings, MeterSimSettings, load_settings
 
 DEMO = Path(__file__).parents[2] / "config/demo.toml"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def write(directory: Path, **change: Any) -> Path:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import random
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import tomli_w
+from free_ports import free_port
 from typer.testing import CliRunner
 
 from ami.__main__ import app
@@ -22,18 +21,6 @@ from ami.__main__ import app
 ROOT = Path(__file__).parents[3]
 EK, AK = "9B785F51767FA3192281C83EA0D0BB6F", "D322ADF6A2C591117D2571D13FCBA386"
 PASSWORD = "12345678"
-
-
-def free_port() -> int:
-    """A free port below those that systems give to outgoing connections, so that nobody gets it in the meantime."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        try:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return port
 
 
 def meter(name: str, number: int, port: int, **change: Any) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from small_meter import CONNECT, LOGICAL_DEVICE_NAME, SmallMeter, South, eventually
 
-from dlms import data
+from dlms import apdu, data
+from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
 from dlms.apdu.notify import DataNotification
 from dlms.association import Security, protect_notification
 from dlms.data import Data
@@ -18,6 +19,7 @@ from dlms.framing import wrapper
 from dlms.obis import Obis
 from dlms.security import GlobalKeys, SendCounter
 from hes.meters import Meters, listener
+from hes.meters.push import MAX_SENDERS
 
 BODY = data.structure(data.octet_string(Obis.parse("0-0:25.9.0*255")), data.double_long_unsigned(1234))
 SHOWN = ["0000190900FF", 1234]
@@ -28,8 +30,8 @@ def push(meter: SmallMeter | None = None, counter: int = 1, body: Data = BODY) -
     security = None
     if meter is not None:
         security = Security(keys=GlobalKeys(meter.encryption_key, meter.authentication_key), system_title=meter.title)
-    apdu = protect_notification(DataNotification(1, None, body), security, SendCounter(counter))
-    return wrapper.encode(wrapper.WrapperPdu(1, 102, apdu))
+    octets = protect_notification(DataNotification(1, None, body), security, SendCounter(counter))
+    return wrapper.encode(wrapper.WrapperPdu(1, 102, octets))
 
 
 def address(meters: Meters) -> tuple[str, int]:
@@ -41,9 +43,10 @@ async def called(meters: Meters) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return await asyncio.open_connection(*address(meters))
 
 
-def send_datagram(meters: Meters, octets: bytes) -> None:
+def send_datagram(meters: Meters, *datagrams: bytes) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.sendto(octets, address(meters))
+        for octets in datagrams:
+            one.sendto(octets, address(meters))
 
 
 async def test_meter_that_dials_in_is_served_over_its_own_connection(ami: South) -> None:
@@ -191,6 +194,49 @@ async def test_push_is_decoded_and_told(ami: South, transport: str, secured: boo
     assert (event["meter"], event["system_title"], event["secured"]) == expected
     assert (event["transport"], event["body"]) == (transport, SHOWN)
     assert not ami.told("dropped"), "who pushes and hangs up is no stranger"
+
+
+def in_blocks(octets: bytes, size: int = 20) -> list[bytes]:
+    """A framed push as a meter sends it that takes so many octets of it into a block."""
+    whole = octets[wrapper.HEADER_SIZE :]
+    parts = [whole[start : start + size] for start in range(0, len(whole), size)]
+    blocks = [
+        GeneralBlockTransfer(BlockControl(number == len(parts), True, 0), number, 0, part)
+        for number, part in enumerate(parts, 1)
+    ]
+    return [wrapper.encode(wrapper.WrapperPdu(1, 102, apdu.encode(block))) for block in blocks]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_push_in_blocks_is_joined(ami: South, transport: str) -> None:
+    meter = await ami.meter()
+    meters = await ami.start()
+    blocks = in_blocks(push(meter))
+    assert len(blocks) > 2
+    if transport == "udp":
+        send_datagram(meters, *blocks)
+    else:
+        _, writer = await called(meters)
+        writer.write(b"".join(blocks))
+        writer.close()
+    (event,) = await eventually(lambda: ami.told("notification"))
+    assert (event["meter"], event["secured"], event["body"]) == ("M1001", True, SHOWN)
+    assert not ami.told("dropped")
+
+
+async def test_blocks_of_many_senders_are_bounded(ami: South) -> None:
+    meter = await ami.meter()
+    meters = await ami.start()
+    first, *others = in_blocks(push(meter))
+    notifications = meters._notifications
+    for number in range(MAX_SENDERS + 1):
+        assert notifications.take(first[wrapper.HEADER_SIZE :], peer=str(number), transport="udp") is None
+    assert len(notifications._blocks) == MAX_SENDERS
+    for octets in others:
+        assert notifications.take(octets[wrapper.HEADER_SIZE :], peer="0", transport="udp") is None, "it made room"
+    told = [notifications.take(octets[wrapper.HEADER_SIZE :], peer="5", transport="udp") for octets in others]
+    assert told[-1] is True
+    assert len(notifications._blocks) == MAX_SENDERS - 1
 
 
 async def test_protected_push_is_taken_once_and_only_with_the_right_key(ami: South) -> None:

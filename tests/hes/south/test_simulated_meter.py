@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -13,13 +12,8 @@ from typing import Any
 
 import pytest
 import tomli_w
+from free_ports import free_port
 from small_meter import CONNECT, DISCONNECT, PATIENCE_S, SmallMeter, South, eventually
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Simulator:

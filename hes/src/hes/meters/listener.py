@@ -101,11 +101,15 @@ class Listener:
 
     async def _greeting(self, link: Link) -> bool:
         """Give a caller that pushes the first word; True when it did."""
+        clock = asyncio.get_running_loop().time
         try:
-            pdu = await link.next_frame(asyncio.get_running_loop().time() + GREETING_S)
+            pdu = await link.next_frame(clock() + GREETING_S)
         except TimeoutError:
             return False
-        if not self._notifications.take(pdu.apdu, peer=link.peer, transport="tcp"):
+        until = clock() + RECOGNITION_S
+        while (taken := self._notifications.take(pdu.apdu, peer=link.peer, transport="tcp")) is None:
+            pdu = await link.next_frame(until)
+        if not taken:
             raise MeterFault("protocol", "other", where="greeting", detail="the first frame was no notification")
         return True
 

@@ -1,6 +1,7 @@
 """What meters send of their own accord: DataNotification over TCP or UDP, plain or under general-glo-ciphering.
 
-A notification is decoded and told as one event. What can't be decoded or trusted is dropped with one event that says why.
+A notification is decoded and told as one event; a long one may come in blocks of a general block transfer, which wait here
+for the last of them. What can't be decoded or trusted is dropped with one event that says why.
 Replay is refused as long as this process lives; the highest counter seen is not kept longer (docs/mapping.md, M-024).
 """
 
@@ -11,13 +12,14 @@ import structlog
 
 from dlms import data
 from dlms.apdu.notify import DataNotification
-from dlms.association.notification import unprotect_notification
+from dlms.association.notification import PushedBlocks, unprotect_notification
 from dlms.errors import DlmsError, LocalError
 from dlms.security import GlobalKeys, ReceiveCounter
 from hes.meters.registry import Meter, Registry
 
 log = structlog.get_logger()
 MAX_SHOWN = 64  # octets of a dropped APDU that are shown
+MAX_SENDERS = 64  # whose blocks are kept until the last one comes; the one that was heard longest ago makes room
 
 
 class Notifications:
@@ -26,11 +28,15 @@ class Notifications:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._keys: dict[bytes, tuple[GlobalKeys, ReceiveCounter]] = {}
+        self._blocks: dict[tuple[str, str], PushedBlocks] = {}
 
-    def take(self, apdu: bytes, *, peer: str, transport: str) -> bool:
-        """Decode one APDU and tell it; False when it was dropped."""
+    def take(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
+        """Decode one APDU and tell it; False when it was dropped, None when it is a block and more have to come."""
         try:
-            notification, title = unprotect_notification(apdu, self._lookup)
+            whole = self._joined(apdu, (transport, peer))
+            if whole is None:
+                return None
+            notification, title = unprotect_notification(whole, self._lookup)
         except DlmsError as error:
             dropped(peer, transport, str(error), apdu)
             return False
@@ -57,6 +63,16 @@ class Notifications:
             sent_at=_sent_at(notification),
             body=shown(data.to_python(notification.body)),
         )
+
+    def _joined(self, apdu: bytes, sender: tuple[str, str]) -> bytes | None:
+        """The APDU that is complete with this one."""
+        blocks = self._blocks.pop(sender, None) or PushedBlocks()
+        whole = blocks.join(apdu)
+        if whole is None:
+            self._blocks[sender] = blocks
+            if len(self._blocks) > MAX_SENDERS:
+                del self._blocks[next(iter(self._blocks))]
+        return whole
 
     def _lookup(self, title: bytes) -> tuple[GlobalKeys, ReceiveCounter] | None:
         known = self._keys.get(title)
