@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ami import documents
+from ami import capture, documents
 from ami.given_octets import STANDARD_INPUT, NotOctets, take
 from ami.meter.errors import MeterError
 from ami.meter.secrets_given import octets, public_key
@@ -37,7 +37,10 @@ class Format(StrEnum):
 def decode(
     given: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[HEX...|FILE|-]", help="Hex in any dress, a file of hex or of octets, or - for stdin."),
+        typer.Argument(
+            metavar="[HEX...|FILE|-]",
+            help="Hex in any dress, a file of hex, of octets or a capture (pcap, pcapng), or - for stdin.",
+        ),
     ] = None,
     ek: Annotated[
         str | None, typer.Option(metavar=KEY_FORMS, help="Encryption key; without it nothing is deciphered.")
@@ -84,13 +87,20 @@ def decode(
         keyring = _keyring(names, peer_agreement_key, signature_key or [])
         if not given and sys.stdin.isatty():
             typer.echo("hex, please; Ctrl-D ends it", err=True)
-        messages = take(" ".join(given or [STANDARD_INPUT]), sys.stdin.buffer)
+        taken = take(" ".join(given or [STANDARD_INPUT]), sys.stdin.buffer)
     except (MeterError, LocalError, NotOctets, OSError) as error:
         typer.echo(f"ami decode: {error}", err=True)
         raise typer.Exit(2) from None
-    session = Session(keyring)
-    trees = [tree for message in messages for tree in explain(message, session)]
-    _show(trees, format_, full=full, no_color=no_color)
+    if isinstance(taken, bytes):
+        headed = list(_captured(taken, keyring))
+        if not headed:
+            typer.echo("ami decode: no wrapper frame in this capture", err=True)
+            raise typer.Exit(1)
+    else:
+        session = Session(keyring)
+        headed = [("", tree) for message in taken for tree in explain(message, session)]
+    trees = [tree for _, tree in headed]
+    _show(headed, format_, full=full, no_color=no_color)
     if not all(is_sound(tree) for tree in trees):
         raise typer.Exit(1)
 
@@ -113,14 +123,26 @@ def _keyring(given: dict[str, str | None], peer: str | None, signers: Sequence[s
     )
 
 
-def _show(trees: Sequence[Node], format_: Format, *, full: bool, no_color: bool) -> None:
+def _captured(octets: bytes, keyring: Keyring) -> Iterator[tuple[str, Node]]:
+    """Each frame under its two ends; what a connection tells (titles, blocks) holds for that connection."""
+    sessions: dict[frozenset[str], Session] = {}
+    for source, destination, frame in capture.messages(octets):
+        session = sessions.setdefault(frozenset((source, destination)), Session(keyring))
+        for tree in explain(frame, session):
+            yield f"{source} → {destination}", tree
+
+
+def _show(headed: Sequence[tuple[str, Node]], format_: Format, *, full: bool, no_color: bool) -> None:
     if format_ is not Format.TEXT:
+        trees = [tree for _, tree in headed]
         typer.echo(documents.format_json(trees) if format_ is Format.JSON else documents.format_xml(trees))
         return
     console = Console(theme=THEME, highlight=False, no_color=no_color or None)
-    for number, tree in enumerate(trees):
+    for number, (heading, tree) in enumerate(headed):
         if number:
             console.print()
+        if heading:
+            console.print(Text(heading, "quiet"), soft_wrap=True)
         for line in View(full).lines(tree):
             shown = Text.assemble(*line)
             shown.rstrip()

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+from ami.capture import is_capture
 from dlms.tree import Session, explain, is_sound
 
 STANDARD_INPUT = "-"
@@ -21,12 +22,14 @@ class NotOctets(Exception):
     """What was given is no hex and no file; the text says where it stops being so."""
 
 
-def take(argument: str, standard_input: BinaryIO) -> list[bytes]:
-    """The messages behind one argument: a file of this name, `-` for standard input, or the hex itself."""
+def take(argument: str, standard_input: BinaryIO) -> list[bytes] | bytes:
+    """The messages behind one argument: a file of this name, `-` for standard input, or the hex itself; a capture as it is."""
     if argument == STANDARD_INPUT:
-        return messages(standard_input.read(), "standard input")
+        content = standard_input.read()
+        return content if is_capture(content) else messages(content, "standard input")
     if (path := _file(argument)) is not None:
-        return messages(path.read_bytes(), argument)
+        content = path.read_bytes()
+        return content if is_capture(content) else messages(content, argument)
     return from_text(argument, f"no file {argument!r}, and no hex" if "/" in argument else "neither a file nor hex")
 
 
