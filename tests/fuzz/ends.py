@@ -40,7 +40,8 @@ from dlms.association import (
     SetList,
     Unconfirmed,
 )
-from dlms.association.protection import Form, Protection, Wrapping
+from dlms.association.forms import Form, Wrapping
+from dlms.association.protection import Protection
 from dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
 from dlms.cosem.short_names import NamedObject, ShortNames
 from dlms.enums import Mechanism

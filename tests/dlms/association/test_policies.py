@@ -41,9 +41,10 @@ from dlms.association import (
     Released,
     Security,
 )
+from dlms.association.forms import PLAIN, Form, Wrapping, largest_plaintext
 from dlms.association.general_ciphering import UNICAST, Header, header_of, protect_general
 from dlms.association.general_signing import sign_general, verify_general
-from dlms.association.protection import PLAIN, Form, Protection, Wrapping, largest_plaintext
+from dlms.association.protection import Protection
 from dlms.enums import DataAccessResult, KeyId, Mechanism
 from dlms.errors import LocalError, SecurityError
 from dlms.security import (

@@ -33,7 +33,8 @@ from dlms.apdu.ciphered import GeneralGloCiphering
 from dlms.apdu.get import GetRequestNormal
 from dlms.association import SERVER_CONFORMANCE, AssociationOpened, Get, GetAnswer, Open, RequestKey, SetAnswer
 from dlms.association.envelope import SIGNED, Envelope
-from dlms.association.protection import Form, Protection, Wrapping
+from dlms.association.forms import Form, Wrapping
+from dlms.association.protection import Protection
 from dlms.association.serving_ln import LnServing
 from dlms.cosem.selection import EntryDescriptor
 from dlms.cursor import encode_length

@@ -12,8 +12,9 @@ from dlms import apdu
 from dlms.apdu.acse import Aare, Aarq, Diagnostic
 from dlms.apdu.faults import ConfirmedServiceError
 from dlms.apdu.initiate import DLMS_VERSION, VAA_NAME_LN, VAA_NAME_SN, InitiateRequest, InitiateResponse
+from dlms.association.forms import PLAIN, Form
 from dlms.association.proposal import PROOF_WANTED, context_of
-from dlms.association.protection import PLAIN, Form, Protection, lift
+from dlms.association.protection import Protection, lift
 from dlms.association.settings import MAX_PDU_SIZE, WITH_TITLES, AssociationProfile, PreEstablished
 from dlms.association.transfer import block_room
 from dlms.enums import (

@@ -47,7 +47,7 @@ from dlms.association.events import (
     SetListRequested,
     SetRequested,
 )
-from dlms.association.protection import PLAIN, Form
+from dlms.association.forms import PLAIN, Form
 from dlms.data import Data
 from dlms.enums import ActionResult, Conformance, DataAccessResult
 from dlms.errors import LocalError

@@ -41,9 +41,10 @@ from dlms.association.events import (
 )
 from dlms.association.exchange import SEND_REQUEST, SUCCESS, Exchange, Limits, Next, Step, invoke_of
 from dlms.association.exchanges import PlainGetExchange
+from dlms.association.forms import PLAIN, Form, Wrapping, largest_plaintext
 from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
 from dlms.association.proposal import Proposal, accepts, check_dedicated_key, refusal_reason
-from dlms.association.protection import PLAIN, Form, Ordinary, Protection, Verified, Wrapping, largest_plaintext, lift
+from dlms.association.protection import Ordinary, Protection, Verified, lift
 from dlms.association.settings import ClientSettings
 from dlms.association.starting import SERVICE_RESPONSES, ServiceRequest, proof_of, start, start_proof, unconfirmed
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState

@@ -11,8 +11,8 @@ from dlms import apdu
 from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.ciphered import GeneralGloCiphering
 from dlms.apdu.notify import DataNotification
+from dlms.association.forms import PROTECTION_MASK
 from dlms.association.general_blocks import OneWayBlocks
-from dlms.association.protection import PROTECTION_MASK
 from dlms.association.settings import Security
 from dlms.association.transfer import MAX_REQUEST_OCTETS
 from dlms.enums import ApduTag

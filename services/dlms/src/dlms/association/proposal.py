@@ -11,7 +11,8 @@ from dlms import apdu
 from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlrq
 from dlms.apdu.faults import ConfirmedServiceError
 from dlms.apdu.initiate import InitiateRequest, InitiateResponse
-from dlms.association.protection import CIPHERED, Protection, Wrapping, lift
+from dlms.association.forms import Wrapping
+from dlms.association.protection import CIPHERED, Protection, lift
 from dlms.association.settings import ClientSettings, Security
 from dlms.cosem.short_names import ShortNames
 from dlms.enums import (

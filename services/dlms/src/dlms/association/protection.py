@@ -9,7 +9,6 @@ a new counter value. Signing goes inside, ciphering around it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
 from dlms import apdu
@@ -22,80 +21,47 @@ from dlms.apdu.ciphered import (
     ServiceCiphering,
 )
 from dlms.association.envelope import Envelope
+from dlms.association.forms import (
+    DEDICATED,
+    GENERAL,
+    OUTER_TAG,
+    PLAIN,
+    PROTECTION_MASK,
+    SERVICE_SPECIFIC,
+    SIGNED,
+    TRANSACTION_ID_LENGTH,
+    Form,
+    Wrapping,
+    demand_of,
+    plain_tag,
+    service_tag,
+)
 from dlms.association.general_ciphering import UNICAST, Header, protect_general, unprotect_general
-from dlms.association.general_signing import sign_general, signing_overhead, verify_general
+from dlms.association.general_signing import sign_general, verify_general
 from dlms.association.settings import Ciphering, Security
 from dlms.cursor import encode_length
 from dlms.enums import ApduTag
-from dlms.errors import DecodeError, LocalError, SecurityError
+from dlms.errors import DecodeError, SecurityError
 from dlms.security import (
     AUTHENTICATED,
     BROADCAST,
     COMPRESSED,
-    ENCRYPTED,
     Demand,
     GlobalKeys,
     PublicKey,
     ReceiveCounter,
-    SecuritySuite,
     SendCounter,
     Unprotected,
     gmac_holds,
     gmac_response,
-    overhead,
     protect,
     unprotect,
 )
 from dlms.security.aead import SYSTEM_TITLE_LENGTH
 from dlms.security.suites import SUITE_MASK
-from dlms.transitions import Named
-
-PROTECTION_MASK = SUITE_MASK | AUTHENTICATED | ENCRYPTED
-GENERAL_HEADER = 2 + SYSTEM_TITLE_LENGTH
-TITLE = bytes(SYSTEM_TITLE_LENGTH)
-TRANSACTION_ID_LENGTH = 8
-KEY_INFO_LENGTH = 3
-SIGNED = bytes((ApduTag.GENERAL_SIGNING,))
-FIRST_LN_SERVICE = int(ApduTag.GET_REQUEST)
-LAST_LN_SERVICE = int(ApduTag.ACTION_RESPONSE)
-LAST_SN_SERVICE = int(ApduTag.INFORMATION_REPORT_REQUEST)
 
 CipheredApdu = GeneralGloCiphering | GeneralDedCiphering | GeneralCiphering | ServiceCiphering
 CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceCiphering)
-
-
-class Wrapping(Named):
-    """How an APDU travels."""
-
-    PLAIN = "plain"
-    GENERAL_GLO = "general-glo"
-    GENERAL_DED = "general-ded"
-    GENERAL_CIPHERING = "general-ciphering"
-    GLO = "glo"
-    DED = "ded"
-
-
-GENERAL = frozenset({Wrapping.GENERAL_GLO, Wrapping.GENERAL_DED})
-DEDICATED = frozenset({Wrapping.GENERAL_DED, Wrapping.DED})
-SERVICE_SPECIFIC = frozenset({Wrapping.GLO, Wrapping.DED})
-OUTER_TAG = {Wrapping.GENERAL_GLO: ApduTag.GENERAL_GLO_CIPHERING, Wrapping.GENERAL_DED: ApduTag.GENERAL_DED_CIPHERING}
-
-
-class Form(NamedTuple):
-    """How one APDU is protected: an answer takes the form of its request, as far as the policy leaves it open."""
-
-    wrapping: Wrapping
-    control: int = 0
-    signed: bool = False
-    transaction_id: bytes = b""
-
-    @property
-    def way(self) -> tuple[Wrapping, int, bool]:
-        """How it is protected: what the blocks of one transfer share, while each has a transaction id of its own."""
-        return self[:3]
-
-
-PLAIN = Form(Wrapping.PLAIN)
 
 
 class Verified(NamedTuple):
@@ -225,12 +191,12 @@ class Protection:
         if form.signed:
             plaintext = apdu.encode(sign_general(header, self.security, plaintext))
         if form.wrapping is Wrapping.GENERAL_CIPHERING:
-            return apdu.encode(protect_general(header, UNICAST, self.security, _demand(form), counter, plaintext))
+            return apdu.encode(protect_general(header, UNICAST, self.security, demand_of(form), counter, plaintext))
         content = protect(form.control, self._keys(form.wrapping)[0], title, counter, plaintext)
         if form.wrapping in GENERAL:
             head = bytes((OUTER_TAG[form.wrapping], SYSTEM_TITLE_LENGTH)) + title
         else:
-            head = bytes((_service_tag(plaintext[0], form.wrapping),))
+            head = bytes((service_tag(plaintext[0], form.wrapping),))
         return head + encode_length(len(content)) + content
 
     def _agree_on_ordinary(self) -> None:
@@ -263,7 +229,7 @@ class Protection:
         held = _authenticated_or_legible(control, opened.plaintext)
         plaintext = self._signed_content(opened.plaintext, signed=signed)
         counter.accept(opened.invocation_counter)
-        if isinstance(message, ServiceCiphering) and plaintext[:1] != bytes((_plain_tag(message.tag),)):
+        if isinstance(message, ServiceCiphering) and plaintext[:1] != bytes((plain_tag(message.tag),)):
             raise SecurityError("a ciphered APDU holds another service than its tag says")
         transaction_id = message.transaction_id if isinstance(message, GeneralCiphering) else b""
         form = Form(wrapping, control & ~BROADCAST, plaintext is not opened.plaintext, transaction_id)
@@ -357,34 +323,6 @@ _WANTED = {
 }
 
 
-def largest_plaintext(limit: int, form: Form) -> int:
-    """Octets of a plain APDU that still fit into `limit` octets in this form; negative when nothing does."""
-    wrapping, control, signed, transaction_id = form
-    return _largest_plaintext(limit, wrapping, control, signed, len(transaction_id) or TRANSACTION_ID_LENGTH)
-
-
-@lru_cache(maxsize=256)
-def _largest_plaintext(limit: int, wrapping: Wrapping, control: int, signed: bool, transaction_id_length: int) -> int:
-    if wrapping is Wrapping.PLAIN:
-        return limit
-    head = GENERAL_HEADER if wrapping in GENERAL else 1
-    if wrapping is Wrapping.GENERAL_CIPHERING:
-        head = 1 + len(Header(bytes(transaction_id_length), TITLE, TITLE).octets) + KEY_INFO_LENGTH
-    room = largest_counted(limit - head) - overhead(control)
-    if signed:
-        suite = SecuritySuite(control & SUITE_MASK)
-        room -= signing_overhead(suite, transaction_id_length, SYSTEM_TITLE_LENGTH, room)
-    return room
-
-
-def largest_counted(limit: int) -> int:
-    """The largest n for which an A-XDR length and n octets fit into `limit` octets."""
-    largest = limit - 1
-    while largest > 0 and len(encode_length(largest)) + largest > limit:
-        largest -= 1
-    return largest
-
-
 def _authenticated_or_legible(control: int, plaintext: bytes) -> Apdu | None:
     """Without a tag only legible content speaks for the frame, so it is decoded before the counter may move."""
     if control & AUTHENTICATED:
@@ -397,12 +335,6 @@ def _authenticated_or_legible(control: int, plaintext: bytes) -> Apdu | None:
         ) from None
 
 
-def _demand(form: Form) -> Demand:
-    """The protections that a form's security control names."""
-    authenticated = Demand.AUTHENTICATED if form.control & AUTHENTICATED else Demand.NOTHING
-    return authenticated | (Demand.ENCRYPTED if form.control & ENCRYPTED else Demand.NOTHING)
-
-
 def _wrapping_of(message: CipheredApdu) -> Wrapping:
     if isinstance(message, GeneralGloCiphering):
         return Wrapping.GENERAL_GLO
@@ -411,20 +343,3 @@ def _wrapping_of(message: CipheredApdu) -> Wrapping:
     if isinstance(message, GeneralCiphering):
         return Wrapping.GENERAL_CIPHERING
     return Wrapping.DED if ApduTag(message.tag).name.startswith("DED_") else Wrapping.GLO
-
-
-def _service_tag(plain: int, wrapping: Wrapping) -> int:
-    """The glo-* or ded-* tag of a service."""
-    steps = 2 if wrapping is Wrapping.DED else 1
-    if plain <= LAST_SN_SERVICE:
-        return plain + 32 * steps
-    if FIRST_LN_SERVICE <= plain <= LAST_LN_SERVICE:
-        return plain + 8 * steps
-    raise LocalError(f"an APDU with tag {plain} has no service-specific ciphering")
-
-
-def _plain_tag(tag: int) -> int:
-    """The service that a glo-* or ded-* tag promises."""
-    if tag < FIRST_LN_SERVICE:
-        return tag & 0x1F
-    return FIRST_LN_SERVICE + (tag & 0x07)

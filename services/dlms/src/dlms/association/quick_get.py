@@ -14,7 +14,7 @@ from dlms.apdu.shortcuts import response_with
 from dlms.association.asked import AskedGet
 from dlms.association.envelope import MARGIN
 from dlms.association.events import Answer, GetAnswer, GetRequested, RequestKey
-from dlms.association.protection import Form
+from dlms.association.forms import Form
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.data import Data
 from dlms.errors import LocalError

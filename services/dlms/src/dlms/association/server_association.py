@@ -34,8 +34,9 @@ from dlms.association.events import (
     Discarded,
     RequestKey,
 )
+from dlms.association.forms import PLAIN, Form
 from dlms.association.proposal import context_of
-from dlms.association.protection import PLAIN, Form, Protection, Verified, lift
+from dlms.association.protection import Protection, Verified, lift
 from dlms.association.serving import Reply, Serving, Terms, fault
 from dlms.association.serving_ln import LnServing
 from dlms.association.serving_sn import SnServing

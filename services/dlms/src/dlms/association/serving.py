@@ -18,7 +18,7 @@ from dlms.apdu.fields import Block
 from dlms.apdu.notify import DataNotificationConfirm
 from dlms.association.asked import Asked, Denial, Item, Response
 from dlms.association.events import Answer, Discarded, NotificationConfirmed, RequestKey, ServerOutput
-from dlms.association.protection import Form, largest_plaintext
+from dlms.association.forms import Form, largest_plaintext
 from dlms.association.quick_get import AskedPlainGet, whole_answer
 from dlms.association.rights import judge
 from dlms.association.settings import AssociationProfile

@@ -44,7 +44,7 @@ from dlms.association.asked import (
 from dlms.association.asked_access import AskedAccess
 from dlms.association.authentication import octets_of
 from dlms.association.events import Action, Discarded, Get, GetRequested, Set
-from dlms.association.protection import Form
+from dlms.association.forms import Form
 from dlms.association.quick_get import AskedPlainGet
 from dlms.association.rights import READ, REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.serving import MAX_PENDING, LongRequest, Reply, Serving, words

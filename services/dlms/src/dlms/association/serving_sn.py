@@ -22,7 +22,7 @@ from dlms.association.asked import Asked, Denial, Item
 from dlms.association.asked_by_name import AskedRead, AskedWrite, read_item, write_item
 from dlms.association.authentication import octets_of
 from dlms.association.events import Discarded
-from dlms.association.protection import Form
+from dlms.association.forms import Form
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION_BY_NAME, judge
 from dlms.association.serving import LongRequest, Reply, Serving, words
 from dlms.association.states import ServerEvent

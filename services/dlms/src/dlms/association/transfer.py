@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlms import apdu
 from dlms.apdu import Apdu
 from dlms.apdu.fields import Block
-from dlms.association.protection import Form, largest_counted, largest_plaintext
+from dlms.association.forms import Form, largest_counted, largest_plaintext
 from dlms.errors import LocalError, ProtocolError
 
 BLOCK_HEADER = 9
