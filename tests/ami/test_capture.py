@@ -15,7 +15,10 @@ from typer.testing import CliRunner
 
 from ami import capture
 from ami.__main__ import app
+from dlms import apdu
+from dlms.apdu.ciphered import GeneralGloCiphering
 from dlms.framing.wrapper import WrapperPdu, encode
+from dlms.security import AUTHENTICATED, ENCRYPTED, GlobalKeys, protect
 
 METER, CLIENT = ("10.0.0.2", 4059), ("10.0.0.1", 50000)
 SYN, ACK = 0x02, 0x10
@@ -175,6 +178,26 @@ def test_files_cut_short(whole: bytes) -> None:
 def test_anything_ends_without_an_error(head: bytes, link: int, rest: bytes) -> None:
     list(capture.messages(head + rest))
     list(capture.messages(pcap([rest, rest[:30]], link)))
+
+
+def test_the_keys_of_a_registry(tmp_path: Path) -> None:
+    """Two meters with keys of their own in one capture; a third one is not registered."""
+    entries, packets = "", []
+    for number in range(3):
+        title, key = b"METER\0\0" + bytes((number,)), bytes((number,)) * 16
+        content = protect(AUTHENTICATED | ENCRYPTED, GlobalKeys(key, key), title, 1, FRAMES[0][8:])
+        frame = encode(WrapperPdu(1, 16, apdu.encode(GeneralGloCiphering(title, content))))
+        packets.append(ipv4(17, udp(frame), source=f"10.0.0.{number}"))
+        if number < 2:
+            entries += f'[[meters]]\nname = "{number}"\nsystem_title = "{title.hex()}"\n'
+            entries += f'encryption_key = "{key.hex()}"\nauthentication_key = "{key.hex()}"\n'
+    (tmp_path / "my.toml").write_text(entries + '[[meters]]\nname = "clear"\n')
+    (tmp_path / "two.pcap").write_bytes(pcap(packets))
+    shown = CliRunner().invoke(app, ["decode", str(tmp_path / "two.pcap"), "--registry", str(tmp_path / "my.toml")])
+    assert shown.exit_code == 0 and shown.stdout.count("the tag holds; deciphered") == 2
+    assert shown.stdout.count("no encryption key, give --ek") == 1
+    missing = CliRunner().invoke(app, ["decode", "C0", "--registry", str(tmp_path / "none.toml")])
+    assert missing.exit_code == 2 and "can't be read" in missing.stderr
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:

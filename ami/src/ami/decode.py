@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,13 +13,14 @@ from rich.text import Text
 
 from ami import capture, documents
 from ami.given_octets import STANDARD_INPUT, NotOctets, take
+from ami.keyrings import Keyrings, with_registry
 from ami.meter.errors import MeterError
 from ami.meter.secrets_given import octets, public_key
 from ami.tree_view import View
 from ami.view import THEME
 from dlms.errors import LocalError
 from dlms.security import PrivateKey
-from dlms.tree import Keyring, Node, Session, explain, is_sound
+from dlms.tree import Keyring, Node, explain, is_sound
 
 KEY_FORMS = "HEX|env:NAME|file:PATH"
 PUBLIC_FORMS = f"{KEY_FORMS}|cert:PATH"
@@ -71,6 +73,9 @@ def decode(
         list[str] | None,
         typer.Option(metavar=PUBLIC_FORMS, help="Public key of somebody who signs; as often as there are."),
     ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="Configuration file whose meters' keys open what bears their system titles.")
+    ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="JSON and XML are what `ami encode` reads.")
     ] = Format.TEXT,
@@ -84,24 +89,18 @@ def decode(
     try:
         names = {"ek": ek, "ak": ak, "title": title, "title-peer": title_peer, "dedicated-key": dedicated_key}
         names |= {"kek": kek, "agreement-key": agreement_key}
-        keyring = _keyring(names, peer_agreement_key, signature_key or [])
+        keyrings = with_registry(_keyring(names, peer_agreement_key, signature_key or []), registry, os.environ)
         if not given and sys.stdin.isatty():
             typer.echo("hex, please; Ctrl-D ends it", err=True)
         taken = take(" ".join(given or [STANDARD_INPUT]), sys.stdin.buffer)
     except (MeterError, LocalError, NotOctets, OSError) as error:
         typer.echo(f"ami decode: {error}", err=True)
         raise typer.Exit(2) from None
-    if isinstance(taken, bytes):
-        headed = list(_captured(taken, keyring))
-        if not headed:
-            typer.echo("ami decode: no wrapper frame in this capture", err=True)
-            raise typer.Exit(1)
-    else:
-        session = Session(keyring)
-        headed = [("", tree) for message in taken for tree in explain(message, session)]
-    trees = [tree for _, tree in headed]
+    headed = list(_captured(taken, keyrings) if isinstance(taken, bytes) else _plain(taken, keyrings))
+    if not headed:
+        typer.echo("ami decode: no wrapper frame in this capture", err=True)
     _show(headed, format_, full=full, no_color=no_color)
-    if not all(is_sound(tree) for tree in trees):
+    if not headed or not all(is_sound(tree) for _, tree in headed):
         raise typer.Exit(1)
 
 
@@ -123,12 +122,21 @@ def _keyring(given: dict[str, str | None], peer: str | None, signers: Sequence[s
     )
 
 
-def _captured(octets: bytes, keyring: Keyring) -> Iterator[tuple[str, Node]]:
+def _plain(messages: Sequence[bytes], keyrings: Keyrings) -> Iterator[tuple[str, Node]]:
+    session = keyrings.session(messages)
+    for message in messages:
+        yield from (("", tree) for tree in explain(message, session))
+
+
+def _captured(octets: bytes, keyrings: Keyrings) -> Iterator[tuple[str, Node]]:
     """Each frame under its two ends; what a connection tells (titles, blocks) holds for that connection."""
-    sessions: dict[frozenset[str], Session] = {}
-    for source, destination, frame in capture.messages(octets):
-        session = sessions.setdefault(frozenset((source, destination)), Session(keyring))
-        for tree in explain(frame, session):
+    found = list(capture.messages(octets))
+    frames: dict[frozenset[str], list[bytes]] = {}
+    for source, destination, frame in found:
+        frames.setdefault(frozenset((source, destination)), []).append(frame)
+    sessions = {ends: keyrings.session(together) for ends, together in frames.items()}
+    for source, destination, frame in found:
+        for tree in explain(frame, sessions[frozenset((source, destination))]):
             yield f"{source} → {destination}", tree
 
 

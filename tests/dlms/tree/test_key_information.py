@@ -93,6 +93,17 @@ def test_what_brings_its_key_is_deciphered(suite: int, kind: str) -> None:
     assert is_sound(tree) and in_clear(tree).octets == CLEAR and "the tag holds" in texts(tree)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_altered_messages_are_told_and_nothing_is_raised(kind: str) -> None:
+    whole = apdu.encode(ciphered(1, kind))
+    held = keyring(1, **wanted(1, kind), signature_keys=(public(1, SIGNS),))
+    for place in range(len(whole)):
+        altered = bytearray(whole)
+        altered[place] ^= 0x41
+        [tree, *_] = explain(bytes(altered), Session(held))
+        assert in_clear(tree).octets != CLEAR or not is_sound(tree)
+
+
 def test_either_end_of_two_static_pairs_will_do() -> None:
     keys = {"agreement_key": private(1, AGREES), "peer_agreement_key": public(1, PEER_AGREES)}
     assert in_clear(read(ciphered(1, "static"), keyring(1, **keys))).octets == CLEAR

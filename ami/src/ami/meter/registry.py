@@ -5,7 +5,7 @@ is not taken over: see `counters`.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,20 @@ def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> E
     except (KeyError, TypeError, ValueError, LocalError) as error:
         field = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
         raise MeterError(ExitCode.USAGE, field, where=where, hint="docs/howto/real-meter.md shows an entry") from None
+
+
+def read_keys(path: Path, *, environ: Mapping[str, str]) -> Iterator[tuple[bytes, bytes, bytes | None]]:
+    """System title, encryption key and authentication key of every entry that has them; MeterError with what to mend."""
+    for row in _rows(path):
+        where = f"{path}, meter {row.get('name')}"
+        names = ("system_title", "encryption_key", "authentication_key")
+        texts = [row.get(name) for name in names]
+        title, encryption, authentication = (
+            None if text is None else octets(f"{where}, {name}", str(text), environ=environ)
+            for name, text in zip(names, texts, strict=True)
+        )
+        if title and encryption:
+            yield title, encryption, authentication
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
