@@ -70,6 +70,7 @@ from dlms.association.general_ciphering import (
     unprotect_general,
 )
 from dlms.association.general_signing import sign_general, verify_general
+from dlms.association.message_keys import KeyForm, MessageKeys
 from dlms.association.notification import PushedBlocks, protect_notification, unprotect_notification
 from dlms.association.server import ServerConnection
 from dlms.association.settings import (
@@ -133,6 +134,8 @@ __all__ = [
     "Header",
     "InformationReported",
     "KeyChoice",
+    "KeyForm",
+    "MessageKeys",
     "NewKey",
     "NotificationConfirmed",
     "Notified",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from dlms.association.general_ciphering import Header
+from dlms.association.general_ciphering import Header, key_info_length
 from dlms.association.general_signing import signing_overhead
+from dlms.association.message_keys import KeyForm
 from dlms.cursor import encode_length
 from dlms.enums import ApduTag
 from dlms.errors import LocalError
@@ -19,7 +20,6 @@ PROTECTION_MASK = SUITE_MASK | AUTHENTICATED | ENCRYPTED
 GENERAL_HEADER = 2 + SYSTEM_TITLE_LENGTH
 TITLE = bytes(SYSTEM_TITLE_LENGTH)
 TRANSACTION_ID_LENGTH = 8
-KEY_INFO_LENGTH = 3
 SIGNED = bytes((ApduTag.GENERAL_SIGNING,))
 FIRST_LN_SERVICE = int(ApduTag.GET_REQUEST)
 LAST_LN_SERVICE = int(ApduTag.ACTION_RESPONSE)
@@ -50,11 +50,12 @@ class Form(NamedTuple):
     control: int = 0
     signed: bool = False
     transaction_id: bytes = b""
+    key_form: KeyForm = KeyForm.IDENTIFIED
 
     @property
-    def way(self) -> tuple[Wrapping, int, bool]:
+    def way(self) -> tuple[Wrapping, int, bool, KeyForm]:
         """How it is protected: what the blocks of one transfer share, while each has a transaction id of its own."""
-        return self[:3]
+        return self.wrapping, self.control, self.signed, self.key_form
 
 
 PLAIN = Form(Wrapping.PLAIN)
@@ -62,17 +63,18 @@ PLAIN = Form(Wrapping.PLAIN)
 
 def largest_plaintext(limit: int, form: Form) -> int:
     """Octets of a plain APDU that still fit into `limit` octets in this form; negative when nothing does."""
-    wrapping, control, signed, transaction_id = form
-    return _largest_plaintext(limit, wrapping, control, signed, len(transaction_id) or TRANSACTION_ID_LENGTH)
+    return _largest_plaintext(limit, form.way, len(form.transaction_id) or TRANSACTION_ID_LENGTH)
 
 
 @lru_cache(maxsize=256)
-def _largest_plaintext(limit: int, wrapping: Wrapping, control: int, signed: bool, transaction_id_length: int) -> int:
+def _largest_plaintext(limit: int, way: tuple[Wrapping, int, bool, KeyForm], transaction_id_length: int) -> int:
+    wrapping, control, signed, key_form = way
     if wrapping is Wrapping.PLAIN:
         return limit
     head = GENERAL_HEADER if wrapping in GENERAL else 1
     if wrapping is Wrapping.GENERAL_CIPHERING:
-        head = 1 + len(Header(bytes(transaction_id_length), TITLE, TITLE).octets) + KEY_INFO_LENGTH
+        key_info = key_info_length(key_form, SecuritySuite(control & SUITE_MASK))
+        head = 1 + len(Header(bytes(transaction_id_length), TITLE, TITLE).octets) + key_info
     room = largest_counted(limit - head) - overhead(control)
     if signed:
         suite = SecuritySuite(control & SUITE_MASK)

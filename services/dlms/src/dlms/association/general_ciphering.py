@@ -2,7 +2,8 @@
 
 The five fields before the key information are authenticated with their lengths; the key information is not, but a wrapped
 key carries a check of its own and an ephemeral key a signature. Keys that are not `identified` serve one message, so that
-its counter starts at 0 and freshness is the matter of the caller: nothing here remembers a transaction id.
+its counter may start at 0, and freshness is the matter of the caller: nothing here remembers a transaction id or a key.
+Inside associations `protection` gives every message a counter that never comes twice, whatever its key.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import field
 from typing import NamedTuple, TypeVar
 
 from dlms.apdu.ciphered import AgreedKey, GeneralCiphering, GeneralSigning, IdentifiedKey, KeyInfo, WrappedKey
+from dlms.association.message_keys import KeyForm
 from dlms.association.settings import Security
 from dlms.cursor import encode_length
 from dlms.enums import KekId, KeyId
@@ -21,19 +23,24 @@ from dlms.security import (
     Demand,
     GlobalKeys,
     PrivateKey,
+    SecuritySuite,
     Unprotected,
     agree_one_pass,
     agree_static_unified,
     open_ephemeral_key,
     protect,
+    signature_length,
     signed_ephemeral_key,
     unprotect,
     unwrap_key,
     wrap_key,
 )
-from dlms.security.suites import SUITE_MASK
+from dlms.security.keywrap import CHECK_LENGTH
+from dlms.security.suites import SUITE_MASK, suite_of
 
+PRESENCE_AND_CHOICE = 2
 ONE_PASS, STATIC_UNIFIED = b"\1", b"\2"
+_SCHEMES = {ONE_PASS: KeyForm.C_1E_1S, STATIC_UNIFIED: KeyForm.C_0E_2S}
 T = TypeVar("T")
 
 
@@ -73,6 +80,41 @@ class StaticUnified:
 
 KeyChoice = IdentifiedKey | NewKey | OnePass | StaticUnified
 UNICAST = IdentifiedKey(KeyId.GLOBAL_UNICAST_ENCRYPTION_KEY)
+
+
+def choice_of(form: KeyForm, security: Security) -> KeyChoice:
+    """What to protect under in this form: a fresh key where it wants one."""
+    if form is KeyForm.WRAPPED:
+        return NewKey(security.message_keys.fresh(len(security.keys.encryption_key)))
+    if form is KeyForm.C_1E_1S:
+        return OnePass(security.message_keys.ephemeral(suite_of(security.suite)))
+    return UNICAST if form is KeyForm.IDENTIFIED else StaticUnified()
+
+
+def form_of(key_info: KeyInfo | None) -> KeyForm:
+    """The form of a key that came; SecurityError for the broadcast key, another wrapping key, or an unknown scheme."""
+    if key_info is None or key_info == UNICAST:
+        return KeyForm.IDENTIFIED
+    if isinstance(key_info, WrappedKey):
+        return KeyForm.WRAPPED
+    if isinstance(key_info, AgreedKey) and key_info.key_parameters in _SCHEMES:
+        return _SCHEMES[key_info.key_parameters]
+    raise SecurityError("an association takes no key of this kind in general-ciphering")
+
+
+def key_info_length(form: KeyForm, suite: SecuritySuite) -> int:
+    """Octets of the key information, with the octet that says that it is there."""
+    fixed = PRESENCE_AND_CHOICE
+    if form is KeyForm.IDENTIFIED:
+        return fixed + 1
+    if form is KeyForm.WRAPPED:
+        return fixed + 1 + _with_length(suite.key_length + CHECK_LENGTH)
+    ephemeral = 2 * suite.coordinate_length + signature_length(suite)
+    return fixed + _with_length(len(ONE_PASS)) + _with_length(ephemeral if form is KeyForm.C_1E_1S else 0)
+
+
+def _with_length(octets: int) -> int:
+    return len(encode_length(octets)) + octets
 
 
 def protect_general(

@@ -12,6 +12,7 @@ from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlrq
 from dlms.apdu.faults import ConfirmedServiceError
 from dlms.apdu.initiate import InitiateRequest, InitiateResponse
 from dlms.association.forms import Wrapping
+from dlms.association.message_keys import KeyForm
 from dlms.association.protection import CIPHERED, Protection, lift
 from dlms.association.settings import ClientSettings, Security
 from dlms.cosem.short_names import ShortNames
@@ -132,6 +133,8 @@ def check_dedicated_key(security: Security | None, key: bytes) -> None:
         raise LocalError("a dedicated key needs an association with ciphering")
     if len(key) != len(security.keys.encryption_key):
         raise LocalError(f"a dedicated key of {len(key)} octets does not fit the suite")
+    if security.message_keys.own is not KeyForm.IDENTIFIED or KeyForm.IDENTIFIED not in security.message_keys.taken:
+        raise LocalError("a dedicated key would take the place of the keys of one message that the settings want")
 
 
 def refusal_reason(aare: Aare) -> str:

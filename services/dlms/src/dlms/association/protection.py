@@ -4,11 +4,17 @@ A frame passes only when its title is the peer's, its security control satisfies
 fresh, its signature holds where one is demanded, and what it holds is the service that its outer tag promised. Only then
 does the receive counter move, so that a forged frame can't lock the true peer out. Every protection and every GMAC takes
 a new counter value. Signing goes inside, ciphering around it.
+
+Keys of one message (wrapped, agreed) prove who made them and nothing about when: a recorded message stays genuine for ever.
+So their messages take counter values from the same two counters as all others, and a replay is refused whatever its key.
+No initialization vector comes twice either, even when a peer asks twice under one transaction id, from which alone the key
+of two static pairs follows. A peer that starts its counter at 0 with every such key is refused: it can't be told from a replay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from dlms import apdu
@@ -36,8 +42,9 @@ from dlms.association.forms import (
     plain_tag,
     service_tag,
 )
-from dlms.association.general_ciphering import UNICAST, Header, protect_general, unprotect_general
+from dlms.association.general_ciphering import Header, choice_of, form_of, protect_general, unprotect_general
 from dlms.association.general_signing import sign_general, verify_general
+from dlms.association.message_keys import KeyForm
 from dlms.association.settings import Ciphering, Security
 from dlms.cursor import encode_length
 from dlms.enums import ApduTag
@@ -110,7 +117,8 @@ class Protection:
         if wrapping is None:
             wrapping = _WANTED[self.security.ciphering, self._dedicated is not None]
         signed = bool(self._given & Demand.SIGNED) and wrapping not in SERVICE_SPECIFIC
-        return Form(wrapping, self.security.control(self._given), signed)
+        key_form = self.security.message_keys.own if wrapping is Wrapping.GENERAL_CIPHERING else KeyForm.IDENTIFIED
+        return Form(wrapping, self.security.control(self._given), signed, key_form=key_form)
 
     def general_form(self) -> Form:
         """The form of what has no glo- and ded- APDU of its own, such as ACCESS."""
@@ -127,9 +135,9 @@ class Protection:
         control = beyond | self.security.control(self._given)
         if not control & ~SUITE_MASK:
             return PLAIN
-        wrapping = self.form().wrapping if form.wrapping is Wrapping.PLAIN else form.wrapping
+        wrapping, *_, key_form = self.form() if form.wrapping is Wrapping.PLAIN else form
         signed = bool(self._given & Demand.SIGNED) and wrapping not in SERVICE_SPECIFIC
-        return Form(wrapping, control, signed, form.transaction_id)
+        return Form(wrapping, control, signed, form.transaction_id, key_form)
 
     def meet(self, title: bytes | None) -> None:
         """Take the peer's system title; SecurityError when it is foreign, malformed, or our own sent back to us."""
@@ -186,12 +194,13 @@ class Protection:
         if form.wrapping is Wrapping.PLAIN:
             return plaintext
         title, counter = self.security.system_title, self._send_counter.take()
-        transaction_id = form.transaction_id or counter.to_bytes(TRANSACTION_ID_LENGTH, "big")
+        transaction_id = form.transaction_id or self._new_transaction_id(form, counter)
         header = Header(transaction_id, title, self.peer_title or b"")
         if form.signed:
             plaintext = apdu.encode(sign_general(header, self.security, plaintext))
         if form.wrapping is Wrapping.GENERAL_CIPHERING:
-            return apdu.encode(protect_general(header, UNICAST, self.security, demand_of(form), counter, plaintext))
+            choice = choice_of(form.key_form, self.security)
+            return apdu.encode(protect_general(header, choice, self.security, demand_of(form), counter, plaintext))
         content = protect(form.control, self._keys(form.wrapping)[0], title, counter, plaintext)
         if form.wrapping in GENERAL:
             head = bytes((OUTER_TAG[form.wrapping], SYSTEM_TITLE_LENGTH)) + title
@@ -199,11 +208,19 @@ class Protection:
             head = bytes((service_tag(plaintext[0], form.wrapping),))
         return head + encode_length(len(content)) + content
 
+    def _new_transaction_id(self, form: Form, counter: int) -> bytes:
+        """Random where a key follows from it: a counter that began anew must not lead to an old key."""
+        if form.key_form is KeyForm.IDENTIFIED:
+            return counter.to_bytes(TRANSACTION_ID_LENGTH, "big")
+        return self.security.message_keys.fresh(TRANSACTION_ID_LENGTH)
+
     def _agree_on_ordinary(self) -> None:
         """Both titles and the key are known: what is ordinary until one of them changes; nothing is, without them."""
         security, peer_title = self.security, self.peer_title
         self.ordinary = None
         if peer_title is None or not security.ciphered or self.wanted & Demand.SIGNED:
+            return
+        if KeyForm.IDENTIFIED not in security.message_keys.taken:
             return
         wrapping = Wrapping.GENERAL_GLO if self._dedicated is None else Wrapping.GENERAL_DED
         keys, receive_counter = self._keys(wrapping)
@@ -216,7 +233,7 @@ class Protection:
     def unprotect(self, message: CipheredApdu, *, signed: bool = True) -> Verified:
         """Check everything about a ciphered APDU and return what it holds; SecurityError moves no counter.
 
-        `signed` False: the policy's demand of signatures does not reach this APDU.
+        `signed` False, at opening and release: the demand of signatures and of message keys does not reach this APDU.
         """
         wrapping = _wrapping_of(message)
         self._check_title(message)
@@ -224,6 +241,7 @@ class Protection:
             raise SecurityError("a ciphered APDU without content")
         control = message.content[0]
         self._check_control(control, wrapping)
+        key_form = self._key_form(message, control, opening=not signed)
         opened, counter = self._open(message, wrapping)
         counter.check(opened.invocation_counter)
         held = _authenticated_or_legible(control, opened.plaintext)
@@ -232,24 +250,39 @@ class Protection:
         if isinstance(message, ServiceCiphering) and plaintext[:1] != bytes((plain_tag(message.tag),)):
             raise SecurityError("a ciphered APDU holds another service than its tag says")
         transaction_id = message.transaction_id if isinstance(message, GeneralCiphering) else b""
-        form = Form(wrapping, control & ~BROADCAST, plaintext is not opened.plaintext, transaction_id)
+        form = Form(wrapping, control & ~BROADCAST, plaintext is not opened.plaintext, transaction_id, key_form)
         if held is None or form.signed:
             held = apdu.decode(plaintext)
         return Verified(held, self.answer_form(form))
+
+    def _key_form(self, message: CipheredApdu, control: int, *, opening: bool) -> KeyForm:
+        """The form of the key; SecurityError when it is none of those that the settings take."""
+        form = form_of(message.key_info) if isinstance(message, GeneralCiphering) else KeyForm.IDENTIFIED
+        if form not in self.security.message_keys.taken and not (opening and form is KeyForm.IDENTIFIED):
+            names = ", ".join(sorted(one.value for one in self.security.message_keys.taken))
+            raise SecurityError(f"an APDU under a key of the form {form.value}; what is taken here: {names}")
+        if form is not KeyForm.IDENTIFIED and not control & AUTHENTICATED:
+            raise SecurityError("a key of one message without a tag: nothing would hold its header")
+        return form
 
     def _open(self, message: CipheredApdu, wrapping: Wrapping) -> tuple[Unprotected, ReceiveCounter]:
         if self.peer_title is None:
             raise SecurityError("the peer's system title is not known")
         if isinstance(message, GeneralCiphering):
-            if message.key_info not in (None, UNICAST):
-                raise SecurityError("an association takes general-ciphering under the global unicast key alone")
-            return unprotect_general(message, self.security, self.wanted), self._receive_counter
+            return unprotect_general(message, self._security_with_signer(), self.wanted), self._receive_counter
         keys, counter = self._keys(wrapping)
         if message.content[0] & BROADCAST:
             if self._broadcast_receive_counter is None:
                 raise SecurityError("a broadcast key is not used here")
             counter = self._broadcast_receive_counter
         return unprotect(keys, self.peer_title, message.content), counter
+
+    def _security_with_signer(self) -> Security:
+        """The settings with the signature key that the peer's certificate gave."""
+        held = self.security.asymmetric
+        if self.peer_signing is held.peer_signing:
+            return self.security
+        return replace(self.security, asymmetric=replace(held, peer_signing=self.peer_signing))
 
     def _signed_content(self, plaintext: bytes, *, signed: bool) -> bytes:
         """What a signed APDU holds, after its signature was found to hold."""

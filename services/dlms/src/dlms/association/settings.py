@@ -8,6 +8,7 @@ from enum import Enum, IntFlag
 from typing import Protocol
 
 from dlms.apdu.blocks import MAX_WINDOW
+from dlms.association.message_keys import GLOBAL_KEY_ALONE, GLOBAL_KEYS, KeyForm, MessageKeys
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.short_names import ShortNames
 from dlms.enums import Conformance, Mechanism
@@ -73,7 +74,8 @@ SN_CONFORMANCE = (
 class Ciphering(Enum):
     """How the client wraps a ciphered APDU; a server answers as it was asked.
 
-    General-ciphering names the global unicast key. It can't name a dedicated one: with that, general-ded takes its place.
+    General-ciphering names the global unicast key, unless `Security.message_keys` says otherwise. It can't name a
+    dedicated one: with that, general-ded takes its place.
     """
 
     GENERAL_GLO = "general-glo"
@@ -110,6 +112,7 @@ class Security:
     policy: SecurityPolicy | None = None
     peer_system_title: bytes | None = None
     ciphering: Ciphering = Ciphering.GENERAL_GLO
+    message_keys: MessageKeys = GLOBAL_KEYS
     asymmetric: AsymmetricKeys = NO_ASYMMETRIC_KEYS
     certificate: bytes | None = field(default=None, repr=False)
     trust: Trust | None = field(default=None, repr=False)
@@ -125,6 +128,7 @@ class Security:
         if self.peer_system_title == self.system_title:
             raise LocalError("both ends have the same system title: they would use the same initialization vectors")
         self._check_signing()
+        self._check_message_keys()
 
     def _check_signing(self) -> None:
         for demand in (self.demanded.request, self.demanded.response):
@@ -136,6 +140,18 @@ class Security:
                 raise LocalError("service-specific ciphering can't carry a signed APDU")
             if not suite_of(self.suite).coordinate_length:
                 raise LocalError(f"suite {self.suite} knows no signatures")
+
+    def _check_message_keys(self) -> None:
+        wanted = self.message_keys
+        wanted.check(suite_of(self.suite), self.keys, self.asymmetric, trusts=self.trust is not None)
+        if wanted.own is not KeyForm.IDENTIFIED and self.ciphering is not Ciphering.GENERAL_CIPHERING:
+            raise LocalError(f"keys of one message travel in general-ciphering, not in {self.ciphering.value}")
+        if wanted.forms == GLOBAL_KEY_ALONE:
+            return
+        if not self.demanded.request & self.demanded.response & Demand.AUTHENTICATED:
+            raise LocalError(
+                "keys of one message need a policy that authenticates both ways: the tag holds their header"
+            )
 
     @property
     def demanded(self) -> SecurityPolicy:
