@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs/howto/meter-explorer.md").read_text("utf-8")
 
 
 def test_every_exit_code_has_a_row() -> None:
-    assert [int(code) for code in re.findall(r"^\| (\d) \|", PAGE, re.MULTILINE)] == list(ExitCode)
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)] == list(ExitCode)
 
 
 def test_every_command_and_choice_is_named() -> None:

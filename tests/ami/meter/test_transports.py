@@ -133,16 +133,31 @@ def test_a_meter_that_hangs_up_after_a_release_is_called_again(ami: Ami) -> None
         assert named(ami, "GMAC", "--port", port) == "AMI0000000001001"
 
 
-def test_a_scan_that_breaks_off_keeps_what_it_has(ami: Ami, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    reads = iter(range(8))
+def ends_after(reads: int, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many reads of a TCP link go well."""
+    left = iter(range(reads))
     whole = links.TcpLink.read
 
     def read(self: links.TcpLink, timeout_s: float) -> bytes:
-        if next(reads, None) is None:
-            raise ConnectionResetError("the meter closed the connection")
+        if next(left, None) is None:
+            raise error
         return whole(self, timeout_s)
 
     monkeypatch.setattr(links.TcpLink, "read", read)
+
+
+def test_a_scan_that_is_ended_by_hand_keeps_what_it_has(ami: Ami, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends_after(8, KeyboardInterrupt(), monkeypatch)
+    result = ami.on("FIRST", "scan", "--one-by-one", "--all-devices", "--json")
+    assert result.code == 130 and "ended by hand" in result.err
+    [device] = result.json["devices"]
+    assert len(device["objects"]) == 18 and device["objects"][0]["attributes"][0]["text"] == "0-0:42.0.0*255"
+    ends_after(1, KeyboardInterrupt(), monkeypatch)
+    assert ami.on("FIRST", "scan").out == ""
+
+
+def test_a_scan_that_breaks_off_keeps_what_it_has(ami: Ami, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ends_after(8, ConnectionResetError("the meter closed the connection"), monkeypatch)
     result = ami.on("CLEAR", "scan", "--json", "--save-model", tmp_path / "half.toml")
     [device] = result.json["devices"]
     assert result.code == 4 and "closed the connection" in result.err and "closed" in device["error"]

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     NOT_TRUSTED = 6
     NOT_UNDERSTOOD = 7
     DIFFERENT = 8
+    INTERRUPTED = 130
 
 
 class MeterError(Exception):

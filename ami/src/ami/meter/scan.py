@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ami.meter.asking import Answer, InLists
 from ami.meter.client import Association
-from ami.meter.errors import MeterError, Refusal
+from ami.meter.errors import ExitCode, MeterError, Refusal
 from ami.meter.objects import (
     ASSOCIATION_LN,
     ASSOCIATION_SN,
@@ -116,6 +116,8 @@ def scan(
     _scan_device(target, around, first, manner, progress, found, with_public=with_public)
     others = [one.sap for one in found.logical_devices if one.sap != target.identity.server] if all_devices else []
     for sap in others:
+        if found.ended is not None and found.ended.code is ExitCode.INTERRUPTED:
+            break
         device = DeviceScan(sap)
         found.devices.append(device)
         _scan_device(target, around, device, manner, progress, None)
@@ -143,6 +145,10 @@ def _scan_device(
             progress("object list", 0, 0)
             known = _read_objects(session.association, device)
             _read_everything(session.association, device, known, manner, progress)
+    except KeyboardInterrupt:
+        if device.opened is None:
+            raise
+        device.ended = MeterError(ExitCode.INTERRUPTED, "ended by hand; what was read until then is all", where="scan")
     except MeterError as error:
         if whole is not None and device.opened is None:
             raise
