@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from in_memory import KEYS, OTHER_KEYS, SERVER_TITLE, security
+from in_memory import CLIENT_TITLE, KEYS, OTHER_KEYS, SERVER_TITLE, security
 
 from dlms import apdu, data
-from dlms.apdu.ciphered import GeneralGloCiphering
+from dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
 from dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from dlms.apdu.notify import DataNotification
-from dlms.association import PushedBlocks, protect_notification, unprotect_notification
+from dlms.apdu.notify import DataNotification, EventNotificationRequest
+from dlms.apdu.short_names import InformationReportRequest, VariableName
+from dlms.association import (
+    Header,
+    PushedBlocks,
+    Security,
+    Sender,
+    Unasked,
+    protect_notification,
+    sign_general,
+    unprotect_notification,
+    unprotect_unasked,
+)
 from dlms.association.general_blocks import one_way
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.datetimes import CosemDateTime
+from dlms.enums import ApduTag
 from dlms.errors import DecodeError, DlmsError, LocalError, ProtocolError, SecurityError
 from dlms.obis import Obis
-from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ReceiveCounter, SecurityPolicy, SendCounter, protect
+from dlms.security import (
+    AsymmetricKeys,
+    Demand,
+    GlobalKeys,
+    PrivateKey,
+    ReceiveCounter,
+    SecurityPolicy,
+    SendCounter,
+    protect,
+)
 
 PUSH = DataNotification(
     0x40000001,
     CosemDateTime(2026, 11, 24, 2, 12, 0, 0, 0, 0, 0),
     data.structure(data.octet_string(b"\0\0\x60\x0b\4\xff"), data.unsigned(3)),
 )
+
+EVENT = EventNotificationRequest(None, AttributeDescriptor(3, Obis.parse("1-0:1.8.0*255"), 2), data.double_long(7))
+REPORT = InformationReportRequest(None, (VariableName(0xFA00),), (data.unsigned(3),))
+NOTIFICATIONS: list[Unasked] = [PUSH, EVENT, REPORT]
 
 
 def known(counter: ReceiveCounter, keys: GlobalKeys = KEYS):
@@ -93,21 +120,123 @@ def test_protection_needs_a_counter() -> None:
 
 
 def test_pushes_follow_the_policy_of_responses() -> None:
-    """Where it demands nothing they go in clear; a signature is not offered, so it is not left out either."""
+    """Where it demands nothing they go in clear."""
     requests_only = security(SERVER_TITLE, policy=SecurityPolicy.from_version_1(0x0C))
     assert protect_notification(PUSH, requests_only, SendCounter(5)) == apdu.encode(PUSH)
     authenticated = security(SERVER_TITLE, policy=SecurityPolicy.from_version_1(0x20))
     message = apdu.decode(protect_notification(PUSH, authenticated, SendCounter(5)))
     assert isinstance(message, GeneralGloCiphering)
     assert message.content[0] == 0x10
-    signed = security(
-        SERVER_TITLE,
-        suite=1,
-        policy=SecurityPolicy.from_version_1(0xA0),
-        asymmetric=AsymmetricKeys(signing=PrivateKey(bytes(31) + b"\1")),
+
+
+# --- signed
+
+
+BOTH = Demand.AUTHENTICATED | Demand.ENCRYPTED
+SIGNED_POLICY = SecurityPolicy(BOTH, BOTH | Demand.SIGNED)
+LENGTHS = {1: (16, 32), 2: (32, 48)}
+
+
+def private(suite: int, number: int) -> PrivateKey:
+    return PrivateKey(number.to_bytes(LENGTHS[suite][1], "big"))
+
+
+def signing(suite: int = 1, **changes: object) -> Security:
+    length = LENGTHS[suite][0]
+    given: dict[str, Any] = {
+        "suite": suite,
+        "keys": GlobalKeys(b"e" * length, b"a" * length),
+        "policy": SIGNED_POLICY,
+        "asymmetric": AsymmetricKeys(signing=private(suite, 7)),
+    }
+    return security(SERVER_TITLE, **(given | changes))
+
+
+def pusher(counter: ReceiveCounter, suite: int = 1, **changes: object) -> Callable[[bytes], Sender | None]:
+    sender = Sender(signing(suite).keys, counter, private(suite, 7).public_key, CLIENT_TITLE, BOTH | Demand.SIGNED)
+    return lambda title: sender._replace(**changes) if title == SERVER_TITLE else None
+
+
+@pytest.mark.parametrize("notification", NOTIFICATIONS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("recipient", [None, CLIENT_TITLE])
+@pytest.mark.parametrize("suite", [1, 2])
+def test_signed_within_ciphered(suite: int, recipient: bytes | None, notification: Unasked) -> None:
+    counter = ReceiveCounter(5)
+    octets = protect_notification(notification, signing(suite, peer_system_title=recipient), SendCounter(5))
+    assert unprotect_unasked(octets, pusher(counter, suite)) == (notification, SERVER_TITLE)
+    with pytest.raises(SecurityError, match="before"):
+        unprotect_unasked(octets, pusher(counter, suite))
+
+
+def sealed(inner: bytes, control: int = 0x31) -> bytes:
+    return apdu.encode(GeneralGloCiphering(SERVER_TITLE, protect(control, signing().keys, SERVER_TITLE, 5, inner)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("no signature", "without the signature"),
+        ("signer", "does not hold"),
+        ("content", "does not hold"),
+        ("originator", "somebody else"),
+        ("recipient", "not for us"),
+        ("unknown signer", "not known"),
+        ("not encrypted", "less"),
+    ],
+)
+def test_a_signature_that_does_not_hold_moves_no_counter(wrong: str, reason: str) -> None:
+    counter, plaintext = ReceiveCounter(5), apdu.encode(PUSH)
+    header = Header(b"transact", SERVER_TITLE, CLIENT_TITLE)
+    good = sign_general(header, signing(), plaintext)
+    other = signing(asymmetric=AsymmetricKeys(signing=private(1, 8)))
+    inner = {
+        "no signature": plaintext,
+        "signer": apdu.encode(sign_general(header, other, plaintext)),
+        "content": apdu.encode(replace(good, content=plaintext[:-1] + b"!")),
+        "originator": apdu.encode(sign_general(header._replace(originator_system_title=b"OTHER123"), signing(), b"")),
+        "recipient": apdu.encode(sign_general(header._replace(recipient_system_title=b"OTHER123"), signing(), b"")),
+    }.get(wrong, apdu.encode(good))
+    changes = {"signing": None} if wrong == "unknown signer" else {}
+    with pytest.raises(SecurityError, match=reason):
+        unprotect_unasked(sealed(inner, 0x11 if wrong == "not encrypted" else 0x31), pusher(counter, **changes))
+    assert counter.lowest_acceptable == 5
+    assert unprotect_unasked(sealed(apdu.encode(good)), pusher(counter)) == (PUSH, SERVER_TITLE)
+
+
+def test_signed_alone_and_service_specific_are_refused() -> None:
+    """Neither a signature nor a glo- tag tells a replay, or whose key it is."""
+    alone = sign_general(Header(b"transact", SERVER_TITLE, CLIENT_TITLE), signing(), apdu.encode(PUSH))
+    with pytest.raises(SecurityError, match="replay"):
+        unprotect_unasked(apdu.encode(alone), pusher(ReceiveCounter()))
+    content = protect(0x31, signing().keys, SERVER_TITLE, 5, apdu.encode(EVENT))
+    glo = ServiceCiphering(int(ApduTag.GLO_EVENT_NOTIFICATION_REQUEST), content)
+    with pytest.raises(SecurityError, match="whose key"):
+        unprotect_unasked(apdu.encode(glo), pusher(ReceiveCounter()))
+    with pytest.raises(LocalError, match="signing alone"):
+        signing(policy=SecurityPolicy.from_version_1(0x80))
+
+
+# --- other services
+
+
+@pytest.mark.parametrize("notification", NOTIFICATIONS, ids=lambda one: type(one).__name__)
+def test_every_service_in_clear_and_protected(notification: Unasked) -> None:
+    assert unprotect_unasked(protect_notification(notification, None, None), known(ReceiveCounter())) == (
+        notification,
+        None,
     )
-    with pytest.raises(LocalError, match="signed"):
-        protect_notification(PUSH, signed, SendCounter(5))
+    octets = protect_notification(notification, security(SERVER_TITLE), SendCounter(5))
+    assert unprotect_unasked(octets, known(ReceiveCounter(5))) == (notification, SERVER_TITLE)
+    assert type(apdu.decode(octets)) is GeneralGloCiphering
+
+
+def test_whoever_asks_for_a_data_notification_gets_nothing_else() -> None:
+    for octets in (apdu.encode(EVENT), protect_notification(EVENT, security(SERVER_TITLE), SendCounter(5))):
+        with pytest.raises(ProtocolError, match="no DataNotification"):
+            unprotect_notification(octets, known(ReceiveCounter(5)))
+
+
+# --- in blocks
 
 
 @pytest.mark.parametrize("size", [20, 64, 500])

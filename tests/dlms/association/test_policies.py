@@ -27,6 +27,7 @@ from dlms.apdu import Apdu
 from dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering, GeneralSigning, IdentifiedKey, ServiceCiphering
 from dlms.apdu.faults import ExceptionResponse
 from dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
+from dlms.apdu.notify import DataNotification
 from dlms.association import (
     Ciphering,
     ClientConnection,
@@ -34,6 +35,7 @@ from dlms.association import (
     Get,
     GetRequested,
     GetResult,
+    Notified,
     Open,
     Opened,
     OpenRefused,
@@ -365,6 +367,23 @@ def test_a_signature_that_does_not_hold_moves_no_counter(wrong_part: str) -> Non
         content = protect(0x31, ours.keys, CLIENT_TITLE, 9000, inner)
         joined.to_server(from_client(apdu.encode(GeneralGloCiphering(CLIENT_TITLE, content))))
         assert isinstance(joined.seen[-1], expected), "the same counter serves when the signature holds"
+
+
+@pytest.mark.parametrize("ciphering", GENERAL)
+def test_signed_notifications_inside_an_association(ciphering: Ciphering) -> None:
+    ours, theirs = ends(1, policy=SIGNED)
+    theirs = replace(theirs, ciphering=ciphering)
+    joined = joined_with(ours, theirs)
+    joined.ask(Open())
+    push = DataNotification(1, None, data.octet_string(b"an alarm"))
+    octets = joined.server.notify(17, 1, push)
+    signed = apdu.decode(opened(apdu.decode(pdus(octets)[0].apdu), ours))
+    assert isinstance(signed, GeneralSigning)
+    assert joined.carry_back(octets) == [Notified(push, protected=True)]
+    content = protect(0x31, ours.keys, SERVER_TITLE, 9000, apdu.encode(push))
+    joined.client.receive_data(from_server(apdu.encode(GeneralGloCiphering(SERVER_TITLE, content))))
+    with pytest.raises(SecurityError, match="signature"):
+        joined.client.next_event()
 
 
 def test_an_unsigned_answer_is_refused() -> None:

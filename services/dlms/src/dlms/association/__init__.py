@@ -71,7 +71,14 @@ from dlms.association.general_ciphering import (
 )
 from dlms.association.general_signing import sign_general, verify_general
 from dlms.association.message_keys import KeyForm, MessageKeys
-from dlms.association.notification import PushedBlocks, protect_notification, unprotect_notification
+from dlms.association.notification import (
+    PushedBlocks,
+    Sender,
+    Unasked,
+    protect_notification,
+    unprotect_notification,
+    unprotect_unasked,
+)
 from dlms.association.server import ServerConnection
 from dlms.association.settings import (
     CLIENT_CONFORMANCE,
@@ -155,6 +162,7 @@ __all__ = [
     "Request",
     "RequestKey",
     "Security",
+    "Sender",
     "ServerConnection",
     "ServerEvent",
     "ServerOutput",
@@ -168,6 +176,7 @@ __all__ = [
     "SetRequested",
     "SetResult",
     "StaticUnified",
+    "Unasked",
     "Unconfirmed",
     "Write",
     "WriteAnswer",
@@ -178,5 +187,6 @@ __all__ = [
     "sign_general",
     "unprotect_general",
     "unprotect_notification",
+    "unprotect_unasked",
     "verify_general",
 ]

@@ -28,11 +28,16 @@ def verify_general(message: GeneralSigning, security: Security, peer_signing: Pu
 
     `peer_signing`: the originator's key, when it is not in `security`.
     """
-    header = header_of(message)
-    check_parties(header, security)
+    check_parties(header_of(message), security)
     key = peer_signing or security.asymmetric.peer_signing
+    return signed_content(message, key)
+
+
+def signed_content(message: GeneralSigning, key: PublicKey | None) -> bytes:
+    """The content, when its signature is that of the key's owner; whose key it is and for whom is not looked at."""
     if key is None:
         raise SecurityError("the signature key of the originator is not known")
+    header = header_of(message)
     if not signature_holds(key, _signed(header, message.content), message.signature):
         raise SecurityError("the signature of an APDU does not hold: wrong key or altered content")
     return message.content

@@ -1,26 +1,56 @@
-"""DataNotification outside and inside associations: a push that carries its own protection (Green Book 9.4.6.5).
+"""What a server sends outside associations, in clear or with its own protection (Green Book 9.3.10, 9.3.11, 9.3.17).
 
-A push names its sender in general-glo-ciphering, so the receiver looks up keys and counter by system title.
+It names its sender in general-glo-ciphering, so the receiver looks up keys and counter by system title; glo-* APDUs name
+nobody and are refused. A signature goes inside the ciphering: a signed APDU alone says who wrote it, and nothing in it tells
+whether it was sent before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from dlms import apdu
 from dlms.apdu.blocks import GeneralBlockTransfer
-from dlms.apdu.ciphered import GeneralGloCiphering
-from dlms.apdu.notify import DataNotification
-from dlms.association.forms import PROTECTION_MASK
+from dlms.apdu.ciphered import GeneralGloCiphering, GeneralSigning, ServiceCiphering
+from dlms.apdu.notify import DataNotification, EventNotificationRequest
+from dlms.apdu.short_names import InformationReportRequest
+from dlms.association.forms import PROTECTION_MASK, SIGNED, TRANSACTION_ID_LENGTH
 from dlms.association.general_blocks import OneWayBlocks
+from dlms.association.general_ciphering import Header
+from dlms.association.general_signing import sign_general, signed_content
 from dlms.association.settings import Security
 from dlms.association.transfer import MAX_REQUEST_OCTETS
 from dlms.enums import ApduTag
 from dlms.errors import LocalError, ProtocolError, SecurityError
-from dlms.security import AUTHENTICATED, Demand, GlobalKeys, ReceiveCounter, SendCounter, protect, unprotect
+from dlms.security import (
+    AUTHENTICATED,
+    Demand,
+    GlobalKeys,
+    PublicKey,
+    ReceiveCounter,
+    SendCounter,
+    Unprotected,
+    protect,
+    unprotect,
+)
 
 _GENERAL_BLOCK_TRANSFER = bytes((ApduTag.GENERAL_BLOCK_TRANSFER,))
-Lookup = Callable[[bytes], "tuple[GlobalKeys, ReceiveCounter] | None"]
+Unasked = DataNotification | EventNotificationRequest | InformationReportRequest
+_UNASKED = (DataNotification, EventNotificationRequest, InformationReportRequest)
+
+
+class Sender(NamedTuple):
+    """Who may send unasked: keys and counter, the key of its signatures, our own title that it signs for, its policy."""
+
+    keys: GlobalKeys
+    receive_counter: ReceiveCounter
+    signing: PublicKey | None = None
+    own_title: bytes = b""
+    wanted: Demand = Demand.AUTHENTICATED
+
+
+Lookup = Callable[[bytes], Sender | tuple[GlobalKeys, ReceiveCounter] | None]
 
 
 class PushedBlocks:
@@ -37,45 +67,80 @@ class PushedBlocks:
         return self._blocks.take(block) if isinstance(block, GeneralBlockTransfer) else None
 
 
-def protect_notification(
-    notification: DataNotification, security: Security | None, send_counter: SendCounter | None
-) -> bytes:
-    """The octets of a push APDU, protected by general-glo-ciphering when there is security."""
+def protect_notification(notification: Unasked, security: Security | None, send_counter: SendCounter | None) -> bytes:
+    """The octets of what is sent unasked, by the policy of responses: in clear, or in general-glo, signed within if wanted.
+
+    A signature is for `peer_system_title`, or for whoever receives it when the settings name nobody.
+    """
     plaintext = apdu.encode(notification)
     if security is None or not security.demanded.response.control:
         return plaintext
     if send_counter is None:
         raise LocalError("a protected notification needs a send counter")
-    if security.demanded.response & Demand.SIGNED:
-        raise LocalError("a signed notification is not supported")
-    control = security.control(security.demanded.response)
-    content = protect(control, security.keys, security.system_title, send_counter.take(), plaintext)
-    return apdu.encode(GeneralGloCiphering(security.system_title, content))
+    title, demand, counter = security.system_title, security.demanded.response, send_counter.take()
+    if demand & Demand.SIGNED:
+        transaction_id = counter.to_bytes(TRANSACTION_ID_LENGTH, "big")
+        header = Header(transaction_id, title, security.peer_system_title or b"")
+        plaintext = apdu.encode(sign_general(header, security, plaintext))
+    content = protect(security.control(demand), security.keys, title, counter, plaintext)
+    return apdu.encode(GeneralGloCiphering(title, content))
 
 
 def unprotect_notification(octets: bytes, lookup: Lookup) -> tuple[DataNotification, bytes | None]:
-    """The notification and the system title that vouches for it (None: it came in clear).
+    """A DataNotification and the system title that vouches for it (None: it came in clear); see `unprotect_unasked`."""
+    held, title = unprotect_unasked(octets, lookup)
+    if not isinstance(held, DataNotification):
+        raise ProtocolError(f"{type(held).__name__} is no DataNotification")
+    return held, title
 
-    `lookup` gives keys and receive counter of a system title, or None for a stranger. SecurityError moves no counter.
+
+def unprotect_unasked(octets: bytes, lookup: Lookup) -> tuple[Unasked, bytes | None]:
+    """Whatever a server sends outside associations, and the system title that vouches for it (None: it came in clear).
+
+    `lookup` gives keys and receive counter of a system title, a `Sender` for more, or None for a stranger. SecurityError
+    moves no counter.
     """
     message = apdu.decode(octets)
-    if isinstance(message, DataNotification):
+    if isinstance(message, _UNASKED):
         return message, None
+    if isinstance(message, GeneralSigning):
+        raise SecurityError("a notification that is signed and not ciphered: nothing in it tells a replay")
+    if isinstance(message, ServiceCiphering):
+        raise SecurityError("a glo- or ded- APDU outside associations: nothing in it says whose key it is under")
     if not isinstance(message, GeneralGloCiphering):
         raise ProtocolError(f"{type(message).__name__} is no notification")
     known = lookup(message.system_title)
     if known is None:
         raise SecurityError(f"no keys for system title {message.system_title.hex()}")
-    held = _open(message, *known)
-    if not isinstance(held, DataNotification):
+    held = _open(message, known if isinstance(known, Sender) else Sender(*known))
+    if not isinstance(held, _UNASKED):
         raise ProtocolError(f"{type(held).__name__} is no notification")
     return held, message.system_title
 
 
-def _open(message: GeneralGloCiphering, keys: GlobalKeys, counter: ReceiveCounter) -> apdu.Apdu:
-    opened = unprotect(keys, message.system_title, message.content)
+def _open(message: GeneralGloCiphering, sender: Sender) -> apdu.Apdu:
+    opened = unprotect(sender.keys, message.system_title, message.content)
     if opened.control & ~PROTECTION_MASK or not opened.control & AUTHENTICATED:
         raise SecurityError(f"security control {opened.control:#04x} does not authenticate a notification")
-    counter.check(opened.invocation_counter)
-    counter.accept(opened.invocation_counter)
-    return apdu.decode(opened.plaintext)
+    if sender.wanted.control & ~opened.control:
+        raise SecurityError(f"security control {opened.control:#04x} protects less than the sender's policy wants")
+    sender.receive_counter.check(opened.invocation_counter)
+    plaintext = _signed_content(message.system_title, opened, sender)
+    sender.receive_counter.accept(opened.invocation_counter)
+    return apdu.decode(plaintext)
+
+
+def _signed_content(title: bytes, opened: Unprotected, sender: Sender) -> bytes:
+    """What a signed notification holds, after its signature was found to be its sender's, and for us or for anybody."""
+    if opened.plaintext[:1] != SIGNED:
+        if sender.wanted & Demand.SIGNED:
+            raise SecurityError("a notification without the signature that the sender's policy wants")
+        return opened.plaintext
+    message = apdu.decode(opened.plaintext)
+    if not isinstance(message, GeneralSigning) or message.originator_system_title != title:
+        raise SecurityError("a notification that somebody else than its sender has signed")
+    if message.recipient_system_title not in (b"", sender.own_title):
+        raise SecurityError(
+            f"a notification signed for system title {message.recipient_system_title.hex()}, not for us"
+        )
+    return signed_content(message, sender.signing)
