@@ -80,6 +80,12 @@ def test_lists_fit_the_meter(ami: Ami, meter: Meter, size: int) -> None:
     assert meter.requests["c003"] == (0 if most < 2 else SHORT // most)  # the last one goes alone
 
 
+def test_answers_to_lists_come_in_blocks_where_we_take_little(ami: Ami, meter: Meter) -> None:
+    with served(meter) as port:
+        check(scanned(ami, port, "--max-pdu", 100))
+    assert meter.requests["c003"] == SHORT // 24 + 1 and meter.requests["c002"] > 20
+
+
 @pytest.mark.parametrize(
     "answer",
     [NOT_SUPPORTED, GetResponseNormal(0xC0, OTHER), GetResponseWithList(0xC0, (OTHER,) * 24)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from meter_bench import Ami
 from served import Meter, profile, served
 
 from dlms import data
-from dlms.association import Security
+from dlms.association import Ciphering, KeyForm, MessageKeys, Security
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.enums import Mechanism
 from dlms.obis import Obis
@@ -72,6 +73,71 @@ def test_without_a_key_to_sign_with(ami: Ami) -> None:
     keys = ("--ek", key, "--ak", key, "--suite", 1)
     result = ami.at("GMAC", "clock", "--client", 1, "--authentication", "hls-ecdsa", *keys)
     assert result.code == 2 and "--signing-key" in result.err
-    odd = ("--signing-key", "01", "--meter-signing-key", "02")
-    wrong = ami.at("GMAC", "clock", "--client", 1, "--authentication", "hls-ecdsa", *keys, *odd)
-    assert wrong.code == 2 and "private key" in wrong.err
+    public = pair(1)[0].public_key.octets.hex()
+    for odd, said in (
+        (("--signing-key", "01", "--meter-signing-key", public), "private key"),
+        (("--signing-key", "01" * 32, "--meter-signing-key", "02"), "--meter-signing-key"),
+    ):
+        wrong = ami.at("GMAC", "clock", "--client", 1, "--authentication", "hls-ecdsa", *keys, *odd)
+        assert wrong.code == 2 and said in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("form", "suite", "options"),
+    [
+        (KeyForm.WRAPPED, 0, ("wrapped",)),
+        (KeyForm.WRAPPED, 2, ("wrapped",)),
+        (KeyForm.C_1E_1S, 1, ("one-pass",)),
+        (KeyForm.C_0E_2S, 2, ("static-unified",)),
+    ],
+)
+def test_a_key_for_each_message(ami: Ami, form: KeyForm, suite: int, options: tuple[str]) -> None:
+    master = bytes(reversed(KEYS[suite]))
+    more: dict[str, object] = {}
+    given: tuple[object, ...] = ("--message-key", *options, "--kek", master.hex())
+    if suite:
+        ours, theirs = pair(suite)
+        more["asymmetric"] = AsymmetricKeys(theirs, ours.public_key, theirs, ours.public_key)
+        public = theirs.public_key.octets.hex()
+        given += ("--signing-key", ours.octets.hex(), "--agreement-key", ours.octets.hex())
+        given += ("--meter-signing-key", public, "--meter-agreement-key", public)
+    security = Security(
+        keys=GlobalKeys(KEYS[suite], KEYS[suite], master_key=master),
+        system_title=b"METER\0\0\1",
+        suite=suite,
+        message_keys=MessageKeys(own=form, taken=frozenset({form}), random_bytes=secrets.token_bytes),
+        ciphering=Ciphering.GENERAL_CIPHERING,
+        **more,  # type: ignore[arg-type]
+    )
+    counters = {"send_counter": SendCounter(1), "receive_counter": ReceiveCounter()}
+    meter = Meter(dict(VALUES))
+    with served(meter, profile(meter, mechanism=Mechanism.GMAC, security=security, **counters)) as port:
+        result = ami.run(*reading(port, suite, "hls-gmac"), *given, "-v")
+        without = ami.run(
+            *reading(port, suite, "hls-gmac"), "--ciphering", "general-ciphering", "--invocation-counter", 99
+        )
+    assert result.ok().json[0]["value"] == 42 and master.hex().upper() not in result.err
+    assert without.code in (4, 6) and not without.out.strip().startswith("[\n {")
+    if form is not KeyForm.C_1E_1S:  # what we send with an ephemeral pair nobody but the meter opens
+        assert "get-response-normal: unsigned 42  [general-ciphering]" in result.err
+
+
+def test_keys_for_each_message_that_are_missing(ami: Ami) -> None:
+    key = KEYS[0].hex()
+    where = (
+        "clock",
+        "--client",
+        1,
+        "--authentication",
+        "hls-gmac",
+        "--ek",
+        key,
+        "--ak",
+        key,
+        "--invocation-counter",
+        1,
+    )
+    missing = ami.at("GMAC", *where, "--message-key", "wrapped")
+    assert missing.code == 2 and "master key" in missing.err
+    other = ami.at("GMAC", *where, "--message-key", "wrapped", "--kek", key, "--ciphering", "general-glo")
+    assert other.code == 2 and "general-ciphering" in other.err

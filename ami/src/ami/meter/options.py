@@ -4,13 +4,14 @@
 entry (`registry`); nothing here opens anything.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
 from ami.meter.errors import ExitCode, MeterError
-from dlms.association import Ciphering, ClientSettings, Security
+from dlms.association import Ciphering, ClientSettings, KeyForm, MessageKeys, Security
 from dlms.association.settings import SERVER_CONFORMANCE, SN_CONFORMANCE, WITH_SECRET, WITH_TITLES
 from dlms.cosem.short_names import ShortNames
 from dlms.enums import Conformance, Mechanism
@@ -20,6 +21,7 @@ from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
 
 DLMS_PORT = 4059
 PUBLIC_CLIENT = 16
+RandomBytes = Callable[[int], bytes]
 INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")
 
 AUTHENTICATIONS = {
@@ -62,6 +64,23 @@ class Wrapping(StrEnum):
     GENERAL_CIPHERING = "general-ciphering"
 
 
+class MessageKey(StrEnum):
+    """Which key general-ciphering uses: the global one, or one for each message that is sent wrapped or agreed upon."""
+
+    IDENTIFIED = "identified"
+    WRAPPED = "wrapped"
+    C_1E_1S = "one-pass"
+    C_0E_2S = "static-unified"
+
+
+KEY_FORMS = {
+    MessageKey.IDENTIFIED: KeyForm.IDENTIFIED,
+    MessageKey.WRAPPED: KeyForm.WRAPPED,
+    MessageKey.C_1E_1S: KeyForm.C_1E_1S,
+    MessageKey.C_0E_2S: KeyForm.C_0E_2S,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """The way to the meter."""
@@ -94,6 +113,10 @@ class Identity:
     authentication_key: bytes | None = field(default=None, repr=False)
     signing_key: bytes | None = field(default=None, repr=False)
     meter_signing_key: bytes | None = None
+    master_key: bytes | None = field(default=None, repr=False)
+    agreement_key: bytes | None = field(default=None, repr=False)
+    meter_agreement_key: bytes | None = None
+    message_key: MessageKey = MessageKey.IDENTIFIED
     suite: int = 0
     wrapping: Wrapping = Wrapping.GENERAL_GLO
     protection: Protection = Protection.BOTH
@@ -143,7 +166,7 @@ class Identity:
         """A short name of the encryption key that tells two keys apart and gives neither away."""
         return sha256(b"key-id" + (self.encryption_key or b"")).hexdigest()[:16]
 
-    def settings(self, title: bytes | None, server: int | None = None) -> ClientSettings:
+    def settings(self, title: bytes | None, server: int | None, random_bytes: RandomBytes) -> ClientSettings:
         """For the protocol core, as the client with this system title; MeterError when the options do not go together."""
         if self.mechanism in WITH_SECRET and not self.secret:
             raise _missing("--secret", f"authentication {self.authentication} needs it")
@@ -153,7 +176,7 @@ class Identity:
                 server_wport=self.server if server is None else server,
                 mechanism=self.mechanism,
                 secret=self.secret,
-                security=self._security(title, server),
+                security=self._security(title, server, random_bytes),
                 conformance=self.conformance,
                 short_names=self.no_names_yet,
                 max_receive_pdu_size=self.max_pdu_size,
@@ -170,7 +193,7 @@ class Identity:
             short_names=self.no_names_yet,
         )
 
-    def _security(self, title: bytes | None, server: int | None) -> Security | None:
+    def _security(self, title: bytes | None, server: int | None, random_bytes: RandomBytes) -> Security | None:
         if not self.titled:
             return None
         if title is None:
@@ -183,8 +206,14 @@ class Identity:
             encrypted=self.ciphered and self.protection is not Protection.AUTHENTICATED,
             peer_system_title=self.meter_title if server in (None, self.server) else None,
             ciphering=Ciphering(self.wrapping) if self.ciphered else Ciphering.GENERAL_GLO,
+            message_keys=self._message_keys(random_bytes),
             asymmetric=self._asymmetric_keys(),
         )
+
+    def _message_keys(self, random_bytes: RandomBytes) -> MessageKeys:
+        """Our own form, and the global key for what the meter tells unasked."""
+        own = KEY_FORMS[self.message_key]
+        return MessageKeys(own=own, taken=frozenset({own, KeyForm.IDENTIFIED}), random_bytes=random_bytes)
 
     def _keys(self) -> GlobalKeys:
         if not self.keyed:
@@ -193,16 +222,19 @@ class Identity:
             raise _missing("--ek", f"authentication {self.authentication} computes with it")
         if self.authentication_key is None:
             raise _missing("--ak", "protection and its proof are computed with both keys")
-        return GlobalKeys(self.encryption_key, self.authentication_key)
+        return GlobalKeys(self.encryption_key, self.authentication_key, master_key=self.master_key)
 
     def _asymmetric_keys(self) -> AsymmetricKeys:
-        if self.mechanism is not Mechanism.ECDSA:
-            return AsymmetricKeys()
-        if self.signing_key is None or self.meter_signing_key is None:
+        if self.mechanism is Mechanism.ECDSA and (self.signing_key is None or self.meter_signing_key is None):
             raise _missing(
                 "--signing-key, --meter-signing-key", "HLS with ECDSA signs, and checks what the meter signs"
             )
-        return AsymmetricKeys(PrivateKey(self.signing_key), PublicKey(self.meter_signing_key))
+        return AsymmetricKeys(
+            None if self.signing_key is None else PrivateKey(self.signing_key),
+            None if self.meter_signing_key is None else PublicKey(self.meter_signing_key),
+            None if self.agreement_key is None else PrivateKey(self.agreement_key),
+            None if self.meter_agreement_key is None else PublicKey(self.meter_agreement_key),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

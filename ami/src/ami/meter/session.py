@@ -83,7 +83,7 @@ class _Opening:
         title = None
         if identity.titled:
             title = identity.title or self._file.own_title(self._around.random_bytes(8))
-        settings = identity.settings(title, self._server)
+        settings = identity.settings(title, self._server, self._around.random_bytes)
         at_least = self._ask_public(ask_public)
         if title is not None and identity.keyed:
             self._supply = self._reserve(identity, title, at_least)

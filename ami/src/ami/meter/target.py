@@ -18,6 +18,7 @@ from ami.meter.options import (
     INVOCATION_COUNTER,
     PUBLIC_CLIENT,
     Identity,
+    MessageKey,
     Protection,
     Reach,
     Target,
@@ -25,7 +26,7 @@ from ami.meter.options import (
     Wrapping,
 )
 from ami.meter.registry import Entry, read_entry
-from ami.meter.secrets_given import octets
+from ami.meter.secrets_given import octets, public_key
 from dlms.errors import LocalError
 from dlms.obis import Obis
 
@@ -33,6 +34,7 @@ TITLE_OCTETS = 8
 _WAY, _WHO, _KEYS = "How to reach the meter", "As whom", "Keys"
 T = TypeVar("T", Reach, Identity)
 _KEY = "Hex, env:NAME or file:PATH."
+_PUBLIC = "x and y as hex, env:NAME, file:PATH, or cert:PATH."
 
 
 def _option(*names: str, panel: str, help: str, **more: Any) -> Any:
@@ -102,7 +104,16 @@ class TargetOptions:
         str, _option("--signing-key", panel=_KEYS, help=f"Our private key for hls-ecdsa. {_KEY}")
     ] = ""
     meter_signing_key: Annotated[
-        str, _option("--meter-signing-key", panel=_KEYS, help=f"The meter's public key for hls-ecdsa, x and y. {_KEY}")
+        str, _option("--meter-signing-key", panel=_KEYS, help=f"The meter's public key for hls-ecdsa. {_PUBLIC}")
+    ] = ""
+    kek: Annotated[
+        str, _option("--kek", panel=_KEYS, help=f"Key-encryption (master) key, for wrapped keys. {_KEY}")
+    ] = ""
+    agreement_key: Annotated[
+        str, _option("--agreement-key", panel=_KEYS, help=f"Our private key for agreed keys. {_KEY}")
+    ] = ""
+    meter_agreement_key: Annotated[
+        str, _option("--meter-agreement-key", panel=_KEYS, help=f"The meter's public key for agreed keys. {_PUBLIC}")
     ] = ""
     title: Annotated[
         str,
@@ -122,6 +133,14 @@ class TargetOptions:
         Wrapping | None,
         _option(
             "--ciphering", panel=_KEYS, help="How APDUs are wrapped when there is a key; general-glo when not given."
+        ),
+    ] = None
+    message_key: Annotated[
+        MessageKey | None,
+        _option(
+            "--message-key",
+            panel=_KEYS,
+            help="Key of general-ciphering, which this implies: the global one, or one for each message.",
         ),
     ] = None
     protection: Annotated[
@@ -198,6 +217,9 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
             raise MeterError(ExitCode.USAGE, f"has {len(found)} octets, and not {length}", where=option)
         return found
 
+    def public(option: str, text: str) -> bytes | None:
+        return public_key(option, text, environ=environ).octets if text else None
+
     given: dict[str, Any] = {
         "client": options.client,
         "server": options.server,
@@ -206,9 +228,13 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
         "encryption_key": key("--ek", options.ek),
         "authentication_key": key("--ak", options.ak),
         "signing_key": key("--signing-key", options.signing_key),
-        "meter_signing_key": key("--meter-signing-key", options.meter_signing_key),
+        "meter_signing_key": public("--meter-signing-key", options.meter_signing_key),
+        "master_key": key("--kek", options.kek),
+        "agreement_key": key("--agreement-key", options.agreement_key),
+        "meter_agreement_key": public("--meter-agreement-key", options.meter_agreement_key),
+        "message_key": options.message_key,
         "suite": options.suite,
-        "wrapping": options.ciphering,
+        "wrapping": options.ciphering or (None if options.message_key is None else Wrapping.GENERAL_CIPHERING),
         "protection": options.protection,
         "title": key("--title", options.title, TITLE_OCTETS),
         "meter_title": key("--meter-title", options.meter_title, TITLE_OCTETS),

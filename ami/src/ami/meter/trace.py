@@ -47,7 +47,18 @@ class Trace:
         self._encrypted = security is not None and security.encrypted
         if security is not None:
             keys, title, peer = security.keys, security.system_title, security.peer_system_title
-            self._session = Session(Keyring(keys.encryption_key, keys.authentication_key, None, title, peer))
+            held = security.asymmetric
+            keyring = Keyring(
+                keys.encryption_key,
+                keys.authentication_key,
+                None,
+                title,
+                peer,
+                keys.master_key,
+                held.agreement,
+                held.peer_agreement,
+            )
+            self._session = Session(keyring)
 
     def exchange(self, *, about_a_secret: bool) -> None:
         """A request begins; whether it, or its answer, holds a password or a key."""
