@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import relays
 from meter_bench import PASSWORD, Ami
@@ -83,6 +85,17 @@ def test_the_answer_to_a_question_about_a_secret() -> None:
     trace.exchange(about_a_secret=False)
     trace.octets("←", answer)
     assert NEW_DIGITS in "".join("".join(lines[-2:]).split()).replace("received", "")
+
+
+def test_a_secret_that_is_mistyped_or_kept_elsewhere(ami: Ami, tmp_path: Path) -> None:
+    place = ("write", "0-0:40.0.0", "secret")
+    more = ("--class", 15, "--type", "octet-string")
+    wrong = ami.on("CLEAR", *place, "swordfish", *more)
+    assert wrong.code == 2 and "swordfish" not in wrong.err and "env:NAME" in wrong.err
+    (tmp_path / "new").write_text(NEW_DIGITS)
+    kept = ami.on("CLEAR", *place, f"file:{tmp_path / 'new'}", *more, "-v")
+    assert hides(kept.err) and "read-write-denied" in kept.err
+    assert "can't be read" in ami.on("CLEAR", *place, "file:none", *more).err
 
 
 def test_reading_a_secret_says_that_there_is_one(ami: Ami) -> None:

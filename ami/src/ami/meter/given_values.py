@@ -1,9 +1,11 @@
 """A value that a person writes on the command line, as the type that the attribute or method wants."""
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 
 from ami.meter.errors import ExitCode, MeterError
+from ami.meter.secrets_given import octets
 from dlms import data
 from dlms.data import Data
 from dlms.datetimes import CosemDateTime
@@ -12,6 +14,8 @@ from dlms.errors import DlmsError
 
 BOOLEANS = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 A_XDR = "a-xdr"
+ELSEWHERE = ("env:", "file:")
+MAY_BE_SECRET = frozenset({"octet-string", "visible-string", "utf8-string", A_XDR})
 
 
 def _integer(tag: DataTag) -> Callable[[str], Data]:
@@ -19,13 +23,17 @@ def _integer(tag: DataTag) -> Callable[[str], Data]:
 
 
 def _octets(text: str) -> Data:
-    """Hex digits, `text:...`, or `time:2026-01-31T12:00:00+01:00`."""
+    """Hex digits, `text:...`, `time:2026-01-31T12:00:00+01:00`, or hex digits from elsewhere: `env:NAME`, `file:PATH`."""
     kind, separator, rest = text.partition(":")
     if separator and kind == "text":
         return data.octet_string(rest.encode("utf-8"))
     if separator and kind == "time":
         return data.octet_string(moment(rest).encode())
-    return data.octet_string(bytes.fromhex(text))
+    return data.octet_string(_hex(text))
+
+
+def _hex(text: str) -> bytes:
+    return octets("the value", text, environ=os.environ) if text.startswith(ELSEWHERE) else bytes.fromhex(text)
 
 
 def _boolean(text: str) -> Data:
@@ -48,7 +56,7 @@ _PARSERS: dict[str, Callable[[str], Data]] = {
     "float32": lambda text: data.float32(float(text)),
     "float64": lambda text: data.float64(float(text)),
     "date-time": lambda text: data.date_time(moment(text)),
-    A_XDR: lambda text: data.decode(bytes.fromhex(text)),
+    A_XDR: lambda text: data.decode(_hex(text)),
     **{
         tag.name.lower().replace("_", "-"): _integer(tag)
         for tag in (
@@ -78,11 +86,12 @@ def parse(text: str, type_name: str) -> Data:
         data.encode(value)  # a number that is too large for its type
     except (KeyError, ValueError, DlmsError):
         hint = {
-            "octet-string": "hex digits, text:ABC, or time:2026-01-31T12:00:00+01:00",
+            "octet-string": "hex digits, env:NAME or file:PATH of hex digits, text:ABC, or time:2026-01-31T12:00:00+01:00",
             "boolean": "true or false",
             A_XDR: "the encoded value in hex digits, tag and all",
         }.get(type_name, "")
-        raise _wrong(f"{text!r} is no {type_name}", "the value", hint) from None
+        given = "what was given" if type_name in MAY_BE_SECRET else repr(text)
+        raise _wrong(f"{given} is no {type_name}", "the value", hint) from None
     return value
 
 
