@@ -484,3 +484,71 @@ def test_a_request_in_the_middle_of_an_answer_in_blocks() -> None:
     assert joined.ask(Get(NAME)) == [GetResult(joined.values[NAME], OK)]
     assert joined.server.timeout(17, 1) == b""
     assert joined.server.timeout(17, 99) == b""
+
+
+# --- giving a transfer up
+
+ABORTED = bytes.fromhex("e0 80 0000 0000 00")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("request_", [Get(LONG), Set(CLOCK, VALUE)], ids=["answer", "request"])
+def test_a_client_gives_up_and_tells_the_server(request_: Any, policy: tuple[bool, bool] | None) -> None:
+    joined = talking(64, policy=policy)
+    answer = joined.to_server(joined.client.send(request_))
+    joined.client.receive_data(answer)
+    joined.client.next_event()
+    octets = joined.client.abandon()
+    assert [pdu.apdu for pdu in pdus(octets)] == [ABORTED]
+    joined.seen.clear()
+    assert joined.to_server(octets) == b""
+    assert [type(event) for event in joined.seen] == [Discarded]
+    assert joined.server.timeout(17, 1) == b"", "nothing is repeated any more"
+    joined.client.data_to_send()
+    assert joined.ask(Get(LONG)) == [GetResult(joined.values[LONG], OK)]
+
+
+@pytest.mark.parametrize("request_", [Get(LONG), Set(CLOCK, VALUE)], ids=["answer", "request"])
+def test_a_server_gives_up_and_tells_the_client(request_: Any) -> None:
+    joined = talking(64)
+    joined.client.receive_data(joined.to_server(joined.client.send(request_)))
+    joined.client.next_event()
+    octets = joined.server.abort(17, 1)
+    assert [pdu.apdu for pdu in pdus(octets)] == [ABORTED]
+    assert joined.server.abort(17, 1) == joined.server.abort(17, 99) == b""
+    (event,) = joined.carry_back(octets)
+    assert isinstance(event, PeerFault)
+    assert "given up" in event.reason
+    joined.client.data_to_send()
+    assert joined.client.state is ClientState.OPEN
+    assert joined.ask(request_) != []
+
+
+def test_giving_up_what_is_not_under_way_has_no_effect() -> None:
+    joined = talking(64)
+    joined.client.receive_data(from_server(ABORTED))
+    assert joined.client.next_event() is None
+    octets = joined.client.send(Get(NAME))
+    joined.client.receive_data(from_server(ABORTED))
+    assert joined.client.next_event() is None, "no block has come yet"
+    joined.to_server(from_client(ABORTED))
+    assert joined.carry(octets) == [GetResult(joined.values[NAME], OK)]
+    joined.client.send(Get(NAME))
+    assert joined.client.abandon() == b""
+
+
+def test_the_answer_to_what_was_given_up_is_not_sent() -> None:
+    joined = talking(64)
+    joined.server.receive_data(ask_block(1, 0, REQUEST))
+    event = joined.server.next_event()
+    assert isinstance(event, GetRequested)
+    joined.to_server(from_client(ABORTED))
+    assert joined.server.send(GetAnswer(event.key, data.null())) == b""
+
+
+def test_a_confirmation_of_nothing_with_a_window_gives_nothing_up() -> None:
+    """Somebody who gives confirmations no numbers and has not got the first block."""
+    joined = talking(64)
+    first = joined.to_server(joined.client.send(Get(LONG)))
+    again = joined.to_server(from_client(apdu.encode(GeneralBlockTransfer(BlockControl(True, False, 4), 0, 0, b""))))
+    assert blocks_of(again)[0].block_data == blocks_of(first)[0].block_data

@@ -7,7 +7,7 @@ module nobody catches an exception of `dlms` or of the operating system.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from dlms.apdu.faults import ExceptionResponse
 from dlms.association import OpenRefused, PeerFault
 from dlms.enums import AcseServiceUserDiagnostic
 from dlms.errors import LocalError, RemoteError, SecurityError
@@ -63,5 +63,5 @@ def peer_fault(event: PeerFault, where: str) -> MeterFault:
     match event.fault:
         case ExceptionResponse(service_error=service_error):
             return MeterFault("exception", service_error.name, where=where, detail=event.reason)
-        case ConfirmedServiceError():
+        case _:
             return MeterFault("exception", "other", where=where, detail=event.reason)

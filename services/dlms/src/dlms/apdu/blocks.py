@@ -41,3 +41,19 @@ class GeneralBlockTransfer:
     block_number: Unsigned16
     block_number_ack: Unsigned16
     block_data: Octets = field(repr=False)
+
+    @property
+    def aborts(self) -> bool:
+        """Whether its sender gives the transfer up: nothing in it but the bit that this is the end.
+
+        With a window it may be a confirmation of nothing, by somebody who gives confirmations no numbers.
+        """
+        return self == ABORT
+
+    @property
+    def reason(self) -> str:
+        """What it says, for a person."""
+        return "the transfer in blocks was given up" if self.aborts else f"block {self.block_number}"
+
+
+ABORT = GeneralBlockTransfer(BlockControl(True, False, 0), 0, 0, b"")

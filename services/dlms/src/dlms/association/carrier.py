@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dlms.apdu.blocks import GeneralBlockTransfer
+from dlms import apdu
+from dlms.apdu.blocks import ABORT, GeneralBlockTransfer
 from dlms.association.events import RequestKey
 from dlms.association.general_blocks import GeneralTransfer, Step, one_way
 from dlms.association.transfer import MAX_REQUEST_OCTETS
@@ -51,6 +52,11 @@ class Carrier:
     def push(self, octets: bytes) -> tuple[bytes, ...]:
         """Something that the client did not ask for, in blocks that it will not confirm."""
         return one_way(octets, self._limit)
+
+    def abort(self) -> tuple[bytes, ...]:
+        """What tells the client that the exchange in blocks is given up; nothing when there is none."""
+        under_way, self._current = self._current, None
+        return () if under_way is None else (apdu.encode(ABORT),)
 
     def timeout(self) -> tuple[bytes, ...]:
         """What to send when nothing came for too long."""

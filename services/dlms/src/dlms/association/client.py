@@ -13,7 +13,7 @@ from struct import error as StructError
 from dlms import apdu
 from dlms.apdu import Apdu
 from dlms.apdu.acse import Aare, Rlre
-from dlms.apdu.blocks import GeneralBlockTransfer
+from dlms.apdu.blocks import ABORT, GeneralBlockTransfer
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
 from dlms.apdu.short_names import InformationReportRequest
@@ -59,7 +59,6 @@ from dlms.transitions import next_state
 UNLIMITED = 2**31
 CLOSED, PROVING, OPEN = ClientState.CLOSED, ClientState.PROVING, ClientState.OPEN
 ASKED = CLIENT_TABLE[OPEN, ClientEvent.SEND_REQUEST]
-ANSWERED_BY_NOBODY = (Unconfirmed, Confirm)
 
 
 class ClientConnection(Connection):
@@ -126,7 +125,7 @@ class ClientConnection(Connection):
             octets = self._framed(self._proposal.rlrq())
             self.state = following
             return octets
-        if isinstance(request, ANSWERED_BY_NOBODY):
+        if isinstance(request, Unconfirmed | Confirm):
             return self._send_once(request)
         following = self._after(SEND_REQUEST)
         form = self._form(general=isinstance(request, Access))
@@ -177,15 +176,16 @@ class ClientConnection(Connection):
             raise LocalError("this association names objects by logical names")
         self._settings = replace(self._settings, short_names=names)
 
-    def abandon(self) -> None:
-        """Wait no longer for the open request; its answer will be dropped when it still comes.
+    def abandon(self) -> bytes:
+        """Wait no longer for the open request; octets that give up a general block transfer under way, otherwise none.
 
-        With short names answers have no invoke id, so a late one could not be told from the next: LocalError.
+        An answer that still comes will be dropped. With short names answers have no invoke id, so a late one could not be told from the next: LocalError.
         """
         if self._settings.short_names is not None:
             raise LocalError("without invoke ids a late answer can't be told from the next one: close the connection")
         self._move(ClientEvent.SEND_ABANDON)
-        self._pending = self._general = None
+        under_way, self._pending, self._general = self._general, None, None
+        return b"" if under_way is None else self._framed(apdu.encode(ABORT))
 
     def timeout(self) -> bytes:
         """Octets to send when the answer is late: what a general block transfer repeats, otherwise none."""
@@ -275,7 +275,7 @@ class ClientConnection(Connection):
             self._proposal.release_holds(message.user_information)
             self.state, self._opened = following, None
             return Released()
-        if isinstance(message, ExceptionResponse | ConfirmedServiceError):
+        if isinstance(message, ExceptionResponse | ConfirmedServiceError | GeneralBlockTransfer):
             return self._receive_fault(message)
         return self._receive_service(self._lift(message))
 
@@ -291,6 +291,8 @@ class ClientConnection(Connection):
 
     def _join(self, block: GeneralBlockTransfer) -> Apdu | None:
         """The APDU whose last block this is: an answer, or a push in blocks that nobody confirms."""
+        if block.aborts:
+            return None if self._pending is None or self._general is None else block
         control = block.block_control
         unasked = control.streaming and not control.window
         if self._general is None and (self._pending is None or unasked):
@@ -365,7 +367,7 @@ class ClientConnection(Connection):
         self._pending = None
         return step.outcome
 
-    def _receive_fault(self, fault: ExceptionResponse | ConfirmedServiceError) -> PeerFault:
+    def _receive_fault(self, fault: ExceptionResponse | ConfirmedServiceError | GeneralBlockTransfer) -> PeerFault:
         self._move(ClientEvent.FAULT)
         self._pending = self._general = None
         if self.state is ClientState.IDLE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import NamedTuple
 
+from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from dlms.apdu.notify import DataNotification, EventNotificationRequest
 from dlms.apdu.short_names import InformationReportRequest, ParameterizedAccess, VariableName
@@ -232,9 +233,9 @@ class InformationReported:
 
 @frozen
 class PeerFault:
-    """The server answered with a fault instead of what was asked."""
+    """The server answered with a fault instead of what was asked, or gave up a general block transfer."""
 
-    fault: ExceptionResponse | ConfirmedServiceError
+    fault: ExceptionResponse | ConfirmedServiceError | GeneralBlockTransfer
     reason: str
 
 

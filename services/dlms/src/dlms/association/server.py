@@ -72,6 +72,11 @@ class ServerConnection(Connection):
         association = self._associations.get((server_wport, client_wport))
         return b"" if association is None else self._framing.encode(server_wport, client_wport, *association.timeout())
 
+    def abort(self, server_wport: int, client_wport: int) -> bytes:
+        """Give up the general block transfer with a client; framed octets that tell it so, none when there is none."""
+        association = self._associations.get((server_wport, client_wport))
+        return b"" if association is None else self._framing.encode(server_wport, client_wport, *association.abort())
+
     def next_event(self) -> ServerOutput | None:
         """What the octets so far mean; None: more octets are needed."""
         while not self._closed:

@@ -154,6 +154,9 @@ class ServerAssociation:
         carrier = self._carrier
         if carrier is None or self.state is PROVING:
             return fault("general block transfer was not negotiated", ServiceError.SERVICE_NOT_SUPPORTED)
+        if block.aborts:
+            carrier.forget()
+            return Reply(event=Discarded("the client has given up its transfer in blocks"))
         try:
             step = carrier.receive(block)
             if step is None:
@@ -180,6 +183,10 @@ class ServerAssociation:
     def timeout(self) -> tuple[bytes, ...]:
         """What to send when nothing came from the client for too long."""
         return () if self._carrier is None else self._carrier.timeout()
+
+    def abort(self) -> tuple[bytes, ...]:
+        """Give up the general block transfer under way; what tells the client."""
+        return () if self._carrier is None else self._carrier.abort()
 
     def _go_on_without_blocks(self) -> None:
         if self._carrier is not None:
