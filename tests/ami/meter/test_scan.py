@@ -119,6 +119,9 @@ def load_rows() -> list[Data]:
     ]
 
 
+MAIL = {"2": "120019", "4": data.encode(data.octet_string(b"swordfish")).hex()}
+
+
 def strange_model(directory: Path) -> Path:
     """A model with what no residential model has: classes without code, refusals, other rights, wide versions."""
     model = tomllib.loads((ROOT / "meter-sim/src/meter_sim/models/residential.toml").read_text())
@@ -146,7 +149,9 @@ def strange_model(directory: Path) -> Path:
     load = next(one for one in model["objects"] if one["obis"] == LOAD)
     load |= {"capture_period": 0, "rows": [data.encode(row).hex() for row in load_rows()]}  # nothing captures on
     limiter = calendar | {"obis": "0-0:17.0.0", "class_id": 9971, "version": 200}
-    model["objects"] += [calendar, limiter]
+    mail = calendar | {"obis": "0-0:25.5.0", "class_id": 46, "errors": {}, "selectors": {}, "attributes": name | MAIL}
+    mail |= {"listed": {"attributes": [1, 2, 4], "methods": []}, "management": {"read": [1, 2, 4]}}
+    model["objects"] += [calendar, limiter, mail]
     path = directory / "strange.toml"
     path.write_text(tomli_w.dumps(model))
     return path
@@ -159,6 +164,7 @@ def test_classes_without_code_are_served_as_they_were_scanned(tmp_path: Path, am
         odd = Ami(served)
         first = odd.on("ODD", "scan", "--json", "--save-model", saved).ok().json
         table = odd.on("ODD", "scan").ok().out
+        assert "a secret, not shown" in table and b"swordfish".hex().upper() not in table + saved.read_text()
         load = odd.on("ODD", "profile", LOAD, "--json").ok().json["rows"]
         assert [row[2] for row in load] == ["1000", "1250", "1250"] and load[2][0] == "2026-01-01T00:30:00+00:00"
         assert "temporary-failure" in table and "1 refused" not in table and "2 refused" in table
@@ -174,6 +180,7 @@ def test_classes_without_code_are_served_as_they_were_scanned(tmp_path: Path, am
     with Fleet(tmp_path / "again", [entry]) as served:
         again = Ami(served).on("ODD", "scan", "--json").ok().json
         assert Ami(served).on("ODD", "profile", LOAD, "--json").ok().json["rows"] == load
+        assert "read-write-denied" in Ami(served).on("ODD", "read", "0-0:25.5.0", 4).out
     assert (differing(again, first), methods(again)) == ({}, methods(first))
 
 

@@ -11,7 +11,7 @@ import tomli_w
 
 from ami.meter.objects import CURRENT_ASSOCIATION, AttributeRight, CosemObject
 from ami.meter.options import PUBLIC_CLIENT, Target
-from ami.meter.reading import BUFFER, PROFILE_GENERIC, Reading
+from ami.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading
 from ami.meter.scan import DeviceScan
 from dlms import data
 from dlms.cosem.classes import class_name
@@ -112,6 +112,8 @@ def _fixed(readings: dict[int, Reading], numbers: set[int]) -> Row:
             attributes[str(number)] = data.encode(reading.value).hex().upper()
         elif reading.error:
             errors[str(number)] = reading.error if reading.error in REFUSALS else "other-reason"
+        elif reading.note == HIDDEN:
+            errors[str(number)] = "read-write-denied"  # a model holds no secret
     return {name: content for name, content in (("attributes", attributes), ("errors", errors)) if content}
 
 
