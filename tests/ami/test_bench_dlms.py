@@ -67,6 +67,7 @@ def test_a_foreign_stack_is_compared_where_it_was_measured() -> None:
     values = {one.name: one.value for one in found.ratios()}
     assert values["round trips over asyncio / asyncio echo"] == 0.6
     assert values["round trips over selectors / dlms-cosem over selectors"] == 3.0
+    assert values["CPU of the asking end over asyncio: dlms-cosem / dlms"] == pytest.approx(3.0)
     assert values["dlms-cosem / profile decode, generic"] == 5.0
     assert values["sessions/s of the server on one core"] == 500.0
 

@@ -49,11 +49,14 @@ class Figures:
 
     def _round_trips(self) -> Iterator[Ratio]:
         rates = {(one.contender.name, one.contender.skin): one.per_second for one in self.round_trips}
+        costs = {(one.contender.name, one.contender.skin): one.asking_us for one in self.round_trips}
         for skin in ("asyncio", "selectors"):
             ours = rates["dlms", skin]
             yield Ratio(f"round trips over {skin} / asyncio echo", ours / rates["echo", "asyncio"], MIN_OF_ECHO)
             if foreign := rates.get(("dlms-cosem", skin)):
                 yield Ratio(f"round trips over {skin} / dlms-cosem over {skin}", ours / foreign, MIN_OF_DLMS_COSEM)
+                cost = costs["dlms-cosem", skin] / costs["dlms", skin]
+                yield Ratio(f"CPU of the asking end over {skin}: dlms-cosem / dlms", cost, MIN_OF_DLMS_COSEM)
             if foreign := rates.get(("gurux", "selectors")):
                 yield Ratio(f"round trips over {skin} / gurux, one connection", ours / foreign, MIN_OF_GURUX)
 

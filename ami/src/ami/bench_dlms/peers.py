@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ami.bench_dlms.cores import ASKING, pin
 from ami.bench_dlms.ends import BenchError
 
 NAMES = ("dlms-cosem", "gurux")
@@ -29,15 +30,21 @@ class Peer:
         """What its script prints for this; BenchError when it fails."""
         command = [str(self.python), str(self.script), json.dumps(given)]
         try:
-            done = subprocess.run(  # noqa: S603 - an interpreter and a script of this very tree
-                command, capture_output=True, timeout=PEER_S, check=True
-            )
-            outcome: dict[str, Any] = json.loads(done.stdout)
+            outcome: dict[str, Any] = json.loads(_printed(command))
         except (OSError, subprocess.SubprocessError, ValueError) as trouble:
             raise BenchError(f"{self.name} does not run: {trouble}") from None
         if "error" in outcome:
             raise BenchError(f"{self.name}: {outcome['error']}")
         return outcome
+
+
+def _printed(command: list[str]) -> bytes:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - of this tree
+        try:
+            pin(process.pid, ASKING)
+            return process.communicate(timeout=PEER_S)[0]
+        finally:
+            process.kill()
 
 
 def installed(root: Path) -> dict[str, Peer]:

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from ami.bench_dlms import samples
+from ami.bench_dlms.cores import ASKING, SERVING, pin
 from ami.bench_dlms.ends import BenchError
 from ami.bench_dlms.peers import Peer
 from ami.bench_dlms.skins import Counted, Load
@@ -109,6 +110,7 @@ def _server(contender: Contender) -> Iterator[int]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603 - ours
         try:
             assert process.stdout is not None
+            pin(process.pid, SERVING)
             line = process.stdout.readline()
             if not line:
                 raise BenchError(f"the server of {contender.name} did not start: {process.communicate()[1].decode()}")
@@ -119,9 +121,14 @@ def _server(contender: Contender) -> Iterator[int]:
 
 
 def _ask(given: dict[str, Any]) -> dict[str, Any]:
-    try:
-        done = subprocess.run(_command(given), capture_output=True, timeout=SERVER_S, check=True)  # noqa: S603 - ours
-    except subprocess.SubprocessError as trouble:
-        raise BenchError(f"the asking process failed: {trouble}") from None
-    said: dict[str, Any] = json.loads(done.stdout)
+    command = _command(given)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603 - ours
+        try:
+            pin(process.pid, ASKING)
+            output, trouble = process.communicate(timeout=SERVER_S)
+        finally:
+            process.kill()
+    if process.returncode:
+        raise BenchError(f"the asking process failed: {trouble.decode()}")
+    said: dict[str, Any] = json.loads(output)
     return said

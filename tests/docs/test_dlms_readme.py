@@ -1,0 +1,70 @@
+"""The programs in services/dlms/README.md run as they are printed there and say what is printed there."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from free_ports import free_port
+
+README = Path(__file__).parents[2] / "services/dlms/README.md"
+EXAMPLE = re.compile(r"`python (\w+\.py)([^`]*)`:\n\n```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
+EXAMPLES = {name: (code, printed) for name, _, code, printed in EXAMPLE.findall(README.read_text("utf-8"))}
+PATIENCE_S = 20
+
+
+def said(directory: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(directory / name), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+def run(directory: Path, name: str, *arguments: str) -> str:
+    done = said(directory, name, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place: Path = tmp_path_factory.mktemp("readme")
+    for name, (code, _) in EXAMPLES.items():
+        (place / name).write_text(code, "utf-8")
+    return place
+
+
+def test_every_program_of_the_page_is_run_here() -> None:
+    assert set(EXAMPLES) == {"client.py", "client_asyncio.py", "server.py", "explain.py", "profile.py"}
+    assert README.read_text("utf-8").count("```python") == len(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", ["explain.py", "profile.py"])
+def test_what_needs_no_meter(directory: Path, name: str) -> None:
+    assert run(directory, name) == EXAMPLES[name][1]
+
+
+def test_clients_and_server(directory: Path) -> None:
+    port = free_port()
+    with subprocess.Popen([sys.executable, str(directory / "server.py"), str(port)]) as server:
+        try:
+            wait_for(port, server)
+            assert run(directory, "client.py", str(port), "1") == EXAMPLES["client.py"][1]
+            assert run(directory, "client_asyncio.py", str(port), "100") == EXAMPLES["client_asyncio.py"][1]
+            again = said(directory, "client.py", str(port), "1")
+            assert (again.returncode, again.stdout) == (1, "PeerFault\n"), "the counters 1 to 6 were used before"
+        finally:
+            server.terminate()
+
+
+def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Until the server listens; it takes the connection for a client that leaves."""
+    while server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
+        except ConnectionRefusedError:
+            continue
+        return
+    raise AssertionError("the server ended")
