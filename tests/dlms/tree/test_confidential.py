@@ -129,5 +129,5 @@ def test_authenticated_contents_are_in_clear_on_the_wire() -> None:
 
 
 def test_which_they_are() -> None:
-    assert is_secret(SECRET) and is_secret(MethodDescriptor(72, THERE, 8))
+    assert all(map(is_secret, (SECRET, MethodDescriptor(72, THERE, 8), MethodDescriptor(12, HERE, 6))))
     assert not is_secret(AttributeDescriptor(15, HERE, 2)) and not is_secret(AttributeDescriptor(8, HERE, 0))

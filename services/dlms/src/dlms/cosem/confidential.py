@@ -21,7 +21,8 @@ SECRET_ATTRIBUTES = frozenset(
 )
 SECRET_METHODS = frozenset(
     {
-        (12, 5),  # Association SN: change_secret
+        (12, 5),  # Association SN: change_LLS_secret, change_secret
+        (12, 6),  # Association SN: change_HLS_secret
         (15, 2),  # Association LN: change_HLS_secret
         (64, 2),  # Security setup: key_transfer, global_key_transfer
         (72, 7),  # M-Bus client: set_encryption_key
