@@ -25,8 +25,9 @@ def test_links_and_paths_exist(page: Path) -> None:
     assert not missing
 
 
-def test_the_tests_that_the_mapping_names_exist() -> None:
-    named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", (ROOT / "docs/mapping.md").read_text("utf-8"))
+@pytest.mark.parametrize("name", ["mapping", "conformance", "traps"])
+def test_the_tests_that_a_page_names_exist(name: str) -> None:
+    named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", (ROOT / f"docs/{name}.md").read_text("utf-8"))
     assert named
     for path, test in named:
         assert re.search(rf"def {test}\b", (ROOT / path).read_text("utf-8")), f"{path}::{test}"
