@@ -90,6 +90,7 @@ from dlms.association.settings import (
     AttributeAccess,
     Ciphering,
     ClientSettings,
+    MethodAccess,
     PreEstablished,
     Security,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "KeyChoice",
     "KeyForm",
     "MessageKeys",
+    "MethodAccess",
     "NewKey",
     "NotificationConfirmed",
     "Notified",

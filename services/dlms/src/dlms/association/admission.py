@@ -167,7 +167,7 @@ def _check_proof(profile: AssociationProfile, value: bytes) -> bytes:
 
 def _initiate_request(protection: Protection | None, user_information: bytes | None) -> _Held:
     try:
-        message, form = lift(protection, apdu.decode(user_information or b""), signed=False)
+        message, form, _ = lift(protection, apdu.decode(user_information or b""), signed=False)
     except ReplayError:
         raise
     except SecurityError as error:

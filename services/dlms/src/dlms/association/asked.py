@@ -51,6 +51,7 @@ from dlms.association.forms import PLAIN, Form
 from dlms.data import Data
 from dlms.enums import ActionResult, Conformance, DataAccessResult
 from dlms.errors import LocalError
+from dlms.security import Demand
 
 Item = Get | Set | Action
 Denial = DataAccessResult | ActionResult
@@ -79,6 +80,8 @@ class Asked(ABC):
     answer_blocks: ClassVar[Conformance] = Conformance(0)
     blocks_wanted_by: ClassVar[type] = GetRequestNext
     always_answered: ClassVar[bool] = False
+    bore: Demand = Demand.NOTHING
+    demanded: Demand = Demand.NOTHING  # what the answer has to bear for the sake of its items
 
     def __init__(self, key: RequestKey, items: Sequence[Any], judge: Judge, block_number: int | None = None) -> None:
         self.key = key

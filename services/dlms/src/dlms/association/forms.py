@@ -91,9 +91,10 @@ def largest_counted(limit: int) -> int:
 
 
 def demand_of(form: Form) -> Demand:
-    """The protections that a form's security control names."""
+    """The protections of a form."""
     authenticated = Demand.AUTHENTICATED if form.control & AUTHENTICATED else Demand.NOTHING
-    return authenticated | (Demand.ENCRYPTED if form.control & ENCRYPTED else Demand.NOTHING)
+    encrypted = Demand.ENCRYPTED if form.control & ENCRYPTED else Demand.NOTHING
+    return authenticated | encrypted | (Demand.SIGNED if form.signed else Demand.NOTHING)
 
 
 def service_tag(plain: int, wrapping: Wrapping) -> int:

@@ -72,10 +72,14 @@ CIPHERED = (GeneralGloCiphering, GeneralDedCiphering, GeneralCiphering, ServiceC
 
 
 class Verified(NamedTuple):
-    """An APDU whose protection held, and the form in which it came."""
+    """An APDU whose protection held, the form of its answer, and what it bore itself."""
 
     apdu: Apdu
     form: Form
+    bore: Demand = Demand.NOTHING
+
+
+ORDINARILY_BORNE = Demand.AUTHENTICATED | Demand.ENCRYPTED
 
 
 class Protection:
@@ -138,6 +142,25 @@ class Protection:
         wrapping, *_, key_form = self.form() if form.wrapping is Wrapping.PLAIN else form
         signed = bool(self._given & Demand.SIGNED) and wrapping not in SERVICE_SPECIFIC
         return Form(wrapping, control, signed, form.transaction_id, key_form)
+
+    def can_bear(self, demand: Demand) -> bool:
+        """Whether an answer could bear this: the client takes nothing ciphered where nothing is, and signing needs a key."""
+        signs = self.security.asymmetric.signing is not None
+        return self.security.ciphered and (signs or not demand & Demand.SIGNED)
+
+    def stronger(self, form: Form, demand: Demand) -> Form:
+        """The form of an answer that has to bear at least this; signed ones are authenticated as well."""
+        if demand & Demand.SIGNED:
+            demand |= Demand.AUTHENTICATED
+        wrapping, key_form = form.wrapping, form.key_form
+        if wrapping is Wrapping.PLAIN:
+            wrapping = _WANTED[self.security.ciphering, self._dedicated is not None]
+            general = wrapping is Wrapping.GENERAL_CIPHERING
+            key_form = self.security.message_keys.own if general else KeyForm.IDENTIFIED
+        if demand & Demand.SIGNED and wrapping in SERVICE_SPECIFIC:
+            wrapping = Wrapping.GENERAL_DED if wrapping is Wrapping.DED else Wrapping.GENERAL_GLO
+        control = form.control | self.security.control(demand)
+        return Form(wrapping, control, form.signed or bool(demand & Demand.SIGNED), form.transaction_id, key_form)
 
     def meet(self, title: bytes | None) -> None:
         """Take the peer's system title; SecurityError when it is foreign, malformed, or our own sent back to us."""
@@ -253,7 +276,7 @@ class Protection:
         form = Form(wrapping, control & ~BROADCAST, plaintext is not opened.plaintext, transaction_id, key_form)
         if held is None or form.signed:
             held = apdu.decode(plaintext)
-        return Verified(held, self.answer_form(form))
+        return Verified(held, self.answer_form(form), demand_of(form))
 
     def _key_form(self, message: CipheredApdu, control: int, *, opening: bool) -> KeyForm:
         """The form of the key; SecurityError when it is none of those that the settings take."""

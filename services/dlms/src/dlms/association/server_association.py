@@ -36,7 +36,7 @@ from dlms.association.events import (
 )
 from dlms.association.forms import PLAIN, Form
 from dlms.association.proposal import context_of
-from dlms.association.protection import Protection, Verified, lift
+from dlms.association.protection import ORDINARILY_BORNE, Protection, Verified, lift
 from dlms.association.serving import Reply, Serving, Terms, fault
 from dlms.association.serving_ln import LnServing
 from dlms.association.serving_sn import SnServing
@@ -121,7 +121,7 @@ class ServerAssociation:
             if event is not None:
                 return Reply(b"", event)
         try:
-            return self._react(Verified(apdu.decode(plaintext), form))
+            return self._react(Verified(apdu.decode(plaintext), form, ORDINARILY_BORNE))
         except DecodeError as error:
             return _unreadable(error)
 
@@ -143,10 +143,10 @@ class ServerAssociation:
             return _unreadable(error)
 
     def _serve(self, verified: Verified, in_one: bool) -> Reply:
-        message, form = verified
+        message, form, bore = verified
         if self.state is PROVING:
             return self._prove(message, form)
-        return self._requests.serve(message, form, in_one=in_one)
+        return self._requests.serve(message, form, in_one=in_one, bore=bore)
 
     # --- general block transfer
 
@@ -231,7 +231,7 @@ class ServerAssociation:
         terms = Terms(admission.conformance, admission.client_limit)
         serving = LnServing if self.profile.short_names is None else SnServing
         protect = self._protect if self._protection is None else self._protection.protect
-        self._serving = serving(self.profile, terms, protect, self._move)
+        self._serving = serving(self.profile, terms, protect, self._move, self._protection)
         general = admission.conformance & Conformance.GENERAL_BLOCK_TRANSFER
         self._carrier = Carrier(self.profile.block_window, admission.client_limit) if general else None
 

@@ -19,6 +19,7 @@ from dlms.apdu.notify import DataNotificationConfirm
 from dlms.association.asked import Asked, Denial, Item, Response
 from dlms.association.events import Answer, Discarded, NotificationConfirmed, RequestKey, ServerOutput
 from dlms.association.forms import Form, largest_plaintext
+from dlms.association.protection import Protection
 from dlms.association.quick_get import AskedPlainGet, whole_answer
 from dlms.association.rights import judge
 from dlms.association.settings import AssociationProfile
@@ -26,6 +27,7 @@ from dlms.association.states import ServerEvent
 from dlms.association.transfer import EMPTY, MAX_REQUEST_OCTETS, IncomingBlocks, OutgoingBlocks, room_beside
 from dlms.enums import Conformance, ServiceError, StateError
 from dlms.errors import LocalError
+from dlms.security import Demand
 
 MAX_PENDING = 16
 REQUEST, SEND_ANSWER = ServerEvent.REQUEST, ServerEvent.SEND_ANSWER
@@ -62,6 +64,8 @@ class LongAnswer:
     wanted_by: type
     invoke: int
     form: Form
+    demanded: Demand
+    bore: Demand
 
 
 @dataclass(slots=True)
@@ -73,10 +77,11 @@ class LongRequest:
     invoke: int
     form: Form
     blocks: IncomingBlocks = field(default_factory=lambda: IncomingBlocks(MAX_REQUEST_OCTETS))
+    bore: Demand = Demand.NOTHING
 
-    def takes(self, service: type, invoke: int, form: Form) -> bool:
+    def takes(self, service: type, invoke: int, form: Form, bore: Demand) -> bool:
         """Whether a block of this service, invoke id and protection belongs here."""
-        return (self.service, self.invoke, self.form.way) == (service, invoke, form.way)
+        return (self.service, self.invoke, self.form.way, self.bore) == (service, invoke, form.way, bore)
 
 
 class Serving(ABC):
@@ -85,7 +90,12 @@ class Serving(ABC):
     handlers: ClassVar[Mapping[type, Callable[[Any, Any, Form], Reply]]]
 
     def __init__(
-        self, profile: AssociationProfile, terms: Terms, protect: Protect, move: Callable[[ServerEvent], None]
+        self,
+        profile: AssociationProfile,
+        terms: Terms,
+        protect: Protect,
+        move: Callable[[ServerEvent], None],
+        protection: Protection | None = None,
     ) -> None:
         self._profile = profile
         self._wports = (profile.server_wport, profile.client_wport)
@@ -96,13 +106,18 @@ class Serving(ABC):
         self._pending: dict[RequestKey, Asked] = {}
         self._answer: LongAnswer | None = None
         self._request: LongRequest | None = None
+        self._protection = protection
         self._in_one = False
+        self._bore = self._demanded = Demand.NOTHING
 
     # --- requests
 
-    def serve(self, message: Apdu, form: Form, *, in_one: bool = False) -> Reply:
-        """React to one service APDU; `in_one` when it came by general block transfer, which its response has to follow."""
-        self._in_one = in_one
+    def serve(self, message: Apdu, form: Form, *, in_one: bool = False, bore: Demand = Demand.NOTHING) -> Reply:
+        """React to one service APDU, which bore these protections and is answered in this form.
+
+        `in_one` when it came by general block transfer, which its response has to follow.
+        """
+        self._in_one, self._bore, self._demanded = in_one, bore, Demand.NOTHING
         if isinstance(message, DataNotificationConfirm):
             key = self._key(message.long_invoke_id_and_priority)
             return Reply(event=NotificationConfirmed(*key))
@@ -132,12 +147,14 @@ class Serving(ABC):
         refused = self._not_negotiated(needed, message)
         if refused is None:
             self._move(ServerEvent.FIRST_BLOCK)
+            request.bore = self._bore
             self._answer, self._request = None, request
         return refused
 
     def _admit(self, asked: Asked, form: Form) -> Reply:
         """Answer what nobody may have, and ask the application for the rest."""
-        asked.form, asked.in_one = form, self._in_one
+        asked.form, asked.in_one = self._stronger(form, self._demanded), self._in_one
+        asked.bore, asked.demanded = self._bore, self._demanded
         if not asked.items:
             octets = b"" if asked.silent else self._write(asked, asked.respond(asked.denied()))
             return Reply(octets, Discarded(asked.reason))
@@ -147,7 +164,20 @@ class Serving(ABC):
         return Reply(event=asked.event())
 
     def _judge(self, item: Item) -> Denial | None:
-        return judge(self._profile.access, self._terms.conformance, item)
+        return self._judge_under(item, self._terms.conformance)
+
+    def _judge_under(self, item: Item, conformance: Conformance) -> Denial | None:
+        """Judge an item by what its request bore; what is granted adds to what the answer has to bear."""
+        judgement = judge(self._profile.access, conformance, item, self._bore, self._can_bear)
+        if judgement.response:
+            self._demanded |= judgement.response
+        return judgement.denial
+
+    def _can_bear(self, demand: Demand) -> bool:
+        return self._protection is not None and self._protection.can_bear(demand)
+
+    def _stronger(self, form: Form, demand: Demand) -> Form:
+        return form if not demand or self._protection is None else self._protection.stronger(form, demand)
 
     def _key(self, invoke: int) -> RequestKey:
         return _new_tuple(RequestKey, (*self._wports, invoke))
@@ -204,7 +234,8 @@ class Serving(ABC):
 
     def _write_first(self, asked: Asked, whole: bytes, block: Callable[[Block], Apdu], limit: int) -> bytes:
         blocks = OutgoingBlocks(whole, room_beside(block(EMPTY), limit))
-        long_answer = LongAnswer(blocks, block, asked.blocks_wanted_by, asked.invoke, asked.form)
+        wanted_by, invoke = asked.blocks_wanted_by, asked.invoke
+        long_answer = LongAnswer(blocks, block, wanted_by, invoke, asked.form, asked.demanded, asked.bore)
         octets = self._protect(apdu.encode(block(blocks.next_block())), asked.form)
         self._move(ServerEvent.SEND_FIRST_BLOCK)
         self._answer, self._request = long_answer, None
@@ -215,9 +246,10 @@ class Serving(ABC):
         answer, self._answer = self._answer, None
         if answer is None:
             return None
-        blocks = answer.blocks
+        blocks, form = answer.blocks, self._stronger(form, answer.demanded)
         asked_by = (wanted_by, invoke, form.way, block_number)
-        if asked_by != (answer.wanted_by, answer.invoke, answer.form.way, blocks.block_number):
+        expected = (answer.wanted_by, answer.invoke, answer.form.way, blocks.block_number)
+        if asked_by != expected or answer.bore & ~self._bore:
             self._move(ServerEvent.TRANSFER_ABORTED)
             return None
         self._move(ServerEvent.LAST_BLOCK_WANTED if blocks.next_is_last else ServerEvent.NEXT_BLOCK_WANTED)

@@ -46,7 +46,7 @@ from dlms.association.authentication import octets_of
 from dlms.association.events import Action, Discarded, Get, GetRequested, Set
 from dlms.association.forms import Form
 from dlms.association.quick_get import AskedPlainGet
-from dlms.association.rights import READ, REPLY_TO_HLS_AUTHENTICATION
+from dlms.association.rights import ALL_BUT_WRITE, READ, REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.serving import MAX_PENDING, LongRequest, Reply, Serving, words
 from dlms.association.states import ServerEvent
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -76,7 +76,7 @@ class LnServing(Serving):
     def _ask_plainly(self, invoke: int, descriptor: AttributeDescriptor, form: Form) -> GetRequested | None:
         """A GET that asks for nothing else; None: nothing has moved, and the general road decides."""
         allowed = self._profile.access.attribute(descriptor)
-        if allowed is None or not int(allowed) & READ or GET & self._missing:
+        if allowed is None or int(allowed) & ALL_BUT_WRITE != READ or GET & self._missing:
             return None
         key = self._key(invoke)
         if key in self._pending or len(self._pending) >= MAX_PENDING:
@@ -154,7 +154,7 @@ class LnServing(Serving):
     def _block(self, message: Any, form: Form) -> Reply:
         """A block of a request, the first one included."""
         request, block, service = self._request, message.block, _service(message)
-        if request is None or not request.takes(service, message.invoke_id_and_priority, form):
+        if request is None or not request.takes(service, message.invoke_id_and_priority, form, self._bore):
             return self._refuse_block(message, form, _NONE_IN_PROGRESS[service])
         if request.blocks.repeats(block.block_number):
             return self._say(_taken(message), form)

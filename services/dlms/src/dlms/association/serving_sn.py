@@ -23,7 +23,7 @@ from dlms.association.asked_by_name import AskedRead, AskedWrite, read_item, wri
 from dlms.association.authentication import octets_of
 from dlms.association.events import Discarded
 from dlms.association.forms import Form
-from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION_BY_NAME, judge
+from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION_BY_NAME
 from dlms.association.serving import LongRequest, Reply, Serving, words
 from dlms.association.states import ServerEvent
 from dlms.cosem.short_names import ShortNames
@@ -44,7 +44,7 @@ class SnServing(Serving):
 
     def _judge(self, item: Item) -> Denial | None:
         """Selection is a matter of parameterized access here, which was checked when the request came."""
-        return judge(self._profile.access, self._terms.conformance | Conformance.SELECTIVE_ACCESS, item)
+        return self._judge_under(item, self._terms.conformance | Conformance.SELECTIVE_ACCESS)
 
     # --- Read
 
@@ -122,7 +122,7 @@ class SnServing(Serving):
     ) -> Reply:
         """A block of a request; the first one begins anew, unless it is the same once more."""
         begun, number = self._request, block.block_number
-        if begun is not None and not begun.takes(new.service, NO_INVOKE_ID, new.form):
+        if begun is not None and not begun.takes(new.service, NO_INVOKE_ID, new.form, self._bore):
             begun = None
         if begun is not None and _repeats(begun, block):
             return self._say(response((number,)), new.form)

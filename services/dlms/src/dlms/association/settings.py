@@ -87,11 +87,33 @@ Trust = Callable[[bytes, bytes], PublicKey | None]
 
 
 class AttributeAccess(IntFlag):
-    """What a client may do with an attribute."""
+    """What a client may do with an attribute, and how requests and answers have to be protected for it.
+
+    The bits are those of access_mode in Association LN from version 3 on.
+    """
 
     NONE = 0
     READ = 1
     WRITE = 2
+    AUTHENTICATED_REQUEST = 4
+    ENCRYPTED_REQUEST = 8
+    DIGITALLY_SIGNED_REQUEST = 16
+    AUTHENTICATED_RESPONSE = 32
+    ENCRYPTED_RESPONSE = 64
+    DIGITALLY_SIGNED_RESPONSE = 128
+
+
+class MethodAccess(IntFlag):
+    """Whether a client may call a method, and under which protection; plain True and False say the first alone."""
+
+    NONE = 0
+    ACCESS = 1
+    AUTHENTICATED_REQUEST = 4
+    ENCRYPTED_REQUEST = 8
+    DIGITALLY_SIGNED_REQUEST = 16
+    AUTHENTICATED_RESPONSE = 32
+    ENCRYPTED_RESPONSE = 64
+    DIGITALLY_SIGNED_RESPONSE = 128
 
 
 @frozen
@@ -212,7 +234,7 @@ class AccessRights(Protocol):
     def attribute(self, descriptor: AttributeDescriptor) -> AttributeAccess | None:
         """The access to an attribute, or None when its object is not visible."""
 
-    def method(self, descriptor: MethodDescriptor) -> bool | None:
+    def method(self, descriptor: MethodDescriptor) -> bool | MethodAccess | None:
         """Whether a method may be called, or None when its object is not visible."""
 
 
