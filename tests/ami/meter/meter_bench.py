@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -84,6 +85,10 @@ class Fleet:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=self.directory)
         assert self._process.stdout is not None
         assert json.loads(self._process.stdout.readline())["event"] == "ready"
+        self._drain = threading.Thread(
+            target=self._process.stdout.read, daemon=True
+        )  # a full pipe would stop the meters
+        self._drain.start()
         return self
 
     def __exit__(
@@ -91,7 +96,10 @@ class Fleet:
     ) -> None:
         assert self._process is not None
         self._process.terminate()
-        self._process.communicate(timeout=20)
+        self._process.wait(20)
+        self._drain.join(20)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
 
 @dataclass(frozen=True)
