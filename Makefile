@@ -9,6 +9,8 @@ EDITABLE := $(foreach p,$(PACKAGES),-e $(p))
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV ?= uv
 CONFIG ?= config/demo.toml
+# One more than cores: tests of whole systems mostly wait.
+WORKERS ?= $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)' 2>/dev/null || echo auto)
 
 # $(call option,CYCLES,--cycles): --cycles with what was written behind make, nothing otherwise; the environment does not count
 given = $(if $(filter command,$(firstword $(origin $(1)))),$(strip $($(1))))
@@ -38,7 +40,7 @@ down:                   ## stop the containers; their state stays
 	docker compose --profile capture down
 
 test: $(VENV)/.dev      ## all tests that need no Docker: make test ARGS='tests/ami -k model'
-	$(BIN)/python -m pytest -n auto -m 'not compose' $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not compose' $(ARGS)
 
 test-compose: $(VENV)/.dev  ## the tests that need a Docker engine
 	$(BIN)/python -m pytest -m compose --timeout 600 tests/compose $(ARGS)

@@ -28,7 +28,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short")
 def test_one_run_as_json_and_as_a_page(tmp_path: Path) -> None:
     page = tmp_path / "bench-dlms.md"
-    options = ["--runs", "1", "--seconds", "0.05", "--root", str(tmp_path), "--json", "--write", str(page)]
+    options = ["--runs", "1", "--seconds", "0.3", "--root", str(tmp_path), "--json", "--write", str(page)]
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
@@ -57,7 +57,7 @@ def test_a_ratio_knows_on_which_side_it_should_be() -> None:
 def test_a_foreign_stack_is_compared_where_it_was_measured() -> None:
     counted = {"echo": 100, "dlms": 60, "dlms-cosem": 20}
     runs = tuple(
-        RoundTrips(Contender(name, skin, "meter"), (Counted(rate, 1.0, 0.5),))
+        RoundTrips(Contender(name, skin, "meter", 1), (Counted(rate, 1.0, 0.5),))
         for skin in ("asyncio", "selectors")
         for name, rate in counted.items()
     )

@@ -164,6 +164,17 @@ def _every_part(shown: Any) -> list[Any]:
     return [shown, *(inner for part in shown.get("parts", []) for inner in _every_part(part))]
 
 
+@pytest.mark.parametrize("octets", ["", "00000001"])
+def test_a_counter_as_bare_octets_has_nothing_before_it(octets: str) -> None:
+    shown = shown_of(bytes.fromhex("D80203"))
+    shown["parts"][-1] |= {"type": "apdu", "hex": octets}
+    if octets:
+        with pytest.raises(LocalError):
+            octets_of(part_of(shown))
+    else:
+        assert octets_of(part_of(shown)).hex() == "d80203"
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_any_change_of_a_document_is_encoded_or_refused(choose: st.DataObject) -> None:

@@ -31,7 +31,7 @@ class Contender:
     name: str
     skin: str
     served_by: str
-    connections: int = CONNECTIONS
+    connections: int
     peer: Peer | None = None
 
 
@@ -56,9 +56,9 @@ def contenders(peers: dict[str, Peer]) -> list[Contender]:
     """Everybody who can run here."""
     found = []
     for skin in ("asyncio", "selectors"):
-        found += [Contender("echo", skin, "echo"), Contender("dlms", skin, "meter")]
+        found += [Contender("echo", skin, "echo", CONNECTIONS), Contender("dlms", skin, "meter", CONNECTIONS)]
         if "dlms-cosem" in peers:
-            found.append(Contender("dlms-cosem", skin, "meter", peer=peers["dlms-cosem"]))
+            found.append(Contender("dlms-cosem", skin, "meter", CONNECTIONS, peers["dlms-cosem"]))
     if "gurux" in peers:
         found.append(Contender("gurux", "selectors", "meter", 1, peers["gurux"]))
     return found

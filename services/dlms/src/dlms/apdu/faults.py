@@ -11,9 +11,13 @@ from dlms.errors import LocalError
 from dlms.frozen import frozen
 
 
+_ANNOUNCED = bytes((ServiceError.INVOCATION_COUNTER_ERROR,))
+
+
 def _read_counter(reader: Reader) -> int | None:
-    """There only when the octet before, the service-error, announces it."""
-    return reader.u32() if reader.octets[reader.offset - 1] == ServiceError.INVOCATION_COUNTER_ERROR else None
+    """There only when the octet before, the service-error, announces it; alone, without one, it is not there."""
+    announced = reader.octets[max(reader.offset - 1, 0) : reader.offset]
+    return reader.u32() if announced == _ANNOUNCED else None
 
 
 def _write_counter(out: bytearray, value: int | None) -> None:
