@@ -10,7 +10,6 @@ from dlms.enums import ErrorClass, InitiateErrorCode, ServiceError, StateError
 from dlms.errors import LocalError
 from dlms.frozen import frozen
 
-
 _ANNOUNCED = bytes((ServiceError.INVOCATION_COUNTER_ERROR,))
 
 
