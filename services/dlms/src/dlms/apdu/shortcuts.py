@@ -17,6 +17,7 @@ from dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.data import Data
 from dlms.data.decoding import read_items
+from dlms.data.types import FORMATS
 from dlms.errors import DecodeError
 from dlms.obis import Obis
 
@@ -24,6 +25,7 @@ _REQUEST = Struct(">HBH6sbB")
 _REQUESTED = Struct(">H6sb")
 _RESPONSE = Struct(">HBB")
 _GET_REQUEST_NORMAL, _GET_RESPONSE_NORMAL = 0xC001, 0xC401
+_PACKED = {tag: Struct(">HBBB" + layout).pack for tag, layout in FORMATS.items()}
 _DESCRIPTOR, _SELECTION_FLAG, _CHOICE, _DATA = 3, 12, 3, 4
 KNOWN_DESCRIPTORS = 4096
 GET_REQUEST_NORMAL, GET_RESPONSE_NORMAL = (
@@ -54,6 +56,10 @@ def _descriptor(octets: bytes) -> AttributeDescriptor:
 
 def response_with(invoke_id_and_priority: int, value: Data) -> bytes:
     """A response with data; StructError when a number does not fit."""
+    tag, content = value
+    pack = _PACKED.get(tag)
+    if pack is not None:
+        return pack(_GET_RESPONSE_NORMAL, invoke_id_and_priority, 0, tag, content)
     out = bytearray(_RESPONSE.pack(_GET_RESPONSE_NORMAL, invoke_id_and_priority, 0))
     data.write(out, value)
     return bytes(out)

@@ -39,7 +39,6 @@ class AccessExchange(Exchange):
 
     needs = Conformance.ACCESS
     answers = (AccessResponse,)
-    __slots__ = ("_items", "_long_invoke_id")
 
     def __init__(self, number: int, request: Access, limits: Limits) -> None:
         flags = CONFIRMED | HIGH_PRIORITY

@@ -21,6 +21,10 @@ LARGEST_LENGTH_FORM = LONG_FORM + MAX_LENGTH_OCTETS
 SHORT_LENGTHS = [bytes((size,)) for size in range(LONG_FORM)]
 # Octets that a frame has beside its plaintext, at most.
 MARGIN = HEAD + 1 + MAX_LENGTH_OCTETS + SMALLEST
+# Where plaintext, tag and what is sent of them lie in what AESGCM gives, and the tag in a frame.
+TEXT, SENT, SENT_TAG = slice(-FULL_TAG_LENGTH), slice(-UNSENT), slice(-FULL_TAG_LENGTH, -UNSENT)
+TAG = slice(-TAG_LENGTH, None)
+_number = int.from_bytes
 SIGNED = bytes((ApduTag.GENERAL_SIGNING,))
 
 
@@ -65,7 +69,7 @@ class Envelope:
         sealed = self._encrypt(self._title + counter, plaintext, self._additional)
         size = HEADER_LENGTH - UNSENT + len(sealed)
         length = SHORT_LENGTHS[size] if size < LONG_FORM else encode_length(size)
-        return self._head + length + self._control + counter + sealed[:-UNSENT]
+        return self._head + length + self._control + counter + sealed[SENT]
 
     def open(self, octets: bytes) -> bytes | None:
         """The plaintext of a protected APDU whose tag holds and whose counter is fresh, which then counts as used."""
@@ -80,10 +84,12 @@ class Envelope:
             length = int.from_bytes(octets[HEAD + 1 : start], "big")
         if start + length != size or length < SMALLEST or octets[start] != self.control:
             return None
-        counter = octets[start + 1 : start + HEADER_LENGTH]
+        body = start + HEADER_LENGTH
+        counter = octets[start + 1 : body]
         iv = self._peer_title + counter
-        plaintext = self._encrypt(iv, octets[start + HEADER_LENGTH : -TAG_LENGTH], None)[:-FULL_TAG_LENGTH]
-        tag = self._encrypt(iv, plaintext, self._additional)[-FULL_TAG_LENGTH:-UNSENT]
-        if not compare_digest(tag, octets[-TAG_LENGTH:]) or plaintext[:1] == SIGNED:
+        encrypt = self._encrypt
+        plaintext = encrypt(iv, octets[body:-TAG_LENGTH], None)[TEXT]
+        if not compare_digest(encrypt(iv, plaintext, self._additional)[SENT_TAG], octets[TAG]):
             return None
-        return plaintext if self._receive_counter.accepts(int.from_bytes(counter, "big")) else None
+        fresh = plaintext[:1] != SIGNED and self._receive_counter.accepts(_number(counter, "big"))
+        return plaintext if fresh else None

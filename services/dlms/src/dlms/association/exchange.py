@@ -61,14 +61,13 @@ class Exchange(ABC):
     needs: ClassVar[Conformance] = Conformance(0)
     answers: ClassVar[tuple[type, ...]] = ()
 
-    __slots__ = ("_following", "_incoming", "_outgoing", "first", "invoke_id_and_priority")
+    _incoming: IncomingBlocks | None = None
+    _outgoing: OutgoingBlocks | None = None
+    _following: Callable[[Block], Apdu] | None = None
 
     def __init__(self, invoke_id_and_priority: int, first: bytes) -> None:
         self.invoke_id_and_priority = invoke_id_and_priority
         self.first = first
-        self._incoming: IncomingBlocks | None = None
-        self._outgoing: OutgoingBlocks | None = None
-        self._following: Callable[[Block], Apdu] | None = None
 
     @property
     def event(self) -> ClientEvent:

@@ -70,7 +70,6 @@ class GetExchange(Exchange):
     """GET of one attribute."""
 
     answers: ClassVar[tuple[type, ...]] = (GetResponseNormal, GetResponseWithDataBlock)
-    __slots__ = ()
 
     def __init__(self, number: int, request: Get, limits: Limits) -> None:
         invoke = invoke_of(number)
@@ -101,10 +100,9 @@ class GetExchange(Exchange):
 class PlainGetExchange(GetExchange):
     """GET of one attribute by the quick road: its request is written already, and needs nothing but an answer."""
 
-    __slots__ = ()
-
     def __init__(self, invoke_id_and_priority: int, first: bytes) -> None:
-        Exchange.__init__(self, invoke_id_and_priority, first)
+        self.invoke_id_and_priority = invoke_id_and_priority
+        self.first = first
 
     def answered_by(self, plaintext: bytes) -> bool:
         """Whether these octets begin like the response to it."""
@@ -118,7 +116,6 @@ class GetListExchange(GetExchange):
 
     needs = MULTIPLE
     answers = (GetResponseWithList, GetResponseWithDataBlock, GetResponseNormal)
-    __slots__ = ("_count",)
 
     def __init__(self, number: int, request: GetList, limits: Limits) -> None:
         invoke = invoke_of(number)
@@ -153,7 +150,6 @@ class SetExchange(Exchange):
     """SET of one attribute."""
 
     answers = (SetResponseNormal, SetResponseDataBlock, SetResponseLastDataBlock)
-    __slots__ = ()
 
     def __init__(self, number: int, request: Set, limits: Limits) -> None:
         invoke = invoke_of(number)
@@ -183,7 +179,6 @@ class SetListExchange(Exchange):
         SetResponseLastDataBlock,
         SetResponseLastDataBlockWithList,
     )
-    __slots__ = ("_count",)
 
     def __init__(self, number: int, request: SetList, limits: Limits) -> None:
         invoke = invoke_of(number)
@@ -213,7 +208,6 @@ class ActionExchange(Exchange):
     """ACTION of one method."""
 
     answers = (ActionResponseNormal, ActionResponseWithBlock, ActionResponseNextBlock)
-    __slots__ = ()
 
     def __init__(self, number: int, request: Action, limits: Limits) -> None:
         invoke = invoke_of(number)
@@ -243,7 +237,6 @@ class ActionListExchange(Exchange):
 
     needs = MULTIPLE
     answers = (ActionResponseWithList, ActionResponseWithBlock, ActionResponseNextBlock, ActionResponseNormal)
-    __slots__ = ("_count",)
 
     def __init__(self, number: int, request: ActionList, limits: Limits) -> None:
         invoke = invoke_of(number)

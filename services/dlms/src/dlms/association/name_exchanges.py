@@ -59,8 +59,6 @@ Finish = Callable[[Sequence[Any]], ClientOutput]
 class NameExchange(Exchange):
     """One Read or Write; `finish` says what its results are to the application."""
 
-    __slots__ = ("_count", "_finish", "_needed")
-
     def __init__(self, whole: Apdu, variables: Sequence[VariableAccess], service: Conformance, finish: Finish) -> None:
         super().__init__(0, apdu.encode(whole))
         self._count = len(variables)
@@ -92,7 +90,6 @@ class ReadExchange(NameExchange):
     """Read."""
 
     answers = (ReadResponse,)
-    __slots__ = ()
 
     def __init__(self, variables: tuple[VariableAccess, ...], limits: Limits, finish: Finish) -> None:
         super().__init__(ReadRequest(variables), variables, Conformance.READ, finish)
@@ -117,7 +114,6 @@ class WriteExchange(NameExchange):
     """Write."""
 
     answers = (WriteResponse,)
-    __slots__ = ()
 
     def __init__(
         self, variables: tuple[VariableAccess, ...], values: tuple[Data, ...], limits: Limits, finish: Finish

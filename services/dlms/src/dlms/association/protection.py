@@ -251,7 +251,8 @@ class Protection:
         outer_tag = OUTER_TAG[wrapping]
         envelope = Envelope(outer_tag, security.suite, keys, title, peer_title, send_counter, receive_counter)
         form = Form(wrapping, envelope.control)
-        self.ordinary = Ordinary(form, self.answer_form(form), envelope.seal, envelope.open)
+        answer_form = self.answer_form(form)
+        self.ordinary = Ordinary(form, answer_form, envelope.seal, envelope.open, form == answer_form)
 
     def unprotect(self, message: CipheredApdu, *, signed: bool = True) -> Verified:
         """Check everything about a ciphered APDU and return what it holds; SecurityError moves no counter.
@@ -354,6 +355,7 @@ class Ordinary(NamedTuple):
     answer_form: Form
     seal: Callable[[bytes], bytes]
     open: Callable[[bytes], bytes | None]
+    answered_alike: bool
 
 
 def lift(protection: Protection | None, message: Apdu, *, signed: bool = True) -> Verified:

@@ -13,9 +13,8 @@ from typing import Any
 from dlms.apdu.shortcuts import response_with
 from dlms.association.asked import AskedGet
 from dlms.association.envelope import MARGIN
-from dlms.association.events import Answer, GetAnswer, GetRequested, RequestKey
+from dlms.association.events import Answer, GetAnswer, RequestKey
 from dlms.association.forms import Form
-from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.data import Data
 from dlms.errors import LocalError
 
@@ -23,14 +22,11 @@ from dlms.errors import LocalError
 class AskedPlainGet(AskedGet):
     """A plain GET that was granted; what the application answers decides on the road back."""
 
-    def __init__(self, key: RequestKey, descriptor: AttributeDescriptor, form: Form) -> None:
-        self.key = key
-        self.descriptor = descriptor
-        self.form = form
-        self.in_one = False
+    in_one = False
 
-    def event(self) -> GetRequested:
-        return GetRequested(self.key, self.descriptor, None)
+    def __init__(self, key: RequestKey, form: Form) -> None:
+        self.key = key
+        self.form = form
 
     def results(self, answer: Answer) -> Sequence[Any]:
         if type(answer) is not GetAnswer:

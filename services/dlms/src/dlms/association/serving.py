@@ -200,7 +200,8 @@ class Serving(ABC):
             raise LocalError("this request is not open: answered, released, or opened anew")
         whole = whole_answer(asked, answer, self._terms.client_limit) if type(asked) is AskedPlainGet else None
         if whole is not None:
-            octets = self._write_once(whole, asked.form)
+            # Whatever state it is, an answer in one leaves it as it is.
+            octets = self._protect(whole, asked.form)
         else:
             response = asked.respond(asked.results(answer))
             octets = b"" if asked.silent else self._write(asked, response)

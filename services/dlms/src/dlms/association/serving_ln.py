@@ -83,7 +83,7 @@ class LnServing(Serving):
             return None
         if self._answer is not None or self._request is not None:
             self._begin_anew()
-        self._pending[key] = AskedPlainGet(key, descriptor, form)
+        self._pending[key] = AskedPlainGet(key, form)
         return GetRequested(key, descriptor, None)
 
     def _get_list(self, message: GetRequestWithList, form: Form) -> Reply:

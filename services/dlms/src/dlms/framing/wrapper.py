@@ -19,6 +19,7 @@ VERSION = 1
 HEADER_SIZE = 8
 MAX_APDU = 0xFFFF
 _HEADER = Struct(">HHHH")
+_new_tuple = tuple.__new__
 
 
 def encode(pdu: WrapperPdu) -> bytes:
@@ -86,17 +87,19 @@ class Deframer:
         if self._failure is not None:
             raise self._failure
         buffer, offset = self._buffer, self._offset
-        if len(buffer) - offset < HEADER_SIZE:
+        there = len(buffer)
+        if there - offset < HEADER_SIZE:
             return None
         version, source, destination, size = _HEADER.unpack_from(buffer, offset)
         if version != VERSION or not 0 < size <= self._max_apdu:
             self._fail(version, size)
-        end = offset + HEADER_SIZE + size
-        if len(buffer) < end:
+        start = offset + HEADER_SIZE
+        end = start + size
+        if there < end:
             return None
         self._offset = end
-        octets = buffer[offset + HEADER_SIZE : end]
-        return WrapperPdu(source, destination, octets if type(octets) is bytes else bytes(octets))
+        octets = buffer[start:end]
+        return _new_tuple(WrapperPdu, (source, destination, octets if type(octets) is bytes else bytes(octets)))
 
     def _fail(self, version: int, size: int) -> NoReturn:
         self._failure = _wrong_header(version, size, self._max_apdu)
