@@ -174,6 +174,29 @@ def test_a_genuine_frame_that_holds_nonsense_ends_alike_on_both_roads() -> None:
         both_roads(at_the_server, bytes.fromhex("000100010011") + len(sealed).to_bytes(2, "big") + sealed)
 
 
+@pytest.mark.parametrize(
+    "plaintext", ["", "c4", "c401", "c401c1", "c401c100", "c401c1000f", "c401c10006", "c401c10100"]
+)
+def test_a_response_that_is_cut_short_ends_alike_on_both_roads(plaintext: str) -> None:
+    """A genuine one: sealed by the server itself, whose counter is the one that the client expects."""
+
+    def outcome() -> tuple[Any, ...]:
+        joined = secured()
+        joined.client.send(Get(NAME))
+        (server,) = joined.server._associations.values()
+        assert server._protection is not None
+        sealed = server._protection.protect(bytes.fromhex(plaintext), Form(Wrapping.GENERAL_GLO, 0x30))
+        try:
+            said = joined.to_client(bytes.fromhex("000100110001") + len(sealed).to_bytes(2, "big") + sealed)
+        except DlmsError as error:
+            return str(error), joined.client.state
+        return events(joined.got), said, joined.client.state
+
+    quickly = outcome()
+    with generally():
+        assert outcome() == quickly
+
+
 def envelope(used: ReceiveCounter) -> Envelope:
     """Of the server, for frames of the client."""
     tag = ApduTag.GENERAL_GLO_CIPHERING

@@ -106,9 +106,9 @@ class PlainGetExchange(GetExchange):
 
     def answered_by(self, plaintext: bytes) -> bool:
         """Whether these octets begin like the response to it."""
-        return (
-            plaintext[:2] == GET_RESPONSE_NORMAL and not (plaintext[2] ^ self.invoke_id_and_priority) & INVOKE_ID_MASK
-        )
+        if len(plaintext) <= len(GET_RESPONSE_NORMAL) or plaintext[:2] != GET_RESPONSE_NORMAL:
+            return False
+        return not (plaintext[2] ^ self.invoke_id_and_priority) & INVOKE_ID_MASK
 
 
 class GetListExchange(GetExchange):
