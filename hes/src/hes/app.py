@@ -27,7 +27,8 @@ from hes import operations
 from hes.inbox import create_inbox
 from hes.jobs import Answers, Intake, Limits, Means, Replies, Run, Workshop, recover
 from hes.meters import Meters, MetersSettings, Registry
-from hes.outbox import Outbox, ReplyHosts
+from hes.outbox import Outbox
+from hes.reply_hosts import ReplyHosts
 from hes.settings import Settings
 from hes.store import Database, MemoryJobs, SqlCounters, SqlResults
 

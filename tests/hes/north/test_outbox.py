@@ -12,7 +12,8 @@ from north_bench import NOUN, SCHEMAS, Cis
 from cim import edge, envelope
 from cim.errors import InvalidMessage
 from cim.message import Header, Reply, ReplyError, ResponseMessage
-from hes.outbox import NotAllowed, NotTaken, Outbox, ReplyHosts, format_answer, parse_answer
+from hes.outbox import Outbox, format_answer, parse_answer
+from hes.reply_hosts import NotAllowed, NotTaken, ReplyHosts
 from hes.settings import HesSettings
 
 HERE = ReplyHosts(HesSettings().reply_networks, frozenset({"cis.example"}))

@@ -12,7 +12,8 @@ from hes.jobs.answers import Answers, Means
 from hes.jobs.records import digest, format_errors
 from hes.meters.registry import Registry
 from hes.nouns import NOUNS, Plan, Refused, check, error
-from hes.outbox import NotAllowed, ReplyHosts, format_answer, parse_answer
+from hes.outbox import format_answer, parse_answer
+from hes.reply_hosts import NotAllowed, ReplyHosts
 from hes.store import Job, Lane, StoredCommand, StoredRequest
 
 log = structlog.get_logger()

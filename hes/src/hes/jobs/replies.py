@@ -5,7 +5,8 @@ import asyncio
 import structlog
 
 from hes.jobs.answers import Means
-from hes.outbox import NotAllowed, NotTaken, Outbox, parse_answer
+from hes.outbox import Outbox, parse_answer
+from hes.reply_hosts import NotAllowed, NotTaken
 from hes.store import Delivery, Lane
 
 ROOM = 20
