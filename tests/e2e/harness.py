@@ -89,6 +89,10 @@ class Process:
         with self._more:
             self.events.clear()
 
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
     def kill(self) -> None:
         """As ``kill -9``: no goodbye."""
         self._popen.kill()

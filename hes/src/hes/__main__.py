@@ -9,6 +9,7 @@ from pathlib import Path
 from hes.app import Chance, configure_events, serve
 from hes.meters.registry import RegistryError
 from hes.settings import Settings, SettingsError, load_settings
+from hes.store import StoreUnavailable, StoreUnusable
 
 USAGE = 2
 
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     configure_events(chance.now)
     try:
         return asyncio.run(_serve(load_settings(options.config), chance))
-    except (SettingsError, RegistryError) as problem:
+    except (SettingsError, RegistryError, StoreUnusable, StoreUnavailable) as problem:
         sys.stderr.write(f"hes: {problem}\n")
         return USAGE
 

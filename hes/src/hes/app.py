@@ -9,7 +9,7 @@ import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -30,7 +30,7 @@ from hes.meters import Meters, MetersSettings, Registry
 from hes.outbox import Outbox
 from hes.reply_hosts import ReplyHosts
 from hes.settings import Settings
-from hes.store import Database, MemoryJobs, SqlCounters, SqlResults
+from hes.store import Database, MemoryJobs, SqlCounters, SqlResults, StoreUnavailable
 
 PORT_TAKEN = 98
 GRACE_S = 1
@@ -166,9 +166,10 @@ async def _at_work(*work: Callable[[], Coroutine[None, None, None]]) -> AsyncIte
 async def _forget(means: Means, kept_for: timedelta) -> None:
     """Drop answers that nobody will ask for again, now and then."""
     while True:
-        forgotten = await means.results.forget(means.now() - kept_for)
-        if forgotten:
-            log.info("forgotten", requests=forgotten)
+        with suppress(StoreUnavailable):  # the store says so itself, and the next time will do
+            forgotten = await means.results.forget(means.now() - kept_for)
+            if forgotten:
+                log.info("forgotten", requests=forgotten)
         await asyncio.sleep(FORGET_EVERY_S)
 
 

@@ -14,7 +14,7 @@ from hes.meters.registry import Registry
 from hes.nouns import NOUNS, Plan, Refused, check, error
 from hes.outbox import format_answer, parse_answer
 from hes.reply_hosts import NotAllowed, ReplyHosts
-from hes.store import Job, Lane, StoredCommand, StoredRequest
+from hes.store import Job, Lane, StoredCommand, StoredRequest, StoreUnavailable
 
 log = structlog.get_logger()
 
@@ -48,6 +48,10 @@ class Intake:
         except Refused as refused:
             log.info("request_refused", message_id=message.header.message_id, errors=_told(refused.errors))
             return self._means.message(message.header, Reply(result="FAILED", errors=refused.errors))
+        except StoreUnavailable as problem:
+            log.warning("request_refused", message_id=message.header.message_id, errors=[str(problem)])
+            reason = f"Nothing was accepted: {problem}. Ask again later with the same MessageID."
+            return self._means.message(message.header, Reply(result="FAILED", errors=(error("5.1", reason),)))
 
     async def _handle(self, message: RequestMessage) -> ResponseMessage:
         request_id = message.header.message_id or ""
@@ -62,9 +66,16 @@ class Intake:
             raise Refused(*plan.errors)
         request = self._request(message.header, plan, asked)
         self._answers.expect(request_id)
-        kept = await self._means.results.accept(request, _commands(request_id, plan))
+        try:
+            kept = await self._means.results.accept(request, _commands(request_id, plan))
+        except StoreUnavailable:
+            self._answers.give_up(request_id)
+            raise
         if kept is not None:
             return await self._same_again(kept, asked)
+        self._answers.expect(
+            request_id
+        )  # again: the same request, refused by the store a moment ago, may have given it up
         await self._put(request, plan)
         return await self._answer(request)
 

@@ -17,7 +17,9 @@ from mapping.faults import explain
 GRACE_S = 1.0
 """A recipe ends by its deadline and says why; this much later it is ended for it."""
 BATCH = 500
-"""Results that are committed together at most."""
+"""Results that are committed together at most. As many may wait to be; then no further meter is worked."""
+STOP_S = 3.0
+"""How long the last results may take to be committed when the process stops."""
 
 log = structlog.get_logger()
 
@@ -37,7 +39,7 @@ class Workshop:
         self._registry = registry
         self._run = run
         self._room = room
-        self._finished: asyncio.Queue[tuple[Delivery, Outcome]] = asyncio.Queue()
+        self._finished: asyncio.Queue[tuple[Delivery, Outcome]] = asyncio.Queue(BATCH)
 
     async def work(self) -> None:
         """Until cancelled."""
@@ -49,7 +51,7 @@ class Workshop:
     async def _work_on_meters(self) -> None:
         while True:
             for delivery in await self._means.jobs.take(Lane.CONTROLS, 1):
-                self._finished.put_nowait((delivery, await self._outcome(delivery.job)))
+                await self._finished.put((delivery, await self._outcome(delivery.job)))
 
     async def _outcome(self, job: Job) -> Outcome:
         """What came of it; the recipe tells its own event, everything else is told here."""
@@ -74,11 +76,22 @@ class Workshop:
         return _told(job, _broken(job, recipe))
 
     async def _keep_results(self) -> None:
+        batch: list[tuple[Delivery, Outcome]] = []
         try:
             while True:
-                await self._keep([await self._finished.get(), *self._drain(BATCH - 1)])
+                batch = [await self._finished.get(), *self._drain(BATCH - 1)]
+                await self._keep(batch)
+                batch = []
         finally:  # what a meter has done is kept even if we are about to stop
-            await self._keep(self._drain(self._finished.qsize()))
+            await self._keep_at_last(batch + self._drain(self._finished.qsize()))
+
+    async def _keep_at_last(self, batch: list[tuple[Delivery, Outcome]]) -> None:
+        """The process stops; what a store does not take in time is worked again by the next life, as attempted."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._keep(batch)
+        except TimeoutError:
+            log.error("results_not_kept", commands=len(batch))
 
     def _drain(self, most: int) -> list[tuple[Delivery, Outcome]]:
         return [self._finished.get_nowait() for _ in range(min(most, self._finished.qsize()))]

@@ -1,7 +1,7 @@
 """Everything that must survive a restart, behind narrow ports; the only place with SQL."""
 
 from hes.store.counters import SqlCounters
-from hes.store.database import Database
+from hes.store.database import Database, StoreUnusable
 from hes.store.lanes import MemoryJobs
 from hes.store.ports import (
     Completed,
@@ -16,6 +16,7 @@ from hes.store.ports import (
     StoredCommand,
     StoredRequest,
     StoredResult,
+    StoreUnavailable,
 )
 from hes.store.results import SqlResults
 
@@ -33,6 +34,8 @@ __all__ = [
     "Results",
     "SqlCounters",
     "SqlResults",
+    "StoreUnavailable",
+    "StoreUnusable",
     "StoredCommand",
     "StoredRequest",
     "StoredResult",

@@ -12,6 +12,10 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 
+class StoreUnavailable(Exception):
+    """The store does not take anything now (locked, disk full); nothing was stored. The text is for a person."""
+
+
 class Lane(StrEnum):
     """Kinds of work that must not stand in each other's way; each has its own room."""
 
@@ -112,7 +116,11 @@ class Completed:
 
 
 class Results(Protocol):
-    """The truth about requests and what came of them. Every method has committed when it returns."""
+    """The truth about requests and what came of them. Every method has committed when it returns.
+
+    `save`, `answer` and `replied` tell what has happened already: they wait for a store that does not take it now. All
+    others raise StoreUnavailable.
+    """
 
     async def find(self, request_id: str) -> StoredRequest | None: ...
 

@@ -64,7 +64,7 @@ class SqlResults:
         return None
 
     async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
-        return await self._database.transaction(lambda c: _save(c, results)) if results else []
+        return await self._database.record(lambda c: _save(c, results)) if results else []
 
     async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
         return await self._database.transaction(lambda c: _completed(c, request_ids))
@@ -80,7 +80,7 @@ class SqlResults:
         )
 
     async def answer(self, request_id: str, octets: bytes, answered_at: datetime) -> None:
-        await self._database.transaction(lambda c: _answer(c, request_id, octets, answered_at))
+        await self._database.record(lambda c: _answer(c, request_id, octets, answered_at))
 
     async def owed(self) -> list[StoredRequest]:
         joined = requests.join(replies, replies.c.request_id == requests.c.request_id)
@@ -89,7 +89,7 @@ class SqlResults:
 
     async def replied(self, request_id: str, taken_at: datetime) -> None:
         statement = update(replies).where(replies.c.request_id == request_id).values(taken_at=taken_at)
-        await self._database.transaction(lambda c: c.execute(statement).close())
+        await self._database.record(lambda c: c.execute(statement).close())
 
     async def forget(self, answered_before: datetime) -> int:
         owing = exists().where(replies.c.request_id == requests.c.request_id, replies.c.taken_at.is_(None))

@@ -89,3 +89,6 @@ counters = Table(
     Column("key_id", String, primary_key=True),
     Column("next_value", BigInteger, nullable=False),
 )
+
+heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
+"""One row that is written again and again, to see whether the store takes writes."""
