@@ -16,12 +16,13 @@ import httpx
 from fastapi import FastAPI, Request, Response
 from lxml import etree
 
+from ami_process.http_server import serving
+from ami_process.sockets import listening
 from cim import edge, envelope, wsdl
 from cim.envelope import Received
 from cim.message import Header, Identifier, Reply, ReplyError, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import EndDeviceControls
 from cim.schema import Schemas
-from cis.app import listening, serving
 from cis.settings import Cis, Demo, Meter, Settings
 from cis.workflows import Surroundings
 
@@ -150,7 +151,7 @@ async def standing_in(port: int = 0) -> AsyncIterator[StandInHes]:
     application.add_api_route("/cim/ExecuteEndDeviceControls", hes.describe, methods=["GET"], response_model=None)
     application.add_api_route("/healthz", hes.health, methods=["GET"], response_model=None)
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(listening("127.0.0.1", port))
+        listener = stack.enter_context(listening("127.0.0.1", port, "cis."))
         hes.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         await stack.enter_async_context(serving(application, listener))
         yield hes

@@ -16,10 +16,11 @@ import zeep
 from cis_stand_in import SCHEMAS, Events, around, post, post_response
 from lxml import etree
 
+from ami_process.http_server import serving
+from ami_process.sockets import listening
 from cim import edge, envelope, soap
 from cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
-from cis.app import listening, serving
 from cis.inbox import Inbox, Limits
 from cis.pending import Pending
 from cis.store import SentRequest, Store
@@ -45,7 +46,7 @@ async def cis(tmp_path: Path) -> AsyncIterator[ACis]:
         surroundings = around(events)
         limits = Limits(octets=20_000, body_timeout_s=0.2)
         inbox = Inbox(Pending(store, surroundings.now), store, surroundings, SCHEMAS, limits)
-        with listening("127.0.0.1", 0) as listener:
+        with listening("127.0.0.1", 0, "cis.") as listener:
             async with serving(inbox.application(), listener):
                 yield ACis(f"http://127.0.0.1:{listener.getsockname()[1]}", store, events)
 

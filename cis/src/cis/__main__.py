@@ -8,8 +8,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from ami_process.sockets import CannotListen
 from cim.codes import reply_codes
-from cis.app import CannotListenError, send, serve, surroundings
+from cis.app import send, serve, surroundings
 from cis.settings import Settings, SettingsError, load
 from cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Target
 
@@ -100,8 +101,8 @@ async def _send(settings: Settings, order: Order, *, as_json: bool) -> int:
 
     try:
         outcome = await send(settings, surroundings(silent), order)
-    except CannotListenError as error:
-        raise SettingsError(f"cannot listen for the reply at {error.address}: {error}") from error
+    except CannotListen as error:
+        raise SettingsError(f"cannot listen for the reply at {error.address}: {error.reason}") from error
     sys.stdout.write(_json(order, outcome) if as_json else _table(order, outcome))
     return 0 if outcome.confirmed else EXIT_NOT_OK
 

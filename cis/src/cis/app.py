@@ -4,22 +4,16 @@ Time, chance and the place where events go come in as arguments (`Surroundings`)
 """
 
 import asyncio
-import errno
-import logging
-import socket
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID, uuid4
 
-import structlog
-import uvicorn
-from fastapi import FastAPI
-from structlog.typing import EventDict, WrappedLogger
-
+from ami_process.events import configure_events, utc_now
+from ami_process.http_server import serving
+from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
 from cim.schema import Schemas
 from cis.inbox import Inbox
 from cis.outbox import Outbox, OutboxError
@@ -28,25 +22,9 @@ from cis.settings import Settings
 from cis.store import State, Store
 from cis.workflows import Controls, DemoLoop, Emit, Order, Outcome, Plan, Surroundings, Target
 
-EXIT_PORT_TAKEN = 98
-GRACE_S = 1
 CONNECTIONS = 200
 BACK_OFF_FIRST_S = 0.1
 BACK_OFF_MOST_S = 2.0
-
-
-class CannotListenError(Exception):
-    """The inbox has no place to listen."""
-
-    def __init__(self, address: str, taken: bool, reason: str) -> None:
-        super().__init__(reason)
-        self.address = address
-        self.taken = taken
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 def surroundings(
@@ -54,31 +32,8 @@ def surroundings(
 ) -> Surroundings:
     """The real ones, unless told otherwise."""
     return Surroundings(
-        now=now, monotonic=time.monotonic, sleep=asyncio.sleep, new_uuid=new_uuid, emit=emit or json_lines(now)
+        now=now, monotonic=time.monotonic, sleep=asyncio.sleep, new_uuid=new_uuid, emit=emit or configure_events(now)
     )
-
-
-def json_lines(now: Callable[[], datetime] = utc_now) -> Emit:
-    """Events on standard output, one JSON object a line; what libraries warn of comes out the same way."""
-
-    def stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return {"event": event.pop("event"), "at": now().isoformat(), **event}
-
-    logger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stdout), processors=[stamp, structlog.processors.JSONRenderer(default=str)]
-    )
-    emit: Emit = logger.msg
-    logging.basicConfig(handlers=[_ToEvents(emit)], level=logging.WARNING, force=True)
-    return emit
-
-
-class _ToEvents(logging.Handler):
-    def __init__(self, emit: Emit) -> None:
-        super().__init__()
-        self._emit = emit
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._emit("log", level=record.levelname.lower(), logger=record.name, message=self.format(record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +48,9 @@ class System:
 
 @asynccontextmanager
 async def running(settings: Settings, around: Surroundings, port: int) -> AsyncIterator[System]:
-    """Store, outbox and a serving inbox; raises CannotListenError."""
+    """Store, outbox and a serving inbox; raises CannotListen."""
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(listening(settings.cis.host, port))
+        listener = stack.enter_context(listening(settings.cis.host, port, "cis."))
         store = await stack.enter_async_context(Store.opened(settings.cis.store))
         schemas = Schemas()
         outbox = await stack.enter_async_context(
@@ -103,7 +58,7 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
         )
         pending = Pending(store, around.now)
         inbox = Inbox(pending, store, around, schemas)
-        await stack.enter_async_context(serving(inbox.application(), listener))
+        await stack.enter_async_context(serving(inbox.application(), listener, connections=CONNECTIONS))
         controls = Controls(
             outbox,
             pending,
@@ -111,7 +66,7 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
             reply_address=settings.cis.reply_address_at(listener.getsockname()[1]),
             timeout_s=settings.cis.request_timeout_s,
         )
-        yield System(controls, outbox, store, _address(listener))
+        yield System(controls, outbox, store, address_of(listener))
 
 
 async def serve(settings: Settings, around: Surroundings, stop: asyncio.Event, *, loop: bool) -> int:
@@ -132,10 +87,9 @@ async def serve(settings: Settings, around: Surroundings, stop: asyncio.Event, *
                 await stop.wait()
                 return 0
             return await _run_loop(settings, around, stop, system)
-    except CannotListenError as error:
-        event = "port_taken" if error.taken else "cannot_listen"
-        around.emit(event, address=error.address, setting="cis.port" if error.taken else "cis.host", reason=str(error))
-        return EXIT_PORT_TAKEN
+    except CannotListen as error:
+        around.emit(error.event, address=error.address, setting=error.setting, reason=error.reason)
+        return EXIT_CANNOT_LISTEN
 
 
 async def _run_loop(settings: Settings, around: Surroundings, stop: asyncio.Event, system: System) -> int:
@@ -188,61 +142,3 @@ async def send(settings: Settings, around: Surroundings, order: Order) -> Outcom
     """One order, seen through; an asynchronous reply comes to an inbox of its own on a free port."""
     async with running(settings, around, 0) as system:
         return await system.controls.run(order)
-
-
-@contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket, closed at the end; port 0 takes a free one; raises CannotListenError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen(CONNECTIONS)
-        except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
-            raise CannotListenError(f"{host}:{port}", taken, error.strerror or str(error)) from error
-        yield listener
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without signal handlers of its own (this process has them already), and with a mark when it serves."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.serving = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.serving.set()
-
-
-@asynccontextmanager
-async def serving(application: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
-    """The application served on a socket, inside this event loop."""
-    config = uvicorn.Config(
-        application,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        await server.serving.wait()
-        yield
-    finally:
-        server.should_exit = True
-        await task

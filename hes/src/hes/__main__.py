@@ -6,7 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
-from hes.app import Chance, configure_events, serve
+from ami_process.events import configure_events
+from hes.app import Chance, serve
 from hes.meters.registry import RegistryError
 from hes.settings import Settings, SettingsError, load_settings
 from hes.store import StoreUnavailable, StoreUnusable

@@ -4,24 +4,20 @@ Time, randomness and identifiers come in as arguments (`Chance`), so that a run 
 """
 
 import asyncio
-import errno
-import logging
-import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from os import urandom
 from uuid import UUID, uuid4
 
 import httpx
 import structlog
-import uvicorn
-from fastapi import FastAPI
-from structlog.typing import EventDict, WrappedLogger
 
+from ami_process.events import utc_now
+from ami_process.http_server import serving
+from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
 from cim.schema import Schemas
 from hes import operations
 from hes.inbox import create_inbox
@@ -32,66 +28,30 @@ from hes.reply_hosts import ReplyHosts
 from hes.settings import Settings
 from hes.store import Database, MemoryJobs, SqlCounters, SqlResults, StoreUnavailable
 
-PORT_TAKEN = 98
-GRACE_S = 1
-CONNECTIONS = 1_000
-"""HTTP connections at once; more are told to come later (503)."""
 FORGET_EVERY_S = 3600.0
 
 log = structlog.get_logger()
-
-
-class PortTaken(Exception):
-    """Somebody else listens where we should."""
-
-    def __init__(self, address: str, setting: str) -> None:
-        super().__init__(f"{address} is taken; choose another {setting}")
-        self.address = address
-        self.setting = setting
 
 
 @dataclass(frozen=True, slots=True)
 class Chance:
     """What differs from run to run: the clock, random octets, identifiers."""
 
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    now: Callable[[], datetime] = utc_now
     random_bytes: Callable[[int], bytes] = urandom
     new_uuid: Callable[[], UUID] = uuid4
 
 
-def configure_events(now: Callable[[], datetime]) -> None:
-    """Events go to standard output, one JSON object a line; so does what libraries warn of."""
-
-    def stamp(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return {"event": event.pop("event"), "at": now().isoformat(), **event}
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            stamp,
-            structlog.processors.JSONRenderer(default=str),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-    )
-    logging.basicConfig(handlers=[_LibraryEvents()], level=logging.WARNING, force=True)
-
-
-class _LibraryEvents(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        log.warning("log", logger=record.name, message=self.format(record))
-
-
 @asynccontextmanager
 async def running(settings: Settings, chance: Chance, run: Run | None = None) -> AsyncIterator[list[str]]:
-    """The whole HES at work; gives the addresses that it listens on. Raises PortTaken, RegistryError.
+    """The whole HES at work; gives the addresses that it listens on. Raises CannotListen, RegistryError.
 
     `run` stands in for the work on meters where a test has none.
     """
     hes = settings.hes
     registry = Registry(settings.active_meters)
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(_listening(hes.host, hes.port))
+        listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
         database = await stack.enter_async_context(Database(hes.store))
         meters = await stack.enter_async_context(
             _listening_to_meters(settings, registry, SqlCounters(database), chance)
@@ -111,21 +71,21 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         kept_for = timedelta(days=hes.keep_answers_days)
         await stack.enter_async_context(_at_work(workshop.work, replies.work, partial(_forget, means, kept_for)))
         inbox = create_inbox(intake, schemas, max_octets=hes.max_request_octets)
-        await stack.enter_async_context(_serving(inbox, listener))
+        await stack.enter_async_context(serving(inbox, listener))
         stack.callback(answers.close)
-        listening = [_address(*listener.getsockname()[:2])]
-        yield listening + ([_address(*meters.listening)] if meters.listening else [])
+        addresses = [address_of(listener)]
+        yield addresses + ([format_address(*meters.listening)] if meters.listening else [])
 
 
 async def serve(settings: Settings, stop: asyncio.Event, chance: Chance) -> int:
     """Be the HES until `stop` is set; the exit code."""
     try:
-        async with running(settings, chance) as listening:
-            log.info("ready", role="hes", listen=listening)
+        async with running(settings, chance) as addresses:
+            log.info("ready", role="hes", listen=addresses)
             await stop.wait()
-    except PortTaken as problem:
-        log.error("port_taken", address=problem.address, setting=problem.setting)
-        return PORT_TAKEN
+    except CannotListen as problem:
+        log.error(problem.event, address=problem.address, setting=problem.setting, reason=problem.reason)
+        return EXIT_CANNOT_LISTEN
     return 0
 
 
@@ -143,7 +103,7 @@ async def _listening_to_meters(
         log_apdus=hes.log_apdus,
     )
     meters = Meters(registry, counters, values, now=chance.now, random_bytes=chance.random_bytes)
-    with _saying_if_taken(hes.dlms_host, hes.dlms_port, "hes.dlms_port"):
+    with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()
     try:
         yield meters
@@ -179,69 +139,3 @@ def _reply_hosts(settings: Settings) -> ReplyHosts:
     if settings.cis.reply_address is not None:
         named.append(httpx.URL(settings.cis.reply_address).host)
     return ReplyHosts(settings.hes.reply_networks, frozenset(host.lower() for host in named if host))
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that leaves signals to the process and says when it serves."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.serving = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.serving.set()
-
-
-@asynccontextmanager
-async def _serving(inbox: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        inbox,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        await server.serving.wait()
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket; its port is taken before anything else is touched."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(
-        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    ) as listener:  # only then asyncio sets TCP_NODELAY
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with _saying_if_taken(host, port, "hes.port"):
-            listener.bind((host, port))
-            listener.listen(CONNECTIONS)
-        listener.setblocking(False)
-        yield listener
-
-
-@contextmanager
-def _saying_if_taken(host: str, port: int, setting: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as problem:
-        if problem.errno == errno.EADDRINUSE:
-            raise PortTaken(_address(host, port), setting) from None
-        raise
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import structlog
-
+from ami_process.events import configure_events
 from meter_sim.app import run, surroundings
+from meter_sim.fleet import Surroundings
 from meter_sim.meter.state import StateError
 from meter_sim.objects.model import ModelError
 from meter_sim.settings import Settings, SettingsError, choose_meters, load_settings
@@ -23,31 +23,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="the TOML file with [meter_sim] and [[meters]]")
     parser.add_argument("--meter", nargs="+", action="extend", default=[], metavar="NAME", help="only these meters")
     chosen = parser.parse_args(arguments)
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-    )
+    emit = configure_events()
+
+    def tell(event: str, fields: Mapping[str, object]) -> None:
+        emit(event, **fields)
+
     try:
-        return asyncio.run(_run(load_settings(chosen.config), chosen.meter))
+        return asyncio.run(_run(load_settings(chosen.config), chosen.meter, surroundings(tell)))
     except (SettingsError, ModelError, StateError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a person has to mend the configuration
         return UNUSABLE
 
 
-async def _run(settings: Settings, names: Sequence[str]) -> int:
+async def _run(settings: Settings, names: Sequence[str], around: Surroundings) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    return await run(settings.meter_sim, choose_meters(settings, names), surroundings(tell), stop)
-
-
-def tell(event: str, fields: Mapping[str, object]) -> None:
-    """One line of JSON on standard output."""
-    structlog.get_logger().info(event, **fields)
+    return await run(settings.meter_sim, choose_meters(settings, names), around, stop)
 
 
 if __name__ == "__main__":

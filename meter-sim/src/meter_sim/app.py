@@ -9,8 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
+from ami_process.events import utc_now
+from ami_process.sockets import EXIT_CANNOT_LISTEN, PortTaken
 from dlms.association import Ciphering, Security
 from dlms.enums import ActionResult, Mechanism
 from dlms.security import GlobalKeys
@@ -34,7 +36,6 @@ from meter_sim.settings import (
     SimulatedSettings,
 )
 
-PORT_TAKEN = 98
 OPEN_FILES_PER_METER = 8
 OPEN_FILES_MORE = 256
 MECHANISMS = {
@@ -49,15 +50,6 @@ NO_KEYS = GlobalKeys(bytes(16), bytes(16))
 """Where an association has system titles and nothing that is computed with keys."""
 SILENCES: dict[bool | str, Silence] = {False: Silence.NEVER, True: Silence.REQUESTS, "always": Silence.ALWAYS}
 DEATHS: dict[bool | str, Death] = {False: Death.NOTHING, True: Death.CONNECTION, "exit": Death.PROCESS}
-
-
-class PortTaken(Exception):
-    """An address can't be listened on; `setting` says where it was chosen."""
-
-    def __init__(self, address: str, setting: str) -> None:
-        super().__init__(address)
-        self.address = address
-        self.setting = setting
 
 
 @dataclass(slots=True)
@@ -92,7 +84,7 @@ class Running:
 def surroundings(
     tell: Callable[[str, Mapping[str, object]], None],
     *,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = utc_now,
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     die: Callable[[], None] = lambda: os._exit(1),
 ) -> Surroundings:
@@ -107,8 +99,8 @@ async def run(
     try:
         running = await start(settings, chosen, around)
     except PortTaken as taken:
-        around.tell("port_taken", {"address": taken.address, "setting": taken.setting})
-        return PORT_TAKEN
+        around.tell(taken.event, {"address": taken.address, "setting": taken.setting, "reason": taken.reason})
+        return EXIT_CANNOT_LISTEN
     names = [meter.name for meter in chosen]
     around.tell("ready", {"role": "meter", "listen": running.listening, "meters": names})
     await running.last_until(stop)
@@ -264,7 +256,7 @@ async def _listen(running: Running, settings: MeterSimSettings, address: str, be
     except OSError as error:
         setting = f"meters[{behind[0].name}]." + ("simulated.listen" if behind[0].simulated.listen else "address")
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(address, setting) from None
+            raise PortTaken(address, setting, error.strerror or str(error)) from None
         await running.stop()
         raise SettingsError(f"{setting}: {address} can't be listened on: {error.strerror or error}") from None
     running.listeners.append(listener)

@@ -1,0 +1,1 @@
+"""What every process needs once: `events` on standard output, listening `sockets`, the `http_server`."""
