@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from ami.meter.counters import CounterFile
+from ami.meter.dropped import Dropped, of_association
 from ami.meter.errors import ExitCode, MeterError, Refusal, words
 from ami.meter.framings import Silence, framing_for
 from ami.meter.link import Link
@@ -196,13 +197,25 @@ class Association:
             self._supply.top_up()
         if self._trace is not None:
             self._trace.exchange(about_a_secret=_is_about_a_secret(request))
+        self._silence.begin()
         try:
             with border(where):
                 self._write(self._connection.send(request))
-                return self._answer()
+                answer = self._answer()
         except BaseException as error:
             self.healthy = self.healthy and isinstance(error, Refusal)
+            if isinstance(error, MeterError) and (dropped := self._dropped(error)) is not None:
+                raise MeterError(ExitCode.NOT_UNDERSTOOD, dropped.what, where=where, hint=dropped.hint) from None
             raise
+        for one in self._connection.discarded:
+            self._tell(f"dropped, before the answer to {where}: {one.reason}")
+        return answer
+
+    def _dropped(self, error: MeterError) -> Dropped | None:
+        """What came instead, when it is an answer that is missing."""
+        if error.code is not ExitCode.NO_ANSWER:
+            return None
+        return of_association(self._connection.discarded) or self._silence.dropped()
 
     def _has_a_name(self, descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
         """With short names: whether the meter's list has one for it; logical names are the meter's business."""
@@ -232,6 +245,7 @@ class Association:
             return
         if self._trace is not None:
             self._trace.octets("←", octets)
+        self._silence.heard(octets)
         self._connection.receive_data(octets)
 
     def _write(self, octets: bytes) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from ami.meter.dropped import MOST_KEPT, Dropped, of_hdlc, of_wrapper
 from ami.meter.errors import ExitCode, MeterError
 from ami.meter.options import Reach, Transport
 from dlms.association import ClientSettings
@@ -11,11 +12,12 @@ from dlms.framing.framing import Framing
 from dlms.framing.hdlc_address import HdlcAddress
 from dlms.framing.hdlc_client import MAX_RETRIES
 from dlms.framing.hdlc_framing import HdlcClientFraming
-from dlms.framing.wrapper import WrapperFraming
+from dlms.framing.wrapper import HEADER_SIZE, MAX_APDU, WrapperFraming
 
 Write = Callable[[bytes], None]
 Read = Callable[[float], bytes]
 HANG_UP_S = 1.0
+MAX_PDU = HEADER_SIZE + MAX_APDU
 
 
 class Silence(Protocol):
@@ -30,9 +32,22 @@ class Silence(Protocol):
     def hang_up(self, write: Write, read: Read) -> None:
         """Take down what the framing has set up."""
 
+    def begin(self) -> None:
+        """A question goes out: what came before is of no more interest."""
+
+    def heard(self, octets: bytes) -> None:
+        """Octets that came."""
+
+    def dropped(self) -> Dropped | None:
+        """What came since and never became an APDU; None when nothing did."""
+
 
 class _NoRepetition:
     """TCP repeats by itself, and over UDP a repeated ACTION might act twice."""
+
+    def __init__(self, framing: WrapperFraming) -> None:
+        self._framing = framing
+        self._heard = b""
 
     def patience_s(self, timeout_s: float) -> float:
         return timeout_s
@@ -43,12 +58,23 @@ class _NoRepetition:
     def hang_up(self, write: Write, read: Read) -> None:
         return
 
+    def begin(self) -> None:
+        return
+
+    def heard(self, octets: bytes) -> None:
+        self._heard = (self._heard + octets)[-MAX_PDU:]
+
+    def dropped(self) -> Dropped | None:
+        pending = self._framing.pending
+        return of_wrapper(self._heard[-pending:]) if pending else None
+
 
 class _Hdlc:
     """The link numbers its frames, so asking again is safe."""
 
     def __init__(self, framing: HdlcClientFraming) -> None:
         self._framing = framing
+        self._heard = b""
 
     def patience_s(self, timeout_s: float) -> float:
         return timeout_s / (MAX_RETRIES + 1)
@@ -64,13 +90,25 @@ class _Hdlc:
             self._framing.receive_data(read(HANG_UP_S))
             self._framing.next_pdu()
 
+    def begin(self) -> None:
+        self._heard = b""
+        self._framing.link.passed_over.clear()
+
+    def heard(self, octets: bytes) -> None:
+        self._heard = (self._heard + octets)[:MOST_KEPT]
+
+    def dropped(self) -> Dropped | None:
+        return of_hdlc(self._framing.link, self._heard)
+
 
 def framing_for(reach: Reach, settings: ClientSettings) -> tuple[Framing, Silence]:
     """The framing of one association on this transport."""
     if reach.transport in (Transport.TCP, Transport.UDP):
-        return WrapperFraming(), _NoRepetition()
+        wrapper = WrapperFraming()
+        return wrapper, _NoRepetition(wrapper)
     try:
-        framing = HdlcClientFraming(settings.client_wport, HdlcAddress(settings.server_wport, reach.physical))
+        server = HdlcAddress(settings.server_wport, reach.physical)
+        framing = HdlcClientFraming(settings.client_wport, server, any_address=settings.any_address)
     except LocalError as error:
         raise MeterError(ExitCode.USAGE, str(error), where="--client, --server, --physical") from None
     return framing, _Hdlc(framing)

@@ -126,6 +126,8 @@ class Identity:
     invocation_counter: int | None = None
     max_pdu_size: int = 0xFFFF
     short_names: bool = False
+    any_invoke_id: bool = False
+    any_address: bool = False
 
     @property
     def ciphered(self) -> bool:
@@ -180,6 +182,8 @@ class Identity:
                 conformance=self.conformance,
                 short_names=self.no_names_yet,
                 max_receive_pdu_size=self.max_pdu_size,
+                any_invoke_id=self.any_invoke_id,
+                any_address=self.any_address,
             )
         except LocalError as error:
             raise MeterError(ExitCode.USAGE, str(error), where="the options of the association") from None
@@ -191,6 +195,8 @@ class Identity:
             server_wport=server,
             conformance=self.conformance,
             short_names=self.no_names_yet,
+            any_invoke_id=self.any_invoke_id,
+            any_address=self.any_address,
         )
 
     def _security(self, title: bytes | None, server: int | None, random_bytes: RandomBytes) -> Security | None:

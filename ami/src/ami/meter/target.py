@@ -31,7 +31,7 @@ from dlms.errors import LocalError
 from dlms.obis import Obis
 
 TITLE_OCTETS = 8
-_WAY, _WHO, _KEYS = "How to reach the meter", "As whom", "Keys"
+_WAY, _WHO, _KEYS, _ODD = "How to reach the meter", "As whom", "Keys", "Meters that do it otherwise"
 T = TypeVar("T", Reach, Identity)
 _KEY = "Hex, env:NAME or file:PATH."
 _PUBLIC = "x and y as hex, env:NAME, file:PATH, or cert:PATH."
@@ -93,6 +93,18 @@ class TargetOptions:
     ] = ""
     short_names: Annotated[
         bool, _option("--short-names", panel=_WHO, help="The meter names its objects by short names (SN).")
+    ] = False
+    any_invoke_id: Annotated[
+        bool,
+        _option(
+            "--any-invoke-id",
+            panel=_ODD,
+            help="Take the answer under whatever invoke id it comes; a late one may then be taken for it.",
+        ),
+    ] = False
+    any_address: Annotated[
+        bool,
+        _option("--any-address", panel=_ODD, help="Take answers from whatever wrapper ports or HDLC address."),
     ] = False
     max_pdu: Annotated[
         int | None,
@@ -242,6 +254,8 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
         "invocation_counter": options.invocation_counter,
         "max_pdu_size": options.max_pdu,
         "short_names": options.short_names or None,
+        "any_invoke_id": options.any_invoke_id or None,
+        "any_address": options.any_address or None,
     }
     return _changed(Identity(client=PUBLIC_CLIENT) if entry is None else entry.identity, given)
 

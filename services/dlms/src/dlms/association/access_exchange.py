@@ -41,7 +41,7 @@ class AccessExchange(Exchange):
     answers = (AccessResponse,)
 
     def __init__(self, number: int, request: Access, limits: Limits) -> None:
-        flags = CONFIRMED | HIGH_PRIORITY
+        flags = CONFIRMED | (HIGH_PRIORITY if limits.high_priority else 0)
         flags |= BREAK_ON_ERROR if request.break_on_error else 0
         flags |= SELF_DESCRIPTIVE if request.self_descriptive else 0
         self._long_invoke_id = number & LONG_INVOKE_ID_MASK
@@ -51,10 +51,10 @@ class AccessExchange(Exchange):
         whole = AccessRequest(flags | self._long_invoke_id, request.date_time, specifications, values)
         super().__init__(0, apdu.encode(whole))
 
-    def concerns(self, message: Any) -> bool:
-        """Whether an answer carries our long invoke id."""
+    def invoke_ids(self, message: Any) -> tuple[int | None, int]:
+        """The answer's long invoke id, None when it has none, and ours."""
         invoke = getattr(message, "long_invoke_id_and_priority", None)
-        return invoke is not None and not (invoke ^ self._long_invoke_id) & LONG_INVOKE_ID_MASK
+        return None if invoke is None else invoke & LONG_INVOKE_ID_MASK, self._long_invoke_id
 
     def _step(self, message: AccessResponse) -> Step:
         results = counted(message.results, len(self._items))

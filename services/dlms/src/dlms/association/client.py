@@ -2,11 +2,13 @@
 
 `send` gives the octets of a request, `receive_data` takes octets, `next_event` says what they meant, and `data_to_send`
 holds what the protocol itself answers: the proof of HLS and the request for the next block. One request is open at a time;
-answers to another invoke-id are dropped. After a SecurityError or ProtocolError the connection is closed for good.
+answers to another invoke-id are dropped, and `discarded` says so. After a SecurityError or ProtocolError the connection is
+closed for good.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from struct import error as StructError
 
@@ -23,8 +25,10 @@ from dlms.association.connection import Connection
 from dlms.association.envelope import MARGIN
 from dlms.association.events import (
     Access,
+    Cause,
     ClientOutput,
     Confirm,
+    Discarded,
     EventNotified,
     Get,
     GetResult,
@@ -57,6 +61,7 @@ from dlms.security.hls import HLS, check_challenge
 from dlms.transitions import next_state
 
 UNLIMITED = 2**31
+MOST_DISCARDED = 8
 CLOSED, PROVING, OPEN = ClientState.CLOSED, ClientState.PROVING, ClientState.OPEN
 ASKED = CLIENT_TABLE[OPEN, ClientEvent.SEND_REQUEST]
 
@@ -65,7 +70,8 @@ class ClientConnection(Connection):
     """One client association. `challenge` (HLS) and `dedicated_key` have to be fresh random octets of the caller's.
 
     `receive_counter` remembers over connections what the server has used; without it freshness rests on HLS alone.
-    `framing` is how APDUs travel: the wrapper when none is given.
+    `framing` is how APDUs travel: the wrapper when none is given. `discarded` keeps the last APDUs that came and had no
+    effect since the last request: when no answer comes they may say why.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class ClientConnection(Connection):
         if settings.mechanism in HLS:
             check_challenge(challenge, settings.mechanism)
         self.state = ClientState.IDLE
+        self.discarded: deque[Discarded] = deque(maxlen=MOST_DISCARDED)
         self._settings = settings
         self._from_server = (settings.server_wport, settings.client_wport)
         self._challenge = challenge
@@ -114,6 +121,8 @@ class ClientConnection(Connection):
 
     def send(self, request: Request) -> bytes:
         """Framed octets of a request; LocalError, with nothing changed, when it has no place now."""
+        if self.discarded:
+            self.discarded.clear()
         if type(request) is Get and (octets := self._get_quickly(request)) is not None:
             return octets
         if isinstance(request, Open):
@@ -141,7 +150,7 @@ class ClientConnection(Connection):
         ordinary = self._ordinary
         if ordinary is None or request.selection is not None or self.state is not OPEN:
             return None
-        invoke = invoke_of(self._invoke_id + 1)
+        invoke = invoke_of(self._invoke_id + 1, high_priority=self._settings.high_priority)
         try:
             plaintext = request_for(invoke, request.descriptor)
         except StructError:
@@ -210,9 +219,10 @@ class ClientConnection(Connection):
     def _limits(self, form: Form) -> Limits:
         opened = self._opened
         if opened is None:
-            return Limits(UNLIMITED, Conformance(0))
+            return Limits(UNLIMITED, Conformance(0), self._settings.high_priority)
         limit = opened.server_max_receive_pdu_size
-        return Limits(largest_plaintext(limit, form) if limit else UNLIMITED, opened.conformance)
+        room = largest_plaintext(limit, form) if limit else UNLIMITED
+        return Limits(room, opened.conformance, self._settings.high_priority)
 
     def _form(self, *, general: bool = False) -> Form:
         if self._protection is None:
@@ -258,7 +268,7 @@ class ClientConnection(Connection):
         if isinstance(pdu, LinkLost):
             raise ProtocolError(pdu.reason)
         octets = pdu.apdu
-        if pdu[:2] != self._from_server and octets[0] != ApduTag.DATA_NOTIFICATION:
+        if pdu[:2] != self._from_server and not self._is_taken_from_there(pdu):
             return None
         ordinary = None if self._protection is None else self._protection.ordinary
         if ordinary is not None and (plaintext := ordinary.open(octets)) is not None:
@@ -279,6 +289,18 @@ class ClientConnection(Connection):
             return self._receive_fault(message)
         return self._receive_service(self._lift(message))
 
+    def _is_taken_from_there(self, pdu: WrapperPdu) -> bool:
+        """Whether an APDU counts although its addresses are not those of the association."""
+        if self._settings.any_address or pdu.apdu[0] == ApduTag.DATA_NOTIFICATION:
+            return True
+        server, client = self._from_server
+        there = f"from {pdu.source} to {pdu.destination}, and not from {server} to {client}"
+        self._discard(f"an answer came {there}", Cause.ADDRESS)
+        return False
+
+    def _discard(self, reason: str, cause: Cause = Cause.OTHER) -> None:
+        self.discarded.append(Discarded(reason, cause))
+
     def _receive_quickly(self, plaintext: bytes, form: Form) -> ClientOutput | None:
         """What an ordinary frame holds; the value of a plain GET straight from its octets."""
         exchange = self._pending
@@ -292,7 +314,10 @@ class ClientConnection(Connection):
     def _join(self, block: GeneralBlockTransfer) -> Apdu | None:
         """The APDU whose last block this is: an answer, or a push in blocks that nobody confirms."""
         if block.aborts:
-            return None if self._pending is None or self._general is None else block
+            if self._pending is None or self._general is None:
+                self._discard("the end of a general block transfer that is not under way", Cause.NOTHING_ASKED)
+                return None
+            return block
         control = block.block_control
         unasked = control.streaming and not control.window
         if self._general is None and (self._pending is None or unasked):
@@ -328,11 +353,25 @@ class ClientConnection(Connection):
         if type(message) not in SERVICE_RESPONSES:
             return self._receive_unasked(message, verified.form)
         exchange = self._pending
-        if exchange is None or not exchange.concerns(message):
+        if exchange is None or not (exchange.concerns(message) or self._is_taken_anyway(exchange, message)):
+            self._discard_answer(exchange, message)
             return None
         if self.state is PROVING:
             return self._receive_proof(message)
         return self._take(exchange.receive(message))
+
+    def _is_taken_anyway(self, exchange: Exchange, message: Apdu) -> bool:
+        return self._settings.any_invoke_id and isinstance(message, exchange.answers)
+
+    def _discard_answer(self, exchange: Exchange | None, message: Apdu) -> None:
+        if exchange is None:
+            self._discard(f"{type(message).__name__} came, and nothing was asked", Cause.NOTHING_ASKED)
+            return
+        told, asked = exchange.invoke_ids(message)
+        if told is None:
+            self._discard(f"{type(message).__name__} came, which answers another service")
+        else:
+            self._discard(f"an answer came under invoke id {told}, {asked} was asked", Cause.INVOKE_ID)
 
     def _receive_unasked(self, message: Apdu, form: Form) -> ClientOutput | None:
         if isinstance(message, DataNotification | EventNotificationRequest | InformationReportRequest):
@@ -347,8 +386,10 @@ class ClientConnection(Connection):
         """Pushes are always taken; the other two where the association agreed to them."""
         agreed = Conformance(0) if self._opened is None else self._opened.conformance
         if isinstance(message, EventNotificationRequest) and not agreed & Conformance.EVENT_NOTIFICATION:
+            self._discard("an event notification came, which was not agreed", Cause.NOT_AGREED)
             return None
         if isinstance(message, InformationReportRequest) and not agreed & Conformance.INFORMATION_REPORT:
+            self._discard("an information report came, which was not agreed", Cause.NOT_AGREED)
             return None
         self._move(ClientEvent.NOTIFICATION)
         if isinstance(message, DataNotification):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from enum import Enum
 from typing import NamedTuple
 
 from dlms.apdu.blocks import GeneralBlockTransfer
@@ -385,11 +386,22 @@ class AssociationReleased:
     profile: AssociationProfile
 
 
+class Cause(Enum):
+    """What about a discarded APDU was not as it should be."""
+
+    OTHER = "other"
+    ADDRESS = "address"
+    INVOKE_ID = "invoke id"
+    NOT_AGREED = "not agreed"
+    NOTHING_ASKED = "nothing asked"
+
+
 @frozen
 class Discarded:
     """Something arrived that was answered by a fault or not at all, and had no effect."""
 
     reason: str
+    cause: Cause = Cause.OTHER
 
 
 ServerOutput = (

@@ -20,22 +20,23 @@ from dlms.data import Data
 from dlms.enums import Conformance, DataAccessResult
 from dlms.errors import ProtocolError
 
-CONFIRMED_HIGH_PRIORITY = 0xC0
+CONFIRMED, HIGH_PRIORITY = 0x40, 0x80
 INVOKE_ID_MASK = 0x0F
 SEND_REQUEST, SEND_FIRST_BLOCK = ClientEvent.SEND_REQUEST, ClientEvent.SEND_FIRST_BLOCK
 SUCCESS = DataAccessResult.SUCCESS
 
 
-def invoke_of(number: int) -> int:
-    """Invoke-id-and-priority of the request with this number: confirmed, high priority, invoke ids from 1 to 15 in turn."""
-    return CONFIRMED_HIGH_PRIORITY | ((number - 1) % INVOKE_ID_MASK + 1)
+def invoke_of(number: int, *, high_priority: bool = True) -> int:
+    """Invoke-id-and-priority of the request with this number: confirmed, invoke ids from 1 to 15 in turn."""
+    return CONFIRMED | (HIGH_PRIORITY if high_priority else 0) | ((number - 1) % INVOKE_ID_MASK + 1)
 
 
 class Limits(NamedTuple):
-    """What the server takes: plain octets of one request, and what was negotiated."""
+    """What the server takes: plain octets of one request, and what was negotiated; and the priority that requests have."""
 
     room: int
     conformance: Conformance
+    high_priority: bool = True
 
 
 class Next(NamedTuple):
@@ -88,8 +89,14 @@ class Exchange(ABC):
 
     def concerns(self, message: Any) -> bool:
         """Whether an answer carries our invoke id; priority and service class do not matter."""
+        told, asked = self.invoke_ids(message)
+        return told == asked
+
+    def invoke_ids(self, message: Any) -> tuple[int | None, int]:
+        """The answer's invoke id, None when it has none of this kind, and ours."""
         invoke = getattr(message, "invoke_id_and_priority", None)
-        return invoke is not None and not (invoke ^ self.invoke_id_and_priority) & INVOKE_ID_MASK
+        asked = self.invoke_id_and_priority & INVOKE_ID_MASK
+        return None if invoke is None else invoke & INVOKE_ID_MASK, asked
 
     def receive(self, message: Apdu) -> Step:
         """What follows from an answer that concerns this exchange; ProtocolError when it can't be one."""

@@ -72,7 +72,7 @@ class GetExchange(Exchange):
     answers: ClassVar[tuple[type, ...]] = (GetResponseNormal, GetResponseWithDataBlock)
 
     def __init__(self, number: int, request: Get, limits: Limits) -> None:
-        invoke = invoke_of(number)
+        invoke = invoke_of(number, high_priority=limits.high_priority)
         super().__init__(invoke, apdu.encode(GetRequestNormal(invoke, request.descriptor, request.selection)))
 
     def _step(self, message: GetResponseNormal | GetResponseWithDataBlock) -> Step:
@@ -118,7 +118,7 @@ class GetListExchange(GetExchange):
     answers = (GetResponseWithList, GetResponseWithDataBlock, GetResponseNormal)
 
     def __init__(self, number: int, request: GetList, limits: Limits) -> None:
-        invoke = invoke_of(number)
+        invoke = invoke_of(number, high_priority=limits.high_priority)
         items = tuple(AttributeItem(item.descriptor, item.selection) for item in request.items)
         Exchange.__init__(self, invoke, apdu.encode(GetRequestWithList(invoke, items)))
         self._count = len(items)
@@ -152,7 +152,7 @@ class SetExchange(Exchange):
     answers = (SetResponseNormal, SetResponseDataBlock, SetResponseLastDataBlock)
 
     def __init__(self, number: int, request: Set, limits: Limits) -> None:
-        invoke = invoke_of(number)
+        invoke = invoke_of(number, high_priority=limits.high_priority)
         descriptor, selection, value = request.descriptor, request.selection, request.value
         super().__init__(invoke, apdu.encode(SetRequestNormal(invoke, descriptor, selection, value)))
         if self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE):
@@ -181,7 +181,7 @@ class SetListExchange(Exchange):
     )
 
     def __init__(self, number: int, request: SetList, limits: Limits) -> None:
-        invoke = invoke_of(number)
+        invoke = invoke_of(number, high_priority=limits.high_priority)
         items = tuple(AttributeItem(item.descriptor, item.selection) for item in request.items)
         values = tuple(item.value for item in request.items)
         super().__init__(invoke, apdu.encode(SetRequestWithList(invoke, items, values)))
@@ -210,7 +210,7 @@ class ActionExchange(Exchange):
     answers = (ActionResponseNormal, ActionResponseWithBlock, ActionResponseNextBlock)
 
     def __init__(self, number: int, request: Action, limits: Limits) -> None:
-        invoke = invoke_of(number)
+        invoke = invoke_of(number, high_priority=limits.high_priority)
         descriptor, parameters = request.descriptor, request.parameters
         super().__init__(invoke, apdu.encode(ActionRequestNormal(invoke, descriptor, parameters)))
         if parameters is not None and self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_ACTION):
@@ -239,7 +239,7 @@ class ActionListExchange(Exchange):
     answers = (ActionResponseWithList, ActionResponseWithBlock, ActionResponseNextBlock, ActionResponseNormal)
 
     def __init__(self, number: int, request: ActionList, limits: Limits) -> None:
-        invoke = invoke_of(number)
+        invoke = invoke_of(number, high_priority=limits.high_priority)
         descriptors = tuple(item.descriptor for item in request.items)
         values = tuple(data.null() if item.parameters is None else item.parameters for item in request.items)
         super().__init__(invoke, apdu.encode(ActionRequestWithList(invoke, descriptors, values)))

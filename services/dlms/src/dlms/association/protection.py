@@ -327,7 +327,8 @@ class Protection:
         else:
             title = message.system_title or self.peer_title or b""
         if title != self.peer_title:
-            raise SecurityError(f"foreign system title {title.hex()} in a ciphered APDU")
+            known = "none is known" if self.peer_title is None else f"expected {self.peer_title.hex()}"
+            raise SecurityError(f"foreign system title {title.hex()} in a ciphered APDU, {known}")
 
     def _check_control(self, control: int, wrapping: Wrapping) -> None:
         wanted = self.security.control(self.wanted)

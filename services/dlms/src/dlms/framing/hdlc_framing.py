@@ -24,7 +24,7 @@ MAX_LINKS = 16
 
 
 class HdlcClientFraming:
-    """One client's APDUs to one server. Call `timeout` when an answer is late."""
+    """One client's APDUs to one server, with `any_address` taken from any. Call `timeout` when an answer is late."""
 
     def __init__(
         self,
@@ -34,8 +34,10 @@ class HdlcClientFraming:
         *,
         max_retries: int = MAX_RETRIES,
         max_apdu: int = MAX_APDU,
+        any_address: bool = False,
     ) -> None:
         self.link = HdlcClient(HdlcAddress(client), server, parameters, max_retries=max_retries, max_apdu=max_apdu)
+        self.link.any_address = any_address
 
     def encode(self, source: int, destination: int, *apdus: bytes) -> bytes:
         """Frames to write now; the rest follows in `data_to_send` as the server acknowledges."""

@@ -19,6 +19,8 @@ from dlms.framing.hdlc_parameters import LinkParameters
 from dlms.framing.hdlc_segments import MAX_APDU, FrameRejected, UnnumberedAssembler, apdu_of, segments
 from dlms.frozen import frozen
 
+MOST_PASSED_OVER = 4
+
 
 @frozen
 class LinkConnected:
@@ -46,6 +48,14 @@ class ApduReceived:
 
 
 @frozen
+class PassedOver:
+    """A good frame that was not for us, or not from the peer; `discarded` counts it."""
+
+    source: HdlcAddress
+    destination: HdlcAddress
+
+
+@frozen
 class AnswerPending:
     """The server has our frames and nothing to say yet (`busy`: takes no more of them): call `timeout` to ask again."""
 
@@ -58,12 +68,16 @@ LinkEvent = LinkConnected | LinkDisconnected | ApduReceived | AnswerPending
 class HdlcLink(ABC):
     """One end of a link between `own` and `peer`; `parameters` are the limits that it offers."""
 
+    any_address = False
+    """Whether frames count whatever their addresses say: for a line with one station that gets them wrong."""
+
     def __init__(
         self, own: HdlcAddress, peer: HdlcAddress, parameters: LinkParameters, llc: bytes, max_apdu: int = MAX_APDU
     ) -> None:
         self.own = own
         self.peer = peer
         self.discarded = 0
+        self.passed_over: deque[PassedOver] = deque(maxlen=MOST_PASSED_OVER)
         self._offer = parameters
         self._llc = llc
         self._max_apdu = max_apdu
@@ -103,10 +117,13 @@ class HdlcLink(ABC):
                 self.receive_frame(frame)
             else:
                 self.discarded += 1
+                self.passed_over.append(PassedOver(frame.source, frame.destination))
         return self._events.popleft()
 
     def _is_for_us(self, frame: Frame) -> bool:
         """Numbered frames and commands come from the peer; unnumbered information may come from any station."""
+        if self.any_address:
+            return True
         if frame.kind is FrameKind.UI:
             return self.own.is_same_station(frame.destination) or frame.destination.upper in ALL_STATIONS
         return self.own.is_same_station(frame.destination) and self.peer.is_same_station(frame.source)
