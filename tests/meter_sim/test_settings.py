@@ -149,6 +149,12 @@ def test_a_meter_that_is_not_simulated_is_left_alone(tmp_path: Path, config: dic
         choose_meters(settings, ["M1001"])
 
 
+def test_what_only_the_head_end_needs_is_accepted(tmp_path: Path, config: dict[str, Any]) -> None:
+    objects = {"device_id_object": "0-0:96.1.1*255", "disconnect_object": "0-1:96.3.10*255", "disconnect_version": 1}
+    config["meters"][0] |= objects
+    assert load(tmp_path, config).meters[0].disconnect_object == "0-1:96.3.10*255"
+
+
 def test_two_meters_can_not_share_address_and_wrapper_port(tmp_path: Path, config: dict[str, Any]) -> None:
     config["meters"][1]["address"] = config["meters"][0]["address"]
     with pytest.raises(SettingsError, match="address and server_wport"):

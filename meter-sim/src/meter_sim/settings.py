@@ -159,6 +159,9 @@ class MeterSettings(_Section):
     system_title: Octets | None = None
     logical_device_name: str = Field(min_length=1, max_length=16)
     device_id: str = Field(min_length=1, max_length=48)
+    device_id_object: str | None = Field(default=None, description="where the head-end looks for it; not used here")
+    disconnect_object: str | None = Field(default=None, description="where the head-end looks for it; not used here")
+    disconnect_version: int | None = Field(default=None, description="as the head-end expects it; not used here")
     invocation_counter: str | None = Field(default=None, description="where the head-end looks for it; not used here")
     simulated: SimulatedSettings = SimulatedSettings()
 

@@ -86,6 +86,8 @@ class SmallMeter:
     in_the_middle: bytes = b""
     """Framed octets that are sent before the answer to each GET."""
     server_wport: int = 1
+    device_id_object: Obis = DEVICE_ID
+    disconnect_object: Obis = DISCONNECT_CONTROL
     cut: bool = False
     """Answers come one octet at a time."""
 
@@ -99,7 +101,7 @@ class SmallMeter:
         self.port = 0
         self.values: dict[tuple[Obis, int], Data] = {
             (LOGICAL_DEVICE_NAME, 2): data.octet_string(f"AMI000000000{self.number}".encode()),
-            (DEVICE_ID, 2): data.octet_string(str(self.number).encode()),
+            (self.device_id_object, 2): data.octet_string(str(self.number).encode()),
         }
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -196,7 +198,7 @@ class SmallMeter:
                 case ActionRequested(key, descriptor, parameters):
                     self.asked.append("ACTION")
                     assert parameters == data.integer(0)
-                    result = self._act(descriptor.method_id)
+                    result = self._act(descriptor)
                     if self.dies_after_action:
                         self.dies_after_action = False
                         return False
@@ -226,7 +228,7 @@ class SmallMeter:
             await asyncio.sleep(0)
 
     def _get(self, descriptor: AttributeDescriptor) -> Data | DataAccessResult:
-        if descriptor.instance_id == DISCONNECT_CONTROL and (DISCONNECT_CONTROL, 2) not in self.values:
+        if descriptor.instance_id == self.disconnect_object and (DISCONNECT_CONTROL, 2) not in self.values:
             return self._disconnect_control(descriptor.attribute_id)
         if descriptor.instance_id == INVOCATION_COUNTER:
             return data.double_long_unsigned(max(self.receive_counter.lowest_acceptable - 1, 0))
@@ -239,10 +241,12 @@ class SmallMeter:
             output = not output
         return {2: data.boolean(output), 3: data.enum(self.state), 4: data.enum(self.mode)}[attribute]
 
-    def _act(self, method: int) -> ActionResult:
+    def _act(self, descriptor: MethodDescriptor) -> ActionResult:
+        if descriptor.instance_id != self.disconnect_object:
+            return ActionResult.OBJECT_UNDEFINED
         if self.result is not ActionResult.SUCCESS or self.lies or self.mode == 0:
             return self.result
-        if method == 1:
+        if descriptor.method_id == 1:
             self.output, self.state = False, 0
         elif self.mode in (2, 4) and self.state == 0:
             self.output, self.state = True, 1

@@ -9,6 +9,7 @@ from small_meter import CONNECT, DEVICE_ID, DISCONNECT, DISCONNECT_CONTROL, LOGI
 
 from dlms import data
 from dlms.enums import ActionResult, DataAccessResult
+from dlms.obis import Obis
 
 
 async def test_disconnect_and_connect_are_read_back(ami: South) -> None:
@@ -47,6 +48,24 @@ async def test_every_way_of_authentication(ami: South, authentication: str, ciph
     assert (await ami.switch()).ok
     assert (await ami.switch(CONNECT)).ok
     assert meter.actions == 2
+
+
+async def test_device_id_and_disconnect_control_are_where_the_registry_says(ami: South) -> None:
+    elsewhere = {"device_id_object": Obis.parse("0-0:96.1.1*255"), "disconnect_object": Obis.parse("0-1:96.3.10*255")}
+    meter = await ami.meter(**elsewhere)
+    entry = {name: str(obis) for name, obis in elsewhere.items()}
+    await ami.start(meter.entry(disconnect_version=1, **entry))
+    assert (await ami.switch()).ok and (await ami.switch(CONNECT)).ok
+    assert meter.actions == 2 and ami.told("meter_done")[0]["obis"] == "0-1:96.3.10*255"
+
+
+@pytest.mark.parametrize("field", ["device_id_object", "disconnect_object"])
+async def test_object_that_the_meter_does_not_have_stops_before_the_action(ami: South, field: str) -> None:
+    meter = await ami.meter()
+    await ami.start(meter.entry(**{field: "0-9:96.1.9*255"}))
+    outcome = await ami.switch()
+    assert not outcome.ok and not outcome.attempted and "no such object" in outcome.reason
+    assert meter.actions == 0
 
 
 async def test_answers_that_come_octet_by_octet(ami: South) -> None:

@@ -116,6 +116,9 @@ def test_authentication_none_means_in_clear_even_with_keys() -> None:
         ({"encryption_key": "vault:x"}, "encryption_key", '"env:NAME"'),
         ({"encryption_key": 5}, "encryption_key", '"env:NAME"'),
         ({"invocation_counter": "43.1"}, "invocation_counter", "OBIS"),
+        ({"device_id_object": "96.1.0"}, "device_id_object", "OBIS"),
+        ({"disconnect_object": 70}, "disconnect_object", "a text"),
+        ({"disconnect_version": 2}, "disconnect_version", "from 0 to 1"),
     ],
 )
 def test_refusal_names_entry_field_and_problem(changes: dict[str, Any], field: str, problem: str) -> None:

@@ -22,6 +22,7 @@ E = TypeVar("E", bound=StrEnum)
 
 DIALS_IN = "dials-in"
 INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")  # of what the meter has taken from client 1
+DEVICE_ID = Obis.parse("0-0:96.1.0*255")
 _KEY_OCTETS = {0: 16, 1: 16, 2: 32}
 _IGNORED = frozenset({"simulated"})  # how a simulated meter behaves is none of the HES's business
 
@@ -61,6 +62,11 @@ class Meter:
     system_title: bytes | None = None
     logical_device_name: str
     device_id: str
+    device_id_object: Obis = DEVICE_ID
+    disconnect_object: Obis | None = None
+    """Where its disconnect control is; None: where the mapping's table says."""
+    disconnect_version: int = 0
+    """Version of its class 70: both known ones have the same attributes and methods."""
     invocation_counter: Obis = INVOCATION_COUNTER
 
     @property
@@ -282,5 +288,8 @@ _PARSERS: dict[str, Callable[[object, _Sources], object]] = {
     "system_title": _title,
     "logical_device_name": _device_name,
     "device_id": _text,
+    "device_id_object": _obis,
+    "disconnect_object": _obis,
+    "disconnect_version": _number(0, 1),
     "invocation_counter": _obis,
 }

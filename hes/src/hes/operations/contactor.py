@@ -6,6 +6,7 @@ after a read; when its answer is lost the meter is looked at again to tell how i
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
@@ -13,7 +14,6 @@ import structlog
 
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.enums import ActionResult
-from dlms.obis import Obis
 from hes.meters import Meter, MeterFault, Meters, Session
 from hes.meters.session import as_text
 from hes.operations.commands import Command, Outcome
@@ -33,7 +33,6 @@ from mapping.faults import Fault
 
 log = structlog.get_logger()
 
-DEVICE_ID = AttributeDescriptor(1, Obis.parse("0-0:96.1.0*255"), 2)
 SETTLING_S = (0.1, 0.3, 0.6)  # a switch takes its time to move: when a read-back disagrees it is read again
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0  # between attempts to reach a meter that broke off
 
@@ -42,7 +41,7 @@ async def run(meters: Meters, meter: Meter, command: Command, *, deadline_at: da
     """Carry one command out on one meter; every end is an Outcome, told as the event `meter_done`."""
     started = perf_counter()
     try:
-        control = control_for(command.control_code)
+        control = _at(meter, control_for(command.control_code))
     except UnknownControl as error:
         outcome = Outcome(False, error.code, "FATAL", error.reason)
         _tell(meter, command, None, outcome)
@@ -183,7 +182,7 @@ class _Work:
 
 async def _check_identity(session: Session) -> None:
     """M-010: the device id that the secured association gives is the registry's, or nothing is done."""
-    found = as_text(await session.get(DEVICE_ID))
+    found = as_text(await session.get(AttributeDescriptor(1, session.meter.device_id_object, 2)))
     if found != session.meter.device_id:
         told = f"the registry says {session.meter.device_id}, the meter says {found}"
         raise MeterFault("identity", "device-id", detail=told)
@@ -198,6 +197,11 @@ async def _read_state(session: Session, control: Control) -> DisconnectState:
     if not isinstance(output_state, bool) or not isinstance(control_state, int) or not isinstance(control_mode, int):
         raise MeterFault("data-access-result", "unexpected-value", where="reading the disconnect control")
     return DisconnectState(output_state, int(control_state), int(control_mode))
+
+
+def _at(meter: Meter, control: Control) -> Control:
+    """The control as this meter wants it: its registry entry may name another object than the mapping's table."""
+    return control if meter.disconnect_object is None else replace(control, obis=meter.disconnect_object)
 
 
 def _failed(fault: Fault) -> Verdict:
