@@ -37,7 +37,7 @@ from dlms.apdu.get import (
     GetResponseWithDataBlock,
 )
 from dlms.apdu.initiate import InitiateRequest
-from dlms.apdu.notify import DataNotification, DataNotificationConfirm
+from dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
 from dlms.apdu.set import (
     SetRequestNormal,
     SetRequestWithDataBlock,
@@ -379,3 +379,22 @@ def test_written_out_by_hand_from_the_asn1(octets_in: str, meaning: Any) -> None
 def test_choices_that_do_not_exist_are_refused(octets_in: str) -> None:
     with pytest.raises(DecodeError):
         apdu.decode(bytes.fromhex(octets_in))
+
+
+MOMENT = "07E70706040A362600FF8880"
+DESCRIBED_VALUE = "0001 00000B0000FF 02 113B"
+
+
+@pytest.mark.parametrize("presence", ["01 0C", "09 0C", "01 09 0C"], ids=["standard", "as Data", "both"])
+def test_time_of_an_event_notification_is_read_in_each_form_and_written_in_the_standard_s(presence: str) -> None:
+    told: Any = apdu.decode(bytes.fromhex(f"C2 {presence} {MOMENT} {DESCRIBED_VALUE}"))
+    assert isinstance(told, EventNotificationRequest) and told.time is not None
+    assert (told.time.encode().hex().upper(), told.value) == (MOMENT, data.unsigned(59))
+    assert apdu.encode(told) == bytes.fromhex(f"C2 01 0C {MOMENT} {DESCRIBED_VALUE}")
+
+
+@pytest.mark.parametrize("presence", ["09 0B", "0A 0C", "02 0C", "09 09 09 0C", "0C"])
+def test_other_forms_of_that_time_are_refused(presence: str) -> None:
+    with pytest.raises(DecodeError) as refusal:
+        apdu.decode(bytes.fromhex(f"C2 {presence} {MOMENT} {DESCRIBED_VALUE}"))
+    assert refusal.value.field.split(".")[-1] == "time"

@@ -149,7 +149,7 @@ class Association:
         tag = pdu.apdu[:1]
         if tag == _GENERAL_GLO:
             return self._settings.security is not None
-        return tag != _DATA_NOTIFICATION
+        return tag not in _UNASKED
 
     async def _top_up(self) -> None:
         if self._supply is not None:
@@ -172,4 +172,4 @@ class Refusal(MeterFault):
 
 
 _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
-_DATA_NOTIFICATION = bytes((ApduTag.DATA_NOTIFICATION,))
+_UNASKED = tuple(bytes((tag,)) for tag in (ApduTag.DATA_NOTIFICATION, ApduTag.EVENT_NOTIFICATION_REQUEST))

@@ -11,10 +11,11 @@ from dlms.framing import wrapper
 from hes.meters.trace import ApduTrace
 
 _CHUNK = 65536
+_FIRST = 64  # octets that are kept to say what a stranger looked like
 
 
 class Link:
-    """A connection that was opened by us or by the meter; `peer` is host:port for a person."""
+    """A connection that was opened by us or by the meter; `peer` is host:port for a person, `first` what it sent first."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trace: ApduTrace | None = None
@@ -23,6 +24,7 @@ class Link:
         self._writer = writer
         self._deframer = wrapper.Deframer()
         self.trace = trace
+        self.first = b""
         self.peer = _peer(writer)
         _configure(writer)
 
@@ -49,6 +51,8 @@ class Link:
                 octets = await self._reader.read(_CHUNK)
             if not octets:
                 raise ConnectionResetError("the meter closed the connection")
+            if len(self.first) < _FIRST:
+                self.first += octets[: _FIRST - len(self.first)]
             self._deframer.receive_data(octets)
         if self.trace is not None:
             self.trace.response(wrapper.encode(pdu))

@@ -90,7 +90,7 @@ class Listener:
             meter = await self._recognise(link)
         except (MeterFault, OSError, DlmsError) as error:
             if not (pushed and _hung_up(error)):
-                dropped(link.peer, "tcp", str(error))
+                dropped(link.peer, "tcp", str(error), link.first)
             link.close()
         except asyncio.CancelledError:
             link.close()

@@ -1,7 +1,8 @@
-"""What meters send of their own accord: DataNotification over TCP or UDP, plain or under general-glo-ciphering.
+"""What meters send of their own accord, over TCP or UDP, plain or under general-glo-ciphering: DataNotification,
+EventNotification and InformationReport.
 
-A notification is decoded and told as one event; a long one may come in blocks of a general block transfer, which wait here
-for the last of them. What can't be decoded or trusted is dropped with one event that says why.
+Each is decoded and told as one event; a long one may come in blocks of a general block transfer, which wait here
+for the last of them. What can't be decoded or trusted is dropped with one event that says why and what it looks like.
 Replay is refused as long as this process lives; the highest counter seen is not kept longer (docs/mapping.md, M-024).
 """
 
@@ -11,14 +12,18 @@ from math import isfinite
 import structlog
 
 from dlms import data
-from dlms.apdu.notify import DataNotification
-from dlms.association.notification import PushedBlocks, unprotect_notification
+from dlms.apdu.notify import DataNotification, EventNotificationRequest
+from dlms.apdu.short_names import InformationReportRequest
+from dlms.association import PushedBlocks, Unasked, unprotect_unasked
+from dlms.data import Data
+from dlms.datetimes import CosemDateTime
 from dlms.errors import DlmsError, LocalError
 from dlms.security import GlobalKeys, ReceiveCounter
 from hes.meters.registry import Meter, Registry
+from hes.meters.strangers import guess
 
 log = structlog.get_logger()
-MAX_SHOWN = 64  # octets of a dropped APDU that are shown
+MAX_SHOWN = 16  # first octets of what was dropped
 MAX_SENDERS = 64  # whose blocks are kept until the last one comes; the one that was heard longest ago makes room
 
 
@@ -36,16 +41,16 @@ class Notifications:
             whole = self._joined(apdu, (transport, peer))
             if whole is None:
                 return None
-            notification, title = unprotect_notification(whole, self._lookup)
+            notification, title = unprotect_unasked(whole, self._lookup)
         except DlmsError as error:
-            dropped(peer, transport, str(error), apdu)
+            dropped(peer, transport, str(error), apdu, framed=True)
             return False
         self.tell(notification, peer=peer, transport=transport, title=title, secured=title is not None)
         return True
 
     def tell(
         self,
-        notification: DataNotification,
+        notification: Unasked,
         *,
         peer: str,
         transport: str,
@@ -60,8 +65,7 @@ class Notifications:
             system_title=None if title is None else title.hex().upper(),
             meter=None if meter is None else meter.name,
             secured=secured,
-            sent_at=_sent_at(notification),
-            body=shown(data.to_python(notification.body)),
+            **_content(notification),
         )
 
     def _joined(self, apdu: bytes, sender: tuple[str, str]) -> bytes | None:
@@ -87,19 +91,46 @@ def global_keys(meter: Meter) -> GlobalKeys:
     return GlobalKeys(meter.encryption_key or b"", meter.authentication_key or b"")
 
 
-def dropped(peer: str, transport: str, reason: str, octets: bytes = b"") -> None:
-    """Tell that something from the network was thrown away."""
-    log.warning("dropped", peer=peer, transport=transport, reason=reason, hex=octets[:MAX_SHOWN].hex().upper())
+def dropped(peer: str, transport: str, reason: str, octets: bytes = b"", *, framed: bool = False) -> None:
+    """Tell that something from the network was thrown away, with its first octets and what they look like.
+
+    `framed` when they were in a frame of the wrapper, which is not among them.
+    """
+    log.warning(
+        "dropped",
+        peer=peer,
+        transport=transport,
+        reason=reason,
+        hex=octets[:MAX_SHOWN].hex().upper(),
+        looks_like=guess(octets, framed=framed),
+    )
 
 
-def _sent_at(notification: DataNotification) -> str | None:
+def _content(notification: Unasked) -> dict[str, object]:
+    """What it says: its service, its time and its values; an event-notification names the one attribute that it is about."""
+    match notification:
+        case DataNotification(date_time=sent_at, body=body):
+            return {"service": "data-notification", "sent_at": _moment(sent_at), "body": _plain(body)}
+        case EventNotificationRequest(time=sent_at, descriptor=descriptor, value=value):
+            told = {"service": "event-notification", "sent_at": _moment(sent_at), "body": _plain(value)}
+            about = descriptor.class_id, str(descriptor.instance_id), descriptor.attribute_id
+            return told | dict(zip(("class_id", "obis", "attribute"), about, strict=True))
+        case InformationReportRequest(current_time=sent_at, values=values):
+            return {"service": "information-report", "sent_at": sent_at, "body": [_plain(value) for value in values]}
+
+
+def _plain(value: Data) -> object:
+    return shown(data.to_python(value))
+
+
+def _moment(moment: CosemDateTime | None) -> str | None:
     """The meter's own date-time when it is a whole one."""
-    if notification.date_time is None:
+    if moment is None:
         return None
     try:
-        return notification.date_time.to_datetime().isoformat()
+        return moment.to_datetime().isoformat()
     except LocalError:
-        return str(notification.date_time)
+        return str(moment)
 
 
 def shown(value: object) -> object:

@@ -107,14 +107,18 @@ def enumerated(kind: type[E]) -> Codec:
     return Codec(read, write)
 
 
-def optional(codec: Codec, default: Any = None) -> Codec:
-    """OPTIONAL or DEFAULT: one octet says whether the value follows; the default is written as absent."""
+def optional(codec: Codec, default: Any = None, *, tolerated: int | None = None) -> Codec:
+    """OPTIONAL or DEFAULT: one octet says whether the value follows; the default is written as absent.
+
+    `tolerated` is one more octet for a value that follows, as peers in the field write it; it is read and never written.
+    """
+    present = (1, tolerated)
 
     def read(reader: Reader) -> Any:
         flag = reader.u8()
         if flag == 0:
             return default
-        if flag != 1:
+        if flag not in present:
             raise DecodeError("0 or 1 for absent or present", str(flag), reader.offset - 1)
         return codec.read(reader)
 
@@ -125,7 +129,7 @@ def optional(codec: Codec, default: Any = None) -> Codec:
             out.append(1)
             codec.write(out, value)
 
-    return Codec(read, write, shape=shapes.Optional(codec, default))
+    return Codec(read, write, shape=shapes.Optional(codec, default, tolerated))
 
 
 def choice(alternatives: Mapping[int, tuple[type, Codec]]) -> Codec:
@@ -272,6 +276,13 @@ def _read_date_time(reader: Reader) -> CosemDateTime:
     return CosemDateTime.decode(octets)
 
 
+def _read_event_time(reader: Reader) -> CosemDateTime:
+    """As `_read_date_time`; meters that write a Data instead put the tag of an octet-string in front of the 12 octets."""
+    if reader.remaining and reader.octets[reader.offset] == DataTag.OCTET_STRING:
+        reader.u8()
+    return _read_date_time(reader)
+
+
 def _write_date_time(out: bytearray, value: CosemDateTime) -> None:
     _write_octets(out, value.encode())
 
@@ -339,6 +350,9 @@ ActionResultCode = Annotated[ActionResult, ACTION_RESULT]
 ActionResponses = Annotated[tuple[ActionResponse, ...], sequence_of(sequence(ActionResponse))]
 ConformanceBlock = Annotated[Conformance, Codec(_read_conformance, _write_conformance, 6)]
 DateTimeOrNothing = Annotated[CosemDateTime | None, Codec(_read_date_time_or_nothing, _write_date_time_or_nothing)]
-OptionalDateTime = Annotated[CosemDateTime | None, optional(Codec(_read_date_time, _write_date_time, 13))]
+OptionalEventTime = Annotated[
+    CosemDateTime | None,
+    optional(Codec(_read_event_time, _write_date_time, 13), tolerated=DataTag.OCTET_STRING),
+]
 ConfirmedServiceCode = Annotated[ConfirmedService, enumerated(ConfirmedService)]
 ErrorClassCode = Annotated[ErrorClass, enumerated(ErrorClass)]

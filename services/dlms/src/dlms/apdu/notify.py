@@ -7,7 +7,7 @@ from dlms.apdu.fields import (
     DataValue,
     DateTimeOrNothing,
     LongInvokeIdAndPriority,
-    OptionalDateTime,
+    OptionalEventTime,
 )
 from dlms.frozen import frozen
 
@@ -31,8 +31,12 @@ class DataNotificationConfirm:
 
 @frozen
 class EventNotificationRequest:
-    """EventNotificationRequest: one attribute value that the server sends of its own accord."""
+    """EventNotificationRequest: one attribute value that the server sends of its own accord.
 
-    time: OptionalDateTime
+    Meters in the field write the time as a Data, 09 0C and 12 octets, with or without the octet 01 of OPTIONAL before it:
+    both are read, the standard's form is written.
+    """
+
+    time: OptionalEventTime
     descriptor: AttributeReference
     value: DataValue

@@ -26,10 +26,11 @@ class Sequence:
 
 @frozen
 class Optional:
-    """OPTIONAL or DEFAULT."""
+    """OPTIONAL or DEFAULT; `tolerated` is one more octet that says that the value follows."""
 
     part: Codec
     default: Any
+    tolerated: int | None = None
 
 
 @frozen

@@ -79,8 +79,8 @@ def of_watched_parts(codec: Codec) -> Codec:
     match codec.shape:
         case shapes.Sequence(make, fields, by_keyword):
             return record(make, tuple([(name, watched(name, part)) for name, part in fields]), by_keyword)
-        case shapes.Optional(part, default):
-            return optional(of_watched_parts(part), default)
+        case shapes.Optional(part, default, tolerated):
+            return optional(of_watched_parts(part), default, tolerated=tolerated)
         case shapes.Choice(alternatives):
             return choice({number: (kind, of_watched_parts(part)) for number, (kind, part) in alternatives.items()})
         case shapes.SequenceOf(part):
