@@ -81,6 +81,14 @@ class Process:
             printed = "\n".join(json.dumps(e) for e in self.events[-40:])
             raise AssertionError(f"{self.name}: no event {event!r} {fields}; it printed:\n{printed}")
 
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
     def seen(self, event: str) -> list[dict[str, Any]]:
         return [e for e in self.events if e.get("event") == event]
 

@@ -1,0 +1,150 @@
+"""Senders that want to end, freeze or fill a process, one row each; `test_survival.py` sends every row once and 50 times at once.
+
+To add a row: write a function that takes a `Site` and sends one message over a socket, and put it into SENDERS with the process
+that it is aimed at. `Site.hold` keeps a socket (or any other context) open until the row is over, for senders that send half
+and wait. What the victim answers doesn't matter here; a test of its own says what the answer is.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import socket
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal, TypeVar
+
+PATIENCE_S = 20.0
+"""How long a sender waits for an answer that it doesn't need."""
+
+T = TypeVar("T")
+Address = tuple[str, int]
+
+
+@dataclass
+class Site:
+    """Where the processes of a system listen, and where its files are."""
+
+    hes: Address
+    dlms: Address
+    cis: Address
+    directory: Path
+    meters: list[dict[str, Any]]
+    _held: ExitStack = field(default_factory=ExitStack)
+    _lock: Lock = field(default_factory=Lock)
+
+    def hold(self, context: AbstractContextManager[T]) -> T:
+        """Enter a context (e.g. a connected socket) that stays open until the row is over."""
+        with self._lock:
+            return self._held.enter_context(context)
+
+    def release(self) -> None:
+        """The row is over."""
+        with self._lock:
+            self._held.close()
+
+
+@dataclass(frozen=True)
+class Sender:
+    """One row: `send` sends one message; `clause` is the section of docs/field-faults.md."""
+
+    name: str
+    clause: int
+    send: Callable[[Site], object]
+    victim: Literal["hes", "cis"] = "hes"
+
+    @property
+    def key(self) -> str:
+        """The name of the row in pytest's output."""
+        return f"{self.clause}-{self.victim}-{self.name}"
+
+
+def exchange(address: Address, octets: bytes, patience_s: float = PATIENCE_S) -> bytes:
+    """Send octets and read until the other end closes; what came, also if the other end hung up on us."""
+    answer = bytearray()
+    with suppress(OSError), socket.create_connection(address, timeout=patience_s) as caller:
+        with suppress(OSError):  # it may hang up before everything is sent, and its answer can still be read
+            caller.sendall(octets)
+        while chunk := caller.recv(65536):
+            answer += chunk
+    return bytes(answer)
+
+
+def post(address: Address, body: bytes, path: str = "/cim", **headers: str) -> bytes:
+    """One POST of a SOAP message on a connection of its own."""
+    lines = {
+        "Host": f"{address[0]}:{address[1]}",
+        "Content-Type": "text/xml; charset=utf-8",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    } | {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return exchange(address, f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+
+
+MESSAGE = "http://iec.ch/TC57/2011/schema/message"
+CONTROLS = "http://iec.ch/TC57/2011/EndDeviceControls#"
+
+
+def soap(payload: str, declarations: str = "", wrapper: str = "RequestMessage", reply: str = "") -> bytes:
+    """A generic request (or, with `reply`, a response) that isn't known yet, around what is inside its Payload."""
+    message_id = uuid.uuid4()
+    verb = "reply" if reply else "create"
+    return (
+        f'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" {declarations}><s:Body>'
+        f'<m:{wrapper} xmlns:m="{MESSAGE}"><m:Header><m:Verb>{verb}</m:Verb><m:Noun>EndDeviceControls</m:Noun>'
+        f"<m:MessageID>{message_id}</m:MessageID><m:CorrelationID>{message_id}</m:CorrelationID></m:Header>{reply}"
+        f"<m:Payload>{payload}</m:Payload></m:{wrapper}></s:Body></s:Envelope>"
+    ).encode()
+
+
+def controls(devices: str, code: str = "3.31.0.23") -> str:
+    """EndDeviceControls with one control for these EndDevices; the elements have the prefix `c`."""
+    return (
+        f'<c:EndDeviceControls xmlns:c="{CONTROLS}"><c:EndDeviceControl><c:EndDeviceControlType ref="{code}"/>'
+        f"{devices}</c:EndDeviceControl></c:EndDeviceControls>"
+    )
+
+
+def _to(victim: Literal["hes", "cis"], site: Site, payload: str, declarations: str = "") -> bytes:
+    """The payload in what the victim takes: a request for the HES, a late reply for the CIS."""
+    if victim == "hes":
+        return post(site.hes, soap(payload, declarations))
+    reply = "<m:Reply><m:Result>OK</m:Result></m:Reply>"
+    return post(site.cis, soap(payload, declarations, "ResponseMessage", reply))
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+_BOMB = _packed("<a>" + " " * 4_900_000 + "</a>")
+_BOMBS = "".join(f"<m:Compressed>{_packed('<a/>' + ' ' * 4_900_000)}</m:Compressed>" for _ in range(15))
+_DECLARATIONS = " ".join(f'xmlns:n{number}="urn:n:{number}"' for number in range(60_000))
+_DEVICES = "".join(
+    f"<c:EndDevices><c:Names><c:name>X{number}</c:name></c:Names></c:EndDevices>" for number in range(19_000)
+)
+_WRONG = "<c:EndDevices><c:isPan>x</c:isPan></c:EndDevices>" * 30_000
+_SMALLEST = "<c:EndDevices/>" * 325_000
+
+
+def _both(name: str, clause: int, payload: str, declarations: str = "") -> list[Sender]:
+    def to(victim: Literal["hes", "cis"]) -> Sender:
+        return Sender(name, clause, lambda site: _to(victim, site, payload, declarations), victim)
+
+    return [to("hes"), to("cis")]
+
+
+SENDERS: list[Sender] = [
+    *_both("compressed-repeated", 2, _BOMBS),
+    *_both("compressed-large", 2, f"<m:Compressed>{_BOMB}</m:Compressed>"),
+    *_both("namespaces", 2, '<x:y xmlns:x="urn:x"/>', _DECLARATIONS),
+    *_both("devices-of-1.5-megabytes", 3, controls(_DEVICES)),
+    *_both("errors-without-end", 3, controls(_WRONG)),
+    *_both("elements-of-4.9-megabytes", 3, controls(_SMALLEST)),
+]
+"""Every row of every clause; engineers add theirs here."""
