@@ -82,10 +82,6 @@ class Process:
             raise AssertionError(f"{self.name}: no event {event!r} {fields}; it printed:\n{printed}")
 
     @property
-    def pid(self) -> int:
-        return self._popen.pid
-
-    @property
     def alive(self) -> bool:
         return self._popen.poll() is None
 
