@@ -8,11 +8,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from ami_process.events import events_on_standard_output
 from ami_process.sockets import CannotListen
 from cim.codes import reply_codes
 from cis.app import send, serve, surroundings
 from cis.settings import Settings, SettingsError, load
-from cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Target
+from cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Surroundings, Target
 
 EXIT_NOT_OK = 1
 EXIT_USAGE = 2
@@ -30,7 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
             return asyncio.run(_send(settings, order, as_json=options.json))
         if not options.no_loop and not settings.meters:
             raise SettingsError(f"{options.config}: there are no [[meters]] to control; --no-loop only serves")
-        return asyncio.run(_serve(settings, loop=not options.no_loop, cycles=options.cycles))
+        if options.cycles is not None:
+            settings = settings.model_copy(update={"demo": settings.demo.model_copy(update={"cycles": options.cycles})})
+        with events_on_standard_output() as events:
+            return asyncio.run(_serve(settings, surroundings(events), loop=not options.no_loop))
     except SettingsError as error:
         sys.stderr.write(f"cis: {error}\n")
         return EXIT_USAGE
@@ -86,13 +90,11 @@ def _order(options: argparse.Namespace, settings: Settings) -> Order:
     )
 
 
-async def _serve(settings: Settings, *, loop: bool, cycles: int | None) -> int:
-    if cycles is not None:
-        settings = settings.model_copy(update={"demo": settings.demo.model_copy(update={"cycles": cycles})})
+async def _serve(settings: Settings, around: Surroundings, *, loop: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await serve(settings, surroundings(), stop, loop=loop)
+    return await serve(settings, around, stop, loop=loop)
 
 
 async def _send(settings: Settings, order: Order, *, as_json: bool) -> int:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from ami_process.events import configure_events, utc_now
+from ami_process.events import utc_now
 from ami_process.http_server import serving
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
 from cim.schema import Schemas
@@ -28,12 +28,10 @@ BACK_OFF_MOST_S = 2.0
 
 
 def surroundings(
-    emit: Emit | None = None, now: Callable[[], datetime] = utc_now, new_uuid: Callable[[], UUID] = uuid4
+    emit: Emit, now: Callable[[], datetime] = utc_now, new_uuid: Callable[[], UUID] = uuid4
 ) -> Surroundings:
     """The real ones, unless told otherwise."""
-    return Surroundings(
-        now=now, monotonic=time.monotonic, sleep=asyncio.sleep, new_uuid=new_uuid, emit=emit or configure_events(now)
-    )
+    return Surroundings(now=now, monotonic=time.monotonic, sleep=asyncio.sleep, new_uuid=new_uuid, emit=emit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ami_process.events import configure_events
+from ami_process.events import events_on_standard_output
 from hes.app import Chance, serve
 from hes.meters.registry import RegistryError
 from hes.settings import Settings, SettingsError, load_settings
@@ -23,9 +23,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     chance = Chance()
-    configure_events(chance.now)
     try:
-        return asyncio.run(_serve(load_settings(options.config), chance))
+        with events_on_standard_output(chance.now):
+            return asyncio.run(_serve(load_settings(options.config), chance))
     except (SettingsError, RegistryError, StoreUnusable, StoreUnavailable) as problem:
         sys.stderr.write(f"hes: {problem}\n")
         return USAGE

@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ami_process.events import configure_events
+from ami_process.events import Events, events_on_standard_output
 from meter_sim.app import run, surroundings
 from meter_sim.fleet import Surroundings
 from meter_sim.meter.state import StateError
@@ -23,16 +24,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="the TOML file with [meter_sim] and [[meters]]")
     parser.add_argument("--meter", nargs="+", action="extend", default=[], metavar="NAME", help="only these meters")
     chosen = parser.parse_args(arguments)
-    emit = configure_events()
-
-    def tell(event: str, fields: Mapping[str, object]) -> None:
-        emit(event, **fields)
-
     try:
-        return asyncio.run(_run(load_settings(chosen.config), chosen.meter, surroundings(tell)))
+        with events_on_standard_output() as events:
+            return asyncio.run(_run(load_settings(chosen.config), chosen.meter, _surroundings(events)))
     except (SettingsError, ModelError, StateError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a person has to mend the configuration
         return UNUSABLE
+
+
+def _surroundings(events: Events) -> Surroundings:
+    def tell(event: str, fields: Mapping[str, object]) -> None:
+        events(event, **fields)
+
+    def die() -> None:
+        """As a process that is killed, but what was said is out."""
+        events.flush()
+        os._exit(1)
+
+    return surroundings(tell, die=die)
 
 
 async def _run(settings: Settings, names: Sequence[str], around: Surroundings) -> int:

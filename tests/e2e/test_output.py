@@ -1,0 +1,95 @@
+"""Standard output that is not read, or whose reader has gone, holds no process up."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from harness import PATIENCE_S, ROOT, System, configuration, until
+from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
+
+PIPE_OCTETS = 4_096
+ENOUGH = 40
+"""So many events fill the pipe."""
+
+
+@contextmanager
+def unheard(how: str, module: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], io.FileIO]]:
+    """A process into a small pipe that is not read ("unread"), or that has no reader ("gone"); gives the pipe as well."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_OCTETS)
+    command = [sys.executable, "-m", module, *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.STDOUT, cwd=ROOT)
+    os.close(writing)
+    with io.FileIO(reading) as pipe:
+        if how == "gone":
+            pipe.close()
+        try:
+            yield process, pipe
+        finally:
+            process.kill()
+            process.wait(PATIENCE_S)
+
+
+def healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def provoke(url: str) -> None:
+    """Make the process at this address say something, often."""
+    for _ in range(ENOUGH):
+        garbage = urllib.request.Request(f"{url}/cim", b"garbage", {"Content-Type": "text/xml"})
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(garbage, timeout=5)
+
+
+@pytest.mark.parametrize("how", ["unread", "gone"])
+def test_output_that_is_not_read_stops_no_process(tmp_path: Path, how: str) -> None:
+    ami = System(tmp_path, configuration(tmp_path, meters=1))
+    path = ami.write()
+    meter = ami.meter("M1001")
+    cis_url = f"http://127.0.0.1:{ami.config['cis']['port']}"
+    with (
+        unheard(how, "meter_sim", "--config", path) as meters,
+        unheard(how, "hes", "--config", path) as hes,
+        unheard(how, "cis", "--config", path, "--no-loop") as cis,
+    ):
+        until(lambda: healthy(ami.hes_url), "the HES at work")
+        until(lambda: healthy(cis_url), "the CIS at work")
+        provoke(ami.hes_url)
+        provoke(cis_url)
+        stranger = Stranger(ami.hes_url)
+        for number in range(ENOUGH // 2):
+            answer = stranger.switch(CONNECT if number % 2 else DISCONNECT, [by_mrid(meter)])
+            assert answer.result == "OK", answer.reasons
+        assert healthy(ami.hes_url) and healthy(cis_url)
+        for process, _ in (cis, hes, meters):
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE_S) == 0
+
+
+def test_what_was_said_before_the_end_comes_out(tmp_path: Path) -> None:
+    """A reader that comes late still gets each line, in order."""
+    ami = System(tmp_path, configuration(tmp_path, meters=1))
+    with unheard("unread", "hes", "--config", ami.write()) as (process, pipe):
+        until(lambda: healthy(ami.hes_url), "the HES at work")
+        provoke(ami.hes_url)
+        process.send_signal(signal.SIGTERM)
+        events = [json.loads(line) for line in pipe.readall().splitlines()]
+        assert process.wait(PATIENCE_S) == 0
+    assert [event["event"] for event in events] == ["ready", *["request_unreadable"] * ENOUGH]
