@@ -94,7 +94,8 @@ def transposed(octets: bytes) -> object:
     if item.tag is not DataTag.ARRAY or any(row.tag is not DataTag.STRUCTURE for row in item.value):
         return None
     rows = data.to_python(item)
-    return tuple(zip(*rows, strict=True)) if len({len(row) for row in rows}) < 2 else None
+    widths = {len(row) for row in rows}
+    return tuple(zip(*rows, strict=True)) if len(widths) < 2 and widths != {0} else None
 
 
 @settings(max_examples=150, deadline=None)
@@ -119,6 +120,14 @@ def test_columns_of_a_compact_array() -> None:
     row = TypeDescription(DataTag.STRUCTURE, (TypeDescription(DataTag.UNSIGNED), TypeDescription(DataTag.LONG)))
     octets = data.encode(Data(DataTag.COMPACT_ARRAY, CompactArray(row, bytes.fromhex("01 0002 03 FFFE"))))
     assert data.decode_columns(octets) == ((1, 3), (2, -2))
+
+
+def test_rows_without_elements_are_not_taken_for_no_rows() -> None:
+    """Columns cannot say how many rows there were, so an array of empty structures has none that could be given."""
+    assert data.decode_columns(bytes.fromhex("0100")) == ()
+    for octets in ("01010200", "0103 0200 0200 0200"):
+        with pytest.raises(DecodeError, match="at least one element"):
+            data.decode_columns(bytes.fromhex(octets))
 
 
 @pytest.mark.parametrize("octets", ["0600000001", "0101 1101", "0102 02011101 020211011101", "01", "0101020111"])

@@ -18,7 +18,8 @@ _ROWS = (DataTag.ARRAY, DataTag.COMPACT_ARRAY)
 def decode_columns(octets: bytes) -> Columns:
     """The values of an encoded array of structures column by column, as `to_python` gives them; null-data is None.
 
-    DecodeError when the octets are anything else, or when the structures differ in their number of elements.
+    DecodeError when the octets are anything else, when the structures differ in their number of elements, or when they
+    have none: no columns would then say how many there are.
     """
     columns = _quickly(octets)
     return _generally(octets) if columns is None else columns
@@ -48,6 +49,8 @@ def _generally(octets: bytes) -> Columns:
     widths = {len(row) if isinstance(row, list) else -1 for row in rows}
     if len(widths) > 1 or -1 in widths or not _structures(table):
         raise DecodeError("structures of one width", f"{len(rows)} elements that are not")
+    if 0 in widths:
+        raise DecodeError("structures of at least one element", f"{len(rows)} without any")
     return tuple(zip(*rows, strict=True))
 
 
