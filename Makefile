@@ -22,7 +22,7 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 	$(call flag,JSON,--json) $(call flag,PLAIN,--plain) $(call option,CIS_PORT,--cis-port) \
 	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port)
 
-.PHONY: help setup demo up down test test-compose check bench interop fuzz lock
+.PHONY: help setup demo up down test test-compose check bench interop fuzz flaky clean lock
 
 help:                   ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -60,8 +60,16 @@ interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environ
 	$(if $(call given,WRITE)$(call given,ONLY),$(BIN)/python tests/interop/run.py $(call option,WRITE,--write) $(if $(call given,ONLY),--only '$(call given,ONLY)'),\
 		AMI_INTEROP=1 $(BIN)/python -m pytest -n auto tests/interop $(ARGS))
 
-fuzz: $(VENV)/fuzz/.done  ## octets that nobody thought of, into everything that a stranger reaches: SECONDS=600
-	$(VENV)/fuzz/bin/python tests/fuzz/run.py $(call option,SECONDS,--seconds)
+fuzz: $(VENV)/fuzz/.done  ## octets that nobody thought of, into everything that a stranger reaches; the same each time, or new ones: SEED=2 or SECONDS=600
+	$(VENV)/fuzz/bin/python tests/fuzz/run.py $(call option,SEED,--seed) $(call option,SECONDS,--seconds)
+
+flaky: $(VENV)/.dev $(VENV)/fuzz/.done  ## each step that uses chance, alone, so many times with another seed: N=20 ONLY='fuzz properties'
+	$(BIN)/python tests/interop/prepare.py
+	WORKERS=$(WORKERS) $(BIN)/python tests/flaky.py $(call option,N,--times) $(call option,SEED,--first) $(if $(call given,ONLY),$(ONLY:%=--only %))
+
+clean:                  ## remove what was made here: .venv, caches, and var with the demo's state (that of containers: docker compose down --volumes)
+	rm -rf .venv .stamps var dist build .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 lock:                   ## resolve requirements/*.in again (needs uv)
 	for name in build cis hes meter-sim run dev fuzz interop-dlms-cosem interop-gurux; do \

@@ -1,30 +1,16 @@
 from __future__ import annotations
 
-import random
-import socket
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    """A free port below those that systems give to outgoing connections, so that nobody gets it in the meantime."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        try:
-            with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-                stream.bind(("127.0.0.1", port))
-                datagrams.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return port
 
 
 @pytest.fixture

@@ -25,28 +25,29 @@ Error <!DOCTYPE <!ENTITY xmlns: <![CDATA[ soap:Envelope soap:Body soap:Header mu
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to fuzz; `words` are pieces that the fuzzer may put together."""
+    """One thing to fuzz; `words` are pieces that the fuzzer may put together, `runs` inputs take about a second."""
 
     take: Callable[[bytes], None]
     seeds: Callable[[], Iterable[bytes]]
+    runs: int
     longest: int = 1024
     words: tuple[str, ...] = ()
 
 
 TARGETS = {
-    "apdu": Target(decoders.decode_apdu, seeds.apdus),
-    "data": Target(decoders.decode_data, seeds.values),
-    "profile": Target(decoders.decode_profile, seeds.tables),
-    "table": Target(decoders.decode_table, seeds.tables),
-    "tree": Target(decoders.explain_octets, seeds.anything),
-    "wrapper": Target(links.wrapper, seeds.wrapped),
-    "hdlc-stream": Target(links.hdlc_stream, seeds.lines),
-    "hdlc-server": Target(links.hdlc_server, partial(seeds.frames_from, "C")),
-    "hdlc-client": Target(links.hdlc_client, partial(seeds.frames_from, "S")),
-    "mode-e": Target(links.mode_e, seeds.sign_ons, longest=256),
-    "server": Target(ends.server, partial(seeds.sessions, "client"), longest=2048),
-    "client": Target(ends.client, partial(seeds.sessions, "server"), longest=2048),
-    "cim": Target(decoders.read_cim, seeds.messages, longest=8192, words=tuple(WORDS.split())),
+    "apdu": Target(decoders.decode_apdu, seeds.apdus, 20_000),
+    "data": Target(decoders.decode_data, seeds.values, 20_000),
+    "profile": Target(decoders.decode_profile, seeds.tables, 15_000),
+    "table": Target(decoders.decode_table, seeds.tables, 15_000),
+    "tree": Target(decoders.explain_octets, seeds.anything, 2_000),
+    "wrapper": Target(links.wrapper, seeds.wrapped, 15_000),
+    "hdlc-stream": Target(links.hdlc_stream, seeds.lines, 1_500),
+    "hdlc-server": Target(links.hdlc_server, partial(seeds.frames_from, "C"), 1_500),
+    "hdlc-client": Target(links.hdlc_client, partial(seeds.frames_from, "S"), 1_500),
+    "mode-e": Target(links.mode_e, seeds.sign_ons, 12_000, longest=256),
+    "server": Target(ends.server, partial(seeds.sessions, "client"), 500, longest=2048),
+    "client": Target(ends.client, partial(seeds.sessions, "server"), 500, longest=2048),
+    "cim": Target(decoders.read_cim, seeds.messages, 12_000, longest=8192, words=tuple(WORDS.split())),
 }
 
 

@@ -1,0 +1,29 @@
+"""Two test processes are never given the same port, also when they ask for all that is free at the same time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from free_ports import free_port
+
+TAKE_MANY = "from free_ports import free_port; import sys; print(*(free_port() for _ in range(40)), flush=True); sys.stdin.read()"
+
+
+def test_processes_at_the_same_time_get_different_ports() -> None:
+    here = Path(__file__).parent
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", TAKE_MANY], cwd=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    given = [free_port() for _ in range(40)]
+    for one in started:
+        assert one.stdout is not None
+        given += map(int, one.stdout.readline().split())
+    for one in started:
+        one.communicate("")
+        assert one.returncode == 0
+    assert len(given) == len(set(given)) == 200
