@@ -32,7 +32,9 @@ def tree(tmp_path: Path) -> Path:
 
 
 def make(tree: Path, *arguments: str) -> str:
-    done = subprocess.run(["make", "-C", str(tree), *arguments], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        ["make", "-C", str(tree), *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
