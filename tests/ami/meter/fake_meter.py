@@ -250,11 +250,14 @@ class _Station:
         elif control & 0xEF == 0x43:
             self._send(0x73)
         elif control & 1 == 0:
-            self._information(frame, information)
+            self._information(frame, end, information)
         elif control & 0x0F == 1:
             self._next()
 
-    def _information(self, frame: bytes, information: bytes) -> None:
+    def _information(self, frame: bytes, end: int, information: bytes) -> None:
+        if frame[end] >> 1 & 7 != self._received:  # it has this one, and nothing to say about it yet
+            self._next()
+            return
         self._received = (self._received + 1) & 7
         self._half += information
         if frame[1] & 8:

@@ -237,9 +237,9 @@ def object_list(version: int) -> Data:
 
 
 def test_object_lists() -> None:
-    [old, twin] = parse_object_list(object_list(1))
+    [old, twin] = parse_object_list(object_list(1)).objects
     assert not old.attributes[2].readable and old.attributes[2].selectors == (1,) and old.methods[1].callable
-    assert parse_object_list(object_list(3))[0].attributes[2].readable
+    assert parse_object_list(object_list(3)).objects[0].attributes[2].readable
     with pytest.raises(MeterError, match="have this name"):
         find([old, twin], old.obis, None)
     assert find([old], old.obis, 15) is old

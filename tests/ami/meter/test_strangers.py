@@ -153,3 +153,151 @@ def test_a_late_answer_before_the_right_one(run: Run) -> None:
 def test_octets_that_are_no_frame(run: Run) -> None:
     dropped = run(FakeMeter(objects(), "hdlc", Quirks(spoil=lambda frame: b"/AMI5\r\n")), *READ)
     assert dropped.code == 7 and "no HDLC frame" in dropped.err and "2F 41 4D 49 35 0D 0A" in dropped.err
+
+
+# --- M4: an opening that is refused, by whatever
+
+
+def to_the_opening(answer: bytes) -> Quirks:
+    return Quirks(script=lambda meter, apdu: answer if apdu[0] == 0x60 else None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (fake.REJECTED, ("authentication-failure", "--secret")),
+        (bytes.fromhex("D80101"), ("service-not-allowed, operation-not-possible", "may still be open", "client 16")),
+        (bytes.fromhex("D80205"), ("service-unknown, deciphering-error", "--ek")),
+        (bytes.fromhex("0E010604"), ("initiate", "--conformance")),
+        (bytes.fromhex("6117A109060760857405080101A203020101A305A203020102"), ("no-common-acse-version", "ACSE")),
+    ],
+    ids=["aare", "exception", "deciphering", "service-error", "provider"],
+)
+def test_an_opening_that_is_refused(run: Run, answer: bytes, said: tuple[str, ...]) -> None:
+    refused = run(FakeMeter(objects(), quirks=to_the_opening(answer)), *READ)
+    assert refused.code == 5, refused.err
+    assert all(word in refused.err for word in said), refused.err
+
+
+def test_a_data_link_that_is_refused(run: Run) -> None:
+    refused = run(FakeMeter(objects(), "hdlc", Quirks(link_refused=True)), *READ)
+    assert refused.code == 5 and "the meter refuses the data link" in refused.err and "--physical" in refused.err
+
+
+def test_an_opening_that_is_met_with_silence(run: Run) -> None:
+    silent = run(FakeMeter(objects(), quirks=to_the_opening(b"")), *READ, "--client", 32, timeout=0.2)
+    assert silent.code == 4 and "nothing came within 0.2 s" in silent.err and "--client (32)" in silent.err
+
+
+# --- M5: one refusal, one silent attribute, one odd line costs that one
+
+
+def scanned(result: Result) -> dict[tuple[str, str], str]:
+    """Text or error of each attribute."""
+    return {
+        (one["obis"], one["attribute"]): one["error"] or one["text"]
+        for device in result.json["devices"]
+        for each in device["objects"]
+        for one in each["attributes"]
+    }
+
+
+def test_an_object_without_rights_in_the_list(run: Run) -> None:
+    odd = fake.structure(fake.long_unsigned(3), fake.unsigned(0), fake.octets(obis("1-0:3.8.0")), fake.NULL)
+    nameless = fake.structure(fake.long_unsigned(3), fake.unsigned(0), fake.NULL, fake.NULL)
+    listed = fake.array(*LIST[:2], odd, fake.NULL, nameless, LIST[2])
+    values = objects({OBJECT_LIST: listed, (3, obis("1-0:3.8.0"), 2): fake.double_long_unsigned(7)})
+    result = run(FakeMeter(values), "scan", "--json")
+    found = scanned(result.ok())
+    assert found["1-0:1.8.0*255", "value"] == "1234 Wh" and found["1-0:3.8.0*255", "value"] == "7"
+    assert ("1-0:99.1.0*255", "buffer") in found
+    assert [line.partition(": ")[0] for line in result.json["devices"][0]["odd_lines"]] == [
+        "line 3 of 6 of the object list, register 1-0:3.8.0*255 (class 3, version 0)",
+        "line 4 of 6 of the object list, left out",
+        "line 5 of 6 of the object list, left out",
+    ]
+    shown = run(FakeMeter(values), "scan").ok().out
+    assert "line 4 of 6 of the object list, left out: expected a structure of 4" in shown and "1234 Wh" in shown
+    one = run(FakeMeter(values), "read", "1-0:1.8.0", 2).ok()
+    assert "1234" in one.out and "line 3 of 6" in one.err
+
+
+@pytest.mark.parametrize("transport", ["wrapper", "hdlc"])
+def test_an_attribute_that_is_met_with_silence(run: Run, transport: str) -> None:
+    meter = FakeMeter(objects({(3, ENERGY, 2): lambda meter, selection: None}), transport)
+    result = run(meter, "scan", "--json", timeout=0.3)
+    found = scanned(result.ok())
+    assert found["1-0:1.8.0*255", "value"] == "no answer in time"
+    assert found["1-0:1.8.0*255", "scaler_unit"] == "10^0 Wh" and ("1-0:99.1.0*255", "buffer") in found
+    assert "the association is opened anew" in result.err
+    assert sum(1 for apdu in meter.heard if apdu[0] == 0x60) == 2 + (("1-0:1.8.0*255", "value") not in found)
+
+
+def test_a_late_answer_is_not_taken_for_the_next_attribute(run: Run) -> None:
+    """What comes after the time is up belongs to a connection that is gone."""
+
+    def script(meter: FakeMeter, apdu: bytes) -> bytes | None:
+        if apdu[:2] == b"\xc0\x01" and apdu[5:12] == ENERGY + b"\x02":
+            return b""
+        return None
+
+    result = run(FakeMeter(objects(), quirks=Quirks(script=script)), "scan", "--json", timeout=0.3)
+    assert scanned(result.ok())["1-0:1.8.0*255", "scaler_unit"] == "10^0 Wh"
+
+
+def test_an_attribute_that_can_not_be_read(run: Run) -> None:
+    found = scanned(run(FakeMeter(objects({(3, ENERGY, 2): b"\x63\x01"})), "scan", "--json").ok())
+    assert "expected" in found["1-0:1.8.0*255", "value"] and found["1-0:1.8.0*255", "scaler_unit"] == "10^0 Wh"
+
+
+def test_a_meter_that_falls_silent_for_good(run: Run) -> None:
+    meter = FakeMeter(objects({place: lambda meter, selection: None for place in objects() if place[0] in (3, 7, 8)}))
+    result = run(meter, "scan", "--json", timeout=0.2)
+    assert result.code == 4 and "no answer in time" in result.err
+    assert [one["error"] for one in result.json["devices"]] != [None]
+
+
+# --- M7, M9: hints that fit, and lists
+
+
+def test_a_range_that_the_meter_refuses(run: Run) -> None:
+    refused = run(
+        FakeMeter(objects({(7, PROFILE, 2): lambda meter, selection: 12 if selection[:1] == b"\x01" else b"\x01\x00"})),
+        *BETWEEN,
+    )
+    assert refused.code == 1 and "type-unmatched" in refused.err and "--type" not in refused.err
+    assert "--from" in refused.err and "--last" in refused.err
+
+
+def test_a_list_that_is_answered_with_something_malformed(run: Run) -> None:
+    def script(meter: FakeMeter, apdu: bytes) -> bytes | None:
+        return b"\xc4\x03" + apdu[2:3] + bytes.fromhex("02000002051202D0120CA8") if apdu[:2] == b"\xc0\x03" else None
+
+    lists = Quirks(conformance=bytes.fromhex("00001A1D"), script=script)
+    for command in (("read", "1-0:1.8.0", "--class", 3), ("scan",)):
+        result = run(FakeMeter(objects(), quirks=lists), *command)
+        assert "1234 Wh" in result.ok().out and "the association is opened anew" in result.err
+
+
+def test_an_object_list_elsewhere(run: Run) -> None:
+    values = objects()
+    values[15, obis("0-0:40.0.1"), 2] = values.pop(OBJECT_LIST)
+    for command in (("scan",), ("read", "1-0:1.8.0")):
+        refused = run(FakeMeter(values), *command)
+        assert refused.code == 1 and "--association-object" in refused.err and "ami meter scan" not in refused.err
+        assert "1234 Wh" in run(FakeMeter(values), *command, "--association-object", "0-0:40.0.1").ok().out
+    assert run(FakeMeter(values), "scan", "--association-object", "here").code == 2
+
+
+def test_hints_know_client_and_value(run: Run) -> None:
+    undefined = run(FakeMeter(objects()), "read", "1-0:9.9.9", 2, "--class", 3, "--client", 32)
+    assert undefined.code == 1 and "client 32 sees no such object" in undefined.err
+    assert "public client" not in undefined.err
+    assert "16 is the public client" in run(FakeMeter(objects()), "read", "1-0:9.9.9", 2, "--class", 3).err
+
+    def script(meter: FakeMeter, apdu: bytes) -> bytes | None:
+        return b"\xc5\x01" + apdu[2:3] + b"\x0c" if apdu[0] == 0xC1 else None
+
+    write = ("write", "1-0:1.8.0", 2, "7", "--class", 3, "--type", "long")
+    unmatched = run(FakeMeter(objects(), quirks=Quirks(script=script)), *write)
+    assert unmatched.code == 1 and "long is not what the meter wants" in unmatched.err and "--type" in unmatched.err

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ami.meter import commands, contactor, given_values, output
+from ami.meter import commands, contactor, given_values, hints, output
 from ami.meter.errors import ExitCode, MeterError, Refusal
 from ami.meter.output import Format
 from ami.meter.session import Session, Surroundings, connected
@@ -120,7 +120,7 @@ def read(
     if second_opinion and attribute is None:
         raise MeterError(ExitCode.USAGE, "wants one attribute", where="--second-opinion", hint="give its number")
     with session_with(options) as session:
-        readings = commands.read(session.association, name, attribute, class_id)
+        readings = commands.read(session, name, attribute, class_id)
     if wanted is Format.TABLE:
         output.show(output.readings_table(readings))
     elif wanted is Format.CSV:
@@ -133,7 +133,9 @@ def read(
         say = output.say if wanted is Format.TABLE else output.tell  # what programs read stays whole
         exit_with(second.compare(target_of(options, os.environ), surroundings(), readings[0], peer_python, say))
     if attribute is not None and readings[0].error:
-        raise Refusal(readings[0].error, f"reading {readings[0].descriptor}")
+        error, client = readings[0].error, target_of(options, os.environ).identity.client
+        hint = hints.of_refusal(error, hints.Doing.READING, client)
+        raise Refusal(error, f"reading {readings[0].descriptor}", hint)
 
 
 @command()

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
+from ami.meter import hints
 from ami.meter.counters import CounterFile
 from ami.meter.dropped import Dropped, of_association
 from ami.meter.errors import ExitCode, MeterError, Refusal, words
 from ami.meter.framings import Silence, framing_for
+from ami.meter.hints import Doing
 from ami.meter.link import Link
-from ami.meter.options import Reach
+from ami.meter.options import OBJECT_LIST, Reach
 from ami.meter.trace import Trace, TracedFraming
 from dlms.apdu.faults import ExceptionResponse
 from dlms.apdu.short_names import VariableName
@@ -43,9 +45,8 @@ from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
 from dlms.cosem.short_names import STEP, ShortNames, reserved_base_name
 from dlms.data import Data
-from dlms.enums import AcseServiceUserDiagnostic as Diagnostic
 from dlms.enums import Conformance, DataAccessResult, ServiceError
-from dlms.errors import LocalError, RemoteError, SecurityError
+from dlms.errors import LinkError, LocalError, RemoteError, SecurityError
 from dlms.security import SendCounter
 
 A = TypeVar("A")
@@ -53,6 +54,10 @@ MAX_PDU_SIZE = 0xFFFF
 LIST_ITEM_OCTETS = 10
 AROUND_A_LIST = 80
 """Octets of a request that are not its items: its own head, and the longest protection around it."""
+
+
+class LinkDown(MeterError):
+    """The data link was refused, or is gone, and the association with it."""
 
 
 class Broken(MeterError):
@@ -102,12 +107,15 @@ class Association:
         supply: Supply | None = None,
         trace: Trace | None = None,
         tell: Callable[[str], None] = lambda text: None,
+        object_list: AttributeDescriptor = OBJECT_LIST,
     ) -> None:
+        self.object_list = object_list
+        self.tell = tell
+        self._settings = settings
         self._link = link
         self._reach = reach
         self._supply = supply
         self._trace = trace
-        self._tell = tell
         framing, self._silence = framing_for(reach, settings)
         if trace is not None:
             trace.association(settings)
@@ -127,32 +135,45 @@ class Association:
 
     def open(self, where: str) -> Opened:
         """Open it; what was agreed."""
-        event = self._exchange(Open(), where)
+        try:
+            event = self._exchange(Open(), where)
+        except LinkDown as down:
+            hint = hints.of_lost_link(self._settings.client_wport, str(self._settings.server_wport))
+            what = f"the meter refuses the data link: {down.what}"
+            raise MeterError(ExitCode.NO_ASSOCIATION, what, where=where, hint=hint) from None
         if isinstance(event, OpenRefused):
             raise _refused(event, where)
+        if isinstance(event, PeerFault):
+            raise self._opening_fault(event, where)
         opened = self._expected(Opened, event, where)
         self.most_in_a_list = _most_in_a_list(opened)
         return opened
+
+    def _opening_fault(self, event: PeerFault, where: str) -> MeterError:
+        error = event.fault.service_error if isinstance(event.fault, ExceptionResponse) else None
+        hint = hints.of_opening_fault(error, self._settings.client_wport, self._settings.server_wport)
+        what = f"the meter answers the opening with a fault: {event.reason}"
+        return MeterError(ExitCode.NO_ASSOCIATION, what, where=where, hint=hint)
+
+    def _refusal(self, result: DataAccessResult, where: str, doing: Doing, value_type: str = "") -> Refusal:
+        word = words(result.name)
+        return Refusal(word, where, hints.of_refusal(word, doing, self._settings.client_wport, value_type))
 
     def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
         """The attribute's value; Refusal with the meter's word when it gives none."""
         where = f"reading {descriptor}"
         event = self._expected(GetResult, self._exchange(Get(descriptor, selection), where), where)
         if event.value is None:
-            raise Refusal(words(event.result.name), where)
+            listing = descriptor == self.object_list
+            doing = Doing.LISTING if listing else Doing.READING if selection is None else Doing.SELECTING
+            raise self._refusal(event.result, where, doing)
         return event.value
 
     def get_list(self, descriptors: Sequence[AttributeDescriptor]) -> tuple[GetResult, ...]:
         """The results for several attributes, in their order; at most `most_in_a_list`, which is 0 when it was not agreed."""
         where = f"reading {descriptors[0]} and {len(descriptors) - 1} more"
         asked = GetList(tuple(Get(one) for one in descriptors))
-        try:
-            return self._expected(GetListResult, self._exchange(asked, where), where).results
-        except Faulty:
-            raise
-        except MeterError as error:
-            hint = "the meter may fail at lists: try --one-by-one"
-            raise MeterError(error.code, error.what, where=where, hint=hint) from None
+        return self._expected(GetListResult, self._exchange(asked, where), where).results
 
     def short_names(self) -> ShortNames | None:
         """The meter's objects by their short names, read when they are needed first; None with logical names."""
@@ -161,7 +182,7 @@ class Association:
             request = Read((VariableName(reserved_base_name("association_sn") + STEP),))
             [result] = self._expected(ReadResult, self._exchange(request, where), where).results
             if result.value is None:
-                raise Refusal(words(result.result.name), where)
+                raise self._refusal(result.result, where, Doing.READING)
             with border(where):
                 self._names = ShortNames.decode(result.value)
             self._connection.learn(self._names)
@@ -172,7 +193,7 @@ class Association:
         where = f"writing {descriptor}"
         event = self._expected(SetResult, self._exchange(Set(descriptor, value), where), where)
         if event.result is not DataAccessResult.SUCCESS:
-            raise Refusal(words(event.result.name), where)
+            raise self._refusal(event.result, where, Doing.WRITING, words(value.tag.name))
 
     def action(self, descriptor: MethodDescriptor, parameters: Data | None) -> ActionOutcome:
         """Call the method; the outcome is for the caller to judge."""
@@ -192,14 +213,16 @@ class Association:
 
     def _exchange(self, request: Request, where: str) -> object:
         if isinstance(request, Get | Set | Action) and not self._has_a_name(request.descriptor):
-            raise Refusal(words(DataAccessResult.OBJECT_UNDEFINED.name), where)
+            raise self._refusal(DataAccessResult.OBJECT_UNDEFINED, where, Doing.READING)
         if self._supply is not None:
             self._supply.top_up()
         if self._trace is not None:
             self._trace.exchange(about_a_secret=_is_about_a_secret(request))
         self._silence.begin()
+        settings = self._settings
+        silence = hints.of_silence(settings.client_wport, settings.server_wport, self._reach.timeout_s)
         try:
-            with border(where):
+            with border(where, silence):
                 self._write(self._connection.send(request))
                 answer = self._answer()
         except BaseException as error:
@@ -208,7 +231,7 @@ class Association:
                 raise MeterError(ExitCode.NOT_UNDERSTOOD, dropped.what, where=where, hint=dropped.hint) from None
             raise
         for one in self._connection.discarded:
-            self._tell(f"dropped, before the answer to {where}: {one.reason}")
+            self.tell(f"dropped, before the answer to {where}: {one.reason}")
         return answer
 
     def _dropped(self, error: MeterError) -> Dropped | None:
@@ -232,7 +255,7 @@ class Association:
             if not isinstance(event, Notified):
                 self._write(self._connection.data_to_send())
                 return event
-            self._tell("a notification of the meter came in between")
+            self.tell("a notification of the meter came in between")
 
     def _receive(self) -> None:
         try:
@@ -264,15 +287,17 @@ class Association:
 
 
 @contextmanager
-def border(where: str) -> Iterator[None]:
-    """Everything that can go wrong on the way to a meter and back leaves as MeterError."""
+def border(where: str, silence: str = "") -> Iterator[None]:
+    """Everything that can go wrong on the way to a meter and back leaves as MeterError; `silence` is what to do about it."""
     try:
         yield
     except TimeoutError:
-        hint = "give it longer with --timeout; a wrong --client or --server is often met with silence"
-        raise MeterError(ExitCode.NO_ANSWER, "no answer in time", where=where, hint=hint) from None
+        raise MeterError(ExitCode.NO_ANSWER, "no answer in time", where=where, hint=silence) from None
     except OSError as error:
         raise Broken(where, error.strerror or str(error)) from None
+    except LinkError as error:
+        hint = "try again; the meter, or what stands between, has taken the data link down"
+        raise LinkDown(ExitCode.NO_ANSWER, str(error), where=where, hint=hint) from None
     except SecurityError as error:
         hint = "check --ek, --ak, --meter-title; somebody else may be answering"
         raise MeterError(ExitCode.NOT_TRUSTED, str(error), where=where, hint=hint) from None
@@ -307,24 +332,11 @@ def _most_in_a_list(opened: Opened) -> int:
 
 
 def _refused(event: OpenRefused, where: str) -> MeterError:
-    known = event.diagnostic in set(Diagnostic)
-    hint = _HINTS.get(Diagnostic(event.diagnostic), "") if known else ""
+    hint = hints.of_diagnostic(event.diagnostic, event.reason)
     return MeterError(
         ExitCode.NO_ASSOCIATION, f"the meter refuses the association: {event.reason}", where=where, hint=hint
     )
 
 
 _KEYS = (ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR)
-_PROOF = "check the password (--secret) or the keys (--ek, --ak), and --protection"
-_HINTS = {
-    Diagnostic.NO_REASON_GIVEN: "check --client, --server, --authentication, and the password or the keys",
-    Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: "this client is ciphered and the meter is not, or the other way: "
-    "see --ek and --ciphering; or one of both speaks short names: see --short-names",
-    Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: "the meter knows its clients by system title: give it with --title",
-    Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: "choose another --authentication",
-    Diagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED: "this client has to prove itself: see --authentication",
-    Diagnostic.AUTHENTICATION_FAILURE: _PROOF,
-    Diagnostic.AUTHENTICATION_REQUIRED: _PROOF,
-}
-
-__all__ = ["Association", "Broken", "Faulty", "Silence", "Supply", "border"]
+__all__ = ["Association", "Broken", "Faulty", "LinkDown", "Silence", "Supply", "border"]

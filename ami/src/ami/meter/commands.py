@@ -10,6 +10,7 @@ from ami.meter.client import Association
 from ami.meter.errors import ExitCode, MeterError, Refusal, words
 from ami.meter.objects import CosemObject, find, from_class, read_object_list
 from ami.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading, attribute_numbers, is_asked, read_object
+from ami.meter.session import Session
 from ami.meter.values import (
     Json,
     attribute_title,
@@ -86,15 +87,16 @@ def _number(one: CosemObject, text: str, names: dict[str, int], kind: str) -> in
     raise MeterError(ExitCode.USAGE, f"{text} is no {kind} of {one}", where=kind.upper(), hint=f"there are: {there}")
 
 
-def read(association: Association, obis: Obis, attribute: str | None, class_id: int | None) -> list[Reading]:
+def read(session: Session, obis: Obis, attribute: str | None, class_id: int | None) -> list[Reading]:
     """One attribute, or all that may be read."""
+    association = session.association
     one = locate(association, obis, class_id, rights=attribute is None)
     if attribute is not None:
         return list(read_object(one_by_one(association), one, [attribute_number(one, attribute)], insist=True))
     left_out = {BUFFER: BUFFER_LEFT_OUT} if one.class_id == PROFILE_GENERIC else {}
     numbers = attribute_numbers(one)
     coming = [one.attribute(number) for number in numbers if is_asked(one, number, left_out.get(number, ""))]
-    return list(read_object(InLists(association, coming), one, numbers, left_out=left_out))
+    return list(read_object(InLists(session, coming), one, numbers, left_out=left_out))
 
 
 @dataclass(frozen=True, slots=True)

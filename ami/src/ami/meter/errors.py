@@ -38,24 +38,11 @@ class MeterError(Exception):
 class Refusal(MeterError):
     """The meter itself said no to one service; the association is as good as before. `result` is its own word."""
 
-    def __init__(self, result: str, where: str) -> None:
-        super().__init__(ExitCode.REFUSED, f"the meter answers {result}", where=where, hint=_HINTS.get(result, ""))
+    def __init__(self, result: str, where: str, hint: str = "") -> None:
+        super().__init__(ExitCode.REFUSED, f"the meter answers {result}", where=where, hint=hint)
         self.result = result
 
 
 def words(name: str) -> str:
     """The name of a member of an enumeration as the standard writes it."""
     return name.lower().replace("_", "-")
-
-
-_HINTS = {
-    "read-write-denied": "this client may not do that: `ami meter scan` shows the access rights of the association",
-    "object-undefined": "no such object for this client: `ami meter scan` shows those that there are; mind the class, "
-    "and that without --client it is the public client that asks",
-    "object-class-inconsistent": "the object is of another class: leave --class out to have it looked up",
-    "object-unavailable": "the object exists, but not this part of it, or not now",
-    "type-unmatched": "the meter wants another type: read the attribute first, and name its type with --type",
-    "scope-of-access-violated": "the selection asks for something that this object does not offer",
-    "temporary-failure": "try again later",
-    "other-reason": "the meter does not say more; its manual may",
-}

@@ -18,6 +18,8 @@ Write = Callable[[bytes], None]
 Read = Callable[[float], bytes]
 HANG_UP_S = 1.0
 MAX_PDU = HEADER_SIZE + MAX_APDU
+LONGEST_EMPTY_FRAME = 1 + 2 + 4 + 1 + 1 + 2 + 1
+"""Flag, format, both addresses, control, check, flag: more octets bring something."""
 
 
 class Silence(Protocol):
@@ -75,12 +77,15 @@ class _Hdlc:
     def __init__(self, framing: HdlcClientFraming) -> None:
         self._framing = framing
         self._heard = b""
+        self._in_vain = 0
 
     def patience_s(self, timeout_s: float) -> float:
         return timeout_s / (MAX_RETRIES + 1)
 
     def ask_again(self) -> bytes:
-        return self._framing.timeout()
+        """Up to the link's own limit, and no oftener where the meter says again and again that it has nothing yet."""
+        self._in_vain += 1
+        return self._framing.timeout() if self._in_vain <= MAX_RETRIES else b""
 
     def hang_up(self, write: Write, read: Read) -> None:
         if self._framing.disconnected:
@@ -91,10 +96,12 @@ class _Hdlc:
             self._framing.next_pdu()
 
     def begin(self) -> None:
-        self._heard = b""
+        self._heard, self._in_vain = b"", 0
         self._framing.link.passed_over.clear()
 
     def heard(self, octets: bytes) -> None:
+        if len(octets) > LONGEST_EMPTY_FRAME:
+            self._in_vain = 0
         self._heard = (self._heard + octets)[:MOST_KEPT]
 
     def dropped(self) -> Dropped | None:

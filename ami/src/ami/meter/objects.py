@@ -3,11 +3,13 @@
 Rights are kept as the meter codes them: enumerated up to version 2 of the class, bits from version 3 on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from ami.meter.client import Association
 from ami.meter.errors import ExitCode, MeterError
+from ami.meter.options import ASSOCIATION_LN, CURRENT_ASSOCIATION
 from dlms.cosem.classes import class_name, interface_classes
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.cosem.short_names import STEP, NamedObject, ShortNames
@@ -16,11 +18,10 @@ from dlms.enums import DataTag
 from dlms.errors import DecodeError
 from dlms.obis import Obis
 
-ASSOCIATION_SN, ASSOCIATION_LN = 12, 15
+ASSOCIATION_SN = 12
+R = TypeVar("R")
 FIRST_TWO = (1, 2)
 """Attributes that no class has a method in place of."""
-CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0*255")
-OBJECT_LIST = AttributeDescriptor(ASSOCIATION_LN, CURRENT_ASSOCIATION, 2)
 CODED_IN_BITS = 3
 """From this version of the class on."""
 READS = frozenset({1, 3, 4, 6})
@@ -92,7 +93,13 @@ class CosemObject:
 def read_object_list(association: Association) -> tuple[CosemObject, ...]:
     """The objects that this association shows, in the meter's order."""
     names = association.short_names()
-    return parse_object_list(association.get(OBJECT_LIST)) if names is None else of_short_names(names)
+    if names is not None:
+        return of_short_names(names)
+    where = association.object_list
+    found = parse_object_list(association.get(where), where.instance_id)
+    for line in found.odd:
+        association.tell(line)
+    return found.objects
 
 
 def of_short_names(names: ShortNames) -> tuple[CosemObject, ...]:
@@ -111,19 +118,40 @@ def _certain_attributes(one: NamedObject) -> tuple[int, ...]:
     return tuple(number for number in numbers if one.first_method is None or STEP * (number - 1) < one.first_method)
 
 
-def parse_object_list(value: Data) -> tuple[CosemObject, ...]:
-    """Objects of an encoded list; MeterError when it is none."""
+class ObjectList(NamedTuple):
+    """The objects of a list, and in words which of its lines could not be read, or not in full."""
+
+    objects: tuple[CosemObject, ...]
+    odd: tuple[str, ...] = ()
+
+
+def parse_object_list(value: Data, association_object: Obis = CURRENT_ASSOCIATION) -> ObjectList:
+    """Objects of an encoded list; an odd line costs that line. MeterError when it is no list, or no line can be read."""
     try:
-        rows = [_elements(row, 4) for row in _items(value)]
-        in_bits = any(
-            _number(class_id) == ASSOCIATION_LN
-            and _octets(name) == CURRENT_ASSOCIATION
-            and _number(version) >= CODED_IN_BITS
-            for class_id, version, name, _ in rows
-        )
-        return tuple(_object(row, in_bits) for row in rows)
+        rows = _items(value)
     except DecodeError as error:
         raise MeterError(ExitCode.NOT_UNDERSTOOD, str(error), where="the object list") from None
+    in_bits = any(_is_coded_in_bits(row, association_object) for row in rows)
+    objects, odd = [], []
+    for number, row in enumerate(rows, 1):
+        one, trouble = _object(row, in_bits)
+        objects += [] if one is None else [one]
+        if trouble:
+            what = "left out" if one is None else f"{one}: its access rights are not all known"
+            odd.append(f"line {number} of {len(rows)} of the object list, {what}: {trouble}")
+    if rows and not objects:
+        raise MeterError(ExitCode.NOT_UNDERSTOOD, odd[0], where="the object list")
+    return ObjectList(tuple(objects), tuple(odd))
+
+
+def _is_coded_in_bits(row: Data, association_object: Obis) -> bool:
+    """Whether a line is the association's own, in a version whose access rights are bits."""
+    try:
+        class_id, version, name, _ = _elements(row, 4)
+        own = _number(class_id) == ASSOCIATION_LN and _octets(name) == association_object
+        return own and _number(version) >= CODED_IN_BITS
+    except DecodeError:
+        return False
 
 
 def find(objects: Sequence[CosemObject], obis: Obis, class_id: int | None) -> CosemObject:
@@ -140,7 +168,7 @@ def find(objects: Sequence[CosemObject], obis: Obis, class_id: int | None) -> Co
             hint="choose with --class",
         )
     others = [one for one in objects if one.obis == obis]
-    hint = "`ami meter scan` shows the objects that this client sees"
+    hint = "`ami meter scan` shows the objects that this client sees; --class N asks for it all the same"
     if others:
         hint = f"it is of class {others[0].class_id}: leave --class out"
     raise MeterError(
@@ -164,16 +192,37 @@ def _named_bits(mode: int) -> list[str]:
     return [names[bit] for bit in range(2, len(names)) if mode >> bit & 1]
 
 
-def _object(row: Sequence[Data], in_bits: bool) -> CosemObject:
-    class_id, version, name, rights = row
-    attributes, methods = _elements(rights, 2)
-    return CosemObject(
-        _number(class_id),
-        _number(version),
-        _octets(name),
-        dict(_attribute_right(one, in_bits) for one in _items(attributes)),
-        dict(_method_right(one, in_bits) for one in _items(methods)),
-    )
+def _object(row: Data, in_bits: bool) -> tuple[CosemObject | None, str]:
+    """An object, None when not even its name is there, and what was odd about its line."""
+    try:
+        class_id, version, name, rights = _elements(row, 4)
+        place = _number(class_id), _number(version), _octets(name)
+    except DecodeError as error:
+        return None, str(error)
+    try:
+        attributes, methods = _elements(rights, 2)
+    except DecodeError as error:
+        return CosemObject(*place), str(error)
+    attribute_rights, odd = _rights(attributes, _attribute_right, in_bits)
+    method_rights, odder = _rights(methods, _method_right, in_bits)
+    return CosemObject(*place, attribute_rights, method_rights), odd or odder
+
+
+def _rights(value: Data, read: Callable[[Data, bool], tuple[int, R]], in_bits: bool) -> tuple[dict[int, R], str]:
+    """The rights that can be read, and why one can't."""
+    try:
+        items = _items(value)
+    except DecodeError as error:
+        return {}, str(error)
+    found, trouble = {}, ""
+    for one in items:
+        try:
+            number, right = read(one, in_bits)
+        except DecodeError as error:
+            trouble = str(error)
+        else:
+            found[number] = right
+    return found, trouble
 
 
 def _attribute_right(value: Data, in_bits: bool) -> tuple[int, AttributeRight]:

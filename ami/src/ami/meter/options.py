@@ -13,6 +13,7 @@ from pathlib import Path
 from ami.meter.errors import ExitCode, MeterError
 from dlms.association import Ciphering, ClientSettings, KeyForm, MessageKeys, Security
 from dlms.association.settings import SERVER_CONFORMANCE, SN_CONFORMANCE, WITH_SECRET, WITH_TITLES
+from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.cosem.short_names import ShortNames
 from dlms.enums import Conformance, Mechanism
 from dlms.errors import LocalError
@@ -23,6 +24,9 @@ DLMS_PORT = 4059
 PUBLIC_CLIENT = 16
 RandomBytes = Callable[[int], bytes]
 INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")
+ASSOCIATION_LN = 15
+CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0*255")
+OBJECT_LIST = AttributeDescriptor(ASSOCIATION_LN, CURRENT_ASSOCIATION, 2)
 
 AUTHENTICATIONS = {
     "none": Mechanism.LOWEST,
@@ -128,6 +132,12 @@ class Identity:
     short_names: bool = False
     any_invoke_id: bool = False
     any_address: bool = False
+    association_object: Obis = CURRENT_ASSOCIATION
+
+    @property
+    def object_list(self) -> AttributeDescriptor:
+        """Where the objects of the association are listed."""
+        return AttributeDescriptor(ASSOCIATION_LN, self.association_object, 2)
 
     @property
     def ciphered(self) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 
 import tomli_w
 
-from ami.meter.objects import CURRENT_ASSOCIATION, AttributeRight, CosemObject
-from ami.meter.options import PUBLIC_CLIENT, Target
+from ami.meter.objects import AttributeRight, CosemObject
+from ami.meter.options import ASSOCIATION_LN, PUBLIC_CLIENT, Target
 from ami.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading
 from ami.meter.scan import DeviceScan
 from dlms import data
@@ -22,7 +22,7 @@ from dlms.enums import DataAccessResult
 from dlms.errors import DecodeError
 from dlms.obis import Obis
 
-ASSOCIATION_LN, DATA = 15, 1
+DATA = 1
 VALUE = 2
 ALIVE = {(8, 0), (17, 0), (64, 0), (70, 0)}
 """Classes and versions whose behaviour meter-sim has, whatever was scanned."""
@@ -76,7 +76,7 @@ def _object(device: DeviceScan, one: CosemObject, target: Target) -> Row:
 def _content(device: DeviceScan, one: CosemObject, readings: dict[int, Reading], target: Target) -> Row:
     if (one.class_id, one.version) in ALIVE:
         return {}
-    if (one.class_id, one.obis) == (ASSOCIATION_LN, CURRENT_ASSOCIATION):
+    if (one.class_id, one.obis) == (ASSOCIATION_LN, target.identity.association_object):
         return _fixed(readings, {number for number in readings if number > 9})
     if one.class_id == DATA and (value := _identity_value(device, one, readings, target)):
         return {"value": value}

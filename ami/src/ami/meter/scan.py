@@ -7,21 +7,19 @@ until then is kept and the end is told.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ami.meter.asking import Answer, InLists
+from ami.meter.asking import Answer, GoingOn, InLists
 from ami.meter.client import Association
-from ami.meter.errors import ExitCode, MeterError, Refusal
+from ami.meter.errors import ExitCode, MeterError
 from ami.meter.objects import (
-    ASSOCIATION_LN,
     ASSOCIATION_SN,
-    OBJECT_LIST,
     CosemObject,
     of_short_names,
     parse_object_list,
     read_object_list,
 )
-from ami.meter.options import Target
+from ami.meter.options import ASSOCIATION_LN, Target
 from ami.meter.reading import BUFFER, PROFILE_GENERIC, Reading, attribute_numbers, is_asked, read_object
-from ami.meter.session import Surroundings, connected
+from ami.meter.session import Session, Surroundings, connected
 from ami.meter.values import Json, text_of_octets
 from dlms.association import Opened
 from dlms.cosem.descriptors import AttributeDescriptor
@@ -54,10 +52,11 @@ class LogicalDevice:
 
 @dataclass(slots=True)
 class DeviceScan:
-    """One logical device. `public_rights` are those of the public client, None when nobody asked."""
+    """One logical device. `public` are the public client's objects, None when it was not asked; `odd`: bad lines."""
 
     sap: int
     objects: tuple[CosemObject, ...] = ()
+    odd: tuple[str, ...] = ()
     readings: list[Reading] = field(default_factory=list)
     public: tuple[CosemObject, ...] | None = None
     opened: Opened | None = None
@@ -141,10 +140,10 @@ def _scan_device(
         with connected(target, around, server=device.sap, ask_public=ask_public if with_public else None) as session:
             device.opened = session.opened
             if whole is not None:
-                _read_logical_devices(session.association, whole)
+                _read_logical_devices(session, whole)
             progress("object list", 0, 0)
             known = _read_objects(session.association, device)
-            _read_everything(session.association, device, known, manner, progress)
+            _read_everything(session, device, known, manner, progress)
     except KeyboardInterrupt:
         if device.opened is None:
             raise
@@ -160,16 +159,17 @@ def _read_objects(association: Association, device: DeviceScan) -> dict[Attribut
     if (names := association.short_names()) is not None:
         device.objects = of_short_names(names)
         return {}
-    listed = association.get(OBJECT_LIST)
-    device.objects = parse_object_list(listed)
-    return {OBJECT_LIST: (listed, "")}
+    where = association.object_list
+    listed = association.get(where)
+    device.objects, device.odd = parse_object_list(listed, where.instance_id)
+    return {where: (listed, "")}
 
 
-def _read_logical_devices(association: Association, whole: Scan) -> None:
+def _read_logical_devices(session: Session, whole: Scan) -> None:
+    value, whole.logical_devices_error = GoingOn(session)(SAP_ASSIGNMENT_LIST)
     try:
-        whole.logical_devices = tuple(_logical_device(row) for row in association.get(SAP_ASSIGNMENT_LIST).value)
-    except Refusal as refusal:
-        whole.logical_devices_error = refusal.result
+        rows = () if value is None else value.value
+        whole.logical_devices = tuple(_logical_device(row) for row in rows)
     except (TypeError, ValueError):
         whole.logical_devices_error = "the SAP assignment is no list of logical devices"
 
@@ -182,7 +182,7 @@ def _logical_device(row: Data) -> LogicalDevice:
 
 
 def _read_everything(
-    association: Association,
+    session: Session,
     device: DeviceScan,
     known: Mapping[AttributeDescriptor, Answer],
     manner: Manner,
@@ -192,7 +192,7 @@ def _read_everything(
     total = sum(len(numbers) for _, numbers in work)
     done = 0
     short = [one.attribute(number) for one, numbers in work for number in numbers if _is_short(one, number)]
-    ask = InLists(association, [] if manner.singly else short, known)
+    ask = InLists(session, [] if manner.singly else short, known)
     for one, numbers in work:
 
         def told(name: str = str(one.obis)) -> None:
@@ -217,6 +217,7 @@ def _device_document(device: DeviceScan) -> dict[str, Json]:
         "system_title": title,
         "conformance": None if opened is None else [one.name for one in opened.conformance],
         "error": None if device.ended is None else str(device.ended),
+        "odd_lines": list[Json](device.odd),
         "objects": [_object_document(device, one) for one in device.objects],
     }
 

@@ -38,11 +38,13 @@ def show(found: Scan, wanted: Format) -> None:
 
 def _tables(found: Scan) -> None:
     if found.logical_devices_error:
-        output.say(f"logical devices: the meter answers {found.logical_devices_error}")
+        output.say(f"logical devices: {found.logical_devices_error}")
     else:
         rows = [(str(one.sap), one.name) for one in found.logical_devices]
         output.show(output.rows_table(("SAP", "name"), rows, "Logical devices"))
     for device in found.devices:
+        for line in device.odd:
+            output.say(line)
         output.show(output.readings_table(device.readings, _heading(device)))
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from ami.meter.client import Association, Broken, Supply
 from ami.meter.counters import CounterFile
@@ -40,12 +41,17 @@ class Surroundings:
 
 @dataclass(slots=True)
 class Session:
-    """An open association with a meter."""
+    """An open association with a meter; `reopen` puts a new one in its place, over a new connection."""
 
     target: Target
     association: Association
     opened: Opened
     title: bytes | None
+    open_anew: Callable[[], tuple[Association, Opened]]
+
+    def reopen(self) -> None:
+        """As it was opened first, without asking the public client again; MeterError when the meter does not come back."""
+        self.association, self.opened = self.open_anew()
 
 
 @contextmanager
@@ -94,7 +100,11 @@ class _Opening:
                 raise
             self._hang_up()
             association, opened = self._secure(settings)
-        return Session(self._target, association, opened, title)
+        return Session(self._target, association, opened, title, partial(self._open_anew, settings))
+
+    def _open_anew(self, settings: ClientSettings) -> tuple[Association, Opened]:
+        self._hang_up()
+        return self._secure(settings)
 
     def close(self) -> None:
         self._hang_up()
@@ -130,6 +140,7 @@ class _Opening:
             supply=self._supply,
             trace=self._trace,
             tell=self._around.tell,
+            object_list=self._target.identity.object_list,
         )
         return association, association.open(f"opening the association with {self._target}")
 
@@ -141,7 +152,14 @@ class _Opening:
         if identity.client == PUBLIC_CLIENT or not (counted or named or ask):
             return 0
         settings = identity.public_settings(self._server)
-        public = Association(self._wire(), target.reach, settings, trace=self._trace, tell=self._around.tell)
+        public = Association(
+            self._wire(),
+            target.reach,
+            settings,
+            trace=self._trace,
+            tell=self._around.tell,
+            object_list=identity.object_list,
+        )
         try:
             public.open(f"opening the public association with {target}")
             if named:

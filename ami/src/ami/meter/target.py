@@ -14,6 +14,7 @@ from ami.meter.counters import default_file
 from ami.meter.errors import ExitCode, MeterError
 from ami.meter.options import (
     AUTHENTICATIONS,
+    CURRENT_ASSOCIATION,
     DLMS_PORT,
     INVOCATION_COUNTER,
     PUBLIC_CLIENT,
@@ -106,6 +107,14 @@ class TargetOptions:
         bool,
         _option("--any-address", panel=_ODD, help="Take answers from whatever wrapper ports or HDLC address."),
     ] = False
+    association_object: Annotated[
+        str,
+        _option(
+            "--association-object",
+            panel=_ODD,
+            help=f"Where the meter lists the association's objects; {CURRENT_ASSOCIATION} when not given.",
+        ),
+    ] = ""
     max_pdu: Annotated[
         int | None,
         _option("--max-pdu", panel=_WHO, help="Largest APDU we take; 65535 when not given.", min=12, max=65535),
@@ -250,21 +259,22 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
         "protection": options.protection,
         "title": key("--title", options.title, TITLE_OCTETS),
         "meter_title": key("--meter-title", options.meter_title, TITLE_OCTETS),
-        "counter_object": _obis(options.counter_object),
+        "counter_object": _obis(options.counter_object, "--counter-object"),
         "invocation_counter": options.invocation_counter,
         "max_pdu_size": options.max_pdu,
         "short_names": options.short_names or None,
         "any_invoke_id": options.any_invoke_id or None,
         "any_address": options.any_address or None,
+        "association_object": _obis(options.association_object, "--association-object"),
     }
     return _changed(Identity(client=PUBLIC_CLIENT) if entry is None else entry.identity, given)
 
 
-def _obis(text: str) -> Obis | None:
+def _obis(text: str, option: str) -> Obis | None:
     try:
         return Obis.parse(text) if text else None
     except LocalError as error:
-        raise MeterError(ExitCode.USAGE, str(error), where="--counter-object") from None
+        raise MeterError(ExitCode.USAGE, str(error), where=option) from None
 
 
 def _changed(base: T, given: Mapping[str, Any]) -> T:

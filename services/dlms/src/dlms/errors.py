@@ -45,3 +45,7 @@ class SecurityError(RemoteError):
 
 class ProtocolError(RemoteError):
     """A well-formed message that has no place here and now."""
+
+
+class LinkError(ProtocolError):
+    """The data link under an association was refused, or is gone."""

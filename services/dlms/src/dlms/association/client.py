@@ -54,7 +54,7 @@ from dlms.association.starting import SERVICE_RESPONSES, ServiceRequest, proof_o
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
 from dlms.cosem.short_names import ShortNames
 from dlms.enums import AcseServiceUserDiagnostic, ApduTag, AssociationResult, Conformance
-from dlms.errors import DlmsError, LocalError, ProtocolError, SecurityError
+from dlms.errors import DlmsError, LinkError, LocalError, ProtocolError, SecurityError
 from dlms.framing.framing import Framing, LinkLost, WrapperPdu
 from dlms.security import ReceiveCounter, SendCounter
 from dlms.security.hls import HLS, check_challenge
@@ -266,7 +266,7 @@ class ClientConnection(Connection):
 
     def _receive(self, pdu: WrapperPdu | LinkLost) -> ClientOutput | None:
         if isinstance(pdu, LinkLost):
-            raise ProtocolError(pdu.reason)
+            raise LinkError(pdu.reason)
         octets = pdu.apdu
         if pdu[:2] != self._from_server and not self._is_taken_from_there(pdu):
             return None
