@@ -13,6 +13,7 @@ from ami_process.sockets import CannotListen
 from cim.codes import reply_codes
 from cis.app import send, serve, surroundings
 from cis.settings import Settings, SettingsError, load
+from cis.store import StoreUnavailable, StoreUnusable
 from cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Surroundings, Target
 
 EXIT_NOT_OK = 1
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             settings = settings.model_copy(update={"demo": settings.demo.model_copy(update={"cycles": options.cycles})})
         with events_on_standard_output() as events:
             return asyncio.run(_serve(settings, surroundings(events), loop=not options.no_loop))
-    except SettingsError as error:
+    except (SettingsError, StoreUnusable, StoreUnavailable) as error:
         sys.stderr.write(f"cis: {error}\n")
         return EXIT_USAGE
 

@@ -6,9 +6,9 @@ Time, chance and the place where events go come in as arguments (`Surroundings`)
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from ami_process.events import utc_now
@@ -19,12 +19,13 @@ from cis.inbox import Inbox
 from cis.outbox import Outbox, OutboxError
 from cis.pending import Pending
 from cis.settings import Settings
-from cis.store import State, Store
+from cis.store import Retention, State, Store, StoreUnavailable
 from cis.workflows import Controls, DemoLoop, Emit, Order, Outcome, Plan, Surroundings, Target
 
 CONNECTIONS = 200
 BACK_OFF_FIRST_S = 0.1
 BACK_OFF_MOST_S = 2.0
+FORGET_EVERY_S = 3600.0
 
 
 def surroundings(
@@ -49,7 +50,7 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
     """Store, outbox and a serving inbox; raises CannotListen."""
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(settings.cis.host, port, "cis."))
-        store = await stack.enter_async_context(Store.opened(settings.cis.store))
+        store = await stack.enter_async_context(Store.opened(settings.cis.store, _retention(settings)))
         schemas = Schemas()
         outbox = await stack.enter_async_context(
             Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s, schemas)
@@ -67,10 +68,34 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
         yield System(controls, outbox, store, address_of(listener))
 
 
+def _retention(settings: Settings) -> Retention:
+    cis = settings.cis
+    return Retention(timedelta(days=cis.keep_days), cis.max_events, cis.max_event_octets)
+
+
+@asynccontextmanager
+async def _forgetting(store: Store, around: Surroundings) -> AsyncIterator[None]:
+    """Drop what is too old, now and then, while the body runs."""
+
+    async def forget() -> None:
+        while True:
+            with suppress(StoreUnavailable):  # healthz says so, and the next time will do
+                if forgotten := await store.forget(around.now()):
+                    around.emit("forgotten", rows=forgotten)
+            await around.sleep(FORGET_EVERY_S)
+
+    task = asyncio.create_task(forget())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def serve(settings: Settings, around: Surroundings, stop: asyncio.Event, *, loop: bool) -> int:
     """Serve the inbox and, if wanted, run the demo loop, until the loop ends or `stop` is set; the exit code."""
     try:
-        async with running(settings, around, settings.cis.port) as system:
+        async with running(settings, around, settings.cis.port) as system, _forgetting(system.store, around):
             around.emit("ready", role="cis", listen=[system.listen])
             if settings.gives_up_too_early:
                 around.emit(

@@ -21,7 +21,7 @@ from cim.errors import CimError, InvalidMessage
 from cim.message import EventMessage, Header, Reply, ReplyError, ResponseMessage
 from cim.schema import Schemas
 from cis.pending import Disposition, Pending, Taken
-from cis.store import Store, TakenEvent
+from cis.store import Store, StoreUnavailable, TakenEvent
 from cis.workflows import Surroundings
 
 SERVICES = {"/cim": "Generic", "/cim/ReplyEndDeviceControls": "ReplyEndDeviceControls"}
@@ -79,6 +79,8 @@ class Inbox:
             return Response(await self._answer(octets), media_type=soap.CONTENT_TYPE)
         except CimError as error:
             return self._fault(error, status=500)
+        except StoreUnavailable as problem:
+            return self._fault(CimError("5.1", f"Nothing was kept: {problem}. Send it again later"), status=503)
 
     async def _body(self, request: Request) -> bytes:
         octets = bytearray()

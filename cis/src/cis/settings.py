@@ -57,6 +57,11 @@ class Cis(_Section):
     reply_address: HttpUrl | None = None
     request_timeout_s: Seconds = 60.0
     store: Path = Path("var/cis.sqlite")
+    keep_days: float = Field(
+        default=30.0, gt=0, allow_inf_nan=False, description="how long requests, replies and events stay"
+    )
+    max_events: int = Field(default=10_000, ge=1, description="events that are kept; the oldest go first")
+    max_event_octets: int = Field(default=64_000_000, ge=1, description="what the kept events may take in sum")
 
     @model_validator(mode="after")
     def _reply_address_is_reachable(self) -> Self:

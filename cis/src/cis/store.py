@@ -1,13 +1,14 @@
 """What the CIS remembers across a restart: requests, the replies to them, and events, in one SQLite file.
 
 SQLAlchemy Core over aiosqlite, write-ahead log, one transaction per call. A reply counts once: (request, digest of what it
-says) is unique, so that a reply which is delivered twice leaves one row.
+says) is unique, so that a reply which is delivered twice leaves one row. Nothing grows without end: what is older than
+`Retention.age` is forgotten, and of the events, which anyone can send, the newest are kept as far as there is room.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -24,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    delete,
     event,
     func,
     or_,
@@ -32,8 +34,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+
+PRIVATE = 0o600
+PRIVATE_DIRECTORY = 0o700
+PRUNE_PARTS = 10
+"""Events are pruned whenever this part of the room has been filled anew."""
 
 METADATA = MetaData()
 
@@ -74,6 +82,29 @@ EVENTS = Table(
     Column("octets", LargeBinary, nullable=False),
     Column("received_at", String, nullable=False),
 )
+
+HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
+"""One row that is written again and again, to see whether the store takes writes."""
+
+
+class StoreUnavailable(Exception):
+    """The store does not take anything now (locked, disk full); nothing was stored. The text is for a person."""
+
+
+class StoreUnusable(Exception):
+    """The file can't be used as a store; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much is kept: everything up to this age, and of the events at most this many and this much."""
+
+    age: timedelta = timedelta(days=30)
+    events: int = 10_000
+    event_octets: int = 64_000_000
+
+
+KEEP = Retention()
 
 
 class State(StrEnum):
@@ -126,22 +157,58 @@ class TakenEvent:
 class Store:
     """The one place with SQL."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, retention: Retention = KEEP) -> None:
         self._engine = engine
+        self._retention = retention
+        self._new_events = 0
+        self._new_octets = 0
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, path: Path) -> AsyncIterator[Self]:
-        """Open or create the file; closes it at the end."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+    async def opened(cls, path: Path, retention: Retention = KEEP) -> AsyncIterator[Self]:
+        """Open or create the file, for its owner alone; closes it at the end. StoreUnavailable, StoreUnusable."""
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         event.listen(engine.sync_engine, "connect", _prepare)
+        store = cls(engine, retention)
         try:
-            async with engine.begin() as connection:
-                await connection.run_sync(METADATA.create_all)
-            yield cls(engine)
+            await store._create(path)
+            yield store
         finally:
             await engine.dispose()
+
+    async def _create(self, path: Path) -> None:
+        try:
+            _make_private(path)
+            async with self._transaction() as connection:
+                await connection.run_sync(METADATA.create_all)
+        except OSError as problem:
+            raise StoreUnusable(f"the store {path} can't be opened: {problem.strerror}") from None
+        except DatabaseError as problem:
+            raise StoreUnusable(f"{path} can't be used as a store: {problem.orig}") from None
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except OperationalError as problem:
+            raise StoreUnavailable(f"the store can't be used now: {problem.orig}") from None
+
+    async def check(self) -> None:
+        """Write one row; StoreUnavailable when the store does not take it."""
+        async with self._transaction() as connection:
+            await connection.execute(HEARTBEAT.delete())
+            await connection.execute(HEARTBEAT.insert())
+
+    async def forget(self, now: datetime) -> int:
+        """Drop requests with their replies, and events, that are older than the retention says; how many."""
+        before = (now - self._retention.age).isoformat()
+        old = select(REQUESTS.c.message_id).where(REQUESTS.c.sent_at < before)
+        async with self._transaction() as connection:
+            await connection.execute(delete(REPLIES).where(REPLIES.c.request.in_(old)))
+            requests = await connection.execute(delete(REQUESTS).where(REQUESTS.c.sent_at < before))
+            events = await connection.execute(delete(EVENTS).where(EVENTS.c.received_at < before))
+            return requests.rowcount + events.rowcount
 
     async def add_request(self, request: SentRequest) -> None:
         """Remember before sending; the same MessageID sent once more is the same request."""
@@ -157,7 +224,7 @@ class Store:
             "reason": request.reason,
         }
         statement = insert(REQUESTS).values(message_id=request.message_id, **row)
-        async with self._engine.begin() as connection:
+        async with self._transaction() as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=row))
 
     async def move(self, message_id: str, state: State, reason: str | None = None) -> None:
@@ -165,12 +232,12 @@ class Store:
         statement = update(REQUESTS).where(
             REQUESTS.c.message_id == message_id, REQUESTS.c.state != State.ANSWERED.value
         )
-        async with self._engine.begin() as connection:
+        async with self._transaction() as connection:
             await connection.execute(statement.values(state=state.value, reason=reason))
 
     async def find_request(self, identifiers: Sequence[str]) -> SentRequest | None:
         """The request whose MessageID or CorrelationID is one of these; the first identifier that fits decides."""
-        async with self._engine.connect() as connection:
+        async with self._transaction() as connection:
             for identifier in identifiers:
                 fits = or_(REQUESTS.c.message_id == identifier, REQUESTS.c.correlation_id == identifier)
                 newest = select(REQUESTS).where(fits).order_by(REQUESTS.c.sent_at.desc()).limit(1)
@@ -181,7 +248,7 @@ class Store:
 
     async def count(self, state: State) -> int:
         """How many requests are in this state."""
-        async with self._engine.connect() as connection:
+        async with self._transaction() as connection:
             found = select(func.count()).select_from(REQUESTS).where(REQUESTS.c.state == state.value)
             return (await connection.execute(found)).scalar_one()
 
@@ -195,7 +262,7 @@ class Store:
             "errors": list(reply.errors),
             "received_at": reply.received_at.isoformat(),
         }
-        async with self._engine.begin() as connection:
+        async with self._transaction() as connection:
             inserted = await connection.execute(insert(REPLIES).values(row).on_conflict_do_nothing())
             if reply.final:
                 close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
@@ -204,7 +271,7 @@ class Store:
 
     async def replies(self, message_id: str) -> list[TakenReply]:
         """What has been kept for a request, oldest first."""
-        async with self._engine.connect() as connection:
+        async with self._transaction() as connection:
             found = select(REPLIES).where(REPLIES.c.request == message_id).order_by(REPLIES.c.number)
             return [_reply(row) for row in (await connection.execute(found)).mappings()]
 
@@ -217,9 +284,39 @@ class Store:
             "octets": taken.octets,
             "received_at": taken.received_at.isoformat(),
         }
-        async with self._engine.begin() as connection:
+        async with self._transaction() as connection:
             inserted = await connection.execute(insert(EVENTS).values(row).on_conflict_do_nothing())
-            return inserted.rowcount == 1
+            if inserted.rowcount != 1:
+                return False
+            await self._make_room(connection, len(taken.octets))
+            return True
+
+    async def _make_room(self, connection: AsyncConnection, octets: int) -> None:
+        """Now and then drop the oldest events that no longer fit."""
+        keep = self._retention
+        self._new_events += 1
+        self._new_octets += octets
+        if self._new_events * PRUNE_PARTS <= keep.events and self._new_octets * PRUNE_PARTS <= keep.event_octets:
+            return
+        self._new_events = self._new_octets = 0
+        newest_first = (EVENTS.c.received_at.desc(), EVENTS.c.message_id)
+        size = func.length(EVENTS.c.octets)
+        ranked = select(
+            EVENTS.c.message_id,
+            func.row_number().over(order_by=newest_first).label("rank"),
+            func.sum(size).over(order_by=newest_first).label("octets"),
+        ).subquery()
+        beyond = or_(ranked.c.rank > keep.events, ranked.c.octets > keep.event_octets)
+        await connection.execute(
+            delete(EVENTS).where(EVENTS.c.message_id.in_(select(ranked.c.message_id).where(beyond)))
+        )
+
+
+def _make_private(path: Path) -> None:
+    """The store is for its owner alone; SQLite gives its journal the same rights."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+    path.touch(mode=PRIVATE)
+    path.chmod(PRIVATE)
 
 
 def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
