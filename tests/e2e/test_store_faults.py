@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_port
 from harness import Process, System, system, until
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
@@ -116,3 +117,54 @@ def test_a_full_disk_ends_nothing_and_is_reported(one: System) -> None:
         assert (refused.result, refused.failures[0].code) == ("FAILED", "5.1")
     assert asked.answered().result == "OK"
     assert Stranger(one.hes_url).switch(CONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
+
+
+def test_a_second_head_end_system_on_one_store_is_refused(one: System) -> None:
+    one.start()
+    second = one.config | {"hes": one.config["hes"] | {"port": free_port(), "dlms_port": free_port()}}
+    process = one._start("hes", "--config", one.write("second.toml", second))
+    assert process.wait() == 2
+    said = process.wait_for("text")["text"]
+    assert "in use by another head-end system" in said and "hes.store" in said
+    assert Stranger(one.hes_url).switch(DISCONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
+
+
+def test_the_store_of_a_killed_head_end_system_is_free(one: System) -> None:
+    one.start().hes.kill()  # type: ignore[union-attr]
+    one.start_hes()
+    assert Stranger(one.hes_url).switch(DISCONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
+
+
+def test_a_second_life_of_a_meter_beside_the_first_is_refused(tmp_path: Path) -> None:
+    with system(tmp_path, meters=2) as ami:
+        ami.start_meter("M1001")
+        moved = {
+            **ami.config,
+            "meters": [meter | {"address": f"127.0.0.1:{free_port()}"} for meter in ami.config["meters"]],
+        }
+        process = ami._start("meter_sim", "--config", ami.write("second.toml", moved))
+        assert process.wait() == 2
+        assert "M1001 already runs" in process.wait_for("text")["text"]
+        ami.start_meter("M1002")
+
+
+def test_what_the_processes_keep_is_for_their_owner_alone(one: System) -> None:
+    directory = one.directory / "state"
+    one.config["hes"]["store"] = str(directory / "hes.sqlite")
+    one.config["cis"]["store"] = str(directory / "cis.sqlite")
+    one.config["meter_sim"]["state"] = str(directory / "meters")
+    one.start()
+    one.start_cis("--cycles", "1").wait()
+    kept = [file for file in directory.rglob("*") if file.is_file()]
+    assert {"hes.sqlite", "cis.sqlite", "M1001.json"} <= {file.name for file in kept}
+    assert {file.name for file in kept if file.stat().st_mode & 0o077} == set()
+
+
+@pytest.mark.parametrize(("role", "section", "key"), [("hes", "hes", "store"), ("cis", "cis", "store")])
+def test_a_file_that_is_no_store_is_refused_by_name(one: System, role: str, section: str, key: str) -> None:
+    file = one.directory / "shopping.txt"
+    file.write_text("apples and pears\n" * 100)
+    one.config[section][key] = str(file)
+    process = one._start(role, "--config", one.write())
+    assert process.wait() == 2
+    assert "shopping.txt can't be used as a store" in process.wait_for("text")["text"]

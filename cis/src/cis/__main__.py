@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ami_process.events import events_on_standard_output
+from ami_process.ownership import keep_private
 from ami_process.sockets import CannotListen
 from cim.codes import reply_codes
 from cis.app import send, serve, surroundings
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what the arguments say; the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    keep_private()
     try:
         settings = load(options.config)
         if options.command == "send":

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ami_process.events import events_on_standard_output
+from ami_process.ownership import keep_private
 from hes.app import Chance, serve
 from hes.meters.registry import RegistryError
 from hes.settings import Settings, SettingsError, load_settings
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--config", type=Path, required=True, metavar="FILE", help="the TOML file that all processes share"
     )
     options = parser.parse_args(arguments)
+    keep_private()
     chance = Chance()
     try:
         with events_on_standard_output(chance.now):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from os import urandom
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
@@ -17,6 +18,7 @@ import structlog
 
 from ami_process.events import utc_now
 from ami_process.http_server import serving
+from ami_process.ownership import Hold, InUse
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
 from cim.schema import Schemas
 from hes import operations
@@ -26,7 +28,7 @@ from hes.meters import Meters, MetersSettings, Registry
 from hes.outbox import Outbox
 from hes.reply_hosts import ReplyHosts
 from hes.settings import Settings
-from hes.store import Database, MemoryJobs, SqlCounters, SqlResults, StoreUnavailable
+from hes.store import Database, MemoryJobs, SqlCounters, SqlResults, StoreUnavailable, StoreUnusable
 
 FORGET_EVERY_S = 3600.0
 
@@ -44,7 +46,7 @@ class Chance:
 
 @asynccontextmanager
 async def running(settings: Settings, chance: Chance, run: Run | None = None) -> AsyncIterator[list[str]]:
-    """The whole HES at work; gives the addresses that it listens on. Raises CannotListen, RegistryError.
+    """The whole HES at work; gives the addresses that it listens on. Raises CannotListen, RegistryError, StoreUnusable.
 
     `run` stands in for the work on meters where a test has none.
     """
@@ -52,6 +54,7 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
     registry = Registry(settings.active_meters)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
+        stack.enter_context(_sole_user(hes.store))
         database = await stack.enter_async_context(Database(hes.store))
         meters = await stack.enter_async_context(
             _listening_to_meters(settings, registry, SqlCounters(database), chance)
@@ -75,6 +78,17 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         stack.callback(answers.close)
         addresses = [address_of(listener)]
         yield addresses + ([format_address(*meters.listening)] if meters.listening else [])
+
+
+def _sole_user(store: Path) -> Hold:
+    """Two head-end systems on one store would work each command twice, so the second is refused."""
+    try:
+        return Hold(store.with_name(store.name + ".lock"), store.name)
+    except InUse:
+        reason = f"the store {store} is in use by another head-end system: stop it, or set another hes.store"
+        raise StoreUnusable(reason) from None
+    except OSError as problem:
+        raise StoreUnusable(f"the store {store} can't be opened: {problem.strerror}") from None
 
 
 async def serve(settings: Settings, stop: asyncio.Event, chance: Chance) -> int:

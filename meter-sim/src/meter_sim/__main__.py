@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ami_process.events import Events, events_on_standard_output
+from ami_process.ownership import keep_private
 from meter_sim.app import run, surroundings
 from meter_sim.fleet import Surroundings
 from meter_sim.meter.state import StateError
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="the TOML file with [meter_sim] and [[meters]]")
     parser.add_argument("--meter", nargs="+", action="extend", default=[], metavar="NAME", help="only these meters")
     chosen = parser.parse_args(arguments)
+    keep_private()
+
     try:
         with events_on_standard_output() as events:
             return asyncio.run(_run(load_settings(chosen.config), chosen.meter, _surroundings(events)))

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from ami_process.events import utc_now
+from ami_process.ownership import Hold, InUse
 from ami_process.sockets import EXIT_CANNOT_LISTEN, PortTaken
 from dlms.association import Ciphering, Security
 from dlms.enums import ActionResult, Mechanism
@@ -57,6 +59,7 @@ class Running:
     """What has been started and has to be stopped."""
 
     fleet: Fleet
+    hold: Hold
     listening: list[str] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -73,6 +76,7 @@ class Running:
                     await task
         finally:
             self.fleet.finish()
+            self.hold.close()
 
     async def last_until(self, stop: asyncio.Event) -> None:
         """Wait for `stop`; a task that ends before that has failed, and stopping will raise its error."""
@@ -111,8 +115,9 @@ async def run(
 async def start(settings: MeterSimSettings, chosen: Sequence[MeterSettings], around: Surroundings) -> Running:
     """Make the meters and let them listen, dial and push. SettingsError, StateError or PortTaken when that is impossible."""
     _allow_open_files(len(chosen) * OPEN_FILES_PER_METER + OPEN_FILES_MORE)
+    hold = _sole_user(settings.state, chosen)
     fleet = Fleet(make_meters(settings, chosen, around.now()), around)
-    running = Running(fleet)
+    running = Running(fleet, hold)
     try:
         for address, behind in _by_address(chosen):
             running.listening.append(await _listen(running, settings, address, behind))
@@ -130,12 +135,27 @@ async def start(settings: MeterSimSettings, chosen: Sequence[MeterSettings], aro
     return running
 
 
+def _sole_user(state: Path, chosen: Sequence[MeterSettings]) -> Hold:
+    """A meter that ran twice would use its invocation counters twice."""
+    try:
+        return Hold(state / "in-use.lock", *(one.name for one in chosen))
+    except InUse as problem:
+        reason = f"meter {problem.name} already runs with its state in {state}: stop that one, or set another meter_sim.state"
+        raise StateError(reason) from None
+    except OSError as error:
+        raise _cannot_make(state, error) from None
+
+
+def _cannot_make(state: Path, error: OSError) -> StateError:
+    return StateError(f"{state} can't be made: {error.strerror}; another place: meter_sim.state")
+
+
 def make_meters(settings: MeterSimSettings, chosen: Sequence[MeterSettings], at: datetime) -> list[Meter]:
     """The meters with their kept state; models are shared."""
     try:
         settings.state.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StateError(f"{settings.state} can't be made: {error.strerror}; another place: meter_sim.state") from None
+        raise _cannot_make(settings.state, error) from None
     models = {name: load_model(name) for name in {one.simulated.model for one in chosen}}
     devices: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
     for one in chosen:
