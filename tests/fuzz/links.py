@@ -8,10 +8,12 @@ from typing import Any
 from chunks import chunks
 
 from dlms.errors import DecodeError, DlmsError
+from dlms.framing import mbus
 from dlms.framing.framing import WrapperPdu
 from dlms.framing.hdlc import Frame, FrameReader, encode
 from dlms.framing.hdlc_address import HdlcAddress
 from dlms.framing.hdlc_framing import HdlcClientFraming, HdlcPushReader, HdlcServerFraming
+from dlms.framing.mbus import Assembler
 from dlms.framing.mode_e import Identification, ModeEClient, ModeEServer
 from dlms.framing.wrapper import Deframer, decode_datagram
 from dlms.framing.wrapper import encode as encode_wrapper
@@ -44,6 +46,18 @@ def _pdus(deframer: Deframer) -> list[WrapperPdu | str]:
     except DecodeError as error:
         found.append(str(error))
     return found
+
+
+def mbus_frames(octets: bytes) -> None:
+    """Frames of M-Bus in chunks: a good one is written as it came; their segments are put together or refused."""
+    assembler = Assembler()
+    for chunk in chunks(octets):
+        with suppress(DecodeError):
+            frame = mbus.decode(chunk)
+            assert mbus.encode(frame) == chunk
+            segment = mbus.segment_of(frame)
+            whole = None if segment is None else assembler.take(segment)
+            assert whole is None or len(whole) <= mbus.MAX_APDU
 
 
 def hdlc_stream(octets: bytes) -> None:

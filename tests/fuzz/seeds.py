@@ -22,6 +22,7 @@ from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDev
 from cim.schema import Schemas
 from dlms.association import Open, Release
 from dlms.errors import LocalError
+from dlms.framing import mbus
 from dlms.framing.hdlc import FrameReader
 from dlms.framing.wrapper import Deframer
 
@@ -76,10 +77,24 @@ def lines() -> Iterator[bytes]:
         yield b"".join(bytes.fromhex(octets) for _, octets in session["exchange"])
 
 
+def field() -> Iterator[bytes]:
+    """What meters and their readers in the field really have."""
+    for path in sorted((VECTORS / "field").glob("*.hex")):
+        yield bytes.fromhex(path.read_text("utf-8"))
+
+
+def segments() -> Iterator[bytes]:
+    """An APDU in frames of M-Bus, long and short."""
+    for apdu in apdus():
+        yield joined(mbus.encode(frame) for frame in mbus.frames_of(apdu, 1, 103, length=40))
+    yield joined([mbus.encode(mbus.MbusFrame(0x40, 1))])
+
+
 def anything() -> Iterator[bytes]:
     yield from apdus()
     yield from wrapped()
     yield from lines()
+    yield from field()
 
 
 def frames_from(sender: str) -> Iterator[bytes]:

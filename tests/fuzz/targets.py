@@ -44,6 +44,7 @@ TARGETS = {
     "hdlc-stream": Target(links.hdlc_stream, seeds.lines, 1_500),
     "hdlc-server": Target(links.hdlc_server, partial(seeds.frames_from, "C"), 1_500),
     "hdlc-client": Target(links.hdlc_client, partial(seeds.frames_from, "S"), 1_500),
+    "mbus": Target(links.mbus_frames, seeds.segments, 10_000),
     "mode-e": Target(links.mode_e, seeds.sign_ons, 12_000, longest=256),
     "server": Target(ends.server, partial(seeds.sessions, "client"), 500, longest=2048),
     "client": Target(ends.client, partial(seeds.sessions, "server"), 500, longest=2048),

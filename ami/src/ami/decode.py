@@ -20,7 +20,7 @@ from ami.tree_view import View
 from ami.view import THEME
 from dlms.errors import LocalError
 from dlms.security import PrivateKey
-from dlms.tree import Keyring, Node, explain, is_sound
+from dlms.tree import Keyring, Node, explain, explain_data, is_sound
 
 KEY_FORMS = "HEX|env:NAME|file:PATH"
 PUBLIC_FORMS = f"{KEY_FORMS}|cert:PATH"
@@ -79,6 +79,7 @@ def decode(
     format_: Annotated[
         Format, typer.Option("--format", help="JSON and XML are what `ami encode` reads.")
     ] = Format.TEXT,
+    data: Annotated[bool, typer.Option("--data", help="It is one value of Data, no APDU and no frame.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Long octet strings in full, as text too.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal either.")] = False,
 ) -> None:
@@ -96,7 +97,7 @@ def decode(
     except (MeterError, LocalError, NotOctets, OSError) as error:
         typer.echo(f"ami decode: {error}", err=True)
         raise typer.Exit(2) from None
-    headed = list(_captured(taken, keyrings) if isinstance(taken, bytes) else _plain(taken, keyrings))
+    headed = list(_captured(taken, keyrings) if isinstance(taken, bytes) else _plain(taken, keyrings, data=data))
     if not headed:
         typer.echo("ami decode: no wrapper frame in this capture", err=True)
     _show(headed, format_, full=full, no_color=no_color)
@@ -122,10 +123,10 @@ def _keyring(given: dict[str, str | None], peer: str | None, signers: Sequence[s
     )
 
 
-def _plain(messages: Sequence[bytes], keyrings: Keyrings) -> Iterator[tuple[str, Node]]:
+def _plain(messages: Sequence[bytes], keyrings: Keyrings, *, data: bool) -> Iterator[tuple[str, Node]]:
     session = keyrings.session(messages)
     for message in messages:
-        yield from (("", tree) for tree in explain(message, session))
+        yield from (("", tree) for tree in (explain_data(message) if data else explain(message, session)))
 
 
 def _captured(octets: bytes, keyrings: Keyrings) -> Iterator[tuple[str, Node]]:

@@ -29,7 +29,13 @@ class View:
         """One message: a heading, then its leaves in the order of their octets."""
         mark = ("OK", "ok") if is_sound(tree) else ("FAILED", "failed")
         yield [(GLYPHS[mark[0]], mark[1]), (f" {tree.name}", "bold"), (f"  {tree.text}", ""), (_size(tree), "quiet")]
-        yield from self._inside(tree, 0, "")
+        if tree.trouble:
+            yield [(f"      {GLYPHS['FAILED']} {tree.trouble}", "failed")]
+        yield from self._inside(tree, 0, "") if tree.parts else self._octets(tree)
+
+    def _octets(self, node: Node) -> Iterator[Line]:
+        """Those of a message that is nothing but octets."""
+        yield from ([(f"{offset}  {shown}", "quiet")] for offset, shown in self._rows(node))
 
     def _inside(self, node: Node, depth: int, bars: str) -> Iterator[Line]:
         for part in node.parts:

@@ -26,7 +26,7 @@ CHECK_SIZE = 2
 MIN_LENGTH = FORMAT_SIZE + 1 + 1 + 1 + CHECK_SIZE
 POLL_FINAL = 0x10
 _FLAG = bytes((FLAG,))
-_REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+BITS_REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 
 class FrameKind(Enum):
@@ -98,7 +98,9 @@ class Frame:
 
 def check_sequence(octets: bytes | bytearray) -> bytes:
     """CRC-16/X.25 as two octets in the order of the wire. It is the library's CRC with the bits of each octet turned."""
-    return (crc_hqx(octets.translate(_REVERSED), 0xFFFF) ^ 0xFFFF).to_bytes(CHECK_SIZE, "big").translate(_REVERSED)
+    return (
+        (crc_hqx(octets.translate(BITS_REVERSED), 0xFFFF) ^ 0xFFFF).to_bytes(CHECK_SIZE, "big").translate(BITS_REVERSED)
+    )
 
 
 def encode(frame: Frame) -> bytes:
@@ -172,8 +174,7 @@ def _check_header(octets: bytes | bytearray, header: _Header) -> _Header | None:
         return header
     if after + CHECK_SIZE > len(octets):
         return None
-    if octets[after : after + CHECK_SIZE] != check_sequence(octets[header.start + 1 : after]):
-        raise DecodeError("the check sequence of the header", "another", after, "HCS")
+    _check(octets, header.start, after, "HCS")
     return header
 
 
@@ -183,8 +184,7 @@ def _read_frame(octets: bytes | bytearray, header: _Header) -> Frame:
     if octets[end] != FLAG:
         raise DecodeError("the flag 7E", f"{octets[end]:#04x}", end, "closing flag")
     check = end - CHECK_SIZE
-    if octets[check:end] != check_sequence(octets[start + 1 : check]):
-        raise DecodeError("the check sequence of the frame", "another", check, "FCS")
+    _check(octets, start, check, "FCS")
     return Frame(
         decode_address(bytes(octets[start + 1 + FORMAT_SIZE : source])),
         decode_address(bytes(octets[source:control])),
@@ -192,6 +192,13 @@ def _read_frame(octets: bytes | bytearray, header: _Header) -> Frame:
         bytes(octets[control + 1 + CHECK_SIZE : check]) if header.has_information else b"",
         bool(octets[start + 1] & SEGMENTED),
     )
+
+
+def _check(octets: bytes | bytearray, flag: int, place: int, name: str) -> None:
+    """Whether the check sequence at `place` is that of all octets behind the flag."""
+    found, computed = octets[place : place + CHECK_SIZE], check_sequence(octets[flag + 1 : place])
+    if found != computed:
+        raise DecodeError(f"the check sequence {computed.hex().upper()}", found.hex().upper(), place, name)
 
 
 class FrameReader:

@@ -1,12 +1,13 @@
 """Messages as trees for people: every octet with its field, its meaning in words, and what is inside when keys are known.
 
-`explain` recognises wrapper frames, HDLC frames and single APDUs, and never raises for octets: what is broken says where.
+`explain` recognises wrapper frames, frames of HDLC and M-Bus, APDUs and values; it never raises for octets: what is broken
+says where.
 """
 
 from dlms.tree.building import octets_of
 from dlms.tree.confidential import HIDDEN, secret_nodes, without_secrets
 from dlms.tree.documents import Document, Part, document, part_of
-from dlms.tree.frames import explain
+from dlms.tree.frames import explain, explain_data
 from dlms.tree.keyring import Keyring, Session, Title
 from dlms.tree.node import FRAMING, MISSING, Derived, Node, is_sound, leaves, nodes
 from dlms.tree.summaries import headline, in_clear, inside, is_ciphered
@@ -24,6 +25,7 @@ __all__ = [
     "Title",
     "document",
     "explain",
+    "explain_data",
     "headline",
     "in_clear",
     "inside",

@@ -10,21 +10,23 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from dlms import apdu
+from dlms import apdu, data
 from dlms.apdu import CODECS, shapes
 from dlms.apdu.fields import DATA, Codec
 from dlms.cursor import Reader
 from dlms.data import Data
 from dlms.enums import ApduTag, DataTag
 from dlms.errors import DecodeError, LocalError
-from dlms.framing import hdlc, wrapper
+from dlms.framing import hdlc, mbus, wrapper
 from dlms.framing.hdlc import Frame
 from dlms.framing.hdlc_address import HdlcAddress
+from dlms.framing.mbus import MbusFrame
 from dlms.framing.wrapper import WrapperPdu
 from dlms.tree.apdus import APDU
 from dlms.tree.documents import Part
 from dlms.tree.frames import WRAPPER
 from dlms.tree.hdlc import FOUR_OCTETS, HDLC, INFORMATION
+from dlms.tree.mbus import MBUS
 from dlms.tree.node import MISSING
 from dlms.tree.spelling import ABSENT, DATA_TYPES, LIST, read_plain, snake, type_word
 
@@ -41,10 +43,14 @@ def octets_of(part: Part) -> bytes:
         return _wrapper(part)
     if part.type == HDLC:
         return _hdlc_frame(part)
+    if part.type == MBUS:
+        return _mbus_frame(part)
     if part.type == INFORMATION:
         return b"".join(octets_of(inner) for inner in part.contents)
     if part.type == "octets":
         return _whole(part)
+    if part.type in DATA_TYPES:
+        return data.encode(_value(DATA, part, part.name))
     raise LocalError(f"{part.name}: {_undecoded(part) or f'{part.type!r} cannot stand here'}")
 
 
@@ -78,6 +84,22 @@ def _hdlc_frame(part: Part) -> bytes:
     )
     octets = hdlc.encode(frame)
     return octets if part.named("opening_flag") else octets[1:]
+
+
+def _mbus_frame(part: Part) -> bytes:
+    if part.named("ci") is None:
+        return mbus.encode(MbusFrame(_octet(part, "control"), _octet(part, "address")))
+    saps = [_octet(part, name) for name in ("stsap", "dtsap") if part.named(name)]
+    information = part.named("information")
+    payload = bytes(saps) + (octets_of(information) if information else b"")
+    return mbus.encode(MbusFrame(_octet(part, "control"), _octet(part, "address"), _octet(part, "ci"), payload))
+
+
+def _octet(part: Part, name: str) -> int:
+    number = _number(part, name)
+    if not 0 <= number <= 0xFF:
+        raise LocalError(f"{part.name}.{name}: {number} is no octet")
+    return number
 
 
 def _address(part: Part, name: str) -> HdlcAddress:

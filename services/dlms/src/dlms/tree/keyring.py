@@ -7,9 +7,10 @@ session explains itself from the global keys alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dlms.errors import LocalError
+from dlms.framing.mbus import Assembler
 from dlms.frozen import frozen
 from dlms.security import GlobalKeys, PrivateKey, PublicKey
 from dlms.security.aead import SYSTEM_TITLE_LENGTH
@@ -85,7 +86,12 @@ class Session:
     dedicated_key: bytes | None = field(default=None, repr=False)
     route: tuple[int, int] | None = None
     blocks: dict[tuple[object, ...], dict[int, bytes]] = field(default_factory=dict, repr=False)
-    segments: dict[tuple[int, int], list[tuple[int, bytes]]] = field(default_factory=dict, repr=False)
+    segments: dict[tuple[object, ...], list[tuple[int, bytes]]] = field(default_factory=dict, repr=False)
+    assemblers: dict[tuple[int, ...], Assembler] = field(default_factory=dict, repr=False)
+
+    def aside(self) -> Session:
+        """The same knowledge for octets that are not verified: what they say does not come back."""
+        return replace(self, blocks={}, segments={}, assemblers={})
 
     def titles(self, in_message: Title | None, *, from_server: bool) -> list[Title]:
         """The titles that may have sent a message, the likeliest first, each once."""

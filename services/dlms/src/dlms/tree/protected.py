@@ -35,7 +35,8 @@ from dlms.tree.key_information import (
     signature_verdict,
 )
 from dlms.tree.keyring import Session, Title
-from dlms.tree.node import Derived, Node, fill, is_sound
+from dlms.tree.node import MISSING, Derived, Node, fill, is_sound
+from dlms.tree.pushes import describe_push
 from dlms.tree.summaries import CIPHERED
 
 VERDICTS = {True: "holds", False: "does not hold", None: "not checked: no public key, give --signature-key"}
@@ -65,6 +66,7 @@ def read_message(octets: bytes, start: int, session: Session, title: Title | Non
     if content is not None and isinstance(value, CIPHERED):
         _open(root, content, session, title)
     _assemble(root, session, title)
+    describe_push(root)
     return root
 
 
@@ -159,6 +161,8 @@ def _decipher(root: Node, node: Node, session: Session, sender: Title | None) ->
         return
     attempts = _attempts(root, content, keys, titles, session)
     best = _best(attempts, titles, verified=_is_verified(content, session))
+    if best.good is False and content[0] & ENCRYPTED and _is_verified(content, session):
+        best.how += f"; {_wrong_key(content, keys, titles)}"
     if best.good is False and _brings_its_key(root.value):
         best.how = ", ".join(word for word in (best.how, why_not) if word)
     node.derived.append(best)
@@ -218,11 +222,25 @@ def _remark(node: Node, text: str) -> None:
             return
 
 
+def _wrong_key(content: bytes, keys: GlobalKeys, titles: list[Title]) -> str:
+    """Which of the two keys is another: the encryption key alone deciphers, the authentication key is in the tag alone."""
+    for title in titles:
+        message = read_apdu(unprotect(keys, title.octets, _without_tag(content)).plaintext)
+        if message.type != MISSING:
+            what = message.name.replace("_", "-")
+            return f"the encryption key fits (it deciphers to a {what}), so the authentication key is another, or the tag was changed"
+    return "it deciphers to no APDU, so the encryption key or the system title is another"
+
+
+def _without_tag(content: bytes) -> bytes:
+    return bytes((content[0] & ~AUTHENTICATED,)) + content[1:-TAG_LENGTH]
+
+
 def _attempts(root: Node, content: bytes, keys: GlobalKeys, titles: list[Title], session: Session) -> Iterator[Derived]:
     """Each title with which the content deciphers, and its tag holds if it can be checked."""
     attempted = content
     if content[0] & AUTHENTICATED and content[0] & ENCRYPTED and not session.keyring.can_verify:
-        attempted = bytes((content[0] & ~AUTHENTICATED,)) + content[1:-TAG_LENGTH]
+        attempted = _without_tag(content)
     for title in titles:
         try:
             plaintext = unprotect(keys, title.octets, attempted, _context(root)).plaintext

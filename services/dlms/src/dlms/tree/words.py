@@ -75,11 +75,15 @@ def _tuple(value: Any) -> str:
 def descriptor(value: AttributeDescriptor | MethodDescriptor) -> str:
     """`disconnect_control 0-0:96.3.10*255 output_state (class 70, attribute 2)`."""
     if isinstance(value, AttributeDescriptor):
-        name = "all attributes" if value.attribute_id == 0 else attribute_name(value)
-        number = f"attribute {value.attribute_id}"
+        name, number = attribute(value), f"attribute {value.attribute_id}"
     else:
         name, number = method_name(value), f"method {value.method_id}"
     return f"{class_name(value.class_id)} {value.instance_id} {name} (class {value.class_id}, {number})"
+
+
+def attribute(value: AttributeDescriptor) -> str:
+    """The name of an attribute; number 0 means all."""
+    return "all attributes" if value.attribute_id == 0 else attribute_name(value)
 
 
 def obis(value: bytes) -> str:
