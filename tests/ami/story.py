@@ -61,3 +61,21 @@ def cycles(count: int, meters: tuple[str, ...] = METERS) -> tuple[list[Event], l
             cis += [request_sent(message_id, code, meters), reply_received(message_id)]
             hes += [meter_done(message_id, code, meter) for meter in meters]
     return cis, hes
+
+
+def request_accepted(message_id: str, code: str = DISCONNECT, meters: tuple[str, ...] = METERS) -> Event:
+    return {"event": "request_accepted", "message_id": message_id, "code": code, "meters": list(meters)}
+
+
+def request_refused(message_id: str | None, code: str = "2.4", reason: str = "No such meter M9") -> Event:
+    return {"event": "request_refused", "message_id": message_id, "errors": [{"code": code, "reason": reason}]}
+
+
+def reply_sent(message_id: str, result: str = "OK", asynchronous: bool = False) -> Event:
+    return {
+        "event": "reply_sent",
+        "message_id": message_id,
+        "result": result,
+        "ms": 31.0,
+        "asynchronous": asynchronous,
+    }

@@ -163,11 +163,11 @@ def test_what_happens_by_itself_is_kept(model: Model) -> None:
         AT,
     )
     assert [(one.text, one.who) for one in model.happenings] == [
-        ("Dialled in", "M1002"),
+        ("dialled in", "M1002"),
         ("DataNotification over UDP", "414D4900000003E9"),
-        ("Discarded: wrong tag", "127.0.0.1:7000"),
-        ("Association refused: wrong key", "M1001"),
-        ("Meter says: disconnected", "M1001"),
+        ("discarded: wrong tag", "127.0.0.1:7000"),
+        ("refused an association: wrong key", "M1001"),
+        ("disconnected", "M1001"),
     ]
 
 

@@ -64,11 +64,11 @@ def test_the_live_view_shows_requests_steps_wire_and_events(model: Model) -> Non
     for expected in (
         "ami demo   CIS :8080   HES :8081   meters :4061 :4062   dial-in :4059",
         "up 4 s",
-        "● 0 connected   ○ 1 disconnected   ◐ 0 ready   ▲ 0 no answer",
+        "● 0 connected  ○ 1 disconnected  ◐ 0 ready  ▲ 0 no answer",
         "1 of 2 commands confirmed",
         "median 31 ms",
         "◐ PARTIAL",
-        "Disconnect  3.31.0.23",
+        "Disconnect 3.31.0.23",
         "4711-a",
         "HES → M1001",
         "70 0-0:96.3.10*255",
@@ -76,10 +76,37 @@ def test_the_live_view_shows_requests_steps_wire_and_events(model: Model) -> Non
         "▲ 4.1 silence",
         "ACTION remote_disconnect",
         "000100010001",
-        "Dialled in",
+        "M1002 dialled in",
         "Ctrl-C stop",
     ):
         assert expected in text, f"{expected!r} is missing in\n{text}"
+
+
+def test_the_request_of_somebody_else_and_the_refusal_of_another_are_seen(model: Model) -> None:
+    model.apply("hes", story.request_accepted("theirs-1"), AT)
+    model.apply("hes", story.meter_done("theirs-1", story.DISCONNECT, "M1001"), AT)
+    model.apply("hes", story.reply_sent("theirs-1"), AT)
+    model.apply("hes", story.request_refused("theirs-2"), AT)
+    for width, height in ((160, 50), (100, 30), (80, 24)):
+        text = drawn(model, width, height)
+        assert "RUNNING" not in text
+        assert "▲ FAILED refused other" in " ".join(text.split()), text
+        assert "Disconnect 3.31.0.23 other" in text, text
+        assert "▲ 2.4 No such meter M9" in text, text
+        assert "2 requests of others" in text, text
+
+
+@pytest.mark.parametrize("width", [100, 120, 160])
+def test_no_event_is_cut_before_its_word(model: Model, width: int) -> None:
+    switched = {"event": "switched", "meter": "M1001", "method": 1, "after": story.DISCONNECTED}
+    model.apply("meter", switched, AT)
+    model.apply("meter", switched | {"after": story.READY}, AT)
+    refused = {"event": "association", "meter": "M1001", "what": "refused", "reason": "authentication-failure"}
+    model.apply("meter", refused, AT)
+    text = " ".join(drawn(model, width, 40).split())
+    assert "○ M1001 disconnected" in text
+    for word in ("reconnection", "association:", "authentication-failur"):
+        assert word in text, text
 
 
 def test_eighty_columns_are_enough_for_the_states_before_and_after(model: Model) -> None:

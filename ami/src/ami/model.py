@@ -5,174 +5,27 @@ would tell ("the HES told M1001 to disconnect: it was connected, it is disconnec
 pipes of their own, so the CIS may be heard before the HES that it waited for: nothing here depends on that order.
 
 A command counts as confirmed only if three agree: the CIS took a reply OK without errors, the HES reports the meter's
-action-result success, and the state which it read back is the one that was asked for.
+action-result success, and the state which it read back is the one that was asked for. Of a request that the CIS has never
+spoken of, somebody else's, only the HES tells; it is shown like the others and counted beside them.
 """
 
 import copy
 import statistics
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ami.heard import CONTROL_NAMES, OTHER, Happening, Octets, Outcome, Request, Step, Work
+from ami.totals import Summary, Tally
+
 Event = Mapping[str, Any]
 
-DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
-WANTED = {DISCONNECT: ("disconnected",), CONNECT: ("connected", "ready for reconnection")}
-"""Control code -> the states that fulfil it; a connect may leave the last step to the customer (control modes 1, 3, 5, 6)."""
-CONTROL_NAMES = {DISCONNECT: "Disconnect", CONNECT: "Connect"}
 STATE_WORDS = {0: "disconnected", 1: "connected", 2: "ready for reconnection"}
 NO_ANSWER = "no answer"
 METHODS: dict[tuple[object, object], str] = {(70, 1): "remote_disconnect", (70, 2): "remote_reconnect"}
 KEPT = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What one meter was told for one request, and what became of it (`meter_done` of the HES)."""
-
-    meter: str
-    class_id: int | None
-    obis: str
-    method: str
-    before: str
-    after: str
-    action_result: str
-    ok: bool
-    reply_code: str
-    reason: str
-    ms: float | None
-
-    @property
-    def cosem(self) -> str:
-        """Class and object, as a COSEM engineer writes them."""
-        return f"{self.class_id} {self.obis}" if self.class_id else ""
-
-
-@dataclass(slots=True, kw_only=True)
-class Request:
-    """One CIM request of the CIS, from sent to answered."""
-
-    message_id: str
-    verb: str = ""
-    noun: str = ""
-    code: str = ""
-    meters: tuple[str, ...] = ()
-    asynchronous: bool = False
-    sent_at: datetime
-    acknowledged: bool = False
-    result: str | None = None
-    reasons: tuple[str, ...] = ()
-    ms: float | None = None
-    work: dict[str, Work] = field(default_factory=dict)
-
-    @property
-    def status(self) -> str:
-        """OK, PARTIAL, FAILED or RUNNING."""
-        return self.result or "RUNNING"
-
-    @property
-    def what(self) -> str:
-        """The control in words."""
-        return CONTROL_NAMES.get(self.code) or f"{self.verb} {self.noun}".strip()
-
-    @property
-    def confirmed(self) -> tuple[str, ...]:
-        """The meters that demonstrably did what was asked for; none before the reply."""
-        if self.result not in ("OK", "PARTIAL"):
-            return ()
-        wanted = WANTED.get(self.code)
-        did = [w.meter for w in self.work.values() if w.ok and (wanted is None or w.after in wanted)]
-        return tuple(name for name in did if name in self.meters)
-
-    @property
-    def fulfilled(self) -> bool:
-        """Every meter confirmed, and the reply says just that."""
-        return (
-            self.result == "OK" and not self.reasons and bool(self.meters) and len(self.confirmed) == len(self.meters)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One thing that somebody said to somebody."""
-
-    at: datetime
-    source: str
-    target: str
-    said: str
-    message_id: str = ""
-    cim: str = ""
-    cosem: str = ""
-    before: str = ""
-    after: str = ""
-    ms: float | None = None
-    outcome: str = ""
-    """OK, PARTIAL, FAILED, or empty for a step that has no outcome of its own."""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Octets:
-    """One framed APDU, as the HES sent or received it."""
-
-    meter: str
-    outgoing: bool
-    name: str
-    hex: str
-    ms: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something that nobody asked for: a push, a meter dialling in, a refused association."""
-
-    at: datetime
-    text: str
-    who: str
-    alarm: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What the demo came to."""
-
-    cycles: int
-    requests: int
-    confirmed_commands: int
-    commands: int
-    unfulfilled: int
-    running: int
-    median_ms: float | None
-    max_ms: float | None
-    counts: Mapping[str, int]
-    """Fulfilled requests by control name."""
-
-    @property
-    def all_confirmed(self) -> bool:
-        """Every request that was answered is fulfilled."""
-        return self.unfulfilled == 0
-
-
-@dataclass(slots=True)
-class Tally:
-    """Finished requests, counted."""
-
-    requests: int = 0
-    fulfilled: Counter[str] = field(default_factory=Counter)
-    confirmed_commands: int = 0
-    commands: int = 0
-    took: list[float] = field(default_factory=list)
-
-    def add(self, request: Request) -> None:
-        """Count one more."""
-        self.requests += 1
-        self.fulfilled[request.what] += request.fulfilled
-        self.confirmed_commands += len(request.confirmed)
-        self.commands += len(request.meters)
-        if request.ms is not None:
-            self.took.append(request.ms)
 
 
 @dataclass(slots=True)
@@ -188,6 +41,7 @@ class Model:
     happenings: deque[Happening] = field(default_factory=lambda: deque(maxlen=KEPT))
     _past: Tally = field(default_factory=Tally)
     """Those that are no longer in `requests`."""
+    _unnamed: int = 0
 
     def apply(self, role: str, event: Event, at: datetime) -> tuple[Step, ...]:
         """Take one event of a process of this role ("cis", "hes", "meter") into account."""
@@ -203,8 +57,8 @@ class Model:
 
     @property
     def finished(self) -> int:
-        """How many requests have their reply, or their failure."""
-        return self._past.requests + sum(request.result is not None for request in self.requests.values())
+        """How many requests of the demo have their reply, or their failure."""
+        return self._past.requests + sum(r.own and r.result is not None for r in self.requests.values())
 
     @property
     def settled(self) -> bool:
@@ -219,7 +73,7 @@ class Model:
         """The totals; a request that is still running counts as neither good nor bad."""
         tally = copy.deepcopy(self._past)
         for request in self.requests.values():
-            if request.result is not None:
+            if request.result is not None or not request.own:
                 tally.add(request)
         return Summary(
             cycles=min(tally.fulfilled[name] for name in CONTROL_NAMES.values()),
@@ -227,10 +81,11 @@ class Model:
             confirmed_commands=tally.confirmed_commands,
             commands=tally.commands,
             unfulfilled=tally.requests - tally.fulfilled.total(),
-            running=sum(request.result is None for request in self.requests.values()),
+            running=sum(r.own and r.result is None for r in self.requests.values()),
             median_ms=statistics.median(tally.took) if tally.took else None,
             max_ms=max(tally.took, default=None),
             counts=dict(tally.fulfilled),
+            others=dict(tally.others),
         )
 
     def request(self, message_id: str, at: datetime) -> Request:
@@ -239,9 +94,27 @@ class Model:
             self._forget_oldest()
         return self.requests.setdefault(message_id, Request(message_id=message_id, sent_at=at))
 
+    def unnamed(self) -> str:
+        """What stands for the MessageID of a message that has none."""
+        self._unnamed += 1
+        return f"no MessageID ({self._unnamed})"
+
+    def own_request(self, message_id: str, at: datetime) -> Request:
+        """A request that the CIS speaks of, so it is the demo's own, whatever was thought of it before."""
+        request = self.request(message_id, at)
+        if not request.own:
+            request.own = True
+            theirs = [one for one in self.steps if one.message_id == message_id and OTHER in (one.source, one.target)]
+            for step in theirs:
+                self.steps.remove(step)
+        return request
+
     def _forget_oldest(self) -> None:
-        oldest = next(iter(self.requests.values()))
-        if oldest.result is not None:
+        """The oldest that has ended; if none has, the oldest of others, for their number is not the demo's to choose."""
+        ended = (one for one in self.requests.values() if one.result is not None)
+        theirs = (one for one in self.requests.values() if not one.own)
+        oldest = next(ended, None) or next(theirs, None)
+        if oldest is not None:
             self._past.add(self.requests.pop(oldest.message_id))
 
 
@@ -253,62 +126,86 @@ def state_word(state: Any) -> str:
 
 
 def _request_sent(model: Model, event: Event, at: datetime) -> list[Step]:
-    request = model.request(_id(event), at)
+    request = model.own_request(_id(event), at)
     request.verb, request.noun = str(event.get("verb", "")), str(event.get("noun", ""))
     request.code, request.asynchronous = str(event.get("code", "")), bool(event.get("asynchronous"))
     request.meters, request.sent_at = tuple(event.get("meters", ())), at
     said = f"{request.verb} {request.noun}: {request.what.lower()} {_names(request.meters)}"
-    return [Step(at=at, source="CIS", target="HES", said=said, message_id=request.message_id, cim=request.code)]
+    return [_step(request, at, "CIS", "HES", said, cim=request.code)]
 
 
 def _acknowledged(model: Model, event: Event, at: datetime) -> list[Step]:
-    request = model.request(_id(event), at)
+    request = model.own_request(_id(event), at)
     request.acknowledged = True
-    return [
-        Step(
-            at=at,
-            source="HES",
-            target="CIS",
-            said="acknowledged: the reply comes later",
-            message_id=request.message_id,
-            cim="0.3",
-        )
-    ]
+    return [_step(request, at, "HES", "CIS", "acknowledged: the reply comes later", cim="0.3")]
 
 
 def _reply_received(model: Model, event: Event, at: datetime) -> list[Step]:
-    request = model.request(_id(event), at)
-    request.result, request.ms = str(event.get("result", "FAILED")), event.get("ms")
-    request.reasons = tuple(_error(error) for error in event.get("errors") or ())
-    return [
-        Step(
-            at=at,
-            source="HES",
-            target="CIS",
-            said="reply",
-            message_id=request.message_id,
-            ms=request.ms,
-            outcome=request.result,
-            note=_shortened(request.reasons),
-        )
-    ]
+    request = model.own_request(_id(event), at)
+    reasons = tuple(_error(error) for error in event.get("errors") or ())
+    request.received = Outcome(str(event.get("result", "FAILED")), event.get("ms"), reasons)
+    return [_ending(request, at, "HES", "CIS", "reply", request.received)]
 
 
 def _request_failed(model: Model, event: Event, at: datetime) -> list[Step]:
+    request = model.own_request(_id(event), at)
+    request.received = Outcome("FAILED", reasons=(str(event.get("reason", "")),))
+    return [_ending(request, at, "CIS", "HES", "no reply", request.received)]
+
+
+def _request_accepted(model: Model, event: Event, at: datetime) -> list[Step]:
+    """Kept for now: only what follows can tell whether the CIS has sent it."""
+    request = model.request(_id(event), at)
+    request.accepted = True
+    if not request.own:
+        request.code, request.meters = str(event.get("code", "")), tuple(event.get("meters", ()))
+        request.sent_at, request.sent = at, None
+    return []
+
+
+def _request_refused(model: Model, event: Event, at: datetime) -> list[Step]:
+    """Refused, or not even read. Somebody may also have used the MessageID of a request that goes on."""
+    request = model.request(_id(event) or model.unnamed(), at)
+    errors = event.get("errors") or ({"code": event.get("code"), "reason": event.get("reason")},)
+    refusal = Outcome("FAILED", reasons=tuple(_error(error) for error in errors))
+    if request.own:
+        return []  # the CIS will tell what it was answered
+    if not request.accepted:
+        request.sent = refusal
+    request.announced = True
+    return [_ending(request, at, "HES", OTHER, "refused", refusal)]
+
+
+def _reply_sent(model: Model, event: Event, at: datetime) -> list[Step]:
+    request = model.request(_id(event), at)
+    request.sent = Outcome(str(event.get("result", "FAILED")), event.get("ms"))
+    request.asynchronous = request.asynchronous or bool(event.get("asynchronous"))
+    return [] if request.own else [*_announced(request), _ending(request, at, "HES", OTHER, "reply", request.sent)]
+
+
+def _reply_postponed(model: Model, event: Event, at: datetime) -> list[Step]:
     request = model.request(_id(event), at)
     reason = str(event.get("reason", ""))
-    request.result, request.reasons = "FAILED", (reason,)
-    return [
-        Step(
-            at=at,
-            source="CIS",
-            target="HES",
-            said="no reply",
-            message_id=request.message_id,
-            outcome="FAILED",
-            note=reason,
-        )
-    ]
+    target = "CIS" if request.own else OTHER
+    return [*_announced(request), _step(request, at, "HES", target, "reply not delivered yet", note=reason)]
+
+
+def _announced(request: Request) -> list[Step]:
+    """The step that tells of a request of somebody else, once."""
+    if request.own or request.announced:
+        return []
+    request.announced = True
+    said = f"{request.what.lower()} {_names(request.meters)}"
+    return [_step(request, request.sent_at, OTHER, "HES", said, cim=request.code)]
+
+
+def _step(request: Request, at: datetime, source: str, target: str, said: str, **more: Any) -> Step:
+    return Step(at=at, source=source, target=target, said=said, message_id=request.message_id, **more)
+
+
+def _ending(request: Request, at: datetime, source: str, target: str, said: str, how: Outcome) -> Step:
+    note = _shortened(how.reasons)
+    return _step(request, at, source, target, said, ms=how.ms, outcome=how.result, note=note)
 
 
 def _meter_done(model: Model, event: Event, at: datetime) -> list[Step]:
@@ -317,19 +214,20 @@ def _meter_done(model: Model, event: Event, at: datetime) -> list[Step]:
     if word := work.after or (NO_ANSWER if not work.ok and not work.before else ""):
         model.states[work.meter] = word
     return [
-        Step(
-            at=at,
-            source="HES",
-            target=work.meter,
-            said=work.method,
-            message_id=request.message_id,
+        *_announced(request),
+        _step(
+            request,
+            at,
+            "HES",
+            work.meter,
+            work.method,
             cosem=work.cosem,
             before=work.before,
             after=work.after,
             ms=work.ms,
             outcome="OK" if work.ok else "FAILED",
             note="" if work.ok else f"{work.reply_code} {work.reason}".strip(),
-        )
+        ),
     ]
 
 
@@ -373,40 +271,39 @@ def _notification(model: Model, event: Event, at: datetime) -> list[Step]:
 
 def _dialled_in(model: Model, event: Event, at: datetime) -> list[Step]:
     meter = str(event.get("meter") or event.get("peer") or "")
-    model.happenings.append(Happening(at, "Dialled in", meter))
+    model.happenings.append(Happening(at, "dialled in", meter))
     return [Step(at=at, source=meter, target="HES", said=f"dialled in from {event.get('peer', '')}")]
 
 
 def _association(model: Model, event: Event, at: datetime) -> list[Step]:
     if event.get("what") == "refused":
         model.happenings.append(
-            Happening(at, f"Association refused: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True)
+            Happening(at, f"refused an association: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True)
         )
     return []
 
 
 def _discarded(model: Model, event: Event, at: datetime) -> list[Step]:
     who = str(event.get("meter") or event.get("peer") or "")
-    model.happenings.append(Happening(at, f"Discarded: {event.get('reason', '')}", who, alarm=True))
+    model.happenings.append(Happening(at, f"discarded: {event.get('reason', '')}", who, alarm=True))
     return []
 
 
 def _switched(model: Model, event: Event, at: datetime) -> list[Step]:
     after = state_word(event.get("after"))
-    text = f"Meter says: {after}" if after else "Meter switched"
-    model.happenings.append(Happening(at, text, str(event.get("meter", ""))))
+    model.happenings.append(Happening(at, after or "switched", str(event.get("meter", ""))))
     return []
 
 
 def _ended(model: Model, event: Event, at: datetime) -> list[Step]:
     model.happenings.append(
-        Happening(at, f"Ended with exit code {event.get('exit_code')}", str(event.get("name", "")), alarm=True)
+        Happening(at, f"ended with exit code {event.get('exit_code')}", str(event.get("name", "")), alarm=True)
     )
     return []
 
 
 def _id(event: Event) -> str:
-    return str(event.get("message_id", ""))
+    return str(event.get("message_id") or "")
 
 
 def _error(error: Any) -> str:
@@ -431,6 +328,11 @@ HANDLERS: dict[tuple[str, str], Callable[[Model, Event, datetime], list[Step]]] 
     ("cis", "acknowledged"): _acknowledged,
     ("cis", "reply_received"): _reply_received,
     ("cis", "request_failed"): _request_failed,
+    ("hes", "request_accepted"): _request_accepted,
+    ("hes", "request_refused"): _request_refused,
+    ("hes", "request_unreadable"): _request_refused,
+    ("hes", "reply_sent"): _reply_sent,
+    ("hes", "reply_postponed"): _reply_postponed,
     ("hes", "meter_done"): _meter_done,
     ("hes", "apdu"): _apdu,
     ("hes", "notification"): _notification,

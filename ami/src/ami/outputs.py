@@ -14,7 +14,8 @@ from rich.live import Live
 
 from ami import plain, view
 from ami.configuration import Listener
-from ami.model import Model, Step
+from ami.heard import Step
+from ami.model import Model
 from ami.processes import Said
 
 FRAMES_PER_SECOND = 4

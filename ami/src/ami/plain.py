@@ -2,7 +2,11 @@
 
 from ami import words
 from ami.configuration import Listener
-from ami.model import Event, Step, Summary
+from ami.heard import Step
+from ami.model import Event
+from ami.totals import Summary
+
+OTHERS = {"RUNNING": "without an answer yet"}
 
 
 def opening(listeners: tuple[Listener, ...], meters: int, security: str) -> str:
@@ -53,6 +57,9 @@ def summary(total: Summary) -> str:
         lines.append(f"request to reply: median {words.took(total.median_ms)}, longest {words.took(total.max_ms)}")
     if total.unfulfilled:
         lines.append(f"▲ {words.count(total.unfulfilled, 'request')} not confirmed by every meter")
+    if total.others:
+        ended = ", ".join(f"{number:,} {OTHERS.get(how, how)}" for how, number in sorted(total.others.items()))
+        lines.append(f"{words.count(sum(total.others.values()), 'request')} of others: {ended}")
     if total.running:
         lines.append(f"◌ {words.count(total.running, 'request')} without an answer yet")
     return "\n".join(lines)

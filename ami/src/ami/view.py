@@ -17,7 +17,8 @@ from rich.theme import Theme
 
 from ami import plain, words
 from ami.configuration import Listener
-from ami.model import Model, Octets, Request, Step
+from ami.heard import OTHER, Octets, Request, Step
+from ami.model import Model
 
 THEME = Theme(
     {
@@ -37,7 +38,9 @@ STATES = (
     ("no answer", "no answer", "failed"),
 )
 STATE_STYLES = {word: style for word, _, style in STATES}
-WIDE, TALL = 100, 30
+WIDE, ROOMY, TALL = 100, 120, 30
+LONGEST_EVENT = 72
+BAR = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,12 @@ def draw(model: Model, frame: Frame) -> RenderableType:
     newest = model.newest_first
     rows = [Layout(_padded(_head(model, frame), Text(""), _states(model)), size=5)]
     middle = Layout(ratio=3)
-    left = Layout(_padded(_title("Requests", "newest first"), _requests(newest, 12)), ratio=2)
+    left = Layout(
+        _padded(
+            _title("Requests", "newest first"), _requests(newest, 12, 26 if wide and frame.width < ROOMY else None)
+        ),
+        ratio=2,
+    )
     middle.split_row(*([left, Layout(_padded(_title("Events"), _events(model, 11)), ratio=1)] if wide else [left]))
     rows.append(middle)
     steps = _steps(model, newest[0] if newest else None, wide)
@@ -101,7 +109,7 @@ def _head(model: Model, frame: Frame) -> Table:
     head.add_column(justify="right", no_wrap=True)
     up = int((frame.now - model.started_at).total_seconds())
     head.add_row(
-        Text.assemble(("ami demo", "bold"), (places, "quiet")), Text(f"{words.clock(frame.now)}   up {up} s", "quiet")
+        Text.assemble(("ami demo", "bold"), (places, "quiet")), Text(f" {words.clock(frame.now)}  up {up} s", "quiet")
     )
     return head
 
@@ -111,13 +119,15 @@ def _states(model: Model) -> Group:
     for word, shown, style in STATES:
         states.append(f"{words.GLYPHS[word]} ", style)
         states.append(f"{model.count(word):,}", "bold")
-        states.append(f" {shown}   ", "quiet")
+        states.append(f" {shown}  ", "quiet")
     unknown = len(model.meters) - len(model.states)
     if unknown > 0:
         states.append(f"{words.NOTHING} {unknown} not asked yet", "quiet")
     total, speed = model.summary(), Text(no_wrap=True, overflow="ellipsis")
     speed.append(f"{total.confirmed_commands:,}", "bold")
     speed.append(f" of {total.commands:,} commands confirmed", "quiet")
+    if total.others:
+        speed.append(f"   {words.count(sum(total.others.values()), 'request')} of others", "partial")
     if total.median_ms is not None:
         speed.append("   request to reply: median ", "quiet")
         speed.append(words.took(total.median_ms), "bold")
@@ -126,12 +136,12 @@ def _states(model: Model) -> Group:
     return Group(states, speed)
 
 
-def _requests(newest: list[Request], most: int) -> Table:
-    table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
-    table.add_column("", min_width=10, no_wrap=True)
-    table.add_column("request", min_width=21, no_wrap=True)
+def _requests(newest: list[Request], most: int, widest: int | None) -> Table:
+    table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 1, 0, 0))
+    table.add_column("", min_width=9, no_wrap=True)
+    table.add_column("request", min_width=26, max_width=widest, no_wrap=True, overflow="ellipsis")
     table.add_column("meters", min_width=6, justify="right", no_wrap=True)
-    table.add_column("confirmed", min_width=12, no_wrap=True)
+    table.add_column("confirmed", min_width=BAR, no_wrap=True)
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
     table.add_column("message id", style="quiet", ratio=1, no_wrap=True, overflow="ellipsis")
     for request in newest[:most]:
@@ -139,8 +149,9 @@ def _requests(newest: list[Request], most: int) -> Table:
             _pill(request.status),
             Text.assemble(
                 f"{request.what:<10}",
-                (f"  {request.code}", "quiet"),
-                ("  async" if request.asynchronous else "", "quiet"),
+                (f" {request.code}", "quiet"),
+                ("" if request.own else f" {OTHER}", "partial"),
+                (" async" if request.asynchronous else "", "quiet"),
             ),
             str(len(request.meters)),
             _bar(request),
@@ -150,7 +161,7 @@ def _requests(newest: list[Request], most: int) -> Table:
     return table
 
 
-def _bar(request: Request, width: int = 12) -> Text:
+def _bar(request: Request, width: int = BAR) -> Text:
     count = max(len(request.meters), 1)
     good = round(width * len(request.confirmed) / count)
     bad = width - good if request.result is not None else 0
@@ -161,10 +172,10 @@ def _steps(model: Model, newest: Request | None, wide: bool) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
     table.add_column("who to whom", min_width=11, no_wrap=True)
-    table.add_column("what", ratio=3 if wide else None, width=None if wide else 17, no_wrap=True, overflow="ellipsis")
+    table.add_column("what", ratio=2 if wide else None, width=None if wide else 17, no_wrap=True, overflow="ellipsis")
     if wide:
         table.add_column("CIM or COSEM", min_width=9, no_wrap=True)
-    table.add_column("before → after", ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column("before → after", ratio=3, min_width=28, no_wrap=True, overflow="ellipsis")
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
     if newest is not None:
         for step in [one for one in model.steps if one.message_id == newest.message_id]:
@@ -206,14 +217,16 @@ def _octets(octets: Octets) -> tuple[RenderableType, ...]:
 
 
 def _events(model: Model, most: int) -> Table:
-    table = Table.grid(expand=True, padding=(0, 2))
+    """Who did what; a long reason is shortened, but no word of the first lines is cut by the width."""
+    table = Table.grid(expand=True, padding=(0, 1, 0, 0))
     table.add_column(width=8, style="quiet")
-    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column(justify="right", style="quiet", no_wrap=True)
+    table.add_column(width=1)
+    table.add_column(ratio=1, overflow="fold")
     for one in list(reversed(model.happenings))[:most]:
-        table.add_row(
-            words.clock(one.at), Text(f"{'▲' if one.alarm else '○'} {one.text}", "failed" if one.alarm else ""), one.who
-        )
+        text = one.text if len(one.text) <= LONGEST_EVENT else f"{one.text[: LONGEST_EVENT - 1]}…"
+        mark, style = ("▲", "failed") if one.alarm else ("○", "")
+        said = Text.assemble((one.who, "quiet"), " ", (text, style))
+        table.add_row(words.clock(one.at), Text(mark, style), said)
     return table
 
 
@@ -230,7 +243,8 @@ def _of(newest: list[Request]) -> str:
     if not newest:
         return ""
     request = newest[0]
-    return f"of the newest request, {request.verb} {request.noun} {request.code} {request.message_id}"
+    told = (request.verb, request.noun, request.code, request.message_id)
+    return f"of the newest request, {' '.join(part for part in told if part)}"
 
 
 def _state(word: str) -> Text:

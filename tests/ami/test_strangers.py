@@ -1,0 +1,125 @@
+"""Requests that somebody else sends to the HES of the demo: shown with their end, counted beside the demo's own."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+
+import pytest
+import story
+
+from ami import plain
+from ami.model import KEPT, Model
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model(meters=story.METERS, started_at=AT)
+
+
+def hear(model: Model, *events: tuple[str, story.Event]) -> list[str]:
+    """The lines that a person reads of these events."""
+    return [plain.step(step) for role, event in events for step in model.apply(role, event, AT)]
+
+
+def test_a_request_of_somebody_else_has_meters_an_end_and_its_own_count(model: Model) -> None:
+    hear(model, ("hes", story.request_accepted("theirs")))
+    (request,) = model.newest_first
+    assert (request.status, request.what, request.meters) == ("RUNNING", "Disconnect", story.METERS)
+    lines = hear(
+        model,
+        *(("hes", story.meter_done("theirs", story.DISCONNECT, meter)) for meter in story.METERS),
+        ("hes", story.reply_sent("theirs")),
+    )
+    assert "other → HES" in lines[0]
+    assert "HES → other" in lines[-1]
+    assert "● OK" in lines[-1]
+    assert (request.status, request.own, request.confirmed) == ("OK", False, story.METERS)
+    total = model.summary()
+    assert (total.requests, total.commands, total.running, total.others) == (0, 0, 0, {"OK": 1})
+    assert "1 request of others: 1 OK" in plain.summary(total)
+
+
+def test_a_refused_request_is_shown_with_its_reason(model: Model) -> None:
+    (line,) = hear(model, ("hes", story.request_refused("theirs")))
+    assert "refused" in line
+    assert "2.4 No such meter M9" in line
+    (request,) = model.newest_first
+    assert (request.status, request.reasons, request.own) == ("FAILED", ("2.4 No such meter M9",), False)
+    assert model.summary().others == {"FAILED": 1}
+    assert model.summary().all_confirmed, "what others ask for wrongly is no failure of the demo"
+
+
+def test_a_refused_request_may_be_asked_again_and_is_then_worked(model: Model) -> None:
+    hear(model, ("hes", story.request_refused("theirs", "3.2", "Too many controls are waiting")))
+    hear(model, ("hes", story.request_accepted("theirs")))
+    assert model.newest_first[0].status == "RUNNING"
+    hear(model, ("hes", story.reply_sent("theirs", "PARTIAL")))
+    assert model.summary().others == {"PARTIAL": 1}
+
+
+@pytest.mark.parametrize(
+    "event", [story.request_refused(None), {"event": "request_unreadable", "code": "1.8", "reason": "No XML"}]
+)
+def test_what_has_no_message_id_is_shown_too(model: Model, event: story.Event) -> None:
+    hear(model, ("hes", event), ("hes", event))
+    assert [request.status for request in model.newest_first] == ["FAILED", "FAILED"]
+    assert model.newest_first[0].reasons[0].startswith(("2.4", "1.8"))
+    assert model.summary().others == {"FAILED": 2}
+
+
+def test_the_demos_own_request_is_no_others_in_whatever_order_it_is_heard() -> None:
+    told = [
+        ("cis", story.request_sent("m", story.DISCONNECT, ("M1001",))),
+        ("hes", story.request_accepted("m", story.DISCONNECT, ("M1001",))),
+        ("hes", story.meter_done("m", story.DISCONNECT, "M1001")),
+        ("hes", story.reply_sent("m")),
+        ("cis", story.reply_received("m")),
+    ]
+    for order in itertools.permutations(told):
+        model = Model(meters=story.METERS, started_at=AT)
+        for role, event in order:
+            model.apply(role, event, AT)
+        total = model.summary()
+        assert (total.requests, total.confirmed_commands, total.running, total.others) == (1, 1, 0, {})
+        assert "other" not in {end for step in model.steps for end in (step.source, step.target)}
+
+
+def test_somebody_who_uses_a_message_id_of_the_demo_again_does_not_change_its_outcome(model: Model) -> None:
+    hear(
+        model,
+        ("cis", story.request_sent("m", story.DISCONNECT, ("M1001",))),
+        ("hes", story.request_accepted("m", story.DISCONNECT, ("M1001",))),
+        ("hes", story.request_refused("m", "2.15", "This MessageID was used before")),
+        ("hes", story.meter_done("m", story.DISCONNECT, "M1001")),
+        ("hes", story.reply_sent("m")),
+        ("cis", story.reply_received("m")),
+    )
+    assert model.newest_first[0].fulfilled
+    assert model.summary().others == {}
+
+
+def test_the_reply_of_the_cis_decides_for_the_demos_own_request(model: Model) -> None:
+    hear(model, ("cis", story.request_sent("m", story.DISCONNECT)), ("hes", story.request_accepted("m")))
+    hear(model, ("hes", story.reply_sent("m")))
+    assert (model.newest_first[0].status, model.finished) == ("RUNNING", 0), "sent is not yet received"
+
+
+def test_requests_of_others_neither_end_a_demo_nor_fill_the_memory(model: Model) -> None:
+    for number in range(3 * KEPT):
+        hear(model, ("hes", story.request_accepted(f"theirs-{number}")))
+        if number % 2:
+            hear(model, ("hes", story.reply_sent(f"theirs-{number}")))
+    assert len(model.requests) <= KEPT
+    assert model.finished == 0
+    assert sum(model.summary().others.values()) == 3 * KEPT
+    assert model.summary().others["OK"] == 3 * KEPT // 2
+
+
+def test_a_reply_that_cannot_be_delivered_is_said(model: Model) -> None:
+    postponed = {"event": "reply_postponed", "message_id": "theirs", "reason": "Connection refused", "after_s": 5.0}
+    lines = hear(model, ("hes", story.request_accepted("theirs")), ("hes", postponed))
+    assert "Connection refused" in lines[-1]
+    assert model.newest_first[0].status == "RUNNING"
