@@ -132,10 +132,54 @@ def test_where_it_lies() -> None:
         ("", "null-data", data.null()),
         ("0201110A", "a-xdr", data.structure(data.unsigned(10))),
         ("3", "enum", data.enum(3)),
+        ("text:HELLO", "visible-string", data.visible_string("HELLO")),
+        ("text:HELLO", "utf8-string", data.utf8_string("HELLO")),
+        ("text:text:HELLO", "visible-string", data.visible_string("text:HELLO")),
+        ("http://x", "visible-string", data.visible_string("http://x")),
+        ("hex:48454C4C4F", "visible-string", data.visible_string("HELLO")),
+        ("hex:0a0b", "octet-string", data.octet_string(b"\x0a\x0b")),
+        ("hex:0201110A", "a-xdr", data.structure(data.unsigned(10))),
+        ("env:WORD", "visible-string", data.visible_string("HELLO")),
+        ("env:WORD", "utf8-string", data.utf8_string("HELLO")),
+        ("env:NUMBER", "long-unsigned", data.long_unsigned(4660)),
+        ("env:PREFIXED", "octet-string", data.octet_string(b"HELLO")),
+        ("file:word", "visible-string", data.visible_string("HELLO")),
+        ("file:word", "utf8-string", data.utf8_string("HELLO")),
     ],
 )
-def test_values_by_hand(text: str, type_name: str, wanted: Data) -> None:
+def test_values_by_hand(
+    text: str, type_name: str, wanted: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORD", "HELLO")
+    monkeypatch.setenv("NUMBER", "0x1234")
+    monkeypatch.setenv("PREFIXED", "text:HELLO")
+    monkeypatch.chdir(tmp_path)
+    Path("word").write_text("HELLO\n")
     assert given_values.parse(text, type_name) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "type_name", "said"),
+    [
+        ("time:2026-01-31T12:00:00", "visible-string", "time: goes with octet-string and date-time"),
+        ("text:5", "unsigned", "text: goes with octet-string, visible-string"),
+        ("hex:05", "unsigned", "hex: goes with"),
+        ("300", "unsigned", "a whole number from 0 to 255"),
+        ("env:NO_SUCH", "visible-string", "has no variable NO_SUCH"),
+        ("file:no/such", "utf8-string", "can't be read"),
+    ],
+)
+def test_a_prefix_is_a_prefix_everywhere(text: str, type_name: str, said: str) -> None:
+    with pytest.raises(MeterError) as caught:
+        given_values.parse(text, type_name)
+    assert said in str(caught.value) and caught.value.code is ExitCode.USAGE
+
+
+def test_a_new_password_of_digits_is_not_silently_hex() -> None:
+    with pytest.raises(MeterError, match="digits alone"):
+        given_values.parse("12345678", "octet-string", secret=True)
+    assert given_values.parse("text:12345678", "octet-string", secret=True) == data.octet_string(b"12345678")
+    assert given_values.parse("12345678", "octet-string") == data.octet_string(b"\x12\x34\x56\x78")
 
 
 def test_times_by_hand() -> None:

@@ -24,7 +24,7 @@ EARLIER, LATER = (datetime.now(UTC) + timedelta(days=days) for days in (-1, 1))
 def log(fleet) -> str:  # type: ignore[no-untyped-def]
     """The name of a meter with two events in its log."""
     for what in ("disconnect", "connect"):
-        Ami(fleet).on("FIRST", what).ok()
+        Ami(fleet).on("FIRST", what, "--yes").ok()
     return "FIRST"
 
 

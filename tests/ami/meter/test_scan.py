@@ -90,8 +90,8 @@ def test_all_logical_devices(ami: Ami) -> None:
 
 @pytest.mark.parametrize("kind", ["GMAC", "CLEAR"])
 def test_a_saved_model_is_served_and_scanned_the_same(ami: Ami, tmp_path: Path, kind: str) -> None:
-    ami.on(kind, "disconnect").ok()
-    ami.on(kind, "connect").ok()
+    ami.on(kind, "disconnect", "--yes").ok()
+    ami.on(kind, "connect", "--yes").ok()
     saved = tmp_path / "saved.toml"
     first = ami.on(kind, "scan", "--json", "--save-model", saved).ok()
     assert f"saved {saved}" in first.err
@@ -100,7 +100,7 @@ def test_a_saved_model_is_served_and_scanned_the_same(ami: Ami, tmp_path: Path, 
         again = Ami(served).on(kind, "scan", "--json").ok().json
         assert differing(again, first.json).keys() <= CAPTURES and methods(again) == methods(first.json)
         assert again["logical_devices"] == first.json["logical_devices"]
-        Ami(served).on(kind, "disconnect").ok()
+        Ami(served).on(kind, "disconnect", "--yes").ok()
         [events] = [Ami(served).on(kind, "profile", "0-0:99.98.2", "--json").ok().json]
         before = [one for one in first.json["devices"][0]["objects"] if one["obis"] == "0-0:99.98.2*255"]
         rows = next(one for one in before[0]["attributes"] if one["attribute"] == "buffer")["value"]

@@ -116,7 +116,7 @@ def test_a_scan(ami: Ami, meter: Meter, port: int, client: int) -> None:
 def test_writing_calling_and_a_profile(ami: Ami, meter: Meter, port: int) -> None:
     written = ami.run("write", "1-0:1.8.0", "value", 5, "--json", *where(port)).ok().json
     assert (written["before"], written["after"]) == ("123456", "5")
-    called = ami.run("invoke", "0-0:96.3.10", "remote_disconnect", *where(port)).ok()
+    called = ami.run("invoke", "0-0:96.3.10", "remote_disconnect", "--yes", *where(port)).ok()
     assert "success" in called.out
     rows = ami.run("profile", "1-0:99.1.0", "--json", *where(port)).ok().json["rows"]
     assert rows == [["2026-01-15T12:00:00+00:00", "12345.6"]]

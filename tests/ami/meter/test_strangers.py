@@ -301,3 +301,48 @@ def test_hints_know_client_and_value(run: Run) -> None:
     write = ("write", "1-0:1.8.0", 2, "7", "--class", 3, "--type", "long")
     unmatched = run(FakeMeter(objects(), quirks=Quirks(script=script)), *write)
     assert unmatched.code == 1 and "long is not what the meter wants" in unmatched.err and "--type" in unmatched.err
+
+
+# --- M2: a password of digits
+
+
+def with_password(password: bytes) -> Quirks:
+    """Takes this password of LLS and no other."""
+    wanted = b"\x80" + bytes((len(password),)) + password
+
+    def script(meter: FakeMeter, apdu: bytes) -> bytes | None:
+        return fake.REJECTED if apdu[0] == 0x60 and wanted not in apdu else None
+
+    return Quirks(script=script)
+
+
+LLS = ("--client", 32, "--authentication", "lls", "--secret")
+
+
+@pytest.mark.parametrize("given", ["text:12345678", "env:PASSWORD", "file:password", "3132333435363738"])
+def test_a_password_of_digits(run: Run, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD", "text:12345678")
+    monkeypatch.chdir(tmp_path)
+    Path("password").write_text("text:12345678\n")
+    assert (
+        "1234 Wh"
+        in run(FakeMeter(objects(), quirks=with_password(b"12345678")), "read", "1-0:1.8.0", *LLS, given).ok().out
+    )
+
+
+@pytest.mark.parametrize("given", ["12345678", "123", "env:PASSWORD", "file:password"])
+def test_digits_alone_are_not_silently_hex(
+    run: Run, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD", "12345678")
+    monkeypatch.chdir(tmp_path)
+    Path("password").write_text("12345678\n")
+    meter = FakeMeter(objects())
+    refused = run(meter, *READ, *LLS, given)
+    assert refused.code == 2 and "digits alone, text or hex" in refused.err and "text:" in refused.err
+    assert "12345678" not in refused.err and not meter.heard
+
+
+def test_hex_that_is_meant(run: Run) -> None:
+    four = with_password(bytes.fromhex("12345678"))
+    assert run(FakeMeter(objects(), quirks=four), "read", "1-0:1.8.0", *LLS, "hex:12345678").ok()

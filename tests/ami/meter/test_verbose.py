@@ -87,6 +87,17 @@ def test_the_answer_to_a_question_about_a_secret() -> None:
     assert NEW_DIGITS in "".join("".join(lines[-2:]).split()).replace("received", "")
 
 
+def test_what_can_not_be_read_says_why() -> None:
+    lines: list[str] = []
+    trace = Trace(lines.append)
+    trace.association(ClientSettings(client_wport=1, server_wport=1))
+    for octets in (b"\xc4\x01\xc1\x00\x63", b"\xc4", b"\x99\x01", bytes.fromhex("D80102FF")):
+        trace.apdu("←", WrapperPdu(1, 1, octets))
+    told = [line for line in lines if line.startswith("←")]
+    assert ["can't be read: expected" in line for line in told] == [True, True, True, False]
+    assert "expected the end" in told[3], told
+
+
 def test_a_secret_that_is_mistyped_or_kept_elsewhere(ami: Ami, tmp_path: Path) -> None:
     place = ("write", "0-0:40.0.0", "secret")
     more = ("--class", 15, "--type", "octet-string")

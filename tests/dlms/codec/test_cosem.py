@@ -240,3 +240,11 @@ def test_descriptors_speak() -> None:
     assert str(MethodDescriptor(70, relay, 1)) == "class 70 0-0:96.3.10*255 method 1"
     with pytest.raises(LocalError):
         data.encode(EntryDescriptor(-1).encode().parameters)
+
+
+def test_a_row_of_another_shape_says_how_many_elements_came() -> None:
+    columns = (CaptureObject(8, Obis.parse("0-0:1.0.0"), 2), CaptureObject(3, Obis.parse("1-0:1.8.0"), 2))
+    three = data.structure(data.null(), data.unsigned(1), data.unsigned(2))
+    for wrong, said in ((three, "got a structure of 3"), (data.unsigned(1), "got unsigned")):
+        with pytest.raises(DecodeError, match=f"a structure of 2 elements, {said}"):
+            decode_rows(data.array(wrong), columns)

@@ -7,6 +7,7 @@ command's own. Exit codes are those of `errors.ExitCode`.
 import inspect
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,11 @@ import typer
 
 from ami.meter import commands, contactor, given_values, hints, output
 from ami.meter.errors import ExitCode, MeterError, Refusal
+from ami.meter.options import Target
 from ami.meter.output import Format
 from ami.meter.session import Session, Surroundings, connected
 from ami.meter.target import TargetOptions, target_of
+from dlms.cosem.classes import method_name
 
 EPILOG = (
     "Exit codes: 0 done; 1 the meter says no, or does not show what was asked for; 2 wrong options; 3 not reached; "
@@ -39,6 +42,7 @@ ClassOption = Annotated[
     int | None, typer.Option("--class", help="Class of the object; without it the object list is asked.")
 ]
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Switch the supply without asking.")]
 ObisOption = Annotated[str, typer.Option("--obis", help="The disconnect control, if it is not 0-0:96.3.10.")]
 
 
@@ -85,6 +89,15 @@ def session_with(options: TargetOptions) -> Iterator[Session]:
     """The association that the options describe."""
     with connected(target_of(options, os.environ), surroundings()) as session:
         yield session
+
+
+def confirm(what: str, target: Target) -> None:
+    """Ask on the terminal before the supply is switched; MeterError without one, and for any answer but yes."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        hint = "give --yes to switch without being asked; nothing was sent to the contactor"
+        raise MeterError(ExitCode.USAGE, "wants to be confirmed, and there is no terminal", where=what, hint=hint)
+    if not typer.confirm(f"{what.capitalize()} of {target}, for real?", err=True):
+        raise MeterError(ExitCode.INTERRUPTED, "not confirmed; nothing was sent to the contactor", where=str(target))
 
 
 def exit_with(code: ExitCode) -> None:
@@ -144,7 +157,10 @@ def write(
     obis: ObisArgument,
     attribute: Annotated[str, typer.Argument(help="Number or name.")],
     value: Annotated[
-        str, typer.Argument(help="A number, true, hex digits, text:ABC, time:2026-01-31T12:00:00+01:00, ...")
+        str,
+        typer.Argument(
+            help="A number, true, hex digits, text:ABC, time:2026-01-31T12:00:00+01:00, or env:NAME, file:PATH of one."
+        ),
     ],
     type_name: Annotated[
         str | None,
@@ -174,12 +190,17 @@ def invoke(
         str, typer.Option("--type", help="Type of the parameter; null-data for none, a-xdr for structures.")
     ] = "integer",
     class_id: ClassOption = None,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Call a method, and show what the meter answers and returns."""
-    name, given = commands.obis_of(obis), given_values.parse(parameter, type_name)
+    name = commands.obis_of(obis)
+    given_values.parse(parameter, type_name)
     with session_with(options) as session:
-        descriptor, outcome = commands.invoke(session.association, name, method, given, class_id)
+        called = commands.locate_method(session.association, name, method, class_id)
+        if contactor.switches(called) and not yes:
+            confirm(f"call {method_name(called)} of {name}", session.target)
+        descriptor, outcome = commands.invoke(session.association, called, parameter, type_name)
     if json:
         output.say(output.as_json(commands.outcome_document(descriptor, outcome)))
     else:
@@ -285,20 +306,23 @@ def clock(
 
 
 @command()
-def disconnect(options: TargetOptions, obis: ObisOption = "", json: Json = False) -> None:
-    """Disconnect the supply, for real: read, act, read back. Exit code 0 only if the meter shows it disconnected."""
-    _switch(options, contactor.DISCONNECT, obis, json)
+def disconnect(options: TargetOptions, obis: ObisOption = "", yes: Yes = False, json: Json = False) -> None:
+    """Disconnect the supply, for real: ask, read, act, read back. Exit code 0 only if the meter shows it disconnected."""
+    _switch(options, contactor.DISCONNECT, obis, yes, json)
 
 
 @command()
-def connect(options: TargetOptions, obis: ObisOption = "", json: Json = False) -> None:
-    """Connect the supply, or make it ready: read, act, read back. Exit code 0 only if the meter shows it."""
-    _switch(options, contactor.CONNECT, obis, json)
+def connect(options: TargetOptions, obis: ObisOption = "", yes: Yes = False, json: Json = False) -> None:
+    """Connect the supply, or make it ready: ask, read, act, read back. Exit code 0 only if the meter shows it."""
+    _switch(options, contactor.CONNECT, obis, yes, json)
 
 
-def _switch(options: TargetOptions, code: str, obis: str, json: bool) -> None:
+def _switch(options: TargetOptions, code: str, obis: str, yes: bool, json: bool) -> None:
     name = commands.obis_of(obis) if obis else None
-    found = contactor.switch(target_of(options, os.environ), surroundings(), code, name)
+    target = target_of(options, os.environ)
+    if not yes:
+        confirm("disconnect the supply" if code == contactor.DISCONNECT else "connect the supply", target)
+    found = contactor.switch(target, surroundings(), code, name)
     if json:
         output.say(output.as_json(found.document()))
     else:

@@ -140,7 +140,8 @@ def write(
     one = locate(association, obis, class_id, rights=False)
     descriptor = one.attribute(attribute_number(one, attribute))
     before, problem = _try(association, descriptor)
-    value = given_values.parse(text, type_given or _type_of(descriptor, before))
+    name = type_given or _type_of(descriptor, before)
+    value = given_values.parse(text, name, secret=is_secret(descriptor))
     association.set(descriptor, value)
     after, no_after = _try(association, descriptor)
     return Written(descriptor, value, _seen(descriptor, before, problem), _seen(descriptor, after, no_after))
@@ -178,12 +179,16 @@ def _seen(descriptor: AttributeDescriptor, value: Data | None, problem: str) -> 
 
 
 def invoke(
-    association: Association, obis: Obis, method: str, parameter: Data, class_id: int | None
+    association: Association, method: MethodDescriptor, text: str, type_name: str
 ) -> tuple[MethodDescriptor, ActionOutcome]:
     """Call one method; the outcome is the meter's word."""
+    return method, association.action(method, given_values.parse(text, type_name, secret=is_secret(method)))
+
+
+def locate_method(association: Association, obis: Obis, method: str, class_id: int | None) -> MethodDescriptor:
+    """The method of this number or name; MeterError when there is none."""
     one = locate(association, obis, class_id, rights=False)
-    descriptor = MethodDescriptor(one.class_id, obis, method_number(one, method))
-    return descriptor, association.action(descriptor, parameter)
+    return MethodDescriptor(one.class_id, obis, method_number(one, method))
 
 
 def outcome_text(descriptor: MethodDescriptor, outcome: ActionOutcome) -> str:

@@ -12,7 +12,7 @@ from ami.meter.errors import ExitCode, MeterError, words
 from ami.meter.options import Target
 from ami.meter.session import Surroundings, connected
 from ami.meter.values import Json, text_of_octets
-from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.enums import ActionResult
 from dlms.obis import Obis
 from mapping.controls import (
@@ -31,6 +31,14 @@ DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 DEVICE_ID = AttributeDescriptor(1, Obis.parse("0-0:96.1.0*255"), 2)
 SETTLING_S = (0.1, 0.3, 0.6)
 """A switch takes its time to move: when a read-back disagrees it is read again after these pauses."""
+
+
+DISCONNECT_CONTROL, SWITCHING_METHODS = 70, (1, 2)
+
+
+def switches(method: MethodDescriptor) -> bool:
+    """Whether a method changes the supply."""
+    return method.class_id == DISCONNECT_CONTROL and method.method_id in SWITCHING_METHODS
 
 
 @dataclass(slots=True)

@@ -74,7 +74,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def _entry(row: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> Entry:
     def key(field: str) -> bytes | None:
         text = row.get(field)
-        return None if text is None else octets(f"{where}, {field}", str(text), environ=environ)
+        named, password = f"{where}, {field}", field == "secret"
+        return None if text is None else octets(named, str(text), environ=environ, password=password)
 
     authentication = str(row.get("authentication", "hls-gmac"))
     clear = authentication == "none"  # as for the head-end: no authentication, no ciphering

@@ -34,7 +34,7 @@ from dlms.obis import Obis
 TITLE_OCTETS = 8
 _WAY, _WHO, _KEYS, _ODD = "How to reach the meter", "As whom", "Keys", "Meters that do it otherwise"
 T = TypeVar("T", Reach, Identity)
-_KEY = "Hex, env:NAME or file:PATH."
+_KEY = "Hex, text:ABC, env:NAME or file:PATH."
 _PUBLIC = "x and y as hex, env:NAME, file:PATH, or cert:PATH."
 
 
@@ -89,9 +89,7 @@ class TargetOptions:
         str | None,
         _option("--authentication", panel=_WHO, help=f"One of {', '.join(AUTHENTICATIONS)}; none when not given."),
     ] = None
-    secret: Annotated[
-        str, _option("--secret", panel=_WHO, help=f"Password of LLS, secret of HLS. {_KEY} text:PASSWORD too.")
-    ] = ""
+    secret: Annotated[str, _option("--secret", panel=_WHO, help=f"Password of LLS, secret of HLS. {_KEY}")] = ""
     short_names: Annotated[
         bool, _option("--short-names", panel=_WHO, help="The meter names its objects by short names (SN).")
     ] = False
@@ -232,8 +230,8 @@ def _reach(options: TargetOptions, entry: Entry | None) -> Reach:
 
 
 def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str, str]) -> Identity:
-    def key(option: str, text: str, length: int | None = None) -> bytes | None:
-        found = octets(option, text, environ=environ) if text else None
+    def key(option: str, text: str, length: int | None = None, *, password: bool = False) -> bytes | None:
+        found = octets(option, text, environ=environ, password=password) if text else None
         if found is not None and length is not None and len(found) != length:
             raise MeterError(ExitCode.USAGE, f"has {len(found)} octets, and not {length}", where=option)
         return found
@@ -245,7 +243,7 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
         "client": options.client,
         "server": options.server,
         "authentication": options.authentication,
-        "secret": key("--secret", options.secret),
+        "secret": key("--secret", options.secret, password=True),
         "encryption_key": key("--ek", options.ek),
         "authentication_key": key("--ak", options.ak),
         "signing_key": key("--signing-key", options.signing_key),

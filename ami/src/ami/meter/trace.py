@@ -23,6 +23,7 @@ from dlms.tree import (
     secret_nodes,
     without_secrets,
 )
+from dlms.tree.node import nodes
 
 HEX_LINE = 32
 LONGEST_SUMMARY = 400
@@ -79,15 +80,17 @@ class Trace:
         hidden = secret_nodes(clear, carries=self._about_a_secret)
         around = f"  [{tree.name.replace('_', '-')}]" if is_ciphered(tree) else ""
         self._passing = [] if _is_encrypted(tree) else [node.octets for node in hidden]
-        self._write(f"{direction} {pdu.source} → {pdu.destination}  {_summary(clear, hidden)}{around}")
-        if clear.trouble and self._about_a_secret:
+        trouble = _trouble(clear)
+        told = _summary(clear, hidden, "" if self._about_a_secret else trouble)
+        self._write(f"{direction} {pdu.source} → {pdu.destination}  {told}{around}")
+        if trouble and self._about_a_secret:
             self._lines("clear   ", f"{len(clear.octets)} octets, not shown: a secret may be among them")
             return
         self._lines("ciphered" if is_ciphered(clear) else "clear   ", without_secrets(clear, hidden))
         if (inner := inside(tree)) is not None:
             inner = in_clear(inner)
             hidden = secret_nodes(inner)
-            self._write(f"    user-information: {_summary(inner, hidden)}")
+            self._write(f"    user-information: {_summary(inner, hidden, _trouble(inner))}")
             self._lines("clear   ", without_secrets(inner, hidden))
 
     def _lines(self, label: str, text: str) -> None:
@@ -124,8 +127,17 @@ class TracedFraming:
         return self._inner.data_to_send()
 
 
-def _summary(tree: Node, hidden: Sequence[Node]) -> str:
-    text = f"can't be read: {tree.trouble}" if tree.value is None else headline(tree, hidden)
+def _trouble(tree: Node) -> str:
+    """Why an APDU can't be read: it stands at the part where it stopped."""
+    return next((one.trouble for one in nodes(tree) if one.trouble), "")
+
+
+def _summary(tree: Node, hidden: Sequence[Node], trouble: str) -> str:
+    why = f": {trouble}" if trouble else ""
+    if tree.value is None:
+        text = f"{tree.name.replace('_', '-')}, can't be read{why}"
+    else:
+        text = headline(tree, hidden) + (f"  ({trouble})" if trouble else "")
     return text if len(text) <= LONGEST_SUMMARY else f"{text[:LONGEST_SUMMARY]}…"
 
 

@@ -70,8 +70,14 @@ def _structures(buffer: Data, width: int) -> Sequence[tuple[Data, ...]]:
         raise DecodeError("an array or compact array", buffer.tag.name.lower(), field="buffer")
     for number, item in enumerate(items):
         if item.tag is not DataTag.STRUCTURE or len(item.value) != width:
-            raise DecodeError(f"a structure of {width} elements", item.tag.name.lower(), field=f"buffer row {number}")
+            raise DecodeError(f"a structure of {width} elements", _shape(item), field=f"buffer row {number}")
     return [item.value for item in items]
+
+
+def _shape(item: Data) -> str:
+    """What came instead of a row, with the number of its elements."""
+    name = item.tag.name.lower()
+    return f"a {name} of {len(item.value)}" if isinstance(item.value, tuple) else name
 
 
 def _filled(values: tuple[Data, ...], above: tuple[Data, ...], clocks: list[bool], period: int) -> Row:
