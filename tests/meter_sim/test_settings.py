@@ -93,10 +93,19 @@ def test_protection(
     mechanism: Mechanism,
     ciphered: bool | None,
 ) -> None:
-    config["meters"][0] |= {"authentication": authentication, "ciphering": ciphering, "secret": "00112233"}
+    config["meters"][0] |= {"authentication": authentication, "ciphering": ciphering, "secret": "hex:00112233"}
     management = setups(tmp_path, config)[0].management
     assert management.mechanism is mechanism
     assert (management.security.ciphered if management.security else None) is ciphered
+
+
+@pytest.mark.parametrize("given", ["text:12345678", "hex:3132333435363738", "3132333435363738", "env:PASSWORD"])
+def test_a_password_of_digits(
+    tmp_path: Path, config: dict[str, Any], given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD", "text:12345678")
+    config["meters"][0] |= {"authentication": "lls", "ciphering": "none", "secret": given}
+    assert setups(tmp_path, config)[0].management.secret == b"12345678"
 
 
 def test_meters_behind_one_address_know_each_other(tmp_path: Path, config: dict[str, Any]) -> None:
@@ -113,6 +122,7 @@ def test_meters_behind_one_address_know_each_other(tmp_path: Path, config: dict[
         ({"address": "127.0.0.1"}, 'expected "host:port"'),
         ({"address": "dials-in"}, "needs simulated.dial_to"),
         ({"authentication": "lls"}, "needs a secret"),
+        ({"authentication": "lls", "secret": "12345678"}, "digits alone may be text or hex"),
         ({"encryption_key": "00"}, "16 octets"),
         ({"encryption_key": "no hex, a secret word"}, "expected hex digits"),
         ({"authentication_key": "env:AMI_NOT_SET_ANYWHERE"}, "AMI_NOT_SET_ANYWHERE is not set"),

@@ -2,7 +2,7 @@
 
 `AMI_METER_SIM__STATE=/tmp/x` overrides `[meter_sim] state`, `AMI_METERS=20` takes the first 20 of `[[meters]]`. A meter
 without `[meters.simulated]` is a real one: it may have what no simulated meter has, and it is left alone. Unknown keys of these sections are refused, because a misspelt fault that is silently ignored spoils the test it was meant for.
-Keys are given as hex, `env:NAME` or `file:PATH`. No message of this module ever holds a key.
+Keys are given as hex, `text:...`, `env:NAME` or `file:PATH`. No message of this module ever holds a key.
 """
 
 import os
@@ -10,6 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -49,8 +50,8 @@ class CipheringForm(StrEnum):
     SERVICE_SPECIFIC = "service-specific"
 
 
-def _octets(value: object) -> object:
-    """Turn hex, `env:NAME` or `file:PATH` into octets."""
+def _octets(value: object, *, password: bool = False) -> object:
+    """Turn hex, `text:...`, `env:NAME` or `file:PATH` into octets; the registry of the head-end is read by the same rule."""
     if not isinstance(value, str):
         return value
     source, _, rest = value.partition(":")
@@ -60,13 +61,26 @@ def _octets(value: object) -> object:
         value = os.environ[rest]
     elif source == "file":
         try:
-            value = Path(rest).read_text("ascii")
+            value = Path(rest).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"the file {rest} can't be read as hex digits ({type(error).__name__})") from None
+            raise ValueError(f"the file {rest} can't be read as text ({type(error).__name__})") from None
+    prefix, separator, rest = value.partition(":")
+    if separator and prefix == "text":
+        return rest.encode("utf-8")
+    digits = rest if separator and prefix == "hex" else value.strip()
+    if password and not separator and _is_ambiguous(digits):
+        raise ValueError('digits alone may be text or hex: write "text:..." for a password, or "hex:..."')
     try:
-        return bytes.fromhex(value.strip())
+        return bytes.fromhex(digits)
     except ValueError:
-        raise ValueError("expected hex digits, env:NAME or file:PATH") from None
+        raise ValueError("expected hex digits, text:..., env:NAME or file:PATH") from None
+
+
+def _is_ambiguous(digits: str) -> bool:
+    """Whether it may be text as well as hex: decimal digits, unless their octets spell text."""
+    if not (digits.isascii() and digits.isdecimal()):
+        return False
+    return len(digits) % 2 == 1 or not all(0x20 <= octet < 0x7F for octet in bytes.fromhex(digits))
 
 
 def _socket_address(value: str) -> str:
@@ -82,6 +96,7 @@ def _action_result(value: object) -> object:
 
 
 Octets = Annotated[bytes, BeforeValidator(_octets)]
+Password = Annotated[bytes, BeforeValidator(partial(_octets, password=True))]
 Wport = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SocketAddress = Annotated[str, Field(min_length=3)]
@@ -155,7 +170,7 @@ class MeterSettings(_Section):
     ciphering: CipheringForm = CipheringForm.GENERAL_GLO
     encryption_key: Octets | None = Field(default=None, repr=False)
     authentication_key: Octets | None = Field(default=None, repr=False)
-    secret: Octets | None = Field(default=None, repr=False)
+    secret: Password | None = Field(default=None, repr=False)
     system_title: Octets | None = None
     logical_device_name: str = Field(min_length=1, max_length=16)
     device_id: str = Field(min_length=1, max_length=48)

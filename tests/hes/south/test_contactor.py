@@ -198,7 +198,7 @@ async def test_wrong_key_is_named_and_burns_no_counter_in_the_meter(ami: South, 
 
 async def test_wrong_password(ami: South) -> None:
     meter = await ami.meter(authentication="lls")
-    await ami.start(meter.entry(secret="00"))
+    await ami.start(meter.entry(secret="hex:00"))
     outcome = await ami.switch()
     assert (outcome.reply_code, meter.actions) == ("7.4", 0)
 

@@ -70,6 +70,21 @@ def test_keys_by_environment_and_by_file(tmp_path: Path) -> None:
     assert (meter.encryption_key, meter.authentication_key) == (bytes.fromhex(KEY), bytes.fromhex(OTHER_KEY))
 
 
+@pytest.mark.parametrize("given", ["text:12345678", "hex:3132333435363738", "3132333435363738", "env:PW", "file:pw"])
+def test_a_password_of_digits(tmp_path: Path, given: str) -> None:
+    (tmp_path / "pw").write_text("text:12345678\n")
+    entries = [entry(authentication="lls", secret=given)]
+    (meter,) = Registry(entries, environ={"PW": "text:12345678"}, directory=tmp_path).meters
+    assert meter.secret == b"12345678"
+
+
+@pytest.mark.parametrize("given", ["12345678", "123", "env:PW"])
+def test_digits_alone_are_not_silently_hex(given: str) -> None:
+    with pytest.raises(RegistryError, match="secret: .* is digits alone") as refused:
+        Registry([entry(authentication="lls", secret=given)], environ={"PW": "12345678"})
+    assert "12345678" not in str(refused.value)
+
+
 def test_keys_are_not_shown() -> None:
     (meter,) = Registry([entry(secret=KEY)]).meters
     shown = repr(meter) + str(meter) + meter.key_id

@@ -101,7 +101,7 @@ CASES = [
     Case("4.1", "in time", {"answer_delay_s": 30.0}),
     Case("7.4", "keys", believed={"encryption_key": "00" * 16}),
     Case("7.4", "keys", believed={"authentication_key": "00" * 16}),
-    Case("7.4", "secret", meter={"authentication": "lls"}, believed={"secret": "00"}),
+    Case("7.4", "secret", meter={"authentication": "lls"}, believed={"secret": "hex:00"}),
     Case("7.6", "ciphering", believed={"authentication": "none"}),
     Case("5.2", "7777", believed={"device_id": "7777"}),
     Case("5.2", "SOMEBODYELSE", believed={"logical_device_name": "SOMEBODYELSE"}),

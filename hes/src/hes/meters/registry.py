@@ -9,13 +9,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 from dlms.errors import LocalError
 from dlms.obis import Obis
-from hes.meters.keys import read_key
+from hes.meters.keys import FORMS, read_key
 
 K = TypeVar("K")
 E = TypeVar("E", bound=StrEnum)
@@ -252,10 +253,10 @@ def _address(value: object, sources: _Sources) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
-def _key(value: object, sources: _Sources) -> bytes:
+def _key(value: object, sources: _Sources, *, password: bool = False) -> bytes:
     if not isinstance(value, str):
-        raise ValueError('a key is hexadecimal digits, "env:NAME" or "file:PATH"')
-    return read_key(value.strip(), environ=sources.environ, directory=sources.directory)
+        raise ValueError(f"a key is {FORMS}")
+    return read_key(value.strip(), environ=sources.environ, directory=sources.directory, password=password)
 
 
 def _title(value: object, sources: _Sources) -> bytes:
@@ -284,7 +285,7 @@ _PARSERS: dict[str, Callable[[object, _Sources], object]] = {
     "ciphering": _choice(CipheringForm),
     "encryption_key": _key,
     "authentication_key": _key,
-    "secret": _key,
+    "secret": partial(_key, password=True),
     "system_title": _title,
     "logical_device_name": _device_name,
     "device_id": _text,
