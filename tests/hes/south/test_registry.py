@@ -80,7 +80,7 @@ def test_a_password_of_digits(tmp_path: Path, given: str) -> None:
 
 @pytest.mark.parametrize("given", ["12345678", "123", "env:PW"])
 def test_digits_alone_are_not_silently_hex(given: str) -> None:
-    with pytest.raises(RegistryError, match="secret: .* is digits alone") as refused:
+    with pytest.raises(RegistryError, match=r"secret: .* is digits alone") as refused:
         Registry([entry(authentication="lls", secret=given)], environ={"PW": "12345678"})
     assert "12345678" not in str(refused.value)
 
