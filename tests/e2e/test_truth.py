@@ -179,8 +179,8 @@ def test_connect_ends_as_the_control_mode_allows(modes: System, mode: int, resul
     assert answer.result == result
     assert word in answer.reasons.replace("_", " ").lower()
     if word.startswith("ready"):
-        done = [event for event in modes.hes.seen("meter_done") if event["meter"] == meter["name"]]
-        assert done[-1]["after"] == {"output_state": False, "control_state": 2, "control_mode": mode}
+        done = modes.hes.wait_for("meter_done", meter=meter["name"], control="connect")
+        assert done["after"] == {"output_state": False, "control_state": 2, "control_mode": mode}
 
 
 def test_same_message_id_twice_is_one_switching_and_the_same_answer(whole: System) -> None:
@@ -190,6 +190,7 @@ def test_same_message_id_twice_is_one_switching_and_the_same_answer(whole: Syste
     twice = stranger.switch(DISCONNECT, [by_mrid(whole.meter("M1001"))], message_id=mine)
     assert once.result == "OK"
     assert (once.result, once.header.MessageID) == (twice.result, twice.header.MessageID)
+    whole.hes.wait_for("request_repeated", message_id=mine)
     assert len(whole.hes.seen("meter_done")) == 1
     assert switched(whole.process("M1001")) == [(True, False)]
 

@@ -99,10 +99,21 @@ def test_no_state_makes_a_refused_action_ok(control: object, result: ActionResul
         assert not verdict.ok and verdict.code in ("5.3", "7.5")
 
 
-def test_lost_answer_and_lost_read_back_are_not_ok() -> None:
-    assert judge(DISCONNECT, None, state(OFF)).ok is False
-    verdict: Verdict = judge(DISCONNECT, ActionResult.SUCCESS, None)
+@pytest.mark.parametrize("result", [None, *ActionResult])
+def test_lost_answer_and_lost_read_back_are_not_ok(result: ActionResult | None) -> None:
+    """Whatever the meter answered, without a read-back it may or may not have switched (M-011)."""
+    verdict: Verdict = judge(DISCONNECT, result, None, detail="it was away")
     assert (verdict.ok, verdict.code, verdict.state_word) == (False, "5.3", StateWord.UNKNOWN)
+    assert "may or may not have switched" in verdict.reason and "it was away)" in verdict.reason
+    assert judge(DISCONNECT, None, state(OFF)).ok is False
+
+
+def test_mode_0_found_after_an_earlier_life_does_not_say_that_nothing_was_sent() -> None:
+    verdict = refusal(DISCONNECT, state(ON, 0), attempted=True)
+    assert verdict is not None
+    assert (
+        verdict.code == "5.3" and "may or may not have switched" in verdict.reason and "not sent" not in verdict.reason
+    )
 
 
 def test_already_so_is_said() -> None:
@@ -113,7 +124,7 @@ def test_already_so_is_said() -> None:
 @pytest.mark.parametrize("mode", range(8))
 def test_only_mode_0_is_refused_beforehand(mode: int) -> None:
     for control in (DISCONNECT, CONNECT):
-        verdict = refusal(control, state(ON, mode))
+        verdict = refusal(control, state(ON, mode), attempted=False)
         assert (verdict is not None) == (mode == 0)
         if verdict is not None:
             assert (verdict.ok, verdict.code) == (False, "5.2") and "mode 0" in verdict.reason

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cim.codes import Level, reply_codes
 from dlms.enums import AcseServiceUserDiagnostic, ActionResult, DataAccessResult, ServiceError
-from mapping.faults import FaultRule, explain, fault_rules
+from mapping.faults import MAY_HAVE_SWITCHED, NOT_SENT, FaultRule, explain, fault_rules
 
 RULES = list(fault_rules().values())
 
@@ -32,7 +34,7 @@ def test_each_row_is_usable(rule: FaultRule) -> None:
 )
 def test_every_name_of_the_standard_has_an_explanation(kind: str, names: list[str]) -> None:
     for name in names:
-        fault = explain(kind, name)
+        fault = explain(kind, name, attempted=None)
         assert fault.code in reply_codes() and fault.reason.endswith(".")
         assert not fault.code.startswith("0.")
 
@@ -51,31 +53,48 @@ def test_no_row_is_dead() -> None:
 
 
 def test_reason_says_what_where_and_what_to_do() -> None:
-    fault = explain("transport", "unreachable", where="calling", detail="127.0.0.1:4061: connection refused")
-    assert fault.reason.startswith("calling: the meter can't be reached (127.0.0.1:4061: connection refused). ")
+    where, detail = "calling", "127.0.0.1:4061: connection refused"
+    fault = explain("transport", "unreachable", attempted=False, where=where, detail=detail)
+    assert fault.reason.startswith(
+        "calling: the meter can't be reached (127.0.0.1:4061: connection refused). The control was not sent "
+    )
     assert "Check the meter's address" in fault.reason
 
 
 def test_a_name_without_a_row_is_told_by_its_name() -> None:
-    assert "LONG_GET_ABORTED" in explain("data-access-result", "LONG_GET_ABORTED").reason
+    assert "LONG_GET_ABORTED" in explain("data-access-result", "LONG_GET_ABORTED", attempted=None).reason
 
 
 def test_attempted_and_failed_is_said_only_of_what_was_attempted() -> None:
     assert explain("data-access-result", "HARDWARE_FAULT", attempted=True).code == "5.3"
     assert explain("data-access-result", "HARDWARE_FAULT", attempted=False).code == "5.2"
     assert explain("data-access-result", "READ_WRITE_DENIED", attempted=False).code == "7.5"
+    assert explain("transport", "lost", attempted=False).code == "5.2"
+    assert explain("transport", "lost", attempted=True).code == "5.3"
+
+
+DENIAL = re.compile(r"nothing was|not sent|not switched|before the control was sent", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind}-{rule.name}")
+def test_whether_the_control_left_is_said_of_every_fault_by_one_place(rule: FaultRule) -> None:
+    """M-021: no row claims anything itself, so none can claim the wrong thing."""
+    assert not DENIAL.search(rule.what + rule.advice) and MAY_HAVE_SWITCHED not in rule.what + rule.advice
+    sent, unsent, neither = (explain(rule.kind, rule.name, attempted=one) for one in (True, False, None))
+    assert MAY_HAVE_SWITCHED in sent.reason and sent.code in ("4.1", "5.3") and not DENIAL.search(sent.reason)
+    assert NOT_SENT in unsent.reason and "may or may not" not in unsent.reason and unsent.code != "5.3"
+    assert (neither.code, neither.reason) == (rule.code, f"{rule.what}. {rule.advice}.")
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "code"),
     [
         ("deadline", "no-answer", "4.1"),
-        ("deadline", "no-answer-after", "4.1"),
         ("deadline", "no-connection", "4.1"),
         ("deadline", "busy", "5.1"),
         ("transport", "unreachable", "5.2"),
         ("transport", "lost", "5.2"),
-        ("transport", "lost-after", "5.3"),
+        ("identity", "removed", "2.4"),
         ("association", "AUTHENTICATION_FAILURE", "7.4"),
         ("exception", "DECIPHERING_ERROR", "7.4"),
         ("security", "unprotected", "7.4"),
@@ -83,4 +102,4 @@ def test_attempted_and_failed_is_said_only_of_what_was_attempted() -> None:
     ],
 )
 def test_the_codes_that_the_decisions_name(kind: str, name: str, code: str) -> None:
-    assert explain(kind, name).code == code
+    assert explain(kind, name, attempted=False).code == code

@@ -21,7 +21,7 @@ from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDev
 from cim.schema import Schemas
 from hes.app import Chance, running
 from hes.meters.registry import Meter, Registry
-from hes.operations import Command, Outcome
+from hes.operations import Attempt, Command, Outcome
 from hes.settings import Settings
 from mapping.controls import DisconnectState
 
@@ -92,16 +92,25 @@ class StandIn:
     began: asyncio.Event = field(default_factory=asyncio.Event)
     at_once: int = 0
     most_at_once: int = 0
+    acts: bool = True
+    """Sends the control."""
+    at_work: int = 0
+    """How many commands have come so far, their controls sent."""
+    _attempted: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.open.set()
 
-    async def __call__(self, meter: Meter, command: Command, *, deadline_at: datetime) -> Outcome:
+    async def __call__(self, meter: Meter, command: Command, attempt: Attempt, *, deadline_at: datetime) -> Outcome:
         self.commands.append(command)
+        self._attempted.append(attempt.begun)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.began.set()
         try:
+            if self.acts:
+                await attempt.begin()
+            self.at_work += 1
             await asyncio.sleep(0)
             await self.open.wait()
         finally:
@@ -112,7 +121,8 @@ class StandIn:
         return outcome
 
     def told(self) -> list[tuple[str, str, bool]]:
-        return [(c.meter_name, c.control_code, c.attempted) for c in self.commands]
+        """Meter, control, and whether an earlier life had sent it."""
+        return [(c.meter_name, c.control_code, a) for c, a in zip(self.commands, self._attempted, strict=True)]
 
 
 @dataclass
@@ -134,7 +144,9 @@ class North:
         return edge.read_response(response.content, SCHEMAS)
 
 
-def settings(directory: Path, meters: int = 3, **hes: Any) -> Settings:
+def settings(
+    directory: Path, meters: int = 3, registry: Sequence[dict[str, Any]] | None = None, **hes: Any
+) -> Settings:
     values = {
         "port": 0,
         "dlms_port": 0,
@@ -142,7 +154,7 @@ def settings(directory: Path, meters: int = 3, **hes: Any) -> Settings:
         "deadline_s": 20.0,
         "reply_retry_first_s": 0.01,
     }
-    return Settings(hes=values | hes, meters=entries(meters))
+    return Settings(hes=values | hes, meters=registry or entries(meters))
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from north_bench import (
     Clock,
     StandIn,
     control,
+    entries,
     mrid,
     north,
     octets,
@@ -57,6 +58,11 @@ async def reply_to(cis: Cis) -> tuple[str, str | None, list[str]]:
     message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
     reply = message.reply  # type: ignore[union-attr]
     return reply.result, message.header.correlation_id, [error.code for error in reply.errors]
+
+
+async def errors_to(cis: Cis) -> tuple[Any, ...]:
+    message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
+    return message.reply.errors  # type: ignore[union-attr]
 
 
 # synchronous
@@ -171,7 +177,7 @@ async def test_whose_turn_does_not_come_by_the_deadline_fails_unsent(tmp_path: P
         stand_in.open.set()
         reply = (await asking).reply
         assert reply.result == "PARTIAL"
-        assert "Nothing was sent" in (reply.errors[0].reason or "")
+        assert "The control was not sent" in (reply.errors[0].reason or "")
         assert stand_in.told() == [("M1", DISCONNECT, False)]
     (done,) = seen(events, "meter_done")
     assert (done["meter"], done["ok"], done["reply_code"]) == ("M2", False, reply.errors[0].code)
@@ -189,11 +195,15 @@ async def test_a_recipe_that_ignores_its_deadline_is_ended(tmp_path: Path, monke
 
 
 async def test_a_broken_recipe_fails_its_meter_and_nothing_else(tmp_path: Path, events: list[Any]) -> None:
-    async with north(tmp_path, StandIn({"M1": ZeroDivisionError("key 00112233")})) as hes:
+    broken = StandIn({"M1": ZeroDivisionError("key 00112233")})
+    async with north(tmp_path, broken) as hes:
         reply = (await hes.ask(request(control(DISCONNECT, "M1", "M2")))).reply
         assert (reply.result, [e.code for e in reply.errors]) == ("PARTIAL", ["5.3"])
+        assert "may or may not have switched" in (reply.errors[0].reason or "")
         assert "ZeroDivisionError" in (reply.errors[0].reason or "") and "key" not in (reply.errors[0].reason or "")
-        assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "FAILED"
+        broken.acts = False
+        reply = (await hes.ask(request(control(DISCONNECT, "M1")))).reply
+        assert [e.code for e in reply.errors] == ["5.2"] and "was not sent" in (reply.errors[0].reason or "")
     assert len(seen(events, "operation_failed")) == 2
 
 
@@ -301,35 +311,44 @@ async def test_an_unknown_meter_alone_is_refused_at_once(tmp_path: Path) -> None
 # after a death in the middle
 
 
-async def begin_and_die(directory: Path, cis: Cis, *names: str, chance: Chance | None = None) -> None:
-    """Accepted and at work, and then nothing of it comes to its end."""
-    stand_in = StandIn()
+async def begin_and_die(
+    directory: Path, cis: Cis, *names: str, chance: Chance | None = None, acts: bool = True
+) -> None:
+    """Accepted and at work, and then nothing of it comes to its end; `acts`: the controls have left for their meters."""
+    stand_in = StandIn(acts=acts)
     stand_in.open.clear()
     async with north(directory, stand_in, chance) as hes:
         assert (await hes.ask(asynchronous(cis, *names, message_id="m1"))).reply.result == "OK"
-        await stand_in.began.wait()
+        async with asyncio.timeout(10):
+            while stand_in.at_work < len([name for name in names if name != "M9"]):
+                await asyncio.sleep(0)
 
 
-async def test_what_was_accepted_is_worked_again_as_attempted(tmp_path: Path, events: list[Any]) -> None:
+@pytest.mark.parametrize("acts", [True, False])
+async def test_what_was_accepted_is_worked_again_and_whether_it_was_attempted_is_known(
+    tmp_path: Path, events: list[Any], acts: bool
+) -> None:
     async with Cis().serving() as cis:
-        await begin_and_die(tmp_path, cis, "M1", "M2", "M9")
+        await begin_and_die(tmp_path, cis, "M1", "M2", "M9", acts=acts)
         async with north(tmp_path) as hes:
             assert await reply_to(cis) == ("PARTIAL", "m1", ["2.4"])
-            assert hes.meters.told() == [("M1", DISCONNECT, True), ("M2", DISCONNECT, True)]
+            assert hes.meters.told() == [("M1", DISCONNECT, acts), ("M2", DISCONNECT, acts)]
     (recovered,) = seen(events, "recovered")
     assert (recovered["requests"], recovered["commands"], recovered["replies"]) == (1, 2, 0)
 
 
-async def test_what_has_passed_its_deadline_fails_honestly_and_without_a_frame(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("acts", "words"), [(True, "may or may not have switched"), (False, "was not sent")])
+async def test_what_has_passed_its_deadline_fails_honestly_and_without_a_frame(
+    tmp_path: Path, acts: bool, words: str
+) -> None:
     clock = Clock()
     async with Cis().serving() as cis:
-        await begin_and_die(tmp_path, cis, "M1", chance=Chance(now=clock))
+        await begin_and_die(tmp_path, cis, "M1", chance=Chance(now=clock), acts=acts)
         clock.at += timedelta(hours=1)
         async with north(tmp_path, chance=Chance(now=clock)) as hes:
-            message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
-            (error,) = message.reply.errors  # type: ignore[union-attr]
+            (error,) = await errors_to(cis)
             assert (error.code, hes.meters.commands) == ("4.1", [])
-            assert "may or may not have switched" in (error.reason or "")
+            assert words in (error.reason or "")
 
 
 async def test_what_lacked_only_its_answer_is_answered(tmp_path: Path) -> None:
@@ -346,11 +365,33 @@ async def test_what_lacked_only_its_answer_is_answered(tmp_path: Path) -> None:
             assert hes.meters.commands == []
 
 
-async def test_a_meter_that_left_the_registry_meanwhile_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("acts", "code", "words"), [(True, "5.3", "may or may not have switched"), (False, "2.4", "was not sent")]
+)
+async def test_a_meter_that_left_the_registry_meanwhile_is_told(
+    tmp_path: Path, acts: bool, code: str, words: str
+) -> None:
     async with Cis().serving() as cis:
-        await begin_and_die(tmp_path, cis, "M1", "M3")
+        await begin_and_die(tmp_path, cis, "M1", "M3", acts=acts)
         async with north(tmp_path, meters=2):
-            assert await reply_to(cis) == ("PARTIAL", "m1", ["2.4"])
+            (error,) = await errors_to(cis)
+            assert (error.code, error.identifier and error.identifier.value) == (code, mrid(3))
+            assert words in (error.reason or "") and "M3" in (error.reason or "")
+
+
+async def test_the_stored_mrid_and_not_the_name_says_which_meter_is_meant(tmp_path: Path) -> None:
+    """Between two lives M1 and M2 have changed their names: each command goes on with its own device (M-028)."""
+    stand_in = StandIn(acts=False)
+    stand_in.open.clear()
+    body = octets(request(control(DISCONNECT, "M1")))
+    async with north(tmp_path, stand_in) as hes:
+        asking = asyncio.create_task(hes.post(body))
+        await stand_in.began.wait()
+        asking.cancel()
+    swapped = [entry | {"mrid": mrid(3 - number)} for number, entry in enumerate(entries(2), 1)]
+    async with north(tmp_path, registry=swapped) as hes:
+        assert edge.read_response((await hes.post(body)).content, SCHEMAS).reply.result == "OK"
+        assert [command.meter_name for command in hes.meters.commands] == ["M2"]
 
 
 async def test_a_synchronous_request_is_finished_too_and_its_answer_kept(tmp_path: Path) -> None:

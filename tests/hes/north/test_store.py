@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from hes.store import (
     StoredCommand,
     StoredRequest,
     StoredResult,
+    StoreUnavailable,
 )
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -138,6 +140,69 @@ async def test_an_answer_to_a_reply_address_is_owed_until_it_is_taken(tmp_path: 
         assert [(one.request_id, one.answer) for one in await results.owed()] == [("r1", b"<answer/>")]
         await results.replied("r1", NOW)
         assert await results.owed() == []
+
+
+async def test_what_is_about_to_leave_is_known_to_the_next_life(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (results, _):
+        await results.accept(a_request("r1"), some_commands("r1", *(f"M{n}" for n in range(200))))
+        await results.accept(a_request("r2"), some_commands("r2", "M1", "M300"))
+        await asyncio.gather(*(results.attempt("r1", f"M{n}", NOW) for n in range(100)))
+        await results.attempt("r1", "M1", NOW)
+        await results.attempt("r2", "M300", NOW)
+    async with opened(tmp_path) as (results, _):
+        known = {(one.request_id, one.meter_name): one.attempted for one in await results.open_commands()}
+        assert known == {("r1", f"M{n}"): n < 100 for n in range(200)} | {("r2", "M1"): False, ("r2", "M300"): True}
+        await results.answer("r1", b"<a/>", NOW)
+        assert await results.forget(NOW + timedelta(days=1)) == 1
+    store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
+    assert store.execute("SELECT request_id, meter_name FROM attempts").fetchall() == [("r2", "M300")]
+    store.close()
+
+
+async def test_attempts_of_many_meters_share_their_commits(tmp_path: Path) -> None:
+    async with Database(tmp_path / "hes.sqlite") as database:
+        results = SqlResults(database)
+        await results.accept(a_request("r1"), some_commands("r1", *(f"M{n}" for n in range(1000))))
+        transactions = 0
+        transaction = database.transaction
+
+        async def counted(work: Any) -> Any:
+            nonlocal transactions
+            transactions += 1
+            return await transaction(work)
+
+        database.transaction = counted  # type: ignore[method-assign]
+        await asyncio.gather(*(results.attempt("r1", f"M{n}", NOW) for n in range(1000)))
+        assert transactions <= 2
+        assert all(one.attempted for one in await results.open_commands())
+
+
+async def test_a_store_that_is_locked_refuses_all_attempts_that_wait_and_takes_the_next(tmp_path: Path) -> None:
+    async with Database(tmp_path / "hes.sqlite") as database:
+        results = SqlResults(database)
+        await results.accept(a_request("r1"), some_commands("r1", "M1", "M2"))
+        await database.transaction(lambda c: c.exec_driver_sql("PRAGMA busy_timeout=0").close())
+        other = sqlite3.connect(tmp_path / "hes.sqlite", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = (results.attempt("r1", name, NOW) for name in ("M1", "M2"))
+        refused = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(one) for one in refused] == [StoreUnavailable] * 2
+        other.execute("ROLLBACK")
+        other.close()
+        await results.attempt("r1", "M2", NOW)
+        assert [one.attempted for one in await results.open_commands()] == [False, True]
+
+
+async def test_what_an_older_version_left_open_counts_as_attempted(tmp_path: Path) -> None:
+    """Its store had no such table, so nothing there says that a control was not sent."""
+    async with opened(tmp_path) as (results, _):
+        await results.accept(a_request("r1"), some_commands("r1", "M1", "M2"))
+        await results.save([a_result("r1", "M1")])
+    store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
+    store.execute("DROP TABLE attempts")
+    store.close()
+    async with opened(tmp_path) as (results, _):
+        assert [(one.meter_name, one.attempted) for one in await results.open_commands()] == [("M2", True)]
 
 
 async def test_old_answers_are_forgotten_and_debts_are_not(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ from dlms.enums import ActionResult, DataAccessResult, Mechanism
 from dlms.obis import Obis
 from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 from hes.meters import Meters, MetersSettings, Registry
-from hes.operations import Command, Outcome, run
-from hes.store.ports import CounterRange
+from hes.operations import Attempt, Command, Outcome, run
+from hes.store.ports import CounterRange, StoreUnavailable
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 DISCONNECT_CONTROL = Obis.parse("0-0:96.3.10*255")
@@ -75,6 +75,8 @@ class SmallMeter:
     lies: bool = False
     dies_after_action: bool = False
     dies_after_answer: bool = False
+    dies_after_reads: int = 0
+    """Hangs up instead of answering its so manieth read."""
     hangs_up: bool = False
     """Closes the connection after each release."""
     result: ActionResult = ActionResult.SUCCESS
@@ -192,6 +194,8 @@ class SmallMeter:
             match event:
                 case GetRequested(key, descriptor):
                     self.asked.append("GET")
+                    if self.asked.count("GET") == self.dies_after_reads:
+                        return False
                     if self.in_the_middle:
                         writer.write(self.in_the_middle)
                     await self._write(writer, connection.send(GetAnswer(key, self._get(descriptor))))
@@ -277,6 +281,9 @@ class South:
     counters: Counters = field(default_factory=Counters)
     meters: Meters | None = None
     small: list[SmallMeter] = field(default_factory=list)
+    kept: list[list[int]] = field(default_factory=list)
+    """How many ACTIONs each meter had seen whenever an attempt was kept."""
+    store_is_gone: bool = False
 
     async def meter(self, listen: bool = True, **settings: Any) -> SmallMeter:
         meter = SmallMeter(**settings)
@@ -296,13 +303,20 @@ class South:
         return self.meters
 
     async def switch(
-        self, code: str = DISCONNECT, name: str = "M1001", deadline_s: float = 5.0, **command: Any
+        self, code: str = DISCONNECT, name: str = "M1001", deadline_s: float = 5.0, attempted: bool = False
     ) -> Outcome:
         assert self.meters is not None
         meter = self.meters.registry.find_by_name(name)
         assert meter is not None
         deadline_at = datetime.now(UTC) + timedelta(seconds=deadline_s)
-        return await run(self.meters, meter, Command("request-1", name, code, **command), deadline_at=deadline_at)
+        attempt = Attempt(self._keep, begun=attempted)
+        return await run(self.meters, meter, Command("request-1", name, code), attempt, deadline_at=deadline_at)
+
+    async def _keep(self) -> None:
+        """An attempt is kept before the ACTION leaves."""
+        self.kept.append([one.actions for one in self.small])
+        if self.store_is_gone:
+            raise StoreUnavailable("the store can't be written now")
 
     def told(self, event: str) -> list[Any]:
         return [one for one in self.events if one["event"] == event]

@@ -117,6 +117,53 @@ async def test_lost_answer_is_told_with_the_state_and_is_not_ok(ami: South) -> N
     assert meter.connections == 2
 
 
+async def test_an_attempt_is_kept_before_the_action_leaves_and_only_then(ami: South) -> None:
+    """What the store does not know before the first octet, the next life of the process would deny (M-021)."""
+    meter = await ami.meter()
+    await ami.start()
+    assert (await ami.switch()).ok
+    assert (ami.kept, meter.actions) == ([[0]], 1)
+    await ami.switch(attempted=True)
+    assert (ami.kept, meter.actions) == ([[0]], 2), "an earlier life has kept it already"
+    meter.silent = True
+    await ami.switch()
+    assert ami.kept == [[0]], "nothing has been sent, so nothing is kept"
+
+
+async def test_a_store_that_does_not_take_the_attempt_keeps_the_action_back(ami: South) -> None:
+    meter = await ami.meter()
+    await ami.start()
+    ami.store_is_gone = True
+    outcome = await ami.switch()
+    assert (outcome.ok, outcome.reply_code, outcome.attempted) == (False, "5.1", False)
+    assert "the store can't be written now" in outcome.reason and "was not sent" in outcome.reason
+    assert (meter.actions, meter.output) == (0, True)
+
+
+async def test_state_of_a_switch_that_still_moved_is_not_told_as_the_last_word(ami: South) -> None:
+    """The first read-back disagrees, then the meter is gone: what it showed halfway proves nothing."""
+    meter = await ami.meter(slow_switch=1, dies_after_reads=10)
+    await ami.start(apdu_timeout_s=0.2)
+    running = asyncio.create_task(ami.switch())
+    await eventually(lambda: meter.asked.count("GET") == 10)
+    await meter.close()
+    outcome = await running
+    assert (outcome.ok, outcome.reply_code, outcome.after) == (False, "5.3", None)
+    assert "may or may not have switched" in outcome.reason and "did not disconnect" not in outcome.reason
+    assert meter.output is False
+
+
+@pytest.mark.parametrize("silent", [True, False])
+async def test_a_fault_before_the_action_does_not_deny_what_an_earlier_life_sent(ami: South, silent: bool) -> None:
+    meter = await ami.meter(silent=silent)
+    if not silent:
+        await meter.close()
+    await ami.start(apdu_timeout_s=0.2)
+    outcome = await ami.switch(attempted=True)
+    assert (outcome.ok, outcome.attempted, outcome.reply_code) == (False, True, "4.1" if silent else "5.3")
+    assert "may or may not have switched" in outcome.reason and "not sent" not in outcome.reason
+
+
 async def test_lost_answer_of_a_meter_that_stays_away(ami: South) -> None:
     meter = await ami.meter(dies_after_action=True, gate=asyncio.Event())
     await ami.start(apdu_timeout_s=0.2)

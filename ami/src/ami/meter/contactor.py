@@ -91,7 +91,7 @@ def switch(target: Target, around: Surroundings, code: str, obis: Obis | None) -
         with connected(target, around) as session:
             _check_identity(session.association, target)
             found.before = _read_state(session.association, control)
-            found.verdict = refusal(control, found.before)
+            found.verdict = refusal(control, found.before, attempted=False)
             if found.verdict is None:
                 _act(session.association, control, found)
                 _read_back(session.association, control, found, around.pause)

@@ -135,7 +135,14 @@ class Intake:
         log.info("request_accepted", message_id=request.request_id, code=" ".join(codes), meters=meters)
         await self._means.jobs.put(
             [
-                Job(Lane.CONTROLS, request.request_id, one.meter_name, one.control_code, request.deadline_at)
+                Job(
+                    Lane.CONTROLS,
+                    request.request_id,
+                    one.meter_name,
+                    one.control_code,
+                    request.deadline_at,
+                    mrid=one.mrid,
+                )
                 for one in plan.commands
             ]
         )

@@ -3,7 +3,7 @@
 import structlog
 
 from hes.jobs.answers import Answers, Means, reply_job
-from hes.store import Job, Lane, StoredCommand
+from hes.store import Job, Lane, StoredCommand, StoredRequest
 
 log = structlog.get_logger()
 
@@ -21,14 +21,20 @@ async def recover(means: Means, answers: Answers) -> None:
     for request in unanswered:  # oldest first, so that a meter gets its commands in order
         answers.expect(request.request_id)
         left = by_request.get(request.request_id, [])
-        await means.jobs.put(
-            [
-                Job(
-                    Lane.CONTROLS, one.request_id, one.meter_name, one.control_code, request.deadline_at, attempted=True
-                )
-                for one in left
-            ]
-        )
+        await means.jobs.put([_job(one, request) for one in left])
     for completed in await means.results.completed([request.request_id for request in unanswered]):
         await answers.finish(completed)  # it died between the last result and the answer
     await means.jobs.put([reply_job(request) for request in owed])
+
+
+def _job(command: StoredCommand, request: StoredRequest) -> Job:
+    return Job(
+        Lane.CONTROLS,
+        command.request_id,
+        command.meter_name,
+        command.control_code,
+        request.deadline_at,
+        mrid=command.mrid,
+        recovered=True,
+        attempted=command.attempted,
+    )

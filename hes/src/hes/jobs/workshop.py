@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from hes.jobs.answers import Answers, Means
 from hes.jobs.records import seen, stored_result
 from hes.meters.registry import Meter, Registry
-from hes.operations import Command, Outcome
+from hes.operations import Attempt, Command, Outcome
 from hes.store import Delivery, Job, Lane
 from mapping.controls import CONTROLS
 from mapping.faults import explain
@@ -27,7 +28,7 @@ log = structlog.get_logger()
 class Run(Protocol):
     """What does a command with a meter (hes.operations.run)."""
 
-    async def __call__(self, meter: Meter, command: Command, *, deadline_at: datetime) -> Outcome: ...
+    async def __call__(self, meter: Meter, command: Command, attempt: Attempt, *, deadline_at: datetime) -> Outcome: ...
 
 
 class Workshop:
@@ -55,16 +56,16 @@ class Workshop:
 
     async def _outcome(self, job: Job) -> Outcome:
         """What came of it; the recipe tells its own event, everything else is told here."""
-        meter = self._registry.find_by_name(job.subject)
+        attempt = Attempt(partial(self._begin, job), begun=job.attempted)
+        meter = self._registry.find_by_mrid(job.mrid)
         if meter is None:
-            reason = f"Meter {job.subject} is no longer in the registry"
-            return _told(job, Outcome(False, "2.4", "FATAL", reason, attempted=job.attempted))
+            return _told(job, attempt, "identity", "removed", detail=f"{job.mrid}, then named {job.subject}")
         deadline_at = job.deadline_at or self._means.now()
         left_s = (deadline_at - self._means.now()).total_seconds()
         if left_s <= 0:
-            return _told(job, _too_late(job))
-        command = Command(job.request_id, job.subject, job.body, job.attempted)
-        recipe = asyncio.ensure_future(self._run(meter, command, deadline_at=deadline_at))
+            return _told(job, attempt, "deadline", "passed" if job.recovered else "busy")
+        command = Command(job.request_id, meter.name, job.body)
+        recipe = asyncio.ensure_future(self._run(meter, command, attempt, deadline_at=deadline_at))
         try:
             await asyncio.wait({recipe}, timeout=left_s + GRACE_S)
         finally:
@@ -73,7 +74,10 @@ class Workshop:
                 await asyncio.wait({recipe}, timeout=GRACE_S)
         if recipe.done() and not recipe.cancelled() and recipe.exception() is None:
             return recipe.result()
-        return _told(job, _broken(job, recipe))
+        return _broken(job, attempt, recipe)
+
+    async def _begin(self, job: Job) -> None:
+        await self._means.results.attempt(job.request_id, job.subject, self._means.now())
 
     async def _keep_results(self) -> None:
         batch: list[tuple[Delivery, Outcome]] = []
@@ -105,35 +109,28 @@ class Workshop:
             await self._answers.finish(one)
 
 
-def _too_late(job: Job) -> Outcome:
-    """The deadline passed before its turn; after a restart nobody knows what the life before had sent."""
-    fault = explain("deadline", "no-answer-after" if job.attempted else "busy")
-    return Outcome(False, fault.code, fault.level, fault.reason, attempted=job.attempted)
-
-
-def _broken(job: Job, recipe: asyncio.Future[Outcome]) -> Outcome:
-    """The recipe did not come to its own end: a fault of ours, and the meter may have switched."""
+def _broken(job: Job, attempt: Attempt, recipe: asyncio.Future[Outcome]) -> Outcome:
+    """The recipe did not come to its own end: a fault of ours."""
     problem = recipe.exception() if recipe.done() and not recipe.cancelled() else None
     if problem is None:
         log.error("operation_overdue", message_id=job.request_id, meter=job.subject)
-        fault = explain("deadline", "no-answer-after")
-        return Outcome(False, fault.code, fault.level, fault.reason, attempted=True)
+        return _told(job, attempt, "deadline", "no-answer")
     log.error("operation_failed", message_id=job.request_id, meter=job.subject, exc_info=problem)
-    reason = f"The head-end system failed itself ({type(problem).__name__}); the meter may or may not have switched"
-    return Outcome(False, "5.3", "WARNING", reason, attempted=True)
+    return _told(job, attempt, "internal", "failed", detail=type(problem).__name__)
 
 
-def _told(job: Job, outcome: Outcome) -> Outcome:
-    control = CONTROLS[job.body]
+def _told(job: Job, attempt: Attempt, kind: str, name: str, *, detail: str = "") -> Outcome:
+    outcome = Outcome.failed(explain(kind, name, attempted=attempt.begun, detail=detail), attempt)
+    control = CONTROLS.get(job.body)
     log.info(
         "meter_done",
         message_id=job.request_id,
         meter=job.subject,
-        code=control.code,
-        control=control.name,
-        class_id=control.class_id,
-        obis=str(control.obis),
-        method=control.method,
+        code=job.body,
+        control=None if control is None else control.name,
+        class_id=None if control is None else control.class_id,
+        obis=None if control is None else str(control.obis),
+        method=None if control is None else control.method,
         **seen(outcome),
         ok=outcome.ok,
         reply_code=outcome.reply_code,

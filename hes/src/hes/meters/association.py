@@ -5,6 +5,7 @@ Frames that are no answer here (a notification in the middle of a GET, a late fr
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -102,8 +103,11 @@ class Association:
     async def set(self, descriptor: AttributeDescriptor, value: Data, where: str) -> DataAccessResult:
         return self._expected(SetResult, await self._exchange(Set(descriptor, value), where), where).result
 
-    async def action(self, descriptor: MethodDescriptor, parameters: Data | None, where: str) -> ActionOutcome:
-        return self._expected(ActionOutcome, await self._exchange(Action(descriptor, parameters), where), where)
+    async def action(
+        self, descriptor: MethodDescriptor, parameters: Data | None, where: str, before: Callable[[], Awaitable[None]]
+    ) -> ActionOutcome:
+        request = Action(descriptor, parameters)
+        return self._expected(ActionOutcome, await self._exchange(request, where, before), where)
 
     async def late_action(self, where: str) -> ActionOutcome:
         """The answer to an action that was given up, if it still comes; waits without an end of its own."""
@@ -113,11 +117,19 @@ class Association:
     async def release(self, where: str) -> None:
         self._expected(Released, await self._exchange(Release(), where), where)
 
-    async def _exchange(self, request: Open | Get | Set | Action | Release, where: str) -> object:
+    async def _exchange(
+        self,
+        request: Open | Get | Set | Action | Release,
+        where: str,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> object:
         await self._top_up()
         with border(where):
+            octets = self._connection.send(request)
+            if before is not None:
+                await before()
             until = self._patience.next_answer
-            await self._link.send(self._connection.send(request), until)
+            await self._link.send(octets, until)
             return await self._answer(until)
 
     async def _answer(self, until: float | None) -> object:

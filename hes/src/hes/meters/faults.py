@@ -24,12 +24,17 @@ class MeterFault(Exception):
         self.where = where
         self.detail = detail
 
-    def explained(self, *, attempted: bool) -> Fault:
-        """Code, level and reason; `attempted` when a control may have reached the meter."""
-        return explain(self.kind, self.name, where=self.where, detail=self.detail, attempted=attempted)
+    def with_detail(self, more: str) -> "MeterFault":
+        """The same with more of what was seen."""
+        detail = "; ".join(filter(None, (self.detail, more)))
+        return MeterFault(self.kind, self.name, where=self.where, detail=detail)
+
+    def explained(self, *, attempted: bool | None) -> Fault:
+        """Code, level and reason; `attempted` when a control may have reached the meter, None when none is in question."""
+        return explain(self.kind, self.name, attempted=attempted, where=self.where, detail=self.detail)
 
     def __str__(self) -> str:
-        return self.explained(attempted=True).reason
+        return self.explained(attempted=None).reason
 
 
 @contextmanager

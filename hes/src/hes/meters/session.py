@@ -107,8 +107,11 @@ class Session:
     async def set(self, descriptor: AttributeDescriptor, value: Data) -> DataAccessResult:
         return await self._guarded(self._open.set(descriptor, value, f"writing {descriptor}"))
 
-    async def action(self, descriptor: MethodDescriptor, parameters: Data | None = None) -> ActionOutcome:
-        return await self._guarded(self._open.action(descriptor, parameters, f"calling {descriptor}"))
+    async def action(
+        self, descriptor: MethodDescriptor, parameters: Data | None, *, before: Callable[[], Awaitable[None]]
+    ) -> ActionOutcome:
+        """Call a method; `before` is awaited when its octets are ready, right before the first of them leaves."""
+        return await self._guarded(self._open.action(descriptor, parameters, f"calling {descriptor}", before))
 
     async def late_action(self) -> ActionOutcome:
         """The answer that was not waited for, if it still comes."""
@@ -184,7 +187,7 @@ def _with_hint(fault: MeterFault, meter: Meter) -> MeterFault:
     if not meter.keyed or fault.kind not in ("transport", "deadline"):
         return fault
     hint = "the public client was answered just before; some meters are silent when the keys are wrong"
-    return MeterFault(fault.kind, fault.name, where=fault.where, detail="; ".join(filter(None, (fault.detail, hint))))
+    return fault.with_detail(hint)
 
 
 def client_settings(meter: Meter, system_title: bytes) -> ClientSettings:

@@ -1,6 +1,6 @@
 """Recipes over a session: each takes a command to its meter and says truthfully what came of it."""
 
-from hes.operations.commands import Command, Outcome
+from hes.operations.commands import Attempt, Command, Outcome
 from hes.operations.contactor import run
 
-__all__ = ["Command", "Outcome", "run"]
+__all__ = ["Attempt", "Command", "Outcome", "run"]

@@ -16,20 +16,20 @@ from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.enums import ActionResult
 from hes.meters import Meter, MeterFault, Meters, Session
 from hes.meters.session import as_text
-from hes.operations.commands import Command, Outcome
+from hes.operations.commands import Attempt, Command, Outcome
+from hes.store import StoreUnavailable
 from mapping.controls import (
     CONTROL_MODE,
     CONTROL_STATE,
+    CONTROLS,
     OUTPUT_STATE,
     Control,
     DisconnectState,
-    UnknownControl,
     Verdict,
-    control_for,
     judge,
     refusal,
 )
-from mapping.faults import Fault
+from mapping.faults import Fault, explain
 
 log = structlog.get_logger()
 
@@ -37,16 +37,17 @@ SETTLING_S = (0.1, 0.3, 0.6)  # a switch takes its time to move: when a read-bac
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0  # between attempts to reach a meter that broke off
 
 
-async def run(meters: Meters, meter: Meter, command: Command, *, deadline_at: datetime) -> Outcome:
+async def run(meters: Meters, meter: Meter, command: Command, attempt: Attempt, *, deadline_at: datetime) -> Outcome:
     """Carry one command out on one meter; every end is an Outcome, told as the event `meter_done`."""
     started = perf_counter()
-    try:
-        control = _at(meter, control_for(command.control_code))
-    except UnknownControl as error:
-        outcome = Outcome(False, error.code, "FATAL", error.reason)
+    control = CONTROLS.get(command.control_code)
+    if control is None:
+        fault = explain("control", "unknown", attempted=attempt.begun, detail=repr(command.control_code[:64]))
+        outcome = Outcome.failed(fault, attempt)
         _tell(meter, command, None, outcome)
         return outcome
-    work = _Work(meters, meter, command, control, deadline_at)
+    control = _at(meter, control)
+    work = _Work(meters, meter, command, control, attempt, deadline_at)
     verdict = await work.verdict()
     outcome = Outcome(
         ok=verdict.ok,
@@ -57,7 +58,7 @@ async def run(meters: Meters, meter: Meter, command: Command, *, deadline_at: da
         after=work.after,
         action_result=work.action_result,
         took_ms=round((perf_counter() - started) * 1000, 1),
-        attempted=work.attempted or command.attempted,
+        attempted=attempt.begun,
     )
     _tell(meter, command, control, outcome)
     return outcome
@@ -66,17 +67,25 @@ async def run(meters: Meters, meter: Meter, command: Command, *, deadline_at: da
 class _Work:
     """One command on its way: what has been seen and done so far."""
 
-    def __init__(self, meters: Meters, meter: Meter, command: Command, control: Control, deadline_at: datetime) -> None:
+    def __init__(
+        self,
+        meters: Meters,
+        meter: Meter,
+        command: Command,
+        control: Control,
+        attempt: Attempt,
+        deadline_at: datetime,
+    ) -> None:
         self._meters = meters
         self._meter = meter
         self._command = command
         self._control = control
+        self._attempt = attempt
         self._deadline_at = deadline_at
-        self._sent_at = 0.0
+        self._sent_at: float | None = None
         self.before: DisconnectState | None = None
         self.after: DisconnectState | None = None
         self.action_result: ActionResult | None = None
-        self.attempted = False
 
     async def verdict(self) -> Verdict:
         """How it ended."""
@@ -93,7 +102,7 @@ class _Work:
         async with self._meters.hold(self._meter, deadline_at=self._deadline_at) as session:
             await _check_identity(session)
             self.before = await self._read(session)
-            refused = refusal(self._control, self.before)
+            refused = refusal(self._control, self.before, attempted=self._attempt.begun)
             if refused is not None:
                 return refused
             await self._act(session)
@@ -103,15 +112,21 @@ class _Work:
                 return None
 
     async def _act(self, session: Session) -> None:
-        self.attempted = True
-        self._sent_at = perf_counter()
         try:
-            outcome = await session.action(self._control.descriptor, self._control.parameters)
+            outcome = await session.action(self._control.descriptor, self._control.parameters, before=self._begin)
         except MeterFault as fault:
-            if fault.kind == "deadline":
+            if fault.kind == "deadline" and self._sent_at is not None:
                 session.stay(lambda: self._await_late_answer(session))
             raise
         self.action_result = outcome.result
+
+    async def _begin(self) -> None:
+        """The ACTION is ready and about to leave: from here on nobody knows until the meter has been read."""
+        try:
+            await self._attempt.begin()
+        except StoreUnavailable as problem:
+            raise MeterFault("internal", "store", detail=str(problem)) from None
+        self._sent_at = perf_counter()
 
     async def _read_back(self, session: Session) -> Verdict:
         """Read until the state agrees, or has had its time to settle."""
@@ -131,19 +146,16 @@ class _Work:
 
     async def _told(self, fault: MeterFault) -> Verdict:
         """A fault ended the recipe. Once the control was sent, nobody knows; so look again, and tell."""
-        if not self.attempted:
-            return _failed(fault.explained(attempted=False))
-        if fault.kind == "deadline":
-            return _failed(MeterFault(fault.kind, "no-answer-after", detail=fault.detail).explained(attempted=True))
-        seen = await self._look_again()
-        name = "lost-after" if fault.kind == "transport" else fault.name
-        detail = "; ".join(filter(None, (fault.detail, seen)))
-        return _failed(MeterFault(fault.kind, name, where=fault.where, detail=detail).explained(attempted=True))
+        seen = ""
+        if self._sent_at is not None and fault.kind != "deadline":
+            seen = await self._look_again()
+        return _failed(fault.with_detail(seen).explained(attempted=self._attempt.begun))
 
     async def _judge_afresh(self) -> Verdict:
         """The meter's answer is there, the read-back is not: read it over a new connection."""
-        await self._look_again()
-        return self._judge()
+        self.after = None
+        seen = await self._look_again()
+        return judge(self._control, self.action_result, self.after, before=self.before, detail=seen)
 
     async def _look_again(self) -> str:
         """Reach the meter anew and read its state into `after`; in words what was seen, or why nothing was."""
@@ -159,14 +171,14 @@ class _Work:
             except MeterFault as fault:
                 left_s = (deadline_at - self._meters.now()).total_seconds()
                 if fault.kind != "transport" or left_s <= pause_s:
-                    return f"it could not be read again: {fault.explained(attempted=True).reason}"
+                    return f"it could not be read again: {fault}"
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_RETRY_S)
 
     async def _await_late_answer(self, session: Session) -> None:
         """Runs after the command has failed: an answer that comes late is told, with the state that was read then."""
         outcome = await session.late_action()
-        ms = round((perf_counter() - self._sent_at) * 1000, 1)
+        ms = round((perf_counter() - (self._sent_at or perf_counter())) * 1000, 1)
         after = await self._read(session)
         log.warning(
             "late_answer",

@@ -33,8 +33,12 @@ class Job:
     body: str
     """What to do, in a word: the control code, or the address that a reply goes to."""
     deadline_at: datetime | None = None
+    mrid: str = ""
+    """Which meter is meant, whatever it is called by now."""
+    recovered: bool = False
+    """Whether an earlier life of the process accepted it."""
     attempted: bool = False
-    """Whether an earlier life of the process may have begun it."""
+    """Whether its control may have left for the meter in an earlier life of the process."""
 
 
 class Delivery(Protocol):
@@ -104,6 +108,8 @@ class StoredCommand:
     meter_name: str
     mrid: str
     control_code: str
+    attempted: bool = False
+    """Whether the control may have left for the meter; kept from `attempt`."""
     result: StoredResult | None = None
 
 
@@ -126,6 +132,9 @@ class Results(Protocol):
 
     async def accept(self, request: StoredRequest, commands: Sequence[StoredCommand]) -> StoredRequest | None:
         """Keep a new request with its commands; None if that was done, else what is already kept under its id."""
+
+    async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
+        """The command's control is about to leave for its meter. What is in the store only then is known to every life."""
 
     async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
         """Keep results (a command's first one stays), and hand back the requests of theirs that are complete with them."""

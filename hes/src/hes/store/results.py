@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from hes.store.database import Database
+from hes.store.group_commit import GroupCommit
 from hes.store.ports import Completed, StoredCommand, StoredRequest, StoredResult
-from hes.store.tables import commands, replies, requests
+from hes.store.tables import attempts, commands, replies, requests
 
 _OUTCOME = ("ok", "reply_code", "level", "reason", "attempted", "took_ms", "detail", "finished_at")
 _RESULT = ("request_id", "meter_name", *_OUTCOME)
@@ -35,6 +37,11 @@ _COMMANDS_OF = (
     .where(commands.c.request_id.in_(bindparam("of_requests", expanding=True)))
     .order_by(commands.c.position)
 )
+_ATTEMPTED = (
+    exists()
+    .where(attempts.c.request_id == commands.c.request_id, attempts.c.meter_name == commands.c.meter_name)
+    .label("begun")
+)
 _OWE = insert(replies).from_select(
     ["request_id"],
     select(requests.c.request_id).where(
@@ -43,11 +50,20 @@ _OWE = insert(replies).from_select(
 )
 
 
+class StoredAttempt(NamedTuple):
+    """A row of the table attempts."""
+
+    request_id: str
+    meter_name: str
+    begun_at: datetime
+
+
 class SqlResults:
     """The Results port."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._attempts: GroupCommit[StoredAttempt] = GroupCommit(database, _attempt)
 
     async def find(self, request_id: str) -> StoredRequest | None:
         found = await self._requests(select(requests).where(requests.c.request_id == request_id))
@@ -63,6 +79,9 @@ class SqlResults:
             return kept
         return None
 
+    async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
+        await self._attempts.add(StoredAttempt(request_id, meter_name, begun_at))
+
     async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
         return await self._database.record(lambda c: _save(c, results)) if results else []
 
@@ -70,7 +89,7 @@ class SqlResults:
         return await self._database.transaction(lambda c: _completed(c, request_ids))
 
     async def open_commands(self) -> list[StoredCommand]:
-        query = select(commands).where(commands.c.finished_at.is_(None))
+        query = select(commands, _ATTEMPTED).where(commands.c.finished_at.is_(None))
         ordered = query.order_by(commands.c.request_id, commands.c.position)
         return await self._database.transaction(lambda c: [_command(row) for row in c.execute(ordered)])
 
@@ -116,6 +135,15 @@ def _accept(connection: Connection, request: StoredRequest, new: Sequence[Stored
         connection.execute(insert(commands), rows)
 
 
+def _attempt(connection: Connection, begun: Sequence[StoredAttempt]) -> None:
+    key = attempts.c.request_id, attempts.c.meter_name
+    wanted = {row[:2]: row for row in begun}
+    known = {tuple(row) for row in connection.execute(select(*key).where(tuple_(*key).in_(list(wanted))))}
+    new = [row._asdict() for name, row in wanted.items() if name not in known]
+    if new:
+        connection.execute(insert(attempts), new)
+
+
 def _save(connection: Connection, results: Sequence[StoredResult]) -> list[Completed]:
     connection.execute(_SAVE, [_outcome(result) for result in results])
     return _completed(connection, list(dict.fromkeys(result.request_id for result in results)))
@@ -156,4 +184,5 @@ def _command(row: Row[*tuple[object, ...]]) -> StoredCommand:
     result = None
     if values["finished_at"] is not None:
         result = StoredResult(**{name: values[name] for name in _RESULT})
-    return StoredCommand(**{name: values[name] for name in _COMMAND}, result=result)
+    attempted = values["begun"] if result is None else result.attempted
+    return StoredCommand(**{name: values[name] for name in _COMMAND}, attempted=bool(attempted), result=result)

@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Dialect,
     Float,
@@ -18,6 +19,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    event,
+    insert,
+    literal,
+    select,
 )
 
 metadata = MetaData()
@@ -72,6 +77,28 @@ commands = Table(
     ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
     Index("commands_by_finished_at", "finished_at", "request_id"),
 )
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("meter_name", String, primary_key=True),
+    Column("begun_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(
+        ["request_id", "meter_name"], ["commands.request_id", "commands.meter_name"], ondelete="CASCADE"
+    ),
+)
+"""Commands whose control may have left for its meter: a row is committed before the first octet goes."""
+
+
+@event.listens_for(attempts, "after_create")
+def _take_over(_: Table, connection: Connection, **__: object) -> None:
+    """A version without this table noted no attempts: whatever it left open may have been sent."""
+    left_open = select(commands.c.request_id, commands.c.meter_name, literal(datetime.now(UTC), UtcDateTime)).where(
+        commands.c.finished_at.is_(None)
+    )
+    connection.execute(insert(attempts).from_select(["request_id", "meter_name", "begun_at"], left_open))
+
 
 replies = Table(
     "replies",

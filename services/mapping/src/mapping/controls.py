@@ -15,7 +15,7 @@ from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import Data, integer
 from dlms.enums import ActionResult
 from dlms.obis import Obis
-from mapping.faults import explain
+from mapping.faults import Fault, explain
 
 OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE = 2, 3, 4
 DISCONNECTED, CONNECTED, READY_FOR_RECONNECTION = 0, 1, 2
@@ -130,15 +130,18 @@ def control_for(code: str) -> Control:
     try:
         return CONTROLS[code]
     except KeyError:
-        fault = explain("control", "unknown", detail=repr(code[:64]))
+        fault = explain("control", "unknown", attempted=False, detail=repr(code[:64]))
         raise UnknownControl(fault.code, fault.reason) from None
 
 
-def refusal(control: Control, before: DisconnectState) -> Verdict | None:
-    """Why the method is not to be invoked at all in this state, or None (M-007)."""
+def refusal(control: Control, before: DisconnectState, *, attempted: bool) -> Verdict | None:
+    """Why the method is not to be invoked (again) in this state, or None (M-007).
+
+    `attempted` when an earlier life of the process may have invoked it.
+    """
     if before.control_mode != ALWAYS_CONNECTED:
         return None
-    return _fault("mode-0", before, done="nothing was sent")
+    return _failed(explain("control", "mode-0", attempted=attempted, detail=_seen(before)), before)
 
 
 def judge(
@@ -147,24 +150,35 @@ def judge(
     after: DisconnectState | None,
     *,
     before: DisconnectState | None = None,
+    detail: str = "",
 ) -> Verdict:
-    """The verdict over a control that was sent (M-004); None stands for an answer or a read-back that never came."""
-    if action_result is None:
-        return _fault("no-action-result", after)
+    """The verdict over a control that was sent (M-004); None stands for an answer or a read-back that never came.
+
+    `detail` says why it did not come. Without a read-back nothing tells what the meter has done, whatever it answered.
+    """
+    if action_result is None or after is None:
+        return _unread(action_result, after, detail)
     if action_result != ActionResult.SUCCESS:
-        fault = explain("action-result", action_result.name, detail=_seen(after))
-        return Verdict(False, fault.code, fault.level, fault.reason, _word(after))
-    if after is None:
-        return _fault("no-read-back", after)
+        return _failed(explain("action-result", action_result.name, attempted=None, detail=_seen(after)), after)
     if control.wanted is StateWord.DISCONNECTED:
         return _judge_disconnect(after, before)
     return _judge_connect(after, before)
 
 
+def _unread(action_result: ActionResult | None, after: DisconnectState | None, detail: str) -> Verdict:
+    kind, name = "control", "no-read-back"
+    if action_result is None:
+        name = "no-action-result"
+    elif action_result != ActionResult.SUCCESS:
+        kind, name = "action-result", action_result.name
+    seen = "; ".join(filter(None, (_seen(after), detail)))
+    return _failed(explain(kind, name, attempted=True, detail=seen), after)
+
+
 def _judge_disconnect(after: DisconnectState, before: DisconnectState | None) -> Verdict:
     if not after.output_state and after.control_state == DISCONNECTED:
         return _done(after, before)
-    return _fault("not-disconnected", after)
+    return _failed(explain("control", "not-disconnected", attempted=None, detail=_seen(after)), after)
 
 
 def _judge_connect(after: DisconnectState, before: DisconnectState | None) -> Verdict:
@@ -172,9 +186,10 @@ def _judge_connect(after: DisconnectState, before: DisconnectState | None) -> Ve
         return _done(after, before)
     ready = not after.output_state and after.control_state == READY_FOR_RECONNECTION
     if ready and after.control_mode in ARMING_MODES:
-        reason = explain("control", "ready-for-reconnection", detail=_seen(after))
+        reason = explain("control", "ready-for-reconnection", attempted=None, detail=_seen(after))
         return Verdict(True, reason.code, reason.level, reason.reason, after.word)
-    return _fault("still-ready" if ready else "not-connected", after)
+    name = "still-ready" if ready else "not-connected"
+    return _failed(explain("control", name, attempted=None, detail=_seen(after)), after)
 
 
 def _done(after: DisconnectState, before: DisconnectState | None) -> Verdict:
@@ -183,9 +198,8 @@ def _done(after: DisconnectState, before: DisconnectState | None) -> Verdict:
     return Verdict(True, None, None, f"{after.word}{already}: the meter reads back {after.described}", after.word)
 
 
-def _fault(name: str, after: DisconnectState | None, done: str = "") -> Verdict:
-    fault = explain("control", name, detail="; ".join(filter(None, (_seen(after), done))))
-    return Verdict(False, fault.code, fault.level, fault.reason, _word(after))
+def _failed(fault: Fault, seen: DisconnectState | None) -> Verdict:
+    return Verdict(False, fault.code, fault.level, fault.reason, _word(seen))
 
 
 def _seen(after: DisconnectState | None) -> str:

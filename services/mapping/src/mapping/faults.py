@@ -1,7 +1,8 @@
 """What went wrong between the HES and a meter -> Reply/Error code, level and a reason for a person (table data/faults.csv).
 
-A reason says what happened, where, and what to do about it. `kind` is where the fault showed itself, `name` the
-standard's name for it or ours; every row carries the decision of docs/mapping.md that it follows.
+A reason says what happened, where, whether the control may have reached the meter, and what to do about it. `kind` is
+where the fault showed itself, `name` the standard's name for it or ours; every row carries the decision of docs/mapping.md
+that it follows. Whether the control may have left is in no row: one function says it for all of them (M-021).
 """
 
 import csv
@@ -9,7 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-NOT_ATTEMPTED, ATTEMPTED_AND_FAILED = "5.2", "5.3"
+TIMEOUT, NOT_ATTEMPTED, ATTEMPTED_AND_FAILED = "4.1", "5.2", "5.3"
+MAY_HAVE_SWITCHED = (
+    "The control was sent: the meter may or may not have switched, read its state before the control is sent again"
+)
+NOT_SENT = "The control was not sent and nothing was switched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,11 @@ def fault_rules() -> dict[tuple[str, str], FaultRule]:
     return {(rule.kind, rule.name): rule for rule in rules}
 
 
-def explain(kind: str, name: str, *, where: str = "", detail: str = "", attempted: bool = True) -> Fault:
+def explain(kind: str, name: str, *, attempted: bool | None, where: str = "", detail: str = "") -> Fault:
     """The fault of a row; `where` names the step, `detail` what was seen. A name without a row falls to the row "other".
 
-    Before anything was attempted, "attempted and failed" becomes "not attempted" (M-021).
+    `attempted` tells whether the control may have reached the meter, in this life of the process or in an earlier one
+    (M-021). None: there is no control in question, or the meter has been read since, and what was read says more.
     """
     rules = fault_rules()
     rule = rules.get((kind, name)) or rules[kind, "other"]
@@ -55,5 +61,17 @@ def explain(kind: str, name: str, *, where: str = "", detail: str = "", attempte
     what = f"{where}: {rule.what}" if where else rule.what
     if detail:
         what = f"{what} ({detail})"
-    code = NOT_ATTEMPTED if rule.code == ATTEMPTED_AND_FAILED and not attempted else rule.code
-    return Fault(code, rule.level, f"{what}. {rule.advice}.")
+    sentences = (what, _CLAIMS[attempted], rule.advice)
+    return Fault(_code(rule, attempted), rule.level, " ".join(f"{one}." for one in sentences if one))
+
+
+_CLAIMS = {None: "", False: NOT_SENT, True: MAY_HAVE_SWITCHED}
+
+
+def _code(rule: FaultRule, attempted: bool | None) -> str:
+    """What is told of a control that may have been sent is never a code that tells of one that was not, and vice versa."""
+    if attempted is None:
+        return rule.code
+    if attempted:
+        return rule.code if rule.code in (TIMEOUT, ATTEMPTED_AND_FAILED) else ATTEMPTED_AND_FAILED
+    return NOT_ATTEMPTED if rule.code == ATTEMPTED_AND_FAILED else rule.code
