@@ -19,7 +19,7 @@ PATIENCE_S = 20
 
 def said(directory: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(directory / name), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def run(directory: Path, name: str, *arguments: str) -> str:
@@ -46,15 +46,33 @@ def test_what_needs_no_meter(directory: Path, name: str) -> None:
     assert run(directory, name) == EXAMPLES[name][1]
 
 
-def test_clients_and_server(directory: Path) -> None:
+COMMANDS = {name: arguments.split() for name, arguments, _, _ in EXAMPLE.findall(README.read_text("utf-8"))}
+"""What stands behind each program's name on the page; 4059 is the port."""
+
+
+def test_clients_and_server_as_often_as_one_likes(directory: Path) -> None:
+    """Exactly as printed, in any order and again; and again with a server that was started anew."""
+    port = free_port()
+    commands = {name: [word.replace("4059", str(port)) for word in words] for name, words in COMMANDS.items()}
+    for _ in range(2):
+        with subprocess.Popen([sys.executable, str(directory / "server.py"), *commands["server.py"]]) as server:
+            try:
+                wait_for(port, server)
+                for name in ("client.py", "client.py", "client_asyncio.py", "client.py", "client_asyncio.py"):
+                    assert run(directory, name, *commands[name]) == EXAMPLES[name][1]
+            finally:
+                server.terminate()
+
+
+def test_a_client_that_forgot_its_counter_is_refused(directory: Path) -> None:
     port = free_port()
     with subprocess.Popen([sys.executable, str(directory / "server.py"), str(port)]) as server:
         try:
             wait_for(port, server)
-            assert run(directory, "client.py", str(port), "1") == EXAMPLES["client.py"][1]
-            assert run(directory, "client_asyncio.py", str(port), "100") == EXAMPLES["client_asyncio.py"][1]
-            again = said(directory, "client.py", str(port), "1")
-            assert (again.returncode, again.stdout) == (1, "PeerFault\n"), "the counters 1 to 6 were used before"
+            assert run(directory, "client.py", str(port)) == EXAMPLES["client.py"][1]
+            (directory / "invocation_counter").unlink()
+            again = said(directory, "client.py", str(port))
+            assert (again.returncode, again.stdout) == (1, "PeerFault\n"), "these counters were used before"
         finally:
             server.terminate()
 
