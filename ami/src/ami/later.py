@@ -10,6 +10,7 @@ LATER = {
     "meter": "ami.meter.cli",
     "decode": "ami.decode",
     "encode": "ami.encode",
+    "sample": "ami.sample",
     "bench-dlms": "ami.bench_dlms.cli",
 }
 """Name of the sub-command -> the module whose `app` it is."""
