@@ -109,6 +109,25 @@ def test_no_event_is_cut_before_its_word(model: Model, width: int) -> None:
         assert word in text, text
 
 
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (100, 31), (120, 37), (160, 50)])
+def test_of_what_does_not_fit_the_newest_is_seen(model: Model, width: int, height: int) -> None:
+    for number in range(40):
+        model.apply("hes", APDU | {"name": f"APDU{number}"}, AT)
+        model.apply("hes", {"event": "dialled_in", "meter": f"M{number}", "peer": ""}, AT)
+    meters = tuple(f"M{number}" for number in range(40))
+    model.apply("cis", story.request_sent("many", story.DISCONNECT, meters), AT)
+    for meter in meters:
+        model.apply("hes", story.meter_done("many", story.DISCONNECT, meter), AT)
+    model.apply("cis", story.reply_received("many", ms=4711), AT)
+    text = drawn(model, width, height)
+    assert "HES → CIS" in text
+    assert "HES → M39" in text
+    if width >= 100:
+        assert "M39 dialled in" in text
+    if height >= 30:
+        assert "APDU39" in text
+
+
 def test_eighty_columns_are_enough_for_the_states_before_and_after(model: Model) -> None:
     text = drawn(model, 80, 24)
     assert "remote_disconnect  ● connected → ○ disconnected   12 ms" in text

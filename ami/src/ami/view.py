@@ -41,6 +41,7 @@ STATE_STYLES = {word: style for word, _, style in STATES}
 WIDE, ROOMY, TALL = 100, 120, 30
 LONGEST_EVENT = 72
 BAR = 10
+HEAD, FOOT = 5, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +59,26 @@ class Frame:
 
 
 def draw(model: Model, frame: Frame) -> RenderableType:
-    """One picture of the whole."""
+    """One picture of the whole; where there is more than fits, the newest is what is seen."""
     wide, tall = frame.width >= WIDE, frame.height >= TALL
-    layout = Layout()
+    shares = (3, 3, 2) if tall else (3, 3)
+    room = [max((frame.height - HEAD - FOOT) * share // sum(shares), 1) for share in shares]
     newest = model.newest_first
-    rows = [Layout(_padded(_head(model, frame), Text(""), _states(model)), size=5)]
-    middle = Layout(ratio=3)
-    left = Layout(
-        _padded(
-            _title("Requests", "newest first"), _requests(newest, 12, 26 if wide and frame.width < ROOMY else None)
-        ),
-        ratio=2,
-    )
-    middle.split_row(*([left, Layout(_padded(_title("Events"), _events(model, 11)), ratio=1)] if wide else [left]))
-    rows.append(middle)
-    steps = _steps(model, newest[0] if newest else None, wide)
-    rows.append(Layout(_padded(_title("Steps", _of(newest)), steps), ratio=3, minimum_size=6))
+    layout, middle = Layout(), Layout(ratio=3)
+    requests = _requests(newest[: room[0]], wide and frame.width < ROOMY)
+    left = Layout(_padded(_title("Requests", "newest first"), requests), ratio=2)
+    right = Layout(_padded(_title("Events", "newest first"), _events(model, room[0])), ratio=1)
+    middle.split_row(*([left, right] if wide else [left]))
+    steps = _steps(model, newest[0] if newest else None, wide, max(room[1] - 2, 4))
+    rows = [
+        Layout(_padded(_head(model, frame), Text(""), _states(model)), size=HEAD),
+        middle,
+        Layout(_padded(_title("Steps", _of(newest)), steps), ratio=3, minimum_size=6),
+    ]
     if tall:
-        rows.append(
-            Layout(
-                _padded(
-                    _title("Wire", f"HES and meters, wrapper over TCP, {frame.security}"),
-                    _wire(model, frame.height // 3),
-                ),
-                ratio=2,
-            )
-        )
-    rows.append(Layout(_padded(_foot(frame)), size=1))
+        title = _title("Wire", f"HES and meters, wrapper over TCP, {frame.security}")
+        rows.append(Layout(_padded(title, _wire(model, room[2] - 1)), ratio=2))
+    rows.append(Layout(_padded(_foot(frame)), size=FOOT))
     layout.split_column(*rows)
     return layout
 
@@ -136,15 +130,16 @@ def _states(model: Model) -> Group:
     return Group(states, speed)
 
 
-def _requests(newest: list[Request], most: int, widest: int | None) -> Table:
+def _requests(newest: list[Request], narrow: bool) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 1, 0, 0))
     table.add_column("", min_width=9, no_wrap=True)
-    table.add_column("request", min_width=26, max_width=widest, no_wrap=True, overflow="ellipsis")
+    table.add_column("request", min_width=26, max_width=26 if narrow else None, no_wrap=True, overflow="ellipsis")
     table.add_column("meters", min_width=6, justify="right", no_wrap=True)
     table.add_column("confirmed", min_width=BAR, no_wrap=True)
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
-    table.add_column("message id", style="quiet", ratio=1, no_wrap=True, overflow="ellipsis")
-    for request in newest[:most]:
+    if not narrow:
+        table.add_column("message id", style="quiet", ratio=1, no_wrap=True, overflow="ellipsis")
+    for request in newest:
         table.add_row(
             _pill(request.status),
             Text.assemble(
@@ -156,7 +151,7 @@ def _requests(newest: list[Request], most: int, widest: int | None) -> Table:
             str(len(request.meters)),
             _bar(request),
             words.took(request.ms),
-            request.message_id,
+            *(() if narrow else (request.message_id,)),
         )
     return table
 
@@ -168,7 +163,7 @@ def _bar(request: Request, width: int = BAR) -> Text:
     return Text.assemble(("━" * good, "ok"), ("━" * bad, "failed"), ("─" * (width - good - bad), "line"))
 
 
-def _steps(model: Model, newest: Request | None, wide: bool) -> Table:
+def _steps(model: Model, newest: Request | None, wide: bool, most: int) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
     table.add_column("who to whom", min_width=11, no_wrap=True)
@@ -178,7 +173,7 @@ def _steps(model: Model, newest: Request | None, wide: bool) -> Table:
     table.add_column("before → after", ratio=3, min_width=28, no_wrap=True, overflow="ellipsis")
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
     if newest is not None:
-        for step in [one for one in model.steps if one.message_id == newest.message_id]:
+        for step in [one for one in model.steps if one.message_id == newest.message_id][-most:]:
             table.add_row(*_step(step, wide))
     return table
 
