@@ -6,7 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := services/dlms services/cim services/mapping services/process cis hes meter-sim ami
 EDITABLE := $(foreach p,$(PACKAGES),-e $(p))
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# On a terminal pip shows its progress; elsewhere there is one line for each step.
+QUIETLY = $(shell test -t 2 || echo --quiet)
+PIP = $(BIN)/python -m pip install $(QUIETLY) --disable-pip-version-check
+# $(call installing,requirements/run.txt,.venv)
+installing = echo "installing $$(grep -c '^[a-z0-9].*==' $(1)) packages that $(1) locks into $(2), once" >&2
 UV ?= uv
 CONFIG ?= config/demo.toml
 # One more than cores: tests of whole systems mostly wait.
@@ -20,7 +24,8 @@ flag = $(if $(filter-out 0 no false,$(call given,$(1))),$(2))
 DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(call option,METERS,--meters) \
 	$(call option,SECURITY,--security) $(call option,MODE,--mode) $(call flag,ASYNCHRONOUS,--asynchronous) \
 	$(call flag,JSON,--json) $(call flag,PLAIN,--plain) $(call option,CIS_PORT,--cis-port) \
-	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port)
+	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) \
+	$(call option,STATE,--state)
 
 .PHONY: help setup demo up down test test-compose check bench interop fuzz flaky clean lock
 
@@ -29,7 +34,7 @@ help:                   ## what can be made
 
 setup: $(VENV)/.dev     ## everything for developers, in .venv
 
-demo: $(VENV)/.run      ## CIS, HES and meters on this machine: CYCLES=2 PERIOD=10 METERS=2 SECURITY=none MODE=dial-in ASYNCHRONOUS=1 JSON=1 PLAIN=1 CONFIG=... HES_PORT=... CIS_PORT=... DLMS_PORT=... METER_PORT=...
+demo: $(VENV)/.run      ## CIS, HES and meters on this machine: CYCLES=2 PERIOD=10 METERS=2 SECURITY=none MODE=dial-in ASYNCHRONOUS=1 JSON=1 PLAIN=1 CONFIG=... HES_PORT=... CIS_PORT=... DLMS_PORT=... METER_PORT=... STATE=...
 	@$(BIN)/ami demo --config '$(CONFIG)' $(DEMO_OPTIONS)
 
 up:                     ## the same in containers: docker compose up
@@ -86,20 +91,21 @@ $(BIN)/python:
 	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.run: requirements/run.txt $(PACKAGES:=/pyproject.toml) | $(BIN)/python
-	@echo "installing what requirements/run.txt locks into $(VENV), once" >&2
+	@$(call installing,requirements/run.txt,$(VENV))
 	@$(PIP) --require-hashes -r requirements/run.txt
+	@echo "installing the $(words $(PACKAGES)) packages of this repository" >&2
 	@$(PIP) --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
-	@echo "installing what requirements/dev.txt locks into $(VENV), once" >&2
+	@$(call installing,requirements/dev.txt,$(VENV))
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(VENV)/fuzz/.done: requirements/fuzz.txt | $(BIN)/python
 	@$(BIN)/python -c 'import platform, sys; sys.exit(sys.platform != "linux" or platform.machine() != "x86_64" or not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "the fuzzer atheris has wheels for Linux on x86-64 and CPython 3.11 to 3.13 only" >&2; exit 1; }
-	@echo "installing what requirements/fuzz.txt locks into $(VENV)/fuzz, once" >&2
+	@$(call installing,requirements/fuzz.txt,$(VENV)/fuzz)
 	@$(BIN)/python -m venv --clear $(VENV)/fuzz
-	@$(VENV)/fuzz/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/fuzz.txt
+	@$(VENV)/fuzz/bin/python -m pip install $(QUIETLY) --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/fuzz.txt
 	@touch $@

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,3 +52,36 @@ def test_help_names_every_target(tree: Path) -> None:
     phony = next(line for line in (ROOT / "Makefile").read_text("utf-8").splitlines() if line.startswith(".PHONY:"))
     told = {line.split()[0] for line in make(tree, "-s", "help").splitlines()}
     assert told == set(phony.removeprefix(".PHONY:").split())
+
+
+@pytest.fixture
+def installing(tree: Path) -> Path:
+    """The same with a Python in .venv that only says how it was called."""
+    shutil.copytree(ROOT / "requirements", tree / "requirements")
+    for package in re.findall(r"^PACKAGES := (.*)$", (tree / "Makefile").read_text("utf-8"), re.MULTILINE)[0].split():
+        (tree / package).mkdir(parents=True, exist_ok=True)
+        (tree / package / "pyproject.toml").touch()
+    python = tree / ".venv/bin/python"
+    python.write_text('#!/bin/sh\necho "pip: $*"\n')
+    python.chmod(0o755)
+    return tree
+
+
+def test_installing_says_a_line_for_each_step_where_nobody_watches(installing: Path) -> None:
+    done = subprocess.run(["make", "-C", str(installing), ".venv/.run"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^installing \d\d+ packages that requirements/run.txt locks into .venv, once$", done.stderr, re.M)
+    assert re.search(r"^installing the \d+ packages of this repository$", done.stderr, re.M)
+    assert done.stdout.count("--quiet") == 2
+
+
+def test_installing_shows_the_progress_of_pip_on_a_terminal(installing: Path) -> None:
+    terminal, far_end = pty.openpty()
+    done = subprocess.run(
+        ["make", "-C", str(installing), ".venv/.run"], stdout=subprocess.PIPE, stderr=far_end, text=True, timeout=30
+    )
+    os.close(far_end)
+    os.close(terminal)
+    assert done.returncode == 0
+    assert "pip: -m pip install" in done.stdout
+    assert "--quiet" not in done.stdout

@@ -196,6 +196,28 @@ async def test_two_demos_do_not_share_a_store(stage: Stage, document: Document) 
         await stage.run(Changes(cycles=1))
 
 
+def test_each_path_that_is_kept_is_one_that_no_two_demos_share(document: Document) -> None:
+    for section, key in configuration.KEPT:
+        other = json.loads(json.dumps(document))
+        for place, name in configuration.KEPT:
+            if (place, name) != (section, key):
+                other[place][name] += ".other"
+        with demo._alone(document), pytest.raises(configuration.ConfigurationError, match="STATE="), demo._alone(other):
+            pass
+        with demo._alone(other), demo._alone(configuration.effective(document, Changes(state=Path("var/second")))):
+            pass
+
+
+async def test_the_advice_for_a_second_demo_is_all_that_it_needs(stage: Stage, document: Document) -> None:
+    holders = [socket.create_server((one.host, one.port)) for one in configuration.listeners(document) if not one.udp]
+    with demo._alone(document), pytest.raises(PortsTaken) as trouble:
+        await stage.run(Changes(cycles=1))
+    for holder in holders:
+        holder.close()
+    for option in ("--cis-port", "--hes-port", "--dlms-port", "--meter-port", "--state var/second"):
+        assert option in str(trouble.value)
+
+
 class Told:
     """An output that sends a signal when the first reply has been heard."""
 

@@ -45,3 +45,25 @@ def test_every_command_is_confirmed_by_every_meter(
     keys = {meter[key] for meter in document["meters"] for key in ("encryption_key", "authentication_key")}
     assert not any(key.lower() in done.stdout.lower() for key in keys)
     assert list((tmp_path / "var").glob("demo-*")) == [], "nothing is left of a demo that went well"
+
+
+def test_a_second_demo_beside_the_first_by_the_options_that_it_is_told(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    configuration.write(document, path)
+    command = [sys.executable, "-m", "ami", "demo", "--config", str(path), "--json", "--period", "0.2"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
+    started: dict[str, Any] = {"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **started) as first:
+        try:
+            assert first.stdout is not None
+            assert any('"reply_received"' in line for line in first.stdout)
+            refused = subprocess.run([*command, "--cycles", "1"], **started, stderr=subprocess.PIPE, timeout=30)
+            assert refused.returncode == 98
+            options = refused.stderr.rpartition("ami demo ")[2].partition(")")[0].split()
+            second = subprocess.run([*command, "--cycles", "1", *options], **started, timeout=50)
+            assert second.returncode == 0, second.stdout
+            assert (tmp_path / "var/second/hes.sqlite").exists()
+        finally:
+            first.terminate()

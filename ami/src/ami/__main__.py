@@ -79,6 +79,10 @@ def run_demo(
     meter_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Of the first meter; the others follow.")
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="A directory for all that survives, instead of the file's: a second demo needs its own."),
+    ] = None,
 ) -> None:
     """Start CIS, HES and meters, show what happens, stop on Ctrl-C.
 
@@ -97,6 +101,7 @@ def run_demo(
         hes_port=hes_port,
         dlms_port=dlms_port,
         meter_port=meter_port,
+        state=state,
     )
     options = demo.Options(configuration=config, changes=changes, output=output, programs=demo.programs)
     try:

@@ -17,6 +17,8 @@ from ami import fleet
 
 Document = dict[str, Any]
 FIRST_METER_PORT = 4061
+KEPT = {("hes", "store"): "hes.sqlite", ("cis", "store"): "cis.sqlite", ("meter_sim", "state"): "meters"}
+"""The settings that say where something is kept, and the name it has in a directory."""
 
 
 class ConfigurationError(Exception):
@@ -38,6 +40,8 @@ class Changes:
     hes_port: int | None = None
     dlms_port: int | None = None
     meter_port: int | None = None
+    state: Path | None = None
+    """A directory for all that survives, instead of the file's paths: a second demo needs its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,9 @@ def effective(document: Document, changes: Changes) -> Document:
     result["cis"]["asynchronous"] = changes.asynchronous or result["cis"].get("asynchronous", False)
     result["hes"]["log_apdus"] = changes.log_apdus or result["hes"].get("log_apdus", False)
     _move_servers(result, changes)
+    if changes.state is not None:
+        for (section, key), name in KEPT.items():
+            result.setdefault(section, {})[key] = str(changes.state / name)
     if changes.meters is not None:
         result["meters"] = _so_many(result["meters"], changes.meters)
     if changes.meter_port is not None:
@@ -100,10 +107,15 @@ def effective(document: Document, changes: Changes) -> Document:
 def anchored(document: Document, directory: Path) -> Document:
     """The document with every path of a store made absolute, so that it may be read from anywhere."""
     result = copy.deepcopy(document)
-    for section, key in (("cis", "store"), ("hes", "store"), ("meter_sim", "state")):
-        if key in result.get(section, {}):
-            result[section][key] = str(directory / result[section][key])
+    for (section, key), name in KEPT.items():
+        values = result.setdefault(section, {})
+        values[key] = str(directory / values.get(key, f"var/{name}"))
     return result
+
+
+def kept(document: Document) -> tuple[Path, ...]:
+    """Where the processes keep what survives; no two demos may share any of it."""
+    return tuple(Path(document[section][key]) for section, key in KEPT)
 
 
 def write(document: Document, path: Path) -> None:

@@ -76,7 +76,7 @@ async def run(options: Options) -> int:
     document = configuration.anchored(configuration.effective(written, options.changes), Path.cwd())
     listeners = configuration.listeners(document)
     if trouble := ports.taken(listeners):
-        raise PortsTaken(ports.advice(trouble, str(options.configuration)))
+        raise PortsTaken(ports.advice(trouble, str(options.configuration), own_state=_in_use(document)))
     setting = Setting(
         listeners=listeners,
         meters=tuple(meter["name"] for meter in document["meters"]),
@@ -265,13 +265,23 @@ def _security(document: Document) -> str:
 
 @contextlib.contextmanager
 def _alone(document: Document) -> Iterator[None]:
-    """Hold the state of this configuration; two demos on one HES store would finish each other's requests."""
-    store = Path(document["hes"].get("store", "var/hes.sqlite"))
-    store.parent.mkdir(parents=True, exist_ok=True)
-    with store.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            text = f"another demo is working with {store}; give [cis] store, [hes] store and [meter_sim] state other paths for a second one"
-            raise configuration.ConfigurationError(text) from None
+    """Hold the state of this configuration: two demos on one HES store would finish each other's requests, and two
+    simulators with one state would use each other's invocation counters."""
+    with contextlib.ExitStack() as locks:
+        for path in configuration.kept(document):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = locks.enter_context(path.with_suffix(".lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = f"another demo is working with {path}; give this one a state of its own: {ports.OWN_STATE}"
+                raise configuration.ConfigurationError(text) from None
         yield
+
+
+def _in_use(document: Document) -> bool:
+    try:
+        with _alone(document):
+            return False
+    except configuration.ConfigurationError:
+        return True

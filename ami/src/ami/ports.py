@@ -6,9 +6,13 @@ not count as taken.
 
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ami.configuration import Listener
+
+STATE = "var/second"
+OWN_STATE = f"make demo STATE={STATE}   (or: ami demo --state {STATE})"
 
 
 def taken(listeners: Iterable[Listener]) -> list[tuple[Listener, str]]:
@@ -20,18 +24,28 @@ def taken(listeners: Iterable[Listener]) -> list[tuple[Listener, str]]:
     return found
 
 
-def advice(trouble: Iterable[tuple[Listener, str]], configuration: str) -> str:
-    """What to tell the person who started the demo."""
-    lines, options = [], {}
-    for listener, reason in trouble:
-        lines.append(
-            f"{listener.address} ({'UDP' if listener.udp else 'TCP'}) {reason}: wanted by {listener.setting}, {listener.what}"
-        )
-        options[listener.option] = 9000 + listener.port % 1000
-    chosen = " ".join(f"{option}={port}" for option, port in options.items())
-    flags = " ".join(f"--{option.lower().replace('_', '-')} {port}" for option, port in options.items())
+def advice(trouble: Sequence[tuple[Listener, str]], configuration: str, own_state: bool = False) -> str:
+    """What to tell the person who started the demo; with `own_state` it is the second one, and needs that too."""
+    lines = [
+        f"{listener.address} ({'UDP' if listener.udp else 'TCP'}) {reason}: wanted by {listener.setting}, {listener.what}"
+        for listener, reason in trouble
+    ]
+    options: dict[str, object] = dict(_free_instead([listener for listener, _ in trouble]))
+    if own_state:
+        options["STATE"] = STATE
+    chosen = " ".join(f"{option}={value}" for option, value in options.items())
+    flags = " ".join(f"--{option.lower().replace('_', '-')} {value}" for option, value in options.items())
     lines.append(f"Choose others: make demo {chosen}   (or: ami demo {flags}), or change {configuration}.")
     return "\n".join(lines)
+
+
+def _free_instead(listeners: Sequence[Listener]) -> dict[str, int]:
+    """The first port of each option in a thousand where all of them are free; of several meters the first one counts."""
+    for thousand in range(9000, 32000, 1000):
+        moved = [replace(listener, port=thousand + listener.port % 1000) for listener in listeners]
+        if not taken(moved):
+            break
+    return {listener.option: listener.port for listener in reversed(moved)}
 
 
 def _reason(listener: Listener) -> str | None:
