@@ -7,7 +7,13 @@ import re
 import pytest
 
 from cim.codes import Level, reply_codes
-from dlms.enums import AcseServiceUserDiagnostic, ActionResult, DataAccessResult, ServiceError
+from dlms.enums import (
+    AcseServiceProviderDiagnostic,
+    AcseServiceUserDiagnostic,
+    ActionResult,
+    DataAccessResult,
+    ServiceError,
+)
 from mapping.faults import MAY_HAVE_SWITCHED, NOT_SENT, FaultRule, explain, fault_rules
 
 RULES = list(fault_rules().values())
@@ -27,6 +33,7 @@ def test_each_row_is_usable(rule: FaultRule) -> None:
         ("action-result", [result.name for result in ActionResult if result]),
         ("data-access-result", [result.name for result in DataAccessResult if result]),
         ("association", [diagnostic.name for diagnostic in AcseServiceUserDiagnostic]),
+        ("association-provider", [diagnostic.name for diagnostic in AcseServiceProviderDiagnostic]),
         ("exception", [error.name for error in ServiceError]),
         ("security", ["something new"]),
         ("protocol", ["something new"]),
@@ -45,6 +52,7 @@ def test_no_row_is_dead() -> None:
         "action-result": {result.name for result in ActionResult},
         "data-access-result": {result.name for result in DataAccessResult} | {"unexpected-value"},
         "association": {diagnostic.name for diagnostic in AcseServiceUserDiagnostic},
+        "association-provider": {diagnostic.name for diagnostic in AcseServiceProviderDiagnostic},
         "exception": {error.name for error in ServiceError},
     }
     for rule in RULES:

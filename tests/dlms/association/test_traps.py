@@ -67,6 +67,7 @@ from dlms.enums import (
     ConfirmedService,
     Conformance,
     DataAccessResult,
+    DiagnosticSource,
     ErrorClass,
     Mechanism,
     ServiceError,
@@ -351,6 +352,20 @@ def test_another_mechanism_is_refused(client: Mechanism, server: Mechanism, diag
     (event,) = joined.ask(Open())
     assert isinstance(event, OpenRefused)
     assert event.diagnostic == diagnostic
+
+
+@pytest.mark.parametrize("source", DiagnosticSource)
+def test_a_diagnostic_is_of_the_list_of_who_gives_it(source: DiagnosticSource) -> None:
+    """Code 2 of the ACSE provider is another complaint than code 2 of its user."""
+    joined = Pair(ClientConnection(settings()), server_of(profile()))
+    joined.client.send(Open())
+    refusing = Aare(ApplicationContext.LN, AssociationResult.REJECTED_PERMANENT, Diagnostic(source, 2))
+    joined.client.receive_data(from_server(apdu.encode(refusing)))
+    event = joined.client.next_event()
+    assert isinstance(event, OpenRefused)
+    assert (event.source, event.diagnostic) == (source, 2)
+    provider = source is DiagnosticSource.ACSE_SERVICE_PROVIDER
+    assert event.reason == ("no-common-acse-version" if provider else "application-context-name-not-supported")
 
 
 def test_a_wrong_password_is_refused_without_a_hint() -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dlms import data
+from dlms import apdu, data
+from dlms.apdu.acse import Aare, Diagnostic
 from dlms.association import (
     ActionAnswer,
     ActionRequested,
@@ -30,7 +31,8 @@ from dlms.association import (
 )
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import Data
-from dlms.enums import ActionResult, DataAccessResult, Mechanism
+from dlms.enums import ActionResult, ApplicationContext, AssociationResult, DataAccessResult, Mechanism
+from dlms.framing import wrapper
 from dlms.obis import Obis
 from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 from hes.meters import Meters, MetersSettings, Registry
@@ -90,6 +92,8 @@ class SmallMeter:
     server_wport: int = 1
     device_id_object: Obis = DEVICE_ID
     disconnect_object: Obis = DISCONNECT_CONTROL
+    refuses: Diagnostic | None = None
+    """Refuses every association with keys, for this reason."""
     cut: bool = False
     """Answers come one octet at a time."""
 
@@ -179,6 +183,9 @@ class SmallMeter:
         connection = ServerConnection(self._profiles(), random_bytes=os.urandom)
         try:
             while (octets := await reader.read(65536)) and not self.silent:
+                if self.refuses is not None and octets[2:4] == b"\x00\x01":
+                    writer.write(self._refusal())
+                    continue
                 connection.receive_data(octets)
                 if not await self._answer(connection, writer):
                     return
@@ -221,6 +228,12 @@ class SmallMeter:
                     self.asked.append(f"discarded: {reason}")
         await self._write(writer, connection.data_to_send())
         return True
+
+    def _refusal(self) -> bytes:
+        assert self.refuses is not None
+        result = AssociationResult.REJECTED_PERMANENT
+        aare = Aare(ApplicationContext.LN_CIPHERED, result, self.refuses)
+        return wrapper.encode(wrapper.WrapperPdu(self.server_wport, 1, apdu.encode(aare)))
 
     async def _write(self, writer: asyncio.StreamWriter, octets: bytes) -> None:
         if not self.cut:

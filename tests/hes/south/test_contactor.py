@@ -8,7 +8,8 @@ import pytest
 from small_meter import CONNECT, DEVICE_ID, DISCONNECT, DISCONNECT_CONTROL, LOGICAL_DEVICE_NAME, South, eventually
 
 from dlms import data
-from dlms.enums import ActionResult, DataAccessResult
+from dlms.apdu.acse import Diagnostic
+from dlms.enums import ActionResult, DataAccessResult, DiagnosticSource
 from dlms.obis import Obis
 
 
@@ -248,6 +249,25 @@ async def test_wrong_password(ami: South) -> None:
     await ami.start(meter.entry(secret="hex:00"))
     outcome = await ami.switch()
     assert (outcome.reply_code, meter.actions) == ("7.4", 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "words"),
+    [
+        (DiagnosticSource.ACSE_SERVICE_PROVIDER, "5.2", "another version of ACSE"),
+        (DiagnosticSource.ACSE_SERVICE_USER, "7.6", "application context"),
+    ],
+)
+async def test_refusal_of_the_acse_provider_is_told_as_what_it_is(
+    ami: South, source: DiagnosticSource, code: str, words: str
+) -> None:
+    """Code 2 is in both lists and means something else in each."""
+    meter = await ami.meter(refuses=Diagnostic(source, 2))
+    await ami.start()
+    outcome = await ami.switch()
+    assert (outcome.ok, outcome.reply_code, outcome.attempted) == (False, code, False)
+    assert words in outcome.reason
+    assert meter.actions == 0
 
 
 async def test_other_system_title_is_refused(ami: South) -> None:

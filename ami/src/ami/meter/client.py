@@ -332,7 +332,7 @@ def _most_in_a_list(opened: Opened) -> int:
 
 
 def _refused(event: OpenRefused, where: str) -> MeterError:
-    hint = hints.of_diagnostic(event.diagnostic, event.reason)
+    hint = hints.of_diagnostic(event.source, event.diagnostic)
     return MeterError(
         ExitCode.NO_ASSOCIATION, f"the meter refuses the association: {event.reason}", where=where, hint=hint
     )

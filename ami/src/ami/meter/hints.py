@@ -2,11 +2,10 @@
 
 from enum import Enum
 
-from ami.meter.errors import words
 from ami.meter.options import PUBLIC_CLIENT
 from dlms.enums import AcseServiceProviderDiagnostic as ProviderDiagnostic
 from dlms.enums import AcseServiceUserDiagnostic as Diagnostic
-from dlms.enums import ServiceError
+from dlms.enums import DiagnosticSource, ServiceError
 
 
 class Doing(Enum):
@@ -81,11 +80,17 @@ STILL_OPEN = (
 )
 
 
-def of_diagnostic(code: int, reason: str) -> str:
-    """What to do about an AARE that rejects; the code alone does not say whose list it is of, the reason does."""
-    if reason.startswith(words(ProviderDiagnostic.NO_COMMON_ACSE_VERSION.name)):
-        return "the meter speaks another version of ACSE"
+def of_diagnostic(source: DiagnosticSource, code: int) -> str:
+    """What to do about an AARE that rejects; the code is of the list of who gives it."""
+    if source is DiagnosticSource.ACSE_SERVICE_PROVIDER:
+        return _OF_PROVIDER.get(code, "")
     return _OF_DIAGNOSTICS.get(Diagnostic(code), "") if code in set(Diagnostic) else ""
+
+
+_OF_PROVIDER: dict[int, str] = {
+    ProviderDiagnostic.NO_COMMON_ACSE_VERSION: "the meter speaks another version of ACSE",
+    ProviderDiagnostic.NO_REASON_GIVEN: _OF_DIAGNOSTICS[Diagnostic.NO_REASON_GIVEN],
+}
 
 
 def of_opening_fault(service_error: ServiceError | None, client: int, server: int) -> str:

@@ -6,10 +6,11 @@ module nobody catches an exception of `dlms` or of the operating system.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 
 from dlms.apdu.faults import ExceptionResponse
 from dlms.association import OpenRefused, PeerFault
-from dlms.enums import AcseServiceUserDiagnostic
+from dlms.enums import AcseServiceProviderDiagnostic, AcseServiceUserDiagnostic, DiagnosticSource
 from dlms.errors import LocalError, RemoteError, SecurityError
 from mapping.faults import Fault, explain, fault_rules
 
@@ -55,12 +56,18 @@ def border(where: str) -> Iterator[None]:
 
 
 def refused(event: OpenRefused, where: str) -> MeterFault:
-    """The meter refused an association."""
-    known = event.diagnostic in set(AcseServiceUserDiagnostic)
-    name = AcseServiceUserDiagnostic(event.diagnostic).name if known else "other"
-    if ("association", name) not in fault_rules():
+    """The meter refused an association; a code means what the list of its source says."""
+    kind, names = _DIAGNOSTICS[event.source]
+    name = names(event.diagnostic).name if event.diagnostic in set(names) else "other"
+    if (kind, name) not in fault_rules():
         name = "other"
-    return MeterFault("association", name, where=where, detail=event.reason)
+    return MeterFault(kind, name, where=where, detail=event.reason)
+
+
+_DIAGNOSTICS: dict[DiagnosticSource, tuple[str, type[IntEnum]]] = {
+    DiagnosticSource.ACSE_SERVICE_USER: ("association", AcseServiceUserDiagnostic),
+    DiagnosticSource.ACSE_SERVICE_PROVIDER: ("association-provider", AcseServiceProviderDiagnostic),
+}
 
 
 def peer_fault(event: PeerFault, where: str) -> MeterFault:

@@ -420,7 +420,8 @@ class ClientConnection(Connection):
     def _receive_aare(self, aare: Aare) -> ClientOutput | None:
         if not accepts(aare):
             self._move(ClientEvent.REJECTED)
-            return OpenRefused(aare.result, aare.diagnostic.code, refusal_reason(aare))
+            diagnostic = aare.diagnostic
+            return OpenRefused(aare.result, diagnostic.code, refusal_reason(aare), diagnostic.source)
         self._after(ClientEvent.ACCEPTED)
         initiate, challenge = self._proposal.judge(aare)
         title = None if self._protection is None else self._protection.peer_title

@@ -15,7 +15,7 @@ from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
 from dlms.data import Data
 from dlms.datetimes import CosemDateTime
-from dlms.enums import ActionResult, AssociationResult, Conformance, DataAccessResult
+from dlms.enums import ActionResult, AssociationResult, Conformance, DataAccessResult, DiagnosticSource
 from dlms.frozen import frozen
 
 # --- what a client sends
@@ -135,11 +135,12 @@ class Opened:
 
 @frozen
 class OpenRefused:
-    """The server refused; `diagnostic` is the code of the AARE, or 13 when the proof failed later."""
+    """The server refused; `diagnostic` is the code of the AARE in the list of its `source`, or 13 when the proof failed later."""
 
     result: AssociationResult
     diagnostic: int
     reason: str
+    source: DiagnosticSource = DiagnosticSource.ACSE_SERVICE_USER
 
 
 @frozen
