@@ -119,7 +119,7 @@ class Quirks:
     """HDLC: DM instead of UA."""
 
 
-@dataclass
+@dataclass(eq=False)
 class FakeMeter:
     """One meter; `heard` holds every APDU that it was sent, `frames` every HDLC frame."""
 

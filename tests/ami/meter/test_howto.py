@@ -25,6 +25,6 @@ def test_every_command_and_choice_is_named() -> None:
 
 
 def test_every_option_of_the_page_exists(ami: Ami) -> None:
-    shown = "".join(ami.run(one, "--help").ok().out for one in ("read", "scan", "profile", "clock", "write"))
+    shown = "".join(ami.run(one, "--help").ok().out for one in ("read", "scan", "profile", "clock", "write", "connect"))
     for option in set(re.findall(r"(--[a-z][a-z-]+)", PAGE)) - {"--config"}:
         assert option in shown, option

@@ -60,11 +60,13 @@ class Run(Protocol):
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     monkeypatch.setenv("AMI_METER_COUNTERS", str(tmp_path / "counters.json"))
     ami = Ami(Fleet(tmp_path, []))
+    ports: dict[FakeMeter, int] = {}
     with ExitStack() as stack:
 
         def call(meter: FakeMeter, *arguments: object, timeout: float = 0.5) -> Result:
-            port = stack.enter_context(meter.running()).port
-            where = ("--host", "127.0.0.1", "--port", port, "--timeout", timeout)
+            if meter not in ports:
+                ports[meter] = stack.enter_context(meter.running()).port
+            where = ("--host", "127.0.0.1", "--port", ports[meter], "--timeout", timeout)
             how = ("--transport", "hdlc") if meter.transport == "hdlc" else ()
             return ami.run(*arguments, *where, *how)
 
@@ -250,6 +252,18 @@ def test_an_attribute_that_can_not_be_read(run: Run) -> None:
     assert "expected" in found["1-0:1.8.0*255", "value"] and found["1-0:1.8.0*255", "scaler_unit"] == "10^0 Wh"
 
 
+def test_a_scan_leaves_out_what_it_is_told_to(run: Run) -> None:
+    over: dict[fake.Place, Value] = {(3, ENERGY, 2): lambda meter, selection: None}
+    meter = FakeMeter(objects(over))
+    result = run(meter, "scan", "--json", "--except", "1-0:1.8.0/2", "--except", "1-0:99.1.0")
+    found = scanned(result.ok())
+    assert found["1-0:1.8.0*255", "value"] == "left out (--except)" == found["1-0:99.1.0*255", "buffer"]
+    assert found["1-0:1.8.0*255", "scaler_unit"] == "10^0 Wh" and not result.err
+    assert not [apdu for apdu in meter.heard if ENERGY + b"\x02" in apdu or PROFILE in apdu]
+    for wrong in ("1.8.0", "1-0:1.8.0/two"):
+        assert run(meter, "scan", "--except", wrong).code == 2
+
+
 def test_a_meter_that_falls_silent_for_good(run: Run) -> None:
     meter = FakeMeter(objects({place: lambda meter, selection: None for place in objects() if place[0] in (3, 7, 8)}))
     result = run(meter, "scan", "--json", timeout=0.2)
@@ -346,3 +360,131 @@ def test_digits_alone_are_not_silently_hex(
 def test_hex_that_is_meant(run: Run) -> None:
     four = with_password(bytes.fromhex("12345678"))
     assert run(FakeMeter(objects(), quirks=four), "read", "1-0:1.8.0", *LLS, "hex:12345678").ok()
+
+
+# --- profiles: M5 odd rows and columns, M6 rows that were not asked for, M8 differences, M10 UNIX clocks
+
+
+def row(quarter: int, *values: bytes) -> bytes:
+    return fake.structure(fake.octets(fake.date_time(2026, 11, 27, 5, 0, 15 * quarter)), *values)
+
+
+def test_a_range_that_the_meter_ignores(run: Run) -> None:
+    result = run(FakeMeter(objects()), *BETWEEN, "--json")
+    found = result.ok().json
+    assert "93 of 96 rows lie outside the time that was asked for" in result.err
+    inside = [row[0] for row, outside in zip(found["rows"], found["outside"], strict=True) if not outside]
+    assert inside == ["2026-11-27T10:00:00", "2026-11-27T10:15:00", "2026-11-27T10:30:00"]
+    shown = run(FakeMeter(objects()), *BETWEEN).ok().out
+    assert "2026-11-27T09:45:00 !" in shown and "2026-11-27T10:00:00  " in shown
+    as_csv = run(FakeMeter(objects()), *BETWEEN, "--csv").ok().csv
+    assert [each["note"] for each in as_csv].count("") == 3
+
+
+def test_a_range_that_the_meter_keeps(run: Run) -> None:
+    keeps = FakeMeter(objects({(7, PROFILE, 2): lambda meter, selection: fake.array(*DAY[40:43])}))
+    result = run(keeps, *BETWEEN)
+    assert "outside" not in result.ok().err and "!" not in result.out
+    assert len(run(keeps, *BETWEEN, "--csv").ok().csv[0]) == 2
+
+
+def test_an_offset_is_compared_as_a_moment(run: Run) -> None:
+    """The meter's local time has no offset: then it is compared as it stands."""
+    hour = ("profile", "1-0:99.1.0", "--from", "2026-11-27T10:00:00+01:00", "--to", "2026-11-27T10:30:00+01:00")
+    assert "93 of 96" in run(FakeMeter(objects()), *hour).ok().err
+    utc = [fake.structure(fake.octets(fake.date_time(2026, 11, 27, 5, 9, 0)[:9] + b"\x00\x00\x00"), fake.unsigned(1))]
+    offset = FakeMeter(objects({(7, PROFILE, 2): fake.array(*utc)}))
+    assert "outside" not in run(offset, *hour[:2], "--from", "2026-11-27T10:00:00+01:00").ok().err
+
+
+def test_more_rows_and_columns_than_were_asked_for(run: Run) -> None:
+    result = run(FakeMeter(objects()), "profile", "1-0:99.1.0", "--last", 2, "--columns", 2, "--json")
+    found = result.ok().json
+    assert "96 rows came, and 2 were asked for" in result.err and found["outside"].count(False) == 2
+    assert "the meter does not choose columns: all 2 came" in result.err and len(found["columns"]) == 2
+    swapped = run(FakeMeter(objects()), "profile", "1-0:99.1.0", "--columns", "2,1", "--json").ok()
+    assert swapped.json["rows"][0] == ["2026-11-27T00:00:00", "1000"] and "all 2 came" in swapped.err
+
+
+def test_odd_rows_and_columns_of_a_profile(run: Run) -> None:
+    odd_column = fake.structure(fake.long_unsigned(3), fake.NULL, fake.integer(2), fake.long_unsigned(0))
+    wide = fake.structure(fake.unsigned(3), fake.octets(ENERGY), fake.unsigned(2), fake.unsigned(0), fake.NULL)
+    rows = fake.array(
+        row(0, fake.unsigned(1), fake.unsigned(2)),
+        row(1, fake.unsigned(1)),
+        fake.NULL,
+        row(2, fake.unsigned(3), fake.NULL),
+    )
+    over: dict[fake.Place, Value] = {
+        (7, PROFILE, 3): fake.array(TIME_COLUMN, odd_column, wide),
+        (7, PROFILE, 2): rows,
+        (7, PROFILE, 4): 3,
+        (3, ENERGY, 3): 3,
+    }
+    result = run(FakeMeter(objects(over)), "profile", "1-0:99.1.0", "--json")
+    found = result.ok().json
+    assert found["columns"] == ["0-0:1.0.0*255 time", "not known", "1-0:1.8.0*255 value"]
+    assert found["rows"] == [["2026-11-27T00:00:00", "1", "2"], ["2026-11-27T00:30:00", "3", "null"]]
+    notes = "\n".join(found["notes"])
+    assert "the capture period is not known: read-write-denied" in notes and "column 2 is not known" in notes
+    assert "row 2 of 4 is left out, a structure of 3 elements was expected: a structure of 2" in notes
+    assert "row 3 of 4" in notes and "their unit is not known: read-write-denied" in notes
+    assert notes.splitlines() == result.err.splitlines()
+
+
+@pytest.mark.parametrize("silent", [(3, ENERGY, 3), (7, PROFILE, 4)])
+def test_a_unit_or_period_that_is_met_with_silence(run: Run, silent: fake.Place) -> None:
+    result = run(FakeMeter(objects({silent: lambda meter, selection: None})), *BETWEEN[:2], "--json", timeout=0.2)
+    assert len(result.ok().json["rows"]) == 96 and "not known: no answer in time" in result.err
+
+
+def test_nothing_in_the_buffer(run: Run) -> None:
+    result = run(FakeMeter(objects({(7, PROFILE, 2): fake.NULL})), *BETWEEN[:2])
+    assert "no rows" in result.ok().out and "null-data for the buffer" in result.err
+    wrong = run(FakeMeter(objects({(7, PROFILE, 2): fake.array(fake.NULL)})), *BETWEEN[:2])
+    assert wrong.code == 7 and "row 1 of 1" in wrong.err
+
+
+def test_differences_are_no_readings(run: Run) -> None:
+    rows = fake.array(row(0, fake.double_long_unsigned(1000)), row(1, fake.delta_unsigned(5)), row(2, fake.NULL))
+    over: dict[fake.Place, Value] = {(7, PROFILE, 2): rows, (3, ENERGY, 2): fake.delta_unsigned(7)}
+    result = run(FakeMeter(objects(over)), *BETWEEN[:2])
+    assert "+5 Δ" in result.ok().out and "a difference to the row above" in result.err
+    found = run(FakeMeter(objects(over)), *BETWEEN[:2], "--json").ok().json
+    assert [each[1] for each in found["rows"]] == ["1000", "+5", "null"]
+    assert [each[1] for each in found["origins"]] == ["sent", "difference", "sent"]
+    assert (
+        "7 Wh (a difference, no reading)" in run(FakeMeter(objects(over)), "read", "1-0:1.8.0", "--class", 3).ok().out
+    )
+
+
+UNIX = obis("0-0:1.1.0")
+UNIX_COLUMN = fake.structure(fake.long_unsigned(1), fake.octets(UNIX), fake.integer(2), fake.long_unsigned(0))
+QUARTER = 1795737600  # 2026-11-27T00:00:00Z
+
+
+def test_a_unix_clock(run: Run) -> None:
+    rows = [
+        fake.structure(fake.double_long_unsigned(QUARTER + 900 * one), fake.double_long_unsigned(one)) for one in (0, 1)
+    ]
+    rows.append(fake.structure(fake.NULL, fake.NULL))
+    asked: list[bytes] = []
+
+    def buffer(meter: FakeMeter, selection: bytes) -> bytes:
+        asked.append(selection)
+        return fake.array(*rows)
+
+    over: dict[fake.Place, Value] = {
+        (7, PROFILE, 3): fake.array(UNIX_COLUMN, ENERGY_COLUMN),
+        (7, PROFILE, 2): buffer,
+        (1, UNIX, 2): fake.double_long_unsigned(QUARTER),
+    }
+    shown = run(FakeMeter(objects(over)), *BETWEEN[:2]).ok().out
+    assert "2026-11-27T00:00:00+00:00" in shown and "2026-11-27T00:30:00+00:00 ~" in shown
+    ranged = ("--from", "2026-11-27T01:15:00+01:00", "--to", "2026-11-27T00:15:00Z")
+    result = run(FakeMeter(objects(over)), *BETWEEN[:2], *ranged, "--json")
+    assert [not outside for outside in result.ok().json["outside"]] == [False, True, False]
+    assert fake.double_long_unsigned(QUARTER + 900) in asked[-1] and UNIX in asked[-1]
+    local = run(FakeMeter(objects(over)), *BETWEEN[:2], "--from", "2026-11-27T00:15")
+    assert local.code == 2 and "2026-11-27T00:15Z" in local.err
+    assert "2026-11-27T00:00:00+00:00" in run(FakeMeter(objects(over)), "read", "0-0:1.1.0", 2, "--class", 1).ok().out

@@ -230,16 +230,18 @@ def profile(
     )
     with session_with(options) as session:
         one = commands.locate(session.association, name, profiles.PROFILE_GENERIC, rights=False)
-        found = profiles.read_profile(session.association, one, part)
+        found = profiles.read_profile(session, one, part)
     if wanted is Format.JSON:
         output.say(output.as_json(found.document()))
     elif wanted is Format.CSV:
-        rows = (dict(zip(found.headings, row, strict=True)) for row in found.texts(marks=False))
-        output.say(output.as_csv(rows, found.headings).rstrip("\n"))
+        headings, rows = found.csv_rows()
+        output.say(output.csv_of([headings, *rows]).rstrip("\n"))
     else:
         output.show(output.rows_table(found.headings, found.texts()))
         if not found.rows:
             output.say("no rows" + (" in this time" if since or until else ""))
+    for note in found.notes:
+        output.tell(note)
 
 
 @command()
@@ -252,6 +254,10 @@ def scan(
     one_by_one: Annotated[
         bool, typer.Option("--one-by-one", help="A request for each attribute, for meters that fail at lists.")
     ] = False,
+    excepted: Annotated[
+        list[str] | None,
+        typer.Option("--except", help="Leave an object or one attribute out, as often as wanted.", metavar="OBIS[/N]"),
+    ] = None,
     save_model: Annotated[
         Path | None, typer.Option(help="Save a model of the meter that meter-sim can serve.", metavar="FILE.toml")
     ] = None,
@@ -272,6 +278,7 @@ def scan(
             all_devices=all_devices,
             skip_buffers=skip_buffers,
             singly=one_by_one,
+            excepted=frozenset(map(commands.place_of, excepted or ())),
             with_public=save_model is not None,
             progress=tell_progress,
         )

@@ -48,6 +48,14 @@ def obis_of(text: str) -> Obis:
         raise MeterError(ExitCode.USAGE, str(error), where="OBIS") from None
 
 
+def place_of(text: str) -> tuple[Obis, int | None]:
+    """An object, or one attribute of it behind a slash, as in 1-0:99.1.0/2."""
+    name, slash, number = text.partition("/")
+    if slash and not number.isdecimal():
+        raise MeterError(ExitCode.USAGE, f"{number} is no number of an attribute", where="--except")
+    return obis_of(name), int(number) if slash else None
+
+
 def locate(association: Association, obis: Obis, class_id: int | None, *, rights: bool) -> CosemObject:
     """The object: from the object list, unless the class is given and nobody needs the rights."""
     if class_id is not None and not rights:

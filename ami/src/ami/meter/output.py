@@ -81,6 +81,13 @@ def as_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str:
     return text.getvalue()
 
 
+def csv_of(rows: Iterable[Sequence[str]]) -> str:
+    """RFC 4180 of rows that may have the same heading twice."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
 def readings_table(readings: Sequence[Reading], title: str = "") -> Table:
     """One line an attribute; an object's name stands at its first one, what it is at its second."""
     table = _table(title, ("object", "attribute", "access", "value"))

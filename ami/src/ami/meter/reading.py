@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from ami.meter.asking import Ask
 from ami.meter.objects import CosemObject
-from ami.meter.values import Json, json_of, text_of, type_name
+from ami.meter.values import DIFFERENCE, Json, json_of, text_of, type_name
 from dlms import data
 from dlms.cosem.classes import attribute_name, class_name, interface_classes
 from dlms.cosem.confidential import is_secret
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.cosem.obis_names import describe
+from dlms.cosem.profile import DIFFERENCES
 from dlms.cosem.quantity import Quantity, ScalerUnit
 from dlms.data import Data
 from dlms.errors import DecodeError
@@ -38,8 +39,8 @@ class Reading:
         """The value in its unit, the meter's no, or nothing."""
         if self.error:
             return self.error
-        if self.quantity is not None:
-            return str(self.quantity)
+        if self.quantity is not None and self.value is not None:
+            return str(self.quantity) + (DIFFERENCE if self.value.tag in DIFFERENCES else "")
         return self.note if self.value is None else text_of(self.descriptor, self.value)
 
     def document(self) -> dict[str, Json]:

@@ -28,7 +28,7 @@ from dlms.obis import Obis
 
 SAP_ASSIGNMENT_LIST = AttributeDescriptor(17, Obis.parse("0-0:41.0.0*255"), 2)
 LONG = frozenset({(PROFILE_GENERIC, BUFFER), (ASSOCIATION_SN, 2), (ASSOCIATION_LN, 2)})
-BUFFER_LEFT_OUT = "left out (--skip-buffers)"
+BUFFER_LEFT_OUT, EXCEPTED = "left out (--skip-buffers)", "left out (--except)"
 
 Progress = Callable[[str, int, int], None]
 """Told with what is going on, how much is done, and of how much."""
@@ -36,10 +36,18 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a device is read: without the buffers of profiles, with a request for each attribute."""
+    """How a device is read: without the buffers of profiles, with a request for each attribute, without what is excepted."""
 
     skip_buffers: bool
     singly: bool
+    excepted: frozenset[tuple[Obis, int | None]] = frozenset()
+
+    def left_out(self, one: CosemObject, number: int) -> str:
+        """Why an attribute is not asked for; empty when it is."""
+        if self.excepted & {(one.obis, None), (one.obis, number)}:
+            return EXCEPTED
+        is_buffer = (one.class_id, number) == (PROFILE_GENERIC, BUFFER)
+        return BUFFER_LEFT_OUT if self.skip_buffers and is_buffer else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +113,12 @@ def scan(
     all_devices: bool = False,
     skip_buffers: bool = False,
     singly: bool = False,
+    excepted: frozenset[tuple[Obis, int | None]] = frozenset(),
     with_public: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Scan:
     """Scan the logical device of the target, and with `all_devices` all that its SAP assignment names."""
-    found, manner = Scan(), Manner(skip_buffers, singly)
+    found, manner = Scan(), Manner(skip_buffers, singly, excepted)
     first = DeviceScan(target.identity.server)
     found.devices.append(first)
     _scan_device(target, around, first, manner, progress, found, with_public=with_public)
@@ -191,7 +200,12 @@ def _read_everything(
     work: Sequence[tuple[CosemObject, Sequence[int]]] = [(one, attribute_numbers(one)) for one in device.objects]
     total = sum(len(numbers) for _, numbers in work)
     done = 0
-    short = [one.attribute(number) for one, numbers in work for number in numbers if _is_short(one, number)]
+    short = [
+        one.attribute(number)
+        for one, numbers in work
+        for number in numbers
+        if _is_short(one, number) and not manner.left_out(one, number)
+    ]
     ask = InLists(session, [] if manner.singly else short, known)
     for one, numbers in work:
 
@@ -200,7 +214,7 @@ def _read_everything(
             done += 1
             progress(name, done, total)
 
-        left_out = {BUFFER: BUFFER_LEFT_OUT} if manner.skip_buffers and one.class_id == PROFILE_GENERIC else {}
+        left_out = {number: why for number in numbers if (why := manner.left_out(one, number))}
         device.readings += read_object(ask, one, numbers, left_out=left_out, told=told)
 
 

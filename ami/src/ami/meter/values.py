@@ -4,9 +4,12 @@ Octet-strings are the riddle of DLMS: the same type holds names, times, OBIS cod
 known; otherwise printable ASCII is shown as text and everything else as hex digits.
 """
 
+from datetime import UTC, datetime
+
 from dlms import data
 from dlms.cosem.classes import attribute_name, class_name
 from dlms.cosem.descriptors import AttributeDescriptor
+from dlms.cosem.profile import DIFFERENCES
 from dlms.cosem.quantity import ScalerUnit, unit_of
 from dlms.cosem.selection import CaptureObject
 from dlms.data import Data
@@ -26,6 +29,10 @@ SCALER_UNITS = {(3, 3), (4, 3), (5, 4)}
 COSEM_NAMES = bytes.fromhex("6085740508")
 """2.16.756.5.8, under which contexts (1) and mechanisms (2) have their numbers."""
 OBIS_OCTETS, WHOLE_OBIS, DATE_TIME_OCTETS = 6, 0xFF, 12
+UNIX_TIMES = frozenset({DataTag.DOUBLE_LONG_UNSIGNED, DataTag.LONG64_UNSIGNED, DataTag.DOUBLE_LONG})
+END_OF_TIME = 253402300800
+"""The first second of the year 10000, which the calendar of this language does not have."""
+DIFFERENCE = " (a difference, no reading)"
 PLAUSIBLE_YEARS = range(1990, 2100)
 """No text of printable ASCII begins like one of these."""
 CONTROL_STATES = {0: "disconnected", 1: "connected", 2: "ready_for_reconnection"}
@@ -34,6 +41,14 @@ ENUMERATIONS = {
     (7, 5): {1: "fifo", 2: "lifo", 3: "largest", 4: "smallest", 5: "nearest_to_zero", 6: "farest_from_zero"},
     (15, 8): {0: "non_associated", 1: "association_pending", 2: "associated"},
 }
+
+
+def unix_time(descriptor: AttributeDescriptor, value: Data) -> str:
+    """The moment in UTC, where the attribute is a UNIX clock and the value can be one; else empty."""
+    column = CaptureObject(descriptor.class_id, Obis(descriptor.instance_id), descriptor.attribute_id)
+    if not column.is_unix_clock or value.tag not in UNIX_TIMES or not 0 <= value.value < END_OF_TIME:
+        return ""
+    return datetime.fromtimestamp(value.value, UTC).isoformat()
 
 
 def type_name(value: Data) -> str:
@@ -61,7 +76,7 @@ def text_of(descriptor: AttributeDescriptor, value: Data) -> str:
         return _oid(value)
     if place in SCALER_UNITS:
         return _scaler_unit(value)
-    return plain_text(value)
+    return unix_time(descriptor, value) or plain_text(value)
 
 
 def plain_text(value: Data) -> str:
@@ -78,6 +93,8 @@ def plain_text(value: Data) -> str:
         return text_of_octets(value)
     if isinstance(content, bool):
         return str(content).lower()
+    if value.tag in DIFFERENCES:
+        return f"{content:+d}{DIFFERENCE}"
     return "null" if content is None else str(content)
 
 

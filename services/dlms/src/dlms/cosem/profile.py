@@ -2,12 +2,13 @@
 
 A null-data cell means "as in the row above"; in the clock's column it means "one capture period later". Each value put
 back is marked, because a reader must be able to tell what the meter sent from what was concluded. A null with nothing
-above it stays null-data: the meter had no value.
+above it stays null-data: the meter had no value. A delta number is the difference to what stands above, and no reading: it
+stays as it was sent and is marked, and a null below it stays null-data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
@@ -19,7 +20,8 @@ from dlms.enums import DataTag
 from dlms.errors import DecodeError
 from dlms.frozen import frozen
 
-_CLOCK_CLASS, _CLOCK_TIME = 8, 2
+DIFFERENCES = frozenset(tag for tag in DataTag if tag.name.startswith("DELTA_"))
+_UNIX_TIMES = {DataTag.DOUBLE_LONG_UNSIGNED: 1 << 32, DataTag.LONG64_UNSIGNED: 1 << 64, DataTag.DOUBLE_LONG: 1 << 31}
 
 
 class Origin(Enum):
@@ -28,6 +30,7 @@ class Origin(Enum):
     SENT = "sent"
     REPEATED = "repeated"
     INTERPOLATED = "interpolated"
+    DIFFERENCE = "difference"
 
 
 @frozen
@@ -38,22 +41,59 @@ class Row:
     origins: tuple[Origin, ...]
 
 
+@frozen
+class OddRow:
+    """What stands in place of an entry and is no structure with one element a column."""
+
+    value: Data
+    wanted: int
+
+    @property
+    def error(self) -> DecodeError:
+        """What was wanted and what came."""
+        return DecodeError(f"a structure of {self.wanted} elements", _shape(self.value))
+
+
 def decode_rows(buffer: Data, columns: Sequence[CaptureObject], capture_period: int = 0) -> tuple[Row, ...]:
     """Rows of a buffer whose columns are known; capture_period in seconds, 0 when the profile is not periodic.
 
     DecodeError when the buffer is no array (or compact array) of structures with one element a column.
     """
-    clocks = [column.class_id == _CLOCK_CLASS and column.attribute_index == _CLOCK_TIME for column in columns]
-    above: tuple[Data, ...] = (data.NULL,) * len(clocks)
     rows = []
-    for values in _structures(buffer, len(clocks)):
-        if data.NULL in values:
-            row = _filled(values, above, clocks, capture_period)
-        else:
-            row = Row(values, (Origin.SENT,) * len(values))
+    for number, row in enumerate(decode_each_row(buffer, columns, capture_period)):
+        if isinstance(row, OddRow):
+            error = row.error
+            raise DecodeError(error.expected, error.got, field=f"buffer row {number}")
         rows.append(row)
-        above = row.values
     return tuple(rows)
+
+
+def decode_each_row(buffer: Data, columns: Sequence[CaptureObject], capture_period: int = 0) -> Iterator[Row | OddRow]:
+    """As decode_rows, but an odd row costs itself: what it leaves out below it stays null-data.
+
+    DecodeError when the buffer is no array (or compact array).
+    """
+    clocks = [column.is_clock for column in columns]
+    nothing: tuple[Data, ...] = (data.NULL,) * len(clocks)
+    above = nothing
+    for item in _items(buffer):
+        if item.tag is not DataTag.STRUCTURE or len(item.value) != len(clocks):
+            above = nothing
+            yield OddRow(item, len(clocks))
+            continue
+        row = _row(item.value, above, clocks, capture_period)
+        above = row.values
+        yield row
+
+
+def _row(values: tuple[Data, ...], above: tuple[Data, ...], clocks: list[bool], period: int) -> Row:
+    if data.NULL in values:
+        return _filled(values, above, clocks, period)
+    return Row(values, tuple([_sent(value) for value in values]))
+
+
+def _sent(value: Data) -> Origin:
+    return Origin.DIFFERENCE if value.tag in DIFFERENCES else Origin.SENT
 
 
 def encode_rows(rows: Sequence[Sequence[Data]]) -> Data:
@@ -61,17 +101,13 @@ def encode_rows(rows: Sequence[Sequence[Data]]) -> Data:
     return data.array(*(data.structure(*row) for row in rows))
 
 
-def _structures(buffer: Data, width: int) -> Sequence[tuple[Data, ...]]:
+def _items(buffer: Data) -> Sequence[Data]:
     if buffer.tag is DataTag.COMPACT_ARRAY:
-        items = data.expand(buffer.value)
-    elif buffer.tag is DataTag.ARRAY:
-        items = buffer.value
-    else:
+        return data.expand(buffer.value)
+    if buffer.tag is not DataTag.ARRAY:
         raise DecodeError("an array or compact array", buffer.tag.name.lower(), field="buffer")
-    for number, item in enumerate(items):
-        if item.tag is not DataTag.STRUCTURE or len(item.value) != width:
-            raise DecodeError(f"a structure of {width} elements", _shape(item), field=f"buffer row {number}")
-    return [item.value for item in items]
+    items: Sequence[Data] = buffer.value
+    return items
 
 
 def _shape(item: Data) -> str:
@@ -83,8 +119,9 @@ def _shape(item: Data) -> str:
 def _filled(values: tuple[Data, ...], above: tuple[Data, ...], clocks: list[bool], period: int) -> Row:
     filled, origins = [], []
     for value, previous, clock in zip(values, above, clocks, strict=True):
-        origin = Origin.SENT
-        if value.tag is DataTag.NULL_DATA and previous.tag is not DataTag.NULL_DATA:
+        origin = _sent(value)
+        known = previous.tag is not DataTag.NULL_DATA and previous.tag not in DIFFERENCES
+        if value.tag is DataTag.NULL_DATA and known:
             if not clock:
                 value, origin = previous, Origin.REPEATED
             elif (later := _later(previous, period)) is not None:
@@ -99,6 +136,9 @@ def _later(previous: Data, period: int) -> Data | None:
     if previous.tag is DataTag.DATE_TIME:
         moved = _moved(previous.value, period)
         return None if moved is None else data.date_time(moved)
+    if previous.tag in _UNIX_TIMES:
+        later = previous.value + period
+        return Data(previous.tag, later) if period > 0 and later < _UNIX_TIMES[previous.tag] else None
     if previous.tag is DataTag.OCTET_STRING and len(previous.value) == 12:
         moved = _moved(CosemDateTime.decode(previous.value), period)
         return None if moved is None else data.octet_string(moved.encode())

@@ -11,6 +11,9 @@ from dlms.errors import DecodeError
 from dlms.frozen import frozen
 from dlms.obis import Obis
 
+CLOCK_TIME, DATA_VALUE = (8, 2), (1, 2)
+UNIX_CLOCK = (0, 1, 1)
+"""Groups A, C and D of its logical name."""
 BY_RANGE = 1
 BY_ENTRY = 2
 
@@ -40,6 +43,17 @@ class CaptureObject:
             data.integer(self.attribute_index),
             data.long_unsigned(self.data_index),
         )
+
+    @property
+    def is_unix_clock(self) -> bool:
+        """Whether it is seconds since 1970 in UTC: the value of 0-b:1.1.0 (class 1)."""
+        medium, _, *group, _, _ = self.logical_name
+        return (self.class_id, self.attribute_index) == DATA_VALUE and (medium, *group) == UNIX_CLOCK
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether it is a time: of a clock (class 8), or UNIX time."""
+        return (self.class_id, self.attribute_index) == CLOCK_TIME or self.is_unix_clock
 
     @classmethod
     def decode(cls, value: Data) -> CaptureObject:
