@@ -387,9 +387,9 @@ def test_a_long_list_with_another_number_of_values() -> None:
     assert server_reply(joined, plain).service_error is ServiceError.OPERATION_NOT_POSSIBLE
 
 
-def test_a_request_that_grows_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlms.association.serving.MAX_REQUEST_OCTETS", 100)
-    joined = talking(64)
+def test_a_request_that_grows_without_end_is_stopped() -> None:
+    limits = {"max_receive_pdu_size": 64, "conformance": SERVICES}
+    joined = opened(client=limits, server=limits | {"max_request_octets": 100})
     assert joined.ask(Set(CLOCK, VALUE)) == [SetResult(DataAccessResult.DATA_BLOCK_NUMBER_INVALID)]
     assert joined.ask(Action(DISCONNECT, VALUE)) == [ActionOutcome(ActionResult.LONG_ACTION_ABORTED, None)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from in_memory import (
@@ -38,6 +39,7 @@ from dlms.apdu.initiate import InitiateResponse
 from dlms.apdu.notify import DataNotification, EventNotificationRequest
 from dlms.apdu.set import SetResponseNormal
 from dlms.association import (
+    LN_CONFORMANCE,
     Action,
     AssociationOpened,
     AssociationRefused,
@@ -58,7 +60,9 @@ from dlms.association import (
     Released,
     ServerState,
     Set,
+    SetResult,
 )
+from dlms.association.settings import MAX_OCTETS_BEFORE_OPEN
 from dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
@@ -195,11 +199,49 @@ def test_a_repeated_block_is_taken_once_and_a_lost_one_is_noticed() -> None:
         joined.carry_back(from_server(apdu.encode(GetResponseWithDataBlock(invoke, False, 3, b"x"))))
 
 
-def test_a_result_that_grows_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlms.association.transfer.MAX_RESULT_OCTETS", 100)
-    joined = opened(client={"max_receive_pdu_size": 64})
-    with pytest.raises(ProtocolError):
+IN_ONE, IN_BLOCKS, IN_GENERAL_BLOCKS = "in one APDU", "in blocks", "in general blocks"
+GENERAL_BLOCKS_ALONE = LN_CONFORMANCE & ~Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+TRANSFERS: dict[str, dict[str, Any]] = {
+    IN_ONE: {},
+    IN_BLOCKS: {"max_receive_pdu_size": 64},
+    IN_GENERAL_BLOCKS: {"max_receive_pdu_size": 64, "conformance": GENERAL_BLOCKS_ALONE},
+}
+
+
+@pytest.mark.parametrize("way", TRANSFERS)
+def test_a_result_may_be_as_long_as_the_settings_say(way: str) -> None:
+    offered = {"conformance": LN_CONFORMANCE}
+    length = len(data.encode(opened().values[LONG]))
+    for most in (length + 100, 64 * 1024):
+        joined = opened(client=TRANSFERS[way] | {"max_result_octets": most}, server=offered)
+        assert joined.ask(Get(LONG)) == [GetResult(joined.values[LONG], DataAccessResult.SUCCESS)]
+    joined = opened(client=TRANSFERS[way] | {"max_result_octets": length - 300}, server=offered)
+    with pytest.raises(ProtocolError, match=r"most here|long value"):
         joined.ask(Get(LONG))
+    assert joined.client.closed
+
+
+@pytest.mark.parametrize("state", [ClientState.OPENING, ClientState.PROVING])
+def test_what_comes_before_the_association_is_open_stays_small(state: ClientState) -> None:
+    joined = pair(Mechanism.GMAC, policy=(True, True))
+    octets = joined.client.send(Open())
+    if state is ClientState.PROVING:
+        joined.to_client(joined.to_server(octets))
+    assert joined.client.state is state
+    joined.client.receive_data(from_server(b"\xdb\x00" + bytes(MAX_OCTETS_BEFORE_OPEN)))
+    with pytest.raises(ProtocolError, match=f"{MAX_OCTETS_BEFORE_OPEN} are the most"):
+        joined.client.next_event()
+
+
+@pytest.mark.parametrize("way", [IN_BLOCKS, IN_GENERAL_BLOCKS])
+def test_a_request_may_be_as_long_as_the_profile_says(way: str) -> None:
+    blocks = Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE if way is IN_GENERAL_BLOCKS else Conformance(0)
+    ours: dict[str, Any] = {"conformance": LN_CONFORMANCE & ~blocks}
+    theirs = ours | {"max_receive_pdu_size": 64, "max_request_octets": 200}
+    for octets, taken in ((100, True), (400, False)):
+        joined, value = opened(client=ours, server=theirs), data.octet_string(bytes(octets))
+        assert (joined.ask(Set(CLOCK, value)) == [SetResult(DataAccessResult.SUCCESS)]) is taken
+        assert (joined.values[CLOCK] == value) is taken
 
 
 def test_one_bad_apdu_does_not_poison_the_next_answer() -> None:

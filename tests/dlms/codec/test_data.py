@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlms import data
-from dlms.cursor import encode_length
+from dlms.apdu import contents
+from dlms.cursor import MAX_ELEMENTS, encode_length
 from dlms.data import MAX_DEPTH, CompactArray, Data, TypeDescription
 from dlms.datetimes import CosemDate, CosemDateTime, CosemTime
 from dlms.enums import DataTag
@@ -185,6 +186,45 @@ def test_depth_of_a_description_is_bounded() -> None:
         data.decode(b"\x13" + b"\x02\x01" * 100_000 + b"\x11\x00")
     with pytest.raises(DecodeError, match="levels"):
         data.decode(b"\x13" + b"\x01\x00\x01" * 100_000 + b"\x11\x00")
+
+
+SO_MANY = MAX_ELEMENTS.to_bytes(4, "big")
+ONE_MORE = (MAX_ELEMENTS + 1).to_bytes(4, "big")
+HALF_AND_ONE = (MAX_ELEMENTS // 2 + 1).to_bytes(4, "big")
+TOO_MANY = {
+    "nulls": b"\x01\x84" + ONE_MORE + bytes(MAX_ELEMENTS + 1),
+    "in two arrays": b"\x02\x02" + 2 * (b"\x01\x84" + HALF_AND_ONE + bytes(MAX_ELEMENTS // 2 + 1)),
+    "rows that look alike": b"\x01\x84" + HALF_AND_ONE + b"\x02\x01\x11\x05" * (MAX_ELEMENTS // 2 + 1),
+    "bits": b"\x04\x84" + ONE_MORE + bytes(MAX_ELEMENTS // 8 + 1),
+    "a description": b"\x13\x02\x84" + ONE_MORE + b"\x11" * (MAX_ELEMENTS + 1) + b"\x00",
+}
+
+
+@pytest.mark.parametrize("octets", TOO_MANY.values(), ids=TOO_MANY)
+def test_number_of_elements_is_bounded(octets: bytes) -> None:
+    with pytest.raises(DecodeError, match="elements"):
+        data.decode(octets)
+
+
+def test_number_of_elements_of_a_table_is_bounded() -> None:
+    with pytest.raises(DecodeError, match="elements"):
+        data.decode_columns(TOO_MANY["rows that look alike"])
+
+
+def test_as_many_elements_as_allowed_are_decoded() -> None:
+    assert len(data.decode(b"\x01\x84" + SO_MANY + bytes(MAX_ELEMENTS)).value) == MAX_ELEMENTS
+
+
+def test_number_of_elements_is_bounded_over_all_values_of_a_list() -> None:
+    half = b"\x01\x84" + HALF_AND_ONE + bytes(MAX_ELEMENTS // 2 + 1)
+    with pytest.raises(DecodeError, match="elements"):
+        contents.decode(contents.VALUES, b"\x02" + half + half)
+
+
+def test_number_of_elements_of_a_compact_array_is_bounded() -> None:
+    table = CompactArray(TypeDescription(DataTag.UNSIGNED), bytes(MAX_ELEMENTS + 1))
+    with pytest.raises(DecodeError, match=f"{MAX_ELEMENTS} in all"):
+        data.expand(table)
 
 
 @pytest.mark.parametrize("tag", [0x01, 0x02, 0x04, 0x09, 0x0A, 0x0C])

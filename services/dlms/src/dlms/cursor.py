@@ -12,18 +12,24 @@ from dlms.errors import DecodeError, LocalError
 _U16 = Struct(">H").unpack_from
 _U32 = Struct(">I").unpack_from
 MAX_LENGTH_OCTETS = 4
+MAX_ELEMENTS = 1_000_000
 _SHORT_LENGTHS = tuple(bytes((length,)) for length in range(0x80))
 
 
 class Reader:
-    """Walks once over octets; `offset` is the next octet to read, `octets` the whole, immutable input."""
+    """Walks once over octets; `offset` is the next octet to read, `octets` the whole, immutable input.
 
-    __slots__ = ("end", "octets", "offset")
+    `elements_left` is how many more elements of arrays, structures and lists the octets may turn into: an element of one
+    octet takes a hundred times as much memory.
+    """
+
+    __slots__ = ("elements_left", "end", "octets", "offset")
 
     def __init__(self, octets: bytes, offset: int = 0) -> None:
         self.octets = octets
         self.offset = offset
         self.end = len(octets)
+        self.elements_left = MAX_ELEMENTS
 
     @property
     def remaining(self) -> int:
@@ -94,6 +100,9 @@ class Reader:
         count = self.length()
         if count * at_least > self.remaining:
             raise DecodeError(f"{count} elements", f"{self.remaining} octets", offset)
+        self.elements_left -= count
+        if self.elements_left < 0:
+            raise DecodeError(f"at most {MAX_ELEMENTS} elements", "more", offset)
         return count
 
     def finish(self) -> None:

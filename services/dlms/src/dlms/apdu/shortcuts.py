@@ -16,7 +16,7 @@ from dlms import data
 from dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.data import Data
-from dlms.data.decoding import read_items
+from dlms.data.decoding import Room, read_items
 from dlms.data.types import FORMATS
 from dlms.errors import DecodeError
 from dlms.obis import Obis
@@ -70,7 +70,7 @@ def value_in(octets: bytes) -> Data | None:
     if len(octets) <= _DATA or octets[_CHOICE]:
         return None
     try:
-        (value,), end = read_items(octets, _DATA, 1, 0)
+        (value,), end = read_items(octets, _DATA, 1, Room())
     except (DecodeError, IndexError, StructError):
         return None
     return value if end == len(octets) else None

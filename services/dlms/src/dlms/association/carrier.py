@@ -6,15 +6,19 @@ from dlms import apdu
 from dlms.apdu.blocks import ABORT, GeneralBlockTransfer
 from dlms.association.events import RequestKey
 from dlms.association.general_blocks import GeneralTransfer, Step, one_way
-from dlms.association.transfer import MAX_REQUEST_OCTETS
 
 
 class Carrier:
-    """One association's blocks; `window` is how many of them we take in one go, `limit` how long an APDU the client takes."""
+    """One association's blocks.
 
-    def __init__(self, window: int, limit: int) -> None:
+    `window` is how many of them we take in one go, `most` how many octets they make together at most, `limit` how long an
+    APDU the client takes.
+    """
+
+    def __init__(self, window: int, limit: int, most: int) -> None:
         self._window = window
         self._limit = limit
+        self._most = most
         self._current: GeneralTransfer | None = None
         self._ways_back: dict[RequestKey, GeneralTransfer] = {}
 
@@ -63,4 +67,4 @@ class Carrier:
         return () if self._current is None else self._current.timeout()
 
     def _begin(self) -> GeneralTransfer:
-        return GeneralTransfer(client=False, window=self._window, room=self._limit, limit=MAX_REQUEST_OCTETS)
+        return GeneralTransfer(client=False, window=self._window, room=self._limit, limit=self._most)

@@ -49,7 +49,7 @@ from dlms.association.forms import PLAIN, Form, Wrapping, largest_plaintext
 from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
 from dlms.association.proposal import Proposal, accepts, check_dedicated_key, refusal_reason
 from dlms.association.protection import Ordinary, Protection, Verified, lift
-from dlms.association.settings import ClientSettings
+from dlms.association.settings import MAX_OCTETS_BEFORE_OPEN, MAX_REQUEST_OCTETS, ClientSettings
 from dlms.association.starting import SERVICE_RESPONSES, ServiceRequest, proof_of, start, start_proof, unconfirmed
 from dlms.association.states import CLIENT_TABLE, ClientEvent, ClientState
 from dlms.cosem.short_names import ShortNames
@@ -63,6 +63,8 @@ from dlms.transitions import next_state
 UNLIMITED = 2**31
 MOST_DISCARDED = 8
 CLOSED, PROVING, OPEN = ClientState.CLOSED, ClientState.PROVING, ClientState.OPEN
+OPENING = (ClientState.OPENING, PROVING)
+PROTECTION_OCTETS = 256  # what a service and its protection add to a value, be it signed
 ASKED = CLIENT_TABLE[OPEN, ClientEvent.SEND_REQUEST]
 
 
@@ -103,8 +105,10 @@ class ClientConnection(Connection):
         self._invoke_id = 0
         self._pending: Exchange | None = None
         self._general: GeneralTransfer | None = None
-        self._pushed = OneWayBlocks()
+        self._pushed = OneWayBlocks(min(settings.max_result_octets, MAX_REQUEST_OCTETS))
         self._pending_form = PLAIN
+        self._most = settings.max_result_octets
+        self._unsuspicious = min(MAX_OCTETS_BEFORE_OPEN, self._most)  # octets of an APDU that fits in every state
         self._opened: Opened | None = None
         self._ordinary: Ordinary | None = None
         if settings.pre_established is not None:
@@ -139,6 +143,7 @@ class ClientConnection(Connection):
         following = self._after(SEND_REQUEST)
         form = self._form(general=isinstance(request, Access))
         exchange = self._start(request, self._limits(form))
+        exchange.most = self._most
         if exchange.event is not SEND_REQUEST:
             following = self._after(exchange.event)
         general, parts = self._cut(self._protect(exchange.first, form))
@@ -157,7 +162,9 @@ class ClientConnection(Connection):
             return None
         octets = ordinary.seal(plaintext)
         self._invoke_id += 1
-        self._pending, self._pending_form, self._general = PlainGetExchange(invoke, plaintext), ordinary.form, None
+        exchange = PlainGetExchange(invoke, plaintext)
+        exchange.most = self._most
+        self._pending, self._pending_form, self._general = exchange, ordinary.form, None
         self.state = ASKED
         return self._framing.encode(self._settings.client_wport, self._settings.server_wport, octets)
 
@@ -240,7 +247,8 @@ class ClientConnection(Connection):
             return None, (octets,)
         if not opened.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             raise LocalError(f"the server takes {limit} octets at most, the request has {len(octets)}")
-        general = GeneralTransfer(client=True, window=self._settings.block_window, room=limit)
+        most = self._most + PROTECTION_OCTETS
+        general = GeneralTransfer(client=True, window=self._settings.block_window, room=limit, limit=most)
         return general, general.send(octets)
 
     def _framed(self, *apdus: bytes) -> bytes:
@@ -270,6 +278,8 @@ class ClientConnection(Connection):
         octets = pdu.apdu
         if pdu[:2] != self._from_server and not self._is_taken_from_there(pdu):
             return None
+        if len(octets) > self._unsuspicious and octets[0] != ApduTag.DATA_NOTIFICATION:
+            self._check_length(len(octets))
         ordinary = None if self._protection is None else self._protection.ordinary
         if ordinary is not None and (plaintext := ordinary.open(octets)) is not None:
             return self._receive_quickly(plaintext, ordinary.answer_form)
@@ -300,6 +310,12 @@ class ClientConnection(Connection):
 
     def _discard(self, reason: str, cause: Cause = Cause.OTHER) -> None:
         self.discarded.append(Discarded(reason, cause))
+
+    def _check_length(self, length: int) -> None:
+        """ProtocolError for an APDU that is longer than its peer may send in this state."""
+        most = MAX_OCTETS_BEFORE_OPEN if self.state in OPENING else self._most + PROTECTION_OCTETS
+        if length > most:
+            raise ProtocolError(f"an APDU of {length} octets, {most} are the most here")
 
     def _receive_quickly(self, plaintext: bytes, form: Form) -> ClientOutput | None:
         """What an ordinary frame holds; the value of a plain GET straight from its octets."""
@@ -337,7 +353,8 @@ class ClientConnection(Connection):
             raise ProtocolError("general block transfer was not negotiated")
         if self._general is None:
             room = opened.server_max_receive_pdu_size
-            self._general = GeneralTransfer(client=True, window=self._settings.block_window, room=room)
+            most = MAX_OCTETS_BEFORE_OPEN if self.state is PROVING else self._most + PROTECTION_OCTETS
+            self._general = GeneralTransfer(client=True, window=self._settings.block_window, room=room, limit=most)
         step = self._general.receive(block)
         self._outbox.append(self._framed(*step.to_send))
         return step.whole

@@ -14,6 +14,7 @@ from dlms import apdu
 from dlms.apdu import Apdu
 from dlms.apdu.fields import Block
 from dlms.association.events import ClientOutput, GetResult
+from dlms.association.settings import MAX_RESULT_OCTETS
 from dlms.association.states import ClientEvent
 from dlms.association.transfer import EMPTY, IncomingBlocks, OutgoingBlocks, room_beside
 from dlms.data import Data
@@ -62,6 +63,9 @@ class Exchange(ABC):
     needs: ClassVar[Conformance] = Conformance(0)
     answers: ClassVar[tuple[type, ...]] = ()
 
+    most = MAX_RESULT_OCTETS
+    """How many octets the blocks of the answer may make together."""
+
     _incoming: IncomingBlocks | None = None
     _outgoing: OutgoingBlocks | None = None
     _following: Callable[[Block], Apdu] | None = None
@@ -79,7 +83,7 @@ class Exchange(ABC):
     def blocks(self) -> IncomingBlocks:
         """The blocks of the answer; most answers come whole."""
         if self._incoming is None:
-            self._incoming = IncomingBlocks()
+            self._incoming = IncomingBlocks(self.most)
         return self._incoming
 
     @property

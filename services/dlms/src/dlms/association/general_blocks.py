@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from dlms import apdu
 from dlms.apdu.blocks import MAX_WINDOW, BlockControl, GeneralBlockTransfer
-from dlms.association.transfer import MAX_RESULT_OCTETS
+from dlms.association.settings import MAX_RESULT_OCTETS
 from dlms.cursor import encode_length
 from dlms.errors import LocalError, ProtocolError
 
@@ -185,7 +185,7 @@ def one_way(whole: bytes, room: int) -> tuple[bytes, ...]:
 class OneWayBlocks:
     """Blocks of something that nobody asked for and nobody confirms, such as a long push."""
 
-    def __init__(self, limit: int = MAX_RESULT_OCTETS) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._begin()
 

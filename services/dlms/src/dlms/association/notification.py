@@ -19,8 +19,7 @@ from dlms.association.forms import PROTECTION_MASK, SIGNED, TRANSACTION_ID_LENGT
 from dlms.association.general_blocks import OneWayBlocks
 from dlms.association.general_ciphering import Header
 from dlms.association.general_signing import sign_general, signed_content
-from dlms.association.settings import Security
-from dlms.association.transfer import MAX_REQUEST_OCTETS
+from dlms.association.settings import MAX_REQUEST_OCTETS, Security
 from dlms.enums import ApduTag
 from dlms.errors import LocalError, ProtocolError, SecurityError
 from dlms.security import (
@@ -54,10 +53,13 @@ Lookup = Callable[[bytes], Sender | tuple[GlobalKeys, ReceiveCounter] | None]
 
 
 class PushedBlocks:
-    """Pushes of one sender outside associations, where long ones come in blocks of a general block transfer."""
+    """Pushes of one sender outside associations, where long ones come in blocks of a general block transfer.
 
-    def __init__(self) -> None:
-        self._blocks = OneWayBlocks(MAX_REQUEST_OCTETS)
+    What makes more than `most` octets together is dropped.
+    """
+
+    def __init__(self, most: int = MAX_REQUEST_OCTETS) -> None:
+        self._blocks = OneWayBlocks(most)
 
     def join(self, octets: bytes) -> bytes | None:
         """The APDU that is complete with these octets, for `unprotect_notification`; None: more blocks are needed."""

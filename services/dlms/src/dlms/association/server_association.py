@@ -233,7 +233,8 @@ class ServerAssociation:
         protect = self._protect if self._protection is None else self._protection.protect
         self._serving = serving(self.profile, terms, protect, self._move, self._protection)
         general = admission.conformance & Conformance.GENERAL_BLOCK_TRANSFER
-        self._carrier = Carrier(self.profile.block_window, admission.client_limit) if general else None
+        window, most = self.profile.block_window, self.profile.max_request_octets
+        self._carrier = Carrier(window, admission.client_limit, most) if general else None
 
     def _new_challenge(self) -> bytes | None:
         mechanism = self.profile.mechanism

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from dlms import apdu
@@ -24,7 +24,7 @@ from dlms.association.quick_get import AskedPlainGet, whole_answer
 from dlms.association.rights import judge
 from dlms.association.settings import AssociationProfile
 from dlms.association.states import ServerEvent
-from dlms.association.transfer import EMPTY, MAX_REQUEST_OCTETS, IncomingBlocks, OutgoingBlocks, room_beside
+from dlms.association.transfer import EMPTY, IncomingBlocks, OutgoingBlocks, room_beside
 from dlms.enums import Conformance, ServiceError, StateError
 from dlms.errors import LocalError
 from dlms.security import Demand
@@ -76,7 +76,7 @@ class LongRequest:
     finish: Callable[[bytes, int], Asked]
     invoke: int
     form: Form
-    blocks: IncomingBlocks = field(default_factory=lambda: IncomingBlocks(MAX_REQUEST_OCTETS))
+    blocks: IncomingBlocks
     bore: Demand = Demand.NOTHING
 
     def takes(self, service: type, invoke: int, form: Form, bore: Demand) -> bool:
@@ -107,6 +107,7 @@ class Serving(ABC):
         self._answer: LongAnswer | None = None
         self._request: LongRequest | None = None
         self._protection = protection
+        self._most = profile.max_request_octets
         self._in_one = False
         self._bore = self._demanded = Demand.NOTHING
 

@@ -49,6 +49,7 @@ from dlms.association.quick_get import AskedPlainGet
 from dlms.association.rights import ALL_BUT_WRITE, READ, REPLY_TO_HLS_AUTHENTICATION
 from dlms.association.serving import MAX_PENDING, LongRequest, Reply, Serving, words
 from dlms.association.states import ServerEvent
+from dlms.association.transfer import IncomingBlocks
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import NULL, Data
 from dlms.enums import ActionResult, Conformance, DataAccessResult
@@ -144,7 +145,7 @@ class LnServing(Serving):
         def finish(whole: bytes, block_number: int) -> Asked:
             return kind(self._key(invoke), items.of(whole), self._judge, block_number)
 
-        request = LongRequest(_service(message), finish, invoke, form)
+        request = LongRequest(_service(message), finish, invoke, form, IncomingBlocks(self._most))
         refused = self._begin_long(kind.needs | kind.request_blocks, message, request)
         if refused is not None:
             return refused

@@ -26,6 +26,7 @@ from dlms.association.forms import Form
 from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION_BY_NAME
 from dlms.association.serving import LongRequest, Reply, Serving, words
 from dlms.association.states import ServerEvent
+from dlms.association.transfer import IncomingBlocks
 from dlms.cosem.short_names import ShortNames
 from dlms.data import Data
 from dlms.enums import Conformance, DataAccessResult, DataTag
@@ -77,7 +78,7 @@ class SnServing(Serving):
             return self._asked_to_read(held)
 
         needed = AskedRead.needs | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
-        request = LongRequest(ReadRequest, finish, NO_INVOKE_ID, form)
+        request = LongRequest(ReadRequest, finish, NO_INVOKE_ID, form, IncomingBlocks(self._most))
         return self._block(message, block, needed, request, ReadResponse)
 
     # --- Write
@@ -112,7 +113,7 @@ class SnServing(Serving):
         raw_data = _only_octets(message.values)
         block = ReadDataBlockAccess(access.last_block, access.block_number, raw_data)
         needed = AskedWrite.needs | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
-        request = LongRequest(WriteRequest, finish, NO_INVOKE_ID, form)
+        request = LongRequest(WriteRequest, finish, NO_INVOKE_ID, form, IncomingBlocks(self._most))
         return self._block(message, block, needed, request, WriteResponse)
 
     # --- blocks of either

@@ -28,6 +28,9 @@ from dlms.security.aead import SYSTEM_TITLE_LENGTH
 from dlms.security.suites import suite_of
 
 MAX_PDU_SIZE = 0xFFFF
+MAX_RESULT_OCTETS = 64 * 1024 * 1024
+MAX_REQUEST_OCTETS = 1024 * 1024
+MAX_OCTETS_BEFORE_OPEN = 4096  # of an APDU that opens an association: before anything is proved it stays small
 BLOCK_WINDOW = 8
 WPORTS = range(0x10000)
 NO_ASYMMETRIC_KEYS = AsymmetricKeys()
@@ -206,6 +209,7 @@ class PreEstablished:
 class ClientSettings:
     """One association seen from the client. `secret` is the LLS password or the HLS secret of mechanisms 2, 3, 4 and 6.
 
+    `max_result_octets` is how long an answer may be, in one APDU or put together of blocks, once the association is open.
     `block_window` is how many blocks of a general block transfer we take in one go. With `short_names`, be they none yet,
     the association names by short names, and `conformance` should be SN_CONFORMANCE.
 
@@ -222,6 +226,7 @@ class ClientSettings:
     security: Security | None = None
     conformance: Conformance = CLIENT_CONFORMANCE
     max_receive_pdu_size: int = MAX_PDU_SIZE
+    max_result_octets: int = MAX_RESULT_OCTETS
     block_window: int = BLOCK_WINDOW
     short_names: ShortNames | None = None
     pre_established: PreEstablished | None = None
@@ -248,7 +253,8 @@ class AccessRights(Protocol):
 class AssociationProfile:
     """One association that a server offers. The counters belong to the keys and outlive connections.
 
-    Frames under the broadcast key are taken when there are such a key and a counter for it.
+    Frames under the broadcast key are taken when there are such a key and a counter for it. `max_request_octets` is how long
+    a request may be that is put together of blocks.
     """
 
     client_wport: int
@@ -263,6 +269,7 @@ class AssociationProfile:
     broadcast_receive_counter: ReceiveCounter | None = None
     conformance: Conformance = SERVER_CONFORMANCE
     max_receive_pdu_size: int = MAX_PDU_SIZE
+    max_request_octets: int = MAX_REQUEST_OCTETS
     block_window: int = BLOCK_WINDOW
     short_names: ShortNames | None = None
     pre_established: PreEstablished | None = None

@@ -9,8 +9,6 @@ from dlms.association.forms import Form, largest_counted, largest_plaintext
 from dlms.errors import LocalError, ProtocolError
 
 BLOCK_HEADER = 9
-MAX_RESULT_OCTETS = 64 * 1024 * 1024
-MAX_REQUEST_OCTETS = 1024 * 1024
 EMPTY = Block(False, 1, b"")
 
 
@@ -66,8 +64,8 @@ class IncomingBlocks:
 
     __slots__ = ("_limit", "_whole", "block_number")
 
-    def __init__(self, limit: int | None = None) -> None:
-        self._limit = MAX_RESULT_OCTETS if limit is None else limit
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._whole = bytearray()
         self.block_number = 0
 

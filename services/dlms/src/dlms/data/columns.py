@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from struct import error as StructError
 
-from dlms.cursor import Reader
+from dlms.cursor import MAX_ELEMENTS, Reader
 from dlms.data.compact import to_python
-from dlms.data.decoding import decode, read_items
+from dlms.data.decoding import Room, decode, read_items
 from dlms.data.rows import Columns, rows_like
 from dlms.data.types import Data
 from dlms.enums import DataTag
@@ -32,10 +32,12 @@ def _quickly(octets: bytes) -> Columns | None:
     reader = Reader(octets, 1)
     try:
         count, start = reader.length(), reader.offset
-        (first,), end = read_items(octets, start, 1, 1)
+        (first,), end = read_items(octets, start, 1, Room())
     except (DecodeError, IndexError, StructError):
         return None
     if first.tag is not DataTag.STRUCTURE or start + count * (end - start) != len(octets):
+        return None
+    if count * (1 + len(first.value)) > MAX_ELEMENTS:
         return None
     rows = rows_like(first, octets, start, end, count)
     return None if rows is None else tuple(rows.columns)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from struct import error as StructError
 from typing import Any
 
-from dlms.data.decoding import READERS
+from dlms.cursor import MAX_ELEMENTS
+from dlms.data.decoding import READERS, Room
 from dlms.data.types import CompactArray, Data, TypeDescription
 from dlms.enums import DataTag
 from dlms.errors import DecodeError
@@ -30,11 +31,11 @@ def to_python(item: Data) -> Any:
 
 def elements(array: CompactArray) -> Iterator[tuple[Data, int]]:
     """The elements, each with the offset in the contents where it ends."""
-    offset, budget = 0, [COMPACT_VALUES_PER_OCTET * (len(array.contents) + 8)]
+    offset, room = 0, Room(min(COMPACT_VALUES_PER_OCTET * (len(array.contents) + 8), MAX_ELEMENTS))
     try:
         while offset < len(array.contents):
             start = offset
-            item, offset = _element(array.description, array.contents, offset, budget)
+            item, offset = _element(array.description, array.contents, offset, room)
             if offset == start:
                 raise DecodeError("elements of at least one octet", "none", offset)
             yield item, offset
@@ -42,18 +43,18 @@ def elements(array: CompactArray) -> Iterator[tuple[Data, int]]:
         raise DecodeError("more octets of a compact array", "the end", len(array.contents)) from None
 
 
-def _element(kind: TypeDescription, octets: bytes, offset: int, budget: list[int]) -> tuple[Data, int]:
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise DecodeError(f"at most {COMPACT_VALUES_PER_OCTET} values an octet", "more", offset)
+def _element(kind: TypeDescription, octets: bytes, offset: int, room: Room) -> tuple[Data, int]:
+    room.left -= 1
+    if room.left < 0:
+        raise DecodeError(f"at most {COMPACT_VALUES_PER_OCTET} values an octet, {MAX_ELEMENTS} in all", "more", offset)
     if kind.tag in (DataTag.ARRAY, DataTag.STRUCTURE):
         parts = []
         for element in kind.elements * (kind.number_of_elements if kind.tag is DataTag.ARRAY else 1):
-            part, offset = _element(element, octets, offset, budget)
+            part, offset = _element(element, octets, offset, room)
             parts.append(part)
         return Data(kind.tag, tuple(parts)), offset
     _, unpack_from, size, read_value = READERS[kind.tag]
     if size:
         return Data(kind.tag, unpack_from(octets, offset)[0]), offset + size - 1
-    value, offset = read_value(octets, offset, 0)
+    value, offset = read_value(octets, offset, room)
     return Data(kind.tag, value), offset

@@ -1,4 +1,4 @@
-"""From octets to Data: one table lookup an element over offsets of the original octets; depth and counts are bounded.
+"""From octets to Data: one table lookup an element over offsets of the original octets; depth and elements are bounded.
 
 Octets that run out show as IndexError or StructError inside and become DecodeError in `read`.
 """
@@ -11,7 +11,7 @@ from struct import error as StructError
 from typing import Any
 
 from dlms.ber import unpack_bits
-from dlms.cursor import Reader
+from dlms.cursor import MAX_ELEMENTS, Reader
 from dlms.data.rows import rows_like, structures
 from dlms.data.types import FORMATS, NULL, CompactArray, Data, TypeDescription
 from dlms.datetimes import CosemDate, CosemDateTime, CosemTime
@@ -22,15 +22,42 @@ MAX_DEPTH = 32
 UNIFORM_ROWS = 8
 _Items = tuple[tuple[Data, ...], int]
 _Value = tuple[Any, int]
-_ReadValue = Callable[[bytes, int, int], _Value]
+
+
+class Room:
+    """How deep the decoder is, and how many more elements it may make of these octets; each bit of a bit-string is one."""
+
+    __slots__ = ("depth", "left")
+
+    def __init__(self, left: int = MAX_ELEMENTS) -> None:
+        self.depth = 0
+        self.left = left
+
+    def take(self, count: int, offset: int) -> None:
+        """So many elements more; DecodeError when they are too many."""
+        self.left -= count
+        if self.left < 0:
+            raise DecodeError(f"at most {MAX_ELEMENTS} elements", "more", offset)
+
+    def enter(self, count: int, offset: int) -> None:
+        """One level deeper, for so many elements; whoever enters takes the level off again."""
+        if self.depth >= MAX_DEPTH:
+            raise DecodeError(f"at most {MAX_DEPTH} levels", "more", offset)
+        self.take(count, offset)
+        self.depth += 1
+
+
+_ReadValue = Callable[[bytes, int, Room], _Value]
 
 
 def read(reader: Reader) -> Data:
     """The next value."""
+    room = Room(reader.elements_left)
     try:
-        (item,), reader.offset = read_items(reader.octets, reader.offset, 1, 0)
+        (item,), reader.offset = read_items(reader.octets, reader.offset, 1, room)
     except (IndexError, StructError):
         raise DecodeError("more octets of Data", "the end", reader.end) from None
+    reader.elements_left = room.left
     return item
 
 
@@ -42,7 +69,8 @@ def decode(octets: bytes) -> Data:
     return item
 
 
-def read_items(octets: bytes, offset: int, count: int, depth: int) -> _Items:
+def read_items(octets: bytes, offset: int, count: int, room: Room) -> _Items:
+    """So many values from `offset` on, and where they end."""
     items: list[Data] = []
     append, new, kind_of, read_by_tag = items.append, tuple.__new__, Data, READERS
     for _ in range(count):
@@ -56,12 +84,12 @@ def read_items(octets: bytes, offset: int, count: int, depth: int) -> _Items:
             append(new(kind_of, (kind, unpack_from(octets, offset + 1)[0])))
             offset += size
         else:
-            value, offset = read_value(octets, offset + 1, depth)
+            value, offset = read_value(octets, offset + 1, room)
             append(new(kind_of, (kind, value)))
     return tuple(items), offset
 
 
-def _read_unknown(octets: bytes, offset: int, depth: int) -> _Value:
+def _read_unknown(octets: bytes, offset: int, room: Room) -> _Value:
     raise DecodeError("the tag of a Data type", f"0x{octets[offset - 1]:02X}", offset - 1)
 
 
@@ -73,7 +101,7 @@ def _read_length(octets: bytes, offset: int) -> tuple[int, int]:
     return reader.length(), reader.offset
 
 
-def _read_octets(octets: bytes, offset: int, depth: int) -> tuple[bytes, int]:
+def _read_octets(octets: bytes, offset: int, room: Room) -> tuple[bytes, int]:
     length, start = octets[offset], offset + 1
     if length >= 0x80:
         length, start = _read_length(octets, offset)
@@ -83,62 +111,75 @@ def _read_octets(octets: bytes, offset: int, depth: int) -> tuple[bytes, int]:
     return octets[start:end], end
 
 
-def _read_visible(octets: bytes, offset: int, depth: int) -> _Value:
+def _read_visible(octets: bytes, offset: int, room: Room) -> _Value:
     # Meters do send other than ASCII here; Latin-1 keeps every octet.
-    raw, end = _read_octets(octets, offset, depth)
+    raw, end = _read_octets(octets, offset, room)
     return raw.decode("latin-1"), end
 
 
-def _read_utf8(octets: bytes, offset: int, depth: int) -> _Value:
-    raw, end = _read_octets(octets, offset, depth)
+def _read_utf8(octets: bytes, offset: int, room: Room) -> _Value:
+    raw, end = _read_octets(octets, offset, room)
     try:
         return raw.decode("utf-8"), end
     except UnicodeDecodeError:
         raise DecodeError("UTF-8", raw[:16].hex(), offset) from None
 
 
-def _read_bits(octets: bytes, offset: int, depth: int) -> _Value:
+def _read_bits(octets: bytes, offset: int, room: Room) -> _Value:
     count, start = _read_length(octets, offset)
     end = start + (count + 7) // 8
     if end > len(octets):
         raise DecodeError(f"{count} bits", f"{len(octets) - start} octets", start)
+    room.take(count, offset)
     return unpack_bits(octets[start:end], count), end
 
 
-def _read_structure(octets: bytes, offset: int, depth: int) -> _Value:
-    count, start = _open(octets, offset, depth)
-    return read_items(octets, start, count, depth + 1)
+def _read_structure(octets: bytes, offset: int, room: Room) -> _Value:
+    count, start = _open(octets, offset, room)
+    items = read_items(octets, start, count, room)
+    room.depth -= 1
+    return items
 
 
-def _read_array(octets: bytes, offset: int, depth: int) -> _Value:
+def _read_array(octets: bytes, offset: int, room: Room) -> _Value:
     """Rows that all look like the first one, as in most profile buffers, are taken column by column."""
-    count, start = _open(octets, offset, depth)
+    count, start = _open(octets, offset, room)
+    items = None
     if count >= UNIFORM_ROWS and octets[start] == DataTag.STRUCTURE:
-        first, end = read_items(octets, start, 1, depth + 1)
-        rows = rows_like(first[0], octets, start, end, count)
-        if rows is not None:
-            return structures(rows), start + count * (end - start)
-    return read_items(octets, start, count, depth + 1)
+        items = _read_rows(octets, start, count, room)
+    if items is None:
+        items = read_items(octets, start, count, room)
+    room.depth -= 1
+    return items
 
 
-def _open(octets: bytes, offset: int, depth: int) -> tuple[int, int]:
+def _read_rows(octets: bytes, start: int, count: int, room: Room) -> _Items | None:
+    """An array's elements by the fast road; None when they are not alike, or too many."""
+    left = room.left
+    first, end = read_items(octets, start, 1, room)
+    of_a_row, room.left = left - room.left, left
+    if of_a_row * count > left:
+        return None
+    rows = rows_like(first[0], octets, start, end, count)
+    if rows is None:
+        return None
+    room.left -= of_a_row * count
+    return structures(rows), start + count * (end - start)
+
+
+def _open(octets: bytes, offset: int, room: Room) -> tuple[int, int]:
     """Number of elements, and where they start."""
     count, start = octets[offset], offset + 1
     if count >= 0x80:
         count, start = _read_length(octets, offset)
     if count > len(octets) - start:
         raise DecodeError(f"{count} elements", f"{len(octets) - start} octets", offset)
-    _check_depth(depth, offset)
+    room.enter(count, offset)
     return count, start
 
 
-def _check_depth(depth: int, offset: int) -> None:
-    if depth >= MAX_DEPTH:
-        raise DecodeError(f"at most {MAX_DEPTH} levels", "more", offset)
-
-
-def _read_whole(size: int, convert: Callable[[bytes], Any]) -> Callable[[bytes, int, int], _Value]:
-    def read_value(octets: bytes, offset: int, depth: int) -> _Value:
+def _read_whole(size: int, convert: Callable[[bytes], Any]) -> _ReadValue:
+    def read_value(octets: bytes, offset: int, room: Room) -> _Value:
         end = offset + size
         if end > len(octets):
             raise DecodeError(f"{size} octets", f"{len(octets) - offset} octets", offset)
@@ -147,32 +188,35 @@ def _read_whole(size: int, convert: Callable[[bytes], Any]) -> Callable[[bytes, 
     return read_value
 
 
-def _read_nothing(octets: bytes, offset: int, depth: int) -> _Value:
+def _read_nothing(octets: bytes, offset: int, room: Room) -> _Value:
     return None, offset
 
 
-def _read_compact(octets: bytes, offset: int, depth: int) -> _Value:
-    description, offset = read_description(octets, offset, depth)
-    contents, offset = _read_octets(octets, offset, depth)
+def _read_compact(octets: bytes, offset: int, room: Room) -> _Value:
+    description, offset = read_description(octets, offset, room)
+    contents, offset = _read_octets(octets, offset, room)
     return CompactArray(description, contents), offset
 
 
-def read_description(octets: bytes, offset: int, depth: int) -> tuple[TypeDescription, int]:
+def read_description(octets: bytes, offset: int, room: Room) -> tuple[TypeDescription, int]:
     """The type of the elements of a compact array, and where it ends."""
     tag = octets[offset]
     offset += 1
     if tag == DataTag.ARRAY:
-        _check_depth(depth, offset)
+        room.enter(1, offset)
         count: int = _U16.unpack_from(octets, offset)[0]
-        element, offset = read_description(octets, offset + 2, depth + 1)
+        element, offset = read_description(octets, offset + 2, room)
+        room.depth -= 1
         return TypeDescription(DataTag.ARRAY, (element,), count), offset
     if tag == DataTag.STRUCTURE:
-        _check_depth(depth, offset)
-        length, offset = _read_length(octets, offset)
+        length, start = _read_length(octets, offset)
+        room.enter(length, offset)
+        offset = start
         elements = []
         for _ in range(length):
-            element, offset = read_description(octets, offset, depth + 1)
+            element, offset = read_description(octets, offset, room)
             elements.append(element)
+        room.depth -= 1
         return TypeDescription(DataTag.STRUCTURE, tuple(elements)), offset
     if tag not in _KINDS or tag == DataTag.COMPACT_ARRAY:
         raise DecodeError("the tag of a type in a compact array", f"0x{tag:02X}", offset - 1)

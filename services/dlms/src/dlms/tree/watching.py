@@ -16,7 +16,7 @@ from dlms.apdu.fields import DATA, Codec, choice, optional, record, sequence_of
 from dlms.cursor import Reader
 from dlms.data import MAX_DEPTH, CompactArray, Data
 from dlms.data.compact import elements
-from dlms.data.decoding import read_description
+from dlms.data.decoding import Room, read_description
 from dlms.enums import DataTag
 from dlms.errors import DecodeError
 from dlms.tree.node import FRAMING, Node
@@ -123,7 +123,7 @@ def _read_compact_array(reader: Watcher) -> Data:
     end, array = reader.offset, item.value
     reader.offset = start + 1
     reader.begin("description", None)
-    _, reader.offset = read_description(reader.octets, reader.offset, 0)
+    _, reader.offset = read_description(reader.octets, reader.offset, Room())
     reader.finish_part(array.description)
     reader.begin("contents", None).type = FRAMING
     reader.offset = contents = end - len(array.contents)
