@@ -114,6 +114,8 @@ async def _listening_to_meters(
         system_title=hes.system_title,
         apdu_timeout_s=hes.apdu_timeout_s,
         max_sessions=hes.max_sessions,
+        max_callers=hes.max_callers,
+        max_callers_per_address=hes.max_callers_per_address,
         log_apdus=hes.log_apdus,
     )
     meters = Meters(registry, counters, values, now=chance.now, random_bytes=chance.random_bytes)

@@ -50,6 +50,10 @@ class HesSettings(_Section):
     deadline_s: Seconds = 30.0
     apdu_timeout_s: Seconds = 5.0
     max_sessions: int = Field(default=100, ge=1)
+    max_callers: int = Field(
+        default=64, ge=2, description="connections at a time that have not said which meter they are"
+    )
+    max_callers_per_address: int = Field(default=32, ge=1, description="of these, from one address (NATs are one)")
     log_apdus: bool = False
     source: str = Field(default="HES", description="Header.Source of what the HES sends")
     max_request_octets: int = Field(default=5_000_000, ge=1_000, le=5_000_000)

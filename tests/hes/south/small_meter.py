@@ -162,8 +162,8 @@ class SmallMeter:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def dial(self, address: tuple[str, int]) -> asyncio.Task[None]:
-        reader, writer = await asyncio.open_connection(*address)
+    async def dial(self, address: tuple[str, int], source: str = "127.0.0.1") -> asyncio.Task[None]:
+        reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0))
         task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         return task

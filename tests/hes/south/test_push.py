@@ -7,21 +7,22 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
-from dlms import data
+from dlms import apdu, data
+from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
 from dlms.apdu.notify import DataNotification
 from dlms.association import protect_notification
 from dlms.data import Data
 from dlms.datetimes import CosemDateTime
-from hes.meters.push import Notifications, shown
+from hes.meters.push import MAX_PLAIN_OCTETS, MAX_PUSH_OCTETS, Notifications, shown
 from hes.meters.registry import Registry
 
 BODY = data.structure(data.octet_string(b"abc"), data.array(data.double_long_unsigned(5)), data.visible_string("x"))
 SENT_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-def told_by(apdu: bytes, events: list[Any]) -> Any:
+def told_by(octets: bytes, events: list[Any]) -> Any:
     events.clear()
-    taken = Notifications(Registry()).take(apdu, peer="127.0.0.1:1", transport="udp")
+    taken = Notifications(Registry()).take(octets, peer="127.0.0.1:1", transport="udp")
     (event,) = events
     assert taken == (event["event"] == "notification")
     json.dumps(event, allow_nan=False)
@@ -54,3 +55,19 @@ def test_values_that_json_has_no_word_for() -> None:
         "01",
         {"a": [None, True]},
     ]
+
+
+def test_pushes_that_anybody_can_send_are_small(events: list[Any]) -> None:
+    event = told_by(plain(data.octet_string(bytes(MAX_PLAIN_OCTETS))), events)
+    assert event["event"] == "dropped" and f"{MAX_PLAIN_OCTETS} are the most" in event["reason"]
+
+
+def test_blocks_of_a_push_are_few_octets_together(events: list[Any]) -> None:
+    """A block that makes it too long drops what came before, and the push never ends."""
+    notifications = Notifications(Registry())
+    block = bytes(8000)
+    for number in range(1, 2 * MAX_PUSH_OCTETS // len(block)):
+        part = GeneralBlockTransfer(BlockControl(False, True, 0), number, 0, block)
+        assert notifications.take(apdu.encode(part), peer="127.0.0.1:1", transport="udp") is None
+    (kept,) = notifications._blocks.values()
+    assert kept._blocks._size <= MAX_PUSH_OCTETS and not events

@@ -4,12 +4,13 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from hes.meters.association import Patience
+from hes.meters.callers import Places
 from hes.meters.counters import InvocationCounters
 from hes.meters.faults import MeterFault
 from hes.meters.link import Link
@@ -26,6 +27,7 @@ __all__ = ["Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Sessi
 
 STAY_S = 60.0  # how long a late answer is awaited after its command has failed
 RELEASE_S = 1.0  # how long a meter may take to say goodbye
+MAX_TRIES = 4  # connections of a meter that dials in over which one session is tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class MetersSettings:
     system_title: bytes
     apdu_timeout_s: float = 5.0
     max_sessions: int = 100
+    max_callers: int = 64
+    max_callers_per_address: int = 32
     log_apdus: bool = False
 
 
@@ -59,7 +63,14 @@ class Meters:
         self._notifications = Notifications(registry)
         self._parking = Parking(self._notifications)
         self._pool = Pool(settings.max_sessions)
-        self._listener = Listener(registry, self._parking, self._notifications, log_apdus=settings.log_apdus)
+        self._listener = Listener(
+            registry,
+            self._parking,
+            self._notifications,
+            self._prove,
+            places=Places(settings.max_callers, settings.max_callers_per_address),
+            log_apdus=settings.log_apdus,
+        )
         self._around = Surroundings(
             settings.system_title, InvocationCounters(counters), self._notifications, random_bytes
         )
@@ -79,10 +90,8 @@ class Meters:
         """The meter, for one user at a time; everything has to end before the deadline. Raises MeterFault."""
         until = self._until(deadline_at)
         async with self._pool.place(meter, until):
-            patience = Patience(self.settings.apdu_timeout_s, until)
-            session = Session(meter, await self._link(meter, patience), patience, self._around)
+            session = await self._opened(meter, Patience(self.settings.apdu_timeout_s, until))
             try:
-                await session.open(None if meter.address is None else lambda: self._link(meter, patience))
                 yield session
             except BaseException as error:
                 session.healthy = session.healthy and isinstance(error, MeterFault)
@@ -90,16 +99,45 @@ class Meters:
             finally:
                 await self._leave(session)
 
+    async def _opened(self, meter: Meter, patience: Patience) -> Session:
+        """A session over the first connection on which it can be opened: claims of a name may wait beside the meter itself."""
+        tried: list[Link] = []
+        first: MeterFault | None = None
+        while True:
+            link = await self._link(meter, patience, tried)
+            session = Session(meter, link, patience, self._around)
+            try:
+                await session.open(None if meter.address is None else lambda: self._link(meter, patience))
+            except BaseException as error:
+                session.healthy = session.healthy and isinstance(error, MeterFault)
+                await self._leave(session)
+                if not isinstance(error, MeterFault):
+                    raise
+                first = first or error
+                tried.append(link)
+                if len(tried) == MAX_TRIES or not self._parking.has_another(meter, tried):
+                    raise first from None
+            else:
+                if meter.address is None:
+                    self._parking.establish(meter, link)
+                return session
+
+    async def _prove(self, meter: Meter, link: Link, until: float) -> None:
+        """Have who claims to be this meter prove its keys over its connection; raises MeterFault."""
+        session = Session(meter, link, Patience(self.settings.apdu_timeout_s, until), self._around)
+        await session.open()
+        await session.release()
+
     def _until(self, deadline_at: datetime) -> float:
         left = (deadline_at - self.now()).total_seconds()
         if left <= 0:
             raise MeterFault("deadline", "passed")
         return asyncio.get_running_loop().time() + left
 
-    async def _link(self, meter: Meter, patience: Patience) -> Link:
+    async def _link(self, meter: Meter, patience: Patience, but: Sequence[Link] = ()) -> Link:
         if meter.address is None:
             try:
-                return await self._parking.take(meter, patience.until)
+                return await self._parking.take(meter, patience.until, but=but)
             except TimeoutError:
                 raise MeterFault("transport", "not-dialled-in") from None
         where = "{}:{}".format(*meter.address)
@@ -139,6 +177,6 @@ class Meters:
             session.link.close()
             raise
         if session.healthy and session.meter.address is None:
-            self._parking.park(session.meter, session.link)
+            self._parking.park(session.meter, session.link, proved=session.opened)
         else:
             session.link.close()

@@ -11,6 +11,7 @@ from dlms.framing import wrapper
 from hes.meters.trace import ApduTrace
 
 _CHUNK = 65536
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # a dead peer is noticed in two minutes
 _FIRST = 64  # octets that are kept to say what a stranger looked like
 
 
@@ -25,7 +26,7 @@ class Link:
         self._deframer = wrapper.Deframer()
         self.trace = trace
         self.first = b""
-        self.peer = _peer(writer)
+        self.host, self.peer = _peer(writer)
         _configure(writer)
 
     @classmethod
@@ -58,14 +59,19 @@ class Link:
             self.trace.response(wrapper.encode(pdu))
         return pdu
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was given up, by us or by the peer's end."""
+        return self._writer.is_closing()
+
     def close(self) -> None:
         """Give the connection up; never waits."""
         self._writer.close()
 
 
-def _peer(writer: asyncio.StreamWriter) -> str:
+def _peer(writer: asyncio.StreamWriter) -> tuple[str, str]:
     address = writer.get_extra_info("peername")
-    return f"{address[0]}:{address[1]}" if address else "unknown"
+    return (address[0], f"{address[0]}:{address[1]}") if address else ("unknown", "unknown")
 
 
 def _configure(writer: asyncio.StreamWriter) -> None:
@@ -73,3 +79,6 @@ def _configure(writer: asyncio.StreamWriter) -> None:
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

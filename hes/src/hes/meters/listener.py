@@ -1,18 +1,21 @@
 """The door for meters that call by themselves: TCP connections to be served over, notifications by TCP and UDP.
 
-A caller has to prove within seconds that it is a meter of the registry: the logical device name is read over the public
-association, on the caller's own connection (keys are proved by the secured association of each session). Callers that
+A caller has seconds to say which meter of the registry it is: the logical device name is read over the public
+association, on the caller's own connection. That is a claim. A meter with keys proves it right after by its secured
+association, unless it is established over another connection already; every session proves the keys again. Callers that
 are not known yet are few at a time; whatever does not fit is dropped with one event that says why.
 """
 
 import asyncio
 import errno
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from dlms.errors import DlmsError
 from dlms.framing import wrapper
 from hes.meters.association import Patience
+from hes.meters.callers import Caller, Places, address_of
 from hes.meters.faults import MeterFault
 from hes.meters.link import Link
 from hes.meters.parking import Parking
@@ -23,31 +26,43 @@ from hes.meters.trace import ApduTrace
 
 log = structlog.get_logger()
 
-MAX_UNKNOWN = 64  # callers that have not said yet who they are
 RECOGNITION_S = 10.0
 GREETING_S = 0.2  # who calls to push speaks first, and may hang up right after it
 MANAGEMENT_DEVICE = 1
+BACKLOG = 256  # of the operating system, for a fleet that calls again all at once
 _PORT_CHOICES = 20
+Prove = Callable[[Meter, Link, float], Awaitable[None]]
 
 
 class Listener:
-    """One TCP and one UDP port."""
+    """One TCP and one UDP port. `prove` has a meter prove its keys over a connection until a time of the loop's clock."""
 
-    def __init__(self, registry: Registry, parking: Parking, notifications: Notifications, *, log_apdus: bool) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        parking: Parking,
+        notifications: Notifications,
+        prove: Prove,
+        *,
+        places: Places,
+        log_apdus: bool,
+    ) -> None:
         self._registry = registry
         self._parking = parking
         self._notifications = notifications
+        self._prove = prove
+        self._places = places
         self._log_apdus = log_apdus
         callers = {meter.server_wport for meter in registry.meters if meter.address is None}
         self._server_wports = sorted(callers | {MANAGEMENT_DEVICE})
-        self._unknown: set[asyncio.Task[None]] = set()
+        self._unknown: dict[asyncio.Task[None], Caller] = {}
         self._server: asyncio.Server | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on both; OSError when a port is taken. Port 0 chooses one that is free for both."""
         for choices_left in reversed(range(_PORT_CHOICES)):
-            self._server = await asyncio.start_server(self._accept, host, port)
+            self._server = await asyncio.start_server(self._accept, host, port, backlog=BACKLOG)
             address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
             try:
                 self._datagrams = await self._listen_to_datagrams(*address)
@@ -75,19 +90,27 @@ class Listener:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = Link(reader, writer, ApduTrace("unknown") if self._log_apdus else None)
-        if len(self._unknown) >= MAX_UNKNOWN:
-            dropped(link.peer, "tcp", f"{MAX_UNKNOWN} callers are being recognised already")
-            link.close()
-            return
+        address = address_of(link.host)
+        crowded_out = self._places.crowded_out(list(self._unknown.values()), address)
+        if crowded_out is not None:
+            told = f"{len(self._unknown)} callers have not said yet who they are: this one makes room for another"
+            dropped(crowded_out.link.peer, "tcp", told, crowded_out.link.first)
+            del self._unknown[crowded_out.work]
+            crowded_out.work.cancel()
         task = asyncio.create_task(self._receive(link))
-        self._unknown.add(task)
-        task.add_done_callback(self._unknown.discard)
+        self._unknown[task] = Caller(link, address, task)
+        task.add_done_callback(lambda done: self._unknown.pop(done, None))
 
     async def _receive(self, link: Link) -> None:
-        pushed = False
+        until = asyncio.get_running_loop().time() + RECOGNITION_S
+        pushed: bool | None = None
         try:
-            pushed = await self._greeting(link)
-            meter = await self._recognise(link)
+            pushed = await self._greeting(link, until)
+            if pushed is None:
+                link.close()
+                return
+            meter = await self._recognise(link, until)
+            proved = await self._proved(meter, link, until)
         except (MeterFault, OSError, DlmsError) as error:
             if not (pushed and _hung_up(error)):
                 dropped(link.peer, "tcp", str(error), link.first)
@@ -96,25 +119,39 @@ class Listener:
             link.close()
             raise
         else:
-            log.info("dialled_in", meter=meter.name, peer=link.peer)
-            self._parking.park(meter, link)
+            log.info("dialled_in", meter=meter.name, peer=link.peer, proved=proved)
+            self._parking.park(meter, link, proved=proved)
 
-    async def _greeting(self, link: Link) -> bool:
-        """Give a caller that pushes the first word; True when it did."""
-        clock = asyncio.get_running_loop().time
+    async def _greeting(self, link: Link, until: float) -> bool | None:
+        """Give a caller that pushes the first word; True when it did, None when what it said was dropped."""
         try:
-            pdu = await link.next_frame(clock() + GREETING_S)
+            pdu = await link.next_frame(asyncio.get_running_loop().time() + GREETING_S)
         except TimeoutError:
             return False
-        until = clock() + RECOGNITION_S
         while (taken := self._notifications.take(pdu.apdu, peer=link.peer, transport="tcp")) is None:
             pdu = await link.next_frame(until)
-        if not taken:
-            raise MeterFault("protocol", "other", where="greeting", detail="the first frame was no notification")
+        return True if taken else None
+
+    async def _proved(self, meter: Meter, link: Link, until: float) -> bool:
+        """Whether who claims to be this meter has proved it.
+
+        Not asked where there is nothing to prove with, nor as long as the meter is established: whoever claims its name
+        then shall cost it neither time nor counters. A claim that can't be proved is kept for the next session, which
+        tells its requester why.
+        """
+        if not meter.keyed or self._parking.is_established(meter):
+            return False
+        try:
+            await self._prove(meter, link, until)
+        except MeterFault as fault:
+            if fault.kind == "transport":
+                raise
+            log.warning("not_proved", meter=meter.name, peer=link.peer, reason=str(fault))
+            return False
         return True
 
-    async def _recognise(self, link: Link) -> Meter:
-        name = await self._ask_name(link, Patience(RECOGNITION_S, asyncio.get_running_loop().time() + RECOGNITION_S))
+    async def _recognise(self, link: Link, until: float) -> Meter:
+        name = await self._ask_name(link, Patience(RECOGNITION_S, until))
         meter = self._registry.find_by_logical_device_name(name)
         if meter is None:
             raise MeterFault("identity", "not-registered", detail=name)

@@ -1,11 +1,14 @@
 """Connections that meters have opened, between sessions: kept open, watched for notifications and for their end.
 
-The newest connection of a meter replaces an older one, because a meter that calls again has lost the old one
+Who dials in claims a name, and only keys prove it. A connection over which the keys were proved, or a session was opened,
+is never closed for one that merely claims the same name: claims wait beside it, few of them, and are tried when it fails
 (docs/mapping.md, M-023).
 """
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import structlog
 
@@ -15,6 +18,14 @@ from hes.meters.push import Notifications
 from hes.meters.registry import Meter
 
 log = structlog.get_logger()
+MAX_CLAIMS = 2  # connections of one meter over which nothing has been proved yet
+
+
+@dataclass(slots=True, eq=False)
+class _Lot:
+    link: Link
+    proved: bool
+    watcher: asyncio.Task[None]
 
 
 class Parking:
@@ -22,40 +33,77 @@ class Parking:
 
     def __init__(self, notifications: Notifications) -> None:
         self._notifications = notifications
-        self._lots: dict[str, tuple[Link, asyncio.Task[None]]] = {}
+        self._lots: dict[str, list[_Lot]] = defaultdict(list)
+        self._in_use: dict[str, Link] = {}
         self._arrived: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._closed = False
 
-    def park(self, meter: Meter, link: Link) -> None:
-        """Keep a connection until a session takes it or the meter closes it."""
+    def park(self, meter: Meter, link: Link, *, proved: bool) -> None:
+        """Keep a connection until a session takes it or the meter closes it.
+
+        A newer proof replaces an older one: a meter that calls again has lost its old connection. A newer claim replaces
+        the oldest claim when there are too many.
+        """
         if self._closed:
             link.close()
             return
-        older = self._lots.pop(meter.name, None)
-        if older is not None:
-            older[1].cancel()
-            older[0].close()
-        self._lots[meter.name] = link, asyncio.create_task(self._watch(meter, link))
+        if self._in_use.get(meter.name) is link:  # it was established before, and what it was lent for changes nothing
+            proved = True
+            del self._in_use[meter.name]
+        lots = self._lots[meter.name]
+        lots.append(_Lot(link, proved, asyncio.create_task(self._watch(meter, link))))
+        alike = [lot for lot in lots if lot.proved is proved]
+        for lot in alike[: -1 if proved else -MAX_CLAIMS]:
+            self._replace(meter, lot)
         self._arrived[meter.name].set()
 
-    async def take(self, meter: Meter, until: float) -> Link:
-        """The meter's connection, as soon as there is one; TimeoutError when it does not call in time."""
+    def is_established(self, meter: Meter) -> bool:
+        """Whether there is a connection over which this meter has proved itself, waiting or in use."""
+        in_use = self._in_use.get(meter.name)
+        return (in_use is not None and not in_use.closed) or any(lot.proved for lot in self._lots[meter.name])
+
+    def establish(self, meter: Meter, link: Link) -> None:
+        """A session has been opened over this connection."""
+        self._in_use[meter.name] = link
+
+    def has_another(self, meter: Meter, but: Collection[Link]) -> bool:
+        """Whether a connection waits that is none of these."""
+        return self._best(meter, but) is not None
+
+    async def take(self, meter: Meter, until: float, *, but: Collection[Link] = ()) -> Link:
+        """The meter's connection, none of those in `but`, as soon as there is one; TimeoutError when it does not call in time.
+
+        The one over which it has proved itself is taken first, then the newest claim.
+        """
         async with asyncio.timeout_at(until):
-            while (lot := self._lots.pop(meter.name, None)) is None:
+            while (lot := self._best(meter, but)) is None:
                 self._arrived[meter.name].clear()
                 await self._arrived[meter.name].wait()
-        link, watcher = lot
-        watcher.cancel()
-        await asyncio.wait([watcher])
-        return link
+        self._lots[meter.name].remove(lot)
+        if lot.proved:
+            self._in_use[meter.name] = lot.link
+        lot.watcher.cancel()
+        await asyncio.wait([lot.watcher])
+        return lot.link
 
     async def close(self) -> None:
         """Close all of them."""
         self._closed = True
-        for link, watcher in self._lots.values():
-            watcher.cancel()
-            link.close()
+        for lots in self._lots.values():
+            for lot in lots:
+                lot.watcher.cancel()
+                lot.link.close()
         self._lots.clear()
+
+    def _best(self, meter: Meter, but: Collection[Link]) -> _Lot | None:
+        waiting = [lot for lot in self._lots[meter.name] if lot.link not in but]
+        return max(enumerate(waiting), key=lambda one: (one[1].proved, one[0]))[1] if waiting else None
+
+    def _replace(self, meter: Meter, lot: _Lot) -> None:
+        self._lots[meter.name].remove(lot)
+        lot.watcher.cancel()
+        lot.link.close()
+        log.info("replaced", meter=meter.name, peer=lot.link.peer, proved=lot.proved)
 
     async def _watch(self, meter: Meter, link: Link) -> None:
         try:
@@ -63,7 +111,6 @@ class Parking:
                 pdu = await link.next_frame(None)
                 self._notifications.take(pdu.apdu, peer=link.peer, transport="tcp")
         except (OSError, DlmsError) as error:
-            if self._lots.get(meter.name, (None,))[0] is link:
-                del self._lots[meter.name]
+            self._lots[meter.name] = [lot for lot in self._lots[meter.name] if lot.link is not link]
             link.close()
             log.info("hung_up", meter=meter.name, peer=link.peer, reason=str(error))

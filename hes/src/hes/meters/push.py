@@ -17,14 +17,20 @@ from dlms.apdu.short_names import InformationReportRequest
 from dlms.association import PushedBlocks, Unasked, unprotect_unasked
 from dlms.data import Data
 from dlms.datetimes import CosemDateTime
-from dlms.errors import DlmsError, LocalError
+from dlms.enums import ApduTag
+from dlms.errors import DlmsError, LocalError, ProtocolError
 from dlms.security import GlobalKeys, ReceiveCounter
 from hes.meters.registry import Meter, Registry
 from hes.meters.strangers import guess
 
 log = structlog.get_logger()
 MAX_SHOWN = 16  # first octets of what was dropped
+MAX_PLAIN_OCTETS = 16 * 1024  # of a push in clear, which anybody can send
+MAX_PUSH_OCTETS = 64 * 1024  # of a push in blocks
 MAX_SENDERS = 64  # whose blocks are kept until the last one comes; the one that was heard longest ago makes room
+
+
+_GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
 
 
 class Notifications:
@@ -41,6 +47,8 @@ class Notifications:
             whole = self._joined(apdu, (transport, peer))
             if whole is None:
                 return None
+            if whole[:1] != _GENERAL_GLO and len(whole) > MAX_PLAIN_OCTETS:
+                raise ProtocolError(f"a push in clear of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
             notification, title = unprotect_unasked(whole, self._lookup)
         except DlmsError as error:
             dropped(peer, transport, str(error), apdu, framed=True)
@@ -70,7 +78,7 @@ class Notifications:
 
     def _joined(self, apdu: bytes, sender: tuple[str, str]) -> bytes | None:
         """The APDU that is complete with this one."""
-        blocks = self._blocks.pop(sender, None) or PushedBlocks()
+        blocks = self._blocks.pop(sender, None) or PushedBlocks(MAX_PUSH_OCTETS)
         whole = blocks.join(apdu)
         if whole is None:
             self._blocks[sender] = blocks

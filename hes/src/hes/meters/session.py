@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dlms.association import ActionOutcome, Ciphering, ClientSettings, Security
+from dlms.association.settings import MAX_RESULT_OCTETS
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.cosem.selection import SelectiveAccess
-from dlms.data import Data
+from dlms.data import CompactArray, Data
 from dlms.enums import DataAccessResult, Mechanism
 from dlms.obis import Obis
 from hes.meters.association import Association, Patience, Refusal, Supply
@@ -25,6 +26,8 @@ from hes.meters.registry import Authentication, CipheringForm, Meter
 T = TypeVar("T")
 Afterwards = Callable[[], Coroutine[object, object, None]]
 
+MAX_PUBLIC_OCTETS = 4096  # of what anybody may answer to the public client: a name and a counter
+MAX_UNPROVED_OCTETS = 65536  # of what a meter without keys may answer
 MAX_TEXT = 128  # of a name; more is nonsense, and a stranger shall not fill our log
 PUBLIC_CLIENT = 16
 CHALLENGE_OCTETS = 16
@@ -55,6 +58,8 @@ def as_text(data: Data) -> str:
         value = value[:MAX_TEXT]
         text = value.rstrip(b"\0 ")
         return text.decode("ascii") if text.isascii() and text.decode("ascii").isprintable() else value.hex().upper()
+    if isinstance(value, tuple | CompactArray):
+        return f"no text but {data.tag.name.lower().replace('_', '-')}"
     return str(value)[:MAX_TEXT].rstrip("\0 ")
 
 
@@ -62,7 +67,12 @@ async def public_association(
     link: Link, server_wport: int, notifications: Notifications, patience: Patience
 ) -> Association:
     """The public client's association, opened."""
-    settings = ClientSettings(client_wport=PUBLIC_CLIENT, server_wport=server_wport, mechanism=Mechanism.LOWEST)
+    settings = ClientSettings(
+        client_wport=PUBLIC_CLIENT,
+        server_wport=server_wport,
+        mechanism=Mechanism.LOWEST,
+        max_result_octets=MAX_PUBLIC_OCTETS,
+    )
     association = Association(link, settings, notifications, patience)
     await association.open("opening the public association")
     return association
@@ -127,6 +137,11 @@ class Session:
         """Release the association, if there is one that still works."""
         if self.healthy and self._association is not None:
             await self._guarded(self._association.release("releasing the association"))
+
+    @property
+    def opened(self) -> bool:
+        """Whether the secured association was opened, so that the meter has proved what it can prove."""
+        return self._association is not None
 
     @property
     def _open(self) -> Association:
@@ -210,4 +225,5 @@ def client_settings(meter: Meter, system_title: bytes) -> ClientSettings:
         mechanism=_MECHANISMS[meter.authentication],
         secret=meter.secret,
         security=security,
+        max_result_octets=MAX_RESULT_OCTETS if meter.keyed else MAX_UNPROVED_OCTETS,
     )

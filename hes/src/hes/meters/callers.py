@@ -1,0 +1,55 @@
+"""Callers that are not known yet: how many there may be at once, and who makes room when one more comes.
+
+Nobody waits at a full door. The longest silent caller of the address that holds too many places loses its own, so who
+calls in vain from one address keeps nobody out who calls from another; meters behind one NAT share an address, and
+who has answered is not sent away for who has not. An IPv6 address is as good as its first 64 bits.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from hes.meters.link import Link
+
+_SITE = 64  # bits of an IPv6 address that a network gives to one customer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Caller:
+    """One of them, and the work of finding out who it is."""
+
+    link: Link
+    address: str
+    work: asyncio.Task[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many callers may be unknown at once, in all and from one address."""
+
+    most: int
+    most_per_address: int
+
+    def crowded_out(self, callers: Sequence[Caller], newcomer: str) -> Caller | None:
+        """Of the callers in the order in which they came, the one that makes room for one more; None: there is room."""
+        of_each = Counter(caller.address for caller in callers)
+        if of_each[newcomer] >= self.most_per_address:
+            crowd = newcomer
+        elif len(callers) >= self.most:
+            crowd = of_each.most_common(1)[0][0]
+        else:
+            return None
+        return min((one for one in callers if one.address == crowd), key=lambda one: bool(one.link.first))
+
+
+def address_of(host: str) -> str:
+    """What of a peer's address counts as one address."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(IPv6Network((int(address), _SITE), strict=False))
+    return str(address)

@@ -1,0 +1,207 @@
+"""Who dials in claims a name: neither silent callers nor false claims keep a meter from being served, nor close its connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from small_meter import CONNECT, DEVICE_ID, LOGICAL_DEVICE_NAME, SmallMeter, South, eventually
+
+from dlms import data
+from dlms.association.client import PROTECTION_OCTETS
+from hes.meters import Meters
+from hes.meters.parking import MAX_CLAIMS
+from hes.meters.session import MAX_PUBLIC_OCTETS
+
+SAME, OTHER = "127.0.0.1", "127.0.0.2"
+PROMPTLY_S = 3.0
+
+
+def address(meters: Meters) -> tuple[str, int]:
+    assert meters.listening is not None
+    return meters.listening
+
+
+class Liar(SmallMeter):
+    """Says the name of M1001 and has other keys; `mute` says nothing more once it was asked for the association with keys."""
+
+    mute = False
+
+    async def _write(self, writer: asyncio.StreamWriter, octets: bytes) -> None:
+        if not (self.mute and "open 16" in self.asked and octets[8:9] == b"\x61" and octets[4:6] != b"\x00\x10"):
+            await super()._write(writer, octets)
+
+
+async def liar(ami: South, meters: Meters, *, mute: bool = False, source: str = SAME, **settings: Any) -> Liar:
+    """Another claim; it is waited for until it is parked."""
+    one = Liar(**settings)
+    one.mute = mute
+    ami.small.append(one)
+    before = len(ami.told("dialled_in"))
+    await one.dial(address(meters), source)
+    await eventually(lambda: len(ami.told("dialled_in")) > before)
+    return one
+
+
+async def dialled_in(ami: South, meters: Meters, meter: SmallMeter, source: str = SAME) -> asyncio.Task[None]:
+    before = len([event for event in ami.told("dialled_in") if event["proved"]])
+    task = await meter.dial(address(meters), source)
+    await eventually(lambda: len([event for event in ami.told("dialled_in") if event["proved"]]) > before)
+    return task
+
+
+@asynccontextmanager
+async def claiming_without_end(ami: South, meters: Meters, source: str) -> AsyncIterator[list[int]]:
+    """A stranger that dials again whenever its claim was closed, and sooner."""
+    count = [0]
+
+    async def claim() -> None:
+        while True:
+            one = Liar()
+            ami.small.append(one)
+            connection = await one.dial(address(meters), source)
+            await asyncio.wait({connection}, timeout=0.02)
+            count[0] += 1
+
+    task = asyncio.create_task(claim())
+    try:
+        yield count
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("source", [SAME, OTHER])
+async def test_silent_callers_keep_no_meter_from_dialling_in(ami: South, source: str) -> None:
+    meter = await ami.meter(listen=False)
+    meters = await ami.start()
+    silent = [await asyncio.open_connection(*address(meters), local_addr=(source, 0)) for _ in range(64)]
+    async with asyncio.timeout(PROMPTLY_S):
+        await dialled_in(ami, meters, meter)
+        assert (await ami.switch()).ok
+    for _, writer in silent:
+        writer.close()
+
+
+async def test_who_calls_from_another_address_is_not_sent_away(ami: South) -> None:
+    """The one crowded address makes room, though the other one's caller has waited longest."""
+    meters = await ami.start(max_callers=4)
+    reader, writer = await asyncio.open_connection(*address(meters), local_addr=(OTHER, 0))
+    crowd = [await asyncio.open_connection(*address(meters)) for _ in range(8)]
+    await eventually(lambda: len(ami.told("dropped")) == 5)
+    assert all(event["peer"].startswith(SAME) for event in ami.told("dropped"))
+    assert (await reader.readexactly(9))[8] == 0x60, "it is still asked who it is"
+    for _, one in [*crowd, (reader, writer)]:
+        one.close()
+
+
+@pytest.mark.parametrize("source", [SAME, OTHER])
+@pytest.mark.parametrize("mute", [False, True], ids=["refuses", "mute"])
+async def test_a_claim_takes_nothing_from_an_established_meter(ami: South, mute: bool, source: str) -> None:
+    meter = await ami.meter(listen=False)
+    meters = await ami.start()
+    connection = await dialled_in(ami, meters, meter)
+    for _ in range(2 * MAX_CLAIMS):
+        await liar(ami, meters, mute=mute, source=source)
+    async with asyncio.timeout(PROMPTLY_S):
+        assert (await ami.switch()).ok
+        await liar(ami, meters, mute=mute, source=source)
+        assert (await ami.switch(CONNECT)).ok
+    assert (meter.connections, meter.actions) == (1, 2) and not connection.done()
+    assert sum(one.actions for one in ami.small) == 2
+    assert len(ami.told("replaced")) == MAX_CLAIMS + 1, "claims are few, and the oldest goes"
+
+
+@pytest.mark.parametrize("source", [SAME, OTHER])
+async def test_claims_without_end_keep_no_command_from_the_meter(ami: South, source: str) -> None:
+    meter = await ami.meter(listen=False)
+    meters = await ami.start()
+    async with claiming_without_end(ami, meters, source) as count:
+        await eventually(lambda: count[0] > 3)
+        connection = await dialled_in(ami, meters, meter)
+        for code in (None, CONNECT, None, CONNECT):
+            before = count[0]
+            assert (await (ami.switch() if code is None else ami.switch(code))).ok
+            await eventually(lambda before=before: count[0] > before + 2)
+    assert (meter.connections, meter.actions) == (1, 4) and not connection.done()
+
+
+async def test_meter_that_has_lost_its_connection_is_served_over_the_next(ami: South) -> None:
+    """The old connection looks alive and answers nothing: the new one, which is no more than a claim yet, is tried next."""
+    old = await ami.meter(listen=False)
+    meters = await ami.start(apdu_timeout_s=0.3)
+    await dialled_in(ami, meters, old)
+    old.silent = True
+    new = SmallMeter(encryption_key=old.encryption_key, authentication_key=old.authentication_key)
+    new.receive_counter, new.send_counter = old.receive_counter, old.send_counter
+    ami.small.append(new)
+    await new.dial(address(meters))
+    await eventually(lambda: len(ami.told("dialled_in")) == 2)
+    assert (await ami.switch()).ok
+    assert new.actions == 1 and meters.registry.find_by_name("M1001") is not None
+    assert (await ami.switch(CONNECT)).ok and new.connections == 1
+
+
+async def test_newer_proof_replaces_the_older_one(ami: South) -> None:
+    """Both ends of the first connection think that it lives; the meter proves itself over another one all the same."""
+    meter = await ami.meter(listen=False)
+    meters = await ami.start()
+    found = meters.registry.find_by_name("M1001")
+    assert found is not None
+    first = await dialled_in(ami, meters, meter)
+    await meter.dial(address(meters))
+    await eventually(lambda: len(ami.told("dialled_in")) == 2)
+    claim = await meters._parking.take(found, asyncio.get_running_loop().time() + 1, but=[])
+    meters._parking.park(found, claim, proved=True)
+    second = await meters._parking.take(found, asyncio.get_running_loop().time() + 1, but=[claim])
+    meters._parking.park(found, second, proved=True)
+    await first
+    assert (await ami.switch()).ok
+
+
+async def test_claim_with_wrong_keys_is_told_to_who_asks_for_the_meter(ami: South) -> None:
+    meter = await ami.meter(listen=False)
+    meters = await ami.start(meter.entry(authentication_key="00" * 16))
+    await meter.dial(address(meters))
+    assert (await eventually(lambda: ami.told("not_proved")))[0]["meter"] == "M1001"
+    outcome = await ami.switch()
+    assert (outcome.ok, outcome.reply_code, outcome.attempted) == (False, "7.4", False)
+    assert meter.actions == 0
+
+
+async def test_meter_without_keys_keeps_its_connection_once_it_was_served(ami: South) -> None:
+    """Nothing proves such a meter; but a claim does not replace a connection that has carried a session."""
+    meter = await ami.meter(listen=False, authentication="none")
+    meters = await ami.start()
+    connection = await meter.dial(address(meters))
+    assert (await ami.switch()).ok
+    liars = [await liar(ami, meters, authentication="none") for _ in range(2 * MAX_CLAIMS)]
+    assert (await ami.switch(CONNECT)).ok
+    assert meter.actions == 2 and not connection.done() and not any(one.actions for one in liars)
+
+
+NULLS = data.array(*[data.null()] * 1_000_000)
+
+
+async def test_name_of_a_megabyte_is_dropped_at_once(ami: South) -> None:
+    meter = await ami.meter(listen=False)
+    meters = await ami.start()
+    meter.values[LOGICAL_DEVICE_NAME, 2] = NULLS
+    await (await meter.dial(address(meters)))
+    (event,) = ami.told("dropped")
+    assert f"{MAX_PUBLIC_OCTETS + PROTECTION_OCTETS} are the most here" in event["reason"]
+
+
+@pytest.mark.parametrize("authentication", ["none", "hls-gmac"])
+async def test_device_id_of_a_megabyte_costs_its_command_alone(ami: South, authentication: str) -> None:
+    """Who has proved its keys may send more, and it is no text: nothing is made of a million elements."""
+    meter = await ami.meter(authentication=authentication)
+    await ami.start(apdu_timeout_s=20.0)
+    meter.values[DEVICE_ID, 2] = NULLS
+    outcome = await ami.switch(deadline_s=20.0)
+    assert not outcome.ok and not outcome.attempted and meter.actions == 0
+    assert ("more than" if authentication == "none" else "no text but array") in outcome.reason
+    assert len(outcome.reason) < 500
