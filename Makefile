@@ -38,7 +38,7 @@ demo: $(VENV)/.run      ## CIS, HES and meters on this machine: CYCLES=2 PERIOD=
 	@$(BIN)/ami demo --config '$(CONFIG)' $(DEMO_OPTIONS)
 
 up:                     ## the same in containers: docker compose up
-	docker compose up --build --detach --wait
+	docker compose up --build --detach --wait || { docker compose logs --no-color --tail 3; exit 1; }
 	@echo "docker compose logs -f cis   shows what is asked and answered; make down   ends it"
 
 down:                   ## stop the containers; their state stays

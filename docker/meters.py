@@ -1,7 +1,7 @@
-"""Run the meters that have no container of their own: all but the first two of the configuration, up to AMI_METERS.
+"""Run the meters that have no container of their own: those of METERS beyond the first two.
 
-Compose cannot compute with numbers, so this does. With AMI_METERS=2 there is nothing to run; the container then waits to
-be stopped, since one that ends would count as failed for `docker compose up --wait`.
+Compose cannot compute with numbers, so this does. With METERS=2 there is nothing to run; the container then waits to be
+stopped, since one that ends would count as failed for `docker compose up --wait`.
 """
 
 import os
@@ -17,14 +17,16 @@ PORT = 4059
 
 def main(arguments: list[str]) -> None:
     """Become the simulator of those meters, or wait; with --check, fail if they do not listen."""
-    count = int(os.environ.get("AMI_METERS") or OWN_CONTAINERS)
     if arguments == ["--check"]:
-        if count > OWN_CONTAINERS:
+        if number() > OWN_CONTAINERS:
             socket.create_connection((socket.gethostname(), PORT), 3).close()
         return
     (configuration,) = arguments
-    meters = tomllib.loads(Path(configuration).read_text("utf-8"))["meters"]
-    chosen = [part for meter in meters[OWN_CONTAINERS:count] for part in ("--meter", meter["name"])]
+    names = [meter["name"] for meter in tomllib.loads(Path(configuration).read_text("utf-8"))["meters"]]
+    most = OWN_CONTAINERS + len(names)
+    if not 1 <= number() <= most:
+        sys.exit(f"METERS={os.environ['METERS']}: the configuration in config/docker has 1 to {most} meters")
+    chosen = [part for name in names[: max(number() - OWN_CONTAINERS, 0)] for part in ("--meter", name)]
     if chosen:
         os.execv(sys.executable, [sys.executable, "-m", "meter_sim", "--config", configuration, *chosen])  # noqa: S606
     ends = {signal.SIGTERM, signal.SIGINT}
@@ -32,6 +34,14 @@ def main(arguments: list[str]) -> None:
         signal.SIG_BLOCK, ends
     )  # process 1 of a container never gets a signal that it neither blocks nor handles
     signal.sigwait(ends)
+
+
+def number() -> int:
+    """How many meters there shall be."""
+    given = os.environ.get("METERS") or str(OWN_CONTAINERS)
+    if not given.isdecimal():
+        sys.exit(f"METERS={given}: a number is wanted")
+    return int(given)
 
 
 if __name__ == "__main__":

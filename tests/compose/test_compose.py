@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import METERS, PATIENCE_S, ROOT, Compose
+from free_ports import free_port
 from pcap import Segment, segments
 
 from ami.model import Model
@@ -23,9 +24,9 @@ ROUNDS = 2
 NAMES = tuple(f"M{1001 + index}" for index in range(METERS))
 SERVICES = {"cis": "cis", "hes": "hes", "meter-1": "meter-sim", "meter-2": "meter-sim", "meters": "meter-sim"}
 OWN = {
-    "cis": {"ami-cis", "ami-cim"},
-    "hes": {"ami-hes", "ami-mapping", "ami-cim", "ami-dlms"},
-    "meter-sim": {"ami-meter-sim", "ami-dlms"},
+    "cis": {"ami-cis", "ami-cim", "ami-process"},
+    "hes": {"ami-hes", "ami-mapping", "ami-cim", "ami-dlms", "ami-process"},
+    "meter-sim": {"ami-meter-sim", "ami-dlms", "ami-process"},
 }
 
 
@@ -198,10 +199,65 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_the_cis_finds_no_key_in_its_container(compose: Compose) -> None:
+@pytest.mark.parametrize(
+    ("service", "names"),
+    [
+        ("cis", []),
+        ("meter-1", ["M1001"]),
+        ("meter-2", ["M1002"]),
+        ("meters", [f"M{number}" for number in range(1003, 1101)]),
+        ("hes", [f"M{number}" for number in range(1001, 1101)]),
+    ],
+)
+def test_a_container_holds_its_own_keys_alone(compose: Compose, service: str, names: list[str]) -> None:
     code = """if True:
-        import pathlib
-        files = [path for path in pathlib.Path("/etc/ami").iterdir()]
-        print([path.name for path in files], "_key" in files[0].read_text())
+        import json, pathlib, tomllib
+        (file,) = pathlib.Path("/etc/ami").iterdir()
+        meters = tomllib.loads(file.read_text())["meters"]
+        print(json.dumps([meter["name"] for meter in meters if "encryption_key" in meter]))
         """
-    assert compose.python("cis", code).stdout.strip() == "['docker-cis.toml'] False"
+    assert json.loads(compose.python(service, code).stdout) == names
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "capture"])
+def test_nobody_takes_the_memory_and_processes_of_the_machine(compose: Compose, service: str) -> None:
+    host = compose.inspect(service)["HostConfig"]
+    assert 0 < host["Memory"] <= 512 * 2**20
+    assert 0 < host["PidsLimit"] <= 128
+
+
+def test_a_meter_has_no_way_to_the_cim_port_of_the_hes(compose: Compose) -> None:
+    places = ("hes", "hes-north", compose.address("hes", "south"), compose.address("hes", "north"))
+    for place in places:
+        code = f"import socket; socket.create_connection(({place!r}, 8081), 2)"
+        assert compose.python("meter-1", code).returncode != 0, place
+    dlms = f"import socket; socket.create_connection(({places[2]!r}, 4059), 2).close(); print('connected')"
+    assert compose.python("meter-1", dlms).stdout == "connected\n", "while it may dial in"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("METERS", "101", "METERS=101: the configuration in config/docker has 1 to 100 meters"),
+        ("METERS", "many", "METERS=many: a number is wanted"),
+        ("SECURITY", "typo", "does not exist: " + str(ROOT / "config/docker/typo/")),
+    ],
+)
+def test_what_cannot_be_started_says_why_and_ends(
+    compose: Compose,
+    docker_compose_project_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    told: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    for port in ("CIS_PORT", "HES_PORT", "DLMS_PORT"):
+        monkeypatch.setenv(port, str(free_port()))
+    other = Compose(f"{docker_compose_project_name}-wrong")
+    try:
+        done = other.run("up", check=False)
+        assert done.returncode != 0
+        assert told in done.stdout + done.stderr
+    finally:
+        other.run("down", "--volumes", "--timeout", "5")

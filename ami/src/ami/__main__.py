@@ -128,7 +128,10 @@ def make_fleet(
         "config/demo.toml"
     ),
     security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering.")] = Security.DEFAULT,
-    for_the_cis: Annotated[bool, typer.Option("--for-the-cis", help="Only what a CIS may know: no keys.")] = False,
+    part: Annotated[
+        fleet.Part,
+        typer.Option(help="Only what this container of the layout docker needs: the CIS no key, a meter its own."),
+    ] = fleet.Part.ALL,
     output: Annotated[Path | None, typer.Option(help="Write here, not to the screen.")] = None,
 ) -> None:
     """Write a configuration with many simulated meters, each with keys of its own."""
@@ -138,10 +141,8 @@ def make_fleet(
     except configuration.ConfigurationError as trouble:
         typer.echo(str(trouble), err=True)
         raise typer.Exit(1) from None
-    options = " --security none" if clear else ""
-    note = fleet.DEMONSTRATION
-    if for_the_cis:
-        document, options, note = fleet.for_the_cis(document), f"{options} --for-the-cis", fleet.NO_KEYS
+    options = (" --security none" if clear else "") + ("" if part is fleet.Part.ALL else f" --part {part}")
+    document, note = fleet.part(document, part), fleet.note(part)
     heading = fleet.HEADING.format(count=count, seed=seed, layout=layout, base=base, options=options, note=note)
     text = heading + tomli_w.dumps(document)
     if output is None:

@@ -20,6 +20,7 @@ ALL_STATION = 0x7F
 OWN_CONTAINERS = 2
 DEMONSTRATION = "The keys are for demonstration only: whoever knows the seed knows them."
 NO_KEYS = "What the CIS may know: no key is in here."
+OWN_KEYS = "What one container of meters may know: its own keys. " + DEMONSTRATION
 HEADING = """\
 # {count} meters, written by: ami fleet --count {count} --seed {seed} --layout {layout} --base {base}{options}
 # {note}
@@ -33,6 +34,17 @@ class Layout(StrEnum):
     PORTS = "ports"
     ONE_ADDRESS = "one-address"
     DOCKER = "docker"
+
+
+class Part(StrEnum):
+    """Whose share of a configuration: in containers, everybody has his own and no more."""
+
+    ALL = "all"
+    CIS = "cis"
+    HES = "hes"
+    METER_1 = "meter-1"
+    METER_2 = "meter-2"
+    METERS = "meters"
 
 
 def meter(number: int, address: str, *, seed: str, server_wport: int = 1) -> Document:
@@ -84,6 +96,25 @@ def for_the_cis(document: Document) -> Document:
     }
 
 
+def part(document: Document, whose: Part) -> Document:
+    """What one of the containers needs of it: the CIS no key, the HES no word of simulation, meters their own keys."""
+    if whose is Part.ALL:
+        return document
+    if whose is Part.CIS:
+        return for_the_cis(document)
+    if whose is Part.HES:
+        meters = [{key: value for key, value in one.items() if key != "simulated"} for one in document["meters"]]
+        address = {key: document["cis"][key] for key in ("host", "reply_address")}
+        return {"cis": address, "hes": document["hes"], "meters": meters}
+    own = [one for one in document["meters"] if one["address"].partition(":")[0] == whose]
+    return {"meter_sim": document["meter_sim"], "meters": own}
+
+
+def note(whose: Part) -> str:
+    """What its heading says about secrets."""
+    return {Part.CIS: NO_KEYS, Part.HES: DEMONSTRATION, Part.ALL: DEMONSTRATION}.get(whose, OWN_KEYS)
+
+
 def _place(index: int, layout: Layout, address: str) -> tuple[str, int]:
     """Address and server wrapper port; in containers, a meter listens on the name that its network gives it."""
     host, _, port = address.rpartition(":")
@@ -103,6 +134,7 @@ def logical_device(index: int) -> int:
 
 
 def _for_containers(document: Document) -> None:
+    """CIM is served on the network of the CIS alone: compose.yaml gives the HES the name hes-north there."""
     everywhere = "0.0.0.0"  # noqa: S104 - inside a container, whose networks decide who reaches it
     document["cis"] |= {
         "host": everywhere,
@@ -110,7 +142,7 @@ def _for_containers(document: Document) -> None:
         "reply_address": "http://cis:8080/cim",
         "store": "/var/lib/ami/cis.sqlite",
     }
-    document["hes"] |= {"host": everywhere, "dlms_host": everywhere, "store": "/var/lib/ami/hes.sqlite"}
+    document["hes"] |= {"host": "hes-north", "dlms_host": everywhere, "store": "/var/lib/ami/hes.sqlite"}
     document["meter_sim"] |= {"state": "/var/lib/ami/meters"}
 
 
