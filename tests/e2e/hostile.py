@@ -139,6 +139,90 @@ def _both(name: str, clause: int, payload: str, declarations: str = "") -> list[
     return [to("hes"), to("cis")]
 
 
+# --- to the port for meters: frames of the DLMS wrapper, written out by hand
+
+_AARE = bytes.fromhex("6129A109060760857405080101A203020100A305A103020100BE10040E0800065F1F040000501F01F40007")
+_NULLS = b"\x01\x83\x0f\x42\x40" + bytes(1_000_000)
+_BLOCK = 60_000
+
+
+def _frame(apdu: bytes, source: int = 1, destination: int = 16) -> bytes:
+    return b"".join(number.to_bytes(2, "big") for number in (1, source, destination, len(apdu))) + apdu
+
+
+def _octet_string(octets: bytes) -> bytes:
+    return b"\x09" + bytes((len(octets),)) + octets
+
+
+def _long_answer(invoke: int, number: int, whole: bytes) -> bytes:
+    """A GET response with data block."""
+    part = whole[(number - 1) * _BLOCK : number * _BLOCK]
+    last = number * _BLOCK >= len(whole)
+    head = b"\xc4\x02" + bytes((invoke, last)) + number.to_bytes(4, "big") + b"\x00\x82"
+    return head + len(part).to_bytes(2, "big") + part
+
+
+def _meter_that_says(site: Site, name: bytes, source: str = "127.0.0.1", after: bytes | None = None) -> None:
+    """Dial in and answer everything with this encoded name; `after` an association, if given, say that and no more."""
+    with suppress(OSError), socket.create_connection(site.dlms, PATIENCE_S, (source, 0)) as caller:
+        while asked := caller.recv(65536):
+            apdu = asked[8:]
+            if apdu[:1] == b"\x60":
+                caller.sendall(_frame(_AARE, destination=int.from_bytes(asked[2:4], "big")))
+            elif apdu[:1] == b"\x62":
+                caller.sendall(_frame(bytes.fromhex("6303800100")))
+            elif apdu[:1] == b"\xc0" and len(name) > _BLOCK:
+                number = int.from_bytes(apdu[3:7], "big") + 1 if apdu[1] == 2 else 1
+                caller.sendall(_frame(_long_answer(apdu[2], number, name)))
+            elif apdu[:1] == b"\xc0":
+                caller.sendall(_frame(b"\xc4\x01" + apdu[2:3] + b"\x00" + name))
+
+
+def _name_of_a_megabyte(site: Site) -> None:
+    _meter_that_says(site, _NULLS)
+
+
+def _claim(site: Site) -> None:
+    """Say the name of the meter that dials in, and let the connection wait as long as the row lasts."""
+    caller = site.hold(socket.create_connection(site.dlms, PATIENCE_S))
+    name = next(meter for meter in site.meters if meter["address"] == "dials-in")["logical_device_name"]
+    for answer in (_AARE, b"\xc4\x01\xc1\x00" + _octet_string(name.encode()), bytes.fromhex("6303800100")):
+        if not caller.recv(65536):
+            return
+        caller.sendall(_frame(answer))
+
+
+def _silent(site: Site) -> None:
+    for _ in range(4):
+        site.hold(socket.create_connection(site.dlms, PATIENCE_S))
+
+
+def _half_a_frame(site: Site) -> None:
+    site.hold(socket.create_connection(site.dlms, PATIENCE_S)).sendall(_frame(bytes(65_000))[:60_000])
+
+
+def _pushes(transport: Literal["tcp", "udp"]) -> Callable[[Site], None]:
+    """A hundred notifications in clear, each an array of nulls as long as a datagram."""
+    body = b"\x0f\x00\x00\x00\x01\x00\x01\x82\xea\x60" + bytes(60_000)
+
+    def send(site: Site) -> None:
+        kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+        with suppress(OSError), socket.socket(socket.AF_INET, kind) as caller:
+            caller.connect(site.dlms)
+            for _ in range(100):
+                caller.sendall(_frame(body))
+
+    return send
+
+
+def _blocks_without_end(site: Site) -> None:
+    """A push in blocks of a general block transfer that never ends."""
+    with suppress(OSError), socket.create_connection(site.dlms, PATIENCE_S) as caller:
+        for number in range(1, 200):
+            block = b"\xe0\x40" + number.to_bytes(2, "big") + b"\x00\x00\x82\xea\x60" + bytes(60_000)
+            caller.sendall(_frame(block))
+
+
 SENDERS: list[Sender] = [
     *_both("compressed-repeated", 2, _BOMBS),
     *_both("compressed-large", 2, f"<m:Compressed>{_BOMB}</m:Compressed>"),
@@ -146,5 +230,12 @@ SENDERS: list[Sender] = [
     *_both("devices-of-1.5-megabytes", 3, controls(_DEVICES)),
     *_both("errors-without-end", 3, controls(_WRONG)),
     *_both("elements-of-4.9-megabytes", 3, controls(_SMALLEST)),
+    Sender("name-of-a-megabyte", 4, _name_of_a_megabyte),
+    Sender("pushes-in-clear-over-tcp", 4, _pushes("tcp")),
+    Sender("pushes-in-clear-over-udp", 4, _pushes("udp")),
+    Sender("push-in-blocks-without-end", 4, _blocks_without_end),
+    Sender("silent-callers", 5, _silent),
+    Sender("half-a-frame", 5, _half_a_frame),
+    Sender("claimed-name", 5, _claim),
 ]
 """Every row of every clause; engineers add theirs here."""

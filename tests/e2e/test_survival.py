@@ -40,9 +40,10 @@ class Besieged:
     codes: Iterator[str] = field(default_factory=lambda: cycle((DISCONNECT, CONNECT)))
 
     def switch(self) -> tuple[Answer, float]:
-        """A control that really switches, and how long it took."""
+        """A control that really switches one meter that is called and one that dials in, and how long it took."""
         began = time.monotonic()
-        answer = self.client.switch(next(self.codes), [by_mrid(self.system.meter("M1001"))])
+        called, dialling = self.system.meter("M1001"), self.system.meter("M1002")
+        answer = self.client.switch(next(self.codes), [by_mrid(called), by_mrid(dialling)])
         return answer, time.monotonic() - began
 
     def victim(self, sender: Sender) -> tuple[Process, str]:
@@ -53,7 +54,11 @@ class Besieged:
 @pytest.fixture(scope="module")
 def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
     with system(tmp_path_factory.mktemp("besieged")) as one:
-        one.start("M1001")
+        one.config["meters"][1]["address"] = "dials-in"
+        one.config["meters"][1]["simulated"]["dial_to"] = f"127.0.0.1:{one.config['hes']['dlms_port']}"
+        one.start("M1001", "M1002")
+        assert one.hes is not None
+        one.hes.wait_for("dialled_in", meter="M1002")
         cis = one.start_cis("--no-loop")
         cis.wait_for("ready")
         hes, local = one.config["hes"], "127.0.0.1"
@@ -64,7 +69,6 @@ def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
             directory=one.directory,
             meters=one.config["meters"],
         )
-        assert one.hes is not None
         yield Besieged(one, site, one.hes, cis, Stranger(one.hes_url))
 
 

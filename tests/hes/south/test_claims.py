@@ -86,6 +86,19 @@ async def test_silent_callers_keep_no_meter_from_dialling_in(ami: South, source:
         writer.close()
 
 
+async def test_who_makes_room_is_hung_up_on_at_once(ami: South) -> None:
+    """Also when it comes together with those for whom it makes room, before anything was done about it."""
+    meters = await ami.start(max_callers_per_address=2)
+    callers = await asyncio.gather(*[asyncio.open_connection(*address(meters)) for _ in range(40)])
+    async with asyncio.timeout(PROMPTLY_S):
+        left = {asyncio.create_task(reader.read()) for reader, _ in callers}
+        while len(left) > 2:
+            _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+    for _, writer in callers:
+        writer.close()
+    await asyncio.wait(left)
+
+
 async def test_who_calls_from_another_address_is_not_sent_away(ami: South) -> None:
     """The one crowded address makes room, though the other one's caller has waited longest."""
     meters = await ami.start(max_callers=4)

@@ -78,10 +78,12 @@ class Listener:
             self._server.close()
         if self._datagrams is not None:
             self._datagrams.close()
-        for task in self._unknown:
-            task.cancel()
-        if self._unknown:
-            await asyncio.wait(self._unknown)
+        callers = list(self._unknown.values())
+        for caller in callers:
+            caller.work.cancel()
+            caller.link.close()
+        if callers:
+            await asyncio.wait([caller.work for caller in callers])
 
     async def _listen_to_datagrams(self, host: str, port: int) -> asyncio.DatagramTransport:
         loop = asyncio.get_running_loop()
@@ -97,6 +99,7 @@ class Listener:
             dropped(crowded_out.link.peer, "tcp", told, crowded_out.link.first)
             del self._unknown[crowded_out.work]
             crowded_out.work.cancel()
+            crowded_out.link.close()  # here, because work that has not begun yet does not see that it is cancelled
         task = asyncio.create_task(self._receive(link))
         self._unknown[task] = Caller(link, address, task)
         task.add_done_callback(lambda done: self._unknown.pop(done, None))
