@@ -488,3 +488,48 @@ def test_a_unix_clock(run: Run) -> None:
     local = run(FakeMeter(objects(over)), *BETWEEN[:2], "--from", "2026-11-27T00:15")
     assert local.code == 2 and "2026-11-27T00:15Z" in local.err
     assert "2026-11-27T00:00:00+00:00" in run(FakeMeter(objects(over)), "read", "0-0:1.1.0", 2, "--class", 1).ok().out
+
+
+# --- what was written is told truly
+
+
+def set_answered(answer: bytes, *, then_silent: bool = False) -> Quirks:
+    """Answers SET with this, and after it no GET if that is wanted."""
+    written: list[bytes] = []
+
+    def script(meter: FakeMeter, apdu: bytes) -> bytes | None:
+        if apdu[0] == 0xC1:
+            written.append(apdu)
+            return answer and b"\xc5\x01" + apdu[2:3] + answer
+        return b"" if then_silent and written and apdu[0] == 0xC0 else None
+
+    return Quirks(script=script)
+
+
+WRITE = ("write", "1-0:1.8.0", 2, "7", "--class", 3)
+
+
+def test_a_write_whose_answer_is_lost(run: Run) -> None:
+    lost = run(FakeMeter(objects(), quirks=set_answered(b"")), *WRITE, timeout=0.2)
+    assert lost.code == 4 and "the meter may or may not have carried it out" in lost.err
+    other = run(FakeMeter(objects(), quirks=set_answered(b"\x00\x00\x00")), *WRITE, timeout=0.2)
+    assert other.code == 7 and "may or may not" in other.err
+    refused = run(FakeMeter(objects(), quirks=set_answered(b"\x03")), *WRITE)
+    assert refused.code == 1 and "may or may not" not in refused.err
+    called = run(
+        FakeMeter(objects(), quirks=Quirks(script=lambda meter, apdu: b"" if apdu[0] == 0xC3 else None)),
+        "invoke",
+        "0-0:10.0.100",
+        1,
+        "--class",
+        9,
+        timeout=0.2,
+    )
+    assert called.code == 4 and "may or may not" in called.err
+
+
+def test_a_write_that_can_not_be_read_back(run: Run) -> None:
+    done = run(FakeMeter(objects(), quirks=set_answered(b"\x00", then_silent=True)), *WRITE, timeout=0.2)
+    assert (
+        "written  7 (double-long-unsigned)" in done.ok().out and "after    can't be read: no answer in time" in done.out
+    )

@@ -20,7 +20,8 @@ from ami.meter.errors import ExitCode, MeterError, Refusal
 from ami.meter.options import Target
 from ami.meter.output import Format
 from ami.meter.session import Session, Surroundings, connected
-from ami.meter.target import TargetOptions, target_of
+from ami.meter.target import target_of
+from ami.meter.target_options import TargetOptions
 from dlms.cosem.classes import method_name
 
 EPILOG = (
@@ -42,6 +43,9 @@ ClassOption = Annotated[
     int | None, typer.Option("--class", help="Class of the object; without it the object list is asked.")
 ]
 
+Unconfirmed = Annotated[
+    bool, typer.Option("--unconfirmed", help="Send it as a request that the meter does not answer.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Switch the supply without asking.")]
 ObisOption = Annotated[str, typer.Option("--obis", help="The disconnect control, if it is not 0-0:96.3.10.")]
 
@@ -167,12 +171,14 @@ def write(
         typer.Option("--type", help=f"Without it: as the present value. {', '.join(given_values.TYPES)}."),
     ] = None,
     class_id: ClassOption = None,
+    unconfirmed: Unconfirmed = False,
     json: Json = False,
 ) -> None:
     """Write an attribute, and show what it holds before and after."""
     name = commands.obis_of(obis)
     with session_with(options) as session:
-        done = commands.write(session.association, name, attribute, value, class_id, type_name)
+        written = commands.locate_attribute(session.association, name, attribute, class_id)
+        done = commands.write(session.association, written, value, type_name, confirmed=not unconfirmed)
     if json:
         output.say(output.as_json(done.document()))
         return
@@ -190,6 +196,7 @@ def invoke(
         str, typer.Option("--type", help="Type of the parameter; null-data for none, a-xdr for structures.")
     ] = "integer",
     class_id: ClassOption = None,
+    unconfirmed: Unconfirmed = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -200,6 +207,10 @@ def invoke(
         called = commands.locate_method(session.association, name, method, class_id)
         if contactor.switches(called) and not yes:
             confirm(f"call {method_name(called)} of {name}", session.target)
+        if unconfirmed:
+            commands.invoke_unconfirmed(session.association, called, parameter, type_name)
+            output.tell(f"{called} was sent; an unconfirmed request has no answer")
+            return
         descriptor, outcome = commands.invoke(session.association, called, parameter, type_name)
     if json:
         output.say(output.as_json(commands.outcome_document(descriptor, outcome)))

@@ -23,10 +23,12 @@ from dlms.association import (
     ActionOutcome,
     ClientConnection,
     ClientSettings,
+    EventNotified,
     Get,
     GetList,
     GetListResult,
     GetResult,
+    InformationReported,
     Notified,
     Open,
     Opened,
@@ -39,6 +41,7 @@ from dlms.association import (
     Request,
     Set,
     SetResult,
+    Unconfirmed,
 )
 from dlms.cosem.confidential import is_secret
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -104,6 +107,7 @@ class Association:
         settings: ClientSettings,
         *,
         challenge: bytes = b"",
+        dedicated_key: bytes | None = None,
         supply: Supply | None = None,
         trace: Trace | None = None,
         tell: Callable[[str], None] = lambda text: None,
@@ -124,6 +128,7 @@ class Association:
             self._connection = ClientConnection(
                 settings,
                 challenge=challenge,
+                dedicated_key=dedicated_key,
                 send_counter=SendCounter(0, 0) if supply is None else supply.counter,
                 framing=framing,
             )
@@ -134,7 +139,19 @@ class Association:
     # --- services
 
     def open(self, where: str) -> Opened:
-        """Open it; what was agreed."""
+        """Open it, unless it exists beforehand; what was agreed."""
+        opened = self._exists_beforehand() or self._open(where)
+        self.most_in_a_list = _most_in_a_list(opened)
+        return opened
+
+    def _exists_beforehand(self) -> Opened | None:
+        settings = self._settings
+        if settings.pre_established is None:
+            return None
+        title = None if settings.security is None else settings.security.peer_system_title
+        return Opened(settings.conformance, settings.pre_established.peer_max_receive_pdu_size, title)
+
+    def _open(self, where: str) -> Opened:
         try:
             event = self._exchange(Open(), where)
         except LinkDown as down:
@@ -145,9 +162,7 @@ class Association:
             raise _refused(event, where)
         if isinstance(event, PeerFault):
             raise self._opening_fault(event, where)
-        opened = self._expected(Opened, event, where)
-        self.most_in_a_list = _most_in_a_list(opened)
-        return opened
+        return self._expected(Opened, event, where)
 
     def _opening_fault(self, event: PeerFault, where: str) -> MeterError:
         error = event.fault.service_error if isinstance(event.fault, ExceptionResponse) else None
@@ -191,19 +206,28 @@ class Association:
     def set(self, descriptor: AttributeDescriptor, value: Data) -> None:
         """Write the attribute; Refusal with the meter's word when it does not take it."""
         where = f"writing {descriptor}"
-        event = self._expected(SetResult, self._exchange(Set(descriptor, value), where), where)
+        with uncertain():
+            event = self._expected(SetResult, self._exchange(Set(descriptor, value), where), where)
         if event.result is not DataAccessResult.SUCCESS:
             raise self._refusal(event.result, where, Doing.WRITING, words(value.tag.name))
 
     def action(self, descriptor: MethodDescriptor, parameters: Data | None) -> ActionOutcome:
         """Call the method; the outcome is for the caller to judge."""
         where = f"calling {descriptor}"
-        return self._expected(ActionOutcome, self._exchange(Action(descriptor, parameters), where), where)
+        with uncertain():
+            return self._expected(ActionOutcome, self._exchange(Action(descriptor, parameters), where), where)
+
+    def send_unconfirmed(self, request: Set | Action) -> None:
+        """Send a request that the meter does not answer."""
+        where = f"sending {request.descriptor}"
+        self._prepare(request, where)
+        with border(where):
+            self._write(self._connection.send(Unconfirmed(request)))
 
     def release(self) -> None:
         """Release it, and take a data link down; what goes wrong now is of no interest to anybody."""
         try:
-            if self.healthy:
+            if self.healthy and self._settings.pre_established is None:
                 self._expected(Released, self._exchange(Release(), "releasing the association"), "releasing")
             self._silence.hang_up(self._write, self._link.read)
         except (MeterError, OSError, RemoteError, LocalError):
@@ -211,7 +235,8 @@ class Association:
 
     # --- octets
 
-    def _exchange(self, request: Request, where: str) -> object:
+    def _prepare(self, request: Request, where: str) -> None:
+        """What has to be so before a request goes out."""
         if isinstance(request, Get | Set | Action) and not self._has_a_name(request.descriptor):
             raise self._refusal(DataAccessResult.OBJECT_UNDEFINED, where, Doing.READING)
         if self._supply is not None:
@@ -219,6 +244,9 @@ class Association:
         if self._trace is not None:
             self._trace.exchange(about_a_secret=_is_about_a_secret(request))
         self._silence.begin()
+
+    def _exchange(self, request: Request, where: str) -> object:
+        self._prepare(request, where)
         settings = self._settings
         silence = hints.of_silence(settings.client_wport, settings.server_wport, self._reach.timeout_s)
         try:
@@ -252,7 +280,7 @@ class Association:
                     self._supply.top_up()
                 self._write(self._connection.data_to_send())
                 self._receive()
-            if not isinstance(event, Notified):
+            if not isinstance(event, Notified | EventNotified | InformationReported):
                 self._write(self._connection.data_to_send())
                 return event
             self.tell("a notification of the meter came in between")
@@ -284,6 +312,19 @@ class Association:
         if isinstance(event, PeerFault):
             raise Faulty(event, where)
         raise MeterError(ExitCode.NOT_UNDERSTOOD, f"{type(event).__name__} is no answer to this", where=where)
+
+
+@contextmanager
+def uncertain() -> Iterator[None]:
+    """What changes something and is not answered as it should be may have been carried out all the same, and says so."""
+    try:
+        yield
+    except MeterError as error:
+        if error.code in (ExitCode.NO_ANSWER, ExitCode.NOT_UNDERSTOOD, ExitCode.NOT_TRUSTED) and not isinstance(
+            error, Faulty
+        ):
+            error.what += "; the meter may or may not have carried it out"
+        raise
 
 
 @contextmanager

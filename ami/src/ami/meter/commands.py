@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from ami.meter import given_values
 from ami.meter.asking import InLists, one_by_one
-from ami.meter.client import Association
+from ami.meter.client import Association, Faulty
 from ami.meter.errors import ExitCode, MeterError, Refusal, words
 from ami.meter.objects import CosemObject, find, from_class, read_object_list
 from ami.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading, attribute_numbers, is_asked, read_object
@@ -23,7 +23,7 @@ from ami.meter.values import (
     type_name,
 )
 from dlms import data
-from dlms.association import ActionOutcome
+from dlms.association import Action, ActionOutcome, Set
 from dlms.cosem.classes import interface_classes, method_name
 from dlms.cosem.confidential import is_secret
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -142,16 +142,20 @@ class Written:
 
 
 def write(
-    association: Association, obis: Obis, attribute: str, text: str, class_id: int | None, type_given: str | None
+    association: Association, descriptor: AttributeDescriptor, text: str, type_given: str | None, *, confirmed: bool
 ) -> Written:
     """Write one attribute; the type is that of the present value unless one is given. Refusal when the meter says no."""
-    one = locate(association, obis, class_id, rights=False)
-    descriptor = one.attribute(attribute_number(one, attribute))
     before, problem = _try(association, descriptor)
     name = type_given or _type_of(descriptor, before)
     value = given_values.parse(text, name, secret=is_secret(descriptor))
-    association.set(descriptor, value)
-    after, no_after = _try(association, descriptor)
+    if confirmed:
+        association.set(descriptor, value)
+    else:
+        association.send_unconfirmed(Set(descriptor, value))
+    try:
+        after, no_after = _try(association, descriptor)
+    except MeterError as error:
+        after, no_after = None, error.what
     return Written(descriptor, value, _seen(descriptor, before, problem), _seen(descriptor, after, no_after))
 
 
@@ -178,6 +182,8 @@ def _try(association: Association, descriptor: AttributeDescriptor) -> tuple[Dat
         return association.get(descriptor), ""
     except Refusal as refusal:
         return None, refusal.result
+    except Faulty as fault:
+        return None, fault.reason
 
 
 def _seen(descriptor: AttributeDescriptor, value: Data | None, problem: str) -> str:
@@ -191,6 +197,17 @@ def invoke(
 ) -> tuple[MethodDescriptor, ActionOutcome]:
     """Call one method; the outcome is the meter's word."""
     return method, association.action(method, given_values.parse(text, type_name, secret=is_secret(method)))
+
+
+def invoke_unconfirmed(association: Association, method: MethodDescriptor, text: str, type_name: str) -> None:
+    """Call one method that the meter does not answer."""
+    association.send_unconfirmed(Action(method, given_values.parse(text, type_name, secret=is_secret(method))))
+
+
+def locate_attribute(association: Association, obis: Obis, attribute: str, class_id: int | None) -> AttributeDescriptor:
+    """The attribute of this number or name; MeterError when there is none."""
+    one = locate(association, obis, class_id, rights=False)
+    return one.attribute(attribute_number(one, attribute))
 
 
 def locate_method(association: Association, obis: Obis, method: str, class_id: int | None) -> MethodDescriptor:

@@ -9,9 +9,9 @@ from ami.meter.options import Reach, Transport
 from dlms.association import ClientSettings
 from dlms.errors import LocalError
 from dlms.framing.framing import Framing
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.hdlc_client import MAX_RETRIES
+from dlms.framing.hdlc_address import SIZES, HdlcAddress
 from dlms.framing.hdlc_framing import HdlcClientFraming
+from dlms.framing.hdlc_parameters import LinkParameters
 from dlms.framing.wrapper import HEADER_SIZE, MAX_APDU, WrapperFraming
 
 Write = Callable[[bytes], None]
@@ -74,18 +74,19 @@ class _NoRepetition:
 class _Hdlc:
     """The link numbers its frames, so asking again is safe."""
 
-    def __init__(self, framing: HdlcClientFraming) -> None:
+    def __init__(self, framing: HdlcClientFraming, retries: int) -> None:
         self._framing = framing
+        self._retries = retries
         self._heard = b""
         self._in_vain = 0
 
     def patience_s(self, timeout_s: float) -> float:
-        return timeout_s / (MAX_RETRIES + 1)
+        return timeout_s / (self._retries + 1)
 
     def ask_again(self) -> bytes:
         """Up to the link's own limit, and no oftener where the meter says again and again that it has nothing yet."""
         self._in_vain += 1
-        return self._framing.timeout() if self._in_vain <= MAX_RETRIES else b""
+        return self._framing.timeout() if self._in_vain <= self._retries else b""
 
     def hang_up(self, write: Write, read: Read) -> None:
         if self._framing.disconnected:
@@ -114,8 +115,30 @@ def framing_for(reach: Reach, settings: ClientSettings) -> tuple[Framing, Silenc
         wrapper = WrapperFraming()
         return wrapper, _NoRepetition(wrapper)
     try:
-        server = HdlcAddress(settings.server_wport, reach.physical)
-        framing = HdlcClientFraming(settings.client_wport, server, any_address=settings.any_address)
+        framing = HdlcClientFraming(
+            settings.client_wport,
+            _address(settings.server_wport, reach),
+            _parameters(reach),
+            max_retries=reach.retries,
+            any_address=settings.any_address,
+        )
     except LocalError as error:
-        raise MeterError(ExitCode.USAGE, str(error), where="--client, --server, --physical") from None
-    return framing, _Hdlc(framing)
+        raise MeterError(ExitCode.USAGE, str(error), where="--client, --server, --physical, --address-size") from None
+    return framing, _Hdlc(framing, reach.retries)
+
+
+def _address(server: int, reach: Reach) -> HdlcAddress:
+    """The meter's address, in as many octets as are asked for; LocalError when it does not fit."""
+    found = HdlcAddress(server, reach.physical, wide=reach.address_size == max(SIZES))
+    if reach.address_size not in (None, found.size):
+        raise LocalError(f"the address {server}, {reach.physical} takes {found.size} octets, not {reach.address_size}")
+    return found
+
+
+def _parameters(reach: Reach) -> LinkParameters:
+    return LinkParameters(
+        max_information_transmit=reach.max_information_transmit,
+        max_information_receive=reach.max_information_receive,
+        window_transmit=reach.window_transmit,
+        window_receive=reach.window_receive,
+    )

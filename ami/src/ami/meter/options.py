@@ -11,14 +11,17 @@ from hashlib import sha256
 from pathlib import Path
 
 from ami.meter.errors import ExitCode, MeterError
-from dlms.association import Ciphering, ClientSettings, KeyForm, MessageKeys, Security
-from dlms.association.settings import SERVER_CONFORMANCE, SN_CONFORMANCE, WITH_SECRET, WITH_TITLES
+from dlms.association import Ciphering, ClientSettings, KeyForm, MessageKeys, PreEstablished, Security
+from dlms.association.settings import BLOCK_WINDOW, SERVER_CONFORMANCE, SN_CONFORMANCE, WITH_SECRET, WITH_TITLES
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.cosem.short_names import ShortNames
 from dlms.enums import Conformance, Mechanism
 from dlms.errors import LocalError
+from dlms.framing.hdlc_client import MAX_RETRIES
+from dlms.framing.hdlc_parameters import DEFAULT_INFORMATION, DEFAULT_WINDOW
 from dlms.obis import Obis
-from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
+from dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, PublicKey, SecurityPolicy
+from dlms.security.hls import HLS, challenge_lengths
 
 DLMS_PORT = 4059
 PUBLIC_CLIENT = 16
@@ -38,6 +41,9 @@ AUTHENTICATIONS = {
     "hls-ecdsa": Mechanism.ECDSA,
 }
 """HLS 2 is not among them: its proof is a function of the manufacturer's, which no command line can give."""
+OFFERED, SN_OFFERED = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES, SN_CONFORMANCE
+"""The conformance that is offered unless another is asked for, with logical and with short names."""
+CHALLENGE_OCTETS = 16
 NO_KEY = bytes(16)
 """Stands in a Security that is there for its titles alone; nothing is ever computed with it."""
 
@@ -52,11 +58,27 @@ class Transport(StrEnum):
 
 
 class Protection(StrEnum):
-    """What ciphered APDUs are: authenticated, encrypted, or both."""
+    """What ciphered APDUs are: authenticated, encrypted, or both; none: in clear, in this direction."""
 
     BOTH = "both"
     AUTHENTICATED = "authenticated"
     ENCRYPTED = "encrypted"
+    NONE = "none"
+
+
+DEMANDS = {
+    Protection.BOTH: Demand.AUTHENTICATED | Demand.ENCRYPTED,
+    Protection.AUTHENTICATED: Demand.AUTHENTICATED,
+    Protection.ENCRYPTED: Demand.ENCRYPTED,
+    Protection.NONE: Demand.NOTHING,
+}
+
+
+class Priority(StrEnum):
+    """Of requests."""
+
+    HIGH = "high"
+    NORMAL = "normal"
 
 
 class Wrapping(StrEnum):
@@ -96,6 +118,12 @@ class Reach:
     baud: int = 9600
     mode_e: bool = False
     physical: int | None = None
+    address_size: int | None = None
+    max_information_transmit: int = DEFAULT_INFORMATION
+    max_information_receive: int = DEFAULT_INFORMATION
+    window_transmit: int = DEFAULT_WINDOW
+    window_receive: int = DEFAULT_WINDOW
+    retries: int = MAX_RETRIES
     timeout_s: float = 10.0
 
     def __str__(self) -> str:
@@ -133,6 +161,15 @@ class Identity:
     any_invoke_id: bool = False
     any_address: bool = False
     association_object: Obis = CURRENT_ASSOCIATION
+    conformance: Conformance | None = None
+    block_window: int = BLOCK_WINDOW
+    high_priority: bool = True
+    pre_established: int | None = None
+    response_protection: Protection | None = None
+    signed: bool = False
+    certificate: bytes | None = None
+    dedicated_key: bool = False
+    challenge_length: int | None = None
 
     @property
     def object_list(self) -> AttributeDescriptor:
@@ -164,9 +201,30 @@ class Identity:
         return self.keyed or self.mechanism in WITH_TITLES
 
     @property
-    def conformance(self) -> Conformance:
+    def offered(self) -> Conformance:
         """What is offered to the meter."""
-        return SN_CONFORMANCE if self.short_names else SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES
+        return self.conformance if self.conformance is not None else SN_OFFERED if self.short_names else OFFERED
+
+    @property
+    def policy(self) -> SecurityPolicy:
+        """What requests and answers have to bear."""
+        if not self.ciphered:
+            return SecurityPolicy()
+        signature = Demand.SIGNED if self.signed else Demand.NOTHING
+        answers = self.response_protection or self.protection
+        return SecurityPolicy(DEMANDS[self.protection] | signature, DEMANDS[answers] | signature)
+
+    @property
+    def challenge_octets(self) -> int:
+        """How long our challenge is; 0 without HLS."""
+        if self.mechanism not in HLS:
+            return 0
+        shortest = challenge_lengths(self.mechanism)[0]
+        return max(CHALLENGE_OCTETS, shortest) if self.challenge_length is None else self.challenge_length
+
+    def dedicated(self, random_bytes: RandomBytes) -> bytes | None:
+        """A dedicated key, when one is wanted."""
+        return random_bytes(len(self.encryption_key or NO_KEY)) if self.dedicated_key else None
 
     @property
     def no_names_yet(self) -> ShortNames | None:
@@ -189,9 +247,12 @@ class Identity:
                 mechanism=self.mechanism,
                 secret=self.secret,
                 security=self._security(title, server, random_bytes),
-                conformance=self.conformance,
+                conformance=self.offered,
                 short_names=self.no_names_yet,
                 max_receive_pdu_size=self.max_pdu_size,
+                block_window=self.block_window,
+                pre_established=None if self.pre_established is None else PreEstablished(self.pre_established),
+                high_priority=self.high_priority,
                 any_invoke_id=self.any_invoke_id,
                 any_address=self.any_address,
             )
@@ -203,8 +264,9 @@ class Identity:
         return ClientSettings(
             client_wport=PUBLIC_CLIENT,
             server_wport=server,
-            conformance=self.conformance,
+            conformance=self.offered,
             short_names=self.no_names_yet,
+            high_priority=self.high_priority,
             any_invoke_id=self.any_invoke_id,
             any_address=self.any_address,
         )
@@ -218,12 +280,12 @@ class Identity:
             keys=self._keys(),
             system_title=title,
             suite=self.suite,
-            authenticated=self.ciphered and self.protection is not Protection.ENCRYPTED,
-            encrypted=self.ciphered and self.protection is not Protection.AUTHENTICATED,
+            policy=self.policy,
             peer_system_title=self.meter_title if server in (None, self.server) else None,
             ciphering=Ciphering(self.wrapping) if self.ciphered else Ciphering.GENERAL_GLO,
             message_keys=self._message_keys(random_bytes),
             asymmetric=self._asymmetric_keys(),
+            certificate=self.certificate,
         )
 
     def _message_keys(self, random_bytes: RandomBytes) -> MessageKeys:

@@ -113,6 +113,10 @@ def _beyond(target: Target) -> str:
         return f"the transport {target.reach.transport}"
     if identity.authentication not in KNOWS:
         return f"authentication {identity.authentication}"
+    if identity.pre_established is not None:
+        return "associations that are not opened"
+    if identity.keyed and (identity.signed or identity.response_protection is not None or identity.dedicated_key):
+        return "signatures, dedicated keys and a protection of answers of its own"
     if identity.keyed and identity.wrapping is not Wrapping.GENERAL_GLO:
         return f"ciphering {identity.wrapping}"
     if identity.keyed and identity.protection is not Protection.BOTH:

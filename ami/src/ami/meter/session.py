@@ -21,9 +21,7 @@ from ami.meter.values import text_of_octets
 from dlms.association import ClientSettings, Opened
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.obis import Obis
-from dlms.security.hls import HLS, challenge_lengths
 
-CHALLENGE_OCTETS = 16
 VALUE = 2
 LOGICAL_DEVICE_NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), VALUE)
 
@@ -131,16 +129,17 @@ class _Opening:
         return Supply(self._file, name, counter)
 
     def _secure(self, settings: ClientSettings) -> tuple[Association, Opened]:
-        needed = max(CHALLENGE_OCTETS, challenge_lengths(settings.mechanism)[0]) if settings.mechanism in HLS else 0
+        identity, random_bytes = self._target.identity, self._around.random_bytes
         association = Association(
             self._wire(),
             self._target.reach,
             settings,
-            challenge=self._around.random_bytes(needed),
+            challenge=random_bytes(identity.challenge_octets),
+            dedicated_key=identity.dedicated(random_bytes),
             supply=self._supply,
             trace=self._trace,
             tell=self._around.tell,
-            object_list=self._target.identity.object_list,
+            object_list=identity.object_list,
         )
         return association, association.open(f"opening the association with {self._target}")
 

@@ -1,194 +1,24 @@
-"""The options that say which meter, how to reach it and as whom, and the target that they add up to.
+"""The options that say which meter, how to reach it and as whom, as the target that they add up to.
 
 With --registry everything comes from a [[meters]] entry, and any option that is given as well wins over it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
-
-import typer
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 from ami.meter.counters import default_file
 from ami.meter.errors import ExitCode, MeterError
-from ami.meter.options import (
-    AUTHENTICATIONS,
-    CURRENT_ASSOCIATION,
-    DLMS_PORT,
-    INVOCATION_COUNTER,
-    PUBLIC_CLIENT,
-    Identity,
-    MessageKey,
-    Protection,
-    Reach,
-    Target,
-    Transport,
-    Wrapping,
-)
+from ami.meter.options import OFFERED, PUBLIC_CLIENT, SN_OFFERED, Identity, Priority, Reach, Target, Transport, Wrapping
 from ami.meter.registry import Entry, read_entry
-from ami.meter.secrets_given import octets, public_key
+from ami.meter.secrets_given import certificate, octets, public_key
+from ami.meter.target_options import TargetOptions
+from dlms.enums import Conformance
 from dlms.errors import LocalError
 from dlms.obis import Obis
 
 TITLE_OCTETS = 8
-_WAY, _WHO, _KEYS, _ODD = "How to reach the meter", "As whom", "Keys", "Meters that do it otherwise"
 T = TypeVar("T", Reach, Identity)
-_KEY = "Hex, text:ABC, env:NAME or file:PATH."
-_PUBLIC = "x and y as hex, env:NAME, file:PATH, or cert:PATH."
-
-
-def _option(*names: str, panel: str, help: str, **more: Any) -> Any:
-    return typer.Option(*names, rich_help_panel=panel, help=help, show_default=False, **more)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TargetOptions:
-    """What was given on the command line; None and empty: not given."""
-
-    host: Annotated[str, _option("--host", panel=_WAY, help="Name or address of the meter.")] = ""
-    port: Annotated[
-        int | None, _option("--port", panel=_WAY, help=f"{DLMS_PORT} when not given.", min=1, max=65535)
-    ] = None
-    transport: Annotated[
-        Transport | None,
-        _option("--transport", panel=_WAY, help="tcp and udp: the wrapper; hdlc: HDLC frames over TCP; serial: HDLC."),
-    ] = None
-    device: Annotated[
-        str,
-        _option(
-            "--device", panel=_WAY, help="Serial line: /dev/ttyUSB0, or a URL of pyserial. Means --transport serial."
-        ),
-    ] = ""
-    baud: Annotated[
-        int | None, _option("--baud", panel=_WAY, help="Speed of the serial line. 9600 when not given.")
-    ] = None
-    mode_e: Annotated[
-        bool, _option("--mode-e", panel=_WAY, help="Sign on by IEC 62056-21 mode E first (optical heads).")
-    ] = False
-    physical: Annotated[
-        int | None,
-        _option("--physical", panel=_WAY, help="HDLC: the meter's physical (lower) address.", min=0, max=16383),
-    ] = None
-    timeout: Annotated[
-        float | None, _option("--timeout", panel=_WAY, help="Seconds for one answer; 10 when not given.", min=0.01)
-    ] = None
-    registry: Annotated[
-        Path | None,
-        _option("--registry", panel=_WAY, help="Take everything from a meters entry of this configuration file."),
-    ] = None
-    meter: Annotated[str | None, _option("--meter", panel=_WAY, help="Name of the entry.")] = None
-    client: Annotated[
-        int | None,
-        _option("--client", panel=_WHO, help="Client address (SAP); 16, the public client, when not given.", min=1),
-    ] = None
-    server: Annotated[
-        int | None, _option("--server", panel=_WHO, help="Logical device (SAP); 1 when not given.", min=0)
-    ] = None
-    authentication: Annotated[
-        str | None,
-        _option("--authentication", panel=_WHO, help=f"One of {', '.join(AUTHENTICATIONS)}; none when not given."),
-    ] = None
-    secret: Annotated[str, _option("--secret", panel=_WHO, help=f"Password of LLS, secret of HLS. {_KEY}")] = ""
-    short_names: Annotated[
-        bool, _option("--short-names", panel=_WHO, help="The meter names its objects by short names (SN).")
-    ] = False
-    any_invoke_id: Annotated[
-        bool,
-        _option(
-            "--any-invoke-id",
-            panel=_ODD,
-            help="Take the answer under whatever invoke id it comes; a late one may then be taken for it.",
-        ),
-    ] = False
-    any_address: Annotated[
-        bool,
-        _option("--any-address", panel=_ODD, help="Take answers from whatever wrapper ports or HDLC address."),
-    ] = False
-    association_object: Annotated[
-        str,
-        _option(
-            "--association-object",
-            panel=_ODD,
-            help=f"Where the meter lists the association's objects; {CURRENT_ASSOCIATION} when not given.",
-        ),
-    ] = ""
-    max_pdu: Annotated[
-        int | None,
-        _option("--max-pdu", panel=_WHO, help="Largest APDU we take; 65535 when not given.", min=12, max=65535),
-    ] = None
-    ek: Annotated[str, _option("--ek", panel=_KEYS, help=f"Encryption key. {_KEY}")] = ""
-    ak: Annotated[str, _option("--ak", panel=_KEYS, help=f"Authentication key. {_KEY}")] = ""
-    signing_key: Annotated[
-        str, _option("--signing-key", panel=_KEYS, help=f"Our private key for hls-ecdsa. {_KEY}")
-    ] = ""
-    meter_signing_key: Annotated[
-        str, _option("--meter-signing-key", panel=_KEYS, help=f"The meter's public key for hls-ecdsa. {_PUBLIC}")
-    ] = ""
-    kek: Annotated[
-        str, _option("--kek", panel=_KEYS, help=f"Key-encryption (master) key, for wrapped keys. {_KEY}")
-    ] = ""
-    agreement_key: Annotated[
-        str, _option("--agreement-key", panel=_KEYS, help=f"Our private key for agreed keys. {_KEY}")
-    ] = ""
-    meter_agreement_key: Annotated[
-        str, _option("--meter-agreement-key", panel=_KEYS, help=f"The meter's public key for agreed keys. {_PUBLIC}")
-    ] = ""
-    title: Annotated[
-        str,
-        _option(
-            "--title",
-            panel=_KEYS,
-            help="Our system title, 8 octets; when not given one of our own, kept with the counters.",
-        ),
-    ] = ""
-    meter_title: Annotated[
-        str, _option("--meter-title", panel=_KEYS, help="The meter's, if it has to be this one.")
-    ] = ""
-    suite: Annotated[
-        int | None, _option("--suite", panel=_KEYS, help="Security suite; 0 when not given.", min=0, max=2)
-    ] = None
-    ciphering: Annotated[
-        Wrapping | None,
-        _option(
-            "--ciphering", panel=_KEYS, help="How APDUs are wrapped when there is a key; general-glo when not given."
-        ),
-    ] = None
-    message_key: Annotated[
-        MessageKey | None,
-        _option(
-            "--message-key",
-            panel=_KEYS,
-            help="Key of general-ciphering, which this implies: the global one, or one for each message.",
-        ),
-    ] = None
-    protection: Annotated[
-        Protection | None, _option("--protection", panel=_KEYS, help="What ciphering does; both when not given.")
-    ] = None
-    invocation_counter: Annotated[
-        int | None,
-        _option("--invocation-counter", panel=_KEYS, help="Begin here instead of asking the public client.", min=0),
-    ] = None
-    counter_object: Annotated[
-        str,
-        _option(
-            "--counter-object",
-            panel=_KEYS,
-            help=f"Where the public client finds it; {INVOCATION_COUNTER} when not given.",
-        ),
-    ] = ""
-    counters: Annotated[
-        Path | None,
-        _option(
-            "--counters",
-            panel=_KEYS,
-            help="File that remembers which counters we have used; ~/.local/state/ami/invocation-counters.json when not given.",
-            envvar="AMI_METER_COUNTERS",
-        ),
-    ] = None
-    verbose: Annotated[
-        bool, _option("--verbose", "-v", panel=_WAY, help="Every APDU on standard error: in words, in clear, as sent.")
-    ] = False
 
 
 def target_of(options: TargetOptions, environ: Mapping[str, str]) -> Target:
@@ -218,6 +48,12 @@ def _reach(options: TargetOptions, entry: Entry | None) -> Reach:
         "baud": options.baud,
         "mode_e": options.mode_e or None,
         "physical": options.physical,
+        "address_size": options.address_size,
+        "max_information_transmit": options.max_info_transmit,
+        "max_information_receive": options.max_info_receive,
+        "window_transmit": options.window_transmit,
+        "window_receive": options.window_receive,
+        "retries": options.retries,
         "timeout_s": options.timeout,
     }
     reach = _changed(Reach() if entry is None else entry.reach, given)
@@ -261,11 +97,44 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
         "invocation_counter": options.invocation_counter,
         "max_pdu_size": options.max_pdu,
         "short_names": options.short_names or None,
+        "conformance": _conformance(options.conformance, short_names=options.short_names),
+        "block_window": options.block_window,
+        "high_priority": None if options.priority is None else options.priority is Priority.HIGH,
+        "pre_established": options.pre_established,
+        "response_protection": options.response_protection,
+        "signed": options.signed or None,
+        "certificate": certificate("--certificate", options.certificate) if options.certificate else None,
+        "dedicated_key": options.dedicated_key or None,
+        "challenge_length": options.challenge_length,
         "any_invoke_id": options.any_invoke_id or None,
         "any_address": options.any_address or None,
         "association_object": _obis(options.association_object, "--association-object"),
     }
     return _changed(Identity(client=PUBLIC_CLIENT) if entry is None else entry.identity, given)
+
+
+def _conformance(text: str, *, short_names: bool) -> Conformance | None:
+    """What is offered: the bits that are named, or the usual ones with changes."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        return None
+    changes = [word[0] in "+-" for word in words]
+    if any(changes) != all(changes):
+        hint = "as in get,set,action; or as in +general-block-transfer,-multiple-references"
+        raise MeterError(ExitCode.USAGE, "names either all bits or changes alone", where="--conformance", hint=hint)
+    found = Conformance(0) if not all(changes) else SN_OFFERED if short_names else OFFERED
+    for word in words:
+        bit = _bit(word.lstrip("+-"))
+        found = found & ~bit if word.startswith("-") else found | bit
+    return found
+
+
+def _bit(name: str) -> Conformance:
+    bit = Conformance.__members__.get(name.upper().replace("-", "_"))
+    if bit is None:
+        names = ", ".join(one.lower().replace("_", "-") for one in Conformance.__members__)
+        raise MeterError(ExitCode.USAGE, f"{name} is none of {names}", where="--conformance")
+    return bit
 
 
 def _obis(text: str, option: str) -> Obis | None:
