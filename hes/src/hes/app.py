@@ -23,12 +23,20 @@ from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, fo
 from cim.schema import Schemas
 from hes import operations
 from hes.inbox import create_inbox
-from hes.jobs import Answers, Intake, Limits, Means, Replies, Run, Workshop, recover
+from hes.jobs import Answers, Intake, Limits, Means, Patience, Replies, Run, Workshop, recover
 from hes.meters import Meters, MetersSettings, Registry
 from hes.outbox import Outbox
 from hes.reply_hosts import ReplyHosts
 from hes.settings import Settings
-from hes.store import Database, MemoryJobs, SqlCounters, SqlResults, StoreUnavailable, StoreUnusable
+from hes.store import (
+    Database,
+    MemoryJobs,
+    SqlCounters,
+    SqlDeliveries,
+    SqlResults,
+    StoreUnavailable,
+    StoreUnusable,
+)
 
 FORGET_EVERY_S = 3600.0
 
@@ -60,14 +68,23 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
             _listening_to_meters(settings, registry, SqlCounters(database), chance)
         )
         schemas = Schemas()
-        means = Means(SqlResults(database), MemoryJobs(), schemas, hes.source, chance.now, chance.new_uuid)
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=hes.reply_timeout_s))
+        means = Means(
+            SqlResults(database),
+            SqlDeliveries(database),
+            MemoryJobs(),
+            schemas,
+            hes.source,
+            chance.now,
+            chance.new_uuid,
+            timedelta(seconds=hes.reply_max_age_s),
+        )
         hosts = _reply_hosts(settings)
-        outbox = Outbox(client, hosts, schemas, timeout_s=hes.reply_timeout_s)
+        outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))
         answers = Answers(means)
         recipes = partial(operations.run, meters) if run is None else run
         workshop = Workshop(means, answers, registry, recipes, room=hes.max_sessions)
-        replies = Replies(means, outbox, first_s=hes.reply_retry_first_s, most_s=hes.reply_retry_most_s)
+        patience = Patience(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
+        replies = Replies(means, outbox, patience)
         limits = Limits(timedelta(seconds=hes.deadline_s), hes.max_meters_per_request, hes.max_pending)
         intake = Intake(means, answers, registry, hosts, limits)
         await recover(means, answers)

@@ -7,15 +7,21 @@ A host name is resolved here, and the connection goes to the very address that w
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Collection
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import httpx
 
 MAX_ADDRESS = 2_000
+
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|(?=.*:)[0-9A-Fa-f:.]+")
 
 _Network = IPv4Network | IPv6Network
 _Address = IPv4Address | IPv6Address
@@ -25,8 +31,39 @@ class NotAllowed(Exception):
     """The reply address can't be used; the text says why."""
 
 
+class NotAnAddress(NotAllowed):
+    """What was given is no http(s) address at all."""
+
+
 class NotTaken(Exception):
     """The reply address did not take the reply; the text says why. Later it may."""
+
+
+class NoAnswer(NotTaken):
+    """Nobody there, or nothing that could be read as an HTTP answer."""
+
+
+def parse(reply_address: str) -> httpx.URL:
+    """An absolute http(s) URL that can be connected to; raises NotAnAddress, and nothing else for any text.
+
+    httpx takes ports below zero and any octet in a host, and decodes a host name as late as when it is looked at.
+    """
+    if len(reply_address) > MAX_ADDRESS:
+        raise NotAnAddress(f"the reply address is longer than {MAX_ADDRESS} characters")
+    try:
+        url = httpx.URL(reply_address)
+        host, name = url.host, url.raw_host.decode("ascii")
+    except (httpx.InvalidURL, ValueError):
+        raise NotAnAddress("the reply address is not a URL") from None
+    if url.scheme not in ("http", "https") or not host:
+        raise NotAnAddress("the reply address is not an http or https URL")
+    if url.userinfo or "@" in _authority(reply_address):
+        raise NotAnAddress("the reply address holds a user name or password")
+    if url.port is not None and not 1 <= url.port <= 65535:
+        raise NotAnAddress("the reply address has a port that is none of 1 to 65535")
+    if _HOST.fullmatch(name) is None or len(name) > 253:
+        raise NotAnAddress("the reply address has a host that is neither a name nor an IP address")
+    return url
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +75,16 @@ class ReplyHosts:
 
     def check(self, reply_address: str) -> httpx.URL:
         """The URL; raises NotAllowed for what no look-up could make acceptable."""
-        if len(reply_address) > MAX_ADDRESS:
-            raise NotAllowed(f"the reply address is longer than {MAX_ADDRESS} characters")
-        try:
-            url = httpx.URL(reply_address)
-        except (httpx.InvalidURL, ValueError):
-            raise NotAllowed("the reply address is not a URL") from None
-        if url.scheme not in ("http", "https") or not url.host or (url.port or 80) > 65535:
-            raise NotAllowed("the reply address is not an http or https URL")
-        if url.userinfo:
-            raise NotAllowed("the reply address holds a user name or password")
+        url = parse(reply_address)
         literal = _literal(url.host)
         if literal is not None and not self._holds(url.host, [literal]):
             raise NotAllowed(self._refusal(url.host))
         return url
 
-    async def resolve(self, url: httpx.URL) -> _Address:
-        """The address to connect to; raises NotAllowed, or NotTaken if the name is not known (now)."""
+    async def resolve(self, url: httpx.URL, threads: Executor | None = None) -> _Address:
+        """The address to connect to, looked up in one of these threads; raises NotAllowed, or NoAnswer if the name is not known (now)."""
         literal = _literal(url.host)
-        addresses = [literal] if literal is not None else await _look_up(url.host)
+        addresses = [literal] if literal is not None else await _look_up(url.host, threads)
         if not self._holds(url.host, addresses):
             raise NotAllowed(self._refusal(url.host))
         return addresses[0]
@@ -70,15 +98,20 @@ class ReplyHosts:
         return f"replies may not go to {host}; hes.reply_hosts and hes.reply_networks say where they may"
 
 
+def _authority(address: str) -> str:
+    return re.split(r"[/?#]", address.partition("://")[2], maxsplit=1)[0]
+
+
 def _literal(host: str) -> _Address | None:
     with suppress(ValueError):
         return ip_address(host)
     return None
 
 
-async def _look_up(host: str) -> list[_Address]:
+async def _look_up(host: str, threads: Executor | None) -> list[_Address]:
+    look_up = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(threads, look_up)
     except (OSError, UnicodeError) as error:
-        raise NotTaken(f"the host {host} can't be found: {error}") from None
+        raise NoAnswer(f"the host {host} can't be found: {error}") from None
     return [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]

@@ -63,7 +63,9 @@ class HesSettings(_Section):
     reply_hosts: tuple[str, ...] = ()
     reply_timeout_s: Seconds = 10.0
     reply_retry_first_s: Seconds = 0.5
-    reply_retry_most_s: Seconds = 60.0
+    reply_retry_most_s: Seconds = 300.0
+    reply_attempts_max: int = Field(default=1_000, ge=1, description="attempts until a reply is a dead letter")
+    reply_max_age_s: Seconds = Field(default=259_200.0, description="age of a request (3 days) until then")
     keep_answers_days: float = Field(default=30.0, gt=0, description="how long a MessageID is remembered")
 
     @field_validator("system_title")

@@ -93,7 +93,7 @@ async def test_what_is_understood_and_not_served_is_a_response(tmp_path: Path) -
             (request(control("3.31.0.99", "M1")), "5.2"),
             (request(control(DISCONNECT, "M1"), async_reply_flag=True), "1.5"),
             (request(control(DISCONNECT, "M1"), async_reply_flag=True, reply_address="http://8.8.8.8/"), "7.7"),
-            (request(control(DISCONNECT, "M1"), async_reply_flag=True, reply_address="a queue"), "7.7"),
+            (request(control(DISCONNECT, "M1"), async_reply_flag=True, reply_address="a queue"), "1.5"),
             (request(control(DISCONNECT, "M1"), message_id="x" * 201), "1.5"),
             (request(), "1.7"),
             (request(control(DISCONNECT, "M9")), "2.4"),

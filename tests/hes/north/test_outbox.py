@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_network
 
-import httpx
 import pytest
 from north_bench import NOUN, SCHEMAS, Cis
 
@@ -29,8 +28,8 @@ ANSWER = format_answer(response(), SCHEMAS)
 
 @asynccontextmanager
 async def outbox(hosts: ReplyHosts = HERE, timeout_s: float = 5.0) -> AsyncIterator[Outbox]:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        yield Outbox(client, hosts, SCHEMAS, timeout_s=timeout_s)
+    async with Outbox.opened(hosts, SCHEMAS, timeout_s=timeout_s) as box:
+        yield box
 
 
 def test_an_answer_survives_being_kept() -> None:
@@ -123,7 +122,7 @@ async def test_taken() -> None:
         (307, b"", "307"),
         (200, format_answer(response("FAILED", ReplyError(code="2.15", reason="never asked")), SCHEMAS), "never asked"),
         (200, edge.write_fault(InvalidMessage("1.8", "what is this")), "what is this"),
-        (200, b"x" * 1_000_001, "larger"),
+        (200, b"x" * 100_001, "larger"),
     ],
 )
 async def test_not_taken(status: int, body: bytes, told: str) -> None:

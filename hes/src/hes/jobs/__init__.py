@@ -9,7 +9,7 @@ honestly. Before a control leaves for its meter the store knows it, so no life s
 from hes.jobs.answers import Answers, Means
 from hes.jobs.intake import Intake, Limits
 from hes.jobs.recovery import recover
-from hes.jobs.replies import Replies
+from hes.jobs.replies import Patience, Replies
 from hes.jobs.workshop import Run, Workshop
 
-__all__ = ["Answers", "Intake", "Limits", "Means", "Replies", "Run", "Workshop", "recover"]
+__all__ = ["Answers", "Intake", "Limits", "Means", "Patience", "Replies", "Run", "Workshop", "recover"]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -16,7 +16,7 @@ from cim.schema import Schemas
 from hes.jobs.records import parse_errors, worked
 from hes.nouns import NOUNS
 from hes.outbox import format_answer, parse_answer
-from hes.store import Completed, Job, Jobs, Lane, Results, StoredRequest
+from hes.store import Completed, Deliveries, Job, Jobs, Lane, Results, StoredRequest
 
 log = structlog.get_logger()
 
@@ -26,16 +26,24 @@ class Means:
     """What everybody who works on requests needs."""
 
     results: Results
+    deliveries: Deliveries
     jobs: Jobs
     schemas: Schemas
     source: str
     now: Callable[[], datetime]
     new_uuid: Callable[[], UUID]
+    reply_age: timedelta
+    """How long after its request a reply is still posted."""
 
     def message(self, header: Header, reply: Reply) -> ResponseMessage:
         """A message of ours that answers a request's header."""
         answering = reply_header(header, message_id=str(self.new_uuid()), timestamp=self.now(), source=self.source)
         return ResponseMessage(header=answering, reply=reply)
+
+    def reply_job(self, request: StoredRequest) -> Job:
+        """The posting of an answer that is owed."""
+        give_up_at = request.accepted_at + self.reply_age
+        return Job(Lane.REPLIES, request.request_id, request.request_id, request.reply_address or "", give_up_at)
 
     def milliseconds_since(self, moment: datetime) -> float:
         """For people; by the wall clock."""
@@ -89,7 +97,7 @@ class Answers:
         await means.results.answer(request_id, octets, means.now())
         awaited = self._awaited.pop(request_id, None)
         if request.reply_address is not None:
-            await means.jobs.put([reply_job(request)])
+            await means.jobs.put([means.reply_job(request)])
             return
         ms = means.milliseconds_since(request.accepted_at)
         log.info("reply_sent", message_id=request_id, result=reply.result, ms=ms, asynchronous=False)
@@ -114,8 +122,3 @@ class Answers:
 def _stopping(*, accepted: bool) -> CimError:
     what = "your request is kept and will be finished" if accepted else "nothing was accepted"
     return CimError("5.1", f"The head-end system is stopping: {what}. Ask again with the same MessageID.")
-
-
-def reply_job(request: StoredRequest) -> Job:
-    """The posting of an answer that is owed."""
-    return Job(Lane.REPLIES, request.request_id, request.request_id, request.reply_address or "")

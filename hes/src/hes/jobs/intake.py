@@ -13,7 +13,7 @@ from hes.jobs.records import digest, format_errors
 from hes.meters.registry import Registry
 from hes.nouns import NOUNS, Plan, Refused, check, error
 from hes.outbox import format_answer, parse_answer
-from hes.reply_hosts import NotAllowed, ReplyHosts
+from hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from hes.store import Job, Lane, StoredCommand, StoredRequest, StoreUnavailable
 
 log = structlog.get_logger()
@@ -89,17 +89,26 @@ class Intake:
         return await self._answer(kept)
 
     async def _answer(self, request: StoredRequest) -> ResponseMessage:
-        if request.acknowledgement is not None:
+        if request.acknowledgement is not None and not await self._is_dead_letter(request):
             return parse_answer(request.acknowledgement)
         if request.answer is not None:
             return parse_answer(request.answer)
         return await self._answers.wait(request.request_id)
+
+    async def _is_dead_letter(self, request: StoredRequest) -> bool:
+        """Whether posting the answer was given up: then it goes to whoever asks again."""
+        if request.answer is None:
+            return False
+        kept = await self._means.deliveries.find(request.request_id)
+        return kept is not None and kept.given_up_at is not None
 
     def _check_reply_address(self, header: Header) -> None:
         if not header.async_reply_flag:
             return
         try:
             self._reply_hosts.check(header.reply_address or "")
+        except NotAnAddress as refusal:
+            raise Refused(error("1.5", f"Header.ReplyAddress: {refusal}.")) from None
         except NotAllowed as refusal:
             raise Refused(error("7.7", f"Header.ReplyAddress: {refusal}.")) from None
 

@@ -2,7 +2,7 @@
 
 import structlog
 
-from hes.jobs.answers import Answers, Means, reply_job
+from hes.jobs.answers import Answers, Means
 from hes.store import Job, Lane, StoredCommand, StoredRequest
 
 log = structlog.get_logger()
@@ -18,13 +18,15 @@ async def recover(means: Means, answers: Answers) -> None:
     if unanswered or owed:
         commands = sum(map(len, by_request.values()))
         log.info("recovered", requests=len(unanswered), commands=commands, replies=len(owed))
+    if given_up := await means.deliveries.dead_letters():
+        log.warning("dead_letters", replies=given_up)
     for request in unanswered:  # oldest first, so that a meter gets its commands in order
         answers.expect(request.request_id)
         left = by_request.get(request.request_id, [])
         await means.jobs.put([_job(one, request) for one in left])
     for completed in await means.results.completed([request.request_id for request in unanswered]):
         await answers.finish(completed)  # it died between the last result and the answer
-    await means.jobs.put([reply_job(request) for request in owed])
+    await means.jobs.put([means.reply_job(request) for request in owed])
 
 
 def _job(command: StoredCommand, request: StoredRequest) -> Job:

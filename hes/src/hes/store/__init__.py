@@ -2,13 +2,16 @@
 
 from hes.store.counters import SqlCounters
 from hes.store.database import Database, StoreUnusable
+from hes.store.deliveries import SqlDeliveries
 from hes.store.lanes import MemoryJobs
 from hes.store.ports import (
     Completed,
     CounterRange,
     Counters,
     CountersExhausted,
+    Deliveries,
     Delivery,
+    FailedDelivery,
     Job,
     Jobs,
     Lane,
@@ -26,13 +29,16 @@ __all__ = [
     "Counters",
     "CountersExhausted",
     "Database",
+    "Deliveries",
     "Delivery",
+    "FailedDelivery",
     "Job",
     "Jobs",
     "Lane",
     "MemoryJobs",
     "Results",
     "SqlCounters",
+    "SqlDeliveries",
     "SqlResults",
     "StoreUnavailable",
     "StoreUnusable",

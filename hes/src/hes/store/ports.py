@@ -161,6 +161,32 @@ class Results(Protocol):
         """Drop old requests that owe nothing; how many."""
 
 
+@dataclass(frozen=True, slots=True)
+class FailedDelivery:
+    """A reply that its receiver did not take, over all lives of the process; a dead letter once it is given up."""
+
+    request_id: str
+    attempts: int
+    first_failed_at: datetime
+    last_reason: str
+    given_up_at: datetime | None = None
+
+
+class Deliveries(Protocol):
+    """What became of posting replies, as long as they were not taken."""
+
+    async def failed(self, request_id: str, reason: str, failed_at: datetime) -> FailedDelivery:
+        """Count one more attempt that failed."""
+
+    async def give_up(self, request_id: str, reason: str, given_up_at: datetime) -> None:
+        """Make it a dead letter: it is not owed any more, and kept like any other answer."""
+
+    async def find(self, request_id: str) -> FailedDelivery | None: ...
+
+    async def dead_letters(self) -> int:
+        """How many are kept."""
+
+
 class CounterRange(NamedTuple):
     """Invocation counters that belong to the caller alone: `first` up to, not including, `limit`."""
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from hes.store.database import Database
 from hes.store.group_commit import GroupCommit
 from hes.store.ports import Completed, StoredCommand, StoredRequest, StoredResult
-from hes.store.tables import attempts, commands, replies, requests
+from hes.store.tables import attempts, commands, deliveries, replies, requests
 
 _OUTCOME = ("ok", "reply_code", "level", "reason", "attempted", "took_ms", "detail", "finished_at")
 _RESULT = ("request_id", "meter_name", *_OUTCOME)
@@ -47,6 +47,10 @@ _OWE = insert(replies).from_select(
     select(requests.c.request_id).where(
         requests.c.request_id == bindparam("of_request"), requests.c.reply_address.is_not(None)
     ),
+)
+_OWING = (
+    replies.c.taken_at.is_(None),
+    ~exists().where(deliveries.c.request_id == replies.c.request_id, deliveries.c.given_up_at.is_not(None)),
 )
 
 
@@ -103,7 +107,7 @@ class SqlResults:
 
     async def owed(self) -> list[StoredRequest]:
         joined = requests.join(replies, replies.c.request_id == requests.c.request_id)
-        query = select(requests).select_from(joined).where(replies.c.taken_at.is_(None))
+        query = select(requests).select_from(joined).where(*_OWING)
         return await self._requests(query.order_by(requests.c.answered_at))
 
     async def replied(self, request_id: str, taken_at: datetime) -> None:
@@ -111,7 +115,7 @@ class SqlResults:
         await self._database.record(lambda c: c.execute(statement).close())
 
     async def forget(self, answered_before: datetime) -> int:
-        owing = exists().where(replies.c.request_id == requests.c.request_id, replies.c.taken_at.is_(None))
+        owing = exists().where(replies.c.request_id == requests.c.request_id, *_OWING)
         statement = delete(requests).where(requests.c.answered_at < answered_before, ~owing)
         return await self._database.transaction(lambda c: c.execute(statement).rowcount)
 

@@ -109,6 +109,17 @@ replies = Table(
     Index("replies_by_taken_at", "taken_at"),
 )
 
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("first_failed_at", UtcDateTime, nullable=False),
+    Column("last_reason", Text, nullable=False),
+    Column("given_up_at", UtcDateTime),
+    ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+)
+
 counters = Table(
     "counters",
     metadata,
