@@ -223,7 +223,41 @@ def _blocks_without_end(site: Site) -> None:
             caller.sendall(_frame(block))
 
 
+# --- to the port for requests: where the reply shall go
+
+
+def _asynchronous(site: Site, reply_address: str) -> bytes:
+    """A control for a meter that is not there, so that it fails soon and nothing is switched; the reply goes elsewhere."""
+    body = soap(controls(f"<c:EndDevices><c:mRID>{site.meters[2]['mrid']}</c:mRID></c:EndDevices>")).replace(
+        b"<m:MessageID>",
+        f"<m:AsyncReplyFlag>true</m:AsyncReplyFlag><m:ReplyAddress>{reply_address}</m:ReplyAddress><m:MessageID>".encode(),
+    )
+    return post(site.hes, body)
+
+
+def _to_receiver(answer: bytes | None) -> Callable[[Site], object]:
+    """The reply goes to a receiver that gives this answer, or none."""
+
+    def send(site: Site) -> None:
+        listener = site.hold(socket.create_server(("127.0.0.1", 0)))
+        _asynchronous(site, f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        listener.settimeout(PATIENCE_S)
+        caller = site.hold(listener.accept()[0])
+        if answer is not None:
+            caller.recv(65536)
+            caller.sendall(answer)
+
+    return send
+
+
+_NOWHERE = b"HTTP/1.1 302 Found\r\nLocation: http://xn--/\r\nContent-Length: 0\r\n\r\n"
+
+
 SENDERS: list[Sender] = [
+    Sender("reply-address-with-port-below-zero", 1, lambda site: _asynchronous(site, "http://127.0.0.1:-1/")),
+    Sender("reply-address-without-name", 1, lambda site: _asynchronous(site, "http://xn--/")),
+    Sender("receiver-redirects-to-nowhere", 1, _to_receiver(_NOWHERE)),
+    Sender("receiver-never-answers", 1, _to_receiver(None)),
     *_both("compressed-repeated", 2, _BOMBS),
     *_both("compressed-large", 2, f"<m:Compressed>{_BOMB}</m:Compressed>"),
     *_both("namespaces", 2, '<x:y xmlns:x="urn:x"/>', _DECLARATIONS),

@@ -53,7 +53,7 @@ class Besieged:
 
 @pytest.fixture(scope="module")
 def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
-    with system(tmp_path_factory.mktemp("besieged")) as one:
+    with system(tmp_path_factory.mktemp("besieged"), meters=3) as one:
         one.config["meters"][1]["address"] = "dials-in"
         one.config["meters"][1]["simulated"]["dial_to"] = f"127.0.0.1:{one.config['hes']['dlms_port']}"
         one.start("M1001", "M1002")

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from north_bench import (
     CONNECT,
     DISCONNECT,
@@ -36,6 +37,7 @@ from cim import edge
 from cim.message import RequestMessage
 from hes.app import Chance
 from hes.operations import Outcome
+from hes.store import StoreUnavailable
 
 FAILED = Outcome(False, "5.3", "FATAL", "it did not", attempted=True)
 
@@ -255,6 +257,42 @@ async def test_a_store_that_fails_ends_everything_instead_of_forgetting(
     async with Cis().serving(), north(tmp_path) as hes:
         await hes.meters.began.wait()
         assert hes.meters.told() == [("M1", DISCONNECT, True)]
+
+
+@pytest.mark.parametrize("problem", [OSError("broken pipe"), StoreUnavailable("locked")])
+async def test_a_fault_after_acceptance_is_never_told_as_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    """Kept is kept: whoever is told otherwise would ask under another MessageID, and the meter would switch twice."""
+
+    async def failing(*_: object) -> None:
+        raise problem
+
+    message = request(control(DISCONNECT, "M1"))
+    async with north(tmp_path) as hes:
+        with monkeypatch.context() as patch:
+            patch.setattr("hes.jobs.intake.Answers.wait", failing)
+            response = await hes.post(octets(message))
+        assert (response.status_code, texts(response.content, "code")) == (500, ["5.1"])
+        assert "is kept and will be finished" in texts(response.content, "reason")[0]
+        assert (await hes.ask(message)).reply.result == "OK"
+        assert hes.meters.told() == [("M1", DISCONNECT, False)]
+
+
+async def test_what_is_kept_is_worked_although_nobody_can_be_told(tmp_path: Path) -> None:
+    def reader_gone(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        if event["event"] == "request_accepted":
+            raise BrokenPipeError
+        raise structlog.DropEvent
+
+    with structlog.testing.capture_logs():
+        structlog.configure(processors=[reader_gone])
+        message = request(control(DISCONNECT, "M1"))
+        async with north(tmp_path) as hes:
+            response = await hes.post(octets(message))
+            assert (response.status_code, texts(response.content, "code")) == (500, ["5.1"])
+            assert (await hes.ask(message)).reply.result == "OK"
+            assert hes.meters.told() == [("M1", DISCONNECT, False)]
 
 
 # asynchronous

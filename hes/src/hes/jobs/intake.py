@@ -1,12 +1,13 @@
 """How a request begins: understood, planned, and kept before anybody is told that it is accepted."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from cim.codes import Level
+from cim.errors import CimError
 from cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from hes.jobs.answers import Answers, Means
 from hes.jobs.records import digest, format_errors
@@ -73,11 +74,7 @@ class Intake:
             raise
         if kept is not None:
             return await self._same_again(kept, asked)
-        self._answers.expect(
-            request_id
-        )  # again: the same request, refused by the store a moment ago, may have given it up
-        await self._put(request, plan)
-        return await self._answer(request)
+        return await self._accepted(request.request_id, self._begin(request, plan))
 
     async def _same_again(self, kept: StoredRequest, asked: str) -> ResponseMessage:
         if kept.answer is not None:
@@ -85,6 +82,26 @@ class Intake:
         if kept.digest != asked:
             reason = "This MessageID was used before, for another request; nothing was done for this one."
             raise Refused(error("2.15", reason))
+        return await self._accepted(kept.request_id, self._repeat(kept))
+
+    async def _accepted(self, request_id: str, answer: Coroutine[None, None, ResponseMessage]) -> ResponseMessage:
+        """The answer to a request that is kept: from here on nothing may say that it was refused."""
+        try:
+            return await answer
+        except CimError:
+            raise
+        except Exception as problem:
+            reason = "The request is kept and will be finished, but its answer can't be given now."
+            failed = CimError("5.1", f"{reason} Ask again with the same MessageID.")
+            log.error("answer_failed", message_id=request_id, exc_info=problem)
+            raise failed from None
+
+    async def _begin(self, request: StoredRequest, plan: Plan) -> ResponseMessage:
+        self._answers.expect(request.request_id)  # again: a twin that the store refused may have given it up
+        await self._put(request, plan)
+        return await self._answer(request)
+
+    async def _repeat(self, kept: StoredRequest) -> ResponseMessage:
         log.info("request_repeated", message_id=kept.request_id)
         return await self._answer(kept)
 
@@ -139,9 +156,9 @@ class Intake:
         return format_answer(message, self._means.schemas)
 
     async def _put(self, request: StoredRequest, plan: Plan) -> None:
+        """To work first, and told then: what is kept is worked, whether or not anybody can be told."""
         codes = sorted({command.control_code for command in plan.commands})
         meters = [command.meter_name for command in plan.commands]
-        log.info("request_accepted", message_id=request.request_id, code=" ".join(codes), meters=meters)
         await self._means.jobs.put(
             [
                 Job(
@@ -155,6 +172,7 @@ class Intake:
                 for one in plan.commands
             ]
         )
+        log.info("request_accepted", message_id=request.request_id, code=" ".join(codes), meters=meters)
 
 
 def _commands(request_id: str, plan: Plan) -> list[StoredCommand]:

@@ -15,7 +15,7 @@ from hes.jobs.answers import Means
 from hes.jobs.destinations import Destinations, Post
 from hes.outbox import NotServed, Outbox, parse_answer
 from hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, parse
-from hes.store import Delivery, Job, Lane, StoredRequest
+from hes.store import Delivery, Job, Lane, StoredRequest, StoreUnavailable
 
 ROOM = 100
 """Replies that are posted at once."""
@@ -77,6 +77,8 @@ class Replies:
         """Whatever goes wrong in it is this reply's affair: it is told, and the reply comes again later."""
         try:
             await work
+        except StoreUnavailable:  # the store says so itself
+            delivery.again(self._patience.most_s)
         except Exception as problem:
             log.error("reply_failed", message_id=delivery.job.request_id, address=delivery.job.body, exc_info=problem)
             delivery.again(self._patience.most_s)

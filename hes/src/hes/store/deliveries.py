@@ -16,10 +16,10 @@ class SqlDeliveries:
         self._database = database
 
     async def failed(self, request_id: str, reason: str, failed_at: datetime) -> FailedDelivery:
-        return await self._database.transaction(lambda c: _failed(c, request_id, reason, failed_at))
+        return await self._database.record(lambda c: _failed(c, request_id, reason, failed_at))
 
     async def give_up(self, request_id: str, reason: str, given_up_at: datetime) -> None:
-        await self._database.transaction(lambda c: _give_up(c, request_id, reason, given_up_at))
+        await self._database.record(lambda c: _give_up(c, request_id, reason, given_up_at))
 
     async def find(self, request_id: str) -> FailedDelivery | None:
         return await self._database.transaction(lambda c: _find(c, request_id))
