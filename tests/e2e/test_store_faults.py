@@ -98,7 +98,7 @@ def test_a_request_that_a_locked_store_cannot_take_is_refused_and_nothing_is_swi
         answer = Stranger(one.hes_url).switch(DISCONNECT, [by_mrid(one.meter("M1001"))])
     assert answer.result == "FAILED"
     (error,) = answer.failures
-    assert error.code == "5.1" and "othing was accepted" in error.reason
+    assert error.code == "5.1" and "othing was accepted by this message" in error.reason
     assert not one.process("M1001").seen("switched")
     assert Stranger(one.hes_url).switch(DISCONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
 

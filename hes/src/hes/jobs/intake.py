@@ -51,8 +51,8 @@ class Intake:
             return self._means.message(message.header, Reply(result="FAILED", errors=refused.errors))
         except StoreUnavailable as problem:
             log.warning("request_refused", message_id=message.header.message_id, errors=[str(problem)])
-            reason = f"Nothing was accepted: {problem}. Ask again later with the same MessageID."
-            return self._means.message(message.header, Reply(result="FAILED", errors=(error("5.1", reason),)))
+            reason = f"Nothing was accepted by this message, and an earlier one can't be looked up: {problem}."
+            raise CimError("5.1", f"{reason} Ask again later with the same MessageID.") from None
 
     async def _handle(self, message: RequestMessage) -> ResponseMessage:
         request_id = message.header.message_id or ""
