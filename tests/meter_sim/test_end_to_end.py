@@ -50,6 +50,7 @@ from dlms.datetimes import CosemDateTime
 from dlms.enums import ActionResult
 from dlms.framing.wrapper import decode_datagram
 from dlms.security import ReceiveCounter
+from meter_sim import listener
 from meter_sim.dialler import BackOff, dial
 from meter_sim.faults import Death, Faults
 from meter_sim.meter.setup import PushSetup
@@ -177,6 +178,41 @@ async def test_one_connection_too_many_is_closed_and_the_others_live(make: Make)
     assert (await one.ask(Get(attribute(IMPORT, 2)))).value is not None
     await two.close()
     await one.close()
+
+
+async def test_silent_connections_do_not_silence_the_meter(make: Make) -> None:
+    wire, _ = await make()
+    silent = [await Caller.call(wire.port, clear_client()) for _ in range(4)]
+    caller = await opened(wire.port, clear_client())
+    assert (await caller.ask(Get(attribute(IMPORT, 2)))).value is not None
+    assert await asyncio.wait_for(silent[0].reader.read(1), 5) == b""
+    for one in (*silent, caller):
+        await one.close()
+
+
+async def test_associations_without_requests_do_not_silence_the_meter(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "IDLE_S", 0.0)
+    wire, _ = await make()
+    idle = [await opened(wire.port, public_client()) for _ in range(4)]
+    caller = await opened(wire.port, clear_client())
+    assert (await caller.ask(Get(attribute(IMPORT, 2)))).value is not None
+    assert await asyncio.wait_for(idle[0].reader.read(1), 5) == b"", "the one that was heard longest ago"
+    for one in (*idle, caller):
+        await one.close()
+
+
+async def test_a_request_under_way_does_not_give_way(make: Make) -> None:
+    wire, _ = await make(most=1, faults=Faults(answer_delay_s=0.3))
+    caller = await Caller.call(wire.port, clear_client())
+    asking = asyncio.create_task(caller.ask(Open()))
+    await asyncio.wait({asking}, timeout=0.05)
+    more = await Caller.call(wire.port, clear_client())
+    assert await asyncio.wait_for(more.reader.read(1), 5) == b""
+    assert isinstance(await asking, Opened)
+    await more.close()
+    await caller.close()
 
 
 async def test_a_silent_connection_is_closed(make: Make) -> None:

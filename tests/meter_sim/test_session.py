@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from bench import (
     DEVICE_NAME,
     EVENT_LOG,
     IMPORT,
+    KEYS,
     METER_TITLE,
     POWER,
     PROFILE,
@@ -233,6 +236,41 @@ def test_a_wrong_key_opens_nothing_and_burns_no_counter(tmp_path: Path) -> None:
     assert not isinstance(wrong.open(), Opened)
     assert bench.meter.counters.receive.lowest_acceptable == before
     assert isinstance(opened(bench, gmac_client(1)), Dialogue)
+
+
+def test_wrong_keys_lock_nobody_out_by_default(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    meter = bench.start(setup(management=gmac()))
+    for counter in range(1, 101):
+        wrong = gmac_client(counter, security=client_security(WRONG_KEYS))
+        assert isinstance(Dialogue(session(meter), wrong).open(), OpenRefused)
+    assert isinstance(Dialogue(session(meter), gmac_client(1)).open(), Opened)
+
+
+def test_wrong_keys_lock_the_management_client_out_where_the_meter_does_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    meter = bench.start(setup(management=gmac(), faults=Faults(lock_out_after=3, lock_out_s=10.0)))
+
+    counters = count(1, 10)
+
+    def attempt(*, right: bool = False) -> Any:
+        keys = KEYS if right else WRONG_KEYS
+        dialogue = Dialogue(session(meter, at=bench.at), gmac_client(next(counters), security=client_security(keys)))
+        answer = dialogue.open()
+        assert (answer is None) == (HangUp() in dialogue.effects)
+        return type(answer)
+
+    assert [attempt() for _ in range(2)] == [OpenRefused] * 2
+    assert attempt(right=True) is Opened, "and counting begins anew"
+    assert [attempt() for _ in range(4)] == [OpenRefused] * 3 + [NoneType]
+    assert attempt(right=True) is NoneType, "closed for whoever comes"
+    assert isinstance(Dialogue(session(meter, at=bench.at), public_client()).open(), Opened)
+    bench.later(seconds=10)
+    assert [attempt(), attempt(right=True)] == [OpenRefused, NoneType]
+    bench.later(seconds=19)
+    assert attempt(right=True) is NoneType, "twice as long now"
+    bench.later(seconds=1)
+    assert attempt(right=True) is Opened
 
 
 def test_a_replayed_counter_is_refused(tmp_path: Path) -> None:

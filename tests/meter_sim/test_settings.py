@@ -60,6 +60,7 @@ def test_the_demo_s_own_configuration(tmp_path: Path, config: dict[str, Any]) ->
         ({"silent": True}, Faults(silence=Silence.REQUESTS)),
         ({"silent": "always"}, Faults(silence=Silence.ALWAYS)),
         ({"refuse_action": "temporary-failure"}, Faults(refuse_action=ActionResult.TEMPORARY_FAILURE)),
+        ({"lock_out_after": 3, "lock_out_s": 5}, Faults(lock_out_after=3, lock_out_s=5.0)),
         ({"refuse_action": 3}, Faults(refuse_action=ActionResult.READ_WRITE_DENIED)),
     ],
 )

@@ -218,6 +218,8 @@ def _faults(simulated: SimulatedSettings, name: str) -> Faults:
         refuse_action=_action_result(simulated.refuse_action, name),
         answer_delay_s=simulated.answer_delay_s,
         silence=SILENCES[simulated.silent],
+        lock_out_after=simulated.lock_out_after,
+        lock_out_s=simulated.lock_out_s,
     )
 
 

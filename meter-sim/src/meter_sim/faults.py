@@ -39,3 +39,6 @@ class Faults:
     """Answer this and leave the switch as it is."""
     answer_delay_s: float = 0.0
     silence: Silence = Silence.NEVER
+    lock_out_after: int | None = None
+    """After so many wrong keys in a row the management client is not let in for a time that doubles."""
+    lock_out_s: float = 60.0

@@ -30,6 +30,16 @@ class Surroundings:
     die: Callable[[], None]
 
 
+@dataclass(slots=True, eq=False)
+class Activity:
+    """What a connection has been doing, for who has to choose one that gives way. `since`: when it was last heard."""
+
+    since: float
+    spoken: bool = False
+    associated: bool = False
+    busy: bool = False
+
+
 class Fleet:
     """The meters of this process by name."""
 
@@ -48,15 +58,20 @@ class Fleet:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         idle_timeout_s: float | None,
+        activity: Activity | None = None,
     ) -> None:
-        """Serve one connection until its end, whatever the peer does."""
+        """Serve one connection until its end, whatever the peer does; `activity` is kept up to date."""
         around = self.surroundings
+        activity = activity or Activity(0.0)
         session = Session(meters, now=around.now, random_bytes=around.random_bytes)
         try:
             while octets := await _read(reader, idle_timeout_s):
+                activity.spoken = activity.busy = True
                 for effect in session.receive_data(octets):
                     if not await self._carry_out(effect, writer, idle_timeout_s):
                         return
+                activity.since, activity.associated = asyncio.get_running_loop().time(), session.associated
+                activity.busy = False
         except StateError as error:
             around.tell("state_error", {"reason": str(error)})
         except (OSError, TimeoutError):

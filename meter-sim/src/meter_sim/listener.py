@@ -1,16 +1,18 @@
 """Meters that wait to be called: one listening socket per address, with the meters behind it told apart by wrapper port.
 
-Connections are bounded per address, because a real meter serves a handful and then refuses; a further one is closed at
-once. `stop` ends the listening and every connection.
+Connections are bounded per address, because a real meter serves a handful. One more takes the place of an idle one: of one
+that never said anything, else of one without an association, else of one that has not been heard for a while; when none of
+them is idle it is closed at once. `stop` ends the listening and every connection.
 """
 
 import asyncio
 from collections.abc import Mapping
 
-from meter_sim.fleet import Fleet, close
+from meter_sim.fleet import Activity, Fleet, close
 from meter_sim.meter.simulated_meter import Meter
 
 BACKLOG = 256
+IDLE_S = 10.0  # without a request, for a connection with an open association
 
 
 class Listener:
@@ -21,7 +23,7 @@ class Listener:
         self._meters = meters
         self._most = most * len(meters)
         self._idle_timeout_s = idle_timeout_s
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], Activity] = {}
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> str:
@@ -40,16 +42,31 @@ class Listener:
             await asyncio.wait(self._serving)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._serving) >= self._most:
+        if len(self._serving) >= self._most and not self._one_gives_way():
             await close(writer)
             return
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a connection is served in a task")
-        self._serving.add(task)
+        activity = self._serving[task] = Activity(asyncio.get_running_loop().time())
         try:
-            await self._fleet.serve(self._meters, reader, writer, self._idle_timeout_s)
+            await self._fleet.serve(self._meters, reader, writer, self._idle_timeout_s, activity)
         except asyncio.CancelledError:
-            return  # only `stop` cancels it, and asyncio would report a cancelled handler as a fault
+            return  # cancelled by this class alone, and asyncio would report a cancelled handler as a fault
         finally:
-            self._serving.discard(task)
+            self._serving.pop(task, None)
+
+    def _one_gives_way(self) -> bool:
+        """Close the connection that is idle most; False when none is."""
+        before = asyncio.get_running_loop().time() - IDLE_S
+        idle = {
+            task: activity
+            for task, activity in self._serving.items()
+            if not activity.busy and (not activity.associated or activity.since <= before)
+        }
+        if not idle:
+            return False
+        task = min(idle, key=lambda one: (idle[one].spoken, idle[one].associated, idle[one].since))
+        del self._serving[task]
+        task.cancel()
+        return True

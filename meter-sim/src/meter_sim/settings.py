@@ -110,7 +110,9 @@ class MeterSimSettings(_Section):
     """`[meter_sim]`: what all simulated meters of the process share."""
 
     state: Path = Path("var/meters")
-    connections_per_meter: int = Field(default=4, ge=1, description="further connections are closed at once")
+    connections_per_meter: int = Field(
+        default=4, ge=1, description="one more takes an idle one's place, or is closed at once"
+    )
     idle_timeout_s: Seconds = Field(default=180.0, description="a silent connection is closed after this")
     redial_first_s: Seconds = 1.0
     redial_most_s: Seconds = 60.0
@@ -129,6 +131,8 @@ class SimulatedSettings(_Section):
     refuse_action: int | str | None = None
     answer_delay_s: float = Field(default=0.0, ge=0, le=3600)
     silent: Literal[False, True, "always"] = False
+    lock_out_after: int | None = Field(default=None, ge=1, description="wrong keys in a row")
+    lock_out_s: Seconds = Field(default=60.0, description="the first time; doubled each time, up to an hour")
     push_to: str | None = None
     push_on_switch: bool = True
     push_every_s: Seconds | None = None

@@ -85,12 +85,22 @@ class Session:
             {(one.server_wport, one.client_wport): one for one in profiles}, random_bytes=random_bytes
         )
         self._talking: set[int] = set()
+        self._open: set[tuple[int, int]] = set()
+
+    @property
+    def associated(self) -> bool:
+        """Whether an association is open."""
+        return bool(self._open)
 
     def receive_data(self, octets: bytes) -> Iterator[Effect]:
         """What follows from these octets."""
         try:
             self._connection.receive_data(octets)
             while (event := self._connection.next_event()) is not None:
+                if self._locked_out(event):
+                    yield Tell("locked_out", self._only_name())
+                    yield HangUp()
+                    return
                 yield from self._outgoing(self._connection.data_to_send())
                 yield from self._happened(event)
             yield from self._outgoing(self._connection.data_to_send())
@@ -102,6 +112,26 @@ class Session:
         if self._connection.closed:
             yield HangUp()
 
+    def _locked_out(self, event: ServerOutput) -> bool:
+        """Count wrong keys; whether this attempt meets a closed port, right or wrong, and stays unanswered."""
+        match event:
+            case AssociationOpened(profile):
+                server_wport, client_wport, right = profile.server_wport, profile.client_wport, True
+            case AssociationRefused(server_wport, client_wport):
+                right = False
+            case _:
+                return False
+        meter = self._meters.get(server_wport)
+        if meter is None or client_wport == PUBLIC_CLIENT_WPORT:
+            return False
+        if meter.lock_out.locks(self._now()):
+            return True
+        if right:
+            meter.lock_out.succeeded()
+        else:
+            meter.lock_out.failed(self._now())
+        return False
+
     def _only_name(self) -> str:
         return next(iter(self._meters.values())).name if len(self._meters) == 1 else ""
 
@@ -109,10 +139,13 @@ class Session:
         match event:
             case AssociationOpened(profile, title):
                 self._titles[profile.server_wport, profile.client_wport] = title
+                self._open.add((profile.server_wport, profile.client_wport))
                 yield self._association(profile.server_wport, profile.client_wport, "opened")
             case AssociationRefused(server_wport, client_wport, reason):
+                self._open.discard((server_wport, client_wport))
                 yield self._association(server_wport, client_wport, "refused", reason=reason)
             case AssociationReleased(profile):
+                self._open.discard((profile.server_wport, profile.client_wport))
                 yield self._association(profile.server_wport, profile.client_wport, "released")
             case Discarded(reason):
                 yield Tell("discarded", self._only_name(), {"reason": reason})

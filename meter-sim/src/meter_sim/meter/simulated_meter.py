@@ -19,6 +19,7 @@ from dlms.framing.wrapper import encode as encode_wrapper
 from meter_sim.clock import MeterClock
 from meter_sim.load import Energy, household
 from meter_sim.meter.counters import Counters
+from meter_sim.meter.lock_out import LockOut
 from meter_sim.meter.setup import MeterSetup
 from meter_sim.meter.state import MeterState, StateError, StateFiles
 from meter_sim.objects.device import POWER_DOWN, Device, Rows
@@ -44,6 +45,7 @@ class Meter:
         kept = files.load()
         state = kept or _new_state(setup, at)
         self.counters = Counters(state.send_from, state.receive_from)
+        self.lock_out = LockOut(setup.faults.lock_out_after, setup.faults.lock_out_s)
         self._invoke_id = 0
         self._captured_until = at
         self._device = self._make_device(state, at)
