@@ -16,6 +16,7 @@ import zeep
 from cis_stand_in import SCHEMAS, Events, around, post, post_response
 from lxml import etree
 
+from ami_process.health import Health
 from ami_process.http_server import serving
 from ami_process.sockets import listening
 from cim import edge, envelope, soap
@@ -47,7 +48,7 @@ async def cis(tmp_path: Path) -> AsyncIterator[ACis]:
         limits = Limits(octets=20_000, body_timeout_s=0.2)
         inbox = Inbox(Pending(store, surroundings.now), store, surroundings, SCHEMAS, limits)
         with listening("127.0.0.1", 0, "cis.") as listener:
-            async with serving(inbox.application(), listener):
+            async with serving(inbox.application(Health({"store": store.check}, role="cis")), listener):
                 yield ACis(f"http://127.0.0.1:{listener.getsockname()[1]}", store, events)
 
 
@@ -207,7 +208,7 @@ async def test_too_large_is_cut_off_whether_announced_or_not(cis: ACis) -> None:
 async def test_a_body_that_does_not_end_is_given_up(cis: ACis) -> None:
     host, port = cis.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<a")
+    writer.write(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<a")
     assert b" 408 " in await reader.readline()
     writer.close()
     await writer.wait_closed()
@@ -216,7 +217,7 @@ async def test_a_body_that_does_not_end_is_given_up(cis: ACis) -> None:
 async def test_a_peer_that_goes_away_harms_nothing(cis: ACis) -> None:
     host, port = cis.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<a")
+    writer.write(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<a")
     await writer.drain()
     writer.transport.abort()
     assert (await delivered(cis, OK)).reply.result == "OK"

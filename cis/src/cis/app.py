@@ -11,18 +11,22 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+import httpx
+
 from ami_process.events import utc_now
+from ami_process.health import Health, room_beside
+from ami_process.http_protocol import HttpLimits
 from ami_process.http_server import serving
+from ami_process.open_files import allow_open_files
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
 from cim.schema import Schemas
 from cis.inbox import Inbox
 from cis.outbox import Outbox, OutboxError
 from cis.pending import Pending
-from cis.settings import Settings
+from cis.settings import Cis, Settings
 from cis.store import Retention, State, Store, StoreUnavailable
 from cis.workflows import Controls, DemoLoop, Emit, Order, Outcome, Plan, Surroundings, Target
 
-CONNECTIONS = 200
 BACK_OFF_FIRST_S = 0.1
 BACK_OFF_MOST_S = 2.0
 FORGET_EVERY_S = 3600.0
@@ -48,6 +52,7 @@ class System:
 @asynccontextmanager
 async def running(settings: Settings, around: Surroundings, port: int) -> AsyncIterator[System]:
     """Store, outbox and a serving inbox; raises CannotListen."""
+    allow_open_files(settings.cis.http_connections)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(settings.cis.host, port, "cis."))
         store = await stack.enter_async_context(Store.opened(settings.cis.store, _retention(settings)))
@@ -56,16 +61,33 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
             Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s, schemas)
         )
         pending = Pending(store, around.now)
+        reply_address = settings.cis.reply_address_at(listener.getsockname()[1])
         inbox = Inbox(pending, store, around, schemas)
-        await stack.enter_async_context(serving(inbox.application(), listener, connections=CONNECTIONS))
+        health = Health({"store": store.check, "disk": room_beside(settings.cis.store)}, role="cis")
+        application = inbox.application(health, _names(settings.cis, reply_address), _public_url(settings.cis))
+        await stack.enter_async_context(serving(application, listener, _http_limits(settings.cis)))
         controls = Controls(
-            outbox,
-            pending,
-            around,
-            reply_address=settings.cis.reply_address_at(listener.getsockname()[1]),
-            timeout_s=settings.cis.request_timeout_s,
+            outbox, pending, around, reply_address=reply_address, timeout_s=settings.cis.request_timeout_s
         )
         yield System(controls, outbox, store, address_of(listener))
+
+
+def _names(cis: Cis, reply_address: str | None) -> tuple[str, ...]:
+    """By which names the HES and others reach us."""
+    return (cis.host, *cis.host_names, httpx.URL(reply_address or "").host)
+
+
+def _public_url(cis: Cis) -> str | None:
+    """What the reply address begins with, where one is configured."""
+    return None if cis.reply_address is None else str(httpx.URL(cis.reply_address).copy_with(raw_path=b"")).rstrip("/")
+
+
+def _http_limits(cis: Cis) -> HttpLimits:
+    return HttpLimits(
+        connections=cis.http_connections,
+        connections_per_address=cis.http_connections_per_address,
+        head_s=cis.http_head_s,
+    )
 
 
 def _retention(settings: Settings) -> Retention:

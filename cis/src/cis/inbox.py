@@ -8,13 +8,17 @@ against the XSD before anybody looks at it.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
 
+from ami_process.health import Health
+from ami_process.http_entrance import Entrance, Rules, own_url
 from cim import edge, soap, wsdl, xml
 from cim.envelope import EVENT_VERBS, TYPED_NOUNS
 from cim.errors import CimError, InvalidMessage
@@ -55,14 +59,23 @@ class Inbox:
         self._schemas = schemas
         self._limits = limits
 
-    def application(self) -> FastAPI:
-        """The HTTP side; without pages to try it out, since nothing here is for a browser."""
-        application = FastAPI(title="CIS", docs_url=None, redoc_url=None, openapi_url=None)
+    def application(self, health: Health, names: Collection[str] = (), public_url: str | None = None) -> ASGIApp:
+        """The HTTP side, reached by these names; `public_url` is what the WSDL gives (None: the one it is asked at).
+
+        Without pages to try it out, since nothing here is for a browser.
+        """
+        application = FastAPI(title="CIS", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
         for path, service in SERVICES.items():
             application.add_api_route(path, self.deliver, methods=["POST"], response_model=None)
-            application.add_api_route(path, _description(service), methods=["GET"], response_model=None)
-        application.add_api_route("/healthz", _healthz, methods=["GET"], response_model=None)
-        return application
+            application.add_api_route(path, _description(service, public_url), methods=["GET"], response_model=None)
+        application.add_api_route("/healthz", health.response, methods=["GET"], response_model=None)
+        rules = Rules(
+            names=names,
+            names_setting="cis.host_names",
+            media_types=soap.MEDIA_TYPES,
+            max_octets=self._limits.octets,
+        )
+        return Entrance(application, rules, self._refuse)
 
     async def deliver(self, request: Request) -> Response:
         """One SOAP message and its answer."""
@@ -147,6 +160,11 @@ class Inbox:
         )
         return Reply(result="OK")
 
+    def _refuse(self, status: HTTPStatus, reason: str) -> Response:
+        """What the entrance does not let in; `reason` is a sentence without its capital."""
+        code = "3.1" if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else "1.8"
+        return self._fault(InvalidMessage(code, reason[0].upper() + reason[1:]), status=status)
+
     def _fault(self, error: CimError, *, status: int) -> Response:
         self._around.emit("message_refused", code=error.code, reason=str(error))
         return Response(edge.write_fault(error), status_code=status, media_type=soap.CONTENT_TYPE)
@@ -156,14 +174,14 @@ def _refusal(code: str, reason: str) -> Reply:
     return Reply(result="FAILED", errors=(ReplyError(code=code, reason=reason),))
 
 
-def _description(service: str) -> Callable[[Request], Awaitable[Response]]:
+def _description(service: str, public_url: str | None) -> Callable[[Request], Awaitable[Response]]:
     """`?wsdl` and the schemas that it imports."""
 
     async def describe(request: Request) -> Response:
         wanted = request.query_params.get("xsd") or next(
             (service for key in request.query_params if key.lower() == "wsdl"), None
         )
-        location = str(request.url.replace(query=""))
+        location = own_url(request, public_url)
         if wanted is None:
             return PlainTextResponse(f"POST a SOAP message here; {location}?wsdl describes which\n", status_code=404)
         try:
@@ -172,7 +190,3 @@ def _description(service: str) -> Callable[[Request], Awaitable[Response]]:
             return PlainTextResponse(f"{error}\n", status_code=404)
 
     return describe
-
-
-async def _healthz() -> Response:
-    return JSONResponse({"status": "ok", "role": "cis"})

@@ -56,6 +56,12 @@ class Cis(_Section):
     asynchronous: bool = False
     reply_address: HttpUrl | None = None
     request_timeout_s: Seconds = 60.0
+    host_names: tuple[str, ...] = Field(
+        default=(), description="further names in the Host header; addresses and names without a dot are always taken"
+    )
+    http_connections: int = Field(default=500, ge=1, description="HTTP connections at once")
+    http_connections_per_address: int = Field(default=250, ge=1, description="of these, from one address")
+    http_head_s: Seconds = Field(default=10.0, description="how long the head of an HTTP request may take")
     store: Path = Path("var/cis.sqlite")
     keep_days: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="how long requests, replies and events stay"

@@ -17,12 +17,15 @@ import httpx
 import structlog
 
 from ami_process.events import utc_now
+from ami_process.health import Health, room_beside
+from ami_process.http_protocol import HttpLimits
 from ami_process.http_server import serving
+from ami_process.open_files import allow_open_files
 from ami_process.ownership import Hold, InUse
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
 from cim.schema import Schemas
 from hes import operations
-from hes.inbox import create_inbox
+from hes.inbox import InboxSettings, create_inbox
 from hes.jobs import Answers, Intake, Limits, Means, Patience, Replies, Run, Workshop, recover
 from hes.meters import Meters, MetersSettings, Registry
 from hes.outbox import Outbox
@@ -59,6 +62,7 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
     `run` stands in for the work on meters where a test has none.
     """
     hes = settings.hes
+    allow_open_files(hes.http_connections + 2 * hes.max_sessions)
     registry = Registry(settings.active_meters)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
@@ -90,8 +94,9 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         await recover(means, answers)
         kept_for = timedelta(days=hes.keep_answers_days)
         await stack.enter_async_context(_at_work(workshop.work, replies.work, partial(_forget, means, kept_for)))
-        inbox = create_inbox(intake, schemas, max_octets=hes.max_request_octets)
-        await stack.enter_async_context(serving(inbox, listener))
+        health = Health({"store": database.check, "disk": room_beside(hes.store)})
+        inbox = create_inbox(intake, schemas, health, _inbox_settings(settings))
+        await stack.enter_async_context(serving(inbox, listener, _http_limits(settings)))
         stack.callback(answers.close)
         addresses = [address_of(listener)]
         yield addresses + ([format_address(*meters.listening)] if meters.listening else [])
@@ -164,6 +169,22 @@ async def _forget(means: Means, kept_for: timedelta) -> None:
             if forgotten:
                 log.info("forgotten", requests=forgotten)
         await asyncio.sleep(FORGET_EVERY_S)
+
+
+def _inbox_settings(settings: Settings) -> InboxSettings:
+    hes = settings.hes
+    urls = (url for url in (hes.public_url, settings.cis.hes_url) if url is not None)
+    names = (hes.host, *hes.host_names, *(httpx.URL(url).host for url in urls))
+    return InboxSettings(max_octets=hes.max_request_octets, names=names, public_url=hes.public_url)
+
+
+def _http_limits(settings: Settings) -> HttpLimits:
+    hes = settings.hes
+    return HttpLimits(
+        connections=hes.http_connections,
+        connections_per_address=hes.http_connections_per_address,
+        head_s=hes.http_head_s,
+    )
 
 
 def _reply_hosts(settings: Settings) -> ReplyHosts:

@@ -6,13 +6,17 @@ No message is read further than its allowed size, and none leaves without having
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
 
+from ami_process.health import Health
+from ami_process.http_entrance import Entrance, Rules, own_url
 from cim import edge, soap, wsdl
 from cim.errors import CimError, InvalidMessage, LocalError
 from cim.schema import Schemas
@@ -20,9 +24,6 @@ from hes.jobs import Intake
 
 BODY_S = 30.0
 """How long a message may take to come in."""
-
-DISCARDED = 32_000_000
-"""Octets beyond the allowed size that are let pass unread, so that whoever sends them can still hear why; then we hang up."""
 
 DOORS: Mapping[str, str] = {"/cim/ExecuteEndDeviceControls": "ExecuteEndDeviceControls", "/cim": "Generic"}
 """The addresses, and the WSDL of each."""
@@ -35,16 +36,31 @@ class _TooLarge(Exception):
     octets: int
 
 
-def create_inbox(intake: Intake, schemas: Schemas, *, max_octets: int) -> FastAPI:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxSettings:
+    """How much is read, by which names clients reach us, and the URL that the WSDL gives (None: the one it is asked at)."""
+
+    max_octets: int
+    names: Collection[str] = ()
+    public_url: str | None = None
+
+
+def create_inbox(intake: Intake, schemas: Schemas, health: Health, settings: InboxSettings) -> ASGIApp:
     """The ASGI application."""
-    inbox = FastAPI(title="HES", docs_url=None, redoc_url=None, openapi_url=None)
-    soap_door = _SoapDoor(intake, schemas, max_octets)
+    inbox = FastAPI(title="HES", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    soap_door = _SoapDoor(intake, schemas, settings.max_octets)
     for path in DOORS:
         inbox.add_api_route(path, soap_door.post, methods=["POST"])
-        inbox.add_api_route(path, _describe, methods=["GET"])
-    inbox.add_api_route("/healthz", _healthz, methods=["GET"])
+        inbox.add_api_route(path, _description(settings.public_url), methods=["GET"])
+    inbox.add_api_route("/healthz", health.response, methods=["GET"], response_model=None)
     inbox.add_exception_handler(Exception, _failed)
-    return inbox
+    rules = Rules(
+        names=settings.names,
+        names_setting="hes.host_names",
+        media_types=soap.MEDIA_TYPES,
+        max_octets=settings.max_octets,
+    )
+    return Entrance(inbox, rules, _refuse)
 
 
 class _SoapDoor:
@@ -77,34 +93,37 @@ class _SoapDoor:
             return _fault(LocalError("The answer could not be written", problem.reason))
 
     async def _body(self, request: Request) -> bytes:
-        octets, seen = bytearray(), 0
+        octets = bytearray()
         async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
-                seen += len(chunk)
-                if seen <= self._max_octets:
-                    octets += chunk
-                elif seen > self._max_octets + DISCARDED:
-                    break
-        if seen > self._max_octets:
-            raise _TooLarge(seen)
+                octets += chunk
+                if len(octets) > self._max_octets:
+                    raise _TooLarge(len(octets))
         return bytes(octets)
 
 
-async def _describe(request: Request) -> Response:
+def _description(public_url: str | None) -> Callable[[Request], Awaitable[Response]]:
     """`?wsdl`, or `?xsd=` with a file name out of an import."""
-    asked = {name.lower(): value for name, value in request.query_params.items()}
-    location = str(request.url.replace(query="", fragment=""))
-    if "wsdl" not in asked and "xsd" not in asked:
-        return Response(f"SOAP by POST; the description is at {location}?wsdl\n", 405, {"Allow": "GET, POST"})
-    name = DOORS[request.url.path] if "wsdl" in asked else asked["xsd"]
-    try:
-        return Response(wsdl.resolve(name, location), media_type=wsdl.CONTENT_TYPE)
-    except CimError as problem:
-        return Response(f"{problem}\n", 404)
+
+    async def describe(request: Request) -> Response:
+        asked = {name.lower(): value for name, value in request.query_params.items()}
+        location = own_url(request, public_url)
+        if "wsdl" not in asked and "xsd" not in asked:
+            return Response(f"SOAP by POST; the description is at {location}?wsdl\n", 405, {"Allow": "GET, POST"})
+        name = DOORS[request.url.path] if "wsdl" in asked else asked["xsd"]
+        try:
+            return Response(wsdl.resolve(name, location), media_type=wsdl.CONTENT_TYPE)
+        except CimError as problem:
+            return Response(f"{problem}\n", 404)
+
+    return describe
 
 
-async def _healthz() -> dict[str, str]:
-    return {"status": "ok"}
+def _refuse(status: HTTPStatus, reason: str) -> Response:
+    """What the entrance does not let in; `reason` is a sentence without its capital."""
+    code = "3.1" if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else "1.8"
+    log.info("request_refused", status=int(status), reason=reason)
+    return _fault(InvalidMessage(code, reason[0].upper() + reason[1:]), status)
 
 
 async def _failed(_: Request, problem: Exception) -> Response:
@@ -113,9 +132,9 @@ async def _failed(_: Request, problem: Exception) -> Response:
 
 
 def _fault(problem: CimError, status: int = 500) -> Response:
-    """500 is SOAP's own; any other status means that the rest of the message was not read, so the connection ends too."""
-    return _xml(edge.write_fault(problem), status, {} if status == 500 else {"Connection": "close"})
+    """500 is SOAP's own; any other status means that the rest of the message was not read."""
+    return _xml(edge.write_fault(problem), status)
 
 
-def _xml(octets: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(octets, status, headers, media_type=soap.CONTENT_TYPE)
+def _xml(octets: bytes, status: int = 200) -> Response:
+    return Response(octets, status, media_type=soap.CONTENT_TYPE)

@@ -10,7 +10,16 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 LOCAL_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
@@ -30,6 +39,15 @@ def _octets(value: object) -> object:
 
 
 Octets = Annotated[bytes, BeforeValidator(_octets)]
+
+
+def _base_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("has to begin with http:// or https://")
+    return value.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -46,6 +64,16 @@ class HesSettings(_Section):
     dlms_host: str = "127.0.0.1"
     dlms_port: Port = 4059
     system_title: Octets = bytes.fromhex("414D490000000001")
+    public_url: HttpUrl | None = Field(
+        default=None,
+        description="where clients reach the HES, for the WSDL; unset: the address that it is asked for at",
+    )
+    host_names: tuple[str, ...] = Field(
+        default=(), description="further names in the Host header; addresses and names without a dot are always taken"
+    )
+    http_connections: int = Field(default=1_000, ge=1, description="HTTP connections at once")
+    http_connections_per_address: int = Field(default=500, ge=1, description="of these, from one address")
+    http_head_s: Seconds = Field(default=10.0, description="how long the head of an HTTP request may take")
     store: Path = Path("var/hes.sqlite")
     deadline_s: Seconds = 30.0
     apdu_timeout_s: Seconds = 5.0
@@ -77,12 +105,13 @@ class HesSettings(_Section):
 
 
 class CisAddress(BaseModel):
-    """`[cis]` as far as the HES cares: where its replies may go."""
+    """`[cis]` as far as the HES cares: where its replies may go, and by which URL it is asked itself."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     host: str | None = None
     reply_address: str | None = None
+    hes_url: str | None = None
 
 
 class _Environment(EnvSettingsSource):

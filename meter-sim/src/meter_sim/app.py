@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-import resource
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ami_process.events import utc_now
+from ami_process.open_files import allow_open_files
 from ami_process.ownership import Hold, InUse
 from ami_process.sockets import EXIT_CANNOT_LISTEN, PortTaken
 from dlms.association import Ciphering, Security
@@ -39,7 +39,6 @@ from meter_sim.settings import (
 )
 
 OPEN_FILES_PER_METER = 8
-OPEN_FILES_MORE = 256
 MECHANISMS = {
     Authentication.NONE: Mechanism.LOWEST,
     Authentication.LLS: Mechanism.LOW,
@@ -114,7 +113,7 @@ async def run(
 
 async def start(settings: MeterSimSettings, chosen: Sequence[MeterSettings], around: Surroundings) -> Running:
     """Make the meters and let them listen, dial and push. SettingsError, StateError or PortTaken when that is impossible."""
-    _allow_open_files(len(chosen) * OPEN_FILES_PER_METER + OPEN_FILES_MORE)
+    allow_open_files(len(chosen) * OPEN_FILES_PER_METER)
     hold = _sole_user(settings.state, chosen)
     fleet = Fleet(make_meters(settings, chosen, around.now()), around)
     running = Running(fleet, hold)
@@ -283,12 +282,3 @@ async def _listen(running: Running, settings: MeterSimSettings, address: str, be
         raise SettingsError(f"{setting}: {address} can't be listened on: {error.strerror or error}") from None
     running.listeners.append(listener)
     return real
-
-
-def _allow_open_files(wanted: int) -> None:
-    """A thousand meters are a thousand sockets and their connections: ask for as many as the system grants."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -26,6 +26,7 @@ from north_bench import (
 from cim import edge, ns, soap
 from hes.operations import Outcome
 
+XML = {"Content-Type": "text/xml"}
 MESSAGE, CONTROLS = f"{{{ns.MESSAGE}}}", f"{{{ns.END_DEVICE_CONTROLS_MESSAGE}}}"
 
 
@@ -164,10 +165,8 @@ async def test_what_cannot_be_used_is_a_fault_with_a_fault_message(tmp_path: Pat
         assert hes.meters.commands == []
 
 
-@pytest.mark.parametrize(
-    "content_type", ["text/xml", "application/xml", "application/soap+xml; charset=utf-8", "text/plain", ""]
-)
-async def test_any_content_type_will_do(tmp_path: Path, content_type: str) -> None:
+@pytest.mark.parametrize("content_type", ["text/xml", "Application/XML", "application/soap+xml; charset=utf-8"])
+async def test_a_message_may_come_as_any_type_of_xml(tmp_path: Path, content_type: str) -> None:
     async with north(tmp_path) as hes:
         body = octets(request(control(DISCONNECT, "M1")))
         response = await hes.client.post(hes.url + TYPED, content=body, headers={"Content-Type": content_type})
@@ -185,7 +184,7 @@ async def test_a_body_is_not_read_further_than_allowed(tmp_path: Path) -> None:
 
     async with north(tmp_path, max_request_octets=100_000) as hes:
         try:
-            response = await hes.client.post(hes.url + TYPED, content=endless())
+            response = await hes.client.post(hes.url + TYPED, content=endless(), headers=XML)
         except httpx.TransportError:
             pass  # the connection was closed while we were still writing
         else:
@@ -202,7 +201,7 @@ async def test_who_sends_too_slowly_is_not_waited_for(tmp_path: Path, monkeypatc
     async with north(tmp_path) as hes:
         host, port = hes.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<soap")
+        writer.write(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<soap")
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 408") and b"FaultMessage" in answer
         writer.close()
@@ -212,7 +211,9 @@ async def test_who_hangs_up_in_the_middle_does_no_harm(tmp_path: Path) -> None:
     async with north(tmp_path) as hes:
         host, port = hes.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as caller:
-            caller.sendall(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<soap")
+            caller.sendall(
+                b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<soap"
+            )
         assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
 
 

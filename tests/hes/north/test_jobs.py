@@ -234,7 +234,9 @@ async def test_who_waits_when_we_stop_is_told_and_the_work_is_kept(tmp_path: Pat
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=20))
         async with north(tmp_path, stand_in) as hes:
-            asking = asyncio.create_task(client.post(hes.url + TYPED, content=body))
+            asking = asyncio.create_task(
+                client.post(hes.url + TYPED, content=body, headers={"Content-Type": "text/xml"})
+            )
             await stand_in.began.wait()
         response = await asking
         assert (response.status_code, texts(response.content, "code")) == (500, ["5.1"])

@@ -70,7 +70,7 @@ def test_stopped_in_the_middle_of_a_request(tmp_path: Path) -> None:
         host, port = http.split(":")
         body = octets(request(control(DISCONNECT, "M1")))
         with closing(socket.create_connection((host, int(port)))) as caller:
-            head = f"POST {TYPED} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+            head = f"POST {TYPED} HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
             caller.sendall(head.encode() + body)
             assert event(process)["event"] == "request_accepted"
             asked_at = time.monotonic()
@@ -86,7 +86,7 @@ def test_killed_and_started_again_with_the_deadline_passed(tmp_path: Path) -> No
     with started(path) as process:
         host, port = event(process)["listen"][0].split(":")
         with closing(socket.create_connection((host, int(port)))) as caller:
-            head = f"POST {TYPED} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+            head = f"POST {TYPED} HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
             caller.sendall(head.encode() + body)
             assert event(process)["event"] == "request_accepted"
             process.kill()
@@ -96,7 +96,13 @@ def test_killed_and_started_again_with_the_deadline_passed(tmp_path: Path) -> No
         assert (recovered["event"], recovered["commands"]) == ("recovered", 1)
         told = [event(process) for _ in range(3)]
         (ready,) = [one for one in told if one["event"] == "ready"]
-        answer = httpx.post(f"http://{ready['listen'][0]}{TYPED}", content=body, trust_env=False, timeout=20)
+        answer = httpx.post(
+            f"http://{ready['listen'][0]}{TYPED}",
+            content=body,
+            headers={"Content-Type": "text/xml"},
+            trust_env=False,
+            timeout=20,
+        )
         assert (texts(answer.content, "Result"), texts(answer.content, "code")) == (["FAILED"], ["4.1"])
 
 

@@ -10,6 +10,9 @@ from cim.xml import Element, parse, printable
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 
+MEDIA_TYPES = ("text/xml", "application/xml", "application/soap+xml")
+"""What a message may come as: SOAP 1.1 says the first, and some stacks send the others with the same envelope."""
+
 _ENVELOPE = f"{{{ns.SOAP}}}Envelope"
 _HEADER = f"{{{ns.SOAP}}}Header"
 _BODY = f"{{{ns.SOAP}}}Body"

@@ -8,24 +8,25 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-CONNECTIONS = 1_000
+from ami_process.http_protocol import HttpLimits, LimitedConfig, LimitedProtocol
 
 GRACE_S = 1
 """How long requests under way may take when the process ends."""
 
+DEFAULTS = HttpLimits()
+
 
 @asynccontextmanager
-async def serving(
-    application: ASGIApp, listener: socket.socket, *, connections: int = CONNECTIONS
-) -> AsyncIterator[None]:
-    """Serve as long as this is entered; more than `connections` at once are answered with 503."""
-    config = uvicorn.Config(
+async def serving(application: ASGIApp, listener: socket.socket, limits: HttpLimits = DEFAULTS) -> AsyncIterator[None]:
+    """Serve as long as this is entered."""
+    config = LimitedConfig(
         application,
+        limits,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="off",
-        limit_concurrency=connections,
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config)
@@ -52,3 +53,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.serving.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End without those who do not take what they are sent."""
+        abort = asyncio.get_running_loop().call_later(2 * GRACE_S, self._abort)
+        await super().shutdown(sockets)
+        abort.cancel()
+
+    def _abort(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, LimitedProtocol):
+                connection.transport.abort()

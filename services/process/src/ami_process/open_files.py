@@ -1,0 +1,17 @@
+"""A connection is an open file: ask for as many as the process may need."""
+
+import resource
+from contextlib import suppress
+
+MORE = 256
+"""For everything that is no connection."""
+
+
+def allow_open_files(connections: int) -> None:
+    """Raise the soft limit, as far as the system grants it."""
+    wanted = connections + MORE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
