@@ -11,6 +11,7 @@ LATER = {
     "decode": "ami.decode",
     "encode": "ami.encode",
     "sample": "ami.sample",
+    "settings": "ami.settings_page",
     "bench-dlms": "ami.bench_dlms.cli",
 }
 """Name of the sub-command -> the module whose `app` it is."""

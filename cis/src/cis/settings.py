@@ -36,26 +36,35 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Demo(_Section):
     """The loop: a disconnect every so many seconds and the connect so much later; `cycles` 0 means for ever."""
 
     period_s: Seconds = 10.0
+    """From one disconnect to the next."""
     connect_after_s: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    """From a disconnect to the connect after it."""
     cycles: int = Field(default=0, ge=0)
+    """End after so many disconnects and connects; 0: go on."""
 
 
 class Cis(_Section):
     """Where the CIS listens, whom it asks, how long it waits, and where it remembers."""
 
     host: str = "127.0.0.1"
+    """Where late replies are taken."""
     port: int = Field(default=8080, ge=0, le=65535)
+    """The same; its path is `/cim`."""
     hes_url: HttpUrl = "http://127.0.0.1:8081"
+    """Whom the CIS asks."""
     asynchronous: bool = False
+    """Ask for an acknowledgement now and the reply later."""
     reply_address: HttpUrl | None = None
+    """The ReplyAddress of such requests, if it is not host and port."""
     request_timeout_s: Seconds = 60.0
+    """Give up waiting for an answer after this."""
     host_names: tuple[str, ...] = Field(
         default=(), description="further names in the Host header; addresses and names without a dot are always taken"
     )
@@ -63,6 +72,7 @@ class Cis(_Section):
     http_connections_per_address: int = Field(default=250, ge=1, description="of these, from one address")
     http_head_s: Seconds = Field(default=10.0, description="how long the head of an HTTP request may take")
     store: Path = Path("var/cis.sqlite")
+    """Open requests: what has to survive."""
     keep_days: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="how long requests, replies and events stay"
     )

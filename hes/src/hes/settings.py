@@ -53,17 +53,22 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class HesSettings(_Section):
     """`[hes]`: where it listens, how long it waits, how much it does at once."""
 
     host: str = "127.0.0.1"
+    """Where CIM is served: a name or an address of this machine."""
     port: Port = 8081
+    """CIM: SOAP requests, WSDL, `/healthz`."""
     dlms_host: str = "127.0.0.1"
+    """Where meters dial in and push."""
     dlms_port: Port = 4059
+    """Meters dial in (TCP) and push (TCP and UDP) here."""
     system_title: Octets = bytes.fromhex("414D490000000001")
+    """Its own, of 8 octets, as the meters know it."""
     public_url: HttpUrl | None = Field(
         default=None,
         description="where clients reach the HES, for the WSDL; unset: the address that it is asked for at",
@@ -75,23 +80,35 @@ class HesSettings(_Section):
     http_connections_per_address: int = Field(default=500, ge=1, description="of these, from one address")
     http_head_s: Seconds = Field(default=10.0, description="how long the head of an HTTP request may take")
     store: Path = Path("var/hes.sqlite")
+    """Requests, results, answers, counters: what has to survive."""
     deadline_s: Seconds = 30.0
+    """The work on all meters of a request has to end within this."""
     apdu_timeout_s: Seconds = 5.0
+    """A single answer of a meter has to come within this."""
     max_sessions: int = Field(default=100, ge=1)
+    """Meters worked on at the same time."""
     max_callers: int = Field(
         default=64, ge=2, description="connections at a time that have not said which meter they are"
     )
     max_callers_per_address: int = Field(default=32, ge=1, description="of these, from one address (NATs are one)")
     log_apdus: bool = False
+    """Every framed APDU on standard output, secrets left out."""
     source: str = Field(default="HES", description="Header.Source of what the HES sends")
     max_request_octets: int = Field(default=5_000_000, ge=1_000, le=5_000_000)
+    """A larger message is refused."""
     max_meters_per_request: int = Field(default=5_000, ge=1)
+    """A request that names more is refused."""
     max_pending: int = Field(default=100_000, ge=1, description="accepted commands that still wait or run")
     reply_networks: tuple[IPv4Network | IPv6Network, ...] = Field(default=LOCAL_NETWORKS, validate_default=True)
+    """Networks that a ReplyAddress may lie in."""
     reply_hosts: tuple[str, ...] = ()
+    """Names that a ReplyAddress may have besides."""
     reply_timeout_s: Seconds = 10.0
+    """A receiver of a reply has to answer within this."""
     reply_retry_first_s: Seconds = 0.5
+    """The first pause before a reply is sent again; it doubles each time."""
     reply_retry_most_s: Seconds = 300.0
+    """The longest pause."""
     reply_attempts_max: int = Field(default=1_000, ge=1, description="attempts until a reply is a dead letter")
     reply_max_age_s: Seconds = Field(default=259_200.0, description="age of a request (3 days) until then")
     keep_answers_days: float = Field(default=30.0, gt=0, description="how long a MessageID is remembered")

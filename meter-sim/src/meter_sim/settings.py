@@ -103,40 +103,63 @@ SocketAddress = Annotated[str, Field(min_length=3)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class MeterSimSettings(_Section):
     """`[meter_sim]`: what all simulated meters of the process share."""
 
     state: Path = Path("var/meters")
+    """A folder: invocation counters, switch states, profiles."""
     connections_per_meter: int = Field(
         default=4, ge=1, description="one more takes an idle one's place, or is closed at once"
     )
     idle_timeout_s: Seconds = Field(default=180.0, description="a silent connection is closed after this")
     redial_first_s: Seconds = 1.0
+    """A meter that dials in calls again after this; the pause doubles each time."""
     redial_most_s: Seconds = 60.0
+    """The longest pause."""
 
 
 class SimulatedSettings(_Section):
     """`[meters.simulated]`: what only the simulator reads."""
 
-    model: str = Field(default="residential", pattern=r"^([A-Za-z0-9_-]+|.+\.toml)$", description="or a file's path")
+    model: str = Field(
+        default="residential",
+        pattern=r"^([A-Za-z0-9_-]+|.+\.toml)$",
+        description="a model that comes with the simulator, or the path of a file",
+    )
     listen: str | None = None
+    """`host:port` where it listens, if that is not its address."""
     dial_to: str | None = None
+    """`host:port` that it calls, if its address is `dials-in`."""
     control_mode: int = Field(default=4, ge=0, le=6)
+    """Of its disconnect control; counts when it differs from that of the last run."""
     time_zone_minutes: int = Field(default=0, ge=-720, le=720, description="minutes from local time to UTC")
     kill_after_action: Literal[False, True, "exit"] = False
+    """`true`: between an ACTION on the switch and its answer the connection ends; `"exit"`: the process."""
     lie_about_action: bool = False
+    """It answers success and does not switch."""
     refuse_action: int | str | None = None
+    """The action-result that it answers instead of switching, by name or number."""
     answer_delay_s: float = Field(default=0.0, ge=0, le=3600)
+    """So long before every answer."""
     silent: Literal[False, True, "always"] = False
-    lock_out_after: int | None = Field(default=None, ge=1, description="wrong keys in a row")
-    lock_out_s: Seconds = Field(default=60.0, description="the first time; doubled each time, up to an hour")
+    """`true`: associations open, requests stay unanswered; `"always"`: nothing is answered."""
+    lock_out_after: int | None = Field(
+        default=None, ge=1, description="so many wrong keys in a row shut the management client out"
+    )
+    lock_out_s: Seconds = Field(
+        default=60.0, description="for so long the first time; twice as long each further time, up to an hour"
+    )
     push_to: str | None = None
+    """`tcp://host:port` or `udp://host:port` of its DataNotifications."""
     push_on_switch: bool = True
+    """One when it has switched."""
     push_every_s: Seconds | None = None
+    """One every so often."""
     push_protected: bool = True
+    """Ciphered."""
 
     @field_validator("listen", "dial_to")
     @classmethod
@@ -163,25 +186,48 @@ class SimulatedSettings(_Section):
 class MeterSettings(_Section):
     """One `[[meters]]` table. Keys never show in a repr."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$", description="also the name of its state files")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$",
+        description="by which CIM knows it; also the name of its state files",
+    )
     mrid: str = ""
+    """By which CIM knows it; the HES insists on one."""
     usage_points: tuple[str, ...] = ()
+    """Names by which CIM knows it as well."""
     address: str
+    """`host:port` where the HES calls it, or `dials-in`."""
     client_wport: Annotated[int, Field(ge=1, le=127)] = 1
+    """Of the management client."""
     server_wport: Wport = 1
+    """Of its logical device; several meters may share an address."""
     authentication: Authentication = Authentication.HLS_GMAC
+    """Of the management client. The HES works with `none`, `lls` and `hls-gmac`."""
     suite: Literal[0] = 0
+    """Security suite."""
     ciphering: CipheringForm = CipheringForm.GENERAL_GLO
+    """Of the APDUs: whole (`general-glo`), by service, or not at all."""
     encryption_key: Octets | None = Field(default=None, repr=False)
+    """Hex, `env:NAME` or `file:PATH`."""
     authentication_key: Octets | None = Field(default=None, repr=False)
+    """The same."""
     secret: Password | None = Field(default=None, repr=False)
+    """The password of LLS, or the secret of an HLS; the same, in hex."""
     system_title: Octets | None = None
+    """Of 8 octets; ciphering needs it."""
     logical_device_name: str = Field(min_length=1, max_length=16)
+    """What the meter answers to when it dials in."""
     device_id: str = Field(min_length=1, max_length=48)
-    device_id_object: str | None = Field(default=None, description="where the head-end looks for it; not used here")
-    disconnect_object: str | None = Field(default=None, description="where the head-end looks for it; not used here")
-    disconnect_version: int | None = Field(default=None, description="as the head-end expects it; not used here")
-    invocation_counter: str | None = Field(default=None, description="where the head-end looks for it; not used here")
+    """What the HES finds in it before it switches, so that no other device is switched."""
+    device_id_object: str | None = Field(
+        default=None, description="OBIS of the object with the device id; only the HES reads this"
+    )
+    disconnect_object: str | None = Field(
+        default=None, description="OBIS of its disconnect control; only the HES reads this"
+    )
+    disconnect_version: int | None = Field(default=None, description="version of its class 70; only the HES reads this")
+    invocation_counter: str | None = Field(
+        default=None, description="OBIS of the object with the invocation counter; only the HES reads this"
+    )
     simulated: SimulatedSettings = SimulatedSettings()
 
     @property
