@@ -12,6 +12,7 @@ from our_client import our_client
 from peer import play, python_of, running
 
 from dlms.association import AssociationRefused, Open, OpenRefused
+from dlms.enums import DiagnosticSource
 
 CIPHERED = {"policy": "both", "ciphering": "general-glo"}
 
@@ -57,6 +58,19 @@ async def test_a_foreign_meter_refuses_a_wrong_password() -> None:
             refused = await client.ask(Open())
     assert isinstance(refused, OpenRefused)
     assert "authentication-failure" in refused.reason
+
+
+@pytest.mark.parametrize("mechanism", ["LLS", GMAC])
+async def test_a_foreign_meter_gives_no_reason_for_another_encryption_key(mechanism: str) -> None:
+    """What the head-end makes of it: tests/hes/south/test_contactor.py, refusal without a reason."""
+    row = row_of(GURUX_METER, mechanism, **CIPHERED)
+    async with running(GURUX_METER, for_meter(row)) as meter:
+        assert meter.stdout is not None
+        port = int(await meter.stdout.readline())
+        async with our_client(row, port, keys=OTHER_KEYS) as client:
+            refused = await client.ask(Open())
+    assert isinstance(refused, OpenRefused)
+    assert (refused.source, refused.diagnostic) == (DiagnosticSource.ACSE_SERVICE_USER, 1)
 
 
 async def test_a_foreign_meter_refuses_a_wrong_proof() -> None:

@@ -92,8 +92,8 @@ class SmallMeter:
     server_wport: int = 1
     device_id_object: Obis = DEVICE_ID
     disconnect_object: Obis = DISCONNECT_CONTROL
-    refuses: Diagnostic | None = None
-    """Refuses every association with keys, for this reason."""
+    refuses: Diagnostic | bytes | None = None
+    """Refuses every association with keys, for this reason or with this APDU; without octets it hangs up."""
     cut: bool = False
     """Answers come one octet at a time."""
 
@@ -184,6 +184,8 @@ class SmallMeter:
         try:
             while (octets := await reader.read(65536)) and not self.silent:
                 if self.refuses is not None and octets[2:4] == b"\x00\x01":
+                    if self.refuses == b"":
+                        return
                     writer.write(self._refusal())
                     continue
                 connection.receive_data(octets)
@@ -231,9 +233,10 @@ class SmallMeter:
 
     def _refusal(self) -> bytes:
         assert self.refuses is not None
-        result = AssociationResult.REJECTED_PERMANENT
-        aare = Aare(ApplicationContext.LN_CIPHERED, result, self.refuses)
-        return wrapper.encode(wrapper.WrapperPdu(self.server_wport, 1, apdu.encode(aare)))
+        octets = self.refuses
+        if isinstance(octets, Diagnostic):
+            octets = apdu.encode(Aare(ApplicationContext.LN_CIPHERED, AssociationResult.REJECTED_PERMANENT, octets))
+        return wrapper.encode(wrapper.WrapperPdu(self.server_wport, 1, octets))
 
     async def _write(self, writer: asyncio.StreamWriter, octets: bytes) -> None:
         if not self.cut:

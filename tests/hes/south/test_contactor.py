@@ -270,6 +270,36 @@ async def test_refusal_of_the_acse_provider_is_told_as_what_it_is(
     assert meter.actions == 0
 
 
+SOURCES = (DiagnosticSource.ACSE_SERVICE_USER, DiagnosticSource.ACSE_SERVICE_PROVIDER)
+WITHOUT_A_REASON = {
+    "aare-no-reason": Diagnostic(SOURCES[0], 1),
+    "aare-null": Diagnostic(SOURCES[0], 0),
+    "provider-no-reason": Diagnostic(SOURCES[1], 1),
+    "confirmed-service-error": bytes.fromhex("0E010600"),
+    "exception": bytes.fromhex("D80103"),
+    "hangs-up": b"",
+}
+
+
+@pytest.mark.parametrize("refuses", WITHOUT_A_REASON.values(), ids=WITHOUT_A_REASON)
+async def test_refusal_without_a_reason_points_at_the_keys(ami: South, refuses: Diagnostic | bytes) -> None:
+    """As foreign meters answer what they can't decipher; the public client was answered on the same server wport."""
+    meter = await ami.meter(refuses=refuses)
+    await ami.start()
+    outcome = await ami.switch()
+    assert (outcome.ok, outcome.attempted, meter.actions) == (False, False, 0)
+    assert "keys" in outcome.reason and "server_wport" not in outcome.reason
+    assert outcome.reply_code == ("7.4" if refuses else "5.2")
+
+
+async def test_refusal_without_a_reason_and_without_keys_does_not_point_at_keys(ami: South) -> None:
+    meter = await ami.meter(authentication="none", refuses=Diagnostic(SOURCES[0], 1))
+    await ami.start()
+    outcome = await ami.switch()
+    assert (outcome.reply_code, meter.actions) == ("5.2", 0)
+    assert "client_wport" in outcome.reason and "encryption_key" not in outcome.reason
+
+
 async def test_other_system_title_is_refused(ami: South) -> None:
     meter = await ami.meter()
     await ami.start(meter.entry(system_title="0102030405060708"))

@@ -197,8 +197,15 @@ class Session:
         self._association = association
 
 
+_WITHOUT_REASON = {
+    (kind, name) for kind in ("association", "association-provider") for name in ("NULL", "NO_REASON_GIVEN")
+} | {("exception", "other"), ("exception", "OTHER_REASON")}
+
+
 def _with_hint(fault: MeterFault, meter: Meter) -> MeterFault:
-    """A meter that answered the public client and then falls silent often has other keys than we think."""
+    """A meter that answered the public client and then falls silent, or refuses without a reason, often has other keys."""
+    if meter.keyed and (fault.kind, fault.name) in _WITHOUT_REASON:
+        return MeterFault("security", "keys-suspected", where=fault.where, detail=fault.detail)
     if not meter.keyed or fault.kind not in ("transport", "deadline"):
         return fault
     hint = "the public client was answered just before; some meters are silent when the keys are wrong"
