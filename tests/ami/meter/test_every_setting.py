@@ -45,6 +45,7 @@ SETTINGS: dict[tuple[type, str], tuple[tuple[object, ...], tuple[object, ...]] |
     (ClientSettings, "security"): ((), SECURED),
     (ClientSettings, "conformance"): ((), ("--conformance", "+access")),
     (ClientSettings, "max_receive_pdu_size"): ((), ("--max-pdu", 128)),
+    (ClientSettings, "max_result_octets"): ((), ("--max-result", 4096)),
     (ClientSettings, "block_window"): ((), ("--block-window", 1)),
     (ClientSettings, "short_names"): ((), ("--short-names",)),
     (ClientSettings, "pre_established"): ((), ("--pre-established", 0)),

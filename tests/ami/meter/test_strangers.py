@@ -167,7 +167,7 @@ def to_the_opening(answer: bytes) -> Quirks:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (fake.REJECTED, ("authentication-failure", "--secret")),
+        (fake.REJECTED, ("authentication-failure", "client 16", "--authentication")),
         (bytes.fromhex("D80101"), ("service-not-allowed, operation-not-possible", "may still be open", "client 16")),
         (bytes.fromhex("D80205"), ("service-unknown, deciphering-error", "--ek")),
         (bytes.fromhex("0E010604"), ("initiate", "--conformance")),

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from ami.meter import hints
+from ami.meter import hints, opening_hints
 from ami.meter.counters import CounterFile
 from ami.meter.dropped import Dropped, of_association
 from ami.meter.errors import ExitCode, MeterError, Refusal, words
 from ami.meter.framings import Silence, framing_for
 from ami.meter.hints import Doing
 from ami.meter.link import Link
-from ami.meter.options import OBJECT_LIST, Reach
+from ami.meter.options import OBJECT_LIST, Reach, Transport
 from ami.meter.trace import Trace, TracedFraming
 from dlms.apdu.faults import ExceptionResponse
 from dlms.apdu.short_names import VariableName
@@ -155,18 +155,23 @@ class Association:
         try:
             event = self._exchange(Open(), where)
         except LinkDown as down:
-            hint = hints.of_lost_link(self._settings.client_wport, str(self._settings.server_wport))
+            hint = opening_hints.of_lost_link(self._settings)
             what = f"the meter refuses the data link: {down.what}"
             raise MeterError(ExitCode.NO_ASSOCIATION, what, where=where, hint=hint) from None
         if isinstance(event, OpenRefused):
-            raise _refused(event, where)
+            raise self._refused(event, where)
         if isinstance(event, PeerFault):
             raise self._opening_fault(event, where)
         return self._expected(Opened, event, where)
 
+    def _refused(self, event: OpenRefused, where: str) -> MeterError:
+        hint = opening_hints.of_diagnostic(event.source, event.diagnostic, self._settings)
+        what = f"the meter refuses the association: {event.reason}"
+        return MeterError(ExitCode.NO_ASSOCIATION, what, where=where, hint=hint)
+
     def _opening_fault(self, event: PeerFault, where: str) -> MeterError:
         error = event.fault.service_error if isinstance(event.fault, ExceptionResponse) else None
-        hint = hints.of_opening_fault(error, self._settings.client_wport, self._settings.server_wport)
+        hint = opening_hints.of_fault(error, self._settings)
         what = f"the meter answers the opening with a fault: {event.reason}"
         return MeterError(ExitCode.NO_ASSOCIATION, what, where=where, hint=hint)
 
@@ -247,8 +252,8 @@ class Association:
 
     def _exchange(self, request: Request, where: str) -> object:
         self._prepare(request, where)
-        settings = self._settings
-        silence = hints.of_silence(settings.client_wport, settings.server_wport, self._reach.timeout_s)
+        hdlc = self._reach.transport in (Transport.HDLC, Transport.SERIAL)
+        silence = opening_hints.of_silence(self._settings, self._reach.timeout_s, hdlc=hdlc)
         try:
             with border(where, silence):
                 self._write(self._connection.send(request))
@@ -370,13 +375,6 @@ def _most_in_a_list(opened: Opened) -> int:
         return 0
     size = opened.server_max_receive_pdu_size or MAX_PDU_SIZE
     return max(size - AROUND_A_LIST, 0) // LIST_ITEM_OCTETS
-
-
-def _refused(event: OpenRefused, where: str) -> MeterError:
-    hint = hints.of_diagnostic(event.source, event.diagnostic)
-    return MeterError(
-        ExitCode.NO_ASSOCIATION, f"the meter refuses the association: {event.reason}", where=where, hint=hint
-    )
 
 
 _KEYS = (ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR)

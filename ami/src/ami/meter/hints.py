@@ -3,9 +3,6 @@
 from enum import Enum
 
 from ami.meter.options import PUBLIC_CLIENT
-from dlms.enums import AcseServiceProviderDiagnostic as ProviderDiagnostic
-from dlms.enums import AcseServiceUserDiagnostic as Diagnostic
-from dlms.enums import DiagnosticSource, ServiceError
 
 
 class Doing(Enum):
@@ -60,56 +57,3 @@ _ANY = {
     "other-reason": "the meter does not say more; its manual may",
     "hardware-fault": "the meter itself reports a fault; its manual may say more",
 }
-
-# --- opening
-
-_PROOF = "check the password (--secret) or the keys (--ek, --ak), and --protection"
-_OF_DIAGNOSTICS = {
-    Diagnostic.NO_REASON_GIVEN: "check --client, --server, --authentication, and the password or the keys",
-    Diagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED: "this client is ciphered and the meter is not, or the other way: "
-    "see --ek and --ciphering; or one of both speaks short names: see --short-names",
-    Diagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED: "the meter knows its clients by system title: give it with --title",
-    Diagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED: "choose another --authentication",
-    Diagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED: "this client has to prove itself: see --authentication",
-    Diagnostic.AUTHENTICATION_FAILURE: _PROOF,
-    Diagnostic.AUTHENTICATION_REQUIRED: _PROOF,
-}
-STILL_OPEN = (
-    "an association of this client may still be open in the meter, from another program or a run that broke off: wait "
-    "for its time-out, or see that nothing else is connected"
-)
-
-
-def of_diagnostic(source: DiagnosticSource, code: int) -> str:
-    """What to do about an AARE that rejects; the code is of the list of who gives it."""
-    if source is DiagnosticSource.ACSE_SERVICE_PROVIDER:
-        return _OF_PROVIDER.get(code, "")
-    return _OF_DIAGNOSTICS.get(Diagnostic(code), "") if code in set(Diagnostic) else ""
-
-
-_OF_PROVIDER: dict[int, str] = {
-    ProviderDiagnostic.NO_COMMON_ACSE_VERSION: "the meter speaks another version of ACSE",
-    ProviderDiagnostic.NO_REASON_GIVEN: _OF_DIAGNOSTICS[Diagnostic.NO_REASON_GIVEN],
-}
-
-
-def of_opening_fault(service_error: ServiceError | None, client: int, server: int) -> str:
-    """What to do when an AARQ is answered by a fault; `service_error` None: not by an exception-response."""
-    if service_error in (ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR):
-        return "check --ek, --ak, --ciphering and the invocation counter"
-    if service_error is None:
-        return "see --conformance, --max-pdu and --short-names: what was proposed does not suit the meter"
-    return f"{STILL_OPEN}; or it has no client {client} at logical device {server}: see --client and --server"
-
-
-def of_lost_link(client: int, server: str) -> str:
-    """What to do when the data link is refused or lost while the association is opened."""
-    return f"{STILL_OPEN}; or it has no client {client} at address {server}: see --client, --server and --physical"
-
-
-def of_silence(client: int, server: int, timeout_s: float) -> str:
-    """What to do when nothing came."""
-    return (
-        f"nothing came within {timeout_s:g} s: give it longer with --timeout; a wrong --client ({client}) or --server "
-        f"({server}) is often met with silence, and so are wrong keys"
-    )

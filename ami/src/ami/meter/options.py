@@ -12,7 +12,14 @@ from pathlib import Path
 
 from ami.meter.errors import ExitCode, MeterError
 from dlms.association import Ciphering, ClientSettings, KeyForm, MessageKeys, PreEstablished, Security
-from dlms.association.settings import BLOCK_WINDOW, SERVER_CONFORMANCE, SN_CONFORMANCE, WITH_SECRET, WITH_TITLES
+from dlms.association.settings import (
+    BLOCK_WINDOW,
+    MAX_RESULT_OCTETS,
+    SERVER_CONFORMANCE,
+    SN_CONFORMANCE,
+    WITH_SECRET,
+    WITH_TITLES,
+)
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.cosem.short_names import ShortNames
 from dlms.enums import Conformance, Mechanism
@@ -162,6 +169,7 @@ class Identity:
     any_address: bool = False
     association_object: Obis = CURRENT_ASSOCIATION
     conformance: Conformance | None = None
+    max_result_octets: int = MAX_RESULT_OCTETS
     block_window: int = BLOCK_WINDOW
     high_priority: bool = True
     pre_established: int | None = None
@@ -250,6 +258,7 @@ class Identity:
                 conformance=self.offered,
                 short_names=self.no_names_yet,
                 max_receive_pdu_size=self.max_pdu_size,
+                max_result_octets=self.max_result_octets,
                 block_window=self.block_window,
                 pre_established=None if self.pre_established is None else PreEstablished(self.pre_established),
                 high_priority=self.high_priority,

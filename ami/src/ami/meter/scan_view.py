@@ -7,9 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ami.meter import output
+from ami.meter.errors import words
 from ami.meter.output import Format
 from ami.meter.scan import DeviceScan, Scan
 from ami.meter.scan import Progress as TellProgress
+from dlms.enums import DataAccessResult
 
 
 @contextmanager
@@ -38,18 +40,24 @@ def show(found: Scan, wanted: Format) -> None:
 
 def _tables(found: Scan) -> None:
     if found.logical_devices_error:
-        output.say(f"logical devices: {found.logical_devices_error}")
+        output.say(f"logical devices: not known ({found.logical_devices_error})")
     else:
         rows = [(str(one.sap), one.name) for one in found.logical_devices]
         output.show(output.rows_table(("SAP", "name"), rows, "Logical devices"))
     for device in found.devices:
         for line in device.odd:
             output.say(line)
-        output.show(output.readings_table(device.readings, _heading(device)))
+        if device.readings or device.ended is None:
+            output.show(output.readings_table(device.readings, _heading(device)))
 
 
 def _heading(device: DeviceScan) -> str:
     read = sum(1 for one in device.readings if one.value is not None)
-    errors = sum(1 for one in device.readings if one.error)
+    errors = [one.error for one in device.readings if one.error]
+    refused = sum(1 for error in errors if error in REFUSALS)
     text = f"Logical device {device.sap}: {len(device.objects)} objects, {read} values"
-    return text + (f", {errors} refused" if errors else "")
+    text += f", {refused} refused" if refused else ""
+    return text + (f", {len(errors) - refused} without a good answer" if len(errors) > refused else "")
+
+
+REFUSALS = frozenset(words(one.name) for one in DataAccessResult)

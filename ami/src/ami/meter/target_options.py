@@ -166,6 +166,10 @@ class TargetOptions:
         int | None,
         _option("--max-pdu", panel=_WHO, help="Largest APDU we take; 65535 when not given.", min=12, max=65535),
     ] = None
+    max_result: Annotated[
+        int | None,
+        _option("--max-result", panel=_ODD, help="Octets of one answer, all blocks together; 64 MiB.", min=1024),
+    ] = None
     ek: Annotated[str, _option("--ek", panel=_KEYS, help=f"Encryption key. {_KEY}")] = ""
     ak: Annotated[str, _option("--ak", panel=_KEYS, help=f"Authentication key. {_KEY}")] = ""
     signing_key: Annotated[

@@ -213,8 +213,9 @@ class ClientSettings:
     `block_window` is how many blocks of a general block transfer we take in one go. With `short_names`, be they none yet,
     the association names by short names, and `conformance` should be SN_CONFORMANCE.
 
-    Requests have high or normal priority. `any_invoke_id` takes the answer to the open request under whatever invoke id, `any_address` from and to whatever
-    wrapper ports: for servers that get these wrong. A late answer to an earlier request can then be taken for the right one.
+    Requests have high or normal priority. `any_invoke_id` takes the answer to the open request under whatever invoke id,
+    `any_address` from and to whatever wrapper ports: for servers that get these wrong. A late answer to an earlier request
+    can then be taken for the right one.
     """
 
     _: KW_ONLY
