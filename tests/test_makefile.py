@@ -85,3 +85,16 @@ def test_installing_shows_the_progress_of_pip_on_a_terminal(installing: Path) ->
     assert done.returncode == 0
     assert "pip: -m pip install" in done.stdout
     assert "--quiet" not in done.stdout
+
+
+MAKE_DEMO = re.findall(r"`(make demo [A-Z][^`]*)`", (ROOT / "README.md").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("command", MAKE_DEMO)
+def test_each_option_of_the_readme_reaches_the_demo(tree: Path, command: str) -> None:
+    options = dict(word.split("=") for word in command.split()[2:])
+    (tree / ".venv/.run").touch()
+    shown = make(tree, "-n", "-o", ".venv/.run", *command.split()[1:])
+    for name, value in options.items():
+        flag = f"--{name.lower().replace('_', '-')}"
+        assert (flag if value == "1" and name == "JSON" else f"{flag} {value}") in shown
