@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from lxml import etree
 
-from cim import edge, envelope, ns, soap, xml
+from cim import edge, envelope, ns, soap
 from cim.errors import CimError, InvalidMessage, LocalError, PeerFault
+from cim.limits import UNKNOWN_PEER
 from cim.message import EventMessage, Header, Identifier, OpaquePayload, Reply, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
 from cim.schema import Schemas
@@ -172,7 +173,7 @@ def test_compressed_payloads_are_unpacked(create: Build, generic: Build, schemas
         packed(CONTROLS)[:40],
         packed("<!DOCTYPE a><a/>"),
         packed("<a>" * 100),
-        packed(" " * (xml.MAX_OCTETS + 1)),
+        packed(" " * (UNKNOWN_PEER.unpacked + 1)),
         packed(CONTROLS.replace("EndDeviceControlType", "Bogus")),
     ],
 )

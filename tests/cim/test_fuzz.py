@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -125,7 +126,7 @@ def test_mutated_trees_without_validation(
         if kind == "drop":
             parent.remove(element)
         elif kind == "copy":
-            parent.append(xml.parse(xml.serialize(second)))
+            parent.append(deepcopy(second))
         elif kind == "rename":
             element.tag = second.tag
         elif kind == "retext":

@@ -95,9 +95,10 @@ ACCEPTED = {
     "control in full order": control(
         "<obj:mRID>1</obj:mRID><obj:drProgramLevel>1</obj:drProgramLevel><obj:drProgramMandatory>true</obj:drProgramMandatory>"
         "<obj:issuerID>i</obj:issuerID><obj:issuerTrackingID>t</obj:issuerTrackingID><obj:priceSignal>1.5</obj:priceSignal>"
-        "<obj:reason>r</obj:reason><obj:PanDisplay><obj:command>c</obj:command><obj:duration>1.0</obj:duration>"
-        "<obj:durationIndefinite>0</obj:durationIndefinite><obj:startDateTime>2026-01-01T00:00:00Z</obj:startDateTime>"
-        "<obj:confirmationRequired>1</obj:confirmationRequired><obj:priority>p</obj:priority>"
+        "<obj:reason>r</obj:reason><obj:PanDisplay><obj:command>c</obj:command>"
+        "<obj:confirmationRequired>1</obj:confirmationRequired><obj:duration>1.0</obj:duration>"
+        "<obj:durationIndefinite>0</obj:durationIndefinite><obj:priority>p</obj:priority>"
+        "<obj:startDateTime>2026-01-01T00:00:00Z</obj:startDateTime>"
         f"<obj:textMessage>t</obj:textMessage><obj:transmissionMode>both</obj:transmissionMode></obj:PanDisplay>{TYPE}"
         "<obj:EndDeviceGroups><obj:mRID>g</obj:mRID></obj:EndDeviceGroups><obj:EndDevices><obj:mRID>m</obj:mRID>"
         "<obj:installCode>i</obj:installCode><obj:isPan>false</obj:isPan><obj:electronicAddress><obj:lan>l</obj:lan>"

@@ -8,6 +8,7 @@ import pytest
 
 from cim import xml
 from cim.errors import CimError, InvalidMessage
+from cim.limits import UNKNOWN_PEER, Limits
 
 BOMB = (
     b'<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;&x;&x;&x;&x;&x;&x;"><!ENTITY z "&y;&y;&y;&y;&y;&y;&y;&y;">]>'
@@ -45,7 +46,7 @@ REFUSED = {
     "deep": b"<a>" * 41 + b"</a>" * 41,
     "very deep": b"<a>" * 200_000,
     "unbound prefix": b"<p:a/>",
-    "too many elements": b"<a>" + b"<b/>" * (xml.MAX_NODES + 1) + b"</a>",
+    "too many elements": b"<a>" + b"<b/>" * (UNKNOWN_PEER.nodes + 1) + b"</a>",
 }
 
 
@@ -60,12 +61,12 @@ def test_hostile_documents_are_refused(octets: bytes) -> None:
 def test_too_large_is_refused_before_parsing() -> None:
     started = time.perf_counter()
     with pytest.raises(InvalidMessage) as caught:
-        xml.parse(b"<" * (xml.MAX_OCTETS + 1))
+        xml.parse(b"<" * (UNKNOWN_PEER.octets + 1))
     assert caught.value.code == "3.1"
     assert time.perf_counter() - started < 0.1
     with pytest.raises(InvalidMessage):
-        xml.parse(b"<a>12345</a>", max_octets=11)
-    assert xml.parse(b"<a>12345</a>", max_octets=12).text == "12345"
+        xml.parse(b"<a>12345</a>", Limits(octets=11))
+    assert xml.parse(b"<a>12345</a>", Limits(octets=12)).text == "12345"
 
 
 def test_many_attributes_cost_bounded_time() -> None:
@@ -77,7 +78,7 @@ def test_many_attributes_cost_bounded_time() -> None:
 
 
 def test_the_deepest_allowed() -> None:
-    assert xml.parse(b"<a>" * xml.MAX_DEPTH + b"</a>" * xml.MAX_DEPTH).tag == "a"
+    assert xml.parse(b"<a>" * UNKNOWN_PEER.depth + b"</a>" * UNKNOWN_PEER.depth).tag == "a"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
@@ -122,6 +123,22 @@ def test_date_times(text: str, moment: datetime) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("10000-01-01T00:00:00Z", datetime.max),
+        ("9999-12-31T23:59:59-14:00", datetime.max),
+        ("9999-12-31T24:00:00Z", datetime.max),
+        ("123456789-02-28T00:00:00+02:00", datetime.max),
+        ("0001-01-01T00:00:00+01:00", datetime.min),
+        ("-0044-03-15T12:00:00Z", datetime.min),
+        ("-12000-02-29T12:00:00", datetime.min),
+    ],
+)
+def test_moments_that_only_xml_has_become_the_last_or_the_first(text: str, moment: datetime) -> None:
+    assert xml.parse_datetime(text) == moment.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
@@ -131,8 +148,8 @@ def test_date_times(text: str, moment: datetime) -> None:
         "2026-01-02T24:00:01Z",
         "2026-01-02T00:00:00+99:00",
         "20260102T000000Z",
-        "9999-12-31T23:59:59-14:00",
-        "9999-12-31T24:00:00Z",
+        "99999-02-29T00:00:00Z",
+        "02026-01-02T00:00:00Z",
         "0000-01-01T00:00:00Z",
         "٢٠٢٦-01-02T00:00:00Z",
         "2026-01-02T00:00:60Z",

@@ -15,7 +15,7 @@ from cim.errors import InvalidMessage, LocalError
 from cim.identity import Identifier
 from cim.message import EventMessage, FaultMessage, Header, Reply, RequestMessage, ResponseMessage
 from cim.payloads import Payload, element_of, payload_of
-from cim.xml import Element
+from cim.xml import SPACE, Element
 
 REQUEST_MESSAGE = etree.QName(ns.MESSAGE, "RequestMessage")
 RESPONSE_MESSAGE = etree.QName(ns.MESSAGE, "ResponseMessage")
@@ -25,6 +25,8 @@ _ANY_MESSAGE = etree.QName(ns.MESSAGE, "Message")
 
 TYPED_NOUNS = ("EndDeviceControls",)
 REQUEST_VERBS = (Verb.CREATE, Verb.CHANGE, Verb.CANCEL, Verb.CLOSE, Verb.DELETE)
+_ANY_REQUEST_VERBS = (*REQUEST_VERBS, Verb.GET, Verb.EXECUTE)
+"""Also those that only nouns have that are not served; their messages are read far enough to be answered 2.5."""
 EVENT_VERBS = (Verb.CREATED, Verb.CHANGED, Verb.CANCELED, Verb.CLOSED, Verb.DELETED)
 
 
@@ -55,7 +57,7 @@ def parse_request(element: Element) -> Received:
     """A typed request, msg:RequestMessage, or msg:Message without Reply."""
     wrapper = etree.QName(element)
     if wrapper not in (REQUEST_MESSAGE, _ANY_MESSAGE):
-        _demand_typed(wrapper, REQUEST_VERBS)
+        _demand_typed(wrapper, _ANY_REQUEST_VERBS)
     header = _header(element, wrapper)
     _refuse(element, wrapper, "Reply")
     request = _child(element, wrapper, "Request")
@@ -136,18 +138,34 @@ def format_fault(message: FaultMessage, wrapper: etree.QName | None = None) -> E
 
 
 def is_known(wrapper: etree.QName) -> bool:
-    """Whether the wrapper is in a namespace whose messages are spoken here."""
-    return wrapper.namespace == ns.MESSAGE or ns.noun_of(wrapper.namespace or "") in TYPED_NOUNS
+    """Whether the wrapper is in the envelope's namespace or in that of a noun's typed messages, served or not."""
+    return wrapper.namespace == ns.MESSAGE or ns.noun_of(wrapper.namespace or "") is not None
+
+
+def check_one_payload(element: Element) -> None:
+    """Raise InvalidMessage 3.1 for payloads side by side; the schema would say only that the second is not expected."""
+    own = etree.QName(element).namespace
+    beside = {f"{{{own}}}Format", shapes.IDENTIFIERS.tag}
+    tags = [child.tag for payload in element.iterchildren(f"{{{own}}}Payload") for child in payload.iterchildren("*")]
+    payloads = [etree.QName(tag).localname for tag in tags if tag not in beside]
+    if len(payloads) < 2:
+        return
+    first = payloads[0][:80]
+    if set(payloads) == {payloads[0]}:
+        reason = f"The Payload holds {len(payloads)} {first} side by side, and one payload a message is read here"
+        raise InvalidMessage("3.1", reason, f"what belongs together goes into one {first}, the rest into other messages")
+    names = ", ".join(dict.fromkeys(name[:80] for name in payloads[:10]))
+    raise InvalidMessage("3.1", "One payload a message is read here", f"{len(payloads)} came: {names}")
 
 
 def _answer(wrapper: etree.QName, kind: str) -> etree.QName:
     noun = ns.noun_of(wrapper.namespace or "")
-    return etree.QName(ns.MESSAGE, kind) if noun not in TYPED_NOUNS else etree.QName(wrapper.namespace, f"{noun}{kind}")
+    return etree.QName(ns.MESSAGE, kind) if noun is None else etree.QName(wrapper.namespace, f"{noun}{kind}")
 
 
 def _is_typed(wrapper: etree.QName, pattern: str) -> bool:
     noun = ns.noun_of(wrapper.namespace or "")
-    return noun in TYPED_NOUNS and wrapper.localname == pattern.format(noun)
+    return noun is not None and wrapper.localname == pattern.format(noun)
 
 
 def _demand_typed(wrapper: etree.QName, verbs: tuple[Verb, ...]) -> None:
@@ -201,19 +219,18 @@ def _reply(element: Element, wrapper: etree.QName) -> Reply:
 
 def _read_payload(element: Element, wrapper: etree.QName) -> tuple[Payload | None, tuple[Identifier, ...]]:
     found = _child(element, wrapper, "Payload")
+    check_one_payload(element)
     payloads: list[Payload] = []
     identifiers: list[Identifier] = []
     for child in () if found is None else found.iterchildren("*"):
         if child.tag == f"{{{wrapper.namespace}}}Format":
-            if (child.text or "").strip().upper() not in ("", "XML"):
+            if (child.text or "").strip(SPACE).upper() not in ("", "XML"):
                 raise InvalidMessage("1.8", "Only XML payloads are read here", (child.text or "")[:40])
         elif child.tag == shapes.IDENTIFIERS.tag:
             identifier = shapes.IDENTIFIERS.read(child)
             identifiers += () if identifier is None else (identifier,)
         else:
             payloads.append(payload_of(child))
-    if len(payloads) > 1:
-        raise InvalidMessage("3.1", "One payload a message is read here", f"{len(payloads)} came")
     if payloads and identifiers:
         raise InvalidMessage("1.8", "A Payload holds a payload or IDs, not both")
     return (payloads[0] if payloads else None), tuple(identifiers)

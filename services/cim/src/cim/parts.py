@@ -11,7 +11,7 @@ from typing import Any
 from lxml import etree
 
 from cim.errors import InvalidMessage, LocalError
-from cim.xml import Element, format_boolean, format_datetime, parse_boolean, parse_datetime, printable
+from cim.xml import SPACE, Element, format_boolean, format_datetime, parse_boolean, parse_datetime, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def boolean(tag: str, attribute: str) -> Part:
 
 def read_text(element: Element) -> str | None:
     """The element's own text without surrounding white space, or None if there is nothing."""
-    return (element.text or "").strip() or None
+    return (element.text or "").strip(SPACE) or None
 
 
 def write_text(element: Element, value: str) -> None:
@@ -114,7 +114,7 @@ def local(element: Element) -> str:
 
 
 def _read_moment(element: Element) -> datetime | None:
-    return parse_datetime(element.text) if element.text and element.text.strip() else None
+    return parse_datetime(element.text) if element.text and element.text.strip(SPACE) else None
 
 
 def _write_moment(element: Element, value: datetime) -> None:

@@ -8,7 +8,7 @@ from cim.errors import InvalidMessage, LocalError
 from cim.identity import Identifier, IdKind
 from cim.message import Header, Property, ReplayDetection, Reply, ReplyError, Result, User
 from cim.parts import Part, Shape
-from cim.xml import Element
+from cim.xml import SPACE, Element
 
 
 def tag(local: str) -> str:
@@ -65,7 +65,7 @@ def _write_verb(element: Element, verb: str) -> None:
 
 def normal_verb(text: str) -> str:
     """A verb as the standard spells it; capitals and surrounding white space are met in the field."""
-    return text.strip().lower()
+    return text.strip(SPACE).lower()
 
 
 _HEADER: Final = (
@@ -153,9 +153,9 @@ def _read_level(element: Element) -> Level | None:
 
 def _read_object(element: Element) -> Identifier | None:
     """The deprecated `object`, told as the ID that replaced it."""
-    object_type = (element.findtext(tag("objectType")) or "").strip() or None
+    object_type = (element.findtext(tag("objectType")) or "").strip(SPACE) or None
     for path, kind in ((tag("mRID"), "uuid"), (f"{tag('Name')}/{tag('name')}", "name")):
-        value = (element.findtext(path) or "").strip()
+        value = (element.findtext(path) or "").strip(SPACE)
         if value:
             return Identifier(value=value, kind=cast(IdKind, kind), object_type=object_type)
     return None

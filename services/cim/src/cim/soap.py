@@ -1,4 +1,5 @@
-"""SOAP 1.1 document/literal: one element in a Body, or a Fault. Headers are looked at only for mustUnderstand (clause 4.2.3)."""
+"""SOAP 1.1 document/literal: one element in a Body, or a Fault. Headers are looked at only for actor and
+mustUnderstand (clauses 4.2.2 and 4.2.3)."""
 
 from dataclasses import dataclass
 
@@ -6,7 +7,8 @@ from lxml import etree
 
 from cim import ns
 from cim.errors import InvalidMessage
-from cim.xml import Element, parse, printable
+from cim.limits import UNKNOWN_PEER, Limits
+from cim.xml import SPACE, Element, parse, printable
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 
@@ -18,6 +20,8 @@ _HEADER = f"{{{ns.SOAP}}}Header"
 _BODY = f"{{{ns.SOAP}}}Body"
 _FAULT = f"{{{ns.SOAP}}}Fault"
 _MUST_UNDERSTAND = f"{{{ns.SOAP}}}mustUnderstand"
+_ACTOR = f"{{{ns.SOAP}}}actor"
+_NEXT = "http://schemas.xmlsoap.org/soap/actor/next"
 _BEFORE = f'<?xml version="1.0" encoding="UTF-8"?>\n<soap:Envelope xmlns:soap="{ns.SOAP}"><soap:Body>'.encode()
 _AFTER = b"</soap:Body></soap:Envelope>"
 
@@ -36,9 +40,15 @@ def wrap(body: Element) -> bytes:
     return _BEFORE + etree.tostring(body, encoding="UTF-8", xml_declaration=False, with_tail=False) + _AFTER
 
 
-def unwrap(message: bytes | Element, *, understood: frozenset[str] = frozenset()) -> Element:
+def unwrap(
+    message: bytes | Element,
+    limits: Limits = UNKNOWN_PEER,
+    *,
+    charset: str | None = None,
+    understood: frozenset[str] = frozenset(),
+) -> Element:
     """The one element in the Body; `understood` names (Clark) the header blocks that the caller has dealt with."""
-    root = parse(message) if isinstance(message, bytes) else message
+    root = parse(message, limits, charset=charset) if isinstance(message, bytes) else message
     if root.tag != _ENVELOPE:
         if etree.QName(root).localname == "Envelope":
             raise InvalidMessage("1.8", "Only SOAP 1.1 is spoken here", root.tag[:120], fault_code="VersionMismatch")
@@ -51,8 +61,11 @@ def unwrap(message: bytes | Element, *, understood: frozenset[str] = frozenset()
 
 
 def _check_headers(root: Element, understood: frozenset[str]) -> None:
+    """A block for another actor is none of our affair (clause 4.2.2); without actor it is for us, the last of the path."""
     for block in root.iterfind(f"{_HEADER}/*"):
-        if block.get(_MUST_UNDERSTAND) in ("1", "true") and block.tag not in understood:
+        if (block.get(_ACTOR) or _NEXT).strip(SPACE) != _NEXT:
+            continue
+        if (block.get(_MUST_UNDERSTAND) or "").strip(SPACE) in ("1", "true") and block.tag not in understood:
             name = etree.QName(block).localname
             raise InvalidMessage("5.2", f"The SOAP header {name} is not understood here", fault_code="MustUnderstand")
 
@@ -76,7 +89,7 @@ def parse_fault(body: Element) -> Fault:
     """The fault that `unwrap` gave; InvalidMessage if it is none."""
     if not is_fault(body):
         raise InvalidMessage("1.8", "Not a SOAP fault", body.tag[:120])
-    code = (body.findtext("faultcode") or "").strip().rpartition(":")[2]
+    code = (body.findtext("faultcode") or "").strip(SPACE).rpartition(":")[2]
     detail = body.find("detail")
     first = detail[0] if detail is not None and len(detail) else None
-    return Fault(code or "Server", (body.findtext("faultstring") or "").strip(), first)
+    return Fault(code or "Server", (body.findtext("faultstring") or "").strip(SPACE), first)

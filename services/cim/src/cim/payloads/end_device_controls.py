@@ -15,7 +15,7 @@ from cim import ns, parts
 from cim.errors import InvalidMessage, LocalError
 from cim.identity import Name
 from cim.parts import Part
-from cim.xml import Element
+from cim.xml import SPACE, Element
 
 NOUN = "EndDeviceControls"
 _NSMAP = cast("dict[str, str]", {None: ns.END_DEVICE_CONTROLS})  # the stubs forget the default namespace
@@ -86,11 +86,11 @@ def _read_name(element: Element) -> Name:
     name = element.findtext(_tag("name")) or ""
     name_type = element.findtext(f"{_tag('NameType')}/{_tag('name')}")
     authority = element.findtext(f"{_tag('NameType')}/{_tag('NameTypeAuthority')}/{_tag('name')}")
-    return Name(name=name.strip(), name_type=_stripped(name_type), authority=_stripped(authority))
+    return Name(name=name.strip(SPACE), name_type=_stripped(name_type), authority=_stripped(authority))
 
 
 def _stripped(text: str | None) -> str | None:
-    return (text or "").strip() or None
+    return (text or "").strip(SPACE) or None
 
 
 def _write_name(element: Element, name: Name) -> None:
@@ -121,7 +121,7 @@ def _identified(tag: str, attribute: str, kind: Callable[..., Any]) -> Part:
 
 
 def _read_control_type(element: Element) -> str | None:
-    return (element.get("ref") or "").strip() or None
+    return (element.get("ref") or "").strip(SPACE) or None
 
 
 def _write_control_type(element: Element, code: str) -> None:
@@ -192,3 +192,29 @@ def _write_control(element: Element, control: EndDeviceControl) -> None:
 
 _PAYLOAD = (Part(_tag("EndDeviceControl"), "controls", _read_control, _write_control, many=True),)
 _PAYLOAD_TABLE = parts.by_tag(_PAYLOAD)
+
+# The children of the Pan elements come in one alphabetical sequence in three of the four public sets of this schema, and so in
+# ours; the oldest set has those of the base type EndDeviceAction first.
+_BASE = ("command", "duration", "durationIndefinite", "startDateTime")
+_OWN = {
+    "PanDemandResponse": (
+        *("avgLoadAdjustment", "cancelControlMode", "cancelDateTime", "cancelNow", "coolingOffset", "coolingSetpoint"),
+        *("criticalityLevel", "dutyCycle", "enrollmentGroup", "heatingOffset", "heatingSetpoint", "appliance"),
+    ),
+    "PanDisplay": ("confirmationRequired", "priority", "textMessage", "transmissionMode"),
+    "PanPricing": ("providerID", "PanPricingDetails"),
+}
+_ASSOCIATIONS = ("appliance", "PanPricingDetails")
+
+
+def reorder(body: Element) -> None:
+    """Put the children of Pan elements that come in the older order into the one of the schema, in place.
+
+    An element in any other order stays as it is, and so does one with a child that neither order has: that is for the schema."""
+    for pan in body.iter(*(_tag(name) for name in _OWN)):
+        older = [_tag(name) for name in (*_BASE, *_OWN[parts.local(pan)])]
+        children = list(pan.iterchildren("*"))
+        if not {child.tag for child in children} <= set(older):
+            continue
+        if sorted(children, key=lambda child: older.index(child.tag)) == children:
+            pan[:] = sorted(children, key=lambda child: (parts.local(child) in _ASSOCIATIONS, parts.local(child)))

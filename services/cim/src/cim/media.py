@@ -1,0 +1,48 @@
+"""What the HTTP headers say about the octets of a message: honoured, or refused by name (HTTP status 415).
+
+Honoured are `charset` (RFC 7303) and Content-Encoding gzip. A multipart body (SOAP with Attachments, MTOM) is refused: nothing
+that is spoken here has an attachment."""
+
+import zlib
+from email.message import Message
+
+from cim.errors import InvalidMessage, UnsupportedMedia
+from cim.limits import Limits
+
+ACCEPTED_CODINGS = "gzip, identity"
+"""For Accept-Encoding beside a 415 (RFC 9110, clause 12.5.3)."""
+
+
+def content(octets: bytes, content_type: str, content_encoding: str, limits: Limits) -> tuple[bytes, str | None]:
+    """The document in a body, and the charset that its header names; '' stands for a header that is not there."""
+    header = Message()
+    header["Content-Type"] = content_type
+    if header.get_content_maintype() == "multipart":
+        what = "multipart messages (attachments, MTOM) are not read here"
+        raise UnsupportedMedia("1.8", f"Content-Type {header.get_content_type()[:80]}: {what}; send the SOAP envelope alone")
+    coding = content_encoding.strip().lower()
+    if coding in ("gzip", "x-gzip"):
+        octets = gunzip(octets, limits.octets, "The message")
+    elif coding not in ("", "identity"):
+        reason = f"Content-Encoding {coding[:80]} is not read here; read are {ACCEPTED_CODINGS}"
+        raise UnsupportedMedia("1.8", reason)
+    charset = header.get_param("charset")
+    if not isinstance(charset, str | None):  # RFC 2231 splits a value in three
+        raise UnsupportedMedia("1.8", "The HTTP header names a charset that is not accepted", str(charset)[:80])
+    return octets, charset
+
+
+def gunzip(octets: bytes, most: int, what: str) -> bytes:
+    """What one gzip member holds, at most so many octets; InvalidMessage says how `what` fails to be that."""
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        unpacked = unpacker.decompress(octets, most + 1)
+    except zlib.error as error:
+        raise InvalidMessage("1.8", f"{what} is not gzip", str(error)) from None
+    if len(unpacked) > most:
+        raise InvalidMessage("3.1", f"{what} is too large", f"unpacked, it has more than {most} octets")
+    if not unpacker.eof:
+        raise InvalidMessage("1.8", f"{what} is gzip that is cut short", f"after {len(octets)} octets")
+    if unpacker.unused_data:
+        raise InvalidMessage("1.8", f"{what} has more behind its gzip data", f"{len(unpacker.unused_data)} octets")
+    return unpacked
