@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cim.identity import mrid_key
 from cim.message import Identifier, Name
 from cim.payloads.end_device_controls import EndDevice, UsagePoint
 
@@ -37,7 +38,7 @@ class Target:
         """Whether a Reply/Error/ID points at this target."""
         known = self.device or self.usage_point or EndDevice()
         values = {self.label, *(name.name for name in known.names)}
-        return identifier.value in values or identifier.value.lower() == (known.mrid or "").lower() != ""
+        return identifier.value in values or mrid_key(identifier.value) == mrid_key(known.mrid or "") != ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
+from cim.identity import mrid_key
 from dlms.errors import LocalError
 from dlms.obis import Obis
 from hes.meters.keys import FORMS, read_key
@@ -108,21 +109,27 @@ class Registry:
     ) -> None:
         sources = _Sources(os.environ if environ is None else environ, directory or Path())
         self.meters = tuple(_meter(number, _fields(entry), sources) for number, entry in enumerate(entries, 1))
-        self._by_mrid = self._index("mrid", lambda meter: [meter.mrid.lower()])
+        self._by_mrid = self._index("mrid", lambda meter: [mrid_key(meter.mrid)])
         self._by_name = self._index("name", lambda meter: [meter.name])
         self._by_usage_point = self._index("usage_points", lambda meter: meter.usage_points)
+        self._by_usage_point_mrid = self._index(
+            "usage_points", lambda meter: {mrid_key(point) for point in meter.usage_points}
+        )
         self._by_device_name = self._index("logical_device_name", lambda meter: [meter.logical_device_name])
         self._index("address", _place)
         self._by_title = self._index("system_title", lambda meter: [meter.system_title] if meter.system_title else [])
 
     def find_by_mrid(self, mrid: str) -> Meter | None:
-        return self._by_mrid.get(mrid.strip().lower())
+        return self._by_mrid.get(mrid_key(mrid))
 
     def find_by_name(self, name: str) -> Meter | None:
         return self._by_name.get(name)
 
     def find_by_usage_point(self, usage_point: str) -> Meter | None:
         return self._by_usage_point.get(usage_point)
+
+    def find_by_usage_point_mrid(self, mrid: str) -> Meter | None:
+        return self._by_usage_point_mrid.get(mrid_key(mrid))
 
     def find_by_logical_device_name(self, name: str) -> Meter | None:
         return self._by_device_name.get(name)

@@ -108,7 +108,7 @@ def _targets(control: EndDeviceControl, what: Control, registry: Registry) -> It
         meter = _resolve(_DEVICES, device, registry.find_by_mrid, registry.find_by_name)
         yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
     for point in control.usage_points:
-        meter = _resolve(_POINTS, point, registry.find_by_usage_point, registry.find_by_usage_point)
+        meter = _resolve(_POINTS, point, registry.find_by_usage_point_mrid, registry.find_by_usage_point)
         yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
 
 
