@@ -19,10 +19,12 @@ from lxml import etree
 from ami_process.health import Health
 from ami_process.http_server import serving
 from ami_process.sockets import listening
+from ami_process.worker import Worker
 from cim import edge, envelope, soap
+from cim.limits import Limits
 from cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
-from cis.inbox import Inbox, Limits
+from cis.inbox import Inbox
 from cis.pending import Pending
 from cis.store import SentRequest, Store
 
@@ -45,8 +47,8 @@ async def cis(tmp_path: Path) -> AsyncIterator[ACis]:
             SentRequest("m-1", "c-1", "create", "EndDeviceControls", "3.31.0.23", ("M1001",), True, NOW)
         )
         surroundings = around(events)
-        limits = Limits(octets=20_000, body_timeout_s=0.2)
-        inbox = Inbox(Pending(store, surroundings.now), store, surroundings, SCHEMAS, limits)
+        pending, worker = Pending(store, surroundings.now), Worker("cim.reading:read")
+        inbox = Inbox(pending, store, surroundings, SCHEMAS, worker, Limits(octets=20_000), body_timeout_s=0.2)
         with listening("127.0.0.1", 0, "cis.") as listener:
             async with serving(inbox.application(Health({"store": store.check}, role="cis")), listener):
                 yield ACis(f"http://127.0.0.1:{listener.getsockname()[1]}", store, events)

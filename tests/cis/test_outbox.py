@@ -10,6 +10,7 @@ from cis_stand_in import SCHEMAS, StandInHes, answering, saying
 from fastapi import Response
 from lxml import etree
 
+from ami_process.worker import Worker
 from cim import soap
 from cim.message import Header, Name, Reply, ReplyError, RequestMessage
 from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
@@ -35,7 +36,7 @@ def request(meters: int = 2, **header: object) -> RequestMessage:
 
 @pytest.fixture
 async def outbox(hes: StandInHes) -> AsyncIterator[Outbox]:
-    async with Outbox.opened(hes.url, 5.0, SCHEMAS) as opened:
+    async with Outbox.opened(hes.url, 5.0, SCHEMAS, Worker("cim.reading:read")) as opened:
         yield opened
 
 
@@ -137,12 +138,12 @@ async def test_an_answer_without_end_is_cut(hes: StandInHes, outbox: Outbox) -> 
         return Response(gzip.compress(b" " * 6_000_000), headers={"Content-Encoding": "gzip"})
 
     hes.behaviour = bomb
-    with pytest.raises(HesAnswerError, match="larger than"):
+    with pytest.raises(HesAnswerError, match="more than 5000000 octets"):
         await outbox.send(request())
 
 
 async def test_a_hes_that_is_not_there(hes: StandInHes) -> None:
-    async with Outbox.opened("http://127.0.0.1:1", 5.0, SCHEMAS) as outbox:
+    async with Outbox.opened("http://127.0.0.1:1", 5.0, SCHEMAS, Worker("cim.reading:read")) as outbox:
         for call in (outbox.knock, lambda: outbox.send(request())):
             with pytest.raises(HesUnreachableError, match=r"http://127\.0\.0\.1:1 cannot be reached"):
                 await call()
@@ -165,7 +166,7 @@ async def test_a_hes_that_does_not_answer(hes: StandInHes) -> None:
         raise AssertionError
 
     hes.behaviour = hang
-    async with Outbox.opened(hes.url, 0.2, SCHEMAS) as outbox:
+    async with Outbox.opened(hes.url, 0.2, SCHEMAS, Worker("cim.reading:read")) as outbox:
         await outbox.knock()
         with pytest.raises(HesUnreachableError, match=r"within 0\.2 s"):
             await outbox.send(request())

@@ -19,6 +19,7 @@ from ami_process.http_protocol import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
+from ami_process.worker import Worker
 from cim.schema import Schemas
 from cis.inbox import Inbox
 from cis.outbox import Outbox, OutboxError
@@ -27,6 +28,8 @@ from cis.settings import Cis, Settings
 from cis.store import Retention, State, Store, StoreUnavailable
 from cis.workflows import Controls, DemoLoop, Emit, Order, Outcome, Plan, Surroundings, Target
 
+READER = "cim.reading:read"
+ANSWERS_WAITING = 1_000
 BACK_OFF_FIRST_S = 0.1
 BACK_OFF_MOST_S = 2.0
 FORGET_EVERY_S = 3600.0
@@ -57,12 +60,15 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
         listener = stack.enter_context(listening(settings.cis.host, port, "cis."))
         store = await stack.enter_async_context(Store.opened(settings.cis.store, _retention(settings)))
         schemas = Schemas()
+        # one worker for each direction: what strangers send does not keep an answer of our own HES waiting
+        answers = await stack.enter_async_context(Worker(READER, waiting=ANSWERS_WAITING))
         outbox = await stack.enter_async_context(
-            Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s, schemas)
+            Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s, schemas, answers)
         )
         pending = Pending(store, around.now)
         reply_address = settings.cis.reply_address_at(listener.getsockname()[1])
-        inbox = Inbox(pending, store, around, schemas)
+        deliveries = await stack.enter_async_context(Worker(READER))
+        inbox = Inbox(pending, store, around, schemas, deliveries)
         health = Health({"store": store.check, "disk": room_beside(settings.cis.store)}, role="cis")
         application = inbox.application(health, _names(settings.cis, reply_address), _public_url(settings.cis))
         await stack.enter_async_context(serving(application, listener, _http_limits(settings.cis)))

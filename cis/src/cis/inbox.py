@@ -3,25 +3,25 @@
 IEC 61968-100 ed. 1 has no event that could carry a failure, so an asynchronous result comes as a ResponseMessage; the events of
 Reply{Noun} are taken as well. What is kept is answered OK, what is not is answered FAILED with the reason, and what cannot be
 read at all gets a SOAP Fault. All that comes in is bounded in size and time, parsed by the hardened parser and validated
-against the XSD before anybody looks at it.
+against the XSD before anybody looks at it; what takes long is read in another process, one message at a time.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
+from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
-from cim import edge, soap, wsdl, xml
-from cim.envelope import EVENT_VERBS, TYPED_NOUNS
-from cim.errors import CimError, InvalidMessage
+from ami_process.worker import Worker, WorkerBusy, WorkerLost
+from cim import edge, media, reading, soap, wsdl
+from cim.envelope import EVENT_VERBS, TYPED_NOUNS, Delivered
+from cim.errors import CimError, InvalidMessage, UnsupportedMedia
+from cim.limits import UNKNOWN_PEER, Limits
 from cim.message import EventMessage, Header, Reply, ReplyError, ResponseMessage
 from cim.schema import Schemas
 from cis.pending import Disposition, Pending, Taken
@@ -32,32 +32,28 @@ SERVICES = {"/cim": "Generic", "/cim/ReplyEndDeviceControls": "ReplyEndDeviceCon
 BODY_TIMEOUT_S = 15.0
 
 
-class TooLargeError(InvalidMessage):
-    """The body is larger than we read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much and how long one message may be."""
-
-    octets: int = xml.MAX_OCTETS
-    body_timeout_s: float = BODY_TIMEOUT_S
-
-
-DEFAULTS = Limits()
-
-
 class Inbox:
     """Takes replies and events, and tells the sender truthfully what became of them."""
 
     def __init__(
-        self, pending: Pending, store: Store, around: Surroundings, schemas: Schemas, limits: Limits = DEFAULTS
+        self,
+        pending: Pending,
+        store: Store,
+        around: Surroundings,
+        schemas: Schemas,
+        worker: Worker,
+        limits: Limits = UNKNOWN_PEER,
+        *,
+        body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
+        """`worker` calls `cim.reading:read`."""
         self._pending = pending
         self._store = store
         self._around = around
         self._schemas = schemas
+        self._worker = worker
         self._limits = limits
+        self._bodies = Bodies(octets=limits.octets, seconds=body_timeout_s)
 
     def application(self, health: Health, names: Collection[str] = (), public_url: str | None = None) -> ASGIApp:
         """The HTTP side, reached by these names; `public_url` is what the WSDL gives (None: the one it is asked at).
@@ -80,31 +76,32 @@ class Inbox:
     async def deliver(self, request: Request) -> Response:
         """One SOAP message and its answer."""
         try:
-            async with asyncio.timeout(self._limits.body_timeout_s):
-                octets = await self._body(request)
-        except TimeoutError:
+            octets = await self._bodies.read(request)
+            return Response(await self._answer(request, octets), media_type=soap.CONTENT_TYPE)
+        except BodyTooLarge:
+            reason = f"The message is too large: at most {self._limits.octets} octets are read"
+            return self._fault(InvalidMessage("3.1", reason), status=413)
+        except BodyLate:
             return self._fault(InvalidMessage("4.1", "The message did not arrive in time"), status=408)
-        except TooLargeError as error:
-            return self._fault(error, status=413)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        try:
-            return Response(await self._answer(octets), media_type=soap.CONTENT_TYPE)
+        except (NoRoom, WorkerBusy):
+            reason = "Other large messages are being read; nothing was kept. Send it again later"
+            return self._fault(CimError("5.1", reason), status=503)
+        except WorkerLost as problem:
+            return self._fault(InvalidMessage("3.1", "The message takes too much to read", str(problem)), status=413)
         except CimError as error:
-            return self._fault(error, status=500)
+            return self._fault(error, status=415 if isinstance(error, UnsupportedMedia) else 500)
         except StoreUnavailable as problem:
             return self._fault(CimError("5.1", f"Nothing was kept: {problem}. Send it again later"), status=503)
 
-    async def _body(self, request: Request) -> bytes:
-        octets = bytearray()
-        async for chunk in request.stream():
-            octets += chunk
-            if len(octets) > self._limits.octets:
-                raise TooLargeError("3.1", "The message is too large", f"at most {self._limits.octets} octets")
-        return bytes(octets)
+    async def _receive(self, octets: bytes, charset: str | None) -> Delivered:
+        if reading.is_light(octets):
+            return edge.read_delivery(octets, self._schemas, self._limits, charset=charset)
+        delivered: Delivered = await self._worker.call("delivery", octets, self._limits, charset)
+        return delivered
 
-    async def _answer(self, octets: bytes) -> bytes:
-        delivered = edge.read_delivery(octets, self._schemas)
+    async def _answer(self, request: Request, octets: bytes) -> bytes:
+        octets, charset = media.content(octets, request.headers, self._limits)
+        delivered = await self._receive(octets, charset)
         message = delivered.message
         if isinstance(message, ResponseMessage):
             reply = self._tell(message, await self._pending.take(message))
@@ -167,7 +164,8 @@ class Inbox:
 
     def _fault(self, error: CimError, *, status: int) -> Response:
         self._around.emit("message_refused", code=error.code, reason=str(error))
-        return Response(edge.write_fault(error), status_code=status, media_type=soap.CONTENT_TYPE)
+        headers = {"Accept-Encoding": media.ACCEPTED_CODINGS} if status == 415 else {}
+        return Response(edge.write_fault(error), status_code=status, headers=headers, media_type=soap.CONTENT_TYPE)
 
 
 def _refusal(code: str, reason: str) -> Reply:

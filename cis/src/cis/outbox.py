@@ -21,8 +21,10 @@ import zeep.proxy
 import zeep.transports
 from lxml import etree
 
-from cim import edge, envelope, soap, xml
+from ami_process.worker import Worker, WorkerBusy, WorkerLost
+from cim import edge, envelope, media, reading, soap, xml
 from cim.errors import CimError, PeerFault
+from cim.limits import UNKNOWN_PEER
 from cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import NOUN
 from cim.schema import Schemas, schema_directory
@@ -32,7 +34,7 @@ PATH = f"/cim/{SERVICE}"
 BINDING = f"{{http://iec.ch/TC57/2011/{SERVICE}}}{NOUN}_Binding"
 CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 4.0
-MAX_OCTETS = xml.MAX_OCTETS
+MAX_OCTETS = UNKNOWN_PEER.octets
 
 
 class OutboxError(Exception):
@@ -53,6 +55,7 @@ class Answer:
 
     status: int
     octets: bytes
+    charset: str | None = None
 
 
 class _Transport(zeep.transports.AsyncTransport):
@@ -75,52 +78,67 @@ class _Transport(zeep.transports.AsyncTransport):
         raise HesAnswerError(f"the WSDL of the HES points to {url}, which is not the HES")
 
     def _load_from_hes(self, url: str) -> bytes:
-        octets = b""
+        came = bytearray()
         with self._files.stream("GET", url) as response:
             response.raise_for_status()
-            for chunk in response.iter_bytes():
-                octets += chunk
-                if len(octets) > MAX_OCTETS:
+            for chunk in response.iter_raw():
+                came += chunk
+                if len(came) > MAX_OCTETS:
                     raise HesAnswerError(f"{url} is larger than {MAX_OCTETS} octets")
+        try:
+            octets, charset = _content(response, bytes(came))
+            xml.parse(octets, charset=charset)
+        except CimError as error:
+            raise HesAnswerError(f"the WSDL of the HES cannot be used: {url}: {error}") from error
         return octets
 
     async def post_xml(self, address: str, envelope: etree._Element, headers: dict[str, str]) -> Answer:
         """One SOAP request and its answer, whatever its status."""
         self._schemas.validate(soap.unwrap(envelope))
-        octets = b""
+        came = bytearray()
         content = etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
         async with self.client.stream("POST", address, content=content, headers=headers) as response:
-            async for chunk in response.aiter_bytes():
-                octets += chunk
-                if len(octets) > MAX_OCTETS:
+            async for chunk in response.aiter_raw():
+                came += chunk
+                if len(came) > MAX_OCTETS:
                     raise HesAnswerError(f"the answer of the HES is larger than {MAX_OCTETS} octets")
-        return Answer(response.status_code, octets)
+        try:
+            return Answer(response.status_code, *_content(response, bytes(came)))
+        except CimError as error:
+            raise HesAnswerError(f"the answer of the HES cannot be read: {error}") from error
 
 
 class Outbox:
     """The HES as the CIS sees it."""
 
     def __init__(
-        self, hes_url: str, timeout_s: float, client: httpx.AsyncClient, transport: _Transport, schemas: Schemas
+        self,
+        hes_url: str,
+        timeout_s: float,
+        client: httpx.AsyncClient,
+        transport: _Transport,
+        schemas: Schemas,
+        worker: Worker,
     ) -> None:
         self._hes_url = hes_url
         self._timeout_s = timeout_s
         self._http = client
         self._transport = transport
         self._schemas = schemas
+        self._worker = worker
         self._client: zeep.AsyncClient | None = None
         self._loading = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, hes_url: str, timeout_s: float, schemas: Schemas) -> AsyncIterator[Self]:
-        """Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
+    async def opened(cls, hes_url: str, timeout_s: float, schemas: Schemas, worker: Worker) -> AsyncIterator[Self]:
+        """`worker` calls `cim.reading:read`. Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
         trusted = _trusted(hes_url)
         timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
         limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_S)
         with httpx.Client(timeout=CONNECT_TIMEOUT_S, verify=trusted, trust_env=False) as files:
             async with httpx.AsyncClient(timeout=timeout, limits=limits, verify=trusted, trust_env=False) as client:
-                yield cls(hes_url, timeout_s, client, _Transport(client, files, schemas, hes_url), schemas)
+                yield cls(hes_url, timeout_s, client, _Transport(client, files, schemas, hes_url), schemas, worker)
 
     async def knock(self) -> None:
         """See that the HES serves, and load its WSDL; raises HesUnreachableError."""
@@ -150,7 +168,7 @@ class Outbox:
             ) from None
         except (CimError, zeep.exceptions.Error) as error:
             raise OutboxError(f"the request cannot be written: {error}") from error
-        return self._read(request, answer)
+        return await self._read(request, answer)
 
     def _typed(self, client: zeep.AsyncClient, request: RequestMessage) -> tuple[str, dict[str, Any]]:
         """The operation, and the parts of its wrapper as zeep wants them: our own element, parsed strictly by the HES's WSDL."""
@@ -164,13 +182,19 @@ class Outbox:
         parts = {part: typed[part] for part in ("Header", "Request", "Payload") if typed[part] is not None}
         return wrapper.localname, parts
 
-    def _read(self, request: RequestMessage, answer: Answer) -> ResponseMessage:
+    async def _read(self, request: RequestMessage, answer: Answer) -> ResponseMessage:
         try:
-            return edge.read_response(answer.octets, self._schemas)
+            return await self._response(answer)
         except PeerFault as fault:
             return _told_by_fault(request, fault)
-        except CimError as error:
+        except (CimError, WorkerBusy, WorkerLost) as error:
             raise HesAnswerError(f"the HES answered HTTP {answer.status} with no valid message: {error}") from error
+
+    async def _response(self, answer: Answer) -> ResponseMessage:
+        if reading.is_light(answer.octets):
+            return edge.read_response(answer.octets, self._schemas, charset=answer.charset)
+        response: ResponseMessage = await self._worker.call("response", answer.octets, UNKNOWN_PEER, answer.charset)
+        return response
 
     async def _typed_client(self) -> zeep.AsyncClient:
         async with self._loading:
@@ -203,6 +227,11 @@ class Outbox:
             yield
         except httpx.TransportError as error:
             raise HesUnreachableError(f"the HES at {self._hes_url} cannot be reached: {_why(error)}") from error
+
+
+def _content(response: httpx.Response, came: bytes) -> tuple[bytes, str | None]:
+    """What httpx would unpack without a bound."""
+    return media.content(came, response.headers, UNKNOWN_PEER)
 
 
 def _trusted(hes_url: str) -> ssl.SSLContext:

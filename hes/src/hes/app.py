@@ -23,6 +23,8 @@ from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.ownership import Hold, InUse
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
+from ami_process.worker import Worker
+from cim.limits import Limits as CimLimits
 from cim.schema import Schemas
 from hes import operations
 from hes.inbox import InboxSettings, create_inbox
@@ -94,8 +96,9 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         await recover(means, answers)
         kept_for = timedelta(days=hes.keep_answers_days)
         await stack.enter_async_context(_at_work(workshop.work, replies.work, partial(_forget, means, kept_for)))
+        worker = await stack.enter_async_context(Worker("cim.reading:read"))
         health = Health({"store": database.check, "disk": room_beside(hes.store)})
-        inbox = create_inbox(intake, schemas, health, _inbox_settings(settings))
+        inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings))
         await stack.enter_async_context(serving(inbox, listener, _http_limits(settings)))
         stack.callback(answers.close)
         addresses = [address_of(listener)]
@@ -175,7 +178,7 @@ def _inbox_settings(settings: Settings) -> InboxSettings:
     hes = settings.hes
     urls = (url for url in (hes.public_url, settings.cis.hes_url) if url is not None)
     names = (hes.host, *hes.host_names, *(httpx.URL(url).host for url in urls))
-    return InboxSettings(max_octets=hes.max_request_octets, names=names, public_url=hes.public_url)
+    return InboxSettings(limits=CimLimits(octets=hes.max_request_octets), names=names, public_url=hes.public_url)
 
 
 def _http_limits(settings: Settings) -> HttpLimits:

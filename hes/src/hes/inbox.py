@@ -2,23 +2,26 @@
 
 Two addresses take the same messages: `/cim/ExecuteEndDeviceControls` is described by the typed WSDL, `/cim` by the generic
 one. What can't be read gets a SOAP fault with a FaultMessage; what is understood gets a ResponseMessage, also if refused.
-No message is read further than its allowed size, and none leaves without having been validated.
+No message is read further than its allowed size, and none leaves without having been validated. A message that takes long to
+read is read in another process, one at a time; who comes when too many wait is refused, and nothing of it is done.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
+from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
-from cim import edge, soap, wsdl
-from cim.errors import CimError, InvalidMessage, LocalError
+from ami_process.worker import Worker, WorkerBusy, WorkerLost
+from cim import edge, media, reading, soap, wsdl
+from cim.envelope import Received
+from cim.errors import CimError, InvalidMessage, LocalError, UnsupportedMedia
+from cim.limits import Limits
 from cim.schema import Schemas
 from hes.jobs import Intake
 
@@ -31,24 +34,21 @@ DOORS: Mapping[str, str] = {"/cim/ExecuteEndDeviceControls": "ExecuteEndDeviceCo
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class _TooLarge(Exception):
-    octets: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxSettings:
     """How much is read, by which names clients reach us, and the URL that the WSDL gives (None: the one it is asked at)."""
 
-    max_octets: int
+    limits: Limits
     names: Collection[str] = ()
     public_url: str | None = None
 
 
-def create_inbox(intake: Intake, schemas: Schemas, health: Health, settings: InboxSettings) -> ASGIApp:
-    """The ASGI application."""
+def create_inbox(
+    intake: Intake, schemas: Schemas, worker: Worker, health: Health, settings: InboxSettings
+) -> ASGIApp:
+    """The ASGI application; `worker` calls `cim.reading:read`."""
     inbox = FastAPI(title="HES", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    soap_door = _SoapDoor(intake, schemas, settings.max_octets)
+    soap_door = _SoapDoor(intake, schemas, worker, settings.limits)
     for path in DOORS:
         inbox.add_api_route(path, soap_door.post, methods=["POST"])
         inbox.add_api_route(path, _description(settings.public_url), methods=["GET"])
@@ -58,29 +58,49 @@ def create_inbox(intake: Intake, schemas: Schemas, health: Health, settings: Inb
         names=settings.names,
         names_setting="hes.host_names",
         media_types=soap.MEDIA_TYPES,
-        max_octets=settings.max_octets,
+        max_octets=settings.limits.octets,
     )
     return Entrance(inbox, rules, _refuse)
 
 
 class _SoapDoor:
-    def __init__(self, intake: Intake, schemas: Schemas, max_octets: int) -> None:
+    def __init__(self, intake: Intake, schemas: Schemas, worker: Worker, limits: Limits) -> None:
         self._intake = intake
         self._schemas = schemas
-        self._max_octets = max_octets
+        self._worker = worker
+        self._limits = limits
+        self._bodies = Bodies(octets=limits.octets, seconds=BODY_S)
 
     async def post(self, request: Request) -> Response:
         """One SOAP message in, one out."""
         try:
-            received = edge.read_request(await self._body(request), self._schemas)
+            received = await self._receive(request)
         except CimError as problem:
             log.info("request_unreadable", code=problem.code, reason=str(problem))
-            return _fault(problem)
-        except _TooLarge:
-            reason = f"The message is too large: at most {self._max_octets} octets are read"
-            return _fault(InvalidMessage("3.1", reason), status=413)
-        except (TimeoutError, ClientDisconnect):
-            return _fault(InvalidMessage("1.8", f"The message did not come in whole within {BODY_S:g} s"), status=408)
+            return _fault(problem, 415 if isinstance(problem, UnsupportedMedia) else 500)
+        except BodyTooLarge:
+            reason = f"The message is too large: at most {self._limits.octets} octets are read"
+            return _fault(InvalidMessage("3.1", reason), 413)
+        except BodyLate:
+            return _fault(InvalidMessage("1.8", f"The message did not come in whole within {BODY_S:g} s"), 408)
+        except (NoRoom, WorkerBusy):
+            log.info("request_refused", reason="busy with other large messages")
+            reason = "Other large messages are being read; nothing was accepted. Try again later, or send less at once"
+            return _fault(CimError("5.1", reason), 503)
+        except WorkerLost as problem:
+            log.warning("request_too_costly", reason=str(problem))
+            return _fault(InvalidMessage("3.1", "The message takes too much to read", str(problem)), 413)
+        return await self._answer(received)
+
+    async def _receive(self, request: Request) -> Received:
+        octets = await self._bodies.read(request)
+        octets, charset = media.content(octets, request.headers, self._limits)
+        if reading.is_light(octets):
+            return edge.read_request(octets, self._schemas, self._limits, charset=charset)
+        received: Received = await self._worker.call("request", octets, self._limits, charset)
+        return received
+
+    async def _answer(self, received: Received) -> Response:
         try:
             answer = await self._intake.handle(received.message)
         except CimError as problem:
@@ -91,15 +111,6 @@ class _SoapDoor:
         except CimError as problem:
             log.error("answer_invalid", message_id=answer.header.correlation_id, reason=str(problem))
             return _fault(LocalError("The answer could not be written", problem.reason))
-
-    async def _body(self, request: Request) -> bytes:
-        octets = bytearray()
-        async with asyncio.timeout(BODY_S):
-            async for chunk in request.stream():
-                octets += chunk
-                if len(octets) > self._max_octets:
-                    raise _TooLarge(len(octets))
-        return bytes(octets)
 
 
 def _description(public_url: str | None) -> Callable[[Request], Awaitable[Response]]:
@@ -132,9 +143,10 @@ async def _failed(_: Request, problem: Exception) -> Response:
 
 
 def _fault(problem: CimError, status: int = 500) -> Response:
-    """500 is SOAP's own; any other status means that the rest of the message was not read."""
-    return _xml(edge.write_fault(problem), status)
+    """500 is SOAP's own; any other status means that the message was not read to its end."""
+    headers = {"Accept-Encoding": media.ACCEPTED_CODINGS} if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else {}
+    return Response(edge.write_fault(problem), status, headers, media_type=soap.CONTENT_TYPE)
 
 
-def _xml(octets: bytes, status: int = 200) -> Response:
-    return Response(octets, status, media_type=soap.CONTENT_TYPE)
+def _xml(octets: bytes) -> Response:
+    return Response(octets, media_type=soap.CONTENT_TYPE)

@@ -13,13 +13,16 @@ from typing import Self
 
 import httpx
 
-from cim import edge, envelope, soap, xml
+from cim import edge, envelope, soap
 from cim.errors import CimError, PeerFault
+from cim.limits import Limits
 from cim.message import ResponseMessage
 from cim.schema import Schemas
 from hes.reply_hosts import NoAnswer, NotTaken, ReplyHosts
 
 MAX_ANSWER_OCTETS = 100_000
+_ANSWER = Limits(octets=MAX_ANSWER_OCTETS, unpacked=0, nodes=2_000)
+"""An answer that says whether a reply was taken is short; it is read on the event loop."""
 CONNECTIONS_KEPT = 20
 LOOK_UPS = 100
 """Host names that are looked up at once; each blocks a thread for as long as the name servers take."""
@@ -52,7 +55,7 @@ def format_answer(message: ResponseMessage, schemas: Schemas) -> bytes:
 
 def parse_answer(octets: bytes) -> ResponseMessage:
     """A message that `format_answer` made."""
-    return envelope.parse_response(soap.unwrap(xml.parse(octets, max_octets=len(octets))))
+    return envelope.parse_response(soap.unwrap(octets, Limits(octets=len(octets), nodes=len(octets))))
 
 
 class Outbox:
@@ -111,7 +114,7 @@ class Outbox:
         if status in NOT_SERVED_STATUSES:
             raise NotServed(f"the receiver does not serve this address: HTTP status {status}")
         try:
-            reply = edge.read_response(octets, self._schemas).reply
+            reply = edge.read_response(octets, self._schemas, _ANSWER).reply
         except PeerFault as fault:
             raise _refused_by(fault) from None
         except CimError:

@@ -61,7 +61,9 @@ class Intake:
         if kept is not None:
             return await self._same_again(kept, asked)
         self._check_reply_address(message.header)
-        plan = NOUNS[message.header.noun].plan(message, self._registry, now=self._means.now())
+        noun = NOUNS[message.header.noun]
+        self._check_size(noun.size(message))
+        plan = noun.plan(message, self._registry, now=self._means.now())
         self._check_room(plan)
         if not plan.commands:
             raise Refused(*plan.errors)
@@ -129,10 +131,12 @@ class Intake:
         except NotAllowed as refusal:
             raise Refused(error("7.7", f"Header.ReplyAddress: {refusal}.")) from None
 
-    def _check_room(self, plan: Plan) -> None:
-        asked, most = len(plan.commands) + len(plan.errors), self._limits.meters_per_request
-        if asked > most:
+    def _check_size(self, asked: int) -> None:
+        """Before anything is looked up, since looking up is what a request that names too many would cost."""
+        if asked > (most := self._limits.meters_per_request):
             raise Refused(error("3.1", f"The request names {asked} meters; at most {most} are taken at once."))
+
+    def _check_room(self, plan: Plan) -> None:
         if self._means.jobs.pending(Lane.CONTROLS) + len(plan.commands) > self._limits.pending:
             raise Refused(error("3.2", "Too many controls are waiting already; nothing was accepted. Try again later."))
 

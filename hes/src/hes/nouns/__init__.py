@@ -1,4 +1,5 @@
-"""The nouns that are served: for each, `plan` (message to commands) and `report` (what came of them to a Reply), both pure."""
+"""The nouns that are served: for each, `size` (how many meters a message names), `plan` (message to commands) and `report`
+(what came of them to a Reply), all pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,6 +14,8 @@ from hes.nouns.plans import Plan, Planned, Refused, Worked
 
 class Noun(Protocol):
     """What a module of this package offers."""
+
+    def size(self, message: RequestMessage) -> int: ...
 
     def plan(self, message: RequestMessage, registry: Registry, *, now: datetime) -> Plan: ...
 

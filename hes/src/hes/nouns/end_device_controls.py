@@ -28,6 +28,13 @@ _IDENTIFYING = ("EndDevices/", "UsagePoints/")
 """Parents of elements that say more about a device that mRID and Names already identify; they change nothing."""
 
 
+def size(message: RequestMessage) -> int:
+    """How many devices and usage points a request names, whether known or not, each as often as it does."""
+    payload = message.payload
+    controls = payload.controls if isinstance(payload, EndDeviceControls) else ()
+    return sum(len(control.end_devices) + len(control.usage_points) for control in controls)
+
+
 def plan(message: RequestMessage, registry: Registry, *, now: datetime) -> Plan:
     """The commands and the errors of a request; raises Refused if nothing of it may be done."""
     controls = _controls_of(message)

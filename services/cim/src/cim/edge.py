@@ -15,9 +15,9 @@ from cim import envelope, shapes, soap
 from cim.codes import Level
 from cim.envelope import Delivered, Received
 from cim.errors import CimError, InvalidMessage, PeerFault
-from cim.message import EventMessage, FaultMessage, Reply, ReplyError, RequestMessage, ResponseMessage
 from cim.limits import UNKNOWN_PEER, Limits
 from cim.media import gunzip
+from cim.message import EventMessage, FaultMessage, Reply, ReplyError, RequestMessage, ResponseMessage
 from cim.payloads import end_device_controls
 from cim.schema import Schemas
 from cim.xml import SPACE, Element, parse

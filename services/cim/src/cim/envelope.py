@@ -153,7 +153,9 @@ def check_one_payload(element: Element) -> None:
     first = payloads[0][:80]
     if set(payloads) == {payloads[0]}:
         reason = f"The Payload holds {len(payloads)} {first} side by side, and one payload a message is read here"
-        raise InvalidMessage("3.1", reason, f"what belongs together goes into one {first}, the rest into other messages")
+        raise InvalidMessage(
+            "3.1", reason, f"what belongs together goes into one {first}, the rest into other messages"
+        )
     names = ", ".join(dict.fromkeys(name[:80] for name in payloads[:10]))
     raise InvalidMessage("3.1", "One payload a message is read here", f"{len(payloads)} came: {names}")
 

@@ -4,6 +4,7 @@ Honoured are `charset` (RFC 7303) and Content-Encoding gzip. A multipart body (S
 that is spoken here has an attachment."""
 
 import zlib
+from collections.abc import Mapping
 from email.message import Message
 
 from cim.errors import InvalidMessage, UnsupportedMedia
@@ -13,14 +14,16 @@ ACCEPTED_CODINGS = "gzip, identity"
 """For Accept-Encoding beside a 415 (RFC 9110, clause 12.5.3)."""
 
 
-def content(octets: bytes, content_type: str, content_encoding: str, limits: Limits) -> tuple[bytes, str | None]:
-    """The document in a body, and the charset that its header names; '' stands for a header that is not there."""
+def content(octets: bytes, headers: Mapping[str, str], limits: Limits) -> tuple[bytes, str | None]:
+    """The document in a body, and the charset that its header names; `headers` has to find names in lower case."""
     header = Message()
-    header["Content-Type"] = content_type
+    header["Content-Type"] = headers.get("content-type", "")
     if header.get_content_maintype() == "multipart":
         what = "multipart messages (attachments, MTOM) are not read here"
-        raise UnsupportedMedia("1.8", f"Content-Type {header.get_content_type()[:80]}: {what}; send the SOAP envelope alone")
-    coding = content_encoding.strip().lower()
+        raise UnsupportedMedia(
+            "1.8", f"Content-Type {header.get_content_type()[:80]}: {what}; send the SOAP envelope alone"
+        )
+    coding = headers.get("content-encoding", "").strip().lower()
     if coding in ("gzip", "x-gzip"):
         octets = gunzip(octets, limits.octets, "The message")
     elif coding not in ("", "identity"):

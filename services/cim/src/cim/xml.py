@@ -89,24 +89,20 @@ def _decode(octets: bytes, charset: str | None) -> str:
 
 
 def _encoding(octets: bytes, charset: str | None) -> str:
-    """The octets' own mark, what came with them, their declaration, UTF-8: the first that there is, and none against another."""
+    """The octets' own mark, what came with them, their declaration, UTF-8: the first that there is (RFC 7303, clause 3).
+
+    Where the second and the third differ one of them is wrong, and unless all is ASCII, nobody can say which."""
     marked = _marked(octets)
     given = None if charset is None else _known(charset, UnsupportedMedia, "The HTTP header names a charset")
-    found = _DECLARED.match(octets)
+    found = None if marked else _DECLARED.match(octets)
     declared = None
-    if marked is None and found is not None:
+    if found is not None:
         declared = _known(found[1].decode("ascii"), InvalidMessage, "The message declares an encoding")
-        if given is None and declared.startswith("utf-16"):
+        if declared.startswith("utf-16"):
             raise InvalidMessage("1.8", "The message is not in the encoding that it declares", declared)
-    said = marked or declared
-    if given is not None and said is not None and given != said and not _both(given, said, octets):
-        raise UnsupportedMedia("1.8", f"The HTTP header says that the message is {given}, and the message says {said}")
+    if given and declared and given != declared and not octets.isascii():
+        raise UnsupportedMedia("1.8", f"The HTTP header says that the message is {given}, and it declares {declared}")
     return marked or given or declared or "utf-8"
-
-
-def _both(given: str, said: str, octets: bytes) -> bool:
-    """Whether two names of encodings can be true of the same octets."""
-    return octets.isascii() or given.startswith("utf-16") and said.startswith("utf-16")
 
 
 def _known(name: str, refusal: type[InvalidMessage], what: str) -> str:

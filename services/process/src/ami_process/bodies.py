@@ -13,9 +13,6 @@ FREE = 65_536
 ROOM = 40_000_000
 """Octets beyond these that all bodies may hold together."""
 
-DISCARDED = 32_000_000
-"""Octets beyond the allowed size that are let pass unread, so that whoever sends them can still hear why; then we hang up."""
-
 
 class BodyTooLarge(Exception):
     """The body is larger than the endpoint takes."""
@@ -46,16 +43,12 @@ class Bodies:
             raise BodyLate(f"the message did not come whole within {self.seconds:g} s") from None
 
     async def _read(self, request: Request) -> bytes:
-        octets, taken, seen = bytearray(), 0, 0
+        octets, taken = bytearray(), 0
         try:
             async for chunk in request.stream():
-                seen += len(chunk)
-                if seen <= self.octets:
-                    octets += chunk
-                else:
-                    octets.clear()
-                if seen > self.octets + DISCARDED:
-                    break
+                octets += chunk
+                if len(octets) > self.octets:
+                    raise BodyTooLarge
                 more = max(0, len(octets) - FREE) - taken
                 if more > self._room:
                     raise NoRoom
@@ -63,6 +56,4 @@ class Bodies:
                 self._room -= more
         finally:
             self._room += taken
-        if seen > self.octets:
-            raise BodyTooLarge(seen)
         return bytes(octets)

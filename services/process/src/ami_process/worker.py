@@ -69,7 +69,8 @@ class Worker:
         finally:
             if not answered:  # also if the caller gave up: the next piece must not get this one's answer
                 await self._end()
-        return pickle.loads(answer)  # noqa: S301 (our own child wrote it)
+        result: tuple[bool, Any] = pickle.loads(answer)  # noqa: S301 (our own child wrote it)
+        return result
 
     async def _answer(self, asked: bytes) -> bytes:
         process = self._process
