@@ -33,6 +33,13 @@ async def test_what_takes_too_long_is_ended_and_the_next_is_done() -> None:
         assert await worker.call(0) is None
 
 
+async def test_what_takes_too_much_of_the_processor_is_ended_and_the_next_is_done() -> None:
+    async with Worker("builtins:sum", cpu_s=0) as worker:
+        with pytest.raises(WorkerLost, match="more time"):
+            await worker.call(range(10**12))
+        assert await worker.call(range(4)) == 6
+
+
 async def test_what_takes_too_much_memory_is_ended_and_the_next_is_done() -> None:
     async with Worker("builtins:bytes", memory=200_000_000) as worker:
         with pytest.raises(WorkerLost, match="memory"):

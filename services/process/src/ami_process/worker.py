@@ -2,7 +2,7 @@
 
 A thread would not do: what is slow here is Python itself, which runs one thread at a time, and the loop would wait for its turn
 at every socket. So one child process does one piece of work after the other; it begins with the first piece, is bounded in
-memory by the operating system, and is ended if a piece takes too long, which costs that piece and nothing else. Who finds too
+memory and processor time by the operating system, and if a piece takes too much it ends, which costs that piece and nothing else. Who finds too
 many waiting is refused. Arguments and results are pickled, which is safe between the two ends of a pipe that nobody else has;
 what came from a socket is pickled as the octets that it is, and the child looks at it.
 """
@@ -29,8 +29,11 @@ class WorkerLost(Exception):
 class Worker:
     """Calls one function, `module:name`, in a process of its own; it raises what the function raises."""
 
-    def __init__(self, function: str, *, waiting: int = 8, seconds: float = 20.0, memory: int = 380_000_000) -> None:
-        self._command = (sys.executable, "-m", "ami_process.worker_main", function, str(memory))
+    def __init__(
+        self, function: str, *, waiting: int = 8, cpu_s: int = 10, seconds: float = 60.0, memory: int = 380_000_000
+    ) -> None:
+        """`cpu_s` of the processor and `seconds` of the clock are for one piece, `memory` (octets) for the process."""
+        self._command = (sys.executable, "-m", "ami_process.worker_main", function, str(cpu_s), str(memory))
         self._room = waiting + 1
         self._seconds = seconds
         self._turn = asyncio.Lock()
@@ -65,7 +68,7 @@ class Worker:
         except TimeoutError:
             raise WorkerLost(f"it took longer than {self._seconds:g} s") from None
         except (OSError, asyncio.IncompleteReadError):
-            raise WorkerLost("it needed more memory than is given to it, or its process ended") from None
+            raise WorkerLost("it needed more time or memory than it may have, and its process was ended") from None
         finally:
             if not answered:  # also if the caller gave up: the next piece must not get this one's answer
                 await self._end()

@@ -16,7 +16,7 @@ from ami_process.worker import LENGTH
 NICE = 5
 
 
-def main(function: str, memory: str) -> None:
+def main(function: str, cpu_s: str, memory: str) -> None:
     """Call the function until there is nothing more to call it with."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all, and the parent decides
     os.nice(NICE)
@@ -26,6 +26,9 @@ def main(function: str, memory: str) -> None:
     came, goes = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # the pipe belongs to the answers
     while asked := _read(came):
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        most = int(used.ru_utime + used.ru_stime) + 1 + int(cpu_s)
+        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
         answer = pickle.dumps(_called(work, pickle.loads(asked)))  # noqa: S301 (our own parent wrote it)
         goes.write(len(answer).to_bytes(LENGTH) + answer)
         goes.flush()
