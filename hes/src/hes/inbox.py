@@ -43,9 +43,7 @@ class InboxSettings:
     public_url: str | None = None
 
 
-def create_inbox(
-    intake: Intake, schemas: Schemas, worker: Worker, health: Health, settings: InboxSettings
-) -> ASGIApp:
+def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Health, settings: InboxSettings) -> ASGIApp:
     """The ASGI application; `worker` calls `cim.reading:read`."""
     inbox = FastAPI(title="HES", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     soap_door = _SoapDoor(intake, schemas, worker, settings.limits)
