@@ -150,6 +150,8 @@ def test_what_happens_by_itself_is_kept(model: Model) -> None:
         {"event": "notification", "transport": "udp", "peer": "127.0.0.1:6000", "system_title": "414D4900000003E9"},
         AT,
     )
+    told = {"event": "notification", "transport": "tcp", "service": "event-notification", "meter": "M1001"}
+    model.apply("hes", told, AT)
     model.apply("hes", {"event": "dropped", "transport": "udp", "peer": "127.0.0.1:7000", "reason": "wrong tag"}, AT)
     for what in ("opened", "refused", "released"):
         model.apply(
@@ -165,6 +167,7 @@ def test_what_happens_by_itself_is_kept(model: Model) -> None:
     assert [(one.text, one.who) for one in model.happenings] == [
         ("dialled in", "M1002"),
         ("DataNotification over UDP", "414D4900000003E9"),
+        ("EventNotification over TCP", "M1001"),
         ("discarded: wrong tag", "127.0.0.1:7000"),
         ("refused an association: wrong key", "M1001"),
         ("disconnected", "M1001"),

@@ -262,9 +262,13 @@ def _apdu(model: Model, event: Event, at: datetime) -> list[Step]:
     return []
 
 
+_SERVICES = {"event-notification": "EventNotification", "information-report": "InformationReport"}
+
+
 def _notification(model: Model, event: Event, at: datetime) -> list[Step]:
     who = str(event.get("meter") or event.get("system_title") or event.get("peer") or "")
-    text = f"DataNotification over {str(event.get('transport', '')).upper()}"
+    service = _SERVICES.get(str(event.get("service")), "DataNotification")
+    text = f"{service} over {str(event.get('transport', '')).upper()}"
     model.happenings.append(Happening(at, text, who))
     return [Step(at=at, source=who or "meter", target="HES", said=text)]
 

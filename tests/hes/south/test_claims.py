@@ -12,6 +12,7 @@ from small_meter import CONNECT, DEVICE_ID, LOGICAL_DEVICE_NAME, SmallMeter, Sou
 
 from dlms import data
 from dlms.association.client import PROTECTION_OCTETS
+from dlms.framing import wrapper
 from hes.meters import Meters
 from hes.meters.parking import MAX_CLAIMS
 from hes.meters.session import MAX_PUBLIC_OCTETS
@@ -83,6 +84,23 @@ async def test_silent_callers_keep_no_meter_from_dialling_in(ami: South, source:
         await dialled_in(ami, meters, meter)
         assert (await ami.switch()).ok
     for _, writer in silent:
+        writer.close()
+
+
+async def test_who_has_pushed_makes_room_before_who_has_said_nothing_yet(ami: South) -> None:
+    """A fleet behind one address that pushes all at once: who has delivered lingers, the others are still to be heard."""
+    meters = await ami.start(max_callers_per_address=2)
+    silent = await asyncio.open_connection(*address(meters))
+    pusher = await asyncio.open_connection(*address(meters))
+    pusher[1].write(PUSH)
+    await eventually(lambda: ami.told("notification"))
+    assert (await pusher[0].readexactly(9))[8] == 0x60, "it was asked who it is, and has nothing to say"
+    third = await asyncio.open_connection(*address(meters))
+    await pusher[0].read()
+    silent[1].write(PUSH)
+    await eventually(lambda: len(ami.told("notification")) == 2)
+    assert not ami.told("dropped"), "what was delivered is not told as dropped"
+    for _, writer in (silent, pusher, third):
         writer.close()
 
 
@@ -196,6 +214,7 @@ async def test_meter_without_keys_keeps_its_connection_once_it_was_served(ami: S
     assert meter.actions == 2 and not connection.done() and not any(one.actions for one in liars)
 
 
+PUSH = wrapper.encode(wrapper.WrapperPdu(1, 102, bytes.fromhex("0F0000000100113B")))
 NULLS = data.array(*[data.null()] * 1_000_000)
 
 

@@ -217,14 +217,16 @@ async def test_push_in_blocks_is_joined(ami: South, transport: str) -> None:
 async def test_blocks_of_many_senders_are_bounded(ami: South) -> None:
     meter = await ami.meter()
     meters = await ami.start()
-    first, *others = in_blocks(push(meter))
+    first, *others = (octets[wrapper.HEADER_SIZE :] for octets in in_blocks(push(meter)))
     notifications = meters._notifications
-    for number in range(MAX_SENDERS + 1):
-        assert notifications.take(first[wrapper.HEADER_SIZE :], peer=str(number), transport="udp") is None
+    take = notifications.take
+    assert take(first, peer="127.0.0.2:9", transport="udp") is None
+    for number in range(MAX_SENDERS):
+        assert take(first, peer=f"127.0.0.1:{number}", transport="udp") is None
     assert len(notifications._blocks) == MAX_SENDERS
     for octets in others:
-        assert notifications.take(octets[wrapper.HEADER_SIZE :], peer="0", transport="udp") is None, "it made room"
-    told = [notifications.take(octets[wrapper.HEADER_SIZE :], peer="5", transport="udp") for octets in others]
+        assert take(octets, peer="127.0.0.1:0", transport="udp") is None, "it made room"
+    told = [take(octets, peer="127.0.0.2:9", transport="udp") for octets in others]
     assert told[-1] is True
     assert len(notifications._blocks) == MAX_SENDERS - 1
 

@@ -1,11 +1,11 @@
 """Callers that are not known yet: how many there may be at once, and who makes room when one more comes.
 
-Nobody waits at a full door. The longest silent caller of the address that holds too many places loses its own, so who
-calls in vain from one address keeps nobody out who calls from another; meters behind one NAT share an address, and
-who has answered is not sent away for who has not. An IPv6 address is as good as its first 64 bits.
+Nobody waits at a full door. A caller of the address that holds too many places loses its own, so who calls in vain from
+one address keeps nobody out who calls from another; meters behind one NAT share an address. Who has pushed and has nothing
+more to say goes first, then who has been silent longest, and last who has answered. An IPv6 address is as good as its first
+64 bits.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,23 @@ from hes.meters.link import Link
 _SITE = 64  # bits of an IPv6 address that a network gives to one customer
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Caller:
-    """One of them, and the work of finding out who it is."""
+    """One of them. `pushed` is how many of its frames were pushes that it began with."""
 
     link: Link
     address: str
-    work: asyncio.Task[None]
+    pushed: int = 0
+
+    @property
+    def delivered(self) -> bool:
+        """Whether it has pushed, and said nothing since."""
+        return 0 < self.pushed == self.link.frames
+
+    @property
+    def standing(self) -> tuple[bool, bool]:
+        """What it has to lose: the least goes first."""
+        return not self.delivered, bool(self.link.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,7 @@ class Places:
             crowd = of_each.most_common(1)[0][0]
         else:
             return None
-        return min((one for one in callers if one.address == crowd), key=lambda one: bool(one.link.first))
+        return min((one for one in callers if one.address == crowd), key=lambda one: one.standing)
 
 
 def address_of(host: str) -> str:

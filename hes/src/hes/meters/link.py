@@ -16,7 +16,10 @@ _FIRST = 64  # octets that are kept to say what a stranger looked like
 
 
 class Link:
-    """A connection that was opened by us or by the meter; `peer` is host:port for a person, `first` what it sent first."""
+    """A connection that was opened by us or by the meter; `peer` is host:port for a person.
+
+    `first` is what it sent first, `frames` how many frames have come.
+    """
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trace: ApduTrace | None = None
@@ -26,6 +29,7 @@ class Link:
         self._deframer = wrapper.Deframer()
         self.trace = trace
         self.first = b""
+        self.frames = 0
         self.host, self.peer = _peer(writer)
         _configure(writer)
 
@@ -55,6 +59,7 @@ class Link:
             if len(self.first) < _FIRST:
                 self.first += octets[: _FIRST - len(self.first)]
             self._deframer.receive_data(octets)
+        self.frames += 1
         if self.trace is not None:
             self.trace.response(wrapper.encode(pdu))
         return pdu

@@ -55,7 +55,7 @@ class Listener:
         self._log_apdus = log_apdus
         callers = {meter.server_wport for meter in registry.meters if meter.address is None}
         self._server_wports = sorted(callers | {MANAGEMENT_DEVICE})
-        self._unknown: dict[asyncio.Task[None], Caller] = {}
+        self._unknown: dict[Caller, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
 
@@ -78,12 +78,12 @@ class Listener:
             self._server.close()
         if self._datagrams is not None:
             self._datagrams.close()
-        callers = list(self._unknown.values())
-        for caller in callers:
-            caller.work.cancel()
+        work = list(self._unknown.values())
+        for caller, task in self._unknown.items():
+            task.cancel()
             caller.link.close()
-        if callers:
-            await asyncio.wait([caller.work for caller in callers])
+        if work:
+            await asyncio.wait(work)
 
     async def _listen_to_datagrams(self, host: str, port: int) -> asyncio.DatagramTransport:
         loop = asyncio.get_running_loop()
@@ -93,22 +93,27 @@ class Listener:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = Link(reader, writer, ApduTrace("unknown") if self._log_apdus else None)
         address = address_of(link.host)
-        crowded_out = self._places.crowded_out(list(self._unknown.values()), address)
+        crowded_out = self._places.crowded_out(list(self._unknown), address)
         if crowded_out is not None:
-            told = f"{len(self._unknown)} callers have not said yet who they are: this one makes room for another"
-            dropped(crowded_out.link.peer, "tcp", told, crowded_out.link.first)
-            del self._unknown[crowded_out.work]
-            crowded_out.work.cancel()
-            crowded_out.link.close()  # here, because work that has not begun yet does not see that it is cancelled
-        task = asyncio.create_task(self._receive(link))
-        self._unknown[task] = Caller(link, address, task)
-        task.add_done_callback(lambda done: self._unknown.pop(done, None))
+            self._send_away(crowded_out)
+        caller = Caller(link, address)
+        self._unknown[caller] = asyncio.create_task(self._receive(caller))
+        self._unknown[caller].add_done_callback(lambda done: self._unknown.pop(caller, None))
 
-    async def _receive(self, link: Link) -> None:
+    def _send_away(self, caller: Caller) -> None:
+        if not caller.delivered:
+            told = f"{len(self._unknown)} callers have not said yet who they are: this one makes room for another"
+            dropped(caller.link.peer, "tcp", told, caller.link.first)
+        self._unknown.pop(caller).cancel()
+        caller.link.close()  # here, because work that has not begun yet does not see that it is cancelled
+
+    async def _receive(self, caller: Caller) -> None:
+        link = caller.link
         until = asyncio.get_running_loop().time() + RECOGNITION_S
         pushed: bool | None = None
         try:
             pushed = await self._greeting(link, until)
+            caller.pushed = link.frames
             if pushed is None:
                 link.close()
                 return

@@ -6,6 +6,7 @@ for the last of them. What can't be decoded or trusted is dropped with one event
 Replay is refused as long as this process lives; the highest counter seen is not kept longer (docs/mapping.md, M-024).
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from math import isfinite
 
@@ -27,7 +28,7 @@ log = structlog.get_logger()
 MAX_SHOWN = 16  # first octets of what was dropped
 MAX_PLAIN_OCTETS = 16 * 1024  # of a push in clear, which anybody can send
 MAX_PUSH_OCTETS = 64 * 1024  # of a push in blocks
-MAX_SENDERS = 64  # whose blocks are kept until the last one comes; the one that was heard longest ago makes room
+MAX_SENDERS = 64  # whose blocks are kept until the last one comes
 
 
 _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
@@ -83,8 +84,14 @@ class Notifications:
         if whole is None:
             self._blocks[sender] = blocks
             if len(self._blocks) > MAX_SENDERS:
-                del self._blocks[next(iter(self._blocks))]
+                self._make_room()
         return whole
+
+    def _make_room(self) -> None:
+        """Forget the blocks that were heard longest ago, of the host that sends most of them from many ports."""
+        of_each = Counter(_host(peer) for _, peer in self._blocks)
+        crowd = of_each.most_common(1)[0][0]
+        del self._blocks[next(sender for sender in self._blocks if _host(sender[1]) == crowd)]
 
     def _lookup(self, title: bytes) -> tuple[GlobalKeys, ReceiveCounter] | None:
         known = self._keys.get(title)
@@ -112,6 +119,10 @@ def dropped(peer: str, transport: str, reason: str, octets: bytes = b"", *, fram
         hex=octets[:MAX_SHOWN].hex().upper(),
         looks_like=guess(octets, framed=framed),
     )
+
+
+def _host(peer: str) -> str:
+    return peer.rpartition(":")[0]
 
 
 def _content(notification: Unasked) -> dict[str, object]:
