@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ami import capture
 from ami.__main__ import app
+from ami.decode import capture
 from dlms import apdu
 from dlms.apdu.ciphered import GeneralGloCiphering
 from dlms.framing.wrapper import WrapperPdu, encode

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner, Result
 
-from ami import documents, given_octets
 from ami.__main__ import app
-from ami.tree_view import View
+from ami.decode import documents, inputs
+from ami.decode.tree_view import View
 from ami.view import THEME
 from dlms import apdu, data
 from dlms.apdu.get import GetResponseNormal
@@ -60,7 +60,7 @@ class TestInput:
         ],
     )
     def test_hex_in_any_dress(self, dress: str) -> None:
-        assert given_octets.from_text(dress, "") == [bytes.fromhex(REQUEST)]
+        assert inputs.from_text(dress, "") == [bytes.fromhex(REQUEST)]
         assert run("decode", "-", given=dress).exit_code == 0
 
     def test_arguments_without_quotes(self) -> None:

@@ -27,7 +27,7 @@ def test_an_example(command: str, output: str) -> None:
 
 
 def test_the_part_written_by_hand() -> None:
-    from ami.documents import parse_json
+    from ami.decode.documents import parse_json
 
     (text,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     (part,) = parse_json(text)

@@ -8,10 +8,10 @@ from typer.core import TyperGroup
 
 LATER = {
     "meter": "ami.meter.cli",
-    "decode": "ami.decode",
-    "encode": "ami.encode",
     "sample": "ami.sample",
     "settings": "ami.settings_page",
+    "decode": "ami.decode.cli",
+    "encode": "ami.decode.encode",
     "bench-dlms": "ami.bench_dlms.cli",
 }
 """Name of the sub-command -> the module whose `app` it is."""

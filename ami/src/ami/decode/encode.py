@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ami import documents
-from ami.given_octets import STANDARD_INPUT
+from ami.decode import documents
+from ami.decode.inputs import STANDARD_INPUT
 from dlms.errors import DlmsError
 from dlms.tree import octets_of
 

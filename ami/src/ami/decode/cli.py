@@ -11,12 +11,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ami import capture, documents
-from ami.given_octets import STANDARD_INPUT, NotOctets, take
-from ami.keyrings import Keyrings, with_registry
+from ami.decode import capture, documents
+from ami.decode.errors import NotOctets
+from ami.decode.inputs import STANDARD_INPUT, take
+from ami.decode.keyrings import Keyrings, with_registry
+from ami.decode.tree_view import View
 from ami.meter.errors import MeterError
 from ami.meter.secrets_given import octets, public_key
-from ami.tree_view import View
 from ami.view import THEME
 from dlms.errors import LocalError
 from dlms.security import PrivateKey
@@ -41,7 +42,7 @@ def decode(
         list[str] | None,
         typer.Argument(
             metavar="[HEX...|FILE|-]",
-            help="Hex in any dress, a file of hex, of octets or a capture (pcap, pcapng), or - for stdin.",
+            help="Hex as logs, dumps or source code have it, a file of it, of octets or a capture, or - for stdin.",
         ),
     ] = None,
     ek: Annotated[
