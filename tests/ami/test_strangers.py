@@ -123,3 +123,13 @@ def test_a_reply_that_cannot_be_delivered_is_said(model: Model) -> None:
     lines = hear(model, ("hes", story.request_accepted("theirs")), ("hes", postponed))
     assert "Connection refused" in lines[-1]
     assert model.newest_first[0].status == "RUNNING"
+    (line,) = hear(model, ("hes", postponed | {"event": "reply_dead_letter"}))
+    assert "reply given up" in line
+    assert model.newest_first[0].status == "FAILED"
+    assert model.summary().others == {"FAILED": 1}
+
+
+def test_what_the_entrance_does_not_let_in_is_shown(model: Model) -> None:
+    (line,) = hear(model, ("hes", {"event": "request_refused", "status": 403, "reason": "the Origin is foreign"}))
+    assert "403 the Origin is foreign" in line
+    assert model.summary().others == {"FAILED": 1}

@@ -166,7 +166,7 @@ def _request_accepted(model: Model, event: Event, at: datetime) -> list[Step]:
 def _request_refused(model: Model, event: Event, at: datetime) -> list[Step]:
     """Refused, or not even read. Somebody may also have used the MessageID of a request that goes on."""
     request = model.request(_id(event) or model.unnamed(), at)
-    errors = event.get("errors") or ({"code": event.get("code"), "reason": event.get("reason")},)
+    errors = event.get("errors") or ({"code": event.get("code") or event.get("status"), "reason": event.get("reason")},)
     refusal = Outcome("FAILED", reasons=tuple(_error(error) for error in errors))
     if request.own:
         return []  # the CIS will tell what it was answered
@@ -188,6 +188,14 @@ def _reply_postponed(model: Model, event: Event, at: datetime) -> list[Step]:
     reason = str(event.get("reason", ""))
     target = "CIS" if request.own else OTHER
     return [*_announced(request), _step(request, at, "HES", target, "reply not delivered yet", note=reason)]
+
+
+def _reply_dead_letter(model: Model, event: Event, at: datetime) -> list[Step]:
+    """The work is done, but whoever asked for it will not hear of it."""
+    request = model.request(_id(event), at)
+    request.sent = Outcome("FAILED", reasons=(f"the reply could not be delivered: {event.get('reason', '')}",))
+    target = "CIS" if request.own else OTHER
+    return [*_announced(request), _ending(request, at, "HES", target, "reply given up", request.sent)]
 
 
 def _announced(request: Request) -> list[Step]:
@@ -337,6 +345,7 @@ HANDLERS: dict[tuple[str, str], Callable[[Model, Event, datetime], list[Step]]] 
     ("hes", "request_unreadable"): _request_refused,
     ("hes", "reply_sent"): _reply_sent,
     ("hes", "reply_postponed"): _reply_postponed,
+    ("hes", "reply_dead_letter"): _reply_dead_letter,
     ("hes", "meter_done"): _meter_done,
     ("hes", "apdu"): _apdu,
     ("hes", "notification"): _notification,
