@@ -94,7 +94,7 @@ $(VENV)/.run: requirements/run.txt $(PACKAGES:=/pyproject.toml) | $(BIN)/python
 	@$(call installing,requirements/run.txt,$(VENV))
 	@$(PIP) --require-hashes -r requirements/run.txt
 	@echo "installing the $(words $(PACKAGES)) packages of this repository" >&2
-	@$(PIP) --no-deps --no-build-isolation $(EDITABLE)
+	@$(PIP) --quiet --no-deps --no-build-isolation $(EDITABLE)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run

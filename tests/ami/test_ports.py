@@ -26,6 +26,29 @@ def test_a_taken_port_is_found_and_a_free_one_is_not(udp: bool) -> None:
     assert ports.taken([listener(port, udp)]) == []
 
 
+def test_a_port_that_two_of_the_demo_want_is_found() -> None:
+    cis = Listener("127.0.0.1", 8080, "cis.port", "the CIS", "CIS_PORT")
+    meters = [
+        Listener("127.0.0.1", port, f"the address of meter M{port}", "a simulated meter", "METER_PORT")
+        for port in (8079, 8080, 8080)
+    ]
+    with_reasons = ports.taken([cis, *meters])
+    assert [reason for _, reason in with_reasons] == ["is wanted by cis.port too"] * 2
+    assert ports.taken(meters) == [], "meters may share an address"
+
+
+def test_the_advice_leaves_room_for_many_meters() -> None:
+    found = [
+        (Listener("127.0.0.1", port, setting, "", option), "is taken")
+        for setting, port, option in [
+            ("cis.port", 8080, "CIS_PORT"),
+            *((f"the address of meter M{port}", port, "METER_PORT") for port in range(4061, 4100)),
+        ]
+    ]
+    text = ports.advice(found, "config/demo.toml")
+    assert "make demo CIS_PORT=9080 METER_PORT=10061 " in text
+
+
 def test_an_address_of_another_machine_is_said_to_be_one() -> None:
     ((_, reason),) = ports.taken([listener(8081, host="192.0.2.1")])
     assert reason == "is no address of this machine"

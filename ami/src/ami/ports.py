@@ -12,14 +12,21 @@ from dataclasses import replace
 from ami.configuration import Listener
 
 STATE = "var/second"
+METERS = "METER_PORT"
+FLEET = 1000
+"""Meters follow one another, so they get a thousand of their own."""
 OWN_STATE = f"make demo STATE={STATE}   (or: ami demo --state {STATE})"
 
 
 def taken(listeners: Iterable[Listener]) -> list[tuple[Listener, str]]:
     """Those that cannot be had, each with the reason in words."""
     found = []
+    wanted: dict[tuple[str, int, bool], Listener] = {}
     for listener in listeners:
-        if reason := _reason(listener):
+        first = wanted.setdefault((listener.host, listener.port, listener.udp), listener)
+        # meters may share an address, as logical devices of their own
+        reason = f"is wanted by {first.setting} too" if first.option != listener.option else _reason(listener)
+        if reason:
             found.append((listener, reason))
     return found
 
@@ -42,10 +49,16 @@ def advice(trouble: Sequence[tuple[Listener, str]], configuration: str, own_stat
 def _free_instead(listeners: Sequence[Listener]) -> dict[str, int]:
     """The first port of each option in a thousand where all of them are free; of several meters the first one counts."""
     for thousand in range(9000, 32000, 1000):
-        moved = [replace(listener, port=thousand + listener.port % 1000) for listener in listeners]
+        moved = [
+            replace(listener, port=thousand + listener.port % 1000 + (FLEET if listener.option == METERS else 0))
+            for listener in listeners
+        ]
         if not taken(moved):
             break
-    return {listener.option: listener.port for listener in reversed(moved)}
+    first: dict[str, int] = {}
+    for listener in moved:
+        first.setdefault(listener.option, listener.port)
+    return first
 
 
 def _reason(listener: Listener) -> str | None:
