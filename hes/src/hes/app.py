@@ -95,7 +95,8 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         intake = Intake(means, answers, registry, hosts, limits)
         await recover(means, answers)
         kept_for = timedelta(days=hes.keep_answers_days)
-        await stack.enter_async_context(_at_work(workshop.work, replies.work, partial(_forget, means, kept_for)))
+        forget = partial(_forget, means, kept_for, hes.keep_message_ids)
+        await stack.enter_async_context(_at_work(workshop.work, replies.work, forget))
         worker = await stack.enter_async_context(Worker("cim.reading:read"))
         health = Health({"store": database.check, "disk": room_beside(hes.store)})
         inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings))
@@ -164,11 +165,11 @@ async def _at_work(*work: Callable[[], Coroutine[None, None, None]]) -> AsyncIte
                 task.cancel()
 
 
-async def _forget(means: Means, kept_for: timedelta) -> None:
+async def _forget(means: Means, kept_for: timedelta, ids_kept: int) -> None:
     """Drop answers that nobody will ask for again, now and then."""
     while True:
         with suppress(StoreUnavailable):  # the store says so itself, and the next time will do
-            forgotten = await means.results.forget(means.now() - kept_for)
+            forgotten = await means.results.forget(means.now() - kept_for, ids_kept=ids_kept)
             if forgotten:
                 log.info("forgotten", requests=forgotten)
         await asyncio.sleep(FORGET_EVERY_S)

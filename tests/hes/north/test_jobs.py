@@ -297,6 +297,28 @@ async def test_what_is_kept_is_worked_although_nobody_can_be_told(tmp_path: Path
             assert hes.meters.told() == [("M1", DISCONNECT, False)]
 
 
+@pytest.mark.parametrize("days", [31, 3650])
+async def test_a_clock_that_jumps_does_not_make_a_message_switch_again(
+    tmp_path: Path, events: list[Any], days: int
+) -> None:
+    clock = Clock()
+    message = request(control(DISCONNECT, "M1"), timestamp=clock.at)
+    async with north(tmp_path, chance=Chance(now=clock)) as hes:
+        assert (await hes.ask(message)).reply.result == "OK"
+    clock.at += timedelta(days=days)
+    for back in (0, days):
+        clock.at -= timedelta(days=back)
+        async with north(tmp_path, chance=Chance(now=clock)) as hes:
+            while not seen(events, "forgotten"):
+                await asyncio.sleep(0)
+            for again in (message, request(control(CONNECT, "M1"), message_id=message.header.message_id)):
+                reply = (await hes.ask(again)).reply
+                assert (reply.result, [e.code for e in reply.errors]) == ("FAILED", ["2.15"])
+                assert "used before, for a request of 2026-11-20T12:00:00+00:00" in (reply.errors[0].reason or "")
+            assert (await hes.ask(request(control(CONNECT, "M1")))).reply.result == "OK"
+            assert hes.meters.told() == [("M1", CONNECT, False)]
+
+
 # asynchronous
 
 

@@ -14,6 +14,7 @@ import pytest
 from hes.store import (
     CountersExhausted,
     Database,
+    SpentId,
     SqlCounters,
     SqlResults,
     StoredCommand,
@@ -153,7 +154,7 @@ async def test_what_is_about_to_leave_is_known_to_the_next_life(tmp_path: Path) 
         known = {(one.request_id, one.meter_name): one.attempted for one in await results.open_commands()}
         assert known == {("r1", f"M{n}"): n < 100 for n in range(200)} | {("r2", "M1"): False, ("r2", "M300"): True}
         await results.answer("r1", b"<a/>", NOW)
-        assert await results.forget(NOW + timedelta(days=1)) == 1
+        assert await results.forget(NOW + timedelta(days=1), ids_kept=9) == 1
     store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
     assert store.execute("SELECT request_id, meter_name FROM attempts").fetchall() == [("r2", "M300")]
     store.close()
@@ -211,10 +212,25 @@ async def test_old_answers_are_forgotten_and_debts_are_not(tmp_path: Path) -> No
             await results.accept(a_request(request_id, reply_address=address), some_commands(request_id, "M1"))
         for request_id, days in (("old", 0), ("new", 9), ("owed", 0)):
             await results.answer(request_id, b"<a/>", NOW + timedelta(days=days))
-        assert await results.forget(NOW + timedelta(days=5)) == 1
+        assert await results.forget(NOW + timedelta(days=5), ids_kept=9) == 1
         assert await results.find("old") is None
         assert [one.request_id for one in await results.open_commands()] == ["new", "open", "owed"]
         assert None not in [await results.find(one) for one in ("new", "owed", "open")]
+
+
+async def test_ids_of_forgotten_requests_are_spent_and_their_number_is_bounded(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (results, _):
+        for number in range(5):
+            request = a_request(f"r{number}", accepted_at=NOW + timedelta(seconds=number))
+            await results.accept(request, some_commands(request.request_id, "M1"))
+            await results.answer(request.request_id, b"<a/>", NOW)
+        assert await results.forget(NOW + timedelta(days=1), ids_kept=3) == 5
+    async with opened(tmp_path) as (results, _):
+        for number in (2, 3, 4):
+            with pytest.raises(SpentId) as spent:
+                await results.accept(a_request(f"r{number}"), some_commands(f"r{number}", "M1"))
+            assert spent.value.accepted_at == NOW + timedelta(seconds=number)
+        assert await results.accept(a_request("r1"), some_commands("r1", "M1")) is None
 
 
 async def test_counters_are_never_handed_out_twice(tmp_path: Path) -> None:

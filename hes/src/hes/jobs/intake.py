@@ -15,7 +15,12 @@ from hes.meters.registry import Registry
 from hes.nouns import NOUNS, Plan, Refused, check, error
 from hes.outbox import format_answer, parse_answer
 from hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
-from hes.store import Job, Lane, StoredCommand, StoredRequest, StoreUnavailable
+from hes.store import Job, Lane, SpentId, StoredCommand, StoredRequest, StoreUnavailable
+
+_SPENT = (
+    "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
+    "Nothing was done for this one."
+)
 
 log = structlog.get_logger()
 
@@ -71,6 +76,9 @@ class Intake:
         self._answers.expect(request_id)
         try:
             kept = await self._means.results.accept(request, _commands(request_id, plan))
+        except SpentId as spent:
+            self._answers.give_up(request_id)
+            raise Refused(error("2.15", _SPENT.format(spent.accepted_at.isoformat(timespec="seconds")))) from None
         except StoreUnavailable:
             self._answers.give_up(request_id)
             raise

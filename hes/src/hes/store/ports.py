@@ -131,7 +131,10 @@ class Results(Protocol):
     async def find(self, request_id: str) -> StoredRequest | None: ...
 
     async def accept(self, request: StoredRequest, commands: Sequence[StoredCommand]) -> StoredRequest | None:
-        """Keep a new request with its commands; None if that was done, else what is already kept under its id."""
+        """Keep a new request with its commands; None if that was done, else what is already kept under its id.
+
+        Raises SpentId for an id whose request is forgotten.
+        """
 
     async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
         """The command's control is about to leave for its meter. What is in the store only then is known to every life."""
@@ -157,8 +160,8 @@ class Results(Protocol):
     async def replied(self, request_id: str, taken_at: datetime) -> None:
         """The reply address has taken the answer."""
 
-    async def forget(self, answered_before: datetime) -> int:
-        """Drop old requests that owe nothing; how many."""
+    async def forget(self, answered_before: datetime, *, ids_kept: int) -> int:
+        """Drop old requests that owe nothing, but not their ids, of which the latest `ids_kept` stay; how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,14 @@ class Deliveries(Protocol):
 
     async def dead_letters(self) -> int:
         """How many are kept."""
+
+
+class SpentId(Exception):
+    """A request with this id was accepted before, and what came of it is not kept any more."""
+
+    def __init__(self, accepted_at: datetime) -> None:
+        super().__init__(f"accepted at {accepted_at.isoformat()}")
+        self.accepted_at = accepted_at
 
 
 class CounterRange(NamedTuple):

@@ -5,13 +5,26 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from hes.store.database import Database
 from hes.store.group_commit import GroupCommit
-from hes.store.ports import Completed, StoredCommand, StoredRequest, StoredResult
-from hes.store.tables import attempts, commands, deliveries, replies, requests
+from hes.store.ports import Completed, SpentId, StoredCommand, StoredRequest, StoredResult
+from hes.store.tables import attempts, commands, deliveries, replies, requests, spent_ids
 
 _OUTCOME = ("ok", "reply_code", "level", "reason", "attempted", "took_ms", "detail", "finished_at")
 _RESULT = ("request_id", "meter_name", *_OUTCOME)
@@ -114,16 +127,29 @@ class SqlResults:
         statement = update(replies).where(replies.c.request_id == request_id).values(taken_at=taken_at)
         await self._database.record(lambda c: c.execute(statement).close())
 
-    async def forget(self, answered_before: datetime) -> int:
+    async def forget(self, answered_before: datetime, *, ids_kept: int) -> int:
         owing = exists().where(replies.c.request_id == requests.c.request_id, *_OWING)
-        statement = delete(requests).where(requests.c.answered_at < answered_before, ~owing)
-        return await self._database.transaction(lambda c: c.execute(statement).rowcount)
+        old = (requests.c.answered_at < answered_before, ~owing)
+        return await self._database.transaction(lambda c: _forget(c, old, ids_kept))
 
     async def _requests(self, query: Select[*tuple[object, ...]]) -> list[StoredRequest]:
         return await self._database.transaction(lambda c: [_request(row) for row in c.execute(query)])
 
 
+def _forget(connection: Connection, old: tuple[ColumnElement[bool], ...], ids_kept: int) -> int:
+    """The number of rows bounds what stays of them, and not the clock, which may be wrong."""
+    ids = select(requests.c.request_id, requests.c.accepted_at).where(*old).order_by(requests.c.accepted_at)
+    connection.execute(insert(spent_ids).from_select(["request_id", "accepted_at"], ids))
+    forgotten = connection.execute(delete(requests).where(*old)).rowcount
+    newest = select(func.max(spent_ids.c.number)).scalar_subquery()
+    connection.execute(delete(spent_ids).where(spent_ids.c.number <= newest - ids_kept))
+    return forgotten
+
+
 def _accept(connection: Connection, request: StoredRequest, new: Sequence[StoredCommand]) -> None:
+    spent = select(spent_ids.c.accepted_at).where(spent_ids.c.request_id == request.request_id)
+    if (accepted_at := connection.execute(spent).scalar()) is not None:
+        raise SpentId(accepted_at)
     connection.execute(insert(requests).values(**asdict(request)))
     rows = [
         {

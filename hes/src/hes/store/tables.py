@@ -120,6 +120,15 @@ deliveries = Table(
     ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
 )
 
+spent_ids = Table(
+    "spent_ids",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("request_id", String, nullable=False, unique=True),
+    Column("accepted_at", UtcDateTime, nullable=False),
+)
+"""MessageIDs whose requests are forgotten, in the order of being forgotten."""
+
 counters = Table(
     "counters",
     metadata,
