@@ -14,7 +14,7 @@ from ami_process.worker import Worker
 from cim import soap
 from cim.message import Header, Name, Reply, ReplyError, RequestMessage
 from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
-from cis.outbox import HesAnswerError, HesUnreachableError, Outbox, OutboxError
+from cis.outbox import HesAnswerError, HesUnreachableError, Outbox, OutboxError, UndecidedError
 
 OPERATIONS = [f"{verb}EndDeviceControls" for verb in ("Cancel", "Change", "Close", "Create", "Delete")]
 
@@ -103,9 +103,30 @@ async def test_a_fault_is_the_answer_failed_with_its_code(hes: StandInHes, outbo
     reply = (await outbox.send(request())).reply
     assert reply.result == "FAILED"
     assert reply.errors == (ReplyError(code="2.5", reason="Invalid Noun"),)
-    hes.behaviour = saying(soap.fault("Server", "out of order"), 500)
+    hes.behaviour = saying(soap.fault("Client", "no such operation"), 500)
     reply = (await outbox.send(request())).reply
-    assert (reply.result, reply.errors[0].reason) == ("FAILED", "out of order")
+    assert (reply.result, reply.errors[0].reason) == ("FAILED", "no such operation")
+
+
+async def test_a_fault_of_the_hes_itself_decides_nothing(hes: StandInHes, outbox: Outbox) -> None:
+    """SOAP 1.1, 4.4.1: Server says that the message itself is not to blame, and may be processed later."""
+    for code in ("Server", "Server.Busy"):
+        hes.behaviour = saying(soap.fault(code, "out of order"), 500)
+        with pytest.raises(UndecidedError, match="out of order"):
+            await outbox.send(request())
+
+
+@pytest.mark.parametrize(
+    ("status", "decided"),
+    [(404, True), (405, True), (415, True), (408, False), (429, False), (500, False), (503, False)],
+)
+async def test_a_status_without_message_says_whether_the_request_was_taken(
+    hes: StandInHes, outbox: Outbox, status: int, decided: bool
+) -> None:
+    hes.behaviour = saying(b"no", status)
+    with pytest.raises(HesAnswerError, match="no valid message") as problem:
+        await outbox.send(request())
+    assert isinstance(problem.value, UndecidedError) is not decided
 
 
 WEIRD = b"""<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>
@@ -168,7 +189,7 @@ async def test_a_hes_that_does_not_answer(hes: StandInHes) -> None:
     hes.behaviour = hang
     async with Outbox.opened(hes.url, 0.2, SCHEMAS, Worker("cim.reading:read")) as outbox:
         await outbox.knock()
-        with pytest.raises(HesUnreachableError, match=r"within 0\.2 s"):
+        with pytest.raises(UndecidedError, match=r"within 0\.2 s"):
             await outbox.send(request())
     assert asked.is_set()
 

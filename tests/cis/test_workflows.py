@@ -126,10 +126,10 @@ async def test_an_acknowledgement_is_no_result(hes: StandInHes, tmp_path: Path, 
     async with a_cis(tmp_path, hes.url, events) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
         stored = await cis.store.find_request([outcome.message_id])
-    assert not outcome.confirmed
-    assert events.names == ["request_sent", "request_failed"]
+    assert not outcome.confirmed and outcome.unknown
+    assert {*events.names} == {"request_sent", "asking_again", "request_unknown"}
     assert "only acknowledged" in events.told[-1]["reason"]
-    assert stored is not None and stored.state is State.FAILED
+    assert stored is not None and stored.state is State.UNKNOWN
 
 
 async def test_an_answer_to_another_request_is_no_result(hes: StandInHes, tmp_path: Path, events: Events) -> None:
@@ -154,12 +154,12 @@ async def test_an_answer_without_correlation_in_our_own_http_response_is_ours(
     assert outcome.confirmed
 
 
-async def test_rubbish_is_a_failed_request_and_not_a_crash(hes: StandInHes, tmp_path: Path, events: Events) -> None:
+async def test_rubbish_is_no_answer_and_not_a_crash(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     hes.behaviour = saying(b"It works!")
     async with a_cis(tmp_path, hes.url, events) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
-    assert not outcome.confirmed
-    assert "no valid message" in events.named("request_failed")[0]["reason"]
+    assert not outcome.confirmed and outcome.unknown
+    assert "no valid message" in events.named("request_unknown")[0]["reason"]
 
 
 @pytest.mark.parametrize("deliver_first", [False, True])
@@ -202,13 +202,13 @@ async def test_asynchronous_twice_delivered_is_taken_once_and_answered_ok_twice(
     assert events.names.count("reply_repeated") == 1
 
 
-async def test_no_reply_in_time_is_a_failure_and_the_late_one_is_still_taken(
+async def test_no_reply_in_time_is_unknown_and_the_late_one_is_still_taken(
     hes: StandInHes, tmp_path: Path, events: Events
 ) -> None:
     hes.behaviour = acknowledging()
-    async with a_cis(tmp_path, hes.url, events, request_timeout_s=0.3) as cis:
+    async with a_cis(tmp_path, hes.url, events, request_timeout_s=0.3, ask_again_s=0) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH, asynchronous=True))
-        assert not outcome.confirmed
+        assert not outcome.confirmed and outcome.unknown
         assert "no reply came within 0.3 s" in (outcome.reason or "")
         answer = await post_response(f"http://{cis.listen}/cim", reply_to(hes.requests[0], Reply(result="OK")))
         stored = await cis.store.find_request([outcome.message_id])
@@ -233,7 +233,7 @@ async def test_a_reply_after_a_restart_finds_its_request(hes: StandInHes, tmp_pa
     answer = await post_response(f"http://{ready['listen'][0]}/cim", reply_to(hes.requests[0], Reply(result="OK")))
     assert answer.reply.result == "OK"
     told = await events.wait_for("reply_received")
-    assert (told["message_id"], told["result"], told["late"]) == (hes.requests[0].header.message_id, "OK", True)
+    assert (told["message_id"], told["result"]) == (hes.requests[0].header.message_id, "OK")
     stop.set()
     assert await again == 0
 

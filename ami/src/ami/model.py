@@ -340,6 +340,7 @@ HANDLERS: dict[tuple[str, str], Callable[[Model, Event, datetime], list[Step]]] 
     ("cis", "acknowledged"): _acknowledged,
     ("cis", "reply_received"): _reply_received,
     ("cis", "request_failed"): _request_failed,
+    ("cis", "request_unknown"): _request_failed,
     ("hes", "request_accepted"): _request_accepted,
     ("hes", "request_refused"): _request_refused,
     ("hes", "request_unreadable"): _request_refused,

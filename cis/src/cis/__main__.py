@@ -120,9 +120,7 @@ def _json(order: Order, outcome: Outcome) -> str:
 def _table(order: Order, outcome: Outcome) -> str:
     """A headline, and a line for every target and for every error that names none of them."""
     control = CONTROL_WORDS.get(order.code, "control")
-    head = (
-        f"{order.verb} EndDeviceControls {order.code} ({control}): {outcome.result or 'NO REPLY'}, {outcome.ms:.0f} ms"
-    )
+    head = f"{order.verb} EndDeviceControls {order.code} ({control}): {outcome.result or ('UNKNOWN' if outcome.unknown else 'NO REPLY')}, {outcome.ms:.0f} ms"
     lines = [head, f"MessageID {outcome.message_id}"]
     if outcome.reason is not None:
         return "\n".join((*lines, outcome.reason, ""))

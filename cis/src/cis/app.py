@@ -73,7 +73,13 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
         application = inbox.application(health, _names(settings.cis, reply_address), _public_url(settings.cis))
         await stack.enter_async_context(serving(application, listener, _http_limits(settings.cis)))
         controls = Controls(
-            outbox, pending, around, reply_address=reply_address, timeout_s=settings.cis.request_timeout_s
+            outbox,
+            pending,
+            around,
+            schemas,
+            reply_address=reply_address,
+            timeout_s=settings.cis.request_timeout_s,
+            ask_again_s=settings.cis.ask_again_s,
         )
         yield System(controls, outbox, store, address_of(listener))
 
@@ -120,6 +126,17 @@ async def _forgetting(store: Store, around: Surroundings) -> AsyncIterator[None]
         await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def _resuming(controls: Controls) -> AsyncIterator[None]:
+    """Take up the requests of a former life while the body runs."""
+    task = asyncio.create_task(controls.resume())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def serve(settings: Settings, around: Surroundings, stop: asyncio.Event, *, loop: bool) -> int:
     """Serve the inbox and, if wanted, run the demo loop, until the loop ends or `stop` is set; the exit code."""
     try:
@@ -134,10 +151,11 @@ async def serve(settings: Settings, around: Surroundings, stop: asyncio.Event, *
                 )
             if waiting := await system.store.count(State.ACKNOWLEDGED):
                 around.emit("still_waiting_for_replies", requests=waiting)
-            if not loop:
-                await stop.wait()
-                return 0
-            return await _run_loop(settings, around, stop, system)
+            async with _resuming(system.controls):
+                if not loop:
+                    await stop.wait()
+                    return 0
+                return await _run_loop(settings, around, stop, system)
     except CannotListen as error:
         around.emit(error.event, address=error.address, setting=error.setting, reason=error.reason)
         return EXIT_CANNOT_LISTEN

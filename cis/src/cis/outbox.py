@@ -35,6 +35,8 @@ BINDING = f"{{http://iec.ch/TC57/2011/{SERVICE}}}{NOUN}_Binding"
 CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 4.0
 MAX_OCTETS = UNKNOWN_PEER.octets
+LATER_STATUSES = frozenset({408, 425, 429})
+"""Of the statuses that refuse a request, those that mean not now."""
 
 
 class OutboxError(Exception):
@@ -42,11 +44,19 @@ class OutboxError(Exception):
 
 
 class HesUnreachableError(OutboxError):
-    """Nobody answers at the HES's address."""
+    """Nobody answers at the HES's address, and nothing was sent."""
+
+
+class UndecidedError(OutboxError):
+    """The request may have reached the HES, and no answer of it says what it does with it."""
 
 
 class HesAnswerError(OutboxError):
     """The HES answered with something that is no valid answer."""
+
+
+class UnreadableAnswerError(HesAnswerError, UndecidedError):
+    """Something that is no valid answer came after the request was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +111,14 @@ class _Transport(zeep.transports.AsyncTransport):
             async for chunk in response.aiter_raw():
                 came += chunk
                 if len(came) > MAX_OCTETS:
-                    raise HesAnswerError(f"the answer of the HES is larger than {MAX_OCTETS} octets")
+                    raise UnreadableAnswerError(f"the answer of the HES is larger than {MAX_OCTETS} octets")
         try:
             return Answer(response.status_code, *_content(response, bytes(came)))
         except CimError as error:
-            raise HesAnswerError(f"the answer of the HES cannot be read: {error}") from error
+            raise UnreadableAnswerError(f"the answer of the HES cannot be read: {error}") from error
+
+
+_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class Outbox:
@@ -154,7 +167,10 @@ class Outbox:
         return sorted(client.wsdl.bindings[BINDING].all())
 
     async def send(self, request: RequestMessage) -> ResponseMessage:
-        """One request and the answer to it, which may be a mere acknowledgement; raises OutboxError."""
+        """One request and the answer to it, which may be a mere acknowledgement.
+
+        Raises UndecidedError where the HES may have taken the request, and another OutboxError where it surely has not.
+        """
         client = await self._typed_client()
         operation, arguments = self._typed(client, request)
         service = zeep.proxy.AsyncServiceProxy(client, client.wsdl.bindings[BINDING], address=self._hes_url + PATH)
@@ -163,9 +179,7 @@ class Outbox:
                 async with asyncio.timeout(self._timeout_s):
                     answer: Answer = await service[operation](**arguments)
         except TimeoutError:
-            raise HesUnreachableError(
-                f"the HES at {self._hes_url} did not answer within {self._timeout_s:g} s"
-            ) from None
+            raise UndecidedError(f"the HES at {self._hes_url} did not answer within {self._timeout_s:g} s") from None
         except (CimError, zeep.exceptions.Error) as error:
             raise OutboxError(f"the request cannot be written: {error}") from error
         return await self._read(request, answer)
@@ -186,9 +200,13 @@ class Outbox:
         try:
             return await self._response(answer)
         except PeerFault as fault:
+            if fault.fault_code.startswith("Server"):
+                raise UndecidedError(f"the HES failed itself ({fault.code}): {fault}") from None
             return _told_by_fault(request, fault)
         except (CimError, WorkerBusy, WorkerLost) as error:
-            raise HesAnswerError(f"the HES answered HTTP {answer.status} with no valid message: {error}") from error
+            told = f"the HES answered HTTP {answer.status} with no valid message: {error}"
+            refused = 400 <= answer.status < 500 and answer.status not in LATER_STATUSES
+            raise (HesAnswerError if refused else UnreadableAnswerError)(told) from error
 
     async def _response(self, answer: Answer) -> ResponseMessage:
         if reading.is_light(answer.octets):
@@ -225,8 +243,10 @@ class Outbox:
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except httpx.TransportError as error:
+        except _NOTHING_SENT as error:
             raise HesUnreachableError(f"the HES at {self._hes_url} cannot be reached: {_why(error)}") from error
+        except httpx.TransportError as error:
+            raise UndecidedError(f"the HES at {self._hes_url} gave no answer: {_why(error)}") from error
 
 
 def _content(response: httpx.Response, came: bytes) -> tuple[bytes, str | None]:
@@ -242,7 +262,7 @@ def _trusted(hes_url: str) -> ssl.SSLContext:
 
 
 def _told_by_fault(request: RequestMessage, fault: PeerFault) -> ResponseMessage:
-    """A SOAP Fault is an answer too: the request as a whole has failed, and the fault says why."""
+    """A fault that blames the request is an answer too: it was refused as a whole (SOAP 1.1, 4.4.1)."""
     header = Header(verb="reply", noun=request.header.noun, correlation_id=request.header.message_id)
     error = ReplyError(code=fault.code, reason=fault.reason, details=fault.details)
     return ResponseMessage(header=header, reply=Reply(result="FAILED", errors=(error,)))

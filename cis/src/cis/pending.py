@@ -66,17 +66,30 @@ class Pending:
         self._waiting: dict[str, asyncio.Future[ResponseMessage]] = {}
         self._one_by_one = asyncio.Lock()
 
-    async def add(self, request: SentRequest) -> None:
-        """Remember a request; call before sending it."""
-        await self._store.add_request(request)
+    async def add(self, request: SentRequest, octets: bytes | None = None) -> None:
+        """Remember a request and the message that it is; call before sending it."""
+        await self._store.add_request(request, octets)
+
+    async def outgoing(self) -> list[tuple[SentRequest, bytes]]:
+        """Requests whose end is not known, also of a former life of the process."""
+        return await self._store.outgoing()
+
+    async def is_answered(self, message_id: str) -> bool:
+        """Whether a final reply is kept, whoever has taken it."""
+        request = await self._store.find_request([message_id])
+        return request is not None and request.state is State.ANSWERED
 
     async def acknowledge(self, message_id: str) -> None:
         """The HES has accepted the request and will reply later."""
         await self._store.move(message_id, State.ACKNOWLEDGED)
 
     async def fail(self, message_id: str, reason: str) -> None:
-        """We have given up waiting; a reply that comes nevertheless is taken as late."""
+        """The HES has not taken it; a reply that comes nevertheless is taken as late."""
         await self._store.move(message_id, State.FAILED, reason)
+
+    async def give_up(self, message_id: str, reason: str) -> None:
+        """We have given up asking, and nobody has said what became of it; a reply that still comes is taken as late."""
+        await self._store.move(message_id, State.UNKNOWN, reason)
 
     @contextmanager
     def expect(self, message_id: str) -> Iterator[asyncio.Future[ResponseMessage]]:
@@ -112,7 +125,7 @@ class Pending:
         await self._store.add_reply(request.message_id, reply)
         if not reply.final:
             return Disposition.PART
-        return Disposition.LATE if request.state is State.FAILED else Disposition.TAKEN
+        return Disposition.LATE if request.state in (State.FAILED, State.UNKNOWN) else Disposition.TAKEN
 
     def _tell(self, message_id: str, response: ResponseMessage) -> bool:
         waiter = self._waiting.get(message_id)

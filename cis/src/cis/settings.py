@@ -71,6 +71,12 @@ class Cis(_Section):
     http_connections: int = Field(default=500, ge=1, description="HTTP connections at once")
     http_connections_per_address: int = Field(default=250, ge=1, description="of these, from one address")
     http_head_s: Seconds = Field(default=10.0, description="how long the head of an HTTP request may take")
+    ask_again_s: float = Field(
+        default=120.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how long a request without an answer is sent again under its MessageID",
+    )
     store: Path = Path("var/cis.sqlite")
     """Open requests: what has to survive."""
     keep_days: float = Field(

@@ -73,6 +73,14 @@ REPLIES = Table(
     UniqueConstraint("request", "digest"),
 )
 
+OUTGOING = Table(
+    "outgoing",
+    METADATA,
+    Column("message_id", ForeignKey(REQUESTS.c.message_id, ondelete="CASCADE"), primary_key=True),
+    Column("octets", LargeBinary, nullable=False),
+)
+"""Requests whose end is not known yet, as they went out, so that they can be sent again as they were."""
+
 EVENTS = Table(
     "events",
     METADATA,
@@ -108,11 +116,15 @@ KEEP = Retention()
 
 
 class State(StrEnum):
-    """How far a request has come; `answered` is the end, and `failed` may still become `answered` by a late reply."""
+    """How far a request has come; `answered` is the end, and the others may still become it by a late reply.
+
+    `failed` was surely not taken by the HES; `unknown` may have been, and nobody says what became of it.
+    """
 
     SENT = "sent"
     ACKNOWLEDGED = "acknowledged"
     FAILED = "failed"
+    UNKNOWN = "unknown"
     ANSWERED = "answered"
 
 
@@ -210,8 +222,8 @@ class Store:
             events = await connection.execute(delete(EVENTS).where(EVENTS.c.received_at < before))
             return requests.rowcount + events.rowcount
 
-    async def add_request(self, request: SentRequest) -> None:
-        """Remember before sending; the same MessageID sent once more is the same request."""
+    async def add_request(self, request: SentRequest, octets: bytes | None = None) -> None:
+        """Remember before sending, with the message itself where it may have to be sent again; the same MessageID sent once more is the same request."""
         row = {
             "correlation_id": request.correlation_id,
             "verb": request.verb,
@@ -226,6 +238,19 @@ class Store:
         statement = insert(REQUESTS).values(message_id=request.message_id, **row)
         async with self._transaction() as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=row))
+            if octets is None:
+                return
+            kept = insert(OUTGOING).values(message_id=request.message_id, octets=octets)
+            await connection.execute(kept.on_conflict_do_update(index_elements=["message_id"], set_={"octets": octets}))
+
+    async def outgoing(self) -> list[tuple[SentRequest, bytes]]:
+        """Requests whose end is not known, oldest first, each as it went out."""
+        joined = REQUESTS.join(OUTGOING, OUTGOING.c.message_id == REQUESTS.c.message_id)
+        ended = (State.ANSWERED.value, State.FAILED.value)
+        query = select(REQUESTS, OUTGOING.c.octets).select_from(joined).where(REQUESTS.c.state.not_in(ended))
+        async with self._transaction() as connection:
+            found = await connection.execute(query.order_by(REQUESTS.c.sent_at))
+            return [(_request(row), row["octets"]) for row in found.mappings()]
 
     async def move(self, message_id: str, state: State, reason: str | None = None) -> None:
         """Note how far a request has come; an answered one stays answered."""
@@ -267,6 +292,7 @@ class Store:
             if reply.final:
                 close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
                 await connection.execute(close.values(state=State.ANSWERED.value, reason=None))
+                await connection.execute(delete(OUTGOING).where(OUTGOING.c.message_id == message_id))
             return inserted.rowcount == 1
 
     async def replies(self, message_id: str) -> list[TakenReply]:

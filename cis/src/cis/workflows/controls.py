@@ -1,20 +1,32 @@
 """One control seen through: the RequestMessage, its answer, and if that is an acknowledgement the reply that comes later.
 
 A control is one message with one EndDevices element a meter. It counts as confirmed only if the final reply says OK: an
-acknowledgement, silence, or an answer to another request is never taken for success.
+acknowledgement, silence, or an answer to another request is never taken for success. Nor is a lost answer taken for a
+failure: once the request may have reached the HES, it is sent again as it was, under the same MessageID, until an answer
+comes or the patience has an end; then the truth is that nobody knows. A request that a former life of the process left
+without an end is taken up again in the same way.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
-from cim.message import Header, Identifier, Reply, RequestMessage, ResponseMessage
+from cim import edge, envelope
+from cim.errors import CimError
+from cim.message import Header, Identifier, Name, Reply, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls
-from cis.outbox import Outbox, OutboxError
-from cis.pending import ACKNOWLEDGEMENT, Pending
-from cis.store import SentRequest
+from cim.schema import Schemas
+from cis.outbox import Outbox, OutboxError, UndecidedError
+from cis.pending import ACKNOWLEDGEMENT, INVALID_REQUEST_ID, PARTIAL_MORE_FOLLOW, Pending
+from cis.store import SentRequest, State, StoreUnavailable
 from cis.workflows.orders import CONTROL_WORDS, MeterError, Order, Outcome, Target
 from cis.workflows.surroundings import Surroundings
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+"""Between two times of sending the same request."""
+RESUMED_AT_ONCE = 10
 
 
 class NoReplyError(Exception):
@@ -25,31 +37,127 @@ class Controls:
     """Sends controls and sees them through."""
 
     def __init__(
-        self, outbox: Outbox, pending: Pending, around: Surroundings, *, reply_address: str | None, timeout_s: float
+        self,
+        outbox: Outbox,
+        pending: Pending,
+        around: Surroundings,
+        schemas: Schemas,
+        *,
+        reply_address: str | None,
+        timeout_s: float,
+        ask_again_s: float,
     ) -> None:
         self._outbox = outbox
         self._pending = pending
         self._around = around
+        self._schemas = schemas
         self._reply_address = reply_address
         self._timeout_s = timeout_s
+        self._ask_again_s = ask_again_s
 
     async def run(self, order: Order) -> Outcome:
         """Send an order and wait for its end; never raises for what the HES or the network does."""
         request = self._request(order)
-        message_id = request.header.message_id or ""
-        await self._pending.add(self._sent(order, request))
+        octets = edge.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
+        await self._pending.add(self._sent(order, request), octets)
         self._around.emit("request_sent", **_told(order, request))
-        started = self._around.monotonic()
+        return await self._see_through(request, order.targets, self._ask_again_s)
+
+    async def resume(self) -> None:
+        """Take up what a former life of the process has left without an end; what is too old for that is unknown."""
         try:
-            response, kept = await self._exchange(request)
-            ms = self._ms_since(started)
-            if not kept:
-                await self._pending.take(response)
-        except (OutboxError, NoReplyError) as error:
-            await self._pending.fail(message_id, str(error))
-            self._around.emit("request_failed", message_id=message_id, reason=str(error))
-            return Outcome(message_id=message_id, result=None, reason=str(error), ms=self._ms_since(started))
-        outcome = _outcome(order, message_id, response.reply, ms)
+            open_requests = await self._pending.outgoing()
+        except StoreUnavailable as problem:
+            self._around.emit("not_resumed", reason=str(problem))
+            return
+        places = asyncio.Semaphore(RESUMED_AT_ONCE)
+        await asyncio.gather(*(self._resume(sent, octets, places) for sent, octets in open_requests))
+
+    async def _resume(self, sent: SentRequest, octets: bytes, places: asyncio.Semaphore) -> None:
+        end = sent.sent_at + timedelta(seconds=self._ask_again_s)
+        try:
+            async with places:
+                left_s = (end - self._around.now()).total_seconds()
+                if left_s > 0:
+                    request = edge.read_request(octets, self._schemas).message
+                    reason = "it was sent before a restart"
+                    self._around.emit("asking_again", message_id=sent.message_id, reason=reason)
+                    await self._see_through(request, _targets(request), left_s, sent_before=True)
+                elif sent.state is State.SENT:
+                    await self._unknown(sent.message_id, "this process ended before an answer came", 0.0)
+        except (StoreUnavailable, CimError) as problem:
+            self._around.emit("not_resumed", message_id=sent.message_id, reason=str(problem))
+
+    async def _see_through(
+        self, request: RequestMessage, targets: Sequence[Target], patience_s: float, *, sent_before: bool = False
+    ) -> Outcome:
+        """Send it, again if need be, until it has an end."""
+        message_id = request.header.message_id or ""
+        started, pause_s = self._around.monotonic(), FIRST_PAUSE_S
+        with self._pending.expect(message_id) as reply:
+            while True:
+                try:
+                    response = await self._exchange(request, reply)
+                    _demand_known(response, sent_before)
+                    return await self._ended(message_id, targets, response, reply, started)
+                except (OutboxError, NoReplyError) as error:
+                    problem = str(error)
+                    sent_before = sent_before or isinstance(error, UndecidedError | NoReplyError)
+                    if not sent_before:
+                        return await self._failed(message_id, problem, started)
+                if self._around.monotonic() - started + pause_s > patience_s:
+                    return await self._unknown(message_id, problem, self._ms_since(started))
+                self._around.emit("asking_again", message_id=message_id, reason=problem, after_s=pause_s)
+                await self._pause(reply, pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _pause(self, reply: asyncio.Future[ResponseMessage], seconds: float) -> None:
+        """Until it is time to ask again, or the reply has come by itself."""
+        sleeping: asyncio.Future[None] = asyncio.ensure_future(self._around.sleep(seconds))
+        either: list[asyncio.Future[Any]] = [sleeping, reply]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        sleeping.cancel()
+        await asyncio.gather(sleeping, return_exceptions=True)
+
+    async def _exchange(self, request: RequestMessage, reply: asyncio.Future[ResponseMessage]) -> ResponseMessage:
+        """The final reply: the HTTP response's, or what the inbox has taken meanwhile."""
+        if reply.done():
+            return reply.result()
+        try:
+            response = _correlated(request.header, await self._outbox.send(request))
+        except OutboxError:
+            if reply.done():
+                return reply.result()
+            raise
+        if not _is_acknowledgement(request.header, response):
+            return response
+        if any(error.code == PARTIAL_MORE_FOLLOW for error in response.reply.errors):
+            await self._pending.take(response)
+        if not request.header.async_reply_flag:
+            raise NoReplyError("the HES has only acknowledged a request that asked for the result at once")
+        await self._pending.acknowledge(request.header.message_id or "")
+        self._around.emit("acknowledged", message_id=request.header.message_id)
+        return await self._awaited(reply)
+
+    async def _awaited(self, reply: asyncio.Future[ResponseMessage]) -> ResponseMessage:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await asyncio.shield(reply)
+        except TimeoutError:
+            raise NoReplyError(f"acknowledged, but no reply came within {self._timeout_s:g} s") from None
+
+    async def _ended(
+        self,
+        message_id: str,
+        targets: Sequence[Target],
+        response: ResponseMessage,
+        reply: asyncio.Future[ResponseMessage],
+        started: float,
+    ) -> Outcome:
+        ms = self._ms_since(started)
+        if not (reply.done() and reply.result() is response):  # else the inbox has kept it already
+            await self._pending.take(response)
+        outcome = _outcome(targets, message_id, response.reply, ms)
         self._around.emit(
             "reply_received",
             message_id=message_id,
@@ -59,25 +167,18 @@ class Controls:
         )
         return outcome
 
-    async def _exchange(self, request: RequestMessage) -> tuple[ResponseMessage, bool]:
-        """The final reply, and whether the inbox has kept it already."""
-        message_id = request.header.message_id or ""
-        with self._pending.expect(message_id) as reply:
-            response = _correlated(request.header, await self._outbox.send(request))
-            if request.header.async_reply_flag and response.reply.result == "OK":
-                await self._pending.acknowledge(message_id)
-                self._around.emit("acknowledged", message_id=message_id)
-                return await self._awaited(reply), True
-            if any(error.code == ACKNOWLEDGEMENT for error in response.reply.errors):
-                raise NoReplyError("the HES has only acknowledged a request that asked for the result at once")
-            return response, False
+    async def _failed(self, message_id: str, reason: str, started: float) -> Outcome:
+        await self._pending.fail(message_id, reason)
+        self._around.emit("request_failed", message_id=message_id, reason=reason)
+        return Outcome(message_id=message_id, result=None, reason=reason, ms=self._ms_since(started))
 
-    async def _awaited(self, reply: asyncio.Future[ResponseMessage]) -> ResponseMessage:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await reply
-        except TimeoutError:
-            raise NoReplyError(f"acknowledged, but no reply came within {self._timeout_s:g} s") from None
+    async def _unknown(self, message_id: str, problem: str, ms: float) -> Outcome:
+        """Whoever reads this has to look at the meters, or to ask again under the same MessageID."""
+        reason = f"it is not known what became of the request, which the HES may have carried out: {problem}"
+        if not await self._pending.is_answered(message_id):  # by another process on the same store
+            await self._pending.give_up(message_id, reason)
+            self._around.emit("request_unknown", message_id=message_id, reason=reason)
+        return Outcome(message_id=message_id, result=None, reason=reason, unknown=True, ms=ms)
 
     def _request(self, order: Order) -> RequestMessage:
         message_id = order.message_id or str(self._around.new_uuid())
@@ -119,10 +220,44 @@ class Controls:
         return round((self._around.monotonic() - started) * 1000, 3)
 
 
-def _outcome(order: Order, message_id: str, reply: Reply, ms: float) -> Outcome:
+def _is_acknowledgement(request: Header, response: ResponseMessage) -> bool:
+    """Whether a reply only says that another one will come (docs/mapping.md, M-035).
+
+    Code 0.3 says so. An OK without any code is taken for it where a later reply was asked for, since that is the lesser
+    mistake; an OK with code 0.0 (or with a payload) is final, as of a HES that answers everything at once.
+    """
+    codes = {error.code for error in response.reply.errors}
+    if PARTIAL_MORE_FOLLOW in codes:
+        return True
+    if response.reply.result != "OK" or response.payload is not None:
+        return False
+    return ACKNOWLEDGEMENT in codes or (bool(request.async_reply_flag) and not codes)
+
+
+def _demand_known(response: ResponseMessage, sent_before: bool) -> None:
+    """A HES that no longer knows a MessageID says nothing about what became of it."""
+    codes = {error.code for error in response.reply.errors}
+    if sent_before and response.reply.result == "FAILED" and codes == {INVALID_REQUEST_ID}:
+        reasons = "; ".join(error.reason or error.code for error in response.reply.errors)
+        raise NoReplyError(f"the HES has no answer to it any more: {reasons}")
+
+
+def _targets(request: RequestMessage) -> tuple[Target, ...]:
+    """The targets of a request that is sent again, by the names that it gives them."""
+    payload = request.payload
+    controls = payload.controls if isinstance(payload, EndDeviceControls) else ()
+    devices = [Target(_name(one.names, one.mrid), device=one) for each in controls for one in each.end_devices]
+    points = [Target(_name(one.names, one.mrid), usage_point=one) for each in controls for one in each.usage_points]
+    return (*devices, *points)
+
+
+def _name(names: Sequence[Name], mrid: str | None) -> str:
+    return names[0].name if names else mrid or ""
+
+
+def _outcome(targets: Sequence[Target], message_id: str, reply: Reply, ms: float) -> Outcome:
     errors = tuple(
-        MeterError(error.code, error.reason, _label(order.targets, error.identifier), error.level)
-        for error in reply.errors
+        MeterError(error.code, error.reason, _label(targets, error.identifier), error.level) for error in reply.errors
     )
     return Outcome(message_id=message_id, result=reply.result, errors=errors, ms=ms)
 

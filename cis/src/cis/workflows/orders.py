@@ -70,12 +70,16 @@ class MeterError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an order ended; `result` is None if there was no final reply, and `reason` then says why."""
+    """How an order ended; `result` is None if there was no final reply, and `reason` then says why.
+
+    `unknown` is True where the HES may have carried it out all the same.
+    """
 
     message_id: str
     result: str | None
     errors: tuple[MeterError, ...] = ()
     reason: str | None = None
+    unknown: bool = False
     ms: float
 
     @property

@@ -1,0 +1,247 @@
+"""A lost answer is no failure: the same request is sent again under its MessageID, and at the end the truth is "unknown"."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cis_stand_in import (
+    METERS,
+    Behaviour,
+    Clock,
+    Events,
+    StandInHes,
+    acknowledging,
+    answering,
+    around,
+    failed_meter,
+    post_response,
+    reply_to,
+    saying,
+    settings,
+)
+from fastapi import Response
+from free_ports import free_port
+
+from cim import soap
+from cim.envelope import Received
+from cim.message import Reply, ReplyError
+from cis.app import System, running, send, serve
+from cis.store import State
+from cis.workflows import CONNECT, DISCONNECT, Order, Surroundings, Target
+
+BOTH = tuple(Target.meter(meter.name, meter.mrid) for meter in METERS)
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def a_cis(directory: Path, hes_url: str, surroundings: Surroundings, **cis: Any) -> AsyncIterator[System]:
+    async with running(settings(directory, hes_url, **cis), surroundings, 0) as system:
+        yield system
+
+
+@pytest.fixture
+def events() -> Events:
+    return Events()
+
+
+def first(*behaviours: Behaviour, then: Behaviour) -> Behaviour:
+    """These in turn, and from then on the last."""
+    left = list(behaviours)
+
+    async def behave(hes: StandInHes, received: Received) -> Response:
+        return await (left.pop(0) if left else then)(hes, received)
+
+    return behave
+
+
+LOST = {
+    "nothing": (saying(b""), "no valid message"),
+    "rubbish": (saying(b"It works!"), "no valid message"),
+    "a proxy's error": (saying(b"<html>Bad Gateway</html>", 502), "no valid message"),
+    "too busy": (saying(b"Service Unavailable", 503), "no valid message"),
+    "a fault of the HES": (saying(soap.fault("Server", "out of order"), 500), "out of order"),
+    "another request's answer": (answering(Reply(result="OK"), correlation_id="other"), "another request"),
+    "an acknowledgement": (answering(Reply(result="OK", errors=(ReplyError(code="0.3"),))), "only acknowledged"),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+async def test_the_same_request_is_sent_again_and_its_answer_counts(
+    hes: StandInHes, tmp_path: Path, events: Events, name: str
+) -> None:
+    lost, told = LOST[name]
+    failed = Reply(result="FAILED", errors=(failed_meter("5.3", "did not", METERS[0].mrid or ""),))
+    hes.behaviour = first(lost, lost, then=answering(failed))
+    async with a_cis(tmp_path, hes.url, around(events)) as cis:
+        outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
+    assert (outcome.result, outcome.unknown, outcome.errors[0].meter) == ("FAILED", False, "M1001")
+    assert events.names == ["request_sent", "asking_again", "asking_again", "reply_received"]
+    assert [told in event["reason"] for event in events.named("asking_again")] == [True, True]
+    assert [event["after_s"] for event in events.named("asking_again")] == [0.5, 1.0]
+    assert len(hes.requests) == 3 and len({repr(request) for request in hes.requests}) == 1
+
+
+async def test_patience_has_an_end_and_the_truth_is_unknown(hes: StandInHes, tmp_path: Path, events: Events) -> None:
+    clock = Clock()
+    hes.behaviour = saying(b"")
+    async with a_cis(tmp_path, hes.url, around(events, clock), ask_again_s=30) as cis:
+        outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
+        stored = await cis.store.find_request([outcome.message_id])
+        late = await post_response(f"http://{cis.listen}/cim", reply_to(hes.requests[0], Reply(result="OK")))
+        closed = await cis.store.find_request([outcome.message_id])
+    assert (outcome.result, outcome.confirmed, outcome.unknown) == (None, False, True)
+    assert "it is not known what became of the request" in (outcome.reason or "")
+    assert 20 <= clock.passed <= 30
+    assert events.named("request_failed") == [] and len(events.named("request_unknown")) == 1
+    assert stored is not None and stored.state is State.UNKNOWN
+    assert late.reply.result == "OK"
+    assert closed is not None and closed.state is State.ANSWERED
+
+
+async def test_what_was_surely_not_sent_has_failed_at_once(tmp_path: Path, events: Events) -> None:
+    async with a_cis(tmp_path, "http://127.0.0.1:1", around(events)) as cis:
+        outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
+        stored = await cis.store.find_request([outcome.message_id])
+    assert (outcome.result, outcome.unknown) == (None, False)
+    assert events.names == ["request_sent", "request_failed"]
+    assert stored is not None and stored.state is State.FAILED
+
+
+async def test_a_hes_that_goes_away_after_the_request_is_no_failure(tmp_path: Path, events: Events) -> None:
+    """Once it may have been sent, a refused connection says nothing about it."""
+    from cis_stand_in import standing_in
+
+    async with standing_in() as hes:
+        hes.behaviour = saying(b"")
+        async with a_cis(tmp_path, hes.url, around(events), ask_again_s=5) as cis:
+            await cis.outbox.knock()
+            running_order = asyncio.create_task(cis.controls.run(Order(code=DISCONNECT, targets=BOTH)))
+            await events.wait_for("asking_again")
+            hes.behaviour = saying(b"", 404)
+            outcome = await running_order
+    assert outcome.unknown
+
+
+async def test_a_hes_that_has_forgotten_the_request_says_nothing_about_it(
+    hes: StandInHes, tmp_path: Path, events: Events
+) -> None:
+    spent = Reply(result="FAILED", errors=(ReplyError(code="2.15", reason="used before"),))
+    hes.behaviour = first(saying(b""), then=answering(spent))
+    async with a_cis(tmp_path, hes.url, around(events), ask_again_s=3) as cis:
+        outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
+    assert outcome.unknown and "used before" in (outcome.reason or "")
+    hes.behaviour = answering(spent)
+    async with a_cis(tmp_path, hes.url, around(events)) as cis:
+        outcome = await cis.controls.run(Order(code=CONNECT, targets=BOTH, message_id="mine"))
+    assert (outcome.result, outcome.unknown) == ("FAILED", False)
+
+
+async def test_a_reply_that_comes_while_the_acknowledgement_is_lost_is_taken(
+    hes: StandInHes, tmp_path: Path, events: Events
+) -> None:
+    async def delivering(one: StandInHes, received: Received) -> Response:
+        await post_response(received.message.header.reply_address or "", reply_to(received.message, Reply(result="OK")))
+        return await saying(b"")(one, received)
+
+    hes.behaviour = first(delivering, then=saying(b"", 500))
+    async with a_cis(tmp_path, hes.url, around(events)) as cis:
+        outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH, asynchronous=True))
+        assert len(await cis.store.replies(outcome.message_id)) == 1
+    assert outcome.confirmed and events.names == ["request_sent", "reply_received"]
+
+
+async def test_no_reply_after_the_acknowledgement_is_asked_for_again(
+    hes: StandInHes, tmp_path: Path, events: Events
+) -> None:
+    """A HES that has given up posting a reply hands it to whoever asks again."""
+    hes.behaviour = first(acknowledging(), then=answering(Reply(result="OK", errors=(ReplyError(code="0.0"),))))
+    async with a_cis(tmp_path, hes.url, around(events), request_timeout_s=0.3) as cis:
+        outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH, asynchronous=True))
+    assert outcome.confirmed
+    assert events.names == ["request_sent", "acknowledged", "asking_again", "reply_received"]
+
+
+async def die_after_sending(directory: Path, hes: StandInHes, events: Events, port: int = 0, **order: Any) -> None:
+    """A life of the process that ends between the request and its answer."""
+    silent, arrived = asyncio.Event(), asyncio.Event()
+
+    async def never(_: StandInHes, __: Received) -> Response:
+        arrived.set()
+        await silent.wait()
+        return Response(b"")
+
+    hes.behaviour = never
+    async with running(settings(directory, hes.url), around(events), port) as cis:
+        sending = asyncio.create_task(cis.controls.run(Order(code=DISCONNECT, targets=BOTH, **order)))
+        await arrived.wait()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    silent.set()
+
+
+@asynccontextmanager
+async def serving(
+    directory: Path, hes: StandInHes, events: Events, later: timedelta, port: int = 0
+) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    surroundings = replace(around(events), now=lambda: AT + later)
+    task = asyncio.create_task(serve(settings(directory, hes.url, port=port), surroundings, stop, loop=False))
+    try:
+        await events.wait_for("ready")
+        yield
+    finally:
+        stop.set()
+        assert await task == 0
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_new_life_asks_again_for_what_the_old_one_has_sent(
+    hes: StandInHes, tmp_path: Path, asynchronous: bool
+) -> None:
+    port = free_port()
+    await die_after_sending(tmp_path, hes, Events(), port, asynchronous=asynchronous)
+    failed = Reply(result="PARTIAL", errors=(failed_meter("4.1", "late", METERS[1].mrid or ""),))
+    hes.behaviour = acknowledging(failed) if asynchronous else answering(failed)
+    events = Events()
+    async with serving(tmp_path, hes, events, timedelta(seconds=60), port):
+        told = await events.wait_for("reply_received")
+    assert (told["result"], told["errors"][0]["meter"]) == ("PARTIAL", "M1002")
+    assert hes.requests[0] == hes.requests[1] and len(hes.requests) == 2
+    async with serving(tmp_path, hes, events, timedelta(seconds=60)):
+        pass
+    assert len(hes.requests) == 2
+
+
+async def test_a_new_life_does_not_send_what_is_too_old(hes: StandInHes, tmp_path: Path) -> None:
+    """A control that nobody has carried out yet must not be carried out hours after it was wanted."""
+    await die_after_sending(tmp_path, hes, Events())
+    events = Events()
+    async with serving(tmp_path, hes, events, timedelta(hours=1)):
+        told = await events.wait_for("request_unknown")
+    assert "this process ended before an answer came" in told["reason"]
+    assert len(hes.requests) == 1
+
+
+# an acknowledgement, or the end
+
+
+@pytest.mark.parametrize(
+    ("codes", "final"), [((), False), (("0.3",), False), (("0.0", "0.3"), False), (("0.0",), True), (("0.2",), True)]
+)
+async def test_an_ok_to_an_asynchronous_request_is_final_or_an_acknowledgement_by_its_code(
+    hes: StandInHes, tmp_path: Path, events: Events, codes: tuple[str, ...], final: bool
+) -> None:
+    """A foreign HES answers at once whatever it was asked: OK with code 0.0 is its result (M-035)."""
+    hes.behaviour = answering(Reply(result="OK", errors=tuple(ReplyError(code=code) for code in codes)))
+    chosen = settings(tmp_path, hes.url, request_timeout_s=0.2, ask_again_s=0)
+    outcome = await send(chosen, around(events), Order(code=CONNECT, targets=BOTH, asynchronous=True))
+    assert outcome.confirmed is final
+    assert outcome.unknown is not final
+    assert bool(events.named("acknowledged")) is not final
