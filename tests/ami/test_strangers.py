@@ -123,6 +123,11 @@ def test_a_reply_that_cannot_be_delivered_is_said(model: Model) -> None:
     lines = hear(model, ("hes", story.request_accepted("theirs")), ("hes", postponed))
     assert "Connection refused" in lines[-1]
     assert model.newest_first[0].status == "RUNNING"
+    for meter in story.METERS:
+        hear(model, ("hes", story.meter_done("theirs", story.DISCONNECT, meter)))
+    hear(model, ("hes", postponed))
+    assert model.newest_first[0].status == "OK", "the work is done, whoever hears of it"
+    assert model.newest_first[0].confirmed == story.METERS
     (line,) = hear(model, ("hes", postponed | {"event": "reply_dead_letter"}))
     assert "reply given up" in line
     assert model.newest_first[0].status == "FAILED"

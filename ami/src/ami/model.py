@@ -187,7 +187,16 @@ def _reply_postponed(model: Model, event: Event, at: datetime) -> list[Step]:
     request = model.request(_id(event), at)
     reason = str(event.get("reason", ""))
     target = "CIS" if request.own else OTHER
+    request.sent = _worked(request, f"the reply is not delivered yet: {reason}")
     return [*_announced(request), _step(request, at, "HES", target, "reply not delivered yet", note=reason)]
+
+
+def _worked(request: Request, note: str) -> Outcome | None:
+    """What the reply says that nobody has taken: how it went with all of the meters; None as long as one is not heard of."""
+    if not request.meters or not request.work.keys() >= set(request.meters):
+        return None
+    good = [request.work[meter].ok for meter in request.meters]
+    return Outcome("OK" if all(good) else "PARTIAL" if any(good) else "FAILED", reasons=(note,))
 
 
 def _reply_dead_letter(model: Model, event: Event, at: datetime) -> list[Step]:
