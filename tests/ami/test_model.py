@@ -153,6 +153,7 @@ def test_what_happens_by_itself_is_kept(model: Model) -> None:
     told = {"event": "notification", "transport": "tcp", "service": "event-notification", "meter": "M1001"}
     model.apply("hes", told, AT)
     model.apply("hes", {"event": "dropped", "transport": "udp", "peer": "127.0.0.1:7000", "reason": "wrong tag"}, AT)
+    model.apply("hes", {"event": "not_proved", "meter": "M1002", "peer": "127.0.0.1:5000", "reason": "wrong key"}, AT)
     for what in ("opened", "refused", "released"):
         model.apply(
             "meter",
@@ -168,7 +169,8 @@ def test_what_happens_by_itself_is_kept(model: Model) -> None:
         ("dialled in", "M1002"),
         ("DataNotification over UDP", "414D4900000003E9"),
         ("EventNotification over TCP", "M1001"),
-        ("discarded: wrong tag", "127.0.0.1:7000"),
+        ("dropped by the HES: wrong tag", "127.0.0.1:7000"),
+        ("did not prove its keys: wrong key", "M1002"),
         ("refused an association: wrong key", "M1001"),
         ("disconnected", "M1001"),
     ]

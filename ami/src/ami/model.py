@@ -310,6 +310,18 @@ def _discarded(model: Model, event: Event, at: datetime) -> list[Step]:
     return []
 
 
+def _dropped(model: Model, event: Event, at: datetime) -> list[Step]:
+    who = str(event.get("meter") or event.get("peer") or "")
+    model.happenings.append(Happening(at, f"dropped by the HES: {event.get('reason', '')}", who, alarm=True))
+    return []
+
+
+def _not_proved(model: Model, event: Event, at: datetime) -> list[Step]:
+    who = str(event.get("meter") or event.get("peer") or "")
+    model.happenings.append(Happening(at, f"did not prove its keys: {event.get('reason', '')}", who, alarm=True))
+    return []
+
+
 def _switched(model: Model, event: Event, at: datetime) -> list[Step]:
     after = state_word(event.get("after"))
     model.happenings.append(Happening(at, after or "switched", str(event.get("meter", ""))))
@@ -360,7 +372,8 @@ HANDLERS: dict[tuple[str, str], Callable[[Model, Event, datetime], list[Step]]] 
     ("hes", "apdu"): _apdu,
     ("hes", "notification"): _notification,
     ("hes", "dialled_in"): _dialled_in,
-    ("hes", "dropped"): _discarded,
+    ("hes", "dropped"): _dropped,
+    ("hes", "not_proved"): _not_proved,
     ("meter", "association"): _association,
     ("meter", "discarded"): _discarded,
     ("meter", "switched"): _switched,
