@@ -31,7 +31,7 @@ from hes.inbox import InboxSettings, create_inbox
 from hes.jobs import Answers, Intake, Limits, Means, Patience, Replies, Run, Workshop, recover
 from hes.meters import Meters, MetersSettings, Registry
 from hes.outbox import Outbox
-from hes.reply_hosts import ReplyHosts
+from hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from hes.settings import Settings
 from hes.store import (
     Database,
@@ -192,8 +192,16 @@ def _http_limits(settings: Settings) -> HttpLimits:
 
 
 def _reply_hosts(settings: Settings) -> ReplyHosts:
-    """The CIS of the configuration may always be replied to."""
-    named = [*settings.hes.reply_hosts, settings.cis.host]
-    if settings.cis.reply_address is not None:
-        named.append(httpx.URL(settings.cis.reply_address).host)
-    return ReplyHosts(settings.hes.reply_networks, frozenset(host.lower() for host in named if host))
+    """The CIS of the configuration may always be replied to, and this machine if nobody else can ask."""
+    hes, cis = settings.hes, settings.cis
+    networks = (*LOOPBACK, *hes.reply_networks) if is_loopback(hes.host) else hes.reply_networks
+    named = [] if cis.host is None else [httpx.URL(scheme="http", host=cis.host, port=cis.port)]
+    if cis.reply_address is not None:
+        named.append(httpx.URL(cis.reply_address))
+    return ReplyHosts(networks, frozenset((*hes.reply_hosts, *map(_named_host, named))))
+
+
+def _named_host(url: httpx.URL) -> str:
+    """The CIS takes replies at other ports too (`send`), but what else listens on our own machine is nobody's to reach."""
+    host = format_host(url.host.lower())
+    return f"{host}:{url.port or PORTS[url.scheme]}" if is_loopback(url.host) else host

@@ -1,8 +1,9 @@
 """Where replies may go: which reply addresses are accepted with a request, and which address a delivery connects to.
 
 A ReplyAddress comes from the network, so the HES must not become somebody's tool to reach what only the HES can reach:
-only http(s), and only hosts that the operator allows. By default these are the CIS of the configuration and the private
-networks, so that one machine and a Docker network work as they are and no reply ever goes to the internet.
+only http(s), and only hosts that the operator has named: the CIS of the configuration, `hes.reply_hosts`, and what lies in
+`hes.reply_networks`. A head-end system that only its own machine can ask (`hes.host` is a loopback address) may reply to that
+machine as well, at any port. A host can be named with its port; of the loopback addresses in `[cis]` only that port counts.
 A host name is resolved here, and the connection goes to the very address that was checked.
 """
 
@@ -14,7 +15,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import httpx
 
@@ -22,6 +23,9 @@ MAX_ADDRESS = 2_000
 
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|(?=.*:)[0-9A-Fa-f:.]+")
+
+PORTS = {"http": 80, "https": 443}
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 _Network = IPv4Network | IPv6Network
 _Address = IPv4Address | IPv6Address
@@ -68,7 +72,10 @@ def parse(reply_address: str) -> httpx.URL:
 
 @dataclass(frozen=True, slots=True)
 class ReplyHosts:
-    """Where replies may go: these networks, and these hosts by name or address wherever they are."""
+    """Where replies may go: these networks, and wherever they are these hosts by name or address.
+
+    A host is in lower case and alone (any port) or with a port: `cis.example`, `cis.example:8080`, `[2001:db8::1]:8080`.
+    """
 
     networks: tuple[_Network, ...]
     hosts: frozenset[str]
@@ -77,25 +84,51 @@ class ReplyHosts:
         """The URL; raises NotAllowed for what no look-up could make acceptable."""
         url = parse(reply_address)
         literal = _literal(url.host)
-        if literal is not None and not self._holds(url.host, [literal]):
-            raise NotAllowed(self._refusal(url.host))
+        named = self._names(url) or self._may_lead_inside(url.host)
+        if not (named if literal is None else self._holds(url, [literal])):
+            raise NotAllowed(self._refusal(url))
         return url
 
     async def resolve(self, url: httpx.URL, threads: Executor | None = None) -> _Address:
         """The address to connect to, looked up in one of these threads; raises NotAllowed, or NoAnswer if the name is not known (now)."""
         literal = _literal(url.host)
         addresses = [literal] if literal is not None else await _look_up(url.host, threads)
-        if not self._holds(url.host, addresses):
-            raise NotAllowed(self._refusal(url.host))
+        if not self._holds(url, addresses):
+            raise NotAllowed(self._refusal(url))
         return addresses[0]
 
-    def _holds(self, host: str, addresses: Collection[_Address]) -> bool:
-        inside = all(any(address in network for network in self.networks) for address in addresses)
-        return host.lower() in self.hosts or inside
+    def _holds(self, url: httpx.URL, addresses: Collection[_Address]) -> bool:
+        if any(address.is_unspecified for address in addresses):  # which would connect to this machine
+            return False
+        return self._names(url) or all(any(one in network for network in self.networks) for one in addresses)
+
+    def _names(self, url: httpx.URL) -> bool:
+        host = format_host(url.host.lower())
+        return host in self.hosts or f"{host}:{_port(url)}" in self.hosts
+
+    def _may_lead_inside(self, name: str) -> bool:
+        """Whether it takes a look-up to know; loopback has one name."""
+        return any(name.lower() == "localhost" or not network.is_loopback for network in self.networks)
 
     @staticmethod
-    def _refusal(host: str) -> str:
-        return f"replies may not go to {host}; hes.reply_hosts and hes.reply_networks say where they may"
+    def _refusal(url: httpx.URL) -> str:
+        where = f"{format_host(url.host)}:{_port(url)}"
+        return f"replies may not go to {where}; hes.reply_hosts and hes.reply_networks say where they may"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this machine alone is meant."""
+    literal = _literal(host)
+    return host.lower() == "localhost" if literal is None else literal.is_loopback
+
+
+def format_host(host: str) -> str:
+    """An IPv6 address stands in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port or PORTS[url.scheme]
 
 
 def _authority(address: str) -> str:

@@ -5,6 +5,7 @@ because a misspelt key that is silently ignored is worse than a refusal. What st
 `hes.meters.registry`. Relative paths are relative to the working directory. No message of this module ever holds a value.
 """
 
+import re
 import tomllib
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -21,8 +22,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-
-LOCAL_NETWORKS = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 
 
 class SettingsError(Exception):
@@ -47,6 +46,16 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s/:@\[\]]+)(:\d{1,5})?", re.IGNORECASE)
+
+
+def _host(value: str) -> str:
+    if _HOST.fullmatch(value) is None:
+        raise ValueError("expected a host or host:port, without http:// and path; an IPv6 address in brackets")
+    return value.lower()
+
+
+ReplyHost = Annotated[str, AfterValidator(_host)]
 HttpUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -99,10 +108,12 @@ class HesSettings(_Section):
     max_meters_per_request: int = Field(default=5_000, ge=1)
     """A request that names more is refused."""
     max_pending: int = Field(default=100_000, ge=1, description="accepted commands that still wait or run")
-    reply_networks: tuple[IPv4Network | IPv6Network, ...] = Field(default=LOCAL_NETWORKS, validate_default=True)
-    """Networks that a ReplyAddress may lie in."""
-    reply_hosts: tuple[str, ...] = ()
-    """Names that a ReplyAddress may have besides."""
+    reply_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(), description="where asynchronous replies may go, beside the CIS of [cis] and reply_hosts"
+    )
+    reply_hosts: tuple[ReplyHost, ...] = Field(
+        default=(), description='hosts that replies may go to: "cis.example" (any port) or "cis.example:8080"'
+    )
     reply_timeout_s: Seconds = 10.0
     """A receiver of a reply has to answer within this."""
     reply_retry_first_s: Seconds = 0.5
@@ -130,8 +141,9 @@ class CisAddress(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     host: str | None = None
-    reply_address: str | None = None
-    hes_url: str | None = None
+    port: int = 8080
+    reply_address: HttpUrl | None = None
+    hes_url: HttpUrl | None = None
 
 
 class _Environment(EnvSettingsSource):

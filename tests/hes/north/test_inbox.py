@@ -263,3 +263,31 @@ async def test_the_rest_of_the_addresses(tmp_path: Path) -> None:
         assert (await hes.client.get(hes.url + TYPED)).status_code == 405
         for path in ("/docs", "/redoc", "/openapi.json", "/", "/cim/Other"):
             assert (await hes.client.get(hes.url + path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "text/xml", "Origin": "http://evil.example"}, 403),
+        ({"Content-Type": "text/xml", "Host": "evil.example"}, 421),
+        ({"Content-Type": "text/plain", "Origin": "http://evil.example", "Host": "evil.example"}, 421),
+    ],
+)
+async def test_what_a_page_in_a_browser_can_send_switches_nothing(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    async with north(tmp_path) as hes:
+        response = await hes.client.post(hes.url + TYPED, content=VALID, headers=headers)
+        assert (response.status_code, texts(response.content, "code")) == (status, ["1.8"])
+        assert soap.parse_fault(soap.unwrap(response.content)).code == "Client"
+        assert hes.meters.commands == []
+
+
+async def test_the_description_gives_the_public_url_or_no_strange_host(tmp_path: Path) -> None:
+    async with north(tmp_path, public_url="https://ami.example/hes/") as hes:
+        assert b'location="https://ami.example/hes/cim"' in (await hes.client.get(hes.url + "/cim?wsdl")).content
+        asked = await hes.client.get(hes.url + "/cim?wsdl", headers={"Host": "ami.example"})
+        assert b'location="https://ami.example/hes/cim"' in asked.content
+        strange = await hes.client.get(hes.url + "/cim?wsdl", headers={"Host": "evil.example"})
+        assert strange.status_code == 421 and b"location=" not in strange.content

@@ -12,10 +12,9 @@ from cim import edge, envelope
 from cim.errors import InvalidMessage
 from cim.message import Header, Reply, ReplyError, ResponseMessage
 from hes.outbox import Outbox, format_answer, parse_answer
-from hes.reply_hosts import NotAllowed, NotTaken, ReplyHosts
-from hes.settings import HesSettings
+from hes.reply_hosts import LOOPBACK, NotAllowed, NotTaken, ReplyHosts
 
-HERE = ReplyHosts(HesSettings().reply_networks, frozenset({"cis.example"}))
+HERE = ReplyHosts(LOOPBACK, frozenset({"cis.invalid"}))
 
 
 def response(result: str = "OK", *errors: ReplyError) -> ResponseMessage:
@@ -37,44 +36,6 @@ def test_an_answer_survives_being_kept() -> None:
     kept = parse_answer(format_answer(message, SCHEMAS))
     assert kept.header == message.header
     assert kept.reply.errors[0].reason == "bad \ufffd character"
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://127.0.0.1:8080/cim",
-        "https://10.1.2.3/",
-        "http://[::1]:80/",
-        "http://172.18.0.4/x?y=z",
-        "http://CIS.example/",
-    ],
-)
-def test_what_may_be_replied_to(address: str) -> None:
-    assert HERE.check(address).host
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://8.8.8.8/",
-        "http://169.254.169.254/latest/meta-data",
-        "http://0.0.0.0/",
-        "http://[2001:db8::1]/",
-        "http://[::ffff:8.8.8.8]/",
-        "ftp://127.0.0.1/",
-        "file:///etc/passwd",
-        "http:///cim",
-        "queue.name",
-        "",
-        "http://user:secret@127.0.0.1/",
-        "http://127.0.0.1/" + "a" * 3000,
-        "http://127.0.0.1:99999/",
-    ],
-)
-def test_what_may_not_be_replied_to(address: str) -> None:
-    with pytest.raises(NotAllowed) as refusal:
-        HERE.check(address)
-    assert "secret" not in str(refusal.value)
 
 
 async def test_a_name_is_judged_by_where_it_leads() -> None:
