@@ -26,7 +26,7 @@ from dlms.enums import ActionResult
 UNCERTAIN = "may or may not have switched"
 NEVER = re.compile(r"nothing was|not sent|not switched|before the control was sent|was never sent", re.IGNORECASE)
 UNCERTAIN_CODES = {"4.1", "5.3"}
-SHORT = {"apdu_timeout_s": 1.0, "deadline_s": 30.0}
+LIMITS = {"apdu_timeout_s": 4.0, "deadline_s": 50.0}
 
 
 @dataclass
@@ -118,7 +118,7 @@ def test_a_fault_after_the_action(one_life: dict[Any, Told], step: Step, fault: 
 
 def system(directory: Path, entries: list[dict[str, Any]]) -> System:
     config = configuration(directory, meters=1) | {"meters": entries}
-    config["hes"] |= SHORT
+    config["hes"] |= LIMITS
     return System(directory, config)
 
 
@@ -202,7 +202,7 @@ def two_lives(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[di
     mine = str(uuid.uuid4())
     everybody = [by_mrid(meter.entry()) for meter in meters]
     try:
-        ami.config["hes"]["max_sessions"] = len(meters)
+        ami.config["hes"] |= {"max_sessions": len(meters), "apdu_timeout_s": LIMITS["deadline_s"]}
         hes = ami.start_hes()
         first = threading.Thread(target=_ask_in_vain, args=(ami, everybody, mine))
         first.start()
@@ -210,6 +210,8 @@ def two_lives(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[di
             assert meter.reached.wait(PATIENCE_S), "the HES is not at the meter's step"
         hes.kill()
         first.join(PATIENCE_S)
+        assert not hes.seen("meter_done"), "each control is at its step"
+        ami.config["hes"] |= LIMITS
         cells = list(zip(TWO_LIVES, meters, takers, strict=True))
         ami.config["meters"] = [e for (_, second), meter, taker in cells for e in entries_of(meter, second, taker)]
         for (_, second), meter, _ in cells:

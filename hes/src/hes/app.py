@@ -38,6 +38,7 @@ from hes.store import (
     MemoryJobs,
     SqlCounters,
     SqlDeliveries,
+    SqlReceivedCounters,
     SqlResults,
     StoreUnavailable,
     StoreUnusable,
@@ -70,9 +71,7 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
         stack.enter_context(_sole_user(hes.store))
         database = await stack.enter_async_context(Database(hes.store))
-        meters = await stack.enter_async_context(
-            _listening_to_meters(settings, registry, SqlCounters(database), chance)
-        )
+        meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, chance))
         schemas = Schemas()
         means = Means(
             SqlResults(database),
@@ -131,7 +130,7 @@ async def serve(settings: Settings, stop: asyncio.Event, chance: Chance) -> int:
 
 @asynccontextmanager
 async def _listening_to_meters(
-    settings: Settings, registry: Registry, counters: SqlCounters, chance: Chance
+    settings: Settings, registry: Registry, database: Database, chance: Chance
 ) -> AsyncIterator[Meters]:
     hes = settings.hes
     values = MetersSettings(
@@ -142,9 +141,11 @@ async def _listening_to_meters(
         max_sessions=hes.max_sessions,
         max_callers=hes.max_callers,
         max_callers_per_address=hes.max_callers_per_address,
+        max_counter_jump=hes.max_counter_jump,
         log_apdus=hes.log_apdus,
     )
-    meters = Meters(registry, counters, values, now=chance.now, random_bytes=chance.random_bytes)
+    counters, received = SqlCounters(database), SqlReceivedCounters(database)
+    meters = Meters(registry, counters, received, values, now=chance.now, random_bytes=chance.random_bytes)
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()
     try:

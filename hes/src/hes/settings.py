@@ -100,6 +100,12 @@ class HesSettings(_Section):
         default=64, ge=2, description="connections at a time that have not said which meter they are"
     )
     max_callers_per_address: int = Field(default=32, ge=1, description="of these, from one address (NATs are one)")
+    max_counter_jump: int = Field(
+        default=2**20,
+        ge=1,
+        le=2**32,
+        description="how far above ours an invocation counter may be that a meter claims, to be believed",
+    )
     log_apdus: bool = False
     """Every framed APDU on standard output, secrets left out."""
     source: str = Field(default="HES", description="Header.Source of what the HES sends")

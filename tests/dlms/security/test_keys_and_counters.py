@@ -69,6 +69,16 @@ def test_a_reservation_does_not_shrink() -> None:
         SendCounter(0, 10).extend(9)
 
 
+def test_a_send_counter_goes_on_in_a_reservation_above_and_in_no_other() -> None:
+    counter = SendCounter(5, 10)
+    counter.go_on(10, 12)
+    assert [counter.take(), counter.take(), counter.remaining] == [10, 11, 0]
+    for first, limit in ((11, 20), (20, 19), (20, 2**32 + 1)):
+        with pytest.raises(LocalError, match="no reservation"):
+            counter.go_on(first, limit)
+    assert (counter.next_value, counter.limit) == (12, 12)
+
+
 def test_receive_counter_checks_without_moving_and_accepts_once() -> None:
     counter = ReceiveCounter(10)
     counter.check(10)

@@ -3,19 +3,25 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hes.store import (
+    ClaimTooHigh,
     CountersExhausted,
     Database,
+    ReceivedKey,
     SpentId,
     SqlCounters,
+    SqlReceivedCounters,
     SqlResults,
     StoredCommand,
     StoredRequest,
@@ -236,37 +242,110 @@ async def test_ids_of_forgotten_requests_are_spent_and_their_number_is_bounded(t
 async def test_counters_are_never_handed_out_twice(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, counters):
         reserve = counters.reserve_counters
-        ranges = await asyncio.gather(*(reserve("M1", "k", 0, 10) for _ in range(20)))
+        ranges = await asyncio.gather(*(reserve("k", 0, 10) for _ in range(20)))
         values = [value for first, limit in ranges for value in range(first, limit)]
         assert sorted(values) == list(range(200))
     async with opened(tmp_path) as (_, counters):
-        assert await counters.reserve_counters("M1", "k", 0, 5) == (200, 205)
+        assert await counters.reserve_counters("k", 0, 5) == (200, 205)
 
 
 async def test_counters_go_above_what_the_meter_has_seen_and_never_back(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, counters):
-        assert await counters.reserve_counters("M1", "k", 1_000, 5) == (1_000, 1_005)
-        assert await counters.reserve_counters("M1", "k", 3, 5) == (1_005, 1_010)
-        assert await counters.reserve_counters("M1", "another key", 3, 5) == (3, 8)
-        assert await counters.reserve_counters("M2", "k", 0, 5) == (0, 5)
+        assert await counters.reserve_counters("k", 1_000, 5) == (1_000, 1_005)
+        assert await counters.reserve_counters("k", 3, 5) == (1_005, 1_010)
+        assert await counters.reserve_counters("another key", 3, 5) == (3, 8)
+
+
+async def test_values_that_were_tried_are_spent_and_the_counter_stays_where_it_is(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (_, counters):
+        assert await counters.reserve_counters("k", 0, 5) == (0, 5)
+        assert await counters.try_counters("k", 3, 8, max_jump=100) is None, "we are there already"
+        assert await counters.try_counters("k", 20, 8, max_jump=100) == (20, 28)
+        assert await counters.try_counters("k", 20, 8, max_jump=100) == (28, 36)
+        assert await counters.reserve_counters("k", 0, 5) == (5, 10)
+        assert await counters.reserve_counters("k", 0, 10) == (10, 20)
+        with pytest.raises(ClaimTooHigh, match=r"121.*20.*120"):
+            await counters.try_counters("k", 121, 8, max_jump=100)
+        assert await counters.reserve_counters("k", 0, 5) == (36, 41)
+        assert await counters.try_counters("k", 120, 8, max_jump=100) == (120, 128)
+        assert await counters.reserve_counters("k", 128, 5) == (128, 133), "confirmed"
+
+
+async def test_claims_that_are_tried_in_vain_again_and_again_come_to_an_end(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (_, counters):
+        assert await counters.reserve_counters("k", 0, 5) == (0, 5)
+        tried: list[Any] = []
+        with pytest.raises(ClaimTooHigh):
+            while True:
+                tried.append(await counters.try_counters("k", 20, 8, max_jump=100))
+        assert max(limit for _, limit in tried) <= 5 + 2 * 100 + 8
+        assert await counters.reserve_counters("k", 0, 5) == (5, 10), "ours goes on all the same"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 60), st.integers(1, 8)), max_size=25))
+def test_no_order_of_claims_and_reservations_hands_a_value_out_twice(asked: list[tuple[bool, int, int]]) -> None:
+    async def work(directory: Path) -> None:
+        seen: set[int] = set()
+        async with opened(directory) as (_, counters):
+            for claimed, at_least, count in asked:
+                handed = None
+                if claimed:
+                    with suppress(ClaimTooHigh):
+                        handed = await counters.try_counters("k", at_least, count, max_jump=20)
+                else:
+                    handed = await counters.reserve_counters("k", at_least // 8, count)
+                if handed is not None:
+                    values = set(range(*handed))
+                    assert not values & seen
+                    seen |= values
+
+    with TemporaryDirectory() as directory:
+        asyncio.run(work(Path(directory)))
+
+
+async def test_counters_of_an_older_store_go_on_by_their_keys(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        pass
+    store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
+    with store:
+        store.execute("DROP TABLE key_counters")
+        store.executemany("INSERT INTO counters VALUES (?, ?, ?)", [("M1", "k", 100), ("M2", "k", 300), ("M3", "l", 7)])
+    store.close()
+    async with opened(tmp_path) as (_, counters):
+        assert await counters.reserve_counters("k", 0, 5) == (300, 305)
+        assert await counters.reserve_counters("l", 0, 5) == (7, 12)
 
 
 async def test_counters_end_with_32_bits(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, counters):
-        assert await counters.reserve_counters("M1", "k", 2**32 - 3, 10) == (2**32 - 3, 2**32)
-        with pytest.raises(CountersExhausted, match="M1"):
-            await counters.reserve_counters("M1", "k", 0, 1)
+        assert await counters.reserve_counters("k", 2**32 - 3, 10) == (2**32 - 3, 2**32)
+        with pytest.raises(CountersExhausted):
+            await counters.reserve_counters("k", 0, 1)
+        with pytest.raises(CountersExhausted):
+            await counters.try_counters("another", 2**32 - 3, 10, max_jump=2**32)
         with pytest.raises(ValueError, match="negative"):
-            await counters.reserve_counters("M1", "k", -1, 1)
+            await counters.reserve_counters("k", -1, 1)
+
+
+async def test_what_was_received_is_kept_and_never_goes_back(tmp_path: Path) -> None:
+    one, other = ReceivedKey("LDN1", "k", "association"), ReceivedKey("LDN1", "k", "push")
+    async with Database(tmp_path / "hes.sqlite") as database:
+        received = SqlReceivedCounters(database)
+        assert await received.load() == {}
+        await asyncio.gather(*(received.keep(one, lowest) for lowest in (5, 9, 7)), received.keep(other, 3))
+        await received.keep(one, 8)
+    async with Database(tmp_path / "hes.sqlite") as database:
+        assert await SqlReceivedCounters(database).load() == {one: 9, other: 3}
 
 
 async def test_a_commit_is_on_the_disk_and_not_only_promised(tmp_path: Path) -> None:
     """Another connection sees it although the first is still open; WAL, and every commit synchronous."""
     async with opened(tmp_path) as (results, counters):
         await results.accept(a_request(), some_commands("r1", "M1"))
-        await counters.reserve_counters("M1", "k", 0, 10)
+        await counters.reserve_counters("k", 0, 10)
         other = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
-        assert other.execute("SELECT next_value FROM counters").fetchall() == [(10,)]
+        assert other.execute("SELECT next_value FROM key_counters").fetchall() == [(10,)]
         assert other.execute("SELECT request_id FROM requests").fetchall() == [("r1",)]
         assert other.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
         other.close()

@@ -31,6 +31,6 @@ def _captured(events: list[EventDict]) -> object:
 
 
 @pytest.fixture
-async def ami(events: list[EventDict]) -> AsyncIterator[South]:
-    async with south(events) as one:
+async def ami(events: list[EventDict], tmp_path: Path) -> AsyncIterator[South]:
+    async with south(events, tmp_path) as one:
         yield one

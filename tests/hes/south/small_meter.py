@@ -12,10 +12,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from dlms import apdu, data
-from dlms.apdu.acse import Aare, Diagnostic
+from dlms.apdu.acse import Aare, Aarq, Diagnostic
+from dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
+from dlms.apdu.faults import ExceptionResponse
 from dlms.association import (
     ActionAnswer,
     ActionRequested,
@@ -31,13 +34,21 @@ from dlms.association import (
 )
 from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from dlms.data import Data
-from dlms.enums import ActionResult, ApplicationContext, AssociationResult, DataAccessResult, Mechanism
+from dlms.enums import (
+    ActionResult,
+    ApplicationContext,
+    AssociationResult,
+    DataAccessResult,
+    Mechanism,
+    ServiceError,
+    StateError,
+)
 from dlms.framing import wrapper
 from dlms.obis import Obis
 from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 from hes.meters import Meters, MetersSettings, Registry
 from hes.operations import Attempt, Command, Outcome, run
-from hes.store.ports import CounterRange, StoreUnavailable
+from hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 DISCONNECT_CONTROL = Obis.parse("0-0:96.3.10*255")
@@ -92,6 +103,10 @@ class SmallMeter:
     server_wport: int = 1
     device_id_object: Obis = DEVICE_ID
     disconnect_object: Obis = DISCONNECT_CONTROL
+    claims: int | None = None
+    """What its invocation counter object says; None: the truth."""
+    expects_more: bool = False
+    """Answers every association with keys by the exception that it wants a higher counter."""
     refuses: Diagnostic | bytes | None = None
     """Refuses every association with keys, for this reason or with this APDU; without octets it hangs up."""
     cut: bool = False
@@ -103,6 +118,7 @@ class SmallMeter:
         self.send_counter = SendCounter(1)
         self.receive_counter = ReceiveCounter(0)
         self.asked: list[str] = []
+        self.inbound = bytearray()
         self.connections = 0
         self.port = 0
         self.values: dict[tuple[Obis, int], Data] = {
@@ -120,6 +136,19 @@ class SmallMeter:
     @property
     def actions(self) -> int:
         return self.asked.count("ACTION")
+
+    def counters_seen(self) -> list[int]:
+        """The invocation counters of all ciphered APDUs that came, in their order."""
+        deframer = wrapper.Deframer()
+        deframer.receive_data(bytes(self.inbound))
+        seen = []
+        while (pdu := deframer.next_pdu()) is not None:
+            message = apdu.decode(pdu.apdu)
+            if isinstance(message, Aarq) and message.mechanism is not None and message.user_information:
+                message = apdu.decode(message.user_information)
+            if isinstance(message, ServiceCiphering | GeneralGloCiphering):
+                seen.append(int.from_bytes(message.content[1:5], "big"))
+        return seen
 
     def entry(self, **changes: Any) -> dict[str, Any]:
         """What the registry says of it."""
@@ -183,7 +212,8 @@ class SmallMeter:
         connection = ServerConnection(self._profiles(), random_bytes=os.urandom)
         try:
             while (octets := await reader.read(65536)) and not self.silent:
-                if self.refuses is not None and octets[2:4] == b"\x00\x01":
+                self.inbound += octets
+                if (self.refuses is not None or self.expects_more) and octets[2:4] == b"\x00\x01":
                     if self.refuses == b"":
                         return
                     writer.write(self._refusal())
@@ -232,9 +262,11 @@ class SmallMeter:
         return True
 
     def _refusal(self) -> bytes:
-        assert self.refuses is not None
         octets = self.refuses
-        if isinstance(octets, Diagnostic):
+        if octets is None:
+            error, expected = ServiceError.INVOCATION_COUNTER_ERROR, self.counters_seen()[-1] + 100
+            octets = apdu.encode(ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, error, expected))
+        elif isinstance(octets, Diagnostic):
             octets = apdu.encode(Aare(ApplicationContext.LN_CIPHERED, AssociationResult.REJECTED_PERMANENT, octets))
         return wrapper.encode(wrapper.WrapperPdu(self.server_wport, 1, octets))
 
@@ -251,7 +283,8 @@ class SmallMeter:
         if descriptor.instance_id == self.disconnect_object and (DISCONNECT_CONTROL, 2) not in self.values:
             return self._disconnect_control(descriptor.attribute_id)
         if descriptor.instance_id == INVOCATION_COUNTER:
-            return data.double_long_unsigned(max(self.receive_counter.lowest_acceptable - 1, 0))
+            truth = max(self.receive_counter.lowest_acceptable - 1, 0)
+            return data.double_long_unsigned(truth if self.claims is None else self.claims)
         return self.values.get((descriptor.instance_id, descriptor.attribute_id), DataAccessResult.OBJECT_UNDEFINED)
 
     def _disconnect_control(self, attribute: int) -> Data:
@@ -275,18 +308,18 @@ class SmallMeter:
         return ActionResult.SUCCESS
 
 
-class Counters:
-    """Reservations in memory."""
+class Counters(SqlCounters):
+    """The store's own, counted."""
 
-    def __init__(self) -> None:
-        self.next: dict[tuple[str, str], int] = {}
-        self.reservations = 0
+    reservations = tries = 0
 
-    async def reserve_counters(self, meter_name: str, key_id: str, at_least: int, count: int) -> CounterRange:
+    async def reserve_counters(self, key_id: str, at_least: int, count: int) -> CounterRange:
         self.reservations += 1
-        first = max(at_least, self.next.get((meter_name, key_id), 0))
-        self.next[meter_name, key_id] = first + count
-        return CounterRange(first, first + count)
+        return await super().reserve_counters(key_id, at_least, count)
+
+    async def try_counters(self, key_id: str, at_least: int, count: int, *, max_jump: int) -> CounterRange | None:
+        self.tries += 1
+        return await super().try_counters(key_id, at_least, count, max_jump=max_jump)
 
 
 @dataclass
@@ -294,12 +327,16 @@ class South:
     """The HES's southern side and the meters before it."""
 
     events: list[Any]
-    counters: Counters = field(default_factory=Counters)
+    database: Database
     meters: Meters | None = None
     small: list[SmallMeter] = field(default_factory=list)
     kept: list[list[int]] = field(default_factory=list)
     """How many ACTIONs each meter had seen whenever an attempt was kept."""
     store_is_gone: bool = False
+
+    def __post_init__(self) -> None:
+        self.counters = Counters(self.database)
+        self.received = SqlReceivedCounters(self.database)
 
     async def meter(self, listen: bool = True, **settings: Any) -> SmallMeter:
         meter = SmallMeter(**settings)
@@ -311,6 +348,7 @@ class South:
         self.meters = Meters(
             Registry(entries or [meter.entry() for meter in self.small]),
             self.counters,
+            self.received,
             MetersSettings(**values),
             now=lambda: datetime.now(UTC),
             random_bytes=os.urandom,
@@ -334,17 +372,23 @@ class South:
         if self.store_is_gone:
             raise StoreUnavailable("the store can't be written now")
 
+    async def stop(self) -> None:
+        """The process ends; what its store holds stays."""
+        if self.meters is not None:
+            await self.meters.stop()
+            self.meters = None
+
     def told(self, event: str) -> list[Any]:
         return [one for one in self.events if one["event"] == event]
 
 
 @asynccontextmanager
-async def south(events: list[Any]) -> AsyncIterator[South]:
-    one = South(events)
-    try:
-        yield one
-    finally:
-        if one.meters is not None:
-            await one.meters.stop()
-        for meter in one.small:
-            await meter.close()
+async def south(events: list[Any], directory: Path) -> AsyncIterator[South]:
+    async with Database(directory / "hes.sqlite") as database:
+        one = South(events, database)
+        try:
+            yield one
+        finally:
+            await one.stop()
+            for meter in one.small:
+                await meter.close()

@@ -14,15 +14,27 @@ from dlms.association import protect_notification
 from dlms.data import Data
 from dlms.datetimes import CosemDateTime
 from hes.meters.push import MAX_PLAIN_OCTETS, MAX_PUSH_OCTETS, Notifications, shown
+from hes.meters.received import Received
 from hes.meters.registry import Registry
+from hes.store import ReceivedKey
 
 BODY = data.structure(data.octet_string(b"abc"), data.array(data.double_long_unsigned(5)), data.visible_string("x"))
 SENT_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
+class NothingKept:
+    """A store that nothing is asked of: nothing here is protected."""
+
+    async def load(self) -> dict[ReceivedKey, int]:
+        raise AssertionError
+
+    async def keep(self, key: ReceivedKey, lowest_acceptable: int) -> None:
+        raise AssertionError
+
+
 def told_by(octets: bytes, events: list[Any]) -> Any:
     events.clear()
-    taken = Notifications(Registry()).take(octets, peer="127.0.0.1:1", transport="udp")
+    taken = Notifications(Registry(), Received(NothingKept())).take(octets, peer="127.0.0.1:1", transport="udp")
     (event,) = events
     assert taken == (event["event"] == "notification")
     json.dumps(event, allow_nan=False)
@@ -64,7 +76,7 @@ def test_pushes_that_anybody_can_send_are_small(events: list[Any]) -> None:
 
 def test_blocks_of_a_push_are_few_octets_together(events: list[Any]) -> None:
     """A block that makes it too long drops what came before, and the push never ends."""
-    notifications = Notifications(Registry())
+    notifications = Notifications(Registry(), Received(NothingKept()))
     block = bytes(8000)
     for number in range(1, 2 * MAX_PUSH_OCTETS // len(block)):
         part = GeneralBlockTransfer(BlockControl(False, True, 0), number, 0, block)

@@ -18,10 +18,11 @@ from hes.meters.listener import Listener
 from hes.meters.parking import Parking
 from hes.meters.pool import Pool
 from hes.meters.push import Notifications
+from hes.meters.received import Received
 from hes.meters.registry import Meter, Registry
 from hes.meters.session import Afterwards, Session, Surroundings
 from hes.meters.trace import ApduTrace
-from hes.store.ports import Counters
+from hes.store.ports import Counters, ReceivedCounters
 
 __all__ = ["Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Session"]
 
@@ -41,6 +42,7 @@ class MetersSettings:
     max_sessions: int = 100
     max_callers: int = 64
     max_callers_per_address: int = 32
+    max_counter_jump: int = 2**20
     log_apdus: bool = False
 
 
@@ -51,6 +53,7 @@ class Meters:
         self,
         registry: Registry,
         counters: Counters,
+        received: ReceivedCounters,
         settings: MetersSettings,
         *,
         now: Callable[[], datetime],
@@ -60,7 +63,8 @@ class Meters:
         self.settings = settings
         self.now = now
         self.listening: tuple[str, int] | None = None
-        self._notifications = Notifications(registry)
+        self._received = Received(received)
+        self._notifications = Notifications(registry, self._received)
         self._parking = Parking(self._notifications)
         self._pool = Pool(settings.max_sessions)
         self._listener = Listener(
@@ -71,12 +75,12 @@ class Meters:
             places=Places(settings.max_callers, settings.max_callers_per_address),
             log_apdus=settings.log_apdus,
         )
-        self._around = Surroundings(
-            settings.system_title, InvocationCounters(counters), self._notifications, random_bytes
-        )
+        own = InvocationCounters(counters, settings.max_counter_jump)
+        self._around = Surroundings(settings.system_title, own, self._received, self._notifications, random_bytes)
 
     async def start(self) -> None:
         """Open the door; OSError when the port is taken."""
+        await self._received.load()
         self.listening = await self._listener.start(self.settings.host, self.settings.port)
 
     async def stop(self) -> None:
@@ -84,6 +88,7 @@ class Meters:
         await self._listener.stop()
         await self._pool.close()
         await self._parking.close()
+        await self._notifications.close()
 
     @asynccontextmanager
     async def hold(self, meter: Meter, *, deadline_at: datetime) -> AsyncIterator[Session]:

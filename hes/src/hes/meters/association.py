@@ -31,12 +31,11 @@ from dlms.cosem.selection import SelectiveAccess
 from dlms.data import Data
 from dlms.enums import ApduTag, DataAccessResult
 from dlms.framing import wrapper
-from dlms.security.counters import SendCounter
-from hes.meters.counters import InvocationCounters
+from dlms.security import ReceiveCounter
+from hes.meters.counters import Supply
 from hes.meters.faults import MeterFault, border, peer_fault, refused
 from hes.meters.link import Link
 from hes.meters.push import Notifications
-from hes.meters.registry import Meter
 
 A = TypeVar("A")
 
@@ -53,15 +52,6 @@ class Patience:
         return min(asyncio.get_running_loop().time() + self.apdu_timeout_s, self.until)
 
 
-@dataclass(slots=True)
-class Supply:
-    """Where an association's invocation counters come from."""
-
-    meter: Meter
-    counters: InvocationCounters
-    counter: SendCounter
-
-
 class Association:
     """A client association; every method raises MeterFault, after which the link is of no more use."""
 
@@ -74,17 +64,19 @@ class Association:
         *,
         challenge: bytes = b"",
         supply: Supply | None = None,
+        received: ReceiveCounter | None = None,
     ) -> None:
         self._link = link
         self._settings = settings
         self._notifications = notifications
         self._patience = patience
         self._supply = supply
+        self._received = received or ReceiveCounter()
         self._connection = ClientConnection(
             settings,
             challenge=challenge,
             send_counter=None if supply is None else supply.counter,
-            receive_counter=None if supply is None else supply.counters.received(supply.meter),
+            receive_counter=self._received,
         )
 
     async def open(self, where: str) -> Opened:
@@ -143,10 +135,13 @@ class Association:
                 await self._receive(until)
             if not isinstance(event, Notified):
                 return event
-            title = self._supply.meter.system_title if event.protected and self._supply is not None else None
-            self._notifications.tell(
-                event.notification, peer=self._link.peer, transport="tcp", title=title, secured=event.protected
-            )
+            self._tell(event)
+
+    def _tell(self, event: Notified) -> None:
+        sender = None if self._supply is None or not event.protected else self._supply.meter
+        self._notifications.tell_answered(
+            event.notification, peer=self._link.peer, sender=sender, counter=self._received.lowest_acceptable - 1
+        )
 
     async def _receive(self, until: float | None) -> None:
         pdu = await self._link.next_frame(until)
@@ -165,7 +160,7 @@ class Association:
 
     async def _top_up(self) -> None:
         if self._supply is not None:
-            await self._supply.counters.top_up(self._supply.meter, self._supply.counter)
+            await self._supply.top_up()
 
     @staticmethod
     def _expected(kind: type[A], event: object, where: str) -> A:

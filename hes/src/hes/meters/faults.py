@@ -7,10 +7,11 @@ module nobody catches an exception of `dlms` or of the operating system.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Self
 
 from dlms.apdu.faults import ExceptionResponse
 from dlms.association import OpenRefused, PeerFault
-from dlms.enums import AcseServiceProviderDiagnostic, AcseServiceUserDiagnostic, DiagnosticSource
+from dlms.enums import AcseServiceProviderDiagnostic, AcseServiceUserDiagnostic, DiagnosticSource, ServiceError
 from dlms.errors import LocalError, RemoteError, SecurityError
 from mapping.faults import Fault, explain, fault_rules
 
@@ -25,10 +26,10 @@ class MeterFault(Exception):
         self.where = where
         self.detail = detail
 
-    def with_detail(self, more: str) -> "MeterFault":
-        """The same with more of what was seen."""
-        detail = "; ".join(filter(None, (self.detail, more)))
-        return MeterFault(self.kind, self.name, where=self.where, detail=detail)
+    def add_detail(self, more: str) -> Self:
+        """Note more of what was seen."""
+        self.detail = "; ".join(filter(None, (self.detail, more)))
+        return self
 
     def explained(self, *, attempted: bool | None) -> Fault:
         """Code, level and reason; `attempted` when a control may have reached the meter, None when none is in question."""
@@ -36,6 +37,14 @@ class MeterFault(Exception):
 
     def __str__(self) -> str:
         return self.explained(attempted=None).reason
+
+
+class CounterRefused(MeterFault):
+    """The meter takes no invocation counter below `expected`; nobody has proved that it is the meter who says so."""
+
+    def __init__(self, expected: int, *, where: str, detail: str) -> None:
+        super().__init__("exception", ServiceError.INVOCATION_COUNTER_ERROR.name, where=where, detail=detail)
+        self.expected = expected
 
 
 @contextmanager
@@ -73,6 +82,8 @@ _DIAGNOSTICS: dict[DiagnosticSource, tuple[str, type[IntEnum]]] = {
 def peer_fault(event: PeerFault, where: str) -> MeterFault:
     """The meter answered with an exception."""
     match event.fault:
+        case ExceptionResponse(invocation_counter=int(expected)):
+            return CounterRefused(expected, where=where, detail=event.reason)
         case ExceptionResponse(service_error=service_error):
             return MeterFault("exception", service_error.name, where=where, detail=event.reason)
         case _:

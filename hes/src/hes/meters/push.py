@@ -3,11 +3,13 @@ EventNotification and InformationReport.
 
 Each is decoded and told as one event; a long one may come in blocks of a general block transfer, which wait here
 for the last of them. What can't be decoded or trusted is dropped with one event that says why and what it looks like.
-Replay is refused as long as this process lives; the highest counter seen is not kept longer (docs/mapping.md, M-024).
+A protected one is published when its counter is in the store, and never again (docs/mapping.md, M-024 and M-043).
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from math import isfinite
 
 import structlog
@@ -21,6 +23,8 @@ from dlms.datetimes import CosemDateTime
 from dlms.enums import ApduTag
 from dlms.errors import DlmsError, LocalError, ProtocolError
 from dlms.security import GlobalKeys, ReceiveCounter
+from hes.meters.faults import MeterFault
+from hes.meters.received import Channel, Received
 from hes.meters.registry import Meter, Registry
 from hes.meters.strangers import guess
 
@@ -28,6 +32,7 @@ log = structlog.get_logger()
 MAX_SHOWN = 16  # first octets of what was dropped
 MAX_PLAIN_OCTETS = 16 * 1024  # of a push in clear, which anybody can send
 MAX_PUSH_OCTETS = 64 * 1024  # of a push in blocks
+MAX_WAITING = 1_000  # protected notifications whose counters are being kept
 MAX_SENDERS = 64  # whose blocks are kept until the last one comes
 
 
@@ -37,9 +42,11 @@ _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
 class Notifications:
     """Decodes and tells notifications; knows the keys of the registry's meters by their system titles."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, received: Received) -> None:
         self._registry = registry
+        self._received = received
         self._keys: dict[bytes, tuple[GlobalKeys, ReceiveCounter]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
         self._blocks: dict[tuple[str, str], PushedBlocks] = {}
 
     def take(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
@@ -54,8 +61,46 @@ class Notifications:
         except DlmsError as error:
             dropped(peer, transport, str(error), apdu, framed=True)
             return False
-        self.tell(notification, peer=peer, transport=transport, title=title, secured=title is not None)
+        told = partial(self.tell, notification, peer=peer, transport=transport, title=title, secured=title is not None)
+        sender = None if title is None else self._registry.find_by_system_title(title)
+        if sender is None:
+            told()
+        else:
+            self._publish(sender, told, peer, transport)
         return True
+
+    def tell_answered(self, notification: Unasked, *, peer: str, sender: Meter | None, counter: int) -> None:
+        """What came inside an association by TCP; `sender` and `counter` when its keys vouch for it."""
+        title = None if sender is None else sender.system_title
+        told = partial(self.tell, notification, peer=peer, transport="tcp", title=title, secured=sender is not None)
+        if sender is None:
+            told()
+        elif self._received.of(sender, Channel.PUSH).accepts(counter):
+            self._publish(sender, told, peer, "tcp")
+        else:
+            dropped(peer, "tcp", f"a notification with invocation counter {counter}, which was used before")
+
+    async def close(self) -> None:
+        """Wait for what is being published."""
+        if self._waiting:
+            await asyncio.wait(self._waiting)
+
+    def _publish(self, sender: Meter, told: Callable[[], None], peer: str, transport: str) -> None:
+        """Tell it once its counter is kept."""
+        if len(self._waiting) >= MAX_WAITING:
+            dropped(peer, transport, f"{MAX_WAITING} notifications wait for the store already")
+            return
+        task = asyncio.get_running_loop().create_task(self._keep_and_tell(sender, told, peer, transport))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _keep_and_tell(self, sender: Meter, told: Callable[[], None], peer: str, transport: str) -> None:
+        try:
+            await self._received.keep(sender, Channel.PUSH)
+        except MeterFault as fault:
+            dropped(peer, transport, str(fault))
+            return
+        told()
 
     def tell(
         self,
@@ -97,7 +142,7 @@ class Notifications:
         known = self._keys.get(title)
         meter = self._registry.find_by_system_title(title)
         if known is None and meter is not None and meter.ciphered:
-            known = self._keys[title] = global_keys(meter), ReceiveCounter()
+            known = self._keys[title] = global_keys(meter), self._received.of(meter, Channel.PUSH)
         return known
 
 

@@ -2,7 +2,7 @@
 
 A session begins with the public client (wrapper port 16, no security), which reads the logical device name and the
 invocation counter: a wrong address is told as a wrong address before any key is used, and our counter goes on above the
-meter's (docs/adr/0003).
+meter's, as far as that can be believed (docs/adr/0003, docs/mapping.md M-041).
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,11 +16,12 @@ from dlms.cosem.selection import SelectiveAccess
 from dlms.data import CompactArray, Data
 from dlms.enums import DataAccessResult, Mechanism
 from dlms.obis import Obis
-from hes.meters.association import Association, Patience, Refusal, Supply
+from hes.meters.association import Association, Patience, Refusal
 from hes.meters.counters import InvocationCounters
-from hes.meters.faults import MeterFault
+from hes.meters.faults import CounterRefused, MeterFault
 from hes.meters.link import Link
 from hes.meters.push import Notifications, global_keys
+from hes.meters.received import Channel, Received
 from hes.meters.registry import Authentication, CipheringForm, Meter
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class Surroundings:
 
     system_title: bytes
     counters: InvocationCounters
+    received: Received
     notifications: Notifications
     random_bytes: Callable[[int], bytes]
 
@@ -94,21 +96,23 @@ class Session:
         self._patience = patience
         self._around = surroundings
         self._association: Association | None = None
+        self._at_least = 0
+        """The lowest invocation counter that the meter claims to take."""
 
     async def open(self, reconnect: Callable[[], Awaitable[Link]] | None = None) -> None:
         """Public association, comparison, secured association.
 
         Some meters close the connection when an association is released; with `reconnect` they are called once more.
         """
-        at_least = await self._guarded(self._ask_public())
+        self._at_least = await self._guarded(self._ask_public())
         try:
-            await self._guarded(self._secure(at_least))
+            await self._guarded(self._secure())
         except MeterFault as fault:
             if reconnect is None or fault.kind != "transport":
                 raise
             self.link.close()
             self.link, self.healthy = await reconnect(), True
-            await self._guarded(self._secure(at_least))
+            await self._guarded(self._secure())
 
     async def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
         """An attribute's value; a refusal of the meter is a MeterFault of kind data-access-result."""
@@ -177,11 +181,19 @@ class Session:
             raise MeterFault("data-access-result", "unexpected-value", where="reading the invocation counter")
         return data.value + 1
 
-    async def _secure(self, at_least: int) -> None:
+    async def _secure(self) -> None:
+        """A meter that demands a higher counter than its object says is asked once more with the one that it demands."""
+        try:
+            await self._open_association()
+        except CounterRefused as refused:
+            if refused.expected <= self._at_least:
+                raise
+            self._at_least = refused.expected
+            await self._open_association()
+
+    async def _open_association(self) -> None:
         meter, around = self.meter, self._around
-        supply = None
-        if meter.keyed:
-            supply = Supply(meter, around.counters, await around.counters.above(meter, at_least))
+        supply = await around.counters.supply(meter, self._at_least) if meter.keyed else None
         association = Association(
             self.link,
             client_settings(meter, around.system_title),
@@ -189,11 +201,15 @@ class Session:
             self._patience,
             challenge=around.random_bytes(CHALLENGE_OCTETS) if meter.authentication is Authentication.HLS_GMAC else b"",
             supply=supply,
+            received=around.received.of_association(meter) if meter.keyed else None,
         )
         try:
             await association.open("opening the association")
         except MeterFault as fault:
-            raise _with_hint(fault, meter) from None
+            raise _with_hint(fault, meter, "" if supply is None else supply.doubt) from None
+        if supply is not None:
+            await around.received.keep(meter, Channel.ASSOCIATION)
+            await supply.confirm()
         self._association = association
 
 
@@ -202,14 +218,13 @@ _WITHOUT_REASON = {
 } | {("exception", "other"), ("exception", "OTHER_REASON")}
 
 
-def _with_hint(fault: MeterFault, meter: Meter) -> MeterFault:
+def _with_hint(fault: MeterFault, meter: Meter, doubt: str) -> MeterFault:
     """A meter that answered the public client and then falls silent, or refuses without a reason, often has other keys."""
     if meter.keyed and (fault.kind, fault.name) in _WITHOUT_REASON:
-        return MeterFault("security", "keys-suspected", where=fault.where, detail=fault.detail)
-    if not meter.keyed or fault.kind not in ("transport", "deadline"):
-        return fault
-    hint = "the public client was answered just before; some meters are silent when the keys are wrong"
-    return fault.with_detail(hint)
+        fault = MeterFault("security", "keys-suspected", where=fault.where, detail=fault.detail)
+    elif meter.keyed and fault.kind in ("transport", "deadline"):
+        fault.add_detail("the public client was answered just before; some meters are silent when the keys are wrong")
+    return fault.add_detail(doubt) if doubt else fault
 
 
 def client_settings(meter: Meter, system_title: bytes) -> ClientSettings:

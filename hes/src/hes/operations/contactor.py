@@ -149,7 +149,7 @@ class _Work:
         seen = ""
         if self._sent_at is not None and fault.kind != "deadline":
             seen = await self._look_again()
-        return _failed(fault.with_detail(seen).explained(attempted=self._attempt.begun))
+        return _failed(fault.add_detail(seen).explained(attempted=self._attempt.begun))
 
     async def _judge_afresh(self) -> Verdict:
         """The meter's answer is there, the read-back is not: read it over a new connection."""

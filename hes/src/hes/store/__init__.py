@@ -1,10 +1,11 @@
 """Everything that must survive a restart, behind narrow ports; the only place with SQL."""
 
-from hes.store.counters import SqlCounters
+from hes.store.counters import SqlCounters, SqlReceivedCounters
 from hes.store.database import Database, StoreUnusable
 from hes.store.deliveries import SqlDeliveries
 from hes.store.lanes import MemoryJobs
 from hes.store.ports import (
+    ClaimTooHigh,
     Completed,
     CounterRange,
     Counters,
@@ -15,6 +16,8 @@ from hes.store.ports import (
     Job,
     Jobs,
     Lane,
+    ReceivedCounters,
+    ReceivedKey,
     Results,
     SpentId,
     StoredCommand,
@@ -25,6 +28,7 @@ from hes.store.ports import (
 from hes.store.results import SqlResults
 
 __all__ = [
+    "ClaimTooHigh",
     "Completed",
     "CounterRange",
     "Counters",
@@ -37,10 +41,13 @@ __all__ = [
     "Jobs",
     "Lane",
     "MemoryJobs",
+    "ReceivedCounters",
+    "ReceivedKey",
     "Results",
     "SpentId",
     "SqlCounters",
     "SqlDeliveries",
+    "SqlReceivedCounters",
     "SqlResults",
     "StoreUnavailable",
     "StoreUnusable",

@@ -206,11 +206,44 @@ class CounterRange(NamedTuple):
 
 
 class Counters(Protocol):
-    """Invocation counters, reserved ahead: a range is committed before it is handed out, and never handed out twice."""
+    """Our invocation counters, one a key. What is handed out is committed before and never handed out twice."""
 
-    async def reserve_counters(self, meter_name: str, key_id: str, at_least: int, count: int) -> CounterRange:
+    async def reserve_counters(self, key_id: str, at_least: int, count: int) -> CounterRange:
         """The next `count` values that are not below `at_least`; raises CountersExhausted past 2**32 - 1."""
+
+    async def try_counters(self, key_id: str, at_least: int, count: int, *, max_jump: int) -> CounterRange | None:
+        """Values for a claim that nobody has proved: they are spent, and `reserve_counters` goes on where it is.
+
+        None when it goes on above the claim anyway; raises ClaimTooHigh when the claim is more than `max_jump` above it.
+        A key that was never used may begin anywhere in its lower half.
+        """
 
 
 class CountersExhausted(Exception):
     """The key has used up its invocation counters; the meter needs a new key."""
+
+
+class ClaimTooHigh(Exception):
+    """A claim that is not believed; the text is for a person."""
+
+    def __init__(self, claimed: int, ours: int, highest: int) -> None:
+        super().__init__(
+            f"the meter says that it takes no counter below {claimed}; ours is {ours}, and nothing above {highest} is believed"
+        )
+
+
+class ReceivedKey(NamedTuple):
+    """Which of the meters' invocation counters: the device, its key, and the kind of frames."""
+
+    device: str
+    key_id: str
+    channel: str
+
+
+class ReceivedCounters(Protocol):
+    """The meters' invocation counters, as the lowest value of each that was not accepted yet."""
+
+    async def load(self) -> dict[ReceivedKey, int]: ...
+
+    async def keep(self, key: ReceivedKey, lowest_acceptable: int) -> None:
+        """Committed when it returns; a value that is lower than the kept one changes nothing. Raises StoreUnavailable."""

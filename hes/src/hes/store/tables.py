@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     event,
+    func,
     insert,
     literal,
     select,
@@ -92,7 +93,7 @@ attempts = Table(
 
 
 @event.listens_for(attempts, "after_create")
-def _take_over(_: Table, connection: Connection, **__: object) -> None:
+def _take_over_attempts(_: Table, connection: Connection, **__: object) -> None:
     """A version without this table noted no attempts: whatever it left open may have been sent."""
     left_open = select(commands.c.request_id, commands.c.meter_name, literal(datetime.now(UTC), UtcDateTime)).where(
         commands.c.finished_at.is_(None)
@@ -136,6 +137,38 @@ counters = Table(
     Column("key_id", String, primary_key=True),
     Column("next_value", BigInteger, nullable=False),
 )
+"""By meter and key, as an older version kept them; `key_counters` has taken them over."""
+
+key_counters = Table(
+    "key_counters",
+    metadata,
+    Column("key_id", String, primary_key=True),
+    Column("next_value", BigInteger, nullable=False),
+    Column("tried_from", BigInteger, nullable=False),
+    Column("tried_to", BigInteger, nullable=False),
+)
+"""Our invocation counter of each key, whatever meters share it: below `next_value` all are spent.
+
+From `tried_from` up to `tried_to` they are spent too, or may be: on claims that no meter has proved.
+"""
+
+
+@event.listens_for(key_counters, "after_create")
+def _take_over_counters(_: Table, connection: Connection, **__: object) -> None:
+    highest = func.max(counters.c.next_value)
+    kept = select(counters.c.key_id, highest, literal(0), literal(0)).group_by(counters.c.key_id)
+    connection.execute(insert(key_counters).from_select(["key_id", "next_value", "tried_from", "tried_to"], kept))
+
+
+received_counters = Table(
+    "received_counters",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("key_id", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("lowest_acceptable", BigInteger, nullable=False),
+)
+"""The invocation counter of each meter, by key and by the kind of frames: what is below was accepted before."""
 
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""

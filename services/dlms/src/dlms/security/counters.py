@@ -60,6 +60,12 @@ class SendCounter:
             raise LocalError(f"the limit can't go from {self._limit} to {limit}")
         self._limit = limit
 
+    def go_on(self, next_value: int, limit: int) -> None:
+        """Go on in another reservation above this one; what is left of this one is given up."""
+        if not self._limit <= next_value <= limit <= COUNTER_END:
+            raise LocalError(f"no reservation above {self._limit} goes from {next_value} to {limit}")
+        self._next_value, self._limit = next_value, limit
+
     def __repr__(self) -> str:
         return f"SendCounter(next_value={self._next_value}, limit={self._limit})"
 
