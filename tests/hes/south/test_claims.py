@@ -14,7 +14,7 @@ from dlms import data
 from dlms.association.client import PROTECTION_OCTETS
 from dlms.framing import wrapper
 from hes.meters import Meters
-from hes.meters.parking import MAX_CLAIMS
+from hes.meters.parking import MAX_CLAIMS, Standing
 from hes.meters.session import MAX_PUBLIC_OCTETS
 
 SAME, OTHER = "127.0.0.1", "127.0.0.2"
@@ -48,9 +48,9 @@ async def liar(ami: South, meters: Meters, *, mute: bool = False, source: str = 
 
 
 async def dialled_in(ami: South, meters: Meters, meter: SmallMeter, source: str = SAME) -> asyncio.Task[None]:
-    before = len([event for event in ami.told("dialled_in") if event["proved"]])
+    before = len([event for event in ami.told("dialled_in") if event["standing"] == "proved"])
     task = await meter.dial(address(meters), source)
-    await eventually(lambda: len([event for event in ami.told("dialled_in") if event["proved"]]) > before)
+    await eventually(lambda: len([event for event in ami.told("dialled_in") if event["standing"] == "proved"]) > before)
     return task
 
 
@@ -185,10 +185,11 @@ async def test_newer_proof_replaces_the_older_one(ami: South) -> None:
     first = await dialled_in(ami, meters, meter)
     await meter.dial(address(meters))
     await eventually(lambda: len(ami.told("dialled_in")) == 2)
-    claim = await meters._parking.take(found, asyncio.get_running_loop().time() + 1, but=[])
-    meters._parking.park(found, claim, proved=True)
-    second = await meters._parking.take(found, asyncio.get_running_loop().time() + 1, but=[claim])
-    meters._parking.park(found, second, proved=True)
+    now = asyncio.get_running_loop().time()
+    claim = await meters._parking.take(found, now + PROMPTLY_S, began=now)
+    meters._parking.park(found, claim, Standing.PROVED)
+    second = await meters._parking.take(found, now + PROMPTLY_S, began=now, but=[claim])
+    meters._parking.park(found, second, Standing.PROVED)
     await first
     assert (await ami.switch()).ok
 
@@ -198,9 +199,23 @@ async def test_claim_with_wrong_keys_is_told_to_who_asks_for_the_meter(ami: Sout
     meters = await ami.start(meter.entry(authentication_key="00" * 16))
     await meter.dial(address(meters))
     assert (await eventually(lambda: ami.told("not_proved")))[0]["meter"] == "M1001"
-    outcome = await ami.switch()
+    outcome = await ami.switch(deadline_s=0.5)
     assert (outcome.ok, outcome.reply_code, outcome.attempted) == (False, "7.4", False)
     assert meter.actions == 0
+
+
+@pytest.mark.parametrize("source", [SAME, OTHER])
+async def test_claims_do_not_end_a_command_that_waits_for_the_meter_to_call(ami: South, source: str) -> None:
+    meter = await ami.meter(listen=False)
+    meters = await ami.start()
+    await liar(ami, meters, source=source)
+    running = asyncio.create_task(ami.switch(deadline_s=20.0))
+    async with claiming_without_end(ami, meters, source) as count:
+        await eventually(lambda: count[0] > 30)
+        assert not running.done()
+        await meter.dial(address(meters))
+        assert (await running).ok
+    assert (meter.connections, meter.actions) == (1, 1)
 
 
 async def test_meter_without_keys_keeps_its_connection_once_it_was_served(ami: South) -> None:

@@ -15,7 +15,7 @@ from hes.meters.counters import InvocationCounters
 from hes.meters.faults import MeterFault
 from hes.meters.link import Link
 from hes.meters.listener import Listener
-from hes.meters.parking import Parking
+from hes.meters.parking import Parking, Standing
 from hes.meters.pool import Pool
 from hes.meters.push import Notifications
 from hes.meters.received import Received
@@ -28,7 +28,7 @@ __all__ = ["Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Sessi
 
 STAY_S = 60.0  # how long a late answer is awaited after its command has failed
 RELEASE_S = 1.0  # how long a meter may take to say goodbye
-MAX_TRIES = 4  # connections of a meter that dials in over which one session is tried
+MAX_TRIES = 8  # connections of a meter that dials in over which one session is tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +105,21 @@ class Meters:
                 await self._leave(session)
 
     async def _opened(self, meter: Meter, patience: Patience) -> Session:
-        """A session over the first connection on which it can be opened: claims of a name may wait beside the meter itself."""
+        """A session over the first connection on which it can be opened.
+
+        Where the meter dials in, strangers may claim its name: so one that fails is not the end, the next is awaited.
+        """
+        began = asyncio.get_running_loop().time()
         tried: list[Link] = []
         first: MeterFault | None = None
         while True:
-            link = await self._link(meter, patience, tried)
+            try:
+                link = await self._link(meter, patience, began, tried)
+            except MeterFault as fault:
+                raise first or fault from None
             session = Session(meter, link, patience, self._around)
             try:
-                await session.open(None if meter.address is None else lambda: self._link(meter, patience))
+                await session.open(None if meter.address is None else lambda: self._link(meter, patience, began))
             except BaseException as error:
                 session.healthy = session.healthy and isinstance(error, MeterFault)
                 await self._leave(session)
@@ -120,7 +127,7 @@ class Meters:
                     raise
                 first = first or error
                 tried.append(link)
-                if len(tried) == MAX_TRIES or not self._parking.has_another(meter, tried):
+                if meter.address is not None or len(tried) == MAX_TRIES:
                     raise first from None
             else:
                 if meter.address is None:
@@ -139,10 +146,10 @@ class Meters:
             raise MeterFault("deadline", "passed")
         return asyncio.get_running_loop().time() + left
 
-    async def _link(self, meter: Meter, patience: Patience, but: Sequence[Link] = ()) -> Link:
+    async def _link(self, meter: Meter, patience: Patience, began: float, but: Sequence[Link] = ()) -> Link:
         if meter.address is None:
             try:
-                return await self._parking.take(meter, patience.until, but=but)
+                return await self._parking.take(meter, patience.until, began=began, but=but)
             except TimeoutError:
                 raise MeterFault("transport", "not-dialled-in") from None
         where = "{}:{}".format(*meter.address)
@@ -182,6 +189,7 @@ class Meters:
             session.link.close()
             raise
         if session.healthy and session.meter.address is None:
-            self._parking.park(session.meter, session.link, proved=session.opened)
+            standing = Standing.PROVED if session.opened else Standing.CLAIMED
+            self._parking.park(session.meter, session.link, standing)
         else:
             session.link.close()

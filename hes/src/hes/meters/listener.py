@@ -18,7 +18,7 @@ from hes.meters.association import Patience
 from hes.meters.callers import Caller, Places, address_of
 from hes.meters.faults import MeterFault
 from hes.meters.link import Link
-from hes.meters.parking import Parking
+from hes.meters.parking import Parking, Standing
 from hes.meters.push import Notifications, dropped
 from hes.meters.registry import Meter, Registry
 from hes.meters.session import public_association, read_device_name
@@ -118,7 +118,7 @@ class Listener:
                 link.close()
                 return
             meter = await self._recognise(link, until)
-            proved = await self._proved(meter, link, until)
+            standing = await self._standing(meter, link, until)
         except (MeterFault, OSError, DlmsError) as error:
             if not (pushed and _hung_up(error)):
                 dropped(link.peer, "tcp", str(error), link.first)
@@ -127,8 +127,8 @@ class Listener:
             link.close()
             raise
         else:
-            log.info("dialled_in", meter=meter.name, peer=link.peer, proved=proved)
-            self._parking.park(meter, link, proved=proved)
+            log.info("dialled_in", meter=meter.name, peer=link.peer, standing=standing.name.lower())
+            self._parking.park(meter, link, standing)
 
     async def _greeting(self, link: Link, until: float) -> bool | None:
         """Give a caller that pushes the first word; True when it did, None when what it said was dropped."""
@@ -140,23 +140,23 @@ class Listener:
             pdu = await link.next_frame(until)
         return True if taken else None
 
-    async def _proved(self, meter: Meter, link: Link, until: float) -> bool:
-        """Whether who claims to be this meter has proved it.
+    async def _standing(self, meter: Meter, link: Link, until: float) -> Standing:
+        """Have who claims to be this meter prove it.
 
         Not asked where there is nothing to prove with, nor as long as the meter is established: whoever claims its name
         then shall cost it neither time nor counters. A claim that can't be proved is kept for the next session, which
         tells its requester why.
         """
         if not meter.keyed or self._parking.is_established(meter):
-            return False
+            return Standing.CLAIMED
         try:
             await self._prove(meter, link, until)
         except MeterFault as fault:
             if fault.kind == "transport":
                 raise
             log.warning("not_proved", meter=meter.name, peer=link.peer, reason=str(fault))
-            return False
-        return True
+            return Standing.REFUTED
+        return Standing.PROVED
 
     async def _recognise(self, link: Link, until: float) -> Meter:
         name = await self._ask_name(link, Patience(RECOGNITION_S, until))
