@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cis.settings import Cis, Demo
-from hes.settings import HesSettings
+from hes.settings import HesSettings, PartnerSettings
 from meter_sim.settings import MeterSettings, MeterSimSettings, SimulatedSettings
 
 app = typer.Typer(name="settings", add_completion=False)
@@ -29,6 +29,12 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel], str], ...] = (
         "AMI_CIS__",
     ),
     ("[hes]", "The head-end system. The CIS reads `deadline_s`, to wait longer than that.", HesSettings, "AMI_HES__"),
+    (
+        "[[partners]]",
+        "A table for each partner that reads the standard otherwise. Only the HES reads it.",
+        PartnerSettings,
+        "",
+    ),
     ("[meter_sim]", "What all simulated meters of a process share.", MeterSimSettings, "AMI_METER_SIM__"),
     (
         "[[meters]]",

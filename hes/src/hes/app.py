@@ -30,6 +30,7 @@ from hes import operations
 from hes.inbox import InboxSettings, create_inbox
 from hes.jobs import Answers, Intake, Limits, Means, Patience, Replies, Run, Workshop, recover
 from hes.meters import Meters, MetersSettings, Registry
+from hes.nouns import Partner
 from hes.outbox import Outbox
 from hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from hes.settings import Settings
@@ -91,7 +92,7 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         patience = Patience(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         replies = Replies(means, outbox, patience)
         limits = Limits(timedelta(seconds=hes.deadline_s), hes.max_meters_per_request, hes.max_pending)
-        intake = Intake(means, answers, registry, hosts, limits)
+        intake = Intake(means, answers, registry, hosts, limits, _partners(settings))
         await recover(means, answers)
         kept_for = timedelta(days=hes.keep_answers_days)
         forget = partial(_forget, means, kept_for, hes.keep_message_ids)
@@ -189,6 +190,18 @@ def _http_limits(settings: Settings) -> HttpLimits:
         connections=hes.http_connections,
         connections_per_address=hes.http_connections_per_address,
         head_s=hes.http_head_s,
+    )
+
+
+def _partners(settings: Settings) -> tuple[Partner, ...]:
+    return tuple(
+        Partner(
+            source=one.source,
+            reply_address=one.reply_address,
+            several_names=one.several_names == "several-meters",
+            typed_reply=one.late_reply == "typed",
+        )
+        for one in settings.partners
     )
 
 

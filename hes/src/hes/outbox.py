@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 import httpx
+from lxml import etree
 
 from cim import edge, envelope, soap
+from cim.codes import Verb
 from cim.errors import CimError, PeerFault
 from cim.limits import Limits
 from cim.message import ResponseMessage
@@ -48,9 +50,20 @@ class NotServed(NotTaken):
     """The receiver has no such operation: the same reply will never be taken there."""
 
 
-def format_answer(message: ResponseMessage, schemas: Schemas) -> bytes:
-    """The generic ResponseMessage in SOAP, as it is kept and posted; raises CimError if it would not be valid."""
-    return edge.write_response(message, envelope.REQUEST_MESSAGE, schemas)
+def format_answer(message: ResponseMessage, schemas: Schemas, *, typed: bool = False) -> bytes:
+    """The generic ResponseMessage in SOAP, or the noun's own, as it is kept and posted.
+
+    Raises CimError if it would not be valid.
+    """
+    noun = message.header.noun
+    wrapper = envelope.typed_wrapper(Verb.CREATE, noun) if typed else envelope.REQUEST_MESSAGE
+    return edge.write_response(message, wrapper, schemas)
+
+
+def is_typed(octets: bytes) -> bool:
+    """Whether `format_answer` wrote the noun's own ResponseMessage."""
+    body = soap.unwrap(octets, Limits(octets=len(octets), nodes=len(octets)))
+    return bool(etree.QName(body).namespace != envelope.RESPONSE_MESSAGE.namespace)
 
 
 def parse_answer(octets: bytes) -> ResponseMessage:

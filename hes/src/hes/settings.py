@@ -9,7 +9,7 @@ import re
 import tomllib
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -141,6 +141,25 @@ class HesSettings(_Section):
         return value
 
 
+class PartnerSettings(_Section):
+    """`[[partners]]`: somebody who reads the standard otherwise, and how its requests are read and answered."""
+
+    source: str | None = Field(default=None, min_length=1)
+    """The partner's Header.Source."""
+    reply_address: str | None = Field(default=None, min_length=1)
+    """The partner's ReplyAddress, of which scheme, host and port count; with `source`, both have to fit."""
+    several_names: Literal["one-meter", "several-meters"] = "one-meter"
+    """What several Names of one EndDevice without mRID are."""
+    late_reply: Literal["generic", "typed"] = "generic"
+    """How a late reply is written: as ResponseMessage, or as the noun's own, as EndDeviceControlsResponseMessage."""
+
+    @model_validator(mode="after")
+    def _is_known_by_something(self) -> Self:
+        if self.source is None and self.reply_address is None:
+            raise ValueError("a partner needs source or reply_address, to be known by")
+        return self
+
+
 class CisAddress(BaseModel):
     """`[cis]` as far as the HES cares: where its replies may go, and by which URL it is asked itself."""
 
@@ -171,6 +190,7 @@ class Settings(BaseSettings):
 
     hes: HesSettings = HesSettings()
     cis: CisAddress = CisAddress()
+    partners: tuple[PartnerSettings, ...] = ()
     meters: tuple[dict[str, Any], ...] = Field(default=(), repr=False, description="read by hes.meters.registry")
     meter_count: int | None = Field(default=None, ge=0)
     demo: dict[str, Any] = Field(default={}, repr=False)

@@ -307,6 +307,7 @@ class Settings(BaseSettings):
     demo: dict[str, Any] = Field(default={}, repr=False)
     cis: dict[str, Any] = Field(default={}, repr=False)
     hes: dict[str, Any] = Field(default={}, repr=False)
+    partners: tuple[dict[str, Any], ...] = Field(default=(), repr=False)
 
     @classmethod
     def settings_customise_sources(

@@ -154,7 +154,8 @@ def settings(
         "deadline_s": 20.0,
         "reply_retry_first_s": 0.01,
     }
-    return Settings(hes=values | hes, meters=registry or entries(meters))
+    partners = hes.pop("partners", ())
+    return Settings(hes=values | hes, meters=registry or entries(meters), partners=partners)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from cim.message import Header, Reply, ReplyError, ResponseMessage
 from cim.schema import Schemas
 from hes.jobs.records import parse_errors, worked
 from hes.nouns import NOUNS
-from hes.outbox import format_answer, parse_answer
+from hes.outbox import format_answer, is_typed, parse_answer
 from hes.store import Completed, Deliveries, Job, Jobs, Lane, Results, StoredRequest
 
 log = structlog.get_logger()
@@ -93,7 +93,8 @@ class Answers:
         done = [worked(command) for command in completed.commands]
         reply = NOUNS[request.noun].report(parse_errors(request.errors), done)
         header = Header(verb="create", noun=request.noun, correlation_id=request.correlation_id)
-        answer, octets = self._written(request_id, header, reply)
+        typed = request.acknowledgement is not None and is_typed(request.acknowledgement)
+        answer, octets = self._written(request_id, header, reply, typed=typed)
         await means.results.answer(request_id, octets, means.now())
         awaited = self._awaited.pop(request_id, None)
         if request.reply_address is not None:
@@ -104,11 +105,11 @@ class Answers:
         if awaited is not None and not awaited.done():
             awaited.set_result(answer)
 
-    def _written(self, request_id: str, header: Header, reply: Reply) -> tuple[ResponseMessage, bytes]:
+    def _written(self, request_id: str, header: Header, reply: Reply, *, typed: bool) -> tuple[ResponseMessage, bytes]:
         """The answer and its octets. One that can't be written would be tried again for ever, so it is told as it is."""
         answer = self._means.message(header, reply)
         try:
-            return answer, format_answer(answer, self._means.schemas)
+            return answer, format_answer(answer, self._means.schemas, typed=typed)
         except CimError as problem:
             log.error("answer_invalid", message_id=request_id, reason=str(problem))
             reason = (
@@ -116,7 +117,7 @@ class Answers:
             )
             errors = (ReplyError(code="5.3", level=Level.FATAL, reason=reason),)
             answer = self._means.message(header, Reply(result="FAILED", errors=errors))
-            return answer, format_answer(answer, self._means.schemas)
+            return answer, format_answer(answer, self._means.schemas, typed=typed)
 
 
 def _stopping(*, accepted: bool) -> CimError:

@@ -12,7 +12,7 @@ from cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessa
 from hes.jobs.answers import Answers, Means
 from hes.jobs.records import digest, format_errors
 from hes.meters.registry import Registry
-from hes.nouns import NOUNS, Plan, Refused, check, error
+from hes.nouns import NOUNS, Partner, Plan, Refused, check, error, partner_of
 from hes.outbox import format_answer, parse_answer
 from hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from hes.store import Job, Lane, SpentId, StoredCommand, StoredRequest, StoreUnavailable
@@ -38,13 +38,20 @@ class Intake:
     """Takes requests, and hands back their answers or acknowledgements."""
 
     def __init__(
-        self, means: Means, answers: Answers, registry: Registry, reply_hosts: ReplyHosts, limits: Limits
+        self,
+        means: Means,
+        answers: Answers,
+        registry: Registry,
+        reply_hosts: ReplyHosts,
+        limits: Limits,
+        partners: Sequence[Partner] = (),
     ) -> None:
         self._means = means
         self._answers = answers
         self._registry = registry
         self._reply_hosts = reply_hosts
         self._limits = limits
+        self._partners = partners
 
     async def handle(self, message: RequestMessage) -> ResponseMessage:
         """The answer to a request, at once if it asks for an asynchronous reply."""
@@ -67,12 +74,13 @@ class Intake:
             return await self._same_again(kept, asked)
         self._check_reply_address(message.header)
         noun = NOUNS[message.header.noun]
-        self._check_size(noun.size(message))
-        plan = noun.plan(message, self._registry, now=self._means.now())
+        partner = partner_of(message.header, self._partners)
+        self._check_size(noun.size(message, partner))
+        plan = noun.plan(message, self._registry, now=self._means.now(), partner=partner)
         self._check_room(plan)
         if not plan.commands:
             raise Refused(*plan.errors)
-        request = self._request(message.header, plan, asked)
+        request = self._request(message.header, plan, asked, partner)
         self._answers.expect(request_id)
         try:
             kept = await self._means.results.accept(request, _commands(request_id, plan))
@@ -148,7 +156,7 @@ class Intake:
         if self._means.jobs.pending(Lane.CONTROLS) + len(plan.commands) > self._limits.pending:
             raise Refused(error("3.2", "Too many controls are waiting already; nothing was accepted. Try again later."))
 
-    def _request(self, header: Header, plan: Plan, asked: str) -> StoredRequest:
+    def _request(self, header: Header, plan: Plan, asked: str, partner: Partner) -> StoredRequest:
         accepted_at = self._means.now()
         return StoredRequest(
             request_id=header.message_id or "",
@@ -159,13 +167,14 @@ class Intake:
             accepted_at=accepted_at,
             deadline_at=accepted_at + self._limits.deadline,
             errors=format_errors(plan.errors),
-            acknowledgement=self._acknowledgement(header) if header.async_reply_flag else None,
+            acknowledgement=self._acknowledgement(header, partner) if header.async_reply_flag else None,
         )
 
-    def _acknowledgement(self, header: Header) -> bytes:
+    def _acknowledgement(self, header: Header, partner: Partner) -> bytes:
+        """Kept in the form that the late reply will have."""
         accepted = ReplyError(code="0.3", level=Level.INFORM, reason="Accepted; the reply goes to the ReplyAddress.")
         message = self._means.message(header, Reply(result="OK", errors=(accepted,)))
-        return format_answer(message, self._means.schemas)
+        return format_answer(message, self._means.schemas, typed=partner.typed_reply)
 
     async def _put(self, request: StoredRequest, plan: Plan) -> None:
         """To work first, and told then: what is kept is worked, whether or not anybody can be told."""

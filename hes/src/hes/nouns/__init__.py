@@ -9,19 +9,34 @@ from cim.message import Reply, ReplyError, RequestMessage
 from hes.meters.registry import Registry
 from hes.nouns import end_device_controls
 from hes.nouns.header import check, error
+from hes.nouns.partners import STANDARD, Partner, partner_of
 from hes.nouns.plans import Plan, Planned, Refused, Worked
 
 
 class Noun(Protocol):
     """What a module of this package offers."""
 
-    def size(self, message: RequestMessage) -> int: ...
+    def size(self, message: RequestMessage, partner: Partner = STANDARD) -> int: ...
 
-    def plan(self, message: RequestMessage, registry: Registry, *, now: datetime) -> Plan: ...
+    def plan(
+        self, message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD
+    ) -> Plan: ...
 
     def report(self, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Reply: ...
 
 
 NOUNS: Mapping[str, Noun] = {"EndDeviceControls": end_device_controls}
 
-__all__ = ["NOUNS", "Noun", "Plan", "Planned", "Refused", "Worked", "check", "error"]
+__all__ = [
+    "NOUNS",
+    "STANDARD",
+    "Noun",
+    "Partner",
+    "Plan",
+    "Planned",
+    "Refused",
+    "Worked",
+    "check",
+    "error",
+    "partner_of",
+]

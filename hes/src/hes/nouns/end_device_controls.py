@@ -15,6 +15,7 @@ from cim.message import Reply, ReplyError, RequestMessage, Result
 from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
 from hes.meters.registry import Meter, Registry
 from hes.nouns.header import error
+from hes.nouns.partners import STANDARD, Partner
 from hes.nouns.plans import Plan, Planned, Refused, Worked
 from mapping.controls import Control, UnknownControl, control_for
 
@@ -28,14 +29,14 @@ _IDENTIFYING = ("EndDevices/", "UsagePoints/")
 """Parents of elements that say more about a device that mRID and Names already identify; they change nothing."""
 
 
-def size(message: RequestMessage) -> int:
+def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
     """How many devices and usage points a request names, whether known or not, each as often as it does."""
     payload = message.payload
     controls = payload.controls if isinstance(payload, EndDeviceControls) else ()
-    return sum(len(control.end_devices) + len(control.usage_points) for control in controls)
+    return sum(len(_devices(control, partner)) + len(control.usage_points) for control in controls)
 
 
-def plan(message: RequestMessage, registry: Registry, *, now: datetime) -> Plan:
+def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD) -> Plan:
     """The commands and the errors of a request; raises Refused if nothing of it may be done."""
     controls = _controls_of(message)
     if message.start_at is not None and message.start_at > now:
@@ -44,7 +45,7 @@ def plan(message: RequestMessage, registry: Registry, *, now: datetime) -> Plan:
     errors: list[ReplyError] = []
     for control in controls:
         what = _executable(control, now)
-        for target in _targets(control, what, registry):
+        for target in _targets(control, what, registry, partner):
             if isinstance(target, ReplyError):
                 errors.append(target)
             else:
@@ -110,8 +111,25 @@ def _later(element: str, start_at: datetime) -> ReplyError:
     return error("5.2", reason)
 
 
-def _targets(control: EndDeviceControl, what: Control, registry: Registry) -> Iterator[_Target | ReplyError]:
-    for device in control.end_devices:
+def _devices(control: EndDeviceControl, partner: Partner) -> tuple[EndDevice, ...]:
+    """One EndDevice a meter; some partners write several meters as several Names of one EndDevice without mRID (M-033)."""
+    if not partner.several_names:
+        return control.end_devices
+    return tuple(
+        one
+        for device in control.end_devices
+        for one in (
+            [device]
+            if device.mrid is not None or not device.names
+            else [EndDevice(names=(name,)) for name in device.names]
+        )
+    )
+
+
+def _targets(
+    control: EndDeviceControl, what: Control, registry: Registry, partner: Partner
+) -> Iterator[_Target | ReplyError]:
+    for device in _devices(control, partner):
         meter = _resolve(_DEVICES, device, registry.find_by_mrid, registry.find_by_name)
         yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
     for point in control.usage_points:
@@ -128,6 +146,9 @@ class _Kind:
 
 _DEVICES = _Kind("2.4", "meter", "EndDevice")
 _POINTS = _Kind("2.12", "usage point", "UsagePoint")
+_SEVERAL = (
+    ' If this sender means several meters by several Names, say so by several_names = "several-meters" in [[partners]].'
+)
 _Find = Callable[[str], Meter | None]
 
 
@@ -146,7 +167,8 @@ def _resolve(kind: _Kind, named: EndDevice | UsagePoint, by_mrid: _Find, by_name
         return _failed(kind, named, f"The {kind.word} {_listed(named.names)} is not known here.")
     if len(named_meters) > 1:
         meters = " and ".join(sorted(named_meters))
-        return _failed(kind, named, f"One {kind.word} was named by what belongs to different meters: {meters}.")
+        reason = f"One {kind.word} was named by what belongs to different meters: {meters}."
+        return _failed(kind, named, reason + (_SEVERAL if named.mrid is None and kind is _DEVICES else ""))
     return next(iter(named_meters.values()))
 
 
