@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,16 @@ def test_other_methods_are_not_asked_about(ami: Ami) -> None:
     assert called.code == 1 and actions(meter) == 1
 
 
-@pytest.mark.parametrize(("answer", "code", "said"), [("n\n", 130, "not confirmed"), ("y\n", 1, "object-undefined")])
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        ("n\n", 130, "not confirmed"),
+        ("\n", 130, "not confirmed"),
+        ("\x03", 130, "not confirmed"),
+        ("y\n", 1, "object-undefined"),
+    ],
+    ids=["no", "nothing", "ctrl-c", "yes"],
+)
 def test_on_a_terminal(tmp_path: Path, answer: str, code: int, said: str) -> None:
     """The fake meter has no disconnect control: after a yes it is asked how it stands, and says that there is none."""
     with FakeMeter(objects()).running() as meter:
@@ -47,7 +58,14 @@ def test_on_a_terminal(tmp_path: Path, answer: str, code: int, said: str) -> Non
         near, line = pty.openpty()
         environ = os.environ | {"AMI_METER_COUNTERS": str(tmp_path / "counters.json"), "TERM": "dumb"}
         with subprocess.Popen(
-            command, stdin=line, stdout=subprocess.PIPE, stderr=line, env=environ, cwd=tmp_path
+            command,
+            stdin=line,
+            stdout=subprocess.PIPE,
+            stderr=line,
+            env=environ,
+            cwd=tmp_path,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,
         ) as process:
             os.close(line)
             shown = b""

@@ -313,6 +313,20 @@ def test_hints_know_client_and_value(run: Run) -> None:
         return b"\xc5\x01" + apdu[2:3] + b"\x0c" if apdu[0] == 0xC1 else None
 
     write = ("write", "1-0:1.8.0", 2, "7", "--class", 3, "--type", "long")
+    called = run(
+        FakeMeter(
+            objects(),
+            quirks=Quirks(
+                script=lambda meter, apdu: b"\xc7\x01" + apdu[2:3] + b"\x0c\x00" if apdu[0] == 0xC3 else None
+            ),
+        ),
+        "invoke",
+        "0-0:10.0.100",
+        1,
+        "--class",
+        9,
+    )
+    assert called.code == 1 and "integer is not what the meter wants" in called.err
     unmatched = run(FakeMeter(objects(), quirks=Quirks(script=script)), *write)
     assert unmatched.code == 1 and "long is not what the meter wants" in unmatched.err and "--type" in unmatched.err
 

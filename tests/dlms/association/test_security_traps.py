@@ -246,7 +246,8 @@ def test_a_foreign_system_title_is_refused() -> None:
     joined = secured()
     joined.client.send(Get(NAME))
     content = protect(0x30, KEYS, b"OTHER123", 9000, apdu.encode(GetResponseNormal(0xC2, data.null())))
-    with pytest.raises(SecurityError, match="foreign"):
+    both = f"foreign system title {b'OTHER123'.hex()} in a ciphered APDU, expected {SERVER_TITLE.hex()}"
+    with pytest.raises(SecurityError, match=both):
         joined.carry_back(from_server(apdu.encode(GeneralGloCiphering(b"OTHER123", content))))
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from ami.meter import commands, contactor, given_values, hints, output
-from ami.meter.errors import ExitCode, MeterError, Refusal
+from ami.meter.errors import ExitCode, MeterError, Refusal, words
 from ami.meter.options import Target
 from ami.meter.output import Format
 from ami.meter.session import Session, Surroundings, connected
@@ -100,7 +100,11 @@ def confirm(what: str, target: Target) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         hint = "give --yes to switch without being asked; nothing was sent to the contactor"
         raise MeterError(ExitCode.USAGE, "wants to be confirmed, and there is no terminal", where=what, hint=hint)
-    if not typer.confirm(f"{what.capitalize()} of {target}, for real?", err=True):
+    try:
+        agreed = typer.confirm(f"{what.capitalize()} of {target}, for real?", err=True)
+    except typer.Abort:  # Ctrl-C, or the terminal is gone
+        agreed = False
+    if not agreed:
         raise MeterError(ExitCode.INTERRUPTED, "not confirmed; nothing was sent to the contactor", where=str(target))
 
 
@@ -216,7 +220,11 @@ def invoke(
         output.say(output.as_json(commands.outcome_document(descriptor, outcome)))
     else:
         output.say(commands.outcome_text(descriptor, outcome))
-    exit_with(ExitCode.DONE if commands.succeeded(outcome) else ExitCode.REFUSED)
+    if not commands.succeeded(outcome):
+        client = session.target.identity.client
+        if hint := hints.of_refusal(words(outcome.result.name), hints.Doing.CALLING, client, type_name):
+            output.tell(f"  what to do: {hint}")
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 @command()

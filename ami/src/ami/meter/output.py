@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import groupby, zip_longest
@@ -58,8 +59,9 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """A line that is no result."""
-    typer.echo(text, err=True)
+    """A line that is no result. Written to what stands for standard error now: while a bar is shown, that is above it."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def complain(error: MeterError) -> None:
