@@ -83,6 +83,8 @@ def enum(number: int) -> bytes:
 
 
 NULL = b"\x00"
+HANG_UP = b"hang up"
+"""As an answer: the connection is closed."""
 REJECTED = bytes.fromhex("6117A109060760857405080101A203020101A305A10302010D")
 """AARE: rejected for ever, authentication failure."""
 
@@ -177,6 +179,8 @@ class FakeMeter:
                 header, apdu, waiting = waiting[:8], waiting[8 : 8 + size], waiting[8 + size :]
                 if not (told := self.answer(apdu)):
                     continue
+                if told.endswith(HANG_UP):
+                    return
                 ports = header[4:6] + header[2:4] if self.quirks.swapped else header[2:6]
                 before, self.quirks.before = self.quirks.before, b""
                 for one in filter(None, (before, told)):

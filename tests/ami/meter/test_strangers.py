@@ -235,16 +235,40 @@ def test_an_attribute_that_is_met_with_silence(run: Run, transport: str) -> None
     assert sum(1 for apdu in meter.heard if apdu[0] == 0x60) == 2 + (("1-0:1.8.0*255", "value") not in found)
 
 
+def test_an_attribute_at_which_the_meter_hangs_up(run: Run) -> None:
+    result = run(FakeMeter(objects({(3, ENERGY, 2): fake.HANG_UP})), "scan", "--json")
+    found = scanned(result.ok())
+    assert found["1-0:1.8.0*255", "value"] == "the meter closed the connection"
+    assert found["1-0:1.8.0*255", "scaler_unit"] == "10^0 Wh" and ("1-0:99.1.0*255", "buffer") in found
+
+
+@pytest.mark.parametrize("zone", [3, b"\x63", fake.HANG_UP])
+def test_a_clock_without_a_time_zone(run: Run, zone: Value) -> None:
+    shown = run(FakeMeter(objects({(8, CLOCK, 3): zone})), "clock").ok().out
+    assert "2026-11-28T12:00:00" in shown and "leaves out its offset" in shown
+
+
+def test_odd_rows_of_the_logical_devices(run: Run) -> None:
+    one = fake.structure(fake.long_unsigned(1), fake.octets(b"FAKE"))
+    over: dict[fake.Place, Value] = {(17, obis("0-0:41.0.0"), 2): fake.array(one, fake.NULL)}
+    result = run(FakeMeter(objects(over)), "scan", "--json").ok().json
+    assert result["logical_devices"] == [{"sap": 1, "name": "FAKE"}]
+    assert "1 of its 2 rows can't be read" in result["logical_devices_error"]
+
+
 def test_a_late_answer_is_not_taken_for_the_next_attribute(run: Run) -> None:
-    """What comes after the time is up belongs to a connection that is gone."""
+    """What comes after the time is up answers nothing any more, even where it comes over the new connection."""
 
     def script(meter: FakeMeter, apdu: bytes) -> bytes | None:
         if apdu[:2] == b"\xc0\x01" and apdu[5:12] == ENERGY + b"\x02":
+            meter.quirks.before = meter.usual(apdu)
             return b""
         return None
 
     result = run(FakeMeter(objects(), quirks=Quirks(script=script)), "scan", "--json", timeout=0.3)
-    assert scanned(result.ok())["1-0:1.8.0*255", "scaler_unit"] == "10^0 Wh"
+    found = scanned(result.ok())
+    assert found["1-0:1.8.0*255", "value"] == "no answer in time"
+    assert found["1-0:1.8.0*255", "scaler_unit"] == "10^0 Wh" and "nothing was asked" in result.err
 
 
 def test_an_attribute_that_can_not_be_read(run: Run) -> None:

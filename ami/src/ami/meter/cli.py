@@ -319,10 +319,10 @@ def clock(
     """Show the meter's clock and how far it is off; with --set, set it and look again."""
     with session_with(options) as session:
         if not new_time:
-            seen = commands.read_clock(session.association)
+            seen = commands.read_clock(session)
             output.say(output.as_json(seen.document()) if json else seen.describe())
             return
-        before, after, shows = commands.set_clock(session.association, new_time)
+        before, after, shows = commands.set_clock(session, new_time)
     if json:
         output.say(output.as_json({"done": shows, "before": before.document(), "after": after.document()}))
     else:

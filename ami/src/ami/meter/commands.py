@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from ami.meter import given_values
-from ami.meter.asking import InLists, one_by_one
+from ami.meter.asking import GoingOn, InLists, one_by_one
 from ami.meter.client import Association, Faulty
 from ami.meter.errors import ExitCode, MeterError, Refusal, words
 from ami.meter.objects import CosemObject, find, from_class, read_object_list
@@ -62,7 +62,7 @@ def locate(association: Association, obis: Obis, class_id: int | None, *, rights
         return from_class(obis, class_id)
     try:
         return find(read_object_list(association), obis, class_id)
-    except Refusal:
+    except (Refusal, Faulty):
         if class_id is None:
             raise
         return from_class(obis, class_id)
@@ -271,10 +271,10 @@ class ClockSeen:
         }
 
 
-def read_clock(association: Association) -> ClockSeen:
+def read_clock(session: Session) -> ClockSeen:
     """Attribute 2 of 0-0:1.0.0*255; where it says no offset, time_zone stands in."""
     asked_at = datetime.now(UTC)
-    value = association.get(CLOCK)
+    value = session.association.get(CLOCK)
     uncertain = (datetime.now(UTC) - asked_at) / 2
     time = date_time_of(value)
     if time is None:
@@ -285,7 +285,7 @@ def read_clock(association: Association) -> ClockSeen:
         )
     zone = time.deviation_minutes
     if zone is None:
-        zone = _time_zone(association)
+        zone = _time_zone(session)
     try:
         meter_at = time.to_datetime(zone)
     except LocalError:
@@ -293,33 +293,32 @@ def read_clock(association: Association) -> ClockSeen:
     return ClockSeen(time, meter_at, asked_at + uncertain, uncertain)
 
 
-def set_clock(association: Association, text: str) -> tuple[ClockSeen, ClockSeen, bool]:
+def set_clock(session: Session, text: str) -> tuple[ClockSeen, ClockSeen, bool]:
     """Set the clock to `now` or an ISO time; before, after, and whether the clock now shows what was written.
 
     The time is written in the deviation that the meter itself uses.
     """
-    before = read_clock(association)
+    before = read_clock(session)
     zone = before.time.deviation_minutes
     if zone is None:
-        zone = _time_zone(association) or 0
+        zone = _time_zone(session) or 0
     wanted = datetime.now(UTC) if text == "now" else _wanted(text, zone)
     status = before.time.clock_status
     time = CosemDateTime.from_datetime(wanted.astimezone(timezone(timedelta(minutes=-zone))), status)
     written_at = datetime.now(UTC)
-    association.set(CLOCK, data.octet_string(time.encode()))
-    after = read_clock(association)
+    session.association.set(CLOCK, data.octet_string(time.encode()))
+    after = read_clock(session)
     if after.meter_at is None:
         return before, after, False
     expected = wanted + (after.machine_at - written_at)
     return before, after, abs(after.meter_at - expected) <= CLOCK_TOLERANCE + after.uncertain
 
 
-def _time_zone(association: Association) -> int | None:
-    try:
-        value = association.get(AttributeDescriptor(CLOCK.class_id, CLOCK.instance_id, TIME_ZONE)).value
-    except Refusal:
-        return None
-    return value if isinstance(value, int) else None
+def _time_zone(session: Session) -> int | None:
+    """time_zone; None where the meter does not tell it, which costs no more than that."""
+    value, _ = GoingOn(session)(AttributeDescriptor(CLOCK.class_id, CLOCK.instance_id, TIME_ZONE))
+    known = value is not None and isinstance(value.value, int) and not isinstance(value.value, bool)
+    return int(value.value) if value is not None and known else None
 
 
 def _wanted(text: str, zone: int) -> datetime:

@@ -18,7 +18,7 @@ from dlms.cosem.classes import class_name
 from dlms.cosem.profile import decode_rows
 from dlms.cosem.selection import CaptureObject
 from dlms.data import Data
-from dlms.enums import DataAccessResult
+from dlms.enums import DataAccessResult, DataTag
 from dlms.errors import DecodeError
 from dlms.obis import Obis
 
@@ -119,19 +119,19 @@ def _fixed(readings: dict[int, Reading], numbers: set[int]) -> Row:
 
 def _profile(readings: dict[int, Reading]) -> Row | None:
     """A profile that captures on, beginning with the scanned rows; None when it can't be understood."""
-    captured, period = _value(readings, CAPTURE_OBJECTS), _value(readings, CAPTURE_PERIOD)
-    entries = _value(readings, PROFILE_ENTRIES)
-    if captured is None or period is None or entries is None or not entries.value:
+    captured, period = _value(readings, CAPTURE_OBJECTS), _number(readings, CAPTURE_PERIOD)
+    entries = _number(readings, PROFILE_ENTRIES)
+    if captured is None or captured.tag is not DataTag.ARRAY or period is None or not entries:
         return None
     try:
         columns = [CaptureObject.decode(column) for column in captured.value]
         buffer = _value(readings, BUFFER)
-        rows = () if buffer is None else decode_rows(buffer, columns, period.value)
+        rows = () if buffer is None else decode_rows(buffer, columns, period)
     except DecodeError:
         return None
     return {
-        "capture_period": int(period.value),
-        "profile_entries": int(entries.value),
+        "capture_period": period,
+        "profile_entries": entries,
         "columns": [
             {
                 "class_id": column.class_id,
@@ -148,6 +148,12 @@ def _profile(readings: dict[int, Reading]) -> Row | None:
 def _value(readings: dict[int, Reading], number: int) -> Data | None:
     reading = readings.get(number)
     return None if reading is None else reading.value
+
+
+def _number(readings: dict[int, Reading], number: int) -> int | None:
+    value = _value(readings, number)
+    is_number = value is not None and isinstance(value.value, int) and not isinstance(value.value, bool)
+    return int(value.value) if value is not None and is_number else None
 
 
 def _rights(one: CosemObject) -> Row:

@@ -20,10 +20,11 @@ from ami.meter.objects import (
 from ami.meter.options import ASSOCIATION_LN, Target
 from ami.meter.reading import BUFFER, PROFILE_GENERIC, Reading, attribute_numbers, is_asked, read_object
 from ami.meter.session import Session, Surroundings, connected
-from ami.meter.values import Json, text_of_octets
+from ami.meter.values import Json, items_of, plain_text, text_of_octets
 from dlms.association import Opened
 from dlms.cosem.descriptors import AttributeDescriptor
 from dlms.data import Data
+from dlms.enums import DataTag
 from dlms.obis import Obis
 
 SAP_ASSIGNMENT_LIST = AttributeDescriptor(17, Obis.parse("0-0:41.0.0*255"), 2)
@@ -176,18 +177,21 @@ def _read_objects(association: Association, device: DeviceScan) -> dict[Attribut
 
 def _read_logical_devices(session: Session, whole: Scan) -> None:
     value, whole.logical_devices_error = GoingOn(session)(SAP_ASSIGNMENT_LIST)
-    try:
-        rows = () if value is None else value.value
-        whole.logical_devices = tuple(_logical_device(row) for row in rows)
-    except (TypeError, ValueError):
-        whole.logical_devices_error = "the SAP assignment is no list of logical devices"
+    if value is None:
+        return
+    found = [_logical_device(row) for row in items_of(value)]
+    whole.logical_devices = tuple(one for one in found if one is not None)
+    if None in found or not found:
+        left_out = f"{found.count(None)} of its {len(found)} rows can't be read" if found else plain_text(value)
+        whole.logical_devices_error = f"the SAP assignment is no list of logical devices: {left_out}"
 
 
-def _logical_device(row: Data) -> LogicalDevice:
-    sap, name = row.value
-    if not isinstance(sap.value, int):
-        raise ValueError("a SAP is a number")
-    return LogicalDevice(int(sap.value), text_of_octets(name))
+def _logical_device(row: Data) -> LogicalDevice | None:
+    """A row of the SAP assignment, None when it is none."""
+    match items_of(row):
+        case [Data(value=int(sap)), name] if row.tag is DataTag.STRUCTURE:
+            return LogicalDevice(int(sap), text_of_octets(name))
+    return None
 
 
 def _read_everything(

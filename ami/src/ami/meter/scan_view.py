@@ -40,8 +40,8 @@ def show(found: Scan, wanted: Format) -> None:
 
 def _tables(found: Scan) -> None:
     if found.logical_devices_error:
-        output.say(f"logical devices: not known ({found.logical_devices_error})")
-    else:
+        output.say(f"logical devices: {found.logical_devices_error}")
+    if found.logical_devices:
         rows = [(str(one.sap), one.name) for one in found.logical_devices]
         output.show(output.rows_table(("SAP", "name"), rows, "Logical devices"))
     for device in found.devices:

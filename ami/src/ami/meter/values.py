@@ -4,6 +4,7 @@ Octet-strings are the riddle of DLMS: the same type holds names, times, OBIS cod
 known; otherwise printable ASCII is shown as text and everything else as hex digits.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from dlms import data
@@ -66,9 +67,9 @@ def text_of(descriptor: AttributeDescriptor, value: Data) -> str:
     if place in ENUMERATIONS and isinstance(value.value, int):
         name = ENUMERATIONS[place].get(value.value)
         return f"{int(value.value)} ({name})" if name else str(int(value.value))
-    if place == (15, 2) and isinstance(value.value, tuple):
+    if place == (15, 2) and value.tag is DataTag.ARRAY:
         return f"{len(value.value)} objects"
-    if place == (7, 3) and isinstance(value.value, tuple):
+    if place == (7, 3) and value.tag is DataTag.ARRAY:
         return ", ".join(_capture_object(one) for one in value.value)
     if place == (7, 6):
         return _capture_object(value)
@@ -77,6 +78,14 @@ def text_of(descriptor: AttributeDescriptor, value: Data) -> str:
     if place in SCALER_UNITS:
         return _scaler_unit(value)
     return unix_time(descriptor, value) or plain_text(value)
+
+
+def items_of(value: Data) -> Sequence[Data]:
+    """The elements of an array, compact array or structure; none of anything else."""
+    if value.tag is DataTag.COMPACT_ARRAY:
+        return data.expand(value.value)
+    items: Sequence[Data] = value.value if value.tag in NESTED else ()
+    return items
 
 
 def plain_text(value: Data) -> str:
