@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from io import BytesIO
 from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from ami.__main__ import app
-from ami.decode import capture
+from ami.decode.captures.files import is_capture
+from ami.decode.captures.streams import Message, messages
 from dlms import apdu
 from dlms.apdu.ciphered import GeneralGloCiphering
 from dlms.framing.wrapper import WrapperPdu, encode
@@ -26,6 +28,10 @@ START = 0xFFFFFFF0  # the numbers wrap around after a few octets
 FRAMES = [encode(WrapperPdu(1, 16, bytes((0xC4, 1, 0xC1, 0, 9, length)) + bytes(length))) for length in (1, 90, 40, 7)]
 STREAM = b"".join(FRAMES)
 Segment = tuple[int, bytes]
+
+
+def read(content: bytes) -> list[Message]:
+    return list(messages(BytesIO(content)))
 
 
 def tcp(number: int, payload: bytes, flags: int = ACK, source: tuple[str, int] = METER) -> bytes:
@@ -76,7 +82,7 @@ def segments(cuts: Iterable[int]) -> list[Segment]:
 def found(parts: Iterable[Segment], *, opened: bool = True) -> list[bytes]:
     packets = [tcp(START, b"", SYN | ACK)] if opened else []
     packets += [tcp(number, payload) for number, payload in parts]
-    return [one.octets for one in capture.messages(pcap(packets))]
+    return [one.octets for one in read(pcap(packets))]
 
 
 @given(cuts=st.lists(st.integers(1, len(STREAM) - 1), max_size=12), data=st.data())
@@ -113,7 +119,7 @@ def test_a_capture_that_begins_in_the_middle() -> None:
 def test_openings_that_come_twice_and_ports_that_are_used_again() -> None:
     opening, first, second = tcp(START, b"", SYN), tcp(START + 1, FRAMES[0]), tcp(9, b"", SYN)
     packets = [opening, opening, first, opening, second, tcp(10, FRAMES[1])]
-    assert [one.octets for one in capture.messages(pcap(packets))] == FRAMES[:2]
+    assert [one.octets for one in read(pcap(packets))] == FRAMES[:2]
 
 
 def test_who_speaks_to_whom_in_the_order_of_the_wire() -> None:
@@ -124,7 +130,7 @@ def test_who_speaks_to_whom_in_the_order_of_the_wire() -> None:
         ipv4(17, udp(FRAMES[2])),
         tcp(5000, b"POST /cim HTTP/1.1\r\n", source=CLIENT),
     ]
-    seen = list(capture.messages(pcap(packets)))
+    seen = read(pcap(packets))
     assert [one.octets for one in seen] == [FRAMES[1], FRAMES[0], FRAMES[2]]
     assert [one.source for one in seen] == ["10.0.0.2:4059", "10.0.0.1:50000", "10.0.0.2:4059"]
     assert seen[0].destination == "10.0.0.1:50000"
@@ -149,7 +155,7 @@ LINKS = {
 def test_every_link_type_and_file(name: str, form: object, order: str) -> None:
     link, packet = LINKS[name]
     content = (pcap if form is pcap else pcapng)([packet], link, order)
-    assert capture.is_capture(content) and [one.octets for one in capture.messages(content)] == [FRAMES[0]]
+    assert is_capture(content) and [one.octets for one in read(content)] == [FRAMES[0]]
 
 
 @pytest.mark.parametrize(
@@ -165,19 +171,19 @@ def test_every_link_type_and_file(name: str, form: object, order: str) -> None:
     ],
 )
 def test_what_holds_no_frame(packet: bytes) -> None:
-    assert list(capture.messages(pcap([packet, PACKET]))) == list(capture.messages(pcap([PACKET])))
+    assert [one.octets for one in read(pcap([packet, PACKET]))] == [one.octets for one in read(pcap([PACKET]))]
 
 
 @pytest.mark.parametrize("whole", [pcap([PACKET] * 2), pcapng([PACKET] * 2, order=">")])
 def test_files_cut_short(whole: bytes) -> None:
     for length in range(4, len(whole)):
-        assert [one.octets for one in capture.messages(whole[:length])] in ([], [FRAMES[0]])
+        assert [one.octets for one in read(whole[:length])] in ([], [FRAMES[0]])
 
 
 @given(st.sampled_from([pcap([]), pcapng([])]), st.sampled_from([0, 1, 101, 113, 276]), st.binary(max_size=120))
 def test_anything_ends_without_an_error(head: bytes, link: int, rest: bytes) -> None:
-    list(capture.messages(head + rest))
-    list(capture.messages(pcap([rest, rest[:30]], link)))
+    read(head + rest)
+    read(pcap([rest, rest[:30]], link))
 
 
 def test_the_keys_of_a_registry(tmp_path: Path) -> None:
@@ -204,10 +210,12 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     path = tmp_path / "meter.pcap"
     path.write_bytes(pcap([tcp(1, FRAMES[0]), tcp(1, FRAMES[0])]))
     shown = CliRunner().invoke(app, ["decode", str(path)])
-    assert shown.exit_code == 0 and shown.stdout.startswith("10.0.0.2:4059 → 10.0.0.1:50000\n● wrapper  1 → 16")
+    assert shown.exit_code == 0 and shown.stdout.startswith(
+        "1  1970-01-01 00:00:00.000  10.0.0.2:4059 → 10.0.0.1:50000\n● wrapper  1 → 16"
+    )
     assert shown.stdout.count("● wrapper") == 1
     piped = CliRunner().invoke(app, ["decode", "-", "--format", "json"], input=path.read_bytes())
     assert piped.exit_code == 0 and '"get_response_normal"' in piped.stdout
     path.write_bytes(pcap([]))
     empty = CliRunner().invoke(app, ["decode", str(path)])
-    assert empty.exit_code == 1 and "no wrapper frame" in empty.stderr
+    assert empty.exit_code == 1 and "meter.pcap: no frame of the wrapper, HDLC or M-Bus in 0 packets" in empty.stderr

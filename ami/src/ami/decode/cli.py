@@ -3,25 +3,26 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from ami.decode import capture, documents
+from ami.decode.captures.seen import Seen
 from ami.decode.errors import NotOctets
-from ami.decode.inputs import STANDARD_INPUT, take
+from ami.decode.inputs import Input, take
 from ami.decode.keyrings import Keyrings, with_registry
+from ami.decode.reading import Shown, trees
 from ami.decode.tree_view import View
+from ami.decode.writing import Progress, write_documents, write_summary, write_trees
 from ami.meter.errors import MeterError
 from ami.meter.secrets_given import octets, public_key
-from ami.view import THEME
+from ami.words import count as counted
 from dlms.errors import LocalError
 from dlms.security import PrivateKey
-from dlms.tree import Keyring, Node, explain, explain_data, is_sound
+from dlms.tree import Keyring, is_sound
 
 KEY_FORMS = "HEX|env:NAME|file:PATH"
 PUBLIC_FORMS = f"{KEY_FORMS}|cert:PATH"
@@ -41,8 +42,8 @@ def decode(
     given: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[HEX...|FILE|-]",
-            help="Hex as logs, dumps or source code have it, a file of it, of octets or a capture, or - for stdin.",
+            metavar="[HEX...|FILE...|-]",
+            help="Hex as logs, dumps or source code have it; files of it, of octets or captures; or - for stdin.",
         ),
     ] = None,
     ek: Annotated[
@@ -80,11 +81,14 @@ def decode(
     format_: Annotated[
         Format, typer.Option("--format", help="JSON and XML are what `ami encode` reads.")
     ] = Format.TEXT,
+    summary: Annotated[
+        bool, typer.Option("--summary", "-s", help="One line per frame: when, which, who, what.")
+    ] = False,
     data: Annotated[bool, typer.Option("--data", help="It is one value of Data, no APDU and no frame.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Long octet strings in full, as text too.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal either.")] = False,
 ) -> None:
-    """Show what wrapper frames, HDLC frames or APDUs say, octet by octet.
+    """Show what frames (wrapper, HDLC, M-Bus) or APDUs say, octet by octet.
 
     Exit code 0: all of it was understood. 1: something is broken, or a tag does not hold. 2: wrong options.
     """
@@ -94,16 +98,49 @@ def decode(
         keyrings = with_registry(_keyring(names, peer_agreement_key, signature_key or []), registry, os.environ)
         if not given and sys.stdin.isatty():
             typer.echo("hex, please; Ctrl-D ends it", err=True)
-        taken = take(" ".join(given or [STANDARD_INPUT]), sys.stdin.buffer)
+        inputs = list(take(given or [], sys.stdin.buffer))
     except (MeterError, LocalError, NotOctets, OSError) as error:
         typer.echo(f"ami decode: {error}", err=True)
         raise typer.Exit(2) from None
-    headed = list(_captured(taken, keyrings) if isinstance(taken, bytes) else _plain(taken, keyrings, data=data))
-    if not headed:
-        typer.echo("ami decode: no wrapper frame in this capture", err=True)
-    _show(headed, format_, full=full, no_color=no_color)
-    if not headed or not all(is_sound(tree) for _, tree in headed):
+    outcome = _Outcome(keyrings, data=data)
+    shown = outcome.read(inputs)
+    if summary:
+        write_summary(shown, no_color=no_color)
+    elif format_ is Format.TEXT:
+        write_trees(shown, View(full), no_color=no_color)
+    else:
+        write_documents(shown, as_xml=format_ is Format.XML)
+    if not outcome.good:
         raise typer.Exit(1)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Reads all inputs, one after the other, and remembers whether everything was understood."""
+
+    keyrings: Keyrings
+    data: bool
+    good: bool = True
+
+    def read(self, inputs: Sequence[Input]) -> Iterator[Shown]:
+        for given in inputs:
+            seen, progress, count = Seen(), Progress(given.name, given.size), 0
+            for shown in trees(given, self.keyrings, seen, progress, data=self.data):
+                count += 1
+                self.good = self.good and is_sound(shown.tree)
+                yield shown
+            progress.end()
+            if given.capture is not None and not count:
+                self.good = False
+                _tell_seen(given.name, seen)
+
+
+def _tell_seen(name: str, seen: Seen) -> None:
+    typer.echo(
+        f"ami decode: {name}: no frame of the wrapper, HDLC or M-Bus in {counted(seen.packets, 'packet')}", err=True
+    )
+    for line in seen.lines():
+        typer.echo(f"  {line}", err=True)
 
 
 def _keyring(given: dict[str, str | None], peer: str | None, signers: Sequence[str]) -> Keyring:
@@ -122,38 +159,3 @@ def _keyring(given: dict[str, str | None], peer: str | None, signers: Sequence[s
         None if peer is None else public_key("--peer-agreement-key", peer, environ=os.environ),
         tuple(public_key("--signature-key", one, environ=os.environ) for one in signers),
     )
-
-
-def _plain(messages: Sequence[bytes], keyrings: Keyrings, *, data: bool) -> Iterator[tuple[str, Node]]:
-    session = keyrings.session(messages)
-    for message in messages:
-        yield from (("", tree) for tree in (explain_data(message) if data else explain(message, session)))
-
-
-def _captured(octets: bytes, keyrings: Keyrings) -> Iterator[tuple[str, Node]]:
-    """Each frame under its two ends; what a connection tells (titles, blocks) holds for that connection."""
-    found = list(capture.messages(octets))
-    frames: dict[frozenset[str], list[bytes]] = {}
-    for source, destination, frame in found:
-        frames.setdefault(frozenset((source, destination)), []).append(frame)
-    sessions = {ends: keyrings.session(together) for ends, together in frames.items()}
-    for source, destination, frame in found:
-        for tree in explain(frame, sessions[frozenset((source, destination))]):
-            yield f"{source} → {destination}", tree
-
-
-def _show(headed: Sequence[tuple[str, Node]], format_: Format, *, full: bool, no_color: bool) -> None:
-    if format_ is not Format.TEXT:
-        trees = [tree for _, tree in headed]
-        typer.echo(documents.format_json(trees) if format_ is Format.JSON else documents.format_xml(trees))
-        return
-    console = Console(theme=THEME, highlight=False, no_color=no_color or None)
-    for number, (heading, tree) in enumerate(headed):
-        if number:
-            console.print()
-        if heading:
-            console.print(Text(heading, "quiet"), soft_wrap=True)
-        for line in View(full).lines(tree):
-            shown = Text.assemble(*line)
-            shown.rstrip()
-            console.print(shown, soft_wrap=True)

@@ -4,7 +4,8 @@ XML comes from outside, so it is read without entities, network or document type
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from textwrap import indent
 from typing import Any
 
 from lxml import etree
@@ -17,17 +18,37 @@ DERIVED = "derived"
 _LISTS = ("parts", DERIVED)
 
 
-def format_json(trees: Sequence[Node]) -> str:
+def format_json(trees: Iterable[Node]) -> str:
     """One object with the list `messages`."""
-    return json.dumps({ROOT: [document(tree) for tree in trees]}, indent=1, ensure_ascii=False)
+    return "\n".join(json_lines(document(tree) for tree in trees))
 
 
-def format_xml(trees: Sequence[Node]) -> str:
+def json_lines(documents: Iterable[Document]) -> Iterator[str]:
+    """The same piece by piece, so that a long recording needs no memory."""
+    yield "{"
+    yield f' "{ROOT}": ['
+    before = ""
+    for one in documents:
+        if before:
+            yield f"{before},"
+        before = indent(json.dumps(one, indent=1, ensure_ascii=False), "  ")
+    if before:
+        yield before
+    yield " ]"
+    yield "}"
+
+
+def format_xml(trees: Iterable[Node]) -> str:
     """One element `messages`; each part is an element of its name."""
-    root = etree.Element(ROOT)
-    for tree in trees:
-        root.append(_element(document(tree)))
-    return etree.tostring(root, pretty_print=True, encoding="unicode").rstrip()
+    return "\n".join(xml_lines(document(tree) for tree in trees))
+
+
+def xml_lines(documents: Iterable[Document]) -> Iterator[str]:
+    """The same piece by piece."""
+    yield f"<{ROOT}>"
+    for one in documents:
+        yield indent(etree.tostring(_element(one), pretty_print=True, encoding="unicode").rstrip(), "  ")
+    yield f"</{ROOT}>"
 
 
 def _element(shown: Document) -> etree._Element:

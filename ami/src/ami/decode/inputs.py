@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
-from ami.decode.capture import is_capture
+from ami.decode.captures.files import is_capture
 from ami.decode.errors import NotOctets
 from ami.decode.pasted import read_text
 from dlms.tree import MISSING, Session, explain, is_sound
@@ -17,15 +21,53 @@ _FRAMED = (b"\x7e", b"\x00\x01", b"\x68")
 _WIDE = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
-def take(argument: str, standard_input: BinaryIO) -> list[bytes] | bytes:
-    """The messages behind one argument: a file of this name, `-` for standard input, or the hex itself; a capture as it is."""
-    if argument == STANDARD_INPUT:
-        content = standard_input.read()
-        return content if is_capture(content) else messages(content, "standard input")
-    if (path := _file(argument)) is not None:
-        content = path.read_bytes()
-        return content if is_capture(content) else messages(content, argument)
-    return from_text(argument, f"no file {argument!r}, and no hex" if "/" in argument else "neither a file nor hex")
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One of the things given: the messages in it, or the capture that it is, which can be read more than once."""
+
+    name: str
+    messages: Sequence[bytes] = ()
+    capture: BinaryIO | None = None
+    size: int = 0
+
+
+def take(arguments: Sequence[str], standard_input: BinaryIO) -> Iterator[Input]:
+    """Files and `-` each for itself; anything else is hex, together. NotOctets when a file is not there, or is none."""
+    arguments = arguments or [STANDARD_INPUT]
+    paths = [_file(argument) for argument in arguments]
+    named = [path is not None or argument == STANDARD_INPUT for path, argument in zip(paths, arguments, strict=True)]
+    if not any(named):
+        text = " ".join(arguments)
+        yield Input("", from_text(text, f"no file {text!r}, and no hex" if "/" in text else "neither a file nor hex"))
+        return
+    if not all(named):
+        raise NotOctets(f"no file {arguments[named.index(False)]!r}")
+    for path, argument in zip(paths, arguments, strict=True):
+        if path is None:
+            yield _from_stream(standard_input)
+        else:
+            yield _from_file(path, argument)
+
+
+def _from_file(path: Path, name: str) -> Input:
+    with path.open("rb") as file:
+        head = file.read(4)
+        if not is_capture(head):
+            return Input(name, messages(head + file.read(MOST + 1), name))
+    return Input(name, capture=path.open("rb"), size=path.stat().st_size)
+
+
+def _from_stream(stream: BinaryIO) -> Input:
+    """A capture that is piped in waits in a temporary file: its keys may be known only when all of it has been seen."""
+    head = stream.read(4)
+    if not is_capture(head):
+        return Input("standard input", messages(head + stream.read(MOST + 1), "standard input"))
+    file = cast(BinaryIO, SpooledTemporaryFile(max_size=MOST))  # noqa: SIM115 (who reads it closes it)
+    file.write(head)
+    copyfileobj(stream, file)
+    size = file.tell()
+    file.seek(0)
+    return Input("standard input", capture=file, size=size)
 
 
 def _file(argument: str) -> Path | None:
@@ -39,7 +81,7 @@ def _file(argument: str) -> Path | None:
 def messages(content: bytes, place: str) -> list[bytes]:
     """Text is read as hex, all else is taken as it is."""
     if len(content) > MOST:
-        raise NotOctets(f"{place} has {len(content):,} octets, more than {MOST:,}, and is no capture")
+        raise NotOctets(f"{place} has more than {MOST:,} octets and is no capture")
     text = _text(content)
     return [content] if text is None else from_text(text, f"{place} is text, and no hex")
 

@@ -17,8 +17,14 @@ class Keyrings:
 
     def session(self, messages: Sequence[bytes]) -> Session:
         """For messages that belong together: a system title stands in an AARE, and in every general-glo frame."""
-        titles = (title for title in self.by_title if any(title in message for message in messages))
-        title = next(titles, None)
+        return self.session_of(next((title for message in messages if (title := self.title_in(message))), None))
+
+    def title_in(self, message: bytes) -> bytes | None:
+        """The title of a registered meter that occurs in a message."""
+        return next((title for title in self.by_title if title in message), None)
+
+    def session_of(self, title: bytes | None) -> Session:
+        """For the messages of the meter of this title."""
         return Session(self.given if title is None else self.by_title[title])
 
 

@@ -11,7 +11,7 @@ from dlms.tree.spelling import ABSENT
 SAID = (
     "application_context", "mechanism", "descriptor", "result", "diagnostic", "state_error", "service_error", "reason",
     "block_number",
-    "value", "parameters", "return_parameters",
+    "value", "parameters", "return_parameters", "body",
 )  # fmt: skip
 LISTS = ("variables", "items", "values", "results")
 """Of these how many there are, or the only one."""
