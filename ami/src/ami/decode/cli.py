@@ -105,9 +105,9 @@ def decode(
     outcome = _Outcome(keyrings, data=data)
     shown = outcome.read(inputs)
     if summary:
-        write_summary(shown, no_color=no_color)
+        write_summary(shown, no_color=no_color, several=len(inputs) > 1)
     elif format_ is Format.TEXT:
-        write_trees(shown, View(full), no_color=no_color)
+        write_trees(shown, View(full), no_color=no_color, several=len(inputs) > 1)
     else:
         write_documents(shown, as_xml=format_ is Format.XML)
     if not outcome.good:

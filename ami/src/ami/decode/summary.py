@@ -6,24 +6,29 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ami.decode.reading import Shown
+from ami.decode.readings import readings
 from ami.decode.tree_view import Line
 from ami.words import GLYPHS
 from dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering
-from dlms.tree import MISSING, Node, in_clear, is_ciphered, is_sound, nodes
+from dlms.apdu.notify import DataNotification
+from dlms.tree import Node, in_clear, is_ciphered, is_sound, nodes
 from dlms.tree.words import system_title
 
 APDU = "apdu"
 NUMBER_WIDTH = 6
 UNREADABLE = "not deciphered"
+NOISE = "noise"
 BECOMES = " = "
+MOST_VALUES = 3
 
 
-def summary_line(shown: Shown) -> Line:
-    """The line of one frame in styled pieces."""
+def summary_line(shown: Shown, file: str = "") -> Line:
+    """The line of one frame in styled pieces; `file` goes before it."""
     tree = shown.tree
     glyph, style = ("OK", "ok") if is_sound(tree) else ("FAILED", "failed")
-    who = " ".join(part for part in (_ends(shown), stations(tree)) if part)
+    who = "  ".join(part for part in (_ends(shown), stations(tree)) if part)
     return [
+        (f"{file}  " if file else "", "quiet"),
         (f"{shown.number:>{NUMBER_WIDTH}}  ", "quiet"),
         (f"{moment(shown.at)}  " if shown.is_captured else "", "quiet"),
         (f"{who}  " if who else "", ""),
@@ -72,6 +77,8 @@ def _messages(node: Node) -> Iterator[Node]:
 def _message(root: Node) -> str:
     held = in_clear(root)
     text = held.text or held.name.replace("_", "-")
+    if isinstance(held.value, DataNotification) and (values := readings(held.value.body)):
+        text += f": {', '.join(values[:MOST_VALUES])}" + (", ..." if len(values) > MOST_VALUES else "")
     if held is root and is_ciphered(root):
         title = _title(root)
         text = ", ".join(part for part in (text, title, UNREADABLE) if part)
@@ -93,4 +100,6 @@ def _frame(tree: Node) -> str:
         return ", ".join(
             part for part in (text, information.text if information and not information.parts else "") if part
         )
-    return tree.text or ("" if tree.type == MISSING else tree.name.replace("_", " "))
+    if tree.name == "mbus_frame" and (information := tree.part("information")) and information.text:
+        return f"{tree.text}, {information.text}"
+    return tree.text or ("" if tree.name == NOISE else tree.name.replace("_", "-"))

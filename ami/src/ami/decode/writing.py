@@ -26,12 +26,16 @@ MEGA = 1 << 20
 PERIOD = 0.5
 
 
-def write_trees(shown: Iterable[Shown], view: View, *, no_color: bool) -> None:
+def write_trees(shown: Iterable[Shown], view: View, *, no_color: bool, several: bool) -> None:
     """Each message with a heading that says where it comes from, if there is something to say."""
     write = _writer(no_color=no_color, crop=False)
+    file = None
     for place, one in enumerate(shown):
         if place:
             write([("", "")])
+        if several and one.file != file:
+            file = one.file
+            write([(file, "bold")])
         if one.is_captured:
             ends = f"{one.source} → {one.destination}"
             write([(f"{one.number}  {moment(one.at)}  {ends}", "quiet")])
@@ -39,11 +43,11 @@ def write_trees(shown: Iterable[Shown], view: View, *, no_color: bool) -> None:
             write(line)
 
 
-def write_summary(shown: Iterable[Shown], *, no_color: bool) -> None:
-    """One line per frame, cut at the edge of a terminal."""
+def write_summary(shown: Iterable[Shown], *, no_color: bool, several: bool) -> None:
+    """One line per frame, cut at the edge of a terminal; the file in front when there are several."""
     write = _writer(no_color=no_color, crop=True)
     for one in shown:
-        write(summary_line(one))
+        write(summary_line(one, Path(one.file).name if several else ""))
 
 
 def write_documents(shown: Iterable[Shown], *, as_xml: bool) -> None:

@@ -84,7 +84,7 @@ class Finder:
         if size is None:
             return 0
         if len(begun) < size:
-            return _MORE if size > mbus.SHORT_SIZE or self._kind is Kind.MBUS else 0
+            return _MORE if begun[0] == mbus.LONG or self._kind is Kind.MBUS else 0
         is_frame = mbus_end(begun, 0) == size or (self._kind is Kind.MBUS and size > mbus.SHORT_SIZE)
         return size if is_frame else 0
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
 ETHERNET, PPP, PPP_HDLC, COOKED, COOKED_2 = 1, 9, 50, 113, 276
@@ -103,11 +103,13 @@ def _mpls(packet: bytes, left: int) -> Segment:
 
 
 def _ipv4(packet: bytes, left: int) -> Segment:
+    if len(packet) < 20:
+        raise IndexError
     if _u16(packet, 6) & 0x3FFF:
         raise Unknown("fragments of IP")
     total = _u16(packet, 2) or len(packet)
-    ends = IPv4Address(packet[12:16]), IPv4Address(packet[16:20]) if len(packet) >= 20 else IPv4Address(0)
-    return _inside(packet[9], str(ends[0]), str(ends[1]), packet[4 * (packet[0] & 15) : total], left)
+    source, destination = (".".join(map(str, packet[place : place + 4])) for place in (12, 16))
+    return _inside(packet[9], source, destination, packet[4 * (packet[0] & 15) : total], left)
 
 
 def _ipv6(packet: bytes, left: int) -> Segment:
