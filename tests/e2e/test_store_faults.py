@@ -168,3 +168,15 @@ def test_a_file_that_is_no_store_is_refused_by_name(one: System, role: str, sect
     process = one._start(role, "--config", one.write())
     assert process.wait() == 2
     assert "shopping.txt can't be used as a store" in process.wait_for("text")["text"]
+
+
+def test_the_customer_system_goes_on_when_its_store_was_locked(one: System) -> None:
+    one.config["demo"] |= {"period_s": 1.0, "connect_after_s": 0.2}
+    one.start()
+    cis = one.start_cis()
+    cis.wait_for("reply_received", result="OK")
+    with locked(one.config["cis"]["store"]):
+        cis.wait_for("store_unavailable")
+    cis.forget()
+    cis.wait_for("reply_received", result="OK")
+    assert cis.stop() == 0

@@ -8,10 +8,11 @@ without an end is taken up again in the same way.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from cim import edge, envelope
 from cim.errors import CimError
@@ -27,6 +28,8 @@ from cis.workflows.surroundings import Surroundings
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 """Between two times of sending the same request."""
 RESUMED_AT_ONCE = 10
+
+T = TypeVar("T")
 
 
 class NoReplyError(Exception):
@@ -59,7 +62,10 @@ class Controls:
         """Send an order and wait for its end; never raises for what the HES or the network does."""
         request = self._request(order)
         octets = edge.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
-        await self._pending.add(self._sent(order, request), octets)
+        try:
+            await self._pending.add(self._sent(order, request), octets)
+        except StoreUnavailable as problem:
+            return self._not_sent(request, problem)
         self._around.emit("request_sent", **_told(order, request))
         return await self._see_through(request, order.targets, self._ask_again_s)
 
@@ -132,10 +138,10 @@ class Controls:
         if not _is_acknowledgement(request.header, response):
             return response
         if any(error.code == PARTIAL_MORE_FOLLOW for error in response.reply.errors):
-            await self._pending.take(response)
+            await self._recorded(partial(self._pending.take, response))
         if not request.header.async_reply_flag:
             raise NoReplyError("the HES has only acknowledged a request that asked for the result at once")
-        await self._pending.acknowledge(request.header.message_id or "")
+        await self._recorded(partial(self._pending.acknowledge, request.header.message_id or ""))
         self._around.emit("acknowledged", message_id=request.header.message_id)
         return await self._awaited(reply)
 
@@ -156,7 +162,7 @@ class Controls:
     ) -> Outcome:
         ms = self._ms_since(started)
         if not (reply.done() and reply.result() is response):  # else the inbox has kept it already
-            await self._pending.take(response)
+            await self._recorded(partial(self._pending.take, response))
         outcome = _outcome(targets, message_id, response.reply, ms)
         self._around.emit(
             "reply_received",
@@ -168,17 +174,37 @@ class Controls:
         return outcome
 
     async def _failed(self, message_id: str, reason: str, started: float) -> Outcome:
-        await self._pending.fail(message_id, reason)
+        await self._recorded(partial(self._pending.fail, message_id, reason))
         self._around.emit("request_failed", message_id=message_id, reason=reason)
         return Outcome(message_id=message_id, result=None, reason=reason, ms=self._ms_since(started))
 
     async def _unknown(self, message_id: str, problem: str, ms: float) -> Outcome:
         """Whoever reads this has to look at the meters, or to ask again under the same MessageID."""
         reason = f"it is not known what became of the request, which the HES may have carried out: {problem}"
-        if not await self._pending.is_answered(message_id):  # by another process on the same store
-            await self._pending.give_up(message_id, reason)
+        if not await self._recorded(
+            partial(self._pending.is_answered, message_id)
+        ):  # by another process on the same store
+            await self._recorded(partial(self._pending.give_up, message_id, reason))
             self._around.emit("request_unknown", message_id=message_id, reason=reason)
         return Outcome(message_id=message_id, result=None, reason=reason, unknown=True, ms=ms)
+
+    def _not_sent(self, request: RequestMessage, problem: StoreUnavailable) -> Outcome:
+        """What can't be remembered is not sent."""
+        message_id, reason = request.header.message_id or "", f"nothing was sent: {problem}"
+        self._around.emit("store_unavailable", reason=str(problem))
+        self._around.emit("request_failed", message_id=message_id, reason=reason)
+        return Outcome(message_id=message_id, result=None, reason=reason, ms=0.0)
+
+    async def _recorded(self, write: Callable[[], Awaitable[T]]) -> T:
+        """What has happened is kept, however long the store takes nothing."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await write()
+            except StoreUnavailable as problem:
+                self._around.emit("store_unavailable", reason=str(problem))
+            await self._around.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _request(self, order: Order) -> RequestMessage:
         message_id = order.message_id or str(self._around.new_uuid())
