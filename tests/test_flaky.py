@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import flaky
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = {"dlms/codec/test_rows.py": True, "hes/north/test_destinations.py": True, "ami/test_fleet.py": False}
@@ -35,3 +36,9 @@ def test_properties_are_all_that_draws_examples_and_nothing_else() -> None:
 def test_each_run_of_a_step_has_its_own_seed() -> None:
     assert "--hypothesis-seed=7" in flaky.properties(7)
     assert flaky.fuzz(7)[-2:] == ["--seed", "7"]
+
+
+def test_no_example_fails_because_the_machine_is_busy() -> None:
+    assert settings.default is not None
+    assert settings.default.deadline is None
+    assert HealthCheck.too_slow in settings.default.suppress_health_check
