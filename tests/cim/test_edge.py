@@ -333,3 +333,59 @@ def test_a_request_is_no_response(create: Build, schemas: Schemas) -> None:
 
 def test_errors_hold_no_namespace_noise(create: Build, schemas: Schemas) -> None:
     assert "{" not in refusal(create(header="<msg:Nun/>"), schemas).reason
+
+
+# the order inside the Pan elements
+
+
+PAN = {
+    "PanDisplay": ["command", "duration", "startDateTime", "confirmationRequired", "textMessage"],
+    "PanDemandResponse": ["command", "durationIndefinite", "startDateTime", "avgLoadAdjustment", "dutyCycle"],
+    "PanPricing": ["command", "duration", "startDateTime", "providerID", "PanPricingDetails", "PanPricingDetails"],
+}
+VALUES = {
+    "durationIndefinite": "true",
+    "startDateTime": "2026-01-01T00:00:00Z",
+    "confirmationRequired": "false",
+    "PanPricingDetails": "",
+}
+
+
+def pan(name: str, children: list[str]) -> str:
+    inside = "".join(f"<obj:{child}>{VALUES.get(child, '1')}</obj:{child}>" for child in children)
+    return f'<obj:{name}>{inside}</obj:{name}><obj:EndDeviceControlType ref="3.31.0.23"/>'
+
+
+@pytest.mark.parametrize("name", PAN)
+def test_both_orders_of_a_pan_element_are_read(create: Build, schemas: Schemas, name: str) -> None:
+    older = PAN[name]
+    alphabetical = sorted(older, key=lambda child: (child == "PanPricingDetails", child))
+    assert older != alphabetical
+    for order in (older, alphabetical):
+        payload = edge.read_request(create(control=pan(name, order)), schemas).message.payload
+        assert isinstance(payload, EndDeviceControls)
+        assert payload.controls[0].unsupported == (name,)
+
+
+@pytest.mark.parametrize(
+    ("name", "children"),
+    [
+        ("PanDisplay", ["startDateTime", "command", "textMessage"]),
+        ("PanDisplay", ["command", "duration", "confirmationRequired", "startDateTime", "priority"]),
+        ("PanDisplay", ["command", "startDateTime", "bogus", "textMessage"]),
+        ("PanPricing", ["command", "startDateTime", "PanPricingDetails", "providerID"]),
+    ],
+)
+def test_a_pan_element_in_neither_order_is_refused(
+    create: Build, schemas: Schemas, name: str, children: list[str]
+) -> None:
+    assert refusal(create(control=pan(name, children)), schemas).code == "1.8"
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_payloads_side_by_side_are_told_in_words(create: Build, generic: Build, schemas: Schemas, typed: bool) -> None:
+    octets = create(payload=CONTROLS * 2) if typed else generic(rest=f"<msg:Payload>{CONTROLS * 2}</msg:Payload>")
+    error = refusal(octets, schemas)
+    assert error.code == "3.1"
+    assert error.reason == "The Payload holds 2 EndDeviceControls side by side, and one payload a message is read here"
+    assert error.wrapper is not None

@@ -10,12 +10,12 @@ from cim.codes import Level
 from cim.errors import CimError
 from cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from hes.jobs.answers import Answers, Means
-from hes.jobs.records import digest, format_errors
+from hes.jobs.records import digest, format_errors, nonce_digest
 from hes.meters.registry import Registry
 from hes.nouns import NOUNS, Partner, Plan, Refused, check, error, partner_of
 from hes.outbox import format_answer, parse_answer
 from hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
-from hes.store import Job, Lane, SpentId, StoredCommand, StoredRequest, StoreUnavailable
+from hes.store import Job, Lane, NonceUsed, SpentId, StoredCommand, StoredRequest, StoreUnavailable
 
 _SPENT = (
     "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
@@ -83,13 +83,18 @@ class Intake:
         request = self._request(message.header, plan, asked, partner)
         self._answers.expect(request_id)
         try:
-            kept = await self._means.results.accept(request, _commands(request_id, plan))
+            nonce = nonce_digest(message.header)
+            kept = await self._means.results.accept(request, _commands(request_id, plan), nonce)
         except SpentId as spent:
             self._answers.give_up(request_id)
             raise Refused(error("2.15", _SPENT.format(spent.accepted_at.isoformat(timespec="seconds")))) from None
         except StoreUnavailable:
             self._answers.give_up(request_id)
             raise
+        except NonceUsed:
+            self._answers.give_up(request_id)
+            reason = "Header.ReplayDetection: this Nonce was used before, by a message with another MessageID."
+            raise Refused(error("7.7", f"{reason} Nothing was done for this one.")) from None
         if kept is not None:
             return await self._same_again(kept, asked)
         return await self._accepted(request.request_id, self._begin(request, plan))

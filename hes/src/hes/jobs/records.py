@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from cim.codes import Level
 from cim.identity import Identifier
-from cim.message import ReplyError, RequestMessage
+from cim.message import Header, ReplyError, RequestMessage
 from cim.xml import printable
 from hes.nouns import Worked
 from hes.operations import Outcome
@@ -28,6 +28,14 @@ def digest(message: RequestMessage) -> str:
         (message.payload, message.payload_identifiers),
     )
     return sha256(repr(asked).encode()).hexdigest()
+
+
+def nonce_digest(header: Header) -> str | None:
+    """The Nonce and its moment as one text of fixed length; None for a request without ReplayDetection."""
+    detection = header.replay_detection
+    if detection is None:
+        return None
+    return sha256(repr((detection.nonce, detection.created_at.isoformat())).encode()).hexdigest()
 
 
 def format_errors(errors: tuple[ReplyError, ...]) -> str:

@@ -121,6 +121,10 @@ class Completed:
     commands: tuple[StoredCommand, ...]
 
 
+class NonceUsed(Exception):
+    """Another request was accepted with the same nonce."""
+
+
 class Results(Protocol):
     """The truth about requests and what came of them. Every method has committed when it returns.
 
@@ -130,10 +134,13 @@ class Results(Protocol):
 
     async def find(self, request_id: str) -> StoredRequest | None: ...
 
-    async def accept(self, request: StoredRequest, commands: Sequence[StoredCommand]) -> StoredRequest | None:
+    async def accept(
+        self, request: StoredRequest, commands: Sequence[StoredCommand], nonce: str | None = None
+    ) -> StoredRequest | None:
         """Keep a new request with its commands; None if that was done, else what is already kept under its id.
 
-        Raises SpentId for an id whose request is forgotten.
+        Raises SpentId for an id whose request is forgotten, and NonceUsed if a request with another id was accepted with this
+        nonce.
         """
 
     async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:

@@ -23,8 +23,8 @@ from sqlalchemy.exc import IntegrityError
 
 from hes.store.database import Database
 from hes.store.group_commit import GroupCommit
-from hes.store.ports import Completed, SpentId, StoredCommand, StoredRequest, StoredResult
-from hes.store.tables import attempts, commands, deliveries, replies, requests, spent_ids
+from hes.store.ports import Completed, NonceUsed, SpentId, StoredCommand, StoredRequest, StoredResult
+from hes.store.tables import attempts, commands, deliveries, nonces, replies, requests, spent_ids
 
 _OUTCOME = ("ok", "reply_code", "level", "reason", "attempted", "took_ms", "detail", "finished_at")
 _RESULT = ("request_id", "meter_name", *_OUTCOME)
@@ -86,9 +86,11 @@ class SqlResults:
         found = await self._requests(select(requests).where(requests.c.request_id == request_id))
         return found[0] if found else None
 
-    async def accept(self, request: StoredRequest, new: Sequence[StoredCommand]) -> StoredRequest | None:
+    async def accept(
+        self, request: StoredRequest, new: Sequence[StoredCommand], nonce: str | None = None
+    ) -> StoredRequest | None:
         try:
-            await self._database.transaction(lambda c: _accept(c, request, new))
+            await self._database.transaction(lambda c: _accept(c, request, new, nonce))
         except IntegrityError:
             kept = await self.find(request.request_id)
             if kept is None:  # not a second message with this id, so it is a fault of ours
@@ -146,11 +148,15 @@ def _forget(connection: Connection, old: tuple[ColumnElement[bool], ...], ids_ke
     return forgotten
 
 
-def _accept(connection: Connection, request: StoredRequest, new: Sequence[StoredCommand]) -> None:
+def _accept(connection: Connection, request: StoredRequest, new: Sequence[StoredCommand], nonce: str | None) -> None:
     spent = select(spent_ids.c.accepted_at).where(spent_ids.c.request_id == request.request_id)
     if (accepted_at := connection.execute(spent).scalar()) is not None:
         raise SpentId(accepted_at)
     connection.execute(insert(requests).values(**asdict(request)))
+    if nonce is not None:
+        if connection.execute(select(nonces.c.nonce).where(nonces.c.nonce == nonce)).first() is not None:
+            raise NonceUsed
+        connection.execute(insert(nonces).values(nonce=nonce, request_id=request.request_id))
     rows = [
         {
             "request_id": request.request_id,

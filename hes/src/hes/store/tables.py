@@ -130,6 +130,16 @@ spent_ids = Table(
 )
 """MessageIDs whose requests are forgotten, in the order of being forgotten."""
 
+nonces = Table(
+    "nonces",
+    metadata,
+    Column("nonce", String, primary_key=True),
+    Column("request_id", String, nullable=False),
+    ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+    Index("nonces_by_request_id", "request_id"),
+)
+"""Digests of the Nonces of accepted requests; they are forgotten with their request."""
+
 counters = Table(
     "counters",
     metadata,
