@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -20,7 +22,7 @@ from ami_process.health import Health
 from ami_process.http_server import serving
 from ami_process.sockets import listening
 from ami_process.worker import Worker
-from cim import edge, envelope, soap
+from cim import edge, envelope, ns, soap
 from cim.limits import Limits
 from cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
@@ -282,3 +284,41 @@ async def test_no_message_is_replaced_by_its_look(cis: ACis) -> None:
     await post_response(f"{cis.url}/cim", response(correlation_id="c-1"))
     await post_response(f"{cis.url}/cim", response(correlation_id="c-2"))
     assert len(await cis.store.replies("m-1")) == len(await cis.store.replies("m-2")) == 1
+
+
+async def test_what_the_http_header_says_of_the_body_is_honoured_or_named(cis: ACis) -> None:
+    for content_type, coding, body, status, word in (
+        ("text/xml; charset=utf-8", "gzip", gzip.compress(OK, mtime=0), 200, ">OK<"),
+        ("text/xml; charset=utf-16", "identity", OK.decode().encode("utf-16"), 200, ">OK<"),
+        ("text/xml; charset=koi8-r", "identity", OK, 415, "koi8-r"),
+        ("text/xml", "br", OK, 415, "br is not read"),
+        ("multipart/related; boundary=b", "identity", OK, 415, "multipart"),
+        ("text/xml", "gzip", gzip.compress(b" " * 30_000, mtime=0), 500, "more than 20000 octets"),
+    ):
+        headers = {"Content-Type": content_type, "Content-Encoding": coding}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(f"{cis.url}/cim", content=body, headers=headers)
+        assert (answer.status_code, word in answer.text) == (status, True), answer.text
+
+
+async def test_a_typed_event_of_a_noun_that_is_not_taken_is_answered(cis: ACis) -> None:
+    typed = "http://iec.ch/TC57/2011/MeterReadingsMessage"
+    event = (
+        f'<s:Envelope xmlns:s="{ns.SOAP}"><s:Body><e:CreatedMeterReadings xmlns:e="{typed}" xmlns:m="{ns.MESSAGE}">'
+        "<e:Header><m:Verb>created</m:Verb><m:Noun>MeterReadings</m:Noun><m:MessageID>e-1</m:MessageID></e:Header>"
+        '<e:Payload><r:MeterReadings xmlns:r="http://iec.ch/TC57/2011/MeterReadings#"/></e:Payload>'
+        "</e:CreatedMeterReadings></s:Body></s:Envelope>"
+    )
+    answer = await post(f"{cis.url}/cim", event.encode())
+    assert answer.status_code == 200
+    body = soap.unwrap(answer.content)
+    assert body.tag == f"{{{typed}}}MeterReadingsResponseMessage"
+    assert [code.text for code in body.iter(f"{{{ns.MESSAGE}}}code")] == ["2.5"]
+
+
+async def test_repeated_compressed_payloads_are_refused_unread(cis: ACis) -> None:
+    bomb = base64.b64encode(gzip.compress(b"<a/>" + b" " * 400_000, mtime=0)).decode()
+    octets = OK.decode()
+    inside = f"<msg:Payload>{f'<msg:Compressed>{bomb}</msg:Compressed>' * 5}</msg:Payload></msg:ResponseMessage>"
+    answer = await post(f"{cis.url}/cim", octets.replace("</msg:ResponseMessage>", inside).encode())
+    assert (answer.status_code, "5 Compressed came" in answer.text) == (500, True)

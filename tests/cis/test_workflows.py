@@ -87,7 +87,7 @@ async def test_one_order_is_one_request_with_one_end_device_a_meter(
 async def test_every_failed_meter_is_told_by_the_name_we_know(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     errors = (
         ReplyError(code="0.2", reason="no more follow"),
-        failed_meter("4.1", "no answer in 5 s", MRID_1.upper()),
+        failed_meter("4.1", "no answer in 5 s", f"urn:uuid:{MRID_1.replace('-', '').upper()}"),
         failed_meter("2.4", "unknown", "M1002", "name"),
         failed_meter("5.3", "somebody else", "M9999", "name"),
     )

@@ -128,6 +128,9 @@ _DECLARATIONS = " ".join(f'xmlns:n{number}="urn:n:{number}"' for number in range
 _DEVICES = "".join(
     f"<c:EndDevices><c:Names><c:name>X{number}</c:name></c:Names></c:EndDevices>" for number in range(19_000)
 )
+_FIVE_THOUSAND = "".join(
+    f"<c:EndDevices><c:Names><c:name>X{number}</c:name></c:Names></c:EndDevices>" for number in range(5_000)
+)
 _WRONG = "<c:EndDevices><c:isPan>x</c:isPan></c:EndDevices>" * 30_000
 _SMALLEST = "<c:EndDevices/>" * 325_000
 
@@ -262,6 +265,7 @@ SENDERS: list[Sender] = [
     *_both("compressed-large", 2, f"<m:Compressed>{_BOMB}</m:Compressed>"),
     *_both("namespaces", 2, '<x:y xmlns:x="urn:x"/>', _DECLARATIONS),
     *_both("devices-of-1.5-megabytes", 3, controls(_DEVICES)),
+    Sender("five-thousand-unknown-meters", 3, lambda site: _to("hes", site, controls(_FIVE_THOUSAND))),
     *_both("errors-without-end", 3, controls(_WRONG)),
     *_both("elements-of-4.9-megabytes", 3, controls(_SMALLEST)),
     Sender("name-of-a-megabyte", 4, _name_of_a_megabyte),

@@ -1,6 +1,8 @@
 """The HES's HTTP side over real sockets: what goes in, what comes out, and what is refused how."""
 
 import asyncio
+import base64
+import gzip
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,7 +25,8 @@ from north_bench import (
     texts,
 )
 
-from cim import edge, ns, soap
+from ami_process.worker import Worker
+from cim import edge, ns, reading, soap
 from hes.operations import Outcome
 
 XML = {"Content-Type": "text/xml"}
@@ -291,3 +294,55 @@ async def test_the_description_gives_the_public_url_or_no_strange_host(tmp_path:
         assert b'location="https://ami.example/hes/cim"' in asked.content
         strange = await hes.client.get(hes.url + "/cim?wsdl", headers={"Host": "evil.example"})
         assert strange.status_code == 421 and b"location=" not in strange.content
+
+
+MANY = octets(request(control(DISCONNECT, *(f"X{number}" for number in range(2_000)))))
+
+
+async def test_a_large_message_is_read_like_a_small_one(tmp_path: Path) -> None:
+    async with north(tmp_path, meters=500) as hes:
+        names = [f"M{number}" for number in range(1, 501)]
+        unknown = [f"X{number}" for number in range(200)]
+        body = octets(request(control(DISCONNECT, *names, *unknown)))
+        assert not reading.is_light(body)
+        answer = edge.read_response((await hes.post(body)).content, SCHEMAS)
+        assert (answer.reply.result, [e.code for e in answer.reply.errors]) == ("PARTIAL", ["2.4"] * 200)
+        assert len(hes.meters.commands) == 500
+        for wrong, code in (
+            (body.replace(b"3.31.0.23", b"3.31.0.99"), "2.15"),
+            (body.replace(b"Names>", b"Nomes>"), "1.8"),
+            (body[:-9], "1.8"),
+        ):
+            assert texts((await hes.post(wrong)).content, "code") == [code]
+        bomb = base64.b64encode(gzip.compress(b" " * 5_000_001, mtime=0)).decode()
+        packed = VALID.replace(b"<EndDeviceControls ", f"<Compressed>{bomb}</Compressed><EndDeviceControls ".encode())
+        assert texts((await hes.post(packed)).content, "code") == ["3.1"]
+
+
+async def test_who_comes_while_others_are_read_may_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hes.app.Worker", lambda function: Worker(function, waiting=0))
+    async with north(tmp_path) as hes:
+        answers = await asyncio.gather(*(hes.post(MANY) for _ in range(4)))
+        assert sorted(answer.status_code for answer in answers) == [200, 503, 503, 503]
+        refused = next(answer for answer in answers if answer.status_code == 503)
+        assert texts(refused.content, "code") == ["5.1"]
+        assert soap.parse_fault(soap.unwrap(refused.content)).code == "Server"
+        assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
+        assert (await hes.post(MANY)).status_code == 200
+
+
+async def test_what_takes_too_much_to_read_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hes.app.Worker", lambda function: Worker(function, seconds=0.01))
+    async with north(tmp_path) as hes:
+        given_up = await hes.post(MANY)
+        assert (given_up.status_code, texts(given_up.content, "code")) == (413, ["3.1"])
+        assert "longer than 0.01 s" in given_up.text
+        assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
+
+
+async def test_meters_are_counted_before_they_are_looked_up(tmp_path: Path) -> None:
+    async with north(tmp_path, max_meters_per_request=2) as hes:
+        for code in ("3.31.0.99", DISCONNECT):
+            reply = (await hes.ask(request(control(code, "M1", "M1", points=["UP-1"])))).reply
+            assert [e.code for e in reply.errors] == ["3.1"]
+            assert "names 3 meters" in (reply.errors[0].reason or "")
