@@ -145,9 +145,9 @@ def test_a_thousand_devices_cost_little(request_message: RequestMessage) -> None
     controls = EndDeviceControls((EndDeviceControl(control_type="3.31.0.23", end_devices=devices),))
     message = replace(request_message, payload=controls)
     octets = edge.write_request(message, TYPED, SCHEMAS)
-    started = time.perf_counter()
+    started = time.process_time()
     assert edge.read_request(octets, SCHEMAS).message == message
-    assert time.perf_counter() - started < 1  # some tens of milliseconds on an idle machine
+    assert time.process_time() - started < 1  # some tens of milliseconds of the processor
 
 
 def test_a_thousand_errors_cost_little(response_message: ResponseMessage) -> None:
