@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import time
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from ami.decode.captures.finding import Finder
 from ami.decode.captures.layers import MOST_LAYERS, Unknown, segment_of
 from ami.decode.captures.seen import Seen
 from ami.decode.captures.streams import messages
+from ami.decode.writing import Progress
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 FIELD = VECTORS / "field"
@@ -102,6 +104,13 @@ def test_hdlc_and_mbus_over_tcp_however_they_are_cut(cuts: list[int]) -> None:
         places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
         parts = [tcp(START + one, stream[one:other]) for one, other in pairwise(places)]
         assert [one.octets for one in read(pcap(parts))] == frames
+
+
+def test_a_wrapper_pdu_behind_what_seemed_to_begin() -> None:
+    for junk in (b"\x7e\xa7\xff", b"\x7e\xa7", b"\x68\xff\xff\x68"):
+        finder = Finder()
+        found = [frame for part in (junk, FRAMES[0], FRAMES[1], FRAMES[2] * 60) for frame in finder.take(part)]
+        assert found == [FRAMES[0], FRAMES[1], *[FRAMES[2]] * 60]
 
 
 def test_frames_that_share_a_flag_and_a_frame_with_a_wrong_check() -> None:
@@ -260,6 +269,35 @@ class TestSummary:
         ciphered = "C81E3001234567411312FF935A47566827C467BC7D825C3BE4A77C3FCC056B6B"
         keys = ("--ek", "00" * 16, "--ak", "00" * 16, "--title", "4D4D4D0000BC614E")
         assert "▲ glo-get-request, not deciphered; the authentication tag does not hold" in self.run(ciphered, *keys)
+
+
+class TestTerminal:
+    def test_a_line_is_cut_at_the_edge_of_a_terminal(self) -> None:
+        terminal = {"FORCE_COLOR": "1", "COLUMNS": "60", "TERM": "xterm-256color"}
+        shown = CliRunner().invoke(app, ["decode", "-s", HDLC[:-3].hex() + "00007E", HDLC.hex()], env=terminal).stdout
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+        assert shown != plain
+        assert [len(line) for line in plain.splitlines()] == [60, 60]
+        assert plain.splitlines()[0].endswith("…") and "▲" in plain.splitlines()[0]
+        tree = CliRunner().invoke(app, ["decode", HDLC.hex()], env=terminal).stdout
+        assert "octet-string 1-0:1.7.0*255, active power import, instantaneous value" in tree, "a tree is not cut"
+
+    def test_how_far_a_capture_is_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Terminal(io.StringIO):
+            def isatty(self) -> bool:
+                return True
+
+        (tmp_path / "one.pcap").write_bytes(pcap([PACKET] * 3))
+        for output, says in ((io.StringIO(), True), (Terminal(), False)):
+            errors = Terminal()
+            monkeypatch.setattr("sys.stderr", errors)
+            monkeypatch.setattr("sys.stdout", output)
+            monkeypatch.setattr("ami.decode.writing.PERIOD", 0.0)
+            progress = Progress("captures/one.pcap", 3 << 20)
+            with (tmp_path / "one.pcap").open("rb") as capture:
+                progress(capture)
+            progress.end()
+            assert ("one.pcap: 0 of 3 MB read" in errors.getvalue()) is says
 
 
 class TestSeveralFiles:

@@ -12,7 +12,7 @@ from test_every_octet import check_cover
 
 from dlms import apdu, data
 from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
-from dlms.apdu.ciphered import GeneralGloCiphering
+from dlms.apdu.ciphered import GeneralGloCiphering, GeneralSigning
 from dlms.apdu.get import GetRequestNormal
 from dlms.apdu.notify import DataNotification
 from dlms.cosem.descriptors import AttributeDescriptor
@@ -25,6 +25,7 @@ from dlms.obis import Obis
 from dlms.security import GlobalKeys, protect
 from dlms.tree import Keyring, Node, Session, document, explain, explain_data, is_sound, nodes, octets_of, part_of
 from dlms.tree.damage import wrong_bit
+from dlms.tree.keyring import MOST_ROUTES, MOST_WAITING
 
 FIELD = Path(__file__).parents[2] / "vectors/field"
 UNHURRIED = settings(deadline=None)
@@ -32,6 +33,7 @@ EK, AK, TITLE = bytes(range(16)), bytes(range(0xD0, 0xE0)), b"MTR\0\0\0\0\2"
 GOOD = bytes.fromhex("7EA02A410883130413E6E7000F40000000000101020309060100010700FF060000017002020F00161B5DB77E")
 LLC = bytes.fromhex("E6E700")
 REQUEST = apdu.encode(GetRequestNormal(0xC1, AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)))
+BLOCK = GeneralBlockTransfer(BlockControl(False, False, 0), 1, 0, b"x")
 PUSH = apdu.encode(DataNotification(1, None, data.structure(data.long_unsigned(1))))
 
 
@@ -269,6 +271,52 @@ class TestDamage:
         assert named(read(bytes(first) + last), "data_notification")
         first[-3] ^= 1
         assert not named(read(bytes(first) + last), "data_notification")
+
+
+class TestHostile:
+    """An enemy's APDUs reach `explain` where traffic is shown."""
+
+    @pytest.mark.parametrize("kind", ["blocks", "signed", "ciphered"])
+    def test_apdus_one_in_the_other_without_end(self, kind: str) -> None:
+        octets = REQUEST
+        for _ in range(2000):
+            if kind == "blocks":
+                octets = apdu.encode(GeneralBlockTransfer(BlockControl(True, False, 0), 1, 0, octets))
+            elif kind == "signed":
+                octets = apdu.encode(GeneralSigning(b"", b"", b"", b"", b"", octets, b""))
+            else:
+                octets = apdu.encode(GeneralGloCiphering(b"", bytes(5) + octets))
+        (tree,) = explain(octets, Session())
+        assert "APDUs one in the other" in troubles([tree])
+
+    def test_what_waits_for_its_other_parts_is_bounded(self) -> None:
+        session = Session()
+        for number in range(2000):
+            explain(hdlc.encode(Frame(HdlcAddress(1), HdlcAddress(number % 9999, 1), 0x10, PUSH, True)), session)
+            explain(mbus.encode(MbusFrame(0x53, number % 256, 0x00, bytes((number % 256, 1)) + PUSH)), session)
+            explain(wrapper.encode(WrapperPdu(number, 1, apdu.encode(BLOCK))), session)
+        assert max(map(len, (session.segments, session.assemblers, session.blocks))) <= MOST_ROUTES
+
+    def test_a_transfer_that_never_ends_is_forgotten(self) -> None:
+        session = Session()
+        for number in range(2, 400):
+            block = GeneralBlockTransfer(BlockControl(False, False, 0), number, 0, bytes(0xFFF0))
+            explain(apdu.encode(block), session)
+            assert (
+                sum(len(one) for blocks in session.blocks.values() for one in blocks.values()) < MOST_WAITING + 0x20000
+            )
+
+    def test_a_segment_that_begins_anew(self) -> None:
+        def segment(number: int, information: bytes, more: bool) -> bytes:
+            control = control_of(FrameKind.I, send_number=number)
+            return hdlc.encode(Frame(HdlcAddress(32), HdlcAddress(4, 65), control, information, more))
+
+        lost = segment(0, LLC + PUSH[:4], True)
+        trees = read(
+            lost + segment(2, LLC + PUSH, False) + segment(3, LLC + PUSH[:4], True) + segment(4, PUSH[4:], False)
+        )
+        assert all(map(is_sound, trees))
+        assert len(named(trees, "data_notification")) == 2
 
 
 class TestValues:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dlms.framing import mbus
+from dlms.errors import DecodeError
+from dlms.framing import hdlc, mbus
 from dlms.framing.hdlc import FLAG, FORMAT_SIZE, FORMAT_TYPE, MAX_LENGTH
 from dlms.framing.wrapper import HEADER_SIZE, VERSION
-from dlms.tree.scanning import Kind, hdlc_end, mbus_end
+from dlms.tree.scanning import Kind, mbus_end
 
 _VERSION = VERSION.to_bytes(2, "big")
 _BEGINNING = re.compile(rb"[\x7e\x68]")
@@ -22,10 +23,12 @@ _MORE = -1
 class Finder:
     """Takes octets as they come; what begins no frame is dropped at once, so a frame is the most that is kept."""
 
-    __slots__ = ("_begun", "_kind")
+    __slots__ = ("_begun", "_kind", "_starts")
 
     def __init__(self) -> None:
         self._begun = b""
+        self._starts: list[int] = []
+        """Where else a wrapper PDU may begin: at segments that came while something else seemed to have begun."""
         self._kind: Kind | None = None
 
     @property
@@ -35,12 +38,12 @@ class Finder:
 
     def forget(self) -> None:
         """Octets are missing: what has begun will not be finished."""
-        self._begun = b""
+        self._begun, self._starts = b"", []
 
     def take(self, payload: bytes) -> Iterator[bytes]:
         """The frames that are complete now."""
-        if self._kind in (None, Kind.WRAPPER) and payload.startswith(_VERSION) and self._begun[:1] != _VERSION[:1]:
-            self._begun = b""  # what seemed to begin was no frame
+        if self._begun and payload.startswith(_VERSION):
+            self._starts.append(len(self._begun))
         self._begun += payload
         while self._begun:
             end, kind = self._end()
@@ -52,10 +55,15 @@ class Finder:
                 shares_flag = (
                     kind is Kind.HDLC and self._begun[end : end + 1] and self._begun[end] & 0xF0 == FORMAT_TYPE
                 )
-                self._begun = self._begun[end - 1 if shares_flag else end :]
+                self._drop(end - 1 if shares_flag else end)
                 continue
             beginning = _BEGINNING.search(self._begun, 1)
-            self._begun = self._begun[beginning.start() :] if beginning else b""
+            self._drop(min([beginning.start() if beginning else len(self._begun), *self._starts]))
+
+    def _drop(self, count: int) -> None:
+        """Nothing is looked for any more in so many octets."""
+        self._begun = self._begun[count:]
+        self._starts = [start - count for start in self._starts if start > count]
 
     def _end(self) -> tuple[int, Kind | None]:
         """Where the frame at the beginning of what is there is over, 0 when there is none, _MORE when it is not yet complete."""
@@ -74,10 +82,14 @@ class Finder:
         end = (int.from_bytes(begun[1:3], "big") & MAX_LENGTH) + 2
         if begun[1] & 0xF0 != FORMAT_TYPE:
             return 0
-        if len(begun) < end:
-            return _MORE
-        is_frame = hdlc_end(begun, 0) == end or (self._kind is Kind.HDLC and begun[end - 1] == FLAG)
-        return end if is_frame and end > FORMAT_SIZE + 2 else 0
+        try:
+            hdlc.decode(begun[:end])
+        except DecodeError as error:
+            if len(begun) < end:
+                return _MORE if error.field == "frame" else 0
+            is_damaged = self._kind is Kind.HDLC and begun[end - 1] == FLAG and end > FORMAT_SIZE + 2
+            return end if is_damaged else 0
+        return end
 
     def _mbus(self, begun: bytes) -> int:
         size = mbus.size_of(begun[: mbus.HEAD_SIZE])

@@ -10,7 +10,7 @@ from dlms.apdu.blocks import GeneralBlockTransfer
 from dlms.apdu.fields import DATA, GET_DATA_RESULT, ActionResponse, Block, Codec, sequence, sequence_of
 from dlms.apdu.get import GetResponseWithDataBlock
 from dlms.tree.apdus import read_part
-from dlms.tree.keyring import Session
+from dlms.tree.keyring import MOST_WAITING, Session, waiting
 from dlms.tree.node import Derived, Node, is_sound
 
 INVOKE_ID = 0x0F
@@ -61,9 +61,9 @@ def _block(root: Node) -> Block | None:
 
 def _gather(session: Session, key: tuple[object, ...], block: tuple[int, bytes], last: bool) -> bytes | None:
     """All octets once the last block is there and none is missing."""
-    blocks = session.blocks.setdefault(key, {})
+    blocks: dict[int, bytes] = waiting(session.blocks, key, dict)
     number, octets = block
-    if number == 1:
+    if number == 1 or sum(map(len, blocks.values())) > MOST_WAITING:
         blocks.clear()
     blocks[number] = octets
     if not last:

@@ -10,10 +10,12 @@ from dlms.framing.hdlc import CHECK_SIZE, FLAG, FORMAT_SIZE, Frame, FrameKind
 from dlms.framing.hdlc_address import HdlcAddress, address_size
 from dlms.framing.hdlc_parameters import decode_parameters
 from dlms.tree.information import begins_with_llc, read_information
-from dlms.tree.keyring import Session
+from dlms.tree.keyring import Session, waiting
 from dlms.tree.node import Derived, Node, told
 
 HDLC, INFORMATION = "hdlc-frame", "hdlc-information"
+WINDOW = 8
+"""Numbers of frames go round after 7."""
 FOUR_OCTETS = " in 4 octets"
 _Field = tuple[str, int]
 
@@ -117,14 +119,14 @@ def _parameters(node: Node, frame: Frame) -> None:
 def _carry(node: Node, frame: Frame, session: Session) -> None:
     """An APDU behind its LLC header: as parts of this frame, or derived when this is the last of several segments."""
     route = (frame.source.upper, frame.destination.upper)
-    segments = session.segments.setdefault(("hdlc", *route), [])
+    segments: list[tuple[int, bytes]] = waiting(session.segments, ("hdlc", *route), list)
+    if segments and _begins_anew(frame, segments[-1]):
+        segments.clear()
     if not segments and not frame.segmented:
         session.route = route
         node.parts = read_information(node.octets, node.start, session)
         node.type = INFORMATION
         return
-    if frame.kind is FrameKind.UI and begins_with_llc(frame.information):
-        segments.clear()
     segment = (frame.send_number, frame.information)
     repeated = segments[-1:] == [segment]
     if not repeated:
@@ -139,3 +141,10 @@ def _carry(node: Node, frame: Frame, session: Session) -> None:
     tree = Node("assembled", 0, octets, type=INFORMATION)
     tree.parts = read_information(octets, 0, session)
     node.derived.append(Derived(how, True, tree))
+
+
+def _begins_anew(frame: Frame, last: tuple[int, bytes]) -> bool:
+    """Whether the last segment of what waits is lost: an LLC header begins something, and the number does not follow."""
+    if not begins_with_llc(frame.information) or last == (frame.send_number, frame.information):
+        return False
+    return frame.kind is FrameKind.UI or frame.send_number != (last[0] + 1) % WINDOW

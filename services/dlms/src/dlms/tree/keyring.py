@@ -6,8 +6,9 @@ session explains itself from the global keys alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from dlms.errors import LocalError
 from dlms.framing.mbus import Assembler
@@ -76,15 +77,36 @@ class Keyring:
         return None if key is None else self._keys(key)
 
 
+MOST_ROUTES = 256
+MOST_WAITING = 1 << 24
+"""Octets of one long transfer."""
+Key = TypeVar("Key")
+Waiting = TypeVar("Waiting")
+
+
+def waiting(table: dict[Key, Waiting], key: Key, fresh: Callable[[], Waiting]) -> Waiting:
+    """What waits under a key, or something fresh; the oldest gives way when there are too many."""
+    if key not in table:
+        if len(table) >= MOST_ROUTES:
+            del table[next(iter(table))]
+        table[key] = fresh()
+    return table[key]
+
+
 @dataclass(slots=True)
 class Session:
-    """What is known while the messages of one input are read, one after the other."""
+    """What is known while the messages of one input are read, one after the other.
+
+    What waits for its other parts is bounded: of more routes than MOST_ROUTES the oldest is forgotten. `layers` is how many
+    APDUs are being read one in the other.
+    """
 
     keyring: Keyring = field(default_factory=Keyring)
     client: Title | None = None
     server: Title | None = None
     dedicated_key: bytes | None = field(default=None, repr=False)
     route: tuple[int, int] | None = None
+    layers: int = 0
     blocks: dict[tuple[object, ...], dict[int, bytes]] = field(default_factory=dict, repr=False)
     segments: dict[tuple[object, ...], list[tuple[int, bytes]]] = field(default_factory=dict, repr=False)
     assemblers: dict[tuple[int, ...], Assembler] = field(default_factory=dict, repr=False)

@@ -6,7 +6,7 @@ from dlms.errors import DecodeError
 from dlms.framing import mbus
 from dlms.framing.mbus import CONTROLS, HEAD_SIZE, SAPS_SIZE, SHORT_SIZE, Assembler, MbusFrame
 from dlms.tree.hdlc import INFORMATION
-from dlms.tree.keyring import Session
+from dlms.tree.keyring import Session, waiting
 from dlms.tree.node import MISSING, Derived, Node, told
 from dlms.tree.protected import read_message
 
@@ -89,7 +89,7 @@ def _carry(root: Node, frame: MbusFrame, session: Session) -> None:
             information.text = f"{len(information.octets)} octets"
         return
     route = (segment.source, segment.destination)
-    assembler = session.assemblers.setdefault((frame.address, *route), Assembler())
+    assembler = waiting(session.assemblers, (frame.address, *route), Assembler)
     if segment.last and not segment.number and not assembler.count:
         session.route = route
         information.parts = [read_message(information.octets, information.start, session)]

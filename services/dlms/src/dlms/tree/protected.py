@@ -39,6 +39,8 @@ from dlms.tree.node import MISSING, Derived, Node, fill, is_sound
 from dlms.tree.pushes import describe_push
 from dlms.tree.summaries import CIPHERED
 
+MOST_LAYERS = 32
+"""APDUs in APDUs: nobody needs more than three or four, and an enemy has room for thousands."""
 VERDICTS = {True: "holds", False: "does not hold", None: "not checked: no public key, give --signature-key"}
 FROM_SERVER = frozenset(
     tag for tag in ApduTag if tag.name.endswith(("RESPONSE", "CONFIRMED_SERVICE_ERROR")) or "NOTIFICATION" in tag.name
@@ -48,6 +50,16 @@ FROM_SERVER = frozenset(
 def read_message(octets: bytes, start: int, session: Session, title: Title | None = None) -> Node:
     """The tree of an APDU with everything inside it; `title` is its sender's, when what is around it says so."""
     root = read_apdu(octets, start)
+    if session.layers >= MOST_LAYERS:
+        root.trouble = root.trouble or f"more than {MOST_LAYERS} APDUs one in the other"
+        return root
+    session.layers += 1
+    _read_inside(root, session, title)
+    session.layers -= 1
+    return root
+
+
+def _read_inside(root: Node, session: Session, title: Title | None) -> None:
     value = root.value
     if isinstance(value, Aarq) and value.calling_ap_title:
         session.client = title = Title(value.calling_ap_title, "calling_ap_title of the AARQ")
@@ -67,7 +79,6 @@ def read_message(octets: bytes, start: int, session: Session, title: Title | Non
         _open(root, content, session, title)
     _assemble(root, session, title)
     describe_push(root)
-    return root
 
 
 def _assemble(root: Node, session: Session, title: Title | None) -> None:
