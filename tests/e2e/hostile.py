@@ -18,8 +18,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
+from ami_process.open_files import allow_open_files
+
 PATIENCE_S = 20.0
 """How long a sender waits for an answer that it doesn't need."""
+
+allow_open_files(2_000)
 
 T = TypeVar("T")
 Address = tuple[str, int]
@@ -256,6 +260,43 @@ def _to_receiver(answer: bytes | None) -> Callable[[Site], object]:
 _NOWHERE = b"HTTP/1.1 302 Found\r\nLocation: http://xn--/\r\nContent-Length: 0\r\n\r\n"
 
 
+# --- to the HTTP ports: connections that do not get on
+
+
+def _http(name: str, clause: int, send: Callable[[Site, Address], object]) -> list[Sender]:
+    return [
+        Sender(name, clause, lambda site: send(site, site.hes)),
+        Sender(name, clause, lambda site: send(site, site.cis), "cis"),
+    ]
+
+
+def _holding(octets: bytes, times: int = 20) -> Callable[[Site, Address], None]:
+    """So many connections that say this and no more; fifty senders hold a thousand."""
+
+    def send(site: Site, address: Address) -> None:
+        for _ in range(times):
+            caller = site.hold(socket.socket())
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            caller.settimeout(PATIENCE_S)
+            caller.connect(address)
+            with suppress(OSError):
+                caller.sendall(octets)
+
+    return send
+
+
+_HALF_A_HEAD = b"POST /cim HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/xml\r\n"
+_UNREAD = b"GET /cim?xsd=EndDeviceControls.xsd HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 10
+
+
+def _four_gigabytes(_: Site, address: Address) -> None:
+    """Announced, and then sent as far as anyone lets it."""
+    with suppress(OSError), socket.create_connection(address, PATIENCE_S) as caller:
+        caller.sendall(_HALF_A_HEAD + b"Content-Length: 4294967296\r\n\r\n")
+        for _ in range(1_000):
+            caller.sendall(bytes(65_536))
+
+
 SENDERS: list[Sender] = [
     Sender("reply-address-with-port-below-zero", 1, lambda site: _asynchronous(site, "http://127.0.0.1:-1/")),
     Sender("reply-address-without-name", 1, lambda site: _asynchronous(site, "http://xn--/")),
@@ -272,6 +313,11 @@ SENDERS: list[Sender] = [
     Sender("pushes-in-clear-over-tcp", 4, _pushes("tcp")),
     Sender("pushes-in-clear-over-udp", 4, _pushes("udp")),
     Sender("push-in-blocks-without-end", 4, _blocks_without_end),
+    *_http("nothing-on-a-connection", 5, _holding(b"")),
+    *_http("half-a-head", 5, _holding(_HALF_A_HEAD)),
+    *_http("half-a-body", 5, _holding(_HALF_A_HEAD + b"Content-Length: 4000000\r\n\r\n" + bytes(100_000), 4)),
+    *_http("answers-that-are-not-read", 5, _holding(_UNREAD, 1)),
+    *_http("four-gigabytes", 27, _four_gigabytes),
     Sender("silent-callers", 5, _silent),
     Sender("half-a-frame", 5, _half_a_frame),
     Sender("claimed-name", 5, _claim),

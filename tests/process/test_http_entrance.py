@@ -78,6 +78,7 @@ async def test_our_own_names_and_addresses_are_taken(host: str) -> None:
         "hes.example:80:80",
         "a/b.example",
         "user@hes.example",
+        "h" * 400,
         "[::1].example",
         "",
     ],

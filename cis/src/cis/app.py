@@ -55,7 +55,8 @@ class System:
 @asynccontextmanager
 async def running(settings: Settings, around: Surroundings, port: int) -> AsyncIterator[System]:
     """Store, outbox and a serving inbox; raises CannotListen."""
-    allow_open_files(settings.cis.http_connections)
+    http_limits = _http_limits(settings.cis)
+    allow_open_files(http_limits.at_most)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(settings.cis.host, port, "cis."))
         store = await stack.enter_async_context(Store.opened(settings.cis.store, _retention(settings)))
@@ -71,7 +72,7 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
         inbox = Inbox(pending, store, around, schemas, deliveries)
         health = Health({"store": store.check, "disk": room_beside(settings.cis.store)}, role="cis")
         application = inbox.application(health, _names(settings.cis, reply_address), _public_url(settings.cis))
-        await stack.enter_async_context(serving(application, listener, _http_limits(settings.cis)))
+        await stack.enter_async_context(serving(application, listener, http_limits))
         controls = Controls(
             outbox,
             pending,

@@ -66,7 +66,8 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
     `run` stands in for the work on meters where a test has none.
     """
     hes = settings.hes
-    allow_open_files(hes.http_connections + 2 * hes.max_sessions)
+    http_limits = _http_limits(settings)
+    allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions)
     registry = Registry(settings.active_meters)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
@@ -100,7 +101,7 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         worker = await stack.enter_async_context(Worker("cim.reading:read"))
         health = Health({"store": database.check, "disk": room_beside(hes.store)})
         inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings))
-        await stack.enter_async_context(serving(inbox, listener, _http_limits(settings)))
+        await stack.enter_async_context(serving(inbox, listener, http_limits))
         stack.callback(answers.close)
         addresses = [address_of(listener)]
         yield addresses + ([format_address(*meters.listening)] if meters.listening else [])

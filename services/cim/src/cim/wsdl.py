@@ -3,7 +3,7 @@
 `GET {location}?wsdl` answers `resolve("ExecuteEndDeviceControls", location)`, and `GET {location}?xsd=Message.xsd`
 answers `resolve("Message.xsd", location)`, so a generator needs nothing but the first address."""
 
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import quote
 
 from lxml import etree
@@ -24,6 +24,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_documents()))
 
 
+@lru_cache(maxsize=128)
 def resolve(name: str, location: str) -> bytes:
     """A document of `names()` for a service at `location` (absolute, without query); CimError for another name."""
     octets = _documents().get(name)

@@ -25,6 +25,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)(/.*)?", re.IGNORECASE)
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::[0-9]*)?", re.IGNORECASE)
 
+MAX_HOST = 300
+"""Of a name (253), a port, and brackets."""
+
 Refuse = Callable[[HTTPStatus, str], Response]
 """Makes the answer to a request that goes no further, from a status and a sentence."""
 
@@ -78,7 +81,7 @@ class Entrance:
 
     def _is_ours(self, host: str) -> bool:
         found = _HOST.fullmatch(host)
-        if found is None:
+        if found is None or len(host) > MAX_HOST:
             return False
         literal, name = found.groups()
         name = literal or name.lower().rstrip(".")

@@ -2,8 +2,9 @@
 
 A request has to be complete in time, head and body each; a response has to be read in time; a connection that waits for its
 next request is closed after a while. There are so many connections at once, and so many from one address (of IPv6: from one
-/64). When there is no room for a new one, the oldest that has no complete request is closed for it, first among those of
-its own address, then of the address that has the most. So whoever says nothing keeps nobody else out.
+/64). When there are more, the oldest ones that have no complete request are closed, first those of the same address, then of the
+address that has the most: a moment later, so that what has been sent already counts. So whoever says nothing keeps nobody
+else out.
 
 A client may close its sending side after its request, as RFC 9112, 9.6 lets it, and still gets its answer.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
+from itertools import islice
 from typing import Any
 
 import h11
@@ -21,6 +23,10 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 IPV6_HOST_BITS = 64
+BURST = 1_000
+"""So many more connections than allowed are taken for a moment."""
+SETTLE_S = 0.25
+"""That moment: a request that was sent with the connection has been read by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,11 @@ class HttpLimits:
     linger_octets: int = 32_000_000
     """So long, and so far, the rest of a refused request is let pass: closing at once would take the refusal away from the client."""
 
+    @property
+    def at_most(self) -> int:
+        """Connections in a moment when many come at once."""
+        return self.connections + BURST
+
 
 class Connections:
     """All connections of a server, by address, oldest first."""
@@ -46,15 +57,21 @@ class Connections:
         self._limits = limits
         self._by_address: dict[str, dict[LimitedProtocol, None]] = {}
         self._count = 0
+        self._trimming: asyncio.TimerHandle | None = None
 
     def add(self, new: "LimitedProtocol") -> bool:
-        """Count a connection and make room for it; False when all others are at work."""
+        """Count a connection; False when there is no room and none could be made."""
         neighbours = self._by_address.setdefault(new.address, {})
         neighbours[new] = None
         self._count += 1
-        if len(neighbours) > self._limits.connections_per_address and not _close_one(neighbours, new):
+        if self._count <= self._limits.connections and len(neighbours) <= self._limits.connections_per_address:
+            return True
+        crowd = neighbours if self._count <= self._limits.connections else self._crowded_first()
+        if self._count > self._limits.at_most or next(_can_give_way(crowd, new), None) is None:
             return False
-        return self._count <= self._limits.connections or _close_one(self._crowded_first(), new)
+        if self._trimming is None:
+            self._trimming = new.loop.call_later(SETTLE_S, self._trim)
+        return True
 
     def remove(self, one: "LimitedProtocol") -> None:
         """Count it no more; it may be removed already."""
@@ -65,18 +82,30 @@ class Connections:
             if not neighbours:
                 del self._by_address[one.address]
 
+    def _trim(self) -> None:
+        self._trimming = None
+        for neighbours in list(self._by_address.values()):
+            _close(neighbours, len(neighbours) - self._limits.connections_per_address)
+        while self._count > self._limits.connections and _close(self._crowded_first(), 1):
+            continue
+
     def _crowded_first(self) -> Iterator["LimitedProtocol"]:
         for neighbours in sorted(self._by_address.values(), key=len, reverse=True):
             yield from neighbours
 
 
-def _close_one(candidates: Iterable["LimitedProtocol"], new: "LimitedProtocol") -> bool:
-    """Close the first that has no complete request."""
-    for one in candidates:
-        if one is not new and not one.at_work:
-            one.give_way()
-            return True
-    return False
+def _can_give_way(
+    candidates: Iterable["LimitedProtocol"], new: "LimitedProtocol | None" = None
+) -> Iterator["LimitedProtocol"]:
+    return (one for one in candidates if one is not new and not one.at_work)
+
+
+def _close(candidates: Iterable["LimitedProtocol"], count: int) -> int:
+    """Close so many of those that have no complete request; how many there were."""
+    leaving = list(islice(_can_give_way(candidates), max(count, 0)))
+    for one in leaving:
+        one.give_way()
+    return len(leaving)
 
 
 class LimitedConfig(uvicorn.Config):

@@ -9,6 +9,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ami_process.http_protocol import HttpLimits, LimitedConfig, LimitedProtocol
+from ami_process.sockets import BACKLOG
+
+ACCEPTED_AT_ONCE = 100
+"""asyncio accepts so many connections before it looks at any that it has."""
 
 GRACE_S = 1
 """How long requests under way may take when the process ends."""
@@ -22,6 +26,7 @@ async def serving(application: ASGIApp, listener: socket.socket, limits: HttpLim
     config = LimitedConfig(
         application,
         limits,
+        backlog=ACCEPTED_AT_ONCE,
         ws="none",
         log_config=None,
         access_log=False,
@@ -52,6 +57,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(BACKLOG)  # the queue of the system need not be as short
         self.serving.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
