@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Process:
         self.name = " ".join((module, *arguments))
         self.events: list[dict[str, Any]] = []
         self._more = threading.Condition()
+        self._since = datetime.min.replace(tzinfo=UTC)
         self._ended = False
         self._popen = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -62,8 +64,9 @@ class Process:
             except ValueError:
                 event = {"event": "text", "text": line.rstrip()}
             with self._more:
-                self.events.append(event)
-                self._more.notify_all()
+                if "at" not in event or datetime.fromisoformat(event["at"]) >= self._since:
+                    self.events.append(event)
+                    self._more.notify_all()
         with self._more:
             self._ended = True
             self._more.notify_all()
@@ -88,9 +91,16 @@ class Process:
     def seen(self, event: str) -> list[dict[str, Any]]:
         return [e for e in self.events if e.get("event") == event]
 
-    def forget(self) -> None:
-        """Begin anew with an empty list of events."""
+    def wait_for_some(self, event: str, count: int) -> list[dict[str, Any]]:
+        """All events of this name so far, as soon as there are so many."""
         with self._more:
+            self._more.wait_for(lambda: len(self.seen(event)) >= count or self._ended, PATIENCE_S)
+            return self.seen(event)
+
+    def forget(self) -> None:
+        """Begin anew with an empty list of events; what the process has said before and is still on its way is none."""
+        with self._more:
+            self._since = datetime.now(UTC)
             self.events.clear()
 
     @property
