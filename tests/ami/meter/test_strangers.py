@@ -152,6 +152,21 @@ def test_a_late_answer_before_the_right_one(run: Run) -> None:
     assert "1234" in told.out and "an answer came under invoke id 15, 1 was asked" in told.err
 
 
+def test_a_bad_check_after_good_frames(run: Run) -> None:
+    """The link is set up, and the first frame with an APDU is spoilt each time."""
+
+    def flip(frame: bytes) -> bytes:
+        return frame if len(frame) < 50 else frame[:40] + bytes((frame[40] ^ 1,)) + frame[41:]
+
+    dropped = run(FakeMeter(objects(), "hdlc", Quirks(spoil=flip)), *READ)
+    assert dropped.code == 7 and "its check (FCS) is" in dropped.err
+    long = ("read", "1-0:99.1.0", 2, "--class", 7)
+    late = run(
+        FakeMeter(objects(), "hdlc", Quirks(spoil=lambda f: f if len(f) < 139 else f[:40] + b"\x01" + f[41:])), *long
+    )
+    assert late.code == 7 and "its check (FCS) is" in late.err
+
+
 def test_octets_that_are_no_frame(run: Run) -> None:
     dropped = run(FakeMeter(objects(), "hdlc", Quirks(spoil=lambda frame: b"/AMI5\r\n")), *READ)
     assert dropped.code == 7 and "no HDLC frame" in dropped.err and "2F 41 4D 49 35 0D 0A" in dropped.err
@@ -474,6 +489,12 @@ def test_odd_rows_and_columns_of_a_profile(run: Run) -> None:
 def test_a_unit_or_period_that_is_met_with_silence(run: Run, silent: fake.Place) -> None:
     result = run(FakeMeter(objects({silent: lambda meter, selection: None})), *BETWEEN[:2], "--json", timeout=0.2)
     assert len(result.ok().json["rows"]) == 96 and "not known: no answer in time" in result.err
+
+
+def test_the_last_rows_of_a_meter_that_does_not_count_them(run: Run) -> None:
+    result = run(FakeMeter(objects({(7, PROFILE, 7): 3})), *BETWEEN[:2], "--last", 2, "--json")
+    assert "how many rows there are is not known, all are read: read-write-denied" in result.ok().err
+    assert result.json["outside"].count(False) == 2 and len(result.json["rows"]) == 96
 
 
 def test_nothing_in_the_buffer(run: Run) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dlms.association import Cause, Discarded
 from dlms.errors import DecodeError
 from dlms.framing import hdlc
-from dlms.framing.hdlc import FLAG
+from dlms.framing.hdlc import FLAG, FrameKind
 from dlms.framing.hdlc_address import HdlcAddress
 from dlms.framing.hdlc_link import HdlcLink
 from dlms.framing.wrapper import HEADER_SIZE
@@ -64,19 +64,20 @@ def of_hdlc(link: HdlcLink, octets: bytes) -> Dropped | None:
 
 
 def _bad_frame(octets: bytes) -> Dropped | None:
-    """Why the octets of a line hold no good frame; None when they hold one."""
-    found = None
+    """What is wrong after the last good frame with information; None when nothing is."""
+    found, good = None, False
     start = octets.find(FLAG)
     while 0 <= start < len(octets) - hdlc.MIN_LENGTH:
         end = start + 2 + (int.from_bytes(octets[start + 1 : start + 3], "big") & hdlc.MAX_LENGTH)
         try:
-            hdlc.decode(octets[start:end])
+            frame = hdlc.decode(octets[start:end])
         except DecodeError as error:
-            found = found or _explained(octets[start:end], end - start, error)
+            found = _explained(octets[start:end], end - start, error) or found
+            start = octets.find(FLAG, start + 1)
         else:
-            return None
-        start = octets.find(FLAG, start + 1)
-    if found is not None:
+            good, found = True, None if frame.kind is FrameKind.I else found
+            start = octets.find(FLAG, end - 1)
+    if found is not None or good:
         return found
     what = f"{len(octets)} octets came that hold no HDLC frame: {_shown(octets)}"
     return Dropped(what, "--transport, --baud or --mode-e may be another one")

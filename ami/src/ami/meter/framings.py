@@ -103,7 +103,7 @@ class _Hdlc:
     def heard(self, octets: bytes) -> None:
         if len(octets) > LONGEST_EMPTY_FRAME:
             self._in_vain = 0
-        self._heard = (self._heard + octets)[:MOST_KEPT]
+        self._heard = (self._heard + octets)[-MOST_KEPT:]
 
     def dropped(self) -> Dropped | None:
         return of_hdlc(self._framing.link, self._heard)

@@ -122,7 +122,7 @@ def read_profile(session: Session, one: CosemObject, wanted: Wanted) -> Profile:
     if trouble:
         notes.append(f"the capture period is not known: {trouble}")
     chosen = _chosen(columns, wanted.columns)
-    selection = _selection(session, one, columns, chosen, wanted)
+    selection = _selection(_first_entry(ask, one, wanted, notes), columns, chosen, wanted)
     buffer = session.association.get(one.attribute(BUFFER), selection)
     if chosen != columns and _came_whole(buffer, columns, chosen):
         notes.append(f"the meter does not choose columns: all {len(columns)} came")
@@ -309,9 +309,19 @@ def _chosen(columns: tuple[CaptureObject, ...], wanted: Sequence[str]) -> tuple[
     return tuple(found)
 
 
+def _first_entry(ask: GoingOn, one: CosemObject, wanted: Wanted, notes: list[str]) -> int:
+    """Where the last so many rows begin; at the first one when the meter does not tell how many there are."""
+    if wanted.last is None:
+        return 1
+    in_use, trouble = ask(one.attribute(ENTRIES_IN_USE))
+    if in_use is None:
+        notes.append(f"how many rows there are is not known, all are read: {trouble}")
+        return 1
+    return max(_number(in_use) - wanted.last + 1, 1)
+
+
 def _selection(
-    session: Session,
-    one: CosemObject,
+    first: int,
     columns: Sequence[CaptureObject],
     chosen: tuple[CaptureObject, ...],
     wanted: Wanted,
@@ -324,10 +334,6 @@ def _selection(
         return _by_range(columns, selected, wanted)
     if wanted.last is None and not selected:
         return None
-    first = 1
-    if wanted.last is not None:
-        in_use = session.association.get(one.attribute(ENTRIES_IN_USE))
-        first = max(_number(in_use) - wanted.last + 1, 1)
     if selected and not _is_run(columns, chosen):
         raise MeterError(
             ExitCode.USAGE,
