@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cim import edge, envelope, soap, xml
+from cim import edge, envelope, media, soap, xml
 from cim.errors import CimError, InvalidMessage
+from cim.limits import UNKNOWN_PEER
 from cim.message import FaultMessage, Name, Reply, ReplyError, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
 from cim.schema import Schemas
@@ -176,3 +177,33 @@ def test_threads_do_not_mix_their_errors() -> None:
     with ThreadPoolExecutor(8) as pool:
         for number, reason in pool.map(refusal, range(400)):
             assert (f"'bad-{number}'" in reason) if number % 3 else (reason == "valid")
+
+
+# what the HTTP headers say, and what is counted before parsing
+
+_PARAMETERS = ["charset", "charset*", "charset*0", "charset*0*", "charset*x", "boundary", "start"]
+_VALUES = ["utf-8", '"utf-8"', "utf-8''utf-8", "'", '"', "%", "%zz", "latin1", "\u00e9", "a'b'c"]
+
+
+@given(
+    media_type=st.sampled_from(["text/xml", "multipart/related", "", "/", "text", "a/b/c"]) | st.text(max_size=20),
+    parameters=st.lists(
+        st.tuples(st.sampled_from(_PARAMETERS) | st.text(max_size=5), st.sampled_from(_VALUES) | st.text(max_size=8)),
+        max_size=5,
+    ),
+    coding=st.sampled_from(["", "gzip", "x-gzip", "identity", "deflate"]) | st.text(max_size=10),
+    octets=st.binary(max_size=100),
+)
+def test_any_headers_and_octets(media_type: str, parameters: list[tuple[str, str]], coding: str, octets: bytes) -> None:
+    content_type = "; ".join([media_type, *(f"{name}={value}" for name, value in parameters)])
+    headers = {"content-type": content_type, "content-encoding": coding}
+    with suppress(CimError):
+        octets, charset = media.content(octets, headers, UNKNOWN_PEER)
+        xml.parse(octets, charset=charset)
+
+
+@given(octets=st.binary(max_size=300), charset=st.none() | st.text(max_size=12))
+def test_any_octets_with_any_charset(octets: bytes, charset: str | None) -> None:
+    for start in (b"", b"<?xml version='1.0' encoding='latin1'?>", b"\xff\xfe", b"\xef\xbb\xbf<a>"):
+        with suppress(CimError):
+            xml.parse(start + octets, charset=charset)

@@ -30,7 +30,7 @@ class Worker:
     """Calls one function, `module:name`, in a process of its own; it raises what the function raises."""
 
     def __init__(
-        self, function: str, *, waiting: int = 4, cpu_s: int = 10, seconds: float = 60.0, memory: int = 380_000_000
+        self, function: str, *, waiting: int = 4, cpu_s: int = 10, seconds: float = 60.0, memory: int = 256_000_000
     ) -> None:
         """`cpu_s` of the processor and `seconds` of the clock are for one piece, `memory` (octets) for the process."""
         self._command = (sys.executable, "-m", "ami_process.worker_main", function, str(cpu_s), str(memory))

@@ -8,18 +8,23 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from ami_process.worker import LENGTH
 
 NICE = 5
+OOM_SCORE_ADJ = "500"
 
 
 def main(function: str, cpu_s: str, memory: str) -> None:
     """Call the function until there is nothing more to call it with."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all, and the parent decides
     os.nice(NICE)
+    with suppress(OSError):  # Linux: if memory runs out for all, this process goes and not its parent
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE_ADJ)
     module, _, name = function.partition(":")
     work = getattr(import_module(module), name)
     resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
