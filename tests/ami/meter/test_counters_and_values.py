@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ami.meter import given_values, scan_view
 from ami.meter.commands import Written
-from ami.meter.counters import LOW, RESERVED_AT_ONCE, CounterFile, default_file
+from ami.meter.counters import HALF, LOW, MAX_JUMP, RESERVED_AT_ONCE, CounterFile, default_file
 from ami.meter.errors import ExitCode, MeterError
 from ami.meter.objects import AttributeRight, MethodRight, find, from_class, parse_object_list
 from ami.meter.second_opinion import differences
@@ -80,10 +80,22 @@ def test_a_given_value_must_be_new(file: CounterFile) -> None:
 
 def test_the_end_of_all_counters(file: CounterFile) -> None:
     with pytest.raises(MeterError, match="at its end"):
-        file.reserve("key", COUNTER_END - 1)
-    last = file.reserve("key", COUNTER_END - LOW)
+        file.reserve("key", COUNTER_END - 1, exactly=True)
+    last = file.reserve("key", COUNTER_END - LOW, exactly=True)
     assert last.limit == COUNTER_END
     file.top_up("key", last)
+
+
+@pytest.mark.parametrize(("known", "highest"), [(False, HALF), (True, 10 + RESERVED_AT_ONCE + MAX_JUMP)])
+def test_what_a_meter_claims_is_believed_within_bounds(file: CounterFile, known: bool, highest: int) -> None:
+    """The meter would take what we send, and its key would be spent for good."""
+    if known:
+        file.reserve("key", 10)
+    for claimed in (COUNTER_END - 300, highest + 1):
+        with pytest.raises(MeterError, match="is believed") as caught:
+            file.reserve("key", claimed)
+        assert f"--invocation-counter {claimed}" in caught.value.hint
+    assert file.reserve("key", highest).next_value == highest
 
 
 def test_the_title_is_drawn_once_and_the_file_is_private(tmp_path: Path) -> None:

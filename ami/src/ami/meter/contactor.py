@@ -123,7 +123,8 @@ def _read_back(association: Association, control: Control, found: Switching, pau
 
 
 def _look_again(target: Target, around: Surroundings, control: Control, found: Switching) -> None:
-    """How the meter stands now, over a new connection; what can't be read stays unknown."""
+    """How the meter stands now, over a new connection; what can't be read stays unknown, whatever was seen halfway."""
+    found.after = None
     try:
         with connected(target, around) as session:
             found.after = _read_state(session.association, control)

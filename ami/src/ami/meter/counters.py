@@ -19,6 +19,8 @@ from dlms.security import COUNTER_END, SendCounter
 FORMAT = 1
 RESERVED_AT_ONCE = 4096
 LOW = 64
+MAX_JUMP = 2**20  # above ours, to be believed; a key that is new here may begin in the lower half
+HALF = COUNTER_END // 2
 MANUFACTURER = b"AMI"
 RANDOM_OCTETS = 5
 
@@ -42,7 +44,8 @@ class CounterFile:
         return bytes.fromhex(title)
 
     def reserve(self, name: str, at_least: int, *, exactly: bool = False, count: int = RESERVED_AT_ONCE) -> SendCounter:
-        """Values that nobody has used; `name` stands for key and title. With `exactly` the first has to be `at_least`."""
+        """Values that nobody has used; `name` stands for key and title. With `exactly` the first has to be `at_least`,
+        which a person has given; without, it is what a meter claims, and is believed within bounds."""
         with self._locked() as content:
             following = content["next"].get(name, 0)
             if exactly and at_least < following:
@@ -52,6 +55,8 @@ class CounterFile:
                     where="--invocation-counter",
                     hint=f"give {following} or more: no value may be used twice (kept in {self._path})",
                 )
+            if not exactly:
+                _believe(at_least, following)
             first = max(at_least, following)
             if first + LOW > COUNTER_END:
                 raise MeterError(ExitCode.NOT_TRUSTED, "the invocation counter is at its end", hint="change the keys")
@@ -125,3 +130,16 @@ class CounterFile:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._path)
+
+
+def _believe(claimed: int, ours: int) -> None:
+    """A meter's counter is read unprotected, and a value near the end would spend the key in the meter for good
+    (docs/mapping.md, M-041)."""
+    highest = ours + MAX_JUMP if ours else HALF
+    if claimed > highest:
+        raise MeterError(
+            ExitCode.NOT_TRUSTED,
+            f"the meter says that it takes no invocation counter below {claimed}; nothing above {highest} is believed",
+            where="--invocation-counter",
+            hint=f"somebody else may have answered; if it is true, say so: --invocation-counter {claimed}",
+        )
