@@ -11,11 +11,12 @@ from fastapi import Response
 from lxml import etree
 
 from ami_process.worker import Worker
-from cim import soap
-from cim.message import Header, Name, Reply, ReplyError, RequestMessage
-from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from cim import edge, envelope, soap
+from cim.message import Header, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from cim.payloads.end_device_controls import NOUN, EndDevice, EndDeviceControl, EndDeviceControls
 from cis.outbox import HesAnswerError, HesUnreachableError, Outbox, OutboxError, UndecidedError
 
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPERATIONS = [f"{verb}EndDeviceControls" for verb in ("Cancel", "Change", "Close", "Create", "Delete")]
 
 
@@ -96,7 +97,6 @@ async def test_a_wsdl_that_is_none_is_refused(hes: StandInHes, outbox: Outbox) -
 
 
 async def test_a_fault_is_the_answer_failed_with_its_code(hes: StandInHes, outbox: Outbox) -> None:
-    from cim import edge
     from cim.errors import InvalidMessage
 
     hes.behaviour = saying(edge.write_fault(InvalidMessage("2.5", "Invalid Noun")), 500)
@@ -206,3 +206,71 @@ async def test_answers_do_not_mix(hes: StandInHes, outbox: Outbox) -> None:
     wanted = [f"m-{n}" for n in range(20)]
     responses = await asyncio.gather(*(outbox.send(request(message_id=one, correlation_id=one)) for one in wanted))
     assert [response.header.correlation_id for response in responses] == wanted
+
+
+def answer(errors: int = 1, reason: str = "Z\u00e4hler") -> bytes:
+    told = tuple(ReplyError(code="2.4", reason=reason, details=str(number)) for number in range(errors))
+    message = ResponseMessage(
+        header=Header(verb="reply", noun=NOUN, timestamp=NOW, message_id="r-1", correlation_id="m-1"),
+        reply=Reply(result="FAILED", errors=told),
+    )
+    return edge.write_response(message, envelope.typed_wrapper("create", NOUN), SCHEMAS)
+
+
+async def test_a_large_answer_is_read_in_another_process(hes: StandInHes) -> None:
+    hes.behaviour = saying(answer(5_000))
+    async with Worker("cim.reading:read") as worker, Outbox.opened(hes.url, 30.0, SCHEMAS, worker) as outbox:
+        assert len((await outbox.send(request())).reply.errors) == 5_000
+        hes.behaviour = saying(answer(5_000)[:-100])
+        with pytest.raises(HesAnswerError, match="not well-formed"):
+            await outbox.send(request())
+        hes.behaviour = saying(answer())
+        assert (await outbox.send(request())).reply.errors[0].reason == "Z\u00e4hler"
+
+
+@pytest.mark.parametrize(
+    ("headers", "octets"),
+    [
+        ({"Content-Encoding": "gzip", "Content-Type": "text/xml"}, gzip.compress(answer(), mtime=0)),
+        (
+            {"Content-Type": "text/xml; charset=iso-8859-1"},
+            answer().decode().replace("UTF-8", "ISO-8859-1").encode("latin-1"),
+        ),
+    ],
+)
+async def test_what_the_http_header_says_of_an_answer_is_honoured(
+    hes: StandInHes, outbox: Outbox, headers: dict[str, str], octets: bytes
+) -> None:
+    async def behave(_: object, __: object) -> Response:
+        return Response(octets, headers=headers)
+
+    hes.behaviour = behave
+    assert (await outbox.send(request())).reply.errors[0].reason == "Z\u00e4hler"
+
+
+@pytest.mark.parametrize(
+    ("headers", "word"),
+    [
+        ({"Content-Encoding": "br", "Content-Type": "text/xml"}, "br is not read"),
+        ({"Content-Type": "text/xml; charset=koi8-r"}, "koi8-r"),
+        ({"Content-Type": "multipart/related; boundary=b"}, "multipart"),
+    ],
+)
+async def test_what_it_says_and_is_not_read_is_named_and_decides_nothing(
+    hes: StandInHes, outbox: Outbox, headers: dict[str, str], word: str
+) -> None:
+    async def behave(_: object, __: object) -> Response:
+        return Response(answer(), headers=headers)
+
+    hes.behaviour = behave
+    with pytest.raises(UndecidedError, match=word):
+        await outbox.send(request())
+
+
+async def test_a_wsdl_that_wants_to_fill_us_is_refused(hes: StandInHes, outbox: Outbox) -> None:
+    declarations = " ".join(f'xmlns:n{number}="urn:n:{number}"' for number in range(201))
+    hes.change_wsdl = lambda octets: octets.replace(
+        b"<wsdl:definitions ", f"<wsdl:definitions {declarations} ".encode()
+    )
+    with pytest.raises(HesAnswerError, match="too many namespaces"):
+        await outbox.send(request())
