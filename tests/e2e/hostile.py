@@ -209,7 +209,7 @@ def _half_a_frame(site: Site) -> None:
 
 
 def _pushes(transport: Literal["tcp", "udp"]) -> Callable[[Site], None]:
-    """A hundred notifications in clear, each an array of nulls as long as a datagram."""
+    """A hundred unencrypted notifications, each an array of nulls as long as a datagram."""
     body = b"\x0f\x00\x00\x00\x01\x00\x01\x82\xea\x60" + bytes(60_000)
 
     def send(site: Site) -> None:
@@ -310,8 +310,8 @@ SENDERS: list[Sender] = [
     *_both("errors-without-end", 3, controls(_WRONG)),
     *_both("elements-of-4.9-megabytes", 3, controls(_SMALLEST)),
     Sender("name-of-a-megabyte", 4, _name_of_a_megabyte),
-    Sender("pushes-in-clear-over-tcp", 4, _pushes("tcp")),
-    Sender("pushes-in-clear-over-udp", 4, _pushes("udp")),
+    Sender("unencrypted-pushes-over-tcp", 4, _pushes("tcp")),
+    Sender("unencrypted-pushes-over-udp", 4, _pushes("udp")),
     Sender("push-in-blocks-without-end", 4, _blocks_without_end),
     *_http("nothing-on-a-connection", 5, _holding(b"")),
     *_http("half-a-head", 5, _holding(_HALF_A_HEAD)),

@@ -99,7 +99,7 @@ async def test_who_has_pushed_makes_room_before_who_has_said_nothing_yet(ami: So
     await pusher[0].read()
     silent[1].write(PUSH)
     await eventually(lambda: len(ami.told("notification")) == 2)
-    assert not ami.told("dropped"), "what was delivered is not told as dropped"
+    assert not ami.told("dropped"), "what was delivered is not reported as dropped"
     for _, writer in (silent, pusher, third):
         writer.close()
 

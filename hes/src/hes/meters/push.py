@@ -30,7 +30,7 @@ from hes.meters.strangers import guess
 
 log = structlog.get_logger()
 MAX_SHOWN = 16  # first octets of what was dropped
-MAX_PLAIN_OCTETS = 16 * 1024  # of a push in clear, which anybody can send
+MAX_PLAIN_OCTETS = 16 * 1024  # of an unencrypted push, which anybody can send
 MAX_PUSH_OCTETS = 64 * 1024  # of a push in blocks
 MAX_WAITING = 1_000  # protected notifications whose counters are being kept
 MAX_SENDERS = 64  # whose blocks are kept until the last one comes
@@ -56,7 +56,7 @@ class Notifications:
             if whole is None:
                 return None
             if whole[:1] != _GENERAL_GLO and len(whole) > MAX_PLAIN_OCTETS:
-                raise ProtocolError(f"a push in clear of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
+                raise ProtocolError(f"an unencrypted push of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
             notification, title = unprotect_unasked(whole, self._lookup)
         except DlmsError as error:
             dropped(peer, transport, str(error), apdu, framed=True)
