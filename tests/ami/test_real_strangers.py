@@ -73,6 +73,7 @@ def demo(document: dict[str, Any], tmp_path: Path) -> Iterator[Demo]:
             process.terminate()
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not shutil.which("curl"), reason="the page needs curl")
 def test_the_page_works_as_it_is_pasted_and_the_demo_shows_it(demo: Demo) -> None:
     disconnect, connect, refused = COMMANDS

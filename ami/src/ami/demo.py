@@ -25,7 +25,8 @@ from ami.outputs import Output, Setting
 from ami.processes import Ended, Message, Processes, Program, Said, environment, module
 
 PORTS_TAKEN = 98
-START_S = 60.0
+START_S = 180.0
+"""Until everybody listens; a busy machine takes long, and a process that ends by itself is noticed at once."""
 REQUESTS_A_CYCLE = 2
 METER_PROCESSES = 8
 """So many meters have a process of their own; all further ones share one."""
