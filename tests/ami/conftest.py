@@ -15,10 +15,12 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def document(tmp_path: Path) -> dict[str, Any]:
-    """The demo's configuration on free ports, with its state in a directory of the test's own."""
+    """The demo's configuration on free ports, with its state in a directory of the test's own, patient with a busy machine."""
     found = tomllib.loads((ROOT / "config/demo.toml").read_text("utf-8"))
     found["cis"] |= {"port": free_port(), "store": str(tmp_path / "cis.sqlite")}
     found["hes"] |= {"port": free_port(), "dlms_port": free_port(), "store": str(tmp_path / "hes.sqlite")}
+    found["hes"] |= {"apdu_timeout_s": 60.0, "deadline_s": 120.0}
+    found["cis"]["request_timeout_s"] = 150.0
     found["cis"]["hes_url"] = f"http://127.0.0.1:{found['hes']['port']}"
     found["meter_sim"]["state"] = str(tmp_path / "meters")
     for meter in found["meters"]:

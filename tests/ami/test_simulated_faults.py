@@ -48,6 +48,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     document = configuration.load(PAGE.parents[2] / "config/demo.toml") | {"meters": meters()}
     ports = {"cis_port": free_port(), "hes_port": free_port(), "dlms_port": free_port()}
     document = configuration.effective(document, configuration.Changes(**ports, period_s=3600))
+    document["hes"] |= {"apdu_timeout_s": 15.0, "deadline_s": 120.0}  # the machine may be busy
+    document["cis"]["request_timeout_s"] = 150.0
     configuration.write(document, directory / "mine.toml")
     arguments = [sys.executable, "-m", "ami", "demo", "--config", "mine.toml", "--json"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
