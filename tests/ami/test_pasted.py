@@ -211,6 +211,9 @@ REFUSED = {
     "a literal that is no octets": ("b'\\x7e\\q'", "is no escape of an octet", 1, 7),
     "a literal with letters of its own": ("b'\\x7eä'", "is no ASCII", 1, 7),
     "numbers beside literals": ("b'\\x7e'\n7EA02A", "stands beside literals", 2, 1),
+    "an escape outside of a literal": ("it's \\x7e\\xa0 don't b'\\x2a'", "outside of a string literal", 1, None),
+    "escapes behind a label": ("b'\\x7e'\nRX: \\xa0", "outside of a string literal", 2, 5),
+    "a sign that is not known": ("7E A0\n2A/41/08", "a sign between them that is not known", 2, 1),
     "too large a number": ("[126, 300]", "no octet", None, None),
     "a star over gigabytes": (
         "00000000  7e a0 2a 41 08 83 13 04  7e a0 2a 41 08 83 13 04\n*\nffffff00\n",
@@ -230,6 +233,12 @@ def test_what_can_be_read_in_two_ways_is_refused_with_its_place(name: str) -> No
     assert said in str(caught.value)
     if column is not None:
         assert f"in line {line}, column {column}," in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["b''", "# nothing", "", "0000000\n"])
+def test_nothing_at_all(text: str) -> None:
+    with pytest.raises(NotOctets):
+        from_text(text, "no")
 
 
 def test_files_in_other_encodings() -> None:

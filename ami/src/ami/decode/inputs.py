@@ -103,6 +103,8 @@ def from_text(text: str, complaint: str) -> list[bytes]:
     """One message, or one of each line when every line is an APDU of its own; NotOctets when something has no place."""
     try:
         pieces = [piece for piece in read_text(text) if piece]
+        if not pieces:
+            raise NotOctets("nothing to decode")
     except NotOctets as error:
         raise NotOctets(f"{complaint}: {error}") from None
     if len(pieces) > 1 and not pieces[0].startswith(_FRAMED) and _are_apdus(pieces):

@@ -21,17 +21,27 @@ def read_literals(text: str) -> list[bytes] | None:
     """The octets of all literals in a text, those of one line together; None when there is none with an escape or a b before it."""
     found: list[bytes] = []
     for number, line in enumerate(text.splitlines(), 1):
-        literals = list(_LITERAL.finditer(line))
-        counted = [one for one in literals if one["prefix"] or "\\x" in one["body"]]
+        counted = [one for one in _LITERAL.finditer(line) if one["prefix"] or "\\x" in one["body"]]
         if counted:
+            _check_outside(line, number, counted)
             found.append(b"".join(_unescape(one["body"], number, one.start("body") + 1) for one in counted))
             continue
         bare = [one[0] for one in _BARE.finditer(line)]
         if bare and not _BARE.sub("", line).strip(" \t,;\\"):
             found.append(bytes.fromhex("".join(bare).replace("\\x", "")))
+        elif bare:
+            raise at(number, line.index(bare[0]) + 1, bare[0], "stands outside of a string literal")
         elif found and (stray := _HEX_WORD.search(line)):
             raise at(number, stray.start() + 1, stray[0], "stands beside literals: octets or a number?")
     return found or None
+
+
+def _check_outside(line: str, number: int, counted: Sequence[re.Match[str]]) -> None:
+    """Quotation marks that do not pair up may hide a literal."""
+    inside = [range(*one.span()) for one in counted]
+    for escape in _BARE.finditer(line):
+        if not any(escape.start() in span for span in inside):
+            raise at(number, escape.start() + 1, escape[0], "stands outside of a string literal")
 
 
 def _unescape(body: str, line: int, column: int) -> bytes:

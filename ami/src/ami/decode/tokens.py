@@ -33,6 +33,8 @@ _PUNCTUATION = _EDGE + _BRACKETS + "-–:.*·"
 _EXPLICIT = re.compile(r"0[xX]([0-9A-Fa-f]{1,2}|(?:[0-9A-Fa-f]{2})+)[uU]?")
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _PARTED = re.compile(r"[0-9A-Fa-f]{2}(?:[0-9A-Fa-f]{2})*(?:([:._|-])(?:[0-9A-Fa-f]{2})+)(?:\1(?:[0-9A-Fa-f]{2})+)*")
+_STRANGELY_PARTED = re.compile(r"[0-9A-Fa-f]{2}(?:[^0-9A-Za-z]{1,2}[0-9A-Fa-f]{2})+")
+_LETTERS = re.compile(r"[A-Fa-f]")
 _COUNTED = frozenset(
     [
         "len",
@@ -152,6 +154,8 @@ def _token(text: str, line: int, column: int) -> Token:
         if hexadecimal >= _MISTYPED * len(bare):
             wrong = next(place for place, letter in enumerate(bare) if not _HEX.fullmatch(letter))
             raise at(line, column + wrong, bare[wrong], "is no hex digit")
+    if _STRANGELY_PARTED.fullmatch(bare) and _LETTERS.search(bare):
+        raise at(line, column, bare, "may be octets with a sign between them that is not known")
     return Token(Kind.WORD, bare, line, column)
 
 
