@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from ami_process.http_protocol import HttpLimits
+from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.sockets import listening
 
@@ -142,6 +142,22 @@ async def test_the_rest_of_a_refused_body_is_let_pass_and_the_connection_goes_on
         assert (await one_answer(reader)).endswith(b"early")
         writer.write(b" " * 1_000_000 + POST % (b"echo", 2) + b"ab")
         assert (await one_answer(reader)).endswith(b"2 octets")
+
+
+CLOSING = b"POST /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 20000000\r\n\r\n"
+
+
+@pytest.mark.parametrize("head", [CLOSING, CLOSING.replace(b"1.1", b"1.0")])
+async def test_a_refusal_reaches_who_wants_to_close_and_is_still_sending(head: bytes) -> None:
+    async with served(linger_s=PATIENCE_S) as site, site.connected(head) as (reader, writer):
+        assert b" 413 " in await reader.readuntil(b"early")
+        for _ in range(200):
+            writer.write(bytes(100_000))
+            await writer.drain()
+        writer.write_eof()
+        assert await reader.read() == b""
+        async with site.connected(GET) as (other, _):
+            assert b"0 octets" in await one_answer(other)
 
 
 @pytest.mark.parametrize("limits", [{"linger_s": 0.1}, {"linger_octets": 100_000, "linger_s": PATIENCE_S}])

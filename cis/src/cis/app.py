@@ -15,7 +15,7 @@ import httpx
 
 from ami_process.events import utc_now
 from ami_process.health import Health, room_beside
-from ami_process.http_protocol import HttpLimits
+from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening

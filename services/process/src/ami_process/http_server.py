@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from ami_process.http_protocol import HttpLimits, LimitedConfig, LimitedProtocol
+from ami_process.http_connections import HttpLimits
+from ami_process.http_protocol import LimitedConfig, LimitedProtocol
 from ami_process.sockets import BACKLOG
 
 ACCEPTED_AT_ONCE = 100
