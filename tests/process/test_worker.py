@@ -2,12 +2,25 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
+PARENT = """
+import asyncio
+from ami_process.worker import Worker
+
+async def main():
+    async with Worker("os:getpid") as worker:
+        print(await worker.call(), flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
 SHELL = "subprocess:check_output"
 
 
@@ -70,3 +83,21 @@ async def test_an_answer_goes_to_nobody_else_when_its_caller_has_left() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(worker.call(["sh", "-c", "sleep 0.3; echo late"]), 0.05)
         assert await worker.call(["echo", "mine"]) == b"mine\n"
+
+
+def test_a_worker_does_not_outlive_its_parent() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = Path("/proc") / parent.stdout.readline().strip()
+        assert "ami_process.worker_main" in (child / "cmdline").read_text()
+        parent.kill()
+    while not ended(child):  # by itself; the limit is the test's
+        os.sched_yield()
+
+
+def ended(process: Path) -> bool:
+    """Also of one that nobody has asked for its exit code."""
+    try:
+        return "State:\tZ" in (process / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
