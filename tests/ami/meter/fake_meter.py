@@ -117,6 +117,8 @@ class Quirks:
     """Wrapper: whether the answer's ports are the question's, the other way round."""
     before: bytes = b""
     """Wrapper: an APDU that comes before the next answer."""
+    echo: bool = False
+    """HDLC: the line gives back what is sent, as those with two wires do."""
     link_refused: bool = False
     """HDLC: DM instead of UA."""
 
@@ -190,6 +192,8 @@ class FakeMeter:
         station = _Station(self, near)
         waiting = b""
         while got := near.recv(4096):
+            if self.quirks.echo:
+                near.sendall(got)
             waiting += got
             while (flag := waiting.find(FLAG)) >= 0:
                 waiting = waiting[flag:]

@@ -89,7 +89,7 @@ def test_no_answer_ends_in_a_traceback(
     places = [*usual, (8, obis("0-0:1.0.0"), 3), (17, obis("0-0:41.0.0"), 2)]
     with FakeMeter(usual).running() as meter:
 
-        @settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+        @settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
         @given(st.lists(st.tuples(st.sampled_from(places), values | st.binary(max_size=30)), max_size=4))
         def examples(odd: list[tuple[fake.Place, Data | bytes]]) -> None:
             over: dict[fake.Place, Value] = {

@@ -125,6 +125,13 @@ def test_an_answer_from_another_hdlc_address(run: Run) -> None:
     assert "1234" in run(FakeMeter(objects(), "hdlc", odd), *READ, "--any-address").ok().out
 
 
+@pytest.mark.parametrize("more", [(), ("--any-address",)])
+def test_a_line_that_echoes(run: Run, more: tuple[str, ...]) -> None:
+    assert "1234" in run(FakeMeter(objects(), "hdlc", Quirks(echo=True)), *READ, *more).ok().out
+    silent = run(FakeMeter(objects(), "hdlc", Quirks(echo=True, takes=b"\xff")), *READ, *more)
+    assert silent.code == 7 and "our own frames came back and no answer" in silent.err
+
+
 def test_a_frame_with_a_bad_check(run: Run) -> None:
     def flip(frame: bytes) -> bytes:
         return frame[:-3] + bytes((frame[-3] ^ 1,)) + frame[-2:]

@@ -12,7 +12,7 @@ from dlms.errors import DecodeError
 from dlms.framing import hdlc
 from dlms.framing.hdlc import FLAG, FrameKind
 from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.hdlc_link import HdlcLink
+from dlms.framing.hdlc_link import HdlcLink, PassedOver
 from dlms.framing.wrapper import HEADER_SIZE
 
 SHOWN = 16
@@ -52,15 +52,23 @@ def of_wrapper(octets: bytes) -> Dropped | None:
 
 
 def of_hdlc(link: HdlcLink, octets: bytes) -> Dropped | None:
-    """A frame from or for another station, one whose check is wrong, one that is cut short, or no frame at all."""
-    if link.passed_over:
-        source, destination = link.passed_over[-1].source, link.passed_over[-1].destination
-        if not link.own.is_same_station(destination):
-            what = f"a frame came for client {_name(destination)}, and not for {_name(link.own)}"
-            return Dropped(what, "another client may use the line; --any-address takes it")
-        what = f"a frame came from {_name(source)}, and not from {_name(link.peer)}"
-        return Dropped(what, f"that would be {_options(source)}; --any-address takes it")
-    return _bad_frame(octets) if octets else None
+    """A frame from or for another station, one whose check is wrong or that is cut short, an echo, or no frame at all."""
+    foreign = [one for one in link.passed_over if not link.own.is_same_station(one.source)]
+    if foreign:
+        return _foreign_frame(link, foreign[-1])
+    bad = _bad_frame(octets) if octets else None
+    if bad is None and link.passed_over:
+        what = "our own frames came back and no answer: the line gives back what is sent"
+        return Dropped(what, "is the meter on the line? Else --server, --physical or --address-size are others")
+    return bad
+
+
+def _foreign_frame(link: HdlcLink, frame: PassedOver) -> Dropped:
+    if not link.own.is_same_station(frame.destination):
+        what = f"a frame came for client {_name(frame.destination)}, and not for {_name(link.own)}"
+        return Dropped(what, "another client may use the line; --any-address takes it")
+    what = f"a frame came from {_name(frame.source)}, and not from {_name(link.peer)}"
+    return Dropped(what, f"that would be {_options(frame.source)}; --any-address takes it")
 
 
 def _bad_frame(octets: bytes) -> Dropped | None:

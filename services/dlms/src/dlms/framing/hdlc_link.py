@@ -123,7 +123,7 @@ class HdlcLink(ABC):
     def _is_for_us(self, frame: Frame) -> bool:
         """Numbered frames and commands come from the peer; unnumbered information may come from any station."""
         if self.any_address:
-            return True
+            return not self.own.is_same_station(frame.source)  # which would be the echo of a line with two wires
         if frame.kind is FrameKind.UI:
             return self.own.is_same_station(frame.destination) or frame.destination.upper in ALL_STATIONS
         return self.own.is_same_station(frame.destination) and self.peer.is_same_station(frame.source)
