@@ -7,12 +7,13 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,13 @@ def healthy(url: str) -> bool:
         return False
 
 
+def listens(address: str) -> bool:
+    host, port = address.split(":")
+    with suppress(OSError), socket.create_connection((host, int(port)), timeout=2):
+        return True
+    return False
+
+
 def provoke(url: str) -> None:
     """Make the process at this address say something, often."""
     for _ in range(ENOUGH):
@@ -64,13 +72,13 @@ def test_output_that_is_not_read_stops_no_process(tmp_path: Path, how: str) -> N
     path = ami.write()
     meter = ami.meter("M1001")
     cis_url = f"http://127.0.0.1:{ami.config['cis']['port']}"
-    with (
-        unheard(how, "meter_sim", "--config", path) as meters,
-        unheard(how, "hes", "--config", path) as hes,
-        unheard(how, "cis", "--config", path, "--no-loop") as cis,
-    ):
+    with ExitStack() as stack:
+        hes, _ = stack.enter_context(unheard(how, "hes", "--config", path))
         until(lambda: healthy(ami.hes_url), "the HES at work")
+        cis, _ = stack.enter_context(unheard(how, "cis", "--config", path, "--no-loop"))
         until(lambda: healthy(cis_url), "the CIS at work")
+        meters, _ = stack.enter_context(unheard(how, "meter_sim", "--config", path))
+        until(lambda: listens(meter["address"]), "the meter at work")
         provoke(ami.hes_url)
         provoke(cis_url)
         stranger = Stranger(ami.hes_url)
@@ -78,7 +86,7 @@ def test_output_that_is_not_read_stops_no_process(tmp_path: Path, how: str) -> N
             answer = stranger.switch(CONNECT if number % 2 else DISCONNECT, [by_mrid(meter)])
             assert answer.result == "OK", answer.reasons
         assert healthy(ami.hes_url) and healthy(cis_url)
-        for process, _ in (cis, hes, meters):
+        for process in (cis, hes, meters):
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE_S) == 0
 
