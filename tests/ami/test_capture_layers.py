@@ -265,6 +265,10 @@ class TestSummary:
         assert "▲ initiate-request; expected" in shown
         assert "0-8:25.9.0 2" not in shown, "a list of objects is no reading"
 
+    def test_it_is_text_alone(self) -> None:
+        result = CliRunner().invoke(app, ["decode", "-s", "--format", "json", HDLC.hex()])
+        assert result.exit_code == 2 and not result.stdout
+
     def test_a_tag_that_does_not_hold(self) -> None:
         ciphered = "C81E3001234567411312FF935A47566827C467BC7D825C3BE4A77C3FCC056B6B"
         keys = ("--ek", "00" * 16, "--ak", "00" * 16, "--title", "4D4D4D0000BC614E")

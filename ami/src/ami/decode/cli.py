@@ -92,6 +92,8 @@ def decode(
 
     Exit code 0: all of it was understood. 1: something is broken, or a tag does not hold. 2: wrong options.
     """
+    if summary and format_ is not Format.TEXT:
+        raise typer.BadParameter("--summary is text; leave out --format")
     try:
         names = {"ek": ek, "ak": ak, "title": title, "title-peer": title_peer, "dedicated-key": dedicated_key}
         names |= {"kek": kek, "agreement-key": agreement_key}
