@@ -14,14 +14,14 @@ from ami_process.bodies import FREE, Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.http_server import serving
 from ami_process.sockets import address_of, listening
 
-LARGE = FREE + 60_000
+LARGE = FREE + 80_000
 STATUSES = {BodyTooLarge: 413, NoRoom: 503, BodyLate: 408}
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """An application that says how long a body was; there is room for one large body, and not for two."""
-    bodies = Bodies(octets=200_000, seconds=10.0, room=100_000)
+    bodies = Bodies(octets=200_000, seconds=10.0, room=140_000)
 
     async def post(request: Request) -> Response:
         try:
