@@ -229,6 +229,13 @@ async def test_a_new_life_does_not_send_what_is_too_old(hes: StandInHes, tmp_pat
     assert len(hes.requests) == 1
 
 
+async def test_an_order_that_cannot_be_written_is_not_sent(hes: StandInHes, tmp_path: Path, events: Events) -> None:
+    async with a_cis(tmp_path, hes.url, around(events)) as cis:
+        outcome = await cis.controls.run(Order(code=DISCONNECT, verb="bogus", targets=BOTH))
+    assert (outcome.result, outcome.unknown) == (None, False)
+    assert hes.requests == [] and events.names == ["request_failed"]
+
+
 # an acknowledgement, or the end
 
 

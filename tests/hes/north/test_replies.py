@@ -184,7 +184,7 @@ async def test_deaf_receivers_do_not_delay_a_living_one(tmp_path: Path, events: 
         message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
         took_s = time.monotonic() - begun
         assert message.header.correlation_id == "living"
-        assert took_s < 1.0 + (deaf_addresses // 50)
+        assert took_s < 10.0  # a moment where nothing else runs; the others hang for 60 s
         assert not [event for event in events if "no answer within 60" in str(event.get("reason"))]
 
 

@@ -61,10 +61,10 @@ class Controls:
     async def run(self, order: Order) -> Outcome:
         """Send an order and wait for its end; never raises for what the HES or the network does."""
         request = self._request(order)
-        octets = edge.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
         try:
+            octets = edge.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
             await self._pending.add(self._sent(order, request), octets)
-        except StoreUnavailable as problem:
+        except (CimError, StoreUnavailable) as problem:
             return self._not_sent(request, problem)
         self._around.emit("request_sent", **_told(order, request))
         return await self._see_through(request, order.targets, self._ask_again_s)
@@ -188,10 +188,11 @@ class Controls:
             self._around.emit("request_unknown", message_id=message_id, reason=reason)
         return Outcome(message_id=message_id, result=None, reason=reason, unknown=True, ms=ms)
 
-    def _not_sent(self, request: RequestMessage, problem: StoreUnavailable) -> Outcome:
-        """What can't be remembered is not sent."""
+    def _not_sent(self, request: RequestMessage, problem: StoreUnavailable | CimError) -> Outcome:
+        """What can't be written or remembered is not sent."""
         message_id, reason = request.header.message_id or "", f"nothing was sent: {problem}"
-        self._around.emit("store_unavailable", reason=str(problem))
+        if isinstance(problem, StoreUnavailable):
+            self._around.emit("store_unavailable", reason=str(problem))
         self._around.emit("request_failed", message_id=message_id, reason=reason)
         return Outcome(message_id=message_id, result=None, reason=reason, ms=0.0)
 
