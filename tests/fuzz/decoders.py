@@ -27,6 +27,8 @@ CLOCK = CaptureObject(8, Obis.parse("0-0:1.0.0*255"), 2)
 REGISTER = CaptureObject(3, Obis.parse("1-0:1.8.0*255"), 2)
 KEYRING = Keyring(bytes(range(16)), bytes(range(0xD0, 0xE0)), title=b"MMM\0\0\xbc\x61\x4e", title_peer=b"MMM\0\0\0\0\1")
 WITHOUT_MEANING = (FRAMING, "")
+DEFAULTS = (("sender_acse_requirements", False), ("responder_acse_requirements", False))
+"""Elements that say no more than their absence does, and are left out when they are written anew."""
 COLUMNS = (CLOCK, REGISTER, REGISTER)
 
 
@@ -121,7 +123,13 @@ def explain_octets(octets: bytes) -> None:
 def said(shown: Document) -> list[Any]:
     """What a part of a document says, without how it was written: forms of lengths and tags, what has no meaning here."""
     parts = shown.get("parts", ())
-    meaningful = (part for part in parts if part["type"] not in WITHOUT_MEANING and part["name"] != "length")
+    meaningful = (
+        part
+        for part in parts
+        if part["type"] not in WITHOUT_MEANING
+        and part["name"] != "length"
+        and (part["name"], part.get("value")) not in DEFAULTS
+    )
     return [shown["name"], shown["type"], shown.get("value"), *map(said, meaningful)]
 
 
