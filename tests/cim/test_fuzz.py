@@ -154,9 +154,9 @@ def test_a_thousand_devices_cost_little(request_message: RequestMessage) -> None
 def test_a_thousand_errors_cost_little(response_message: ResponseMessage) -> None:
     errors = tuple(ReplyError(code="4.1", reason=f"M{number} did not answer") for number in range(1000))
     message = replace(response_message, reply=Reply(result="FAILED", errors=errors))
-    started = time.perf_counter()
+    started = time.process_time()
     assert edge.read_response(edge.write_response(message, TYPED, SCHEMAS), SCHEMAS) == message
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_threads_do_not_mix_their_errors() -> None:

@@ -59,11 +59,9 @@ def test_hostile_documents_are_refused(octets: bytes) -> None:
 
 
 def test_too_large_is_refused_before_parsing() -> None:
-    started = time.perf_counter()
     with pytest.raises(InvalidMessage) as caught:
         xml.parse(b"<" * (UNKNOWN_PEER.octets + 1))
-    assert caught.value.code == "3.1"
-    assert time.perf_counter() - started < 0.1
+    assert caught.value.code == "3.1"  # and not 1.8, which a parser would have said of it
     with pytest.raises(InvalidMessage):
         xml.parse(b"<a>12345</a>", Limits(octets=11))
     assert xml.parse(b"<a>12345</a>", Limits(octets=12)).text == "12345"
@@ -71,10 +69,10 @@ def test_too_large_is_refused_before_parsing() -> None:
 
 def test_many_attributes_cost_bounded_time() -> None:
     octets = b"<a " + b" ".join(b'a%d=""' % number for number in range(300_000)) + b"/>"
-    started = time.perf_counter()
+    started = time.process_time()
     with contextlib.suppress(CimError):
         xml.parse(octets)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_the_deepest_allowed() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -172,20 +171,17 @@ async def test_a_dead_letter_is_forgotten_with_other_answers(tmp_path: Path, eve
 
 @pytest.mark.parametrize("deaf_addresses", [60, 150])
 async def test_deaf_receivers_do_not_delay_a_living_one(tmp_path: Path, events: list[Any], deaf_addresses: int) -> None:
-    """A moment for each half of the room, and nothing for the patience (60 s) with those that don't answer."""
+    """It is served while all the others are still within their time, which is longer than a test may take."""
     async with AsyncExitStack() as stack:
         receivers = [await stack.enter_async_context(Receiver(deaf).serving()) for _ in range(deaf_addresses)]
         cis = await stack.enter_async_context(Cis().serving())
-        hes = await stack.enter_async_context(north(tmp_path, reply_timeout_s=60.0))
+        hes = await stack.enter_async_context(north(tmp_path, reply_timeout_s=3600.0))
         for number, receiver in enumerate(receivers):
             await ask(hes, receiver.url, f"deaf{number}")
-        begun = time.monotonic()
         await ask(hes, cis.url, "living")
         message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
-        took_s = time.monotonic() - begun
         assert message.header.correlation_id == "living"
-        assert took_s < 10.0  # a moment where nothing else runs; the others hang for 60 s
-        assert not [event for event in events if "no answer within 60" in str(event.get("reason"))]
+        assert not [event for event in events if "no answer within 3600" in str(event.get("reason"))]
 
 
 async def test_names_that_are_looked_up_for_long_do_not_delay_a_living_one(tmp_path: Path) -> None:
