@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(3 * PATIENCE_S)
 @pytest.mark.parametrize(
     "options",
     [(), ("--security", "none"), ("--mode", "dial-in", "--asynchronous"), ("--meters", "3")],
-    ids=["default", "in clear", "dial-in and asynchronous", "three meters"],
+    ids=["default", "unencrypted", "dial-in and asynchronous", "three meters"],
 )
 def test_every_command_is_confirmed_by_every_meter(
     document: dict[str, Any], tmp_path: Path, options: tuple[str, ...]

@@ -59,7 +59,7 @@ class Fault(StrEnum):
     RESET = "resets the connection"
     SILENT = "says nothing more"
     FORGED = "an answer whose tag is wrong"
-    CLEAR = "an answer in clear"
+    CLEAR = "an unencrypted answer"
     EXCEPTION = "an exception"
     GARBAGE = "octets that mean nothing"
     REFUSED = "a refusal"

@@ -137,7 +137,7 @@ class Second(StrEnum):
     OTHER_KEYS = "a meter with other keys"
     REFUSES_ASSOCIATION = "a meter that refuses the association"
     FORGES = "a meter whose answer has a wrong tag"
-    ANSWERS_IN_CLEAR = "a meter that answers in clear"
+    ANSWERS_IN_CLEAR = "a meter that answers unencrypted"
     EXCEPTION = "a meter that answers with an exception"
     OTHER_DEVICE = "another device at the meter's address"
     MODE_0 = "a meter whose control mode is 0 by now"

@@ -1,4 +1,4 @@
-"""What the fuzzer feeds to both ends of an association, from every stage: in clear, and under the right keys.
+"""What the fuzzer feeds to both ends of an association, from every stage: unencrypted, and under the right keys.
 
 An input is an octet that chooses mechanism, policy and stage, and then messages (`chunks`). The first octet of each message
 says how it travels: as it is in the stream, in the wrapper, or protected with the keys and counters of its sender, because no

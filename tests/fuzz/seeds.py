@@ -128,7 +128,7 @@ def sessions(sender: str) -> Iterator[bytes]:
 
 @cache
 def plain_apdus(request: Any, sender: str, named: bool) -> tuple[bytes, ...]:
-    """The APDUs of one end of a session in clear with one request: the target protects them as it has to."""
+    """The APDUs of one end of an unencrypted session with one request: the target protects them as it has to."""
     pair = ends.agreed(ends.AGREED.index({"named": True}) if named else 0)
     for one in dict.fromkeys((Open(), request, Release())):
         with suppress(LocalError):  # what there is no short name for

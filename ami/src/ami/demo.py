@@ -261,7 +261,7 @@ def _cycles(document: Document) -> int:
 
 def _security(document: Document) -> str:
     kinds = dict.fromkeys(meter.get("authentication", "hls-gmac") for meter in document["meters"])
-    return " and ".join("in clear" if kind == "none" else kind for kind in kinds)
+    return " and ".join("unencrypted" if kind == "none" else kind for kind in kinds)
 
 
 @contextlib.contextmanager

@@ -189,7 +189,7 @@ def _table(frames: list[tuple[bool, Explained]]) -> list[str]:
 
 def _frame(number: int, one: Explained) -> str:
     text = f"**{number}.** {one.summary}\n\n```\n{_hex(one.frame)}\n```\n"
-    return text if one.clear is None else f"{text}\nin clear:\n\n```\n{_hex(one.clear)}\n```\n"
+    return text if one.clear is None else f"{text}\ndeciphered:\n\n```\n{_hex(one.clear)}\n```\n"
 
 
 def _hex(octets: bytes) -> str:

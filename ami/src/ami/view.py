@@ -1,6 +1,6 @@
 """The demo on a terminal: the model drawn with rich, calm, nothing scrolls away. Pure: model in, renderable out.
 
-Words, shapes and colours are those of the console: state is told by shape and word and colour, never by colour alone.
+Words, shapes and colours are those of the console: state is shown by shape and word and colour, never by colour alone.
 Below 100 columns the events and the codes of the steps are left out, below 30 rows the wire is.
 """
 

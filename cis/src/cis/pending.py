@@ -2,7 +2,7 @@
 
 Products differ in what they echo, so a reply matches if its CorrelationID, or failing that its MessageID, is the MessageID
 or the CorrelationID of a request of ours. The store decides, not the memory: a reply whose request was sent before a restart
-is still a reply. Whoever waits inside this process is told as well.
+is still a reply. Whoever waits inside this process gets it as well.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Taken:
     awaited: bool = False
 
     def answer(self) -> Reply:
-        """What the sender of the reply is told: the truth about whether it was kept."""
+        """What the sender of the reply gets as its answer: the truth about whether it was kept."""
         if self.disposition is Disposition.UNKNOWN:
             return _refusal("no request of ours has this CorrelationID or MessageID")
         if self.disposition is Disposition.CONTRADICTING:

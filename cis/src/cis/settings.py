@@ -1,4 +1,4 @@
-"""What the CIS is told: its sections of the one configuration file, and the environment on top of it.
+"""The settings of the CIS: its sections of the one configuration file, and the environment on top of it.
 
 The file is TOML and shared by all processes, so each takes its own sections: the CIS reads [demo], [cis] and, of every
 [[meters]], the three names by which CIM knows a meter; of [hes] it looks at the deadline alone. Keys, addresses and ports of a meter are never read here: a CIS has

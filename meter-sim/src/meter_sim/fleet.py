@@ -1,7 +1,7 @@
 """All meters of the process, and the one loop that serves a stream, whoever opened it.
 
 Strategy: sessions say what has to happen, this module makes it happen on asyncio streams. A stream never takes the
-process down: what a peer sends ends in an answer, a told reason or a closed connection. Captures go on while nobody asks,
+process down: what a peer sends ends in an answer, a reported reason or a closed connection. Captures go on while nobody asks,
 because `keep_time` moves every meter on once per capture period.
 """
 

@@ -1,6 +1,6 @@
 """DataNotifications of a meter's own accord, over TCP or UDP: when it has switched, every so many seconds, or both.
 
-Nobody confirms them. What can't be delivered is told and dropped; the next one carries the state of its own time.
+Nobody confirms them. What can't be delivered is reported and dropped; the next one carries the state of its own time.
 """
 
 import asyncio

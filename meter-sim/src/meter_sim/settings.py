@@ -232,7 +232,7 @@ class MeterSettings(_Section):
 
     @property
     def ciphered(self) -> bool:
-        """Whether its APDUs are ciphered; authentication "none" means in clear altogether."""
+        """Whether its APDUs are ciphered; authentication "none" means that nothing is."""
         return (
             self.authentication is not Authentication.NONE
             and self.ciphering is not CipheringForm.NONE

@@ -1,4 +1,4 @@
-"""`-v` shows everything that passes, but no password and no key: not in words, not in clear, not as sent."""
+"""`-v` shows everything that passes, but no password and no key: not in words, not deciphered, not as sent."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ a test holds it to them. An arrow that is not here is a mistake: ours when the e
 ## Client
 
 An event of the peer that has no arrow closes the connection. "breach" is anything that does not hold: a wrong tag, a replay,
-an answer in clear where ciphering was agreed, octets that can't be read.
+an unencrypted answer where ciphering was agreed, octets that can't be read.
 
 ```mermaid
 {client}

@@ -125,7 +125,7 @@ def test_a_client_takes_anything(messages: list[Any], way: int, ciphered: bool, 
         joined.client.data_to_send()
 
 
-# --- altered frames of true sessions, in clear, where they reach deepest
+# --- altered frames of true sessions, unencrypted, where they reach deepest
 
 LN_REQUESTS: list[Any] = [
     GetList((Get(LONG), Get(NAME))),

@@ -1,4 +1,4 @@
-"""Pushes outside associations: in clear, protected, replayed, altered, of strangers."""
+"""Pushes outside associations: unencrypted, protected, replayed, altered, of strangers."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_protection_needs_a_counter() -> None:
 
 
 def test_pushes_follow_the_policy_of_responses() -> None:
-    """Where it demands nothing they go in clear."""
+    """Where it demands nothing they go unencrypted."""
     requests_only = security(SERVER_TITLE, policy=SecurityPolicy.from_version_1(0x0C))
     assert protect_notification(PUSH, requests_only, SendCounter(5)) == apdu.encode(PUSH)
     authenticated = security(SERVER_TITLE, policy=SecurityPolicy.from_version_1(0x20))

@@ -230,7 +230,7 @@ def test_an_envelope_takes_each_counter_once() -> None:
 
 @pytest.mark.parametrize("conformance", [SERVER_CONFORMANCE, SERVER_CONFORMANCE & ~Conformance.GET])
 def test_any_answers_to_plain_gets_end_alike_on_both_roads(conformance: Conformance) -> None:
-    """Requests that wait together, the same one twice, and answers of every kind, in clear."""
+    """Requests that wait together, the same one twice, and answers of every kind, unencrypted."""
 
     def outcome() -> list[Any]:
         joined = opened(server={"conformance": conformance})

@@ -1,4 +1,4 @@
-"""The log of APDUs holds no password, not even one that goes over the wire in clear."""
+"""The log of APDUs holds no password, not even one that goes over the wire unencrypted."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""`ami decode` and `ami encode`: octets in any form that people have them, told as trees or one per line, and back."""
+"""`ami decode` and `ami encode`: octets in any form that people have them, shown as trees or one per line, and back."""

@@ -16,7 +16,7 @@ from dlms.tree import Node, Session, explain, explain_data
 
 MOST_SESSIONS = 4096
 Report = Callable[[BinaryIO], None]
-"""Is told now and then how far a capture has been read."""
+"""Called now and then with how far a capture has been read."""
 
 
 @dataclass(frozen=True, slots=True)

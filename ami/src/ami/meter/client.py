@@ -1,6 +1,6 @@
 """One association over a link: hands requests to the protocol core, moves octets, words what goes wrong.
 
-`Association` is that and nothing more; how a session begins (the public client first) is told in `session`.
+`Association` is that and nothing more; how a session begins (the public client first) is in `session`.
 """
 
 from collections.abc import Callable, Iterator, Sequence

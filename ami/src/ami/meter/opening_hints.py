@@ -51,7 +51,7 @@ def _context(settings: ClientSettings) -> str:
     if settings.security is not None and settings.security.ciphered:
         ciphering = "asks with ciphering, and the meter may want none of it: --ciphering none"
     else:
-        ciphering = "asks in clear, and the meter may want ciphering: --ek, --ak, and see --ciphering"
+        ciphering = "asks unencrypted, and the meter may want ciphering: --ek, --ak, and see --ciphering"
     naming = "the meter may speak short names: --short-names"
     if settings.short_names is not None:
         naming = "the meter may speak logical names: leave --short-names out"

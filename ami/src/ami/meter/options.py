@@ -65,7 +65,7 @@ class Transport(StrEnum):
 
 
 class Protection(StrEnum):
-    """What ciphered APDUs are: authenticated, encrypted, or both; none: in clear, in this direction."""
+    """What ciphered APDUs are: authenticated, encrypted, or both; none: unencrypted, in this direction."""
 
     BOTH = "both"
     AUTHENTICATED = "authenticated"
@@ -89,7 +89,7 @@ class Priority(StrEnum):
 
 
 class Wrapping(StrEnum):
-    """How ciphered APDUs are wrapped; none: in clear, the keys serve the proof of HLS alone."""
+    """How ciphered APDUs are wrapped; none: unencrypted, the keys serve the proof of HLS alone."""
 
     NONE = "none"
     GENERAL_GLO = "general-glo"

@@ -264,5 +264,6 @@ class TargetOptions:
         ),
     ] = None
     verbose: Annotated[
-        bool, _option("--verbose", "-v", panel=_WAY, help="Every APDU on standard error: in words, in clear, as sent.")
+        bool,
+        _option("--verbose", "-v", panel=_WAY, help="Every APDU on standard error: in words, deciphered, as sent."),
     ] = False

@@ -1,4 +1,4 @@
-"""`-v`: every APDU in words, its octets in clear, and the octets that really went over the wire.
+"""`-v`: every APDU in words, its octets deciphered, and the octets that really went over the wire.
 
 It stands around the framing, so it sees an APDU just before it is framed and just after. `dlms.tree` deciphers it with the
 same keys once more, so the protocol core needs no window into it. Passwords and keys that pass are shown as asterisks, in
@@ -74,7 +74,7 @@ class Trace:
         self._lines(label, f"{len(octets)} octets, not shown: a secret is among them" if digits is None else digits)
 
     def apdu(self, direction: str, pdu: WrapperPdu) -> None:
-        """One APDU in words and in clear, and what its user-information holds."""
+        """One APDU in words and deciphered, and what its user-information holds."""
         [tree, *_] = explain(pdu.apdu, self._session)
         clear = in_clear(tree)
         hidden = secret_nodes(clear, carries=self._about_a_secret)

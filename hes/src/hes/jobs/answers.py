@@ -59,7 +59,7 @@ class Answers:
         self._closed = False
 
     def close(self) -> None:
-        """We are about to stop: who waits is told so, and nobody new is let wait (both by CimError)."""
+        """We are about to stop: whoever waits gets a CimError, and so does whoever comes now."""
         self._closed = True
         for awaited in self._awaited.values():
             if not awaited.done():
@@ -106,7 +106,7 @@ class Answers:
             awaited.set_result(answer)
 
     def _written(self, request_id: str, header: Header, reply: Reply, *, typed: bool) -> tuple[ResponseMessage, bytes]:
-        """The answer and its octets. One that can't be written would be tried again for ever, so it is told as it is."""
+        """The answer and its octets. One that can't be written would be tried again for ever, so it is returned as it is."""
         answer = self._means.message(header, reply)
         try:
             return answer, format_answer(answer, self._means.schemas, typed=typed)

@@ -1,4 +1,4 @@
-"""How a request begins: understood, planned, and kept before anybody is told that it is accepted."""
+"""How a request begins: understood, planned, and kept before it is reported as accepted."""
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
@@ -182,7 +182,7 @@ class Intake:
         return format_answer(message, self._means.schemas, typed=partner.typed_reply)
 
     async def _put(self, request: StoredRequest, plan: Plan) -> None:
-        """To work first, and told then: what is kept is worked, whether or not anybody can be told."""
+        """To work first, and logged then: what is kept is worked, whether or not the event can be written."""
         codes = sorted({command.control_code for command in plan.commands})
         meters = [command.meter_name for command in plan.commands]
         await self._means.jobs.put(

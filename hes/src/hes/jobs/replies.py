@@ -1,7 +1,7 @@
 """Asynchronous replies: posted to the ReplyAddress, ever more slowly, until they are taken or given up.
 
 A delivery has an end, in attempts and in age, both over all lives of the process; then the reply is a dead letter: kept,
-told, and handed to whoever asks again with its MessageID. Receivers don't wait for each other (`hes.jobs.destinations`).
+reported, and handed to whoever asks again with its MessageID. Receivers don't wait for each other (`hes.jobs.destinations`).
 Nothing that goes wrong with one reply ends the work on the others.
 """
 
@@ -74,7 +74,7 @@ class Replies:
         self._begin()
 
     async def _alone(self, delivery: Delivery, work: Coroutine[None, None, None]) -> None:
-        """Whatever goes wrong in it is this reply's affair: it is told, and the reply comes again later."""
+        """Whatever goes wrong in it concerns this reply alone: it is logged, and the reply comes again later."""
         try:
             await work
         except StoreUnavailable:  # the store says so itself

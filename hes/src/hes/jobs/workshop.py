@@ -55,7 +55,7 @@ class Workshop:
                 await self._finished.put((delivery, await self._outcome(delivery.job)))
 
     async def _outcome(self, job: Job) -> Outcome:
-        """What came of it; the recipe tells its own event, everything else is told here."""
+        """What came of it; the recipe logs its own event, everything else is logged here."""
         attempt = Attempt(partial(self._begin, job), begun=job.attempted)
         meter = self._registry.find_by_mrid(job.mrid)
         if meter is None:

@@ -1,7 +1,7 @@
 """What meters send of their own accord, over TCP or UDP, plain or under general-glo-ciphering: DataNotification,
 EventNotification and InformationReport.
 
-Each is decoded and told as one event; a long one may come in blocks of a general block transfer, which wait here
+Each is decoded and reported as one event; a long one may come in blocks of a general block transfer, which wait here
 for the last of them. What can't be decoded or trusted is dropped with one event that says why and what it looks like.
 A protected one is published when its counter is in the store, and never again (docs/mapping.md, M-024 and M-043).
 """

@@ -73,7 +73,7 @@ class Meter:
 
     @property
     def ciphered(self) -> bool:
-        """Whether its APDUs are ciphered; authentication "none" means in clear altogether."""
+        """Whether its APDUs are ciphered; authentication "none" means that nothing is."""
         return (
             self.authentication is not Authentication.NONE
             and self.ciphering is not CipheringForm.NONE

@@ -1,7 +1,7 @@
 """One meter, held by one user, for one piece of work: who it is, that it is the one we mean, then a secured association.
 
 A session begins with the public client (wrapper port 16, no security), which reads the logical device name and the
-invocation counter: a wrong address is told as a wrong address before any key is used, and our counter goes on above the
+invocation counter: a wrong address is reported as a wrong address before any key is used, and our counter goes on above the
 meter's, as far as that can be believed (docs/adr/0003, docs/mapping.md M-041).
 """
 

@@ -1,6 +1,6 @@
 """Every framed APDU of a connection as one event `apdu`, for reading along; made only when hes.log_apdus is true.
 
-The octets are those of the wire: what is ciphered there is ciphered here. Passwords and keys that go over it in clear (the
+The octets are those of the wire: what is ciphered there is ciphered here. Passwords and keys that go over it unencrypted (the
 password of LLS) are written as asterisks.
 """
 

@@ -38,7 +38,7 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0  # between attempts to reach a meter t
 
 
 async def run(meters: Meters, meter: Meter, command: Command, attempt: Attempt, *, deadline_at: datetime) -> Outcome:
-    """Carry one command out on one meter; every end is an Outcome, told as the event `meter_done`."""
+    """Carry one command out on one meter; every end is an Outcome, logged as the event `meter_done`."""
     started = perf_counter()
     control = CONTROLS.get(command.control_code)
     if control is None:
@@ -176,7 +176,7 @@ class _Work:
             pause_s = min(2 * pause_s, LONGEST_RETRY_S)
 
     async def _await_late_answer(self, session: Session) -> None:
-        """Runs after the command has failed: an answer that comes late is told, with the state that was read then."""
+        """Runs after the command has failed: an answer that comes late is logged, with the state that was read then."""
         outcome = await session.late_action()
         ms = round((perf_counter() - (self._sent_at or perf_counter())) * 1000, 1)
         after = await self._read(session)

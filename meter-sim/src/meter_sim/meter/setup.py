@@ -1,4 +1,4 @@
-"""What one meter is told when it is made: who it is, who may talk to it, what it does wrong, where it pushes to."""
+"""What one meter is made of: who it is, who may talk to it, what it does wrong, where it pushes to."""
 
 from dataclasses import dataclass, field
 

@@ -33,7 +33,7 @@ class FaultRule:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What the requester is told."""
+    """What the requester gets."""
 
     code: str
     level: str
@@ -69,7 +69,7 @@ _CLAIMS = {None: "", False: NOT_SENT, True: MAY_HAVE_SWITCHED}
 
 
 def _code(rule: FaultRule, attempted: bool | None) -> str:
-    """What is told of a control that may have been sent is never a code that tells of one that was not, and vice versa."""
+    """A control that may have been sent never gets a code that says that it was not, and vice versa."""
     if attempted is None:
         return rule.code
     if attempted:

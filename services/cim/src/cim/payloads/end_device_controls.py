@@ -1,6 +1,6 @@
 """EndDeviceControls (IEC 61968-9:2013): what to do (the control type) to which devices, and when.
 
-Only what a head-end can act on is carried; every element that is present and not carried is told by its name in
+Only what a head-end can act on is carried; every element that is present and not carried is reported by its name in
 `EndDeviceControl.unsupported`, so that the one who executes can refuse instead of silently doing half.
 Element order is that of the schema: attributes alphabetically, then associations alphabetically ignoring case."""
 

@@ -1,4 +1,4 @@
-"""What a server sends outside associations, in clear or with its own protection (Green Book 9.3.10, 9.3.11, 9.3.17).
+"""What a server sends outside associations, unencrypted or with its own protection (Green Book 9.3.10, 9.3.11, 9.3.17).
 
 It names its sender in general-glo-ciphering, so the receiver looks up keys and counter by system title; glo-* APDUs name
 nobody and are refused. A signature goes inside the ciphering: a signed APDU alone says who wrote it, and nothing in it tells
@@ -70,7 +70,7 @@ class PushedBlocks:
 
 
 def protect_notification(notification: Unasked, security: Security | None, send_counter: SendCounter | None) -> bytes:
-    """The octets of what is sent unasked, by the policy of responses: in clear, or in general-glo, signed within if wanted.
+    """The octets of what is sent unasked, by the policy of responses: unencrypted, or in general-glo, signed within if wanted.
 
     A signature is for `peer_system_title`, or for whoever receives it when the settings name nobody.
     """
@@ -89,7 +89,7 @@ def protect_notification(notification: Unasked, security: Security | None, send_
 
 
 def unprotect_notification(octets: bytes, lookup: Lookup) -> tuple[DataNotification, bytes | None]:
-    """A DataNotification and the system title that vouches for it (None: it came in clear); see `unprotect_unasked`."""
+    """A DataNotification and the system title that vouches for it (None: it came unencrypted); see `unprotect_unasked`."""
     held, title = unprotect_unasked(octets, lookup)
     if not isinstance(held, DataNotification):
         raise ProtocolError(f"{type(held).__name__} is no DataNotification")
@@ -97,7 +97,7 @@ def unprotect_notification(octets: bytes, lookup: Lookup) -> tuple[DataNotificat
 
 
 def unprotect_unasked(octets: bytes, lookup: Lookup) -> tuple[Unasked, bytes | None]:
-    """Whatever a server sends outside associations, and the system title that vouches for it (None: it came in clear).
+    """Whatever a server sends outside associations, and the system title that vouches for it (None: it came unencrypted).
 
     `lookup` gives keys and receive counter of a system title, a `Sender` for more, or None for a stranger. SecurityError
     moves no counter.

@@ -368,7 +368,7 @@ def lift(protection: Protection | None, message: Apdu, *, signed: bool = True) -
     if protection is None:
         return Verified(message, PLAIN)
     if protection.wanted:
-        raise SecurityError("an APDU in clear in a ciphered association")
+        raise SecurityError("an unencrypted APDU in a ciphered association")
     return Verified(message, protection.answer_form(PLAIN))
 
 

@@ -1,4 +1,4 @@
-"""A message in a line: which APDU, what it is about, what came of it, and what it holds in clear."""
+"""A message in a line: which APDU, what it is about, what came of it, and what it holds unencrypted."""
 
 from __future__ import annotations
 
