@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import METERS, PATIENCE_S, ROOT, Compose
+from compose_project import METERS, PATIENCE_S, ROOT, Compose
 from free_ports import free_port
 from pcap import Segment, segments
 

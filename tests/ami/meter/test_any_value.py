@@ -10,7 +10,7 @@ from fake_meter import FakeMeter, Value, obis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from meter_bench import Ami, Fleet
-from test_strangers import ENERGY, OBJECT_LIST, PROFILE, objects
+from plain_objects import ENERGY, OBJECT_LIST, PROFILE, objects
 
 from ami.meter.errors import ExitCode
 from ami.meter.values import DATE_TIMES, ENUMERATIONS, OBJECT_NAMES, SCALER_UNITS, json_of, text_of

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fake_meter import FakeMeter
 from meter_bench import Ami
-from test_strangers import objects
+from plain_objects import objects
 
 SWITCHING = [
     ("disconnect",),

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fake_meter import FakeMeter
 from meter_bench import AK, EK, Ami
+from plain_objects import objects
 from served import Meter, profile, served
-from test_strangers import objects
 
 from ami.meter import cli
 from ami.meter.errors import ExitCode, MeterError

@@ -2,27 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from ipaddress import ip_network
 
 import pytest
-from north_bench import NOUN, SCHEMAS, Cis
+from an_answer import ANSWER, HERE, response
+from north_bench import SCHEMAS, Cis
 
 from cim import edge, envelope
 from cim.errors import InvalidMessage
-from cim.message import Header, Reply, ReplyError, ResponseMessage
+from cim.message import ReplyError
 from hes.outbox import Outbox, format_answer, parse_answer
-from hes.reply_hosts import LOOPBACK, NotAllowed, NotTaken, ReplyHosts
-
-HERE = ReplyHosts(LOOPBACK, frozenset({"cis.invalid"}))
-
-
-def response(result: str = "OK", *errors: ReplyError) -> ResponseMessage:
-    header = Header(verb="reply", noun=NOUN, timestamp=datetime.now(UTC), message_id="m", correlation_id="c")
-    return ResponseMessage(header=header, reply=Reply(result=result, errors=errors))  # type: ignore[arg-type]
-
-
-ANSWER = format_answer(response(), SCHEMAS)
+from hes.reply_hosts import NotAllowed, NotTaken, ReplyHosts
 
 
 @asynccontextmanager

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from an_answer import ANSWER, HERE
 from hostile_receivers import Behaviour, Receiver, deaf, hanging_up, repeating, saying
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from north_bench import SCHEMAS
-from test_outbox import ANSWER, HERE
 
 from cim import edge
 from cim.errors import InvalidMessage, LocalError
