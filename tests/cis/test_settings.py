@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from cis.settings import SettingsError, load
+from ami_process.settings import SettingsError
+from cis.settings import load
 
 DEMO = Path(__file__).parents[2] / "config" / "demo.toml"
 

@@ -20,7 +20,7 @@ from free_ports import free_port
 
 from dlms.association import Open, Opened
 from meter_sim.app import run, start, surroundings
-from meter_sim.settings import MeterSettings, MeterSimSettings, load_settings
+from meter_sim.settings import MeterSettings, MeterSimSettings, Settings
 
 DEMO = Path(__file__).parents[2] / "config/demo.toml"
 
@@ -49,7 +49,7 @@ def next_event(running: subprocess.Popen[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ready_then_a_clean_end(tmp_path: Path, number: signal.Signals) -> None:
     path = write(tmp_path)
-    addresses = [meter.address for meter in load_settings(path).meters]
+    addresses = [meter.address for meter in Settings.load(path).meters]
     with process(path) as running:
         ready = next_event(running)
         assert (ready["event"], ready["role"], ready["listen"]) == ("ready", "meter", addresses)
@@ -69,7 +69,7 @@ def test_only_the_meters_that_are_named(tmp_path: Path) -> None:
 
 def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
     path = write(tmp_path)
-    address = load_settings(path).meters[1].address
+    address = Settings.load(path).meters[1].address
     with socket.create_server(("127.0.0.1", int(address.rsplit(":", 1)[1]))), process(path) as running:
         taken = next_event(running)
         assert running.wait(10) == 98

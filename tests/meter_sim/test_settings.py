@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import tomli_w
 
+from ami_process.settings import SettingsError
 from dlms.enums import ActionResult, Mechanism
 from meter_sim.app import make_meters
 from meter_sim.faults import Death, Faults, Silence
-from meter_sim.settings import Settings, SettingsError, choose_meters, load_settings
+from meter_sim.settings import Settings, choose_meters
 
 DEMO = Path(__file__).parents[2] / "config/demo.toml"
 
@@ -25,7 +26,7 @@ def config() -> dict[str, Any]:
 def load(directory: Path, config: dict[str, Any]) -> Settings:
     path = directory / "ami.toml"
     path.write_text(tomli_w.dumps(config))
-    return load_settings(path)
+    return Settings.load(path)
 
 
 def setups(directory: Path, config: dict[str, Any]) -> list[Any]:
@@ -182,10 +183,10 @@ def test_unknown_result_and_model_and_meter(tmp_path: Path, config: dict[str, An
 
 def test_files_that_are_not_there_or_no_toml(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
-        load_settings(tmp_path / "nothing.toml")
+        Settings.load(tmp_path / "nothing.toml")
     (tmp_path / "bad.toml").write_text("= nothing")
     with pytest.raises(SettingsError, match="not TOML"):
-        load_settings(tmp_path / "bad.toml")
+        Settings.load(tmp_path / "bad.toml")
 
 
 def test_the_environment_wins(tmp_path: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from cim.message import Header, Reply, RequestMessage
 from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
 from cim.schema import Schemas
 from hes.app import Chance, running
-from hes.settings import load_settings
+from hes.settings import Settings
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 FIRST_METER_PORT = 20_000
@@ -109,7 +109,7 @@ async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tup
         meter_sim = Program("meters", "meter", module("meter_sim", "--config", str(path)))
         await processes.start(meter_sim)
         await asyncio.wait_for(_until_ready(processes, meter_sim), READY_S)
-        async with running(load_settings(path), Chance()) as listening:
+        async with running(Settings.load(path), Chance()) as listening:
             yield f"http://{listening[0]}{PATH}", document
 
 

@@ -87,7 +87,7 @@ async def _meter(
     around = meter_sim.app.surroundings(
         lambda event, fields: events.append({"event": event, **fields}), now=lambda: AT, random_bytes=random_bytes
     )
-    settings = meter_sim.settings.load_settings(directory / "ami.toml")
+    settings = meter_sim.settings.Settings.load(directory / "ami.toml")
     chosen = meter_sim.settings.choose_meters(settings, [METER])
     running = await meter_sim.app.start(settings.meter_sim, chosen, around)
     south.target = running.listening[0]
@@ -101,7 +101,7 @@ async def _meter(
 async def _hes(directory: Path, north: Recorder) -> AsyncIterator[None]:
     random_bytes, new_uuid = seeded("hes")
     chance = hes.app.Chance(now=lambda: AT, random_bytes=random_bytes, new_uuid=new_uuid)
-    async with hes.app.running(hes.settings.load_settings(directory / "ami.toml"), chance) as listening:
+    async with hes.app.running(hes.settings.Settings.load(directory / "ami.toml"), chance) as listening:
         north.target = listening[0]
         yield
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from ami_process.events import events_on_standard_output
 from ami_process.ownership import keep_private
+from ami_process.settings import SettingsError
 from ami_process.sockets import CannotListen
 from cim.codes import reply_codes
 from cis.app import send, serve, surroundings
-from cis.settings import Settings, SettingsError, load
+from cis.settings import Settings, load
 from cis.store import StoreUnavailable, StoreUnusable
 from cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Surroundings, Target
 

@@ -10,36 +10,20 @@ import os
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ami_process.settings import HttpUrl, Seconds, Section, SettingsError
 
 SECTIONS = frozenset({"demo", "cis", "hes", "meter_sim", "meters", "partners"})
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
 
 
-class SettingsError(Exception):
-    """The configuration cannot be used; the text says where and why."""
-
-
-def _without_slash(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("has to begin with http:// or https://")
-    return url.rstrip("/")
-
-
-HttpUrl = Annotated[str, AfterValidator(_without_slash)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Demo(_Section):
+class Demo(Section):
     """The loop: a disconnect every so many seconds and the connect so much later; `cycles` 0 means for ever."""
 
     period_s: Seconds = 10.0
@@ -50,7 +34,7 @@ class Demo(_Section):
     """End after so many disconnects and connects; 0: go on."""
 
 
-class Cis(_Section):
+class Cis(Section):
     """Where the CIS listens, whom it asks, how long it waits, and where it remembers."""
 
     host: str = "127.0.0.1"

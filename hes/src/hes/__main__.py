@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ami_process.events import events_on_standard_output
 from ami_process.ownership import keep_private
+from ami_process.settings import SettingsError
 from hes.app import Chance, serve
 from hes.meters.registry import RegistryError
-from hes.settings import Settings, SettingsError, load_settings
+from hes.settings import Settings
 from hes.store import StoreUnavailable, StoreUnusable
 
 USAGE = 2
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     chance = Chance()
     try:
         with events_on_standard_output(chance.now):
-            return asyncio.run(_serve(load_settings(options.config), chance))
+            return asyncio.run(_serve(Settings.load(options.config), chance))
     except (SettingsError, RegistryError, StoreUnusable, StoreUnavailable) as problem:
         sys.stderr.write(f"hes: {problem}\n")
         return USAGE

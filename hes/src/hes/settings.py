@@ -1,31 +1,16 @@
-"""The HES's settings: one TOML file that all processes share, with environment variables above it.
+"""The HES's settings: its sections of the one configuration file, and the environment on top of it (`ami_process.settings`).
 
-`AMI_HES__PORT=9081` overrides `[hes] port`; `AMI_METERS=20` takes the first 20 of `[[meters]]`. Unknown keys are refused,
-because a misspelt key that is silently ignored is worse than a refusal. What stands inside `[[meters]]` is read by
-`hes.meters.registry`. Relative paths are relative to the working directory. No message of this module ever holds a value.
+What stands inside `[[meters]]` is read by `hes.meters.registry`. Relative paths are relative to the working directory.
 """
 
 import re
-import tomllib
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-
-class SettingsError(Exception):
-    """The configuration can't be used; the text says what to change and never holds a secret."""
+from ami_process.settings import FileSettings, HttpUrl, Port, Seconds, Section
 
 
 def _octets(value: object) -> object:
@@ -40,12 +25,6 @@ def _octets(value: object) -> object:
 Octets = Annotated[bytes, BeforeValidator(_octets)]
 
 
-def _base_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise ValueError("has to begin with http:// or https://")
-    return value.rstrip("/")
-
-
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s/:@\[\]]+)(:\d{1,5})?", re.IGNORECASE)
 
 
@@ -56,16 +35,9 @@ def _host(value: str) -> str:
 
 
 ReplyHost = Annotated[str, AfterValidator(_host)]
-HttpUrl = Annotated[str, AfterValidator(_base_url)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
-
-
-class HesSettings(_Section):
+class HesSettings(Section):
     """`[hes]`: where it listens, how long it waits, how much it does at once."""
 
     host: str = "127.0.0.1"
@@ -141,7 +113,7 @@ class HesSettings(_Section):
         return value
 
 
-class PartnerSettings(_Section):
+class PartnerSettings(Section):
     """`[[partners]]`: somebody who reads the standard otherwise, and how its requests are read and answered."""
 
     source: str | None = Field(default=None, min_length=1)
@@ -171,22 +143,8 @@ class CisAddress(BaseModel):
     hes_url: HttpUrl | None = None
 
 
-class _Environment(EnvSettingsSource):
-    """The environment; a bare number in AMI_METERS means how many of the file's meters take part."""
-
-    def __call__(self) -> dict[str, Any]:
-        values = super().__call__()
-        if isinstance(values.get("meters"), int):
-            values["meter_count"] = values.pop("meters")
-        return values
-
-
-class Settings(BaseSettings):
+class Settings(FileSettings):
     """All that the HES knows from outside."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="AMI_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
-    )
 
     hes: HesSettings = HesSettings()
     cis: CisAddress = CisAddress()
@@ -195,18 +153,6 @@ class Settings(BaseSettings):
     meter_count: int | None = Field(default=None, ge=0)
     demo: dict[str, Any] = Field(default={}, repr=False)
     meter_sim: dict[str, Any] = Field(default={}, repr=False)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file."""
-        return (_Environment(settings_cls), init_settings)
 
     @model_validator(mode="after")
     def _enough_meters(self) -> Self:
@@ -218,22 +164,3 @@ class Settings(BaseSettings):
     def active_meters(self) -> tuple[dict[str, Any], ...]:
         """The meters that take part."""
         return self.meters[: self.meter_count]
-
-
-def load_settings(path: Path) -> Settings:
-    """Read the file and the environment. Raises SettingsError with a text for a person."""
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from None
-    try:
-        return Settings(**content)
-    except ValidationError as error:
-        raise SettingsError("\n".join(_problems(path, error))) from None
-
-
-def _problems(path: Path, error: ValidationError) -> list[str]:
-    """One line a problem: where it is and what is wrong, without the value (it may be a key)."""
-    return [f"{path}: {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]

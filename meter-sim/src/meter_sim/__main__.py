@@ -10,11 +10,12 @@ from pathlib import Path
 
 from ami_process.events import Events, events_on_standard_output
 from ami_process.ownership import keep_private
+from ami_process.settings import SettingsError
 from meter_sim.app import run, surroundings
 from meter_sim.fleet import Surroundings
 from meter_sim.meter.state import StateError
 from meter_sim.objects.model import ModelError
-from meter_sim.settings import Settings, SettingsError, choose_meters, load_settings
+from meter_sim.settings import Settings, choose_meters
 
 UNUSABLE = 2
 
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         with events_on_standard_output() as events:
-            return asyncio.run(_run(load_settings(chosen.config), chosen.meter, _surroundings(events)))
+            return asyncio.run(_run(Settings.load(chosen.config), chosen.meter, _surroundings(events)))
     except (SettingsError, ModelError, StateError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - a person has to mend the configuration
         return UNUSABLE

@@ -14,6 +14,7 @@ from pathlib import Path
 from ami_process.events import utc_now
 from ami_process.open_files import allow_open_files
 from ami_process.ownership import Hold, InUse
+from ami_process.settings import SettingsError
 from ami_process.sockets import EXIT_CANNOT_LISTEN, PortTaken
 from dlms.association import Ciphering, Security
 from dlms.enums import ActionResult, Mechanism
@@ -34,7 +35,6 @@ from meter_sim.settings import (
     CipheringForm,
     MeterSettings,
     MeterSimSettings,
-    SettingsError,
     SimulatedSettings,
 )
 

@@ -6,7 +6,6 @@ Keys are given as hex, `text:...`, `env:NAME` or `file:PATH`. No message of this
 """
 
 import os
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
@@ -14,15 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from ami_process.settings import FileSettings, Seconds, Section, SettingsError
 
 DIALS_IN = "dials-in"
 PUBLIC_CLIENT_WPORT = 16
-
-
-class SettingsError(Exception):
-    """The configuration can't be used; the text says what to change and never holds a secret."""
 
 
 class Authentication(StrEnum):
@@ -98,15 +94,10 @@ def _action_result(value: object) -> object:
 Octets = Annotated[bytes, BeforeValidator(_octets)]
 Password = Annotated[bytes, BeforeValidator(partial(_octets, password=True))]
 Wport = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SocketAddress = Annotated[str, Field(min_length=3)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
-
-
-class MeterSimSettings(_Section):
+class MeterSimSettings(Section):
     """`[meter_sim]`: what all simulated meters of the process share."""
 
     state: Path = Path("var/meters")
@@ -121,7 +112,7 @@ class MeterSimSettings(_Section):
     """The longest pause."""
 
 
-class SimulatedSettings(_Section):
+class SimulatedSettings(Section):
     """`[meters.simulated]`: what only the simulator reads."""
 
     model: str = Field(
@@ -183,7 +174,7 @@ class SimulatedSettings(_Section):
         return value
 
 
-class MeterSettings(_Section):
+class MeterSettings(Section):
     """One `[[meters]]` table. Keys never show in a repr."""
 
     name: str = Field(
@@ -284,22 +275,8 @@ class MeterSettings(_Section):
         return self
 
 
-class _Environment(EnvSettingsSource):
-    """The environment; a bare number in AMI_METERS means how many of the file's meters take part."""
-
-    def __call__(self) -> dict[str, Any]:
-        values = super().__call__()
-        if isinstance(values.get("meters"), int):
-            values["meter_count"] = values.pop("meters")
-        return values
-
-
-class Settings(BaseSettings):
+class Settings(FileSettings):
     """All that the simulator knows from outside."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="AMI_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
-    )
 
     meter_sim: MeterSimSettings = MeterSimSettings()
     meters: tuple[MeterSettings, ...] = ()
@@ -308,18 +285,6 @@ class Settings(BaseSettings):
     cis: dict[str, Any] = Field(default={}, repr=False)
     hes: dict[str, Any] = Field(default={}, repr=False)
     partners: tuple[dict[str, Any], ...] = Field(default=(), repr=False)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file."""
-        return (_Environment(settings_cls), init_settings)
 
     @model_validator(mode="before")
     @classmethod
@@ -342,21 +307,6 @@ class Settings(BaseSettings):
             if count > 1:
                 raise ValueError(f"the {kind} {value} stands in more than one of [[meters]]")
         return self
-
-
-def load_settings(path: Path) -> Settings:
-    """Read the file and the environment. Raises SettingsError with a text for a person."""
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from None
-    try:
-        return Settings(**content)
-    except ValidationError as error:
-        problems = (f"{path}: {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
-        raise SettingsError("\n".join(problems)) from None
 
 
 def choose_meters(settings: Settings, names: Sequence[str]) -> tuple[MeterSettings, ...]:

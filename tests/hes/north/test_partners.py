@@ -32,13 +32,14 @@ from north_bench import (
 )
 from structlog.testing import capture_logs
 
+from ami_process.settings import SettingsError
 from cim import edge
 from cim.identity import Name
 from cim.message import Header
 from cim.payloads.end_device_controls import EndDevice, EndDeviceControl
 from hes.nouns import Partner, partner_of
 from hes.nouns.end_device_controls import plan, size
-from hes.settings import PartnerSettings, SettingsError, load_settings
+from hes.settings import PartnerSettings, Settings
 
 NOUN_MESSAGE = "http://iec.ch/TC57/2011/EndDeviceControlsMessage"
 OPERATIONS = {f"{verb}EndDeviceControls" for verb in ("Create", "Change", "Cancel", "Close", "Delete")}
@@ -177,7 +178,7 @@ def test_a_partner_that_cannot_be_known_is_refused(tmp_path: Path, text: str, to
     path = tmp_path / "ami.toml"
     path.write_text(text)
     with pytest.raises(SettingsError, match=told):
-        load_settings(path)
+        Settings.load(path)
 
 
 # the form of a late reply

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hes.settings import Settings, SettingsError, load_settings
+from ami_process.settings import SettingsError
+from hes.settings import Settings
 
 DEMO = Path(__file__).parents[3] / "config/demo.toml"
 
@@ -12,7 +13,7 @@ DEMO = Path(__file__).parents[3] / "config/demo.toml"
 def load(directory: Path, text: str) -> Settings:
     path = directory / "ami.toml"
     path.write_text(text)
-    return load_settings(path)
+    return Settings.load(path)
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_demo_file_is_read() -> None:
-    settings = load_settings(DEMO)
+    settings = Settings.load(DEMO)
     assert settings.hes.port == 8081
     assert settings.hes.system_title == bytes.fromhex("414D490000000001")
     assert [meter["name"] for meter in settings.active_meters][:2] == ["M1001", "M1002"]
@@ -68,7 +69,7 @@ def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, told: str
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
-        load_settings(tmp_path / "none.toml")
+        Settings.load(tmp_path / "none.toml")
 
 
 def test_no_value_in_any_message_or_repr(tmp_path: Path) -> None:

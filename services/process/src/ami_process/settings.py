@@ -1,0 +1,83 @@
+"""Settings: one TOML file that all processes share, with environment variables above it.
+
+`AMI_HES__PORT=9081` overrides `[hes] port`; `AMI_METERS=20` takes the first 20 of `[[meters]]`. Each process has models of
+its own for the sections that it reads, and refuses unknown keys in them, because a misspelt key that is silently ignored is
+worse than a refusal. No message of this module ever holds a value, which may be a key.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """The configuration can't be used; the text says where and what to change, and never holds a secret."""
+
+
+def _base_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("has to begin with http:// or https://")
+    return value.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_base_url)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """One table of the file; the docstrings of its fields are the settings page."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class _Environment(EnvSettingsSource):
+    """The environment; a bare number in AMI_METERS means how many of the file's meters take part."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if isinstance(values.get("meters"), int):
+            values["meter_count"] = values.pop("meters")
+        return values
+
+
+class FileSettings(BaseSettings):
+    """What a process reads of the file; AMI_METERS arrives as the field `meter_count`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AMI_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return (_Environment(settings_cls), init_settings)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the file and the environment. Raises SettingsError with a line per problem."""
+        try:
+            content = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path} is not TOML: {error}") from None
+        try:
+            return cls(**content)
+        except ValidationError as error:
+            raise SettingsError("\n".join(_problems(path, error))) from None
+
+
+def _problems(path: Path, error: ValidationError) -> list[str]:
+    """One line per problem: where it is and what is wrong, without the value."""
+    return [f"{path}: {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]
