@@ -22,6 +22,15 @@ STEPS: dict[str, Callable[[System], object]] = {
     "answered": lambda ami: hes(ami).wait_for("reply_sent"),
 }
 
+OPTIONS = pytest.mark.parametrize(
+    "options",
+    [pytest.param((), id="synchronous"), pytest.param(("--asynchronous",), id="asynchronous", marks=pytest.mark.ci)],
+)
+ASYNCHRONOUS = pytest.mark.parametrize(
+    "asynchronous",
+    [pytest.param(False, id="synchronous", marks=pytest.mark.ci), pytest.param(True, id="asynchronous")],
+)
+
 
 def hes(ami: System) -> Process:
     assert ami.hes is not None
@@ -56,7 +65,7 @@ def outcome(process: Process) -> dict[str, Any]:
     return said
 
 
-@pytest.mark.parametrize("options", [(), ("--asynchronous",)], ids=["synchronous", "asynchronous"])
+@OPTIONS
 @pytest.mark.parametrize("step", STEPS)
 def test_hes_killed_at_a_step(slow: System, step: str, options: tuple[str, ...]) -> None:
     asking = send(slow, *options)
@@ -68,7 +77,7 @@ def test_hes_killed_at_a_step(slow: System, step: str, options: tuple[str, ...])
     assert switchings(slow) == 1
 
 
-@pytest.mark.parametrize("options", [(), ("--asynchronous",)], ids=["synchronous", "asynchronous"])
+@OPTIONS
 def test_hes_away_from_the_beginning_has_taken_nothing(slow: System, options: tuple[str, ...]) -> None:
     hes(slow).kill()
     said = outcome(send(slow, *options))
@@ -78,7 +87,7 @@ def test_hes_away_from_the_beginning_has_taken_nothing(slow: System, options: tu
     assert hes(slow).seen("request_accepted") == [] and switchings(slow) == 0
 
 
-@pytest.mark.parametrize("options", [(), ("--asynchronous",)], ids=["synchronous", "asynchronous"])
+@OPTIONS
 def test_hes_killed_and_away_for_good_is_unknown(slow: System, options: tuple[str, ...]) -> None:
     slow.config["cis"] |= {"ask_again_s": 3.0, "request_timeout_s": 2.0}
     asking = send(slow, *options)
@@ -89,7 +98,7 @@ def test_hes_killed_and_away_for_good_is_unknown(slow: System, options: tuple[st
     assert "it is not known what became of the request" in said["reason"]
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["synchronous", "asynchronous"])
+@ASYNCHRONOUS
 @pytest.mark.parametrize("step", STEPS)
 def test_cis_killed_at_a_step(slow: System, step: str, asynchronous: bool) -> None:
     slow.config["cis"]["asynchronous"] = asynchronous
@@ -114,7 +123,7 @@ def answered(ami: System, message_id: str) -> bool:
     return rows == [("answered", "OK")]
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["synchronous", "asynchronous"])
+@ASYNCHRONOUS
 def test_both_killed_after_the_switching(slow: System, asynchronous: bool) -> None:
     slow.config["cis"]["asynchronous"] = asynchronous
     first = slow.start_cis("--cycles", "1")
