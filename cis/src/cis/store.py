@@ -38,8 +38,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-PRIVATE = 0o600
-PRIVATE_DIRECTORY = 0o700
+from ami_process.ownership import make_private
+
 PRUNE_PARTS = 10
 """Events are pruned whenever this part of the room has been filled anew."""
 
@@ -190,7 +190,7 @@ class Store:
 
     async def _create(self, path: Path) -> None:
         try:
-            _make_private(path)
+            make_private(path)
             async with self._transaction() as connection:
                 await connection.run_sync(METADATA.create_all)
         except OSError as problem:
@@ -336,13 +336,6 @@ class Store:
         await connection.execute(
             delete(EVENTS).where(EVENTS.c.message_id.in_(select(ranked.c.message_id).where(beyond)))
         )
-
-
-def _make_private(path: Path) -> None:
-    """The store is for its owner alone; SQLite gives its journal the same rights."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
-    path.touch(mode=PRIVATE)
-    path.chmod(PRIVATE)
 
 
 def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

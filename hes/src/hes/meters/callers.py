@@ -9,11 +9,8 @@ more to say goes first, then who has been silent longest, and last who has answe
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from hes.meters.link import Link
-
-_SITE = 64  # bits of an IPv6 address that a network gives to one customer
 
 
 @dataclass(slots=True, eq=False)
@@ -52,14 +49,3 @@ class Places:
         else:
             return None
         return min((one for one in callers if one.address == crowd), key=lambda one: one.standing)
-
-
-def address_of(host: str) -> str:
-    """What of a peer's address counts as one address."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return str(IPv6Network((int(address), _SITE), strict=False))
-    return str(address)

@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from ami_process.sockets import counted_address
 from dlms.errors import DlmsError
 from dlms.framing import wrapper
 from hes.meters.association import Patience
-from hes.meters.callers import Caller, Places, address_of
+from hes.meters.callers import Caller, Places
 from hes.meters.faults import MeterFault
 from hes.meters.link import Link
 from hes.meters.parking import Parking, Standing
@@ -92,7 +93,7 @@ class Listener:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = Link(reader, writer, ApduTrace("unknown") if self._log_apdus else None)
-        address = address_of(link.host)
+        address = counted_address(link.host)
         crowded_out = self._places.crowded_out(list(self._unknown), address)
         if crowded_out is not None:
             self._send_away(crowded_out)

@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from ami_process.ownership import make_private
 from hes.store.ports import StoreUnavailable
 from hes.store.tables import heartbeat, metadata
 
@@ -26,8 +27,6 @@ T = TypeVar("T")
 
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 5.0
-PRIVATE = 0o600
-PRIVATE_DIRECTORY = 0o700
 
 log = structlog.get_logger()
 
@@ -49,7 +48,7 @@ class Database:
 
     async def __aenter__(self) -> Self:
         try:
-            _make_private(self._path)
+            make_private(self._path)
             await self.transaction(metadata.create_all)
         except OSError as problem:
             raise StoreUnusable(f"the store {self._path} can't be opened: {problem.strerror}") from None
@@ -103,13 +102,6 @@ class Database:
 def _beat(connection: Connection) -> None:
     connection.execute(heartbeat.delete())
     connection.execute(heartbeat.insert())
-
-
-def _make_private(path: Path) -> None:
-    """The store is for its owner alone; SQLite gives its journal the same rights."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
-    path.touch(mode=PRIVATE)
-    path.chmod(PRIVATE)
 
 
 def _prepare_sqlite(connection: SqliteConnection, _: object) -> None:

@@ -8,11 +8,9 @@ later, so that what has been sent already counts. So whoever says nothing keeps 
 import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from itertools import islice
 from typing import Protocol
 
-IPV6_HOST_BITS = 64
 BURST = 1_000
 """So many more connections than allowed are taken for a moment."""
 SETTLE_S = 0.25
@@ -106,16 +104,3 @@ def _close(candidates: Iterable[Connection], count: int) -> int:
     for one in leaving:
         one.give_way()
     return len(leaving)
-
-
-def counted_address(client: tuple[str, int] | None) -> str:
-    """What counts as one address."""
-    if client is None:
-        return ""
-    try:
-        address = ip_address(client[0].partition("%")[0])
-    except ValueError:
-        return client[0]
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or int(address) >> IPV6_HOST_BITS)
-    return str(address)

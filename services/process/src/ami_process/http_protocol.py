@@ -16,7 +16,8 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ami_process.http_connections import Connections, HttpLimits, counted_address
+from ami_process.http_connections import Connections, HttpLimits
+from ami_process.sockets import counted_address
 
 
 class LimitedConfig(uvicorn.Config):
@@ -75,7 +76,7 @@ class LimitedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         super().connection_made(cast(asyncio.Transport, _Closing(transport, self._may_close)))
-        self.address = counted_address(self.client)
+        self.address = counted_address(self.client[0]) if self.client else ""
         if self.crowd.add(self):
             self._expect(_Phase.HEAD)
         else:

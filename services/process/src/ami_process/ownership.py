@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 PRIVATE_UMASK = 0o077
+PRIVATE = 0o600
 PRIVATE_DIRECTORY = 0o700
 
 
@@ -26,6 +27,13 @@ class InUse(Exception):
 def keep_private() -> None:
     """What this process makes from now on can be read by its own user alone."""
     os.umask(PRIVATE_UMASK)
+
+
+def make_private(path: Path) -> None:
+    """A file for its owner alone, made if it is missing; SQLite gives its journal the same rights. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+    path.touch(mode=PRIVATE)
+    path.chmod(PRIVATE)
 
 
 class Hold:

@@ -4,11 +4,15 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 EXIT_CANNOT_LISTEN = 98
 """The exit code of a process that cannot listen where it should."""
 
 BACKLOG = 1_000
+
+SITE_BITS = 64
+"""Of an IPv6 address: what a network gives to one customer."""
 
 
 class CannotListen(Exception):
@@ -67,3 +71,14 @@ def address_of(listener: socket.socket) -> str:
 def format_address(host: str, port: int) -> str:
     """`host:port`; an IPv6 address stands in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def counted_address(host: str) -> str:
+    """What of a peer's address counts as one where connections are limited by address: of IPv6 the site."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    return str(address.ipv4_mapped or IPv6Network((int(address), SITE_BITS), strict=False))
