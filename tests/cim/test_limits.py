@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cim import edge, xml
-from cim.errors import CimError, InvalidMessage
+from cim import edge, media, xml
+from cim.errors import CimError, InvalidMessage, UnsupportedMedia
 from cim.limits import UNKNOWN_PEER, Limits, check
 from cim.schema import Schemas
 
@@ -143,3 +143,11 @@ def test_limits_belong_to_the_call() -> None:
     with pytest.raises(CimError):
         xml.parse(octets)
     assert len(xml.parse(octets, Limits(nodes=2 * UNKNOWN_PEER.nodes))) == UNKNOWN_PEER.nodes
+
+
+def test_a_content_type_has_an_end() -> None:
+    content_type = 'text/xml; charset="utf-8"'
+    longest = content_type + " " * (media.MAX_CONTENT_TYPE - len(content_type))
+    assert media.content(b"<a/>", {"content-type": longest}, UNKNOWN_PEER) == (b"<a/>", "utf-8")
+    with pytest.raises(UnsupportedMedia, match="longer than"):
+        media.content(b"<a/>", {"content-type": longest + " "}, UNKNOWN_PEER)

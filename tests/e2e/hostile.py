@@ -297,6 +297,15 @@ def _four_gigabytes(_: Site, address: Address) -> None:
             caller.sendall(bytes(65_536))
 
 
+_SEMICOLONS = _HALF_A_HEAD.replace(b"text/xml", b'text/xml; charset="' + b";" * 60_000) + b"Content-Length: 1\r\n\r\nx"
+_TINY_CHUNKS = _HALF_A_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1_000_000 + b"0\r\n\r\n"
+
+
+def _saying(octets: bytes) -> Callable[[Site, Address], object]:
+    closing = octets.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+    return lambda _, address: exchange(address, closing)
+
+
 SENDERS: list[Sender] = [
     Sender("reply-address-with-port-below-zero", 1, lambda site: _asynchronous(site, "http://127.0.0.1:-1/")),
     Sender("reply-address-without-name", 1, lambda site: _asynchronous(site, "http://xn--/")),
@@ -318,6 +327,8 @@ SENDERS: list[Sender] = [
     *_http("half-a-body", 5, _holding(_HALF_A_HEAD + b"Content-Length: 4000000\r\n\r\n" + bytes(100_000), 4)),
     *_http("answers-that-are-not-read", 5, _holding(_UNREAD, 1)),
     *_http("four-gigabytes", 27, _four_gigabytes),
+    *_http("semicolons-in-content-type", 3, _saying(_SEMICOLONS)),
+    *_http("chunks-of-one-octet", 3, _saying(_TINY_CHUNKS)),
     Sender("silent-callers", 5, _silent),
     Sender("half-a-frame", 5, _half_a_frame),
     Sender("claimed-name", 5, _claim),

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ami_process.http_connections import HttpLimits
+from ami_process.http_protocol import FREE_CHUNKS, SMALLEST_CHUNK
 from ami_process.http_server import serving
 from ami_process.sockets import listening
 
@@ -287,3 +288,26 @@ async def test_clients_that_do_nothing_do_not_hold_up_the_end() -> None:
                 assert b"0 octets" in await one_answer(reader)
     for one in held:
         one.close()
+
+
+IN_CHUNKS = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+
+
+def chunks(count: int, octets: int) -> bytes:
+    return (b"%x\r\n" % octets + b"x" * octets + b"\r\n") * count
+
+
+@pytest.mark.parametrize("octets", [1, SMALLEST_CHUNK - 1])
+async def test_a_body_in_very_many_very_small_chunks_is_refused(octets: int) -> None:
+    async with served() as site:
+        answer = await site.whole(IN_CHUNKS + chunks(100 * FREE_CHUNKS, octets))
+        assert answer.startswith(b"HTTP/1.1 400 ") and b"chunks" in answer
+        await asyncio.wait_for(site.application.disconnected.wait(), PATIENCE_S)
+
+
+@pytest.mark.parametrize(("count", "octets"), [(FREE_CHUNKS, 1), (10 * FREE_CHUNKS, SMALLEST_CHUNK)])
+async def test_a_body_in_many_chunks_is_taken(count: int, octets: int) -> None:
+    async with served() as site:
+        again = IN_CHUNKS.replace(b"Connection: close\r\n", b"") + chunks(count, octets) + b"0\r\n\r\n"
+        answers = await site.whole(again + IN_CHUNKS + chunks(count, octets) + b"0\r\n\r\n")
+        assert answers.count(b"%d octets" % (count * octets)) == 2

@@ -13,11 +13,14 @@ from cim.limits import Limits
 ACCEPTED_CODINGS = "gzip, identity"
 """For Accept-Encoding beside a 415 (RFC 9110, clause 12.5.3)."""
 
+MAX_CONTENT_TYPE = 500
+"""Characters of a media type with its parameters."""
+
 
 def content(octets: bytes, headers: Mapping[str, str], limits: Limits) -> tuple[bytes, str | None]:
     """The document in a body, and the charset that its header names; `headers` has to find names in lower case."""
     header = Message()
-    header["Content-Type"] = headers.get("content-type", "")
+    header["Content-Type"] = _content_type(headers)
     if header.get_content_maintype() == "multipart":
         what = "multipart messages (attachments, MTOM) are not read here"
         raise UnsupportedMedia(
@@ -33,6 +36,14 @@ def content(octets: bytes, headers: Mapping[str, str], limits: Limits) -> tuple[
     if not isinstance(charset, str | None):  # RFC 2231 splits a value in three
         raise UnsupportedMedia("1.8", "The HTTP header names a charset that is not accepted", str(charset)[:80])
     return octets, charset
+
+
+def _content_type(headers: Mapping[str, str]) -> str:
+    """Bounded: what reads its parameters takes the square of their length, 4 s for 60 KB."""
+    given = headers.get("content-type", "")
+    if len(given) > MAX_CONTENT_TYPE:
+        raise UnsupportedMedia("1.8", f"The Content-Type is longer than {MAX_CONTENT_TYPE} characters")
+    return given
 
 
 def gunzip(octets: bytes, most: int, what: str) -> bytes:

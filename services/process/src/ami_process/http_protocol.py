@@ -19,6 +19,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ami_process.http_connections import Connections, HttpLimits
 from ami_process.sockets import counted_address
 
+MAX_HEAD = 65_536
+"""Octets of a request head that has not come in whole yet."""
+FREE_CHUNKS = 1_000
+"""Chunks of a body that may be as small as they like."""
+SMALLEST_CHUNK = 64
+"""Octets that the others have on average."""
+
 
 class LimitedConfig(uvicorn.Config):
     """uvicorn's configuration with limits for its connections."""
@@ -28,6 +35,29 @@ class LimitedConfig(uvicorn.Config):
         self.timeout_keep_alive = limits.idle_s
         self.limits = limits
         self.crowd = Connections(limits)
+
+
+class _Connection(h11.Connection):
+    """h11's connection of a server with an end to the chunks of a body: each costs a few microseconds, however small it is."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, MAX_HEAD)
+        self.complaint: str | None = None
+        self._chunks = 0
+        self._octets = 0
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """What comes next; RemoteProtocolError, with `complaint`, if the body comes in too many too small chunks."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._chunks = self._octets = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += 1
+            self._octets += len(event.data)
+            if event.chunk_end and self._chunks > FREE_CHUNKS + self._octets // SMALLEST_CHUNK:
+                self.complaint = f"More than {FREE_CHUNKS} chunks, of less than {SMALLEST_CHUNK} octets on average"
+                raise h11.RemoteProtocolError(self.complaint)
+        return event
 
 
 class _Phase(Enum):
@@ -48,6 +78,7 @@ class LimitedProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.conn: _Connection = _Connection()
         self.limits = self.config.limits
         self.crowd = self.config.crowd
         self.address = ""
@@ -135,7 +166,7 @@ class LimitedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """uvicorn's answer to what is no HTTP; that may come in the middle of a message, when there is nothing more to say."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._refuse(HTTPStatus.BAD_REQUEST, msg)
+            self._refuse(HTTPStatus.BAD_REQUEST, self.conn.complaint or msg)
         else:
             self.transport.abort()
 
