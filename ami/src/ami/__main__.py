@@ -69,7 +69,7 @@ def run_demo(
     ] = Security.DEFAULT,
     mode: Annotated[Mode, typer.Option(help="dial-in: the last meter connects to the HES.")] = Mode.DIAL_OUT,
     asynchronous: Annotated[bool, typer.Option("--asynchronous", help="Acknowledge at once, reply later.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines of text, on a terminal too.")] = False,
     cis_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_CIS__PORT")] = None,
     hes_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__PORT")] = None,

@@ -79,7 +79,7 @@ class JsonOutput:
 
 @dataclass(slots=True)
 class PlainOutput:
-    """One line a step."""
+    """One line per step."""
 
     setting: Setting
 

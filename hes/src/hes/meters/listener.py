@@ -193,7 +193,7 @@ def _hung_up(error: Exception) -> bool:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    """Notifications by UDP: one frame a datagram."""
+    """Notifications by UDP: one frame per datagram."""
 
     def __init__(self, notifications: Notifications) -> None:
         self._notifications = notifications
