@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cis_stand_in import (
     METERS,
@@ -199,6 +201,21 @@ async def serving(
     finally:
         stop.set()
         assert await task == 0
+
+
+async def test_a_fault_beside_the_inbox_is_reported_and_ends_nothing_else(hes: StandInHes, tmp_path: Path) -> None:
+    """Here a row that nobody can read; before, the requests of the former life were given up without a word."""
+    await die_after_sending(tmp_path, hes, Events(), free_port())
+    with closing(sqlite3.connect(settings(tmp_path, hes.url).cis.store)) as store, store:
+        store.execute("UPDATE requests SET sent_at='yesterday'")
+    events = Events()
+    async with serving(tmp_path, hes, events, timedelta(seconds=60)):
+        told = await events.wait_for("work_failed")
+        ready = events.named("ready")[0]
+        async with httpx.AsyncClient(trust_env=False) as client:
+            health = await client.get(f"http://{ready['listen'][0]}/healthz")
+    assert (told["work"], "yesterday" in told["reason"]) == ("resume", True)
+    assert health.status_code == 200
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import httpx
@@ -108,40 +109,42 @@ def _retention(settings: Settings) -> Retention:
     return Retention(timedelta(days=cis.keep_days), cis.max_events, cis.max_event_octets)
 
 
+async def _forget(store: Store, around: Surroundings) -> None:
+    """Drop what is too old, now and then."""
+    while True:
+        with suppress(StoreUnavailable):  # healthz says so, and the next time will do
+            if forgotten := await store.forget(around.now()):
+                around.emit("forgotten", rows=forgotten)
+        await around.sleep(FORGET_EVERY_S)
+
+
 @asynccontextmanager
-async def _forgetting(store: Store, around: Surroundings) -> AsyncIterator[None]:
-    """Drop what is too old, now and then, while the body runs."""
+async def _beside(
+    what: str, work: Callable[[], Coroutine[None, None, None]], around: Surroundings
+) -> AsyncIterator[None]:
+    """Work that goes on while the body runs; a fault in it is reported, and ends nothing else."""
 
-    async def forget() -> None:
-        while True:
-            with suppress(StoreUnavailable):  # healthz says so, and the next time will do
-                if forgotten := await store.forget(around.now()):
-                    around.emit("forgotten", rows=forgotten)
-            await around.sleep(FORGET_EVERY_S)
+    async def reported() -> None:
+        try:
+            await work()
+        except Exception as fault:  # noqa: BLE001 (whatever it is, it must not vanish with its task)
+            around.emit("work_failed", work=what, reason=f"{type(fault).__name__}: {fault}")
 
-    task = asyncio.create_task(forget())
+    task = asyncio.create_task(reported())
     try:
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def _resuming(controls: Controls) -> AsyncIterator[None]:
-    """Take up the requests of a former life while the body runs."""
-    task = asyncio.create_task(controls.resume())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait([task])
 
 
 async def serve(settings: Settings, around: Surroundings, stop: asyncio.Event, *, loop: bool) -> int:
     """Serve the inbox and, if wanted, run the demo loop, until the loop ends or `stop` is set; the exit code."""
     try:
-        async with running(settings, around, settings.cis.port) as system, _forgetting(system.store, around):
+        async with (
+            running(settings, around, settings.cis.port) as system,
+            _beside("forget", partial(_forget, system.store, around), around),
+        ):
             around.emit("ready", role="cis", listen=[system.listen])
             if settings.gives_up_too_early:
                 around.emit(
@@ -152,7 +155,7 @@ async def serve(settings: Settings, around: Surroundings, stop: asyncio.Event, *
                 )
             if waiting := await system.store.count(State.ACKNOWLEDGED):
                 around.emit("still_waiting_for_replies", requests=waiting)
-            async with _resuming(system.controls):
+            async with _beside("resume", system.controls.resume, around):
                 if not loop:
                     await stop.wait()
                     return 0
