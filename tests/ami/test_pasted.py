@@ -125,6 +125,7 @@ WITH_ONE_MORE = ("decimal", "signed")
 @example(bytes(100))
 @example(b"ab cd ef 12 34 |56| 7E A0 # // - .." * 2)
 @example(bytes(range(0x30, 0x3A)) * 4)
+@example(b"\\x00")
 def test_a_form_and_back(name: str, octets: bytes) -> None:
     """Either exactly these octets, or a refusal; a refusal only where the form can be read in two ways."""
     try:

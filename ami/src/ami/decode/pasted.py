@@ -21,10 +21,10 @@ def read_text(text: str) -> list[bytes]:
     """The octets of each line, or of each dump or literal; those of nothing else. NotOctets says where reading ended."""
     text = text.removeprefix("\ufeff")
     lines = text.splitlines()
+    if is_dump(lines):  # before literals, which the text column of a dump may look like
+        return read_dumps(lines)
     if (found := read_literals(text)) is not None:
         return found
-    if is_dump(lines):
-        return read_dumps(lines)
     if (found := read_decimals(text)) is not None:
         return found
     rows = [row for number, line in enumerate(lines, 1) if (row := octets_of_line(line, number))]
