@@ -10,9 +10,8 @@ from cim.identity import Identifier
 from cim.message import Header, ReplyError, RequestMessage
 from cim.xml import printable
 from hes.nouns import Worked
-from hes.operations import Outcome
+from hes.operations import Outcome, format_seen
 from hes.store import Job, StoredCommand, StoredResult
-from mapping.controls import DisconnectState
 
 
 def digest(message: RequestMessage) -> str:
@@ -71,7 +70,7 @@ def stored_result(job: Job, outcome: Outcome, finished_at: datetime) -> StoredRe
         reason=printable(outcome.reason),  # it may quote what a meter sent
         attempted=outcome.attempted,
         took_ms=outcome.took_ms,
-        detail=json.dumps(seen(outcome)),
+        detail=json.dumps(format_seen(outcome)),
         finished_at=finished_at,
     )
 
@@ -90,23 +89,3 @@ def worked(command: StoredCommand) -> Worked:
         attempted=result.attempted,
     )
     return Worked(command.mrid, outcome)
-
-
-def seen(outcome: Outcome) -> dict[str, object]:
-    """What the meter showed and said, in words of JSON."""
-    result = outcome.action_result
-    return {
-        "before": _state(outcome.before),
-        "after": _state(outcome.after),
-        "action_result": None if result is None else result.name.lower().replace("_", "-"),
-    }
-
-
-def _state(state: DisconnectState | None) -> dict[str, object] | None:
-    if state is None:
-        return None
-    return {
-        "output_state": state.output_state,
-        "control_state": state.control_state,
-        "control_mode": state.control_mode,
-    }

@@ -8,9 +8,9 @@ from typing import Protocol
 import structlog
 
 from hes.jobs.answers import Answers, Means
-from hes.jobs.records import seen, stored_result
+from hes.jobs.records import stored_result
 from hes.meters.registry import Meter, Registry
-from hes.operations import Attempt, Command, Outcome
+from hes.operations import Attempt, Command, Outcome, log_done
 from hes.store import Delivery, Job, Lane
 from mapping.controls import CONTROLS
 from mapping.faults import explain
@@ -121,20 +121,5 @@ def _broken(job: Job, attempt: Attempt, recipe: asyncio.Future[Outcome]) -> Outc
 
 def _told(job: Job, attempt: Attempt, kind: str, name: str, *, detail: str = "") -> Outcome:
     outcome = Outcome.failed(explain(kind, name, attempted=attempt.begun, detail=detail), attempt)
-    control = CONTROLS.get(job.body)
-    log.info(
-        "meter_done",
-        message_id=job.request_id,
-        meter=job.subject,
-        code=job.body,
-        control=None if control is None else control.name,
-        class_id=None if control is None else control.class_id,
-        obis=None if control is None else str(control.obis),
-        method=None if control is None else control.method,
-        **seen(outcome),
-        ok=outcome.ok,
-        reply_code=outcome.reply_code,
-        reason=outcome.reason,
-        ms=outcome.took_ms,
-    )
+    log_done(Command(job.request_id, job.subject, job.body), CONTROLS.get(job.body), outcome)
     return outcome

@@ -2,5 +2,6 @@
 
 from hes.operations.commands import Attempt, Command, Outcome
 from hes.operations.contactor import run
+from hes.operations.done import format_seen, log_done
 
-__all__ = ["Attempt", "Command", "Outcome", "run"]
+__all__ = ["Attempt", "Command", "Outcome", "format_seen", "log_done", "run"]

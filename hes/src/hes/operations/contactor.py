@@ -17,6 +17,7 @@ from dlms.enums import ActionResult
 from hes.meters import Meter, MeterFault, Meters, Session
 from hes.meters.session import as_text
 from hes.operations.commands import Attempt, Command, Outcome
+from hes.operations.done import format_result, format_state, log_done
 from hes.store import StoreUnavailable
 from mapping.controls import (
     CONTROL_MODE,
@@ -44,7 +45,7 @@ async def run(meters: Meters, meter: Meter, command: Command, attempt: Attempt, 
     if control is None:
         fault = explain("control", "unknown", attempted=attempt.begun, detail=repr(command.control_code[:64]))
         outcome = Outcome.failed(fault, attempt)
-        _tell(meter, command, None, outcome)
+        log_done(command, None, outcome)
         return outcome
     control = _at(meter, control)
     work = _Work(meters, meter, command, control, attempt, deadline_at)
@@ -60,7 +61,7 @@ async def run(meters: Meters, meter: Meter, command: Command, attempt: Attempt, 
         took_ms=round((perf_counter() - started) * 1000, 1),
         attempted=attempt.begun,
     )
-    _tell(meter, command, control, outcome)
+    log_done(command, control, outcome)
     return outcome
 
 
@@ -186,8 +187,8 @@ class _Work:
             meter=self._meter.name,
             code=self._control.code,
             control=self._control.name,
-            action_result=_words(outcome.result),
-            after=_shown(after),
+            action_result=format_result(outcome.result),
+            after=format_state(after),
             ms=ms,
         )
 
@@ -218,37 +219,3 @@ def _at(meter: Meter, control: Control) -> Control:
 
 def _failed(fault: Fault) -> Verdict:
     return Verdict(False, fault.code, fault.level, fault.reason)
-
-
-def _tell(meter: Meter, command: Command, control: Control | None, outcome: Outcome) -> None:
-    log.info(
-        "meter_done",
-        message_id=command.request_id,
-        meter=meter.name,
-        code=command.control_code,
-        control=None if control is None else control.name,
-        class_id=None if control is None else control.class_id,
-        obis=None if control is None else str(control.obis),
-        method=None if control is None else control.method,
-        before=_shown(outcome.before),
-        after=_shown(outcome.after),
-        action_result=None if outcome.action_result is None else _words(outcome.action_result),
-        ok=outcome.ok,
-        reply_code=outcome.reply_code,
-        reason=outcome.reason,
-        ms=outcome.took_ms,
-    )
-
-
-def _shown(state: DisconnectState | None) -> dict[str, bool | int] | None:
-    if state is None:
-        return None
-    return {
-        "output_state": state.output_state,
-        "control_state": state.control_state,
-        "control_mode": state.control_mode,
-    }
-
-
-def _words(result: ActionResult) -> str:
-    return result.name.lower().replace("_", "-")
