@@ -8,81 +8,127 @@ from pathlib import Path
 
 import pytest
 
-from ami_process.worker import Worker, WorkerBusy, WorkerLost
+from ami_process.worker import LENGTH, Worker, WorkerBusy, WorkerFailed, WorkerLost
 
 PARENT = """
 import asyncio
 from ami_process.worker import Worker
 
 async def main():
-    async with Worker("os:getpid") as worker:
-        print(await worker.call(), flush=True)
+    async with Worker("pieces:parents") as worker:
+        print((await worker.call(b"")).split()[1].decode(), flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())
 """
-SHELL = "subprocess:check_output"
+SHELL = "pieces:shell"
 
 
-async def test_results_and_errors_come_back_from_one_other_process() -> None:
-    async with Worker("os:getpgid") as worker:
-        assert await worker.call(0) == os.getpgid(0)
-        with pytest.raises(ProcessLookupError):
-            await worker.call(2**22 + 1)
-    async with Worker("os:getppid") as worker:
-        assert await worker.call() == os.getpid()
-    async with Worker("os:getpid") as worker:
-        first = await worker.call()
-        assert await worker.call() == first != os.getpid()
-        assert Path(f"/proc/{first}").exists()
-    assert not Path(f"/proc/{first}").exists()
+@pytest.fixture(autouse=True)
+def findable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker's process finds `pieces`."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+async def test_results_come_back_from_one_other_process() -> None:
+    async with Worker("operator:add") as worker:
+        assert await worker.call(b"head, ", b"body") == b"head, body"
+        assert await worker.call(b"") == b""
+        large = os.urandom(3_000_000)
+        assert await worker.call(large, large, room=6_000_000) == large + large
+    async with Worker("pieces:parents") as worker:
+        parent, first = (await worker.call(b"")).split()
+        assert int(parent) == os.getpid() != int(first)
+        assert (await worker.call(b"")).split()[1] == first
+        assert Path(f"/proc/{int(first)}").exists()
+    assert not Path(f"/proc/{int(first)}").exists()
+
+
+async def test_an_error_comes_back_as_the_text_of_its_traceback() -> None:
+    async with Worker("pieces:fail") as worker:
+        with pytest.raises(WorkerFailed, match=r"(?s)^Traceback .*in fail\n.*ValueError: no\\udcff$") as failed:
+            await worker.call(b"no\xff")
+        assert failed.value.__cause__ is None
+        with pytest.raises(WorkerFailed) as failed:
+            await worker.call(b"x" * 1_000_000)
+        assert len(str(failed.value)) == 20_000
+        with pytest.raises(WorkerFailed, match="ValueError: the next"):
+            await worker.call(b"the next")
+    async with Worker("operator:sub") as worker:
+        with pytest.raises(WorkerFailed, match="TypeError"):
+            await worker.call(b"a", b"b")
+
+
+async def test_an_answer_that_is_too_large_is_not_read_and_the_next_is_done() -> None:
+    async with Worker("pieces:zeros") as worker:
+        assert await worker.call(b"1000", room=1_000) == bytes(1_000)
+        with pytest.raises(WorkerLost, match="more than 999 octets"):
+            await worker.call(b"1000", room=999)
+        assert await worker.call(b"3") == bytes(3)
+
+
+@pytest.mark.parametrize(
+    ("octets", "told"),
+    [
+        (b"\x02" + (3).to_bytes(LENGTH) + b"abc", "nonsense"),
+        (b"\x80\x04cos\nsystem\n(S'touch pickled'\ntR.", "nonsense"),
+        (b"\x00" + b"\xff" * LENGTH, "more than 1000000 octets"),
+        (b"\x01" + (2**40).to_bytes(LENGTH) + b"abc", "more than 1000000 octets"),
+    ],
+)
+async def test_a_process_that_answers_nonsense_is_ended_and_the_next_is_done(octets: bytes, told: str) -> None:
+    async with Worker("pieces:write") as worker:
+        with pytest.raises(WorkerLost, match=told):
+            await worker.call(octets)
+        assert await worker.call(b"") == b""
+    assert not Path("pickled").exists()
 
 
 async def test_what_takes_too_long_is_ended_and_the_next_is_done() -> None:
-    async with Worker("time:sleep", seconds=1.0) as worker:
+    async with Worker("pieces:sleep", seconds=1.0) as worker:
         with pytest.raises(WorkerLost, match="longer than 1 s"):
-            await worker.call(3600)
-    async with Worker("time:sleep", seconds=30.0) as worker:
-        assert await worker.call(0) is None
+            await worker.call(b"3600")
+    async with Worker("pieces:sleep", seconds=30.0) as worker:
+        assert await worker.call(b"0") == b"slept"
 
 
 async def test_what_takes_too_much_of_the_processor_is_ended_and_the_next_is_done() -> None:
-    async with Worker("builtins:sum", cpu_s=0) as worker:
+    async with Worker("pieces:count", cpu_s=0) as worker:
         with pytest.raises(WorkerLost, match="more time"):
-            await worker.call(range(10**12))
-        assert await worker.call(range(4)) == 6
+            await worker.call(b"1000000000000")
+        assert await worker.call(b"4") == b"6"
 
 
 async def test_what_takes_too_much_memory_is_ended_and_the_next_is_done() -> None:
-    async with Worker("builtins:bytes", memory=200_000_000) as worker:
+    async with Worker("pieces:zeros", memory=200_000_000) as worker:
         with pytest.raises(WorkerLost, match="memory"):
-            await worker.call(1_000_000_000)
-        assert await worker.call(3) == bytes(3)
+            await worker.call(b"1000000000")
+        assert await worker.call(b"3") == bytes(3)
 
 
 async def test_a_process_that_ends_costs_one_piece() -> None:
     async with Worker(SHELL) as worker:
         with pytest.raises(WorkerLost):
-            await worker.call(["sh", "-c", "kill -9 $PPID"])
-        assert await worker.call(["echo", "next"]) == b"next\n"
+            await worker.call(b"kill -9 $PPID")
+        assert await worker.call(b"echo next") == b"next\n"
 
 
 async def test_who_finds_too_many_waiting_is_refused() -> None:
     async with Worker(SHELL, waiting=1) as worker, asyncio.TaskGroup() as group:
-        calls = [group.create_task(worker.call(["echo", str(number)])) for number in range(2)]
+        calls = [group.create_task(worker.call(f"echo {number}".encode())) for number in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(WorkerBusy):
-            await worker.call(["echo", "one too many"])
+            await worker.call(b"echo one too many")
         assert [await call for call in calls] == [b"0\n", b"1\n"]
-        assert await worker.call(["echo", "room"]) == b"room\n"
+        assert await worker.call(b"echo room") == b"room\n"
 
 
 async def test_an_answer_goes_to_nobody_else_when_its_caller_has_left() -> None:
     async with Worker(SHELL) as worker:
-        assert await worker.call(["echo", "started"]) == b"started\n"
+        assert await worker.call(b"echo started") == b"started\n"
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(worker.call(["sh", "-c", "sleep 0.3; echo late"]), 0.05)
-        assert await worker.call(["echo", "mine"]) == b"mine\n"
+            await asyncio.wait_for(worker.call(b"sleep 0.3; echo late"), 0.05)
+        assert await worker.call(b"echo mine") == b"mine\n"
 
 
 def test_a_worker_does_not_outlive_its_parent() -> None:

@@ -18,12 +18,13 @@ from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
-from cim import edge, media, reading, soap, wsdl
+from cim import edge, media, reading, soap, transfer, wsdl
 from cim.envelope import EVENT_VERBS, TYPED_NOUNS, Delivered
 from cim.errors import CimError, InvalidMessage, UnsupportedMedia
 from cim.limits import UNKNOWN_PEER, Limits
 from cim.message import EventMessage, Header, Reply, ReplyError, ResponseMessage
 from cim.schema import Schemas
+from cim.transfer import Order
 from cis.pending import Disposition, Pending, Taken
 from cis.store import Store, StoreUnavailable, TakenEvent
 from cis.workflows import Surroundings
@@ -96,8 +97,9 @@ class Inbox:
     async def _receive(self, octets: bytes, charset: str | None) -> Delivered:
         if reading.is_light(octets):
             return edge.read_delivery(octets, self._schemas, self._limits, charset=charset)
-        delivered: Delivered = await self._worker.call("delivery", octets, self._limits, charset)
-        return delivered
+        order = Order(kind="delivery", limits=self._limits, charset=charset)
+        answer = await self._worker.call(transfer.write_order(order), octets, room=order.room(octets))
+        return transfer.read_delivery(answer)
 
     async def _answer(self, request: Request, octets: bytes) -> bytes:
         octets, charset = media.content(octets, request.headers, self._limits)

@@ -22,12 +22,13 @@ import zeep.transports
 from lxml import etree
 
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
-from cim import edge, envelope, media, reading, soap, xml
+from cim import edge, envelope, media, reading, soap, transfer, xml
 from cim.errors import CimError, PeerFault
 from cim.limits import UNKNOWN_PEER
 from cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import NOUN
 from cim.schema import Schemas, schema_directory
+from cim.transfer import Order
 
 SERVICE = f"Execute{NOUN}"
 PATH = f"/cim/{SERVICE}"
@@ -211,8 +212,9 @@ class Outbox:
     async def _response(self, answer: Answer) -> ResponseMessage:
         if reading.is_light(answer.octets):
             return edge.read_response(answer.octets, self._schemas, charset=answer.charset)
-        response: ResponseMessage = await self._worker.call("response", answer.octets, UNKNOWN_PEER, answer.charset)
-        return response
+        order = Order(kind="response", limits=UNKNOWN_PEER, charset=answer.charset)
+        room = order.room(answer.octets)
+        return transfer.read_response(await self._worker.call(transfer.write_order(order), answer.octets, room=room))
 
     async def _typed_client(self) -> zeep.AsyncClient:
         async with self._loading:

@@ -18,11 +18,12 @@ from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
-from cim import edge, media, reading, soap, wsdl
+from cim import edge, media, reading, soap, transfer, wsdl
 from cim.envelope import Received
 from cim.errors import CimError, InvalidMessage, LocalError, UnsupportedMedia
 from cim.limits import Limits
 from cim.schema import Schemas
+from cim.transfer import Order
 from hes.jobs import Intake
 
 BODY_S = 30.0
@@ -95,8 +96,9 @@ class _SoapDoor:
         octets, charset = media.content(octets, request.headers, self._limits)
         if reading.is_light(octets):
             return edge.read_request(octets, self._schemas, self._limits, charset=charset)
-        received: Received = await self._worker.call("request", octets, self._limits, charset)
-        return received
+        order = Order(kind="request", limits=self._limits, charset=charset)
+        answer = await self._worker.call(transfer.write_order(order), octets, room=order.room(octets))
+        return transfer.read_request(answer)
 
     async def _answer(self, received: Received) -> Response:
         try:

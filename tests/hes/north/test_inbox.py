@@ -340,6 +340,27 @@ async def test_what_takes_too_much_to_read_is_given_up(tmp_path: Path, monkeypat
         assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
 
 
+@pytest.mark.parametrize(
+    ("function", "code", "words"),
+    [
+        ("operator:add", "5.2", "What the reading process answered cannot be used"),
+        ("operator:sub", "5.2", "The head-end system failed itself"),
+    ],
+)
+async def test_a_reading_process_that_answers_nonsense_or_fails_switches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, code: str, words: str
+) -> None:
+    monkeypatch.setattr("hes.app.Worker", lambda _: Worker(function))
+    async with north(tmp_path) as hes:
+        response = await hes.post(MANY)
+        assert (response.status_code, texts(response.content, "code")) == (500, [code])
+        assert soap.parse_fault(soap.unwrap(response.content)).code == "Server"
+        assert words in response.text
+        assert "Traceback" not in response.text
+        assert hes.meters.commands == []
+        assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
+
+
 async def test_meters_are_counted_before_they_are_looked_up(tmp_path: Path) -> None:
     async with north(tmp_path, max_meters_per_request=2) as hes:
         for code in ("3.31.0.99", DISCONNECT):

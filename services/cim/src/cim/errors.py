@@ -4,7 +4,6 @@
 `PeerFault` is the peer's own refusal of what we sent."""
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(eq=False)
@@ -20,10 +19,6 @@ class CimError(Exception):
 
     def __str__(self) -> str:
         return self.reason if self.details is None else f"{self.reason} ({self.details})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """An exception is copied by its positional arguments otherwise, and these have names; so it goes between processes."""
-        return _rebuilt, (type(self), self.__dict__)
 
 
 @dataclass(eq=False)
@@ -55,9 +50,3 @@ class LocalError(CimError):
 
     def __init__(self, reason: str, details: str | None = None) -> None:
         super().__init__(code="5.2", reason=reason, details=details)
-
-
-def _rebuilt(kind: type[CimError], values: dict[str, Any]) -> CimError:
-    error = kind.__new__(kind)
-    error.__dict__.update(values)
-    return error

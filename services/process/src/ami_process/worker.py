@@ -3,19 +3,31 @@
 A thread would not do: what is slow here is Python itself, which runs one thread at a time, and the loop would wait for its turn
 at every socket. So one child process does one piece of work after the other; it begins with the first piece, is bounded in
 memory and processor time by the operating system, and if a piece takes too much it ends, which costs that piece and nothing else. Who finds too
-many waiting is refused. Arguments and results are pickled, which is safe between the two ends of a pipe that nobody else has;
-what came from a socket is pickled as the octets that it is, and the child looks at it.
+many waiting is refused.
+
+The child reads what strangers wrote, with C code, so it is not trusted. Octets alone go over the pipe, with their length before
+them: a head and a body to the child, one answer of bounded length back. No object does, since unpickling one is running code that
+the other side has chosen; what the octets mean is a matter of the caller and of the function that it calls.
 """
 
 import asyncio
-import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
-from typing import Any, Self
+from enum import IntEnum
+from typing import Self
 
 LENGTH = 8
 """Octets of the length before each piece on the pipe."""
+
+
+class Outcome(IntEnum):
+    """The octet before an answer's length."""
+
+    RETURNED = 0
+    """What follows is what the function returned."""
+    RAISED = 1
+    """What follows is the traceback, in UTF-8."""
 
 
 class WorkerBusy(Exception):
@@ -23,14 +35,24 @@ class WorkerBusy(Exception):
 
 
 class WorkerLost(Exception):
-    """The piece of work took too long or too much memory, and was ended; it would be so the next time."""
+    """The piece of work took too much time, memory or room for its answer, and was ended; it would be so the next time."""
+
+
+class WorkerFailed(RuntimeError):
+    """The function raised, which is a fault of ours; the text is the child's traceback, and is for the log."""
 
 
 class Worker:
-    """Calls one function, `module:name`, in a process of its own; it raises what the function raises."""
+    """Calls one function, `module:name`, in a process of its own: `(head: bytes, body: bytes) -> bytes`."""
 
     def __init__(
-        self, function: str, *, waiting: int = 4, cpu_s: int = 10, seconds: float = 60.0, memory: int = 256_000_000
+        self,
+        function: str,
+        *,
+        waiting: int = 4,
+        cpu_s: int = 10,
+        seconds: float = 60.0,
+        memory: int = 256_000_000,
     ) -> None:
         """`cpu_s` of the processor and `seconds` of the clock are for one piece, `memory` (octets) for the process."""
         self._command = (sys.executable, "-m", "ami_process.worker_main", function, str(cpu_s), str(memory))
@@ -45,25 +67,25 @@ class Worker:
     async def __aexit__(self, *_: object) -> None:
         await self._end()
 
-    async def call(self, *arguments: Any) -> Any:
-        """What the function returns for these arguments; raises WorkerBusy, WorkerLost."""
+    async def call(self, head: bytes, body: bytes = b"", *, room: int = 1_000_000) -> bytes:
+        """What the function returns, which is `room` octets at most; raises WorkerBusy, WorkerLost, WorkerFailed."""
         if not self._room:
             raise WorkerBusy
         self._room -= 1
         try:
             async with self._turn:
-                succeeded, result = await self._exchange(pickle.dumps(arguments))
+                outcome, answer = await self._exchange(head, body, room)
         finally:
             self._room += 1
-        if succeeded:
-            return result
-        raise result
+        if outcome is Outcome.RAISED:
+            raise WorkerFailed(answer.decode("utf-8", "replace"))
+        return answer
 
-    async def _exchange(self, asked: bytes) -> tuple[bool, Any]:
+    async def _exchange(self, head: bytes, body: bytes, room: int) -> tuple[Outcome, bytes]:
         answered = False
         try:
             async with asyncio.timeout(self._seconds):
-                answer = await self._answer(asked)
+                answer = await self._answer(head, body, room)
                 answered = True
         except TimeoutError:
             raise WorkerLost(f"it took longer than {self._seconds:g} s") from None
@@ -72,19 +94,23 @@ class Worker:
         finally:
             if not answered:  # also if the caller gave up: the next piece must not get this one's answer
                 await self._end()
-        result: tuple[bool, Any] = pickle.loads(answer)  # noqa: S301 (our own child wrote it)
-        return result
+        return answer
 
-    async def _answer(self, asked: bytes) -> bytes:
+    async def _answer(self, head: bytes, body: bytes, room: int) -> tuple[Outcome, bytes]:
         process = self._process
         if process is None:
             process = self._process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
         writer, reader = process.stdin, process.stdout
         if writer is None or reader is None:
             raise OSError("the worker has no pipes")
-        writer.write(len(asked).to_bytes(LENGTH) + asked)
+        writer.writelines((len(head).to_bytes(LENGTH), head, len(body).to_bytes(LENGTH), body))
         await writer.drain()
-        return await reader.readexactly(int.from_bytes(await reader.readexactly(LENGTH)))
+        outcome, length = (await reader.readexactly(1))[0], int.from_bytes(await reader.readexactly(LENGTH))
+        if outcome not in tuple(Outcome):
+            raise WorkerLost(f"its process answered nonsense (outcome {outcome}), and was ended")
+        if length > room:
+            raise WorkerLost(f"its answer has more than {room} octets, and its process was ended")
+        return Outcome(outcome), await reader.readexactly(length)
 
     async def _end(self) -> None:
         process, self._process = self._process, None

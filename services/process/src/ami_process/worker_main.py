@@ -1,22 +1,24 @@
-"""The child process of `worker`: reads arguments from standard input, writes what came of them to standard output, in turn.
+"""The child process of `worker`: reads heads and bodies from standard input, writes what came of them to standard output, in turn.
 
 It ends with its input, so it never outlives its parent, and steps back behind everybody else who wants the processor."""
 
 import os
-import pickle
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from ami_process.worker import LENGTH
+from ami_process.worker import LENGTH, Outcome
 
 NICE = 5
 OOM_SCORE_ADJ = "500"
+TRACEBACK = 20_000
+"""Characters of a traceback that are told, from its end."""
 
 
 def main(function: str, cpu_s: str, memory: str) -> None:
@@ -30,27 +32,28 @@ def main(function: str, cpu_s: str, memory: str) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
     came, goes = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # the pipe belongs to the answers
-    while asked := _read(came):
+    while (head := _read(came)) is not None and (body := _read(came)) is not None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         most = int(used.ru_utime + used.ru_stime) + 1 + int(cpu_s)
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
-        answer = pickle.dumps(_called(work, pickle.loads(asked)))  # noqa: S301 (our own parent wrote it)
-        goes.write(len(answer).to_bytes(LENGTH) + answer)
+        outcome, answer = _called(work, head, body)
+        goes.write(outcome.to_bytes(1) + len(answer).to_bytes(LENGTH))
+        goes.write(answer)
         goes.flush()
 
 
-def _called(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+def _called(work: Callable[[bytes, bytes], bytes], head: bytes, body: bytes) -> tuple[Outcome, bytes]:
     try:
-        return True, work(*arguments)
+        return Outcome.RETURNED, work(head, body)
     except MemoryError:
         raise SystemExit(1) from None
-    except Exception as error:  # noqa: BLE001 (raised again on the other side)
-        return False, error
+    except Exception:  # noqa: BLE001 (told on the other side)
+        return Outcome.RAISED, traceback.format_exc()[-TRACEBACK:].encode("utf-8", "backslashreplace")
 
 
-def _read(came: BinaryIO) -> bytes:
+def _read(came: BinaryIO) -> bytes | None:
     length = came.read(LENGTH)
-    return came.read(int.from_bytes(length)) if len(length) == LENGTH else b""
+    return came.read(int.from_bytes(length)) if len(length) == LENGTH else None
 
 
 if __name__ == "__main__":
