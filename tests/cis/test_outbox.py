@@ -14,7 +14,7 @@ from ami_process.worker import Worker
 from cim import edge, envelope, soap
 from cim.message import Header, Name, Reply, ReplyError, RequestMessage, ResponseMessage
 from cim.payloads.end_device_controls import NOUN, EndDevice, EndDeviceControl, EndDeviceControls
-from cis.outbox import HesAnswerError, HesUnreachableError, Outbox, OutboxError, UndecidedError
+from cis.outbox import HesAnswerError, HesUnreachableError, Outbox, OutboxError, UndecidedError, UnreadableAnswerError
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPERATIONS = [f"{verb}EndDeviceControls" for verb in ("Cancel", "Change", "Close", "Create", "Delete")]
@@ -226,6 +226,13 @@ async def test_a_large_answer_is_read_in_another_process(hes: StandInHes) -> Non
             await outbox.send(request())
         hes.behaviour = saying(answer())
         assert (await outbox.send(request())).reply.errors[0].reason == "Z\u00e4hler"
+
+
+async def test_a_reading_process_that_answers_nonsense_is_not_believed(hes: StandInHes) -> None:
+    hes.behaviour = saying(answer(5_000))
+    async with Worker("operator:add") as worker, Outbox.opened(hes.url, 30.0, SCHEMAS, worker) as outbox:
+        with pytest.raises(UnreadableAnswerError, match="the reading process answered cannot be used"):
+            await outbox.send(request())
 
 
 @pytest.mark.parametrize(
