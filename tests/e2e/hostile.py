@@ -222,6 +222,12 @@ def _pushes(transport: Literal["tcp", "udp"]) -> Callable[[Site], None]:
     return send
 
 
+def _arrays_in_a_row(site: Site) -> None:
+    """Three hundred unencrypted notifications as large as they may be, behind each other."""
+    body = b"\x0f\x00\x00\x00\x01\x00\x01\x82\x3e\x80" + bytes(16_000)
+    exchange(site.dlms, _frame(body) * 300, 30.0)
+
+
 def _blocks_without_end(site: Site) -> None:
     """A push in blocks of a general block transfer that never ends."""
     with suppress(OSError), socket.create_connection(site.dlms, PATIENCE_S) as caller:
@@ -321,6 +327,7 @@ SENDERS: list[Sender] = [
     Sender("name-of-a-megabyte", 4, _name_of_a_megabyte),
     Sender("unencrypted-pushes-over-tcp", 4, _pushes("tcp")),
     Sender("unencrypted-pushes-over-udp", 4, _pushes("udp")),
+    Sender("unencrypted-arrays-in-a-row", 4, _arrays_in_a_row),
     Sender("push-in-blocks-without-end", 4, _blocks_without_end),
     *_http("nothing-on-a-connection", 5, _holding(b"")),
     *_http("half-a-head", 5, _holding(_HALF_A_HEAD)),

@@ -119,9 +119,14 @@ def test_a_full_disk_ends_nothing_and_is_reported(one: System) -> None:
     assert Stranger(one.hes_url).switch(CONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
 
 
-def test_a_second_head_end_system_on_one_store_is_refused(one: System) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_second_head_end_system_on_one_store_is_refused(one: System, linked: bool) -> None:
     one.start()
-    second = one.config | {"hes": one.config["hes"] | {"port": free_port(), "dlms_port": free_port()}}
+    moved = {"port": free_port(), "dlms_port": free_port()}
+    if linked:
+        moved["store"] = str(one.directory / "other.sqlite")
+        (one.directory / "other.sqlite").symlink_to(one.config["hes"]["store"])
+    second = one.config | {"hes": one.config["hes"] | moved}
     process = one._start("hes", "--config", one.write("second.toml", second))
     assert process.wait() == 2
     said = process.wait_for("text")["text"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,15 @@ async def test_a_process_that_ends_costs_one_piece() -> None:
         with pytest.raises(WorkerLost):
             await worker.call(b"kill -9 $PPID")
         assert await worker.call(b"echo next") == b"next\n"
+
+
+async def test_a_process_that_is_ended_between_two_pieces_costs_none() -> None:
+    async with Worker("os:getpid") as worker:
+        first = await worker.call()
+        assert worker._process is not None
+        os.kill(first, signal.SIGKILL)
+        await worker._process.wait()
+        assert await worker.call() != first
 
 
 async def test_who_finds_too_many_waiting_is_refused() -> None:

@@ -108,8 +108,9 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
 
 
 def _sole_user(store: Path) -> Hold:
-    """Two head-end systems on one store would work each command twice, so the second is refused."""
+    """Two head-end systems on one store would work each command twice, so the second is refused, by whatever link it comes."""
     try:
+        store = store.resolve()
         return Hold(store.with_name(store.name + ".lock"), store.name)
     except InUse:
         reason = f"the store {store} is in use by another head-end system: stop it, or set another hes.store"

@@ -148,7 +148,9 @@ class Association:
         if self._is_ours(pdu):
             self._connection.receive_data(wrapper.encode(pdu))
         else:
-            self._notifications.take(pdu.apdu, peer=self._link.peer, transport="tcp")
+            await self._notifications.take_in_turn(pdu.apdu, peer=self._link.peer, transport="tcp")
+            if until is not None and asyncio.get_running_loop().time() > until:  # frames that have come need no waiting
+                raise TimeoutError
 
     def _is_ours(self, pdu: wrapper.WrapperPdu) -> bool:
         if (pdu.source, pdu.destination) != (self._settings.server_wport, self._settings.client_wport):

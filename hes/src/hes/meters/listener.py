@@ -137,7 +137,7 @@ class Listener:
             pdu = await link.next_frame(asyncio.get_running_loop().time() + GREETING_S)
         except TimeoutError:
             return False
-        while (taken := self._notifications.take(pdu.apdu, peer=link.peer, transport="tcp")) is None:
+        while (taken := await self._notifications.take_in_turn(pdu.apdu, peer=link.peer, transport="tcp")) is None:
             pdu = await link.next_frame(until)
         return True if taken else None
 

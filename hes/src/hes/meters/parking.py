@@ -125,7 +125,7 @@ class Parking:
         try:
             while True:
                 pdu = await link.next_frame(None)
-                self._notifications.take(pdu.apdu, peer=link.peer, transport="tcp")
+                await self._notifications.take_in_turn(pdu.apdu, peer=link.peer, transport="tcp")
         except (OSError, DlmsError) as error:
             self._lots[meter.name] = [lot for lot in self._lots[meter.name] if lot.link is not link]
             link.close()

@@ -48,6 +48,7 @@ class Notifications:
         self._keys: dict[bytes, tuple[GlobalKeys, ReceiveCounter]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._blocks: dict[tuple[str, str], PushedBlocks] = {}
+        self._turn = asyncio.Lock()
 
     def take(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
         """Decode one APDU and tell it; False when it was dropped, None when it is a block and more have to come."""
@@ -68,6 +69,19 @@ class Notifications:
         else:
             self._publish(sender, told, peer, transport)
         return True
+
+    async def take_in_turn(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
+        """As `take`, with a pause as long as it took, one connection after the other.
+
+        So connections that are full of notifications have half of the time together, and the others the other half.
+        """
+        now = asyncio.get_running_loop().time
+        began = now()
+        taken = self.take(apdu, peer=peer, transport=transport)
+        took_s = now() - began
+        async with self._turn:
+            await asyncio.sleep(took_s)
+        return taken
 
     def tell_answered(self, notification: Unasked, *, peer: str, sender: Meter | None, counter: int) -> None:
         """What came inside an association by TCP; `sender` and `counter` when its keys vouch for it."""

@@ -98,7 +98,7 @@ class Worker:
 
     async def _answer(self, head: bytes, body: bytes, room: int) -> tuple[Outcome, bytes]:
         process = self._process
-        if process is None:
+        if process is None or process.returncode is not None:  # ended by somebody else, between two pieces
             process = self._process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
         writer, reader = process.stdin, process.stdout
         if writer is None or reader is None:
