@@ -119,4 +119,3 @@ _ANSWERS: Mapping[type, Callable[[Any, Sequence[Any]], Answer]] = {
     ReadRequested: lambda event, results: ReadAnswer(event.key, tuple(map(_by_name, results))),
     WriteRequested: lambda event, results: WriteAnswer(event.key, tuple(map(_written, results))),
 }
-REQUESTED = tuple(_ANSWERS)
