@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -159,3 +160,32 @@ async def test_the_host_of_an_absolute_target_counts() -> None:
 async def test_the_public_url_goes_before_the_host() -> None:
     scope = {"type": "http", "method": "GET", "path": "/cim", "query_string": b"wsdl", "headers": [(b"host", b"a")]}
     assert own_url(Request(scope), "https://ami.example/hes/") == "https://ami.example/hes/cim"
+
+
+OURS, THEIRS = ("Origin", "http://127.0.0.1:1"), ("Origin", "http://evil.example")
+
+
+@pytest.mark.parametrize(("ours_first", "status"), [(True, 403), (False, 403), (None, 200)])
+async def test_every_origin_counts(ours_first: bool | None, status: int) -> None:
+    origins = {True: [OURS, THEIRS], False: [THEIRS, OURS], None: [OURS, OURS]}[ours_first]
+    async with entrance() as client:
+        headers = [("Host", "127.0.0.1:1"), ("Content-Type", "text/xml"), *origins]
+        assert (await client.post("/cim", headers=headers, content=b"x")).status_code == status
+
+
+@pytest.mark.parametrize("origin", ["null", "http://evil.example", ""])
+async def test_no_origin_fits_a_request_without_host(origin: str) -> None:
+    request = f"GET /cim HTTP/1.0\r\nOrigin: {origin}\r\n\r\n".encode()
+    async with entrance() as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(request)
+        assert b" 403 " in (await asyncio.wait_for(reader.read(), 20.0)).split(b"\r\n")[0]
+        writer.close()
+
+
+async def test_two_content_types_are_not_taken() -> None:
+    async with entrance() as client:
+        headers = [("Content-Type", "text/xml"), ("Content-Type", "text/plain")]
+        answer = await client.post("/cim", headers=headers, content=b"x")
+        assert answer.status_code == 415
+        assert "one content type" in answer.text

@@ -65,11 +65,13 @@ class Entrance:
         if host is not None and not self._is_ours(host):
             reason = f"no host {host[:80]!r} is served here; {self._rules.names_setting} names further ones"
             return HTTPStatus.MISDIRECTED_REQUEST, reason
-        origin = headers.get("origin")
-        if origin is not None and origin.lower().partition("://")[2] != (host or "").lower():
-            return HTTPStatus.FORBIDDEN, f"pages of {origin[:80]!r} may not ask here"
+        for origin in headers.getlist("origin"):
+            if host is None or origin.lower().partition("://")[2] != host.lower():
+                return HTTPStatus.FORBIDDEN, f"pages of {origin[:80]!r} may not ask here"
         if method != "POST":
             return None
+        if len(headers.getlist("content-type")) > 1:
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a message has one content type"
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type not in self._rules.media_types:
             given = f"the content type {media_type[:80]!r}" if media_type else "a message without content type"
