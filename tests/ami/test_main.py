@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from ami import configuration
@@ -45,6 +46,23 @@ def test_when_nobody_reads_any_longer_the_demo_stops_without_a_word(document: di
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--state", "mine.toml"], "mine.toml: File exists; choose another place"),
+        (["--meter-port", "65535", "--meters", "2"], "2 meters from port 65535 on need ports above 65535"),
+    ],
+)
+def test_what_a_demo_cannot_use_is_said_in_words(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    configuration.write(document, Path("mine.toml"))
+    result = CliRunner().invoke(app, ["demo", "--config", "mine.toml", *options])
+    assert result.exit_code == 1
+    assert said in result.output
 
 
 def test_a_missing_configuration_is_named() -> None:

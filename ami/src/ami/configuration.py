@@ -21,6 +21,9 @@ KEPT = {("hes", "store"): "hes.sqlite", ("cis", "store"): "cis.sqlite", ("meter_
 """The settings that say where something is kept, and the name it has in a directory."""
 
 
+LAST_PORT = 65535
+
+
 class ConfigurationError(Exception):
     """The configuration cannot be used; the text says where and why."""
 
@@ -183,6 +186,8 @@ def _so_many(meters: list[Document], count: int) -> list[Document]:
 
 
 def _move_meters(meters: list[Document], port: int) -> None:
+    if port + len(meters) - 1 > LAST_PORT:
+        raise ConfigurationError(f"{len(meters)} meters from port {port} on need ports above {LAST_PORT}")
     for index, meter in enumerate(meters):
         if "simulated" in meter and meter["address"] != "dials-in":
             host = meter["address"].rpartition(":")[0]

@@ -270,8 +270,12 @@ def _alone(document: Document) -> Iterator[None]:
     simulators with one state would use each other's invocation counters."""
     with contextlib.ExitStack() as locks:
         for path in configuration.kept(document):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = locks.enter_context(path.with_suffix(".lock").open("w"))
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lock = locks.enter_context(path.with_suffix(".lock").open("w"))
+            except OSError as error:
+                text = f"state can't be kept at {path}: {error.filename}: {error.strerror}; choose another place: {ports.OWN_STATE}"
+                raise configuration.ConfigurationError(text) from None
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
