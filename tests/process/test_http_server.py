@@ -270,6 +270,14 @@ async def test_what_is_no_http_is_answered_with_400(octets: bytes, caplog: pytes
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+async def test_a_head_has_an_end() -> None:
+    async with served(linger_s=0.1) as site:
+        few, many = (b"".join(b"X-%d: 1\r\n" % number for number in range(count)) for count in (1_000, 4_000))
+        head = b"GET /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        assert b" 200 " in await site.whole(head + few + b"\r\n")
+        assert b" 400 " in await site.whole(head + many)
+
+
 async def test_nonsense_behind_an_answer_ends_the_connection_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
     async with served() as site, site.connected(CHUNKED % b"early") as (reader, writer):
         assert (await one_answer(reader)).endswith(b"early")

@@ -6,8 +6,10 @@ read at all gets a SOAP Fault. All that comes in is bounded in size and time, pa
 against the XSD before anybody looks at it; what takes long is read in another process, one message at a time.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -17,6 +19,7 @@ from starlette.types import ASGIApp
 from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
+from ami_process.turns import Turns
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 from cim import edge, media, reading, soap, transfer, wsdl
 from cim.envelope import EVENT_VERBS, TYPED_NOUNS, Delivered
@@ -55,6 +58,7 @@ class Inbox:
         self._worker = worker
         self._limits = limits
         self._bodies = Bodies(octets=limits.octets, seconds=body_timeout_s)
+        self._turns = Turns()
 
     def application(self, health: Health, names: Collection[str] = (), public_url: str | None = None) -> ASGIApp:
         """The HTTP side, reached by these names; `public_url` is what the WSDL gives (None: the one it is asked at).
@@ -96,13 +100,17 @@ class Inbox:
 
     async def _receive(self, octets: bytes, charset: str | None) -> Delivered:
         if reading.is_light(octets):
-            return edge.read_delivery(octets, self._schemas, self._limits, charset=charset)
+            return await self._turns.call(
+                lambda: edge.read_delivery(octets, self._schemas, self._limits, charset=charset)
+            )
         order = Order(kind="delivery", limits=self._limits, charset=charset)
         answer = await self._worker.call(transfer.write_order(order), octets, room=order.room(octets))
         return transfer.read_delivery(answer)
 
     async def _answer(self, request: Request, octets: bytes) -> bytes:
-        octets, charset = media.content(octets, request.headers, self._limits)
+        content = partial(media.content, octets, request.headers, self._limits)
+        # what unpacks lets other threads go on
+        octets, charset = await asyncio.to_thread(content) if "content-encoding" in request.headers else content()
         delivered = await self._receive(octets, charset)
         message = delivered.message
         if isinstance(message, ResponseMessage):

@@ -6,8 +6,10 @@ No message is read further than its allowed size, and none leaves without having
 read is read in another process, one at a time; who comes when too many wait is refused, and nothing of it is done.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import structlog
@@ -17,6 +19,7 @@ from starlette.types import ASGIApp
 from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
+from ami_process.turns import Turns
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 from cim import edge, media, reading, soap, transfer, wsdl
 from cim.envelope import Received
@@ -69,6 +72,7 @@ class _SoapDoor:
         self._worker = worker
         self._limits = limits
         self._bodies = Bodies(octets=limits.octets, seconds=BODY_S)
+        self._turns = Turns()
 
     async def post(self, request: Request) -> Response:
         """One SOAP message in, one out."""
@@ -93,9 +97,13 @@ class _SoapDoor:
 
     async def _receive(self, request: Request) -> Received:
         octets = await self._bodies.read(request)
-        octets, charset = media.content(octets, request.headers, self._limits)
+        content = partial(media.content, octets, request.headers, self._limits)
+        # what unpacks lets other threads go on
+        octets, charset = await asyncio.to_thread(content) if "content-encoding" in request.headers else content()
         if reading.is_light(octets):
-            return edge.read_request(octets, self._schemas, self._limits, charset=charset)
+            return await self._turns.call(
+                lambda: edge.read_request(octets, self._schemas, self._limits, charset=charset)
+            )
         order = Order(kind="request", limits=self._limits, charset=charset)
         answer = await self._worker.call(transfer.write_order(order), octets, room=order.room(octets))
         return transfer.read_request(answer)

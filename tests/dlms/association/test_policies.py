@@ -170,7 +170,7 @@ def test_an_answer_in_clear_passes_only_where_nothing_is_demanded() -> None:
         if passes:
             assert joined.client.next_event() == GetResult(data.null(), DataAccessResult.SUCCESS)
         else:
-            with pytest.raises(SecurityError, match="clear"):
+            with pytest.raises(SecurityError, match="unencrypted"):
                 joined.client.next_event()
 
 

@@ -32,7 +32,10 @@ def content(octets: bytes, headers: Mapping[str, str], limits: Limits) -> tuple[
     elif coding not in ("", "identity"):
         reason = f"Content-Encoding {coding[:80]} is not read here; read are {ACCEPTED_CODINGS}"
         raise UnsupportedMedia("1.8", reason)
-    charset = header.get_param("charset")
+    try:
+        charset = header.get_param("charset")
+    except (TypeError, ValueError):  # the library's, at parameters that are continued as RFC 2231 does not allow
+        raise UnsupportedMedia("1.8", "The Content-Type has parameters that can't be read") from None
     if not isinstance(charset, str | None):  # RFC 2231 splits a value in three
         raise UnsupportedMedia("1.8", "The HTTP header names a charset that is not accepted", str(charset)[:80])
     return octets, charset

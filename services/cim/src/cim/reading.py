@@ -12,7 +12,7 @@ from cim.schema import Schemas
 from cim.transfer import Kind, Read
 
 LIGHT = 32_768
-"""Octets that are read in a few milliseconds whatever they are."""
+"""Octets that are read in 30 ms whatever they are; who reads many of them lets others have a turn in between."""
 
 _READERS: dict[Kind, Callable[..., Read]] = {
     "request": edge.read_request,

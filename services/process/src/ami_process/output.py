@@ -68,13 +68,14 @@ class Output:
                 self._waiting, self._dropped, self._writing = [], 0, True
             self._deliver(lines, dropped)
             with self._changed:
-                self._octets -= len(lines)
                 self._writing = False
                 self._changed.notify_all()
 
     def _deliver(self, lines: bytes, dropped: int) -> None:
         self._say_what_is_missing()
         self._lost += self._put(lines) + dropped
+        with self._changed:  # there is room again before anybody reads what was missing
+            self._octets -= len(lines)
         self._say_what_is_missing()
 
     def _say_what_is_missing(self) -> None:
