@@ -14,13 +14,15 @@ from pathlib import Path
 
 PORTS = range(20_000, 32_000)
 """Below the range from which systems take the near ends of their connections, so that a port that was free stays free."""
+APART = range(12_000, 20_000)
+"""For a test whose programs choose further ports by themselves: what is free beside these is given to no other test."""
 _given: set[int] = set()
 _locks: list[int] = []
 
 
-def free_port() -> int:
+def free_port(within: range = PORTS) -> int:
     """A port of the loopback where nobody listens, TCP or UDP, and that no test process was given before."""
-    for port in PORTS:
+    for port in within:
         if port not in _given and _lock(port):
             _given.add(port)
             if _is_free(port):
