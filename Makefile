@@ -45,7 +45,7 @@ down:                   ## stop the containers; their state stays
 	docker compose --profile capture down
 
 test: $(VENV)/.dev      ## all tests that need no Docker: make test ARGS='tests/ami -k model'
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not compose' $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not compose' $(ARGS)
 
 test-compose: $(VENV)/.dev  ## the tests that need a Docker engine
 	$(BIN)/python -m pytest -m compose --timeout 600 tests/compose $(ARGS)

@@ -100,7 +100,6 @@ def one_life(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[dic
         ami.close()
 
 
-@pytest.mark.xdist_group("attempted in one life")
 @pytest.mark.parametrize("away", [False, True], ids=["readable afterwards", "away afterwards"])
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("step", AFTER_THE_ACTION)
@@ -230,7 +229,6 @@ def _ask_in_vain(ami: System, meters: list[dict[str, Any]], message_id: str) -> 
         Stranger(ami.hes_url).switch(DISCONNECT, meters, message_id=message_id)
 
 
-@pytest.mark.xdist_group("attempted in two lives")
 @pytest.mark.parametrize("second", Second)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_life_that_ended_at_a_step(two_lives: dict[Any, tuple[Told, LyingMeter]], step: Step, second: Second) -> None:

@@ -22,9 +22,6 @@ from harness import Process, System, system
 from hostile import SENDERS, Sender, Site
 from stranger import CONNECT, DISCONNECT, Answer, Stranger, by_mrid
 
-pytestmark = pytest.mark.xdist_group("survival")
-"""One system serves all rows, so they run in one worker."""
-
 LARGEST_KB = 400_000
 HEALTHZ_S = 10.0
 ROW_S = 40.0
