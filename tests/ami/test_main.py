@@ -65,6 +65,11 @@ def test_what_a_demo_cannot_use_is_said_in_words(
     assert said in result.output
 
 
+def test_a_period_without_end_is_refused() -> None:
+    result = CliRunner().invoke(app, ["demo", "--period", "inf"])
+    assert result.exit_code == 2 and "--period" in result.output
+
+
 def test_a_missing_configuration_is_named() -> None:
     result = CliRunner().invoke(app, ["demo", "--config", "nowhere.toml"])
     assert result.exit_code == 1

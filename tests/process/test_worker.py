@@ -109,7 +109,7 @@ async def test_what_takes_too_much_memory_is_ended_and_the_next_is_done() -> Non
 
 async def test_a_process_that_ends_costs_one_piece() -> None:
     async with Worker(SHELL) as worker:
-        with pytest.raises(WorkerLost):
+        with pytest.raises(WorkerLost, match="twice"):
             await worker.call(b"kill -9 $PPID")
         assert await worker.call(b"echo next") == b"next\n"
 
@@ -121,6 +121,14 @@ async def test_a_process_that_is_ended_between_two_pieces_costs_none() -> None:
         os.kill(int(first), signal.SIGKILL)
         await worker._process.wait()
         assert (await worker.call(b"")).split()[1] != first
+
+
+@pytest.mark.parametrize("how", ["KILL", "TERM"])
+async def test_a_process_that_somebody_ends_in_the_middle_of_a_piece_costs_nothing(tmp_path: Path, how: str) -> None:
+    once = f"[ -e {tmp_path}/done ] || {{ touch {tmp_path}/done; kill -{how} $PPID; sleep 9; }}; echo whole"
+    async with Worker(SHELL) as worker:
+        assert await worker.call(once.encode()) == b"whole\n"
+    assert (tmp_path / "done").exists()
 
 
 async def test_who_finds_too_many_waiting_is_refused() -> None:

@@ -18,6 +18,7 @@ from ami import configuration, demo, fleet
 from ami.later import LaterGroup
 from ami.outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
 
+MAX_PERIOD_S = 366 * 86_400.0
 app = typer.Typer(
     name="ami",
     cls=LaterGroup,
@@ -58,7 +59,7 @@ def run_demo(
     ] = 0,
     period: Annotated[
         float | None,
-        typer.Option(min=0.01, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next."),
+        typer.Option(min=0.01, max=MAX_PERIOD_S, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next."),
     ] = None,
     meters: Annotated[
         int | None,

@@ -111,6 +111,9 @@ def _sole_user(store: Path) -> Hold:
     """Two head-end systems on one store would work each command twice, so the second is refused, by whatever link it comes."""
     try:
         store = store.resolve()
+        if store.exists() and (names := store.stat().st_nlink) > 1:
+            reason = f"the store {store} has {names} names (hard links), and a second head-end system could open it by another one: remove all but one"
+            raise StoreUnusable(reason)
         return Hold(store.with_name(store.name + ".lock"), store.name)
     except InUse:
         reason = f"the store {store} is in use by another head-end system: stop it, or set another hes.store"

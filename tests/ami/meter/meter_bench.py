@@ -50,6 +50,7 @@ class Fleet:
         document = {"meter_sim": {"state": str(directory / "meters")}, "meters": entries}
         self.config.write_text(tomli_w.dumps(document))
         self._process: subprocess.Popen[str] | None = None
+        self._drain: threading.Thread | None = None
 
     @classmethod
     def of_every_kind(cls, directory: Path) -> Fleet:
@@ -84,7 +85,10 @@ class Fleet:
         command = [sys.executable, "-m", "meter_sim", "--config", str(self.config)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=self.directory)
         assert self._process.stdout is not None
-        assert json.loads(self._process.stdout.readline())["event"] == "ready"
+        said = self._process.stdout.readline()
+        if not said or json.loads(said)["event"] != "ready":
+            self.__exit__(None, None, None)
+            raise AssertionError(f"the meters did not start: {said}")
         self._drain = threading.Thread(
             target=self._process.stdout.read, daemon=True
         )  # a full pipe would stop the meters
@@ -97,7 +101,8 @@ class Fleet:
         assert self._process is not None
         self._process.terminate()
         self._process.wait(20)
-        self._drain.join(20)
+        if self._drain is not None:
+            self._drain.join(20)
         assert self._process.stdout is not None
         self._process.stdout.close()
 

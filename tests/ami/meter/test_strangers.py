@@ -48,6 +48,25 @@ def test_the_meter_itself_is_read(run: Run) -> None:
         assert "1234 Wh" in run(FakeMeter(objects(), transport), *READ[:2], "--client", 16).ok().out
 
 
+NOTIFICATION = bytes.fromhex("0F000000010000")
+
+
+def only_notifies(meter: FakeMeter, apdu: bytes) -> bytes | None:
+    """A notification to every GET."""
+    return NOTIFICATION if apdu[0] == 0xC0 else None
+
+
+@pytest.mark.parametrize("times", [3, 2000])
+def test_notifications_without_an_answer_come_to_an_end(run: Run, times: int) -> None:
+    many = Quirks(
+        script=only_notifies, spoil=lambda octets: octets * times if octets.endswith(NOTIFICATION) else octets
+    )
+    result = run(FakeMeter(objects(), quirks=many), *READ)
+    told = result.err.count("a notification of the meter came in between")
+    assert (result.code, told) == ((4, 3) if times == 3 else (7, 1000))
+    assert ("1000 notifications came, and no answer" in result.err) == (times == 2000)
+
+
 # --- M1: an answer came, and was dropped
 
 

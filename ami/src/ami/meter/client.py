@@ -56,6 +56,8 @@ A = TypeVar("A")
 MAX_PDU_SIZE = 0xFFFF
 LIST_ITEM_OCTETS = 10
 AROUND_A_LIST = 80
+MAX_UNSOLICITED = 1000
+"""Notifications that may come before one answer."""
 """Octets of a request that are not its items: its own head, and the longest protection around it."""
 
 
@@ -279,7 +281,7 @@ class Association:
         return names is None or has_a_name(names, descriptor)
 
     def _answer(self) -> object:
-        while True:
+        for _ in range(MAX_UNSOLICITED):
             while (event := self._connection.next_event()) is None:
                 if self._supply is not None:
                     self._supply.top_up()
@@ -289,6 +291,7 @@ class Association:
                 self._write(self._connection.data_to_send())
                 return event
             self.tell("a notification of the meter came in between")
+        raise MeterError(ExitCode.NOT_UNDERSTOOD, f"{MAX_UNSOLICITED} notifications came, and no answer among them")
 
     def _receive(self) -> None:
         try:

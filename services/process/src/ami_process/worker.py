@@ -11,12 +11,16 @@ the other side has chosen; what the octets mean is a matter of the caller and of
 """
 
 import asyncio
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from enum import IntEnum
 from typing import Self
 
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end the process by somebody else's will; its own limits send SIGXCPU, or end it with an exit code."""
+FAREWELL_S = 5.0
 LENGTH = 8
 """Octets of the length before each piece on the pipe."""
 
@@ -36,6 +40,10 @@ class WorkerBusy(Exception):
 
 class WorkerLost(Exception):
     """The piece of work took too much time, memory or room for its answer, and was ended; it would be so the next time."""
+
+
+class _Stopped(Exception):
+    """Somebody else ended the process in the middle of the piece: an operator, or the system for want of memory."""
 
 
 class WorkerFailed(RuntimeError):
@@ -74,12 +82,21 @@ class Worker:
         self._room -= 1
         try:
             async with self._turn:
-                outcome, answer = await self._exchange(head, body, room)
+                try:
+                    outcome, answer = await self._exchange(head, body, room)
+                except _Stopped:  # which says nothing about the piece, unless it happens again
+                    outcome, answer = await self._again(head, body, room)
         finally:
             self._room += 1
         if outcome is Outcome.RAISED:
             raise WorkerFailed(answer.decode("utf-8", "replace"))
         return answer
+
+    async def _again(self, head: bytes, body: bytes, room: int) -> tuple[Outcome, bytes]:
+        try:
+            return await self._exchange(head, body, room)
+        except _Stopped:
+            raise WorkerLost("the system ended its process twice, as it does when memory runs out") from None
 
     async def _exchange(self, head: bytes, body: bytes, room: int) -> tuple[Outcome, bytes]:
         answered = False
@@ -90,6 +107,8 @@ class Worker:
         except TimeoutError:
             raise WorkerLost(f"it took longer than {self._seconds:g} s") from None
         except (OSError, asyncio.IncompleteReadError):
+            if await self._was_stopped():
+                raise _Stopped from None
             raise WorkerLost("it needed more time or memory than it may have, and its process was ended") from None
         finally:
             if not answered:  # also if the caller gave up: the next piece must not get this one's answer
@@ -111,6 +130,16 @@ class Worker:
         if length > room:
             raise WorkerLost(f"its answer has more than {room} octets, and its process was ended")
         return Outcome(outcome), await reader.readexactly(length)
+
+    async def _was_stopped(self) -> bool:
+        """The pipe is broken: did a signal do it that none of the limits sends?"""
+        process = self._process
+        if process is None:
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                return -await process.wait() in FROM_OUTSIDE
+        return False
 
     async def _end(self) -> None:
         process, self._process = self._process, None
