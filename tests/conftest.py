@@ -1,4 +1,4 @@
-"""What all tests share: how examples are drawn, and how much of a large matrix is run.
+"""What all tests share: how examples are drawn, how much of a large matrix is run, and which tests stay in one process.
 
 Nothing fails because the machine is busy; the seed of examples is an option (pyproject.toml). A case that is marked `ci` is
 one of many like it: `make test` leaves it out, `--size ci` (as in .ci/run) runs it.
@@ -6,11 +6,29 @@ one of many like it: `make test` leaves it out, `--size ci` (as in .ci/run) runs
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("unhurried", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+ONE_WORKER = ("tests/ami/test_simulated_faults.py", "tests/e2e/test_attempted.py")
+"""Modules whose tests look at what one fixture of many seconds has done: each worker would make it anew."""
+
+
+class Scheduling(LoadScopeScheduling):
+    """Test by test, but these modules as a whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if module in ONE_WORKER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,20 +14,30 @@ from pathlib import Path
 
 PORTS = range(20_000, 32_000)
 """Below the range from which systems take the near ends of their connections, so that a port that was free stays free."""
-APART = range(12_000, 20_000)
-"""For a test whose programs choose further ports by themselves: what is free beside these is given to no other test."""
 _given: set[int] = set()
 _locks: list[int] = []
 
 
-def free_port(within: range = PORTS) -> int:
+def free_port() -> int:
     """A port of the loopback where nobody listens, TCP or UDP, and that no test process was given before."""
-    for port in within:
-        if port not in _given and _lock(port):
-            _given.add(port)
-            if _is_free(port):
-                return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> range:
+    """As many of them in a row, for programs that count on from the first."""
+    row: list[int] = []
+    for port in PORTS:
+        row = [*row, port] if _take(port) else []
+        if len(row) == count:
+            return range(row[0], port + 1)
     raise OSError("all ports for tests are taken")
+
+
+def _take(port: int) -> bool:
+    if port in _given or not _lock(port):
+        return False
+    _given.add(port)
+    return _is_free(port)
 
 
 def _lock(port: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from free_ports import free_port
 
-TAKE_MANY = "from free_ports import free_port; import sys; print(*(free_port() for _ in range(40)), flush=True); sys.stdin.read()"
+TAKE_MANY = "from free_ports import *; import sys; print(*(p for _ in range(10) for p in free_ports(4)), flush=True); sys.stdin.read()"
 
 
 def test_processes_at_the_same_time_get_different_ports() -> None:

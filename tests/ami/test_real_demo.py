@@ -53,10 +53,10 @@ def test_every_command_is_confirmed_by_every_meter(
 
 
 def test_a_second_demo_beside_the_first_by_the_options_that_it_is_told(
-    document_apart: dict[str, Any], tmp_path: Path
+    document: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "mine.toml"
-    configuration.write(document_apart, path)
+    configuration.write(document, path)
     command = [sys.executable, "-m", "ami", "demo", "--config", str(path), "--json", "--period", "0.2"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
     started: dict[str, Any] = {"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, "text": True}
