@@ -23,10 +23,10 @@ def tree(tmp_path: Path) -> Path:
         "var/demo/hes.sqlite",
         ".mypy_cache/x",
         ".hypothesis/x",
-        "hes/src/hes/__pycache__/x.pyc",
+        "hes/src/ami_hes/__pycache__/x.pyc",
         "hes/src/ami_hes.egg-info/PKG-INFO",
         "captures/mine.pcap",
-        "hes/src/hes/app.py",
+        "hes/src/ami_hes/app.py",
         ".git/objects/__pycache__/x",
     ):
         (tmp_path / made).parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def make(tree: Path, *arguments: str) -> str:
 def test_clean_leaves_what_was_not_made_here(tree: Path) -> None:
     make(tree, "clean")
     left = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()}
-    assert left == {"Makefile", "captures/mine.pcap", "hes/src/hes/app.py", ".git/objects/__pycache__/x"}
+    assert left == {"Makefile", "captures/mine.pcap", "hes/src/ami_hes/app.py", ".git/objects/__pycache__/x"}
 
 
 def test_help_names_every_target(tree: Path) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ami.bench_dlms import in_memory, round_trips, samples
-from ami.bench_dlms.cli import app
-from ami.bench_dlms.ends import BenchError, Echo, EchoAsking, Meter, Reading
-from ami.bench_dlms.figures import COMPARED, Figures, Ratio
-from ami.bench_dlms.peers import installed
-from ami.bench_dlms.round_trips import Contender, RoundTrips
-from ami.bench_dlms.skins import Counted
-from dlms.association import GetResult
+from ami_cli.bench_dlms import in_memory, round_trips, samples
+from ami_cli.bench_dlms.cli import app
+from ami_cli.bench_dlms.ends import BenchError, Echo, EchoAsking, Meter, Reading
+from ami_cli.bench_dlms.figures import COMPARED, Figures, Ratio
+from ami_cli.bench_dlms.peers import installed
+from ami_cli.bench_dlms.round_trips import Contender, RoundTrips
+from ami_cli.bench_dlms.skins import Counted
+from ami_dlms.association import GetResult
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ami.__main__ import app
-from ami.decode.captures.files import is_capture
-from ami.decode.captures.streams import Message, messages
-from dlms import apdu
-from dlms.apdu.ciphered import GeneralGloCiphering
-from dlms.framing.wrapper import WrapperPdu, encode
-from dlms.security import AUTHENTICATED, ENCRYPTED, GlobalKeys, protect
+from ami_cli.__main__ import app
+from ami_cli.decode.captures.files import is_capture
+from ami_cli.decode.captures.streams import Message, messages
+from ami_dlms import apdu
+from ami_dlms.apdu.ciphered import GeneralGloCiphering
+from ami_dlms.framing.wrapper import WrapperPdu, encode
+from ami_dlms.security import AUTHENTICATED, ENCRYPTED, GlobalKeys, protect
 
 METER, CLIENT = ("10.0.0.2", 4059), ("10.0.0.1", 50000)
 SYN, ACK = 0x02, 0x10

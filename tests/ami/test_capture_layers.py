@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from test_capture import FRAMES, PACKET, START, SYN, block, ipv4, ipv6, pcap, pcapng, read, tcp, udp
 from typer.testing import CliRunner
 
-from ami.__main__ import app
-from ami.decode.captures.files import records
-from ami.decode.captures.finding import Finder
-from ami.decode.captures.layers import MOST_LAYERS, Unknown, segment_of
-from ami.decode.captures.seen import Seen
-from ami.decode.captures.streams import messages
-from ami.decode.writing import Progress
+from ami_cli.__main__ import app
+from ami_cli.decode.captures.files import records
+from ami_cli.decode.captures.finding import Finder
+from ami_cli.decode.captures.layers import MOST_LAYERS, Unknown, segment_of
+from ami_cli.decode.captures.seen import Seen
+from ami_cli.decode.captures.streams import messages
+from ami_cli.decode.writing import Progress
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 FIELD = VECTORS / "field"
@@ -296,7 +296,7 @@ class TestTerminal:
             errors = Terminal()
             monkeypatch.setattr("sys.stderr", errors)
             monkeypatch.setattr("sys.stdout", output)
-            monkeypatch.setattr("ami.decode.writing.PERIOD", 0.0)
+            monkeypatch.setattr("ami_cli.decode.writing.PERIOD", 0.0)
             progress = Progress("captures/one.pcap", 3 << 20)
             with (tmp_path / "one.pcap").open("rb") as capture:
                 progress(capture)

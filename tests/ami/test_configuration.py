@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ami import configuration
-from ami.configuration import Changes, ConfigurationError, effective, listeners
+from ami_cli import configuration
+from ami_cli.configuration import Changes, ConfigurationError, effective, listeners
 
 Document = dict[str, Any]
 

@@ -15,16 +15,16 @@ from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner, Result
 
-from ami.__main__ import app
-from ami.decode import documents, inputs
-from ami.decode.tree_view import View
-from ami.view import THEME
-from dlms import apdu, data
-from dlms.apdu.get import GetResponseNormal
-from dlms.association import Header, Security, sign_general
-from dlms.errors import LocalError
-from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey
-from dlms.tree import Session, explain, octets_of
+from ami_cli.__main__ import app
+from ami_cli.decode import documents, inputs
+from ami_cli.decode.tree_view import View
+from ami_cli.view import THEME
+from ami_dlms import apdu, data
+from ami_dlms.apdu.get import GetResponseNormal
+from ami_dlms.association import Header, Security, sign_general
+from ami_dlms.errors import LocalError
+from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey
+from ami_dlms.tree import Session, explain, octets_of
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 ROWS: dict[str, Any] = {row["id"]: row for row in json.loads((VECTORS / "apdus.json").read_text())}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ami.__main__ import app
-from dlms.tree import octets_of
+from ami_cli.__main__ import app
+from ami_dlms.tree import octets_of
 
 PAGE = (Path(__file__).parents[2] / "docs/howto/decode.md").read_text("utf-8")
 BLOCKS = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
@@ -27,7 +27,7 @@ def test_an_example(command: str, output: str) -> None:
 
 
 def test_the_part_written_by_hand() -> None:
-    from ami.decode.documents import parse_json
+    from ami_cli.decode.documents import parse_json
 
     (text,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     (part,) = parse_json(text)

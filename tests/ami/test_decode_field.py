@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ami.__main__ import app
+from ami_cli.__main__ import app
 
 FIELD = Path(__file__).parents[1] / "vectors/field"
 ENTRIES: list[dict[str, Any]] = json.loads((FIELD / "expected.json").read_text("utf-8"))

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import story
 
-from ami import configuration, demo
-from ami.configuration import Changes, Document
-from ami.demo import Options, PortsTaken
-from ami.outputs import JsonOutput, Output, PlainOutput, Setting
-from ami.processes import Program
+from ami_cli import configuration, demo
+from ami_cli.configuration import Changes, Document
+from ami_cli.demo import Options, PortsTaken
+from ami_cli.outputs import JsonOutput, Output, PlainOutput, Setting
+from ami_cli.processes import Program
 
 STAND_IN = str(Path(__file__).parent / "stand_in.py")
 STAY = {"do": "stay"}
@@ -275,6 +275,6 @@ def test_the_real_programs_are_one_process_a_meter_and_the_rest_together(documen
         "hes",
         "cis",
     ]
-    assert names["M1001"][1:] == ("-m", "ami.leash", "meter_sim", "--config", "f.toml", "--meter", "M1001")
+    assert names["M1001"][1:] == ("-m", "ami_cli.leash", "meter_sim", "--config", "f.toml", "--meter", "M1001")
     assert names["meters"].count("--meter") == 12
     assert names["cis"][3:] == ("cis", "--config", "f.toml")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ami import fleet
-from ami.__main__ import app
-from ami.fleet import Layout
+from ami_cli import fleet
+from ami_cli.__main__ import app
+from ami_cli.fleet import Layout
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ami import configuration
-from ami.__main__ import app
+from ami_cli import configuration
+from ami_cli.__main__ import app
 
 
 def test_a_taken_port_is_exit_code_98_with_advice(document: dict[str, Any], tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_port_may_come_from_the_environment(document: dict[str, Any], tmp_path
 def test_when_nobody_reads_any_longer_the_demo_stops_without_a_word(document: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     configuration.write(document, path)
-    arguments = [sys.executable, "-m", "ami", "demo", "--config", str(path)]
+    arguments = [sys.executable, "-m", "ami_cli", "demo", "--config", str(path)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 import story
 
-from ami.model import Model
+from ami_cli.model import Model
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

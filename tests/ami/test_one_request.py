@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ami import one_request
+from ami_cli import one_request
 
 ROOT = Path(__file__).parents[2]
 

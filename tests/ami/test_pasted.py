@@ -11,10 +11,10 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ami.__main__ import app
-from ami.decode.errors import NotOctets
-from ami.decode.inputs import from_text, messages
-from ami.decode.pasted import read_text
+from ami_cli.__main__ import app
+from ami_cli.decode.errors import NotOctets
+from ami_cli.decode.inputs import from_text, messages
+from ami_cli.decode.pasted import read_text
 
 PASTED = Path(__file__).parents[1] / "vectors/field/pasted"
 FRAME = bytes.fromhex("7EA02A410883130413E6E7000F40000000000101020309060100010700FF060000017002020F00161B5DB77E")

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from ami import ports
-from ami.configuration import Listener
+from ami_cli import ports
+from ami_cli.configuration import Listener
 
 
 def listener(port: int, udp: bool = False, host: str = "127.0.0.1") -> Listener:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ami.processes import Ended, Message, Processes, Program, Said
+from ami_cli.processes import Ended, Message, Processes, Program, Said
 
 STAND_IN = str(Path(__file__).parent / "stand_in.py")
 STAY = {"do": "stay"}
@@ -106,7 +106,7 @@ async def test_a_very_long_line_is_one_event(tmp_path: Path) -> None:
 KEEPER = """
 import asyncio, json, os, sys
 from pathlib import Path
-from ami.processes import Processes, Program, module
+from ami_cli.processes import Processes, Program, module
 
 async def main():
     async with Processes(Path(sys.argv[1]), dict(os.environ, PYTHONPATH=sys.argv[2])) as processes:

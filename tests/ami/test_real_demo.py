@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ami import configuration
+from ami_cli import configuration
 
 PATIENCE_S = 200
 """Four processes start, each of them with much to import, and the machine may be busy."""
@@ -32,7 +32,7 @@ def test_every_command_is_confirmed_by_every_meter(
     configuration.write(document, path)
     arguments = ("demo", "--config", str(path), "--cycles", "1", "--period", "0.2", "--json", *options)
     done = subprocess.run(
-        [sys.executable, "-m", "ami", *arguments],
+        [sys.executable, "-m", "ami_cli", *arguments],
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if not name.startswith("AMI_")},
         capture_output=True,
@@ -57,7 +57,7 @@ def test_a_second_demo_beside_the_first_by_the_options_that_it_is_told(
 ) -> None:
     path = tmp_path / "mine.toml"
     configuration.write(document, path)
-    command = [sys.executable, "-m", "ami", "demo", "--config", str(path), "--json", "--period", "0.2"]
+    command = [sys.executable, "-m", "ami_cli", "demo", "--config", str(path), "--json", "--period", "0.2"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
     started: dict[str, Any] = {"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **started) as first:

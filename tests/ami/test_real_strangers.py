@@ -17,10 +17,10 @@ import pytest
 from lxml import etree
 from typer.testing import CliRunner
 
-from ami import configuration
-from ami.__main__ import app
-from cim import edge
-from cim.schema import Schemas
+from ami_cli import configuration
+from ami_cli.__main__ import app
+from ami_cim import edge
+from ami_cim.schema import Schemas
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/howto/requests.md"
@@ -49,7 +49,7 @@ class Demo:
     def paste(self, command: str) -> etree._Element:
         """A command of the page, at this demo's port; the SOAP message that it prints."""
         command = command.replace("127.0.0.1:8081", f"127.0.0.1:{self._hes_port}")
-        command = command.replace(".venv/bin/ami", f"{sys.executable} -m ami")
+        command = command.replace(".venv/bin/ami", f"{sys.executable} -m ami_cli")
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, capture_output=True, timeout=40)
         assert done.returncode == 0, done.stderr
         return etree.fromstring(done.stdout)
@@ -65,7 +65,7 @@ def demo(document: dict[str, Any], tmp_path: Path) -> Iterator[Demo]:
     path = tmp_path / "mine.toml"
     configuration.write(document, path)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
-    arguments = [sys.executable, "-m", "ami", "demo", "--config", str(path), "--json", "--period", "3600"]
+    arguments = [sys.executable, "-m", "ami_cli", "demo", "--config", str(path), "--json", "--period", "3600"]
     with subprocess.Popen(arguments, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Demo(process, document["hes"]["port"])

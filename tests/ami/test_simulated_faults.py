@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from free_ports import free_port
 
-from ami import configuration, fleet
-from meter_sim.settings import SimulatedSettings
+from ami_cli import configuration, fleet
+from ami_meter_sim.settings import SimulatedSettings
 
 PAGE = Path(__file__).parents[2] / "docs/howto/simulated-faults.md"
 EXAMPLES = re.findall(r"```toml\n(.*?)```\n\n```text\n(.*?)\n```", PAGE.read_text("utf-8"), re.DOTALL)
@@ -51,7 +51,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     document["hes"] |= {"apdu_timeout_s": 15.0, "deadline_s": 120.0}  # the machine may be busy
     document["cis"]["request_timeout_s"] = 150.0
     configuration.write(document, directory / "mine.toml")
-    arguments = [sys.executable, "-m", "ami", "demo", "--config", "mine.toml", "--json"]
+    arguments = [sys.executable, "-m", "ami_cli", "demo", "--config", "mine.toml", "--json"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
     found: dict[str, dict[str, Any]] = {}
     with subprocess.Popen(arguments, cwd=directory, env=environment, stdout=subprocess.PIPE, text=True) as demo:

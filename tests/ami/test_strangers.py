@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 import story
 
-from ami import plain
-from ami.model import KEPT, Model
+from ami_cli import plain
+from ami_cli.model import KEPT, Model
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

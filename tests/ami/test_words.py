@@ -9,9 +9,9 @@ import pytest
 import story
 from rich.console import Console
 
-from ami import plain, view, words
-from ami.configuration import Listener
-from ami.model import Model
+from ami_cli import plain, view, words
+from ami_cli.configuration import Listener
+from ami_cli.model import Model
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LISTENERS = (

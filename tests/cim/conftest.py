@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cim import ns
-from cim.message import Header, Identifier, Name, Reply, ReplyError, RequestMessage, ResponseMessage
-from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
-from cim.schema import Schemas
+from ami_cim import ns
+from ami_cim.message import Header, Identifier, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.schema import Schemas
 
 NAMESPACES = (
     f'xmlns:typ="{ns.END_DEVICE_CONTROLS_MESSAGE}" xmlns:msg="{ns.MESSAGE}" xmlns:obj="{ns.END_DEVICE_CONTROLS}" '

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import pytest
 from lxml import etree
 
-from cim import edge, envelope, ns, soap
-from cim.errors import CimError, InvalidMessage, LocalError, PeerFault
-from cim.limits import UNKNOWN_PEER
-from cim.message import EventMessage, Header, Identifier, OpaquePayload, Reply, RequestMessage, ResponseMessage
-from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
-from cim.schema import Schemas
+from ami_cim import edge, envelope, ns, soap
+from ami_cim.errors import CimError, InvalidMessage, LocalError, PeerFault
+from ami_cim.limits import UNKNOWN_PEER
+from ami_cim.message import EventMessage, Header, Identifier, OpaquePayload, Reply, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_cim.schema import Schemas
 
 Build = Callable[..., bytes]
 HEADER = "<msg:Verb>{}</msg:Verb><msg:Noun>{}</msg:Noun><msg:MessageID>m</msg:MessageID>"

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cim import edge, envelope, media, soap, xml
-from cim.errors import CimError, InvalidMessage
-from cim.limits import UNKNOWN_PEER
-from cim.message import FaultMessage, Name, Reply, ReplyError, RequestMessage, ResponseMessage
-from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
-from cim.schema import Schemas
+from ami_cim import edge, envelope, media, soap, xml
+from ami_cim.errors import CimError, InvalidMessage
+from ami_cim.limits import UNKNOWN_PEER
+from ami_cim.message import FaultMessage, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.schema import Schemas
 
 SCHEMAS = Schemas()
 TYPED = envelope.typed_wrapper("create", "EndDeviceControls")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cim.identity import mrid_key
+from ami_cim.identity import mrid_key
 
 ONE = "42932298-b7b6-415e-a2d2-c34197bed259"
 

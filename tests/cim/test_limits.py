@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from cim import edge, media, xml
-from cim.errors import CimError, InvalidMessage, UnsupportedMedia
-from cim.limits import UNKNOWN_PEER, Limits, check
-from cim.schema import Schemas
+from ami_cim import edge, media, xml
+from ami_cim.errors import CimError, InvalidMessage, UnsupportedMedia
+from ami_cim.limits import UNKNOWN_PEER, Limits, check
+from ami_cim.schema import Schemas
 
 Build = Callable[..., bytes]
 SMALL = Limits(octets=1_000, unpacked=100, nodes=10, depth=4, namespaces=3)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cim import edge, envelope, soap
-from cim.codes import Level
-from cim.message import (
+from ami_cim import edge, envelope, soap
+from ami_cim.codes import Level
+from ami_cim.message import (
     EventMessage,
     FaultMessage,
     Header,
@@ -23,8 +23,8 @@ from cim.message import (
     ResponseMessage,
     User,
 )
-from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
-from cim.schema import Schemas
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_cim.schema import Schemas
 
 CHARACTERS = st.characters(exclude_categories=("Cs", "Cc", "Cn"), include_characters="\t\n")
 TEXT = st.text(CHARACTERS, min_size=1, max_size=12).map(str.strip).filter(bool)

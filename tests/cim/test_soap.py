@@ -3,8 +3,8 @@
 import pytest
 from lxml import etree
 
-from cim import ns, soap, xml
-from cim.errors import InvalidMessage
+from ami_cim import ns, soap, xml
+from ami_cim.errors import InvalidMessage
 
 S = f'xmlns:s="{ns.SOAP}"'
 

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from cim import edge, ns, reading, transfer
-from cim.envelope import REQUEST_MESSAGE, Delivered, Received
-from cim.errors import CimError, InvalidMessage, LocalError, PeerFault
-from cim.limits import UNKNOWN_PEER, Limits
-from cim.message import Header, Reply, ResponseMessage
-from cim.schema import Schemas
-from cim.transfer import Kind, Order, TransferError
+from ami_cim import edge, ns, reading, transfer
+from ami_cim.envelope import REQUEST_MESSAGE, Delivered, Received
+from ami_cim.errors import CimError, InvalidMessage, LocalError, PeerFault
+from ami_cim.limits import UNKNOWN_PEER, Limits
+from ami_cim.message import Header, Reply, ResponseMessage
+from ami_cim.schema import Schemas
+from ami_cim.transfer import Kind, Order, TransferError
 
 VECTORS = sorted((Path(__file__).parents[1] / "vectors/field/xml").iterdir())
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -108,7 +108,7 @@ def test_every_error_of_ours_is_in_the_table() -> None:
     def below(kind: type[CimError]) -> set[type[CimError]]:
         return {kind}.union(*(below(one) for one in kind.__subclasses__()))
 
-    assert {kind for kind in below(CimError) if kind.__module__ == "cim.errors"} == set(transfer.ERRORS.values())
+    assert {kind for kind in below(CimError) if kind.__module__ == "ami_cim.errors"} == set(transfer.ERRORS.values())
 
 
 def test_an_error_of_no_known_kind_is_not_written() -> None:

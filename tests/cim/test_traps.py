@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from lxml import etree
 
-from cim import ns, xml
-from cim.errors import InvalidMessage
-from cim.schema import Schemas
+from ami_cim import ns, xml
+from ami_cim.errors import InvalidMessage
+from ami_cim.schema import Schemas
 
 Validate = Callable[[str], None]
 

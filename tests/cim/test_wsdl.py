@@ -13,10 +13,10 @@ import zeep
 from lxml import etree
 from zeep.exceptions import Fault
 
-from cim import edge, envelope, ns, soap, wsdl
-from cim.correlation import reply_header
-from cim.errors import CimError
-from cim.message import (
+from ami_cim import edge, envelope, ns, soap, wsdl
+from ami_cim.correlation import reply_header
+from ami_cim.errors import CimError
+from ami_cim.message import (
     EndDeviceControls,
     EventMessage,
     FaultMessage,
@@ -26,7 +26,7 @@ from cim.message import (
     RequestMessage,
     ResponseMessage,
 )
-from cim.schema import Schemas, schema_directory
+from ami_cim.schema import Schemas, schema_directory
 
 OPERATIONS = {
     "ExecuteEndDeviceControls": [

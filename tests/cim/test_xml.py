@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from cim import xml
-from cim.errors import CimError, InvalidMessage
-from cim.limits import UNKNOWN_PEER, Limits
+from ami_cim import xml
+from ami_cim.errors import CimError, InvalidMessage
+from ami_cim.limits import UNKNOWN_PEER, Limits
 
 BOMB = (
     b'<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;&x;&x;&x;&x;&x;&x;"><!ENTITY z "&y;&y;&y;&y;&y;&y;&y;&y;">]>'

@@ -18,13 +18,13 @@ from lxml import etree
 
 from ami_process.http_server import serving
 from ami_process.sockets import listening
-from cim import edge, envelope, wsdl
-from cim.envelope import Received
-from cim.message import Header, Identifier, Reply, ReplyError, RequestMessage, ResponseMessage
-from cim.payloads.end_device_controls import EndDeviceControls
-from cim.schema import Schemas
-from cis.settings import Cis, Demo, Meter, Settings
-from cis.workflows import Surroundings
+from ami_cim import edge, envelope, wsdl
+from ami_cim.envelope import Received
+from ami_cim.message import Header, Identifier, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import EndDeviceControls
+from ami_cim.schema import Schemas
+from ami_cis.settings import Cis, Demo, Meter, Settings
+from ami_cis.workflows import Surroundings
 
 SCHEMAS = Schemas()
 METERS = (

@@ -31,12 +31,12 @@ from cis_stand_in import (
 from fastapi import Response
 from free_ports import free_port
 
-from cim import soap
-from cim.envelope import Received
-from cim.message import Reply, ReplyError
-from cis.app import System, running, send, serve
-from cis.store import State
-from cis.workflows import CONNECT, DISCONNECT, Order, Surroundings, Target
+from ami_cim import soap
+from ami_cim.envelope import Received
+from ami_cim.message import Reply, ReplyError
+from ami_cis.app import System, running, send, serve
+from ami_cis.store import State
+from ami_cis.workflows import CONNECT, DISCONNECT, Order, Surroundings, Target
 
 BOTH = tuple(Target.meter(meter.name, meter.mrid) for meter in METERS)
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""`python -m cis`: the one-shot `send` and what its exit code says, and the service as a process of its own."""
+"""`python -m ami_cis`: the one-shot `send` and what its exit code says, and the service as a process of its own."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from cis_stand_in import METERS, StandInHes, acknowledging, answering, failed_meter
 
-from cim.message import Reply, ReplyError
-from cis.__main__ import main
+from ami_cim.message import Reply, ReplyError
+from ami_cis.__main__ import main
 
 MRID_1 = METERS[0].mrid or ""
 PATIENCE_S = 20.0

@@ -22,13 +22,13 @@ from ami_process.health import Health
 from ami_process.http_server import serving
 from ami_process.sockets import listening
 from ami_process.worker import Worker
-from cim import edge, envelope, ns, soap
-from cim.limits import Limits
-from cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
-from cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
-from cis.inbox import Inbox
-from cis.pending import Pending
-from cis.store import SentRequest, Store
+from ami_cim import edge, envelope, ns, soap
+from ami_cim.limits import Limits
+from ami_cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
+from ami_cis.inbox import Inbox
+from ami_cis.pending import Pending
+from ami_cis.store import SentRequest, Store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PAYLOAD = EndDeviceControls((EndDeviceControl(control_type="3.31.0.23"),))
@@ -49,7 +49,7 @@ async def cis(tmp_path: Path) -> AsyncIterator[ACis]:
             SentRequest("m-1", "c-1", "create", "EndDeviceControls", "3.31.0.23", ("M1001",), True, NOW)
         )
         surroundings = around(events)
-        pending, worker = Pending(store, surroundings.now), Worker("cim.reading:read")
+        pending, worker = Pending(store, surroundings.now), Worker("ami_cim.reading:read")
         inbox = Inbox(pending, store, surroundings, SCHEMAS, worker, Limits(octets=20_000), body_timeout_s=0.2)
         with listening("127.0.0.1", 0, "cis.") as listener:
             async with serving(inbox.application(Health({"store": store.check}, role="cis")), listener):

@@ -11,10 +11,10 @@ from fastapi import Response
 from lxml import etree
 
 from ami_process.worker import Worker
-from cim import edge, envelope, soap
-from cim.message import Header, Name, Reply, ReplyError, RequestMessage, ResponseMessage
-from cim.payloads.end_device_controls import NOUN, EndDevice, EndDeviceControl, EndDeviceControls
-from cis.outbox import HesAnswerError, HesUnreachableError, Outbox, OutboxError, UndecidedError, UnreadableAnswerError
+from ami_cim import edge, envelope, soap
+from ami_cim.message import Header, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import NOUN, EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cis.outbox import HesAnswerError, HesUnreachableError, Outbox, OutboxError, UndecidedError, UnreadableAnswerError
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPERATIONS = [f"{verb}EndDeviceControls" for verb in ("Cancel", "Change", "Close", "Create", "Delete")]
@@ -37,7 +37,7 @@ def request(meters: int = 2, **header: object) -> RequestMessage:
 
 @pytest.fixture
 async def outbox(hes: StandInHes) -> AsyncIterator[Outbox]:
-    async with Outbox.opened(hes.url, 5.0, SCHEMAS, Worker("cim.reading:read")) as opened:
+    async with Outbox.opened(hes.url, 5.0, SCHEMAS, Worker("ami_cim.reading:read")) as opened:
         yield opened
 
 
@@ -97,7 +97,7 @@ async def test_a_wsdl_that_is_none_is_refused(hes: StandInHes, outbox: Outbox) -
 
 
 async def test_a_fault_is_the_answer_failed_with_its_code(hes: StandInHes, outbox: Outbox) -> None:
-    from cim.errors import InvalidMessage
+    from ami_cim.errors import InvalidMessage
 
     hes.behaviour = saying(edge.write_fault(InvalidMessage("2.5", "Invalid Noun")), 500)
     reply = (await outbox.send(request())).reply
@@ -164,7 +164,7 @@ async def test_an_answer_without_end_is_cut(hes: StandInHes, outbox: Outbox) -> 
 
 
 async def test_a_hes_that_is_not_there(hes: StandInHes) -> None:
-    async with Outbox.opened("http://127.0.0.1:1", 5.0, SCHEMAS, Worker("cim.reading:read")) as outbox:
+    async with Outbox.opened("http://127.0.0.1:1", 5.0, SCHEMAS, Worker("ami_cim.reading:read")) as outbox:
         for call in (outbox.knock, lambda: outbox.send(request())):
             with pytest.raises(HesUnreachableError, match=r"http://127\.0\.0\.1:1 cannot be reached"):
                 await call()
@@ -187,7 +187,7 @@ async def test_a_hes_that_does_not_answer(hes: StandInHes) -> None:
         raise AssertionError
 
     hes.behaviour = hang
-    async with Outbox.opened(hes.url, 0.2, SCHEMAS, Worker("cim.reading:read")) as outbox:
+    async with Outbox.opened(hes.url, 0.2, SCHEMAS, Worker("ami_cim.reading:read")) as outbox:
         await outbox.knock()
         with pytest.raises(UndecidedError, match=r"within 0\.2 s"):
             await outbox.send(request())
@@ -219,7 +219,7 @@ def answer(errors: int = 1, reason: str = "Z\u00e4hler") -> bytes:
 
 async def test_a_large_answer_is_read_in_another_process(hes: StandInHes) -> None:
     hes.behaviour = saying(answer(5_000))
-    async with Worker("cim.reading:read") as worker, Outbox.opened(hes.url, 30.0, SCHEMAS, worker) as outbox:
+    async with Worker("ami_cim.reading:read") as worker, Outbox.opened(hes.url, 30.0, SCHEMAS, worker) as outbox:
         assert len((await outbox.send(request())).reply.errors) == 5_000
         hes.behaviour = saying(answer(5_000)[:-100])
         with pytest.raises(HesAnswerError, match="not well-formed"):

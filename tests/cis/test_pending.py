@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cim.message import Header, Identifier, Reply, ReplyError, ResponseMessage
-from cis.pending import Disposition, Pending
-from cis.store import SentRequest, State, Store, TakenEvent
+from ami_cim.message import Header, Identifier, Reply, ReplyError, ResponseMessage
+from ami_cis.pending import Disposition, Pending
+from ami_cis.store import SentRequest, State, Store, TakenEvent
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 METER = Identifier(value="42932298-b7b6-415e-a2d2-c34197bed259", kind="uuid", object_type="EndDevice")

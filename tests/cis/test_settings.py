@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ami_process.settings import SettingsError
-from cis.settings import load
+from ami_cis.settings import load
 
 DEMO = Path(__file__).parents[2] / "config" / "demo.toml"
 

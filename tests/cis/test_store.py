@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cis.store import Retention, SentRequest, Store, StoreUnavailable, StoreUnusable, TakenEvent, TakenReply
+from ami_cis.store import Retention, SentRequest, Store, StoreUnavailable, StoreUnusable, TakenEvent, TakenReply
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

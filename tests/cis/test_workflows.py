@@ -26,11 +26,11 @@ from cis_stand_in import (
     standing_in,
 )
 
-from cim.message import Reply, ReplyError
-from cis.app import System, running, send, serve
-from cis.settings import Demo
-from cis.store import State
-from cis.workflows import CONNECT, DISCONNECT, DemoLoop, Order, Plan, Target
+from ami_cim.message import Reply, ReplyError
+from ami_cis.app import System, running, send, serve
+from ami_cis.settings import Demo
+from ami_cis.store import State
+from ami_cis.workflows import CONNECT, DISCONNECT, DemoLoop, Order, Plan, Target
 
 MRID_1, MRID_2 = METERS[0].mrid or "", METERS[1].mrid or ""
 BOTH = (Target.meter("M1001", MRID_1), Target.meter("M1002", MRID_2))

@@ -17,7 +17,7 @@ from compose_project import METERS, PATIENCE_S, ROOT, Compose
 from free_ports import free_port
 from pcap import Segment, segments
 
-from ami.model import Model
+from ami_cli.model import Model
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 ROUNDS = 2
@@ -117,9 +117,9 @@ def test_an_image_holds_its_own_packages_and_nothing_else(compose: Compose, serv
 @pytest.mark.parametrize(
     ("service", "absent"),
     [
-        ("cis", ["dlms", "mapping", "hes", "meter_sim", "cryptography"]),
-        ("hes", ["cis", "meter_sim", "zeep"]),
-        ("meter-1", ["cim", "lxml", "mapping", "hes", "cis", "fastapi"]),
+        ("cis", ["ami_dlms", "ami_mapping", "ami_hes", "ami_meter_sim", "cryptography"]),
+        ("hes", ["ami_cis", "ami_meter_sim", "zeep"]),
+        ("meter-1", ["ami_cim", "lxml", "ami_mapping", "ami_hes", "ami_cis", "fastapi"]),
     ],
 )
 def test_what_an_image_must_not_be_able_to_import(compose: Compose, service: str, absent: list[str]) -> None:

@@ -17,13 +17,13 @@ DEPENDENCIES = ("cryptography", "cffi", "pycparser", "_cffi_backend")
 WALK = """
 import importlib, json, pkgutil, sys
 sys.path[:0] = sys.argv[1:]
-import dlms
-modules = [one.name for one in pkgutil.walk_packages(dlms.__path__, "dlms.")]
+import ami_dlms
+modules = [one.name for one in pkgutil.walk_packages(ami_dlms.__path__, "ami_dlms.")]
 for name in modules:
     importlib.import_module(name)
-from dlms.cosem.classes import interface_classes
+from ami_dlms.cosem.classes import interface_classes
 names = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
-seen = {"file": dlms.__file__, "modules": modules, "names": sorted(names), "classes": len(interface_classes())}
+seen = {"file": ami_dlms.__file__, "modules": modules, "names": sorted(names), "classes": len(interface_classes())}
 print(json.dumps(seen))
 """
 
@@ -52,14 +52,14 @@ def test_nothing_but_cryptography_is_needed(installed: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert Path(seen["file"]).is_relative_to(installed)
-    assert set(seen["names"]) - {"__main__"} <= {"dlms", "_openssl", *DEPENDENCIES}
+    assert set(seen["names"]) - {"__main__"} <= {"ami_dlms", "_openssl", *DEPENDENCIES}
     sources = {path.relative_to(PACKAGE / "src") for path in (PACKAGE / "src").rglob("*.py")}
     assert len(seen["modules"]) == len(sources) - 1, "every module of the sources is there"
     assert seen["classes"] > 50, "the tables are there"
 
 
 def test_types_and_readme_come_along(installed: Path) -> None:
-    assert (installed / "dlms/py.typed").exists()
+    assert (installed / "ami_dlms/py.typed").exists()
     (metadata,) = installed.glob("ami_dlms-*.dist-info/METADATA")
     text = metadata.read_text("utf-8")
     assert "License-Expression: Apache-2.0" in text

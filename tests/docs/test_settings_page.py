@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ami import settings_page
-from hes.meters.registry import _PARSERS
-from meter_sim.settings import MeterSettings
+from ami_cli import settings_page
+from ami_hes.meters.registry import _PARSERS
+from ami_meter_sim.settings import MeterSettings
 
 PAGE = Path(__file__).parents[2] / "docs/settings.md"
 FIELDS = [

@@ -28,7 +28,7 @@ from typing import Any
 import tomli_w
 from free_ports import free_port
 
-from ami import fleet
+from ami_cli import fleet
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
@@ -221,8 +221,8 @@ class Receiver:
 
 
 def response_ok(body: bytes) -> bytes:
-    from cim import envelope, soap
-    from cim.message import Header, Reply, ResponseMessage
+    from ami_cim import envelope, soap
+    from ami_cim.message import Header, Reply, ResponseMessage
 
     got = envelope.parse_response(soap.unwrap(body))
     header = Header(
@@ -273,31 +273,31 @@ class System:
 
     def start_meter(self, name: str, config: dict[str, Any] | None = None) -> Process:
         path = self.write(f"{name}.toml", config or self.config)
-        process = self._start("meter_sim", "--config", path, "--meter", name)
+        process = self._start("ami_meter_sim", "--config", path, "--meter", name)
         process.wait_for("ready")
         return process
 
     def start_together(self) -> System:
         """All meters in one process, then the HES."""
-        meters = self._start("meter_sim", "--config", self.write("meters.toml"))
-        self.hes = self._start("hes", "--config", self.write("hes.toml"))
+        meters = self._start("ami_meter_sim", "--config", self.write("meters.toml"))
+        self.hes = self._start("ami_hes", "--config", self.write("hes.toml"))
         for process in (meters, self.hes):
             process.wait_for("ready")
         return self
 
     def start_hes(self, config: dict[str, Any] | None = None) -> Process:
-        self.hes = self._start("hes", "--config", self.write("hes.toml", config or self.config))
+        self.hes = self._start("ami_hes", "--config", self.write("hes.toml", config or self.config))
         self.hes.wait_for("ready")
         return self.hes
 
     def start_cis(self, *arguments: str) -> Process:
-        return self._start("cis", "--config", self.write("cis.toml"), *arguments)
+        return self._start("ami_cis", "--config", self.write("cis.toml"), *arguments)
 
     def start(self, *meters: str) -> System:
         """The meters (all of them if none is named), then the HES."""
         names = meters or [m["name"] for m in self.config["meters"]]
-        started = [self._start("meter_sim", "--config", self.write(f"{n}.toml"), "--meter", n) for n in names]
-        self.hes = self._start("hes", "--config", self.write("hes.toml"))
+        started = [self._start("ami_meter_sim", "--config", self.write(f"{n}.toml"), "--meter", n) for n in names]
+        self.hes = self._start("ami_hes", "--config", self.write("hes.toml"))
         for process in (*started, self.hes):
             process.wait_for("ready")
         return self

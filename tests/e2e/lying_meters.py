@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "hes" / "south"))
 
 from small_meter import DISCONNECT_CONTROL, SmallMeter
 
-from dlms import apdu, data
-from dlms.apdu.action import ActionResponseNormal
-from dlms.apdu.faults import ExceptionResponse
-from dlms.apdu.get import GetResponseNormal
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.action import ActionResponseNormal
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.apdu.get import GetResponseNormal
+from ami_dlms.association import (
     ActionAnswer,
     ActionRequested,
     AssociationOpened,
@@ -32,8 +32,8 @@ from dlms.association import (
     GetRequested,
     ServerConnection,
 )
-from dlms.enums import ActionResult, DataAccessResult, ServiceError, StateError
-from dlms.framing import wrapper
+from ami_dlms.enums import ActionResult, DataAccessResult, ServiceError, StateError
+from ami_dlms.framing import wrapper
 
 PATIENCE_S = 20.0
 T = TypeVar("T")

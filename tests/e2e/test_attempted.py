@@ -20,8 +20,8 @@ from harness import System, configuration
 from lying_meters import PATIENCE_S, Fault, Lab, LyingMeter, Step
 from stranger import DISCONNECT, Stranger, by_mrid
 
-from dlms import data
-from dlms.enums import ActionResult
+from ami_dlms import data
+from ami_dlms.enums import ActionResult
 
 UNCERTAIN = "may or may not have switched"
 NEVER = re.compile(r"nothing was|not sent|not switched|before the control was sent|was never sent", re.IGNORECASE)

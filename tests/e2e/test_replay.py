@@ -13,7 +13,7 @@ from harness import System, Tap
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 from wire import frames
 
-from dlms.framing import wrapper
+from ami_dlms.framing import wrapper
 
 
 class Recorder(Tap):

@@ -10,9 +10,9 @@ from harness import Process, Receiver, System
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid, by_name
 from wire import DISCONNECT_CONTROL, apdus, frames, invocation_counter
 
-from cim import envelope, soap
-from dlms.apdu.action import ActionRequestNormal
-from dlms.apdu.get import GetRequestNormal
+from ami_cim import envelope, soap
+from ami_dlms.apdu.action import ActionRequestNormal
+from ami_dlms.apdu.get import GetRequestNormal
 
 
 def port_of(meter: dict[str, Any]) -> int:

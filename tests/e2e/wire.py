@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from dlms import apdu
-from dlms.association import ClientConnection, ClientSettings, Get, GetResult, Open, Opened, Release, Released
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.data import Data
-from dlms.enums import Mechanism
-from dlms.framing import wrapper
-from dlms.obis import Obis
+from ami_dlms import apdu
+from ami_dlms.association import ClientConnection, ClientSettings, Get, GetResult, Open, Opened, Release, Released
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.enums import Mechanism
+from ami_dlms.framing import wrapper
+from ami_dlms.obis import Obis
 
 DISCONNECT_CONTROL = Obis.parse("0-0:96.3.10*255")
 

@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from cim import edge
-from cim.errors import CimError
-from cim.schema import Schemas, schema_directory
-from dlms import apdu, data
-from dlms.cosem.profile import decode_rows
-from dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
-from dlms.data.columns import decode_columns
-from dlms.datetimes import CosemDateTime
-from dlms.errors import DecodeError, DlmsError, LocalError
-from dlms.obis import Obis
-from dlms.tree import FRAMING, Document, Keyring, Session, document, explain, is_sound, octets_of, part_of
+from ami_cim import edge
+from ami_cim.errors import CimError
+from ami_cim.schema import Schemas, schema_directory
+from ami_dlms import apdu, data
+from ami_dlms.cosem.profile import decode_rows
+from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
+from ami_dlms.data.columns import decode_columns
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.errors import DecodeError, DlmsError, LocalError
+from ami_dlms.obis import Obis
+from ami_dlms.tree import FRAMING, Document, Keyring, Session, document, explain, is_sound, octets_of, part_of
 
 SCHEMAS = Schemas(schema_directory())
 CLOCK = CaptureObject(8, Obis.parse("0-0:1.0.0*255"), 2)
@@ -33,7 +33,7 @@ COLUMNS = (CLOCK, REGISTER, REGISTER)
 
 
 def decode_apdu(octets: bytes) -> None:
-    """`dlms.apdu.decode`; what it reads is written and read again with the same meaning."""
+    """`ami_dlms.apdu.decode`; what it reads is written and read again with the same meaning."""
     try:
         message = apdu.decode(octets)
     except DecodeError:
@@ -53,7 +53,7 @@ def unknown_names() -> Iterator[None]:
 
 
 def decode_data(octets: bytes) -> None:
-    """`dlms.data.decode`, and what is made of a value: python, selectors, date-times."""
+    """`ami_dlms.data.decode`, and what is made of a value: python, selectors, date-times."""
     try:
         value = data.decode(octets)
     except DecodeError:
@@ -134,7 +134,7 @@ def said(shown: Document) -> list[Any]:
 
 
 def read_cim(octets: bytes) -> None:
-    """`cim.edge` on what a client posts, and on what a server answers."""
+    """`ami_cim.edge` on what a client posts, and on what a server answers."""
     for read in (edge.read_request, edge.read_delivery, edge.read_response):
         try:
             read(octets, SCHEMAS)

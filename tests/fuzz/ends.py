@@ -24,8 +24,8 @@ from in_memory import (
     pair,
 )
 
-from dlms import data
-from dlms.association import (
+from ami_dlms import data
+from ami_dlms.association import (
     Access,
     Action,
     ActionList,
@@ -40,13 +40,13 @@ from dlms.association import (
     SetList,
     Unconfirmed,
 )
-from dlms.association.forms import Form, Wrapping
-from dlms.association.protection import Protection
-from dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
-from dlms.cosem.short_names import NamedObject, ShortNames
-from dlms.enums import Mechanism
-from dlms.errors import DlmsError, LocalError
-from dlms.obis import Obis
+from ami_dlms.association.forms import Form, Wrapping
+from ami_dlms.association.protection import Protection
+from ami_dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
+from ami_dlms.cosem.short_names import NamedObject, ShortNames
+from ami_dlms.enums import Mechanism
+from ami_dlms.errors import DlmsError, LocalError
+from ami_dlms.obis import Obis
 
 MOST = 1 << 20
 ONE_IN = 3

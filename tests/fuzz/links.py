@@ -7,16 +7,16 @@ from typing import Any
 
 from chunks import chunks
 
-from dlms.errors import DecodeError, DlmsError
-from dlms.framing import mbus
-from dlms.framing.framing import WrapperPdu
-from dlms.framing.hdlc import Frame, FrameReader, encode
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.hdlc_framing import HdlcClientFraming, HdlcPushReader, HdlcServerFraming
-from dlms.framing.mbus import Assembler
-from dlms.framing.mode_e import Identification, ModeEClient, ModeEServer
-from dlms.framing.wrapper import Deframer, decode_datagram
-from dlms.framing.wrapper import encode as encode_wrapper
+from ami_dlms.errors import DecodeError, DlmsError
+from ami_dlms.framing import mbus
+from ami_dlms.framing.framing import WrapperPdu
+from ami_dlms.framing.hdlc import Frame, FrameReader, encode
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_framing import HdlcClientFraming, HdlcPushReader, HdlcServerFraming
+from ami_dlms.framing.mbus import Assembler
+from ami_dlms.framing.mode_e import Identification, ModeEClient, ModeEServer
+from ami_dlms.framing.wrapper import Deframer, decode_datagram
+from ami_dlms.framing.wrapper import encode as encode_wrapper
 
 CLIENT, SERVER = HdlcAddress(16), HdlcAddress(1)
 MOST = 1 << 20

@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "services" / package / "src") for package in ("dlms", "cim")]
 sys.path.insert(0, str(Path(__file__).parent))
 
-with atheris.instrument_imports(include=["dlms", "cim"]):
+with atheris.instrument_imports(include=["ami_dlms", "ami_cim"]):
     from targets import TARGETS, Target, findings
 
 

@@ -14,17 +14,17 @@ from typing import Any
 import ends
 from chunks import joined
 
-from cim import edge
-from cim.envelope import REQUEST_MESSAGE, typed_wrapper
-from cim.errors import InvalidMessage
-from cim.message import Header, Identifier, Name, Reply, ReplyError, RequestMessage, ResponseMessage
-from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
-from cim.schema import Schemas
-from dlms.association import Open, Release
-from dlms.errors import LocalError
-from dlms.framing import mbus
-from dlms.framing.hdlc import FrameReader
-from dlms.framing.wrapper import Deframer
+from ami_cim import edge
+from ami_cim.envelope import REQUEST_MESSAGE, typed_wrapper
+from ami_cim.errors import InvalidMessage
+from ami_cim.message import Header, Identifier, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.schema import Schemas
+from ami_dlms.association import Open, Release
+from ami_dlms.errors import LocalError
+from ami_dlms.framing import mbus
+from ami_dlms.framing.hdlc import FrameReader
+from ami_dlms.framing.wrapper import Deframer
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 SEGMENTED = 2

@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from loopback import SERVER_WPORT, SHORT_NAMES, Rights, stored
 from matrix import DEDICATED, ECDSA, GMAC, Row
 
-from dlms import data
-from dlms.association import AssociationProfile, Ciphering, Security
-from dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.enums import Mechanism
-from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
-from dlms.security.hls import Exchange
-from dlms.security.keys import AsymmetricKeys, PrivateKey
+from ami_dlms import data
+from ami_dlms.association import AssociationProfile, Ciphering, Security
+from ami_dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.enums import Mechanism
+from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
+from ami_dlms.security.hls import Exchange
+from ami_dlms.security.keys import AsymmetricKeys, PrivateKey
 
 CLIENT_WPORT = 1
 KEYS = GlobalKeys(bytes(range(16)), bytes(range(0xD0, 0xE0)))

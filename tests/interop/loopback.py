@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from dlms import data
-from dlms.association import (
+from ami_dlms import data
+from ami_dlms.association import (
     AccessAnswer,
     AccessRequested,
     Action,
@@ -39,16 +39,16 @@ from dlms.association import (
     WriteAnswer,
     WriteRequested,
 )
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.selection import BY_ENTRY, EntryDescriptor, RangeDescriptor, SelectiveAccess
-from dlms.cosem.short_names import NamedObject, ShortNames
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from dlms.enums import ActionResult, DataAccessResult
-from dlms.framing.framing import Framing, LinkLost, WrapperPdu
-from dlms.framing.hdlc_framing import HdlcServerFraming
-from dlms.framing.wrapper import WrapperFraming
-from dlms.obis import Obis
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.selection import BY_ENTRY, EntryDescriptor, RangeDescriptor, SelectiveAccess
+from ami_dlms.cosem.short_names import NamedObject, ShortNames
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_dlms.framing.framing import Framing, LinkLost, WrapperPdu
+from ami_dlms.framing.hdlc_framing import HdlcServerFraming
+from ami_dlms.framing.wrapper import WrapperFraming
+from ami_dlms.obis import Obis
 
 NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), 2)
 CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)

@@ -11,12 +11,12 @@ from matrix import Row
 from our_client import OurClient, association
 from workload import NEW_CLOCK, Work, in_python, named, obis, reading, written
 
-from dlms import data
-from dlms.association import Action, ActionOutcome, Get, GetResult
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.selection import EntryDescriptor, SelectiveAccess
-from dlms.enums import ActionResult
-from dlms.obis import Obis
+from ami_dlms import data
+from ami_dlms.association import Action, ActionOutcome, Get, GetResult
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.selection import EntryDescriptor, SelectiveAccess
+from ami_dlms.enums import ActionResult
+from ami_dlms.obis import Obis
 
 OBJECTS = AttributeDescriptor(15, Obis.parse("0-0:40.0.0*255"), 2)
 NUMBER = AttributeDescriptor(1, Obis.parse("0-0:96.1.0*255"), 2)

@@ -17,8 +17,8 @@ from agreed import CLIENT_WPORT, KEYS, MECHANISMS, PASSWORD, SERVER_TITLE, aes_o
 from loopback import SERVER_WPORT
 from matrix import GMAC, Row
 
-from dlms.association import ClientConnection, ClientOutput, ClientSettings, Open, Opened, Release, Released, Request
-from dlms.security import GlobalKeys, SendCounter
+from ami_dlms.association import ClientConnection, ClientOutput, ClientSettings, Open, Opened, Release, Released, Request
+from ami_dlms.security import GlobalKeys, SendCounter
 
 AUTHENTICATIONS = {"none": "none", "LLS": "lls", GMAC: "hls-gmac"}
 PATIENCE_S = 20
@@ -83,11 +83,11 @@ async def association(row: Row, port: int) -> AsyncIterator[OurClient]:
 
 @asynccontextmanager
 async def simulated_meter(row: Row, directory: Path) -> AsyncIterator[int]:
-    """`python -m meter_sim` with one meter that fits the row; its port."""
+    """`python -m ami_meter_sim` with one meter that fits the row; its port."""
     config = directory / "meter.toml"
     config.write_text(tomli_w.dumps(configuration(row, directory)))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "meter_sim", "--config", str(config), stdout=PIPE, stderr=PIPE
+        sys.executable, "-m", "ami_meter_sim", "--config", str(config), stdout=PIPE, stderr=PIPE
     )
     try:
         assert process.stdout is not None and process.stderr is not None

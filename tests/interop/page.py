@@ -33,7 +33,7 @@ the vectors (`tests/vectors/`) and on both of our own roles. The library that dr
 
 ## What passed
 
-"we are": `server` is our `ServerConnection` behind a socket with four objects, `simulated meter` a process `python -m meter_sim`,
+"we are": `server` is our `ServerConnection` behind a socket with four objects, `simulated meter` a process `python -m ami_meter_sim`,
 `client` our `ClientConnection`. Each row is one session. `yes`: what came back was right, on both sides. `-`: not asked for.
 A number: it cannot pass because of the peer, for the reason below the table; it is asked for all the same.
 "names" is the referencing, by logical names (LN) or short names (SN: GET is Read, SET is Write). "PDU" is the largest APDU that

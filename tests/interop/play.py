@@ -16,9 +16,9 @@ from peer import play as play_peer
 from peer import running
 from workload import Work, client_work, loopback_work
 
-from dlms.association import AssociationOpened, AssociationReleased
-from dlms.enums import ApduTag
-from dlms.errors import DlmsError
+from ami_dlms.association import AssociationOpened, AssociationReleased
+from ami_dlms.enums import ApduTag
+from ami_dlms.errors import DlmsError
 
 PASSES = "passes"
 NOT_TRIED = "not tried"

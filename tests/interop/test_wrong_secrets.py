@@ -11,8 +11,8 @@ from matrix import COSEM_CLIENT, GMAC, GURUX_CLIENT, GURUX_METER, SERVER, Row
 from our_client import our_client
 from peer import play, python_of, running
 
-from dlms.association import AssociationRefused, Open, OpenRefused
-from dlms.enums import DiagnosticSource
+from ami_dlms.association import AssociationRefused, Open, OpenRefused
+from ami_dlms.enums import DiagnosticSource
 
 CIPHERED = {"policy": "both", "ciphering": "general-glo"}
 

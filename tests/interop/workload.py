@@ -8,8 +8,8 @@ from typing import Any
 
 from loopback import BASE_NAMES, CLOCK, DISCONNECT, NAME, PROFILE, ROWS, TEXT, TIMES, stored
 
-from dlms import data
-from dlms.association import (
+from ami_dlms import data
+from ami_dlms.association import (
     Action,
     ActionOutcome,
     ClientOutput,
@@ -23,9 +23,9 @@ from dlms.association import (
     Set,
     SetResult,
 )
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.data import Data
-from dlms.enums import ActionResult, DataAccessResult
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.enums import ActionResult, DataAccessResult
 
 Job = dict[str, Any]
 NEW_CLOCK = bytes.fromhex("07EA0B1802010203FF800000")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dlms import data
-from dlms.enums import ActionResult
-from mapping.controls import (
+from ami_dlms import data
+from ami_dlms.enums import ActionResult
+from ami_mapping.controls import (
     CONTROLS,
     DisconnectState,
     StateWord,
@@ -19,7 +19,7 @@ from mapping.controls import (
     judge,
     refusal,
 )
-from mapping.faults import fault_rules
+from ami_mapping.faults import fault_rules
 
 DISCONNECT, CONNECT = control_for("3.31.0.23"), control_for("3.31.0.18")
 OFF, ON, READY = (False, 0), (True, 1), (False, 2)

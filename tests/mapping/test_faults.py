@@ -6,15 +6,15 @@ import re
 
 import pytest
 
-from cim.codes import Level, reply_codes
-from dlms.enums import (
+from ami_cim.codes import Level, reply_codes
+from ami_dlms.enums import (
     AcseServiceProviderDiagnostic,
     AcseServiceUserDiagnostic,
     ActionResult,
     DataAccessResult,
     ServiceError,
 )
-from mapping.faults import MAY_HAVE_SWITCHED, NOT_SENT, FaultRule, explain, fault_rules
+from ami_mapping.faults import MAY_HAVE_SWITCHED, NOT_SENT, FaultRule, explain, fault_rules
 
 RULES = list(fault_rules().values())
 

@@ -10,23 +10,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dlms.association import ClientConnection, ClientSettings, Get, GetResult, Open, Request, Security
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.selection import SelectiveAccess
-from dlms.data import Data
-from dlms.enums import DataAccessResult, Mechanism
-from dlms.obis import Obis
-from dlms.security import GlobalKeys, SendCounter
-from meter_sim.faults import Faults
-from meter_sim.fleet import Fleet, Surroundings
-from meter_sim.listener import Listener
-from meter_sim.meter.session import Effect, Send, Session
-from meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
-from meter_sim.meter.simulated_meter import Meter
-from meter_sim.meter.state import StateFiles
-from meter_sim.objects.device import Identity
-from meter_sim.objects.interface_class import Asked
-from meter_sim.objects.model import MANAGEMENT, load_model
+from ami_dlms.association import ClientConnection, ClientSettings, Get, GetResult, Open, Request, Security
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.selection import SelectiveAccess
+from ami_dlms.data import Data
+from ami_dlms.enums import DataAccessResult, Mechanism
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, SendCounter
+from ami_meter_sim.faults import Faults
+from ami_meter_sim.fleet import Fleet, Surroundings
+from ami_meter_sim.listener import Listener
+from ami_meter_sim.meter.session import Effect, Send, Session
+from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
+from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.meter.state import StateFiles
+from ami_meter_sim.objects.device import Identity
+from ami_meter_sim.objects.interface_class import Asked
+from ami_meter_sim.objects.model import MANAGEMENT, load_model
 
 START = datetime(2026, 3, 2, 10, 5, tzinfo=UTC)
 RESIDENTIAL = load_model("residential")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from bench import EVENT_LOG, IMPORT, POWER, SWITCH, Bench, attribute, method, setup
 
-from dlms import data
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from dlms.enums import ActionResult, DataAccessResult
-from meter_sim.objects.disconnect_control import METHODS, ControlState, Switch, Trigger, move
+from ami_dlms import data
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_meter_sim.objects.disconnect_control import METHODS, ControlState, Switch, Trigger, move
 
 D, C, R = ControlState.DISCONNECTED, ControlState.CONNECTED, ControlState.READY_FOR_RECONNECTION
 RD, RR = Trigger.REMOTE_DISCONNECT, Trigger.REMOTE_RECONNECT

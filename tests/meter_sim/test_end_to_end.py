@@ -33,8 +33,8 @@ from bench import (
     setup,
 )
 
-from dlms import data
-from dlms.association import (
+from ami_dlms import data
+from ami_dlms.association import (
     Action,
     ActionOutcome,
     ClientConnection,
@@ -46,15 +46,15 @@ from dlms.association import (
     Released,
     unprotect_notification,
 )
-from dlms.datetimes import CosemDateTime
-from dlms.enums import ActionResult
-from dlms.framing.wrapper import decode_datagram
-from dlms.security import ReceiveCounter
-from meter_sim import listener
-from meter_sim.dialler import BackOff, dial
-from meter_sim.faults import Death, Faults
-from meter_sim.meter.setup import PushSetup
-from meter_sim.push import push
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ActionResult
+from ami_dlms.framing.wrapper import decode_datagram
+from ami_dlms.security import ReceiveCounter
+from ami_meter_sim import listener
+from ami_meter_sim.dialler import BackOff, dial
+from ami_meter_sim.faults import Death, Faults
+from ami_meter_sim.meter.setup import PushSetup
+from ami_meter_sim.push import push
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
 Make = Callable[..., Awaitable[tuple[Wire, Bench]]]

@@ -24,8 +24,8 @@ from bench import (
     setup,
 )
 
-from dlms import data
-from dlms.association import (
+from ami_dlms import data
+from ami_dlms.association import (
     LN_CONFORMANCE,
     Access,
     Action,
@@ -45,11 +45,11 @@ from dlms.association import (
     SetListResult,
     SetResult,
 )
-from dlms.cosem.selection import EntryDescriptor
-from dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
-from dlms.security import SendCounter
-from meter_sim.faults import Death, Faults, Silence
-from meter_sim.meter.session import Die, HangUp, Tell
+from ami_dlms.cosem.selection import EntryDescriptor
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
+from ami_dlms.security import SendCounter
+from ami_meter_sim.faults import Death, Faults, Silence
+from ami_meter_sim.meter.session import Die, HangUp, Tell
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
 DENIED, UNDEFINED = DataAccessResult.READ_WRITE_DENIED, DataAccessResult.OBJECT_UNDEFINED

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bench import RESIDENTIAL, START
 
-from meter_sim.load import Curve, Energy, household
+from ami_meter_sim.load import Curve, Energy, household
 
 FLAT = Curve((1000,) * 24)
 NAMES = [f"M{number}" for number in range(1001, 1101)]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from bench import RESIDENTIAL, Bench
 
-from dlms.obis import Obis
-from meter_sim.objects.families import FAMILIES
-from meter_sim.objects.model import MANAGEMENT, MODELS, PUBLIC, SIZES, ModelError, load_model
+from ami_dlms.obis import Obis
+from ami_meter_sim.objects.families import FAMILIES
+from ami_meter_sim.objects.model import MANAGEMENT, MODELS, PUBLIC, SIZES, ModelError, load_model
 
 TEXT = (MODELS / "residential.toml").read_text()
 

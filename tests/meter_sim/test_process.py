@@ -18,9 +18,9 @@ import tomli_w
 from bench import START, Caller, clear_client, public_client
 from free_ports import free_port
 
-from dlms.association import Open, Opened
-from meter_sim.app import run, start, surroundings
-from meter_sim.settings import MeterSettings, MeterSimSettings, Settings
+from ami_dlms.association import Open, Opened
+from ami_meter_sim.app import run, start, surroundings
+from ami_meter_sim.settings import MeterSettings, MeterSimSettings, Settings
 
 DEMO = Path(__file__).parents[2] / "config/demo.toml"
 
@@ -36,7 +36,7 @@ def write(directory: Path, **change: Any) -> Path:
 
 
 def process(path: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "meter_sim", "--config", str(path), *arguments]
+    command = [sys.executable, "-m", "ami_meter_sim", "--config", str(path), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=path.parent)
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from bench import CLOCK, EXPORT, IMPORT, PROFILE, RESIDENTIAL, START, Bench, attribute, method, setup
 
-from dlms import data
-from dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from dlms.enums import ActionResult, DataAccessResult
-from dlms.obis import Obis
-from meter_sim.load import Curve
-from meter_sim.objects.model import Model
+from ami_dlms import data
+from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_dlms.obis import Obis
+from ami_meter_sim.load import Curve
+from ami_meter_sim.objects.model import Model
 
 BY_CLOCK = CaptureObject(8, Obis.parse("0-0:1.0.0"), 2)
 BY_IMPORT = CaptureObject(3, Obis.parse("1-0:1.8.0"), 2)

@@ -39,8 +39,8 @@ from bench import (
     setup,
 )
 
-from dlms import data
-from dlms.association import (
+from ami_dlms import data
+from ami_dlms.association import (
     Action,
     ActionOutcome,
     Ciphering,
@@ -52,13 +52,13 @@ from dlms.association import (
     Set,
     SetResult,
 )
-from dlms.data import Data, to_python
-from dlms.enums import ActionResult, DataAccessResult, Mechanism
-from dlms.errors import SecurityError
-from dlms.obis import Obis
-from meter_sim.faults import Death, Faults, Silence
-from meter_sim.meter.session import Die, HangUp, Tell, Wait
-from meter_sim.meter.setup import ManagementAssociation
+from ami_dlms.data import Data, to_python
+from ami_dlms.enums import ActionResult, DataAccessResult, Mechanism
+from ami_dlms.errors import SecurityError
+from ami_dlms.obis import Obis
+from ami_meter_sim.faults import Death, Faults, Silence
+from ami_meter_sim.meter.session import Die, HangUp, Tell, Wait
+from ami_meter_sim.meter.setup import ManagementAssociation
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
 READABLE_BY_ALL: list[ObjectName] = [DEVICE_NAME, CLOCK, SAPS, COUNTER, (1, "0-0:43.1.1")]

@@ -26,14 +26,14 @@ from bench import (
     setup,
 )
 
-from dlms import data
-from dlms.association import Opened
-from dlms.datetimes import CosemDateTime
-from dlms.enums import ActionResult
-from dlms.security.counters import COUNTER_END
-from meter_sim.meter.counters import RECEIVE_AHEAD, SEND_AHEAD, Counters
-from meter_sim.meter.simulated_meter import Meter
-from meter_sim.meter.state import MeterState, RowFile, StateError, StateFiles
+from ami_dlms import data
+from ami_dlms.association import Opened
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ActionResult
+from ami_dlms.security.counters import COUNTER_END
+from ami_meter_sim.meter.counters import RECEIVE_AHEAD, SEND_AHEAD, Counters
+from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.meter.state import MeterState, RowFile, StateError, StateFiles
 
 SECURED = setup(management=gmac())
 

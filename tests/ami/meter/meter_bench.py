@@ -17,7 +17,7 @@ import tomli_w
 from free_ports import free_port
 from typer.testing import CliRunner
 
-from ami.__main__ import app
+from ami_cli.__main__ import app
 
 ROOT = Path(__file__).parents[3]
 EK, AK = "9B785F51767FA3192281C83EA0D0BB6F", "D322ADF6A2C591117D2571D13FCBA386"
@@ -41,7 +41,7 @@ def meter(name: str, number: int, port: int, **change: Any) -> dict[str, Any]:
 
 
 class Fleet:
-    """`python -m meter_sim` with these entries; `config` is the file that both it and `--registry` read."""
+    """`python -m ami_meter_sim` with these entries; `config` is the file that both it and `--registry` read."""
 
     def __init__(self, directory: Path, entries: list[dict[str, Any]]) -> None:
         self.directory = directory
@@ -82,7 +82,7 @@ class Fleet:
         return int(self.entries[name]["address"].rpartition(":")[2])
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "meter_sim", "--config", str(self.config)]
+        command = [sys.executable, "-m", "ami_meter_sim", "--config", str(self.config)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=self.directory)
         assert self._process.stdout is not None
         said = self._process.stdout.readline()

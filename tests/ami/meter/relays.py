@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from dlms.enums import ApduTag
-from dlms.framing import wrapper
-from dlms.framing.framing import WrapperPdu
-from dlms.framing.hdlc_framing import HdlcServerFraming
-from dlms.framing.mode_e import Identification, ModeEServer
+from ami_dlms.enums import ApduTag
+from ami_dlms.framing import wrapper
+from ami_dlms.framing.framing import WrapperPdu
+from ami_dlms.framing.hdlc_framing import HdlcServerFraming
+from ami_dlms.framing.mode_e import Identification, ModeEServer
 
 Read = Callable[[], bytes]
 Write = Callable[[bytes], None]

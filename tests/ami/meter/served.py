@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from dlms import data
-from dlms.apdu import Apdu
-from dlms.apdu import encode as encode_apdu
-from dlms.association import (
+from ami_dlms import data
+from ami_dlms.apdu import Apdu
+from ami_dlms.apdu import encode as encode_apdu
+from ami_dlms.association import (
     SERVER_CONFORMANCE,
     Action,
     ActionAnswer,
@@ -34,11 +34,11 @@ from dlms.association import (
     WriteAnswer,
     WriteRequested,
 )
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.data import Data
-from dlms.enums import ActionResult, Conformance, DataAccessResult
-from dlms.framing import wrapper
-from dlms.obis import Obis
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.data import Data
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
+from ami_dlms.framing import wrapper
+from ami_dlms.obis import Obis
 
 WITH_LISTS = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES
 Refuse = Callable[[int, int], Apdu | None]

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from meter_bench import Ami, Fleet
 from plain_objects import ENERGY, OBJECT_LIST, PROFILE, objects
 
-from ami.meter.errors import ExitCode
-from ami.meter.values import DATE_TIMES, ENUMERATIONS, OBJECT_NAMES, SCALER_UNITS, json_of, text_of
-from dlms import data
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.data import CompactArray, Data, TypeDescription
-from dlms.datetimes import CosemDate, CosemDateTime, CosemTime
-from dlms.enums import DataTag
-from dlms.obis import Obis
+from ami_cli.meter.errors import ExitCode
+from ami_cli.meter.values import DATE_TIMES, ENUMERATIONS, OBJECT_NAMES, SCALER_UNITS, json_of, text_of
+from ami_dlms import data
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import CompactArray, Data, TypeDescription
+from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
+from ami_dlms.enums import DataTag
+from ami_dlms.obis import Obis
 
 numbers = st.integers(0, 255)
 scalars = st.one_of(

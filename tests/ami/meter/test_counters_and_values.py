@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ami.meter import given_values, scan_view
-from ami.meter.commands import Written
-from ami.meter.counters import HALF, LOW, MAX_JUMP, RESERVED_AT_ONCE, CounterFile, default_file
-from ami.meter.errors import ExitCode, MeterError
-from ami.meter.objects import AttributeRight, MethodRight, find, from_class, parse_object_list
-from ami.meter.second_opinion import differences
-from ami.meter.values import iso, json_of, plain_text, text_of
-from dlms import data
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.cosem.selection import CaptureObject
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from dlms.enums import DataTag
-from dlms.obis import Obis
-from dlms.security import COUNTER_END
+from ami_cli.meter import given_values, scan_view
+from ami_cli.meter.commands import Written
+from ami_cli.meter.counters import HALF, LOW, MAX_JUMP, RESERVED_AT_ONCE, CounterFile, default_file
+from ami_cli.meter.errors import ExitCode, MeterError
+from ami_cli.meter.objects import AttributeRight, MethodRight, find, from_class, parse_object_list
+from ami_cli.meter.second_opinion import differences
+from ami_cli.meter.values import iso, json_of, plain_text, text_of
+from ami_dlms import data
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.cosem.selection import CaptureObject
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import DataTag
+from ami_dlms.obis import Obis
+from ami_dlms.security import COUNTER_END
 
 # --- counters
 

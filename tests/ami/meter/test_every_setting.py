@@ -14,21 +14,21 @@ from meter_bench import AK, EK, Ami
 from plain_objects import objects
 from served import Meter, profile, served
 
-from ami.meter import cli
-from ami.meter.errors import ExitCode, MeterError
-from ami.meter.framings import framing_for
-from ami.meter.options import Target
-from ami.meter.target import target_of
-from ami.meter.target_options import TargetOptions
-from dlms import data
-from dlms.association import ClientConnection, ClientSettings, MessageKeys, PreEstablished, Security
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.enums import Conformance, Mechanism
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.hdlc_framing import HdlcClientFraming
-from dlms.framing.hdlc_parameters import LinkParameters
-from dlms.obis import Obis
-from dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, ReceiveCounter, SecurityPolicy, SendCounter
+from ami_cli.meter import cli
+from ami_cli.meter.errors import ExitCode, MeterError
+from ami_cli.meter.framings import framing_for
+from ami_cli.meter.options import Target
+from ami_cli.meter.target import target_of
+from ami_cli.meter.target_options import TargetOptions
+from ami_dlms import data
+from ami_dlms.association import ClientConnection, ClientSettings, MessageKeys, PreEstablished, Security
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.enums import Conformance, Mechanism
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_framing import HdlcClientFraming
+from ami_dlms.framing.hdlc_parameters import LinkParameters
+from ami_dlms.obis import Obis
+from ami_dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, ReceiveCounter, SecurityPolicy, SendCounter
 
 OURS, THEIRS = PrivateKey(bytes(31) + b"\x07"), PrivateKey(bytes(31) + b"\x09")
 PRIVATE, PUBLIC = OURS.octets.hex(), THEIRS.public_key.octets.hex()

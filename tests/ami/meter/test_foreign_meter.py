@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 from meter_bench import AK, EK, PASSWORD, ROOT, Ami
 
-from dlms import data
-from dlms.data import Data
-from dlms.obis import Obis
+from ami_dlms import data
+from ami_dlms.data import Data
+from ami_dlms.obis import Obis
 
 PYTHON = ROOT / ".venv" / "interop" / "gurux" / "bin" / "python"
 SERVER = ROOT / "tests" / "interop" / "peers" / "gurux_server.py"

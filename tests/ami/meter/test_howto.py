@@ -6,9 +6,9 @@ import re
 
 from meter_bench import ROOT, Ami
 
-from ami.meter.cli import app
-from ami.meter.errors import ExitCode
-from ami.meter.options import AUTHENTICATIONS, Transport, Wrapping
+from ami_cli.meter.cli import app
+from ami_cli.meter.errors import ExitCode
+from ami_cli.meter.options import AUTHENTICATIONS, Transport, Wrapping
 
 PAGE = (ROOT / "docs/howto/meter-explorer.md").read_text("utf-8")
 

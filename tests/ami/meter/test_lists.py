@@ -9,14 +9,14 @@ import pytest
 from meter_bench import Ami
 from served import WITH_LISTS, Meter, object_list, profile, served
 
-from ami.meter import scan
-from dlms import data
-from dlms.apdu import Apdu
-from dlms.apdu.faults import ExceptionResponse
-from dlms.apdu.get import GetResponseNormal, GetResponseWithList
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.enums import Conformance, DataAccessResult, ServiceError, StateError
-from dlms.obis import Obis
+from ami_cli.meter import scan
+from ami_dlms import data
+from ami_dlms.apdu import Apdu
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.apdu.get import GetResponseNormal, GetResponseWithList
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.enums import Conformance, DataAccessResult, ServiceError, StateError
+from ami_dlms.obis import Obis
 
 REGISTERS = 60
 NOT_SUPPORTED = ExceptionResponse(StateError.SERVICE_UNKNOWN, ServiceError.SERVICE_NOT_SUPPORTED)

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from meter_bench import Ami
 
-from ami.meter import profiles
-from ami.meter.profiles import Profile
-from dlms import data
-from dlms.cosem.profile import decode_rows
-from dlms.cosem.quantity import ScalerUnit
-from dlms.cosem.selection import CaptureObject
-from dlms.datetimes import CosemDateTime
-from dlms.obis import Obis
+from ami_cli.meter import profiles
+from ami_cli.meter.profiles import Profile
+from ami_dlms import data
+from ami_dlms.cosem.profile import decode_rows
+from ami_dlms.cosem.quantity import ScalerUnit
+from ami_dlms.cosem.selection import CaptureObject
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.obis import Obis
 
 LOG = "0-0:99.98.2"
 EARLIER, LATER = (datetime.now(UTC) + timedelta(days=days) for days in (-1, 1))

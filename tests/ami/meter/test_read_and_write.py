@@ -219,7 +219,7 @@ def test_long_answers_come_in_blocks(ami: Ami) -> None:
 
 def test_as_a_process(ami: Ami, tmp_path: Path) -> None:
     where = ["--host", "127.0.0.1", "--port", str(ami.fleet.port("GMAC"))]
-    command = [sys.executable, "-m", "ami", "meter", "read", "0-0:42.0.0", "2", *where]
+    command = [sys.executable, "-m", "ami_cli", "meter", "read", "0-0:42.0.0", "2", *where]
     environ = os.environ | {"AMI_METER_COUNTERS": str(tmp_path / "c.json")}
     ran = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environ)
     assert ran.returncode == 0 and "AMI0000000001001" in ran.stdout and ran.stderr == ""

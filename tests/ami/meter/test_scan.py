@@ -10,13 +10,13 @@ import pytest
 import tomli_w
 from meter_bench import ROOT, Ami, Fleet, free_port, meter
 
-from dlms import data
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from dlms.enums import DataAccessResult
-from dlms.obis import Obis
-from meter_sim.objects.model import MANAGEMENT, ModelError, load_model
+from ami_dlms import data
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import DataAccessResult
+from ami_dlms.obis import Obis
+from ami_meter_sim.objects.model import MANAGEMENT, ModelError, load_model
 
 MOVING = {
     ("0-0:1.0.0*255", 2),
@@ -124,7 +124,7 @@ MAIL = {"2": "120019", "4": data.encode(data.octet_string(b"swordfish")).hex()}
 
 def strange_model(directory: Path) -> Path:
     """A model with what no residential model has: classes without code, refusals, other rights, wide versions."""
-    model = tomllib.loads((ROOT / "meter-sim/src/meter_sim/models/residential.toml").read_text())
+    model = tomllib.loads((ROOT / "meter-sim/src/ami_meter_sim/models/residential.toml").read_text())
     value = data.encode(data.array(data.structure(data.octet_string(b"week"), data.unsigned(7)))).hex()
     name = {"1": data.encode(data.octet_string(bytes((0, 0, 13, 0, 0, 255)))).hex()}
     calendar = {

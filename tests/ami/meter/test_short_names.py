@@ -8,15 +8,15 @@ import pytest
 from meter_bench import Ami
 from served import Meter, profile, served
 
-from dlms import data
-from dlms.association import SN_CONFORMANCE, Security
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.short_names import NamedObject, ShortNames
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from dlms.enums import Conformance, Mechanism
-from dlms.obis import Obis
-from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
+from ami_dlms import data
+from ami_dlms.association import SN_CONFORMANCE, Security
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.short_names import NamedObject, ShortNames
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import Conformance, Mechanism
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 
 KEY, PASSWORD = bytes(range(16)), b"12345678"
 NAMES = ShortNames(

@@ -9,12 +9,12 @@ import pytest
 from meter_bench import Ami
 from served import Meter, profile, served
 
-from dlms import data
-from dlms.association import Ciphering, KeyForm, MessageKeys, Security
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.enums import Mechanism
-from dlms.obis import Obis
-from dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ReceiveCounter, SendCounter
+from ami_dlms import data
+from ami_dlms.association import Ciphering, KeyForm, MessageKeys, Security
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.enums import Mechanism
+from ami_dlms.obis import Obis
+from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ReceiveCounter, SendCounter
 
 VALUES = {AttributeDescriptor(1, Obis.parse("0-0:96.1.0"), 2): data.unsigned(42)}
 KEYS = {0: bytes(range(16)), 1: bytes(range(16)), 2: bytes(range(32))}

@@ -10,9 +10,9 @@ import pytest
 import relays
 from meter_bench import Ami
 
-from ami.meter import link as links
-from ami.meter import sign_on
-from dlms.framing.mode_e import Identification
+from ami_cli.meter import link as links
+from ami_cli.meter import sign_on
+from ami_dlms.framing.mode_e import Identification
 
 LDN = "0-0:42.0.0"
 

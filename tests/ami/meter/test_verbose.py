@@ -8,17 +8,17 @@ import pytest
 import relays
 from meter_bench import PASSWORD, Ami
 
-from ami.meter.trace import Trace
-from dlms import apdu, data
-from dlms.apdu.ciphered import ServiceCiphering
-from dlms.apdu.get import GetResponseNormal
-from dlms.apdu.set import SetRequestNormal
-from dlms.association import ClientSettings, Security
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.enums import ApduTag
-from dlms.framing.framing import WrapperPdu
-from dlms.obis import Obis
-from dlms.security import AUTHENTICATED, GlobalKeys, protect
+from ami_cli.meter.trace import Trace
+from ami_dlms import apdu, data
+from ami_dlms.apdu.ciphered import ServiceCiphering
+from ami_dlms.apdu.get import GetResponseNormal
+from ami_dlms.apdu.set import SetRequestNormal
+from ami_dlms.association import ClientSettings, Security
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.enums import ApduTag
+from ami_dlms.framing.framing import WrapperPdu
+from ami_dlms.obis import Obis
+from ami_dlms.security import AUTHENTICATED, GlobalKeys, protect
 
 NEW = "correct horse battery staple"
 NEW_DIGITS = NEW.encode().hex().upper()

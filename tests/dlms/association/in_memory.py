@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlms import apdu, data
-from dlms.apdu.initiate import InitiateRequest
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.initiate import InitiateRequest
+from ami_dlms.association import (
     CLIENT_CONFORMANCE,
     AccessAnswer,
     AccessRequested,
@@ -45,12 +45,12 @@ from dlms.association import (
     WriteAnswer,
     WriteRequested,
 )
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.data import Data
-from dlms.enums import ActionResult, DataAccessResult, Mechanism
-from dlms.framing.wrapper import Deframer, WrapperPdu, encode
-from dlms.obis import Obis
-from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.data import Data
+from ami_dlms.enums import ActionResult, DataAccessResult, Mechanism
+from ami_dlms.framing.wrapper import Deframer, WrapperPdu, encode
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 
 KEYS = GlobalKeys(bytes(range(16)), bytes(range(0xD0, 0xE0)))
 OTHER_KEYS = GlobalKeys(bytes(range(1, 17)), bytes(range(0xD0, 0xE0)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dlms.association import CLIENT_TABLE, SERVER_TABLE
-from dlms.framing.hdlc_states import CLIENT_LINK_TABLE, SERVER_LINK_TABLE
-from dlms.framing.mode_e import CLIENT_SIGN_ON, SERVER_SIGN_ON
-from dlms.transitions import diagram
+from ami_dlms.association import CLIENT_TABLE, SERVER_TABLE
+from ami_dlms.framing.hdlc_states import CLIENT_LINK_TABLE, SERVER_LINK_TABLE
+from ami_dlms.framing.mode_e import CLIENT_SIGN_ON, SERVER_SIGN_ON
+from ami_dlms.transitions import diagram
 
 PAGE = """# States of an association, of a link below it, and of a sign-on
 
-Made from the tables of `dlms.association.states`, `dlms.framing.hdlc_states` and `dlms.framing.mode_e` by `python tests/dlms/association/states_page.py > docs/states.md`;
+Made from the tables of `ami_dlms.association.states`, `ami_dlms.framing.hdlc_states` and `ami_dlms.framing.mode_e` by `python tests/dlms/association/states_page.py > docs/states.md`;
 a test holds it to them. An arrow that is not here is a mistake: ours when the event says "send", otherwise the peer's.
 
 ## Client

@@ -21,8 +21,8 @@ from in_memory import (
     pdus,
 )
 
-from dlms import apdu, data
-from dlms.apdu.access import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.access import (
     AccessRequest,
     AccessRequestGet,
     AccessRequestGetWithSelection,
@@ -31,8 +31,8 @@ from dlms.apdu.access import (
     AccessResponseGet,
     AccessResponseSet,
 )
-from dlms.apdu.faults import ExceptionResponse
-from dlms.association import (
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.association import (
     LN_CONFORMANCE,
     Access,
     AccessAnswer,
@@ -48,10 +48,10 @@ from dlms.association import (
     Set,
     SetResult,
 )
-from dlms.cosem.selection import EntryDescriptor
-from dlms.datetimes import CosemDateTime
-from dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism, ServiceError
-from dlms.errors import LocalError, ProtocolError
+from ami_dlms.cosem.selection import EntryDescriptor
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism, ServiceError
+from ami_dlms.errors import LocalError, ProtocolError
 
 OK, DENIED, UNDEFINED, OTHER = (
     DataAccessResult.SUCCESS,

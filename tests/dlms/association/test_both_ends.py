@@ -19,8 +19,8 @@ from in_memory import (
     pair,
 )
 
-from dlms import data
-from dlms.association import (
+from ami_dlms import data
+from ami_dlms.association import (
     Action,
     ActionOutcome,
     AssociationOpened,
@@ -36,7 +36,7 @@ from dlms.association import (
     Set,
     SetResult,
 )
-from dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
 
 POLICIES = [None, (True, True), (True, False), (False, True)]
 MECHANISMS = [Mechanism.LOWEST, Mechanism.LOW, Mechanism.GMAC]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dlms import apdu, data
-from dlms.apdu.access import AccessResponse
-from dlms.apdu.acse import Aare, Diagnostic
-from dlms.apdu.blocks import ABORT
-from dlms.apdu.get import GetResponseNormal
-from dlms.apdu.initiate import InitiateResponse
-from dlms.apdu.notify import EventNotificationRequest
-from dlms.apdu.set import SetResponseNormal
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.access import AccessResponse
+from ami_dlms.apdu.acse import Aare, Diagnostic
+from ami_dlms.apdu.blocks import ABORT
+from ami_dlms.apdu.get import GetResponseNormal
+from ami_dlms.apdu.initiate import InitiateResponse
+from ami_dlms.apdu.notify import EventNotificationRequest
+from ami_dlms.apdu.set import SetResponseNormal
+from ami_dlms.association import (
     LN_CONFORMANCE,
     Access,
     Cause,
@@ -24,15 +24,15 @@ from dlms.association import (
     Open,
     Opened,
 )
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.enums import AcseServiceUserDiagnostic, ApplicationContext, AssociationResult, Conformance, DataAccessResult
-from dlms.framing import wrapper
-from dlms.framing.hdlc import Frame, FrameKind, control_of
-from dlms.framing.hdlc import encode as encode_frame
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.hdlc_framing import HdlcClientFraming
-from dlms.framing.hdlc_link import PassedOver
-from dlms.obis import Obis
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.enums import AcseServiceUserDiagnostic, ApplicationContext, AssociationResult, Conformance, DataAccessResult
+from ami_dlms.framing import wrapper
+from ami_dlms.framing.hdlc import Frame, FrameKind, control_of
+from ami_dlms.framing.hdlc import encode as encode_frame
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_framing import HdlcClientFraming
+from ami_dlms.framing.hdlc_link import PassedOver
+from ami_dlms.obis import Obis
 
 ENERGY = AttributeDescriptor(3, Obis.parse("1-0:1.8.0"), 2)
 ANSWER = data.double_long_unsigned(1234)

@@ -23,10 +23,10 @@ from in_memory import (
     pdus,
 )
 
-from dlms import apdu, data
-from dlms.apdu.acse import Aarq, Rlrq
-from dlms.apdu.ciphered import GeneralGloCiphering
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aarq, Rlrq
+from ami_dlms.apdu.ciphered import GeneralGloCiphering
+from ami_dlms.association import (
     LN_CONFORMANCE,
     SN_CONFORMANCE,
     Access,
@@ -39,11 +39,11 @@ from dlms.association import (
     Set,
     SetList,
 )
-from dlms.cosem.short_names import NamedObject, ShortNames
-from dlms.enums import Conformance, Mechanism
-from dlms.errors import DlmsError, LocalError
-from dlms.framing.wrapper import encode
-from dlms.security import protect
+from ami_dlms.cosem.short_names import NamedObject, ShortNames
+from ami_dlms.enums import Conformance, Mechanism
+from ami_dlms.errors import DlmsError, LocalError
+from ami_dlms.framing.wrapper import encode
+from ami_dlms.security import protect
 
 NAMES = ShortNames(
     [

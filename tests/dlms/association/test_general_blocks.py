@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_memory import CLOCK, DISCONNECT, HIDDEN, LONG, NAME, Pair, from_client, from_server, opened, pdus
 
-from dlms import apdu, data
-from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
-from dlms.apdu.faults import ExceptionResponse
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from dlms.apdu.notify import DataNotification
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.association import (
     LN_CONFORMANCE,
     Access,
     AccessResult,
@@ -38,10 +38,10 @@ from dlms.association import (
     SetListResult,
     SetResult,
 )
-from dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
-from dlms.enums import ActionResult, ApduTag, Conformance, DataAccessResult, ServiceError
-from dlms.errors import LocalError, ProtocolError, RemoteError
-from dlms.framing.wrapper import encode
+from ami_dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
+from ami_dlms.enums import ActionResult, ApduTag, Conformance, DataAccessResult, ServiceError
+from ami_dlms.errors import LocalError, ProtocolError, RemoteError
+from ami_dlms.framing.wrapper import encode
 
 OK = DataAccessResult.SUCCESS
 BLOCKS_OF_SERVICES = (

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from dlms import apdu
-from dlms.apdu.ciphered import AgreedKey, GeneralCiphering, GeneralSigning, IdentifiedKey, WrappedKey
-from dlms.association import (
+from ami_dlms import apdu
+from ami_dlms.apdu.ciphered import AgreedKey, GeneralCiphering, GeneralSigning, IdentifiedKey, WrappedKey
+from ami_dlms.association import (
     Header,
     KeyChoice,
     NewKey,
@@ -23,10 +23,10 @@ from dlms.association import (
     unprotect_general,
     verify_general,
 )
-from dlms.association.general_ciphering import ONE_PASS, STATIC_UNIFIED, UNICAST
-from dlms.enums import KekId, KeyId
-from dlms.errors import LocalError, SecurityError
-from dlms.security import (
+from ami_dlms.association.general_ciphering import ONE_PASS, STATIC_UNIFIED, UNICAST
+from ami_dlms.enums import KekId, KeyId
+from ami_dlms.errors import LocalError, SecurityError
+from ami_dlms.security import (
     AsymmetricKeys,
     Demand,
     GlobalKeys,

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_memory import CLOCK, DISCONNECT, LONG, NAME, Pair, from_client, from_server, opened, pair, receive_counter
 
-from dlms import data
-from dlms.association import (
+from ami_dlms import data
+from ami_dlms.association import (
     Action,
     ClientState,
     Get,
@@ -17,8 +17,8 @@ from dlms.association import (
     ServerState,
     Set,
 )
-from dlms.enums import DataAccessResult, Mechanism
-from dlms.errors import DlmsError
+from ami_dlms.enums import DataAccessResult, Mechanism
+from ami_dlms.errors import DlmsError
 
 KINDS: list[dict] = [
     {},

@@ -22,8 +22,8 @@ from in_memory import (
     pdus,
 )
 
-from dlms import apdu, data
-from dlms.apdu.action import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.action import (
     ActionRequestNextBlock,
     ActionRequestNormal,
     ActionRequestWithBlock,
@@ -34,9 +34,9 @@ from dlms.apdu.action import (
     ActionResponseWithBlock,
     ActionResponseWithList,
 )
-from dlms.apdu.fields import AttributeItem, Block
-from dlms.apdu.get import GetRequestWithList, GetResponseNormal, GetResponseWithDataBlock, GetResponseWithList
-from dlms.apdu.set import (
+from ami_dlms.apdu.fields import AttributeItem, Block
+from ami_dlms.apdu.get import GetRequestWithList, GetResponseNormal, GetResponseWithDataBlock, GetResponseWithList
+from ami_dlms.apdu.set import (
     SetRequestNormal,
     SetRequestWithDataBlock,
     SetRequestWithFirstDataBlock,
@@ -47,7 +47,7 @@ from dlms.apdu.set import (
     SetResponseLastDataBlockWithList,
     SetResponseNormal,
 )
-from dlms.association import (
+from ami_dlms.association import (
     LN_CONFORMANCE,
     Action,
     ActionAnswer,
@@ -75,8 +75,8 @@ from dlms.association import (
     SetRequested,
     SetResult,
 )
-from dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism, ServiceError
-from dlms.errors import LocalError, ProtocolError
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism, ServiceError
+from ami_dlms.errors import LocalError, ProtocolError
 
 OK, DENIED, UNDEFINED = (
     DataAccessResult.SUCCESS,

@@ -26,11 +26,11 @@ from in_memory import (
     settings,
 )
 
-from dlms import apdu, data
-from dlms.apdu.acse import Aare, Aarq, Diagnostic
-from dlms.apdu.action import ActionRequestNormal
-from dlms.apdu.initiate import InitiateResponse
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic
+from ami_dlms.apdu.action import ActionRequestNormal
+from ami_dlms.apdu.initiate import InitiateResponse
+from ami_dlms.association import (
     CLIENT_CONFORMANCE,
     AssociationOpened,
     AssociationRefused,
@@ -44,15 +44,15 @@ from dlms.association import (
     Security,
     ServerState,
 )
-from dlms.enums import (
+from ami_dlms.enums import (
     AcseServiceUserDiagnostic,
     ApplicationContext,
     AssociationResult,
     DataAccessResult,
     Mechanism,
 )
-from dlms.errors import LocalError, SecurityError
-from dlms.security import (
+from ami_dlms.errors import LocalError, SecurityError
+from ami_dlms.security import (
     AsymmetricKeys,
     Exchange,
     GlobalKeys,
@@ -61,7 +61,7 @@ from dlms.security import (
     ReceiveCounter,
     SendCounter,
 )
-from dlms.security.hls import HLS
+from ami_dlms.security.hls import HLS
 
 USER = AcseServiceUserDiagnostic
 KEY_LENGTH = {1: 16, 2: 32}

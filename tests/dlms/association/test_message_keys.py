@@ -23,12 +23,12 @@ from in_memory import (
     settings,
 )
 
-from dlms import apdu, data
-from dlms.apdu.ciphered import AgreedKey, GeneralCiphering, GeneralGloCiphering, KeyInfo, WrappedKey
-from dlms.apdu.faults import ExceptionResponse
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from dlms.apdu.notify import DataNotification
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.ciphered import AgreedKey, GeneralCiphering, GeneralGloCiphering, KeyInfo, WrappedKey
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.association import (
     Ciphering,
     ClientConnection,
     Discarded,
@@ -49,12 +49,12 @@ from dlms.association import (
     StaticUnified,
     protect_general,
 )
-from dlms.association.forms import Form, Wrapping, largest_plaintext
-from dlms.association.general_ciphering import UNICAST
-from dlms.association.protection import Protection
-from dlms.enums import DataAccessResult, KekId, Mechanism
-from dlms.errors import LocalError, SecurityError
-from dlms.security import (
+from ami_dlms.association.forms import Form, Wrapping, largest_plaintext
+from ami_dlms.association.general_ciphering import UNICAST
+from ami_dlms.association.protection import Protection
+from ami_dlms.enums import DataAccessResult, KekId, Mechanism
+from ami_dlms.errors import LocalError, SecurityError
+from ami_dlms.security import (
     AsymmetricKeys,
     Demand,
     GlobalKeys,

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from in_memory import CLIENT_TITLE, KEYS, OTHER_KEYS, SERVER_TITLE, security
 
-from dlms import apdu, data
-from dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from dlms.apdu.notify import DataNotification, EventNotificationRequest
-from dlms.apdu.short_names import InformationReportRequest, VariableName
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
+from ami_dlms.apdu.short_names import InformationReportRequest, VariableName
+from ami_dlms.association import (
     Header,
     PushedBlocks,
     Security,
@@ -25,13 +25,13 @@ from dlms.association import (
     unprotect_notification,
     unprotect_unasked,
 )
-from dlms.association.general_blocks import one_way
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.datetimes import CosemDateTime
-from dlms.enums import ApduTag
-from dlms.errors import DecodeError, DlmsError, LocalError, ProtocolError, SecurityError
-from dlms.obis import Obis
-from dlms.security import (
+from ami_dlms.association.general_blocks import one_way
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ApduTag
+from ami_dlms.errors import DecodeError, DlmsError, LocalError, ProtocolError, SecurityError
+from ami_dlms.obis import Obis
+from ami_dlms.security import (
     AsymmetricKeys,
     Demand,
     GlobalKeys,

@@ -22,13 +22,13 @@ from in_memory import (
     settings,
 )
 
-from dlms import apdu, data
-from dlms.apdu import Apdu
-from dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering, GeneralSigning, IdentifiedKey, ServiceCiphering
-from dlms.apdu.faults import ExceptionResponse
-from dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
-from dlms.apdu.notify import DataNotification
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu import Apdu
+from ami_dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering, GeneralSigning, IdentifiedKey, ServiceCiphering
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.association import (
     Ciphering,
     ClientConnection,
     Discarded,
@@ -43,13 +43,13 @@ from dlms.association import (
     Released,
     Security,
 )
-from dlms.association.forms import PLAIN, Form, Wrapping, largest_plaintext
-from dlms.association.general_ciphering import UNICAST, Header, header_of, protect_general
-from dlms.association.general_signing import sign_general, verify_general
-from dlms.association.protection import Protection
-from dlms.enums import DataAccessResult, KeyId, Mechanism
-from dlms.errors import LocalError, SecurityError
-from dlms.security import (
+from ami_dlms.association.forms import PLAIN, Form, Wrapping, largest_plaintext
+from ami_dlms.association.general_ciphering import UNICAST, Header, header_of, protect_general
+from ami_dlms.association.general_signing import sign_general, verify_general
+from ami_dlms.association.protection import Protection
+from ami_dlms.enums import DataAccessResult, KeyId, Mechanism
+from ami_dlms.errors import LocalError, SecurityError
+from ami_dlms.security import (
     AUTHENTICATED,
     ENCRYPTED,
     AsymmetricKeys,

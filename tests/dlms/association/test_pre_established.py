@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from in_memory import CLIENT_TITLE, CLOCK, LONG, NAME, SERVER_TITLE, Pair, from_client, initiate, pair, pdus, security
 
-from dlms import apdu, data
-from dlms.apdu.acse import Aarq, Rlrq
-from dlms.apdu.faults import ExceptionResponse
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aarq, Rlrq
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.association import (
     LN_CONFORMANCE,
     ClientState,
     Discarded,
@@ -23,8 +23,8 @@ from dlms.association import (
     Set,
     SetResult,
 )
-from dlms.enums import ApplicationContext, DataAccessResult, Mechanism
-from dlms.errors import LocalError
+from ami_dlms.enums import ApplicationContext, DataAccessResult, Mechanism
+from ami_dlms.errors import LocalError
 
 OK = DataAccessResult.SUCCESS
 VALUE = data.octet_string(bytes(300))

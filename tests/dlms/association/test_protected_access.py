@@ -24,14 +24,14 @@ from in_memory import (
     settings,
 )
 
-from dlms import apdu, data
-from dlms.apdu import Apdu
-from dlms.apdu.blocks import GeneralBlockTransfer
-from dlms.apdu.ciphered import GeneralGloCiphering, GeneralSigning, ServiceCiphering
-from dlms.apdu.fields import Block
-from dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
-from dlms.apdu.set import SetRequestWithDataBlock, SetRequestWithFirstDataBlock, SetResponseLastDataBlock
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu import Apdu
+from ami_dlms.apdu.blocks import GeneralBlockTransfer
+from ami_dlms.apdu.ciphered import GeneralGloCiphering, GeneralSigning, ServiceCiphering
+from ami_dlms.apdu.fields import Block
+from ami_dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
+from ami_dlms.apdu.set import SetRequestWithDataBlock, SetRequestWithFirstDataBlock, SetResponseLastDataBlock
+from ami_dlms.association import (
     LN_CONFORMANCE,
     SN_CONFORMANCE,
     Access,
@@ -52,10 +52,10 @@ from dlms.association import (
     Set,
     SetResult,
 )
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.short_names import NamedObject, ShortNames
-from dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
-from dlms.security import (
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.short_names import NamedObject, ShortNames
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
+from ami_dlms.security import (
     AUTHENTICATED,
     ENCRYPTED,
     AsymmetricKeys,

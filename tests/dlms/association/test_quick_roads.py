@@ -28,19 +28,19 @@ from in_memory import (
     receive_counter,
 )
 
-from dlms import apdu, data
-from dlms.apdu.ciphered import GeneralGloCiphering
-from dlms.apdu.get import GetRequestNormal
-from dlms.association import SERVER_CONFORMANCE, AssociationOpened, Get, GetAnswer, Open, RequestKey, SetAnswer
-from dlms.association.envelope import SIGNED, Envelope
-from dlms.association.forms import Form, Wrapping
-from dlms.association.protection import Protection
-from dlms.association.serving_ln import LnServing
-from dlms.cosem.selection import EntryDescriptor
-from dlms.cursor import encode_length
-from dlms.enums import ApduTag, Conformance, DataAccessResult, Mechanism
-from dlms.errors import DlmsError, LocalError
-from dlms.security import ReceiveCounter, SendCounter
+from ami_dlms import apdu, data
+from ami_dlms.apdu.ciphered import GeneralGloCiphering
+from ami_dlms.apdu.get import GetRequestNormal
+from ami_dlms.association import SERVER_CONFORMANCE, AssociationOpened, Get, GetAnswer, Open, RequestKey, SetAnswer
+from ami_dlms.association.envelope import SIGNED, Envelope
+from ami_dlms.association.forms import Form, Wrapping
+from ami_dlms.association.protection import Protection
+from ami_dlms.association.serving_ln import LnServing
+from ami_dlms.cosem.selection import EntryDescriptor
+from ami_dlms.cursor import encode_length
+from ami_dlms.enums import ApduTag, Conformance, DataAccessResult, Mechanism
+from ami_dlms.errors import DlmsError, LocalError
+from ami_dlms.security import ReceiveCounter, SendCounter
 
 POLICIES = [(True, True), (True, False), (False, True)]
 KEY = bytes(range(16, 32))

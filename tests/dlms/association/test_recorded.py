@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from in_memory import Rights, from_client, from_server, pdus
 
-from dlms import apdu, data
-from dlms.apdu.get import GetResponseNormal
-from dlms.apdu.initiate import InitiateResponse
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.get import GetResponseNormal
+from ami_dlms.apdu.initiate import InitiateResponse
+from ami_dlms.association import (
     AssociationOpened,
     AssociationProfile,
     AssociationRefused,
@@ -32,10 +32,10 @@ from dlms.association import (
     Security,
     ServerConnection,
 )
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.enums import ApduTag, Conformance, DataAccessResult, Mechanism
-from dlms.obis import Obis
-from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.enums import ApduTag, Conformance, DataAccessResult, Mechanism
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 
 FOLDER = Path(__file__).parent.parent / "security"
 VECTORS = {v["id"]: v for v in json.loads((FOLDER / "vectors.json").read_text())}

@@ -30,14 +30,14 @@ from in_memory import (
     settings,
 )
 
-from dlms import apdu, data
-from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlrq
-from dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
-from dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering, ServiceCiphering
-from dlms.apdu.faults import ExceptionResponse
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from dlms.apdu.initiate import InitiateResponse
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlrq
+from ami_dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
+from ami_dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering, ServiceCiphering
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.initiate import InitiateResponse
+from ami_dlms.association import (
     CLIENT_CONFORMANCE,
     Action,
     AssociationRefused,
@@ -54,9 +54,9 @@ from dlms.association import (
     Release,
     ServerState,
 )
-from dlms.association.general_ciphering import header_of
-from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
-from dlms.enums import (
+from ami_dlms.association.general_ciphering import header_of
+from ami_dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
+from ami_dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
     ApduTag,
@@ -67,8 +67,8 @@ from dlms.enums import (
     ServiceError,
     StateError,
 )
-from dlms.errors import LocalError, SecurityError
-from dlms.security import ReceiveCounter, SendCounter, gmac_response, protect, unprotect
+from ami_dlms.errors import LocalError, SecurityError
+from ami_dlms.security import ReceiveCounter, SendCounter, gmac_response, protect, unprotect
 
 USER = AcseServiceUserDiagnostic
 BOTH = (True, True)
@@ -261,7 +261,7 @@ def test_our_own_title_shown_by_the_peer_is_refused() -> None:
 
 def test_a_mirror_does_not_pass_for_a_meter() -> None:
     """Everything that the client proves is sent back to it, under its own title and with its own challenge."""
-    from dlms.apdu.acse import Diagnostic
+    from ami_dlms.apdu.acse import Diagnostic
 
     client = pair(Mechanism.GMAC, policy=(False, False)).client
     client.send(Open())

@@ -23,10 +23,10 @@ from in_memory import (
     pdus,
 )
 
-from dlms import apdu, data
-from dlms.apdu.faults import ExceptionResponse
-from dlms.apdu.get import GetRequestNormal
-from dlms.apdu.short_names import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.apdu.get import GetRequestNormal
+from ami_dlms.apdu.short_names import (
     BlockNumberAccess,
     DataBlockResult,
     ParameterizedAccess,
@@ -39,7 +39,7 @@ from dlms.apdu.short_names import (
     WriteRequest,
     WriteResponse,
 )
-from dlms.association import (
+from ami_dlms.association import (
     LN_CONFORMANCE,
     SN_CONFORMANCE,
     Access,
@@ -73,12 +73,12 @@ from dlms.association import (
     WriteRequested,
     WriteResult,
 )
-from dlms.cosem.descriptors import MethodDescriptor
-from dlms.cosem.selection import EntryDescriptor
-from dlms.cosem.short_names import NamedObject, ShortNames
-from dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism, ServiceError
-from dlms.errors import LocalError, ProtocolError
-from dlms.obis import Obis
+from ami_dlms.cosem.descriptors import MethodDescriptor
+from ami_dlms.cosem.selection import EntryDescriptor
+from ami_dlms.cosem.short_names import NamedObject, ShortNames
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism, ServiceError
+from ami_dlms.errors import LocalError, ProtocolError
+from ami_dlms.obis import Obis
 
 OK, DENIED, UNDEFINED, OTHER = (
     DataAccessResult.SUCCESS,

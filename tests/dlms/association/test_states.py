@@ -22,21 +22,21 @@ from in_memory import (
 )
 from states_page import page
 
-from dlms import apdu, data
-from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
-from dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
-from dlms.apdu.faults import ExceptionResponse
-from dlms.apdu.fields import Block
-from dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
-from dlms.apdu.initiate import InitiateRequest, InitiateResponse
-from dlms.apdu.notify import DataNotification
-from dlms.apdu.set import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
+from ami_dlms.apdu.action import ActionRequestNormal, ActionResponseNormal
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.apdu.fields import Block
+from ami_dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
+from ami_dlms.apdu.initiate import InitiateRequest, InitiateResponse
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.apdu.set import (
     SetRequestWithDataBlock,
     SetRequestWithFirstDataBlock,
     SetResponseDataBlock,
     SetResponseLastDataBlock,
 )
-from dlms.association import (
+from ami_dlms.association import (
     CLIENT_CONFORMANCE,
     CLIENT_TABLE,
     LN_CONFORMANCE,
@@ -62,9 +62,9 @@ from dlms.association import (
     SetRequested,
     Unconfirmed,
 )
-from dlms.association.exchanges import SetExchange
-from dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
-from dlms.enums import (
+from ami_dlms.association.exchanges import SetExchange
+from ami_dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
+from ami_dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
     ApplicationContext,
@@ -74,8 +74,8 @@ from dlms.enums import (
     ServiceError,
     StateError,
 )
-from dlms.errors import LocalError, ProtocolError
-from dlms.transitions import next_state
+from ami_dlms.errors import LocalError, ProtocolError
+from ami_dlms.transitions import next_state
 
 USER = AcseServiceUserDiagnostic
 INITIATE_RESPONSE = apdu.encode(InitiateResponse(conformance=CLIENT_CONFORMANCE, server_max_receive_pdu_size=500))

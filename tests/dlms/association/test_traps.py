@@ -30,15 +30,15 @@ from in_memory import (
     settings,
 )
 
-from dlms import apdu, data
-from dlms.apdu.acse import Aare, Aarq, Diagnostic
-from dlms.apdu.ciphered import GeneralGloCiphering
-from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
-from dlms.apdu.initiate import InitiateResponse
-from dlms.apdu.notify import DataNotification, EventNotificationRequest
-from dlms.apdu.set import SetResponseNormal
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic
+from ami_dlms.apdu.ciphered import GeneralGloCiphering
+from ami_dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
+from ami_dlms.apdu.initiate import InitiateResponse
+from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
+from ami_dlms.apdu.set import SetResponseNormal
+from ami_dlms.association import (
     LN_CONFORMANCE,
     Action,
     AssociationOpened,
@@ -62,8 +62,8 @@ from dlms.association import (
     Set,
     SetResult,
 )
-from dlms.association.settings import MAX_OCTETS_BEFORE_OPEN
-from dlms.enums import (
+from ami_dlms.association.settings import MAX_OCTETS_BEFORE_OPEN
+from ami_dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
     ApplicationContext,
@@ -77,9 +77,9 @@ from dlms.enums import (
     ServiceError,
     StateError,
 )
-from dlms.errors import LocalError, ProtocolError, RemoteError
-from dlms.framing.wrapper import WrapperPdu, encode
-from dlms.security import SendCounter, protect
+from ami_dlms.errors import LocalError, ProtocolError, RemoteError
+from ami_dlms.framing.wrapper import WrapperPdu, encode
+from ami_dlms.security import SendCounter, protect
 
 USER = AcseServiceUserDiagnostic
 BOTH = (True, True)

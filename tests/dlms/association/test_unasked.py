@@ -18,11 +18,11 @@ from in_memory import (
     pdus,
 )
 
-from dlms import apdu, data
-from dlms.apdu.ciphered import GeneralGloCiphering
-from dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
-from dlms.apdu.short_names import InformationReportRequest, VariableName
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.ciphered import GeneralGloCiphering
+from ami_dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
+from ami_dlms.apdu.short_names import InformationReportRequest, VariableName
+from ami_dlms.association import (
     LN_CONFORMANCE,
     SN_CONFORMANCE,
     Access,
@@ -50,11 +50,11 @@ from dlms.association import (
     Write,
     WriteRequested,
 )
-from dlms.cosem.short_names import NamedObject, ShortNames
-from dlms.datetimes import CosemDateTime
-from dlms.enums import Conformance, DataAccessResult
-from dlms.errors import LocalError
-from dlms.security import protect
+from ami_dlms.cosem.short_names import NamedObject, ShortNames
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import Conformance, DataAccessResult
+from ami_dlms.errors import LocalError
+from ami_dlms.security import protect
 
 OK = DataAccessResult.SUCCESS
 NAMES = ShortNames([NamedObject(0x0100, 8, 0, CLOCK.instance_id), NamedObject(0x0600, 70, 0, DISCONNECT.instance_id)])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dlms.errors import DecodeError
+from ami_dlms.errors import DecodeError
 
 sys.path.insert(0, str(Path(__file__).parent))
 VECTORS = Path(__file__).parents[2] / "vectors" / "apdus.json"

@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dlms import data
-from dlms.apdu.access import (
+from ami_dlms import data
+from ami_dlms.apdu.access import (
     AccessRequest,
     AccessRequestAction,
     AccessRequestGet,
@@ -19,8 +19,8 @@ from dlms.apdu.access import (
     AccessResponseGet,
     AccessResponseSet,
 )
-from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
-from dlms.apdu.action import (
+from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
+from ami_dlms.apdu.action import (
     ActionRequestNextBlock,
     ActionRequestNormal,
     ActionRequestWithBlock,
@@ -32,8 +32,8 @@ from dlms.apdu.action import (
     ActionResponseWithBlock,
     ActionResponseWithList,
 )
-from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
-from dlms.apdu.ciphered import (
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms.apdu.ciphered import (
     SERVICE_CIPHERING_TAGS,
     AgreedKey,
     GeneralCiphering,
@@ -44,9 +44,9 @@ from dlms.apdu.ciphered import (
     ServiceCiphering,
     WrappedKey,
 )
-from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
-from dlms.apdu.fields import ActionResponse, AttributeItem, Block
-from dlms.apdu.get import (
+from ami_dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from ami_dlms.apdu.fields import ActionResponse, AttributeItem, Block
+from ami_dlms.apdu.get import (
     GetRequestNext,
     GetRequestNormal,
     GetRequestWithList,
@@ -54,9 +54,9 @@ from dlms.apdu.get import (
     GetResponseWithDataBlock,
     GetResponseWithList,
 )
-from dlms.apdu.initiate import InitiateRequest, InitiateResponse
-from dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
-from dlms.apdu.set import (
+from ami_dlms.apdu.initiate import InitiateRequest, InitiateResponse
+from ami_dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
+from ami_dlms.apdu.set import (
     SetRequestNormal,
     SetRequestWithDataBlock,
     SetRequestWithFirstDataBlock,
@@ -68,7 +68,7 @@ from dlms.apdu.set import (
     SetResponseNormal,
     SetResponseWithList,
 )
-from dlms.apdu.short_names import (
+from ami_dlms.apdu.short_names import (
     BlockNumberAccess,
     DataBlockResult,
     InformationReportRequest,
@@ -82,10 +82,10 @@ from dlms.apdu.short_names import (
     WriteRequest,
     WriteResponse,
 )
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.selection import SelectiveAccess
-from dlms.datetimes import CosemDateTime
-from dlms.enums import (
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.selection import SelectiveAccess
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import (
     ActionResult,
     ApplicationContext,
     AssociationResult,
@@ -101,7 +101,7 @@ from dlms.enums import (
     ServiceError,
     StateError,
 )
-from dlms.obis import Obis
+from ami_dlms.obis import Obis
 
 u8 = st.integers(0, 0xFF)
 u16 = st.integers(0, 0xFFFF)

@@ -9,40 +9,40 @@ from every_apdu import APDUS, u8
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms import apdu, data
-from dlms.apdu.access import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.access import (
     AccessRequest,
     AccessResponse,
     AccessResponseAction,
     AccessResponseGet,
 )
-from dlms.apdu.acse import Aarq, Diagnostic, Rlrq
-from dlms.apdu.action import (
+from ami_dlms.apdu.acse import Aarq, Diagnostic, Rlrq
+from ami_dlms.apdu.action import (
     ActionRequestNormal,
 )
-from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
-from dlms.apdu.ciphered import (
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms.apdu.ciphered import (
     GeneralCiphering,
     GeneralSigning,
     IdentifiedKey,
     ServiceCiphering,
     WrappedKey,
 )
-from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
-from dlms.apdu.fields import Block
-from dlms.apdu.get import (
+from ami_dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from ami_dlms.apdu.fields import Block
+from ami_dlms.apdu.get import (
     GetRequestNext,
     GetRequestNormal,
     GetResponseNormal,
     GetResponseWithDataBlock,
 )
-from dlms.apdu.initiate import InitiateRequest
-from dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
-from dlms.apdu.set import (
+from ami_dlms.apdu.initiate import InitiateRequest
+from ami_dlms.apdu.notify import DataNotification, DataNotificationConfirm, EventNotificationRequest
+from ami_dlms.apdu.set import (
     SetRequestNormal,
     SetRequestWithDataBlock,
 )
-from dlms.apdu.short_names import (
+from ami_dlms.apdu.short_names import (
     BlockNumberAccess,
     DataBlockResult,
     InformationReportRequest,
@@ -56,11 +56,11 @@ from dlms.apdu.short_names import (
     WriteRequest,
     WriteResponse,
 )
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.selection import SelectiveAccess
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from dlms.enums import (
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.selection import SelectiveAccess
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
     ApduTag,
@@ -76,8 +76,8 @@ from dlms.enums import (
     ServiceError,
     StateError,
 )
-from dlms.errors import DecodeError, LocalError
-from dlms.obis import Obis
+from ami_dlms.errors import DecodeError, LocalError
+from ami_dlms.obis import Obis
 
 QUICK = settings(max_examples=30, deadline=None)
 

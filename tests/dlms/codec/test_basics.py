@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms import ber
-from dlms.cursor import Reader, encode_length
-from dlms.errors import DecodeError, DlmsError, LocalError, RemoteError, SecurityError
-from dlms.obis import Obis
+from ami_dlms import ber
+from ami_dlms.cursor import Reader, encode_length
+from ami_dlms.errors import DecodeError, DlmsError, LocalError, RemoteError, SecurityError
+from ami_dlms.obis import Obis
 
 
 class TestReader:

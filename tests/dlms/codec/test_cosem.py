@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms import data
-from dlms.cosem.classes import attribute_name, class_name, interface_classes, method_name
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.profile import Origin, decode_rows, encode_rows
-from dlms.cosem.quantity import ScalerUnit, unit_of, units
-from dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
-from dlms.data import CompactArray, Data, TypeDescription
-from dlms.datetimes import CosemDateTime
-from dlms.enums import DataTag
-from dlms.errors import DecodeError, LocalError
-from dlms.obis import Obis
+from ami_dlms import data
+from ami_dlms.cosem.classes import attribute_name, class_name, interface_classes, method_name
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.profile import Origin, decode_rows, encode_rows
+from ami_dlms.cosem.quantity import ScalerUnit, unit_of, units
+from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
+from ami_dlms.data import CompactArray, Data, TypeDescription
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import DataTag
+from ami_dlms.errors import DecodeError, LocalError
+from ami_dlms.obis import Obis
 
 CLOCK = CaptureObject(8, Obis.parse("0-0:1.0.0"), 2)
 STATUS = CaptureObject(1, Obis.parse("0-0:96.10.1"), 2)

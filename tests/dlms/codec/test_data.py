@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms import data
-from dlms.apdu import contents
-from dlms.cursor import MAX_ELEMENTS, encode_length
-from dlms.data import MAX_DEPTH, CompactArray, Data, TypeDescription
-from dlms.datetimes import CosemDate, CosemDateTime, CosemTime
-from dlms.enums import DataTag
-from dlms.errors import DecodeError, LocalError
+from ami_dlms import data
+from ami_dlms.apdu import contents
+from ami_dlms.cursor import MAX_ELEMENTS, encode_length
+from ami_dlms.data import MAX_DEPTH, CompactArray, Data, TypeDescription
+from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
+from ami_dlms.enums import DataTag
+from ami_dlms.errors import DecodeError, LocalError
 
 
 def numbers(bits: int, signed: bool) -> st.SearchStrategy[int]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms.datetimes import (
+from ami_dlms.datetimes import (
     DAYLIGHT_SAVING_ACTIVE,
     DAYLIGHT_SAVING_BEGIN,
     LAST_DAY_OF_MONTH,
@@ -17,7 +17,7 @@ from dlms.datetimes import (
     CosemDateTime,
     CosemTime,
 )
-from dlms.errors import DecodeError, LocalError
+from ami_dlms.errors import DecodeError, LocalError
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

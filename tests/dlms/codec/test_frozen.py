@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dlms.frozen import frozen
+from ami_dlms.frozen import frozen
 
 
 @frozen

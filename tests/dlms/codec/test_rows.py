@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms import data
-from dlms.data import CompactArray, Data, TypeDescription, decoding
-from dlms.enums import DataTag
-from dlms.errors import DecodeError
+from ami_dlms import data
+from ami_dlms.data import CompactArray, Data, TypeDescription, decoding
+from ami_dlms.enums import DataTag
+from ami_dlms.errors import DecodeError
 
 CELLS = [
     st.binary(min_size=12, max_size=12).map(data.octet_string),

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms import data
-from dlms.cosem.classes import interface_classes
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.short_names import NamedObject, ShortNames, reserved_base_name
-from dlms.errors import DecodeError, LocalError
-from dlms.obis import Obis
+from ami_dlms import data
+from ami_dlms.cosem.classes import interface_classes
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.short_names import NamedObject, ShortNames, reserved_base_name
+from ami_dlms.errors import DecodeError, LocalError
+from ami_dlms.obis import Obis
 
 ASSOCIATION = Obis.parse("0-0:40.0.0")
 ENERGY, CLOCK, PROFILE, RELAY = (Obis.parse(text) for text in ("1-0:1.8.0", "0-0:1.0.0", "1-0:99.1.0", "0-0:96.3.10"))

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms import apdu, data
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.cosem.selection import EntryDescriptor
-from dlms.enums import DataAccessResult
-from dlms.errors import DecodeError, LocalError
-from dlms.obis import Obis
+from ami_dlms import apdu, data
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.cosem.selection import EntryDescriptor
+from ami_dlms.enums import DataAccessResult
+from ami_dlms.errors import DecodeError, LocalError
+from ami_dlms.obis import Obis
 
 CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0"), -2)
 SEEDS = [

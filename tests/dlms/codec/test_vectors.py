@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dlms import apdu, data
-from dlms.apdu.access import CONFIRMED, AccessRequest, AccessRequestGet, AccessRequestSet
-from dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
-from dlms.apdu.action import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.access import CONFIRMED, AccessRequest, AccessRequestGet, AccessRequestSet
+from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic, Rlre, Rlrq
+from ami_dlms.apdu.action import (
     ActionRequestNormal,
     ActionRequestWithFirstBlock,
     ActionRequestWithList,
@@ -20,13 +20,13 @@ from dlms.apdu.action import (
     ActionResponseNormal,
     ActionResponseWithList,
 )
-from dlms.apdu.ciphered import AgreedKey, ServiceCiphering
-from dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
-from dlms.apdu.fields import ActionResponse, AttributeItem, Block
-from dlms.apdu.get import GetRequestNormal, GetRequestWithList, GetResponseWithDataBlock
-from dlms.apdu.initiate import InitiateRequest, InitiateResponse
-from dlms.apdu.notify import DataNotification, EventNotificationRequest
-from dlms.apdu.set import (
+from ami_dlms.apdu.ciphered import AgreedKey, ServiceCiphering
+from ami_dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from ami_dlms.apdu.fields import ActionResponse, AttributeItem, Block
+from ami_dlms.apdu.get import GetRequestNormal, GetRequestWithList, GetResponseWithDataBlock
+from ami_dlms.apdu.initiate import InitiateRequest, InitiateResponse
+from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
+from ami_dlms.apdu.set import (
     SetRequestNormal,
     SetRequestWithFirstDataBlock,
     SetRequestWithList,
@@ -35,10 +35,10 @@ from dlms.apdu.set import (
     SetResponseNormal,
     SetResponseWithList,
 )
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.selection import EntryDescriptor
-from dlms.datetimes import CosemDateTime
-from dlms.enums import (
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.selection import EntryDescriptor
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,
     ApduTag,
@@ -54,8 +54,8 @@ from dlms.enums import (
     ServiceError,
     StateError,
 )
-from dlms.errors import DecodeError
-from dlms.obis import Obis
+from ami_dlms.errors import DecodeError
+from ami_dlms.obis import Obis
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "apdus.json").read_text())
 HEX = {row["id"]: bytes.fromhex(row["hex"]) for row in VECTORS}

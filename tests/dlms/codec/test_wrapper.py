@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms.errors import DecodeError, LocalError
-from dlms.framing.wrapper import Deframer, WrapperPdu, decode_datagram, encode
+from ami_dlms.errors import DecodeError, LocalError
+from ami_dlms.framing.wrapper import Deframer, WrapperPdu, decode_datagram, encode
 
 ports = st.integers(0, 0xFFFF)
 pdus = st.builds(WrapperPdu, ports, ports, st.binary(min_size=1, max_size=200))

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from dlms.framing.hdlc import Frame, FrameReader, encode
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.hdlc_client import HdlcClient
-from dlms.framing.hdlc_link import ApduReceived, LinkEvent
-from dlms.framing.hdlc_parameters import LinkParameters
-from dlms.framing.hdlc_server import HdlcServer
+from ami_dlms.framing.hdlc import Frame, FrameReader, encode
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_client import HdlcClient
+from ami_dlms.framing.hdlc_link import ApduReceived, LinkEvent
+from ami_dlms.framing.hdlc_parameters import LinkParameters
+from ami_dlms.framing.hdlc_server import HdlcServer
 
 CLIENT, SERVER = HdlcAddress(16), HdlcAddress(1, 17)
 

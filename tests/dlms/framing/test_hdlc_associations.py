@@ -25,9 +25,9 @@ from in_memory import (
     security,
 )
 
-from dlms import apdu, data
-from dlms.apdu.notify import DataNotification
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.association import (
     CLIENT_CONFORMANCE,
     Action,
     ActionOutcome,
@@ -54,14 +54,14 @@ from dlms.association import (
     Set,
     SetResult,
 )
-from dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
-from dlms.errors import LocalError, ProtocolError
-from dlms.framing.framing import LinkLost, WrapperPdu
-from dlms.framing.hdlc import Frame, FrameKind, control_of, encode
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.hdlc_framing import HdlcClientFraming, HdlcServerFraming
-from dlms.framing.hdlc_parameters import LinkParameters
-from dlms.security import SendCounter
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
+from ami_dlms.errors import LocalError, ProtocolError
+from ami_dlms.framing.framing import LinkLost, WrapperPdu
+from ami_dlms.framing.hdlc import Frame, FrameKind, control_of, encode
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_framing import HdlcClientFraming, HdlcServerFraming
+from ami_dlms.framing.hdlc_parameters import LinkParameters
+from ami_dlms.security import SendCounter
 
 CLIENT, SERVER, PHYSICAL = 1, 17, 5
 ADDRESS = HdlcAddress(SERVER, PHYSICAL)

@@ -8,11 +8,11 @@ from random import Random
 import pytest
 from hdlc_line import CLIENT, SERVER, frames_of
 
-from dlms.framing.hdlc import encode
-from dlms.framing.hdlc_client import HdlcClient
-from dlms.framing.hdlc_link import ApduReceived
-from dlms.framing.hdlc_parameters import LinkParameters
-from dlms.framing.hdlc_server import HdlcServer
+from ami_dlms.framing.hdlc import encode
+from ami_dlms.framing.hdlc_client import HdlcClient
+from ami_dlms.framing.hdlc_link import ApduReceived
+from ami_dlms.framing.hdlc_parameters import LinkParameters
+from ami_dlms.framing.hdlc_server import HdlcServer
 
 MAX_STEPS = 20_000
 MAX_ON_THE_LINE = 20

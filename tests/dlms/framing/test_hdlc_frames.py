@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms import apdu
-from dlms.apdu.ciphered import GeneralGloCiphering
-from dlms.errors import DecodeError, LocalError
-from dlms.framing.framing import WrapperPdu
-from dlms.framing.hdlc import (
+from ami_dlms import apdu
+from ami_dlms.apdu.ciphered import GeneralGloCiphering
+from ami_dlms.errors import DecodeError, LocalError
+from ami_dlms.framing.framing import WrapperPdu
+from ami_dlms.framing.hdlc import (
     MAX_LENGTH,
     Frame,
     FrameKind,
@@ -24,10 +24,10 @@ from dlms.framing.hdlc import (
     decode,
     encode,
 )
-from dlms.framing.hdlc_address import HdlcAddress, decode_address
-from dlms.framing.hdlc_framing import HdlcPushReader
-from dlms.framing.hdlc_parameters import LinkParameters, decode_parameters
-from dlms.security import GlobalKeys, unprotect
+from ami_dlms.framing.hdlc_address import HdlcAddress, decode_address
+from ami_dlms.framing.hdlc_framing import HdlcPushReader
+from ami_dlms.framing.hdlc_parameters import LinkParameters, decode_parameters
+from ami_dlms.security import GlobalKeys, unprotect
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "hdlc.json").read_text())
 FRAMES: dict[str, dict[str, Any]] = {row["id"]: row for row in VECTORS["frames"]}

@@ -7,16 +7,16 @@ from hdlc_line import CLIENT, SERVER, Fault, Line, frames_of, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms.errors import DecodeError, DlmsError, LocalError, ProtocolError
-from dlms.framing.hdlc import Frame, FrameKind, control_of, encode
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.hdlc_client import HdlcClient
-from dlms.framing.hdlc_link import AnswerPending, ApduReceived, LinkConnected, LinkDisconnected
-from dlms.framing.hdlc_numbering import ENOUGH_QUEUED, MAX_QUEUED
-from dlms.framing.hdlc_parameters import LinkParameters
-from dlms.framing.hdlc_segments import RejectReason
-from dlms.framing.hdlc_server import HdlcServer
-from dlms.framing.hdlc_states import ClientLinkState, ServerLinkState
+from ami_dlms.errors import DecodeError, DlmsError, LocalError, ProtocolError
+from ami_dlms.framing.hdlc import Frame, FrameKind, control_of, encode
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_client import HdlcClient
+from ami_dlms.framing.hdlc_link import AnswerPending, ApduReceived, LinkConnected, LinkDisconnected
+from ami_dlms.framing.hdlc_numbering import ENOUGH_QUEUED, MAX_QUEUED
+from ami_dlms.framing.hdlc_parameters import LinkParameters
+from ami_dlms.framing.hdlc_segments import RejectReason
+from ami_dlms.framing.hdlc_server import HdlcServer
+from ami_dlms.framing.hdlc_states import ClientLinkState, ServerLinkState
 
 C, S = ClientLinkState, ServerLinkState
 LLC = bytes.fromhex("E6E600")

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from hdlc_line import frames_of
 
-from dlms.framing.framing import WrapperPdu
-from dlms.framing.hdlc import FrameKind
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.hdlc_framing import HdlcClientFraming, HdlcServerFraming
-from dlms.framing.hdlc_parameters import LinkParameters, decode_parameters
-from dlms.framing.hdlc_segments import Assembler, apdu_of
+from ami_dlms.framing.framing import WrapperPdu
+from ami_dlms.framing.hdlc import FrameKind
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_framing import HdlcClientFraming, HdlcServerFraming
+from ami_dlms.framing.hdlc_parameters import LinkParameters, decode_parameters
+from ami_dlms.framing.hdlc_segments import Assembler, apdu_of
 
 ROWS = json.loads((Path(__file__).parents[2] / "vectors" / "hdlc.json").read_text())["sessions"]
 

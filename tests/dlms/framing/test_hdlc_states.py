@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hdlc_line import CLIENT, SERVER, frames_of, line
 
-from dlms.errors import LocalError, ProtocolError
-from dlms.framing.hdlc import Frame, FrameKind, control_of, encode
-from dlms.framing.hdlc_client import HdlcClient
-from dlms.framing.hdlc_server import HdlcServer
-from dlms.framing.hdlc_states import (
+from ami_dlms.errors import LocalError, ProtocolError
+from ami_dlms.framing.hdlc import Frame, FrameKind, control_of, encode
+from ami_dlms.framing.hdlc_client import HdlcClient
+from ami_dlms.framing.hdlc_server import HdlcServer
+from ami_dlms.framing.hdlc_states import (
     CLIENT_FRAMES,
     CLIENT_LINK_TABLE,
     SERVER_FRAMES,
@@ -23,8 +23,8 @@ from dlms.framing.hdlc_states import (
     ServerLinkEvent,
     ServerLinkState,
 )
-from dlms.framing.mode_e import CLIENT_SIGN_ON, SERVER_SIGN_ON, SignOnEvent, SignOnState
-from dlms.transitions import next_state
+from ami_dlms.framing.mode_e import CLIENT_SIGN_ON, SERVER_SIGN_ON, SignOnEvent, SignOnState
+from ami_dlms.transitions import next_state
 
 C, CE = ClientLinkState, ClientLinkEvent
 S, SE = ServerLinkState, ServerLinkEvent

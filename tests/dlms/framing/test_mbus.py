@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlms.errors import DecodeError, LocalError
-from dlms.framing import mbus
-from dlms.framing.mbus import Assembler, MbusFrame, Segment, decode, encode, frames_of, segment_of, size_of
+from ami_dlms.errors import DecodeError, LocalError
+from ami_dlms.framing import mbus
+from ami_dlms.framing.mbus import Assembler, MbusFrame, Segment, decode, encode, frames_of, segment_of, size_of
 
 FIELD = Path(__file__).parents[2] / "vectors/field"
 RECORDED = [bytes.fromhex(line) for line in (FIELD / "mbus_two_frames_ciphered.hex").read_text().split()]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms.errors import LocalError, ProtocolError
-from dlms.framing.mode_e import (
+from ami_dlms.errors import LocalError, ProtocolError
+from ami_dlms.framing.mode_e import (
     BAUD_RATES,
     Identification,
     ModeEClient,

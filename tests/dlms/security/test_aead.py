@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlms.errors import DlmsError, LocalError, SecurityError
-from dlms.security import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED, GlobalKeys, overhead, protect, unprotect
+from ami_dlms.errors import DlmsError, LocalError, SecurityError
+from ami_dlms.security import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED, GlobalKeys, overhead, protect, unprotect
 
 VECTORS = {v["id"]: v for v in json.loads((Path(__file__).parent / "vectors.json").read_text())}
 KEYS = GlobalKeys(bytes.fromhex("000102030405060708090A0B0C0D0E0F"), bytes.fromhex("D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dlms.errors import LocalError, SecurityError
-from dlms.security import (
+from ami_dlms.errors import LocalError, SecurityError
+from ami_dlms.security import (
     AlgorithmId,
     AsymmetricKeys,
     GlobalKeys,

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from dlms.errors import SecurityError
-from dlms.security import PrivateKey, signature_key_of
+from ami_dlms.errors import SecurityError
+from ami_dlms.security import PrivateKey, signature_key_of
 
 TITLE = bytes.fromhex("4D4D4D0000BC614E")
 KEY = PrivateKey(b"\x42" * 32)

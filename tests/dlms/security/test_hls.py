@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from dlms.enums import Mechanism
-from dlms.errors import LocalError
-from dlms.security import (
+from ami_dlms.enums import Mechanism
+from ami_dlms.errors import LocalError
+from ami_dlms.security import (
     Exchange,
     GlobalKeys,
     PrivateKey,
@@ -28,7 +28,7 @@ from dlms.security import (
     signature_holds,
     unprotect,
 )
-from dlms.security.hls import check_challenge
+from ami_dlms.security.hls import check_challenge
 
 VECTORS = {v["id"]: v for v in json.loads((Path(__file__).parent / "vectors.json").read_text())}
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlms.errors import LocalError, SecurityError
-from dlms.security import (
+from ami_dlms.errors import LocalError, SecurityError
+from ami_dlms.security import (
     COUNTER_END,
     GlobalKeys,
     ReceiveCounter,
@@ -16,7 +16,7 @@ from dlms.security import (
     SecuritySuite,
     SendCounter,
 )
-from dlms.security.suites import suite_of
+from ami_dlms.security.suites import suite_of
 
 
 def test_no_key_in_a_repr() -> None:

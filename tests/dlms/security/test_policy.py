@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dlms.errors import LocalError
-from dlms.security import Demand, SecurityPolicy
+from ami_dlms.errors import LocalError
+from ami_dlms.security import Demand, SecurityPolicy
 
 NOTHING, AUTHENTICATED, ENCRYPTED, SIGNED = Demand.NOTHING, Demand.AUTHENTICATED, Demand.ENCRYPTED, Demand.SIGNED
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dlms import data, enums
-from dlms.apdu import CODECS, shapes
-from dlms.apdu.fields import DATA, Codec
-from dlms.cursor import Reader
-from dlms.data import CompactArray, Data, TypeDescription
-from dlms.datetimes import CosemDate, CosemDateTime, CosemTime
-from dlms.enums import ApduTag, DataTag
-from dlms.errors import DlmsError
+from ami_dlms import data, enums
+from ami_dlms.apdu import CODECS, shapes
+from ami_dlms.apdu.fields import DATA, Codec
+from ami_dlms.cursor import Reader
+from ami_dlms.data import CompactArray, Data, TypeDescription
+from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
+from ami_dlms.enums import ApduTag, DataTag
+from ami_dlms.errors import DlmsError
 
 FILLERS = (bytes(400), bytes(range(1, 201)) * 2, b"\xff" * 400, b"1" * 400)
 CONFORMANCE = bytes.fromhex("5F1F0400")
@@ -77,7 +77,7 @@ def _read_values(codec: Codec) -> tuple[Any, ...]:
 @cache
 def _written_values(codec: Codec) -> tuple[Any, ...]:
     """Values of a whole element of BER: those that it can write and reads again as the same type."""
-    from dlms.apdu.acse import Diagnostic
+    from ami_dlms.apdu.acse import Diagnostic
 
     diagnostics = [Diagnostic(source, code) for source in enums.DiagnosticSource for code in (0, 1, 14, 99)]
     return tuple([value for value in (*PLAIN, *_members(), *diagnostics) if _is_read_again(codec, value)])

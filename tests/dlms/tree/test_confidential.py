@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from dlms import apdu, data
-from dlms.apdu import Apdu
-from dlms.apdu.access import AccessRequest, AccessRequestSet
-from dlms.apdu.acse import Aarq
-from dlms.apdu.action import ActionRequestNormal
-from dlms.apdu.ciphered import ServiceCiphering
-from dlms.apdu.fields import AttributeItem, Block
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
-from dlms.apdu.initiate import InitiateRequest
-from dlms.apdu.set import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu import Apdu
+from ami_dlms.apdu.access import AccessRequest, AccessRequestSet
+from ami_dlms.apdu.acse import Aarq
+from ami_dlms.apdu.action import ActionRequestNormal
+from ami_dlms.apdu.ciphered import ServiceCiphering
+from ami_dlms.apdu.fields import AttributeItem, Block
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
+from ami_dlms.apdu.initiate import InitiateRequest
+from ami_dlms.apdu.set import (
     SetRequestNormal,
     SetRequestWithDataBlock,
     SetRequestWithFirstDataBlock,
     SetRequestWithList,
 )
-from dlms.apdu.short_names import VariableName, WriteRequest
-from dlms.cosem.confidential import is_secret
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.enums import ApplicationContext, Conformance, DataAccessResult, Mechanism
-from dlms.framing import wrapper
-from dlms.obis import Obis
-from dlms.security import AUTHENTICATED, GlobalKeys, protect
-from dlms.tree import Keyring, Session, explain, headline, in_clear, secret_nodes, without_secrets
+from ami_dlms.apdu.short_names import VariableName, WriteRequest
+from ami_dlms.cosem.confidential import is_secret
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.enums import ApplicationContext, Conformance, DataAccessResult, Mechanism
+from ami_dlms.framing import wrapper
+from ami_dlms.obis import Obis
+from ami_dlms.security import AUTHENTICATED, GlobalKeys, protect
+from ami_dlms.tree import Keyring, Session, explain, headline, in_clear, secret_nodes, without_secrets
 
 PASSWORD = b"swordfish"
 VALUE = data.octet_string(PASSWORD)

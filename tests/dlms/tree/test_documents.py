@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlms import apdu, data
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from dlms.apdu.notify import DataNotification
-from dlms.apdu.set import SetRequestNormal
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from dlms.enums import DataTag
-from dlms.errors import LocalError
-from dlms.obis import Obis
-from dlms.tree import Session, document, explain, octets_of, part_of
+from ami_dlms import apdu, data
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.apdu.set import SetRequestNormal
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import DataTag
+from ami_dlms.errors import LocalError
+from ami_dlms.obis import Obis
+from ami_dlms.tree import Session, document, explain, octets_of, part_of
 
 ROWS = json.loads((Path(__file__).parents[2] / "vectors" / "apdus.json").read_text())
 CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)

@@ -10,10 +10,10 @@ from any_apdu import APDUS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlms import apdu
-from dlms.errors import DecodeError
-from dlms.tree import MISSING, Keyring, Node, Session, document, explain, is_sound, leaves, nodes, octets_of, part_of
-from dlms.tree.apdus import read_apdu
+from ami_dlms import apdu
+from ami_dlms.errors import DecodeError
+from ami_dlms.tree import MISSING, Keyring, Node, Session, document, explain, is_sound, leaves, nodes, octets_of, part_of
+from ami_dlms.tree.apdus import read_apdu
 
 QUICK = settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]

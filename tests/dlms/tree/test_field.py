@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_every_octet import check_cover
 
-from dlms import apdu, data
-from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
-from dlms.apdu.ciphered import GeneralGloCiphering, GeneralSigning
-from dlms.apdu.get import GetRequestNormal
-from dlms.apdu.notify import DataNotification
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.framing import hdlc, mbus, wrapper
-from dlms.framing.hdlc import Frame, FrameKind, control_of
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.mbus import MbusFrame
-from dlms.framing.wrapper import WrapperPdu
-from dlms.obis import Obis
-from dlms.security import GlobalKeys, protect
-from dlms.tree import Keyring, Node, Session, document, explain, explain_data, is_sound, nodes, octets_of, part_of
-from dlms.tree.damage import wrong_bit
-from dlms.tree.keyring import MOST_ROUTES, MOST_WAITING
+from ami_dlms import apdu, data
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms.apdu.ciphered import GeneralGloCiphering, GeneralSigning
+from ami_dlms.apdu.get import GetRequestNormal
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.framing import hdlc, mbus, wrapper
+from ami_dlms.framing.hdlc import Frame, FrameKind, control_of
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.mbus import MbusFrame
+from ami_dlms.framing.wrapper import WrapperPdu
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, protect
+from ami_dlms.tree import Keyring, Node, Session, document, explain, explain_data, is_sound, nodes, octets_of, part_of
+from ami_dlms.tree.damage import wrong_bit
+from ami_dlms.tree.keyring import MOST_ROUTES, MOST_WAITING
 
 FIELD = Path(__file__).parents[2] / "vectors/field"
 UNHURRIED = settings(deadline=None)

@@ -5,30 +5,30 @@ from __future__ import annotations
 import pytest
 from test_every_octet import check_cover
 
-from dlms import apdu, data
-from dlms.apdu.acse import Aarq
-from dlms.apdu.action import ActionResponseWithBlock
-from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
-from dlms.apdu.ciphered import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aarq
+from ami_dlms.apdu.action import ActionResponseWithBlock
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms.apdu.ciphered import (
     GeneralCiphering,
     GeneralDedCiphering,
     GeneralGloCiphering,
     GeneralSigning,
     ServiceCiphering,
 )
-from dlms.apdu.fields import ActionResponse, Block
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
-from dlms.apdu.initiate import InitiateRequest
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.enums import ActionResult, ApduTag, ApplicationContext, Conformance
-from dlms.errors import LocalError
-from dlms.framing import hdlc, wrapper
-from dlms.framing.hdlc import Frame, FrameKind, control_of
-from dlms.framing.hdlc_address import HdlcAddress
-from dlms.framing.wrapper import WrapperPdu
-from dlms.obis import Obis
-from dlms.security import GlobalKeys, protect
-from dlms.tree import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
+from ami_dlms.apdu.fields import ActionResponse, Block
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
+from ami_dlms.apdu.initiate import InitiateRequest
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.enums import ActionResult, ApduTag, ApplicationContext, Conformance
+from ami_dlms.errors import LocalError
+from ami_dlms.framing import hdlc, wrapper
+from ami_dlms.framing.hdlc import Frame, FrameKind, control_of
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.wrapper import WrapperPdu
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, protect
+from ami_dlms.tree import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
 
 CLIENT, SERVER = b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2"
 EK, AK, DK = bytes(range(16)), bytes(range(16, 32)), bytes(range(32, 48))

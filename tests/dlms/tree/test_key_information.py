@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dlms import apdu
-from dlms.apdu.get import GetRequestNormal
-from dlms.association import (
+from ami_dlms import apdu
+from ami_dlms.apdu.get import GetRequestNormal
+from ami_dlms.association import (
     Header,
     KeyChoice,
     NewKey,
@@ -19,11 +19,11 @@ from dlms.association import (
     protect_general,
     sign_general,
 )
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.errors import LocalError
-from dlms.obis import Obis
-from dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, PublicKey
-from dlms.tree import Keyring, Node, Session, explain, in_clear, is_sound, nodes
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.errors import LocalError
+from ami_dlms.obis import Obis
+from ami_dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, PublicKey
+from ami_dlms.tree import Keyring, Node, Session, explain, in_clear, is_sound, nodes
 
 LENGTHS = {1: (16, 32), 2: (32, 48)}
 HEADER = Header(b"transact", b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2", b"", b"more")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from test_every_octet import check_cover
 
-from dlms import apdu
-from dlms.tree import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
+from ami_dlms import apdu
+from ami_dlms.tree import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 ROWS: dict[str, Any] = {row["id"]: row for row in json.loads((VECTORS / "apdus.json").read_text())}

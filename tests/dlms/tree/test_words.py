@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from dlms import apdu, data
-from dlms.apdu.action import ActionRequestNormal
-from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
-from dlms.apdu.get import GetRequestNormal, GetResponseNormal
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.cosem.obis_names import describe
-from dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from dlms.enums import DataTag
-from dlms.obis import Obis
-from dlms.tree import Node, Session, explain, nodes
-from dlms.tree.words import words
+from ami_dlms import apdu, data
+from ami_dlms.apdu.action import ActionRequestNormal
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.obis_names import describe
+from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import DataTag
+from ami_dlms.obis import Obis
+from ami_dlms.tree import Node, Session, explain, nodes
+from ami_dlms.tree.words import words
 
 CLOCK = Obis.parse("0-0:1.0.0*255")
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from north_bench import NOUN, SCHEMAS
 
-from cim.message import Header, Reply, ReplyError, ResponseMessage
-from hes.outbox import format_answer
-from hes.reply_hosts import LOOPBACK, ReplyHosts
+from ami_cim.message import Header, Reply, ReplyError, ResponseMessage
+from ami_hes.outbox import format_answer
+from ami_hes.reply_hosts import LOOPBACK, ReplyHosts
 
 HERE = ReplyHosts(LOOPBACK, frozenset({"cis.invalid"}))
 

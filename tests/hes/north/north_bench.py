@@ -14,16 +14,16 @@ from typing import Any
 import httpx
 from lxml import etree
 
-from cim import edge, envelope
-from cim.identity import Name
-from cim.message import Header, RequestMessage, ResponseMessage
-from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
-from cim.schema import Schemas
-from hes.app import Chance, running
-from hes.meters.registry import Meter, Registry
-from hes.operations import Attempt, Command, Outcome
-from hes.settings import Settings
-from mapping.controls import DisconnectState
+from ami_cim import edge, envelope
+from ami_cim.identity import Name
+from ami_cim.message import Header, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_cim.schema import Schemas
+from ami_hes.app import Chance, running
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.operations import Attempt, Command, Outcome
+from ami_hes.settings import Settings
+from ami_mapping.controls import DisconnectState
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 NOUN = "EndDeviceControls"
@@ -84,7 +84,7 @@ def texts(body: bytes, name: str) -> list[str]:
 
 @dataclass
 class StandIn:
-    """In place of hes.operations.run: says what the test wants, when the test wants it."""
+    """In place of ami_hes.operations.run: says what the test wants, when the test wants it."""
 
     outcomes: dict[str, Outcome | Exception] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)

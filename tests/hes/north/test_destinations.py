@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from hes.jobs.destinations import Destinations, Post
+from ami_hes.jobs.destinations import Destinations, Post
 
 ROOM, PER = 10, 3
 

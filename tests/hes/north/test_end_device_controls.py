@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from north_bench import CONNECT, DISCONNECT, control, mrid, registry, request
 
-from cim.codes import Level
-from cim.identity import Identifier, Name
-from cim.message import ReplyError, RequestMessage
-from cim.payloads import OpaquePayload
-from cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
-from hes.nouns import Plan, Refused, Worked
-from hes.nouns.end_device_controls import plan, report
-from hes.operations import Outcome
+from ami_cim.codes import Level
+from ami_cim.identity import Identifier, Name
+from ami_cim.message import ReplyError, RequestMessage
+from ami_cim.payloads import OpaquePayload
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_hes.nouns import Plan, Refused, Worked
+from ami_hes.nouns.end_device_controls import plan, report
+from ami_hes.operations import Outcome
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REGISTRY = registry()

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from north_bench import CONNECT, DISCONNECT, GENERIC, TYPED, StandIn, control, entries, octets, request, texts
 
-from cim import ns, soap
-from hes.app import Chance, running
-from hes.settings import Settings
+from ami_cim import ns, soap
+from ami_hes.app import Chance, running
+from ami_hes.settings import Settings
 
 VECTORS = Path(__file__).parents[2] / "vectors/field/xml"
 XML = "text/xml; charset=utf-8"

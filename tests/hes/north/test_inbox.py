@@ -26,8 +26,8 @@ from north_bench import (
 )
 
 from ami_process.worker import Worker
-from cim import edge, ns, reading, soap
-from hes.operations import Outcome
+from ami_cim import edge, ns, reading, soap
+from ami_hes.operations import Outcome
 
 XML = {"Content-Type": "text/xml"}
 MESSAGE, CONTROLS = f"{{{ns.MESSAGE}}}", f"{{{ns.END_DEVICE_CONTROLS_MESSAGE}}}"
@@ -200,7 +200,7 @@ async def test_a_body_is_not_read_further_than_allowed(tmp_path: Path) -> None:
 
 
 async def test_who_sends_too_slowly_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hes.inbox.BODY_S", 0.05)
+    monkeypatch.setattr("ami_hes.inbox.BODY_S", 0.05)
     async with north(tmp_path) as hes:
         host, port = hes.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -224,7 +224,7 @@ async def test_a_fault_of_ours_is_a_soap_fault_too(tmp_path: Path, monkeypatch: 
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("hes.jobs.Intake.handle", broken)
+    monkeypatch.setattr("ami_hes.jobs.Intake.handle", broken)
     async with north(tmp_path) as hes:
         response = await hes.post(VALID)
         assert response.status_code == 500
@@ -320,7 +320,7 @@ async def test_a_large_message_is_read_like_a_small_one(tmp_path: Path) -> None:
 
 
 async def test_who_comes_while_others_are_read_may_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hes.app.Worker", lambda function: Worker(function, waiting=0))
+    monkeypatch.setattr("ami_hes.app.Worker", lambda function: Worker(function, waiting=0))
     async with north(tmp_path) as hes:
         answers = await asyncio.gather(*(hes.post(MANY) for _ in range(4)))
         assert sorted(answer.status_code for answer in answers) == [200, 503, 503, 503]
@@ -332,7 +332,7 @@ async def test_who_comes_while_others_are_read_may_come_again(tmp_path: Path, mo
 
 
 async def test_what_takes_too_much_to_read_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hes.app.Worker", lambda function: Worker(function, seconds=0.01))
+    monkeypatch.setattr("ami_hes.app.Worker", lambda function: Worker(function, seconds=0.01))
     async with north(tmp_path) as hes:
         given_up = await hes.post(MANY)
         assert (given_up.status_code, texts(given_up.content, "code")) == (413, ["3.1"])
@@ -350,7 +350,7 @@ async def test_what_takes_too_much_to_read_is_given_up(tmp_path: Path, monkeypat
 async def test_a_reading_process_that_answers_nonsense_or_fails_switches_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, code: str, words: str
 ) -> None:
-    monkeypatch.setattr("hes.app.Worker", lambda _: Worker(function))
+    monkeypatch.setattr("ami_hes.app.Worker", lambda _: Worker(function))
     async with north(tmp_path) as hes:
         response = await hes.post(MANY)
         assert (response.status_code, texts(response.content, "code")) == (500, [code])

@@ -33,11 +33,11 @@ from north_bench import (
 )
 from structlog.testing import capture_logs
 
-from cim import edge
-from cim.message import RequestMessage
-from hes.app import Chance
-from hes.operations import Outcome
-from hes.store import StoreUnavailable
+from ami_cim import edge
+from ami_cim.message import RequestMessage
+from ami_hes.app import Chance
+from ami_hes.operations import Outcome
+from ami_hes.store import StoreUnavailable
 
 FAILED = Outcome(False, "5.3", "FATAL", "it did not", attempted=True)
 
@@ -186,7 +186,7 @@ async def test_whose_turn_does_not_come_by_the_deadline_fails_unsent(tmp_path: P
 
 
 async def test_a_recipe_that_ignores_its_deadline_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hes.jobs.workshop.GRACE_S", 0.01)
+    monkeypatch.setattr("ami_hes.jobs.workshop.GRACE_S", 0.01)
     stand_in = StandIn()
     stand_in.open.clear()
     async with north(tmp_path, stand_in, deadline_s=0.1) as hes:
@@ -251,7 +251,7 @@ async def test_a_store_that_fails_ends_everything_instead_of_forgetting(
     async def full(*_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("hes.store.SqlResults.save", full)
+    monkeypatch.setattr("ami_hes.store.SqlResults.save", full)
     with pytest.raises(BaseExceptionGroup, match="unhandled errors"):
         async with north(tmp_path) as hes:
             await hes.ask(request(control(DISCONNECT, "M1")))
@@ -273,7 +273,7 @@ async def test_a_fault_after_acceptance_is_never_told_as_a_refusal(
     message = request(control(DISCONNECT, "M1"))
     async with north(tmp_path) as hes:
         with monkeypatch.context() as patch:
-            patch.setattr("hes.jobs.intake.Answers.wait", failing)
+            patch.setattr("ami_hes.jobs.intake.Answers.wait", failing)
             response = await hes.post(octets(message))
         assert (response.status_code, texts(response.content, "code")) == (500, ["5.1"])
         assert "is kept and will be finished" in texts(response.content, "reason")[0]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from hes.store import Job, Lane, MemoryJobs
+from ami_hes.store import Job, Lane, MemoryJobs
 
 CONTROLS, REPLIES = Lane.CONTROLS, Lane.REPLIES
 

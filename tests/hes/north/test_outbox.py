@@ -8,11 +8,11 @@ import pytest
 from an_answer import ANSWER, HERE, response
 from north_bench import SCHEMAS, Cis
 
-from cim import edge, envelope
-from cim.errors import InvalidMessage
-from cim.message import ReplyError
-from hes.outbox import Outbox, format_answer, parse_answer
-from hes.reply_hosts import NotAllowed, NotTaken, ReplyHosts
+from ami_cim import edge, envelope
+from ami_cim.errors import InvalidMessage
+from ami_cim.message import ReplyError
+from ami_hes.outbox import Outbox, format_answer, parse_answer
+from ami_hes.reply_hosts import NotAllowed, NotTaken, ReplyHosts
 
 
 @asynccontextmanager

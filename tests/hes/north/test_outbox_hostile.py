@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from north_bench import SCHEMAS
 
-from cim import edge
-from cim.errors import InvalidMessage, LocalError
-from hes.outbox import NotServed, NotTaken, Outbox
-from hes.reply_hosts import NotAllowed
+from ami_cim import edge
+from ami_cim.errors import InvalidMessage, LocalError
+from ami_hes.outbox import NotServed, NotTaken, Outbox
+from ami_hes.reply_hosts import NotAllowed
 
 OK = b"HTTP/1.1 200 OK\r\n"
 

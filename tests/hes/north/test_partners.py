@@ -33,13 +33,13 @@ from north_bench import (
 from structlog.testing import capture_logs
 
 from ami_process.settings import SettingsError
-from cim import edge
-from cim.identity import Name
-from cim.message import Header
-from cim.payloads.end_device_controls import EndDevice, EndDeviceControl
-from hes.nouns import Partner, partner_of
-from hes.nouns.end_device_controls import plan, size
-from hes.settings import PartnerSettings, Settings
+from ami_cim import edge
+from ami_cim.identity import Name
+from ami_cim.message import Header
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl
+from ami_hes.nouns import Partner, partner_of
+from ami_hes.nouns.end_device_controls import plan, size
+from ami_hes.settings import PartnerSettings, Settings
 
 NOUN_MESSAGE = "http://iec.ch/TC57/2011/EndDeviceControlsMessage"
 OPERATIONS = {f"{verb}EndDeviceControls" for verb in ("Create", "Change", "Cancel", "Close", "Delete")}

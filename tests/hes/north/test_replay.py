@@ -6,7 +6,7 @@ from pathlib import Path
 
 from north_bench import CONNECT, DISCONNECT, GENERIC, TYPED, control, north, request
 
-from cim.message import ReplayDetection, Reply
+from ami_cim.message import ReplayDetection, Reply
 
 CREATED = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DETECTION = ReplayDetection(nonce="a nonce", created_at=CREATED)

@@ -15,8 +15,8 @@ from hostile_receivers import Receiver, deaf, saying
 from north_bench import DISCONNECT, SCHEMAS, Cis, Clock, North, control, north, request
 from structlog.testing import capture_logs
 
-from cim import edge
-from hes.app import Chance
+from ami_cim import edge
+from ami_hes.app import Chance
 
 FOUND_ELSEWHERE = b"HTTP/1.1 302 Found\r\nLocation: http://xn--/\r\nContent-Length: 0\r\n\r\n"
 NOT_IMPLEMENTED = (
@@ -204,7 +204,7 @@ async def test_names_that_are_looked_up_for_long_do_not_delay_a_living_one(tmp_p
 async def test_a_fault_of_ours_ends_one_attempt_and_is_told(
     tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hes.outbox import Outbox
+    from ami_hes.outbox import Outbox
 
     post = Outbox.post
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from north_bench import DISCONNECT, Cis, control, north, request
 
-from hes.app import _reply_hosts
-from hes.reply_hosts import NotAllowed
-from hes.settings import Settings
+from ami_hes.app import _reply_hosts
+from ami_hes.reply_hosts import NotAllowed
+from ami_hes.settings import Settings
 
 LOCAL = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ami_process.settings import SettingsError
-from hes.settings import Settings
+from ami_hes.settings import Settings
 
 DEMO = Path(__file__).parents[3] / "config/demo.toml"
 

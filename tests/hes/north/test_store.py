@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hes.store import (
+from ami_hes.store import (
     ClaimTooHigh,
     CountersExhausted,
     Database,

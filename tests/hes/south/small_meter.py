@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dlms import apdu, data
-from dlms.apdu.acse import Aare, Aarq, Diagnostic
-from dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
-from dlms.apdu.faults import ExceptionResponse
-from dlms.association import (
+from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic
+from ami_dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
+from ami_dlms.apdu.faults import ExceptionResponse
+from ami_dlms.association import (
     ActionAnswer,
     ActionRequested,
     AssociationOpened,
@@ -32,9 +32,9 @@ from dlms.association import (
     Security,
     ServerConnection,
 )
-from dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from dlms.data import Data
-from dlms.enums import (
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.data import Data
+from ami_dlms.enums import (
     ActionResult,
     ApplicationContext,
     AssociationResult,
@@ -43,12 +43,12 @@ from dlms.enums import (
     ServiceError,
     StateError,
 )
-from dlms.framing import wrapper
-from dlms.obis import Obis
-from dlms.security import GlobalKeys, ReceiveCounter, SendCounter
-from hes.meters import Meters, MetersSettings, Registry
-from hes.operations import Attempt, Command, Outcome, run
-from hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
+from ami_dlms.framing import wrapper
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
+from ami_hes.meters import Meters, MetersSettings, Registry
+from ami_hes.operations import Attempt, Command, Outcome, run
+from ami_hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 DISCONNECT_CONTROL = Obis.parse("0-0:96.3.10*255")

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from small_meter import CONNECT, DEVICE_ID, LOGICAL_DEVICE_NAME, SmallMeter, South, eventually
 
-from dlms import data
-from dlms.association.client import PROTECTION_OCTETS
-from dlms.framing import wrapper
-from hes.meters import Meters, listener
-from hes.meters.parking import MAX_CLAIMS, Standing
-from hes.meters.session import MAX_PUBLIC_OCTETS
+from ami_dlms import data
+from ami_dlms.association.client import PROTECTION_OCTETS
+from ami_dlms.framing import wrapper
+from ami_hes.meters import Meters, listener
+from ami_hes.meters.parking import MAX_CLAIMS, Standing
+from ami_hes.meters.session import MAX_PUBLIC_OCTETS
 
 SAME, OTHER = "127.0.0.1", "127.0.0.2"
 PROMPTLY_S = 30.0

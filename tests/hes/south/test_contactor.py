@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from small_meter import CONNECT, DEVICE_ID, DISCONNECT, DISCONNECT_CONTROL, LOGICAL_DEVICE_NAME, South, eventually
 
-from dlms import data
-from dlms.apdu.acse import Diagnostic
-from dlms.enums import ActionResult, DataAccessResult, DiagnosticSource
-from dlms.obis import Obis
+from ami_dlms import data
+from ami_dlms.apdu.acse import Diagnostic
+from ami_dlms.enums import ActionResult, DataAccessResult, DiagnosticSource
+from ami_dlms.obis import Obis
 
 
 async def test_disconnect_and_connect_are_read_back(ami: South) -> None:

@@ -8,11 +8,11 @@ import pytest
 from small_meter import CONNECT, South, eventually
 from test_listener import BODY, push, send_datagram
 
-from dlms.apdu.notify import DataNotification
-from dlms.association import Security, protect_notification
-from dlms.framing import wrapper
-from dlms.security import GlobalKeys, SendCounter
-from hes.store.tables import key_counters
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.association import Security, protect_notification
+from ami_dlms.framing import wrapper
+from ami_dlms.security import GlobalKeys, SendCounter
+from ami_hes.store.tables import key_counters
 
 HALF = 2**31
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from small_meter import CONNECT, LOGICAL_DEVICE_NAME, SmallMeter, South, eventually
 
-from dlms import apdu, data
-from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
-from dlms.apdu.notify import DataNotification
-from dlms.association import Security, protect_notification
-from dlms.data import Data
-from dlms.framing import wrapper
-from dlms.obis import Obis
-from dlms.security import GlobalKeys, SendCounter
-from hes.meters import Meters, listener
-from hes.meters.push import MAX_SENDERS
+from ami_dlms import apdu, data
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.association import Security, protect_notification
+from ami_dlms.data import Data
+from ami_dlms.framing import wrapper
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, SendCounter
+from ami_hes.meters import Meters, listener
+from ami_hes.meters.push import MAX_SENDERS
 
 BODY = data.structure(data.octet_string(Obis.parse("0-0:25.9.0*255")), data.double_long_unsigned(1234))
 SHOWN = ["0000190900FF", 1234]

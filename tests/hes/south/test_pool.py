@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from small_meter import DISCONNECT, South, eventually
 
-from hes.meters import MeterFault
+from ami_hes.meters import MeterFault
 
 
 def soon(seconds: float = 5.0) -> datetime:

@@ -7,16 +7,16 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
-from dlms import apdu, data
-from dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
-from dlms.apdu.notify import DataNotification
-from dlms.association import protect_notification
-from dlms.data import Data
-from dlms.datetimes import CosemDateTime
-from hes.meters.push import MAX_PLAIN_OCTETS, MAX_PUSH_OCTETS, Notifications, shown
-from hes.meters.received import Received
-from hes.meters.registry import Registry
-from hes.store import ReceivedKey
+from ami_dlms import apdu, data
+from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.association import protect_notification
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_hes.meters.push import MAX_PLAIN_OCTETS, MAX_PUSH_OCTETS, Notifications, shown
+from ami_hes.meters.received import Received
+from ami_hes.meters.registry import Registry
+from ami_hes.store import ReceivedKey
 
 BODY = data.structure(data.octet_string(b"abc"), data.array(data.double_long_unsigned(5)), data.visible_string("x"))
 SENT_AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

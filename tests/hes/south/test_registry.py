@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hes.meters.registry import Authentication, CipheringForm, Registry, RegistryError
+from ami_hes.meters.registry import Authentication, CipheringForm, Registry, RegistryError
 
 KEY = "000102030405060708090A0B0C0D0E0F"
 OTHER_KEY = "F0F1F2F3F4F5F6F7F8F9FAFBFCFDFEFF"

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from small_meter import South, eventually
 
-from dlms import apdu, data
-from dlms.apdu.notify import EventNotificationRequest
-from dlms.association import Security, protect_notification
-from dlms.cosem.descriptors import AttributeDescriptor
-from dlms.datetimes import CosemDateTime
-from dlms.framing import wrapper
-from dlms.obis import Obis
-from dlms.security import GlobalKeys, SendCounter
-from hes.meters import Meters
+from ami_dlms import apdu, data
+from ami_dlms.apdu.notify import EventNotificationRequest
+from ami_dlms.association import Security, protect_notification
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.framing import wrapper
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, SendCounter
+from ami_hes.meters import Meters
 
 FIELD = Path(__file__).parents[2] / "vectors/field"
 TAGGED_TIME = bytes.fromhex((FIELD / "event_notification_time_with_data_tag.hex").read_text())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from structlog.typing import EventDict
 
-from dlms.association import ClientConnection, ClientSettings, Open
-from dlms.enums import Mechanism
-from hes.meters.trace import ApduTrace
+from ami_dlms.association import ClientConnection, ClientSettings, Open
+from ami_dlms.enums import Mechanism
+from ami_hes.meters.trace import ApduTrace
 
 
 def test_the_password_of_lls_is_asterisks(events: list[EventDict]) -> None:

@@ -1,0 +1,219 @@
+"""The front door: one command line that starts, watches and measures the whole."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import tomli_w
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from ami_cli import configuration, demo, fleet
+from ami_cli.later import LaterGroup
+from ami_cli.outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
+
+MAX_PERIOD_S = 366 * 86_400.0
+app = typer.Typer(
+    name="ami",
+    cls=LaterGroup,
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Security(StrEnum):
+    """What `--security` takes."""
+
+    NONE = "none"
+    DEFAULT = "default"
+
+
+class Mode(StrEnum):
+    """What `--mode` takes."""
+
+    DIAL_OUT = "dial-out"
+    DIAL_IN = "dial-in"
+
+
+@app.callback()
+def front_door() -> None:
+    """AMI reference system: CIS, HES and meters, each a process, meeting only on real sockets."""
+
+
+@app.command("demo")
+def run_demo(
+    config: Annotated[Path, typer.Option(help="Who takes part, where, with which keys.")] = Path("config/demo.toml"),
+    cycles: Annotated[
+        int,
+        typer.Option(
+            min=0, envvar="AMI_DEMO__CYCLES", help="Stop after so many disconnects and connects; 0: Ctrl-C stops."
+        ),
+    ] = 0,
+    period: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=MAX_PERIOD_S, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next."),
+    ] = None,
+    meters: Annotated[
+        int | None,
+        typer.Option(min=1, envvar="AMI_METERS", help="How many; beyond the file's, simulated ones are added."),
+    ] = None,
+    security: Annotated[
+        Security, typer.Option(help="none: no authentication, no ciphering, to read along in Wireshark.")
+    ] = Security.DEFAULT,
+    mode: Annotated[Mode, typer.Option(help="dial-in: the last meter connects to the HES.")] = Mode.DIAL_OUT,
+    asynchronous: Annotated[bool, typer.Option("--asynchronous", help="Acknowledge at once, reply later.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines of text, on a terminal too.")] = False,
+    cis_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_CIS__PORT")] = None,
+    hes_port: Annotated[int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__PORT")] = None,
+    dlms_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, envvar="AMI_HES__DLMS_PORT", help="Where meters dial in.")
+    ] = None,
+    meter_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Of the first meter; the others follow.")
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="A directory for all that survives, instead of the file's: a second demo needs its own."),
+    ] = None,
+) -> None:
+    """Start CIS, HES and meters, show what happens, stop on Ctrl-C.
+
+    Exit code 0: every command was confirmed by every meter. 1: not so. 98: a port is taken.
+    """
+    output = _output(json, plain)
+    changes = configuration.Changes(
+        cycles=cycles,
+        security=security,
+        mode=mode,
+        asynchronous=asynchronous,
+        log_apdus=output is LiveOutput,
+        meters=meters,
+        period_s=period,
+        cis_port=cis_port,
+        hes_port=hes_port,
+        dlms_port=dlms_port,
+        meter_port=meter_port,
+        state=state,
+    )
+    options = demo.Options(configuration=config, changes=changes, output=output, programs=demo.programs)
+    try:
+        exit_code = asyncio.run(demo.run(options))
+    except demo.PortsTaken as trouble:
+        typer.echo(str(trouble), err=True)
+        exit_code = demo.PORTS_TAKEN
+    except configuration.ConfigurationError as trouble:
+        typer.echo(str(trouble), err=True)
+        exit_code = 1
+    raise typer.Exit(exit_code)
+
+
+@app.command("fleet")
+def make_fleet(
+    count: Annotated[int, typer.Option(min=1, help="How many meters.")] = 100,
+    seed: Annotated[str, typer.Option(help="Keys and identities come from it: the same seed, the same fleet.")] = "ami",
+    layout: Annotated[
+        fleet.Layout,
+        typer.Option(help="ports: a port each; one-address: a logical device each; docker: as compose.yaml has them."),
+    ] = fleet.Layout.PORTS,
+    address: Annotated[str, typer.Option(help="host:port of the first, or of all.")] = "127.0.0.1:4061",
+    base: Annotated[Path, typer.Option(help="Everything else, and the first meters, come from here.")] = Path(
+        "config/demo.toml"
+    ),
+    security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering.")] = Security.DEFAULT,
+    part: Annotated[
+        fleet.Part,
+        typer.Option(help="Only what this container of the layout docker needs: the CIS no key, a meter its own."),
+    ] = fleet.Part.ALL,
+    output: Annotated[Path | None, typer.Option(help="Write here, not to the screen.")] = None,
+) -> None:
+    """Write a configuration with many simulated meters, each with keys of its own."""
+    clear = security is Security.NONE
+    try:
+        document = fleet.fleet(configuration.load(base), count, seed=seed, layout=layout, address=address, clear=clear)
+    except configuration.ConfigurationError as trouble:
+        typer.echo(str(trouble), err=True)
+        raise typer.Exit(1) from None
+    options = (" --security none" if clear else "") + ("" if part is fleet.Part.ALL else f" --part {part}")
+    document, note = fleet.part(document, part), fleet.note(part)
+    heading = fleet.HEADING.format(count=count, seed=seed, layout=layout, base=base, options=options, note=note)
+    text = heading + tomli_w.dumps(document)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, "utf-8")
+
+
+@app.command("bench")
+def run_bench(
+    meters: Annotated[str, typer.Option(help="Sizes of the request, with commas.")] = "2,100,1000",
+    runs: Annotated[int, typer.Option(min=1, help="Counted runs of each size.")] = 5,
+    warm_up: Annotated[int, typer.Option(min=0, help="Uncounted runs before them.")] = 2,
+    base: Annotated[Path, typer.Option(help="The configuration that the fleet is made from.")] = Path(
+        "config/demo.toml"
+    ),
+    json: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
+    write: Annotated[Path | None, typer.Option(help="Write the page here as Markdown, too.")] = None,
+) -> None:
+    """Time one control for many meters over real sockets, and show where the time goes."""
+    from ami_cli import bench, bench_report  # they load the whole HES, and `ami demo` should start at once
+
+    console = Console(stderr=True)
+    figures = []
+    try:
+        with console.status("starting") as status:
+            for size in (int(word) for word in meters.split(",")):
+                tell = partial(_tell_progress, status, size)
+                figures.append(asyncio.run(bench.measure(base, size, runs, warm_up, tell)))
+    except (bench.BenchError, configuration.ConfigurationError, ValueError) as trouble:
+        typer.echo(str(trouble), err=True)
+        raise typer.Exit(1) from None
+    machine = bench.machine()
+    if write is not None:
+        write.write_text(bench_report.markdown(figures, machine), "utf-8")
+    if json:
+        typer.echo(dumps(bench_report.document(figures, machine)))
+    else:
+        Console().print(bench_report.terminal(figures, machine))
+
+
+@app.command("one-request")
+def write_one_request(
+    base: Annotated[Path, typer.Option(help="Whose M1001 is asked.")] = Path("config/demo.toml"),
+    write: Annotated[Path | None, typer.Option(help="Write the page here, not to the screen.")] = None,
+) -> None:
+    """Show one disconnect hop by hop, with its real XML and octets (docs/one-request.md)."""
+    from ami_cli import one_request  # it loads all services, and `ami demo` should start at once
+
+    page = asyncio.run(one_request.page(base))
+    if write is None:
+        typer.echo(page, nl=False)
+    else:
+        write.write_text(page, "utf-8")
+
+
+def _tell_progress(status: Status, size: int, text: str) -> None:
+    status.update(f"{size:,} meters: {text}")
+
+
+def _output(json: bool, plain: bool) -> Callable[[Setting], Output]:
+    if json:
+        return JsonOutput
+    return PlainOutput if plain or not sys.stdout.isatty() else LiveOutput
+
+
+def main() -> None:
+    """What `ami` on the command line runs."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

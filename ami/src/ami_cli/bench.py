@@ -1,0 +1,152 @@
+"""How fast the whole is, and where its time goes: one EndDeviceControls for many meters, over real sockets.
+
+The meters run in a process of their own, the HES in this one, where the sampler (sampling.py) can see its layers. The
+request is one SOAP message with one EndDevices element a meter; the figure is the time from its first octet to the last
+octet of its one reply. A run counts only if the reply is OK and every meter was read back. The first runs warm up.
+"""
+
+import asyncio
+import os
+import platform
+import statistics
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+import httpx
+from lxml import etree
+
+from ami_cli import configuration, fleet
+from ami_cli.processes import Processes, Program, Said, environment, module
+from ami_cli.quiet import quiet
+from ami_cli.sampling import Sampler
+from ami_cim import edge, ns
+from ami_cim.message import Header, Reply, RequestMessage
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.schema import Schemas
+from ami_hes.app import Chance, running
+from ami_hes.settings import Settings
+
+DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
+FIRST_METER_PORT = 20_000
+READY_S = 120.0
+REQUEST_S = 300.0
+PATH = "/cim/ExecuteEndDeviceControls"
+CREATE = etree.QName(ns.END_DEVICE_CONTROLS_MESSAGE, "CreateEndDeviceControls")
+
+
+class BenchError(Exception):
+    """The figure would not be honest; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One size of request: seconds of each counted run, and the HES's time by layer (fractions of 1)."""
+
+    meters: int
+    seconds: tuple[float, ...]
+    shares: tuple[tuple[str, float], ...]
+
+    @property
+    def median_s(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def meters_per_second(self) -> float:
+        return self.meters / self.median_s
+
+
+def machine() -> str:
+    """Where this was measured, in a line."""
+    cores = os.cpu_count()
+    return (
+        f"{platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}, {_processor()}"
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else "unknown processor"
+
+
+async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callable[[str], None]) -> Figures:
+    """Time `runs` requests for `meters` meters after `warm_up` uncounted ones. BenchError if a meter does not confirm."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(quiet())
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ami-bench-")))
+        url, document = await stack.enter_async_context(_system(base, meters, directory))
+        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=REQUEST_S))
+        for run in range(warm_up):
+            await _request(client, url, document, run)
+            tell(f"warm-up {run + 1} of {warm_up}")
+        seconds = []
+        with Sampler() as sampler:
+            for run in range(runs):
+                seconds.append(await _request(client, url, document, warm_up + run))
+                tell(f"run {run + 1} of {runs}: {seconds[-1]:.3f} s")
+    return Figures(meters, tuple(seconds), tuple(sampler.shares))
+
+
+@asynccontextmanager
+async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tuple[str, fleet.Document]]:
+    """The meters in a process, the HES here; gives the HES's address and the configuration."""
+    address = f"127.0.0.1:{FIRST_METER_PORT}"
+    document = fleet.fleet(configuration.load(base), meters, seed="bench", layout=fleet.Layout.PORTS, address=address)
+    document["hes"] |= {"port": 0, "dlms_port": 0, "deadline_s": REQUEST_S}
+    document = configuration.anchored(document, directory)
+    path = directory / "bench.toml"
+    configuration.write(document, path)
+    async with Processes(directory / "logs", environment(("AMI_METERS", "AMI_CONFIG"))) as processes:
+        meter_sim = Program("meters", "meter", module("ami_meter_sim", "--config", str(path)))
+        await processes.start(meter_sim)
+        await asyncio.wait_for(_until_ready(processes, meter_sim), READY_S)
+        async with running(Settings.load(path), Chance()) as listening:
+            yield f"http://{listening[0]}{PATH}", document
+
+
+async def _until_ready(processes: Processes, program: Program) -> None:
+    async for message in processes.messages():
+        if isinstance(message, Said) and message.event["event"] == "ready":
+            return
+        if isinstance(message, Said) and message.event["event"] == "port_taken":
+            raise BenchError(f"{message.event['address']} is taken")
+    raise BenchError(f"the meters did not start: {processes.last_words(program)}")
+
+
+async def _request(client: httpx.AsyncClient, url: str, document: fleet.Document, run: int) -> float:
+    """One request and its reply; the seconds between. Disconnect and connect take turns, so every run switches."""
+    message_id = str(uuid.uuid4())
+    control = EndDeviceControl(
+        control_type=CONNECT if run % 2 else DISCONNECT,
+        end_devices=tuple(EndDevice(mrid=meter["mrid"]) for meter in document["meters"]),
+    )
+    header = Header(
+        verb="create",
+        noun="EndDeviceControls",
+        timestamp=datetime.now(UTC),
+        source="bench",
+        message_id=message_id,
+        correlation_id=message_id,
+    )
+    message = RequestMessage(header=header, payload=EndDeviceControls(controls=(control,)))
+    body = edge.write_request(message, CREATE, Schemas())
+    started = perf_counter()
+    answer = await client.post(url, content=body, headers={"Content-Type": "text/xml; charset=utf-8"})
+    took_s = perf_counter() - started
+    _check(edge.read_response(answer.content, Schemas()).reply)
+    return took_s
+
+
+def _check(reply: Reply) -> None:
+    if reply.result != "OK":
+        reasons = "; ".join(f"{error.code} {error.reason}" for error in reply.errors[:3])
+        raise BenchError(f"the reply is {reply.result}: {reasons}")

@@ -1,0 +1,73 @@
+"""The bench's figures as tables: on a terminal, as Markdown for docs/bench.md, as JSON for machines."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from ami_cli.bench import Figures
+
+BAR = 24
+HEADING = """\
+# How fast it is
+
+Written by `make bench WRITE=docs`; run `make bench` to see your own machine's figures.
+
+One `create EndDeviceControls` for so many meters, one SOAP message in, one reply out, over real sockets: the time from
+the first octet of the request to the last octet of the reply. Every meter gets a public association, a secured one
+(HLS-GMAC, authenticated encryption), the identity check, three reads before, the ACTION and three reads after; a run
+counts only if the reply is OK. Meters and HES are two processes on the same machine; median of the counted runs after
+the warm-up.
+"""
+
+
+def document(figures: Sequence[Figures], machine: str, measured_at: datetime | None = None) -> dict[str, Any]:
+    """The figures as plain values."""
+    at = (measured_at or datetime.now(UTC)).date().isoformat()
+    rows = [
+        asdict(one) | {"median_s": one.median_s, "meters_per_second": round(one.meters_per_second, 1)}
+        for one in figures
+    ]
+    return {"machine": machine, "measured_on": at, "requests": rows}
+
+
+def terminal(figures: Sequence[Figures], machine: str) -> Group:
+    """Two tables for a person: speed, and the layers of the greatest request."""
+    speed = Table(box=None, pad_edge=False, header_style="grey58", padding=(0, 3, 0, 0))
+    for name in ("meters in the request", "median", "fastest", "slowest", "meters/s"):
+        speed.add_column(name, justify="right")
+    for one in figures:
+        times = (_time(value) for value in (one.median_s, min(one.seconds), max(one.seconds)))
+        speed.add_row(f"{one.meters:,}", *times, f"{one.meters_per_second:,.0f}")
+    layers = Table.grid(padding=(0, 2))
+    for layer, share in figures[-1].shares:
+        layers.add_row(layer, Text("━" * max(1, round(BAR * share)), "dodger_blue2"), f"{share:.0%}")
+    title = f"Where the HES's CPU time goes, {figures[-1].meters:,} meters"
+    return Group(Text(machine, "grey58"), Text(), speed, Text(), Text(title, "bold"), layers)
+
+
+def markdown(figures: Sequence[Figures], machine: str, measured_at: datetime | None = None) -> str:
+    """The page docs/bench.md."""
+    at = (measured_at or datetime.now(UTC)).date().isoformat()
+    lines = [HEADING, f"Measured {at} on: {machine}.", ""]
+    lines += ["| meters in the request | runs | median | fastest | slowest | meters/s |", "|--:|--:|--:|--:|--:|--:|"]
+    for one in figures:
+        times = " | ".join(_time(value) for value in (one.median_s, min(one.seconds), max(one.seconds)))
+        lines.append(f"| {one.meters:,} | {len(one.seconds)} | {times} | {one.meters_per_second:,.0f} |")
+    lines += [
+        "",
+        f"Where the HES's CPU time goes with {figures[-1].meters:,} meters (sampled every 2 ms of CPU time):",
+        "",
+    ]
+    lines += ["| layer | share |", "|---|--:|"]
+    lines += [f"| {layer} | {share:.0%} |" for layer, share in figures[-1].shares]
+    lines += ["", "Ratios between layers travel from machine to machine; milliseconds do not."]
+    return "\n".join(lines) + "\n"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < 1 else f"{seconds:,.2f} s"

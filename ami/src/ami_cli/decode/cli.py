@@ -1,0 +1,163 @@
+"""`ami decode`: what any frame or APDU says, octet by octet, deciphered where the keys are given."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ami_cli.decode.captures.seen import Seen
+from ami_cli.decode.errors import NotOctets
+from ami_cli.decode.inputs import Input, take
+from ami_cli.decode.keyrings import Keyrings, with_registry
+from ami_cli.decode.reading import Shown, trees
+from ami_cli.decode.tree_view import View
+from ami_cli.decode.writing import Progress, write_documents, write_summary, write_trees
+from ami_cli.meter.errors import MeterError
+from ami_cli.meter.secrets_given import octets, public_key
+from ami_cli.words import count as counted
+from ami_dlms.errors import LocalError
+from ami_dlms.security import PrivateKey
+from ami_dlms.tree import Keyring, is_sound
+
+KEY_FORMS = "HEX|env:NAME|file:PATH"
+PUBLIC_FORMS = f"{KEY_FORMS}|cert:PATH"
+app = typer.Typer(name="decode", add_completion=False)
+
+
+class Format(StrEnum):
+    """What `--format` takes."""
+
+    TEXT = "text"
+    JSON = "json"
+    XML = "xml"
+
+
+@app.command("decode")
+def decode(
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[HEX...|FILE...|-]",
+            help="Hex as logs, dumps or source code have it; files of it, of octets or captures; or - for stdin.",
+        ),
+    ] = None,
+    ek: Annotated[
+        str | None, typer.Option(metavar=KEY_FORMS, help="Encryption key; without it nothing is deciphered.")
+    ] = None,
+    ak: Annotated[
+        str | None, typer.Option(metavar=KEY_FORMS, help="Authentication key; without it no tag is checked.")
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option(metavar="HEX", help="System title of the sender, or of the client.")
+    ] = None,
+    title_peer: Annotated[
+        str | None, typer.Option(metavar="HEX", help="System title of the other end, the server.")
+    ] = None,
+    dedicated_key: Annotated[
+        str | None, typer.Option(metavar=KEY_FORMS, help="For ded-* APDUs, unless an AARQ before them carries it.")
+    ] = None,
+    kek: Annotated[
+        str | None, typer.Option(metavar=KEY_FORMS, help="Key-encryption (master) key, for keys that are sent wrapped.")
+    ] = None,
+    agreement_key: Annotated[
+        str | None,
+        typer.Option(metavar=KEY_FORMS, help="Private agreement key of one end, the recipient's for C(1e,1s)."),
+    ] = None,
+    peer_agreement_key: Annotated[
+        str | None, typer.Option(metavar=PUBLIC_FORMS, help="Public agreement key of the other end, for C(0e,2s).")
+    ] = None,
+    signature_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar=PUBLIC_FORMS, help="Public key of somebody who signs; as often as there are."),
+    ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="Configuration file whose meters' keys open what bears their system titles.")
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="JSON and XML are what `ami encode` reads.")
+    ] = Format.TEXT,
+    summary: Annotated[
+        bool, typer.Option("--summary", "-s", help="One line per frame: when, which, who, what.")
+    ] = False,
+    data: Annotated[bool, typer.Option("--data", help="It is one value of Data, no APDU and no frame.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Long octet strings in full, as text too.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours on a terminal either.")] = False,
+) -> None:
+    """Show what frames (wrapper, HDLC, M-Bus) or APDUs say, octet by octet.
+
+    Exit code 0: all of it was understood. 1: something is broken, or a tag does not hold. 2: wrong options.
+    """
+    if summary and format_ is not Format.TEXT:
+        raise typer.BadParameter("--summary is text; leave out --format")
+    try:
+        names = {"ek": ek, "ak": ak, "title": title, "title-peer": title_peer, "dedicated-key": dedicated_key}
+        names |= {"kek": kek, "agreement-key": agreement_key}
+        keyrings = with_registry(_keyring(names, peer_agreement_key, signature_key or []), registry, os.environ)
+        if not given and sys.stdin.isatty():
+            typer.echo("hex, please; Ctrl-D ends it", err=True)
+        inputs = list(take(given or [], sys.stdin.buffer))
+    except (MeterError, LocalError, NotOctets, OSError) as error:
+        typer.echo(f"ami decode: {error}", err=True)
+        raise typer.Exit(2) from None
+    outcome = _Outcome(keyrings, data=data)
+    shown = outcome.read(inputs)
+    if summary:
+        write_summary(shown, no_color=no_color, several=len(inputs) > 1)
+    elif format_ is Format.TEXT:
+        write_trees(shown, View(full), no_color=no_color, several=len(inputs) > 1)
+    else:
+        write_documents(shown, as_xml=format_ is Format.XML)
+    if not outcome.good:
+        raise typer.Exit(1)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Reads all inputs, one after the other, and remembers whether everything was understood."""
+
+    keyrings: Keyrings
+    data: bool
+    good: bool = True
+
+    def read(self, inputs: Sequence[Input]) -> Iterator[Shown]:
+        for given in inputs:
+            seen, progress, count = Seen(), Progress(given.name, given.size), 0
+            for shown in trees(given, self.keyrings, seen, progress, data=self.data):
+                count += 1
+                self.good = self.good and is_sound(shown.tree)
+                yield shown
+            progress.end()
+            if given.capture is not None and not count:
+                self.good = False
+                _tell_seen(given.name, seen)
+
+
+def _tell_seen(name: str, seen: Seen) -> None:
+    typer.echo(
+        f"ami decode: {name}: no frame of the wrapper, HDLC or M-Bus in {counted(seen.packets, 'packet')}", err=True
+    )
+    for line in seen.lines():
+        typer.echo(f"  {line}", err=True)
+
+
+def _keyring(given: dict[str, str | None], peer: str | None, signers: Sequence[str]) -> Keyring:
+    found = {
+        name: None if text is None else octets(f"--{name}", text, environ=os.environ) for name, text in given.items()
+    }
+    private = found["agreement-key"]
+    return Keyring(
+        found["ek"],
+        found["ak"],
+        found["dedicated-key"],
+        found["title"],
+        found["title-peer"],
+        found["kek"],
+        None if private is None else PrivateKey(private),
+        None if peer is None else public_key("--peer-agreement-key", peer, environ=os.environ),
+        tuple(public_key("--signature-key", one, environ=os.environ) for one in signers),
+    )

@@ -1,0 +1,156 @@
+"""Three ways to show a running demo: JSON lines for machines, plain lines for pipes, a live view for a terminal."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from ami_cli import plain, view
+from ami_cli.configuration import Listener
+from ami_cli.heard import Step
+from ami_cli.model import Model
+from ami_cli.processes import Said
+
+FRAMES_PER_SECOND = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What there is to say about this demo before it begins."""
+
+    listeners: tuple[Listener, ...]
+    meters: tuple[str, ...]
+    diallers: tuple[str, ...]
+    security: str
+    configuration: str
+
+
+class Output(Protocol):
+    """How the demo shows itself."""
+
+    def shown(self, model: Model) -> contextlib.AbstractAsyncContextManager[None]:
+        """While this context is open, the demo is being shown."""
+
+    def opening(self) -> None:
+        """The demo is about to begin."""
+
+    def said(self, message: Said, steps: Sequence[Step]) -> None:
+        """A process said something, which the model took for these steps."""
+
+    def notice(self, text: str) -> None:
+        """What the demo itself is doing."""
+
+    def closing(self, model: Model, trouble: Sequence[str]) -> None:
+        """The end, after the processes are gone and the context is closed."""
+
+
+@dataclass(slots=True)
+class JsonOutput:
+    """Every event of every process as one JSON object, and a summary object at the end."""
+
+    setting: Setting
+
+    @contextlib.asynccontextmanager
+    async def shown(self, model: Model) -> AsyncIterator[None]:
+        yield
+
+    def opening(self) -> None:
+        """Machines read the processes' own `ready` events."""
+
+    def said(self, message: Said, steps: Sequence[Step]) -> None:
+        self._line({"process": message.origin.name, "heard_at": message.at.isoformat(), **message.event})
+
+    def notice(self, text: str) -> None:
+        """Machines need no notices."""
+
+    def closing(self, model: Model, trouble: Sequence[str]) -> None:
+        self._line({"process": "ami", "event": "summary", **asdict(model.summary()), "trouble": list(trouble)})
+
+    def _line(self, value: dict[str, object]) -> None:
+        typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+@dataclass(slots=True)
+class PlainOutput:
+    """One line per step."""
+
+    setting: Setting
+
+    @contextlib.asynccontextmanager
+    async def shown(self, model: Model) -> AsyncIterator[None]:
+        yield
+
+    def opening(self) -> None:
+        typer.echo(plain.opening(self.setting.listeners, len(self.setting.meters), self.setting.security))
+
+    def said(self, message: Said, steps: Sequence[Step]) -> None:
+        for step in steps:
+            typer.echo(plain.step(step))
+        if message.event.get("event") == "apdu":
+            typer.echo(plain.apdu(message.event))
+        elif message.event.get("event") == "text":
+            typer.echo(f"{message.origin.name}: {message.event['text']}")
+
+    def notice(self, text: str) -> None:
+        if text:
+            typer.echo(text)
+
+    def closing(self, model: Model, trouble: Sequence[str]) -> None:
+        typer.echo("\n" + plain.summary(model.summary()))
+        for line in trouble:
+            typer.echo(line, err=True)
+
+
+@dataclass(slots=True)
+class LiveOutput:
+    """The live view on the terminal's other screen, four pictures a second; the totals stay behind on the usual one."""
+
+    setting: Setting
+    console: Console = field(default_factory=lambda: Console(theme=view.THEME))
+    _notice: str = ""
+
+    @contextlib.asynccontextmanager
+    async def shown(self, model: Model) -> AsyncIterator[None]:
+        with Live(console=self.console, screen=True, auto_refresh=False) as live:
+            drawing = asyncio.create_task(self._draw(model, live))
+            try:
+                yield
+            finally:
+                drawing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await drawing
+
+    async def _draw(self, model: Model, live: Live) -> None:
+        while True:
+            live.update(view.draw(model, self._frame()), refresh=True)
+            await asyncio.sleep(1 / FRAMES_PER_SECOND)
+
+    def _frame(self) -> view.Frame:
+        return view.Frame(
+            now=datetime.now(UTC),
+            width=self.console.width,
+            height=self.console.height,
+            listeners=self.setting.listeners,
+            security=self.setting.security,
+            notice=self._notice,
+            configuration=self.setting.configuration,
+        )
+
+    def opening(self) -> None:
+        """Every picture shows it."""
+
+    def said(self, message: Said, steps: Sequence[Step]) -> None:
+        """The next picture shows it."""
+
+    def notice(self, text: str) -> None:
+        self._notice = text
+
+    def closing(self, model: Model, trouble: Sequence[str]) -> None:
+        self.console.print(view.closing(model, trouble))

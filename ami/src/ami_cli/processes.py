@@ -1,0 +1,174 @@
+"""Start the processes of the demo, hear what they say, and leave none behind.
+
+Every process is started in a session of its own, so that Ctrl-C reaches only the demo, which then stops the others in
+order. Its standard input is a pipe that ends with us (see leash.py), its standard output is one JSON object per line, its
+standard error goes to a file. All of them speak into one queue: `Said` for a line, `Ended` for the end of a process.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+LINE_LIMIT = 4 * 1024 * 1024
+"""Octets of the longest line; a full-size APDU in hex has 128 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Something to start: `name` in the demo's words, `role` as its `ready` event has it, `rank` in which it stops."""
+
+    name: str
+    role: str
+    arguments: tuple[str, ...]
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A process said something: one line of its standard output."""
+
+    origin: Program
+    event: Mapping[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A process is gone, and everything it said has been heard."""
+
+    origin: Program
+    exit_code: int
+    at: datetime
+
+
+Message = Said | Ended
+
+
+def module(name: str, *arguments: str) -> tuple[str, ...]:
+    """The command line that runs one of our modules on the leash."""
+    return (sys.executable, "-m", "ami_cli.leash", name, *arguments)
+
+
+@dataclass(slots=True, eq=False)
+class _Child:
+    program: Program
+    process: asyncio.subprocess.Process
+    listening: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class Processes:
+    """The processes that this demo has started; leaving the context stops them all."""
+
+    logs: Path
+    environment: Mapping[str, str]
+    grace_s: float = 5.0
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _children: list[_Child] = field(default_factory=list)
+    _messages: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __aenter__(self) -> Self:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self, program: Program) -> None:
+        """Start one; it is heard from this moment on."""
+        with self.log_of(program).open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                *program.arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env={**self.environment, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+                limit=LINE_LIMIT,
+            )
+        child = _Child(program, process)
+        self._children.append(child)
+        child.listening = asyncio.create_task(self._listen(child))
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """What the processes say, as it comes, until all of them have ended and nothing is left to hear."""
+        ended = 0
+        while ended < len(self._children):
+            message = await self._messages.get()
+            ended += isinstance(message, Ended)
+            yield message
+
+    def heard(self) -> list[Message]:
+        """What has been said and not been taken yet."""
+        found = []
+        while not self._messages.empty():
+            found.append(self._messages.get_nowait())
+        return found
+
+    def log_of(self, program: Program) -> Path:
+        """Where its standard error goes."""
+        return self.logs / f"{program.name}.log"
+
+    def last_words(self, program: Program, lines: int = 12) -> str:
+        """The end of its standard error."""
+        return "\n".join(self.log_of(program).read_text("utf-8", "replace").splitlines()[-lines:])
+
+    def hurry(self) -> None:
+        """Do not wait for the polite end any longer."""
+        self._hurry.set()
+
+    async def stop(self) -> None:
+        """Stop all, rank by rank, politely first; returns when they are gone and heard to the end."""
+        for rank in sorted({child.program.rank for child in self._children}):
+            await asyncio.gather(*(self._end(child) for child in self._children if child.program.rank == rank))
+        await asyncio.gather(*(child.listening for child in self._children if child.listening))
+
+    async def _end(self, child: _Child) -> None:
+        if child.process.returncode is None:
+            _signal(child.process, signal.SIGTERM)
+        waiting = asyncio.create_task(child.process.wait())
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait({waiting, hurry}, timeout=self.grace_s, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not waiting.done():
+            _signal(child.process, signal.SIGKILL)
+        await waiting
+
+    async def _listen(self, child: _Child) -> None:
+        assert child.process.stdout is not None
+        async for line in child.process.stdout:
+            if event := _parse(line):
+                self._messages.put_nowait(Said(child.program, event, self.now()))
+        exit_code = await child.process.wait()
+        self._messages.put_nowait(Ended(child.program, exit_code, self.now()))
+
+
+def environment(names: Sequence[str] = ()) -> dict[str, str]:
+    """Our environment without the variables that the written configuration already answers."""
+    return {key: value for key, value in os.environ.items() if key not in names}
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except ProcessLookupError:
+        return
+
+
+def _parse(line: bytes) -> Mapping[str, Any] | None:
+    text = line.decode("utf-8", "replace").strip()
+    if not text:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) and isinstance(value.get("event"), str) else {"event": "text", "text": text}

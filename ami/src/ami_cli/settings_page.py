@@ -1,0 +1,155 @@
+"""`ami settings`: every setting of CIS, HES and simulated meters as a page, from the models that read them (docs/settings.md)."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ami_cis.settings import Cis, Demo
+from ami_hes.settings import HesSettings, PartnerSettings
+from ami_meter_sim.settings import MeterSettings, MeterSimSettings, SimulatedSettings
+
+app = typer.Typer(name="settings", add_completion=False)
+
+SECTIONS: tuple[tuple[str, str, type[BaseModel], str], ...] = (
+    ("[demo]", "The loop of the CIS.", Demo, "AMI_DEMO__"),
+    (
+        "[cis]",
+        "The customer information system. The HES reads `host` and `reply_address`: a reply may go there.",
+        Cis,
+        "AMI_CIS__",
+    ),
+    ("[hes]", "The head-end system. The CIS reads `deadline_s`, to wait longer than that.", HesSettings, "AMI_HES__"),
+    (
+        "[[partners]]",
+        "A table for each partner that reads the standard otherwise. Only the HES reads it.",
+        PartnerSettings,
+        "",
+    ),
+    ("[meter_sim]", "What all simulated meters of a process share.", MeterSimSettings, "AMI_METER_SIM__"),
+    (
+        "[[meters]]",
+        "A table for each meter, real or simulated. The CIS reads the first three keys alone.",
+        MeterSettings,
+        "",
+    ),
+    (
+        "[meters.simulated]",
+        "How a simulated meter behaves; a meter without it is a real one. Faults, with examples: [simulated-faults](howto/simulated-faults.md).",
+        SimulatedSettings,
+        "",
+    ),
+)
+INTRODUCTION = """\
+# Settings
+
+All processes read one TOML file, [config/demo.toml](../config/demo.toml) unless `--config` names another, each its own sections.
+Paths are relative to the working directory. The environment wins over the file: the variable is the prefix of the section and
+the key in capitals, so `AMI_HES__PORT=9081` sets `[hes] port`; `AMI_METERS=20` takes the first 20 of `[[meters]]`. An unknown key
+is refused. This page is written by `ami settings --write docs/settings.md`, from the models that read the file.
+"""
+WORDS = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    Path: "path",
+    bytes: "hex",
+    IPv4Network: "network",
+    IPv6Network: "network",
+}
+BOUNDS = (("ge", "from"), ("gt", "above"), ("le", "to"))
+
+
+@app.command("settings")
+def settings(
+    write: Annotated[Path | None, typer.Option(help="Write the page here, not to the screen.")] = None,
+) -> None:
+    """List every setting of the configuration file, with its type, default and meaning."""
+    if write is None:
+        typer.echo(page(), nl=False)
+    else:
+        write.write_text(page(), "utf-8")
+
+
+def page() -> str:
+    """The page in Markdown."""
+    return INTRODUCTION + "".join(_section(*section) for section in SECTIONS)
+
+
+def _section(title: str, about: str, model: type[BaseModel], prefix: str) -> str:
+    environment = f" In the environment: `{prefix}*`." if prefix else ""
+    rows = "".join(_row(name, field) for name, field in model.model_fields.items() if not _is_section(field))
+    return f"\n## `{title}`\n\n{about}{environment}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    kinds = " or ".join(dict.fromkeys(_kinds(field.annotation)))
+    bounds = " ".join(
+        f"{word} {getattr(one, key)}" for key, word in BOUNDS for one in field.metadata if hasattr(one, key)
+    )
+    if name.endswith("_s"):
+        kinds = kinds.replace("number", "seconds")
+    elif name.endswith("_days"):
+        kinds = kinds.replace("number", "days")
+    value = f"{kinds}, {bounds}" if bounds else kinds
+    return f"| `{name}` | {value} | {_default(field)} | {_sentence(field.description or '')} |\n"
+
+
+def _kinds(annotation: Any) -> Iterator[str]:
+    """The words for what a value may be; what stands for an absent key is left out."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _kinds(get_args(annotation)[0])
+    elif origin in (Union, types.UnionType):
+        for one in get_args(annotation):
+            yield from _kinds(one)
+    elif origin is Literal:
+        yield from _choices(get_args(annotation))
+    elif origin is tuple:
+        yield f"list of {'s or '.join(dict.fromkeys(_kinds(get_args(annotation)[0])))}s"
+    elif isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        yield from (f"`{member}`" for member in annotation)
+    elif annotation is not type(None):
+        yield WORDS[annotation]
+
+
+def _choices(values: Sequence[Any]) -> Iterator[str]:
+    yield from (f"`{_toml(value)}`" for value in values)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default in (None, PydanticUndefined, ""):
+        return ""
+    return f"`{_toml(field.default)}`"
+
+
+def _toml(value: Any) -> str:
+    """The value as it stands in the file; a text without its quotation marks."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, bytes):
+        return value.hex().upper()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{one}"' for one in value) + "]"
+    return str(value)
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split()).rstrip(".").replace("|", "\\|")
+    return text[:1].upper() + text[1:]

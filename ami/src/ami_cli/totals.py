@@ -1,0 +1,54 @@
+"""What a demo came to, counted: its own requests, and beside them those of others."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ami_cli.heard import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the demo came to."""
+
+    cycles: int
+    requests: int
+    confirmed_commands: int
+    commands: int
+    unfulfilled: int
+    running: int
+    median_ms: float | None
+    max_ms: float | None
+    counts: Mapping[str, int]
+    """Fulfilled requests by control name."""
+    others: Mapping[str, int]
+    """Requests of others by how they ended; they count nowhere else."""
+
+    @property
+    def all_confirmed(self) -> bool:
+        """Every request that was answered is fulfilled."""
+        return self.unfulfilled == 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Finished requests, counted, and those of others with how they ended."""
+
+    requests: int = 0
+    fulfilled: Counter[str] = field(default_factory=Counter)
+    confirmed_commands: int = 0
+    commands: int = 0
+    took: list[float] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+
+    def add(self, request: Request) -> None:
+        """Count one more."""
+        if not request.own:
+            self.others[request.status] += 1
+            return
+        self.requests += 1
+        self.fulfilled[request.what] += request.fulfilled
+        self.confirmed_commands += len(request.confirmed)
+        self.commands += len(request.meters)
+        if request.ms is not None:
+            self.took.append(request.ms)

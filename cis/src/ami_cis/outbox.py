@@ -1,0 +1,275 @@
+"""Sends requests to the HES and reads its answers: zeep over httpx, from the HES's own WSDL, strict.
+
+zeep writes, because what a stranger's typed SOAP client can send is what a HES has to take. What comes back is read by our own
+hardened parser and validated against the XSD: zeep checks no enumerations and knows no bounds. Every outgoing message is
+validated as well. Of the WSDL only files of the HES itself are loaded; a HES that serves none gets the packaged one.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+import zeep
+import zeep.exceptions
+import zeep.proxy
+import zeep.transports
+from lxml import etree
+
+from ami_process.worker import Worker, WorkerBusy, WorkerLost
+from ami_cim import edge, envelope, media, reading, soap, transfer, xml
+from ami_cim.errors import CimError, PeerFault
+from ami_cim.limits import UNKNOWN_PEER
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import NOUN
+from ami_cim.schema import Schemas, schema_directory
+from ami_cim.transfer import Order
+
+SERVICE = f"Execute{NOUN}"
+PATH = f"/cim/{SERVICE}"
+BINDING = f"{{http://iec.ch/TC57/2011/{SERVICE}}}{NOUN}_Binding"
+CONNECT_TIMEOUT_S = 5.0
+KEEP_ALIVE_S = 4.0
+MAX_OCTETS = UNKNOWN_PEER.octets
+LATER_STATUSES = frozenset({408, 425, 429})
+"""Of the statuses that refuse a request, those that mean not now."""
+
+
+class OutboxError(Exception):
+    """The request was not answered; the text says why, for a person."""
+
+
+class HesUnreachableError(OutboxError):
+    """Nobody answers at the HES's address, and nothing was sent."""
+
+
+class UndecidedError(OutboxError):
+    """The request may have reached the HES, and no answer of it says what it does with it."""
+
+
+class HesAnswerError(OutboxError):
+    """The HES answered with something that is no valid answer."""
+
+
+class UnreadableAnswerError(HesAnswerError, UndecidedError):
+    """Something that is no valid answer came after the request was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP response, as far as SOAP cares."""
+
+    status: int
+    octets: bytes
+    charset: str | None = None
+
+
+class _Transport(zeep.transports.AsyncTransport):
+    """zeep's asynchronous transport with bounds, validation before sending, and no file or host but the HES's."""
+
+    def __init__(self, client: httpx.AsyncClient, files: httpx.Client, schemas: Schemas, hes_url: str) -> None:
+        self._files = files
+        super().__init__(client=client, wsdl_client=files)  # type: ignore[no-untyped-call]
+        self._schemas = schemas
+        self._origin = urlsplit(hes_url)[:2]
+
+    def load(self, url: str) -> bytes:
+        """A WSDL or XSD: of the HES itself, or of our package."""
+        parts = urlsplit(url)
+        if parts[:2] == self._origin:
+            return self._load_from_hes(url)
+        path = Path(parts.path).resolve()
+        if parts.scheme in ("", "file") and path.is_relative_to(schema_directory().resolve()):
+            return path.read_bytes()
+        raise HesAnswerError(f"the WSDL of the HES points to {url}, which is not the HES")
+
+    def _load_from_hes(self, url: str) -> bytes:
+        came = bytearray()
+        with self._files.stream("GET", url) as response:
+            response.raise_for_status()
+            for chunk in response.iter_raw():
+                came += chunk
+                if len(came) > MAX_OCTETS:
+                    raise HesAnswerError(f"{url} is larger than {MAX_OCTETS} octets")
+        try:
+            octets, charset = _content(response, bytes(came))
+            xml.parse(octets, charset=charset)
+        except CimError as error:
+            raise HesAnswerError(f"the WSDL of the HES cannot be used: {url}: {error}") from error
+        return octets
+
+    async def post_xml(self, address: str, envelope: etree._Element, headers: dict[str, str]) -> Answer:
+        """One SOAP request and its answer, whatever its status."""
+        self._schemas.validate(soap.unwrap(envelope))
+        came = bytearray()
+        content = etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
+        async with self.client.stream("POST", address, content=content, headers=headers) as response:
+            async for chunk in response.aiter_raw():
+                came += chunk
+                if len(came) > MAX_OCTETS:
+                    raise UnreadableAnswerError(f"the answer of the HES is larger than {MAX_OCTETS} octets")
+        try:
+            return Answer(response.status_code, *_content(response, bytes(came)))
+        except CimError as error:
+            raise UnreadableAnswerError(f"the answer of the HES cannot be read: {error}") from error
+
+
+_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+class Outbox:
+    """The HES as the CIS sees it."""
+
+    def __init__(
+        self,
+        hes_url: str,
+        timeout_s: float,
+        client: httpx.AsyncClient,
+        transport: _Transport,
+        schemas: Schemas,
+        worker: Worker,
+    ) -> None:
+        self._hes_url = hes_url
+        self._timeout_s = timeout_s
+        self._http = client
+        self._transport = transport
+        self._schemas = schemas
+        self._worker = worker
+        self._client: zeep.AsyncClient | None = None
+        self._loading = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, hes_url: str, timeout_s: float, schemas: Schemas, worker: Worker) -> AsyncIterator[Self]:
+        """`worker` calls `ami_cim.reading:read`. Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
+        trusted = _trusted(hes_url)
+        timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
+        limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_S)
+        with httpx.Client(timeout=CONNECT_TIMEOUT_S, verify=trusted, trust_env=False) as files:
+            async with httpx.AsyncClient(timeout=timeout, limits=limits, verify=trusted, trust_env=False) as client:
+                yield cls(hes_url, timeout_s, client, _Transport(client, files, schemas, hes_url), schemas, worker)
+
+    async def knock(self) -> None:
+        """See that the HES serves, and load its WSDL; raises HesUnreachableError."""
+        with self._reached():
+            response = await self._http.get(f"{self._hes_url}/healthz", timeout=CONNECT_TIMEOUT_S)
+        if response.is_server_error:
+            raise HesUnreachableError(f"the HES at {self._hes_url} is not ready: HTTP {response.status_code}")
+        await self._typed_client()
+
+    async def operations(self) -> list[str]:
+        """What the HES's WSDL offers."""
+        client = await self._typed_client()
+        return sorted(client.wsdl.bindings[BINDING].all())
+
+    async def send(self, request: RequestMessage) -> ResponseMessage:
+        """One request and the answer to it, which may be a mere acknowledgement.
+
+        Raises UndecidedError where the HES may have taken the request, and another OutboxError where it surely has not.
+        """
+        client = await self._typed_client()
+        operation, arguments = self._typed(client, request)
+        service = zeep.proxy.AsyncServiceProxy(client, client.wsdl.bindings[BINDING], address=self._hes_url + PATH)
+        try:
+            with self._reached():
+                async with asyncio.timeout(self._timeout_s):
+                    answer: Answer = await service[operation](**arguments)
+        except TimeoutError:
+            raise UndecidedError(f"the HES at {self._hes_url} did not answer within {self._timeout_s:g} s") from None
+        except (CimError, zeep.exceptions.Error) as error:
+            raise OutboxError(f"the request cannot be written: {error}") from error
+        return await self._read(request, answer)
+
+    def _typed(self, client: zeep.AsyncClient, request: RequestMessage) -> tuple[str, dict[str, Any]]:
+        """The operation, and the parts of its wrapper as zeep wants them: our own element, parsed strictly by the HES's WSDL."""
+        try:
+            wrapper = envelope.typed_wrapper(request.header.verb, request.header.noun)
+            element = envelope.format_request(request, wrapper)
+            self._schemas.validate(element)
+            typed = client.get_element(wrapper.text).parse(element, client.wsdl.types)
+        except (CimError, zeep.exceptions.Error) as error:
+            raise OutboxError(f"the request cannot be written: {error}") from error
+        parts = {part: typed[part] for part in ("Header", "Request", "Payload") if typed[part] is not None}
+        return wrapper.localname, parts
+
+    async def _read(self, request: RequestMessage, answer: Answer) -> ResponseMessage:
+        try:
+            return await self._response(answer)
+        except PeerFault as fault:
+            if fault.fault_code.startswith("Server"):
+                raise UndecidedError(f"the HES failed itself ({fault.code}): {fault}") from None
+            return _told_by_fault(request, fault)
+        except (CimError, WorkerBusy, WorkerLost) as error:
+            told = f"the HES answered HTTP {answer.status} with no valid message: {error}"
+            refused = 400 <= answer.status < 500 and answer.status not in LATER_STATUSES
+            raise (HesAnswerError if refused else UnreadableAnswerError)(told) from error
+
+    async def _response(self, answer: Answer) -> ResponseMessage:
+        if reading.is_light(answer.octets):
+            return edge.read_response(answer.octets, self._schemas, charset=answer.charset)
+        order = Order(kind="response", limits=UNKNOWN_PEER, charset=answer.charset)
+        room = order.room(answer.octets)
+        return transfer.read_response(await self._worker.call(transfer.write_order(order), answer.octets, room=room))
+
+    async def _typed_client(self) -> zeep.AsyncClient:
+        async with self._loading:
+            if self._client is None:
+                self._client = await self._load()
+            return self._client
+
+    async def _load(self) -> zeep.AsyncClient:
+        url = f"{self._hes_url}{PATH}?wsdl"
+        try:
+            with self._reached():
+                client = await self._load_from(url)
+        except httpx.HTTPStatusError as error:
+            if str(error.request.url) != url:
+                raise HesAnswerError(f"the WSDL of the HES cannot be used: {error}") from error
+            client = await self._load_from(str(schema_directory() / "wsdl" / f"{SERVICE}.wsdl"))
+        except zeep.exceptions.Error as error:
+            raise HesAnswerError(f"the WSDL of the HES cannot be used: {error}") from error
+        if BINDING not in client.wsdl.bindings:
+            raise HesAnswerError(f"the WSDL of the HES has no {BINDING}")
+        return client
+
+    async def _load_from(self, location: str) -> zeep.AsyncClient:
+        settings = zeep.Settings(strict=True, forbid_dtd=True, raw_response=True)
+        return await asyncio.to_thread(zeep.AsyncClient, location, transport=self._transport, settings=settings)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except _NOTHING_SENT as error:
+            raise HesUnreachableError(f"the HES at {self._hes_url} cannot be reached: {_why(error)}") from error
+        except httpx.TransportError as error:
+            raise UndecidedError(f"the HES at {self._hes_url} gave no answer: {_why(error)}") from error
+
+
+def _content(response: httpx.Response, came: bytes) -> tuple[bytes, str | None]:
+    """What httpx would unpack without a bound."""
+    return media.content(came, response.headers, UNKNOWN_PEER)
+
+
+def _trusted(hes_url: str) -> ssl.SSLContext:
+    """The usual authorities for https; nobody for http, where no certificate will be shown."""
+    if hes_url.startswith("https:"):
+        return httpx.create_ssl_context(trust_env=False)
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _told_by_fault(request: RequestMessage, fault: PeerFault) -> ResponseMessage:
+    """A fault that blames the request is an answer too: it was refused as a whole (SOAP 1.1, 4.4.1)."""
+    header = Header(verb="reply", noun=request.header.noun, correlation_id=request.header.message_id)
+    error = ReplyError(code=fault.code, reason=fault.reason, details=fault.details)
+    return ResponseMessage(header=header, reply=Reply(result="FAILED", errors=(error,)))
+
+
+def _why(error: httpx.TransportError) -> str:
+    """httpx leaves the text of some errors empty; the name of the class then says more."""
+    return str(error) or type(error).__name__

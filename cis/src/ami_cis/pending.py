@@ -1,0 +1,156 @@
+"""Which reply belongs to which request (IEC 61968-100: Header.CorrelationID), also when it comes late, twice, or after a restart.
+
+Products differ in what they echo, so a reply matches if its CorrelationID, or failing that its MessageID, is the MessageID
+or the CorrelationID of a request of ours. The store decides, not the memory: a reply whose request was sent before a restart
+is still a reply. Whoever waits inside this process gets it as well.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from ami_cim.message import Reply, ReplyError, ResponseMessage
+from ami_cis.store import SentRequest, State, Store, TakenReply
+
+PARTIAL_MORE_FOLLOW = "0.1"
+ACKNOWLEDGEMENT = "0.3"
+INVALID_REQUEST_ID = "2.15"
+
+
+class Disposition(StrEnum):
+    """What a reply turned out to be."""
+
+    TAKEN = "taken"
+    PART = "part"
+    LATE = "late"
+    REPEATED = "repeated"
+    CONTRADICTING = "contradicting"
+    UNKNOWN = "unknown"
+
+
+COMPLETING = frozenset({Disposition.TAKEN, Disposition.LATE, Disposition.REPEATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The verdict on one reply; `awaited` says that somebody in this process was waiting for it."""
+
+    disposition: Disposition
+    request: SentRequest | None
+    awaited: bool = False
+
+    def answer(self) -> Reply:
+        """What the sender of the reply gets as its answer: the truth about whether it was kept."""
+        if self.disposition is Disposition.UNKNOWN:
+            return _refusal("no request of ours has this CorrelationID or MessageID")
+        if self.disposition is Disposition.CONTRADICTING:
+            return _refusal("this request has been answered before, and differently; the first answer stands")
+        return Reply(result="OK")
+
+
+def _refusal(reason: str) -> Reply:
+    return Reply(result="FAILED", errors=(ReplyError(code=INVALID_REQUEST_ID, reason=reason),))
+
+
+class Pending:
+    """Requests that wait for their reply."""
+
+    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._now = now
+        self._waiting: dict[str, asyncio.Future[ResponseMessage]] = {}
+        self._one_by_one = asyncio.Lock()
+
+    async def add(self, request: SentRequest, octets: bytes | None = None) -> None:
+        """Remember a request and the message that it is; call before sending it."""
+        await self._store.add_request(request, octets)
+
+    async def outgoing(self) -> list[tuple[SentRequest, bytes]]:
+        """Requests whose end is not known, also of a former life of the process."""
+        return await self._store.outgoing()
+
+    async def is_answered(self, message_id: str) -> bool:
+        """Whether a final reply is kept, whoever has taken it."""
+        request = await self._store.find_request([message_id])
+        return request is not None and request.state is State.ANSWERED
+
+    async def acknowledge(self, message_id: str) -> None:
+        """The HES has accepted the request and will reply later."""
+        await self._store.move(message_id, State.ACKNOWLEDGED)
+
+    async def fail(self, message_id: str, reason: str) -> None:
+        """The HES has not taken it; a reply that comes nevertheless is taken as late."""
+        await self._store.move(message_id, State.FAILED, reason)
+
+    async def give_up(self, message_id: str, reason: str) -> None:
+        """We have given up asking, and nobody has said what became of it; a reply that still comes is taken as late."""
+        await self._store.move(message_id, State.UNKNOWN, reason)
+
+    @contextmanager
+    def expect(self, message_id: str) -> Iterator[asyncio.Future[ResponseMessage]]:
+        """Wait for the final reply to a request; begin before sending, for the reply may overtake the acknowledgement."""
+        waiter: asyncio.Future[ResponseMessage] = asyncio.get_running_loop().create_future()
+        self._waiting[message_id] = waiter
+        try:
+            yield waiter
+        finally:
+            waiter.cancel()
+            if self._waiting.get(message_id) is waiter:
+                del self._waiting[message_id]
+
+    async def take(self, response: ResponseMessage) -> Taken:
+        """Keep a reply, once; the caller may tell the sender the verdict, for it is on disk."""
+        identifiers = [one for one in (response.header.correlation_id, response.header.message_id) if one]
+        async with self._one_by_one:
+            request = await self._store.find_request(identifiers)
+            if request is None:
+                return Taken(Disposition.UNKNOWN, None)
+            kept = await self._store.replies(request.message_id)
+            disposition = await self._keep(request, response, kept)
+        awaited = disposition in COMPLETING and self._tell(request.message_id, _with_parts(response, kept))
+        return Taken(disposition, request, awaited)
+
+    async def _keep(self, request: SentRequest, response: ResponseMessage, kept: Sequence[TakenReply]) -> Disposition:
+        reply = self._summarise(response)
+        if any(reply.digest == earlier.digest for earlier in kept):
+            await self._store.add_reply(request.message_id, reply)
+            return Disposition.REPEATED
+        if any(earlier.final for earlier in kept):
+            return Disposition.CONTRADICTING
+        await self._store.add_reply(request.message_id, reply)
+        if not reply.final:
+            return Disposition.PART
+        return Disposition.LATE if request.state in (State.FAILED, State.UNKNOWN) else Disposition.TAKEN
+
+    def _tell(self, message_id: str, response: ResponseMessage) -> bool:
+        waiter = self._waiting.get(message_id)
+        if waiter is None or waiter.done():
+            return False
+        waiter.set_result(response)
+        return True
+
+    def _summarise(self, response: ResponseMessage) -> TakenReply:
+        reply = response.reply
+        said = json.dumps([asdict(reply), response.payload and asdict(response.payload)], sort_keys=True, default=str)
+        return TakenReply(
+            digest=hashlib.sha256(said.encode()).hexdigest(),
+            final=all(error.code != PARTIAL_MORE_FOLLOW for error in reply.errors),
+            result=reply.result,
+            errors=tuple(
+                {"code": e.code, "reason": e.reason, "meter": e.identifier.value if e.identifier else None}
+                for e in reply.errors
+            ),
+            received_at=self._now(),
+        )
+
+
+def _with_parts(response: ResponseMessage, kept: Sequence[TakenReply]) -> ResponseMessage:
+    """The final reply in the light of the parts before it: one that was not OK spoils the whole."""
+    if response.reply.result == "OK" and any(part.result != "OK" for part in kept if not part.final):
+        return replace(response, reply=replace(response.reply, result="PARTIAL"))
+    return response

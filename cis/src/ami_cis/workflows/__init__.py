@@ -1,0 +1,22 @@
+"""What the operator's side does: send one control and see it through, and do so again and again in the demo loop."""
+
+from ami_cis.workflows.controls import Controls
+from ami_cis.workflows.loop import DemoLoop, Plan, Summary
+from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterError, Order, Outcome, Target
+from ami_cis.workflows.surroundings import Emit, Surroundings
+
+__all__ = [
+    "CONNECT",
+    "CONTROL_WORDS",
+    "DISCONNECT",
+    "Controls",
+    "DemoLoop",
+    "Emit",
+    "MeterError",
+    "Order",
+    "Outcome",
+    "Plan",
+    "Summary",
+    "Surroundings",
+    "Target",
+]

@@ -1,0 +1,81 @@
+"""The demo loop: disconnect all meters, connect them again, and count what was confirmed."""
+
+import statistics
+from collections import deque
+from dataclasses import dataclass
+
+from ami_cis.workflows.controls import Controls
+from ami_cis.workflows.orders import CONNECT, DISCONNECT, Order, Target
+from ami_cis.workflows.surroundings import Surroundings
+
+REPLY_TIMES_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The demo loop: a disconnect every `period_s`, the connect `connect_after_s` later; 0 cycles means for ever."""
+
+    period_s: float
+    connect_after_s: float
+    cycles: int
+    targets: tuple[Target, ...]
+    asynchronous: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a loop has achieved; a command is one request for all meters, confirmed if all of them confirmed."""
+
+    cycles: int
+    commands: int
+    confirmed: int
+    failed: int
+    median_ms: float | None
+
+
+class DemoLoop:
+    """Disconnects and connects all meters, one cycle after another; an overrun delays the next cycle, it does not stack up."""
+
+    def __init__(self, controls: Controls, plan: Plan, around: Surroundings) -> None:
+        self._controls = controls
+        self._plan = plan
+        self._around = around
+        self._cycles = 0
+        self._confirmed = 0
+        self._failed = 0
+        self._reply_times: deque[float] = deque(maxlen=REPLY_TIMES_KEPT)
+
+    async def run(self) -> None:
+        """Run to the last cycle, or until cancelled; the summary holds at any time."""
+        while True:
+            begun = self._around.monotonic()
+            await self._command(DISCONNECT)
+            await self._sleep_until(begun + self._plan.connect_after_s)
+            await self._command(CONNECT)
+            self._cycles += 1
+            if self._cycles == self._plan.cycles:
+                return
+            await self._sleep_until(begun + self._plan.period_s)
+
+    def summary(self) -> Summary:
+        """The figures so far."""
+        return Summary(
+            cycles=self._cycles,
+            commands=self._confirmed + self._failed,
+            confirmed=self._confirmed,
+            failed=self._failed,
+            median_ms=round(statistics.median(self._reply_times), 3) if self._reply_times else None,
+        )
+
+    async def _command(self, code: str) -> None:
+        order = Order(code=code, targets=self._plan.targets, asynchronous=self._plan.asynchronous)
+        outcome = await self._controls.run(order)
+        if outcome.result is not None:
+            self._reply_times.append(outcome.ms)
+        if outcome.confirmed:
+            self._confirmed += 1
+        else:
+            self._failed += 1
+
+    async def _sleep_until(self, due: float) -> None:
+        await self._around.sleep(max(0.0, due - self._around.monotonic()))

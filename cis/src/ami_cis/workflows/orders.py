@@ -1,0 +1,88 @@
+"""An order and how it ended: one IEC 61968-9 EndDeviceControl for some meters, and what was said about each of them."""
+
+from dataclasses import dataclass
+
+from ami_cim.identity import mrid_key
+from ami_cim.message import Identifier, Name
+from ami_cim.payloads.end_device_controls import EndDevice, UsagePoint
+
+DISCONNECT = "3.31.0.23"
+CONNECT = "3.31.0.18"
+CONTROL_WORDS = {DISCONNECT: "disconnect", CONNECT: "connect"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a control is for, and the label by which the operator knows it."""
+
+    label: str
+    device: EndDevice | None = None
+    usage_point: UsagePoint | None = None
+
+    @classmethod
+    def meter(cls, name: str, mrid: str | None = None) -> "Target":
+        """A meter by its name, and its mRID where we know it."""
+        return cls(name, device=EndDevice(mrid=mrid, names=(Name(name=name),)))
+
+    @classmethod
+    def mrid(cls, mrid: str) -> "Target":
+        """A meter by its mRID alone."""
+        return cls(mrid, device=EndDevice(mrid=mrid))
+
+    @classmethod
+    def point(cls, name: str) -> "Target":
+        """A usage point by its name; the HES knows its meter."""
+        return cls(name, usage_point=UsagePoint(names=(Name(name=name),)))
+
+    def is_meant_by(self, identifier: Identifier) -> bool:
+        """Whether a Reply/Error/ID points at this target."""
+        known = self.device or self.usage_point or EndDevice()
+        values = {self.label, *(name.name for name in known.names)}
+        return identifier.value in values or mrid_key(identifier.value) == mrid_key(known.mrid or "") != ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One control for some targets."""
+
+    code: str
+    targets: tuple[Target, ...]
+    verb: str = "create"
+    asynchronous: bool = False
+    message_id: str | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterError:
+    """One Reply/Error, with the label of the meter that it is about."""
+
+    code: str
+    reason: str | None
+    meter: str | None
+    level: str | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Codes 0.* say that nothing is wrong and may still tell something."""
+        return not self.code.startswith("0.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an order ended; `result` is None if there was no final reply, and `reason` then says why.
+
+    `unknown` is True where the HES may have carried it out all the same.
+    """
+
+    message_id: str
+    result: str | None
+    errors: tuple[MeterError, ...] = ()
+    reason: str | None = None
+    unknown: bool = False
+    ms: float
+
+    @property
+    def confirmed(self) -> bool:
+        """Only a final OK is a success."""
+        return self.result == "OK"

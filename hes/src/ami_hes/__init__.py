@@ -1,0 +1,1 @@
+"""The head-end system: CIM on one side, DLMS/COSEM on the other."""

@@ -1,0 +1,226 @@
+"""The composition root: every part of the HES is made and joined here, and nowhere else.
+
+Time, randomness and identifiers come in as arguments (`Chance`), so that a run can be made to repeat itself.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from os import urandom
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import structlog
+
+from ami_process.events import utc_now
+from ami_process.health import Health, room_beside
+from ami_process.http_connections import HttpLimits
+from ami_process.http_server import serving
+from ami_process.open_files import allow_open_files
+from ami_process.ownership import Hold, InUse
+from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
+from ami_process.worker import Worker
+from ami_cim.limits import Limits as CimLimits
+from ami_cim.schema import Schemas
+from ami_hes import operations
+from ami_hes.inbox import InboxSettings, create_inbox
+from ami_hes.jobs import Answers, Intake, Limits, Means, Patience, Replies, Run, Workshop, recover
+from ami_hes.meters import Meters, MetersSettings, Registry
+from ami_hes.nouns import Partner
+from ami_hes.outbox import Outbox
+from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
+from ami_hes.settings import Settings
+from ami_hes.store import (
+    Database,
+    MemoryJobs,
+    SqlCounters,
+    SqlDeliveries,
+    SqlReceivedCounters,
+    SqlResults,
+    StoreUnavailable,
+    StoreUnusable,
+)
+
+FORGET_EVERY_S = 3600.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """What differs from run to run: the clock, random octets, identifiers."""
+
+    now: Callable[[], datetime] = utc_now
+    random_bytes: Callable[[int], bytes] = urandom
+    new_uuid: Callable[[], UUID] = uuid4
+
+
+@asynccontextmanager
+async def running(settings: Settings, chance: Chance, run: Run | None = None) -> AsyncIterator[list[str]]:
+    """The whole HES at work; gives the addresses that it listens on. Raises CannotListen, RegistryError, StoreUnusable.
+
+    `run` stands in for the work on meters where a test has none.
+    """
+    hes = settings.hes
+    http_limits = _http_limits(settings)
+    allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions)
+    registry = Registry(settings.active_meters)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
+        stack.enter_context(_sole_user(hes.store))
+        database = await stack.enter_async_context(Database(hes.store))
+        meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, chance))
+        schemas = Schemas()
+        means = Means(
+            SqlResults(database),
+            SqlDeliveries(database),
+            MemoryJobs(),
+            schemas,
+            hes.source,
+            chance.now,
+            chance.new_uuid,
+            timedelta(seconds=hes.reply_max_age_s),
+        )
+        hosts = _reply_hosts(settings)
+        outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))
+        answers = Answers(means)
+        recipes = partial(operations.run, meters) if run is None else run
+        workshop = Workshop(means, answers, registry, recipes, room=hes.max_sessions)
+        patience = Patience(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
+        replies = Replies(means, outbox, patience)
+        limits = Limits(timedelta(seconds=hes.deadline_s), hes.max_meters_per_request, hes.max_pending)
+        intake = Intake(means, answers, registry, hosts, limits, _partners(settings))
+        await recover(means, answers)
+        kept_for = timedelta(days=hes.keep_answers_days)
+        forget = partial(_forget, means, kept_for, hes.keep_message_ids)
+        await stack.enter_async_context(_at_work(workshop.work, replies.work, forget))
+        worker = await stack.enter_async_context(Worker("ami_cim.reading:read"))
+        health = Health({"store": database.check, "disk": room_beside(hes.store)})
+        inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings))
+        await stack.enter_async_context(serving(inbox, listener, http_limits))
+        stack.callback(answers.close)
+        addresses = [address_of(listener)]
+        yield addresses + ([format_address(*meters.listening)] if meters.listening else [])
+
+
+def _sole_user(store: Path) -> Hold:
+    """Two head-end systems on one store would work each command twice, so the second is refused, by whatever link it comes."""
+    try:
+        store = store.resolve()
+        if store.exists() and (names := store.stat().st_nlink) > 1:
+            reason = f"the store {store} has {names} names (hard links), and a second head-end system could open it by another one: remove all but one"
+            raise StoreUnusable(reason)
+        return Hold(store.with_name(store.name + ".lock"), store.name)
+    except InUse:
+        reason = f"the store {store} is in use by another head-end system: stop it, or set another hes.store"
+        raise StoreUnusable(reason) from None
+    except OSError as problem:
+        raise StoreUnusable(f"the store {store} can't be opened: {problem.strerror}") from None
+
+
+async def serve(settings: Settings, stop: asyncio.Event, chance: Chance) -> int:
+    """Be the HES until `stop` is set; the exit code."""
+    try:
+        async with running(settings, chance) as addresses:
+            log.info("ready", role="hes", listen=addresses)
+            await stop.wait()
+    except CannotListen as problem:
+        log.error(problem.event, address=problem.address, setting=problem.setting, reason=problem.reason)
+        return EXIT_CANNOT_LISTEN
+    return 0
+
+
+@asynccontextmanager
+async def _listening_to_meters(
+    settings: Settings, registry: Registry, database: Database, chance: Chance
+) -> AsyncIterator[Meters]:
+    hes = settings.hes
+    values = MetersSettings(
+        host=hes.dlms_host,
+        port=hes.dlms_port,
+        system_title=hes.system_title,
+        apdu_timeout_s=hes.apdu_timeout_s,
+        max_sessions=hes.max_sessions,
+        max_callers=hes.max_callers,
+        max_callers_per_address=hes.max_callers_per_address,
+        max_counter_jump=hes.max_counter_jump,
+        log_apdus=hes.log_apdus,
+    )
+    counters, received = SqlCounters(database), SqlReceivedCounters(database)
+    meters = Meters(registry, counters, received, values, now=chance.now, random_bytes=chance.random_bytes)
+    with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
+        await meters.start()
+    try:
+        yield meters
+    finally:
+        await meters.stop()
+
+
+@asynccontextmanager
+async def _at_work(*work: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Let work go on; if any of it ends by itself, that is a fault, and everything ends."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one()) for one in work]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _forget(means: Means, kept_for: timedelta, ids_kept: int) -> None:
+    """Drop answers that nobody will ask for again, now and then."""
+    while True:
+        with suppress(StoreUnavailable):  # the store says so itself, and the next time will do
+            forgotten = await means.results.forget(means.now() - kept_for, ids_kept=ids_kept)
+            if forgotten:
+                log.info("forgotten", requests=forgotten)
+        await asyncio.sleep(FORGET_EVERY_S)
+
+
+def _inbox_settings(settings: Settings) -> InboxSettings:
+    hes = settings.hes
+    urls = (url for url in (hes.public_url, settings.cis.hes_url) if url is not None)
+    names = (hes.host, *hes.host_names, *(httpx.URL(url).host for url in urls))
+    return InboxSettings(limits=CimLimits(octets=hes.max_request_octets), names=names, public_url=hes.public_url)
+
+
+def _http_limits(settings: Settings) -> HttpLimits:
+    hes = settings.hes
+    return HttpLimits(
+        connections=hes.http_connections,
+        connections_per_address=hes.http_connections_per_address,
+        head_s=hes.http_head_s,
+    )
+
+
+def _partners(settings: Settings) -> tuple[Partner, ...]:
+    return tuple(
+        Partner(
+            source=one.source,
+            reply_address=one.reply_address,
+            several_names=one.several_names == "several-meters",
+            typed_reply=one.late_reply == "typed",
+        )
+        for one in settings.partners
+    )
+
+
+def _reply_hosts(settings: Settings) -> ReplyHosts:
+    """The CIS of the configuration may always be replied to, and this machine if nobody else can ask."""
+    hes, cis = settings.hes, settings.cis
+    networks = (*LOOPBACK, *hes.reply_networks) if is_loopback(hes.host) else hes.reply_networks
+    named = [] if cis.host is None else [httpx.URL(scheme="http", host=cis.host, port=cis.port)]
+    if cis.reply_address is not None:
+        named.append(httpx.URL(cis.reply_address))
+    return ReplyHosts(networks, frozenset((*hes.reply_hosts, *map(_named_host, named))))
+
+
+def _named_host(url: httpx.URL) -> str:
+    """The CIS takes replies at other ports too (`send`), but what else listens on our own machine is nobody's to reach."""
+    host = format_host(url.host.lower())
+    return f"{host}:{url.port or PORTS[url.scheme]}" if is_loopback(url.host) else host

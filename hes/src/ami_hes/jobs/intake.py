@@ -1,0 +1,212 @@
+"""How a request begins: understood, planned, and kept before it is reported as accepted."""
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from ami_cim.codes import Level
+from ami_cim.errors import CimError
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_hes.jobs.answers import Answers, Means
+from ami_hes.jobs.records import digest, format_errors, nonce_digest
+from ami_hes.meters.registry import Registry
+from ami_hes.nouns import NOUNS, Partner, Plan, Refused, check, error, partner_of
+from ami_hes.outbox import format_answer, parse_answer
+from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
+from ami_hes.store import Job, Lane, NonceUsed, SpentId, StoredCommand, StoredRequest, StoreUnavailable
+
+_SPENT = (
+    "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
+    "Nothing was done for this one."
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is accepted, and how long it may take."""
+
+    deadline: timedelta
+    meters_per_request: int
+    pending: int
+
+
+class Intake:
+    """Takes requests, and hands back their answers or acknowledgements."""
+
+    def __init__(
+        self,
+        means: Means,
+        answers: Answers,
+        registry: Registry,
+        reply_hosts: ReplyHosts,
+        limits: Limits,
+        partners: Sequence[Partner] = (),
+    ) -> None:
+        self._means = means
+        self._answers = answers
+        self._registry = registry
+        self._reply_hosts = reply_hosts
+        self._limits = limits
+        self._partners = partners
+
+    async def handle(self, message: RequestMessage) -> ResponseMessage:
+        """The answer to a request, at once if it asks for an asynchronous reply."""
+        try:
+            check(message.header, NOUNS)
+            return await self._handle(message)
+        except Refused as refused:
+            log.info("request_refused", message_id=message.header.message_id, errors=_told(refused.errors))
+            return self._means.message(message.header, Reply(result="FAILED", errors=refused.errors))
+        except StoreUnavailable as problem:
+            log.warning("request_refused", message_id=message.header.message_id, errors=[str(problem)])
+            reason = f"Nothing was accepted by this message, and an earlier one can't be looked up: {problem}."
+            raise CimError("5.1", f"{reason} Ask again later with the same MessageID.") from None
+
+    async def _handle(self, message: RequestMessage) -> ResponseMessage:
+        request_id = message.header.message_id or ""
+        asked = digest(message)
+        kept = await self._means.results.find(request_id)
+        if kept is not None:
+            return await self._same_again(kept, asked)
+        self._check_reply_address(message.header)
+        noun = NOUNS[message.header.noun]
+        partner = partner_of(message.header, self._partners)
+        self._check_size(noun.size(message, partner))
+        plan = noun.plan(message, self._registry, now=self._means.now(), partner=partner)
+        self._check_room(plan)
+        if not plan.commands:
+            raise Refused(*plan.errors)
+        request = self._request(message.header, plan, asked, partner)
+        self._answers.expect(request_id)
+        try:
+            nonce = nonce_digest(message.header)
+            kept = await self._means.results.accept(request, _commands(request_id, plan), nonce)
+        except SpentId as spent:
+            self._answers.give_up(request_id)
+            raise Refused(error("2.15", _SPENT.format(spent.accepted_at.isoformat(timespec="seconds")))) from None
+        except StoreUnavailable:
+            self._answers.give_up(request_id)
+            raise
+        except NonceUsed:
+            self._answers.give_up(request_id)
+            reason = "Header.ReplayDetection: this Nonce was used before, by a message with another MessageID."
+            raise Refused(error("7.7", f"{reason} Nothing was done for this one.")) from None
+        if kept is not None:
+            return await self._same_again(kept, asked)
+        return await self._accepted(request.request_id, self._begin(request, plan))
+
+    async def _same_again(self, kept: StoredRequest, asked: str) -> ResponseMessage:
+        if kept.answer is not None:
+            self._answers.give_up(kept.request_id)
+        if kept.digest != asked:
+            reason = "This MessageID was used before, for another request; nothing was done for this one."
+            raise Refused(error("2.15", reason))
+        return await self._accepted(kept.request_id, self._repeat(kept))
+
+    async def _accepted(self, request_id: str, answer: Coroutine[None, None, ResponseMessage]) -> ResponseMessage:
+        """The answer to a request that is kept: from here on nothing may say that it was refused."""
+        try:
+            return await answer
+        except CimError:
+            raise
+        except Exception as problem:
+            reason = "The request is kept and will be finished, but its answer can't be given now."
+            failed = CimError("5.1", f"{reason} Ask again with the same MessageID.")
+            log.error("answer_failed", message_id=request_id, exc_info=problem)
+            raise failed from None
+
+    async def _begin(self, request: StoredRequest, plan: Plan) -> ResponseMessage:
+        self._answers.expect(request.request_id)  # again: a twin that the store refused may have given it up
+        await self._put(request, plan)
+        return await self._answer(request)
+
+    async def _repeat(self, kept: StoredRequest) -> ResponseMessage:
+        log.info("request_repeated", message_id=kept.request_id)
+        return await self._answer(kept)
+
+    async def _answer(self, request: StoredRequest) -> ResponseMessage:
+        if request.acknowledgement is not None and not await self._is_dead_letter(request):
+            return parse_answer(request.acknowledgement)
+        if request.answer is not None:
+            return parse_answer(request.answer)
+        return await self._answers.wait(request.request_id)
+
+    async def _is_dead_letter(self, request: StoredRequest) -> bool:
+        """Whether posting the answer was given up: then it goes to whoever asks again."""
+        if request.answer is None:
+            return False
+        kept = await self._means.deliveries.find(request.request_id)
+        return kept is not None and kept.given_up_at is not None
+
+    def _check_reply_address(self, header: Header) -> None:
+        if not header.async_reply_flag:
+            return
+        try:
+            self._reply_hosts.check(header.reply_address or "")
+        except NotAnAddress as refusal:
+            raise Refused(error("1.5", f"Header.ReplyAddress: {refusal}.")) from None
+        except NotAllowed as refusal:
+            raise Refused(error("7.7", f"Header.ReplyAddress: {refusal}.")) from None
+
+    def _check_size(self, asked: int) -> None:
+        """Before anything is looked up, since looking up is what a request that names too many would cost."""
+        if asked > (most := self._limits.meters_per_request):
+            raise Refused(error("3.1", f"The request names {asked} meters; at most {most} are taken at once."))
+
+    def _check_room(self, plan: Plan) -> None:
+        if self._means.jobs.pending(Lane.CONTROLS) + len(plan.commands) > self._limits.pending:
+            raise Refused(error("3.2", "Too many controls are waiting already; nothing was accepted. Try again later."))
+
+    def _request(self, header: Header, plan: Plan, asked: str, partner: Partner) -> StoredRequest:
+        accepted_at = self._means.now()
+        return StoredRequest(
+            request_id=header.message_id or "",
+            digest=asked,
+            noun=header.noun,
+            correlation_id=header.correlation_id or header.message_id or "",
+            reply_address=header.reply_address if header.async_reply_flag else None,
+            accepted_at=accepted_at,
+            deadline_at=accepted_at + self._limits.deadline,
+            errors=format_errors(plan.errors),
+            acknowledgement=self._acknowledgement(header, partner) if header.async_reply_flag else None,
+        )
+
+    def _acknowledgement(self, header: Header, partner: Partner) -> bytes:
+        """Kept in the form that the late reply will have."""
+        accepted = ReplyError(code="0.3", level=Level.INFORM, reason="Accepted; the reply goes to the ReplyAddress.")
+        message = self._means.message(header, Reply(result="OK", errors=(accepted,)))
+        return format_answer(message, self._means.schemas, typed=partner.typed_reply)
+
+    async def _put(self, request: StoredRequest, plan: Plan) -> None:
+        """To work first, and logged then: what is kept is worked, whether or not the event can be written."""
+        codes = sorted({command.control_code for command in plan.commands})
+        meters = [command.meter_name for command in plan.commands]
+        await self._means.jobs.put(
+            [
+                Job(
+                    Lane.CONTROLS,
+                    request.request_id,
+                    one.meter_name,
+                    one.control_code,
+                    request.deadline_at,
+                    mrid=one.mrid,
+                )
+                for one in plan.commands
+            ]
+        )
+        log.info("request_accepted", message_id=request.request_id, code=" ".join(codes), meters=meters)
+
+
+def _commands(request_id: str, plan: Plan) -> list[StoredCommand]:
+    return [
+        StoredCommand(request_id=request_id, meter_name=one.meter_name, mrid=one.mrid, control_code=one.control_code)
+        for one in plan.commands
+    ]
+
+
+def _told(errors: Sequence[ReplyError]) -> list[dict[str, str | None]]:
+    return [{"code": one.code, "reason": one.reason} for one in errors[:20]]

@@ -1,0 +1,91 @@
+"""Between the values that are worked with and the rows that are kept."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from hashlib import sha256
+
+from ami_cim.codes import Level
+from ami_cim.identity import Identifier
+from ami_cim.message import Header, ReplyError, RequestMessage
+from ami_cim.xml import printable
+from ami_hes.nouns import Worked
+from ami_hes.operations import Outcome, format_seen
+from ami_hes.store import Job, StoredCommand, StoredResult
+
+
+def digest(message: RequestMessage) -> str:
+    """The same for two messages that ask for the same; Timestamp and Comment don't count.
+
+    It goes over the values and not over the XML, so that the same request by another door, or with other prefixes, is
+    the same. If a later version words the values differently, a repeated request is refused and never done twice.
+    """
+    head = message.header
+    asked = (
+        (head.verb, head.noun, head.source, head.correlation_id, bool(head.async_reply_flag), head.reply_address),
+        (message.request_identifiers, message.options, message.start_at, message.end_at),
+        (message.payload, message.payload_identifiers),
+    )
+    return sha256(repr(asked).encode()).hexdigest()
+
+
+def nonce_digest(header: Header) -> str | None:
+    """The Nonce and its moment as one text of fixed length; None for a request without ReplayDetection."""
+    detection = header.replay_detection
+    if detection is None:
+        return None
+    return sha256(repr((detection.nonce, detection.created_at.isoformat())).encode()).hexdigest()
+
+
+def format_errors(errors: tuple[ReplyError, ...]) -> str:
+    """Errors of planning as JSON."""
+    return json.dumps([asdict(error) for error in errors])
+
+
+def parse_errors(text: str) -> tuple[ReplyError, ...]:
+    """What `format_errors` wrote."""
+    return tuple(_error(**fields) for fields in json.loads(text))
+
+
+def _error(
+    code: str, level: str | None, reason: str | None, details: str | None, identifier: dict[str, str] | None
+) -> ReplyError:
+    return ReplyError(
+        code=code,
+        level=None if level is None else Level(level),
+        reason=reason,
+        details=details,
+        identifier=None if identifier is None else Identifier(**identifier),  # type: ignore[arg-type]  # own JSON
+    )
+
+
+def stored_result(job: Job, outcome: Outcome, finished_at: datetime) -> StoredResult:
+    """The row of an outcome."""
+    return StoredResult(
+        request_id=job.request_id,
+        meter_name=job.subject,
+        ok=outcome.ok,
+        reply_code=outcome.reply_code,
+        level=outcome.level,
+        reason=printable(outcome.reason),  # it may quote what a meter sent
+        attempted=outcome.attempted,
+        took_ms=outcome.took_ms,
+        detail=json.dumps(format_seen(outcome)),
+        finished_at=finished_at,
+    )
+
+
+def worked(command: StoredCommand) -> Worked:
+    """What a report needs to know of a command that has its result."""
+    result = command.result
+    if result is None:
+        raise LookupError(f"{command.meter_name} of {command.request_id} has no result yet")
+    outcome = Outcome(
+        ok=result.ok,
+        reply_code=result.reply_code,
+        level=result.level,
+        reason=result.reason,
+        took_ms=result.took_ms,
+        attempted=result.attempted,
+    )
+    return Worked(command.mrid, outcome)

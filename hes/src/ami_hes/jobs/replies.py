@@ -1,0 +1,186 @@
+"""Asynchronous replies: posted to the ReplyAddress, ever more slowly, until they are taken or given up.
+
+A delivery has an end, in attempts and in age, both over all lives of the process; then the reply is a dead letter: kept,
+reported, and handed to whoever asks again with its MessageID. Receivers don't wait for each other (`ami_hes.jobs.destinations`).
+Nothing that goes wrong with one reply ends the work on the others.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+
+import structlog
+
+from ami_hes.jobs.answers import Means
+from ami_hes.jobs.destinations import Destinations, Post
+from ami_hes.outbox import NotServed, Outbox, parse_answer
+from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, parse
+from ami_hes.store import Delivery, Job, Lane, StoredRequest, StoreUnavailable
+
+ROOM = 100
+"""Replies that are posted at once."""
+PER_DESTINATION = 8
+"""Of these, to one host and port."""
+MOMENT_S = 1.0
+"""A receiver that takes longer counts as slow."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The pauses between attempts, doubled from the first to the longest, and how many attempts there are at most."""
+
+    first_s: float
+    most_s: float
+    attempts: int
+
+    def pause_s(self, failures: int) -> float:
+        """The pause after so many failures."""
+        return float(min(self.first_s * 2 ** min(failures - 1, 40), self.most_s))
+
+
+class Replies:
+    """Works the REPLIES lane."""
+
+    def __init__(self, means: Means, outbox: Outbox, patience: Patience) -> None:
+        self._means = means
+        self._outbox = outbox
+        self._patience = patience
+        self._destinations: Destinations[Delivery] = Destinations(room=ROOM, per_destination=PER_DESTINATION)
+        self._group = asyncio.TaskGroup()
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        async with self._group:
+            while True:
+                for delivery in await self._means.jobs.take(Lane.REPLIES, ROOM):
+                    self._destinations.add(_destination(delivery.job.body), delivery)
+                self._begin()
+
+    def _begin(self) -> None:
+        while (post := self._destinations.next()) is not None:
+            self._group.create_task(self._deliver(post))
+
+    async def _rest(self, destination: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._destinations.wake(destination)
+        self._begin()
+
+    async def _deliver(self, post: Post[Delivery]) -> None:
+        await self._alone(post.item, self._attempt(post))
+        if post.under_way:
+            self._destinations.answered(post)
+        self._begin()
+
+    async def _alone(self, delivery: Delivery, work: Coroutine[None, None, None]) -> None:
+        """Whatever goes wrong in it concerns this reply alone: it is logged, and the reply comes again later."""
+        try:
+            await work
+        except StoreUnavailable:  # the store says so itself
+            delivery.again(self._patience.most_s)
+        except Exception as problem:
+            log.error("reply_failed", message_id=delivery.job.request_id, address=delivery.job.body, exc_info=problem)
+            delivery.again(self._patience.most_s)
+
+    async def _attempt(self, post: Post[Delivery]) -> None:
+        job = post.item.job
+        request = await self._means.results.find(job.request_id)
+        if request is None or request.answer is None:
+            raise LookupError(f"the request {job.request_id} has no answer to post")
+        try:
+            await self._post(post, request.answer)
+        except NoAnswer as problem:
+            await self._no_answer(post, str(problem))
+            return
+        except (NotTaken, NotAllowed) as problem:
+            self._destinations.answered(post)
+            await self._refused(post.item, problem)
+            return
+        self._destinations.answered(post)
+        await self._taken(post.item, request)
+
+    async def _post(self, post: Post[Delivery], answer: bytes) -> None:
+        """Raises what the outbox raises, or NoAnswer for a slow receiver while too many others are slow as well."""
+        posting = asyncio.ensure_future(self._outbox.post(post.item.job.body, answer))
+        try:
+            await asyncio.wait({posting}, timeout=MOMENT_S)
+            if not posting.done() and not self._destinations.linger(post):
+                raise NoAnswer(f"no answer within {MOMENT_S:g} s, and too many other receivers are slow as well")
+            await posting
+        finally:
+            if not posting.done():
+                posting.cancel()
+                await asyncio.wait({posting})
+
+    async def _taken(self, delivery: Delivery, request: StoredRequest) -> None:
+        await self._means.results.replied(request.request_id, self._means.now())
+        delivery.done()
+        result = None if request.answer is None else parse_answer(request.answer).reply.result
+        ms = self._means.milliseconds_since(request.accepted_at)
+        log.info("reply_sent", message_id=request.request_id, result=result, ms=ms, asynchronous=True)
+
+    async def _refused(self, delivery: Delivery, problem: NotTaken | NotAllowed) -> None:
+        """The receiver is there and did not take this reply, or may not be asked; others may go better."""
+        failures = await self._count(delivery, str(problem), final=isinstance(problem, NotServed | NotAnAddress))
+        if failures is not None:
+            after_s = self._patience.pause_s(failures)
+            _log_postponed(delivery.job, str(problem), failures, after_s)
+            delivery.again(after_s)
+
+    async def _no_answer(self, post: Post[Delivery], reason: str) -> None:
+        """Nobody answers there, so whatever else goes there waits as well; what is too old by now is given up with it."""
+        in_a_row = self._destinations.failed(post)
+        after_s = self._patience.pause_s(in_a_row or 1)
+        if in_a_row is not None:
+            self._group.create_task(self._rest(post.destination, after_s))
+        for other in self._destinations.waiting(post.destination):
+            if self._is_too_old(other.job):
+                self._destinations.remove(post.destination, other)
+                self._group.create_task(self._alone(other, self._give_up(other, reason)))
+        failures = await self._count(post.item, reason, final=False)
+        if failures is not None:
+            _log_postponed(post.item.job, reason, failures, after_s)
+            self._destinations.add(post.destination, post.item)
+
+    async def _count(self, delivery: Delivery, reason: str, *, final: bool) -> int | None:
+        """Count an attempt that failed; how many there were, None if that was the last."""
+        job = delivery.job
+        kept = await self._means.deliveries.failed(job.request_id, reason, self._means.now())
+        if final or kept.attempts >= self._patience.attempts or self._is_too_old(job):
+            await self._give_up(delivery, reason)
+            return None
+        return kept.attempts
+
+    def _is_too_old(self, job: Job) -> bool:
+        return job.deadline_at is not None and self._means.now() >= job.deadline_at
+
+    async def _give_up(self, delivery: Delivery, reason: str) -> None:
+        request_id = delivery.job.request_id
+        await self._means.deliveries.give_up(request_id, reason, self._means.now())
+        delivery.done()
+        kept = await self._means.deliveries.find(request_id)
+        attempts = 0 if kept is None else kept.attempts
+        log.warning(
+            "reply_dead_letter", message_id=request_id, address=delivery.job.body, reason=reason, attempts=attempts
+        )
+
+
+def _destination(address: str) -> str:
+    """Host and port; what is no address is a destination of its own, where its only post will fail."""
+    try:
+        url = parse(address)
+    except NotAnAddress:
+        return address
+    return f"{url.scheme}://{url.netloc.decode('ascii').lower()}"
+
+
+def _log_postponed(job: Job, reason: str, attempts: int, after_s: float) -> None:
+    log.info(
+        "reply_postponed",
+        message_id=job.request_id,
+        address=job.body,
+        reason=reason,
+        attempts=attempts,
+        after_s=after_s,
+    )

@@ -1,0 +1,195 @@
+"""The meters' side of the head-end system: who they are, how they are reached, one holder each, and what they send.
+
+`Meters.hold(meter, deadline_at=...)` gives a session on an open, secured association, or a MeterFault that says why not.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from ami_hes.meters.association import Patience
+from ami_hes.meters.callers import Places
+from ami_hes.meters.counters import InvocationCounters
+from ami_hes.meters.faults import MeterFault
+from ami_hes.meters.link import Link
+from ami_hes.meters.listener import Listener
+from ami_hes.meters.parking import Parking, Standing
+from ami_hes.meters.pool import Pool
+from ami_hes.meters.push import Notifications
+from ami_hes.meters.received import Received
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.meters.session import Afterwards, Session, Surroundings
+from ami_hes.meters.trace import ApduTrace
+from ami_hes.store.ports import Counters, ReceivedCounters
+
+__all__ = ["Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Session"]
+
+STAY_S = 60.0  # how long a late answer is awaited after its command has failed
+RELEASE_S = 1.0  # how long a meter may take to say goodbye
+MAX_TRIES = 8  # connections of a meter that dials in over which one session is tried
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetersSettings:
+    """Values out of the settings' section [hes]."""
+
+    host: str
+    port: int
+    system_title: bytes
+    apdu_timeout_s: float = 5.0
+    max_sessions: int = 100
+    max_callers: int = 64
+    max_callers_per_address: int = 32
+    max_counter_jump: int = 2**20
+    log_apdus: bool = False
+
+
+class Meters:
+    """All meters of the registry, and the door for those that call by themselves."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        counters: Counters,
+        received: ReceivedCounters,
+        settings: MetersSettings,
+        *,
+        now: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self.registry = registry
+        self.settings = settings
+        self.now = now
+        self.listening: tuple[str, int] | None = None
+        self._received = Received(received)
+        self._notifications = Notifications(registry, self._received)
+        self._parking = Parking(self._notifications)
+        self._pool = Pool(settings.max_sessions)
+        self._listener = Listener(
+            registry,
+            self._parking,
+            self._notifications,
+            self._prove,
+            places=Places(settings.max_callers, settings.max_callers_per_address),
+            log_apdus=settings.log_apdus,
+        )
+        own = InvocationCounters(counters, settings.max_counter_jump)
+        self._around = Surroundings(settings.system_title, own, self._received, self._notifications, random_bytes)
+
+    async def start(self) -> None:
+        """Open the door; OSError when the port is taken."""
+        await self._received.load()
+        self.listening = await self._listener.start(self.settings.host, self.settings.port)
+
+    async def stop(self) -> None:
+        """Close the door and every connection that waits."""
+        await self._listener.stop()
+        await self._pool.close()
+        await self._parking.close()
+        await self._notifications.close()
+
+    @asynccontextmanager
+    async def hold(self, meter: Meter, *, deadline_at: datetime) -> AsyncIterator[Session]:
+        """The meter, for one user at a time; everything has to end before the deadline. Raises MeterFault."""
+        until = self._until(deadline_at)
+        async with self._pool.place(meter, until):
+            session = await self._opened(meter, Patience(self.settings.apdu_timeout_s, until))
+            try:
+                yield session
+            except BaseException as error:
+                session.healthy = session.healthy and isinstance(error, MeterFault)
+                raise
+            finally:
+                await self._leave(session)
+
+    async def _opened(self, meter: Meter, patience: Patience) -> Session:
+        """A session over the first connection on which it can be opened.
+
+        Where the meter dials in, strangers may claim its name: so one that fails is not the end, the next is awaited.
+        """
+        began = asyncio.get_running_loop().time()
+        tried: list[Link] = []
+        first: MeterFault | None = None
+        while True:
+            try:
+                link = await self._link(meter, patience, began, tried)
+            except MeterFault as fault:
+                raise first or fault from None
+            session = Session(meter, link, patience, self._around)
+            try:
+                await session.open(None if meter.address is None else lambda: self._link(meter, patience, began))
+            except BaseException as error:
+                session.healthy = session.healthy and isinstance(error, MeterFault)
+                await self._leave(session)
+                if not isinstance(error, MeterFault):
+                    raise
+                first = first or error
+                tried.append(link)
+                if meter.address is not None or len(tried) == MAX_TRIES:
+                    raise first from None
+            else:
+                if meter.address is None:
+                    self._parking.establish(meter, link)
+                return session
+
+    async def _prove(self, meter: Meter, link: Link, until: float) -> None:
+        """Have who claims to be this meter prove its keys over its connection; raises MeterFault."""
+        session = Session(meter, link, Patience(self.settings.apdu_timeout_s, until), self._around)
+        await session.open()
+        await session.release()
+
+    def _until(self, deadline_at: datetime) -> float:
+        left = (deadline_at - self.now()).total_seconds()
+        if left <= 0:
+            raise MeterFault("deadline", "passed")
+        return asyncio.get_running_loop().time() + left
+
+    async def _link(self, meter: Meter, patience: Patience, began: float, but: Sequence[Link] = ()) -> Link:
+        if meter.address is None:
+            try:
+                return await self._parking.take(meter, patience.until, began=began, but=but)
+            except TimeoutError:
+                raise MeterFault("transport", "not-dialled-in") from None
+        where = "{}:{}".format(*meter.address)
+        trace = ApduTrace(meter.name) if self.settings.log_apdus else None
+        try:
+            return await Link.connect(*meter.address, patience.next_answer, trace)
+        except TimeoutError:
+            raise MeterFault("deadline", "no-connection", detail=where) from None
+        except OSError as error:
+            raise MeterFault("transport", "unreachable", detail=f"{where}: {error.strerror or error}") from None
+
+    async def _leave(self, session: Session) -> None:
+        afterwards = session.afterwards
+        if afterwards is None or not await self._pool.stay(session.meter, lambda: self._stay(session, afterwards)):
+            await self._part(session)
+
+    async def _stay(self, session: Session, afterwards: Afterwards) -> None:
+        try:
+            async with asyncio.timeout(STAY_S):
+                await afterwards()
+        except (MeterFault, TimeoutError):
+            session.healthy = False
+        except BaseException:
+            session.healthy = False
+            raise
+        finally:
+            await self._part(session)
+
+    async def _part(self, session: Session) -> None:
+        """Say goodbye; a connection that the meter opened is kept for the next session."""
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await session.release()
+        except (MeterFault, TimeoutError):
+            session.healthy = False
+        except BaseException:
+            session.link.close()
+            raise
+        if session.healthy and session.meter.address is None:
+            standing = Standing.PROVED if session.opened else Standing.CLAIMED
+            self._parking.park(session.meter, session.link, standing)
+        else:
+            session.link.close()

@@ -1,0 +1,208 @@
+"""The door for meters that call by themselves: TCP connections to be served over, notifications by TCP and UDP.
+
+A caller has seconds to say which meter of the registry it is: the logical device name is read over the public
+association, on the caller's own connection. That is a claim. A meter with keys proves it right after by its secured
+association, unless it is established over another connection already; every session proves the keys again. Callers that
+are not known yet are few at a time; whatever does not fit is dropped with one event that says why.
+"""
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from ami_process.sockets import counted_address
+from ami_dlms.errors import DlmsError
+from ami_dlms.framing import wrapper
+from ami_hes.meters.association import Patience
+from ami_hes.meters.callers import Caller, Places
+from ami_hes.meters.faults import MeterFault
+from ami_hes.meters.link import Link
+from ami_hes.meters.parking import Parking, Standing
+from ami_hes.meters.push import Notifications, dropped
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.meters.session import public_association, read_device_name
+from ami_hes.meters.trace import ApduTrace
+
+log = structlog.get_logger()
+
+RECOGNITION_S = 10.0
+GREETING_S = 0.2  # who calls to push speaks first, and may hang up right after it
+MANAGEMENT_DEVICE = 1
+BACKLOG = 256  # of the operating system, for a fleet that calls again all at once
+_PORT_CHOICES = 20
+Prove = Callable[[Meter, Link, float], Awaitable[None]]
+
+
+class Listener:
+    """One TCP and one UDP port. `prove` has a meter prove its keys over a connection until a time of the loop's clock."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        parking: Parking,
+        notifications: Notifications,
+        prove: Prove,
+        *,
+        places: Places,
+        log_apdus: bool,
+    ) -> None:
+        self._registry = registry
+        self._parking = parking
+        self._notifications = notifications
+        self._prove = prove
+        self._places = places
+        self._log_apdus = log_apdus
+        callers = {meter.server_wport for meter in registry.meters if meter.address is None}
+        self._server_wports = sorted(callers | {MANAGEMENT_DEVICE})
+        self._unknown: dict[Caller, asyncio.Task[None]] = {}
+        self._server: asyncio.Server | None = None
+        self._datagrams: asyncio.DatagramTransport | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen on both; OSError when a port is taken. Port 0 chooses one that is free for both."""
+        for choices_left in reversed(range(_PORT_CHOICES)):
+            self._server = await asyncio.start_server(self._accept, host, port, backlog=BACKLOG)
+            address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+            try:
+                self._datagrams = await self._listen_to_datagrams(*address)
+                return address
+            except OSError as error:
+                self._server.close()
+                if port != 0 or error.errno != errno.EADDRINUSE or not choices_left:
+                    raise
+        raise AssertionError("the last choice either returns or raises")
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        if self._datagrams is not None:
+            self._datagrams.close()
+        work = list(self._unknown.values())
+        for caller, task in self._unknown.items():
+            task.cancel()
+            caller.link.close()
+        if work:
+            await asyncio.wait(work)
+
+    async def _listen_to_datagrams(self, host: str, port: int) -> asyncio.DatagramTransport:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._notifications), (host, port))
+        return transport
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = Link(reader, writer, ApduTrace("unknown") if self._log_apdus else None)
+        address = counted_address(link.host)
+        crowded_out = self._places.crowded_out(list(self._unknown), address)
+        if crowded_out is not None:
+            self._send_away(crowded_out)
+        caller = Caller(link, address)
+        self._unknown[caller] = asyncio.create_task(self._receive(caller))
+        self._unknown[caller].add_done_callback(lambda done: self._unknown.pop(caller, None))
+
+    def _send_away(self, caller: Caller) -> None:
+        if not caller.delivered:
+            told = f"{len(self._unknown)} callers have not said yet who they are: this one makes room for another"
+            dropped(caller.link.peer, "tcp", told, caller.link.first)
+        self._unknown.pop(caller).cancel()
+        caller.link.close()  # here, because work that has not begun yet does not see that it is cancelled
+
+    async def _receive(self, caller: Caller) -> None:
+        link = caller.link
+        until = asyncio.get_running_loop().time() + RECOGNITION_S
+        pushed: bool | None = None
+        try:
+            pushed = await self._greeting(link, until)
+            caller.pushed = link.frames
+            if pushed is None:
+                link.close()
+                return
+            meter = await self._recognise(link, until)
+            standing = await self._standing(meter, link, until)
+        except (MeterFault, OSError, DlmsError) as error:
+            if not (pushed and _hung_up(error)):
+                dropped(link.peer, "tcp", str(error), link.first)
+            link.close()
+        except asyncio.CancelledError:
+            link.close()
+            raise
+        else:
+            log.info("dialled_in", meter=meter.name, peer=link.peer, standing=standing.name.lower())
+            self._parking.park(meter, link, standing)
+
+    async def _greeting(self, link: Link, until: float) -> bool | None:
+        """Give a caller that pushes the first word; True when it did, None when what it said was dropped."""
+        try:
+            pdu = await link.next_frame(asyncio.get_running_loop().time() + GREETING_S)
+        except TimeoutError:
+            return False
+        while (taken := await self._notifications.take_in_turn(pdu.apdu, peer=link.peer, transport="tcp")) is None:
+            pdu = await link.next_frame(until)
+        return True if taken else None
+
+    async def _standing(self, meter: Meter, link: Link, until: float) -> Standing:
+        """Have who claims to be this meter prove it.
+
+        Not asked where there is nothing to prove with, nor as long as the meter is established: whoever claims its name
+        then shall cost it neither time nor counters. A claim that can't be proved is kept for the next session, which
+        tells its requester why.
+        """
+        if not meter.keyed or self._parking.is_established(meter):
+            return Standing.CLAIMED
+        try:
+            await self._prove(meter, link, until)
+        except MeterFault as fault:
+            if fault.kind == "transport":
+                raise
+            log.warning("not_proved", meter=meter.name, peer=link.peer, reason=str(fault))
+            return Standing.REFUTED
+        return Standing.PROVED
+
+    async def _recognise(self, link: Link, until: float) -> Meter:
+        name = await self._ask_name(link, Patience(RECOGNITION_S, until))
+        meter = self._registry.find_by_logical_device_name(name)
+        if meter is None:
+            raise MeterFault("identity", "not-registered", detail=name)
+        if meter.address is not None:
+            raise MeterFault("identity", "not-dialling", detail=meter.name)
+        if link.trace is not None:
+            link.trace.meter = meter.name
+        return meter
+
+    async def _ask_name(self, link: Link, patience: Patience) -> str:
+        """The logical device name, from the first server wrapper port in use that answers the public client."""
+        for server_wport in self._server_wports[:-1]:
+            try:
+                return await _read_name(link, server_wport, self._notifications, patience)
+            except MeterFault as fault:
+                if fault.kind != "association":
+                    raise
+        return await _read_name(link, self._server_wports[-1], self._notifications, patience)
+
+
+async def _read_name(link: Link, server_wport: int, notifications: Notifications, patience: Patience) -> str:
+    public = await public_association(link, server_wport, notifications, patience)
+    name = await read_device_name(public)
+    await public.release("releasing the public association")
+    return name
+
+
+def _hung_up(error: Exception) -> bool:
+    return isinstance(error, ConnectionError) or (isinstance(error, MeterFault) and error.name == "lost")
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Notifications by UDP: one frame per datagram."""
+
+    def __init__(self, notifications: Notifications) -> None:
+        self._notifications = notifications
+
+    def datagram_received(self, octets: bytes, address: tuple[str, int]) -> None:
+        peer = f"{address[0]}:{address[1]}"
+        try:
+            pdu = wrapper.decode_datagram(octets)
+        except DlmsError as error:
+            dropped(peer, "udp", str(error), octets)
+            return
+        self._notifications.take(pdu.apdu, peer=peer, transport="udp")

@@ -1,0 +1,132 @@
+"""Connections that meters have opened, between sessions: kept open, watched for notifications and for their end.
+
+Who dials in claims a name, and only keys prove it. A connection over which the keys were proved, or a session was opened,
+is never closed for one that merely claims the same name: claims wait beside it, few of them, and are tried when it fails
+(docs/mapping.md, M-023).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+
+import structlog
+
+from ami_dlms.errors import DlmsError
+from ami_hes.meters.link import Link
+from ami_hes.meters.push import Notifications
+from ami_hes.meters.registry import Meter
+
+log = structlog.get_logger()
+MAX_CLAIMS = 2  # connections of one meter over which nothing has been proved yet
+
+
+class Standing(Enum):
+    """What is known of a connection; later ones are preferred."""
+
+    REFUTED = 0
+    """The keys were asked for and not proved: a stranger, or another key than the registry's."""
+    CLAIMED = 1
+    PROVED = 2
+
+
+@dataclass(slots=True, eq=False)
+class _Lot:
+    link: Link
+    standing: Standing
+    since: float
+    watcher: asyncio.Task[None]
+
+
+class Parking:
+    """The waiting connections by meter."""
+
+    def __init__(self, notifications: Notifications) -> None:
+        self._notifications = notifications
+        self._lots: dict[str, list[_Lot]] = defaultdict(list)
+        self._in_use: dict[str, Link] = {}
+        self._arrived: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._closed = False
+
+    def park(self, meter: Meter, link: Link, standing: Standing) -> None:
+        """Keep a connection until a session takes it or the meter closes it.
+
+        A newer proof replaces an older one: a meter that calls again has lost its old connection. A newer claim replaces
+        the oldest claim when there are too many.
+        """
+        if self._closed:
+            link.close()
+            return
+        if self._in_use.get(meter.name) is link:  # it was established before, and what it was lent for changes nothing
+            standing = Standing.PROVED
+            del self._in_use[meter.name]
+        since = asyncio.get_running_loop().time()
+        lots = self._lots[meter.name]
+        lots.append(_Lot(link, standing, since, asyncio.create_task(self._watch(meter, link))))
+        proved = [lot for lot in lots if lot.standing is Standing.PROVED]
+        claims = [lot for lot in lots if lot.standing is not Standing.PROVED]
+        for lot in proved[:-1] + claims[:-MAX_CLAIMS]:
+            self._replace(meter, lot)
+        self._arrived[meter.name].set()
+
+    def is_established(self, meter: Meter) -> bool:
+        """Whether there is a connection over which this meter has proved itself, waiting or in use."""
+        in_use = self._in_use.get(meter.name)
+        return (in_use is not None and not in_use.closed) or any(
+            lot.standing is Standing.PROVED for lot in self._lots[meter.name]
+        )
+
+    def establish(self, meter: Meter, link: Link) -> None:
+        """A session has been opened over this connection."""
+        self._in_use[meter.name] = link
+
+    async def take(self, meter: Meter, until: float, *, began: float, but: Collection[Link] = ()) -> Link:
+        """The meter's connection, none of those in `but`, as soon as there is one; TimeoutError when it does not call in time.
+
+        The one over which it has proved itself is taken first, then the newest claim, then one that was refuted before the
+        work on the meter `began`: who is refuted from then on has just been tried.
+        """
+        async with asyncio.timeout_at(until):
+            while (lot := self._best(meter, but, began)) is None:
+                self._arrived[meter.name].clear()
+                await self._arrived[meter.name].wait()
+        self._lots[meter.name].remove(lot)
+        if lot.standing is Standing.PROVED:
+            self._in_use[meter.name] = lot.link
+        lot.watcher.cancel()
+        await asyncio.wait([lot.watcher])
+        return lot.link
+
+    async def close(self) -> None:
+        """Close all of them."""
+        self._closed = True
+        for lots in self._lots.values():
+            for lot in lots:
+                lot.watcher.cancel()
+                lot.link.close()
+        self._lots.clear()
+
+    def _best(self, meter: Meter, but: Collection[Link], began: float) -> _Lot | None:
+        waiting = [
+            lot
+            for lot in self._lots[meter.name]
+            if lot.link not in but and (lot.standing is not Standing.REFUTED or lot.since <= began)
+        ]
+        return max(enumerate(waiting), key=lambda one: (one[1].standing.value, one[0]))[1] if waiting else None
+
+    def _replace(self, meter: Meter, lot: _Lot) -> None:
+        self._lots[meter.name].remove(lot)
+        lot.watcher.cancel()
+        lot.link.close()
+        log.info("replaced", meter=meter.name, peer=lot.link.peer, standing=lot.standing.name.lower())
+
+    async def _watch(self, meter: Meter, link: Link) -> None:
+        try:
+            while True:
+                pdu = await link.next_frame(None)
+                await self._notifications.take_in_turn(pdu.apdu, peer=link.peer, transport="tcp")
+        except (OSError, DlmsError) as error:
+            self._lots[meter.name] = [lot for lot in self._lots[meter.name] if lot.link is not link]
+            link.close()
+            log.info("hung_up", meter=meter.name, peer=link.peer, reason=str(error))

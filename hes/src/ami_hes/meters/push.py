@@ -1,0 +1,228 @@
+"""What meters send of their own accord, over TCP or UDP, plain or under general-glo-ciphering: DataNotification,
+EventNotification and InformationReport.
+
+Each is decoded and reported as one event; a long one may come in blocks of a general block transfer, which wait here
+for the last of them. What can't be decoded or trusted is dropped with one event that says why and what it looks like.
+A protected one is published when its counter is in the store, and never again (docs/mapping.md, M-024 and M-043).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import isfinite
+
+import structlog
+
+from ami_dlms import data
+from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
+from ami_dlms.apdu.short_names import InformationReportRequest
+from ami_dlms.association import PushedBlocks, Unasked, unprotect_unasked
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ApduTag
+from ami_dlms.errors import DlmsError, LocalError, ProtocolError
+from ami_dlms.security import GlobalKeys, ReceiveCounter
+from ami_hes.meters.faults import MeterFault
+from ami_hes.meters.received import Channel, Received
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.meters.strangers import guess
+
+log = structlog.get_logger()
+MAX_SHOWN = 16  # first octets of what was dropped
+MAX_PLAIN_OCTETS = 16 * 1024  # of an unencrypted push, which anybody can send
+MAX_PUSH_OCTETS = 64 * 1024  # of a push in blocks
+MAX_WAITING = 1_000  # protected notifications whose counters are being kept
+MAX_SENDERS = 64  # whose blocks are kept until the last one comes
+
+
+_GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
+
+
+class Notifications:
+    """Decodes and tells notifications; knows the keys of the registry's meters by their system titles."""
+
+    def __init__(self, registry: Registry, received: Received) -> None:
+        self._registry = registry
+        self._received = received
+        self._keys: dict[bytes, tuple[GlobalKeys, ReceiveCounter]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._blocks: dict[tuple[str, str], PushedBlocks] = {}
+        self._turn = asyncio.Lock()
+
+    def take(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
+        """Decode one APDU and tell it; False when it was dropped, None when it is a block and more have to come."""
+        try:
+            whole = self._joined(apdu, (transport, peer))
+            if whole is None:
+                return None
+            if whole[:1] != _GENERAL_GLO and len(whole) > MAX_PLAIN_OCTETS:
+                raise ProtocolError(f"an unencrypted push of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
+            notification, title = unprotect_unasked(whole, self._lookup)
+        except DlmsError as error:
+            dropped(peer, transport, str(error), apdu, framed=True)
+            return False
+        told = partial(self.tell, notification, peer=peer, transport=transport, title=title, secured=title is not None)
+        sender = None if title is None else self._registry.find_by_system_title(title)
+        if sender is None:
+            told()
+        else:
+            self._publish(sender, told, peer, transport)
+        return True
+
+    async def take_in_turn(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
+        """As `take`, with a pause as long as it took, one connection after the other.
+
+        So connections that are full of notifications have half of the time together, and the others the other half.
+        """
+        now = asyncio.get_running_loop().time
+        began = now()
+        taken = self.take(apdu, peer=peer, transport=transport)
+        took_s = now() - began
+        async with self._turn:
+            await asyncio.sleep(took_s)
+        return taken
+
+    def tell_answered(self, notification: Unasked, *, peer: str, sender: Meter | None, counter: int) -> None:
+        """What came inside an association by TCP; `sender` and `counter` when its keys vouch for it."""
+        title = None if sender is None else sender.system_title
+        told = partial(self.tell, notification, peer=peer, transport="tcp", title=title, secured=sender is not None)
+        if sender is None:
+            told()
+        elif self._received.of(sender, Channel.PUSH).accepts(counter):
+            self._publish(sender, told, peer, "tcp")
+        else:
+            dropped(peer, "tcp", f"a notification with invocation counter {counter}, which was used before")
+
+    async def close(self) -> None:
+        """Wait for what is being published."""
+        if self._waiting:
+            await asyncio.wait(self._waiting)
+
+    def _publish(self, sender: Meter, told: Callable[[], None], peer: str, transport: str) -> None:
+        """Tell it once its counter is kept."""
+        if len(self._waiting) >= MAX_WAITING:
+            dropped(peer, transport, f"{MAX_WAITING} notifications wait for the store already")
+            return
+        task = asyncio.get_running_loop().create_task(self._keep_and_tell(sender, told, peer, transport))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _keep_and_tell(self, sender: Meter, told: Callable[[], None], peer: str, transport: str) -> None:
+        try:
+            await self._received.keep(sender, Channel.PUSH)
+        except MeterFault as fault:
+            dropped(peer, transport, str(fault))
+            return
+        told()
+
+    def tell(
+        self,
+        notification: Unasked,
+        *,
+        peer: str,
+        transport: str,
+        title: bytes | None = None,
+        secured: bool = False,
+    ) -> None:
+        meter = None if title is None else self._registry.find_by_system_title(title)
+        log.info(
+            "notification",
+            transport=transport,
+            peer=peer,
+            system_title=None if title is None else title.hex().upper(),
+            meter=None if meter is None else meter.name,
+            secured=secured,
+            **_content(notification),
+        )
+
+    def _joined(self, apdu: bytes, sender: tuple[str, str]) -> bytes | None:
+        """The APDU that is complete with this one."""
+        blocks = self._blocks.pop(sender, None) or PushedBlocks(MAX_PUSH_OCTETS)
+        whole = blocks.join(apdu)
+        if whole is None:
+            self._blocks[sender] = blocks
+            if len(self._blocks) > MAX_SENDERS:
+                self._make_room()
+        return whole
+
+    def _make_room(self) -> None:
+        """Forget the blocks that were heard longest ago, of the host that sends most of them from many ports."""
+        of_each = Counter(_host(peer) for _, peer in self._blocks)
+        crowd = of_each.most_common(1)[0][0]
+        del self._blocks[next(sender for sender in self._blocks if _host(sender[1]) == crowd)]
+
+    def _lookup(self, title: bytes) -> tuple[GlobalKeys, ReceiveCounter] | None:
+        known = self._keys.get(title)
+        meter = self._registry.find_by_system_title(title)
+        if known is None and meter is not None and meter.ciphered:
+            known = self._keys[title] = global_keys(meter), self._received.of(meter, Channel.PUSH)
+        return known
+
+
+def global_keys(meter: Meter) -> GlobalKeys:
+    """The keys of a ciphered meter."""
+    return GlobalKeys(meter.encryption_key or b"", meter.authentication_key or b"")
+
+
+def dropped(peer: str, transport: str, reason: str, octets: bytes = b"", *, framed: bool = False) -> None:
+    """Tell that something from the network was thrown away, with its first octets and what they look like.
+
+    `framed` when they were in a frame of the wrapper, which is not among them.
+    """
+    log.warning(
+        "dropped",
+        peer=peer,
+        transport=transport,
+        reason=reason,
+        hex=octets[:MAX_SHOWN].hex().upper(),
+        looks_like=guess(octets, framed=framed),
+    )
+
+
+def _host(peer: str) -> str:
+    return peer.rpartition(":")[0]
+
+
+def _content(notification: Unasked) -> dict[str, object]:
+    """What it says: its service, its time and its values; an event-notification names the one attribute that it is about."""
+    match notification:
+        case DataNotification(date_time=sent_at, body=body):
+            return {"service": "data-notification", "sent_at": _moment(sent_at), "body": _plain(body)}
+        case EventNotificationRequest(time=sent_at, descriptor=descriptor, value=value):
+            told = {"service": "event-notification", "sent_at": _moment(sent_at), "body": _plain(value)}
+            about = descriptor.class_id, str(descriptor.instance_id), descriptor.attribute_id
+            return told | dict(zip(("class_id", "obis", "attribute"), about, strict=True))
+        case InformationReportRequest(current_time=sent_at, values=values):
+            return {"service": "information-report", "sent_at": sent_at, "body": [_plain(value) for value in values]}
+
+
+def _plain(value: Data) -> object:
+    return shown(data.to_python(value))
+
+
+def _moment(moment: CosemDateTime | None) -> str | None:
+    """The meter's own date-time when it is a whole one."""
+    if moment is None:
+        return None
+    try:
+        return moment.to_datetime().isoformat()
+    except LocalError:
+        return str(moment)
+
+
+def shown(value: object) -> object:
+    """A decoded value as JSON can hold it: octets as hex."""
+    match value:
+        case bytes():
+            return value.hex().upper()
+        case list() | tuple():
+            return [shown(item) for item in value]
+        case Mapping():
+            return {str(key): shown(item) for key, item in value.items()}
+        case float() if not isfinite(value):
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            return str(value)

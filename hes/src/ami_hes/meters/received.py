@@ -1,0 +1,61 @@
+"""The meters' invocation counters: what was accepted once is never accepted again, over restarts too (docs/mapping.md, M-043).
+
+What a recorded frame says is genuine for ever; only its counter tells that it is old. So the highest value is in the store
+before anything that came under it counts. An association needs that once, when it opens: every frame in it has to be above
+the one that opened it, so a recorded one can't be opened again once its first value is kept.
+"""
+
+from enum import StrEnum
+
+from ami_dlms.security import ReceiveCounter
+from ami_hes.meters.faults import MeterFault
+from ami_hes.meters.registry import Authentication, Meter
+from ami_hes.store.ports import ReceivedCounters, ReceivedKey, StoreUnavailable
+
+
+class Channel(StrEnum):
+    """Frames of one are not in order with those of the other: a push may be overtaken by an answer."""
+
+    ASSOCIATION = "association"
+    PUSH = "push"
+
+
+class Received:
+    """The receive counters of all meters. `load` before the first use."""
+
+    def __init__(self, store: ReceivedCounters) -> None:
+        self._store = store
+        self._counters: dict[ReceivedKey, ReceiveCounter] = {}
+        self._kept: dict[ReceivedKey, int] = {}
+
+    async def load(self) -> None:
+        self._kept = await self._store.load()
+        self._counters = {key: ReceiveCounter(lowest) for key, lowest in self._kept.items()}
+
+    def of(self, meter: Meter, channel: Channel) -> ReceiveCounter:
+        """What the meter has used, over all its connections."""
+        return self._counters.setdefault(_key(meter, channel), ReceiveCounter())
+
+    def of_association(self, meter: Meter) -> ReceiveCounter:
+        """The same; where HLS proves each association fresh it begins anew with each."""
+        if meter.authentication is Authentication.HLS_GMAC:
+            return ReceiveCounter()
+        return self.of(meter, Channel.ASSOCIATION)
+
+    async def keep(self, meter: Meter, channel: Channel) -> None:
+        """What was accepted so far is accepted by no later life either; raises MeterFault when it can't be kept."""
+        key = _key(meter, channel)
+        counter = self._counters.get(key)
+        if counter is None or counter.lowest_acceptable == self._kept.get(key, 0):
+            return
+        lowest = counter.lowest_acceptable
+        try:
+            await self._store.keep(key, lowest)
+        except StoreUnavailable as problem:
+            raise MeterFault("internal", "store", detail=str(problem)) from None
+        self._kept[key] = max(lowest, self._kept.get(key, 0))
+
+
+def _key(meter: Meter, channel: Channel) -> ReceivedKey:
+    """The device and not its name in the registry, which may be given to another one."""
+    return ReceivedKey(meter.logical_device_name, meter.key_id, channel.value)

@@ -1,0 +1,251 @@
+"""One meter, held by one user, for one piece of work: who it is, that it is the one we mean, then a secured association.
+
+A session begins with the public client (wrapper port 16, no security), which reads the logical device name and the
+invocation counter: a wrong address is reported as a wrong address before any key is used, and our counter goes on above the
+meter's, as far as that can be believed (docs/adr/0003, docs/mapping.md M-041).
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ami_dlms.association import ActionOutcome, Ciphering, ClientSettings, Security
+from ami_dlms.association.settings import MAX_RESULT_OCTETS
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.selection import SelectiveAccess
+from ami_dlms.data import CompactArray, Data
+from ami_dlms.enums import DataAccessResult, Mechanism
+from ami_dlms.obis import Obis
+from ami_hes.meters.association import Association, Patience, Refusal
+from ami_hes.meters.counters import InvocationCounters
+from ami_hes.meters.faults import CounterRefused, MeterFault
+from ami_hes.meters.link import Link
+from ami_hes.meters.push import Notifications, global_keys
+from ami_hes.meters.received import Channel, Received
+from ami_hes.meters.registry import Authentication, CipheringForm, Meter
+
+T = TypeVar("T")
+Afterwards = Callable[[], Coroutine[object, object, None]]
+
+MAX_PUBLIC_OCTETS = 4096  # of what anybody may answer to the public client: a name and a counter
+MAX_UNPROVED_OCTETS = 65536  # of what a meter without keys may answer
+MAX_TEXT = 128  # of a name; more is nonsense, and a stranger shall not fill our log
+PUBLIC_CLIENT = 16
+CHALLENGE_OCTETS = 16
+VALUE = 2
+LOGICAL_DEVICE_NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), VALUE)
+
+_MECHANISMS = {
+    Authentication.NONE: Mechanism.LOWEST,
+    Authentication.LLS: Mechanism.LOW,
+    Authentication.HLS_GMAC: Mechanism.GMAC,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every session of this head-end system shares."""
+
+    system_title: bytes
+    counters: InvocationCounters
+    received: Received
+    notifications: Notifications
+    random_bytes: Callable[[int], bytes]
+
+
+def as_text(data: Data) -> str:
+    """A name or number that a meter gives of itself: octets that are printable ASCII as text, others as hex."""
+    value = data.value
+    if isinstance(value, bytes):
+        value = value[:MAX_TEXT]
+        text = value.rstrip(b"\0 ")
+        return text.decode("ascii") if text.isascii() and text.decode("ascii").isprintable() else value.hex().upper()
+    if isinstance(value, tuple | CompactArray):
+        return f"no text but {data.tag.name.lower().replace('_', '-')}"
+    return str(value)[:MAX_TEXT].rstrip("\0 ")
+
+
+async def public_association(
+    link: Link, server_wport: int, notifications: Notifications, patience: Patience
+) -> Association:
+    """The public client's association, opened."""
+    settings = ClientSettings(
+        client_wport=PUBLIC_CLIENT,
+        server_wport=server_wport,
+        mechanism=Mechanism.LOWEST,
+        max_result_octets=MAX_PUBLIC_OCTETS,
+    )
+    association = Association(link, settings, notifications, patience)
+    await association.open("opening the public association")
+    return association
+
+
+async def read_device_name(association: Association) -> str:
+    """The meter's logical device name."""
+    return as_text(await association.get(LOGICAL_DEVICE_NAME, None, "reading the logical device name"))
+
+
+class Session:
+    """A meter held for one user. Every method raises MeterFault; `healthy` says whether the link may still be used."""
+
+    def __init__(self, meter: Meter, link: Link, patience: Patience, surroundings: Surroundings) -> None:
+        self.meter = meter
+        self.link = link
+        self.healthy = True
+        self.afterwards: Afterwards | None = None
+        self._patience = patience
+        self._around = surroundings
+        self._association: Association | None = None
+        self._at_least = 0
+        """The lowest invocation counter that the meter claims to take."""
+
+    async def open(self, reconnect: Callable[[], Awaitable[Link]] | None = None) -> None:
+        """Public association, comparison, secured association.
+
+        Some meters close the connection when an association is released; with `reconnect` they are called once more.
+        """
+        self._at_least = await self._guarded(self._ask_public())
+        try:
+            await self._guarded(self._secure())
+        except MeterFault as fault:
+            if reconnect is None or fault.kind != "transport":
+                raise
+            self.link.close()
+            self.link, self.healthy = await reconnect(), True
+            await self._guarded(self._secure())
+
+    async def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
+        """An attribute's value; a refusal of the meter is a MeterFault of kind data-access-result."""
+        return await self._guarded(self._open.get(descriptor, selection, f"reading {descriptor}"))
+
+    async def set(self, descriptor: AttributeDescriptor, value: Data) -> DataAccessResult:
+        return await self._guarded(self._open.set(descriptor, value, f"writing {descriptor}"))
+
+    async def action(
+        self, descriptor: MethodDescriptor, parameters: Data | None, *, before: Callable[[], Awaitable[None]]
+    ) -> ActionOutcome:
+        """Call a method; `before` is awaited when its octets are ready, right before the first of them leaves."""
+        return await self._guarded(self._open.action(descriptor, parameters, f"calling {descriptor}", before))
+
+    async def late_action(self) -> ActionOutcome:
+        """The answer that was not waited for, if it still comes."""
+        outcome = await self._guarded(self._open.late_action("waiting for a late answer"))
+        self.healthy = True
+        return outcome
+
+    def stay(self, afterwards: Afterwards) -> None:
+        """Keep the connection for this work when the holder leaves, until it ends or somebody else wants the meter."""
+        self.afterwards = afterwards
+
+    async def release(self) -> None:
+        """Release the association, if there is one that still works."""
+        if self.healthy and self._association is not None:
+            await self._guarded(self._association.release("releasing the association"))
+
+    @property
+    def opened(self) -> bool:
+        """Whether the secured association was opened, so that the meter has proved what it can prove."""
+        return self._association is not None
+
+    @property
+    def _open(self) -> Association:
+        if self._association is None:
+            raise RuntimeError("a session is used before it is open")
+        return self._association
+
+    async def _guarded(self, work: Coroutine[object, object, T]) -> T:
+        try:
+            return await work
+        except Refusal:
+            raise
+        except BaseException:
+            self.healthy = False
+            raise
+
+    async def _ask_public(self) -> int:
+        """Compare the logical device name; the lowest invocation counter that the meter will take from us."""
+        meter = self.meter
+        public = await public_association(self.link, meter.server_wport, self._around.notifications, self._patience)
+        name = await read_device_name(public)
+        if name != meter.logical_device_name:
+            found = f"the registry says {meter.logical_device_name}, the meter says {name}"
+            raise MeterFault("identity", "logical-device-name", detail=found)
+        at_least = await self._counter_above(public) if meter.keyed else 0
+        await public.release("releasing the public association")
+        return at_least
+
+    async def _counter_above(self, public: Association) -> int:
+        descriptor = AttributeDescriptor(1, self.meter.invocation_counter, VALUE)
+        data = await public.get(descriptor, None, "reading the invocation counter")
+        if not isinstance(data.value, int) or isinstance(data.value, bool) or data.value < 0:
+            raise MeterFault("data-access-result", "unexpected-value", where="reading the invocation counter")
+        return data.value + 1
+
+    async def _secure(self) -> None:
+        """A meter that demands a higher counter than its object says is asked once more with the one that it demands."""
+        try:
+            await self._open_association()
+        except CounterRefused as refused:
+            if refused.expected <= self._at_least:
+                raise
+            self._at_least = refused.expected
+            await self._open_association()
+
+    async def _open_association(self) -> None:
+        meter, around = self.meter, self._around
+        supply = await around.counters.supply(meter, self._at_least) if meter.keyed else None
+        association = Association(
+            self.link,
+            client_settings(meter, around.system_title),
+            around.notifications,
+            self._patience,
+            challenge=around.random_bytes(CHALLENGE_OCTETS) if meter.authentication is Authentication.HLS_GMAC else b"",
+            supply=supply,
+            received=around.received.of_association(meter) if meter.keyed else None,
+        )
+        try:
+            await association.open("opening the association")
+        except MeterFault as fault:
+            raise _with_hint(fault, meter, "" if supply is None else supply.doubt) from None
+        if supply is not None:
+            await around.received.keep(meter, Channel.ASSOCIATION)
+            await supply.confirm()
+        self._association = association
+
+
+_WITHOUT_REASON = {
+    (kind, name) for kind in ("association", "association-provider") for name in ("NULL", "NO_REASON_GIVEN")
+} | {("exception", "other"), ("exception", "OTHER_REASON")}
+
+
+def _with_hint(fault: MeterFault, meter: Meter, doubt: str) -> MeterFault:
+    """A meter that answered the public client and then falls silent, or refuses without a reason, often has other keys."""
+    if meter.keyed and (fault.kind, fault.name) in _WITHOUT_REASON:
+        fault = MeterFault("security", "keys-suspected", where=fault.where, detail=fault.detail)
+    elif meter.keyed and fault.kind in ("transport", "deadline"):
+        fault.add_detail("the public client was answered just before; some meters are silent when the keys are wrong")
+    return fault.add_detail(doubt) if doubt else fault
+
+
+def client_settings(meter: Meter, system_title: bytes) -> ClientSettings:
+    """How the registry says that this meter wants to be spoken to."""
+    security = None
+    if meter.keyed:
+        service_specific = meter.ciphering is CipheringForm.SERVICE_SPECIFIC
+        security = Security(
+            keys=global_keys(meter),
+            system_title=system_title,
+            suite=meter.suite,
+            authenticated=meter.ciphered,
+            encrypted=meter.ciphered,
+            peer_system_title=meter.system_title,
+            ciphering=Ciphering.SERVICE_SPECIFIC if service_specific else Ciphering.GENERAL_GLO,
+        )
+    return ClientSettings(
+        client_wport=meter.client_wport,
+        server_wport=meter.server_wport,
+        mechanism=_MECHANISMS[meter.authentication],
+        secret=meter.secret,
+        security=security,
+        max_result_octets=MAX_RESULT_OCTETS if meter.keyed else MAX_UNPROVED_OCTETS,
+    )

@@ -1,0 +1,210 @@
+"""EndDeviceControls: a request becomes one command a meter, and what came of them becomes one Reply (IEC 61968-9).
+
+Pure functions. A request that can't be carried out as it stands is refused as a whole before any meter hears of it;
+a device in it that is not ours is one error, and the others are still worked (docs/mapping.md).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ami_cim.codes import Level
+from ami_cim.identity import Identifier, Name
+from ami_cim.message import Reply, ReplyError, RequestMessage, Result
+from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.nouns.header import error
+from ami_hes.nouns.partners import STANDARD, Partner
+from ami_hes.nouns.plans import Plan, Planned, Refused, Worked
+from ami_mapping.controls import Control, UnknownControl, control_for
+
+_VERBS_NOT_SERVED = {
+    "change": "An accepted control is carried out as it is; there is none for later that could still be changed.",
+    "cancel": "An accepted control can't be taken back; send the opposite control once it has been answered.",
+    "close": "A control ends by itself when its meter has answered, so there is none to close.",
+    "delete": "A control is done, not kept, so there is none to delete.",
+}
+_IDENTIFYING = ("EndDevices/", "UsagePoints/")
+"""Parents of elements that say more about a device that mRID and Names already identify; they change nothing."""
+
+
+def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
+    """How many devices and usage points a request names, whether known or not, each as often as it does."""
+    payload = message.payload
+    controls = payload.controls if isinstance(payload, EndDeviceControls) else ()
+    return sum(len(_devices(control, partner)) + len(control.usage_points) for control in controls)
+
+
+def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD) -> Plan:
+    """The commands and the errors of a request; raises Refused if nothing of it may be done."""
+    controls = _controls_of(message)
+    if message.start_at is not None and message.start_at > now:
+        raise Refused(_later("Request.StartTime", message.start_at))
+    found: dict[str, list[_Target]] = {}
+    errors: list[ReplyError] = []
+    for control in controls:
+        what = _executable(control, now)
+        for target in _targets(control, what, registry, partner):
+            if isinstance(target, ReplyError):
+                errors.append(target)
+            else:
+                found.setdefault(target.meter.name, []).append(target)
+    commands, conflicts = _one_each(found)
+    return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts)
+
+
+def report(errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Reply:
+    """OK if every meter did it, FAILED if none did, else PARTIAL; one error for each failed meter.
+
+    A meter that is done but asks for more (ready for reconnection) has an entry of level INFORM beside the OK.
+    """
+    entries = [_entry(one) for one in worked if not one.outcome.ok or one.outcome.reply_code is not None]
+    done = sum(one.outcome.ok for one in worked)
+    failed = len(worked) - done + len(errors)
+    result: Result = "FAILED" if not done else "PARTIAL" if failed else "OK"
+    return Reply(result=result, errors=(*errors, *entries))
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    meter: Meter
+    control: Control
+
+
+def _controls_of(message: RequestMessage) -> tuple[EndDeviceControl, ...]:
+    verb = message.header.verb
+    if verb != "create":
+        reason = _VERBS_NOT_SERVED.get(verb, "Served is: create.")
+        raise Refused(error("2.9", f"The verb {verb} is not served for EndDeviceControls. {reason}"))
+    if message.payload is None:
+        raise Refused(error("1.7", "The request has no EndDeviceControls in its Payload."))
+    if not isinstance(message.payload, EndDeviceControls):
+        raise Refused(error("1.7", f"The payload is {message.payload.tag} and not EndDeviceControls."))
+    if not message.payload.controls:
+        raise Refused(error("1.7", "The EndDeviceControls hold no EndDeviceControl."))
+    return message.payload.controls
+
+
+def _executable(control: EndDeviceControl, now: datetime) -> Control:
+    """The table's row of a control that can be carried out now and wholly; raises Refused for any other."""
+    try:
+        what = control_for(control.control_type)
+    except UnknownControl as unknown:
+        raise Refused(error(unknown.code, unknown.reason)) from None
+    beyond = [name for name in control.unsupported if not name.startswith(_IDENTIFYING)]
+    if beyond:
+        raise Refused(
+            error("5.2", f"Nothing was switched: {', '.join(beyond)} of an EndDeviceControl is not supported.")
+        )
+    if control.start_at is not None and control.start_at > now:
+        raise Refused(_later("primaryDeviceTiming.interval.start", control.start_at))
+    if not control.end_devices and not control.usage_points:
+        raise Refused(
+            error("1.7", f"The EndDeviceControl {control.control_type} names no EndDevices and no UsagePoints.")
+        )
+    return what
+
+
+def _later(element: str, start_at: datetime) -> ReplyError:
+    reason = f"Nothing was switched: {element} is {start_at.isoformat()}, and controls for later are not supported."
+    return error("5.2", reason)
+
+
+def _devices(control: EndDeviceControl, partner: Partner) -> tuple[EndDevice, ...]:
+    """One EndDevice a meter; some partners write several meters as several Names of one EndDevice without mRID (M-033)."""
+    if not partner.several_names:
+        return control.end_devices
+    return tuple(
+        one
+        for device in control.end_devices
+        for one in (
+            [device]
+            if device.mrid is not None or not device.names
+            else [EndDevice(names=(name,)) for name in device.names]
+        )
+    )
+
+
+def _targets(
+    control: EndDeviceControl, what: Control, registry: Registry, partner: Partner
+) -> Iterator[_Target | ReplyError]:
+    for device in _devices(control, partner):
+        meter = _resolve(_DEVICES, device, registry.find_by_mrid, registry.find_by_name)
+        yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
+    for point in control.usage_points:
+        meter = _resolve(_POINTS, point, registry.find_by_usage_point_mrid, registry.find_by_usage_point)
+        yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    code: str
+    word: str
+    object_type: str
+
+
+_DEVICES = _Kind("2.4", "meter", "EndDevice")
+_POINTS = _Kind("2.12", "usage point", "UsagePoint")
+_SEVERAL = (
+    ' If this sender means several meters by several Names, say so by several_names = "several-meters" in [[partners]].'
+)
+_Find = Callable[[str], Meter | None]
+
+
+def _resolve(kind: _Kind, named: EndDevice | UsagePoint, by_mrid: _Find, by_name: _Find) -> Meter | ReplyError:
+    """The one meter that an mRID or Names point to; the error says why there is none, or not one."""
+    names = [name.name for name in named.names]
+    if named.mrid is None and not names:
+        return ReplyError(code=kind.code, level=Level.FATAL, reason=f"A {kind.word} has neither mRID nor Names.")
+    named_meters = {meter.name: meter for meter in map(by_name, names) if meter is not None}
+    if named.mrid is not None:
+        meter = by_mrid(named.mrid)
+        if meter is None:
+            return _failed(kind, named, f"The {kind.word} with mRID {named.mrid} is not known here.")
+        named_meters[meter.name] = meter
+    if not named_meters:
+        return _failed(kind, named, f"The {kind.word} {_listed(named.names)} is not known here.")
+    if len(named_meters) > 1:
+        meters = " and ".join(sorted(named_meters))
+        reason = f"One {kind.word} was named by what belongs to different meters: {meters}."
+        return _failed(kind, named, reason + (_SEVERAL if named.mrid is None and kind is _DEVICES else ""))
+    return next(iter(named_meters.values()))
+
+
+def _failed(kind: _Kind, named: EndDevice | UsagePoint, reason: str) -> ReplyError:
+    if named.mrid is not None:
+        identifier = Identifier(value=named.mrid, kind="uuid", object_type=kind.object_type)
+    else:
+        identifier = Identifier(value=named.names[0].name, kind="name", object_type=kind.object_type)
+    return ReplyError(code=kind.code, level=Level.FATAL, reason=reason, identifier=identifier)
+
+
+def _listed(names: Sequence[Name]) -> str:
+    return ", ".join(name.name for name in names)
+
+
+def _one_each(found: dict[str, list[_Target]]) -> tuple[tuple[Planned, ...], tuple[ReplyError, ...]]:
+    """One command a meter: what is asked twice is done once, what contradicts itself is not done at all."""
+    commands: list[Planned] = []
+    conflicts: list[ReplyError] = []
+    for targets in found.values():
+        meter, control = targets[0].meter, targets[0].control
+        if len(Counter((t.control.class_id, t.control.obis, t.control.method) for t in targets)) == 1:
+            commands.append(Planned(meter.name, meter.mrid, control.code))
+            continue
+        codes = " and ".join(sorted({target.control.code for target in targets}))
+        reason = f"Nothing was sent to meter {meter.name}: the request asks it for {codes} at once."
+        conflicts.append(ReplyError(code="5.2", level=Level.FATAL, reason=reason, identifier=_meter(meter.mrid)))
+    return tuple(commands), tuple(conflicts)
+
+
+def _entry(one: Worked) -> ReplyError:
+    outcome = one.outcome
+    level = outcome.level or (Level.INFORM if outcome.ok else Level.FATAL)
+    code = outcome.reply_code or "5.3"
+    return ReplyError(code=code, level=Level(level), reason=outcome.reason or None, identifier=_meter(one.mrid))
+
+
+def _meter(mrid: str) -> Identifier:
+    return Identifier(value=mrid, kind="uuid", object_type="EndDevice")

@@ -1,0 +1,221 @@
+"""Disconnect and connect (interface class 70): identity, read, ACTION, read back, and the truth about it.
+
+OK needs an action-result success AND a read-back that agrees. An ACTION is sent at most once a command and run, and only
+after a read; when its answer is lost the meter is looked at again to tell how it stands, which does not make it OK
+(docs/mapping.md, M-004 and M-011; docs/adr/0005).
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from time import perf_counter
+
+import structlog
+
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.enums import ActionResult
+from ami_hes.meters import Meter, MeterFault, Meters, Session
+from ami_hes.meters.session import as_text
+from ami_hes.operations.commands import Attempt, Command, Outcome
+from ami_hes.operations.done import format_result, format_state, log_done
+from ami_hes.store import StoreUnavailable
+from ami_mapping.controls import (
+    CONTROL_MODE,
+    CONTROL_STATE,
+    CONTROLS,
+    OUTPUT_STATE,
+    Control,
+    DisconnectState,
+    Verdict,
+    judge,
+    refusal,
+)
+from ami_mapping.faults import Fault, explain
+
+log = structlog.get_logger()
+
+SETTLING_S = (0.1, 0.3, 0.6)  # a switch takes its time to move: when a read-back disagrees it is read again
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0  # between attempts to reach a meter that broke off
+
+
+async def run(meters: Meters, meter: Meter, command: Command, attempt: Attempt, *, deadline_at: datetime) -> Outcome:
+    """Carry one command out on one meter; every end is an Outcome, logged as the event `meter_done`."""
+    started = perf_counter()
+    control = CONTROLS.get(command.control_code)
+    if control is None:
+        fault = explain("control", "unknown", attempted=attempt.begun, detail=repr(command.control_code[:64]))
+        outcome = Outcome.failed(fault, attempt)
+        log_done(command, None, outcome)
+        return outcome
+    control = _at(meter, control)
+    work = _Work(meters, meter, command, control, attempt, deadline_at)
+    verdict = await work.verdict()
+    outcome = Outcome(
+        ok=verdict.ok,
+        reply_code=verdict.code,
+        level=verdict.level,
+        reason=f"{meter.name}: {verdict.reason}",
+        before=work.before,
+        after=work.after,
+        action_result=work.action_result,
+        took_ms=round((perf_counter() - started) * 1000, 1),
+        attempted=attempt.begun,
+    )
+    log_done(command, control, outcome)
+    return outcome
+
+
+class _Work:
+    """One command on its way: what has been seen and done so far."""
+
+    def __init__(
+        self,
+        meters: Meters,
+        meter: Meter,
+        command: Command,
+        control: Control,
+        attempt: Attempt,
+        deadline_at: datetime,
+    ) -> None:
+        self._meters = meters
+        self._meter = meter
+        self._command = command
+        self._control = control
+        self._attempt = attempt
+        self._deadline_at = deadline_at
+        self._sent_at: float | None = None
+        self.before: DisconnectState | None = None
+        self.after: DisconnectState | None = None
+        self.action_result: ActionResult | None = None
+
+    async def verdict(self) -> Verdict:
+        """How it ended."""
+        try:
+            verdict = await self._switch()
+        except MeterFault as fault:
+            return await self._told(fault)
+        if verdict is None:
+            verdict = await self._judge_afresh()
+        return verdict
+
+    async def _switch(self) -> Verdict | None:
+        """The recipe; None when the meter accepted the control and could then not be read on this connection."""
+        async with self._meters.hold(self._meter, deadline_at=self._deadline_at) as session:
+            await _check_identity(session)
+            self.before = await self._read(session)
+            refused = refusal(self._control, self.before, attempted=self._attempt.begun)
+            if refused is not None:
+                return refused
+            await self._act(session)
+            try:
+                return await self._read_back(session)
+            except MeterFault:
+                return None
+
+    async def _act(self, session: Session) -> None:
+        try:
+            outcome = await session.action(self._control.descriptor, self._control.parameters, before=self._begin)
+        except MeterFault as fault:
+            if fault.kind == "deadline" and self._sent_at is not None:
+                session.stay(lambda: self._await_late_answer(session))
+            raise
+        self.action_result = outcome.result
+
+    async def _begin(self) -> None:
+        """The ACTION is ready and about to leave: from here on nobody knows until the meter has been read."""
+        try:
+            await self._attempt.begin()
+        except StoreUnavailable as problem:
+            raise MeterFault("internal", "store", detail=str(problem)) from None
+        self._sent_at = perf_counter()
+
+    async def _read_back(self, session: Session) -> Verdict:
+        """Read until the state agrees, or has had its time to settle."""
+        for pause_s in (*SETTLING_S, None):
+            self.after = await self._read(session)
+            verdict = self._judge()
+            if verdict.ok or pause_s is None or self.action_result != ActionResult.SUCCESS:
+                break
+            await asyncio.sleep(pause_s)
+        return verdict
+
+    async def _read(self, session: Session) -> DisconnectState:
+        return await _read_state(session, self._control)
+
+    def _judge(self) -> Verdict:
+        return judge(self._control, self.action_result, self.after, before=self.before)
+
+    async def _told(self, fault: MeterFault) -> Verdict:
+        """A fault ended the recipe. Once the control was sent, nobody knows; so look again, and tell."""
+        seen = ""
+        if self._sent_at is not None and fault.kind != "deadline":
+            seen = await self._look_again()
+        return _failed(fault.add_detail(seen).explained(attempted=self._attempt.begun))
+
+    async def _judge_afresh(self) -> Verdict:
+        """The meter's answer is there, the read-back is not: read it over a new connection."""
+        self.after = None
+        seen = await self._look_again()
+        return judge(self._control, self.action_result, self.after, before=self.before, detail=seen)
+
+    async def _look_again(self) -> str:
+        """Reach the meter anew and read its state into `after`; in words what was seen, or why nothing was."""
+        patience = timedelta(seconds=2 * self._meters.settings.apdu_timeout_s)
+        deadline_at = min(self._deadline_at, self._meters.now() + patience)
+        pause_s = FIRST_RETRY_S
+        while True:
+            try:
+                async with self._meters.hold(self._meter, deadline_at=deadline_at) as session:
+                    await _check_identity(session)
+                    self.after = await self._read(session)
+                return f"read again over a new connection: {self.after.described}"
+            except MeterFault as fault:
+                left_s = (deadline_at - self._meters.now()).total_seconds()
+                if fault.kind != "transport" or left_s <= pause_s:
+                    return f"it could not be read again: {fault}"
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+
+    async def _await_late_answer(self, session: Session) -> None:
+        """Runs after the command has failed: an answer that comes late is logged, with the state that was read then."""
+        outcome = await session.late_action()
+        ms = round((perf_counter() - (self._sent_at or perf_counter())) * 1000, 1)
+        after = await self._read(session)
+        log.warning(
+            "late_answer",
+            message_id=self._command.request_id,
+            meter=self._meter.name,
+            code=self._control.code,
+            control=self._control.name,
+            action_result=format_result(outcome.result),
+            after=format_state(after),
+            ms=ms,
+        )
+
+
+async def _check_identity(session: Session) -> None:
+    """M-010: the device id that the secured association gives is the registry's, or nothing is done."""
+    found = as_text(await session.get(AttributeDescriptor(1, session.meter.device_id_object, 2)))
+    if found != session.meter.device_id:
+        told = f"the registry says {session.meter.device_id}, the meter says {found}"
+        raise MeterFault("identity", "device-id", detail=told)
+
+
+async def _read_state(session: Session, control: Control) -> DisconnectState:
+    values = [
+        (await session.get(control.attribute(attribute))).value
+        for attribute in (OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE)
+    ]
+    output_state, control_state, control_mode = values
+    if not isinstance(output_state, bool) or not isinstance(control_state, int) or not isinstance(control_mode, int):
+        raise MeterFault("data-access-result", "unexpected-value", where="reading the disconnect control")
+    return DisconnectState(output_state, int(control_state), int(control_mode))
+
+
+def _at(meter: Meter, control: Control) -> Control:
+    """The control as this meter wants it: its registry entry may name another object than the mapping's table."""
+    return control if meter.disconnect_object is None else replace(control, obis=meter.disconnect_object)
+
+
+def _failed(fault: Fault) -> Verdict:
+    return Verdict(False, fault.code, fault.level, fault.reason)

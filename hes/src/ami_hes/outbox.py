@@ -1,0 +1,157 @@
+"""What the HES sends to a CIS: answers as octets, and asynchronous replies posted to a ReplyAddress.
+
+Where replies may go says `hes.reply_hosts`. A delivery is one POST and the status that comes back: it goes over httpx's
+transport and not its client, so that nothing a receiver says is acted upon (no redirect, no cookie, no decompression).
+Whatever an address is or answers ends that one delivery: with NotTaken, or NotServed if trying again is of no use.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Self
+
+import httpx
+from lxml import etree
+
+from ami_cim import edge, envelope, soap
+from ami_cim.codes import Verb
+from ami_cim.errors import CimError, PeerFault
+from ami_cim.limits import Limits
+from ami_cim.message import ResponseMessage
+from ami_cim.schema import Schemas
+from ami_hes.reply_hosts import NoAnswer, NotTaken, ReplyHosts
+
+MAX_ANSWER_OCTETS = 100_000
+_ANSWER = Limits(octets=MAX_ANSWER_OCTETS, unpacked=0, nodes=2_000)
+"""An answer that says whether a reply was taken is short; it is read on the event loop."""
+CONNECTIONS_KEPT = 20
+LOOK_UPS = 100
+"""Host names that are looked up at once; each blocks a thread for as long as the name servers take."""
+
+_HEADERS = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""', "Accept-Encoding": "identity"}
+
+NOT_SERVED_STATUSES = frozenset({404, 405, 410, 501})
+NOT_SERVED_CODES = frozenset({"2.5", "2.9"})
+"""Reply codes of a receiver that takes no such noun or verb."""
+NOT_SERVED_WORDS = (
+    "not implemented",  # gSOAP
+    "not recognize",  # gSOAP, ASP.NET
+    "not recognise",
+    "cannot find dispatch method",  # JAX-WS RI
+    "was not recognized",  # CXF
+    "operation not found",  # Axis2
+    "no such operation",
+)
+"""Fault strings of SOAP stacks for an element that is no operation of theirs; in lower case."""
+
+
+class NotServed(NotTaken):
+    """The receiver has no such operation: the same reply will never be taken there."""
+
+
+def format_answer(message: ResponseMessage, schemas: Schemas, *, typed: bool = False) -> bytes:
+    """The generic ResponseMessage in SOAP, or the noun's own, as it is kept and posted.
+
+    Raises CimError if it would not be valid.
+    """
+    noun = message.header.noun
+    wrapper = envelope.typed_wrapper(Verb.CREATE, noun) if typed else envelope.REQUEST_MESSAGE
+    return edge.write_response(message, wrapper, schemas)
+
+
+def is_typed(octets: bytes) -> bool:
+    """Whether `format_answer` wrote the noun's own ResponseMessage."""
+    body = soap.unwrap(octets, Limits(octets=len(octets), nodes=len(octets)))
+    return bool(etree.QName(body).namespace != envelope.RESPONSE_MESSAGE.namespace)
+
+
+def parse_answer(octets: bytes) -> ResponseMessage:
+    """A message that `format_answer` made."""
+    return envelope.parse_response(soap.unwrap(octets, Limits(octets=len(octets), nodes=len(octets))))
+
+
+class Outbox:
+    """Posts replies."""
+
+    def __init__(
+        self, transport: httpx.AsyncHTTPTransport, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float
+    ) -> None:
+        self._transport = transport
+        self._hosts = hosts
+        self._schemas = schemas
+        self._timeout_s = timeout_s
+        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float) -> AsyncIterator[Self]:
+        """With connections of its own; how many are open at once is the caller's affair."""
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_KEPT)
+        async with httpx.AsyncHTTPTransport(trust_env=False, limits=limits) as transport:
+            outbox = cls(transport, hosts, schemas, timeout_s=timeout_s)
+            try:
+                yield outbox
+            finally:
+                outbox._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def post(self, reply_address: str, answer: bytes) -> None:
+        """Hand a kept answer over; returns when it was taken. Raises NotTaken (NoAnswer, NotServed) or NotAllowed."""
+        url = self._hosts.check(reply_address)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                status, octets = await self._send(url, answer)
+        except TimeoutError:
+            raise NoAnswer(f"no answer within {self._timeout_s:g} s") from None
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, ValueError, ArithmeticError) as error:
+            raise NoAnswer(f"{type(error).__name__}: {error}") from None
+        self._check_taken(status, octets)
+
+    async def _send(self, url: httpx.URL, answer: bytes) -> tuple[int, bytes]:
+        address = await self._hosts.resolve(url, self._threads)
+        request = httpx.Request(
+            "POST",
+            url.copy_with(host=str(address)),
+            content=answer,
+            headers=_HEADERS | {"Host": url.netloc.decode("ascii")},
+            extensions={"sni_hostname": url.host, "timeout": httpx.Timeout(self._timeout_s).as_dict()},
+        )
+        response = await self._transport.handle_async_request(request)
+        try:
+            return response.status_code, await _read(response)
+        finally:
+            await response.aclose()
+
+    def _check_taken(self, status: int, octets: bytes) -> None:
+        """Taken is a 2xx, unless a fault or a Reply FAILED says otherwise; what else the body holds is the receiver's affair."""
+        if status in NOT_SERVED_STATUSES:
+            raise NotServed(f"the receiver does not serve this address: HTTP status {status}")
+        try:
+            reply = edge.read_response(octets, self._schemas, _ANSWER).reply
+        except PeerFault as fault:
+            raise _refused_by(fault) from None
+        except CimError:
+            reply = None
+        if not 200 <= status < 300:
+            raise NotTaken(f"HTTP status {status}")
+        if reply is not None and reply.result == "FAILED":
+            reasons = f"the receiver answered FAILED: {'; '.join(error.reason or error.code for error in reply.errors)}"
+            unknown = bool(reply.errors) and all(error.code in NOT_SERVED_CODES for error in reply.errors)
+            raise NotServed(reasons) if unknown else NotTaken(reasons)
+
+
+def _refused_by(fault: PeerFault) -> NotTaken:
+    told = f"the receiver answered with a fault: {fault}"
+    words = str(fault).lower()
+    never = fault.code in NOT_SERVED_CODES or any(phrase in words for phrase in NOT_SERVED_WORDS)
+    return NotServed(told) if never else NotTaken(told)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The body as it came; a compressed one is left as it is, since we have asked for none."""
+    octets = bytearray()
+    async for chunk in response.aiter_raw():
+        octets += chunk
+        if len(octets) > MAX_ANSWER_OCTETS:
+            raise NoAnswer(f"the answer is larger than {MAX_ANSWER_OCTETS} octets")
+    return bytes(octets)

@@ -1,0 +1,166 @@
+"""The HES's settings: its sections of the one configuration file, and the environment on top of it (`ami_process.settings`).
+
+What stands inside `[[meters]]` is read by `ami_hes.meters.registry`. Relative paths are relative to the working directory.
+"""
+
+import re
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from ami_process.settings import FileSettings, HttpUrl, Port, Seconds, Section
+
+
+def _octets(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return bytes.fromhex(value)
+    except ValueError:
+        raise ValueError("expected hex digits") from None
+
+
+Octets = Annotated[bytes, BeforeValidator(_octets)]
+
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s/:@\[\]]+)(:\d{1,5})?", re.IGNORECASE)
+
+
+def _host(value: str) -> str:
+    if _HOST.fullmatch(value) is None:
+        raise ValueError("expected a host or host:port, without http:// and path; an IPv6 address in brackets")
+    return value.lower()
+
+
+ReplyHost = Annotated[str, AfterValidator(_host)]
+
+
+class HesSettings(Section):
+    """`[hes]`: where it listens, how long it waits, how much it does at once."""
+
+    host: str = "127.0.0.1"
+    """Where CIM is served: a name or an address of this machine."""
+    port: Port = 8081
+    """CIM: SOAP requests, WSDL, `/healthz`."""
+    dlms_host: str = "127.0.0.1"
+    """Where meters dial in and push."""
+    dlms_port: Port = 4059
+    """Meters dial in (TCP) and push (TCP and UDP) here."""
+    system_title: Octets = bytes.fromhex("414D490000000001")
+    """Its own, of 8 octets, as the meters know it."""
+    public_url: HttpUrl | None = Field(
+        default=None,
+        description="where clients reach the HES, for the WSDL; unset: the address that it is asked for at",
+    )
+    host_names: tuple[str, ...] = Field(
+        default=(), description="further names in the Host header; addresses and names without a dot are always taken"
+    )
+    http_connections: int = Field(default=1_000, ge=1, description="HTTP connections at once")
+    http_connections_per_address: int = Field(default=500, ge=1, description="of these, from one address")
+    http_head_s: Seconds = Field(default=10.0, description="how long the head of an HTTP request may take")
+    store: Path = Path("var/hes.sqlite")
+    """Requests, results, answers, counters: what has to survive."""
+    deadline_s: Seconds = 30.0
+    """The work on all meters of a request has to end within this."""
+    apdu_timeout_s: Seconds = 5.0
+    """A single answer of a meter has to come within this."""
+    max_sessions: int = Field(default=100, ge=1)
+    """Meters worked on at the same time."""
+    max_callers: int = Field(
+        default=64, ge=2, description="connections at a time that have not said which meter they are"
+    )
+    max_callers_per_address: int = Field(default=32, ge=1, description="of these, from one address (NATs are one)")
+    max_counter_jump: int = Field(
+        default=2**20,
+        ge=1,
+        le=2**32,
+        description="how far above ours an invocation counter may be that a meter claims, to be believed",
+    )
+    log_apdus: bool = False
+    """Every framed APDU on standard output, secrets left out."""
+    source: str = Field(default="HES", description="Header.Source of what the HES sends")
+    max_request_octets: int = Field(default=5_000_000, ge=1_000, le=5_000_000)
+    """A larger message is refused."""
+    max_meters_per_request: int = Field(default=5_000, ge=1)
+    """A request that names more is refused."""
+    max_pending: int = Field(default=100_000, ge=1, description="accepted commands that still wait or run")
+    reply_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(), description="where asynchronous replies may go, beside the CIS of [cis] and reply_hosts"
+    )
+    reply_hosts: tuple[ReplyHost, ...] = Field(
+        default=(), description='hosts that replies may go to: "cis.example" (any port) or "cis.example:8080"'
+    )
+    reply_timeout_s: Seconds = 10.0
+    """A receiver of a reply has to answer within this."""
+    reply_retry_first_s: Seconds = 0.5
+    """The first pause before a reply is sent again; it doubles each time."""
+    reply_retry_most_s: Seconds = 300.0
+    """The longest pause."""
+    reply_attempts_max: int = Field(default=1_000, ge=1, description="attempts until a reply is a dead letter")
+    reply_max_age_s: Seconds = Field(default=259_200.0, description="age of a request (3 days) until then")
+    keep_answers_days: float = Field(default=30.0, gt=0, description="how long a request and its answer are kept")
+    keep_message_ids: int = Field(
+        default=1_000_000, ge=0, description="MessageIDs of requests no longer kept; they are refused"
+    )
+
+    @field_validator("system_title")
+    @classmethod
+    def _eight_octets(cls, value: bytes) -> bytes:
+        if len(value) != 8:
+            raise ValueError("a system title has 8 octets")
+        return value
+
+
+class PartnerSettings(Section):
+    """`[[partners]]`: somebody who reads the standard otherwise, and how its requests are read and answered."""
+
+    source: str | None = Field(default=None, min_length=1)
+    """The partner's Header.Source."""
+    reply_address: str | None = Field(default=None, min_length=1)
+    """The partner's ReplyAddress, of which scheme, host and port count; with `source`, both have to fit."""
+    several_names: Literal["one-meter", "several-meters"] = "one-meter"
+    """What several Names of one EndDevice without mRID are."""
+    late_reply: Literal["generic", "typed"] = "generic"
+    """How a late reply is written: as ResponseMessage, or as the noun's own, as EndDeviceControlsResponseMessage."""
+
+    @model_validator(mode="after")
+    def _is_known_by_something(self) -> Self:
+        if self.source is None and self.reply_address is None:
+            raise ValueError("a partner needs source or reply_address, to be known by")
+        return self
+
+
+class CisAddress(BaseModel):
+    """`[cis]` as far as the HES cares: where its replies may go, and by which URL it is asked itself."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    host: str | None = None
+    port: int = 8080
+    reply_address: HttpUrl | None = None
+    hes_url: HttpUrl | None = None
+
+
+class Settings(FileSettings):
+    """All that the HES knows from outside."""
+
+    hes: HesSettings = HesSettings()
+    cis: CisAddress = CisAddress()
+    partners: tuple[PartnerSettings, ...] = ()
+    meters: tuple[dict[str, Any], ...] = Field(default=(), repr=False, description="read by ami_hes.meters.registry")
+    meter_count: int | None = Field(default=None, ge=0)
+    demo: dict[str, Any] = Field(default={}, repr=False)
+    meter_sim: dict[str, Any] = Field(default={}, repr=False)
+
+    @model_validator(mode="after")
+    def _enough_meters(self) -> Self:
+        if self.meter_count is not None and self.meter_count > len(self.meters):
+            raise ValueError(f"AMI_METERS asks for {self.meter_count} meters, [[meters]] holds {len(self.meters)}")
+        return self
+
+    @property
+    def active_meters(self) -> tuple[dict[str, Any], ...]:
+        """The meters that take part."""
+        return self.meters[: self.meter_count]

@@ -1,0 +1,59 @@
+"""Everything that must survive a restart, behind narrow ports; the only place with SQL."""
+
+from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
+from ami_hes.store.database import Database, StoreUnusable
+from ami_hes.store.deliveries import SqlDeliveries
+from ami_hes.store.lanes import MemoryJobs
+from ami_hes.store.ports import (
+    ClaimTooHigh,
+    Completed,
+    CounterRange,
+    Counters,
+    CountersExhausted,
+    Deliveries,
+    Delivery,
+    FailedDelivery,
+    Job,
+    Jobs,
+    Lane,
+    NonceUsed,
+    ReceivedCounters,
+    ReceivedKey,
+    Results,
+    SpentId,
+    StoredCommand,
+    StoredRequest,
+    StoredResult,
+    StoreUnavailable,
+)
+from ami_hes.store.results import SqlResults
+
+__all__ = [
+    "ClaimTooHigh",
+    "Completed",
+    "CounterRange",
+    "Counters",
+    "CountersExhausted",
+    "Database",
+    "Deliveries",
+    "Delivery",
+    "FailedDelivery",
+    "Job",
+    "Jobs",
+    "Lane",
+    "MemoryJobs",
+    "NonceUsed",
+    "ReceivedCounters",
+    "ReceivedKey",
+    "Results",
+    "SpentId",
+    "SqlCounters",
+    "SqlDeliveries",
+    "SqlReceivedCounters",
+    "SqlResults",
+    "StoreUnavailable",
+    "StoreUnusable",
+    "StoredCommand",
+    "StoredRequest",
+    "StoredResult",
+]

@@ -1,0 +1,115 @@
+"""Invocation counters in the database: ours reserved ahead in ranges, one row a key; the meters' as the lowest that is new."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, select, update
+
+from ami_hes.store.database import Database
+from ami_hes.store.group_commit import GroupCommit
+from ami_hes.store.ports import ClaimTooHigh, CounterRange, CountersExhausted, ReceivedKey
+from ami_hes.store.tables import key_counters, received_counters
+
+_VALUES = 2**32
+"""An invocation counter has 32 bits; past them a key must not be used (NIST SP 800-38D: no nonce twice)."""
+_HALF = _VALUES // 2
+"""How far a key that was never used here may begin: whatever is claimed, half of its values stay."""
+
+
+class SqlCounters:
+    """The Counters port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def reserve_counters(self, key_id: str, at_least: int, count: int) -> CounterRange:
+        _check(at_least, count)
+        return await self._database.transaction(lambda c: _reserve(c, key_id, at_least, count))
+
+    async def try_counters(self, key_id: str, at_least: int, count: int, *, max_jump: int) -> CounterRange | None:
+        _check(at_least, count)
+        return await self._database.transaction(lambda c: _try(c, key_id, at_least, count, max_jump))
+
+
+class SqlReceivedCounters:
+    """The ReceivedCounters port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._moves: GroupCommit[tuple[ReceivedKey, int]] = GroupCommit(database, _keep)
+
+    async def load(self) -> dict[ReceivedKey, int]:
+        return await self._database.transaction(_load)
+
+    async def keep(self, key: ReceivedKey, lowest_acceptable: int) -> None:
+        await self._moves.add((key, lowest_acceptable))
+
+
+def _check(at_least: int, count: int) -> None:
+    if at_least < 0 or count < 1:
+        raise ValueError("at_least is not negative, count is positive")
+
+
+class _Spent(NamedTuple):
+    """A key's row."""
+
+    next_value: int = 0
+    tried_from: int = 0
+    tried_to: int = 0
+
+
+def _row(connection: Connection, key_id: str) -> _Spent:
+    """The key's row, made when there is none."""
+    columns = select(key_counters.c.next_value, key_counters.c.tried_from, key_counters.c.tried_to)
+    row = connection.execute(columns.where(key_counters.c.key_id == key_id).with_for_update()).one_or_none()
+    if row is not None:
+        return _Spent(*row)
+    connection.execute(insert(key_counters).values(key_id=key_id, **_Spent()._asdict()))
+    return _Spent()
+
+
+def _reserve(connection: Connection, key_id: str, at_least: int, count: int) -> CounterRange:
+    next_value, tried_from, tried_to = _row(connection, key_id)
+    first = max(next_value, at_least)
+    if first < tried_to and first + count > tried_from:
+        first = tried_to
+    limit = min(first + count, _VALUES)
+    if first >= limit:
+        raise CountersExhausted("the key has no invocation counter left")
+    values = {"next_value": limit} | ({"tried_from": 0, "tried_to": 0} if tried_to <= limit else {})
+    connection.execute(update(key_counters).where(key_counters.c.key_id == key_id).values(values))
+    return CounterRange(first, limit)
+
+
+def _try(connection: Connection, key_id: str, at_least: int, count: int, max_jump: int) -> CounterRange | None:
+    next_value, tried_from, tried_to = _row(connection, key_id)
+    if at_least <= next_value:
+        return None
+    highest = next_value + max_jump if next_value else max(max_jump, _HALF)
+    first = max(at_least, tried_to)
+    if at_least > highest or first > highest + max_jump:  # what is tried in vain again and again ends as well
+        raise ClaimTooHigh(at_least, next_value, highest)
+    limit = first + count
+    if limit > _VALUES:
+        raise CountersExhausted("the key has no invocation counter left")
+    values = {"tried_from": min(tried_from, first) if tried_to else first, "tried_to": limit}
+    connection.execute(update(key_counters).where(key_counters.c.key_id == key_id).values(values))
+    return CounterRange(first, limit)
+
+
+def _load(connection: Connection) -> dict[ReceivedKey, int]:
+    return {ReceivedKey(*row[:3]): row[3] for row in connection.execute(select(received_counters))}
+
+
+def _keep(connection: Connection, moves: Sequence[tuple[ReceivedKey, int]]) -> None:
+    for key, lowest in moves:
+        row = (
+            (received_counters.c.device == key.device)
+            & (received_counters.c.key_id == key.key_id)
+            & (received_counters.c.channel == key.channel)
+        )
+        kept = connection.execute(select(received_counters.c.lowest_acceptable).where(row)).scalar()
+        if kept is None:
+            connection.execute(insert(received_counters).values(**key._asdict(), lowest_acceptable=lowest))
+        elif kept < lowest:
+            connection.execute(update(received_counters).where(row).values(lowest_acceptable=lowest))

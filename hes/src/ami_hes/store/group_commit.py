@@ -1,0 +1,55 @@
+"""Small rows that each have to be committed before their owner may go on: those that wait at once share one transaction.
+
+A commit costs milliseconds and a fleet waits for many at once. Who comes while a transaction runs waits for the next one
+and is in it together with everybody else who came meanwhile, so a thousand owners pay a few commits and not a thousand.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from ami_hes.store.database import Database
+from ami_hes.store.ports import StoreUnavailable
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Group(Generic[T]):
+    rows: list[T] = field(default_factory=list)
+    committed: bool = False
+    refusal: StoreUnavailable | None = None
+
+
+class GroupCommit(Generic[T]):
+    """`write` puts rows into the database; it has to bear rows that are there already."""
+
+    def __init__(self, database: Database, write: Callable[[Connection, Sequence[T]], None]) -> None:
+        self._database = database
+        self._write = write
+        self._group: _Group[T] = _Group()
+        self._turn = asyncio.Lock()
+
+    async def add(self, row: T) -> None:
+        """Committed when it returns. StoreUnavailable: nothing of it was stored."""
+        group = self._group
+        group.rows.append(row)
+        async with self._turn:
+            if self._group is group:
+                self._group = _Group()
+            if not group.committed:
+                await self._commit(group)
+
+    async def _commit(self, group: _Group[T]) -> None:
+        """A store that refuses the first of a group is not asked again for each of the others."""
+        if group.refusal is not None:
+            raise group.refusal
+        try:
+            await self._database.transaction(lambda connection: self._write(connection, group.rows))
+        except StoreUnavailable as refusal:
+            group.refusal = refusal
+            raise
+        group.committed = True

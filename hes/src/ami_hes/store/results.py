@@ -1,0 +1,224 @@
+"""Requests, commands and replies in the database: the Results port in SQL that SQLite and PostgreSQL both speak."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from ami_hes.store.database import Database
+from ami_hes.store.group_commit import GroupCommit
+from ami_hes.store.ports import Completed, NonceUsed, SpentId, StoredCommand, StoredRequest, StoredResult
+from ami_hes.store.tables import attempts, commands, deliveries, nonces, replies, requests, spent_ids
+
+_OUTCOME = ("ok", "reply_code", "level", "reason", "attempted", "took_ms", "detail", "finished_at")
+_RESULT = ("request_id", "meter_name", *_OUTCOME)
+_COMMAND = ("request_id", "meter_name", "mrid", "control_code")
+
+_SAVE = (
+    update(commands)
+    .where(
+        commands.c.request_id == bindparam("of_request"),
+        commands.c.meter_name == bindparam("of_meter"),
+        commands.c.finished_at.is_(None),
+    )
+    .values({name: bindparam(f"new_{name}") for name in _OUTCOME})
+)
+
+_COMPLETE = select(requests).where(
+    requests.c.request_id.in_(bindparam("of_requests", expanding=True)),
+    requests.c.answered_at.is_(None),
+    ~exists().where(commands.c.request_id == requests.c.request_id, commands.c.finished_at.is_(None)),
+)
+_COMMANDS_OF = (
+    select(commands)
+    .where(commands.c.request_id.in_(bindparam("of_requests", expanding=True)))
+    .order_by(commands.c.position)
+)
+_ATTEMPTED = (
+    exists()
+    .where(attempts.c.request_id == commands.c.request_id, attempts.c.meter_name == commands.c.meter_name)
+    .label("begun")
+)
+_OWE = insert(replies).from_select(
+    ["request_id"],
+    select(requests.c.request_id).where(
+        requests.c.request_id == bindparam("of_request"), requests.c.reply_address.is_not(None)
+    ),
+)
+_OWING = (
+    replies.c.taken_at.is_(None),
+    ~exists().where(deliveries.c.request_id == replies.c.request_id, deliveries.c.given_up_at.is_not(None)),
+)
+
+
+class StoredAttempt(NamedTuple):
+    """A row of the table attempts."""
+
+    request_id: str
+    meter_name: str
+    begun_at: datetime
+
+
+class SqlResults:
+    """The Results port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._attempts: GroupCommit[StoredAttempt] = GroupCommit(database, _attempt)
+
+    async def find(self, request_id: str) -> StoredRequest | None:
+        found = await self._requests(select(requests).where(requests.c.request_id == request_id))
+        return found[0] if found else None
+
+    async def accept(
+        self, request: StoredRequest, new: Sequence[StoredCommand], nonce: str | None = None
+    ) -> StoredRequest | None:
+        try:
+            await self._database.transaction(lambda c: _accept(c, request, new, nonce))
+        except IntegrityError:
+            kept = await self.find(request.request_id)
+            if kept is None:  # not a second message with this id, so it is a fault of ours
+                raise
+            return kept
+        return None
+
+    async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
+        await self._attempts.add(StoredAttempt(request_id, meter_name, begun_at))
+
+    async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
+        return await self._database.record(lambda c: _save(c, results)) if results else []
+
+    async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
+        return await self._database.transaction(lambda c: _completed(c, request_ids))
+
+    async def open_commands(self) -> list[StoredCommand]:
+        query = select(commands, _ATTEMPTED).where(commands.c.finished_at.is_(None))
+        ordered = query.order_by(commands.c.request_id, commands.c.position)
+        return await self._database.transaction(lambda c: [_command(row) for row in c.execute(ordered)])
+
+    async def unanswered(self) -> list[StoredRequest]:
+        return await self._requests(
+            select(requests).where(requests.c.answered_at.is_(None)).order_by(requests.c.accepted_at)
+        )
+
+    async def answer(self, request_id: str, octets: bytes, answered_at: datetime) -> None:
+        await self._database.record(lambda c: _answer(c, request_id, octets, answered_at))
+
+    async def owed(self) -> list[StoredRequest]:
+        joined = requests.join(replies, replies.c.request_id == requests.c.request_id)
+        query = select(requests).select_from(joined).where(*_OWING)
+        return await self._requests(query.order_by(requests.c.answered_at))
+
+    async def replied(self, request_id: str, taken_at: datetime) -> None:
+        statement = update(replies).where(replies.c.request_id == request_id).values(taken_at=taken_at)
+        await self._database.record(lambda c: c.execute(statement).close())
+
+    async def forget(self, answered_before: datetime, *, ids_kept: int) -> int:
+        owing = exists().where(replies.c.request_id == requests.c.request_id, *_OWING)
+        old = (requests.c.answered_at < answered_before, ~owing)
+        return await self._database.transaction(lambda c: _forget(c, old, ids_kept))
+
+    async def _requests(self, query: Select[*tuple[object, ...]]) -> list[StoredRequest]:
+        return await self._database.transaction(lambda c: [_request(row) for row in c.execute(query)])
+
+
+def _forget(connection: Connection, old: tuple[ColumnElement[bool], ...], ids_kept: int) -> int:
+    """The number of rows bounds what stays of them, and not the clock, which may be wrong."""
+    ids = select(requests.c.request_id, requests.c.accepted_at).where(*old).order_by(requests.c.accepted_at)
+    connection.execute(insert(spent_ids).from_select(["request_id", "accepted_at"], ids))
+    forgotten = connection.execute(delete(requests).where(*old)).rowcount
+    newest = select(func.max(spent_ids.c.number)).scalar_subquery()
+    connection.execute(delete(spent_ids).where(spent_ids.c.number <= newest - ids_kept))
+    return forgotten
+
+
+def _accept(connection: Connection, request: StoredRequest, new: Sequence[StoredCommand], nonce: str | None) -> None:
+    spent = select(spent_ids.c.accepted_at).where(spent_ids.c.request_id == request.request_id)
+    if (accepted_at := connection.execute(spent).scalar()) is not None:
+        raise SpentId(accepted_at)
+    connection.execute(insert(requests).values(**asdict(request)))
+    if nonce is not None:
+        if connection.execute(select(nonces.c.nonce).where(nonces.c.nonce == nonce)).first() is not None:
+            raise NonceUsed
+        connection.execute(insert(nonces).values(nonce=nonce, request_id=request.request_id))
+    rows = [
+        {
+            "request_id": request.request_id,
+            "meter_name": command.meter_name,
+            "position": position,
+            "mrid": command.mrid,
+            "control_code": command.control_code,
+        }
+        for position, command in enumerate(new)
+    ]
+    if rows:
+        connection.execute(insert(commands), rows)
+
+
+def _attempt(connection: Connection, begun: Sequence[StoredAttempt]) -> None:
+    key = attempts.c.request_id, attempts.c.meter_name
+    wanted = {row[:2]: row for row in begun}
+    known = {tuple(row) for row in connection.execute(select(*key).where(tuple_(*key).in_(list(wanted))))}
+    new = [row._asdict() for name, row in wanted.items() if name not in known]
+    if new:
+        connection.execute(insert(attempts), new)
+
+
+def _save(connection: Connection, results: Sequence[StoredResult]) -> list[Completed]:
+    connection.execute(_SAVE, [_outcome(result) for result in results])
+    return _completed(connection, list(dict.fromkeys(result.request_id for result in results)))
+
+
+def _completed(connection: Connection, request_ids: Sequence[str]) -> list[Completed]:
+    rows = connection.execute(_COMPLETE, {"of_requests": request_ids})
+    complete = {request.request_id: request for request in map(_request, rows)}
+    theirs: dict[str, list[StoredCommand]] = {request_id: [] for request_id in complete}
+    if complete:
+        for row in connection.execute(_COMMANDS_OF, {"of_requests": list(complete)}):
+            command = _command(row)
+            theirs[command.request_id].append(command)
+    return [Completed(request, tuple(theirs[request_id])) for request_id, request in complete.items()]
+
+
+def _outcome(result: StoredResult) -> dict[str, object]:
+    values: dict[str, object] = {f"new_{name}": getattr(result, name) for name in _OUTCOME}
+    return values | {"of_request": result.request_id, "of_meter": result.meter_name}
+
+
+def _answer(connection: Connection, request_id: str, octets: bytes, answered_at: datetime) -> None:
+    this = requests.c.request_id == request_id
+    first = update(requests).where(this, requests.c.answered_at.is_(None))
+    if connection.execute(first.values(answer=octets, answered_at=answered_at)).rowcount == 0:
+        return
+    connection.execute(_OWE, {"of_request": request_id})
+
+
+def _request(row: Row[*tuple[object, ...]]) -> StoredRequest:
+    values = dict(row._mapping)
+    del values["answered_at"]
+    return StoredRequest(**values)
+
+
+def _command(row: Row[*tuple[object, ...]]) -> StoredCommand:
+    values = row._mapping
+    result = None
+    if values["finished_at"] is not None:
+        result = StoredResult(**{name: values[name] for name in _RESULT})
+    attempted = values["begun"] if result is None else result.attempted
+    return StoredCommand(**{name: values[name] for name in _COMMAND}, attempted=bool(attempted), result=result)

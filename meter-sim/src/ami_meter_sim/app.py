@@ -1,0 +1,284 @@
+"""The composition root: from settings to meters, sockets and tasks, and back to nothing when it is told to stop."""
+
+import asyncio
+import errno
+import os
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from ami_process.events import utc_now
+from ami_process.open_files import allow_open_files
+from ami_process.ownership import Hold, InUse
+from ami_process.settings import SettingsError
+from ami_process.sockets import EXIT_CANNOT_LISTEN, PortTaken
+from ami_dlms.association import Ciphering, Security
+from ami_dlms.enums import ActionResult, Mechanism
+from ami_dlms.security import GlobalKeys
+from ami_meter_sim.dialler import BackOff, dial
+from ami_meter_sim.faults import Death, Faults, Silence
+from ami_meter_sim.fleet import Fleet, Surroundings
+from ami_meter_sim.listener import Listener
+from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
+from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.meter.state import StateError, StateFiles
+from ami_meter_sim.objects.device import Identity
+from ami_meter_sim.objects.model import Model, load_model
+from ami_meter_sim.push import push
+from ami_meter_sim.settings import (
+    WITH_SECRET,
+    Authentication,
+    CipheringForm,
+    MeterSettings,
+    MeterSimSettings,
+    SimulatedSettings,
+)
+
+OPEN_FILES_PER_METER = 8
+MECHANISMS = {
+    Authentication.NONE: Mechanism.LOWEST,
+    Authentication.LLS: Mechanism.LOW,
+    Authentication.HLS_MD5: Mechanism.MD5,
+    Authentication.HLS_SHA1: Mechanism.SHA1,
+    Authentication.HLS_GMAC: Mechanism.GMAC,
+    Authentication.HLS_SHA256: Mechanism.SHA256,
+}
+NO_KEYS = GlobalKeys(bytes(16), bytes(16))
+"""Where an association has system titles and nothing that is computed with keys."""
+SILENCES: dict[bool | str, Silence] = {False: Silence.NEVER, True: Silence.REQUESTS, "always": Silence.ALWAYS}
+DEATHS: dict[bool | str, Death] = {False: Death.NOTHING, True: Death.CONNECTION, "exit": Death.PROCESS}
+
+
+@dataclass(slots=True)
+class Running:
+    """What has been started and has to be stopped."""
+
+    fleet: Fleet
+    hold: Hold
+    listening: list[str] = field(default_factory=list)
+    listeners: list[Listener] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def stop(self) -> None:
+        """Close everything and keep what has to be kept."""
+        for listener in self.listeners:
+            await listener.stop()
+        for task in self.tasks:
+            task.cancel()
+        try:
+            for task in self.tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+        finally:
+            self.fleet.finish()
+            self.hold.close()
+
+    async def last_until(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`; a task that ends before that has failed, and stopping will raise its error."""
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopped, *self.tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+
+
+def surroundings(
+    tell: Callable[[str, Mapping[str, object]], None],
+    *,
+    now: Callable[[], datetime] = utc_now,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    die: Callable[[], None] = lambda: os._exit(1),
+) -> Surroundings:
+    """The real ones, unless a test says otherwise."""
+    return Surroundings(now=now, random_bytes=random_bytes, tell=tell, die=die)
+
+
+async def run(
+    settings: MeterSimSettings, chosen: Sequence[MeterSettings], around: Surroundings, stop: asyncio.Event
+) -> int:
+    """Run these meters until `stop` is set; the exit code."""
+    try:
+        running = await start(settings, chosen, around)
+    except PortTaken as taken:
+        around.tell(taken.event, {"address": taken.address, "setting": taken.setting, "reason": taken.reason})
+        return EXIT_CANNOT_LISTEN
+    names = [meter.name for meter in chosen]
+    around.tell("ready", {"role": "meter", "listen": running.listening, "meters": names})
+    await running.last_until(stop)
+    await running.stop()
+    return 0
+
+
+async def start(settings: MeterSimSettings, chosen: Sequence[MeterSettings], around: Surroundings) -> Running:
+    """Make the meters and let them listen, dial and push. SettingsError, StateError or PortTaken when that is impossible."""
+    allow_open_files(len(chosen) * OPEN_FILES_PER_METER)
+    hold = _sole_user(settings.state, chosen)
+    fleet = Fleet(make_meters(settings, chosen, around.now()), around)
+    running = Running(fleet, hold)
+    try:
+        for address, behind in _by_address(chosen):
+            running.listening.append(await _listen(running, settings, address, behind))
+    except PortTaken:
+        await running.stop()
+        raise
+    running.tasks.append(asyncio.create_task(fleet.keep_time()))
+    for one in chosen:
+        meter = fleet.meters[one.name]
+        if one.simulated.dial_to is not None:
+            back_off = BackOff(settings.redial_first_s, settings.redial_most_s)
+            running.tasks.append(asyncio.create_task(dial(fleet, meter, split(one.simulated.dial_to), back_off)))
+        if meter.setup.push is not None:
+            running.tasks.append(asyncio.create_task(push(fleet, meter, meter.setup.push)))
+    return running
+
+
+def _sole_user(state: Path, chosen: Sequence[MeterSettings]) -> Hold:
+    """A meter that ran twice would use its invocation counters twice."""
+    try:
+        return Hold(state / "in-use.lock", *(one.name for one in chosen))
+    except InUse as problem:
+        reason = f"meter {problem.name} already runs with its state in {state}: stop that one, or set another meter_sim.state"
+        raise StateError(reason) from None
+    except OSError as error:
+        raise _cannot_make(state, error) from None
+
+
+def _cannot_make(state: Path, error: OSError) -> StateError:
+    return StateError(f"{state} can't be made: {error.strerror}; another place: meter_sim.state")
+
+
+def make_meters(settings: MeterSimSettings, chosen: Sequence[MeterSettings], at: datetime) -> list[Meter]:
+    """The meters with their kept state; models are shared."""
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_make(settings.state, error) from None
+    models = {name: load_model(name) for name in {one.simulated.model for one in chosen}}
+    devices: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+    for one in chosen:
+        devices[_place(one)].append((one.server_wport, one.logical_device_name.encode("ascii")))
+    setups = (make_setup(one, models[one.simulated.model], tuple(devices[_place(one)])) for one in chosen)
+    return [Meter(setup, StateFiles(settings.state, setup.identity.name), at) for setup in setups]
+
+
+def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[int, bytes], ...]) -> MeterSetup:
+    """What a [[meters]] table means to the meter itself."""
+    return MeterSetup(
+        identity=Identity(
+            one.name, one.logical_device_name.encode("ascii"), one.device_id.encode("ascii"), one.system_title
+        ),
+        model=model,
+        management=ManagementAssociation(
+            client_wport=one.client_wport,
+            mechanism=MECHANISMS[one.authentication],
+            secret=one.secret if one.authentication in WITH_SECRET else None,
+            security=_security(one),
+        ),
+        server_wport=one.server_wport,
+        logical_devices=logical_devices,
+        control_mode=one.simulated.control_mode,
+        time_zone_minutes=one.simulated.time_zone_minutes,
+        faults=_faults(one.simulated, one.name),
+        push=_push(one.simulated),
+    )
+
+
+def _security(one: MeterSettings) -> Security | None:
+    keys = _keys(one)
+    if keys is None and one.authentication is not Authentication.HLS_SHA256:
+        return None
+    if one.system_title is None:
+        raise SettingsError(f"meter {one.name} needs system_title")
+    specific = one.ciphering is CipheringForm.SERVICE_SPECIFIC
+    return Security(
+        keys=keys or NO_KEYS,
+        system_title=one.system_title,
+        suite=one.suite,
+        authenticated=one.ciphered,
+        encrypted=one.ciphered,
+        ciphering=Ciphering.SERVICE_SPECIFIC if specific else Ciphering.GENERAL_GLO,
+    )
+
+
+def _keys(one: MeterSettings) -> GlobalKeys | None:
+    if one.authentication is not Authentication.HLS_GMAC and not one.ciphered:
+        return None
+    if one.encryption_key is None or one.authentication_key is None:
+        raise SettingsError(f"meter {one.name} needs encryption_key and authentication_key")
+    return GlobalKeys(one.encryption_key, one.authentication_key)
+
+
+def _faults(simulated: SimulatedSettings, name: str) -> Faults:
+    return Faults(
+        after_action=DEATHS[simulated.kill_after_action],
+        lie_about_action=simulated.lie_about_action,
+        refuse_action=_action_result(simulated.refuse_action, name),
+        answer_delay_s=simulated.answer_delay_s,
+        silence=SILENCES[simulated.silent],
+        lock_out_after=simulated.lock_out_after,
+        lock_out_s=simulated.lock_out_s,
+    )
+
+
+def _action_result(wanted: int | str | None, name: str) -> ActionResult | None:
+    if wanted is None:
+        return None
+    try:
+        return ActionResult[wanted] if isinstance(wanted, str) else ActionResult(wanted)
+    except (KeyError, ValueError):
+        known = ", ".join(one.name.lower().replace("_", "-") for one in ActionResult)
+        raise SettingsError(f"meter {name}: simulated.refuse_action {wanted} is none of {known}") from None
+
+
+def _push(simulated: SimulatedSettings) -> PushSetup | None:
+    if simulated.push_to is None:
+        return None
+    transport, _, address = simulated.push_to.partition("://")
+    host, port = split(address)
+    return PushSetup(
+        transport=transport,
+        host=host,
+        port=port,
+        on_switch=simulated.push_on_switch,
+        every_s=simulated.push_every_s,
+        protected=simulated.push_protected,
+    )
+
+
+def split(address: str) -> tuple[str, int]:
+    """Host and port of "host:port"; an IPv6 host stands in brackets."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _place(one: MeterSettings) -> str:
+    """What tells two devices apart as a client sees them: meters with the same place are logical devices of one."""
+    address = one.listens_on
+    return one.name if address is None or address.endswith(":0") else address
+
+
+def _by_address(chosen: Sequence[MeterSettings]) -> list[tuple[str, list[MeterSettings]]]:
+    places: dict[str, list[MeterSettings]] = defaultdict(list)
+    for one in chosen:
+        if one.listens_on is not None:
+            places[_place(one)].append(one)
+    return [(behind[0].listens_on or "", behind) for behind in places.values()]
+
+
+async def _listen(running: Running, settings: MeterSimSettings, address: str, behind: list[MeterSettings]) -> str:
+    meters = {one.server_wport: running.fleet.meters[one.name] for one in behind}
+    listener = Listener(
+        running.fleet, meters, most=settings.connections_per_meter, idle_timeout_s=settings.idle_timeout_s
+    )
+    try:
+        real = await listener.start(*split(address))
+    except OSError as error:
+        setting = f"meters[{behind[0].name}]." + ("simulated.listen" if behind[0].simulated.listen else "address")
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(address, setting, error.strerror or str(error)) from None
+        await running.stop()
+        raise SettingsError(f"{setting}: {address} can't be listened on: {error.strerror or error}") from None
+    running.listeners.append(listener)
+    return real

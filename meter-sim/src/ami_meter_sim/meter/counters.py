@@ -1,0 +1,47 @@
+"""The invocation counters of one meter's keys, reserved ahead so that a restart reuses none and one write serves many frames.
+
+Sending: values below the written limit may be used. Receiving: the written value is ahead of the lowest acceptable one, so
+after a crash the meter refuses up to `RECEIVE_AHEAD` values that nobody has used; the invocation counter object tells a
+client where to go on. After a clean end both are exact.
+"""
+
+from ami_dlms.security import ReceiveCounter, SendCounter
+from ami_dlms.security.counters import COUNTER_END
+
+SEND_AHEAD = 1000
+SEND_REMAINING = 500
+RECEIVE_AHEAD = 100
+
+
+class Counters:
+    """`send_from` and `receive_from` are what has to stand on disk."""
+
+    __slots__ = ("receive", "receive_from", "send", "send_from")
+
+    def __init__(self, send_from: int, receive_from: int) -> None:
+        self.send = SendCounter(send_from, send_from)
+        self.receive = ReceiveCounter(receive_from)
+        self.send_from = send_from
+        self.receive_from = receive_from
+
+    @property
+    def settled(self) -> bool:
+        """Whether what stands on disk is ahead of everything used so far, with room for the next exchange."""
+        enough = self.send.remaining >= SEND_REMAINING or self.send.limit == COUNTER_END
+        return enough and self.receive_from >= self.receive.lowest_acceptable and self.send_from == self.send.limit
+
+    def reserve(self) -> None:
+        """Say what is to be written next."""
+        if self.send.remaining < SEND_REMAINING:
+            self.send_from = min(self.send.limit + SEND_AHEAD, COUNTER_END)
+        if self.receive_from < self.receive.lowest_acceptable:
+            self.receive_from = min(self.receive.lowest_acceptable + RECEIVE_AHEAD, COUNTER_END)
+
+    def written(self) -> None:
+        """It stands on disk: the new values may be used."""
+        self.send.extend(self.send_from)
+
+    def finish(self) -> None:
+        """The exact values, for a clean end; nothing is sent after this."""
+        self.send_from = self.send.next_value
+        self.receive_from = self.receive.lowest_acceptable

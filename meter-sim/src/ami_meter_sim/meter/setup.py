@@ -1,0 +1,48 @@
+"""What one meter is made of: who it is, who may talk to it, what it does wrong, where it pushes to."""
+
+from dataclasses import dataclass, field
+
+from ami_dlms.association import Security
+from ami_dlms.enums import Mechanism
+from ami_meter_sim.faults import Faults
+from ami_meter_sim.objects.device import Identity
+from ami_meter_sim.objects.model import Model
+
+NO_FAULTS = Faults()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagementAssociation:
+    """The association of the client that may do everything the model allows."""
+
+    client_wport: int = 1
+    mechanism: Mechanism = Mechanism.LOWEST
+    secret: bytes | None = field(default=None, repr=False)
+    security: Security | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushSetup:
+    """Where DataNotifications go, and when: at every switching, every so many seconds, or both."""
+
+    transport: str
+    host: str
+    port: int
+    on_switch: bool = True
+    every_s: float | None = None
+    protected: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterSetup:
+    """One meter. `control_mode` and `time_zone_minutes` count when they differ from the last run's setup."""
+
+    identity: Identity
+    model: Model
+    management: ManagementAssociation = ManagementAssociation()
+    server_wport: int = 1
+    logical_devices: tuple[tuple[int, bytes], ...] = ()
+    control_mode: int = 4
+    time_zone_minutes: int = 0
+    faults: Faults = NO_FAULTS
+    push: PushSetup | None = None

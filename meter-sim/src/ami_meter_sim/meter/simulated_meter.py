@@ -1,0 +1,282 @@
+"""One meter in time: what was due since the last time, then the request, then what has to be on disk before the answer.
+
+Strategy: nothing runs by itself. Whoever calls says which instant it is (`at`, aware, UTC); the meter first catches up on
+the captures that were due, each at its own instant, which is exact because energy is a function of time and the switch
+moves only here. While its process does not run the meter counts as powered down: nothing flows and nothing is captured.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from ami_dlms import data
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.association import LN_CONFORMANCE, ActionOutcome, AssociationProfile, protect_notification
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.data import Data
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
+from ami_dlms.framing.wrapper import WrapperPdu
+from ami_dlms.framing.wrapper import encode as encode_wrapper
+from ami_meter_sim.clock import MeterClock
+from ami_meter_sim.load import Energy, household
+from ami_meter_sim.meter.counters import Counters
+from ami_meter_sim.meter.lock_out import LockOut
+from ami_meter_sim.meter.setup import MeterSetup
+from ami_meter_sim.meter.state import MeterState, StateError, StateFiles
+from ami_meter_sim.objects.device import POWER_DOWN, Device, Rows
+from ami_meter_sim.objects.disconnect_control import ControlState, DisconnectControl, Switch, Trigger
+from ami_meter_sim.objects.families import FAMILIES
+from ami_meter_sim.objects.interface_class import ActionRefused, Asked, InterfaceClass, Refused
+from ami_meter_sim.objects.model import MANAGEMENT, PUBLIC, ObjectDescription
+from ami_meter_sim.objects.profile_generic import ProfileGeneric
+from ami_meter_sim.settings import PUBLIC_CLIENT_WPORT
+
+DISCONNECT_CONTROL = 70
+CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
+"""Every service with logical names but the one that this meter never sends."""
+INVOKE_ID_BITS = 0xFFFFFF
+
+
+class Meter:
+    """One simulated meter; `setup` says which. Raises StateError when its files can't be used."""
+
+    def __init__(self, setup: MeterSetup, files: StateFiles, at: datetime) -> None:
+        self.setup = setup
+        self._files = files
+        kept = files.load()
+        state = kept or _new_state(setup, at)
+        self.counters = Counters(state.send_from, state.receive_from)
+        self.lock_out = LockOut(setup.faults.lock_out_after, setup.faults.lock_out_s)
+        self._invoke_id = 0
+        self._captured_until = at
+        self._device = self._make_device(state, at)
+        if kept is not None:
+            self._device.profile_status |= POWER_DOWN
+        else:
+            self._begin_profiles()
+        self.profiles = self._make_profiles()
+        self.reserve_counters()
+
+    @property
+    def name(self) -> str:
+        return self.setup.identity.name
+
+    @property
+    def switch(self) -> Switch:
+        return self._device.switch
+
+    def get(self, descriptor: AttributeDescriptor, asked: Asked, at: datetime) -> Data | DataAccessResult:
+        """The value of an attribute, or why not. Access rights have been checked."""
+        try:
+            self.advance(at)
+            found = self._device.find(descriptor.class_id, descriptor.instance_id)
+            return DataAccessResult.OBJECT_UNDEFINED if found is None else found.read(descriptor.attribute_id, asked)
+        except Refused as refused:
+            return refused.result
+        except StateError:
+            return DataAccessResult.HARDWARE_FAULT
+
+    def set(self, descriptor: AttributeDescriptor, value: Data, at: datetime) -> DataAccessResult:
+        """Write an attribute; on disk before the answer."""
+        try:
+            self.advance(at)
+            found = self._device.find(descriptor.class_id, descriptor.instance_id)
+            if found is None:
+                return DataAccessResult.OBJECT_UNDEFINED
+            found.write(descriptor.attribute_id, value)
+            self.save()
+        except Refused as refused:
+            return refused.result
+        except StateError:
+            return DataAccessResult.HARDWARE_FAULT
+        return DataAccessResult.SUCCESS
+
+    def act(self, descriptor: MethodDescriptor, parameters: Data | None, at: datetime) -> ActionOutcome:
+        """Carry out a method; what it did is on disk before the answer."""
+        try:
+            self.advance(at)
+            found = self._device.find(descriptor.class_id, descriptor.instance_id)
+            if found is None:
+                return ActionOutcome(ActionResult.OBJECT_UNDEFINED, None)
+            value = found.invoke(descriptor.method_id, parameters)
+            self.save()
+        except ActionRefused as refused:
+            return ActionOutcome(refused.result, None)
+        except StateError:
+            return ActionOutcome(ActionResult.HARDWARE_FAULT, None)
+        return ActionOutcome(ActionResult.SUCCESS, value)
+
+    def pull(self, trigger: Trigger, at: datetime) -> bool:
+        """Something happens at the meter itself, a hand or its own supervision; False when its mode forbids it."""
+        self.advance(at)
+        found = next((self._find(one) for one in self._descriptions(DISCONNECT_CONTROL)), None)
+        moved = isinstance(found, DisconnectControl) and found.pull(trigger)
+        self.save()
+        return moved
+
+    def advance(self, at: datetime) -> None:
+        """Catch up: every capture that was due, at its own instant, then the energy up to `at`."""
+        device = self._device
+        captured = False
+        for due_at, profile in sorted(self._due(at), key=lambda due: due[0]):
+            device.clock.at = due_at
+            device.settle()
+            profile.capture()
+            device.profile_status = 0
+            captured = True
+        device.clock.at = at
+        device.settle()
+        self._captured_until = max(self._captured_until, at)
+        if captured:
+            self.save()
+
+    def reserve_counters(self) -> None:
+        """Write the counters down if what is on disk does not cover the next exchange."""
+        if self.setup.management.security is not None and not self.counters.settled:
+            self.counters.reserve()
+            self.save()
+            self.counters.written()
+
+    def notification(self, at: datetime) -> bytes:
+        """A framed DataNotification: clock, device id, control state; protected as the management association is."""
+        self.advance(at)
+        self.reserve_counters()
+        device, management = self._device, self.setup.management
+        now = device.clock.date_time
+        self._invoke_id = (self._invoke_id + 1) & INVOKE_ID_BITS
+        body = data.structure(
+            data.octet_string(now.encode()),
+            data.octet_string(device.identity.device_id),
+            data.enum(device.switch.control_state),
+        )
+        wanted = self.setup.push is not None and self.setup.push.protected
+        security = management.security if wanted and management.security and management.security.ciphered else None
+        counter = self.counters.send if security is not None else None
+        apdu = protect_notification(DataNotification(self._invoke_id, now, body), security, counter)
+        return encode_wrapper(WrapperPdu(self.setup.server_wport, management.client_wport, apdu))
+
+    def save(self) -> None:
+        """Write everything but the rows, which are written as they come."""
+        device = self._device
+        self._files.save(
+            MeterState(
+                control_mode=device.switch.control_mode,
+                control_state=int(device.switch.control_state),
+                configured_control_mode=self.setup.control_mode,
+                import_ws=device.energy.import_ws,
+                export_ws=device.energy.export_ws,
+                offset_s=device.clock.offset_s,
+                time_zone_minutes=device.clock.time_zone_minutes,
+                configured_time_zone_minutes=self.setup.time_zone_minutes,
+                event_code=device.event_code,
+                profile_status=device.profile_status,
+                captured_until_s=int(self._captured_until.timestamp()),
+                send_from=self.counters.send_from,
+                receive_from=self.counters.receive_from,
+            )
+        )
+
+    def finish(self, at: datetime) -> None:
+        """A clean end: catch up and keep the exact counters. Nothing may be asked of the meter after this."""
+        self.advance(at)
+        self.counters.finish()
+        self.save()
+
+    def _make_device(self, state: MeterState, at: datetime) -> Device:
+        setup = self.setup
+        house = household(self.name, setup.model.consumption, setup.model.generation)
+        zone_kept = setup.time_zone_minutes == state.configured_time_zone_minutes
+        zone = state.time_zone_minutes if zone_kept else setup.time_zone_minutes
+        return Device(
+            identity=setup.identity,
+            model=setup.model,
+            clock=MeterClock(at, state.offset_s, zone),
+            energy=Energy(house, state.import_ws, state.export_ws, at),
+            switch=_switch(state, setup.control_mode),
+            rows=self._rows,
+            receive_counter=self.counters.receive,
+            logical_devices=setup.logical_devices,
+            event_code=state.event_code,
+            profile_status=state.profile_status,
+            build=FAMILIES,
+        )
+
+    def _make_profiles(self) -> tuple[AssociationProfile, AssociationProfile]:
+        setup, management = self.setup, self.setup.management
+        return (
+            AssociationProfile(
+                client_wport=PUBLIC_CLIENT_WPORT,
+                server_wport=setup.server_wport,
+                access=setup.model.rights[PUBLIC],
+                conformance=CONFORMANCE,
+            ),
+            AssociationProfile(
+                client_wport=management.client_wport,
+                server_wport=setup.server_wport,
+                access=setup.model.rights[MANAGEMENT],
+                conformance=CONFORMANCE,
+                mechanism=management.mechanism,
+                secret=management.secret,
+                security=management.security,
+                send_counter=self.counters.send if management.security else None,
+                receive_counter=self.counters.receive if management.security else None,
+            ),
+        )
+
+    def _rows(self, described: ObjectDescription) -> Rows:
+        return self._files.rows(str(described.obis).replace(":", "_").replace("*", "_"), described.profile_entries)
+
+    def _begin_profiles(self) -> None:
+        """A new meter's profiles hold what its model says."""
+        for described in self.setup.model.profiles:
+            rows = self._rows(described)
+            for row in () if rows.read() else described.rows:
+                rows.append(row)
+
+    def _descriptions(self, class_id: int) -> Iterator[ObjectDescription]:
+        return (one for one in self.setup.model.objects.values() if one.class_id == class_id)
+
+    def _find(self, described: ObjectDescription) -> InterfaceClass | None:
+        return self._device.find(described.class_id, described.obis)
+
+    def _due(self, at: datetime) -> Iterator[tuple[datetime, ProfileGeneric]]:
+        """Every end of a capture period on the meter's clock since the last time, at most a buffer full of them."""
+        clock = self._device.clock
+        start = int(self._captured_until.timestamp()) + clock.offset_s
+        end = int(at.timestamp()) + clock.offset_s
+        for described in self.setup.model.profiles:
+            period = described.capture_period
+            if not period or start // period >= end // period:
+                continue
+            profile = self._find(described)
+            first = max(start // period + 1, end // period + 1 - described.profile_entries)
+            for number in range(first, end // period + 1):
+                if isinstance(profile, ProfileGeneric):
+                    yield clock.real_instant(EPOCH + timedelta(seconds=number * period)), profile
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _new_state(setup: MeterSetup, at: datetime) -> MeterState:
+    house = household(setup.identity.name, setup.model.consumption, setup.model.generation)
+    return MeterState(
+        control_mode=setup.control_mode,
+        control_state=int(ControlState.CONNECTED),
+        configured_control_mode=setup.control_mode,
+        import_ws=house.installed_import_ws,
+        export_ws=house.installed_export_ws,
+        offset_s=0,
+        time_zone_minutes=setup.time_zone_minutes,
+        configured_time_zone_minutes=setup.time_zone_minutes,
+        event_code=0,
+        profile_status=0,
+        captured_until_s=int(at.timestamp()),
+        send_from=1,
+        receive_from=1,
+    )
+
+
+def _switch(state: MeterState, configured_mode: int) -> Switch:
+    """As it was kept; a mode that the setup has changed since the last run wins, and mode 0 means connected."""
+    mode = state.control_mode if configured_mode == state.configured_control_mode else configured_mode
+    return Switch(mode, ControlState.CONNECTED if mode == 0 else ControlState(state.control_state))

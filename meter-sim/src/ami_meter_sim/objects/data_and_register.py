@@ -1,0 +1,67 @@
+"""Data (class 1) and Register (class 3): one value each, found by the name that the model gives it.
+
+Strategy: `VALUES` is the list of all values that a model can put behind an OBIS code; a new one is a line here. The
+invocation counter object shows the last counter of the management client that the meter has accepted, that is the lowest
+one it still accepts minus one: a client goes on with the shown value plus one.
+"""
+
+from collections.abc import Callable
+
+from ami_dlms import data
+from ami_dlms.data import Data
+from ami_dlms.enums import DataAccessResult
+from ami_meter_sim.objects.device import Device
+from ami_meter_sim.objects.interface_class import Asked, InterfaceClass, Refused
+from ami_meter_sim.objects.model import ModelError, ObjectDescription
+
+REGISTER_LIMIT = 2**32
+"""A register of type double-long-unsigned rolls over here, as the display of a meter does."""
+
+
+def _invocation_counter(device: Device) -> Data:
+    counter = device.receive_counter
+    lowest = 1 if counter is None else counter.lowest_acceptable
+    return data.double_long_unsigned(max(lowest - 1, 0))
+
+
+VALUES: dict[str, Callable[[Device], Data]] = {
+    "logical_device_name": lambda device: data.octet_string(device.identity.logical_device_name),
+    "device_id": lambda device: data.octet_string(device.identity.device_id),
+    "system_title": lambda device: data.octet_string(device.identity.system_title or b""),
+    "invocation_counter": _invocation_counter,
+    "event_code": lambda device: data.unsigned(device.event_code),
+    "profile_status": lambda device: data.unsigned(device.profile_status),
+    "import_energy_wh": lambda device: data.double_long_unsigned(device.energy.import_wh % REGISTER_LIMIT),
+    "export_energy_wh": lambda device: data.double_long_unsigned(device.energy.export_wh % REGISTER_LIMIT),
+    "import_power_w": lambda device: data.double_long_unsigned(device.import_power_w),
+    "export_power_w": lambda device: data.double_long_unsigned(device.export_power_w),
+}
+
+
+class DataObject(InterfaceClass):
+    """Class 1, version 0."""
+
+    __slots__ = ("_device", "_value")
+
+    def __init__(self, described: ObjectDescription, device: Device) -> None:
+        super().__init__(described)
+        if described.value not in VALUES:
+            raise ModelError(f"{described.obis}: there is no value {described.value!r}; there are: {', '.join(VALUES)}")
+        self._device = device
+        self._value = VALUES[described.value]
+
+    def _read(self, attribute_id: int, asked: Asked) -> Data:
+        if attribute_id != 2:
+            raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+        return self._value(self._device)
+
+
+class Register(DataObject):
+    """Class 3, version 0: a Data with a scaler_unit. No reset: the model gives nobody the right to it."""
+
+    __slots__ = ()
+
+    def _read(self, attribute_id: int, asked: Asked) -> Data:
+        if attribute_id == 3:
+            return data.structure(data.integer(self.described.scaler), data.enum(self.described.unit))
+        return super()._read(attribute_id, asked)

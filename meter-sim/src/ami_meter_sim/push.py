@@ -1,0 +1,59 @@
+"""DataNotifications of a meter's own accord, over TCP or UDP: when it has switched, every so many seconds, or both.
+
+Nobody confirms them. What can't be delivered is reported and dropped; the next one carries the state of its own time.
+"""
+
+import asyncio
+
+from ami_dlms.errors import DlmsError
+from ami_meter_sim.fleet import Fleet, close
+from ami_meter_sim.meter.setup import PushSetup
+from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.meter.state import StateError
+
+PATIENCE_S = 10.0
+
+
+async def push(fleet: Fleet, meter: Meter, setup: PushSetup) -> None:
+    """Push until cancelled."""
+    switched = fleet.switched(meter.name)
+    while True:
+        try:
+            if setup.on_switch:
+                await asyncio.wait_for(switched.wait(), setup.every_s)
+            else:
+                await asyncio.sleep(setup.every_s or PATIENCE_S)
+        except TimeoutError:
+            pass
+        switched.clear()
+        await _once(fleet, meter, setup)
+
+
+async def _once(fleet: Fleet, meter: Meter, setup: PushSetup) -> None:
+    where = {"meter": meter.name, "transport": setup.transport, "address": f"{setup.host}:{setup.port}"}
+    try:
+        octets = meter.notification(fleet.surroundings.now())
+        send = _over_udp if setup.transport == "udp" else _over_tcp
+        await asyncio.wait_for(send(setup.host, setup.port, octets), PATIENCE_S)
+    except (OSError, TimeoutError, StateError, DlmsError) as error:
+        fleet.surroundings.tell("push_failed", where | {"reason": str(error) or type(error).__name__})
+    else:
+        fleet.surroundings.tell("pushed", where)
+
+
+async def _over_tcp(host: str, port: int, octets: bytes) -> None:
+    _, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(octets)
+        await writer.drain()
+    finally:
+        await close(writer)
+
+
+async def _over_udp(host: str, port: int, octets: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=(host, port))
+    try:
+        transport.sendto(octets)
+    finally:
+        transport.close()

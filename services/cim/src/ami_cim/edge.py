@@ -1,0 +1,149 @@
+"""From octets to messages and back: the one door through which both ends of the wire go.
+
+Inwards: bounded parsing, SOAP, the leniencies below, XSD validation, message. Outwards: message, XSD validation, SOAP.
+Lenient towards verbs with capitals or white space around them (met in the field, the schema would refuse them), towards the
+older order inside the Pan elements of a control, and towards a gzipped payload, which is unpacked before validation; strict in
+all that is sent. `limits` is what the endpoint takes from the peer, `charset` what came with the octets."""
+
+import base64
+from collections.abc import Callable
+from typing import TypeVar
+
+from lxml import etree
+
+from ami_cim import envelope, shapes, soap
+from ami_cim.codes import Level
+from ami_cim.envelope import Delivered, Received
+from ami_cim.errors import CimError, InvalidMessage, PeerFault
+from ami_cim.limits import UNKNOWN_PEER, Limits
+from ami_cim.media import gunzip
+from ami_cim.message import EventMessage, FaultMessage, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads import end_device_controls
+from ami_cim.schema import Schemas
+from ami_cim.xml import SPACE, Element, parse
+
+M = TypeVar("M")
+
+_NOT_UNDERSTOOD: frozenset[str] = frozenset()
+_NO_SPACE = str.maketrans("", "", SPACE)
+
+
+def read_request(
+    octets: bytes,
+    schemas: Schemas,
+    limits: Limits = UNKNOWN_PEER,
+    *,
+    charset: str | None = None,
+    understood: frozenset[str] = _NOT_UNDERSTOOD,
+) -> Received:
+    """The request in a SOAP envelope."""
+    body = soap.unwrap(octets, limits, charset=charset, understood=understood)
+    return _read(body, schemas, limits, envelope.parse_request)
+
+
+def read_delivery(
+    octets: bytes,
+    schemas: Schemas,
+    limits: Limits = UNKNOWN_PEER,
+    *,
+    charset: str | None = None,
+    understood: frozenset[str] = _NOT_UNDERSTOOD,
+) -> Delivered:
+    """The late response or event in a SOAP envelope that came to a ReplyAddress."""
+    body = soap.unwrap(octets, limits, charset=charset, understood=understood)
+    return _read(body, schemas, limits, envelope.parse_delivery)
+
+
+def read_response(
+    octets: bytes, schemas: Schemas, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None
+) -> ResponseMessage:
+    """The response in a SOAP envelope; PeerFault if a fault came instead."""
+    body = soap.unwrap(octets, limits, charset=charset)
+    if soap.is_fault(body):
+        raise peer_fault(soap.parse_fault(body))
+    return _read(body, schemas, limits, envelope.parse_response)
+
+
+def write_request(message: RequestMessage, wrapper: etree.QName, schemas: Schemas) -> bytes:
+    """A request in a SOAP envelope."""
+    return _write(envelope.format_request(message, wrapper), schemas)
+
+
+def write_response(message: ResponseMessage, wrapper: etree.QName, schemas: Schemas) -> bytes:
+    """A response in a SOAP envelope; `wrapper` is the request's."""
+    return _write(envelope.format_response(message, wrapper), schemas)
+
+
+def write_event(message: EventMessage, wrapper: etree.QName, schemas: Schemas) -> bytes:
+    """An event in a SOAP envelope."""
+    return _write(envelope.format_event(message, wrapper), schemas)
+
+
+def write_fault(error: CimError) -> bytes:
+    """The SOAP fault that answers a message which could not be used. Goes with HTTP status 500, or a 4xx that says more.
+
+    Its detail is a FaultMessage, except where a SOAP header is at fault (SOAP 1.1, clause 4.4)."""
+    code = error.fault_code if isinstance(error, InvalidMessage) else "Server"
+    if code == "MustUnderstand":
+        return soap.fault(code, error.reason)
+    wrapper = None if error.wrapper is None else etree.QName(error.wrapper)
+    problem = ReplyError(code=error.code, level=Level.FATAL, reason=error.reason, details=error.details)
+    message = FaultMessage(reply=Reply(result="FAILED", errors=(problem,)))
+    return soap.fault(code, error.reason, envelope.format_fault(message, wrapper))
+
+
+def peer_fault(fault: soap.Fault) -> PeerFault:
+    """A fault that came back as an error to raise, told by its FaultMessage where it has one."""
+    try:
+        reply = envelope.parse_fault(fault.detail).reply if fault.detail is not None else None
+    except InvalidMessage:
+        reply = None
+    if reply is None or not reply.errors:
+        return PeerFault("5.2", fault.text or "The peer answered with a fault", fault_code=fault.code)
+    first = reply.errors[0]
+    return PeerFault(first.code, first.reason or fault.text, first.details, fault_code=fault.code)
+
+
+def normalise(body: Element, limits: Limits = UNKNOWN_PEER) -> Element:
+    """Apply the leniencies to a body in place, before validation."""
+    for verb in body.iterfind(f"*/{shapes.tag('Verb')}"):
+        verb.text = shapes.normal_verb(verb.text or "")
+    own = etree.QName(body).namespace
+    compressed = body.findall(f"{{{own}}}Payload/{{{own}}}Compressed")
+    if len(compressed) > 1:
+        raise InvalidMessage("3.1", "One payload a message is read here", f"{len(compressed)} Compressed came")
+    for one in compressed:
+        payload = one.getparent()
+        if payload is not None:
+            payload.replace(one, parse(_decompress(one.text or "", limits), limits))
+    end_device_controls.reorder(body)
+    return body
+
+
+def _decompress(text: str, limits: Limits) -> bytes:
+    """Base64 around gzip, as products do; bounded."""
+    digits = text.translate(_NO_SPACE)
+    try:
+        packed = base64.b64decode(digits, validate=True)
+    except ValueError as error:  # binascii.Error is one, and so is a character beyond ASCII
+        raise InvalidMessage("1.8", "Compressed is not base64", str(error)) from None
+    if not packed:
+        raise InvalidMessage("1.8", "Compressed is empty")
+    return gunzip(packed, limits.unpacked, "Compressed")
+
+
+def _read(body: Element, schemas: Schemas, limits: Limits, parser: Callable[[Element], M]) -> M:
+    wrapper = etree.QName(body)
+    try:
+        envelope.check_one_payload(normalise(body, limits))
+        schemas.validate(body)
+        return parser(body)
+    except InvalidMessage as error:
+        if error.wrapper is None and envelope.is_known(wrapper):
+            error.wrapper = wrapper.text
+        raise
+
+
+def _write(element: Element, schemas: Schemas) -> bytes:
+    schemas.validate(element)
+    return soap.wrap(element)

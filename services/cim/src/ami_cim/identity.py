@@ -1,0 +1,43 @@
+"""How CIM points at things: Names (IdentifiedObject) in payloads, ID (attribute group IDatts) in envelopes."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from ami_cim.xml import SPACE
+
+IdKind = Literal["name", "uuid", "transaction", "other"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """Names{name, NameType{name, NameTypeAuthority{name}}}."""
+
+    name: str
+    name_type: str | None = None
+    authority: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identifier:
+    """ID with its attributes kind, idType, idAuthority, objectType."""
+
+    value: str
+    kind: IdKind | None = None
+    id_type: str | None = None
+    id_authority: str | None = None
+    object_type: str | None = None
+
+
+_HEX = r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})"
+_UUID = re.compile(rf"(?:urn:uuid:)?_?(?:{_HEX}|\{{{_HEX}\}})", re.ASCII | re.IGNORECASE)
+
+
+def mrid_key(mrid: str) -> str:
+    """The same text for all spellings of one mRID, to compare with; never to be shown or sent.
+
+    A UUID is 128 bits (RFC 9562): with or without hyphens, braces, `urn:uuid:`, the underscore that makes it an XML name, in any
+    case. Another mRID is compared as text, ignoring case."""
+    text = mrid.strip(SPACE)
+    found = _UUID.fullmatch(text)
+    return "-".join(part for part in found.groups() if part).lower() if found else text.lower()

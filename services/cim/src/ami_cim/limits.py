@@ -1,0 +1,77 @@
+"""How much one message may hold, and the pass over it that counts before a tree is built.
+
+libxml2 is fast on text and slow on shapes: it copies the namespace declarations in scope one by one whenever a part of the
+document is validated or written, and every node costs a hundred octets and more. So expat, which builds nothing, goes over the
+octets first and stops at the first thing that is too much; no tree is made, and no schema asked, of what it has refused."""
+
+from dataclasses import dataclass
+from xml.parsers import expat
+
+from ami_cim.errors import InvalidMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one endpoint takes from one kind of peer; the defaults are for a peer that is not known."""
+
+    octets: int = 5_000_000
+    """Of the document, and of what Content-Encoding unpacks to."""
+    unpacked: int = 5_000_000
+    """Octets that a `Compressed` payload unpacks to."""
+    nodes: int = 100_000
+    """Elements, attributes and namespace declarations together."""
+    depth: int = 40
+    """Elements inside each other."""
+    namespaces: int = 200
+    """Namespace declarations in scope at once."""
+
+
+UNKNOWN_PEER = Limits()
+_CHUNK = 262_144
+
+
+def check(octets: bytes, limits: Limits) -> None:
+    """Raise InvalidMessage unless the document (UTF-8) is well-formed, without document type, and inside the limits."""
+    if octets.count(b"=") > limits.nodes:  # what expat does with one tag grows with the square of its attributes
+        raise InvalidMessage("3.1", "The message has too many attributes", f"more than {limits.nodes} equals signs")
+    counter = _Counter(limits)
+    parser = expat.ParserCreate("utf-8")
+    parser.ordered_attributes = True
+    parser.StartElementHandler = counter.start
+    parser.EndElementHandler = counter.end
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    try:
+        for at in range(0, len(octets), _CHUNK):  # after an exception of a handler, expat reads its chunk to the end
+            parser.Parse(octets[at : at + _CHUNK])
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise InvalidMessage("1.8", "The message is not well-formed XML", str(error)) from None
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise InvalidMessage("1.8", "A document type declaration is not accepted")
+
+
+class _Counter:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._nodes = 0
+        self._open: list[int] = []
+        self._in_scope = 0
+
+    def start(self, _: str, attributes: list[str]) -> None:
+        """`attributes` holds names and values in turn."""
+        limits = self._limits
+        self._nodes += 1 + len(attributes) // 2
+        if self._nodes > limits.nodes:
+            raise InvalidMessage("3.1", "The message has too many elements", f"more than {limits.nodes}")
+        declared = sum(name == "xmlns" or name.startswith("xmlns:") for name in attributes[::2])
+        self._in_scope += declared
+        if self._in_scope > limits.namespaces:
+            raise InvalidMessage("3.1", "The message declares too many namespaces", f"more than {limits.namespaces}")
+        self._open.append(declared)
+        if len(self._open) > limits.depth:
+            raise InvalidMessage("1.8", "The message is nested too deeply", f"more than {limits.depth} levels")
+
+    def end(self, _: str) -> None:
+        self._in_scope -= self._open.pop()

@@ -1,0 +1,121 @@
+"""Validation against our own XSD, with an error that names the line and the element.
+
+A parser validates while it reads and is stopped at the first error: asked about a whole tree, libxml2 goes on to the last error,
+and lxml notes for each the place of its element among all siblings, which for a megabyte of errors takes minutes. A refusal is
+then explained by a tree that ends where the error is, and by a private copy of the schema, because lxml keeps the error log on
+the schema object, where two validations would mix. What is compiled here may be shared between threads."""
+
+from copy import deepcopy
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+from lxml import etree
+
+from ami_cim import ns
+from ami_cim.errors import InvalidMessage
+from ami_cim.explanations import explain, hint, shorten
+from ami_cim.xml import Element
+
+_FILES = {
+    ns.MESSAGE: "Message.xsd",
+    ns.END_DEVICE_CONTROLS: "EndDeviceControls.xsd",
+    ns.END_DEVICE_CONTROLS_MESSAGE: "EndDeviceControlsMessage.xsd",
+}
+_PAYLOAD = f"{{{ns.MESSAGE}}}Payload"
+_CHUNK = 16_384
+_LONGEST = 300
+
+
+def schema_directory() -> Path:
+    """Where this package keeps its XSD (`xsd/`) and WSDL (`wsdl/`)."""
+    return Path(str(files("ami_cim"))) / "schemas"
+
+
+class Schemas:
+    """All schemas, compiled once."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        where = (schema_directory() if directory is None else directory) / "xsd"
+        self._paths = {namespace: where / name for namespace, name in _FILES.items()}
+        self._compiled = {namespace: _compile(path) for namespace, path in self._paths.items()}
+
+    def validate(self, element: Element) -> None:
+        """Raise InvalidMessage 1.8 unless the element is valid; the payload of a generic message is checked as well.
+
+        The envelope's schema skips payloads, so a known noun is validated on its own; an unknown one is left alone, also
+        in a typed message, of which the envelope is then checked as if it were a generic one."""
+        namespace = etree.QName(element).namespace or ""
+        if namespace not in self._compiled:
+            noun = ns.noun_of(namespace)
+            if noun is None:
+                what = f"No message here has the namespace '{namespace[:_LONGEST]}'"
+                raise InvalidMessage("1.8", what, hint(namespace, ns.END_DEVICE_CONTROLS_MESSAGE))
+            element, namespace = _as_generic(element, namespace, noun), ns.MESSAGE
+        self._validate(element, namespace)
+        if namespace == ns.MESSAGE:
+            for payload in element.iterchildren(_PAYLOAD):
+                for child in payload.iterchildren("*"):
+                    inner = etree.QName(child).namespace or ""
+                    if inner in self._compiled and inner != ns.MESSAGE:
+                        self._validate(child, inner)
+
+    def _validate(self, element: Element, namespace: str) -> None:
+        seen = _elements_before_error(element, self._compiled[namespace])
+        if seen is not None:
+            raise self._explain(element, namespace, seen)
+
+    def _explain(self, element: Element, namespace: str, seen: int) -> InvalidMessage:
+        private = _compile(self._paths[namespace])
+        private.validate(_beginning(element, seen))
+        for entry in cast(Any, private.error_log):
+            message = shorten(entry.message)
+            return InvalidMessage("1.8", f"Line {entry.line}: {explain(message)}", message[:_LONGEST])
+        return InvalidMessage("1.8", "The message does not validate against the schema")
+
+
+def _compile(path: Path) -> etree.XMLSchema:
+    return etree.XMLSchema(etree.parse(str(path), etree.XMLParser(no_network=True, resolve_entities=False)))
+
+
+def _elements_before_error(element: Element, schema: etree.XMLSchema) -> int | None:
+    """How many elements had begun when an error was seen, or None for a valid element."""
+    octets = etree.tostring(element, encoding="UTF-8", xml_declaration=False, with_tail=False)
+    parser = etree.XMLPullParser(events=("start",), schema=schema, resolve_entities=False, no_network=True)
+    seen = 0
+    for at in range(0, len(octets), _CHUNK):
+        parser.feed(octets[at : at + _CHUNK])
+        seen += sum(1 for _ in parser.read_events())
+        if len(parser.feed_error_log):
+            return seen
+    try:
+        parser.close()
+    except etree.XMLSyntaxError:
+        return seen
+    return None
+
+
+def _beginning(element: Element, count: int) -> Element:
+    """A copy that holds the first so many elements alone."""
+    root = deepcopy(element)
+    last = next(islice(root.iter("*"), count - 1, None), root)
+    del last[:]
+    while (parent := last.getparent()) is not None:
+        del parent[parent.index(last) + 1 :]
+        last = parent
+    return root
+
+
+def _as_generic(element: Element, namespace: str, noun: str) -> Element:
+    """A typed message of a noun without schema as the generic message of its kind, without the payload."""
+    local = etree.QName(element).localname
+    kind = local.removeprefix(noun) if local in (f"{noun}ResponseMessage", f"{noun}FaultMessage") else "RequestMessage"
+    generic = etree.Element(f"{{{ns.MESSAGE}}}{kind}")
+    for child in element.iterchildren("*"):
+        name = etree.QName(child)
+        if name.namespace == namespace and name.localname != "Payload":
+            copied = deepcopy(child)
+            copied.tag = f"{{{ns.MESSAGE}}}{name.localname}"
+            generic.append(copied)
+    return generic

@@ -1,0 +1,75 @@
+"""Names of the interface classes, their attributes and methods (IEC 62056-6-2), read once from classes.toml beside this file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.cosem.tables import table
+from ami_dlms.frozen import frozen
+
+
+@frozen
+class Attribute:
+    """An attribute: its number, its name and the standard's word for its type."""
+
+    number: int
+    name: str
+    type: str
+
+
+@frozen
+class Method:
+    """A method: its number and its name."""
+
+    number: int
+    name: str
+
+
+@frozen
+class InterfaceClass:
+    """An interface class in the version that `version` says."""
+
+    class_id: int
+    version: int
+    name: str
+    attributes: tuple[Attribute, ...]
+    methods: tuple[Method, ...]
+    source: str
+
+
+@cache
+def interface_classes() -> Mapping[int, InterfaceClass]:
+    """Every class that is known, by class_id."""
+    return {
+        row["class_id"]: InterfaceClass(
+            row["class_id"],
+            row["version"],
+            row["name"],
+            tuple(Attribute(number, name, kind) for number, (name, kind) in enumerate(row["attributes"], 1)),
+            tuple(Method(number, name) for number, name in enumerate(row["methods"], 1)),
+            row["source"],
+        )
+        for row in table("classes")["classes"]
+    }
+
+
+def class_name(class_id: int) -> str:
+    """Name of a class; "class 999" when it is not known."""
+    known = interface_classes().get(class_id)
+    return known.name if known else f"class {class_id}"
+
+
+def attribute_name(descriptor: AttributeDescriptor) -> str:
+    """Name of an attribute; "attribute 9" when it is not known."""
+    known = interface_classes().get(descriptor.class_id)
+    names = {attribute.number: attribute.name for attribute in known.attributes} if known else {}
+    return names.get(descriptor.attribute_id, f"attribute {descriptor.attribute_id}")
+
+
+def method_name(descriptor: MethodDescriptor) -> str:
+    """Name of a method; "method 9" when it is not known."""
+    known = interface_classes().get(descriptor.class_id)
+    names = {method.number: method.name for method in known.methods} if known else {}
+    return names.get(descriptor.method_id, f"method {descriptor.method_id}")

@@ -1,0 +1,79 @@
+"""Security policies (interface class Security setup, attribute 2): what requests and responses have to bear at least.
+
+Version 0 of the class counts 0 to 3 for both directions alike; version 1 has one bit for each protection and direction.
+A message may bear more than is demanded, never less.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+from ami_dlms.errors import LocalError
+from ami_dlms.frozen import frozen
+from ami_dlms.security.suites import AUTHENTICATED, ENCRYPTED
+
+REQUEST_SHIFT, RESPONSE_SHIFT = 2, 5
+UNUSED_BITS = 0x03
+
+
+class Demand(IntFlag):
+    """Protections of one direction; the bits are those of the version 1 coding."""
+
+    NOTHING = 0
+    AUTHENTICATED = 1
+    ENCRYPTED = 2
+    SIGNED = 4
+
+    @property
+    def control(self) -> int:
+        """The bits of the security control octet that this demands."""
+        wanted = AUTHENTICATED if self & Demand.AUTHENTICATED else 0
+        return wanted | (ENCRYPTED if self & Demand.ENCRYPTED else 0)
+
+
+_VERSION_0 = (Demand.NOTHING, Demand.AUTHENTICATED, Demand.ENCRYPTED, Demand.AUTHENTICATED | Demand.ENCRYPTED)
+
+
+@frozen
+class SecurityPolicy:
+    """What is demanded of requests and of responses (and of what a server sends unasked)."""
+
+    request: Demand = Demand.NOTHING
+    response: Demand = Demand.NOTHING
+
+    @property
+    def protects(self) -> bool:
+        """Whether anything is demanded at all."""
+        return bool(self.request | self.response)
+
+    @classmethod
+    def both_ways(cls, *, authenticated: bool, encrypted: bool) -> SecurityPolicy:
+        """The same in both directions."""
+        demand = _VERSION_0[authenticated + 2 * encrypted]
+        return cls(demand, demand)
+
+    @classmethod
+    def from_version_0(cls, number: int) -> SecurityPolicy:
+        """0 nothing, 1 authenticated, 2 encrypted, 3 both."""
+        if number not in range(len(_VERSION_0)):
+            raise LocalError(f"security policy {number} is none of version 0 (0 to 3)")
+        return cls(_VERSION_0[number], _VERSION_0[number])
+
+    @classmethod
+    def from_version_1(cls, octet: int) -> SecurityPolicy:
+        """Bits 2 to 4 for requests, 5 to 7 for responses: authenticated, encrypted, digitally signed."""
+        if octet & ~0xFF or octet & UNUSED_BITS:
+            raise LocalError(f"security policy {octet:#x} is none of version 1: bits 0 and 1 are not used")
+        return cls(Demand(octet >> REQUEST_SHIFT & 7), Demand(octet >> RESPONSE_SHIFT & 7))
+
+    @property
+    def version_0(self) -> int:
+        """The number of version 0; LocalError when it can't say this."""
+        if self.request != self.response or self.request not in _VERSION_0:
+            raise LocalError("version 0 knows no policy that signs or that differs by direction")
+        return _VERSION_0.index(self.request)
+
+    @property
+    def version_1(self) -> int:
+        """The octet of version 1."""
+        return self.request << REQUEST_SHIFT | self.response << RESPONSE_SHIFT

@@ -1,0 +1,40 @@
+"""Messages as trees for people: every octet with its field, its meaning in words, and what is inside when keys are known.
+
+`explain` recognises wrapper frames, frames of HDLC and M-Bus, APDUs and values; it never raises for octets: what is broken
+says where.
+"""
+
+from ami_dlms.tree.building import octets_of
+from ami_dlms.tree.confidential import HIDDEN, secret_nodes, without_secrets
+from ami_dlms.tree.documents import Document, Part, document, part_of
+from ami_dlms.tree.frames import explain, explain_data
+from ami_dlms.tree.keyring import Keyring, Session, Title
+from ami_dlms.tree.node import FRAMING, MISSING, Derived, Node, is_sound, leaves, nodes
+from ami_dlms.tree.summaries import headline, in_clear, inside, is_ciphered
+
+__all__ = [
+    "FRAMING",
+    "HIDDEN",
+    "MISSING",
+    "Derived",
+    "Document",
+    "Keyring",
+    "Node",
+    "Part",
+    "Session",
+    "Title",
+    "document",
+    "explain",
+    "explain_data",
+    "headline",
+    "in_clear",
+    "inside",
+    "is_ciphered",
+    "is_sound",
+    "leaves",
+    "nodes",
+    "octets_of",
+    "part_of",
+    "secret_nodes",
+    "without_secrets",
+]

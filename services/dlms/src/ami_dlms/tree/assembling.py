@@ -1,0 +1,74 @@
+"""Blocks of long transfers put together over several messages: what they carry is derived from the last one.
+
+What the blocks of a service carry is not written in them, so the forms that it may have are tried in turn. A block that
+comes twice counts once; a block 1 begins anew.
+"""
+
+from __future__ import annotations
+
+from ami_dlms.apdu.blocks import GeneralBlockTransfer
+from ami_dlms.apdu.fields import DATA, GET_DATA_RESULT, ActionResponse, Block, Codec, sequence, sequence_of
+from ami_dlms.apdu.get import GetResponseWithDataBlock
+from ami_dlms.tree.apdus import read_part
+from ami_dlms.tree.keyring import MOST_WAITING, Session, waiting
+from ami_dlms.tree.node import Derived, Node, is_sound
+
+INVOKE_ID = 0x0F
+TOGETHER = "put together from all blocks"
+_LIST, _RESULTS = sequence_of(DATA), sequence_of(GET_DATA_RESULT)
+_RESPONSE = sequence(ActionResponse)
+_CARRIED: dict[str, tuple[Codec, ...]] = {
+    "get_response": (DATA, _RESULTS),
+    "set_request": (DATA, _LIST),
+    "action_request": (DATA, _LIST),
+    "action_response": (_RESPONSE, sequence_of(_RESPONSE), DATA),
+}
+
+
+def whole_apdu(value: object, session: Session) -> bytes | None:
+    """The octets of an APDU whose last block this is."""
+    if not isinstance(value, GeneralBlockTransfer) or not value.block_data:
+        return None
+    key = ("general-block-transfer", session.route)
+    return _gather(session, key, (value.block_number, value.block_data), value.block_control.last_block)
+
+
+def whole_value(root: Node, session: Session) -> Derived | None:
+    """The value whose last block this message carries."""
+    carried = next((name for name in _CARRIED if root.name.startswith(name)), None)
+    block = _block(root)
+    if carried is None or block is None:
+        return None
+    key = (carried, session.route, getattr(root.value, "invoke_id_and_priority", 0) & INVOKE_ID)
+    octets = _gather(session, key, (block.block_number, block.raw_data), block.last_block)
+    if octets is None:
+        return None
+    trees = [read_part("value", codec, octets) for codec in _CARRIED[carried]]
+    tree = next((tree for tree in trees if is_sound(tree)), None)
+    if tree is None:
+        return Derived(f"{TOGETHER}: {len(octets)} octets that are no value", None)
+    return Derived(TOGETHER, True, tree)
+
+
+def _block(root: Node) -> Block | None:
+    value = root.value
+    if isinstance(value, GetResponseWithDataBlock):
+        result = value.result
+        return Block(value.last_block, value.block_number, result) if isinstance(result, bytes) else None
+    block = getattr(value, "block", None)
+    return block if isinstance(block, Block) else None
+
+
+def _gather(session: Session, key: tuple[object, ...], block: tuple[int, bytes], last: bool) -> bytes | None:
+    """All octets once the last block is there and none is missing."""
+    blocks: dict[int, bytes] = waiting(session.blocks, key, dict)
+    number, octets = block
+    if number == 1 or sum(map(len, blocks.values())) > MOST_WAITING:
+        blocks.clear()
+    blocks[number] = octets
+    if not last:
+        return None
+    complete = len(blocks) == number and min(blocks) == 1
+    whole = b"".join(blocks[one] for one in sorted(blocks)) if complete else None
+    blocks.clear()
+    return whole

@@ -1,0 +1,1 @@
+"""What CIM means in DLMS/COSEM and the other way round: tables and pure functions."""

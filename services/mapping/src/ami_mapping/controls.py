@@ -1,0 +1,210 @@
+"""EndDeviceControlType -> COSEM method, and what the meter's state says about it afterwards (table data/end_device_controls.csv).
+
+Disconnect control is interface class 70 of the Blue Book. A control is OK only when the meter accepted the method AND
+its state, read afterwards, agrees (docs/mapping.md, M-004); what "agrees" means for a connect depends on the control
+mode (M-005). Pure functions: the caller reads the meter.
+"""
+
+import csv
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+
+from ami_cim.errors import CimError
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
+from ami_dlms.data import Data, integer
+from ami_dlms.enums import ActionResult
+from ami_dlms.obis import Obis
+from ami_mapping.faults import Fault, explain
+
+OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE = 2, 3, 4
+DISCONNECTED, CONNECTED, READY_FOR_RECONNECTION = 0, 1, 2
+ALWAYS_CONNECTED = 0  # the control mode in which neither method does anything
+ARMING_MODES = frozenset({1, 3, 5, 6})  # remote_reconnect leaves the meter ready: the customer closes the switch
+
+
+class StateWord(StrEnum):
+    """control_state in the Blue Book's words."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTED = "connected"
+    READY_FOR_RECONNECTION = "ready_for_reconnection"
+    UNKNOWN = "unknown"
+
+
+_WORDS = {
+    DISCONNECTED: StateWord.DISCONNECTED,
+    CONNECTED: StateWord.CONNECTED,
+    READY_FOR_RECONNECTION: StateWord.READY_FOR_RECONNECTION,
+}
+
+
+class UnknownControl(CimError):
+    """An EndDeviceControlType that no row of the table translates: refused before any octet goes to a meter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One row: the CIM code and the COSEM method that carries it out."""
+
+    code: str
+    name: str
+    class_id: int
+    obis: Obis
+    method: int
+    parameter: int
+    wanted: StateWord
+    decision: str
+    source: str
+
+    @property
+    def descriptor(self) -> MethodDescriptor:
+        return MethodDescriptor(self.class_id, self.obis, self.method)
+
+    @property
+    def parameters(self) -> Data:
+        """The method's parameter: integer (0), M-003."""
+        return integer(self.parameter)
+
+    def attribute(self, attribute_id: int) -> AttributeDescriptor:
+        """An attribute of the same object."""
+        return AttributeDescriptor(self.class_id, self.obis, attribute_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectState:
+    """The three attributes of a disconnect control object that say how it stands."""
+
+    output_state: bool
+    control_state: int
+    control_mode: int
+
+    @property
+    def word(self) -> StateWord:
+        return _WORDS.get(self.control_state, StateWord.UNKNOWN)
+
+    @property
+    def described(self) -> str:
+        """For a person: the state and the three values behind it."""
+        return (
+            f"{self.word} (output_state {str(self.output_state).lower()}, "
+            f"control_state {self.control_state}, control_mode {self.control_mode})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a control may be reported as done; code and level are None when there is nothing to add to OK."""
+
+    ok: bool
+    code: str | None
+    level: str | None
+    reason: str
+    state_word: StateWord = StateWord.UNKNOWN
+
+
+def _controls() -> dict[str, Control]:
+    table = files("ami_mapping").joinpath("data", "end_device_controls.csv").read_text(encoding="utf-8")
+    return {row["code"]: _control(row) for row in csv.DictReader(table.splitlines())}
+
+
+def _control(row: dict[str, str]) -> Control:
+    return Control(
+        code=row["code"],
+        name=row["name"],
+        class_id=int(row["class_id"]),
+        obis=Obis.parse(row["obis"]),
+        method=int(row["method"]),
+        parameter=int(row["parameter"]),
+        wanted=StateWord(row["wanted"]),
+        decision=row["decision"],
+        source=row["source"],
+    )
+
+
+CONTROLS = _controls()
+
+
+def control_for(code: str) -> Control:
+    """The row of an EndDeviceControlType; raises UnknownControl (M-002)."""
+    try:
+        return CONTROLS[code]
+    except KeyError:
+        fault = explain("control", "unknown", attempted=False, detail=repr(code[:64]))
+        raise UnknownControl(fault.code, fault.reason) from None
+
+
+def refusal(control: Control, before: DisconnectState, *, attempted: bool) -> Verdict | None:
+    """Why the method is not to be invoked (again) in this state, or None (M-007).
+
+    `attempted` when an earlier life of the process may have invoked it.
+    """
+    if before.control_mode != ALWAYS_CONNECTED:
+        return None
+    return _failed(explain("control", "mode-0", attempted=attempted, detail=_seen(before)), before)
+
+
+def judge(
+    control: Control,
+    action_result: ActionResult | None,
+    after: DisconnectState | None,
+    *,
+    before: DisconnectState | None = None,
+    detail: str = "",
+) -> Verdict:
+    """The verdict over a control that was sent (M-004); None stands for an answer or a read-back that never came.
+
+    `detail` says why it did not come. Without a read-back nothing tells what the meter has done, whatever it answered.
+    """
+    if action_result is None or after is None:
+        return _unread(action_result, after, detail)
+    if action_result != ActionResult.SUCCESS:
+        return _failed(explain("action-result", action_result.name, attempted=None, detail=_seen(after)), after)
+    if control.wanted is StateWord.DISCONNECTED:
+        return _judge_disconnect(after, before)
+    return _judge_connect(after, before)
+
+
+def _unread(action_result: ActionResult | None, after: DisconnectState | None, detail: str) -> Verdict:
+    kind, name = "control", "no-read-back"
+    if action_result is None:
+        name = "no-action-result"
+    elif action_result != ActionResult.SUCCESS:
+        kind, name = "action-result", action_result.name
+    seen = "; ".join(filter(None, (_seen(after), detail)))
+    return _failed(explain(kind, name, attempted=True, detail=seen), after)
+
+
+def _judge_disconnect(after: DisconnectState, before: DisconnectState | None) -> Verdict:
+    if not after.output_state and after.control_state == DISCONNECTED:
+        return _done(after, before)
+    return _failed(explain("control", "not-disconnected", attempted=None, detail=_seen(after)), after)
+
+
+def _judge_connect(after: DisconnectState, before: DisconnectState | None) -> Verdict:
+    if after.output_state and after.control_state == CONNECTED:
+        return _done(after, before)
+    ready = not after.output_state and after.control_state == READY_FOR_RECONNECTION
+    if ready and after.control_mode in ARMING_MODES:
+        reason = explain("control", "ready-for-reconnection", attempted=None, detail=_seen(after))
+        return Verdict(True, reason.code, reason.level, reason.reason, after.word)
+    name = "still-ready" if ready else "not-connected"
+    return _failed(explain("control", name, attempted=None, detail=_seen(after)), after)
+
+
+def _done(after: DisconnectState, before: DisconnectState | None) -> Verdict:
+    """OK with nothing to add; the reason is for our own log (M-009: it may have been so before)."""
+    already = ", as it was before the control" if before is not None and before.word is after.word else ""
+    return Verdict(True, None, None, f"{after.word}{already}: the meter reads back {after.described}", after.word)
+
+
+def _failed(fault: Fault, seen: DisconnectState | None) -> Verdict:
+    return Verdict(False, fault.code, fault.level, fault.reason, _word(seen))
+
+
+def _seen(after: DisconnectState | None) -> str:
+    return "" if after is None else f"the meter reads back {after.described}"
+
+
+def _word(after: DisconnectState | None) -> StateWord:
+    return StateWord.UNKNOWN if after is None else after.word

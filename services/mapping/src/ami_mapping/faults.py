@@ -1,0 +1,77 @@
+"""What went wrong between the HES and a meter -> Reply/Error code, level and a reason for a person (table data/faults.csv).
+
+A reason says what happened, where, whether the control may have reached the meter, and what to do about it. `kind` is
+where the fault showed itself, `name` the standard's name for it or ours; every row carries the decision of docs/mapping.md
+that it follows. Whether the control may have left is in no row: one function says it for all of them (M-021).
+"""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+TIMEOUT, NOT_ATTEMPTED, ATTEMPTED_AND_FAILED = "4.1", "5.2", "5.3"
+MAY_HAVE_SWITCHED = (
+    "The control was sent: the meter may or may not have switched, read its state before the control is sent again"
+)
+NOT_SENT = "The control was not sent and nothing was switched"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRule:
+    """One row of the table."""
+
+    kind: str
+    name: str
+    code: str
+    level: str
+    what: str
+    advice: str
+    decision: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What the requester gets."""
+
+    code: str
+    level: str
+    reason: str
+
+
+@cache
+def fault_rules() -> dict[tuple[str, str], FaultRule]:
+    """All rows by (kind, name)."""
+    table = files("ami_mapping").joinpath("data", "faults.csv").read_text(encoding="utf-8")
+    rules = (FaultRule(**row) for row in csv.DictReader(table.splitlines()))
+    return {(rule.kind, rule.name): rule for rule in rules}
+
+
+def explain(kind: str, name: str, *, attempted: bool | None, where: str = "", detail: str = "") -> Fault:
+    """The fault of a row; `where` names the step, `detail` what was seen. A name without a row falls to the row "other".
+
+    `attempted` tells whether the control may have reached the meter, in this life of the process or in an earlier one
+    (M-021). None: there is no control in question, or the meter has been read since, and what was read says more.
+    """
+    rules = fault_rules()
+    rule = rules.get((kind, name)) or rules[kind, "other"]
+    if rule.name == "other" and name != "other":
+        detail = "; ".join(filter(None, (name, detail)))
+    what = f"{where}: {rule.what}" if where else rule.what
+    if detail:
+        what = f"{what} ({detail})"
+    sentences = (what, _CLAIMS[attempted], rule.advice)
+    return Fault(_code(rule, attempted), rule.level, " ".join(f"{one}." for one in sentences if one))
+
+
+_CLAIMS = {None: "", False: NOT_SENT, True: MAY_HAVE_SWITCHED}
+
+
+def _code(rule: FaultRule, attempted: bool | None) -> str:
+    """A control that may have been sent never gets a code that says that it was not, and vice versa."""
+    if attempted is None:
+        return rule.code
+    if attempted:
+        return rule.code if rule.code in (TIMEOUT, ATTEMPTED_AND_FAILED) else ATTEMPTED_AND_FAILED
+    return NOT_ATTEMPTED if rule.code == ATTEMPTED_AND_FAILED else rule.code
