@@ -17,10 +17,10 @@ import pytest
 from lxml import etree
 from typer.testing import CliRunner
 
-from ami_cli import configuration
-from ami_cli.__main__ import app
 from ami_cim import edge
 from ami_cim.schema import Schemas
+from ami_cli import configuration
+from ami_cli.__main__ import app
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/howto/requests.md"

@@ -16,8 +16,6 @@ import httpx
 from fastapi import FastAPI, Request, Response
 from lxml import etree
 
-from ami_process.http_server import serving
-from ami_process.sockets import listening
 from ami_cim import edge, envelope, wsdl
 from ami_cim.envelope import Received
 from ami_cim.message import Header, Identifier, Reply, ReplyError, RequestMessage, ResponseMessage
@@ -25,6 +23,8 @@ from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cis.settings import Cis, Demo, Meter, Settings
 from ami_cis.workflows import Surroundings
+from ami_process.http_server import serving
+from ami_process.sockets import listening
 
 SCHEMAS = Schemas()
 METERS = (

@@ -18,10 +18,6 @@ import zeep
 from cis_stand_in import SCHEMAS, Events, around, post, post_response
 from lxml import etree
 
-from ami_process.health import Health
-from ami_process.http_server import serving
-from ami_process.sockets import listening
-from ami_process.worker import Worker
 from ami_cim import edge, envelope, ns, soap
 from ami_cim.limits import Limits
 from ami_cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
@@ -29,6 +25,10 @@ from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceCont
 from ami_cis.inbox import Inbox
 from ami_cis.pending import Pending
 from ami_cis.store import SentRequest, Store
+from ami_process.health import Health
+from ami_process.http_server import serving
+from ami_process.sockets import listening
+from ami_process.worker import Worker
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PAYLOAD = EndDeviceControls((EndDeviceControl(control_type="3.31.0.23"),))

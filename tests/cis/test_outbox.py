@@ -10,11 +10,18 @@ from cis_stand_in import SCHEMAS, StandInHes, answering, saying
 from fastapi import Response
 from lxml import etree
 
-from ami_process.worker import Worker
 from ami_cim import edge, envelope, soap
 from ami_cim.message import Header, Name, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import NOUN, EndDevice, EndDeviceControl, EndDeviceControls
-from ami_cis.outbox import HesAnswerError, HesUnreachableError, Outbox, OutboxError, UndecidedError, UnreadableAnswerError
+from ami_cis.outbox import (
+    HesAnswerError,
+    HesUnreachableError,
+    Outbox,
+    OutboxError,
+    UndecidedError,
+    UnreadableAnswerError,
+)
+from ami_process.worker import Worker
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPERATIONS = [f"{verb}EndDeviceControls" for verb in ("Cancel", "Change", "Close", "Create", "Delete")]

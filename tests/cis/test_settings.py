@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from ami_process.settings import SettingsError
 from ami_cis.settings import load
+from ami_process.settings import SettingsError
 
 DEMO = Path(__file__).parents[2] / "config" / "demo.toml"
 

@@ -17,7 +17,16 @@ from agreed import CLIENT_WPORT, KEYS, MECHANISMS, PASSWORD, SERVER_TITLE, aes_o
 from loopback import SERVER_WPORT
 from matrix import GMAC, Row
 
-from ami_dlms.association import ClientConnection, ClientOutput, ClientSettings, Open, Opened, Release, Released, Request
+from ami_dlms.association import (
+    ClientConnection,
+    ClientOutput,
+    ClientSettings,
+    Open,
+    Opened,
+    Release,
+    Released,
+    Request,
+)
 from ami_dlms.security import GlobalKeys, SendCounter
 
 AUTHENTICATIONS = {"none": "none", "LLS": "lls", GMAC: "hls-gmac"}

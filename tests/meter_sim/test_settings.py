@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import tomli_w
 
-from ami_process.settings import SettingsError
 from ami_dlms.enums import ActionResult, Mechanism
 from ami_meter_sim.app import make_meters
 from ami_meter_sim.faults import Death, Faults, Silence
 from ami_meter_sim.settings import Settings, choose_meters
+from ami_process.settings import SettingsError
 
 DEMO = Path(__file__).parents[2] / "config/demo.toml"
 

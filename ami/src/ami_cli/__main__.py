@@ -59,7 +59,9 @@ def run_demo(
     ] = 0,
     period: Annotated[
         float | None,
-        typer.Option(min=0.01, max=MAX_PERIOD_S, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next."),
+        typer.Option(
+            min=0.01, max=MAX_PERIOD_S, envvar="AMI_DEMO__PERIOD_S", help="Seconds from one disconnect to the next."
+        ),
     ] = None,
     meters: Annotated[
         int | None,

@@ -21,14 +21,14 @@ from time import perf_counter
 import httpx
 from lxml import etree
 
-from ami_cli import configuration, fleet
-from ami_cli.processes import Processes, Program, Said, environment, module
-from ami_cli.quiet import quiet
-from ami_cli.sampling import Sampler
 from ami_cim import edge, ns
 from ami_cim.message import Header, Reply, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
+from ami_cli import configuration, fleet
+from ami_cli.processes import Processes, Program, Said, environment, module
+from ami_cli.quiet import quiet
+from ami_cli.sampling import Sampler
 from ami_hes.app import Chance, running
 from ami_hes.settings import Settings
 

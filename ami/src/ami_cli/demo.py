@@ -61,7 +61,8 @@ def programs(document: Document, path: Path) -> tuple[Program, ...]:
     names = [meter["name"] for meter in configuration.simulated(document)]
     alone, together = names[:METER_PROCESSES], names[METER_PROCESSES:]
     meters = [
-        Program(name, "meter", module("ami_meter_sim", "--config", str(path), "--meter", name), rank=2) for name in alone
+        Program(name, "meter", module("ami_meter_sim", "--config", str(path), "--meter", name), rank=2)
+        for name in alone
     ]
     if together:
         chosen = [part for name in together for part in ("--meter", name)]

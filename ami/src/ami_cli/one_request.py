@@ -22,10 +22,10 @@ import ami_hes.app
 import ami_hes.settings
 import ami_meter_sim.app
 import ami_meter_sim.settings
+from ami_cis.workflows import Order, Outcome, Target
 from ami_cli import configuration
 from ami_cli.quiet import quiet
 from ami_cli.recording import Recorder, http_bodies
-from ami_cis.workflows import Order, Outcome, Target
 from ami_dlms.framing import wrapper
 from ami_dlms.tree import Keyring, Session, explain, headline, in_clear, inside
 

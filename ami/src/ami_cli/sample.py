@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 from lxml import etree
 
-from ami_cli.heard import CONNECT, DISCONNECT
 from ami_cim import edge
 from ami_cim.envelope import typed_wrapper
 from ami_cim.message import Header, Name, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
+from ami_cli.heard import CONNECT, DISCONNECT
 
 app = typer.Typer(name="sample", add_completion=False)
 

@@ -8,15 +8,15 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ami_process.events import events_on_standard_output
-from ami_process.ownership import keep_private
-from ami_process.settings import SettingsError
-from ami_process.sockets import CannotListen
 from ami_cim.codes import reply_codes
 from ami_cis.app import send, serve, surroundings
 from ami_cis.settings import Settings, load
 from ami_cis.store import StoreUnavailable, StoreUnusable
 from ami_cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Surroundings, Target
+from ami_process.events import events_on_standard_output
+from ami_process.ownership import keep_private
+from ami_process.settings import SettingsError
+from ami_process.sockets import CannotListen
 
 EXIT_NOT_OK = 1
 EXIT_USAGE = 2

@@ -14,13 +14,6 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from ami_process.events import utc_now
-from ami_process.health import Health, room_beside
-from ami_process.http_connections import HttpLimits
-from ami_process.http_server import serving
-from ami_process.open_files import allow_open_files
-from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
-from ami_process.worker import Worker
 from ami_cim.schema import Schemas
 from ami_cis.inbox import Inbox
 from ami_cis.outbox import Outbox, OutboxError
@@ -28,6 +21,13 @@ from ami_cis.pending import Pending
 from ami_cis.settings import Cis, Settings
 from ami_cis.store import Retention, State, Store, StoreUnavailable
 from ami_cis.workflows import Controls, DemoLoop, Emit, Order, Outcome, Plan, Surroundings, Target
+from ami_process.events import utc_now
+from ami_process.health import Health, room_beside
+from ami_process.http_connections import HttpLimits
+from ami_process.http_server import serving
+from ami_process.open_files import allow_open_files
+from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
+from ami_process.worker import Worker
 
 READER = "ami_cim.reading:read"
 ANSWERS_WAITING = 1_000

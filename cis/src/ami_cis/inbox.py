@@ -16,11 +16,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
-from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
-from ami_process.health import Health
-from ami_process.http_entrance import Entrance, Rules, own_url
-from ami_process.turns import Turns
-from ami_process.worker import Worker, WorkerBusy, WorkerLost
 from ami_cim import edge, media, reading, soap, transfer, wsdl
 from ami_cim.envelope import EVENT_VERBS, TYPED_NOUNS, Delivered
 from ami_cim.errors import CimError, InvalidMessage, UnsupportedMedia
@@ -31,6 +26,11 @@ from ami_cim.transfer import Order
 from ami_cis.pending import Disposition, Pending, Taken
 from ami_cis.store import Store, StoreUnavailable, TakenEvent
 from ami_cis.workflows import Surroundings
+from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
+from ami_process.health import Health
+from ami_process.http_entrance import Entrance, Rules, own_url
+from ami_process.turns import Turns
+from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
 SERVICES = {"/cim": "Generic", "/cim/ReplyEndDeviceControls": "ReplyEndDeviceControls"}
 BODY_TIMEOUT_S = 15.0

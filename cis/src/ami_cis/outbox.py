@@ -21,7 +21,6 @@ import zeep.proxy
 import zeep.transports
 from lxml import etree
 
-from ami_process.worker import Worker, WorkerBusy, WorkerLost
 from ami_cim import edge, envelope, media, reading, soap, transfer, xml
 from ami_cim.errors import CimError, PeerFault
 from ami_cim.limits import UNKNOWN_PEER
@@ -29,6 +28,7 @@ from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseM
 from ami_cim.payloads.end_device_controls import NOUN
 from ami_cim.schema import Schemas, schema_directory
 from ami_cim.transfer import Order
+from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
 SERVICE = f"Execute{NOUN}"
 PATH = f"/cim/{SERVICE}"

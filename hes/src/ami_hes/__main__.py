@@ -6,13 +6,13 @@ import signal
 import sys
 from pathlib import Path
 
-from ami_process.events import events_on_standard_output
-from ami_process.ownership import keep_private
-from ami_process.settings import SettingsError
 from ami_hes.app import Chance, serve
 from ami_hes.meters.registry import RegistryError
 from ami_hes.settings import Settings
 from ami_hes.store import StoreUnavailable, StoreUnusable
+from ami_process.events import events_on_standard_output
+from ami_process.ownership import keep_private
+from ami_process.settings import SettingsError
 
 USAGE = 2
 

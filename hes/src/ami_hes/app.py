@@ -16,14 +16,6 @@ from uuid import UUID, uuid4
 import httpx
 import structlog
 
-from ami_process.events import utc_now
-from ami_process.health import Health, room_beside
-from ami_process.http_connections import HttpLimits
-from ami_process.http_server import serving
-from ami_process.open_files import allow_open_files
-from ami_process.ownership import Hold, InUse
-from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
-from ami_process.worker import Worker
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
 from ami_hes import operations
@@ -44,6 +36,14 @@ from ami_hes.store import (
     StoreUnavailable,
     StoreUnusable,
 )
+from ami_process.events import utc_now
+from ami_process.health import Health, room_beside
+from ami_process.http_connections import HttpLimits
+from ami_process.http_server import serving
+from ami_process.open_files import allow_open_files
+from ami_process.ownership import Hold, InUse
+from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
+from ami_process.worker import Worker
 
 FORGET_EVERY_S = 3600.0
 

@@ -16,11 +16,6 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
-from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
-from ami_process.health import Health
-from ami_process.http_entrance import Entrance, Rules, own_url
-from ami_process.turns import Turns
-from ami_process.worker import Worker, WorkerBusy, WorkerLost
 from ami_cim import edge, media, reading, soap, transfer, wsdl
 from ami_cim.envelope import Received
 from ami_cim.errors import CimError, InvalidMessage, LocalError, UnsupportedMedia
@@ -28,6 +23,11 @@ from ami_cim.limits import Limits
 from ami_cim.schema import Schemas
 from ami_cim.transfer import Order
 from ami_hes.jobs import Intake
+from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
+from ami_process.health import Health
+from ami_process.http_entrance import Entrance, Rules, own_url
+from ami_process.turns import Turns
+from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
 BODY_S = 30.0
 """How long a message may take to come in."""

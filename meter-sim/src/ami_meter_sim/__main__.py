@@ -8,14 +8,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ami_process.events import Events, events_on_standard_output
-from ami_process.ownership import keep_private
-from ami_process.settings import SettingsError
 from ami_meter_sim.app import run, surroundings
 from ami_meter_sim.fleet import Surroundings
 from ami_meter_sim.meter.state import StateError
 from ami_meter_sim.objects.model import ModelError
 from ami_meter_sim.settings import Settings, choose_meters
+from ami_process.events import Events, events_on_standard_output
+from ami_process.ownership import keep_private
+from ami_process.settings import SettingsError
 
 UNUSABLE = 2
 

@@ -11,11 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from ami_process.events import utc_now
-from ami_process.open_files import allow_open_files
-from ami_process.ownership import Hold, InUse
-from ami_process.settings import SettingsError
-from ami_process.sockets import EXIT_CANNOT_LISTEN, PortTaken
 from ami_dlms.association import Ciphering, Security
 from ami_dlms.enums import ActionResult, Mechanism
 from ami_dlms.security import GlobalKeys
@@ -37,6 +32,11 @@ from ami_meter_sim.settings import (
     MeterSimSettings,
     SimulatedSettings,
 )
+from ami_process.events import utc_now
+from ami_process.open_files import allow_open_files
+from ami_process.ownership import Hold, InUse
+from ami_process.settings import SettingsError
+from ami_process.sockets import EXIT_CANNOT_LISTEN, PortTaken
 
 OPEN_FILES_PER_METER = 8
 MECHANISMS = {

@@ -54,7 +54,17 @@ def test_other_methods_are_not_asked_about(ami: Ami) -> None:
 def test_on_a_terminal(tmp_path: Path, answer: str, code: int, said: str) -> None:
     """The fake meter has no disconnect control: after a yes it is asked how it stands, and says that there is none."""
     with FakeMeter(objects()).running() as meter:
-        command = [sys.executable, "-m", "ami_cli", "meter", "disconnect", "--host", "127.0.0.1", "--port", str(meter.port)]
+        command = [
+            sys.executable,
+            "-m",
+            "ami_cli",
+            "meter",
+            "disconnect",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(meter.port),
+        ]
         near, line = pty.openpty()
         environ = os.environ | {"AMI_METER_COUNTERS": str(tmp_path / "counters.json"), "TERM": "dumb"}
         with subprocess.Popen(

@@ -28,7 +28,15 @@ from ami_dlms.framing.hdlc_address import HdlcAddress
 from ami_dlms.framing.hdlc_framing import HdlcClientFraming
 from ami_dlms.framing.hdlc_parameters import LinkParameters
 from ami_dlms.obis import Obis
-from ami_dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, ReceiveCounter, SecurityPolicy, SendCounter
+from ami_dlms.security import (
+    AsymmetricKeys,
+    Demand,
+    GlobalKeys,
+    PrivateKey,
+    ReceiveCounter,
+    SecurityPolicy,
+    SendCounter,
+)
 
 OURS, THEIRS = PrivateKey(bytes(31) + b"\x07"), PrivateKey(bytes(31) + b"\x09")
 PRIVATE, PUBLIC = OURS.octets.hex(), THEIRS.public_key.octets.hex()

@@ -25,7 +25,13 @@ from ami_dlms.association import (
     Opened,
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor
-from ami_dlms.enums import AcseServiceUserDiagnostic, ApplicationContext, AssociationResult, Conformance, DataAccessResult
+from ami_dlms.enums import (
+    AcseServiceUserDiagnostic,
+    ApplicationContext,
+    AssociationResult,
+    Conformance,
+    DataAccessResult,
+)
 from ami_dlms.framing import wrapper
 from ami_dlms.framing.hdlc import Frame, FrameKind, control_of
 from ami_dlms.framing.hdlc import encode as encode_frame

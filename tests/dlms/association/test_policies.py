@@ -24,7 +24,13 @@ from in_memory import (
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu import Apdu
-from ami_dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering, GeneralSigning, IdentifiedKey, ServiceCiphering
+from ami_dlms.apdu.ciphered import (
+    GeneralCiphering,
+    GeneralGloCiphering,
+    GeneralSigning,
+    IdentifiedKey,
+    ServiceCiphering,
+)
 from ami_dlms.apdu.faults import ExceptionResponse
 from ami_dlms.apdu.get import GetRequestNext, GetRequestNormal, GetResponseNormal, GetResponseWithDataBlock
 from ami_dlms.apdu.notify import DataNotification

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from ami_dlms import apdu
 from ami_dlms.errors import DecodeError
-from ami_dlms.tree import MISSING, Keyring, Node, Session, document, explain, is_sound, leaves, nodes, octets_of, part_of
+from ami_dlms.tree import (
+    MISSING,
+    Keyring,
+    Node,
+    Session,
+    document,
+    explain,
+    is_sound,
+    leaves,
+    nodes,
+    octets_of,
+    part_of,
+)
 from ami_dlms.tree.apdus import read_apdu
 
 QUICK = settings(

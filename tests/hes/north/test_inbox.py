@@ -25,9 +25,9 @@ from north_bench import (
     texts,
 )
 
-from ami_process.worker import Worker
 from ami_cim import edge, ns, reading, soap
 from ami_hes.operations import Outcome
+from ami_process.worker import Worker
 
 XML = {"Content-Type": "text/xml"}
 MESSAGE, CONTROLS = f"{{{ns.MESSAGE}}}", f"{{{ns.END_DEVICE_CONTROLS_MESSAGE}}}"

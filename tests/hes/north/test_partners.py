@@ -32,7 +32,6 @@ from north_bench import (
 )
 from structlog.testing import capture_logs
 
-from ami_process.settings import SettingsError
 from ami_cim import edge
 from ami_cim.identity import Name
 from ami_cim.message import Header
@@ -40,6 +39,7 @@ from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl
 from ami_hes.nouns import Partner, partner_of
 from ami_hes.nouns.end_device_controls import plan, size
 from ami_hes.settings import PartnerSettings, Settings
+from ami_process.settings import SettingsError
 
 NOUN_MESSAGE = "http://iec.ch/TC57/2011/EndDeviceControlsMessage"
 OPERATIONS = {f"{verb}EndDeviceControls" for verb in ("Create", "Change", "Cancel", "Close", "Delete")}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ami_process.settings import SettingsError
 from ami_hes.settings import Settings
+from ami_process.settings import SettingsError
 
 DEMO = Path(__file__).parents[3] / "config/demo.toml"
 

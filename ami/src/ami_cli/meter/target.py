@@ -9,7 +9,17 @@ from typing import Any, TypeVar
 
 from ami_cli.meter.counters import default_file
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.options import OFFERED, PUBLIC_CLIENT, SN_OFFERED, Identity, Priority, Reach, Target, Transport, Wrapping
+from ami_cli.meter.options import (
+    OFFERED,
+    PUBLIC_CLIENT,
+    SN_OFFERED,
+    Identity,
+    Priority,
+    Reach,
+    Target,
+    Transport,
+    Wrapping,
+)
 from ami_cli.meter.registry import Entry, read_entry
 from ami_cli.meter.secrets_given import certificate, octets, public_key
 from ami_cli.meter.target_options import TargetOptions

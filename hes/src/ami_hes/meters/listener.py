@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from ami_process.sockets import counted_address
 from ami_dlms.errors import DlmsError
 from ami_dlms.framing import wrapper
 from ami_hes.meters.association import Patience
@@ -24,6 +23,7 @@ from ami_hes.meters.push import Notifications, dropped
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.session import public_association, read_device_name
 from ami_hes.meters.trace import ApduTrace
+from ami_process.sockets import counted_address
 
 log = structlog.get_logger()
 

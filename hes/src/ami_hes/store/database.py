@@ -19,9 +19,9 @@ import structlog
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from ami_process.ownership import make_private
 from ami_hes.store.ports import StoreUnavailable
 from ami_hes.store.tables import heartbeat, metadata
+from ami_process.ownership import make_private
 
 T = TypeVar("T")
 

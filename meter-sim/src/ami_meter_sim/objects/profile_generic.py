@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ami_dlms import data
-from ami_dlms.cosem.selection import BY_ENTRY, BY_RANGE, CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
+from ami_dlms.cosem.selection import (
+    BY_ENTRY,
+    BY_RANGE,
+    CaptureObject,
+    EntryDescriptor,
+    RangeDescriptor,
+    SelectiveAccess,
+)
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag

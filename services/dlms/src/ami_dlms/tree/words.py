@@ -14,7 +14,14 @@ from ami_dlms.cosem.classes import attribute_name, class_name, method_name
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.obis_names import describe
 from ami_dlms.cosem.quantity import ScalerUnit, unit_of, units
-from ami_dlms.cosem.selection import BY_ENTRY, BY_RANGE, CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
+from ami_dlms.cosem.selection import (
+    BY_ENTRY,
+    BY_RANGE,
+    CaptureObject,
+    EntryDescriptor,
+    RangeDescriptor,
+    SelectiveAccess,
+)
 from ami_dlms.data import Data
 from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE, CosemDate, CosemDateTime, CosemTime
 from ami_dlms.enums import ApplicationContext, DataTag, Mechanism
