@@ -126,7 +126,7 @@ async def a_process(config: Path, *arguments: str) -> AsyncIterator[asyncio.subp
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "cis",
+        "ami_cis",
         "--config",
         str(config),
         *arguments,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,10 @@ def test_the_tests_that_a_page_names_exist(name: str) -> None:
     assert named
     for path, test in named:
         assert re.search(rf"def {test}\b", (ROOT / path).read_text("utf-8")), f"{path}::{test}"
+
+
+def test_links_between_folders_lead_somewhere() -> None:
+    listed = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    links = [line.partition("\t")[2] for line in listed.splitlines() if line.startswith("120000")]
+    assert "schemas" in links
+    assert [link for link in links if not (ROOT / link).exists()] == []
