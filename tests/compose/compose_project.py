@@ -23,7 +23,7 @@ class Compose:
     project: str
 
     def command(self, *arguments: str) -> list[str]:
-        return ["docker", "compose", "-f", str(ROOT / "compose.yaml"), "-p", self.project, *arguments]
+        return ["docker", "compose", "-f", str(ROOT / "docker-compose.yml"), "-p", self.project, *arguments]
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)

@@ -1,4 +1,4 @@
-"""One start of compose.yaml for all of these tests: four meters, a round every three seconds, and a capture of it.
+"""One start of docker-compose.yml for all of these tests: four meters, a round every three seconds, and a capture of it.
 
 Host ports are free ones and the project has a name of its own, so a running `docker compose up` is not disturbed.
 """
@@ -30,7 +30,7 @@ def docker_compose_project_name() -> str:
 
 @pytest.fixture(scope="session")
 def docker_compose_file() -> str:
-    return str(ROOT / "compose.yaml")
+    return str(ROOT / "docker-compose.yml")
 
 
 @pytest.fixture(scope="session")

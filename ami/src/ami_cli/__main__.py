@@ -124,7 +124,9 @@ def make_fleet(
     seed: Annotated[str, typer.Option(help="Keys and identities come from it: the same seed, the same fleet.")] = "ami",
     layout: Annotated[
         fleet.Layout,
-        typer.Option(help="ports: a port each; one-address: a logical device each; docker: as compose.yaml has them."),
+        typer.Option(
+            help="ports: a port each; one-address: a logical device each; docker: as docker-compose.yml has them."
+        ),
     ] = fleet.Layout.PORTS,
     address: Annotated[str, typer.Option(help="host:port of the first, or of all.")] = "127.0.0.1:4061",
     base: Annotated[Path, typer.Option(help="Everything else, and the first meters, come from here.")] = Path(

@@ -2,7 +2,7 @@
 
 The keys are for simulated meters only: whoever knows the seed knows them. Three layouts (docs/adr/0004): `ports` gives
 every meter a port of one host, `one-address` makes all of them logical devices of one address, told apart by the server
-wrapper port, and `docker` is what compose.yaml starts: meter-1, meter-2, and `meters` for all others.
+wrapper port, and `docker` is what docker-compose.yml starts: meter-1, meter-2, and `meters` for all others.
 """
 
 import copy
@@ -134,7 +134,7 @@ def logical_device(index: int) -> int:
 
 
 def _for_containers(document: Document) -> None:
-    """CIM is served on the network of the CIS alone: compose.yaml gives the HES the name hes-north there."""
+    """CIM is served on the network of the CIS alone: docker-compose.yml gives the HES the name hes-north there."""
     everywhere = "0.0.0.0"  # noqa: S104 - inside a container, whose networks decide who reaches it
     document["cis"] |= {
         "host": everywhere,
