@@ -10,6 +10,7 @@ import structlog
 from ami_hes.jobs.answers import Answers, Means
 from ami_hes.jobs.records import stored_result
 from ami_hes.meters.registry import Meter, Registry
+from ami_hes.meters.trace import tracing
 from ami_hes.operations import Attempt, Command, Outcome, log_done
 from ami_hes.store import Delivery, Job, Lane
 from ami_mapping.controls import CONTROLS
@@ -65,13 +66,14 @@ class Workshop:
         if left_s <= 0:
             return _told(job, attempt, "deadline", "passed" if job.recovered else "busy")
         command = Command(job.request_id, meter.name, job.body)
-        recipe = asyncio.ensure_future(self._run(meter, command, attempt, deadline_at=deadline_at))
-        try:
-            await asyncio.wait({recipe}, timeout=left_s + GRACE_S)
-        finally:
-            if not recipe.done():
-                recipe.cancel()
-                await asyncio.wait({recipe}, timeout=GRACE_S)
+        with tracing(job.request_id):
+            recipe = asyncio.ensure_future(self._run(meter, command, attempt, deadline_at=deadline_at))
+            try:
+                await asyncio.wait({recipe}, timeout=left_s + GRACE_S)
+            finally:
+                if not recipe.done():
+                    recipe.cancel()
+                    await asyncio.wait({recipe}, timeout=GRACE_S)
         if recipe.done() and not recipe.cancelled() and recipe.exception() is None:
             return recipe.result()
         return _broken(job, attempt, recipe)

@@ -27,6 +27,7 @@ from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.received import Channel, Received
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.strangers import guess
+from ami_hes.meters.trace import traced_message_id
 
 log = structlog.get_logger()
 MAX_SHOWN = 16  # first octets of what was dropped
@@ -128,6 +129,7 @@ class Notifications:
         meter = None if title is None else self._registry.find_by_system_title(title)
         log.info(
             "notification",
+            message_id=traced_message_id(),
             transport=transport,
             peer=peer,
             system_title=None if title is None else title.hex().upper(),

@@ -1,9 +1,17 @@
-"""Every framed APDU of a connection as one event `apdu`, for reading along; made only when hes.log_apdus is true.
+"""Which request the work on a meter belongs to, and every framed APDU of a connection as one event `apdu`.
 
-The octets are those of the wire: what is ciphered there is ciphered here. Passwords and keys that go over it unencrypted (the
-password of LLS) are written as asterisks.
+The MessageID of a request comes with its command (`tracing`), and all that is done in that context says so, over however many
+connections. It is a context and not an argument, because pools, links and sessions have no other business with requests. A
+task that was begun in it and outlives it, such as the watch over a connection that is kept, no longer belongs to the request.
+
+`apdu` events are made only when hes.log_apdus is true. The octets are those of the wire: what is ciphered there is ciphered
+here. Passwords and keys that go over it unencrypted (the password of LLS) are written as asterisks.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from time import perf_counter
 
 import structlog
@@ -13,6 +21,33 @@ from ami_dlms.tree import Session, explain, secret_nodes, without_secrets
 
 log = structlog.get_logger()
 _HEADER = 8  # octets of the wrapper in front of the APDU
+
+
+@dataclass(slots=True)
+class _Traced:
+    message_id: str
+    ended: bool = False
+
+
+_TRACED: ContextVar[_Traced | None] = ContextVar("traced", default=None)
+
+
+@contextmanager
+def tracing(message_id: str) -> Iterator[None]:
+    """What is done on meters inside belongs to the request of this MessageID."""
+    traced = _Traced(message_id)
+    token = _TRACED.set(traced)
+    try:
+        yield
+    finally:
+        traced.ended = True
+        _TRACED.reset(token)
+
+
+def traced_message_id() -> str | None:
+    """The MessageID of the request that is being worked on here; None outside of any."""
+    traced = _TRACED.get()
+    return None if traced is None or traced.ended else traced.message_id
 
 
 class ApduTrace:
@@ -25,14 +60,15 @@ class ApduTrace:
     def request(self, frame: bytes) -> None:
         self._asked = perf_counter()
         [tree, *_] = explain(frame, Session())
-        self._tell("request", frame, 0.0, without_secrets(tree, secret_nodes(tree)))
+        self._log("request", frame, 0.0, without_secrets(tree, secret_nodes(tree)))
 
     def response(self, frame: bytes) -> None:
-        self._tell("response", frame, (perf_counter() - self._asked) * 1000, frame.hex().upper())
+        self._log("response", frame, (perf_counter() - self._asked) * 1000, frame.hex().upper())
 
-    def _tell(self, direction: str, frame: bytes, took_ms: float, digits: str) -> None:
+    def _log(self, direction: str, frame: bytes, took_ms: float, digits: str) -> None:
         log.info(
             "apdu",
+            message_id=traced_message_id(),
             meter=self.meter,
             direction=direction,
             name=_name(frame),

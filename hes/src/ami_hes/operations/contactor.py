@@ -16,6 +16,7 @@ from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.enums import ActionResult
 from ami_hes.meters import Meter, MeterFault, Meters, Session
 from ami_hes.meters.session import as_text
+from ami_hes.meters.trace import tracing
 from ami_hes.operations.commands import Attempt, Command, Outcome
 from ami_hes.operations.done import format_result, format_state, log_done
 from ami_hes.store import StoreUnavailable
@@ -178,9 +179,10 @@ class _Work:
 
     async def _await_late_answer(self, session: Session) -> None:
         """Runs after the command has failed: an answer that comes late is logged, with the state that was read then."""
-        outcome = await session.late_action()
-        ms = round((perf_counter() - (self._sent_at or perf_counter())) * 1000, 1)
-        after = await self._read(session)
+        with tracing(self._command.request_id):
+            outcome = await session.late_action()
+            ms = round((perf_counter() - (self._sent_at or perf_counter())) * 1000, 1)
+            after = await self._read(session)
         log.warning(
             "late_answer",
             message_id=self._command.request_id,
