@@ -17,7 +17,7 @@ import pytest
 from lxml import etree
 from typer.testing import CliRunner
 
-from ami_cim import edge
+from ami_cim import wire
 from ami_cim.schema import Schemas
 from ami_cli import configuration
 from ami_cli.__main__ import app
@@ -90,12 +90,12 @@ def test_the_files_are_what_the_command_writes(what: str) -> None:
     written = CliRunner().invoke(app, ["sample", what, "M1001", "--message-id", "MESSAGE-ID"]).stdout
     without_time = [line for line in written.splitlines() if "Timestamp" not in line]
     assert (ROOT / f"docs/samples/{what}.xml").read_text("utf-8").splitlines() == without_time
-    edge.read_request((ROOT / f"docs/samples/{what}.xml").read_bytes(), Schemas())
+    wire.read_request((ROOT / f"docs/samples/{what}.xml").read_bytes(), Schemas())
 
 
 def test_each_sample_has_a_message_id_of_its_own() -> None:
     messages = [
-        edge.read_request(CliRunner().invoke(app, ["sample", "connect", "M1", "M2"]).stdout.encode(), Schemas()).message
+        wire.read_request(CliRunner().invoke(app, ["sample", "connect", "M1", "M2"]).stdout.encode(), Schemas()).message
         for _ in range(2)
     ]
     first, second = (message.header.message_id for message in messages)

@@ -6,18 +6,21 @@ from datetime import UTC, datetime
 import pytest
 
 from ami_cim import ns
+from ami_cim.identity import EndDevice
 from ami_cim.message import Header, Identifier, Name, Reply, ReplyError, RequestMessage, ResponseMessage
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 
+CONTROLS_NS = ns.payload("EndDeviceControls")
+CONTROLS_MESSAGE_NS = ns.typed_message("EndDeviceControls")
 NAMESPACES = (
-    f'xmlns:typ="{ns.END_DEVICE_CONTROLS_MESSAGE}" xmlns:msg="{ns.MESSAGE}" xmlns:obj="{ns.END_DEVICE_CONTROLS}" '
-    f'xmlns:soap="{ns.SOAP}"'
+    f'xmlns:typ="{CONTROLS_MESSAGE_NS}" xmlns:msg="{ns.MESSAGE}" xmlns:obj="{CONTROLS_NS}" xmlns:soap="{ns.SOAP}"'
 )
 HEADER = (
     "<msg:Verb>create</msg:Verb><msg:Noun>EndDeviceControls</msg:Noun><msg:Timestamp>2026-01-01T00:00:00Z</msg:Timestamp>"
     "<msg:MessageID>m-1</msg:MessageID><msg:CorrelationID>c-1</msg:CorrelationID>"
 )
+
 CONTROL = '<obj:EndDeviceControlType ref="3.31.0.23"/><obj:EndDevices><obj:mRID>M1001</obj:mRID></obj:EndDevices>'
 
 

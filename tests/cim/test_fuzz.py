@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ami_cim import edge, envelope, media, soap, xml
+from ami_cim import envelope, media, soap, wire, xml
 from ami_cim.errors import CimError, InvalidMessage
+from ami_cim.identity import EndDevice
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import FaultMessage, Name, Reply, ReplyError, RequestMessage, ResponseMessage
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 
 SCHEMAS = Schemas()
 TYPED = envelope.typed_wrapper("create", "EndDeviceControls")
-READERS: tuple[Callable[[bytes, Schemas], object], ...] = (edge.read_request, edge.read_delivery, edge.read_response)
+READERS: tuple[Callable[[bytes, Schemas], object], ...] = (wire.read_request, wire.read_delivery, wire.read_response)
 PARSERS = (
     envelope.parse_request,
     envelope.parse_response,
@@ -68,18 +69,18 @@ MANY = settings(max_examples=300, deadline=None)
 def samples(request_message: RequestMessage, response_message: ResponseMessage) -> list[bytes]:
     error = InvalidMessage("1.8", "no", wrapper=TYPED.text)
     return [
-        edge.write_request(request_message, TYPED, SCHEMAS),
-        edge.write_request(request_message, envelope.REQUEST_MESSAGE, SCHEMAS),
-        edge.write_response(response_message, TYPED, SCHEMAS),
-        edge.write_response(response_message, envelope.REQUEST_MESSAGE, SCHEMAS),
-        edge.write_fault(error),
+        wire.write_request(request_message, TYPED, SCHEMAS),
+        wire.write_request(request_message, envelope.REQUEST_MESSAGE, SCHEMAS),
+        wire.write_response(response_message, TYPED, SCHEMAS),
+        wire.write_response(response_message, envelope.REQUEST_MESSAGE, SCHEMAS),
+        wire.write_fault(error),
     ]
 
 
 def test_the_samples_are_readable(samples: list[bytes]) -> None:
     request, generic, response, _, fault = samples
-    assert edge.read_request(request, SCHEMAS).message == edge.read_request(generic, SCHEMAS).message
-    assert edge.read_response(response, SCHEMAS)
+    assert wire.read_request(request, SCHEMAS).message == wire.read_request(generic, SCHEMAS).message
+    assert wire.read_response(response, SCHEMAS)
     assert soap.is_fault(soap.unwrap(fault))
 
 
@@ -145,9 +146,9 @@ def test_a_thousand_devices_cost_little(request_message: RequestMessage) -> None
     devices = tuple(EndDevice(mrid=f"id-{number}", names=(Name(name=f"M{number}"),)) for number in range(1000))
     controls = EndDeviceControls((EndDeviceControl(control_type="3.31.0.23", end_devices=devices),))
     message = replace(request_message, payload=controls)
-    octets = edge.write_request(message, TYPED, SCHEMAS)
+    octets = wire.write_request(message, TYPED, SCHEMAS)
     started = time.process_time()
-    assert edge.read_request(octets, SCHEMAS).message == message
+    assert wire.read_request(octets, SCHEMAS).message == message
     assert time.process_time() - started < 1  # some tens of milliseconds of the processor
 
 
@@ -155,7 +156,7 @@ def test_a_thousand_errors_cost_little(response_message: ResponseMessage) -> Non
     errors = tuple(ReplyError(code="4.1", reason=f"M{number} did not answer") for number in range(1000))
     message = replace(response_message, reply=Reply(result="FAILED", errors=errors))
     started = time.process_time()
-    assert edge.read_response(edge.write_response(message, TYPED, SCHEMAS), SCHEMAS) == message
+    assert wire.read_response(wire.write_response(message, TYPED, SCHEMAS), SCHEMAS) == message
     assert time.process_time() - started < 1
 
 

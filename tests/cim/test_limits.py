@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ami_cim import edge, media, xml
+from ami_cim import media, wire, xml
 from ami_cim.errors import CimError, InvalidMessage, UnsupportedMedia
 from ami_cim.limits import UNKNOWN_PEER, Limits, check
 from ami_cim.schema import Schemas
@@ -62,7 +62,7 @@ def test_namespace_declarations_cost_bounded_time(generic: Build, schemas: Schem
     assert len(octets) > 3_900_000
     started = time.process_time()
     with pytest.raises(InvalidMessage, match="too many"):
-        edge.read_request(octets, schemas)
+        wire.read_request(octets, schemas)
     assert time.process_time() - started < 2
 
 
@@ -71,7 +71,7 @@ def test_many_schema_errors_cost_bounded_time(create: Build, schemas: Schemas) -
     octets = create(control=f'<obj:EndDeviceControlType ref="3.31.0.23"/>{wrong}')
     started = time.process_time()
     with pytest.raises(InvalidMessage, match="Line 1: Element 'isPan': 'x' is not a valid value"):
-        edge.read_request(octets, schemas)
+        wire.read_request(octets, schemas)
     assert time.process_time() - started < 3
 
 
@@ -79,14 +79,14 @@ def test_the_first_error_is_told_with_its_line_however_much_is_around_it(create:
     fine, wrong = "<obj:EndDevices/>\n" * 3_000, "<obj:EndDevices><obj:isPan>x</obj:isPan></obj:EndDevices>"
     octets = create(control=f'<obj:EndDeviceControlType ref="3.31.0.23"/>{fine}{wrong}{fine}<obj:Bogus/>')
     with pytest.raises(InvalidMessage, match="Line 3001: Element 'isPan'"):
-        edge.read_request(octets, schemas)
+        wire.read_request(octets, schemas)
     missing = create(
         control=f'<obj:EndDeviceControlType ref="3.31.0.23"/>{fine}<obj:UsagePoints><obj:Names/></obj:UsagePoints>'
     )
     with pytest.raises(
         InvalidMessage, match=r"Line 3001: Element 'Names': Missing child element.*Expected is \( name \)"
     ):
-        edge.read_request(missing, schemas)
+        wire.read_request(missing, schemas)
 
 
 def test_repeated_compressed_payloads_are_not_unpacked(generic: Build, schemas: Schemas) -> None:
@@ -94,7 +94,7 @@ def test_repeated_compressed_payloads_are_not_unpacked(generic: Build, schemas: 
     inside = f"<msg:Compressed>{bomb}</msg:Compressed>" * 15
     started = time.process_time()
     with pytest.raises(InvalidMessage, match="One payload a message") as caught:
-        edge.read_request(generic(rest=f"<msg:Payload>{inside}</msg:Payload>"), schemas)
+        wire.read_request(generic(rest=f"<msg:Payload>{inside}</msg:Payload>"), schemas)
     assert (caught.value.code, caught.value.details) == ("3.1", "15 Compressed came")
     assert time.process_time() - started < 1
 
@@ -117,7 +117,7 @@ def test_each_way_of_not_being_base64_of_gzip_has_its_words(
 ) -> None:
     octets = generic(rest=f"<msg:Payload><msg:Compressed>{text}</msg:Compressed></msg:Payload>")
     with pytest.raises(InvalidMessage) as caught:
-        edge.read_request(octets, schemas, Limits(unpacked=100))
+        wire.read_request(octets, schemas, Limits(unpacked=100))
     assert caught.value.reason == words
 
 
@@ -125,7 +125,7 @@ def test_what_is_unpacked_is_counted_too(generic: Build, schemas: Schemas) -> No
     deep = base64.b64encode(gzip.compress(b"<a>" * 41 + b"</a>" * 41, mtime=0)).decode()
     octets = generic(rest=f"<msg:Payload><msg:Compressed>{deep}</msg:Compressed></msg:Payload>")
     with pytest.raises(InvalidMessage, match="nested too deeply"):
-        edge.read_request(octets, schemas)
+        wire.read_request(octets, schemas)
 
 
 def test_a_lawful_request_for_five_thousand_meters_is_inside_the_limits(create: Build, schemas: Schemas) -> None:
@@ -135,7 +135,7 @@ def test_a_lawful_request_for_five_thousand_meters_is_inside_the_limits(create: 
         f"<obj:NameType><obj:name>MeterNumber</obj:name>{authority}</obj:NameType></obj:Names></obj:EndDevices>"
     )
     octets = create(control=f'<obj:EndDeviceControlType ref="3.31.0.23"/>{device * 5_000}')
-    assert edge.read_request(octets, schemas).message.header.message_id == "m-1"
+    assert wire.read_request(octets, schemas).message.header.message_id == "m-1"
 
 
 def test_limits_belong_to_the_call() -> None:

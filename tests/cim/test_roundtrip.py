@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ami_cim import edge, envelope, soap
+from ami_cim import envelope, soap, wire
 from ami_cim.codes import Level
+from ami_cim.identity import EndDevice, UsagePoint
 from ami_cim.message import (
     EventMessage,
     FaultMessage,
@@ -23,7 +24,7 @@ from ami_cim.message import (
     ResponseMessage,
     User,
 )
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 
 CHARACTERS = st.characters(exclude_categories=("Cs", "Cc", "Cn"), include_characters="\t\n")
@@ -117,32 +118,32 @@ FEW = settings(max_examples=60, deadline=None)
 @given(REQUEST)
 def test_typed_requests(message: RequestMessage) -> None:
     wrapper = envelope.typed_wrapper(message.header.verb, message.header.noun)
-    received = edge.read_request(edge.write_request(message, wrapper, SCHEMAS), SCHEMAS)
+    received = wire.read_request(wire.write_request(message, wrapper, SCHEMAS), SCHEMAS)
     assert (received.message, received.wrapper) == (message, wrapper)
 
 
 @FEW
 @given(REQUEST)
 def test_generic_requests(message: RequestMessage) -> None:
-    octets = edge.write_request(message, envelope.REQUEST_MESSAGE, SCHEMAS)
-    assert edge.read_request(octets, SCHEMAS) == envelope.Received(message, envelope.REQUEST_MESSAGE)
+    octets = wire.write_request(message, envelope.REQUEST_MESSAGE, SCHEMAS)
+    assert wire.read_request(octets, SCHEMAS) == envelope.Received(message, envelope.REQUEST_MESSAGE)
 
 
 @FEW
 @given(REQUEST_HEADER, st.lists(IDENTIFIER, min_size=1, max_size=3))
 def test_transactions_named_in_the_payload(header: Header, identifiers: list[Identifier]) -> None:
     message = RequestMessage(header=header, payload_identifiers=tuple(identifiers))
-    octets = edge.write_request(message, envelope.REQUEST_MESSAGE, SCHEMAS)
-    assert edge.read_request(octets, SCHEMAS).message == message
+    octets = wire.write_request(message, envelope.REQUEST_MESSAGE, SCHEMAS)
+    assert wire.read_request(octets, SCHEMAS).message == message
 
 
 @FEW
 @given(RESPONSE, st.booleans())
 def test_responses(message: ResponseMessage, typed: bool) -> None:
     wrapper = envelope.typed_wrapper("create", "EndDeviceControls") if typed else envelope.REQUEST_MESSAGE
-    octets = edge.write_response(message, wrapper, SCHEMAS)
-    assert edge.read_response(octets, SCHEMAS) == message
-    delivered = edge.read_delivery(octets, SCHEMAS)
+    octets = wire.write_response(message, wrapper, SCHEMAS)
+    assert wire.read_response(octets, SCHEMAS) == message
+    delivered = wire.read_delivery(octets, SCHEMAS)
     assert delivered.message == message
     assert delivered.wrapper.localname == ("EndDeviceControlsResponseMessage" if typed else "ResponseMessage")
 
@@ -151,8 +152,8 @@ def test_responses(message: ResponseMessage, typed: bool) -> None:
 @given(EVENT, st.booleans())
 def test_events(message: EventMessage, typed: bool) -> None:
     wrapper = envelope.typed_wrapper(message.header.verb, "EndDeviceControls") if typed else envelope.EVENT_MESSAGE
-    octets = edge.write_event(message, wrapper, SCHEMAS)
-    assert edge.read_delivery(octets, SCHEMAS) == envelope.Delivered(message, wrapper)
+    octets = wire.write_event(message, wrapper, SCHEMAS)
+    assert wire.read_delivery(octets, SCHEMAS) == envelope.Delivered(message, wrapper)
 
 
 @FEW
@@ -173,7 +174,7 @@ def test_opaque_payloads_pass_through_the_generic_message(header: Header, noun: 
     tag = f"{{http://iec.ch/TC57/2011/{noun}#}}{noun}"
     octets = f'<{noun} xmlns="http://iec.ch/TC57/2011/{noun}#"><x/></{noun}>'.encode()
     message = RequestMessage(header=header, payload=OpaquePayload(tag, octets))
-    payload = edge.read_request(edge.write_request(message, envelope.REQUEST_MESSAGE, SCHEMAS), SCHEMAS).message.payload
+    payload = wire.read_request(wire.write_request(message, envelope.REQUEST_MESSAGE, SCHEMAS), SCHEMAS).message.payload
     assert isinstance(payload, OpaquePayload)
     assert payload.tag == tag
     assert b"<x/>" in payload.octets

@@ -15,13 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from ami_cim import edge, ns, reading, transfer
+from ami_cim import ns, reading, transfer, wire
 from ami_cim.envelope import REQUEST_MESSAGE, Delivered, Received
 from ami_cim.errors import CimError, InvalidMessage, LocalError, PeerFault
 from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.message import Header, Reply, ResponseMessage
 from ami_cim.schema import Schemas
 from ami_cim.transfer import Kind, Order, TransferError
+
+CONTROLS_NS = ns.payload("EndDeviceControls")
 
 VECTORS = sorted((Path(__file__).parents[1] / "vectors/field/xml").iterdir())
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -146,7 +148,7 @@ def test_payloads_are_read_as_in_this_process(wrapper: str, inside: str, kind: K
         "<msg:Timestamp>123456-01-01T00:00:00Z</msg:Timestamp></msg:Header>"
     )
     octets = (
-        f'<soap:Envelope xmlns:soap="{ns.SOAP}" xmlns:msg="{ns.MESSAGE}" xmlns:obj="{ns.END_DEVICE_CONTROLS}"><soap:Body>'
+        f'<soap:Envelope xmlns:soap="{ns.SOAP}" xmlns:msg="{ns.MESSAGE}" xmlns:obj="{CONTROLS_NS}"><soap:Body>'
         f"<msg:{wrapper}>{header}{reply}<msg:Payload>{inside}</msg:Payload></msg:{wrapper}></soap:Body></soap:Envelope>"
     ).encode()
     as_here(kind, octets)
@@ -163,7 +165,7 @@ def test_a_message_that_says_quotation_marks_alone_has_room() -> None:
             correlation_id="c",
             comment=text,
         )
-        octets = edge.write_response(ResponseMessage(header=header, reply=Reply(result="OK")), REQUEST_MESSAGE, SCHEMAS)
+        octets = wire.write_response(ResponseMessage(header=header, reply=Reply(result="OK")), REQUEST_MESSAGE, SCHEMAS)
         assert len(reading.read(transfer.write_order(order), octets)) < order.room(octets) < 1_000_000
     assert order.room(b"<Compressed>") == order.room(b"\x00" * 12) > 2 * UNKNOWN_PEER.unpacked
 
@@ -244,7 +246,7 @@ def test_of_much_nonsense_the_first_is_enough(name: str) -> None:
 
 def test_what_cannot_be_used_blames_nobody_outside() -> None:
     error = raised("request", b"")
-    assert b"<faultcode>SOAP-ENV:Client" not in edge.write_fault(error)
+    assert b"<faultcode>SOAP-ENV:Client" not in wire.write_fault(error)
     assert (error.code, isinstance(error, InvalidMessage)) == ("5.2", False)
 
 
@@ -256,7 +258,7 @@ def test_an_order_that_is_none_is_refused() -> None:
 
 
 DECODERS = {"request": transfer.read_request, "delivery": transfer.read_delivery, "response": transfer.read_response}
-READERS = {"request": edge.read_request, "delivery": edge.read_delivery, "response": edge.read_response}
+READERS = {"request": wire.read_request, "delivery": wire.read_delivery, "response": wire.read_response}
 
 
 def raised(kind: Kind, octets: bytes) -> CimError:

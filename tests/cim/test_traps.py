@@ -10,9 +10,12 @@ from ami_cim import ns, xml
 from ami_cim.errors import InvalidMessage
 from ami_cim.schema import Schemas
 
+CONTROLS_NS = ns.payload("EndDeviceControls")
+CONTROLS_MESSAGE_NS = ns.typed_message("EndDeviceControls")
+
 Validate = Callable[[str], None]
 
-NAMESPACES = f'xmlns="{ns.MESSAGE}" xmlns:typ="{ns.END_DEVICE_CONTROLS_MESSAGE}" xmlns:obj="{ns.END_DEVICE_CONTROLS}" xmlns:x="urn:x"'
+NAMESPACES = f'xmlns="{ns.MESSAGE}" xmlns:typ="{CONTROLS_MESSAGE_NS}" xmlns:obj="{CONTROLS_NS}" xmlns:x="urn:x"'
 HEADER = "<Header><Verb>reply</Verb><Noun>EndDeviceControls</Noun></Header>"
 TYPED_HEADER = "<typ:Header><Verb>create</Verb><Noun>EndDeviceControls</Noun></typ:Header>"
 TYPE = '<obj:EndDeviceControlType ref="3.31.0.23"/>'
@@ -178,7 +181,7 @@ REFUSED = {
     # 3. the control type is mandatory
     "no control type": control("<obj:EndDevices/>"),
     "two control types": control(TYPE + TYPE),
-    "qualified ref": control(f'<obj:EndDeviceControlType xmlns:o="{ns.END_DEVICE_CONTROLS}" o:ref="3.31.0.23"/>'),
+    "qualified ref": control(f'<obj:EndDeviceControlType xmlns:o="{CONTROLS_NS}" o:ref="3.31.0.23"/>'),
     "two actions": control(f"<obj:PanDisplay/><obj:PanPricing/>{TYPE}"),
     "a bare action": control(f"<obj:EndDeviceAction/>{TYPE}"),
     "no parameter list": control(f"{TYPE}<obj:EndDeviceControlAttribute/>"),

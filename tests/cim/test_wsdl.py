@@ -13,7 +13,7 @@ import zeep
 from lxml import etree
 from zeep.exceptions import Fault
 
-from ami_cim import edge, envelope, ns, soap, wsdl
+from ami_cim import envelope, ns, soap, wire, wsdl
 from ami_cim.correlation import reply_header
 from ami_cim.errors import CimError
 from ami_cim.message import (
@@ -27,6 +27,8 @@ from ami_cim.message import (
     ResponseMessage,
 )
 from ami_cim.schema import Schemas, schema_directory
+
+CONTROLS_NS = ns.payload("EndDeviceControls")
 
 OPERATIONS = {
     "ExecuteEndDeviceControls": [
@@ -107,20 +109,20 @@ class Provider:
                 or b"ResponseMessage" in octets
                 or b"EventMessage" in octets
             ):
-                delivered = edge.read_delivery(octets, self.schemas)
+                delivered = wire.read_delivery(octets, self.schemas)
                 self.requests.append(delivered.message)
                 answer = self.reply(delivered.message, delivered.wrapper, Reply(result="OK"))
             else:
-                received = edge.read_request(octets, self.schemas)
+                received = wire.read_request(octets, self.schemas)
                 self.requests.append(received.message)
                 answer = self.answer(received)
         except CimError as error:
-            return self.send(handler, 500, edge.write_fault(error))
+            return self.send(handler, 500, wire.write_fault(error))
         return self.send(handler, 200, answer)
 
     def reply(self, message: Any, wrapper: etree.QName, reply: Reply) -> bytes:
         header = reply_header(message.header, message_id="r-1", timestamp=NOW, source="HES")
-        return edge.write_response(ResponseMessage(header=header, reply=reply), wrapper, self.schemas)
+        return wire.write_response(ResponseMessage(header=header, reply=reply), wrapper, self.schemas)
 
     def partial(self, received: envelope.Received) -> bytes:
         reply = Reply(result="PARTIAL", errors=(UNKNOWN,), identifiers=(Identifier(value="t-1", kind="transaction"),))
@@ -273,7 +275,7 @@ def test_the_generic_operations(
 ) -> None:
     service = client("Generic").service
     typed = envelope.format_request(request_message, envelope.REQUEST_MESSAGE)
-    noun = typed.find(f"{{{ns.MESSAGE}}}Payload/{{{ns.END_DEVICE_CONTROLS}}}EndDeviceControls")
+    noun = typed.find(f"{{{ns.MESSAGE}}}Payload/{{{CONTROLS_NS}}}EndDeviceControls")
     answer = service.Request(Header=HEADER, Payload={"_value_1": [noun]})
     assert answer.Reply.Result == "PARTIAL"
     answer = service.Response(
@@ -320,7 +322,7 @@ def test_every_field_of_an_answer_survives_zeep(client: Callable[[str], Any], pr
         message = ResponseMessage(
             header=header, reply=Reply(result="OK", errors=(full,)), payload=received.message.payload
         )
-        return edge.write_response(message, received.wrapper, provider.schemas)
+        return wire.write_response(message, received.wrapper, provider.schemas)
 
     provider.answer = answer
     found = client("ExecuteEndDeviceControls").service.CreateEndDeviceControls(

@@ -16,7 +16,7 @@ import httpx
 from fastapi import FastAPI, Request, Response
 from lxml import etree
 
-from ami_cim import edge, envelope, wsdl
+from ami_cim import envelope, wire, wsdl
 from ami_cim.envelope import Received
 from ami_cim.message import Header, Identifier, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControls
@@ -52,7 +52,7 @@ def failed_meter(code: str, reason: str, value: str, kind: Any = "uuid") -> Repl
 
 
 def soap(message: ResponseMessage, wrapper: etree.QName, status: int = 200) -> Response:
-    return Response(edge.write_response(message, wrapper, SCHEMAS), status_code=status, media_type="text/xml")
+    return Response(wire.write_response(message, wrapper, SCHEMAS), status_code=status, media_type="text/xml")
 
 
 def answering(reply: Reply, **header: Any) -> Behaviour:
@@ -99,9 +99,9 @@ async def post(url: str, octets: bytes, **options: Any) -> httpx.Response:
 
 async def post_response(url: str, message: ResponseMessage) -> ResponseMessage:
     """Deliver as a HES does: the generic Response operation."""
-    answer = await post(url, edge.write_response(message, envelope.REQUEST_MESSAGE, SCHEMAS))
+    answer = await post(url, wire.write_response(message, envelope.REQUEST_MESSAGE, SCHEMAS))
     assert answer.status_code == 200, answer.text
-    return edge.read_response(answer.content, SCHEMAS)
+    return wire.read_response(answer.content, SCHEMAS)
 
 
 @dataclass
@@ -126,7 +126,7 @@ class StandInHes:
 
     async def deliver(self, request: Request) -> Response:
         octets = await request.body()
-        received = edge.read_request(octets, SCHEMAS)
+        received = wire.read_request(octets, SCHEMAS)
         self.octets.append(octets)
         self.headers.append(dict(request.headers))
         self.requests.append(received.message)

@@ -18,7 +18,7 @@ import zeep
 from cis_stand_in import SCHEMAS, Events, around, post, post_response
 from lxml import etree
 
-from ami_cim import edge, envelope, ns, soap
+from ami_cim import envelope, ns, soap, wire
 from ami_cim.limits import Limits
 from ami_cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
@@ -67,7 +67,7 @@ def response(result: Any = "OK", **fields: Any) -> ResponseMessage:
 
 def event(verb: str = "created", **fields: Any) -> bytes:
     message = EventMessage(header=header(verb, **fields), payload=PAYLOAD)
-    return edge.write_event(message, envelope.typed_wrapper(verb, "EndDeviceControls"), SCHEMAS)
+    return wire.write_event(message, envelope.typed_wrapper(verb, "EndDeviceControls"), SCHEMAS)
 
 
 async def delivered(cis: ACis, octets: bytes, path: str = "/cim") -> ResponseMessage:
@@ -75,7 +75,7 @@ async def delivered(cis: ACis, octets: bytes, path: str = "/cim") -> ResponseMes
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/xml; charset=utf-8"
     SCHEMAS.validate(soap.unwrap(answer.content))
-    return edge.read_response(answer.content, SCHEMAS)
+    return wire.read_response(answer.content, SCHEMAS)
 
 
 async def test_a_reply_is_taken_and_answered_with_its_correlation(cis: ACis) -> None:
@@ -92,7 +92,7 @@ async def test_a_reply_is_taken_and_answered_with_its_correlation(cis: ACis) -> 
 
 async def test_a_typed_reply_is_answered_typed(cis: ACis) -> None:
     wrapper = envelope.typed_wrapper("create", "EndDeviceControls")
-    octets = edge.write_response(response(), wrapper, SCHEMAS)
+    octets = wire.write_response(response(), wrapper, SCHEMAS)
     answer = await post(f"{cis.url}/cim", octets)
     assert etree.QName(soap.unwrap(answer.content)).localname == "EndDeviceControlsResponseMessage"
 
@@ -139,7 +139,7 @@ async def test_an_event_without_message_id_is_kept(cis: ACis) -> None:
 
 
 async def test_events_that_nobody_here_understands_are_refused(cis: ACis) -> None:
-    generic = edge.write_event(EventMessage(header=header("created"), payload=PAYLOAD), envelope.EVENT_MESSAGE, SCHEMAS)
+    generic = wire.write_event(EventMessage(header=header("created"), payload=PAYLOAD), envelope.EVENT_MESSAGE, SCHEMAS)
     assert (await delivered(cis, generic)).reply.result == "OK"
     for old, new, code in (
         (b"EndDeviceControls</msg:Noun>", b"Weather</msg:Noun>", "2.5"),
@@ -152,7 +152,7 @@ async def test_events_that_nobody_here_understands_are_refused(cis: ACis) -> Non
 
 def a_request() -> bytes:
     message = RequestMessage(header=header("create"), payload=PAYLOAD)
-    return edge.write_request(message, envelope.typed_wrapper("create", "EndDeviceControls"), SCHEMAS)
+    return wire.write_request(message, envelope.typed_wrapper("create", "EndDeviceControls"), SCHEMAS)
 
 
 BOMB = (
@@ -160,7 +160,7 @@ BOMB = (
     + b"".join(b'<!ENTITY x%d "%s">' % (n, (b"&x%d;" % (n - 1) if n else b"&x;") * 10) for n in range(9))
     + b"]><a>&x8;</a>"
 )
-OK = edge.write_response(response(), envelope.RESPONSE_MESSAGE, SCHEMAS)
+OK = wire.write_response(response(), envelope.RESPONSE_MESSAGE, SCHEMAS)
 
 
 NO_MESSAGES = (

@@ -10,9 +10,10 @@ from cis_stand_in import SCHEMAS, StandInHes, answering, saying
 from fastapi import Response
 from lxml import etree
 
-from ami_cim import edge, envelope, soap
+from ami_cim import envelope, soap, wire
+from ami_cim.identity import EndDevice
 from ami_cim.message import Header, Name, Reply, ReplyError, RequestMessage, ResponseMessage
-from ami_cim.payloads.end_device_controls import NOUN, EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls
 from ami_cis.outbox import (
     HesAnswerError,
     HesUnreachableError,
@@ -106,7 +107,7 @@ async def test_a_wsdl_that_is_none_is_refused(hes: StandInHes, outbox: Outbox) -
 async def test_a_fault_is_the_answer_failed_with_its_code(hes: StandInHes, outbox: Outbox) -> None:
     from ami_cim.errors import InvalidMessage
 
-    hes.behaviour = saying(edge.write_fault(InvalidMessage("2.5", "Invalid Noun")), 500)
+    hes.behaviour = saying(wire.write_fault(InvalidMessage("2.5", "Invalid Noun")), 500)
     reply = (await outbox.send(request())).reply
     assert reply.result == "FAILED"
     assert reply.errors == (ReplyError(code="2.5", reason="Invalid Noun"),)
@@ -221,7 +222,7 @@ def answer(errors: int = 1, reason: str = "Z\u00e4hler") -> bytes:
         header=Header(verb="reply", noun=NOUN, timestamp=NOW, message_id="r-1", correlation_id="m-1"),
         reply=Reply(result="FAILED", errors=told),
     )
-    return edge.write_response(message, envelope.typed_wrapper("create", NOUN), SCHEMAS)
+    return wire.write_response(message, envelope.typed_wrapper("create", NOUN), SCHEMAS)
 
 
 async def test_a_large_answer_is_read_in_another_process(hes: StandInHes) -> None:

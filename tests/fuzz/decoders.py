@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ami_cim import edge
+from ami_cim import wire
 from ami_cim.errors import CimError
 from ami_cim.schema import Schemas, schema_directory
 from ami_dlms import apdu, data
@@ -134,8 +134,8 @@ def said(shown: Document) -> list[Any]:
 
 
 def read_cim(octets: bytes) -> None:
-    """`ami_cim.edge` on what a client posts, and on what a server answers."""
-    for read in (edge.read_request, edge.read_delivery, edge.read_response):
+    """`ami_cim.wire` on what a client posts, and on what a server answers."""
+    for read in (wire.read_request, wire.read_delivery, wire.read_response):
         try:
             read(octets, SCHEMAS)
         except CimError:

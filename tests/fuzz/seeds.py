@@ -14,11 +14,12 @@ from typing import Any
 import ends
 from chunks import joined
 
-from ami_cim import edge
+from ami_cim import wire
 from ami_cim.envelope import REQUEST_MESSAGE, typed_wrapper
 from ami_cim.errors import InvalidMessage
+from ami_cim.identity import EndDevice
 from ami_cim.message import Header, Identifier, Name, Reply, ReplyError, RequestMessage, ResponseMessage
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_dlms.association import Open, Release
 from ami_dlms.errors import LocalError
@@ -154,6 +155,6 @@ def messages() -> Iterator[bytes]:
     unknown = ReplyError(code="2.4", reason="No", identifier=Identifier(value="M9", object_type="EndDevice"))
     response = ResponseMessage(header=header, reply=Reply(result="PARTIAL", errors=(unknown,)))
     for wrapper in (typed, REQUEST_MESSAGE):
-        yield edge.write_request(request, wrapper, schemas)
-        yield edge.write_response(response, wrapper, schemas)
-    yield edge.write_fault(InvalidMessage("1.8", "no", wrapper=typed.text))
+        yield wire.write_request(request, wrapper, schemas)
+        yield wire.write_response(response, wrapper, schemas)
+    yield wire.write_fault(InvalidMessage("1.8", "no", wrapper=typed.text))

@@ -19,11 +19,12 @@ from pathlib import Path
 from time import perf_counter
 
 import httpx
-from lxml import etree
 
-from ami_cim import edge, ns
+from ami_cim import wire
+from ami_cim.envelope import typed_wrapper
+from ami_cim.identity import EndDevice
 from ami_cim.message import Header, Reply, RequestMessage
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cli import configuration, fleet
 from ami_cli.processes import Processes, Program, Said, environment, module
@@ -37,7 +38,7 @@ FIRST_METER_PORT = 20_000
 READY_S = 120.0
 REQUEST_S = 300.0
 PATH = "/cim/ExecuteEndDeviceControls"
-CREATE = etree.QName(ns.END_DEVICE_CONTROLS_MESSAGE, "CreateEndDeviceControls")
+CREATE = typed_wrapper("create", "EndDeviceControls")
 
 
 class BenchError(Exception):
@@ -138,11 +139,11 @@ async def _request(client: httpx.AsyncClient, url: str, document: fleet.Document
         correlation_id=message_id,
     )
     message = RequestMessage(header=header, payload=EndDeviceControls(controls=(control,)))
-    body = edge.write_request(message, CREATE, Schemas())
+    body = wire.write_request(message, CREATE, Schemas())
     started = perf_counter()
     answer = await client.post(url, content=body, headers={"Content-Type": "text/xml; charset=utf-8"})
     took_s = perf_counter() - started
-    _check(edge.read_response(answer.content, Schemas()).reply)
+    _check(wire.read_response(answer.content, Schemas()).reply)
     return took_s
 
 

@@ -12,10 +12,11 @@ from typing import Annotated
 import typer
 from lxml import etree
 
-from ami_cim import edge
+from ami_cim import wire
 from ami_cim.envelope import typed_wrapper
+from ami_cim.identity import EndDevice
 from ami_cim.message import Header, Name, RequestMessage
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cli.heard import CONNECT, DISCONNECT
 
@@ -60,7 +61,7 @@ def request(what: What, meters: Sequence[str], message_id: str, reply_address: s
     devices = tuple(EndDevice(names=(Name(name=meter),)) for meter in meters)
     control = EndDeviceControl(control_type=CODES[what], end_devices=devices)
     message = RequestMessage(header=header, payload=EndDeviceControls(controls=(control,)))
-    octets = edge.write_request(message, typed_wrapper("create", "EndDeviceControls"), Schemas())
+    octets = wire.write_request(message, typed_wrapper("create", "EndDeviceControls"), Schemas())
     root = etree.fromstring(octets)
     etree.indent(root)
     return etree.tostring(root, encoding="unicode")

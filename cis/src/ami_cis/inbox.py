@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
-from ami_cim import edge, media, reading, soap, transfer, wsdl
+from ami_cim import media, reading, soap, transfer, wire, wsdl
 from ami_cim.envelope import EVENT_VERBS, TYPED_NOUNS, Delivered
 from ami_cim.errors import CimError, InvalidMessage, UnsupportedMedia
 from ami_cim.limits import UNKNOWN_PEER, Limits
@@ -101,7 +101,7 @@ class Inbox:
     async def _receive(self, octets: bytes, charset: str | None) -> Delivered:
         if reading.is_light(octets):
             return await self._turns.call(
-                lambda: edge.read_delivery(octets, self._schemas, self._limits, charset=charset)
+                lambda: wire.read_delivery(octets, self._schemas, self._limits, charset=charset)
             )
         order = Order(kind="delivery", limits=self._limits, charset=charset)
         answer = await self._worker.call(transfer.write_order(order), octets, room=order.room(octets))
@@ -125,7 +125,7 @@ class Inbox:
             message_id=str(self._around.new_uuid()),
             correlation_id=message.header.correlation_id or message.header.message_id,
         )
-        return edge.write_response(ResponseMessage(header=header, reply=reply), delivered.wrapper, self._schemas)
+        return wire.write_response(ResponseMessage(header=header, reply=reply), delivered.wrapper, self._schemas)
 
     def _tell(self, message: ResponseMessage, taken: Taken) -> Reply:
         """Say what came in; of an awaited reply the one who waits for it speaks."""
@@ -175,7 +175,7 @@ class Inbox:
     def _fault(self, error: CimError, *, status: int) -> Response:
         self._around.emit("message_refused", code=error.code, reason=str(error))
         headers = {"Accept-Encoding": media.ACCEPTED_CODINGS} if status == 415 else {}
-        return Response(edge.write_fault(error), status_code=status, headers=headers, media_type=soap.CONTENT_TYPE)
+        return Response(wire.write_fault(error), status_code=status, headers=headers, media_type=soap.CONTENT_TYPE)
 
 
 def _refusal(code: str, reason: str) -> Reply:

@@ -21,7 +21,7 @@ import zeep.proxy
 import zeep.transports
 from lxml import etree
 
-from ami_cim import edge, envelope, media, reading, soap, transfer, xml
+from ami_cim import envelope, media, reading, soap, transfer, wire, xml
 from ami_cim.errors import CimError, PeerFault
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
@@ -211,7 +211,7 @@ class Outbox:
 
     async def _response(self, answer: Answer) -> ResponseMessage:
         if reading.is_light(answer.octets):
-            return edge.read_response(answer.octets, self._schemas, charset=answer.charset)
+            return wire.read_response(answer.octets, self._schemas, charset=answer.charset)
         order = Order(kind="response", limits=UNKNOWN_PEER, charset=answer.charset)
         room = order.room(answer.octets)
         return transfer.read_response(await self._worker.call(transfer.write_order(order), answer.octets, room=room))

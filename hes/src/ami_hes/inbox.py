@@ -16,7 +16,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
-from ami_cim import edge, media, reading, soap, transfer, wsdl
+from ami_cim import media, reading, soap, transfer, wire, wsdl
 from ami_cim.envelope import Received
 from ami_cim.errors import CimError, InvalidMessage, LocalError, UnsupportedMedia
 from ami_cim.limits import Limits
@@ -102,7 +102,7 @@ class _SoapDoor:
         octets, charset = await asyncio.to_thread(content) if "content-encoding" in request.headers else content()
         if reading.is_light(octets):
             return await self._turns.call(
-                lambda: edge.read_request(octets, self._schemas, self._limits, charset=charset)
+                lambda: wire.read_request(octets, self._schemas, self._limits, charset=charset)
             )
         order = Order(kind="request", limits=self._limits, charset=charset)
         answer = await self._worker.call(transfer.write_order(order), octets, room=order.room(octets))
@@ -115,7 +115,7 @@ class _SoapDoor:
             problem.wrapper = received.wrapper.text
             return _fault(problem)
         try:
-            return _xml(edge.write_response(answer, received.wrapper, self._schemas))
+            return _xml(wire.write_response(answer, received.wrapper, self._schemas))
         except CimError as problem:
             log.error("answer_invalid", message_id=answer.header.correlation_id, reason=str(problem))
             return _fault(LocalError("The answer could not be written", problem.reason))
@@ -153,7 +153,7 @@ async def _failed(_: Request, problem: Exception) -> Response:
 def _fault(problem: CimError, status: int = 500) -> Response:
     """500 is SOAP's own; any other status means that the message was not read to its end."""
     headers = {"Accept-Encoding": media.ACCEPTED_CODINGS} if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else {}
-    return Response(edge.write_fault(problem), status, headers, media_type=soap.CONTENT_TYPE)
+    return Response(wire.write_fault(problem), status, headers, media_type=soap.CONTENT_TYPE)
 
 
 def _xml(octets: bytes) -> Response:

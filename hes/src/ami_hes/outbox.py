@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 from lxml import etree
 
-from ami_cim import edge, envelope, soap
+from ami_cim import envelope, soap, wire
 from ami_cim.codes import Verb
 from ami_cim.errors import CimError, PeerFault
 from ami_cim.limits import Limits
@@ -57,7 +57,7 @@ def format_answer(message: ResponseMessage, schemas: Schemas, *, typed: bool = F
     """
     noun = message.header.noun
     wrapper = envelope.typed_wrapper(Verb.CREATE, noun) if typed else envelope.REQUEST_MESSAGE
-    return edge.write_response(message, wrapper, schemas)
+    return wire.write_response(message, wrapper, schemas)
 
 
 def is_typed(octets: bytes) -> bool:
@@ -127,7 +127,7 @@ class Outbox:
         if status in NOT_SERVED_STATUSES:
             raise NotServed(f"the receiver does not serve this address: HTTP status {status}")
         try:
-            reply = edge.read_response(octets, self._schemas, _ANSWER).reply
+            reply = wire.read_response(octets, self._schemas, _ANSWER).reply
         except PeerFault as fault:
             raise _refused_by(fault) from None
         except CimError:

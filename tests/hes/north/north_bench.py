@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 from lxml import etree
 
-from ami_cim import edge, envelope
-from ami_cim.identity import Name
+from ami_cim import envelope, wire
+from ami_cim.identity import EndDevice, Name, UsagePoint
 from ami_cim.message import Header, RequestMessage, ResponseMessage
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_hes.app import Chance, running
 from ami_hes.meters.registry import Meter, Registry
@@ -75,7 +75,7 @@ def octets(message: RequestMessage, path: str = TYPED) -> bytes:
     wrapper = envelope.REQUEST_MESSAGE
     if path == TYPED:
         wrapper = envelope.typed_wrapper(message.header.verb, message.header.noun)
-    return edge.write_request(message, wrapper, SCHEMAS)
+    return wire.write_request(message, wrapper, SCHEMAS)
 
 
 def texts(body: bytes, name: str) -> list[str]:
@@ -141,7 +141,7 @@ class North:
     async def ask(self, message: RequestMessage, path: str = TYPED) -> ResponseMessage:
         response = await self.post(octets(message, path), path)
         assert response.status_code == 200, response.text
-        return edge.read_response(response.content, SCHEMAS)
+        return wire.read_response(response.content, SCHEMAS)
 
 
 def settings(

@@ -7,10 +7,10 @@ import pytest
 from north_bench import CONNECT, DISCONNECT, control, mrid, registry, request
 
 from ami_cim.codes import Level
-from ami_cim.identity import Identifier, Name
+from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads import OpaquePayload
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_hes.nouns import Plan, Refused, Worked
 from ami_hes.nouns.end_device_controls import plan, report
 from ami_hes.operations import Outcome

@@ -25,12 +25,12 @@ from north_bench import (
     texts,
 )
 
-from ami_cim import edge, ns, reading, soap
+from ami_cim import ns, reading, soap, wire
 from ami_hes.operations import Outcome
 from ami_process.worker import Worker
 
 XML = {"Content-Type": "text/xml"}
-MESSAGE, CONTROLS = f"{{{ns.MESSAGE}}}", f"{{{ns.END_DEVICE_CONTROLS_MESSAGE}}}"
+MESSAGE, CONTROLS = f"{{{ns.MESSAGE}}}", f"{{{ns.typed_message('EndDeviceControls')}}}"
 
 
 async def test_a_control_for_two_meters_by_both_doors(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ async def test_a_control_for_two_meters_by_both_doors(tmp_path: Path) -> None:
             response = await hes.post(octets(asked, path), path)
             assert (response.status_code, response.headers["content-type"]) == (200, "text/xml; charset=utf-8")
             assert soap.unwrap(response.content).tag == wrapper
-            answer = edge.read_response(response.content, SCHEMAS)
+            answer = wire.read_response(response.content, SCHEMAS)
             assert (answer.reply.result, answer.reply.errors) == ("OK", ())
             head = answer.header
             assert (head.verb, head.noun, head.correlation_id, head.source) == (
@@ -305,7 +305,7 @@ async def test_a_large_message_is_read_like_a_small_one(tmp_path: Path) -> None:
         unknown = [f"X{number}" for number in range(200)]
         body = octets(request(control(DISCONNECT, *names, *unknown)))
         assert not reading.is_light(body)
-        answer = edge.read_response((await hes.post(body)).content, SCHEMAS)
+        answer = wire.read_response((await hes.post(body)).content, SCHEMAS)
         assert (answer.reply.result, [e.code for e in answer.reply.errors]) == ("PARTIAL", ["2.4"] * 200)
         assert len(hes.meters.commands) == 500
         for wrong, code in (

@@ -33,7 +33,7 @@ from north_bench import (
 )
 from structlog.testing import capture_logs
 
-from ami_cim import edge
+from ami_cim import wire
 from ami_cim.message import RequestMessage
 from ami_hes.app import Chance
 from ami_hes.operations import Outcome
@@ -57,13 +57,13 @@ def asynchronous(cis: Cis, *names: str, code: str = DISCONNECT, **header: Any) -
 
 
 async def reply_to(cis: Cis) -> tuple[str, str | None, list[str]]:
-    message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
+    message = wire.read_delivery(await cis.taken.get(), SCHEMAS).message
     reply = message.reply  # type: ignore[union-attr]
     return reply.result, message.header.correlation_id, [error.code for error in reply.errors]
 
 
 async def errors_to(cis: Cis) -> tuple[Any, ...]:
-    message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
+    message = wire.read_delivery(await cis.taken.get(), SCHEMAS).message
     return message.reply.errors  # type: ignore[union-attr]
 
 
@@ -452,7 +452,7 @@ async def test_the_stored_mrid_and_not_the_name_says_which_meter_is_meant(tmp_pa
         asking.cancel()
     swapped = [entry | {"mrid": mrid(3 - number)} for number, entry in enumerate(entries(2), 1)]
     async with north(tmp_path, registry=swapped) as hes:
-        assert edge.read_response((await hes.post(body)).content, SCHEMAS).reply.result == "OK"
+        assert wire.read_response((await hes.post(body)).content, SCHEMAS).reply.result == "OK"
         assert [command.meter_name for command in hes.meters.commands] == ["M2"]
 
 
@@ -465,6 +465,6 @@ async def test_a_synchronous_request_is_finished_too_and_its_answer_kept(tmp_pat
         await stand_in.began.wait()
         asking.cancel()  # who asked has gone
     async with north(tmp_path) as hes:
-        answer = edge.read_response((await hes.post(body)).content, SCHEMAS)
+        answer = wire.read_response((await hes.post(body)).content, SCHEMAS)
         assert answer.reply.result == "OK"
         assert hes.meters.told() == [("M1", DISCONNECT, True)]

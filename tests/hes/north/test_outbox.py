@@ -8,7 +8,7 @@ import pytest
 from an_answer import ANSWER, HERE, response
 from north_bench import SCHEMAS, Cis
 
-from ami_cim import edge, envelope
+from ami_cim import envelope, wire
 from ami_cim.errors import InvalidMessage
 from ami_cim.message import ReplyError
 from ami_hes.outbox import Outbox, format_answer, parse_answer
@@ -60,7 +60,7 @@ async def test_taken() -> None:
             await box.post(cis.url, ANSWER)
         (headers, body), *_ = cis.requests
         assert headers["content-type"] == "text/xml; charset=utf-8"
-        delivered = edge.read_delivery(body, SCHEMAS)
+        delivered = wire.read_delivery(body, SCHEMAS)
         assert delivered.wrapper == envelope.RESPONSE_MESSAGE
         assert delivered.message.header.correlation_id == "c"
 
@@ -72,7 +72,7 @@ async def test_taken() -> None:
         (404, b"", "404"),
         (307, b"", "307"),
         (200, format_answer(response("FAILED", ReplyError(code="2.15", reason="never asked")), SCHEMAS), "never asked"),
-        (200, edge.write_fault(InvalidMessage("1.8", "what is this")), "what is this"),
+        (200, wire.write_fault(InvalidMessage("1.8", "what is this")), "what is this"),
         (200, b"x" * 100_001, "larger"),
     ],
 )

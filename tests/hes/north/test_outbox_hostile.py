@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from north_bench import SCHEMAS
 
-from ami_cim import edge
+from ami_cim import wire
 from ami_cim.errors import InvalidMessage, LocalError
 from ami_hes.outbox import NotServed, NotTaken, Outbox
 from ami_hes.reply_hosts import NotAllowed
@@ -154,7 +154,7 @@ def fault(text: str) -> bytes:
         (500, fault("Server did not recognize the value of HTTP Header SOAPAction: .")),
         (500, fault("The endpoint reference (EPR) for the Operation not found is http://x/cim")),
         (500, fault("Message part ResponseMessage was not recognized.  (Does it exist in service WSDL?)")),
-        (500, edge.write_fault(InvalidMessage("2.5", "Invalid Noun"))),
+        (500, wire.write_fault(InvalidMessage("2.5", "Invalid Noun"))),
     ],
 )
 async def test_not_implemented_is_told_apart_from_not_now(status: int, body: bytes) -> None:
@@ -166,7 +166,7 @@ async def test_not_implemented_is_told_apart_from_not_now(status: int, body: byt
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(500, b""), (503, b""), (429, b""), (500, fault("out of order")), (500, edge.write_fault(LocalError("full")))],
+    [(500, b""), (503, b""), (429, b""), (500, fault("out of order")), (500, wire.write_fault(LocalError("full")))],
 )
 async def test_not_now_is_no_refusal_for_ever(status: int, body: bytes) -> None:
     answer = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body

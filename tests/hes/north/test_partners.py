@@ -32,10 +32,10 @@ from north_bench import (
 )
 from structlog.testing import capture_logs
 
-from ami_cim import edge
-from ami_cim.identity import Name
+from ami_cim import wire
+from ami_cim.identity import EndDevice, Name
 from ami_cim.message import Header
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl
+from ami_cim.payloads.end_device_controls import EndDeviceControl
 from ami_hes.nouns import Partner, partner_of
 from ami_hes.nouns.end_device_controls import plan, size
 from ami_hes.settings import PartnerSettings, Settings
@@ -242,7 +242,7 @@ async def test_a_late_reply_goes_out_in_the_form_that_the_partner_takes(
     server = TypedServer("EndDeviceControlsResponseMessage")
     async with asked_late(tmp_path, server, "typed", path) as message:
         assert await server.came.get() == "EndDeviceControlsResponseMessage"
-        delivered = edge.read_delivery(server.requests[0][1], SCHEMAS).message
+        delivered = wire.read_delivery(server.requests[0][1], SCHEMAS).message
         assert delivered.header.correlation_id == message.header.message_id
         assert delivered.reply.result == "PARTIAL"  # type: ignore[union-attr]
         while not [event for event in events if event["event"] == "reply_sent"]:

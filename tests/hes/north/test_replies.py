@@ -15,7 +15,7 @@ from hostile_receivers import Receiver, deaf, saying
 from north_bench import DISCONNECT, SCHEMAS, Cis, Clock, North, control, north, request
 from structlog.testing import capture_logs
 
-from ami_cim import edge
+from ami_cim import wire
 from ami_hes.app import Chance
 
 FOUND_ELSEWHERE = b"HTTP/1.1 302 Found\r\nLocation: http://xn--/\r\nContent-Length: 0\r\n\r\n"
@@ -179,7 +179,7 @@ async def test_deaf_receivers_do_not_delay_a_living_one(tmp_path: Path, events: 
         for number, receiver in enumerate(receivers):
             await ask(hes, receiver.url, f"deaf{number}")
         await ask(hes, cis.url, "living")
-        message = edge.read_delivery(await cis.taken.get(), SCHEMAS).message
+        message = wire.read_delivery(await cis.taken.get(), SCHEMAS).message
         assert message.header.correlation_id == "living"
         assert not [event for event in events if "no answer within 3600" in str(event.get("reason"))]
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from ami_cim import edge, envelope
+from ami_cim import envelope, wire
 from ami_cim.errors import CimError
 from ami_cim.message import Header, Identifier, Name, Reply, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls
@@ -62,7 +62,7 @@ class Controls:
         """Send an order and wait for its end; never raises for what the HES or the network does."""
         request = self._request(order)
         try:
-            octets = edge.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
+            octets = wire.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
             await self._pending.add(self._sent(order, request), octets)
         except (CimError, StoreUnavailable) as problem:
             return self._not_sent(request, problem)
@@ -85,7 +85,7 @@ class Controls:
             async with places:
                 left_s = (end - self._around.now()).total_seconds()
                 if left_s > 0:
-                    request = edge.read_request(octets, self._schemas).message
+                    request = wire.read_request(octets, self._schemas).message
                     reason = "it was sent before a restart"
                     self._around.emit("asking_again", message_id=sent.message_id, reason=reason)
                     await self._see_through(request, _targets(request), left_s, sent_before=True)

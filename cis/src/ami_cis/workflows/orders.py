@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from ami_cim.identity import mrid_key
+from ami_cim.identity import EndDevice, UsagePoint, mrid_key
 from ami_cim.message import Identifier, Name
-from ami_cim.payloads.end_device_controls import EndDevice, UsagePoint
 
 DISCONNECT = "3.31.0.23"
 CONNECT = "3.31.0.18"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ami_cim.codes import Level
-from ami_cim.identity import Identifier, Name
+from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
 from ami_cim.message import Reply, ReplyError, RequestMessage, Result
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner

@@ -2,14 +2,14 @@
 
 In a typed message the wrapper and its children Header, Request, Reply and Payload are in the noun's *Message namespace,
 what is inside Header, Request and Reply in the envelope's, the payload in its noun's; in a generic message everything
-outside the payload is in the envelope's. Reading takes `lxml` elements that the schema has accepted (see `edge`)."""
+outside the payload is in the envelope's. Reading takes `lxml` elements that the schema has accepted (see `wire`)."""
 
 from dataclasses import dataclass
 from typing import Any, cast
 
 from lxml import etree
 
-from ami_cim import ns, shapes
+from ami_cim import message_types, ns
 from ami_cim.codes import VERBS, Verb
 from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.identity import Identifier
@@ -62,7 +62,7 @@ def parse_request(element: Element) -> Received:
     _refuse(element, wrapper, "Reply")
     request = _child(element, wrapper, "Request")
     payload, identifiers = _read_payload(element, wrapper)
-    values: dict[str, Any] = {} if request is None else shapes.read_request(request)
+    values: dict[str, Any] = {} if request is None else message_types.read_request(request)
     return Received(RequestMessage(header=header, payload=payload, payload_identifiers=identifiers, **values), wrapper)
 
 
@@ -72,7 +72,7 @@ def format_request(message: RequestMessage, wrapper: etree.QName) -> Element:
         raise LocalError("The wrapper does not fit the Header", f"{wrapper.localname} for {message.header.verb}")
     root = _root(wrapper, message.header)
     if message.request_identifiers or message.options or message.start_at or message.end_at:
-        shapes.write_request(_append(root, wrapper, "Request"), message)
+        message_types.write_request(_append(root, wrapper, "Request"), message)
     _write_payload(root, wrapper, message.payload, message.payload_identifiers)
     return root
 
@@ -90,7 +90,7 @@ def format_response(message: ResponseMessage, wrapper: etree.QName) -> Element:
     """The element of a response; `wrapper` is the request's: typed is answered typed, generic generic."""
     answer = _answer(wrapper, "ResponseMessage")
     root = _root(answer, message.header)
-    shapes.write_reply(_append(root, answer, "Reply"), message.reply)
+    message_types.write_reply(_append(root, answer, "Reply"), message.reply)
     _write_payload(root, answer, message.payload, ())
     return root
 
@@ -133,7 +133,7 @@ def format_fault(message: FaultMessage, wrapper: etree.QName | None = None) -> E
     """The element of a fault message; `wrapper` is the request's, or None if it could not be read."""
     answer = FAULT_MESSAGE if wrapper is None else _answer(wrapper, "FaultMessage")
     root = etree.Element(answer, nsmap=_nsmap(answer))
-    shapes.write_reply(_append(root, answer, "Reply"), message.reply)
+    message_types.write_reply(_append(root, answer, "Reply"), message.reply)
     return root
 
 
@@ -145,7 +145,7 @@ def is_known(wrapper: etree.QName) -> bool:
 def check_one_payload(element: Element) -> None:
     """Raise InvalidMessage 3.1 for payloads side by side; the schema would say only that the second is not expected."""
     own = etree.QName(element).namespace
-    beside = {f"{{{own}}}Format", shapes.IDENTIFIERS.tag}
+    beside = {f"{{{own}}}Format", message_types.IDENTIFIERS.tag}
     tags = [child.tag for payload in element.iterchildren(f"{{{own}}}Payload") for child in payload.iterchildren("*")]
     payloads = [etree.QName(tag).localname for tag in tags if tag not in beside]
     if len(payloads) < 2:
@@ -194,7 +194,7 @@ def _header(element: Element, wrapper: etree.QName) -> Header:
     found = _child(element, wrapper, "Header")
     if found is None:
         raise InvalidMessage("1.5", f"{wrapper.localname} has no Header")
-    header = shapes.read_header(found)
+    header = message_types.read_header(found)
     if header.verb not in VERBS:
         raise InvalidMessage("2.9", "The standard has no such verb", header.verb[:40])
     _check_consistent(header, wrapper)
@@ -216,7 +216,7 @@ def _reply(element: Element, wrapper: etree.QName) -> Reply:
     found = _child(element, wrapper, "Reply")
     if found is None:
         raise InvalidMessage("1.8", f"{wrapper.localname} has no Reply")
-    return shapes.read_reply(found)
+    return message_types.read_reply(found)
 
 
 def _read_payload(element: Element, wrapper: etree.QName) -> tuple[Payload | None, tuple[Identifier, ...]]:
@@ -228,8 +228,8 @@ def _read_payload(element: Element, wrapper: etree.QName) -> tuple[Payload | Non
         if child.tag == f"{{{wrapper.namespace}}}Format":
             if (child.text or "").strip(SPACE).upper() not in ("", "XML"):
                 raise InvalidMessage("1.8", "Only XML payloads are read here", (child.text or "")[:40])
-        elif child.tag == shapes.IDENTIFIERS.tag:
-            identifier = shapes.IDENTIFIERS.read(child)
+        elif child.tag == message_types.IDENTIFIERS.tag:
+            identifier = message_types.IDENTIFIERS.read(child)
             identifiers += () if identifier is None else (identifier,)
         else:
             payloads.append(payload_of(child))
@@ -249,12 +249,12 @@ def _write_payload(
     if payload is not None:
         parent.append(element_of(payload))
     for identifier in identifiers:
-        shapes.IDENTIFIERS.write(etree.SubElement(parent, shapes.IDENTIFIERS.tag), identifier)
+        message_types.IDENTIFIERS.write(etree.SubElement(parent, message_types.IDENTIFIERS.tag), identifier)
 
 
 def _root(wrapper: etree.QName, header: Header) -> Element:
     root = etree.Element(wrapper, nsmap=_nsmap(wrapper))
-    shapes.write_header(_append(root, wrapper, "Header"), header)
+    message_types.write_header(_append(root, wrapper, "Header"), header)
     return root
 
 

@@ -18,6 +18,22 @@ class Name:
     authority: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EndDevice:
+    """A meter, by mRID or by Names."""
+
+    mrid: str | None = None
+    names: tuple[Name, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePoint:
+    """A usage point, by mRID or by Names; the head-end knows its meter."""
+
+    mrid: str | None = None
+    names: tuple[Name, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identifier:
     """ID with its attributes kind, idType, idAuthority, objectType."""

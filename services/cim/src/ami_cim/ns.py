@@ -7,9 +7,6 @@ import re
 MESSAGE = "http://iec.ch/TC57/2011/schema/message"
 """Envelope types and the generic messages. Drafts wrote it with `www.`; that is another namespace."""
 
-END_DEVICE_CONTROLS = "http://iec.ch/TC57/2011/EndDeviceControls#"
-END_DEVICE_CONTROLS_MESSAGE = "http://iec.ch/TC57/2011/EndDeviceControlsMessage"
-
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 WSDL_SOAP = "http://schemas.xmlsoap.org/wsdl/soap/"
@@ -17,6 +14,11 @@ XSD = "http://www.w3.org/2001/XMLSchema"
 
 _ROOT = "http://iec.ch/TC57/2011/"
 _NOUN_MESSAGE = re.compile(re.escape(_ROOT) + r"(?P<noun>[A-Za-z]+)Message")
+
+
+def payload(noun: str) -> str:
+    """Namespace of a noun's payload: `http://iec.ch/TC57/2011/{Noun}#`."""
+    return f"{_ROOT}{noun}#"
 
 
 def typed_message(noun: str) -> str:

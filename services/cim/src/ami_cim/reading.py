@@ -1,4 +1,4 @@
-"""The readers of `edge` as one function with schemas of its own, for a process that does nothing else.
+"""The readers of `wire` as one function with schemas of its own, for a process that does nothing else.
 
 Whether a message is worth another process is decided by what can be seen without reading it: its size, and whether it might hold
 a payload that unpacks to more. What goes between the two processes is `transfer`'s."""
@@ -6,7 +6,7 @@ a payload that unpacks to more. What goes between the two processes is `transfer
 from collections.abc import Callable
 from functools import cache
 
-from ami_cim import edge, transfer
+from ami_cim import transfer, wire
 from ami_cim.errors import CimError
 from ami_cim.schema import Schemas
 from ami_cim.transfer import Kind, Read
@@ -15,9 +15,9 @@ LIGHT = 32_768
 """Octets that are read in 30 ms whatever they are; who reads many of them lets others have a turn in between."""
 
 _READERS: dict[Kind, Callable[..., Read]] = {
-    "request": edge.read_request,
-    "delivery": edge.read_delivery,
-    "response": edge.read_response,
+    "request": wire.read_request,
+    "delivery": wire.read_delivery,
+    "response": wire.read_response,
 }
 
 
@@ -27,7 +27,7 @@ def is_light(octets: bytes) -> bool:
 
 
 def read(head: bytes, octets: bytes) -> bytes:
-    """What `read_request`, `read_delivery` or `read_response` of `edge` gives or raises, for `transfer` to read; `head` is an Order."""
+    """What `read_request`, `read_delivery` or `read_response` of `wire` gives or raises, for `transfer` to read; `head` is an Order."""
     order = transfer.read_order(head)
     try:
         result = _READERS[order.kind](octets, _schemas(), order.limits, charset=order.charset)

@@ -20,8 +20,8 @@ from ami_cim.xml import Element
 
 _FILES = {
     ns.MESSAGE: "Message.xsd",
-    ns.END_DEVICE_CONTROLS: "EndDeviceControls.xsd",
-    ns.END_DEVICE_CONTROLS_MESSAGE: "EndDeviceControlsMessage.xsd",
+    ns.payload("EndDeviceControls"): "EndDeviceControls.xsd",
+    ns.typed_message("EndDeviceControls"): "EndDeviceControlsMessage.xsd",
 }
 _PAYLOAD = f"{{{ns.MESSAGE}}}Payload"
 _CHUNK = 16_384
@@ -51,7 +51,7 @@ class Schemas:
             noun = ns.noun_of(namespace)
             if noun is None:
                 what = f"No message here has the namespace '{namespace[:_LONGEST]}'"
-                raise InvalidMessage("1.8", what, hint(namespace, ns.END_DEVICE_CONTROLS_MESSAGE))
+                raise InvalidMessage("1.8", what, hint(namespace, ns.typed_message("EndDeviceControls")))
             element, namespace = _as_generic(element, namespace, noun), ns.MESSAGE
         self._validate(element, namespace)
         if namespace == ns.MESSAGE:

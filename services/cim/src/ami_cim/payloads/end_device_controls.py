@@ -11,33 +11,18 @@ from typing import Any, cast
 
 from lxml import etree
 
-from ami_cim import ns, parts
+from ami_cim import ns, xml_fields
 from ami_cim.errors import InvalidMessage, LocalError
-from ami_cim.identity import Name
-from ami_cim.parts import Part
+from ami_cim.identity import EndDevice, Name, UsagePoint
 from ami_cim.xml import SPACE, Element
+from ami_cim.xml_fields import Part
 
 NOUN = "EndDeviceControls"
-_NSMAP = cast("dict[str, str]", {None: ns.END_DEVICE_CONTROLS})  # the stubs forget the default namespace
+NAMESPACE = ns.payload(NOUN)
+_NSMAP = cast("dict[str, str]", {None: NAMESPACE})  # the stubs forget the default namespace
 
 
-TAG = f"{{{ns.END_DEVICE_CONTROLS}}}{NOUN}"
-
-
-@dataclass(frozen=True, slots=True)
-class EndDevice:
-    """A meter, by mRID or by Names."""
-
-    mrid: str | None = None
-    names: tuple[Name, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class UsagePoint:
-    """A usage point, by mRID or by Names; the head-end knows its meter."""
-
-    mrid: str | None = None
-    names: tuple[Name, ...] = ()
+TAG = f"{{{NAMESPACE}}}{NOUN}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +53,18 @@ def parse(element: Element) -> EndDeviceControls:
     """The payload of an element that the schema has accepted; InvalidMessage for another element or no control type."""
     if element.tag != TAG:
         raise InvalidMessage("1.8", f"{element.tag} is not {TAG}")
-    return EndDeviceControls(**parts.read(element, _PAYLOAD_TABLE))
+    return EndDeviceControls(**xml_fields.read(element, _PAYLOAD_TABLE))
 
 
 def format(payload: EndDeviceControls) -> Element:
     """The element of a payload, in the schema's order."""
     root = etree.Element(TAG, nsmap=_NSMAP)
-    parts.write(root, _PAYLOAD, payload)
+    xml_fields.write(root, _PAYLOAD, payload)
     return root
 
 
 def _tag(local: str) -> str:
-    return f"{{{ns.END_DEVICE_CONTROLS}}}{local}"
+    return f"{{{NAMESPACE}}}{local}"
 
 
 def _read_name(element: Element) -> Name:
@@ -94,28 +79,28 @@ def _stripped(text: str | None) -> str | None:
 
 
 def _write_name(element: Element, name: Name) -> None:
-    parts.write_text(etree.SubElement(element, _tag("name")), name.name)
+    xml_fields.write_text(etree.SubElement(element, _tag("name")), name.name)
     if name.name_type is None:
         if name.authority is not None:
             raise LocalError("A NameTypeAuthority needs a NameType", name.authority)
         return
     name_type = etree.SubElement(element, _tag("NameType"))
-    parts.write_text(etree.SubElement(name_type, _tag("name")), name.name_type)
+    xml_fields.write_text(etree.SubElement(name_type, _tag("name")), name.name_type)
     if name.authority is not None:
         authority = etree.SubElement(name_type, _tag("NameTypeAuthority"))
-        parts.write_text(etree.SubElement(authority, _tag("name")), name.authority)
+        xml_fields.write_text(etree.SubElement(authority, _tag("name")), name.authority)
 
 
-_IDENTIFIED = (parts.text(_tag("mRID"), "mrid"), Part(_tag("Names"), "names", _read_name, _write_name, many=True))
-_IDENTIFIED_TABLE = parts.by_tag(_IDENTIFIED)
+_IDENTIFIED = (xml_fields.text(_tag("mRID"), "mrid"), Part(_tag("Names"), "names", _read_name, _write_name, many=True))
+_IDENTIFIED_TABLE = xml_fields.by_tag(_IDENTIFIED)
 
 
 def _identified(tag: str, attribute: str, kind: Callable[..., Any]) -> Part:
     return Part(
         _tag(tag),
         attribute,
-        lambda element: kind(**parts.read(element, _IDENTIFIED_TABLE)),
-        lambda element, value: parts.write(element, _IDENTIFIED, value),
+        lambda element: kind(**xml_fields.read(element, _IDENTIFIED_TABLE)),
+        lambda element, value: xml_fields.write(element, _IDENTIFIED, value),
         many=True,
     )
 
@@ -125,10 +110,10 @@ def _read_control_type(element: Element) -> str | None:
 
 
 def _write_control_type(element: Element, code: str) -> None:
-    parts.write_attribute(element, "ref", code)
+    xml_fields.write_attribute(element, "ref", code)
 
 
-_START = parts.moment(_tag("start"), "start_at")
+_START = xml_fields.moment(_tag("start"), "start_at")
 
 
 def _read_start(element: Element) -> datetime | None:
@@ -142,16 +127,16 @@ def _write_start(element: Element, start_at: datetime) -> None:
 
 
 _CONTROL = (
-    parts.text(_tag("mRID"), "mrid"),
-    parts.text(_tag("issuerID"), "issuer_id"),
-    parts.text(_tag("issuerTrackingID"), "issuer_tracking_id"),
-    parts.prose(_tag("reason"), "reason"),
+    xml_fields.text(_tag("mRID"), "mrid"),
+    xml_fields.text(_tag("issuerID"), "issuer_id"),
+    xml_fields.text(_tag("issuerTrackingID"), "issuer_tracking_id"),
+    xml_fields.prose(_tag("reason"), "reason"),
     Part(_tag("EndDeviceControlType"), "control_type", _read_control_type, _write_control_type, mandatory="1.7"),
     _identified("EndDevices", "end_devices", EndDevice),
     Part(_tag("primaryDeviceTiming"), "start_at", _read_start, _write_start),
     _identified("UsagePoints", "usage_points", UsagePoint),
 )
-_CONTROL_TABLE = parts.by_tag(_CONTROL)
+_CONTROL_TABLE = xml_fields.by_tag(_CONTROL)
 _CARRIED = {
     "EndDevices": {_tag("mRID"), _tag("Names")},
     "UsagePoints": {_tag("mRID"), _tag("Names")},
@@ -161,17 +146,17 @@ _CARRIED = {
 
 
 def _unsupported(control: Element) -> tuple[str, ...]:
-    names = [parts.local(child) for child in control.iterchildren("*") if child.tag not in _CONTROL_TABLE]
+    names = [xml_fields.local(child) for child in control.iterchildren("*") if child.tag not in _CONTROL_TABLE]
     for child in control.iterchildren(*(_tag(name) for name in _CARRIED)):
-        names += _not_carried(child, parts.local(child))
+        names += _not_carried(child, xml_fields.local(child))
     return tuple(dict.fromkeys(names))
 
 
 def _not_carried(element: Element, path: str) -> list[str]:
     names = []
     for child in element.iterchildren("*"):
-        local = parts.local(child)
-        if child.tag not in _CARRIED[parts.local(element)]:
+        local = xml_fields.local(child)
+        if child.tag not in _CARRIED[xml_fields.local(element)]:
             names.append(f"{path}/{local}")
         elif local in _CARRIED:
             names += _not_carried(child, f"{path}/{local}")
@@ -179,7 +164,7 @@ def _not_carried(element: Element, path: str) -> list[str]:
 
 
 def _read_control(element: Element) -> EndDeviceControl:
-    return EndDeviceControl(**parts.read(element, _CONTROL_TABLE), unsupported=_unsupported(element))
+    return EndDeviceControl(**xml_fields.read(element, _CONTROL_TABLE), unsupported=_unsupported(element))
 
 
 def _write_control(element: Element, control: EndDeviceControl) -> None:
@@ -187,11 +172,11 @@ def _write_control(element: Element, control: EndDeviceControl) -> None:
         raise LocalError(
             "A control with elements that are not carried cannot be written", ", ".join(control.unsupported)
         )
-    parts.write(element, _CONTROL, control)
+    xml_fields.write(element, _CONTROL, control)
 
 
 _PAYLOAD = (Part(_tag("EndDeviceControl"), "controls", _read_control, _write_control, many=True),)
-_PAYLOAD_TABLE = parts.by_tag(_PAYLOAD)
+_PAYLOAD_TABLE = xml_fields.by_tag(_PAYLOAD)
 
 # The children of the Pan elements come in one alphabetical sequence in three of the four public sets of this schema, and so in
 # ours; the oldest set has those of the base type EndDeviceAction first.
@@ -212,9 +197,11 @@ def reorder(body: Element) -> None:
 
     An element in any other order stays as it is, and so does one with a child that neither order has: that is for the schema."""
     for pan in body.iter(*(_tag(name) for name in _OWN)):
-        older = [_tag(name) for name in (*_BASE, *_OWN[parts.local(pan)])]
+        older = [_tag(name) for name in (*_BASE, *_OWN[xml_fields.local(pan)])]
         children = list(pan.iterchildren("*"))
         if not {child.tag for child in children} <= set(older):
             continue
         if sorted(children, key=lambda child: older.index(child.tag)) == children:
-            pan[:] = sorted(children, key=lambda child: (parts.local(child) in _ASSOCIATIONS, parts.local(child)))
+            pan[:] = sorted(
+                children, key=lambda child: (xml_fields.local(child) in _ASSOCIATIONS, xml_fields.local(child))
+            )

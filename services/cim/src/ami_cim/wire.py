@@ -1,4 +1,4 @@
-"""From octets to messages and back: the one door through which both ends of the wire go.
+"""From octets to messages and back: the entry point for both ends of the wire.
 
 Inwards: bounded parsing, SOAP, the leniencies below, XSD validation, message. Outwards: message, XSD validation, SOAP.
 Lenient towards verbs with capitals or white space around them (met in the field, the schema would refuse them), towards the
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from lxml import etree
 
-from ami_cim import envelope, shapes, soap
+from ami_cim import envelope, message_types, soap
 from ami_cim.codes import Level
 from ami_cim.envelope import Delivered, Received
 from ami_cim.errors import CimError, InvalidMessage, PeerFault
@@ -106,8 +106,8 @@ def peer_fault(fault: soap.Fault) -> PeerFault:
 
 def normalise(body: Element, limits: Limits = UNKNOWN_PEER) -> Element:
     """Apply the leniencies to a body in place, before validation."""
-    for verb in body.iterfind(f"*/{shapes.tag('Verb')}"):
-        verb.text = shapes.normal_verb(verb.text or "")
+    for verb in body.iterfind(f"*/{message_types.tag('Verb')}"):
+        verb.text = message_types.normal_verb(verb.text or "")
     own = etree.QName(body).namespace
     compressed = body.findall(f"{{{own}}}Payload/{{{own}}}Compressed")
     if len(compressed) > 1:

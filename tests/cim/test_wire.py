@@ -1,4 +1,4 @@
-"""The door: what is accepted from the field, what is refused and how, what we send."""
+"""The wire: what is accepted from the field, what is refused and how, what we send."""
 
 import base64
 import gzip
@@ -9,31 +9,34 @@ from datetime import UTC, datetime
 import pytest
 from lxml import etree
 
-from ami_cim import edge, envelope, ns, soap
+from ami_cim import envelope, ns, soap, wire
 from ami_cim.errors import CimError, InvalidMessage, LocalError, PeerFault
+from ami_cim.identity import EndDevice, UsagePoint
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import EventMessage, Header, Identifier, OpaquePayload, Reply, RequestMessage, ResponseMessage
-from ami_cim.payloads.end_device_controls import EndDevice, EndDeviceControl, EndDeviceControls, UsagePoint
+from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 
 Build = Callable[..., bytes]
 HEADER = "<msg:Verb>{}</msg:Verb><msg:Noun>{}</msg:Noun><msg:MessageID>m</msg:MessageID>"
 NOUN = "EndDeviceControls"
+CONTROLS_NS = ns.payload("EndDeviceControls")
+CONTROLS_MESSAGE_NS = ns.typed_message("EndDeviceControls")
 CONTROLS = (
-    f'<EndDeviceControls xmlns="{ns.END_DEVICE_CONTROLS}"><EndDeviceControl><EndDeviceControlType ref="3.31.0.18"/>'
+    f'<EndDeviceControls xmlns="{CONTROLS_NS}"><EndDeviceControl><EndDeviceControlType ref="3.31.0.18"/>'
     "</EndDeviceControl></EndDeviceControls>"
 )
 
 
 def refusal(octets: bytes, schemas: Schemas) -> CimError:
     with pytest.raises(CimError) as caught:
-        edge.read_request(octets, schemas)
+        wire.read_request(octets, schemas)
     return caught.value
 
 
 @pytest.mark.parametrize("verb", ["create", "Create", "CREATE", " create\n"])
 def test_the_verbs_spelling_is_forgiven(create: Build, schemas: Schemas, verb: str) -> None:
-    assert edge.read_request(create(header=HEADER.format(verb, NOUN)), schemas).message.header.verb == "create"
+    assert wire.read_request(create(header=HEADER.format(verb, NOUN)), schemas).message.header.verb == "create"
 
 
 @pytest.mark.parametrize("verb", ["cancelled", "make", "", "reply"])
@@ -44,12 +47,12 @@ def test_other_verbs_are_not(create: Build, schemas: Schemas, verb: str) -> None
 def test_the_wrapper_has_to_fit_the_header(create: Build, schemas: Schemas) -> None:
     assert refusal(create(header=HEADER.format("delete", NOUN)), schemas).code == "2.9"
     assert refusal(create(header=HEADER.format("create", "MeterReadings")), schemas).code == "2.5"
-    assert edge.read_request(create(header=HEADER.format("cancel", NOUN), wrapper=f"Cancel{NOUN}"), schemas)
+    assert wire.read_request(create(header=HEADER.format("cancel", NOUN), wrapper=f"Cancel{NOUN}"), schemas)
 
 
 def test_verb_and_noun_are_all_that_the_header_needs(create: Build, schemas: Schemas) -> None:
     header = "<msg:Verb>create</msg:Verb><msg:Noun>EndDeviceControls</msg:Noun>"
-    message = edge.read_request(create(header=header), schemas).message
+    message = wire.read_request(create(header=header), schemas).message
     assert message.header == Header(verb="create", noun=NOUN)
     assert refusal(create(header="<msg:Verb>create</msg:Verb>"), schemas).code == "1.8"
     assert refusal(create(header="<msg:Verb>create</msg:Verb><msg:Noun> </msg:Noun>"), schemas).code == "1.5"
@@ -69,7 +72,7 @@ def test_devices_and_usage_points_in_every_form(create: Build, schemas: Schemas)
         "2026-01-01T04:30:00+04:30</obj:start></obj:interval></obj:primaryDeviceTiming>"
         "<obj:UsagePoints><obj:mRID>UP-1</obj:mRID></obj:UsagePoints>"
     )
-    payload = edge.read_request(create(control=control), schemas).message.payload
+    payload = wire.read_request(create(control=control), schemas).message.payload
     assert isinstance(payload, EndDeviceControls)
     (found,) = payload.controls
     assert found.control_type == "3.31.0.23"
@@ -92,7 +95,7 @@ def test_what_is_not_carried_is_told(create: Build, schemas: Schemas) -> None:
         "<obj:primaryDeviceTiming><obj:duration>5</obj:duration><obj:interval><obj:end>2026-01-01T00:00:00Z</obj:end>"
         "</obj:interval></obj:primaryDeviceTiming><obj:secondaryDeviceTiming/><obj:UsagePointGroups/>"
     )
-    payload = edge.read_request(create(control=control), schemas).message.payload
+    payload = wire.read_request(create(control=control), schemas).message.payload
     assert isinstance(payload, EndDeviceControls)
     assert payload.controls[0].unsupported == (
         "drProgramLevel",
@@ -109,13 +112,13 @@ def test_what_is_not_carried_is_told(create: Build, schemas: Schemas) -> None:
 def test_half_a_control_is_not_written(request_message: RequestMessage, schemas: Schemas) -> None:
     half = EndDeviceControls((EndDeviceControl(control_type="3.31.0.23", unsupported=("PanDisplay",)),))
     with pytest.raises(LocalError, match="PanDisplay"):
-        edge.write_request(replace(request_message, payload=half), envelope.REQUEST_MESSAGE, schemas)
+        wire.write_request(replace(request_message, payload=half), envelope.REQUEST_MESSAGE, schemas)
 
 
 def test_generic_requests_of_any_noun_arrive(generic: Build, schemas: Schemas) -> None:
     readings = '<r:MeterReadings xmlns:r="http://iec.ch/TC57/2011/MeterReadings#"/>'
     octets = generic(header=HEADER.format("create", "MeterReadings"), rest=f"<msg:Payload>{readings}</msg:Payload>")
-    message = edge.read_request(octets, schemas).message
+    message = wire.read_request(octets, schemas).message
     assert isinstance(message.payload, OpaquePayload)
     assert message.payload.tag == "{http://iec.ch/TC57/2011/MeterReadings#}MeterReadings"
     assert message.header.message_id == "m"
@@ -123,7 +126,7 @@ def test_generic_requests_of_any_noun_arrive(generic: Build, schemas: Schemas) -
 
 def test_the_message_of_all_kinds_is_a_request_without_reply(generic: Build, schemas: Schemas) -> None:
     header = HEADER.format("create", NOUN)
-    received = edge.read_request(
+    received = wire.read_request(
         generic(header=header, rest=f"<msg:Payload>{CONTROLS}</msg:Payload>", wrapper="Message"), schemas
     )
     assert isinstance(received.message.payload, EndDeviceControls)
@@ -133,7 +136,7 @@ def test_the_message_of_all_kinds_is_a_request_without_reply(generic: Build, sch
 
 def test_an_operation_set_is_seen_and_not_understood(generic: Build, schemas: Schemas) -> None:
     octets = generic(rest="<msg:Payload><msg:OperationSet/></msg:Payload>")
-    payload = edge.read_request(octets, schemas).message.payload
+    payload = wire.read_request(octets, schemas).message.payload
     assert isinstance(payload, OpaquePayload)
     assert payload.tag.endswith("}OperationSet")
 
@@ -157,10 +160,10 @@ def packed(text: str) -> str:
 @pytest.mark.parametrize("tail", ["", "<{}:Format>XML</{}:Format>"])
 def test_compressed_payloads_are_unpacked(create: Build, generic: Build, schemas: Schemas, tail: str) -> None:
     inside = f"<msg:Compressed>{packed(CONTROLS)}</msg:Compressed>{tail.format('msg', 'msg')}"
-    message = edge.read_request(generic(rest=f"<msg:Payload>{inside}</msg:Payload>"), schemas).message
+    message = wire.read_request(generic(rest=f"<msg:Payload>{inside}</msg:Payload>"), schemas).message
     assert message.payload == EndDeviceControls((EndDeviceControl(control_type="3.31.0.18"),))
     inside = f"<typ:Compressed>{packed(CONTROLS)}</typ:Compressed>{tail.format('typ', 'typ')}"
-    assert edge.read_request(create(payload=inside), schemas).message.payload == message.payload
+    assert wire.read_request(create(payload=inside), schemas).message.payload == message.payload
 
 
 @pytest.mark.parametrize(
@@ -200,9 +203,9 @@ def test_an_event_at_a_request_address_is_refused_by_its_name(create: Build, sch
 
 
 def test_replies_come_in_the_requests_kind_of_wrapper(response_message: ResponseMessage, schemas: Schemas) -> None:
-    typed = edge.write_response(response_message, envelope.typed_wrapper("create", NOUN), schemas)
-    assert soap.unwrap(typed).tag == f"{{{ns.END_DEVICE_CONTROLS_MESSAGE}}}EndDeviceControlsResponseMessage"
-    generic = edge.write_response(response_message, envelope.REQUEST_MESSAGE, schemas)
+    typed = wire.write_response(response_message, envelope.typed_wrapper("create", NOUN), schemas)
+    assert soap.unwrap(typed).tag == f"{{{CONTROLS_MESSAGE_NS}}}EndDeviceControlsResponseMessage"
+    generic = wire.write_response(response_message, envelope.REQUEST_MESSAGE, schemas)
     assert soap.unwrap(generic).tag == f"{{{ns.MESSAGE}}}ResponseMessage"
 
 
@@ -212,9 +215,9 @@ def test_the_three_header_fields_are_always_sent(
 ) -> None:
     broken = replace(request_message.header, **{field: None})
     for write in (
-        lambda: edge.write_request(replace(request_message, header=broken), envelope.REQUEST_MESSAGE, schemas),
-        lambda: edge.write_response(replace(response_message, header=broken), envelope.REQUEST_MESSAGE, schemas),
-        lambda: edge.write_event(EventMessage(header=broken), envelope.EVENT_MESSAGE, schemas),
+        lambda: wire.write_request(replace(request_message, header=broken), envelope.REQUEST_MESSAGE, schemas),
+        lambda: wire.write_response(replace(response_message, header=broken), envelope.REQUEST_MESSAGE, schemas),
+        lambda: wire.write_event(EventMessage(header=broken), envelope.EVENT_MESSAGE, schemas),
     ):
         with pytest.raises(LocalError, match="Timestamp, MessageID and CorrelationID"):
             write()
@@ -227,49 +230,49 @@ def test_the_three_header_fields_are_always_sent(
 def test_what_we_may_not_send(request_message: RequestMessage, schemas: Schemas, change: dict[str, object]) -> None:
     header = replace(request_message.header, **change)  # type: ignore[arg-type]
     with pytest.raises(LocalError):
-        edge.write_request(replace(request_message, header=header), envelope.REQUEST_MESSAGE, schemas)
+        wire.write_request(replace(request_message, header=header), envelope.REQUEST_MESSAGE, schemas)
 
 
 def test_wrappers_that_do_not_fit(request_message: RequestMessage, schemas: Schemas) -> None:
     with pytest.raises(LocalError):
-        edge.write_request(request_message, envelope.typed_wrapper("delete", NOUN), schemas)
+        wire.write_request(request_message, envelope.typed_wrapper("delete", NOUN), schemas)
     with pytest.raises(LocalError):
         envelope.typed_wrapper("get", NOUN)
     with pytest.raises(LocalError):
         envelope.typed_wrapper("create", "MeterReadings")
     with pytest.raises(LocalError):
-        edge.write_event(EventMessage(header=request_message.header), envelope.typed_wrapper("changed", NOUN), schemas)
+        wire.write_event(EventMessage(header=request_message.header), envelope.typed_wrapper("changed", NOUN), schemas)
     both = replace(request_message, payload_identifiers=(Identifier(value="1"),))
     with pytest.raises(LocalError):
-        edge.write_request(both, envelope.REQUEST_MESSAGE, schemas)
+        wire.write_request(both, envelope.REQUEST_MESSAGE, schemas)
 
 
 def test_an_opaque_payload_has_no_place_in_a_typed_message(request_message: RequestMessage, schemas: Schemas) -> None:
     message = replace(request_message, payload=OpaquePayload("{urn:x}y", b'<y xmlns="urn:x"/>'))
     with pytest.raises(CimError):
-        edge.write_request(message, envelope.typed_wrapper("create", NOUN), schemas)
+        wire.write_request(message, envelope.typed_wrapper("create", NOUN), schemas)
     lying = replace(request_message, payload=OpaquePayload("{urn:x}z", b'<y xmlns="urn:x"/>'))
     with pytest.raises(LocalError):
-        edge.write_request(lying, envelope.REQUEST_MESSAGE, schemas)
+        wire.write_request(lying, envelope.REQUEST_MESSAGE, schemas)
 
 
 def test_reasons_may_hold_anything(response_message: ResponseMessage, schemas: Schemas) -> None:
     error = replace(response_message.reply.errors[0], reason="link \x02 lost & <gone>\ud800")
-    octets = edge.write_response(
+    octets = wire.write_response(
         replace(response_message, reply=Reply(result="FAILED", errors=(error,))), envelope.REQUEST_MESSAGE, schemas
     )
-    assert edge.read_response(octets, schemas).reply.errors[0].reason == "link \ufffd lost & <gone>\ufffd"
+    assert wire.read_response(octets, schemas).reply.errors[0].reason == "link \ufffd lost & <gone>\ufffd"
 
 
 # faults
 
 
 def test_a_fault_is_of_the_type_that_was_asked(create: Build, generic: Build, schemas: Schemas) -> None:
-    typed = soap.parse_fault(soap.unwrap(edge.write_fault(refusal(create(header=""), schemas))))
+    typed = soap.parse_fault(soap.unwrap(wire.write_fault(refusal(create(header=""), schemas))))
     assert typed.detail is not None
-    assert typed.detail.tag == f"{{{ns.END_DEVICE_CONTROLS_MESSAGE}}}EndDeviceControlsFaultMessage"
+    assert typed.detail.tag == f"{{{CONTROLS_MESSAGE_NS}}}EndDeviceControlsFaultMessage"
     for octets in (generic(header=""), b"<not soap", b""):
-        plain = soap.parse_fault(soap.unwrap(edge.write_fault(refusal(octets, schemas))))
+        plain = soap.parse_fault(soap.unwrap(wire.write_fault(refusal(octets, schemas))))
         assert plain.detail is not None
         assert plain.detail.tag == f"{{{ns.MESSAGE}}}FaultMessage"
         schemas.validate(plain.detail)
@@ -280,7 +283,7 @@ def test_a_fault_is_of_the_type_that_was_asked(create: Build, generic: Build, sc
 def test_a_fault_comes_back_as_an_error(create: Build, schemas: Schemas) -> None:
     error = refusal(create(control="<obj:EndDeviceControlType/>"), schemas)
     with pytest.raises(PeerFault) as caught:
-        edge.read_response(edge.write_fault(error), schemas)
+        wire.read_response(wire.write_fault(error), schemas)
     assert (caught.value.code, caught.value.reason, caught.value.fault_code) == ("1.7", error.reason, "Client")
     assert str(caught.value) == str(error)
 
@@ -288,13 +291,13 @@ def test_a_fault_comes_back_as_an_error(create: Build, schemas: Schemas) -> None
 @pytest.mark.parametrize("detail", [None, etree.Element("x"), etree.Element(f"{{{ns.MESSAGE}}}FaultMessage")])
 def test_faults_of_others_come_back_as_well(schemas: Schemas, detail: etree._Element | None) -> None:
     with pytest.raises(PeerFault, match="out of order"):
-        edge.read_response(soap.fault("Server", "out of order", detail), schemas)
+        wire.read_response(soap.fault("Server", "out of order", detail), schemas)
     with pytest.raises(PeerFault, match="fault"):
-        edge.read_response(soap.fault("Server", "", detail), schemas)
+        wire.read_response(soap.fault("Server", "", detail), schemas)
 
 
 def test_a_local_error_is_the_servers_fault() -> None:
-    fault = soap.parse_fault(soap.unwrap(edge.write_fault(LocalError("we cannot"))))
+    fault = soap.parse_fault(soap.unwrap(wire.write_fault(LocalError("we cannot"))))
     assert (fault.code, fault.text) == ("Server", "we cannot")
 
 
@@ -311,7 +314,7 @@ def test_deprecated_objects_in_errors_are_read(generic: Build, schemas: Schemas)
         + "</msg:Reply>"
     )
     octets = generic(header=HEADER.format("reply", NOUN), rest=rest, wrapper="ResponseMessage")
-    assert [error.identifier for error in edge.read_response(octets, schemas).reply.errors] == [
+    assert [error.identifier for error in wire.read_response(octets, schemas).reply.errors] == [
         Identifier(value="m", kind="uuid", object_type="Meter"),
         Identifier(value="n", kind="name"),
         None,
@@ -323,12 +326,12 @@ def test_ok_with_and_without_a_code(generic: Build, schemas: Schemas) -> None:
     for errors in ("", "<msg:Error><msg:code>0.0</msg:code></msg:Error>"):
         rest = f"<msg:Reply><msg:Result>OK</msg:Result>{errors}</msg:Reply>"
         octets = generic(header=HEADER.format("reply", NOUN), rest=rest, wrapper="ResponseMessage")
-        assert edge.read_response(octets, schemas).reply.result == "OK"
+        assert wire.read_response(octets, schemas).reply.result == "OK"
 
 
 def test_a_request_is_no_response(create: Build, schemas: Schemas) -> None:
     with pytest.raises(InvalidMessage, match="not a ResponseMessage"):
-        edge.read_response(create(), schemas)
+        wire.read_response(create(), schemas)
 
 
 def test_errors_hold_no_namespace_noise(create: Build, schemas: Schemas) -> None:
@@ -362,7 +365,7 @@ def test_both_orders_of_a_pan_element_are_read(create: Build, schemas: Schemas, 
     alphabetical = sorted(older, key=lambda child: (child == "PanPricingDetails", child))
     assert older != alphabetical
     for order in (older, alphabetical):
-        payload = edge.read_request(create(control=pan(name, order)), schemas).message.payload
+        payload = wire.read_request(create(control=pan(name, order)), schemas).message.payload
         assert isinstance(payload, EndDeviceControls)
         assert payload.controls[0].unsupported == (name,)
 
