@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
 OUTPUTS = ROOT / "var" / "flaky"
+PROCESSES = ("ami", "cis", "e2e", "hes", "meter_sim", "process")
+"""The folders of tests that start some."""
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", os.environ.get("WORKERS", "auto"))
 
 
@@ -26,8 +28,8 @@ def properties(seed: int) -> list[str]:
 
 
 def systems(seed: int) -> list[str]:
-    """All other tests that need no container: real processes on real sockets, keys and identifiers from the system."""
-    return [*PYTEST, "-m", "not hypothesis and not compose", f"--ignore={TESTS / 'interop'}", str(TESTS)]
+    """Real processes on real sockets, with keys and identifiers from the system; what has neither has no chance left."""
+    return [*PYTEST, "-m", "not hypothesis", *(str(TESTS / name) for name in PROCESSES)]
 
 
 def interop(seed: int) -> list[str]:

@@ -73,11 +73,11 @@ def test_output_that_is_not_read_stops_no_process(tmp_path: Path, how: str) -> N
     meter = ami.meter("M1001")
     cis_url = f"http://127.0.0.1:{ami.config['cis']['port']}"
     with ExitStack() as stack:
-        hes, _ = stack.enter_context(unheard(how, "hes", "--config", path))
+        hes, _ = stack.enter_context(unheard(how, "ami_hes", "--config", path))
         until(lambda: healthy(ami.hes_url), "the HES at work")
-        cis, _ = stack.enter_context(unheard(how, "cis", "--config", path, "--no-loop"))
+        cis, _ = stack.enter_context(unheard(how, "ami_cis", "--config", path, "--no-loop"))
         until(lambda: healthy(cis_url), "the CIS at work")
-        meters, _ = stack.enter_context(unheard(how, "meter_sim", "--config", path))
+        meters, _ = stack.enter_context(unheard(how, "ami_meter_sim", "--config", path))
         until(lambda: listens(meter["address"]), "the meter at work")
         provoke(ami.hes_url)
         provoke(cis_url)
@@ -94,7 +94,7 @@ def test_output_that_is_not_read_stops_no_process(tmp_path: Path, how: str) -> N
 def test_what_was_said_before_the_end_comes_out(tmp_path: Path) -> None:
     """A reader that comes late still gets each line, in order."""
     ami = System(tmp_path, configuration(tmp_path, meters=1))
-    with unheard("unread", "hes", "--config", ami.write()) as (process, pipe):
+    with unheard("unread", "ami_hes", "--config", ami.write()) as (process, pipe):
         until(lambda: healthy(ami.hes_url), "the HES at work")
         provoke(ami.hes_url)
         process.send_signal(signal.SIGTERM)

@@ -168,12 +168,12 @@ def test_what_the_processes_keep_is_for_their_owner_alone(one: System) -> None:
     assert {file.name for file in kept if file.stat().st_mode & 0o077} == set()
 
 
-@pytest.mark.parametrize(("role", "section", "key"), [("hes", "hes", "store"), ("cis", "cis", "store")])
-def test_a_file_that_is_no_store_is_refused_by_name(one: System, role: str, section: str, key: str) -> None:
+@pytest.mark.parametrize(("module", "section", "key"), [("ami_hes", "hes", "store"), ("ami_cis", "cis", "store")])
+def test_a_file_that_is_no_store_is_refused_by_name(one: System, module: str, section: str, key: str) -> None:
     file = one.directory / "shopping.txt"
     file.write_text("apples and pears\n" * 100)
     one.config[section][key] = str(file)
-    process = one._start(role, "--config", one.write())
+    process = one._start(module, "--config", one.write())
     assert process.wait() == 2
     assert "shopping.txt can't be used as a store" in process.wait_for("text")["text"]
 
