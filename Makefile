@@ -13,8 +13,8 @@ PIP = $(BIN)/python -m pip install $(QUIETLY) --disable-pip-version-check
 installing = echo "installing $$(grep -c '^[a-z0-9].*==' $(1)) packages that $(1) locks into $(2), once" >&2
 UV ?= uv
 CONFIG ?= config/demo.toml
-# One more than cores: tests of whole systems mostly wait.
-WORKERS ?= $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)' 2>/dev/null || echo auto)
+# Two more than cores: tests of whole systems mostly wait.
+WORKERS ?= $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 2)' 2>/dev/null || echo auto)
 
 # $(call option,CYCLES,--cycles): --cycles with what was written behind make, nothing otherwise; the environment does not count
 given = $(if $(filter command,$(firstword $(origin $(1)))),$(strip $($(1))))

@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sizes
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
-
-settings.register_profile("unhurried", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
 
 ONE_WORKER = ("tests/ami/test_simulated_faults.py", "tests/e2e/test_attempted.py")
 """Modules whose tests look at what one fixture of many seconds has done: each worker would make it anew."""
@@ -32,7 +30,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--size", choices=("test", "ci"), default="test", help="ci: also the cases that are marked ci")
+    parser.addoption(
+        "--size",
+        choices=("test", "ci"),
+        default="test",
+        help="ci: also the cases that are marked ci, and every example of a property",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    sizes.chosen = config.getoption("--size")
+    unhurried = settings(
+        deadline=None,
+        max_examples=sizes.examples(100),
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.register_profile("unhurried", unhurried)
+    settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -24,7 +24,7 @@ PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", os.env
 
 def properties(seed: int) -> list[str]:
     """The tests that draw examples; hypothesis marks them."""
-    return [*PYTEST, f"--hypothesis-seed={seed}", "-m", "hypothesis", str(TESTS)]
+    return [*PYTEST, f"--hypothesis-seed={seed}", "--size", "ci", "-m", "hypothesis", str(TESTS)]
 
 
 def systems(seed: int) -> list[str]:

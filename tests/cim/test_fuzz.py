@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_cim import envelope, media, soap, wire, xml
 from ami_cim.errors import CimError, InvalidMessage
@@ -62,7 +63,7 @@ PIECES += [
 EDITS = st.lists(
     st.tuples(st.floats(0, 1), st.integers(0, 60), st.sampled_from(PIECES) | st.binary(max_size=4)), max_size=5
 )
-MANY = settings(max_examples=300, deadline=None)
+MANY = settings(max_examples=examples(300), deadline=None)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_cim import envelope, soap, wire
 from ami_cim.codes import Level
@@ -111,7 +112,7 @@ EVENT = st.builds(
 )
 
 SCHEMAS = Schemas()
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=examples(60), deadline=None)
 
 
 @FEW

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from sizes import examples
 
 from ami_cim import ns, reading, transfer, wire
 from ami_cim.envelope import REQUEST_MESSAGE, Delivered, Received
@@ -28,7 +29,7 @@ CONTROLS_NS = ns.payload("EndDeviceControls")
 VECTORS = sorted((Path(__file__).parents[1] / "vectors/field/xml").iterdir())
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SCHEMAS = Schemas()
-MANY = settings(max_examples=150, deadline=None)
+MANY = settings(max_examples=examples(150), deadline=None)
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=8),
     bool: st.booleans(),

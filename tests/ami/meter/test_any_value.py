@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from meter_bench import Ami, Fleet
 from plain_objects import ENERGY, OBJECT_LIST, PROFILE, objects
+from sizes import examples
 
 from ami_cli.meter.errors import ExitCode
 from ami_cli.meter.values import DATE_TIMES, ENUMERATIONS, OBJECT_NAMES, SCALER_UNITS, json_of, text_of
@@ -89,9 +90,9 @@ def test_no_answer_ends_in_a_traceback(
     places = [*usual, (8, obis("0-0:1.0.0"), 3), (17, obis("0-0:41.0.0"), 2)]
     with FakeMeter(usual).running() as meter:
 
-        @settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
+        @settings(max_examples=examples(15), suppress_health_check=list(HealthCheck), deadline=None)
         @given(st.lists(st.tuples(st.sampled_from(places), values | st.binary(max_size=30)), max_size=4))
-        def examples(odd: list[tuple[fake.Place, Data | bytes]]) -> None:
+        def tried(odd: list[tuple[fake.Place, Data | bytes]]) -> None:
             over: dict[fake.Place, Value] = {
                 place: value if isinstance(value, bytes) else data.encode(value) for place, value in odd
             }
@@ -99,7 +100,7 @@ def test_no_answer_ends_in_a_traceback(
             found = ami.run(*command, "--host", "127.0.0.1", "--port", meter.port, "--timeout", 2)
             assert found.code in KNOWN, found.err
 
-        examples()
+        tried()
 
 
 def test_the_places_are_those_of_the_meter() -> None:

@@ -22,6 +22,7 @@ from in_memory import (
     opened,
     pdus,
 )
+from sizes import examples
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.acse import Aarq, Rlrq
@@ -79,7 +80,7 @@ def sealed(message: Any, title: bytes, counter: int) -> bytes:
     ciphered=st.booleans(),
     under_way=st.sampled_from(UNDER_WAY),
 )
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_server_takes_anything(messages: list[Any], way: int, ciphered: bool, under_way: Any) -> None:
     joined = talking(way, ciphered)
     if under_way is not None:
@@ -107,7 +108,7 @@ def test_a_server_takes_anything(messages: list[Any], way: int, ciphered: bool, 
     ciphered=st.booleans(),
     under_way=st.sampled_from(UNDER_WAY),
 )
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_client_takes_anything(messages: list[Any], way: int, ciphered: bool, under_way: Any) -> None:
     joined = talking(way, ciphered)
     if under_way is not None:
@@ -177,7 +178,7 @@ FRAMES = [frames_of(session) for session in range(len(SESSIONS))]
 
 
 @given(st.integers(0, len(SESSIONS) - 1), st.integers(0, 999), st.integers(0, 999), st.integers(1, 255))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_altered_frames(session: int, number: int, position: int, change: int) -> None:
     joined, towards, frame = play(session, number % FRAMES[session])
     altered = bytearray(frame)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_memory import CLOCK, DISCONNECT, HIDDEN, LONG, NAME, Pair, from_client, from_server, opened, pdus
+from sizes import examples
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
@@ -210,7 +211,7 @@ class Network:
     policy=st.sampled_from(POLICIES),
     fates=st.lists(st.integers(0, 6), max_size=120),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_network(
     which: int, size: int, windows: tuple[int, int], policy: tuple[bool, bool] | None, fates: list[int]
 ) -> None:

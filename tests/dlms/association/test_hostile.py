@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_memory import CLOCK, DISCONNECT, LONG, NAME, Pair, from_client, from_server, opened, pair, receive_counter
+from sizes import examples
 
 from ami_dlms import data
 from ami_dlms.association import (
@@ -59,7 +60,7 @@ def drain_server(joined: Pair) -> None:
 
 
 @given(kind=kinds, octets=st.binary(max_size=200), framed=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_random_octets(kind: dict, octets: bytes, framed: bool) -> None:
     for joined in (pair(**kind), opened(**kind)):
         joined.server.receive_data(from_client(octets) if framed and octets else octets)
@@ -78,7 +79,7 @@ def test_random_octets(kind: dict, octets: bytes, framed: bool) -> None:
     change=st.tuples(st.integers(8, 400), st.integers(1, 255)),
     portion=cuts,
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_altered_frames_of_a_true_session(which: int, step: int, change: tuple[int, int], portion: int) -> None:
     """A session runs up to a frame; that frame is altered in one octet and given to whom it was meant for."""
     source = RECORDED[which]
@@ -105,7 +106,7 @@ def test_altered_frames_of_a_true_session(which: int, step: int, change: tuple[i
 
 
 @given(kind=kinds, octets=st.binary(min_size=1, max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_a_server_serves_on_after_rubbish(kind: dict, octets: bytes) -> None:
     joined = opened(**kind)
     if octets[0] in (0x60, 0x62):
@@ -117,7 +118,7 @@ def test_a_server_serves_on_after_rubbish(kind: dict, octets: bytes) -> None:
 
 
 @given(kind=kinds, portion=cuts)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_portions(kind: dict, portion: int) -> None:
     joined = pair(**kind, portion=portion)
     joined.ask(Open())

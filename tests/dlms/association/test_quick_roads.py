@@ -27,6 +27,7 @@ from in_memory import (
     pair,
     receive_counter,
 )
+from sizes import examples
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.ciphered import GeneralGloCiphering
@@ -98,7 +99,7 @@ def frames(attribute: Any = NAME, **changes: Any) -> tuple[bytes, bytes]:
     return request, answer
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.sampled_from([NAME, HIDDEN]), st.integers(0, 70), st.integers(0, 255), st.integers(0, 70))
 def test_altered_frames_end_alike_on_both_roads(attribute: Any, at: int, octet: int, cut: int) -> None:
     for end, frame in zip((at_the_server, at_the_client), frames(attribute), strict=True):
@@ -141,7 +142,7 @@ def protection(joined: Pair) -> Protection:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.one_of(st.binary(max_size=300), st.sampled_from([109, 110, 111, 238, 239, 65_518, 70_000]).map(bytes)))
 def test_any_plaintext_is_sealed_and_opened_as_generally(plaintext: bytes) -> None:
     quick, form = protection(secured()), Form(Wrapping.GENERAL_GLO, 0x30)

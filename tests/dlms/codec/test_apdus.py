@@ -8,6 +8,7 @@ import pytest
 from every_apdu import APDUS, u8
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.access import (
@@ -79,7 +80,7 @@ from ami_dlms.enums import (
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.obis import Obis
 
-QUICK = settings(max_examples=30, deadline=None)
+QUICK = settings(max_examples=examples(30), deadline=None)
 
 
 def test_every_apdu_has_a_strategy() -> None:
@@ -112,7 +113,7 @@ def test_altered_and_cut_short(name: str, decodes_or_refuses: Any) -> None:
 
 
 def test_any_octets_under_any_tag(decodes_or_refuses: Any) -> None:
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=examples(500), deadline=None)
     @given(u8 | st.sampled_from(ApduTag), st.integers(0, 7), st.binary(max_size=60))
     def check(tag: int, form: int, rest: bytes) -> None:
         decodes_or_refuses(apdu.decode, bytes((tag, form)) + rest)

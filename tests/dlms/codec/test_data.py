@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import data
 from ami_dlms.apdu import contents
@@ -77,13 +78,13 @@ def test_every_type_is_tried() -> None:
     assert SIMPLE.keys() | CONSTRUCTED == set(DataTag)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(anything)
 def test_round_and_back(item: Data) -> None:
     assert data.decode(data.encode(item)) == item
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(simple)
 def test_each_simple_type_round_and_back(item: Data) -> None:
     assert data.decode(data.encode(item)) == item
@@ -142,7 +143,7 @@ def test_not_a_number_survives() -> None:
     assert math.isnan(data.decode(data.encode(data.float32(math.nan))).value)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.binary(max_size=80))
 def test_any_octets_decode_or_are_refused(octets: bytes) -> None:
     try:
@@ -153,7 +154,7 @@ def test_any_octets_decode_or_are_refused(octets: bytes) -> None:
     assert data.encode(data.decode(encoded)) == encoded
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(anything, st.data())
 def test_altered_octets_decode_or_are_refused(item: Data, draw: st.DataObject) -> None:
     octets = bytearray(data.encode(item))

@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import data
 from ami_dlms.data import CompactArray, Data, TypeDescription, decoding
@@ -34,7 +35,7 @@ def generally(octets: bytes) -> Data:
         return data.decode(octets)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(shapes.flatmap(lambda cells: st.lists(st.tuples(*cells), min_size=8, max_size=20)))
 def test_both_roads_agree(rows: list[tuple[Data, ...]]) -> None:
     item = data.array(*(data.structure(*row) for row in rows))
@@ -42,7 +43,7 @@ def test_both_roads_agree(rows: list[tuple[Data, ...]]) -> None:
     assert data.decode(octets) == generally(octets) == item
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 400), st.integers(0, 255), st.integers(0, 400))
 def test_both_roads_agree_on_altered_octets(at: int, octet: int, cut: int) -> None:
     row = data.structure(data.octet_string(bytes(12)), data.unsigned(1), data.double_long_unsigned(2))
@@ -98,14 +99,14 @@ def transposed(octets: bytes) -> object:
     return tuple(zip(*rows, strict=True)) if len(widths) < 2 and widths != {0} else None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(shapes.flatmap(lambda cells: st.lists(st.tuples(*cells), max_size=40)))
 def test_columns_are_the_rows_turned(rows: list[tuple[Data, ...]]) -> None:
     octets = data.encode(data.array(*(data.structure(*row) for row in rows)))
     assert columns_of(octets) == transposed(octets)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 700), st.integers(0, 255), st.integers(0, 700))
 def test_columns_of_altered_octets(at: int, octet: int, cut: int) -> None:
     row = data.structure(data.octet_string(bytes(12)), data.unsigned(1), data.double_long_unsigned(2))

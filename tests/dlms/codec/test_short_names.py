@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import data
 from ami_dlms.cosem.classes import interface_classes
@@ -131,7 +132,7 @@ def test_reserved_names() -> None:
 
 
 @given(st.integers(0, 0xFFFF))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_what_resolves_has_this_name(name: int) -> None:
     found = NAMES.resolve(name)
     assert found is None or NAMES.name_of(found) == name

@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
@@ -33,7 +34,7 @@ def outcome(octets: bytes) -> str:
         return f"refused: {error}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(SEEDS), st.integers(0, 60), st.integers(0, 255), st.integers(0, 60), st.binary(max_size=2))
 def test_both_roads_agree(seed: bytes, at: int, octet: int, cut: int, extra: bytes) -> None:
     altered = bytearray(seed)
@@ -81,7 +82,7 @@ values = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.one_of(requests, st.builds(GetResponseNormal, numbers, values)))
 def test_both_roads_write_the_same(message: GetRequestNormal | GetResponseNormal) -> None:
     quick = written(message)

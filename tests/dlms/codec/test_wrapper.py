@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.framing.wrapper import Deframer, WrapperPdu, decode_datagram, encode
@@ -24,7 +25,7 @@ def test_octets() -> None:
     assert decode_datagram(octets) == pdu
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(pdus, max_size=6), st.data())
 def test_any_cut_gives_the_same_pdus(sent: list[WrapperPdu], draw: st.DataObject) -> None:
     stream = b"".join(encode(pdu) for pdu in sent)
@@ -85,7 +86,7 @@ def test_an_apdu_larger_than_agreed_is_refused_by_its_header() -> None:
         deframer.next_pdu()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=40))
 def test_any_datagram_decodes_or_is_refused(octets: bytes) -> None:
     try:

@@ -24,6 +24,7 @@ from in_memory import (
     random_bytes,
     security,
 )
+from sizes import examples
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.notify import DataNotification
@@ -169,7 +170,7 @@ def test_addresses_of_any_size_and_portions(address: HdlcAddress, mechanism: Mec
     whole_session(hdlc_pair(mechanism, address=address, portion=portion))
 
 
-@bounded(max_examples=60, deadline=None)
+@bounded(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.sampled_from(Fault), max_size=60),
     st.integers(128, 2030),
@@ -445,7 +446,7 @@ def test_a_fault_of_the_server_over_hdlc() -> None:
     assert isinstance(joined.answer(Get(NAME)), PeerFault)
 
 
-@bounded(max_examples=200, deadline=None)
+@bounded(max_examples=examples(200), deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=40), st.tuples(st.integers(0, 255), st.binary(max_size=60))), max_size=20))
 def test_a_server_bears_anything(stream: list[bytes | tuple[int, bytes]]) -> None:
     joined = hdlc_pair()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import apdu
 from ami_dlms.apdu.ciphered import GeneralGloCiphering
@@ -164,7 +165,7 @@ def test_information_is_not_shown() -> None:
 # --- our own
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(frames)
 def test_round_trip(frame: Frame) -> None:
     octets = encode(frame)
@@ -335,7 +336,7 @@ def test_parameters_out_of_range(wrong: tuple[int, ...]) -> None:
 garbage = st.binary(max_size=40)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(frames, max_size=5), st.data())
 def test_any_cut_gives_the_same_frames(sent: list[Frame], draw: st.DataObject) -> None:
     stream = b"".join(encode(frame) for frame in sent)
@@ -348,7 +349,7 @@ def test_any_cut_gives_the_same_frames(sent: list[Frame], draw: st.DataObject) -
     assert reader.discarded == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.tuples(garbage, frames), min_size=1, max_size=4), st.integers(1, 50))
 def test_frames_are_found_between_garbage(parts: list[tuple[bytes, Frame]], portion: int) -> None:
     """Garbage may look like the beginning of a frame: then what it hides comes out once the line falls silent."""
@@ -414,7 +415,7 @@ def test_garbage_is_not_kept() -> None:
     assert len(reader._buffer) == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(sorted(HEX)), st.data())
 def test_altered_frames_are_never_taken_for_good(name: str, draw: st.DataObject) -> None:
     octets = bytearray(HEX[name])
@@ -423,7 +424,7 @@ def test_altered_frames_are_never_taken_for_good(name: str, draw: st.DataObject)
         decode(bytes(octets))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=60))
 def test_any_octets_decode_or_are_refused(octets: bytes) -> None:
     for candidate in (octets, b"\x7e" + octets, b"\x7e\xa0" + octets):

@@ -6,6 +6,7 @@ import pytest
 from hdlc_line import CLIENT, SERVER, Fault, Line, frames_of, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms.errors import DecodeError, DlmsError, LocalError, ProtocolError
 from ami_dlms.framing.hdlc import Frame, FrameKind, control_of, encode
@@ -184,7 +185,7 @@ def test_a_server_with_nothing_to_say_gives_the_turn_back() -> None:
 faults = st.lists(st.sampled_from(Fault), max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.integers(128, 2030),
     st.integers(1, 7),
@@ -711,7 +712,7 @@ def endure(end: HdlcClient | HdlcServer, octets: bytes) -> None:
     end.data_to_send()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(hostile, max_size=25), st.booleans())
 def test_anything_at_all_raises_nothing_but_dlms_errors(stream: list[bytes], connect: bool) -> None:
     joined: Line = line(both(128, 3), max_retries=1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms.errors import LocalError, ProtocolError
 from ami_dlms.framing.mode_e import (
@@ -205,7 +206,7 @@ def test_wrong_identifications(wrong: tuple[str, int, str]) -> None:
         Identification(*wrong)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.lists(
         st.one_of(st.binary(max_size=80), st.sampled_from([b"/?!\r\n", b"\x06252\r\n", METER.encode()])), max_size=12

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
@@ -175,7 +176,7 @@ def test_a_counter_as_bare_octets_has_nothing_before_it(octets: str) -> None:
         assert octets_of(part_of(shown)).hex() == "d80203"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.data())
 def test_any_change_of_a_document_is_encoded_or_refused(choose: st.DataObject) -> None:
     shown = shown_of(bytes.fromhex(choose.draw(st.sampled_from(ROWS))["hex"]))

@@ -9,6 +9,7 @@ import pytest
 from any_apdu import APDUS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import apdu
 from ami_dlms.errors import DecodeError
@@ -28,7 +29,7 @@ from ami_dlms.tree import (
 from ami_dlms.tree.apdus import read_apdu
 
 QUICK = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 KEYS = Keyring(bytes(16), bytes(16), bytes(16), bytes(8), bytes(range(8)))
 
@@ -94,7 +95,7 @@ def test_broken_apdus_break_where_the_decoder_breaks(name: str, data: st.DataObj
         assert repr(tree.value) == repr(decoded)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.sampled_from([b"", b"\x7e\xa0", b"\x00\x01\x00\x01\x00\x10", b"\xdb\x08", b"\xc8", b"\x60"]),
     st.binary(max_size=120),

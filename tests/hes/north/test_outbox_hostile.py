@@ -12,6 +12,7 @@ from hostile_receivers import Behaviour, Receiver, deaf, hanging_up, repeating, 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from north_bench import SCHEMAS
+from sizes import examples
 
 from ami_cim import wire
 from ami_cim.errors import InvalidMessage, LocalError
@@ -193,7 +194,7 @@ def test_any_address_is_an_address_or_is_refused(authority: str) -> None:
 HEADS = st.sampled_from([b"", OK, b"HTTP/1.1 302 X\r\nLocation: ", OK + b"Transfer-Encoding: chunked\r\n\r\n"])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(st.tuples(HEADS, st.binary(max_size=200)), min_size=1, max_size=10))
 async def test_any_octets_are_an_answer_or_end_one_delivery(answers: list[tuple[bytes, bytes]]) -> None:
     async with Receiver(deaf).serving() as receiver, outbox() as box:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_hes.store import (
     ClaimTooHigh,
@@ -282,7 +283,7 @@ async def test_claims_that_are_tried_in_vain_again_and_again_come_to_an_end(tmp_
         assert await counters.reserve_counters("k", 0, 5) == (5, 10), "ours goes on all the same"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 60), st.integers(1, 8)), max_size=25))
 def test_no_order_of_claims_and_reservations_hands_a_value_out_twice(asked: list[tuple[bool, int, int]]) -> None:
     async def work(directory: Path) -> None:

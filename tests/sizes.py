@@ -1,0 +1,14 @@
+"""How much of what could go on for ever a run does: `--size test` on every change, `--size ci` before it lands."""
+
+from __future__ import annotations
+
+SHARE = {"test": 0.25, "ci": 1.0}
+"""Of the examples that a property is tried with."""
+FEWEST = 20
+chosen = "ci"
+"""Set by conftest before the tests are collected."""
+
+
+def examples(most: int) -> int:
+    """The number of examples of a property for which CI draws `most`."""
+    return min(most, max(FEWEST, round(SHARE[chosen] * most)))
