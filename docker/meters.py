@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"METERS={os.environ['METERS']}: the configuration in config/docker has 1 to {most} meters")
     chosen = [part for name in names[: max(number() - OWN_CONTAINERS, 0)] for part in ("--meter", name)]
     if chosen:
-        os.execv(sys.executable, [sys.executable, "-m", "ami_meter_sim", "--config", configuration, *chosen])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "ami_meter_sim", "serve", "--config", configuration, *chosen])  # noqa: S606
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(
         signal.SIG_BLOCK, ends

@@ -275,6 +275,15 @@ def test_the_real_programs_are_one_process_a_meter_and_the_rest_together(documen
         "hes",
         "cis",
     ]
-    assert names["M1001"][1:] == ("-m", "ami_cli.leash", "ami_meter_sim", "--config", "f.toml", "--meter", "M1001")
+    assert names["M1001"][1:] == (
+        "-m",
+        "ami_cli.leash",
+        "ami_meter_sim",
+        "serve",
+        "--config",
+        "f.toml",
+        "--meter",
+        "M1001",
+    )
     assert names["meters"].count("--meter") == 12
-    assert names["cis"][3:] == ("ami_cis", "--config", "f.toml")
+    assert names["cis"][3:] == ("ami_cis", "serve", "--config", "f.toml")

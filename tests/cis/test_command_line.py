@@ -39,7 +39,7 @@ def written(directory: Path, hes_url: str, port: int = 0, more: str = "") -> Pat
 
 
 async def sent(config: Path, *arguments: str) -> int:
-    return await asyncio.to_thread(main, ["--config", str(config), "send", *arguments])
+    return await asyncio.to_thread(main, ["send", "--config", str(config), *arguments])
 
 
 async def test_ok_is_a_table_and_exit_code_0(hes: StandInHes, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +110,7 @@ async def test_usage_errors_are_2(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "cis.prot: unknown key" in capsys.readouterr().err
     alone = tmp_path / "alone.toml"
     alone.write_text("[cis]\nport = 0\n")
-    assert await asyncio.to_thread(main, ["--config", str(alone)]) == 2
+    assert await asyncio.to_thread(main, ["serve", "--config", str(alone)]) == 2
     assert "no [[meters]]" in capsys.readouterr().err
     unbound = written(tmp_path, "http://127.0.0.1:1", more='host = "203.0.113.1"')
     assert await sent(unbound, "--code", "3.31.0.23", "--meter", "M1001", "--asynchronous") == 2
@@ -127,6 +127,7 @@ async def a_process(config: Path, *arguments: str) -> AsyncIterator[asyncio.subp
         sys.executable,
         "-m",
         "ami_cis",
+        "serve",
         "--config",
         str(config),
         *arguments,

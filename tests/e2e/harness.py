@@ -221,10 +221,13 @@ class Receiver:
 
 
 def response_ok(body: bytes) -> bytes:
+    from lxml import etree
+
     from ami_cim import envelope, soap
     from ami_cim.message import Header, Reply, ResponseMessage
 
-    got = envelope.parse_response(soap.unwrap(body))
+    root = soap.unwrap(body)
+    got = envelope.parse_response(root)
     header = Header(
         verb="reply",
         noun=got.header.noun,
@@ -232,7 +235,8 @@ def response_ok(body: bytes) -> bytes:
         correlation_id=got.header.correlation_id or got.header.message_id,
         timestamp=got.header.timestamp,
     )
-    return soap.wrap(envelope.format_response(ResponseMessage(header=header, reply=Reply(result="OK")), None))
+    answer = ResponseMessage(header=header, reply=Reply(result="OK"))
+    return soap.wrap(envelope.format_response(answer, etree.QName(root)))
 
 
 @dataclass
@@ -273,31 +277,38 @@ class System:
 
     def start_meter(self, name: str, config: dict[str, Any] | None = None) -> Process:
         path = self.write(f"{name}.toml", config or self.config)
-        process = self._start("ami_meter_sim", "--config", path, "--meter", name)
+        process = self._start("ami_meter_sim", "serve", "--config", path, "--meter", name)
         process.wait_for("ready")
         return process
 
     def start_together(self) -> System:
         """All meters in one process, then the HES."""
-        meters = self._start("ami_meter_sim", "--config", self.write("meters.toml"))
-        self.hes = self._start("ami_hes", "--config", self.write("hes.toml"))
+        meters = self._start("ami_meter_sim", "serve", "--config", self.write("meters.toml"))
+        self.hes = self._start("ami_hes", "serve", "--config", self.write("hes.toml"))
         for process in (meters, self.hes):
             process.wait_for("ready")
         return self
 
     def start_hes(self, config: dict[str, Any] | None = None) -> Process:
-        self.hes = self._start("ami_hes", "--config", self.write("hes.toml", config or self.config))
+        self.hes = self._start("ami_hes", "serve", "--config", self.write("hes.toml", config or self.config))
         self.hes.wait_for("ready")
         return self.hes
 
     def start_cis(self, *arguments: str) -> Process:
-        return self._start("ami_cis", "--config", self.write("cis.toml"), *arguments)
+        return self._start("ami_cis", "serve", "--config", self.write("cis.toml"), *arguments)
+
+    def send(self, code: str, *arguments: str) -> Process:
+        """One control for M1001 from the CIS's command line."""
+        options = ("--code", code, "--meter", "M1001", "--json", *arguments)
+        return self._start("ami_cis", "send", "--config", self.write("cis.toml"), *options)
 
     def start(self, *meters: str) -> System:
         """The meters (all of them if none is named), then the HES."""
         names = meters or [m["name"] for m in self.config["meters"]]
-        started = [self._start("ami_meter_sim", "--config", self.write(f"{n}.toml"), "--meter", n) for n in names]
-        self.hes = self._start("ami_hes", "--config", self.write("hes.toml"))
+        started = [
+            self._start("ami_meter_sim", "serve", "--config", self.write(f"{n}.toml"), "--meter", n) for n in names
+        ]
+        self.hes = self._start("ami_hes", "serve", "--config", self.write("hes.toml"))
         for process in (*started, self.hes):
             process.wait_for("ready")
         return self

@@ -54,10 +54,6 @@ def slow(ami: System) -> System:
     return ami.start()
 
 
-def send(ami: System, *options: str) -> Process:
-    return ami.start_cis("send", "--code", DISCONNECT, "--meter", "M1001", "--json", *options)
-
-
 def outcome(process: Process) -> dict[str, Any]:
     process.wait()
     process.stop()
@@ -68,7 +64,7 @@ def outcome(process: Process) -> dict[str, Any]:
 @OPTIONS
 @pytest.mark.parametrize("step", STEPS)
 def test_hes_killed_at_a_step(slow: System, step: str, options: tuple[str, ...]) -> None:
-    asking = send(slow, *options)
+    asking = slow.send(DISCONNECT, *options)
     STEPS[step](slow)
     hes(slow).kill()
     slow.start_hes()
@@ -80,7 +76,7 @@ def test_hes_killed_at_a_step(slow: System, step: str, options: tuple[str, ...])
 @OPTIONS
 def test_hes_away_from_the_beginning_has_taken_nothing(slow: System, options: tuple[str, ...]) -> None:
     hes(slow).kill()
-    said = outcome(send(slow, *options))
+    said = outcome(slow.send(DISCONNECT, *options))
     assert (said["result"], said["unknown"]) == (None, False)
     assert "cannot be reached" in said["reason"]
     slow.start_hes()
@@ -90,7 +86,7 @@ def test_hes_away_from_the_beginning_has_taken_nothing(slow: System, options: tu
 @OPTIONS
 def test_hes_killed_and_away_for_good_is_unknown(slow: System, options: tuple[str, ...]) -> None:
     slow.config["cis"] |= {"ask_again_s": 3.0, "request_timeout_s": 2.0}
-    asking = send(slow, *options)
+    asking = slow.send(DISCONNECT, *options)
     slow.process("M1001").wait_for("switched")
     hes(slow).kill()
     said = outcome(asking)
@@ -140,8 +136,8 @@ def test_both_killed_after_the_switching(slow: System, asynchronous: bool) -> No
 
 
 def test_a_control_after_a_restart_is_another_one(slow: System) -> None:
-    assert outcome(send(slow))["result"] == "OK"
+    assert outcome(slow.send(DISCONNECT))["result"] == "OK"
     hes(slow).kill()
     slow.start_hes()
-    assert outcome(slow.start_cis("send", "--code", CONNECT, "--meter", "M1001", "--json"))["result"] == "OK"
+    assert outcome(slow.send(CONNECT))["result"] == "OK"
     assert switchings(slow) == 2

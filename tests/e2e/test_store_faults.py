@@ -130,7 +130,7 @@ def test_a_second_head_end_system_on_one_store_is_refused(
         moved["store"] = str(one.directory / "other.sqlite")
         link(one.config["hes"]["store"], one.directory / "other.sqlite")
     second = one.config | {"hes": one.config["hes"] | moved}
-    process = one._start("ami_hes", "--config", one.write("second.toml", second))
+    process = one._start("ami_hes", "serve", "--config", one.write("second.toml", second))
     assert process.wait() == 2
     said = process.wait_for("text")["text"]
     assert why in said and "another" in said
@@ -150,7 +150,7 @@ def test_a_second_life_of_a_meter_beside_the_first_is_refused(tmp_path: Path) ->
             **ami.config,
             "meters": [meter | {"address": f"127.0.0.1:{free_port()}"} for meter in ami.config["meters"]],
         }
-        process = ami._start("ami_meter_sim", "--config", ami.write("second.toml", moved))
+        process = ami._start("ami_meter_sim", "serve", "--config", ami.write("second.toml", moved))
         assert process.wait() == 2
         assert "M1001 already runs" in process.wait_for("text")["text"]
         ami.start_meter("M1002")
@@ -173,7 +173,7 @@ def test_a_file_that_is_no_store_is_refused_by_name(one: System, module: str, se
     file = one.directory / "shopping.txt"
     file.write_text("apples and pears\n" * 100)
     one.config[section][key] = str(file)
-    process = one._start(module, "--config", one.write())
+    process = one._start(module, "serve", "--config", one.write())
     assert process.wait() == 2
     assert "shopping.txt can't be used as a store" in process.wait_for("text")["text"]
 

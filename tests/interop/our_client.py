@@ -96,7 +96,7 @@ async def simulated_meter(row: Row, directory: Path) -> AsyncIterator[int]:
     config = directory / "meter.toml"
     config.write_text(tomli_w.dumps(configuration(row, directory)))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ami_meter_sim", "--config", str(config), stdout=PIPE, stderr=PIPE
+        sys.executable, "-m", "ami_meter_sim", "serve", "--config", str(config), stdout=PIPE, stderr=PIPE
     )
     try:
         assert process.stdout is not None and process.stderr is not None

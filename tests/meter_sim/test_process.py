@@ -36,7 +36,7 @@ def write(directory: Path, **change: Any) -> Path:
 
 
 def process(path: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "ami_meter_sim", "--config", str(path), *arguments]
+    command = [sys.executable, "-m", "ami_meter_sim", "serve", "--config", str(path), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=path.parent)
 
 

@@ -107,7 +107,7 @@ async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tup
     path = directory / "bench.toml"
     configuration.write(document, path)
     async with Processes(directory / "logs", environment(("AMI_METERS", "AMI_CONFIG"))) as processes:
-        meter_sim = Program("meters", "meter", module("ami_meter_sim", "--config", str(path)))
+        meter_sim = Program("meters", "meter", module("ami_meter_sim", "serve", "--config", str(path)))
         await processes.start(meter_sim)
         await asyncio.wait_for(_until_ready(processes, meter_sim), READY_S)
         async with running(Settings.load(path), Chance()) as listening:

@@ -61,14 +61,16 @@ def programs(document: Document, path: Path) -> tuple[Program, ...]:
     names = [meter["name"] for meter in configuration.simulated(document)]
     alone, together = names[:METER_PROCESSES], names[METER_PROCESSES:]
     meters = [
-        Program(name, "meter", module("ami_meter_sim", "--config", str(path), "--meter", name), rank=2)
+        Program(name, "meter", module("ami_meter_sim", "serve", "--config", str(path), "--meter", name), rank=2)
         for name in alone
     ]
     if together:
         chosen = [part for name in together for part in ("--meter", name)]
-        meters.append(Program("meters", "meter", module("ami_meter_sim", "--config", str(path), *chosen), rank=2))
-    hes = Program("hes", "hes", module("ami_hes", "--config", str(path)), rank=1)
-    cis = Program("cis", "cis", module("ami_cis", "--config", str(path)), rank=0)
+        meters.append(
+            Program("meters", "meter", module("ami_meter_sim", "serve", "--config", str(path), *chosen), rank=2)
+        )
+    hes = Program("hes", "hes", module("ami_hes", "serve", "--config", str(path)), rank=1)
+    cis = Program("cis", "cis", module("ami_cis", "serve", "--config", str(path)), rank=0)
     return (*meters, hes, cis)
 
 

@@ -1,6 +1,6 @@
 """Run a module as `python -m` would, but no longer than the process that started it.
 
-`python -m ami_cli.leash hes --config F` runs `hes`. Its standard input is a pipe whose other end the starter holds: when the
+`python -m ami_cli.leash ami_hes serve --config F` runs `ami_hes`. Its standard input is a pipe whose other end the starter holds: when the
 starter is gone, however it went, the pipe ends and this process asks itself to stop as SIGTERM would, and ends itself
 the hard way if that does not help. Nothing here is special to one operating system.
 """

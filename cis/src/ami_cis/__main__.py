@@ -1,97 +1,133 @@
-"""The command line: `python -m ami_cis --config F` runs the inbox and the demo loop, `... send` sends one control and shows the result."""
+"""The command line `cis`: `cis serve --config FILE` is the process, with the demo loop; `python -m ami_cis` is the same."""
 
-import argparse
 import asyncio
 import json
 import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ami_cim.codes import reply_codes
 from ami_cis.app import send, serve, surroundings
 from ami_cis.settings import Settings, load
 from ami_cis.store import StoreUnavailable, StoreUnusable
 from ami_cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Surroundings, Target
+from ami_process.commands import exit_code_of, version_option
 from ami_process.events import events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 from ami_process.sockets import CannotListen
 
-EXIT_NOT_OK = 1
-EXIT_USAGE = 2
-VERBS = ("create", "change", "cancel", "close", "delete")
+NOT_OK = 1
+USAGE = 2
+
+app = typer.Typer(name="cis", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run what the arguments say; the exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+class Verb(StrEnum):
+    """What `--verb` takes."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    CANCEL = "cancel"
+    CLOSE = "close"
+    DELETE = "delete"
+
+
+Config = Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")]
+
+
+@app.callback()
+def customer_information_system(version: Annotated[bool, version_option("ami-cis")] = False) -> None:
+    """The customer information system."""
+
+
+@app.command("serve")
+def serve_until_stopped(
+    config: Config,
+    no_loop: Annotated[bool, typer.Option("--no-loop", help="Only serve; send nothing unasked.")] = False,
+    cycles: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Stop after N disconnect/connect cycles.")
+    ] = None,
+) -> None:
+    """Serve the inbox and run the demo loop, until SIGTERM or SIGINT or the last cycle.
+
+    Exit code 1: a command of the last cycles was not confirmed; 2: the configuration cannot be used; 98: a port is taken.
+    """
+    with _explaining():
+        settings = load(config)
+        if not no_loop and not settings.meters:
+            raise SettingsError(f"{config}: there are no [[meters]] to control; --no-loop only serves")
+        if cycles is not None:
+            settings = settings.model_copy(update={"demo": settings.demo.model_copy(update={"cycles": cycles})})
+        with events_on_standard_output() as events:
+            raise typer.Exit(asyncio.run(_serve(settings, surroundings(events), loop=not no_loop)))
+
+
+@app.command("send")
+def send_control(
+    config: Config,
+    code: Annotated[str, typer.Option(help="EndDeviceControlType: 3.31.0.23 disconnects, 3.31.0.18 connects.")],
+    meter: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A meter by name; may be repeated.")] = None,
+    mrid: Annotated[list[str] | None, typer.Option(help="A meter by mRID; may be repeated.")] = None,
+    usage_point: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A usage point; may be repeated.")
+    ] = None,
+    verb: Verb = Verb.CREATE,
+    message_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Instead of a new one, e.g. to send the same request again.")
+    ] = None,
+    correlation_id: Annotated[str | None, typer.Option(metavar="ID", help="Instead of the MessageID.")] = None,
+    asynchronous: Annotated[
+        bool, typer.Option("--asynchronous", help="Take an acknowledgement now and the reply later.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """Send one control and show the result; exit code 0 only for OK."""
+    with _explaining():
+        settings = load(config)
+        order = Order(
+            code=code,
+            targets=_targets(settings, meter or [], mrid or [], usage_point or []),
+            verb=verb,
+            asynchronous=asynchronous,
+            message_id=message_id,
+            correlation_id=correlation_id,
+        )
+        if asynchronous and settings.cis.reply_address_at(0) is None:
+            raise SettingsError("send: cis.host is no address to reply to; set cis.reply_address")
+        raise typer.Exit(asyncio.run(_send(settings, order, as_json=as_json)))
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """What a person has to change ends the command with a sentence and exit code 2."""
     keep_private()
     try:
-        settings = load(options.config)
-        if options.command == "send":
-            order = _order(options, settings)
-            return asyncio.run(_send(settings, order, as_json=options.json))
-        if not options.no_loop and not settings.meters:
-            raise SettingsError(f"{options.config}: there are no [[meters]] to control; --no-loop only serves")
-        if options.cycles is not None:
-            settings = settings.model_copy(update={"demo": settings.demo.model_copy(update={"cycles": options.cycles})})
-        with events_on_standard_output() as events:
-            return asyncio.run(_serve(settings, surroundings(events), loop=not options.no_loop))
+        yield
     except (SettingsError, StoreUnusable, StoreUnavailable) as error:
         sys.stderr.write(f"cis: {error}\n")
-        return EXIT_USAGE
+        raise typer.Exit(USAGE) from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ami_cis", description="The customer information system.")
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="the TOML file that all processes share"
-    )
-    parser.add_argument("--no-loop", action="store_true", help="only serve the inbox")
-    parser.add_argument("--cycles", type=_count, metavar="N", help="stop after N disconnect/connect cycles")
-    commands = parser.add_subparsers(dest="command")
-    one = commands.add_parser("send", help="send one control and show the result; exit code 0 only for OK")
-    one.add_argument("--code", required=True, help="EndDeviceControlType: 3.31.0.23 disconnects, 3.31.0.18 connects")
-    one.add_argument("--meter", action="append", default=[], metavar="NAME", help="a meter by name; may be repeated")
-    one.add_argument("--mrid", action="append", default=[], help="a meter by mRID; may be repeated")
-    one.add_argument(
-        "--usage-point", action="append", default=[], metavar="NAME", help="a usage point; may be repeated"
-    )
-    one.add_argument("--verb", choices=VERBS, default="create")
-    one.add_argument("--message-id", metavar="ID", help="instead of a new one, e.g. to send the same request again")
-    one.add_argument("--correlation-id", metavar="ID", help="instead of the MessageID")
-    one.add_argument("--asynchronous", action="store_true", help="take an acknowledgement now and the reply later")
-    one.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of cycles")
-    return int(text)
-
-
-def _order(options: argparse.Namespace, settings: Settings) -> Order:
-    mrids = {meter.name: meter.mrid for meter in settings.meters}
+def _targets(
+    settings: Settings, names: Sequence[str], mrids: Sequence[str], points: Sequence[str]
+) -> tuple[Target, ...]:
+    known = {meter.name: meter.mrid for meter in settings.meters}
     targets = (
-        *(Target.meter(name, mrids.get(name)) for name in options.meter),
-        *(Target.mrid(mrid) for mrid in options.mrid),
-        *(Target.point(name) for name in options.usage_point),
+        *(Target.meter(name, known.get(name)) for name in names),
+        *(Target.mrid(mrid) for mrid in mrids),
+        *(Target.point(name) for name in points),
     )
     if not targets:
         raise SettingsError("send: name at least one --meter, --mrid or --usage-point")
-    if options.asynchronous and settings.cis.reply_address_at(0) is None:
-        raise SettingsError("send: cis.host is no address to reply to; set cis.reply_address")
-    return Order(
-        code=options.code,
-        targets=targets,
-        verb=options.verb,
-        asynchronous=options.asynchronous,
-        message_id=options.message_id,
-        correlation_id=options.correlation_id,
-    )
+    return targets
 
 
 async def _serve(settings: Settings, around: Surroundings, *, loop: bool) -> int:
@@ -110,7 +146,7 @@ async def _send(settings: Settings, order: Order, *, as_json: bool) -> int:
     except CannotListen as error:
         raise SettingsError(f"cannot listen for the reply at {error.address}: {error.reason}") from error
     sys.stdout.write(_json(order, outcome) if as_json else _table(order, outcome))
-    return 0 if outcome.confirmed else EXIT_NOT_OK
+    return 0 if outcome.confirmed else NOT_OK
 
 
 def _json(order: Order, outcome: Outcome) -> str:
@@ -148,6 +184,11 @@ def _row(error: MeterError) -> tuple[str, str, str, str]:
 def _word_without_error(outcome: Outcome) -> str:
     """A target that no error names: done, unless the whole request failed."""
     return "not done" if outcome.result == "FAILED" else "ok"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments say; the exit code."""
+    return exit_code_of(app, arguments)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,47 @@
-"""The command line: `python -m ami_hes --config FILE`."""
+"""The command line `hes`: `hes serve --config FILE` is the process; `python -m ami_hes` is the same."""
 
-import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ami_hes.app import Chance, serve
 from ami_hes.meters.registry import RegistryError
 from ami_hes.settings import Settings
 from ami_hes.store import StoreUnavailable, StoreUnusable
+from ami_process.commands import exit_code_of, version_option
 from ami_process.events import events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 
 USAGE = 2
 
+app = typer.Typer(name="hes", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-def main(arguments: list[str] | None = None) -> int:
-    """Be the HES until told to stop; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ami_hes", description="The head-end system.")
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="the TOML file that all processes share"
-    )
-    options = parser.parse_args(arguments)
+
+@app.callback()
+def head_end_system(version: Annotated[bool, version_option("ami-hes")] = False) -> None:
+    """The head-end system."""
+
+
+@app.command("serve")
+def serve_until_stopped(
+    config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")],
+) -> None:
+    """Be the HES until SIGTERM or SIGINT. Exit code 2: the configuration cannot be used; 98: a port is taken."""
     keep_private()
     chance = Chance()
     try:
         with events_on_standard_output(chance.now):
-            return asyncio.run(_serve(Settings.load(options.config), chance))
+            exit_code = asyncio.run(_serve(Settings.load(config), chance))
     except (SettingsError, RegistryError, StoreUnusable, StoreUnavailable) as problem:
         sys.stderr.write(f"hes: {problem}\n")
-        return USAGE
+        exit_code = USAGE
+    raise typer.Exit(exit_code)
 
 
 async def _serve(settings: Settings, chance: Chance) -> int:
@@ -39,6 +49,11 @@ async def _serve(settings: Settings, chance: Chance) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return await serve(settings, stop, chance)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments say; the exit code."""
+    return exit_code_of(app, arguments)
 
 
 if __name__ == "__main__":

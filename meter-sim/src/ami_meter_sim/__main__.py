@@ -1,39 +1,51 @@
-"""`python -m ami_meter_sim --config FILE [--meter NAME ...]`: the simulated meters of a configuration, as one process."""
+"""The command line `meter-sim`: `meter-sim serve --config FILE` is the process; `python -m ami_meter_sim` is the same."""
 
-import argparse
 import asyncio
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ami_meter_sim.app import run, surroundings
 from ami_meter_sim.fleet import Surroundings
 from ami_meter_sim.meter.state import StateError
 from ami_meter_sim.objects.model import ModelError
 from ami_meter_sim.settings import Settings, choose_meters
+from ami_process.commands import exit_code_of, version_option
 from ami_process.events import Events, events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 
 UNUSABLE = 2
 
+app = typer.Typer(name="meter-sim", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the command line, run until SIGTERM or SIGINT; the exit code."""
-    parser = argparse.ArgumentParser(prog="meter_sim", description="Simulated DLMS/COSEM meters.")
-    parser.add_argument("--config", type=Path, required=True, help="the TOML file with [meter_sim] and [[meters]]")
-    parser.add_argument("--meter", nargs="+", action="extend", default=[], metavar="NAME", help="only these meters")
-    chosen = parser.parse_args(arguments)
+
+@app.callback()
+def simulated_meters(version: Annotated[bool, version_option("ami-meter-sim")] = False) -> None:
+    """Simulated DLMS/COSEM meters."""
+
+
+@app.command("serve")
+def serve_until_stopped(
+    config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file with [meter_sim] and [[meters]].")],
+    meter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this meter; may be repeated. Default: all.")
+    ] = None,
+) -> None:
+    """Be the simulated meters of a configuration, as one process, until SIGTERM or SIGINT."""
     keep_private()
-
     try:
         with events_on_standard_output() as events:
-            return asyncio.run(_run(Settings.load(chosen.config), chosen.meter, _surroundings(events)))
+            exit_code = asyncio.run(_run(Settings.load(config), meter or [], _surroundings(events)))
     except (SettingsError, ModelError, StateError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a person has to mend the configuration
-        return UNUSABLE
+        sys.stderr.write(f"{error}\n")
+        exit_code = UNUSABLE
+    raise typer.Exit(exit_code)
 
 
 def _surroundings(events: Events) -> Surroundings:
@@ -56,5 +68,10 @@ async def _run(settings: Settings, names: Sequence[str], around: Surroundings) -
     return await run(settings.meter_sim, choose_meters(settings, names), around, stop)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments say; the exit code."""
+    return exit_code_of(app, arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -82,7 +82,7 @@ class Fleet:
         return int(self.entries[name]["address"].rpartition(":")[2])
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "ami_meter_sim", "--config", str(self.config)]
+        command = [sys.executable, "-m", "ami_meter_sim", "serve", "--config", str(self.config)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=self.directory)
         assert self._process.stdout is not None
         said = self._process.stdout.readline()

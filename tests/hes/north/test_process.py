@@ -36,7 +36,7 @@ def configuration(directory: Path, **hes: object) -> Path:
 
 @contextmanager
 def started(path: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "ami_hes", "--config", str(path)]
+    command = [sys.executable, "-m", "ami_hes", "serve", "--config", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process

@@ -30,7 +30,7 @@ class Simulator:
         path = self.directory / "meters.toml"
         path.write_text(tomli_w.dumps({"meter_sim": {"state": str(self.directory / "state")}, "meters": list(entries)}))
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ami_meter_sim", "--config", str(path), stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", "ami_meter_sim", "serve", "--config", str(path), stdout=asyncio.subprocess.PIPE
         )
         self._reading = asyncio.create_task(self._read(self._process))
         await self.until(lambda: any(event["event"] == "ready" for event in self.events))
