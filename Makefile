@@ -65,10 +65,10 @@ interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environ
 	$(if $(call given,WRITE)$(call given,ONLY),$(BIN)/python tests/interop/run.py $(call option,WRITE,--write) $(if $(call given,ONLY),--only '$(call given,ONLY)'),\
 		AMI_INTEROP=1 $(BIN)/python -m pytest -n auto tests/interop $(ARGS))
 
-fuzz: $(VENV)/fuzz/.done  ## octets that nobody thought of, into everything that a stranger reaches; the same each time, or new ones: SEED=2 or SECONDS=600
+fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the same inputs each time, or others: SEED=2 or SECONDS=600
 	$(VENV)/fuzz/bin/python tests/fuzz/run.py $(call option,SEED,--seed) $(call option,SECONDS,--seconds)
 
-flaky: $(VENV)/.dev $(VENV)/fuzz/.done  ## each step that uses chance, alone, so many times with another seed: N=20 ONLY='fuzz properties'
+flaky: $(VENV)/.dev $(VENV)/fuzz/.done  ## each step that uses randomness, alone, N times with different seeds: N=20 ONLY='fuzz properties'
 	$(BIN)/python tests/interop/prepare.py
 	WORKERS=$(WORKERS) $(BIN)/python tests/flaky.py $(call option,N,--times) $(call option,SEED,--first) $(if $(call given,ONLY),$(ONLY:%=--only %))
 
