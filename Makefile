@@ -13,6 +13,7 @@ PIP = $(BIN)/python -m pip install $(QUIETLY) --disable-pip-version-check
 installing = echo "installing $$(grep -c '^[a-z0-9].*==' $(1)) packages that $(1) locks into $(2), once" >&2
 UV ?= uv
 CONFIG ?= config/demo.toml
+DIST ?= dist
 # Two more than cores: tests of whole systems mostly wait.
 WORKERS ?= $(shell $(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 2)' 2>/dev/null || echo auto)
 
@@ -27,7 +28,7 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) \
 	$(call option,STATE,--state)
 
-.PHONY: help setup demo up down test test-compose check bench interop fuzz flaky clean lock
+.PHONY: help setup demo up down test test-compose check bench interop fuzz flaky dist clean lock
 
 help:                   ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -72,6 +73,11 @@ flaky: $(VENV)/.dev $(VENV)/fuzz/.done  ## each step that uses randomness, alone
 	$(BIN)/python tests/interop/prepare.py
 	WORKERS=$(WORKERS) $(BIN)/python tests/flaky.py $(call option,N,--times) $(call option,SEED,--first) $(if $(call given,ONLY),$(ONLY:%=--only %))
 
+dist: $(VENV)/.run      ## wheels of all packages and their locked requirements, to install elsewhere: DIST=dist
+	rm -rf '$(DIST)'
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir '$(DIST)' $(PACKAGES:%=./%)
+	cp requirements/run.txt '$(DIST)/requirements.txt'
+
 clean:                  ## remove what was made here: .venv, caches, and var with the demo's state (that of containers: docker compose down --volumes)
 	rm -rf .venv .stamps var dist build .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
@@ -90,7 +96,7 @@ $(BIN)/python:
 	@echo "making $(VENV)" >&2
 	@$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.run: requirements/run.txt $(PACKAGES:=/pyproject.toml) | $(BIN)/python
+$(VENV)/.run: requirements/run.txt VERSION $(PACKAGES:=/pyproject.toml) | $(BIN)/python
 	@$(call installing,requirements/run.txt,$(VENV))
 	@$(PIP) --require-hashes -r requirements/run.txt
 	@echo "installing the $(words $(PACKAGES)) packages of this repository" >&2

@@ -11,6 +11,7 @@ RUN python -m venv --without-pip /app \
  && pip --python /app/bin/python install --quiet --require-hashes -r requirements/${SERVICE}.txt \
  && pip install --quiet --require-hashes -r requirements/build.txt
 ARG PACKAGES
+COPY VERSION VERSION
 COPY services services
 COPY ${SERVICE} ${SERVICE}
 RUN pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels $(printf './%s ' ${PACKAGES}) \

@@ -58,6 +58,7 @@ def test_help_names_every_target(tree: Path) -> None:
 def installing(tree: Path) -> Path:
     """The same with a Python in .venv that only says how it was called."""
     shutil.copytree(ROOT / "requirements", tree / "requirements")
+    shutil.copy(ROOT / "VERSION", tree)
     for package in re.findall(r"^PACKAGES := (.*)$", (tree / "Makefile").read_text("utf-8"), re.MULTILINE)[0].split():
         (tree / package).mkdir(parents=True, exist_ok=True)
         (tree / package / "pyproject.toml").touch()

@@ -129,3 +129,14 @@ def test_an_unusable_file_is_refused_in_a_sentence(tmp_path: Path, text: str, co
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere\.toml"):
         configuration.load(tmp_path / "nowhere.toml")
+
+
+def test_the_configuration_of_the_demo_is_the_directory_s_own_or_the_installed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    installed = configuration.default()
+    assert configuration.load(installed)["meters"][0]["name"] == "M1001"
+    (tmp_path / "config").mkdir()
+    configuration.write(configuration.load(installed), tmp_path / "config/demo.toml")
+    assert configuration.default() == Path("config/demo.toml")

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tomli_w
 import typer
@@ -17,6 +17,7 @@ from rich.status import Status
 from ami_cli import configuration, demo, fleet
 from ami_cli.later import LaterGroup
 from ami_cli.outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
+from ami_process.commands import version_option
 
 MAX_PERIOD_S = 366 * 86_400.0
 app = typer.Typer(
@@ -43,14 +44,22 @@ class Mode(StrEnum):
     DIAL_IN = "dial-in"
 
 
+def _configuration(meaning: str) -> Any:
+    return typer.Option(
+        default_factory=configuration.default,
+        show_default=f"{configuration.DEMO}, or else the one that is installed",
+        help=meaning,
+    )
+
+
 @app.callback()
-def front_door() -> None:
+def front_door(version: Annotated[bool, version_option("ami-reference")] = False) -> None:
     """AMI reference system: CIS, HES and meters, each a process, meeting only on real sockets."""
 
 
 @app.command("demo")
 def run_demo(
-    config: Annotated[Path, typer.Option(help="Who takes part, where, with which keys.")] = Path("config/demo.toml"),
+    config: Annotated[Path, _configuration("Who takes part, where, with which keys.")],
     cycles: Annotated[
         int,
         typer.Option(
@@ -120,6 +129,7 @@ def run_demo(
 
 @app.command("fleet")
 def make_fleet(
+    base: Annotated[Path, _configuration("Everything else, and the first meters, come from here.")],
     count: Annotated[int, typer.Option(min=1, help="How many meters.")] = 100,
     seed: Annotated[str, typer.Option(help="Keys and identities come from it: the same seed, the same fleet.")] = "ami",
     layout: Annotated[
@@ -129,9 +139,6 @@ def make_fleet(
         ),
     ] = fleet.Layout.PORTS,
     address: Annotated[str, typer.Option(help="host:port of the first, or of all.")] = "127.0.0.1:4061",
-    base: Annotated[Path, typer.Option(help="Everything else, and the first meters, come from here.")] = Path(
-        "config/demo.toml"
-    ),
     security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering.")] = Security.DEFAULT,
     part: Annotated[
         fleet.Part,
@@ -158,12 +165,10 @@ def make_fleet(
 
 @app.command("bench")
 def run_bench(
+    base: Annotated[Path, _configuration("The configuration that the fleet is made from.")],
     meters: Annotated[str, typer.Option(help="Sizes of the request, with commas.")] = "2,100,1000",
     runs: Annotated[int, typer.Option(min=1, help="Counted runs of each size.")] = 5,
     warm_up: Annotated[int, typer.Option(min=0, help="Uncounted runs before them.")] = 2,
-    base: Annotated[Path, typer.Option(help="The configuration that the fleet is made from.")] = Path(
-        "config/demo.toml"
-    ),
     json: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
     write: Annotated[Path | None, typer.Option(help="Write the page here as Markdown, too.")] = None,
 ) -> None:
@@ -191,7 +196,7 @@ def run_bench(
 
 @app.command("one-request")
 def write_one_request(
-    base: Annotated[Path, typer.Option(help="Whose M1001 is asked.")] = Path("config/demo.toml"),
+    base: Annotated[Path, _configuration("Whose M1001 is asked.")],
     write: Annotated[Path | None, typer.Option(help="Write the page here, not to the screen.")] = None,
 ) -> None:
     """Show one disconnect hop by hop, with its real XML and octets (docs/one-request.md)."""

@@ -17,6 +17,7 @@ from ami_cli import fleet
 
 Document = dict[str, Any]
 FIRST_METER_PORT = 4061
+DEMO = Path("config/demo.toml")
 KEPT = {("hes", "store"): "hes.sqlite", ("cis", "store"): "cis.sqlite", ("meter_sim", "state"): "meters"}
 """The settings that say where something is kept, and the name it has in a directory."""
 
@@ -61,6 +62,11 @@ class Listener:
     @property
     def address(self) -> str:
         return f"{self.host}:{self.port}"
+
+
+def default() -> Path:
+    """The demo's configuration: that of the working directory, where there is one, or the copy in this package."""
+    return DEMO if DEMO.exists() else Path(__file__).with_name(DEMO.name)
 
 
 def load(path: Path) -> Document:
