@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ami_dlms import data, enums
-from ami_dlms.apdu import CODECS, shapes
-from ami_dlms.apdu.fields import DATA, Codec
+from ami_dlms.apdu import CODECS
+from ami_dlms.apdu.acse_fields import Elements
+from ami_dlms.apdu.codec import Choice, Codec, DataChoice, Optional, Sequence, SequenceOf
 from ami_dlms.cursor import Reader
 from ami_dlms.data import CompactArray, Data, TypeDescription
 from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
@@ -62,7 +63,7 @@ def _members() -> Iterator[Any]:
 
 
 @cache
-def _read_values(codec: Codec) -> tuple[Any, ...]:
+def _read_values(codec: Codec[Any]) -> tuple[Any, ...]:
     """Values of a leaf: what it makes of octets that begin with each number."""
     found = []
     for head in (*(bytes((first,)) for first in range(256)), CONFORMANCE):
@@ -75,7 +76,7 @@ def _read_values(codec: Codec) -> tuple[Any, ...]:
 
 
 @cache
-def _written_values(codec: Codec) -> tuple[Any, ...]:
+def _written_values(codec: Codec[Any]) -> tuple[Any, ...]:
     """Values of a whole element of BER: those that it can write and reads again as the same type."""
     from ami_dlms.apdu.acse import Diagnostic
 
@@ -83,7 +84,7 @@ def _written_values(codec: Codec) -> tuple[Any, ...]:
     return tuple([value for value in (*PLAIN, *_members(), *diagnostics) if _is_read_again(codec, value)])
 
 
-def _is_read_again(codec: Codec, value: Any) -> bool:
+def _is_read_again(codec: Codec[Any], value: Any) -> bool:
     out = bytearray()
     try:
         codec.write(out, value)
@@ -93,37 +94,35 @@ def _is_read_again(codec: Codec, value: Any) -> bool:
     return type(again) is type(value) and again == value
 
 
-def of_codec(codec: Codec) -> st.SearchStrategy[Any]:
+def of_codec(codec: Codec[Any]) -> st.SearchStrategy[Any]:
     """Any value of a codec."""
-    if codec is DATA:
-        return values
-    match codec.shape:
-        case shapes.Sequence(make, parts, by_keyword):
-            return _records(make, tuple(parts), by_keyword)
-        case shapes.Optional(part, default):
+    match codec:
+        case DataChoice():
+            return values
+        case Sequence():
+            return _records(codec)
+        case Optional(part, default):
             return st.just(default) | of_codec(part)
-        case shapes.Choice(alternatives):
+        case Choice(alternatives):
             return st.one_of([of_codec(part) for _, part in alternatives.values()])
-        case shapes.SequenceOf(part):
+        case SequenceOf(part):
             return st.lists(of_codec(part), max_size=3).map(tuple)
-        case shapes.Elements(kind, elements, _):
+        case Elements(kind, elements, _):
             return _elements(kind, dict(elements.values()))
     return st.sampled_from(_read_values(codec))
 
 
-def _records(make: Any, parts: tuple[tuple[str, Codec], ...], by_keyword: bool) -> st.SearchStrategy[Any]:
-    names = [name for name, _ in parts]
-
+def _records(codec: Sequence[Any]) -> st.SearchStrategy[Any]:
     def build(found: tuple[Any, ...]) -> Any:
         try:
-            return make(**dict(zip(names, found, strict=True))) if by_keyword else make(*found)
+            return codec.make(found)
         except DlmsError:
             return None
 
-    return st.tuples(*[of_codec(part) for _, part in parts]).map(build).filter(lambda value: value is not None)
+    return st.tuples(*[of_codec(part) for _, part in codec.fields]).map(build).filter(lambda value: value is not None)
 
 
-def _elements(kind: type, codecs: dict[str, Codec]) -> st.SearchStrategy[Any]:
+def _elements(kind: Any, codecs: dict[str, Codec[Any]]) -> st.SearchStrategy[Any]:
     required = {item.name for item in fields(kind) if item.default is MISSING}
     found = {name: st.sampled_from(_written_values(codec)) for name, codec in codecs.items()}
     return st.fixed_dictionaries(

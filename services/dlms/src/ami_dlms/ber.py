@@ -15,7 +15,7 @@ CONSTRUCTED_CONTEXT = 0xA0
 PRIMITIVE_CONTEXT = 0x80
 
 
-def encode(tag: int, contents: bytes) -> bytes:
+def encode(tag: int, contents: bytes | bytearray) -> bytes:
     """One element; the length in its shortest form."""
     return bytes((tag,)) + encode_length(len(contents)) + contents
 

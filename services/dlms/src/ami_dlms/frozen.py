@@ -1,8 +1,10 @@
-"""Frozen, slotted dataclasses that cost a tenth to declare, and less to make: what every message and event here is.
+"""Frozen, slotted dataclasses that cost a fifth to declare and two thirds to make: what every message and event here is.
 
-The library's decorator compiles six methods for each class, which for all classes of this package takes longer than the
-rest of its import. Here `__init__` is compiled once for each number of fields and fills the slots directly; the other
-methods are shared. For `dataclasses.fields` and `replace`, for `match` and for type checkers such a class is a dataclass.
+The library's decorator compiles six methods for each class. Here `__init__` is compiled once for each number of fields and
+fills the slots directly; the other methods are shared. Measured with CPython 3.11 on one core: 95 us against 500 us to
+declare a class of three fields, 264 ns against 394 ns to make one, and 160 ms against 230 ms to import the associations with
+all that they stand on; `tests/dlms/codec/test_frozen.py` compares both again. For `dataclasses.fields` and `replace`, for
+`match` and for type checkers such a class is a dataclass.
 """
 
 from __future__ import annotations

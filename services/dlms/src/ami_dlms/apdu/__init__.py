@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from struct import error as StructError
+from typing import Any
 
 from ami_dlms.apdu import access, acse, action, blocks, ciphered, faults, get, initiate, notify, short_names
 from ami_dlms.apdu import set as set_service
 from ami_dlms.apdu.acse_fields import ber_sequence
-from ami_dlms.apdu.fields import OCTETS, Codec, choice, record, sequence
+from ami_dlms.apdu.codec import OCTETS, Choice, Codec, Sequence, sequence
 from ami_dlms.apdu.shortcuts import ENCODING_SHORTCUTS, SHORTCUTS
 from ami_dlms.cursor import Reader
 from ami_dlms.enums import ApduTag
@@ -140,13 +141,13 @@ _FORMS: dict[ApduTag, dict[int, type]] = {
 }
 
 
-class _Codecs(Mapping[int, tuple[str, Codec]]):
+class _Codecs(Mapping[int, tuple[str, Codec[Any]]]):
     """A codec is made of its declaration when the first APDU of its tag is read or written."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[str, Codec]] = {}
+        self._made: dict[int, tuple[str, Codec[Any]]] = {}
 
-    def __getitem__(self, tag: int) -> tuple[str, Codec]:
+    def __getitem__(self, tag: int) -> tuple[str, Codec[Any]]:
         found = self._made.get(tag)
         if found is None:
             if tag not in _TAGS:
@@ -171,20 +172,20 @@ _PREFIXES: dict[type, bytes] = {
 }
 
 # By tag: a name, and the codec of all that follows the tag.
-CODECS: Mapping[int, tuple[str, Codec]] = _Codecs()
+CODECS: Mapping[int, tuple[str, Codec[Any]]] = _Codecs()
 
 
-def _named_codec(tag: ApduTag) -> tuple[str, Codec]:
+def _named_codec(tag: ApduTag) -> tuple[str, Codec[Any]]:
     if tag in _FORMS:
-        return tag.name.lower(), choice({form: (kind, _codec_of(kind)) for form, kind in _FORMS[tag].items()})
+        return tag.name.lower(), Choice({form: (kind, _codec_of(kind)) for form, kind in _FORMS[tag].items()})
     if tag in ciphered.SERVICE_CIPHERING_TAGS:
-        return tag.name.lower(), record(partial(ciphered.ServiceCiphering, tag), (("content", OCTETS),))
+        return tag.name.lower(), Sequence(partial(ciphered.ServiceCiphering, tag), (("content", OCTETS),))
     kind = _WHOLE_KINDS.get(tag) or _BER_KINDS[tag]
     return kind.__name__, _codec_of(kind)
 
 
 @cache
-def _codec_of(kind: type) -> Codec:
+def _codec_of(kind: type) -> Codec[Any]:
     return ber_sequence(kind) if kind in _BER_KINDS.values() else sequence(kind)
 
 

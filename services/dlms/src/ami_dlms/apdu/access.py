@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Annotated
 
+from ami_dlms.apdu.codec import Choice, Optional, SequenceOf, sequence
 from ami_dlms.apdu.fields import (
     ActionResultCode,
     AttributeReference,
@@ -18,10 +19,6 @@ from ami_dlms.apdu.fields import (
     LongInvokeIdAndPriority,
     MethodReference,
     Selection,
-    choice,
-    optional,
-    sequence,
-    sequence_of,
 )
 from ami_dlms.frozen import frozen
 
@@ -107,8 +104,8 @@ _REQUESTS = (
     AccessRequestSetWithSelection,
 )
 _RESPONSES = (AccessResponseGet, AccessResponseSet, AccessResponseAction)
-_REQUEST_LIST = sequence_of(choice({number: (kind, sequence(kind)) for number, kind in enumerate(_REQUESTS, 1)}))
-_RESPONSE_LIST = sequence_of(choice({number: (kind, sequence(kind)) for number, kind in enumerate(_RESPONSES, 1)}))
+_REQUEST_LIST = SequenceOf(Choice({number: (kind, sequence(kind)) for number, kind in enumerate(_REQUESTS, 1)}))
+_RESPONSE_LIST = SequenceOf(Choice({number: (kind, sequence(kind)) for number, kind in enumerate(_RESPONSES, 1)}))
 
 
 @frozen
@@ -127,6 +124,6 @@ class AccessResponse:
 
     long_invoke_id_and_priority: LongInvokeIdAndPriority
     date_time: DateTimeOrNothing
-    request_specifications: Annotated[tuple[AccessRequestSpecification, ...] | None, optional(_REQUEST_LIST)]
+    request_specifications: Annotated[tuple[AccessRequestSpecification, ...] | None, Optional(_REQUEST_LIST)]
     values: DataValues
     results: Annotated[tuple[AccessResponseSpecification, ...], _RESPONSE_LIST]

@@ -21,9 +21,9 @@ from ami_dlms.apdu.acse_fields import (
     RELEASE_REASON,
     REQUIREMENTS,
     RESULT_SOURCE_DIAGNOSTIC,
-    Constructed,
     Diagnostic,
-    Primitive,
+    constructed,
+    primitive,
 )
 from ami_dlms.enums import ApplicationContext, AssociationResult, Mechanism, ReleaseReason
 from ami_dlms.frozen import frozen
@@ -39,18 +39,18 @@ class Aarq:
     The authentication value may be a password; a plain InitiateRequest may hold a key: neither is shown.
     """
 
-    application_context: Annotated[ApplicationContext, Constructed(1, APPLICATION_CONTEXT_NAME)]
-    calling_ap_title: Annotated[bytes | None, Constructed(6, EXPLICIT_OCTETS)] = None
-    mechanism: Annotated[Mechanism | None, Primitive(11, MECHANISM_NAME)] = None
-    calling_authentication_value: Annotated[bytes | None, Constructed(12, AUTHENTICATION_VALUE)] = field(
+    application_context: Annotated[ApplicationContext, constructed(1, APPLICATION_CONTEXT_NAME)]
+    calling_ap_title: Annotated[bytes | None, constructed(6, EXPLICIT_OCTETS)] = None
+    mechanism: Annotated[Mechanism | None, primitive(11, MECHANISM_NAME)] = None
+    calling_authentication_value: Annotated[bytes | None, constructed(12, AUTHENTICATION_VALUE)] = field(
         default=None, repr=False
     )
-    user_information: Annotated[bytes | None, Constructed(30, EXPLICIT_OCTETS)] = field(default=None, repr=False)
-    protocol_version: Annotated[tuple[bool, ...] | None, Primitive(0, BITS)] = None
-    calling_ae_qualifier: Annotated[bytes | None, Constructed(7, EXPLICIT_OCTETS)] = None
-    calling_ae_invocation_id: Annotated[int | None, Constructed(9, EXPLICIT_INTEGER)] = None
-    sender_acse_requirements: Annotated[bool | None, Primitive(10, REQUIREMENTS)] = None
-    implementation_information: Annotated[bytes | None, Primitive(29, OCTETS)] = None
+    user_information: Annotated[bytes | None, constructed(30, EXPLICIT_OCTETS)] = field(default=None, repr=False)
+    protocol_version: Annotated[tuple[bool, ...] | None, primitive(0, BITS)] = None
+    calling_ae_qualifier: Annotated[bytes | None, constructed(7, EXPLICIT_OCTETS)] = None
+    calling_ae_invocation_id: Annotated[int | None, constructed(9, EXPLICIT_INTEGER)] = None
+    sender_acse_requirements: Annotated[bool | None, primitive(10, REQUIREMENTS, absent=False)] = None
+    implementation_information: Annotated[bytes | None, primitive(29, OCTETS)] = None
 
     def __post_init__(self) -> None:
         if self.sender_acse_requirements is None:
@@ -61,20 +61,20 @@ class Aarq:
 class Aare:
     """AARE: the server accepts or refuses; `responder_acse_requirements` follows `mechanism` when it is not given."""
 
-    application_context: Annotated[ApplicationContext, Constructed(1, APPLICATION_CONTEXT_NAME)]
-    result: Annotated[AssociationResult, Constructed(2, ASSOCIATION_RESULT)]
-    diagnostic: Annotated[Diagnostic, Constructed(3, RESULT_SOURCE_DIAGNOSTIC)]
-    responding_ap_title: Annotated[bytes | None, Constructed(4, EXPLICIT_OCTETS)] = None
-    mechanism: Annotated[Mechanism | None, Primitive(9, MECHANISM_NAME)] = None
-    responding_authentication_value: Annotated[bytes | None, Constructed(10, AUTHENTICATION_VALUE)] = field(
+    application_context: Annotated[ApplicationContext, constructed(1, APPLICATION_CONTEXT_NAME)]
+    result: Annotated[AssociationResult, constructed(2, ASSOCIATION_RESULT)]
+    diagnostic: Annotated[Diagnostic, constructed(3, RESULT_SOURCE_DIAGNOSTIC)]
+    responding_ap_title: Annotated[bytes | None, constructed(4, EXPLICIT_OCTETS)] = None
+    mechanism: Annotated[Mechanism | None, primitive(9, MECHANISM_NAME)] = None
+    responding_authentication_value: Annotated[bytes | None, constructed(10, AUTHENTICATION_VALUE)] = field(
         default=None, repr=False
     )
-    user_information: Annotated[bytes | None, Constructed(30, EXPLICIT_OCTETS)] = field(default=None, repr=False)
-    protocol_version: Annotated[tuple[bool, ...] | None, Primitive(0, BITS)] = None
-    responding_ae_qualifier: Annotated[bytes | None, Constructed(5, EXPLICIT_OCTETS)] = None
-    responding_ae_invocation_id: Annotated[int | None, Constructed(7, EXPLICIT_INTEGER)] = None
-    responder_acse_requirements: Annotated[bool | None, Primitive(8, REQUIREMENTS)] = None
-    implementation_information: Annotated[bytes | None, Primitive(29, OCTETS)] = None
+    user_information: Annotated[bytes | None, constructed(30, EXPLICIT_OCTETS)] = field(default=None, repr=False)
+    protocol_version: Annotated[tuple[bool, ...] | None, primitive(0, BITS)] = None
+    responding_ae_qualifier: Annotated[bytes | None, constructed(5, EXPLICIT_OCTETS)] = None
+    responding_ae_invocation_id: Annotated[int | None, constructed(7, EXPLICIT_INTEGER)] = None
+    responder_acse_requirements: Annotated[bool | None, primitive(8, REQUIREMENTS, absent=False)] = None
+    implementation_information: Annotated[bytes | None, primitive(29, OCTETS)] = None
 
     def __post_init__(self) -> None:
         if self.responder_acse_requirements is None:
@@ -85,13 +85,13 @@ class Aare:
 class Rlrq:
     """RLRQ: the client releases the association; both fields may be absent."""
 
-    reason: Annotated[ReleaseReason | None, Primitive(0, RELEASE_REASON)] = None
-    user_information: Annotated[bytes | None, Constructed(30, EXPLICIT_OCTETS)] = field(default=None, repr=False)
+    reason: Annotated[ReleaseReason | None, primitive(0, RELEASE_REASON)] = None
+    user_information: Annotated[bytes | None, constructed(30, EXPLICIT_OCTETS)] = field(default=None, repr=False)
 
 
 @frozen
 class Rlre:
     """RLRE: the server agrees to the release."""
 
-    reason: Annotated[ReleaseReason | None, Primitive(0, RELEASE_REASON)] = None
-    user_information: Annotated[bytes | None, Constructed(30, EXPLICIT_OCTETS)] = field(default=None, repr=False)
+    reason: Annotated[ReleaseReason | None, primitive(0, RELEASE_REASON)] = None
+    user_information: Annotated[bytes | None, constructed(30, EXPLICIT_OCTETS)] = field(default=None, repr=False)

@@ -1,15 +1,18 @@
-"""The field codecs that ACSE APDUs are declared with: contents of BER context tags, both ways."""
+"""The field codecs that ACSE APDUs are declared with: elements of BER with context tags, and the codecs of their contents.
+
+The codec of an element's contents reads a window on them, to its end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any
+from enum import IntEnum
+from typing import Any, TypeVar
 
 from ami_dlms import ber
-from ami_dlms.apdu import shapes
-from ami_dlms.apdu.fields import Codec, fields_of
-from ami_dlms.cursor import Reader
+from ami_dlms.apdu.codec import REST, Codec, codec, derived, fields_of
+from ami_dlms.cursor import Reader, encode_length
 from ami_dlms.enums import (
     AcseServiceProviderDiagnostic,
     AcseServiceUserDiagnostic,
@@ -22,41 +25,14 @@ from ami_dlms.enums import (
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.frozen import frozen
 
+T = TypeVar("T")
+E = TypeVar("E", bound=IntEnum)
+N = TypeVar("N", ApplicationContext, Mechanism)
 _APPLICATION_CONTEXT = bytes.fromhex("608574050801")
 _MECHANISM = bytes.fromhex("608574050802")
 _AUTHENTICATION_UNIT = (True,)
 _CHARSTRING = 0x80
 _BITSTRING = 0x81
-
-
-@frozen
-class Contents:
-    """How the contents of one element are decoded and encoded, and the value that stands for an absent element.
-
-    The reader is a window on the contents.
-    """
-
-    decode: Callable[[Reader], Any]
-    encode: Callable[[Any], bytes]
-    absent: Any = None
-
-
-@frozen
-class Field:
-    """A field: its whole tag octet and its contents."""
-
-    tag: int
-    contents: Contents
-
-
-def Primitive(number: int, contents: Contents) -> Field:
-    """An IMPLICIT context tag over a primitive type."""
-    return Field(ber.PRIMITIVE_CONTEXT | number, contents)
-
-
-def Constructed(number: int, contents: Contents) -> Field:
-    """An EXPLICIT context tag, or one over a constructed type."""
-    return Field(ber.CONSTRUCTED_CONTEXT | number, contents)
 
 
 @frozen
@@ -81,65 +57,117 @@ class Diagnostic:
         return names.get(self.code, f"diagnostic {self.code}").lower().replace("_", "-")
 
 
-def _whole(decode: Callable[[bytes], Any]) -> Callable[[Reader], Any]:
-    """A decoder of all the octets of a window; its errors are told in offsets of the whole APDU."""
+@codec
+class Whole(Codec[T]):
+    """All the octets of a window at once; errors are given in offsets of the whole APDU."""
 
-    def read(reader: Reader) -> Any:
+    decode: Callable[[bytes], T]
+    encode: Callable[[T], bytes]
+
+    def read(self, reader: Reader) -> T:
         start = reader.offset
         try:
-            return decode(reader.rest())
+            return self.decode(reader.rest())
         except DecodeError as error:
             raise error.shifted(start) from None
 
-    return read
+    def write(self, out: bytearray, value: T) -> None:
+        out += self.encode(value)
 
 
-def _decode_name(prefix: bytes, kind: Any) -> Callable[[Reader], Any]:
-    known = {prefix + bytes((int(member),)): member for member in kind if member is not kind.UNKNOWN}
+@codec
+class Explicit(Codec[T]):
+    """One whole element of the tag given."""
 
-    def decode(reader: Reader) -> Any:
-        return known.get(reader.rest(), kind.UNKNOWN)
+    tag: int
+    part: Codec[T]
 
-    return decode
+    def read(self, reader: Reader) -> T:
+        return self.part.read(ber.only(self.tag, reader))
 
-
-def _encode_name(prefix: bytes, kind: Any) -> Callable[[Any], bytes]:
-    def encode(value: Any) -> bytes:
-        if value is kind.UNKNOWN:
-            raise LocalError(f"an unknown {kind.__name__} cannot be sent")
-        return prefix + bytes((int(value),))
-
-    return encode
+    def write(self, out: bytearray, value: T) -> None:
+        contents = bytearray()
+        self.part.write(contents, value)
+        out += ber.encode(self.tag, contents)
 
 
-def _explicit(tag: int, inner: Contents) -> Contents:
-    """The contents are one whole element of the tag given."""
-    return Contents(
-        lambda reader: inner.decode(ber.only(tag, reader)), lambda value: ber.encode(tag, inner.encode(value))
-    )
+@codec
+class ObjectIdentifier(Codec[N]):
+    """A name of the DLMS UA: a prefix and a number; any other name is UNKNOWN, which is read and never written."""
+
+    prefix: bytes
+    kind: type[N]
+    _known: Mapping[bytes, N] = derived()
+
+    def __post_init__(self) -> None:
+        known = {self._name(member): member for member in self.kind if member is not self.kind.UNKNOWN}
+        object.__setattr__(self, "_known", known)
+
+    def _name(self, member: N) -> bytes:
+        return self.prefix + bytes((int(member),))
+
+    def read(self, reader: Reader) -> N:
+        return self._known.get(reader.rest(), self.kind.UNKNOWN)
+
+    def write(self, out: bytearray, value: N) -> None:
+        if value is self.kind.UNKNOWN:
+            raise LocalError(f"an unknown {self.kind.__name__} cannot be sent")
+        out += self._name(value)
 
 
-def _decode_member(kind: Any) -> Callable[[Reader], Any]:
-    def decode(contents: bytes) -> Any:
-        number = ber.decode_integer(contents)
+@codec
+class EnumeratedInteger(Codec[E]):
+    """An INTEGER that is one of a list."""
+
+    kind: type[E]
+
+    def read(self, reader: Reader) -> E:
+        start = reader.offset
+        number = INTEGER.read(reader)
         try:
-            return kind(number)
+            return self.kind(number)
         except ValueError:
-            raise DecodeError(f"a {kind.__name__}", str(number)) from None
+            raise DecodeError(f"a {self.kind.__name__}", str(number), start) from None
 
-    return _whole(decode)
+    def write(self, out: bytearray, value: E) -> None:
+        INTEGER.write(out, value)
 
 
-def _decode_authentication(reader: Reader) -> bytes:
-    start = reader.offset
-    tag, window = ber.read(reader)
-    reader.finish()
-    contents = window.rest()
-    if tag == _CHARSTRING:
-        return contents
-    if tag == _BITSTRING and contents:
-        return contents[1:]
-    raise DecodeError("an authentication value as charstring or bitstring", f"tag 0x{tag:02X}", start)
+class AuthenticationValue(Codec[bytes]):
+    """The alternatives charstring and bitstring; charstring is written."""
+
+    __slots__ = ()
+
+    def read(self, reader: Reader) -> bytes:
+        start = reader.offset
+        tag, window = ber.read(reader)
+        reader.finish()
+        contents = window.rest()
+        if tag == _CHARSTRING:
+            return contents
+        if tag == _BITSTRING and contents:
+            return contents[1:]
+        raise DecodeError("an authentication value as charstring or bitstring", f"tag 0x{tag:02X}", start)
+
+    def write(self, out: bytearray, value: bytes) -> None:
+        out += ber.encode(_CHARSTRING, value)
+
+
+class SourceDiagnostic(Codec[Diagnostic]):
+    """Associate-source-diagnostic: the tag is the source."""
+
+    __slots__ = ()
+
+    def read(self, reader: Reader) -> Diagnostic:
+        start = reader.offset
+        tag, contents = ber.read(reader)
+        reader.finish()
+        if tag not in (0xA1, 0xA2):
+            raise DecodeError("diagnostic of service user A1 or provider A2", f"0x{tag:02X}", start)
+        return Diagnostic(DiagnosticSource(tag & 0x1F), INTEGER.read(ber.only(ber.INTEGER, contents)))
+
+    def write(self, out: bytearray, value: Diagnostic) -> None:
+        out += ber.encode(0xA0 | value.source, ber.encode(ber.INTEGER, ber.encode_integer(value.code)))
 
 
 def _decode_requirements(contents: bytes) -> bool:
@@ -150,108 +178,109 @@ def _encode_requirements(value: bool) -> bytes:
     return ber.encode_bits((value,))
 
 
-def _decode_diagnostic(reader: Reader) -> Diagnostic:
-    start = reader.offset
-    tag, contents = ber.read(reader)
-    reader.finish()
-    if tag not in (0xA1, 0xA2):
-        raise DecodeError("diagnostic of service user A1 or provider A2", f"0x{tag:02X}", start)
-    return Diagnostic(DiagnosticSource(tag & 0x1F), INTEGER.decode(ber.only(ber.INTEGER, contents)))
+INTEGER = Whole(ber.decode_integer, ber.encode_integer)
+BITS = Whole(ber.decode_bits, ber.encode_bits)
+REQUIREMENTS = Whole(_decode_requirements, _encode_requirements)
+OCTETS = REST
+EXPLICIT_OCTETS = Explicit(ber.OCTET_STRING, OCTETS)
+EXPLICIT_INTEGER = Explicit(ber.INTEGER, INTEGER)
+MECHANISM_NAME = ObjectIdentifier(_MECHANISM, Mechanism)
+APPLICATION_CONTEXT_NAME = Explicit(ber.OBJECT_IDENTIFIER, ObjectIdentifier(_APPLICATION_CONTEXT, ApplicationContext))
+ASSOCIATION_RESULT = Explicit(ber.INTEGER, EnumeratedInteger(AssociationResult))
+RELEASE_REASON = EnumeratedInteger(ReleaseReason)
+AUTHENTICATION_VALUE = AuthenticationValue()
+RESULT_SOURCE_DIAGNOSTIC = SourceDiagnostic()
 
 
-def _encode_diagnostic(value: Diagnostic) -> bytes:
-    return ber.encode(0xA0 | value.source, ber.encode(ber.INTEGER, ber.encode_integer(value.code)))
+@codec
+class Element(Codec[Any]):
+    """A whole element, from its tag octet on. `absent` is the value of a missing one, which writes nothing, as None does."""
+
+    tag: int
+    contents: Codec[Any]
+    absent: Any = None
+
+    def read(self, reader: Reader) -> Any:
+        return self.contents.read(ber.read(reader)[1])
+
+    def write(self, out: bytearray, value: Any) -> None:
+        if value is not None and value != self.absent:
+            contents = bytearray()
+            self.contents.write(contents, value)
+            out += ber.encode(self.tag, contents)
 
 
-def _encode_octets(value: bytes) -> bytes:
-    """As they are; the sum refuses a number, of which bytes() would make as many zeros."""
-    return b"" + value
+def primitive(number: int, contents: Codec[Any], absent: Any = None) -> Element:
+    """An IMPLICIT context tag over a primitive type."""
+    return Element(ber.PRIMITIVE_CONTEXT | number, contents, absent)
 
 
-INTEGER = Contents(_whole(ber.decode_integer), ber.encode_integer)
-OCTETS = Contents(Reader.rest, _encode_octets)
-BITS = Contents(_whole(ber.decode_bits), ber.encode_bits)
-EXPLICIT_OCTETS = _explicit(ber.OCTET_STRING, OCTETS)
-EXPLICIT_INTEGER = _explicit(ber.INTEGER, INTEGER)
-MECHANISM_NAME = Contents(_decode_name(_MECHANISM, Mechanism), _encode_name(_MECHANISM, Mechanism))
-APPLICATION_CONTEXT_NAME = _explicit(
-    ber.OBJECT_IDENTIFIER,
-    Contents(
-        _decode_name(_APPLICATION_CONTEXT, ApplicationContext), _encode_name(_APPLICATION_CONTEXT, ApplicationContext)
-    ),
-)
-ASSOCIATION_RESULT = _explicit(ber.INTEGER, Contents(_decode_member(AssociationResult), ber.encode_integer))
-RELEASE_REASON = Contents(_decode_member(ReleaseReason), ber.encode_integer)
-AUTHENTICATION_VALUE = Contents(_decode_authentication, lambda value: ber.encode(_CHARSTRING, value))
-REQUIREMENTS = Contents(_whole(_decode_requirements), _encode_requirements, absent=False)
-RESULT_SOURCE_DIAGNOSTIC = Contents(_decode_diagnostic, _encode_diagnostic)
+def constructed(number: int, contents: Codec[Any]) -> Element:
+    """An EXPLICIT context tag, or one over a constructed type."""
+    return Element(ber.CONSTRUCTED_CONTEXT | number, contents)
 
 
-def _write_field(out: bytearray, field: Field, value: Any) -> None:
-    """The value that stands for an absent element writes nothing."""
-    if value is not None and value != field.contents.absent:
-        out += ber.encode(field.tag, field.contents.encode(value))
+class Unused(Codec[None]):
+    """An element that has no field: it is stepped over, and not written."""
+
+    __slots__ = ()
+
+    def read(self, reader: Reader) -> None:
+        ber.read(reader)
+
+    def write(self, out: bytearray, value: None) -> None:
+        """Nothing."""
 
 
-def _element(field: Field) -> Codec:
-    """A whole element, from its tag on."""
-
-    def read(reader: Reader) -> Any:
-        return field.contents.decode(ber.read(reader)[1])
-
-    def write(out: bytearray, value: Any) -> None:
-        _write_field(out, field, value)
-
-    return Codec(read, write)
+UNUSED = Unused()
 
 
-def _read_unused(reader: Reader) -> None:
-    ber.read(reader)
+@codec
+class Elements(Codec[T]):
+    """A length, then elements in any order, each once: the codecs of those that have a field, by tag, and of all others.
 
+    `absent` are the values of fields whose elements are missing; elements are written in the order given.
+    """
 
-def _write_unused(out: bytearray, value: None) -> None:
-    """What has no field is not written."""
+    kind: Callable[..., T]
+    elements: Mapping[int, tuple[str, Codec[Any]]]
+    absent: Mapping[str, Any]
+    unused: Codec[None] = UNUSED
+    _required: tuple[str, ...] = derived()
 
+    def __post_init__(self) -> None:
+        kind: Any = self.kind
+        object.__setattr__(self, "_required", tuple([one.name for one in fields(kind) if one.default is MISSING]))
 
-UNUSED = Codec(_read_unused, _write_unused)
-
-
-def ber_sequence(kind: type) -> Codec:
-    """The codec of an ACSE APDU without its own tag: a length, then its fields in the order of their tags."""
-    declared: list[tuple[str, Field]] = sorted(fields_of(kind, Field), key=lambda item: item[1].tag & 0x1F)
-    absent = {name: field.contents.absent for name, field in declared}
-    return ber_elements(kind, {field.tag: (name, _element(field)) for name, field in declared}, absent, UNUSED)
-
-
-def ber_elements(
-    kind: type, elements: Mapping[int, tuple[str, Codec]], absent: Mapping[str, Any], unused: Codec
-) -> Codec:
-    """The same from the codecs of its elements, by tag; `unused` reads an element that has no field."""
-    required = [field.name for field in fields(kind) if field.default is MISSING]
-
-    def read(reader: Reader) -> Any:
+    def read(self, reader: Reader) -> T:
         values: dict[str, Any] = {}
         window = reader.window(reader.length())
         while window.remaining:
             tag = window.octets[window.offset]
-            name, codec = elements.get(tag, ("", unused))
+            name, part = self.elements.get(tag, ("", self.unused))
             if name in values:
                 raise DecodeError("each field once", f"tag 0x{tag:02X} again", window.offset, name)
             try:
-                value = codec.read(window)
+                value = part.read(window)
             except DecodeError as error:
                 raise (error.within(name) if name else error) from None
             if name:
                 values[name] = value
-        for name in required:
+        for name in self._required:
             if name not in values:
                 raise DecodeError("a required field", "nothing", reader.offset, name)
-        return kind(**{**absent, **values})
+        return self.kind(**{**self.absent, **values})
 
-    def write(out: bytearray, value: Any) -> None:
+    def write(self, out: bytearray, value: T) -> None:
         body = bytearray()
-        for name, codec in elements.values():
-            codec.write(body, getattr(value, name))
-        out += ber.encode(0, bytes(body))[1:]
+        for name, part in self.elements.values():
+            part.write(body, getattr(value, name))
+        out += encode_length(len(body))
+        out += body
 
-    return Codec(read, write, shape=shapes.Elements(kind, elements, absent))
+
+def ber_sequence(kind: type[T]) -> Elements[T]:
+    """The codec of an ACSE APDU without its own tag: its fields in the order of their tags."""
+    declared: list[tuple[str, Element]] = sorted(fields_of(kind), key=lambda item: item[1].tag & 0x1F)
+    absent = {name: element.absent for name, element in declared}
+    return Elements(kind, {element.tag: (name, element) for name, element in declared}, absent)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Annotated, NamedTuple
 
-from ami_dlms.apdu.fields import Codec, Octets, Unsigned16
+from ami_dlms.apdu.codec import Codec
+from ami_dlms.apdu.fields import Octets, Unsigned16
 from ami_dlms.cursor import Reader
 from ami_dlms.errors import LocalError
 from ami_dlms.frozen import frozen
@@ -22,22 +23,26 @@ class BlockControl(NamedTuple):
     window: int
 
 
-def _read_control(reader: Reader) -> BlockControl:
-    octet = reader.u8()
-    return BlockControl(bool(octet & LAST_BLOCK), bool(octet & STREAMING), octet & MAX_WINDOW)
+class BlockControlOctet(Codec[BlockControl]):
+    """Block-Control: two bits and the window in one octet."""
 
+    __slots__ = ()
 
-def _write_control(out: bytearray, value: BlockControl) -> None:
-    if not 0 <= value.window <= MAX_WINDOW:
-        raise LocalError(f"a window is a number from 0 to {MAX_WINDOW}, not {value.window}")
-    out.append((LAST_BLOCK if value.last_block else 0) | (STREAMING if value.streaming else 0) | value.window)
+    def read(self, reader: Reader) -> BlockControl:
+        octet = reader.u8()
+        return BlockControl(bool(octet & LAST_BLOCK), bool(octet & STREAMING), octet & MAX_WINDOW)
+
+    def write(self, out: bytearray, value: BlockControl) -> None:
+        if not 0 <= value.window <= MAX_WINDOW:
+            raise LocalError(f"a window is a number from 0 to {MAX_WINDOW}, not {value.window}")
+        out.append((LAST_BLOCK if value.last_block else 0) | (STREAMING if value.streaming else 0) | value.window)
 
 
 @frozen
 class GeneralBlockTransfer:
     """General-Block-Transfer; the block is part of something larger that may be a secret, and is not shown."""
 
-    block_control: Annotated[BlockControl, Codec(_read_control, _write_control)]
+    block_control: Annotated[BlockControl, BlockControlOctet()]
     block_number: Unsigned16
     block_number_ack: Unsigned16
     block_data: Octets = field(repr=False)

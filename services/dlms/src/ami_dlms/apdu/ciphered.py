@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Annotated
 
-from ami_dlms.apdu.fields import Octets, choice, enumerated, optional, sequence
+from ami_dlms.apdu.codec import Choice, Enumerated, Optional, sequence
+from ami_dlms.apdu.fields import Octets
 from ami_dlms.cursor import encode_length
 from ami_dlms.enums import ApduTag, KekId, KeyId
 from ami_dlms.errors import LocalError
@@ -36,14 +37,14 @@ class GeneralDedCiphering:
 class IdentifiedKey:
     """Identified-Key: one that both ends hold."""
 
-    key_id: Annotated[KeyId, enumerated(KeyId)]
+    key_id: Annotated[KeyId, Enumerated(KeyId)]
 
 
 @frozen
 class WrappedKey:
     """Wrapped-Key: sent along, wrapped under a key that both ends hold."""
 
-    kek_id: Annotated[KekId, enumerated(KekId)]
+    kek_id: Annotated[KekId, Enumerated(KekId)]
     key_ciphered_data: Octets = field(repr=False)
 
 
@@ -56,7 +57,7 @@ class AgreedKey:
 
 
 KeyInfo = IdentifiedKey | WrappedKey | AgreedKey
-_KEY_INFO = choice(
+_KEY_INFO = Choice(
     {number: (kind, sequence(kind)) for number, kind in enumerate((IdentifiedKey, WrappedKey, AgreedKey))}
 )
 
@@ -73,7 +74,7 @@ class GeneralCiphering:
     recipient_system_title: Octets
     date_time: Octets
     other_information: Octets
-    key_info: Annotated[KeyInfo | None, optional(_KEY_INFO)]
+    key_info: Annotated[KeyInfo | None, Optional(_KEY_INFO)]
     content: Octets
 
 

@@ -10,7 +10,8 @@ from struct import error as StructError
 from typing import Any
 
 from ami_dlms.apdu import short_names
-from ami_dlms.apdu.fields import DATA, GET_DATA_RESULT, ActionResponse, Codec, sequence, sequence_of
+from ami_dlms.apdu.codec import DATA, Codec, SequenceOf, sequence
+from ami_dlms.apdu.fields import GET_DATA_RESULT, ActionResponse
 from ami_dlms.cursor import Reader
 from ami_dlms.errors import LocalError
 
@@ -28,16 +29,16 @@ __all__ = [
 ]
 
 VALUE = DATA
-VALUES = sequence_of(DATA)
-GET_RESULTS = sequence_of(GET_DATA_RESULT)
+VALUES = SequenceOf(DATA)
+GET_RESULTS = SequenceOf(GET_DATA_RESULT)
 ACTION_RESPONSE = sequence(ActionResponse)
-ACTION_RESPONSES = sequence_of(ACTION_RESPONSE)
+ACTION_RESPONSES = SequenceOf(ACTION_RESPONSE)
 READ_REQUEST = sequence(short_names.ReadRequest)
 READ_RESPONSE = sequence(short_names.ReadResponse)
 WRITE_REQUEST = sequence(short_names.WriteRequest)
 
 
-def encode(codec: Codec, value: Any) -> bytes:
+def encode(codec: Codec[Any], value: Any) -> bytes:
     """Octets of a part; LocalError when a number does not fit its field."""
     out = bytearray()
     try:
@@ -47,7 +48,7 @@ def encode(codec: Codec, value: Any) -> bytes:
     return bytes(out)
 
 
-def decode(codec: Codec, octets: bytes) -> Any:
+def decode(codec: Codec[Any], octets: bytes) -> Any:
     """The part that exactly these octets are; DecodeError for anything else."""
     reader = Reader(octets)
     value = codec.read(reader)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ami_dlms.apdu.fields import UNSIGNED32, Codec, ConfirmedServiceCode, ErrorClassCode, Unsigned8, enumerated
+from ami_dlms.apdu.codec import UNSIGNED32, Codec, Enumerated
+from ami_dlms.apdu.fields import ConfirmedServiceCode, ErrorClassCode, Unsigned8
 from ami_dlms.cursor import Reader
 from ami_dlms.enums import ErrorClass, InitiateErrorCode, ServiceError, StateError
 from ami_dlms.errors import LocalError
@@ -13,24 +14,28 @@ from ami_dlms.frozen import frozen
 _ANNOUNCED = bytes((ServiceError.INVOCATION_COUNTER_ERROR,))
 
 
-def _read_counter(reader: Reader) -> int | None:
+class ExpectedCounter(Codec[int | None]):
     """There only when the octet before, the service-error, announces it; alone, without one, it is not there."""
-    announced = reader.octets[max(reader.offset - 1, 0) : reader.offset]
-    return reader.u32() if announced == _ANNOUNCED else None
 
+    __slots__ = ()
+    smallest = 0
 
-def _write_counter(out: bytearray, value: int | None) -> None:
-    if value is not None:
-        UNSIGNED32.write(out, value)
+    def read(self, reader: Reader) -> int | None:
+        announced = reader.octets[max(reader.offset - 1, 0) : reader.offset]
+        return reader.u32() if announced == _ANNOUNCED else None
+
+    def write(self, out: bytearray, value: int | None) -> None:
+        if value is not None:
+            UNSIGNED32.write(out, value)
 
 
 @frozen
 class ExceptionResponse:
     """Exception-Response; the invocation counter that the server wants next comes with INVOCATION_COUNTER_ERROR only."""
 
-    state_error: Annotated[StateError, enumerated(StateError)]
-    service_error: Annotated[ServiceError, enumerated(ServiceError)]
-    invocation_counter: Annotated[int | None, Codec(_read_counter, _write_counter, 0)] = None
+    state_error: Annotated[StateError, Enumerated(StateError)]
+    service_error: Annotated[ServiceError, Enumerated(ServiceError)]
+    invocation_counter: Annotated[int | None, ExpectedCounter()] = None
 
     def __post_init__(self) -> None:
         if (self.invocation_counter is not None) != (self.service_error is ServiceError.INVOCATION_COUNTER_ERROR):

@@ -9,23 +9,17 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Annotated
 
+from ami_dlms.apdu.codec import DATA, OCTETS, UNSIGNED16, Choice, Codec, Optional, SequenceOf, sequence
 from ami_dlms.apdu.fields import (
-    DATA,
     DATA_ACCESS_RESULT,
-    UNSIGNED16,
     Boolean,
-    Codec,
     DataValue,
     DataValues,
     Octets,
     Unsigned8,
     Unsigned16,
-    choice,
-    optional,
-    sequence,
-    sequence_of,
 )
-from ami_dlms.cursor import Reader, encode_length
+from ami_dlms.cursor import Reader
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.errors import DecodeError, LocalError
@@ -85,7 +79,7 @@ VariableAccess = VariableName | ParameterizedAccess | BlockNumberAccess | ReadDa
 ReadResult = Data | DataAccessResult | DataBlockResult | int
 WriteResult = DataAccessResult | int
 
-_ACCESS = choice(
+_ACCESS = Choice(
     {
         2: (VariableName, sequence(VariableName)),
         4: (ParameterizedAccess, sequence(ParameterizedAccess)),
@@ -94,7 +88,7 @@ _ACCESS = choice(
         7: (WriteDataBlockAccess, sequence(WriteDataBlockAccess)),
     }
 )
-_READ_RESULT = choice(
+_READ_RESULT = Choice(
     {
         0: (Data, DATA),
         1: (DataAccessResult, DATA_ACCESS_RESULT),
@@ -104,44 +98,50 @@ _READ_RESULT = choice(
 )
 
 
-def _read_write_result(reader: Reader) -> WriteResult:
-    kind = reader.u8()
-    if kind == 0:
-        return DataAccessResult.SUCCESS
-    if kind == 1:
-        error: DataAccessResult = DATA_ACCESS_RESULT.read(reader)
-        return error
-    if kind == 2:
-        return reader.u16()
-    raise DecodeError("a choice of [0, 1, 2]", str(kind), reader.offset - 1)
+class WriteResultChoice(Codec[WriteResult]):
+    """The CHOICE of a WriteResponse, in which success has no value."""
+
+    __slots__ = ()
+
+    def read(self, reader: Reader) -> WriteResult:
+        kind = reader.u8()
+        if kind == 0:
+            return DataAccessResult.SUCCESS
+        if kind == 1:
+            return DATA_ACCESS_RESULT.read(reader)
+        if kind == 2:
+            return reader.u16()
+        raise DecodeError("a choice of [0, 1, 2]", str(kind), reader.offset - 1)
+
+    def write(self, out: bytearray, value: WriteResult) -> None:
+        if not isinstance(value, DataAccessResult):
+            out.append(2)
+            UNSIGNED16.write(out, value)
+        elif value is DataAccessResult.SUCCESS:
+            out.append(0)
+        else:
+            out += bytes((1, value))
 
 
-def _write_write_result(out: bytearray, value: WriteResult) -> None:
-    if not isinstance(value, DataAccessResult):
-        out.append(2)
-        UNSIGNED16.write(out, value)
-    elif value is DataAccessResult.SUCCESS:
-        out.append(0)
-    else:
-        out += bytes((1, value))
+class GeneralizedTime(Codec[str]):
+    """GeneralizedTime: a text in ASCII."""
+
+    __slots__ = ()
+
+    def read(self, reader: Reader) -> str:
+        start = reader.offset
+        octets = reader.counted()
+        if not octets.isascii():
+            raise DecodeError("a GeneralizedTime in ASCII", octets[:16].hex(), start)
+        return octets.decode("ascii")
+
+    def write(self, out: bytearray, value: str) -> None:
+        if not value.isascii():
+            raise LocalError("a GeneralizedTime is ASCII")
+        OCTETS.write(out, value.encode("ascii"))
 
 
-def _read_time(reader: Reader) -> str:
-    start = reader.offset
-    octets = reader.counted()
-    if not octets.isascii():
-        raise DecodeError("a GeneralizedTime in ASCII", octets[:16].hex(), start)
-    return octets.decode("ascii")
-
-
-def _write_time(out: bytearray, value: str) -> None:
-    if not value.isascii():
-        raise LocalError("a GeneralizedTime is ASCII")
-    out += encode_length(len(value))
-    out += value.encode("ascii")
-
-
-VariableAccesses = Annotated[tuple[VariableAccess, ...], sequence_of(_ACCESS)]
+VariableAccesses = Annotated[tuple[VariableAccess, ...], SequenceOf(_ACCESS)]
 
 
 @frozen
@@ -155,7 +155,7 @@ class ReadRequest:
 class ReadResponse:
     """ReadResponse: a value or an error for each variable, or one block, or the number of a block that was taken."""
 
-    results: Annotated[tuple[ReadResult, ...], sequence_of(_READ_RESULT)]
+    results: Annotated[tuple[ReadResult, ...], SequenceOf(_READ_RESULT)]
 
 
 @frozen
@@ -170,7 +170,7 @@ class WriteRequest:
 class WriteResponse:
     """WriteResponse: SUCCESS or an error for each variable, or the number of a block that was taken."""
 
-    results: Annotated[tuple[WriteResult, ...], sequence_of(Codec(_read_write_result, _write_write_result))]
+    results: Annotated[tuple[WriteResult, ...], SequenceOf(WriteResultChoice())]
 
 
 @frozen
@@ -185,6 +185,6 @@ class UnconfirmedWriteRequest:
 class InformationReportRequest:
     """InformationReportRequest: values that the server sends of its own accord; the time as in ASN.1 GeneralizedTime."""
 
-    current_time: Annotated[str | None, optional(Codec(_read_time, _write_time))]
+    current_time: Annotated[str | None, Optional(GeneralizedTime())]
     variables: VariableAccesses
     values: DataValues

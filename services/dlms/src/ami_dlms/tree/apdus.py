@@ -6,14 +6,14 @@ from typing import Any
 
 from ami_dlms.apdu import CODECS
 from ami_dlms.apdu.ciphered import ServiceCiphering
-from ami_dlms.apdu.fields import Codec
+from ami_dlms.apdu.codec import Codec
 from ami_dlms.enums import ApduTag
 from ami_dlms.errors import DecodeError
 from ami_dlms.tree.naming import finish
 from ami_dlms.tree.node import FRAMING, MISSING, Node, nodes, told
 from ami_dlms.tree.spelling import kebab, snake
 from ami_dlms.tree.summaries import headline
-from ami_dlms.tree.watching import Watcher, of_watched_parts
+from ami_dlms.tree.watching import Tracer, of_traced_parts
 
 APDU = "apdu"
 NOT_DECODED = "not_decoded"
@@ -22,7 +22,7 @@ NOT_DECODED = "not_decoded"
 def read_apdu(octets: bytes, start: int = 0) -> Node:
     """The tree of an APDU whose first octet is number `start` of what it came in; its value is the decoded APDU."""
     root = Node("apdu", 0, octets, type="")
-    reader = Watcher(octets, root)
+    reader = Tracer(octets, root)
     try:
         reader.begin("tag", None)
         tag = reader.u8()
@@ -31,7 +31,7 @@ def read_apdu(octets: bytes, start: int = 0) -> Node:
         if known is None:
             raise DecodeError("the tag of a known APDU", f"0x{tag:02X}")
         root.name, root.codec = snake(known[0]), known[1]
-        root.value = of_watched_parts(known[1]).read(reader)
+        root.value = of_traced_parts(known[1]).read(reader)
         reader.finish()
     except DecodeError as error:
         error = error.shifted(start)
@@ -41,12 +41,12 @@ def read_apdu(octets: bytes, start: int = 0) -> Node:
     return root
 
 
-def read_part(name: str, codec: Codec, octets: bytes) -> Node:
+def read_part(name: str, codec: Codec[Any], octets: bytes) -> Node:
     """The tree of octets that are encoded by a codec and are no whole APDU."""
     root = Node(name, 0, octets, type="", codec=codec)
-    reader = Watcher(octets, root)
+    reader = Tracer(octets, root)
     try:
-        root.value = of_watched_parts(codec).read(reader)
+        root.value = of_traced_parts(codec).read(reader)
         reader.finish()
     except DecodeError as error:
         _break_off(reader, root, error)
@@ -54,7 +54,7 @@ def read_part(name: str, codec: Codec, octets: bytes) -> Node:
     return root
 
 
-def _break_off(reader: Watcher, root: Node, error: DecodeError) -> None:
+def _break_off(reader: Tracer, root: Node, error: DecodeError) -> None:
     """The innermost unfinished part takes all the octets that are left, and the blame."""
     octets = reader.octets
     for node in reader.open_nodes:

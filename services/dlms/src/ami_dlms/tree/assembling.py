@@ -6,8 +6,11 @@ comes twice counts once; a block 1 begins anew.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ami_dlms.apdu.blocks import GeneralBlockTransfer
-from ami_dlms.apdu.fields import DATA, GET_DATA_RESULT, ActionResponse, Block, Codec, sequence, sequence_of
+from ami_dlms.apdu.codec import DATA, Codec, SequenceOf, sequence
+from ami_dlms.apdu.fields import GET_DATA_RESULT, ActionResponse, Block
 from ami_dlms.apdu.get import GetResponseWithDataBlock
 from ami_dlms.tree.apdus import read_part
 from ami_dlms.tree.keyring import MOST_WAITING, Session, waiting
@@ -15,13 +18,13 @@ from ami_dlms.tree.node import Derived, Node, is_sound
 
 INVOKE_ID = 0x0F
 TOGETHER = "put together from all blocks"
-_LIST, _RESULTS = sequence_of(DATA), sequence_of(GET_DATA_RESULT)
+_LIST, _RESULTS = SequenceOf(DATA), SequenceOf(GET_DATA_RESULT)
 _RESPONSE = sequence(ActionResponse)
-_CARRIED: dict[str, tuple[Codec, ...]] = {
+_CARRIED: dict[str, tuple[Codec[Any], ...]] = {
     "get_response": (DATA, _RESULTS),
     "set_request": (DATA, _LIST),
     "action_request": (DATA, _LIST),
-    "action_response": (_RESPONSE, sequence_of(_RESPONSE), DATA),
+    "action_response": (_RESPONSE, SequenceOf(_RESPONSE), DATA),
 }
 
 

@@ -6,13 +6,14 @@ come back shorter; decoded again they say the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 from ami_dlms import apdu, data
-from ami_dlms.apdu import CODECS, shapes
-from ami_dlms.apdu.fields import DATA, Codec
+from ami_dlms.apdu import CODECS
+from ami_dlms.apdu.acse_fields import Elements
+from ami_dlms.apdu.codec import DATA, REST, Choice, Codec, DataChoice, Optional, Sequence, SequenceOf
 from ami_dlms.cursor import Reader
 from ami_dlms.data import Data
 from ami_dlms.enums import ApduTag, DataTag
@@ -31,7 +32,6 @@ from ami_dlms.tree.node import MISSING
 from ami_dlms.tree.spelling import ABSENT, DATA_TYPES, LIST, read_plain, snake, type_word
 
 CONTAINERS = ("array", "structure")
-REST = Codec(Reader.rest, bytearray.extend)
 _WITHOUT_VALUE = frozenset((ABSENT, LIST, "null-data", "dont-care", *CONTAINERS))
 
 
@@ -127,12 +127,12 @@ def _needed(part: Part, name: str) -> Part:
 
 
 @cache
-def _names() -> Mapping[str, Codec]:
+def _names() -> Mapping[str, Codec[Any]]:
     """The codec of every APDU by its name, without its tag and the octet that chooses its form."""
-    found: dict[str, Codec] = {}
+    found: dict[str, Codec[Any]] = {}
     for tag, (name, codec) in CODECS.items():
-        if isinstance(codec.shape, shapes.Choice):
-            found |= {snake(kind.__name__): part for kind, part in codec.shape.alternatives.values()}
+        if isinstance(codec, Choice):
+            found |= {snake(kind.__name__): part for kind, part in codec.alternatives.values()}
         else:
             found[snake(name) if name[0].isupper() else ApduTag(tag).name.lower()] = codec
     return found
@@ -149,38 +149,39 @@ def _apdu(part: Part) -> bytes:
         raise LocalError(f"{part.name}: a value is not of the type that its field wants ({error})") from None
 
 
-def _value(codec: Codec, part: Part, path: str) -> Any:
-    """The value of a part, as the codec's shape takes it together."""
+def _value(codec: Codec[Any], part: Part, path: str) -> Any:
+    """The value of a part, as its codec takes it together."""
     if part.type == MISSING:
         raise LocalError(f"{path}: {_undecoded(part)}")
     if _counts_by_hex(part):
         return _from_hex(codec, part, path)
-    if codec is DATA:
-        return _data(part, path)
-    match codec.shape:
-        case shapes.Sequence(make, fields, by_keyword):
-            values = {name: _field(name, one, part, path) for name, one in fields}
-            return make(**values) if by_keyword else make(*values.values())
-        case shapes.Optional(inner, default):
+    match codec:
+        case DataChoice():
+            return _data(part, path)
+        case Sequence(_, fields):
+            return codec.make([_field(name, one, part, path) for name, one in fields])
+        case Optional(inner, default):
             return default if part.type == ABSENT else _value(inner, part, path)
-        case shapes.Choice(alternatives):
+        case Choice(alternatives):
             return _value(_chosen(alternatives, part, path), part, path)
-        case shapes.SequenceOf(inner):
+        case SequenceOf(inner):
             return tuple([_value(inner, one, f"{path}[{number}]") for number, one in enumerate(part.contents)])
-        case shapes.Elements(kind, elements, absent):
+        case Elements(kind, elements, absent):
             return _elements(kind, dict(elements.values()), absent, part, path)
     return _whole(part) if part.parts else _within(path, part.type, part.value)
 
 
-def _field(name: str, codec: Codec, part: Part, path: str) -> Any:
+def _field(name: str, codec: Codec[Any], part: Part, path: str) -> Any:
     """A field that the document leaves out is absent, if it may be."""
     found = part.named(name)
-    if found is None and not isinstance(codec.shape, shapes.Optional):
+    if found is None and not isinstance(codec, Optional):
         raise LocalError(f"{path}: {name} is missing")
     return _value(codec, found or Part(name, ABSENT), f"{path}.{name}")
 
 
-def _elements(kind: type, codecs: Mapping[str, Codec], absent: Mapping[str, Any], part: Part, path: str) -> Any:
+def _elements(
+    kind: Callable[..., Any], codecs: Mapping[str, Codec[Any]], absent: Mapping[str, Any], part: Part, path: str
+) -> Any:
     values = {
         one.name: _value(codecs[one.name], one, f"{path}.{one.name}") for one in part.contents if one.name in codecs
     }
@@ -190,7 +191,7 @@ def _elements(kind: type, codecs: Mapping[str, Codec], absent: Mapping[str, Any]
         raise LocalError(f"{path}: {error}") from None
 
 
-def _chosen(alternatives: Mapping[int, tuple[type, Codec]], part: Part, path: str) -> Codec:
+def _chosen(alternatives: Mapping[int, tuple[type, Codec[Any]]], part: Part, path: str) -> Codec[Any]:
     for kind, codec in alternatives.values():
         if part.type == type_word(kind) or (kind is Data and part.type in DATA_TYPES):
             return codec
@@ -213,7 +214,7 @@ def _counts_by_hex(part: Part) -> bool:
     return part.type == "compact-array" or (part.value is None and not part.parts)
 
 
-def _from_hex(codec: Codec, part: Part, path: str) -> Any:
+def _from_hex(codec: Codec[Any], part: Part, path: str) -> Any:
     try:
         reader = Reader(bytes.fromhex(part.hex or ""))
         value = codec.read(reader)

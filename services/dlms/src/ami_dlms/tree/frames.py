@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ami_dlms.apdu import CODECS
-from ami_dlms.apdu.fields import DATA, UNSIGNED16
+from ami_dlms.apdu.codec import DATA, UNSIGNED16
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DecodeError
 from ami_dlms.framing import hdlc, mbus
@@ -24,11 +24,11 @@ from ami_dlms.tree.mbus import read_mbus
 from ami_dlms.tree.node import MISSING, Derived, Node, is_sound, told
 from ami_dlms.tree.protected import read_message
 from ami_dlms.tree.scanning import Found, Kind, broken_frame, good_frames
-from ami_dlms.tree.watching import Watcher, watched
+from ami_dlms.tree.watching import Tracer, traced
 
 WRAPPER = "wrapper"
 NOISE, IDLE, ACKNOWLEDGE = "noise", "idle_flags", "mbus_acknowledge"
-_FIELDS = tuple((name, watched(name, UNSIGNED16)) for name in ("version", "source", "destination", "length"))
+_FIELDS = tuple((name, traced(name, UNSIGNED16)) for name in ("version", "source", "destination", "length"))
 _VERSION = VERSION.to_bytes(2, "big")
 PORTS = {0x0001: "management", 0x0010: "public client", 0x007F: "all stations"}
 ONLY_DATA = frozenset(DataTag) - frozenset(CODECS)
@@ -119,7 +119,7 @@ def _is_wrapper_header(octets: bytes, place: int, *, after_wrapper: bool, good: 
 
 def _wrapper(octets: bytes, start: int, session: Session) -> Node:
     root = Node("wrapper", start, type=WRAPPER)
-    reader = Watcher(octets, root, start)
+    reader = Tracer(octets, root, start)
     _, source, destination, length = [codec.read(reader) for _, codec in _FIELDS]
     _number(root)
     root.text = f"{source} → {destination}"
@@ -142,7 +142,7 @@ def _number(root: Node) -> None:
 def _broken_wrapper(octets: bytes, start: int, end: int) -> Node:
     """All up to the next good frame belongs to nothing: without a header nobody knows where the next PDU begins."""
     root = Node("wrapper", start, octets[start:end], type=MISSING)
-    reader = Watcher(octets[:end], root, start)
+    reader = Tracer(octets[:end], root, start)
     try:
         version, _, _, length = [codec.read(reader) for _, codec in _FIELDS]
         if version != VERSION:

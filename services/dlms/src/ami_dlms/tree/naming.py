@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ami_dlms.apdu import shapes
-from ami_dlms.apdu.acse_fields import UNUSED
-from ami_dlms.apdu.fields import DATA, Codec
+from ami_dlms.apdu.acse_fields import UNUSED, Elements
+from ami_dlms.apdu.codec import Choice, Codec, DataChoice, Optional, SequenceOf
 from ami_dlms.cosem.classes import class_name
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
@@ -43,20 +42,16 @@ def finish(node: Node) -> None:
 
 def type_of(node: Node) -> str:
     """The word that says how a document's part becomes a value again."""
-    if node.codec is not None and node.codec.read is UNUSED.read:
+    if node.codec is UNUSED:
         return FRAMING
     if type(node.value) is not Data and isinstance(node.value, tuple) and is_list(node.codec):
         return LIST
     return type_word(type(node.value)) if node.parts and type(node.value) is not Data else spell(node.value)[0]
 
 
-def is_list(codec: Codec | None) -> bool:
+def is_list(codec: Codec[Any] | None) -> bool:
     """Whether a codec, optional or not, is a SEQUENCE OF."""
-    if codec is None or codec.shape is None:
-        return False
-    if isinstance(codec.shape, shapes.Optional):
-        return is_list(codec.shape.part)
-    return isinstance(codec.shape, shapes.SequenceOf)
+    return is_list(codec.part) if isinstance(codec, Optional) else isinstance(codec, SequenceOf)
 
 
 def _text_of(node: Node) -> str:
@@ -64,25 +59,23 @@ def _text_of(node: Node) -> str:
     return node.type if node.parts and words.is_record(node.value) else words.words(node.value)
 
 
-def _roles(codec: Codec | None, value: Any) -> list[str]:
+def _roles(codec: Codec[Any] | None, value: Any) -> list[str]:
     """What the octets of a node are for that none of its parts has."""
-    if type(value) is Data and (codec is None or codec is DATA):
+    if type(value) is Data and (codec is None or isinstance(codec, DataChoice)):
         return ["type", "count"] if value.tag in CONTAINERS else ["type"]
-    if codec is None:
-        return []
-    match codec.shape:
-        case shapes.Optional(part):
+    match codec:
+        case Optional(part):
             return ["presence", *_roles(part, value)]
-        case shapes.Choice(alternatives):
+        case Choice(alternatives):
             return ["choice", *_roles(_chosen(alternatives, value), value)]
-        case shapes.SequenceOf():
+        case SequenceOf():
             return ["count"]
-        case shapes.Elements():
+        case Elements():
             return ["length"]
     return []
 
 
-def _chosen(alternatives: Mapping[int, tuple[type, Codec]], value: Any) -> Codec | None:
+def _chosen(alternatives: Mapping[int, tuple[type, Codec[Any]]], value: Any) -> Codec[Any] | None:
     return next((codec for kind, codec in alternatives.values() if kind is type(value)), None)
 
 

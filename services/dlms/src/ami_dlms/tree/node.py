@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ami_dlms.apdu.fields import Codec
+from ami_dlms.apdu.codec import Codec
 from ami_dlms.errors import DecodeError
 
 FRAMING = "framing"
@@ -34,7 +34,7 @@ class Node:
     trouble: str = field(default="", repr=False)
     parts: list[Node] = field(default_factory=list, repr=False)
     derived: list[Derived] = field(default_factory=list, repr=False)
-    codec: Codec | None = field(default=None, repr=False)
+    codec: Codec[Any] | None = field(default=None, repr=False)
 
     @property
     def end(self) -> int:

@@ -1,18 +1,18 @@
-"""Decoding while someone looks on: the codecs of the declarations, built again from watched parts, over a reader that logs.
+"""Decoding with a trace: the codecs of the declarations with traced parts, over a reader that keeps a node for each part.
 
-The combinators of `ami_dlms.apdu.fields` do the reading as always; a watched part only tells the reader where it begins and
-ends. So the names and offsets of a tree come from the same declaration as every message, and ordinary decoding pays nothing.
+The codecs of `ami_dlms.apdu` do the reading as always; a traced part only reports to the reader where it begins and ends. So
+the names and offsets of a tree come from the same declaration as every message, and ordinary decoding pays nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from ami_dlms import data
-from ami_dlms.apdu import shapes
-from ami_dlms.apdu.acse_fields import UNUSED, ber_elements
-from ami_dlms.apdu.fields import DATA, Codec, choice, optional, record, sequence_of
+from ami_dlms.apdu.acse_fields import UNUSED, Elements
+from ami_dlms.apdu.codec import DATA, Choice, Codec, DataChoice, Optional, Sequence, SequenceOf, codec, derived
 from ami_dlms.cursor import Reader
 from ami_dlms.data import MAX_DEPTH, CompactArray, Data
 from ami_dlms.data.compact import elements
@@ -26,7 +26,7 @@ UNUSED_ELEMENT = "unused_element"
 CONTAINERS = (DataTag.ARRAY, DataTag.STRUCTURE)
 
 
-class Watcher(Reader):
+class Tracer(Reader):
     """A reader that keeps the nodes of what is being read; the innermost unfinished one is the last of `open_nodes`."""
 
     __slots__ = ("depth", "open_nodes")
@@ -39,14 +39,14 @@ class Watcher(Reader):
     def window(self, count: int) -> Reader:
         """A window whose parts go into the same tree."""
         start = self.need(count)
-        inside = Watcher(self.octets, self.open_nodes[0], start)
+        inside = Tracer(self.octets, self.open_nodes[0], start)
         inside.end = start + count
         inside.open_nodes = self.open_nodes
         return inside
 
-    def begin(self, name: str, codec: Codec | None) -> Node:
+    def begin(self, name: str, part: Codec[Any] | None) -> Node:
         """A part begins here."""
-        node = Node(name, self.offset, type="", codec=codec)
+        node = Node(name, self.offset, type="", codec=part)
         self.open_nodes[-1].parts.append(node)
         self.open_nodes.append(node)
         return node
@@ -58,37 +58,64 @@ class Watcher(Reader):
         node.value = value
 
 
-@cache
-def watched(name: str, codec: Codec) -> Codec:
-    """The codec with each of its parts logged under its name."""
-    read_value = of_watched_parts(codec).read
+@codec
+class Traced(Codec[Any]):
+    """A part that the reader keeps a node of, and whose own parts are traced."""
 
-    def read(reader: Any) -> Any:
-        reader.begin(name, codec)
-        value = read_value(reader)
+    name: str
+    part: Codec[Any]
+    smallest: int = derived()
+    _read: Callable[[Any], Any] = derived()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "smallest", self.part.smallest)
+        object.__setattr__(self, "_read", of_traced_parts(self.part).read)
+
+    def read(self, reader: Any) -> Any:
+        reader.begin(self.name, self.part)
+        value = self._read(reader)
         reader.finish_part(value)
         return value
 
-    return Codec(read, codec.write, codec.smallest)
+    def write(self, out: bytearray, value: Any) -> None:
+        self.part.write(out, value)
 
 
-def of_watched_parts(codec: Codec) -> Codec:
-    """The same codec, made of watched parts; a leaf is what it was."""
-    if codec is DATA:
-        return Codec(read_data, codec.write)
-    match codec.shape:
-        case shapes.Sequence(make, fields, by_keyword):
-            return record(make, tuple([(name, watched(name, part)) for name, part in fields]), by_keyword)
-        case shapes.Optional(part, default, tolerated):
-            return optional(of_watched_parts(part), default, tolerated=tolerated)
-        case shapes.Choice(alternatives):
-            return choice({number: (kind, of_watched_parts(part)) for number, (kind, part) in alternatives.items()})
-        case shapes.SequenceOf(part):
-            return sequence_of(watched(ITEM, part))
-        case shapes.Elements(kind, fields, absent):
-            parts = {tag: (name, watched(name, part)) for tag, (name, part) in fields.items()}
-            return ber_elements(kind, parts, absent, watched(UNUSED_ELEMENT, UNUSED))
-    return codec
+class TracedData(Codec[Data]):
+    """Data whose elements are parts."""
+
+    __slots__ = ()
+
+    def read(self, reader: Any) -> Data:
+        return read_data(reader)
+
+    def write(self, out: bytearray, value: Data) -> None:
+        data.write(out, value)
+
+
+@cache
+def traced(name: str, part: Codec[Any]) -> Traced:
+    """The codec with each of its parts traced under its name."""
+    return Traced(name, part)
+
+
+def of_traced_parts(whole: Codec[Any]) -> Codec[Any]:
+    """The same codec, of traced parts; a leaf is what it was."""
+    match whole:
+        case DataChoice():
+            return TracedData()
+        case Sequence(kind, fields):
+            return Sequence(kind, tuple([(name, traced(name, part)) for name, part in fields]))
+        case Optional(part, default, tolerated):
+            return Optional(of_traced_parts(part), default, tolerated)
+        case Choice(alternatives):
+            return Choice({number: (kind, of_traced_parts(part)) for number, (kind, part) in alternatives.items()})
+        case SequenceOf(part):
+            return SequenceOf(traced(ITEM, part))
+        case Elements(kind, elements, absent):
+            parts = {tag: (name, traced(name, part)) for tag, (name, part) in elements.items()}
+            return Elements(kind, parts, absent, traced(UNUSED_ELEMENT, UNUSED))
+    return whole
 
 
 def read_data(reader: Any) -> Data:
@@ -101,10 +128,10 @@ def read_data(reader: Any) -> Data:
     return data.read(reader)
 
 
-_ELEMENT = watched("element", DATA)
+_ELEMENT = traced("element", DATA)
 
 
-def _read_container(reader: Watcher) -> Data:
+def _read_container(reader: Tracer) -> Data:
     tag = DataTag(reader.u8())
     offset = reader.offset
     count = reader.count()
@@ -116,7 +143,7 @@ def _read_container(reader: Watcher) -> Data:
     return Data(tag, items)
 
 
-def _read_compact_array(reader: Watcher) -> Data:
+def _read_compact_array(reader: Tracer) -> Data:
     """The description is one part, and each element of the contents is one."""
     start = reader.offset
     item = data.read(reader)
