@@ -23,8 +23,8 @@ from ami_dlms import apdu, data
 from ami_dlms.apdu.get import GetResponseNormal
 from ami_dlms.association import Header, Security, sign_general
 from ami_dlms.errors import LocalError
+from ami_dlms.explain import Session, explain, octets_of
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey
-from ami_dlms.tree import Session, explain, octets_of
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 ROWS: dict[str, Any] = {row["id"]: row for row in json.loads((VECTORS / "apdus.json").read_text())}

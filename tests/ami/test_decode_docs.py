@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ami_cli.__main__ import app
-from ami_dlms.tree import octets_of
+from ami_dlms.explain import octets_of
 
 PAGE = (Path(__file__).parents[2] / "docs/howto/decode.md").read_text("utf-8")
 BLOCKS = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)

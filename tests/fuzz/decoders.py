@@ -19,8 +19,8 @@ from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescri
 from ami_dlms.data.columns import decode_columns
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.errors import DecodeError, DlmsError, LocalError
+from ami_dlms.explain import FRAMING, Document, Keyring, Session, document, explain, is_sound, octets_of, part_of
 from ami_dlms.obis import Obis
-from ami_dlms.tree import FRAMING, Document, Keyring, Session, document, explain, is_sound, octets_of, part_of
 
 SCHEMAS = Schemas(schema_directory())
 CLOCK = CaptureObject(8, Obis.parse("0-0:1.0.0*255"), 2)

@@ -26,8 +26,8 @@ from ami_cis.workflows import Order, Outcome, Target
 from ami_cli import configuration
 from ami_cli.quiet import quiet
 from ami_cli.recording import Recorder, http_bodies
+from ami_dlms.explain import Keyring, Session, deciphered, explain, headline, inside
 from ami_dlms.framing import wrapper
-from ami_dlms.tree import Keyring, Session, explain, headline, in_clear, inside
 
 AT = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 METER = "M1001"
@@ -163,11 +163,11 @@ def _frames(south: Recorder) -> list[tuple[bool, wrapper.WrapperPdu]]:
 
 def _explained(pdu: wrapper.WrapperPdu, session: Session) -> Explained:
     [tree] = explain(pdu.apdu, session)
-    clear, information = in_clear(tree), inside(tree)
+    clear, information = deciphered(tree), inside(tree)
     summary = headline(clear) if clear is tree else f"{headline(tree)}: {headline(clear)}"
     octets = None if clear is tree else clear.octets
     if information is not None:
-        opened = in_clear(information)
+        opened = deciphered(information)
         summary += f"; user-information {headline(opened)}"
         octets = None if opened is information else opened.octets
     return Explained(pdu.source, pdu.destination, wrapper.encode(pdu), octets, summary)

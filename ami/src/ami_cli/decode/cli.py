@@ -21,8 +21,8 @@ from ami_cli.meter.errors import MeterError
 from ami_cli.meter.secrets_given import octets, public_key
 from ami_cli.words import count as counted
 from ami_dlms.errors import LocalError
+from ami_dlms.explain import Keyring, is_sound
 from ami_dlms.security import PrivateKey
-from ami_dlms.tree import Keyring, is_sound
 
 KEY_FORMS = "HEX|env:NAME|file:PATH"
 PUBLIC_FORMS = f"{KEY_FORMS}|cert:PATH"

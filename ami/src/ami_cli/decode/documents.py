@@ -11,7 +11,7 @@ from typing import Any
 from lxml import etree
 
 from ami_dlms.errors import LocalError
-from ami_dlms.tree import Document, Node, Part, document, part_of
+from ami_dlms.explain import Document, Node, Part, document, part_of
 
 ROOT = "messages"
 DERIVED = "derived"

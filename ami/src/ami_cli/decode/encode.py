@@ -10,7 +10,7 @@ import typer
 from ami_cli.decode import documents
 from ami_cli.decode.inputs import STANDARD_INPUT
 from ami_dlms.errors import DlmsError
-from ami_dlms.tree import octets_of
+from ami_dlms.explain import octets_of
 
 app = typer.Typer(name="encode", add_completion=False)
 

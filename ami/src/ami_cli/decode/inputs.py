@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 from ami_cli.decode.captures.files import is_capture
 from ami_cli.decode.errors import NotOctets
 from ami_cli.decode.pasted import read_text
-from ami_dlms.tree import MISSING, Session, explain, is_sound
+from ami_dlms.explain import MISSING, Session, explain, is_sound
 
 STANDARD_INPUT = "-"
 MOST = 1 << 24

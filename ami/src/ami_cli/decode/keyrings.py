@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ami_cli.meter.registry import read_keys
-from ami_dlms.tree import Keyring, Session
+from ami_dlms.explain import Keyring, Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ami_cli.decode.captures.seen import Seen
 from ami_cli.decode.captures.streams import messages
 from ami_cli.decode.inputs import Input
 from ami_cli.decode.keyrings import Keyrings
-from ami_dlms.tree import Node, Session, explain, explain_data
+from ami_dlms.explain import Node, Session, explain, explain_data
 
 MOST_SESSIONS = 4096
 Report = Callable[[BinaryIO], None]

@@ -11,8 +11,8 @@ from ami_cli.decode.tree_view import Line
 from ami_cli.words import GLYPHS
 from ami_dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering
 from ami_dlms.apdu.notify import DataNotification
-from ami_dlms.tree import Node, in_clear, is_ciphered, is_sound, nodes
-from ami_dlms.tree.words import system_title
+from ami_dlms.explain import Node, deciphered, is_ciphered, is_sound, nodes
+from ami_dlms.explain.texts import system_title
 
 APDU = "apdu"
 NUMBER_WIDTH = 6
@@ -75,7 +75,7 @@ def _messages(node: Node) -> Iterator[Node]:
 
 
 def _message(root: Node) -> str:
-    held = in_clear(root)
+    held = deciphered(root)
     text = held.text or held.name.replace("_", "-")
     if isinstance(held.value, DataNotification) and (values := readings(held.value.body)):
         text += f": {', '.join(values[:MOST_VALUES])}" + (", ..." if len(values) > MOST_VALUES else "")

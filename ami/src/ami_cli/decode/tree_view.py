@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ami_cli.words import GLYPHS
-from ami_dlms.tree import FRAMING, MISSING, Derived, Node, is_sound
+from ami_dlms.explain import FRAMING, MISSING, Derived, Node, is_sound
 
 PER_LINE = 8
 LONG = 64

@@ -20,7 +20,7 @@ from ami_cli.decode.reading import Shown
 from ami_cli.decode.summary import moment, summary_line
 from ami_cli.decode.tree_view import Line, View
 from ami_cli.view import THEME
-from ami_dlms.tree import Document, document
+from ami_dlms.explain import Document, document
 
 MEGA = 1 << 20
 PERIOD = 0.5

@@ -1,6 +1,6 @@
 """`-v`: every APDU in words, its octets deciphered, and the octets that really went over the wire.
 
-It stands around the framing, so it sees an APDU just before it is framed and just after. `ami_dlms.tree` deciphers it with the
+It stands around the framing, so it sees an APDU just before it is framed and just after. `ami_dlms.explain` deciphers it with the
 same keys once more, so the protocol core needs no window into it. Passwords and keys that pass are shown as asterisks, in
 the words, in the clear octets, and in those of the wire.
 """
@@ -8,22 +8,22 @@ the words, in the clear octets, and in those of the wire.
 from collections.abc import Callable, Sequence
 
 from ami_dlms.association import ClientSettings
-from ami_dlms.framing.framing import Framing, LinkLost, WrapperPdu
-from ami_dlms.security import ENCRYPTED
-from ami_dlms.tree import (
+from ami_dlms.explain import (
     HIDDEN,
     Keyring,
     Node,
     Session,
+    deciphered,
     explain,
     headline,
-    in_clear,
     inside,
     is_ciphered,
     secret_nodes,
     without_secrets,
 )
-from ami_dlms.tree.node import nodes
+from ami_dlms.explain.node import nodes
+from ami_dlms.framing.framing import Framing, LinkLost, WrapperPdu
+from ami_dlms.security import ENCRYPTED
 
 HEX_LINE = 32
 LONGEST_SUMMARY = 400
@@ -76,7 +76,7 @@ class Trace:
     def apdu(self, direction: str, pdu: WrapperPdu) -> None:
         """One APDU in words and deciphered, and what its user-information holds."""
         [tree, *_] = explain(pdu.apdu, self._session)
-        clear = in_clear(tree)
+        clear = deciphered(tree)
         hidden = secret_nodes(clear, carries=self._about_a_secret)
         around = f"  [{tree.name.replace('_', '-')}]" if is_ciphered(tree) else ""
         self._passing = [] if _is_encrypted(tree) else [node.octets for node in hidden]
@@ -88,7 +88,7 @@ class Trace:
             return
         self._lines("ciphered" if is_ciphered(clear) else "clear   ", without_secrets(clear, hidden))
         if (inner := inside(tree)) is not None:
-            inner = in_clear(inner)
+            inner = deciphered(inner)
             hidden = secret_nodes(inner)
             self._write(f"    user-information: {_summary(inner, hidden, _trouble(inner))}")
             self._lines("clear   ", without_secrets(inner, hidden))

@@ -17,7 +17,7 @@ from time import perf_counter
 import structlog
 
 from ami_dlms.enums import ApduTag
-from ami_dlms.tree import Session, explain, secret_nodes, without_secrets
+from ami_dlms.explain import Session, explain, secret_nodes, without_secrets
 
 log = structlog.get_logger()
 _HEADER = 8  # octets of the wrapper in front of the APDU

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 
 from ami_dlms.errors import DecodeError
+from ami_dlms.explain.scanning import Kind, mbus_end
 from ami_dlms.framing import hdlc, mbus
 from ami_dlms.framing.hdlc import FLAG, FORMAT_SIZE, FORMAT_TYPE, MAX_LENGTH
 from ami_dlms.framing.wrapper import HEADER_SIZE, VERSION
-from ami_dlms.tree.scanning import Kind, mbus_end
 
 _VERSION = VERSION.to_bytes(2, "big")
 _BEGINNING = re.compile(rb"[\x7e\x68]")

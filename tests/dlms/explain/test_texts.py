@@ -14,9 +14,9 @@ from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescri
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataTag
+from ami_dlms.explain import Node, Session, explain, nodes
+from ami_dlms.explain.texts import text_of
 from ami_dlms.obis import Obis
-from ami_dlms.tree import Node, Session, explain, nodes
-from ami_dlms.tree.words import words
 
 CLOCK = Obis.parse("0-0:1.0.0*255")
 
@@ -109,7 +109,7 @@ def test_the_association_in_words() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_data_in_words(item: Data, text: str) -> None:
-    assert words(item) == text
+    assert text_of(item) == text
     assert texts(apdu.encode(GetResponseNormal(1, item)))["result"] == text
 
 
@@ -130,7 +130,7 @@ def test_data_in_words(item: Data, text: str) -> None:
     ids=["summer", "west and doubtful", "nothing", "odd day"],
 )
 def test_times_in_words(moment: CosemDateTime, text: str) -> None:
-    assert words(moment) == text
+    assert text_of(moment) == text
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from ami_dlms.apdu.blocks import GeneralBlockTransfer
 from ami_dlms.apdu.codec import DATA, Codec, SequenceOf, sequence
 from ami_dlms.apdu.fields import GET_DATA_RESULT, ActionResponse, Block
 from ami_dlms.apdu.get import GetResponseWithDataBlock
-from ami_dlms.tree.apdus import read_part
-from ami_dlms.tree.keyring import MOST_WAITING, Session, waiting
-from ami_dlms.tree.node import Derived, Node, is_sound
+from ami_dlms.explain.apdus import read_part
+from ami_dlms.explain.keyring import MOST_WAITING, Session, waiting
+from ami_dlms.explain.node import Derived, Node, is_sound
 
 INVOKE_ID = 0x0F
 TOGETHER = "put together from all blocks"

@@ -18,18 +18,18 @@ from ami_dlms.cursor import Reader
 from ami_dlms.data import Data
 from ami_dlms.enums import ApduTag, DataTag
 from ami_dlms.errors import DecodeError, LocalError
+from ami_dlms.explain.apdus import APDU
+from ami_dlms.explain.documents import Part
+from ami_dlms.explain.frames import WRAPPER
+from ami_dlms.explain.hdlc import FOUR_OCTETS, HDLC, INFORMATION
+from ami_dlms.explain.mbus import MBUS
+from ami_dlms.explain.node import MISSING
+from ami_dlms.explain.value_types import ABSENT, DATA_TYPES, LIST, read_plain, snake, type_word
 from ami_dlms.framing import hdlc, mbus, wrapper
 from ami_dlms.framing.hdlc import Frame
 from ami_dlms.framing.hdlc_address import HdlcAddress
 from ami_dlms.framing.mbus import MbusFrame
 from ami_dlms.framing.wrapper import WrapperPdu
-from ami_dlms.tree.apdus import APDU
-from ami_dlms.tree.documents import Part
-from ami_dlms.tree.frames import WRAPPER
-from ami_dlms.tree.hdlc import FOUR_OCTETS, HDLC, INFORMATION
-from ami_dlms.tree.mbus import MBUS
-from ami_dlms.tree.node import MISSING
-from ami_dlms.tree.spelling import ABSENT, DATA_TYPES, LIST, read_plain, snake, type_word
 
 CONTAINERS = ("array", "structure")
 _WITHOUT_VALUE = frozenset((ABSENT, LIST, "null-data", "dont-care", *CONTAINERS))

@@ -26,8 +26,8 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE, CosemDate, CosemDateTime, CosemTime
 from ami_dlms.enums import ApplicationContext, DataTag, Mechanism
 from ami_dlms.errors import DlmsError
+from ami_dlms.explain.value_types import kebab
 from ami_dlms.obis import Obis
-from ami_dlms.tree.spelling import kebab
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CLOCK_STATUS = {0x01: "invalid value", 0x02: "doubtful value", 0x04: "other clock base", 0x08: "invalid clock status"}
@@ -50,30 +50,30 @@ CONTEXTS = {
 PLAUSIBLE_YEARS = range(1990, 2100)
 
 
-def words(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A value for a person."""
     if value is None:
         return "absent"
-    for kind, tell in _WORDS.items():
+    for kind, tell in _TEXTS.items():
         if isinstance(value, kind):
             return tell(value)
     if isinstance(value, tuple):
         return _tuple(value)
     if is_dataclass(value):
-        return ", ".join(f"{one.name} {words(getattr(value, one.name))}" for one in fields(value) if one.repr)
+        return ", ".join(f"{one.name} {text_of(getattr(value, one.name))}" for one in fields(value) if one.repr)
     return str(value)
 
 
 def is_record(value: Any) -> bool:
     """Whether a value has no words of its own but those of its fields."""
-    return is_dataclass(value) and not isinstance(value, tuple(_WORDS))
+    return is_dataclass(value) and not isinstance(value, tuple(_TEXTS))
 
 
 def _tuple(value: Any) -> str:
     """Records by name; bits as they are; a list by its length."""
     names = getattr(value, "_fields", ())
     if names:
-        return ", ".join(f"{name.replace('_', ' ')} {words(part)}" for name, part in zip(names, value, strict=True))
+        return ", ".join(f"{name.replace('_', ' ')} {text_of(part)}" for name, part in zip(names, value, strict=True))
     if value and all(type(bit) is bool for bit in value):
         return "".join("1" if bit else "0" for bit in value)
     return f"{len(value)} item{'' if len(value) == 1 else 's'}"
@@ -172,7 +172,7 @@ def _data(item: Data) -> str:
         return f"{kind}, {octets(value.contents)} of contents"
     if item.tag in (DataTag.VISIBLE_STRING, DataTag.UTF8_STRING):
         return f'{kind} "{value}"' if value.isprintable() else f"{kind} {value!r}"
-    return f"{kind} {words(value)}"
+    return f"{kind} {text_of(value)}"
 
 
 def _octet_string(value: bytes) -> str:
@@ -240,7 +240,7 @@ def _mechanism(value: Mechanism) -> str:
     return "unknown name" if value is Mechanism.UNKNOWN else f"{MECHANISMS[value]} (2.16.756.5.8.2.{value:d})"
 
 
-_WORDS: Mapping[type, Callable[[Any], str]] = {
+_TEXTS: Mapping[type, Callable[[Any], str]] = {
     Data: _data,
     bool: lambda value: "true" if value else "false",
     ApplicationContext: _context,

@@ -19,7 +19,7 @@ from ami_dlms.data.compact import elements
 from ami_dlms.data.decoding import Room, read_description
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DecodeError
-from ami_dlms.tree.node import FRAMING, Node
+from ami_dlms.explain.node import FRAMING, Node
 
 ITEM = "item"
 UNUSED_ELEMENT = "unused_element"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ami_dlms.errors import DecodeError
+from ami_dlms.explain.apdus import NOT_DECODED
+from ami_dlms.explain.damage import damage
+from ami_dlms.explain.hdlc import describe, fields_of, inform, parts_of
+from ami_dlms.explain.keyring import Session
+from ami_dlms.explain.node import MISSING, Node, described
+from ami_dlms.explain.scanning import claimed_hdlc_end
 from ami_dlms.framing import hdlc
 from ami_dlms.framing.hdlc import CHECK_SIZE, FLAG, FORMAT_SIZE, SEGMENTED, Frame, check_sequence
 from ami_dlms.framing.hdlc_address import decode_address
-from ami_dlms.tree.apdus import NOT_DECODED
-from ami_dlms.tree.damage import damage
-from ami_dlms.tree.hdlc import describe, fields_of, inform, parts_of
-from ami_dlms.tree.keyring import Session
-from ami_dlms.tree.node import MISSING, Node, told
-from ami_dlms.tree.scanning import claimed_hdlc_end
 
 CHECKS = ("header_check", "frame_check")
 _Fields = list[tuple[str, int]]
@@ -53,7 +53,7 @@ def _trouble(whole: bytes, flag: int) -> str:
         hdlc.decode(whole)
     except DecodeError as error:
         guess = damage(whole, flag) if whole[-1] == FLAG else ""
-        return "; ".join(word for word in (told(error.shifted(flag)), guess) if word)
+        return "; ".join(word for word in (described(error.shifted(flag)), guess) if word)
     return ""
 
 

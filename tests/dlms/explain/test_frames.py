@@ -22,13 +22,13 @@ from ami_dlms.apdu.initiate import InitiateRequest
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.enums import ActionResult, ApduTag, ApplicationContext, Conformance
 from ami_dlms.errors import LocalError
+from ami_dlms.explain import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
 from ami_dlms.framing import hdlc, wrapper
 from ami_dlms.framing.hdlc import Frame, FrameKind, control_of
 from ami_dlms.framing.hdlc_address import HdlcAddress
 from ami_dlms.framing.wrapper import WrapperPdu
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, protect
-from ami_dlms.tree import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
 
 CLIENT, SERVER = b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2"
 EK, AK, DK = bytes(range(16)), bytes(range(16, 32)), bytes(range(32, 48))

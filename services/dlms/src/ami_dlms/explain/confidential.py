@@ -13,9 +13,9 @@ from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import Mechanism
-from ami_dlms.tree.apdus import APDU
-from ami_dlms.tree.node import Node
-from ami_dlms.tree.summaries import is_ciphered
+from ami_dlms.explain.apdus import APDU
+from ami_dlms.explain.node import Node
+from ami_dlms.explain.summaries import is_ciphered
 
 PROOFS = frozenset(Mechanism) - {Mechanism.LOWEST, Mechanism.LOW, Mechanism.UNKNOWN}
 """Mechanisms whose authentication value is a challenge, and no password."""

@@ -10,11 +10,11 @@ from ami_dlms.apdu import CODECS
 from ami_dlms.apdu.blocks import GeneralBlockTransfer
 from ami_dlms.cursor import Reader
 from ami_dlms.errors import DecodeError
+from ami_dlms.explain.apdus import NOT_DECODED
+from ami_dlms.explain.keyring import Session
+from ami_dlms.explain.node import MISSING, Node, described
+from ami_dlms.explain.protected import read_message
 from ami_dlms.framing.hdlc_segments import LLC_COMMAND, LLC_RESPONSE
-from ami_dlms.tree.apdus import NOT_DECODED
-from ami_dlms.tree.keyring import Session
-from ami_dlms.tree.node import MISSING, Node, told
-from ami_dlms.tree.protected import read_message
 
 LLC_LENGTH = len(LLC_COMMAND)
 LLC = {LLC_COMMAND: "command", LLC_RESPONSE: "response"}
@@ -54,7 +54,7 @@ def begins_with_llc(octets: bytes) -> bool:
 
 def _no_header(octets: bytes, place: int, start: int) -> str:
     head = octets[place : place + LLC_LENGTH].hex() or "the end"
-    return told(DecodeError("the LLC header E6E600 or E6E700 and an APDU", head, start + place, "llc"))
+    return described(DecodeError("the LLC header E6E600 or E6E700 and an APDU", head, start + place, "llc"))
 
 
 def _is_later_block(message: Node) -> bool:

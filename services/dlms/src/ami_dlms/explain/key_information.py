@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ami_dlms.apdu.ciphered import AgreedKey, GeneralCiphering, GeneralSigning, WrappedKey
 from ami_dlms.cursor import encode_length
 from ami_dlms.errors import LocalError, SecurityError
+from ami_dlms.explain.keyring import Keyring
 from ami_dlms.security import (
     PublicKey,
     agree_one_pass,
@@ -19,7 +20,6 @@ from ami_dlms.security import (
     signature_holds,
     unwrap_key,
 )
-from ami_dlms.tree.keyring import Keyring
 
 ONE_PASS, STATIC_UNIFIED = b"\1", b"\2"
 

@@ -11,9 +11,9 @@ from dataclasses import field
 from typing import Any
 
 from ami_dlms.errors import LocalError
+from ami_dlms.explain.node import FRAMING, MISSING, Derived, Node
+from ami_dlms.explain.value_types import Plain, spell
 from ami_dlms.frozen import frozen
-from ami_dlms.tree.node import FRAMING, MISSING, Derived, Node
-from ami_dlms.tree.spelling import Plain, spell
 
 Document = dict[str, Any]
 WITH_HEX = frozenset(("compact-array",))

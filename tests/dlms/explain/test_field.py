@@ -16,6 +16,20 @@ from ami_dlms.apdu.ciphered import GeneralGloCiphering, GeneralSigning
 from ami_dlms.apdu.get import GetRequestNormal
 from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.explain import (
+    Keyring,
+    Node,
+    Session,
+    document,
+    explain,
+    explain_data,
+    is_sound,
+    nodes,
+    octets_of,
+    part_of,
+)
+from ami_dlms.explain.damage import wrong_bit
+from ami_dlms.explain.keyring import MOST_ROUTES, MOST_WAITING
 from ami_dlms.framing import hdlc, mbus, wrapper
 from ami_dlms.framing.hdlc import Frame, FrameKind, control_of
 from ami_dlms.framing.hdlc_address import HdlcAddress
@@ -23,9 +37,6 @@ from ami_dlms.framing.mbus import MbusFrame
 from ami_dlms.framing.wrapper import WrapperPdu
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, protect
-from ami_dlms.tree import Keyring, Node, Session, document, explain, explain_data, is_sound, nodes, octets_of, part_of
-from ami_dlms.tree.damage import wrong_bit
-from ami_dlms.tree.keyring import MOST_ROUTES, MOST_WAITING
 
 FIELD = Path(__file__).parents[2] / "vectors/field"
 UNHURRIED = settings(deadline=None)

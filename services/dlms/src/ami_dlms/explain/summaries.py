@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 
 from ami_dlms.apdu.ciphered import GeneralCiphering, GeneralDedCiphering, GeneralGloCiphering, ServiceCiphering
-from ami_dlms.tree.node import FRAMING, MISSING, Node
-from ami_dlms.tree.spelling import ABSENT
+from ami_dlms.explain.node import FRAMING, MISSING, Node
+from ami_dlms.explain.value_types import ABSENT
 
 SAID = (
     "application_context", "mechanism", "descriptor", "result", "diagnostic", "state_error", "service_error", "reason",
@@ -48,14 +48,14 @@ def is_ciphered(root: Node) -> bool:
     return isinstance(root.value, CIPHERED)
 
 
-def in_clear(root: Node) -> Node:
+def deciphered(root: Node) -> Node:
     """What a ciphered APDU holds, through every layer that could be deciphered; any other APDU is that itself."""
     content = root.part("content")
     if content is None:
         return root
     held = [derived.tree for derived in content.derived if derived.tree is not None]
     held += [part for part in content.parts if part.type == root.type]
-    return in_clear(held[0]) if held else root
+    return deciphered(held[0]) if held else root
 
 
 def inside(root: Node) -> Node | None:

@@ -21,12 +21,9 @@ from ami_dlms.apdu.ciphered import (
 from ami_dlms.apdu.initiate import InitiateRequest
 from ami_dlms.enums import ApduTag
 from ami_dlms.errors import LocalError, SecurityError
-from ami_dlms.security import AUTHENTICATED, COMPRESSED, ENCRYPTED, GlobalKeys, SecurityControl, unprotect
-from ami_dlms.security.aead import HEADER_LENGTH, TAG_LENGTH
-from ami_dlms.tree import words
-from ami_dlms.tree.apdus import read_apdu
-from ami_dlms.tree.assembling import TOGETHER, whole_apdu, whole_value
-from ami_dlms.tree.key_information import (
+from ami_dlms.explain import texts
+from ami_dlms.explain.apdus import read_apdu
+from ami_dlms.explain.key_information import (
     ONE_PASS,
     NoKey,
     ephemeral_verdict,
@@ -34,10 +31,13 @@ from ami_dlms.tree.key_information import (
     key_of,
     signature_verdict,
 )
-from ami_dlms.tree.keyring import Session, Title
-from ami_dlms.tree.node import MISSING, Derived, Node, fill, is_sound
-from ami_dlms.tree.pushes import describe_push
-from ami_dlms.tree.summaries import CIPHERED
+from ami_dlms.explain.keyring import Session, Title
+from ami_dlms.explain.node import MISSING, Derived, Node, fill, is_sound
+from ami_dlms.explain.pushes import describe_push
+from ami_dlms.explain.reassembly import TOGETHER, whole_apdu, whole_value
+from ami_dlms.explain.summaries import CIPHERED
+from ami_dlms.security import AUTHENTICATED, COMPRESSED, ENCRYPTED, GlobalKeys, SecurityControl, unprotect
+from ami_dlms.security.aead import HEADER_LENGTH, TAG_LENGTH
 
 MOST_LAYERS = 32
 """APDUs in APDUs: nobody needs more than three or four, and an enemy has room for thousands."""
@@ -122,7 +122,7 @@ def _take_apart(node: Node, content: bytes, session: Session, title: Title | Non
         _octets("invocation_counter", start + 1, counter, str(int.from_bytes(counter, "big"))),
     ]
     if control & ENCRYPTED or not body:
-        node.parts.append(_octets("ciphertext", start + HEADER_LENGTH, body, words.octets(body)))
+        node.parts.append(_octets("ciphertext", start + HEADER_LENGTH, body, texts.octets(body)))
     else:
         node.parts.append(read_message(body, start + HEADER_LENGTH, session, title))
     if control & AUTHENTICATED:
@@ -187,7 +187,7 @@ def _is_verified(content: bytes, session: Session) -> bool:
 def _check_signature(root: Node, value: GeneralSigning, session: Session) -> None:
     verdict = signature_verdict(value, session.keyring.signature_keys)
     if (part := root.part("signature")) is not None:
-        part.text = f"{words.octets(value.signature)}, {VERDICTS[verdict]}"
+        part.text = f"{texts.octets(value.signature)}, {VERDICTS[verdict]}"
     if verdict is not None:
         root.derived.append(Derived(f"the signature {VERDICTS[verdict]}", verdict))
 

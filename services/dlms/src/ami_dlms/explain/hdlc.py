@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ami_dlms.errors import DecodeError
+from ami_dlms.explain.information import begins_with_llc, read_information
+from ami_dlms.explain.keyring import Session, waiting
+from ami_dlms.explain.node import Derived, Node, described
 from ami_dlms.framing import hdlc
 from ami_dlms.framing.hdlc import CHECK_SIZE, FLAG, FORMAT_SIZE, Frame, FrameKind
 from ami_dlms.framing.hdlc_address import HdlcAddress, address_size
 from ami_dlms.framing.hdlc_parameters import decode_parameters
-from ami_dlms.tree.information import begins_with_llc, read_information
-from ami_dlms.tree.keyring import Session, waiting
-from ami_dlms.tree.node import Derived, Node, told
 
 HDLC, INFORMATION = "hdlc-frame", "hdlc-information"
 WINDOW = 8
@@ -87,12 +87,12 @@ def format_address(address: HdlcAddress) -> str:
 
 def describe_control(frame: Frame) -> str:
     """The kind, its numbers, and whether the turn goes to the other end."""
-    words = [frame.kind.value]
+    texts = [frame.kind.value]
     if frame.kind is FrameKind.I:
-        words.append(f"N(S) {frame.send_number}")
+        texts.append(f"N(S) {frame.send_number}")
     if frame.kind in (FrameKind.I, FrameKind.RR, FrameKind.RNR):
-        words.append(f"N(R) {frame.receive_number}")
-    return ", ".join([*words, "poll/final" if frame.final else "not final"])
+        texts.append(f"N(R) {frame.receive_number}")
+    return ", ".join([*texts, "poll/final" if frame.final else "not final"])
 
 
 def inform(node: Node, frame: Frame, session: Session) -> None:
@@ -108,7 +108,7 @@ def _parameters(node: Node, frame: Frame) -> None:
     try:
         limits = decode_parameters(frame.information)
     except DecodeError as error:
-        node.trouble = told(error.shifted(node.start))
+        node.trouble = described(error.shifted(node.start))
         return
     node.text = (
         f"information to send {limits.max_information_transmit}, to receive {limits.max_information_receive}; "

@@ -21,9 +21,9 @@ from ami_dlms.association import (
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.errors import LocalError
+from ami_dlms.explain import Keyring, Node, Session, deciphered, explain, is_sound, nodes
 from ami_dlms.obis import Obis
 from ami_dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, PublicKey
-from ami_dlms.tree import Keyring, Node, Session, explain, in_clear, is_sound, nodes
 
 LENGTHS = {1: (16, 32), 2: (32, 48)}
 HEADER = Header(b"transact", b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2", b"", b"more")
@@ -90,7 +90,7 @@ KINDS = ["wrapped", "one pass", "static"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_brings_its_key_is_deciphered(suite: int, kind: str) -> None:
     tree = read(ciphered(suite, kind), keyring(suite, **wanted(suite, kind)))
-    assert is_sound(tree) and in_clear(tree).octets == CLEAR and "the tag holds" in texts(tree)
+    assert is_sound(tree) and deciphered(tree).octets == CLEAR and "the tag holds" in texts(tree)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,12 +101,12 @@ def test_altered_messages_are_told_and_nothing_is_raised(kind: str) -> None:
         altered = bytearray(whole)
         altered[place] ^= 0x41
         [tree, *_] = explain(bytes(altered), Session(held))
-        assert in_clear(tree).octets != CLEAR or not is_sound(tree)
+        assert deciphered(tree).octets != CLEAR or not is_sound(tree)
 
 
 def test_either_end_of_two_static_pairs_will_do() -> None:
     keys = {"agreement_key": private(1, AGREES), "peer_agreement_key": public(1, PEER_AGREES)}
-    assert in_clear(read(ciphered(1, "static"), keyring(1, **keys))).octets == CLEAR
+    assert deciphered(read(ciphered(1, "static"), keyring(1, **keys))).octets == CLEAR
 
 
 @pytest.mark.parametrize(("kind", "said"), [*zip(KINDS, ("--kek", "--agreement-key", "--agreement-key"), strict=True)])
@@ -132,21 +132,21 @@ def test_the_public_half_of_static_pairs_is_missed() -> None:
 )
 def test_keys_that_do_not_fit(kind: str, given: dict[str, Any], said: str) -> None:
     tree = read(ciphered(1, kind), keyring(1, **given))
-    assert in_clear(tree) is tree and said in texts(tree)
+    assert deciphered(tree) is tree and said in texts(tree)
 
 
 def test_an_authentication_key_of_another_suite() -> None:
     with pytest.raises(LocalError, match="authentication key of 32 octets"):
         Keyring(authentication_key=bytes(32), key_encryption_key=b"m" * 16)
     tree = read(ciphered(1, "static"), Keyring(authentication_key=bytes(32), **wanted(1, "static")))
-    assert in_clear(tree) is tree and "can't be had" in texts(tree)
+    assert deciphered(tree) is tree and "can't be had" in texts(tree)
 
 
 @pytest.mark.parametrize(("number", "holds"), [(SIGNS, True), (STRANGER, False)])
 def test_the_signature_of_an_ephemeral_key(number: int, holds: bool) -> None:
     given = wanted(1, "one pass") | {"signature_keys": (public(1, number),)}
     tree = read(ciphered(1, "one pass"), keyring(1, **given))
-    assert is_sound(tree) == holds and in_clear(tree).octets == CLEAR
+    assert is_sound(tree) == holds and deciphered(tree).octets == CLEAR
 
 
 @pytest.mark.parametrize("suite", LENGTHS)
@@ -155,7 +155,7 @@ def test_signatures(suite: int) -> None:
     good = (public(suite, STRANGER), public(suite, SIGNS))
     assert "give --signature-key" in texts(read(message, Keyring())) and is_sound(read(message, Keyring()))
     held = read(message, Keyring(signature_keys=good))
-    assert is_sound(held) and "the signature holds" in texts(held) and in_clear(held).octets == CLEAR
+    assert is_sound(held) and "the signature holds" in texts(held) and deciphered(held).octets == CLEAR
     for wrong in (
         replace(message, other_information=b"less"),
         replace(message, content=CLEAR[:-1] + b"\1"),

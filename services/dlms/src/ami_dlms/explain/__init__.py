@@ -4,13 +4,13 @@
 says where.
 """
 
-from ami_dlms.tree.building import octets_of
-from ami_dlms.tree.confidential import HIDDEN, secret_nodes, without_secrets
-from ami_dlms.tree.documents import Document, Part, document, part_of
-from ami_dlms.tree.frames import explain, explain_data
-from ami_dlms.tree.keyring import Keyring, Session, Title
-from ami_dlms.tree.node import FRAMING, MISSING, Derived, Node, is_sound, leaves, nodes
-from ami_dlms.tree.summaries import headline, in_clear, inside, is_ciphered
+from ami_dlms.explain.confidential import HIDDEN, secret_nodes, without_secrets
+from ami_dlms.explain.documents import Document, Part, document, part_of
+from ami_dlms.explain.encoding import octets_of
+from ami_dlms.explain.frames import explain, explain_data
+from ami_dlms.explain.keyring import Keyring, Session, Title
+from ami_dlms.explain.node import FRAMING, MISSING, Derived, Node, is_sound, leaves, nodes
+from ami_dlms.explain.summaries import deciphered, headline, inside, is_ciphered
 
 __all__ = [
     "FRAMING",
@@ -23,11 +23,11 @@ __all__ = [
     "Part",
     "Session",
     "Title",
+    "deciphered",
     "document",
     "explain",
     "explain_data",
     "headline",
-    "in_clear",
     "inside",
     "is_ciphered",
     "is_sound",

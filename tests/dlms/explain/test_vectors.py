@@ -10,7 +10,7 @@ import pytest
 from test_every_octet import check_cover
 
 from ami_dlms import apdu
-from ami_dlms.tree import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
+from ami_dlms.explain import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 ROWS: dict[str, Any] = {row["id"]: row for row in json.loads((VECTORS / "apdus.json").read_text())}

@@ -13,7 +13,7 @@ from sizes import examples
 
 from ami_dlms import apdu
 from ami_dlms.errors import DecodeError
-from ami_dlms.tree import (
+from ami_dlms.explain import (
     MISSING,
     Keyring,
     Node,
@@ -26,7 +26,7 @@ from ami_dlms.tree import (
     octets_of,
     part_of,
 )
-from ami_dlms.tree.apdus import read_apdu
+from ami_dlms.explain.apdus import read_apdu
 
 QUICK = settings(
     max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]

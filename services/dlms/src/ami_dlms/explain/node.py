@@ -94,7 +94,7 @@ def fill(node: Node, name: str, text: str = "") -> None:
     node.parts = filled
 
 
-def told(error: DecodeError) -> str:
+def described(error: DecodeError) -> str:
     """What is wrong, with the offset in hex as well."""
     return f"{error} (0x{error.offset:04X})"
 

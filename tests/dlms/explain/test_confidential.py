@@ -23,10 +23,10 @@ from ami_dlms.apdu.short_names import VariableName, WriteRequest
 from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.enums import ApplicationContext, Conformance, DataAccessResult, Mechanism
+from ami_dlms.explain import Keyring, Session, deciphered, explain, headline, secret_nodes, without_secrets
 from ami_dlms.framing import wrapper
 from ami_dlms.obis import Obis
 from ami_dlms.security import AUTHENTICATED, GlobalKeys, protect
-from ami_dlms.tree import Keyring, Session, explain, headline, in_clear, secret_nodes, without_secrets
 
 PASSWORD = b"swordfish"
 VALUE = data.octet_string(PASSWORD)
@@ -125,7 +125,7 @@ def test_authenticated_contents_are_in_clear_on_the_wire() -> None:
     one = ServiceCiphering(201, protect(AUTHENTICATED, KEYS, TITLE, 1, clear))
     [tree] = explain(apdu.encode(one), Session(Keyring(KEYS.encryption_key, KEYS.authentication_key, None, TITLE)))
     assert PASSWORD.hex().upper() not in without_secrets(tree, secret_nodes(tree))
-    assert in_clear(tree).octets == clear
+    assert deciphered(tree).octets == clear
 
 
 def test_which_they_are() -> None:

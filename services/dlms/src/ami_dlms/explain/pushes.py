@@ -12,9 +12,9 @@ from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.data import Data
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DlmsError
+from ami_dlms.explain import texts
+from ami_dlms.explain.node import FRAMING, MISSING, Node, nodes
 from ami_dlms.obis import Obis
-from ami_dlms.tree import words
-from ami_dlms.tree.node import FRAMING, MISSING, Node, nodes
 
 DEFINITION = 4
 UNTAGGED_SIZE = 9
@@ -55,8 +55,8 @@ def _name_values(root: Node) -> None:
 
 def _reference(reference: AttributeDescriptor) -> str:
     """The value attribute of a register is what its OBIS code says; of others the attribute counts."""
-    name = words.attribute(reference)
-    return words.obis(reference.instance_id) + ("" if name == VALUE else f", {name}")
+    name = texts.attribute(reference)
+    return texts.obis(reference.instance_id) + ("" if name == VALUE else f", {name}")
 
 
 def _object_list(value: Data) -> list[CaptureObject]:
@@ -80,7 +80,7 @@ def _untagged(octets: bytes) -> str:
         name, attribute = octets[place + 2 : place + 8], octets[place + 8]
         if class_id not in interface_classes() or name[5] != CURRENT or not 1 <= attribute <= MAX_ATTRIBUTE:
             continue
-        if words.obis(Obis(name)) == str(Obis(name)):
+        if texts.obis(Obis(name)) == str(Obis(name)):
             continue  # nothing is known under this name
         shown = octets[place : place + UNTAGGED_SIZE].hex(" ").upper()
         return f"{shown} reads as class {class_id}, {Obis(name)}, attribute {attribute} without Data tags"

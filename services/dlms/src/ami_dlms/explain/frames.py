@@ -12,19 +12,19 @@ from ami_dlms.apdu import CODECS
 from ami_dlms.apdu.codec import DATA, UNSIGNED16
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DecodeError
+from ami_dlms.explain.apdus import NOT_DECODED, read_part
+from ami_dlms.explain.hdlc import INFORMATION, good_hdlc
+from ami_dlms.explain.hdlc_broken import broken_hdlc, extent
+from ami_dlms.explain.information import begins_with_llc, read_information
+from ami_dlms.explain.keyring import Session
+from ami_dlms.explain.mbus import read_mbus
+from ami_dlms.explain.node import MISSING, Derived, Node, described, is_sound
+from ami_dlms.explain.protected import read_message
+from ami_dlms.explain.scanning import Found, Kind, broken_frame, good_frames
+from ami_dlms.explain.tracing import Tracer, traced
 from ami_dlms.framing import hdlc, mbus
 from ami_dlms.framing.hdlc import FLAG
 from ami_dlms.framing.wrapper import HEADER_SIZE, VERSION
-from ami_dlms.tree.apdus import NOT_DECODED, read_part
-from ami_dlms.tree.hdlc import INFORMATION, good_hdlc
-from ami_dlms.tree.hdlc_broken import broken_hdlc, extent
-from ami_dlms.tree.information import begins_with_llc, read_information
-from ami_dlms.tree.keyring import Session
-from ami_dlms.tree.mbus import read_mbus
-from ami_dlms.tree.node import MISSING, Derived, Node, is_sound, told
-from ami_dlms.tree.protected import read_message
-from ami_dlms.tree.scanning import Found, Kind, broken_frame, good_frames
-from ami_dlms.tree.watching import Tracer, traced
 
 WRAPPER = "wrapper"
 NOISE, IDLE, ACKNOWLEDGE = "noise", "idle_flags", "mbus_acknowledge"
@@ -152,7 +152,7 @@ def _broken_wrapper(octets: bytes, start: int, end: int) -> Node:
         root.parts = [part for part in root.parts if part.octets and part.start < error.offset]
         _number(root)
         rest = root.parts[-1].end if root.parts else start
-        root.parts.append(Node(NOT_DECODED, rest, octets[rest:end], type=MISSING, trouble=told(error)))
+        root.parts.append(Node(NOT_DECODED, rest, octets[rest:end], type=MISSING, trouble=described(error)))
     return root
 
 

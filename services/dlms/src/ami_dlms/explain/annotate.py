@@ -15,9 +15,9 @@ from ami_dlms.cosem.classes import class_name
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import DataTag
-from ami_dlms.tree import words
-from ami_dlms.tree.node import FRAMING, MISSING, Node, fill
-from ami_dlms.tree.spelling import LIST, spell, type_word
+from ami_dlms.explain import texts
+from ami_dlms.explain.node import FRAMING, MISSING, Node, fill
+from ami_dlms.explain.value_types import LIST, spell, type_word
 
 CONTAINERS = (DataTag.ARRAY, DataTag.STRUCTURE)
 HIGH_PRIORITY, CONFIRMED, INVOKE_ID = 0x80, 0x40, 0x0F
@@ -25,10 +25,10 @@ LONG_FLAGS = {28: "self-descriptive", 29: "break on error", 30: "confirmed", 31:
 LONG_INVOKE_ID = 0xFFFFFF
 
 
-def finish(node: Node) -> None:
+def annotate(node: Node) -> None:
     """Type, words and left-over octets of a node and of all its parts."""
     for part in node.parts:
-        finish(part)
+        annotate(part)
         tell = _BY_NAME.get(part.name)
         if tell is not None and part.type != MISSING and part.value is not None:
             part.text = tell(part.value)
@@ -36,7 +36,7 @@ def finish(node: Node) -> None:
     if not node.type:
         node.type = type_of(node)
     if not node.text and node.type not in (FRAMING, MISSING):
-        node.text = _text_of(node)
+        node.text = _text(node)
     fill(node, "_".join(_roles(node.codec, node.value)) or "framing", _framing_text(node))
 
 
@@ -54,9 +54,9 @@ def is_list(codec: Codec[Any] | None) -> bool:
     return is_list(codec.part) if isinstance(codec, Optional) else isinstance(codec, SequenceOf)
 
 
-def _text_of(node: Node) -> str:
+def _text(node: Node) -> str:
     """A record whose parts say everything says its type."""
-    return node.type if node.parts and words.is_record(node.value) else words.words(node.value)
+    return node.type if node.parts and texts.is_record(node.value) else texts.text_of(node.value)
 
 
 def _roles(codec: Codec[Any] | None, value: Any) -> list[str]:
@@ -81,16 +81,16 @@ def _chosen(alternatives: Mapping[int, tuple[type, Codec[Any]]], value: Any) -> 
 
 def _framing_text(node: Node) -> str:
     if type(node.value) is Data:
-        return words.words(node.value).partition(":")[0]
+        return texts.text_of(node.value).partition(":")[0]
     if isinstance(node.value, tuple):
-        return words.words(node.value)
+        return texts.text_of(node.value)
     return node.type if node.type not in (FRAMING, MISSING) else ""
 
 
 def _from_neighbours(node: Node) -> None:
     value = node.value
     if isinstance(value, AttributeDescriptor | MethodDescriptor):
-        reference = words.descriptor(value)
+        reference = texts.descriptor(value)
         name = reference.partition(f" {value.instance_id} ")[2].partition(" (")[0]
         number = value.attribute_id if isinstance(value, AttributeDescriptor) else value.method_id
         for part in node.parts[-1:]:
@@ -111,9 +111,9 @@ _BY_NAME: Mapping[str, Callable[[Any], str]] = {
     "invoke_id_and_priority": _invoke_id,
     "long_invoke_id_and_priority": _long_invoke_id,
     "class_id": lambda value: f"{class_name(value)} ({value})",
-    "system_title": words.system_title,
-    "calling_ap_title": words.system_title,
-    "responding_ap_title": words.system_title,
-    "originator_system_title": words.system_title,
-    "recipient_system_title": words.system_title,
+    "system_title": texts.system_title,
+    "calling_ap_title": texts.system_title,
+    "responding_ap_title": texts.system_title,
+    "originator_system_title": texts.system_title,
+    "recipient_system_title": texts.system_title,
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ami_dlms.errors import DecodeError
+from ami_dlms.explain.hdlc import INFORMATION
+from ami_dlms.explain.keyring import Session, waiting
+from ami_dlms.explain.node import MISSING, Derived, Node, described
+from ami_dlms.explain.protected import read_message
 from ami_dlms.framing import mbus
 from ami_dlms.framing.mbus import CONTROLS, HEAD_SIZE, SAPS_SIZE, SHORT_SIZE, Assembler, MbusFrame
-from ami_dlms.tree.hdlc import INFORMATION
-from ami_dlms.tree.keyring import Session, waiting
-from ami_dlms.tree.node import MISSING, Derived, Node, told
-from ami_dlms.tree.protected import read_message
 
 MBUS = "mbus-frame"
 ADDRESSES = {0x00: "not configured", 0xFD: "secondary addressing", 0xFE: "test", 0xFF: "broadcast"}
@@ -23,7 +23,7 @@ def read_mbus(octets: bytes, start: int, end: int, session: Session) -> Node:
         body = whole[1 if whole[0] == mbus.SHORT else HEAD_SIZE : -2]
         long = whole[0] == mbus.LONG
         frame = MbusFrame(body[0], body[1], body[2] if long else None, body[3:] if long else b"")
-        trouble, session = told(error.shifted(start)), session.aside()
+        trouble, session = described(error.shifted(start)), session.aside()
     root = Node("mbus_frame", start, whole, type=MISSING if trouble else MBUS, value=frame, trouble=trouble)
     root.text = _headline(frame) + (", not verified" if trouble else "")
     _cut(root, frame)
@@ -81,7 +81,7 @@ def _carry(root: Node, frame: MbusFrame, session: Session) -> None:
     try:
         segment = mbus.segment_of(frame)
     except DecodeError as error:
-        root.parts[-3].trouble = told(error.shifted(root.start))
+        root.parts[-3].trouble = described(error.shifted(root.start))
         return
     information = root.part("information")
     if segment is None or information is None:
@@ -98,7 +98,7 @@ def _carry(root: Node, frame: MbusFrame, session: Session) -> None:
     try:
         whole = assembler.take(segment)
     except DecodeError as error:
-        information.trouble = f"{told(error.shifted(root.start))}: a segment before this one is missing"
+        information.trouble = f"{described(error.shifted(root.start))}: a segment before this one is missing"
         return
     information.text = f"segment {segment.number}, {len(information.octets)} octets"
     if whole is not None:

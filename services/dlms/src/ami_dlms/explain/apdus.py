@@ -9,11 +9,11 @@ from ami_dlms.apdu.ciphered import ServiceCiphering
 from ami_dlms.apdu.codec import Codec
 from ami_dlms.enums import ApduTag
 from ami_dlms.errors import DecodeError
-from ami_dlms.tree.naming import finish
-from ami_dlms.tree.node import FRAMING, MISSING, Node, nodes, told
-from ami_dlms.tree.spelling import kebab, snake
-from ami_dlms.tree.summaries import headline
-from ami_dlms.tree.watching import Tracer, of_traced_parts
+from ami_dlms.explain.annotate import annotate
+from ami_dlms.explain.node import FRAMING, MISSING, Node, described, nodes
+from ami_dlms.explain.summaries import headline
+from ami_dlms.explain.tracing import Tracer, of_traced_parts
+from ami_dlms.explain.value_types import kebab, snake
 
 APDU = "apdu"
 NOT_DECODED = "not_decoded"
@@ -50,7 +50,7 @@ def read_part(name: str, codec: Codec[Any], octets: bytes) -> Node:
         reader.finish()
     except DecodeError as error:
         _break_off(reader, root, error)
-    finish(root)
+    annotate(root)
     return root
 
 
@@ -61,7 +61,7 @@ def _break_off(reader: Tracer, root: Node, error: DecodeError) -> None:
         node.octets = octets[node.start :]
         node.type = MISSING
     innermost = reader.open_nodes[-1]
-    innermost.trouble = told(error)
+    innermost.trouble = described(error)
     if innermost.parts:
         end = innermost.parts[-1].end
         innermost.parts.append(Node(NOT_DECODED, end, octets[end:], type=MISSING))
@@ -74,7 +74,7 @@ def _finish(root: Node) -> None:
     if tag.octets and not tag.trouble and root.type != MISSING:
         root.name = _name(root.value)
         root.parts.pop(0)
-        finish(root)
+        annotate(root)
         root.type, root.text = APDU, headline(root)
         if not root.parts:
             root.parts = [Node("tag", 0, root.octets)]
@@ -83,7 +83,7 @@ def _finish(root: Node) -> None:
             first.name, first.text = _framing_name(root, first), root.name.replace("_", "-")
     else:
         tag.text = _tag_words(tag)
-        finish(root)
+        annotate(root)
 
 
 def _framing_name(root: Node, first: Node) -> str:

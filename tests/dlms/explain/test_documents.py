@@ -20,8 +20,8 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import LocalError
+from ami_dlms.explain import Session, document, explain, octets_of, part_of
 from ami_dlms.obis import Obis
-from ami_dlms.tree import Session, document, explain, octets_of, part_of
 
 ROWS = json.loads((Path(__file__).parents[2] / "vectors" / "apdus.json").read_text())
 CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)
