@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from ami_cli import settings_page
-from ami_hes.meters.registry import _PARSERS
-from ami_meter_sim.settings import MeterSettings
+from ami_registry import FIELDS as ENTRY_FIELDS
+from ami_registry import Field, Meter
 
 PAGE = Path(__file__).parents[2] / "docs/settings.md"
 FIELDS = [
     pytest.param(field, id=f"{title} {name}")
     for title, _, model, _ in settings_page.SECTIONS
+    if model is not Meter
     for name, field in model.model_fields.items()
-    if name != "simulated"
 ]
 
 
@@ -28,5 +29,10 @@ def test_each_setting_has_a_meaning(field: settings_page.FieldInfo) -> None:
     assert field.description, "say below it what it does"
 
 
-def test_the_hes_knows_no_key_of_a_meter_that_is_not_on_the_page() -> None:
-    assert _PARSERS.keys() == MeterSettings.model_fields.keys() - {"simulated"}
+@pytest.mark.parametrize("field", ENTRY_FIELDS, ids=lambda field: field.name)
+def test_each_field_of_an_entry_has_a_meaning(field: Field) -> None:
+    assert field.meaning and field.value
+
+
+def test_the_registry_knows_no_key_of_a_meter_that_is_not_on_the_page() -> None:
+    assert [field.name for field in ENTRY_FIELDS] == [field.name for field in dataclasses.fields(Meter)]

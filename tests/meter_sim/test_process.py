@@ -19,8 +19,10 @@ from bench import START, Caller, clear_client, public_client
 from free_ports import free_port
 
 from ami_dlms.association import Open, Opened
+from ami_dlms.enums import Mechanism
 from ami_meter_sim.app import run, start, surroundings
 from ami_meter_sim.settings import MeterSettings, MeterSimSettings, Settings
+from ami_registry import Meter
 
 DEMO = Path(__file__).parents[2] / "config/demo.toml"
 
@@ -49,7 +51,7 @@ def next_event(running: subprocess.Popen[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ready_then_a_clean_end(tmp_path: Path, number: signal.Signals) -> None:
     path = write(tmp_path)
-    addresses = [meter.address for meter in Settings.load(path).meters]
+    addresses = [meter.listens_on for meter in Settings.load(path).meters]
     with process(path) as running:
         ready = next_event(running)
         assert (ready["event"], ready["role"], ready["listen"]) == ("ready", "meter", addresses)
@@ -69,7 +71,7 @@ def test_only_the_meters_that_are_named(tmp_path: Path) -> None:
 
 def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
     path = write(tmp_path)
-    address = Settings.load(path).meters[1].address
+    address = Settings.load(path).meters[1].listens_on
     with socket.create_server(("127.0.0.1", int(address.rsplit(":", 1)[1]))), process(path) as running:
         taken = next_event(running)
         assert running.wait(10) == 98
@@ -86,14 +88,16 @@ def test_a_configuration_that_can_not_be_used(tmp_path: Path) -> None:
 def thousand(directory: Path, **change: Any) -> tuple[MeterSimSettings, list[MeterSettings]]:
     meters = [
         MeterSettings(
-            name=f"M{number}",
-            address="127.0.0.1:0",
-            encryption_key=number.to_bytes(16, "big"),
-            authentication_key=number.to_bytes(16, "little"),
-            system_title=number.to_bytes(8, "big"),
-            logical_device_name=f"AMI{number:013d}",
-            device_id=str(number),
-            **change,
+            meter=Meter(
+                name=f"M{number}",
+                address=("127.0.0.1", 0),
+                encryption_key=number.to_bytes(16, "big"),
+                authentication_key=number.to_bytes(16, "little"),
+                system_title=number.to_bytes(8, "big"),
+                logical_device_name=f"AMI{number:013d}",
+                device_id=str(number),
+                **change,
+            )
         )
         for number in range(1001, 2001)
     ]
@@ -118,7 +122,7 @@ async def test_a_thousand_meters_start_within_seconds(tmp_path: Path) -> None:
 
 
 async def test_stopping_ends_open_connections(tmp_path: Path) -> None:
-    settings, meters = thousand(tmp_path, authentication="none")
+    settings, meters = thousand(tmp_path, authentication=Mechanism.LOWEST)
     events: list[tuple[str, Any]] = []
     ready, stop = asyncio.Event(), asyncio.Event()
 
@@ -138,7 +142,7 @@ async def test_stopping_ends_open_connections(tmp_path: Path) -> None:
 
 
 async def test_a_task_that_fails_ends_the_process_and_keeps_the_state(tmp_path: Path) -> None:
-    settings, meters = thousand(tmp_path, authentication="none")
+    settings, meters = thousand(tmp_path, authentication=Mechanism.LOWEST)
     running = await start(settings, meters[:1], surroundings(lambda event, fields: None, now=lambda: START))
 
     async def fail() -> None:

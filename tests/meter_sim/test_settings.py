@@ -10,6 +10,7 @@ import pytest
 import tomli_w
 
 from ami_dlms.enums import ActionResult, Mechanism
+from ami_dlms.obis import Obis
 from ami_meter_sim.app import make_meters
 from ami_meter_sim.faults import Death, Faults, Silence
 from ami_meter_sim.settings import Settings, choose_meters
@@ -120,14 +121,14 @@ def test_meters_behind_one_address_know_each_other(tmp_path: Path, config: dict[
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"adress": "127.0.0.1:1"}, "adress: Extra inputs"),
+        ({"adress": "127.0.0.1:1"}, "adress: this field does not exist"),
         ({"address": "127.0.0.1"}, 'expected "host:port"'),
         ({"address": "dials-in"}, "needs simulated.dial_to"),
-        ({"authentication": "lls"}, "needs a secret"),
-        ({"authentication": "lls", "secret": "12345678"}, "digits alone may be text or hex"),
+        ({"authentication": "lls"}, "secret: is missing"),
+        ({"authentication": "lls", "secret": "12345678"}, "is digits alone, text or hex"),
         ({"encryption_key": "00"}, "16 octets"),
-        ({"encryption_key": "no hex, a secret word"}, "expected hex digits"),
-        ({"authentication_key": "env:AMI_NOT_SET_ANYWHERE"}, "AMI_NOT_SET_ANYWHERE is not set"),
+        ({"encryption_key": "no hex, a secret word"}, "is not an even number of hexadecimal digits"),
+        ({"authentication_key": "env:AMI_NOT_SET_ANYWHERE"}, "no variable AMI_NOT_SET_ANYWHERE"),
         ({"authentication_key": "file:/nowhere"}, "can't be read"),
         ({"system_title": "00"}, "8 octets"),
         ({"logical_device_name": "more than sixteen characters"}, "at most 16"),
@@ -164,7 +165,7 @@ def test_a_meter_that_is_not_simulated_is_left_alone(tmp_path: Path, config: dic
 def test_what_only_the_head_end_needs_is_accepted(tmp_path: Path, config: dict[str, Any]) -> None:
     objects = {"device_id_object": "0-0:96.1.1*255", "disconnect_object": "0-1:96.3.10*255", "disconnect_version": 1}
     config["meters"][0] |= objects
-    assert load(tmp_path, config).meters[0].disconnect_object == "0-1:96.3.10*255"
+    assert load(tmp_path, config).meters[0].meter.disconnect_object == Obis.parse("0-1:96.3.10*255")
 
 
 def test_two_meters_can_not_share_address_and_wrapper_port(tmp_path: Path, config: dict[str, Any]) -> None:
@@ -199,7 +200,7 @@ def test_the_environment_wins(tmp_path: Path, config: dict[str, Any], monkeypatc
     assert [meter.name for meter in choose_meters(settings, ())] == ["M1001"]
     with pytest.raises(SettingsError, match="M1002"):
         choose_meters(settings, ["M1002"])
-    assert settings.meters[0].encryption_key == bytes(16)
+    assert settings.meters[0].meter.encryption_key == bytes(16)
     assert "encryption_key" not in repr(settings)
     monkeypatch.setenv("AMI_METERS", "3")
     with pytest.raises(SettingsError, match="holds 2"):

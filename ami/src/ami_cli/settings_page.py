@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -15,12 +16,17 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ami_cis.settings import Cis, Demo
+from ami_dlms.association import Ciphering
+from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
+from ami_dlms.enums import Mechanism
+from ami_dlms.obis import Obis
 from ami_hes.settings import HesSettings, PartnerSettings
-from ami_meter_sim.settings import MeterSettings, MeterSimSettings, SimulatedSettings
+from ami_meter_sim.settings import MeterSimSettings, SimulatedSettings
+from ami_registry import FIELDS, Meter
 
 app = typer.Typer(name="settings", add_completion=False)
 
-SECTIONS: tuple[tuple[str, str, type[BaseModel], str], ...] = (
+SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
     ("[demo]", "The loop of the CIS.", Demo, "AMI_DEMO__"),
     (
         "[cis]",
@@ -39,7 +45,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel], str], ...] = (
     (
         "[[meters]]",
         "A table for each meter, real or simulated. The CIS reads the first three keys alone.",
-        MeterSettings,
+        Meter,
         "",
     ),
     (
@@ -86,10 +92,34 @@ def page() -> str:
     return INTRODUCTION + "".join(_section(*section) for section in SECTIONS)
 
 
-def _section(title: str, about: str, model: type[BaseModel], prefix: str) -> str:
+def _section(title: str, about: str, model: type[BaseModel] | type[Meter], prefix: str) -> str:
     environment = f" In the environment: `{prefix}*`." if prefix else ""
-    rows = "".join(_row(name, field) for name, field in model.model_fields.items() if not _is_section(field))
+    rows = "".join(_rows(model) if issubclass(model, BaseModel) else _rows_of_an_entry())
     return f"\n## `{title}`\n\n{about}{environment}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _rows(model: type[BaseModel]) -> Iterator[str]:
+    yield from (_row(name, field) for name, field in model.model_fields.items() if not _is_section(field))
+
+
+def _rows_of_an_entry() -> Iterator[str]:
+    defaults = {field.name: field.default for field in dataclasses.fields(Meter)}
+    for field in FIELDS:
+        default = defaults[field.name]
+        shown = "required" if default is dataclasses.MISSING else _quoted(_word(default))
+        yield f"| `{field.name}` | {field.value} | {shown} | {_sentence(field.meaning)} |\n"
+
+
+def _word(value: object) -> object:
+    """As it stands in the file."""
+    match value:
+        case Mechanism():
+            return format_mechanism(value)
+        case Ciphering():
+            return format_ciphering(value)
+        case Obis():
+            return str(value)
+    return value
 
 
 def _is_section(field: FieldInfo) -> bool:
@@ -134,9 +164,11 @@ def _choices(values: Sequence[Any]) -> Iterator[str]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if field.default in (None, PydanticUndefined, ""):
-        return ""
-    return f"`{_toml(field.default)}`"
+    return _quoted(None if field.default is PydanticUndefined else field.default)
+
+
+def _quoted(value: Any) -> str:
+    return "" if value in (None, "") else f"`{_toml(value)}`"
 
 
 def _toml(value: Any) -> str:

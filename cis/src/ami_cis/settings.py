@@ -17,9 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ami_process.settings import HttpUrl, Seconds, Section, SettingsError
+from ami_process.settings import HttpUrl, Seconds, Section, SettingsError, check_sections
 
-SECTIONS = frozenset({"demo", "cis", "hes", "meter_sim", "meters", "partners"})
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
 
 
@@ -155,10 +154,7 @@ def load(path: Path) -> Settings:
         content = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: {error}") from error
-    if unknown := content.keys() - SECTIONS:
-        raise SettingsError(
-            f"{path}: unknown section or key {sorted(unknown)[0]!r}; known are {', '.join(sorted(SECTIONS))}"
-        )
+    check_sections(path, content)
     own: dict[str, Any] = {name: content[name] for name in ("demo", "cis", "hes") if name in content}
     own["meters"] = _first(content.get("meters", []), os.environ.get("AMI_METERS"))
     try:

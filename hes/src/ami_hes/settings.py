@@ -151,8 +151,6 @@ class Settings(FileSettings):
     partners: tuple[PartnerSettings, ...] = ()
     meters: tuple[dict[str, Any], ...] = Field(default=(), repr=False, description="read by ami_hes.meters.registry")
     meter_count: int | None = Field(default=None, ge=0)
-    demo: dict[str, Any] = Field(default={}, repr=False)
-    meter_sim: dict[str, Any] = Field(default={}, repr=False)
 
     @model_validator(mode="after")
     def _enough_meters(self) -> Self:

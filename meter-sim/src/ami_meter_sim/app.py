@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from ami_dlms.association import Ciphering, Security
-from ami_dlms.enums import ActionResult, Mechanism
-from ami_dlms.security import GlobalKeys
+from ami_dlms.association import Security
+from ami_dlms.association.settings import WITH_SECRET
+from ami_dlms.enums import ActionResult
+from ami_dlms.errors import LocalError
+from ami_dlms.security import AsymmetricKeys, PrivateKey, PublicKey
 from ami_meter_sim.dialler import BackOff, dial
 from ami_meter_sim.faults import Death, Faults, Silence
 from ami_meter_sim.fleet import Fleet, Surroundings
@@ -25,9 +27,6 @@ from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.model import Model, load_model
 from ami_meter_sim.push import push
 from ami_meter_sim.settings import (
-    WITH_SECRET,
-    Authentication,
-    CipheringForm,
     MeterSettings,
     MeterSimSettings,
     SimulatedSettings,
@@ -37,18 +36,9 @@ from ami_process.open_files import allow_open_files
 from ami_process.ownership import Hold, InUse
 from ami_process.settings import SettingsError
 from ami_process.sockets import EXIT_CANNOT_LISTEN, PortTaken
+from ami_registry import security
 
 OPEN_FILES_PER_METER = 8
-MECHANISMS = {
-    Authentication.NONE: Mechanism.LOWEST,
-    Authentication.LLS: Mechanism.LOW,
-    Authentication.HLS_MD5: Mechanism.MD5,
-    Authentication.HLS_SHA1: Mechanism.SHA1,
-    Authentication.HLS_GMAC: Mechanism.GMAC,
-    Authentication.HLS_SHA256: Mechanism.SHA256,
-}
-NO_KEYS = GlobalKeys(bytes(16), bytes(16))
-"""Where an association has system titles and nothing that is computed with keys."""
 SILENCES: dict[bool | str, Silence] = {False: Silence.NEVER, True: Silence.REQUESTS, "always": Silence.ALWAYS}
 DEATHS: dict[bool | str, Death] = {False: Death.NOTHING, True: Death.CONNECTION, "exit": Death.PROCESS}
 
@@ -158,56 +148,47 @@ def make_meters(settings: MeterSimSettings, chosen: Sequence[MeterSettings], at:
     models = {name: load_model(name) for name in {one.simulated.model for one in chosen}}
     devices: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
     for one in chosen:
-        devices[_place(one)].append((one.server_wport, one.logical_device_name.encode("ascii")))
+        devices[_place(one)].append((one.meter.server_wport, one.meter.logical_device_name.encode("ascii")))
     setups = (make_setup(one, models[one.simulated.model], tuple(devices[_place(one)])) for one in chosen)
     return [Meter(setup, StateFiles(settings.state, setup.identity.name), at) for setup in setups]
 
 
 def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[int, bytes], ...]) -> MeterSetup:
     """What a [[meters]] table means to the meter itself."""
+    meter = one.meter
     return MeterSetup(
         identity=Identity(
-            one.name, one.logical_device_name.encode("ascii"), one.device_id.encode("ascii"), one.system_title
+            meter.name, meter.logical_device_name.encode("ascii"), meter.device_id.encode("ascii"), meter.system_title
         ),
         model=model,
         management=ManagementAssociation(
-            client_wport=one.client_wport,
-            mechanism=MECHANISMS[one.authentication],
-            secret=one.secret if one.authentication in WITH_SECRET else None,
+            client_wport=meter.client_wport,
+            mechanism=meter.authentication,
+            secret=meter.secret if meter.authentication in WITH_SECRET else None,
             security=_security(one),
         ),
-        server_wport=one.server_wport,
+        public_client=meter.public_client,
+        server_wport=meter.server_wport,
         logical_devices=logical_devices,
         control_mode=one.simulated.control_mode,
         time_zone_minutes=one.simulated.time_zone_minutes,
-        faults=_faults(one.simulated, one.name),
+        faults=_faults(one.simulated, meter.name),
         push=_push(one.simulated),
     )
 
 
 def _security(one: MeterSettings) -> Security | None:
-    keys = _keys(one)
-    if keys is None and one.authentication is not Authentication.HLS_SHA256:
-        return None
-    if one.system_title is None:
-        raise SettingsError(f"meter {one.name} needs system_title")
-    specific = one.ciphering is CipheringForm.SERVICE_SPECIFIC
-    return Security(
-        keys=keys or NO_KEYS,
-        system_title=one.system_title,
-        suite=one.suite,
-        authenticated=one.ciphered,
-        encrypted=one.ciphered,
-        ciphering=Ciphering.SERVICE_SPECIFIC if specific else Ciphering.GENERAL_GLO,
-    )
-
-
-def _keys(one: MeterSettings) -> GlobalKeys | None:
-    if one.authentication is not Authentication.HLS_GMAC and not one.ciphered:
-        return None
-    if one.encryption_key is None or one.authentication_key is None:
-        raise SettingsError(f"meter {one.name} needs encryption_key and authentication_key")
-    return GlobalKeys(one.encryption_key, one.authentication_key)
+    """As the meter's end sees it: its own title and private key, and whatever title the client has."""
+    private, public = one.simulated.signing_key, one.simulated.client_signing_key
+    try:
+        asymmetric = AsymmetricKeys(
+            None if private is None else PrivateKey(private), None if public is None else PublicKey(public)
+        )
+        return security(one.meter, one.meter.system_title or b"", None, asymmetric)
+    except LocalError as error:
+        raise SettingsError(
+            f"meter {one.name}, simulated.signing_key or simulated.client_signing_key: {error}"
+        ) from None
 
 
 def _faults(simulated: SimulatedSettings, name: str) -> Faults:
@@ -268,7 +249,7 @@ def _by_address(chosen: Sequence[MeterSettings]) -> list[tuple[str, list[MeterSe
 
 
 async def _listen(running: Running, settings: MeterSimSettings, address: str, behind: list[MeterSettings]) -> str:
-    meters = {one.server_wport: running.fleet.meters[one.name] for one in behind}
+    meters = {one.meter.server_wport: running.fleet.meters[one.name] for one in behind}
     listener = Listener(
         running.fleet, meters, most=settings.connections_per_meter, idle_timeout_s=settings.idle_timeout_s
     )

@@ -2,81 +2,31 @@
 
 `AMI_METER_SIM__STATE=/tmp/x` overrides `[meter_sim] state`, `AMI_METERS=20` takes the first 20 of `[[meters]]`. A meter
 without `[meters.simulated]` is a real one: it may have what no simulated meter has, and it is left alone. Unknown keys of these sections are refused, because a misspelt fault that is silently ignored spoils the test it was meant for.
-Keys are given as hex, `text:...`, `env:NAME` or `file:PATH`. No message of this module ever holds a key.
+The entries themselves are read by `ami_registry`. No message of this module ever holds a key.
 """
 
 import os
+import re
 from collections import Counter
-from collections.abc import Sequence
-from enum import StrEnum
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, field_validator, model_validator
 
+from ami_dlms.enums import Mechanism
+from ami_process.secret_sources import SecretSources
 from ami_process.settings import FileSettings, Seconds, Section, SettingsError
+from ami_registry import DIALS_IN, EntryError, Meter, parse_meter, parse_secret
 
-DIALS_IN = "dials-in"
 PUBLIC_CLIENT_WPORT = 16
+CLIENT_WPORTS = range(1, 128)
+DEVICE_ID_LETTERS = 48
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
 
-class Authentication(StrEnum):
-    """How the management client has to prove itself."""
-
-    NONE = "none"
-    LLS = "lls"
-    HLS_MD5 = "hls-md5"
-    HLS_SHA1 = "hls-sha1"
-    HLS_GMAC = "hls-gmac"
-    HLS_SHA256 = "hls-sha256"
-
-
-WITH_SECRET = frozenset(
-    {Authentication.LLS, Authentication.HLS_MD5, Authentication.HLS_SHA1, Authentication.HLS_SHA256}
-)
-"""A password, or the secret that goes into the proof."""
-
-
-class CipheringForm(StrEnum):
-    """Which ciphered APDUs carry the services."""
-
-    NONE = "none"
-    GENERAL_GLO = "general-glo"
-    SERVICE_SPECIFIC = "service-specific"
-
-
-def _octets(value: object, *, password: bool = False) -> object:
-    """Turn hex, `text:...`, `env:NAME` or `file:PATH` into octets; the registry of the head-end is read by the same rule."""
-    if not isinstance(value, str):
-        return value
-    source, _, rest = value.partition(":")
-    if source == "env":
-        if rest not in os.environ:
-            raise ValueError(f"the environment variable {rest} is not set")
-        value = os.environ[rest]
-    elif source == "file":
-        try:
-            value = Path(rest).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"the file {rest} can't be read as text ({type(error).__name__})") from None
-    prefix, separator, rest = value.partition(":")
-    if separator and prefix == "text":
-        return rest.encode("utf-8")
-    digits = rest if separator and prefix == "hex" else value.strip()
-    if password and not separator and _is_ambiguous(digits):
-        raise ValueError('digits alone may be text or hex: write "text:..." for a password, or "hex:..."')
-    try:
-        return bytes.fromhex(digits)
-    except ValueError:
-        raise ValueError("expected hex digits, text:..., env:NAME or file:PATH") from None
-
-
-def _is_ambiguous(digits: str) -> bool:
-    """Whether it may be text as well as hex: decimal digits, unless their octets spell text."""
-    if not (digits.isascii() and digits.isdecimal()):
-        return False
-    return len(digits) % 2 == 1 or not all(0x20 <= octet < 0x7F for octet in bytes.fromhex(digits))
+def _secret(value: object) -> object:
+    return parse_secret(value, SecretSources(os.environ)) if isinstance(value, str) else value
 
 
 def _socket_address(value: str) -> str:
@@ -91,10 +41,7 @@ def _action_result(value: object) -> object:
     return value.strip().upper().replace("-", "_") if isinstance(value, str) else value
 
 
-Octets = Annotated[bytes, BeforeValidator(_octets)]
-Password = Annotated[bytes, BeforeValidator(partial(_octets, password=True))]
-Wport = Annotated[int, Field(ge=1, le=65535)]
-SocketAddress = Annotated[str, Field(min_length=3)]
+Secret = Annotated[bytes, BeforeValidator(_secret)]
 
 
 class MeterSimSettings(Section):
@@ -151,6 +98,10 @@ class SimulatedSettings(Section):
     """One every so often."""
     push_protected: bool = True
     """Ciphered."""
+    signing_key: Secret | None = Field(default=None, repr=False)
+    """The meter's private key, for `hls-ecdsa`."""
+    client_signing_key: Secret | None = None
+    """The head-end's public key, x and y, for `hls-ecdsa`."""
 
     @field_validator("listen", "dial_to")
     @classmethod
@@ -174,105 +125,68 @@ class SimulatedSettings(Section):
         return value
 
 
-class MeterSettings(Section):
-    """One `[[meters]]` table. Keys never show in a repr."""
+class Numbered(NamedTuple):
+    """A [[meters]] table and its place in the file, from 1."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$",
-        description="by which CIM knows it; also the name of its state files",
-    )
-    mrid: str = ""
-    """By which CIM knows it; the HES insists on one."""
-    usage_points: tuple[str, ...] = ()
-    """Names by which CIM knows it as well."""
-    address: str
-    """`host:port` where the HES calls it, or `dials-in`."""
-    client_wport: Annotated[int, Field(ge=1, le=127)] = 1
-    """Of the management client."""
-    server_wport: Wport = 1
-    """Of its logical device; several meters may share an address."""
-    authentication: Authentication = Authentication.HLS_GMAC
-    """Of the management client. The HES works with `none`, `lls` and `hls-gmac`."""
-    suite: Literal[0] = 0
-    """Security suite."""
-    ciphering: CipheringForm = CipheringForm.GENERAL_GLO
-    """Of the APDUs: whole (`general-glo`), by service, or not at all."""
-    encryption_key: Octets | None = Field(default=None, repr=False)
-    """Hex, `env:NAME` or `file:PATH`."""
-    authentication_key: Octets | None = Field(default=None, repr=False)
-    """The same."""
-    secret: Password | None = Field(default=None, repr=False)
-    """The password of LLS, or the secret of an HLS; the same, in hex."""
-    system_title: Octets | None = None
-    """Of 8 octets; ciphering needs it."""
-    logical_device_name: str = Field(min_length=1, max_length=16)
-    """What the meter answers to when it dials in."""
-    device_id: str = Field(min_length=1, max_length=48)
-    """What the HES finds in it before it switches, so that no other device is switched."""
-    device_id_object: str | None = Field(
-        default=None, description="OBIS of the object with the device id; only the HES reads this"
-    )
-    disconnect_object: str | None = Field(
-        default=None, description="OBIS of its disconnect control; only the HES reads this"
-    )
-    disconnect_version: int | None = Field(default=None, description="version of its class 70; only the HES reads this")
-    invocation_counter: str | None = Field(
-        default=None, description="OBIS of the object with the invocation counter; only the HES reads this"
-    )
+    number: int
+    table: Mapping[str, Any]
+
+
+class MeterSettings(BaseModel):
+    """One `[[meters]]` table of a simulated meter: the entry that all read, and what only the simulator reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    meter: InstanceOf[Meter]
     simulated: SimulatedSettings = SimulatedSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _parsed(cls, given: object) -> object:
+        if not isinstance(given, Numbered):
+            return given
+        meter = parse_meter(given.number, given.table, SecretSources(os.environ))
+        problem = meter.problem() or _problem_for_a_simulation(meter)
+        if problem:
+            raise EntryError(given.number, meter.name, *problem)
+        return {"meter": meter, "simulated": given.table["simulated"]}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.meter.address is None and self.simulated.dial_to is None:
+            raise ValueError(f'address = "{DIALS_IN}" needs simulated.dial_to = "host:port"')
+        if self.meter.authentication is Mechanism.ECDSA:
+            for name in ("signing_key", "client_signing_key"):
+                if getattr(self.simulated, name) is None:
+                    raise ValueError(f'authentication = "hls-ecdsa" needs simulated.{name}')
+        return self
+
     @property
-    def ciphered(self) -> bool:
-        """Whether its APDUs are ciphered; authentication "none" means that nothing is."""
-        return (
-            self.authentication is not Authentication.NONE
-            and self.ciphering is not CipheringForm.NONE
-            and self.encryption_key is not None
-        )
+    def name(self) -> str:
+        return self.meter.name
 
     @property
     def listens_on(self) -> str | None:
         """Host and port it listens on; None for a meter that dials in."""
-        return self.simulated.listen or (None if self.address == DIALS_IN else self.address)
+        if self.simulated.listen or self.meter.address is None:
+            return self.simulated.listen
+        host, port = self.meter.address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    @field_validator("address")
-    @classmethod
-    def _address_is_complete(cls, value: str) -> str:
-        return value if value == DIALS_IN else _socket_address(value)
 
-    @field_validator("logical_device_name", "device_id")
-    @classmethod
-    def _ascii(cls, value: str) -> str:
-        if not value.isascii():
-            raise ValueError("expected ASCII characters")
-        return value
-
-    @field_validator("system_title")
-    @classmethod
-    def _eight_octets(cls, value: bytes | None) -> bytes | None:
-        if value is not None and len(value) != 8:
-            raise ValueError("a system title has 8 octets")
-        return value
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.address == DIALS_IN and self.simulated.dial_to is None:
-            raise ValueError(f'address = "{DIALS_IN}" needs simulated.dial_to = "host:port"')
-        if self.client_wport == PUBLIC_CLIENT_WPORT:
-            raise ValueError(f"client_wport {PUBLIC_CLIENT_WPORT} belongs to the public client")
-        if self.authentication in WITH_SECRET and self.secret is None:
-            raise ValueError(f'authentication = "{self.authentication}" needs a secret')
-        if self.authentication is Authentication.HLS_SHA256 and self.system_title is None:
-            raise ValueError('authentication = "hls-sha256" needs a system_title: it goes into the proof')
-        needs_keys = self.authentication is Authentication.HLS_GMAC or self.ciphered
-        if needs_keys and None in (self.encryption_key, self.authentication_key, self.system_title):
-            raise ValueError(
-                "authentication or ciphering with keys needs encryption_key, authentication_key, system_title"
-            )
-        for key in (self.encryption_key, self.authentication_key):
-            if key is not None and len(key) != 16:
-                raise ValueError("the keys of security suite 0 have 16 octets")
-        return self
+def _problem_for_a_simulation(meter: Meter) -> tuple[str, str] | None:
+    """What a simulated meter can't be, or needs beyond what any meter needs."""
+    if NAME.fullmatch(meter.name) is None:
+        return "name", "is the name of state files: up to 64 letters, digits, dots, hyphens and underscores"
+    if len(meter.device_id) > DEVICE_ID_LETTERS or not meter.device_id.isascii():
+        return "device_id", f"has at most {DEVICE_ID_LETTERS} ASCII characters"
+    if meter.client_wport == PUBLIC_CLIENT_WPORT:
+        return "client_wport", f"{PUBLIC_CLIENT_WPORT} belongs to the public client"
+    if meter.client_wport not in CLIENT_WPORTS:
+        return "client_wport", f"of a simulated meter is at most {CLIENT_WPORTS[-1]}"
+    if meter.titled and meter.system_title is None:
+        return "system_title", "is missing: it goes into proofs and ciphered APDUs"
+    return None
 
 
 class Settings(FileSettings):
@@ -281,10 +195,6 @@ class Settings(FileSettings):
     meter_sim: MeterSimSettings = MeterSimSettings()
     meters: tuple[MeterSettings, ...] = ()
     meter_count: int | None = Field(default=None, ge=0)
-    demo: dict[str, Any] = Field(default={}, repr=False)
-    cis: dict[str, Any] = Field(default={}, repr=False)
-    hes: dict[str, Any] = Field(default={}, repr=False)
-    partners: tuple[dict[str, Any], ...] = Field(default=(), repr=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -294,14 +204,19 @@ class Settings(FileSettings):
             return values
         if isinstance(count, int) and count > len(meters):
             raise ValueError(f"AMI_METERS asks for {count} meters, [[meters]] holds {len(meters)}")
-        ours = [one for one in meters[:count] if not isinstance(one, dict) or "simulated" in one]
+        numbered = enumerate(meters[:count], 1)
+        ours = [
+            Numbered(number, one) if isinstance(one, dict) else one
+            for number, one in numbered
+            if not isinstance(one, dict) or "simulated" in one
+        ]
         return values | {"meters": ours}
 
     @model_validator(mode="after")
     def _meters_are_distinct(self) -> Self:
         # the state files bear the name, and some file systems do not tell capitals from small letters
         everyone: list[tuple[str, object]] = [("name", meter.name.lower()) for meter in self.meters]
-        addresses = ((meter.listens_on, meter.server_wport) for meter in self.meters)
+        addresses = ((one.listens_on, one.meter.server_wport) for one in self.meters)
         everyone += [("address and server_wport", one) for one in addresses if one[0] and not one[0].endswith(":0")]
         for (kind, value), count in Counter(everyone).items():
             if count > 1:

@@ -8,7 +8,8 @@ from meter_bench import ROOT, Ami
 
 from ami_cli.meter.cli import app
 from ami_cli.meter.errors import ExitCode
-from ami_cli.meter.options import AUTHENTICATIONS, Transport, Wrapping
+from ami_cli.meter.options import Transport, Wrapping
+from ami_dlms.association.vocabulary import MECHANISMS
 
 PAGE = (ROOT / "docs/howto/meter-explorer.md").read_text("utf-8")
 
@@ -20,7 +21,7 @@ def test_every_exit_code_has_a_row() -> None:
 def test_every_command_and_choice_is_named() -> None:
     for name in (one.name or one.callback.__name__ for one in app.registered_commands if one.callback):
         assert f"`{name}" in PAGE, name
-    for word in (*AUTHENTICATIONS, *Transport, *Wrapping):
+    for word in (*MECHANISMS, *Transport, *Wrapping):
         assert f"`{word}`" in PAGE, word
 
 

@@ -146,7 +146,7 @@ def test_registries_that_can_not_be_used(ami: Ami, tmp_path: Path) -> None:
         (("--registry", tmp_path / "none.toml"), "can't be read"),
         (("--registry", config), "more than one meter"),
         (("--registry", config, "--meter", "X"), "has no meter X"),
-        (("--registry", ami.fleet.config.parent / "odd.toml", "--meter", "X"), "address is missing"),
+        (("--registry", ami.fleet.config.parent / "odd.toml", "--meter", "X"), "address: is missing"),
         (("--registry", ami.fleet.config.parent / "odd.toml", "--meter", "IN"), "dials in"),
         (("--registry", ami.fleet.config.parent / "torn.toml"), "not TOML"),
         (("--registry", ami.fleet.config.parent / "empty.toml"), "no [[meters]]"),

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from ami_hes.meters.registry import Authentication, CipheringForm, Registry, RegistryError
+from ami_dlms.association import Ciphering
+from ami_dlms.enums import Mechanism
+from ami_hes.meters.registry import Registry, RegistryError
+from ami_process.secret_sources import SecretSources
 
 KEY = "000102030405060708090A0B0C0D0E0F"
 OTHER_KEY = "F0F1F2F3F4F5F6F7F8F9FAFBFCFDFEFF"
@@ -54,7 +57,7 @@ def test_a_meter_is_found_by_each_of_its_names() -> None:
     assert (
         registry.find_by_name("M9999") is registry.find_by_mrid("") is registry.find_by_usage_point("UP-1002") is None
     )
-    assert (meter.authentication, meter.ciphering) == (Authentication.HLS_GMAC, CipheringForm.GENERAL_GLO)
+    assert (meter.authentication, meter.ciphering) == (Mechanism.GMAC, Ciphering.GENERAL_GLO)
     assert str(meter.invocation_counter) == "0-0:43.1.1*255"
 
 
@@ -66,7 +69,7 @@ def test_dials_in_has_no_address() -> None:
 def test_keys_by_environment_and_by_file(tmp_path: Path) -> None:
     (tmp_path / "ak").write_text(OTHER_KEY + "\n")
     entries = [entry(encryption_key="env:EK", authentication_key="file:ak")]
-    (meter,) = Registry(entries, environ={"EK": KEY}, directory=tmp_path).meters
+    (meter,) = Registry(entries, resolve=SecretSources({"EK": KEY}, tmp_path)).meters
     assert (meter.encryption_key, meter.authentication_key) == (bytes.fromhex(KEY), bytes.fromhex(OTHER_KEY))
 
 
@@ -74,14 +77,14 @@ def test_keys_by_environment_and_by_file(tmp_path: Path) -> None:
 def test_a_password_of_digits(tmp_path: Path, given: str) -> None:
     (tmp_path / "pw").write_text("text:12345678\n")
     entries = [entry(authentication="lls", secret=given)]
-    (meter,) = Registry(entries, environ={"PW": "text:12345678"}, directory=tmp_path).meters
+    (meter,) = Registry(entries, resolve=SecretSources({"PW": "text:12345678"}, tmp_path)).meters
     assert meter.secret == b"12345678"
 
 
 @pytest.mark.parametrize("given", ["12345678", "123", "env:PW"])
 def test_digits_alone_are_not_silently_hex(given: str) -> None:
     with pytest.raises(RegistryError, match=r"secret: .* is digits alone") as refused:
-        Registry([entry(authentication="lls", secret=given)], environ={"PW": "12345678"})
+        Registry([entry(authentication="lls", secret=given)], resolve=SecretSources({"PW": "12345678"}))
     assert "12345678" not in str(refused.value)
 
 
@@ -115,7 +118,7 @@ def test_authentication_none_means_in_clear_even_with_keys() -> None:
         ({"client_wport": 0}, "client_wport", "from 1 to 65535"),
         ({"server_wport": "1"}, "server_wport", "from 1 to 65535"),
         ({"suite": 3}, "suite", "from 0 to 2"),
-        ({"authentication": "hls"}, "authentication", "none, lls, hls-gmac"),
+        ({"authentication": "hls"}, "authentication", "none, lls, hls-md5"),
         ({"ciphering": "glo"}, "ciphering", "general-glo"),
         ({"usage_points": "UP-1"}, "usage_points", "list of texts"),
         ({"logical_device_name": "AMI00000000010011"}, "logical_device_name", "at most 16"),
@@ -138,7 +141,7 @@ def test_authentication_none_means_in_clear_even_with_keys() -> None:
 )
 def test_refusal_names_entry_field_and_problem(changes: dict[str, Any], field: str, problem: str) -> None:
     with pytest.raises(RegistryError) as refusal:
-        Registry([other(), entry(**changes)], environ={})
+        Registry([other(), entry(**changes)], resolve=SecretSources({}))
     text = str(refusal.value)
     assert text.startswith("[[meters]] entry 2")
     assert f", {field}: " in text and problem in text

@@ -15,6 +15,8 @@ import tomli_w
 from free_ports import free_port
 from small_meter import CONNECT, DISCONNECT, PATIENCE_S, SmallMeter, South, eventually
 
+from ami_dlms.security import PrivateKey
+
 
 class Simulator:
     """`python -m ami_meter_sim` with the meters of these entries."""
@@ -85,7 +87,41 @@ class Case:
     switches: int = 0
 
 
+KEYS_OF_SUITE_2 = {"encryption_key": "5A" * 32, "authentication_key": "A5" * 32}
+
+
+def signing(suite: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What both ends of an HLS 7 have to know: the entry, and what is the simulated meter's alone."""
+    ours, the_meters = (PrivateKey(bytes(suite * 16 + 15) + bytes((number,))) for number in (7, 9))
+    entry = {"signing_key": ours.octets.hex(), "meter_signing_key": the_meters.public_key.octets.hex()}
+    simulated = {"signing_key": the_meters.octets.hex(), "client_signing_key": ours.public_key.octets.hex()}
+    return {"authentication": "hls-ecdsa", "suite": suite} | entry, simulated
+
+
 CASES = [
+    *(
+        Case(None, "disconnected", meter={"authentication": authentication, "ciphering": ciphering}, switches=1)
+        for authentication in ("hls-md5", "hls-sha1", "hls-sha256")
+        for ciphering in ("none", "general-glo")
+    ),
+    *(
+        Case(None, "disconnected", meter={"authentication": authentication, "suite": suite} | keys, switches=1)
+        for suite, keys in ((1, {}), (2, KEYS_OF_SUITE_2))
+        for authentication in ("lls", "hls-gmac")
+    ),
+    *(
+        Case(None, "disconnected", simulated, entry | {"ciphering": ciphering} | keys, switches=1)
+        for (entry, simulated), keys in ((signing(1), {}), (signing(2), KEYS_OF_SUITE_2))
+        for ciphering in ("none", "general-glo")
+    ),
+    Case("7.4", "", signing(1)[1], signing(1)[0], believed={"meter_signing_key": signing(1)[1]["client_signing_key"]}),
+    Case(None, "disconnected", meter={"ciphering": "general-ciphering"}, switches=1),
+    *(
+        Case(None, "disconnected", meter={"public_client": False, "authentication": authentication}, switches=1)
+        for authentication in ("hls-gmac", "lls", "none")
+    ),
+    Case("7.4", "keys", meter={"public_client": False}, believed={"encryption_key": "00" * 16}),
+    Case("5.2", "7777", meter={"public_client": False}, believed={"device_id": "7777"}),
     *(
         Case(None, "disconnected", meter={"authentication": authentication, "ciphering": ciphering}, switches=1)
         for authentication in ("hls-gmac", "lls", "none")

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.secrets_given import HEX, TEXT, Given, ambiguous, given
+from ami_cli.meter.secrets_given import given, wrong
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DlmsError
+from ami_registry.references import HEX, TEXT, Given, ambiguous
 
 BOOLEANS = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 A_XDR = "a-xdr"
@@ -122,7 +123,7 @@ def parse(text: str, type_name: str, *, secret: bool = False) -> Data:
         raise _wrong(f"{type_name} is none of {', '.join(TYPES)}", "--type")
     found = given("the value", text, environ=os.environ, prefixes=PREFIXES)
     if secret and type_name == "octet-string" and found.is_ambiguous:
-        raise ambiguous("the value", found.place)
+        raise wrong("the value", ambiguous(found.place))
     try:
         value = parser(found)
         data.encode(value)  # a number that is too large for its type

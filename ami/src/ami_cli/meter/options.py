@@ -7,7 +7,6 @@ entry (`registry`); nothing here opens anything.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import sha256
 from pathlib import Path
 
 from ami_cli.meter.errors import ExitCode, MeterError
@@ -20,6 +19,7 @@ from ami_dlms.association.settings import (
     WITH_SECRET,
     WITH_TITLES,
 )
+from ami_dlms.association.vocabulary import MECHANISMS, parse_ciphering, parse_mechanism
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.short_names import ShortNames
 from ami_dlms.enums import Conformance, Mechanism
@@ -28,29 +28,18 @@ from ami_dlms.framing.hdlc_client import MAX_RETRIES
 from ami_dlms.framing.hdlc_parameters import DEFAULT_INFORMATION, DEFAULT_WINDOW
 from ami_dlms.obis import Obis
 from ami_dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, PublicKey, SecurityPolicy
-from ami_dlms.security.hls import HLS, challenge_lengths
+from ami_dlms.security.hls import usual_challenge
+from ami_registry.meter import INVOCATION_COUNTER, key_id
 
 DLMS_PORT = 4059
 PUBLIC_CLIENT = 16
 RandomBytes = Callable[[int], bytes]
-INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")
 ASSOCIATION_LN = 15
 CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0*255")
 OBJECT_LIST = AttributeDescriptor(ASSOCIATION_LN, CURRENT_ASSOCIATION, 2)
 
-AUTHENTICATIONS = {
-    "none": Mechanism.LOWEST,
-    "lls": Mechanism.LOW,
-    "hls-md5": Mechanism.MD5,
-    "hls-sha1": Mechanism.SHA1,
-    "hls-gmac": Mechanism.GMAC,
-    "hls-sha256": Mechanism.SHA256,
-    "hls-ecdsa": Mechanism.ECDSA,
-}
-"""HLS 2 is not among them: its proof is a function of the manufacturer's, which no command line can give."""
 OFFERED, SN_OFFERED = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES, SN_CONFORMANCE
 """The conformance that is offered unless another is asked for, with logical and with short names."""
-CHALLENGE_OCTETS = 16
 NO_KEY = bytes(16)
 """Stands in a Security that is there for its titles alone; nothing is ever computed with it."""
 
@@ -187,16 +176,23 @@ class Identity:
     @property
     def ciphered(self) -> bool:
         """Whether APDUs are ciphered: there is a key, and nobody said otherwise."""
-        return self.encryption_key is not None and self.wrapping is not Wrapping.NONE
+        return self.encryption_key is not None and self.ciphering is not None
+
+    @property
+    def ciphering(self) -> Ciphering | None:
+        """How APDUs are wrapped; None: they are not."""
+        return parse_ciphering(self.wrapping)
 
     @property
     def mechanism(self) -> Mechanism:
         """The mechanism behind the name of the authentication; MeterError when there is none."""
-        found = AUTHENTICATIONS.get(self.authentication)
-        if found is None:
-            names = ", ".join(AUTHENTICATIONS)
-            raise MeterError(ExitCode.USAGE, f"{self.authentication} is none of {names}", where="--authentication")
-        return found
+        try:
+            return parse_mechanism(self.authentication)
+        except LocalError:
+            names = ", ".join(MECHANISMS)
+            raise MeterError(
+                ExitCode.USAGE, f"{self.authentication} is none of {names}", where="--authentication"
+            ) from None
 
     @property
     def keyed(self) -> bool:
@@ -225,10 +221,8 @@ class Identity:
     @property
     def challenge_octets(self) -> int:
         """How long our challenge is; 0 without HLS."""
-        if self.mechanism not in HLS:
-            return 0
-        shortest = challenge_lengths(self.mechanism)[0]
-        return max(CHALLENGE_OCTETS, shortest) if self.challenge_length is None else self.challenge_length
+        usual = usual_challenge(self.mechanism)
+        return usual if self.challenge_length is None or not usual else self.challenge_length
 
     def dedicated(self, random_bytes: RandomBytes) -> bytes | None:
         """A dedicated key, when one is wanted."""
@@ -242,7 +236,7 @@ class Identity:
     @property
     def key_id(self) -> str:
         """A short name of the encryption key that tells two keys apart and gives neither away."""
-        return sha256(b"key-id" + (self.encryption_key or b"")).hexdigest()[:16]
+        return key_id(self.encryption_key)
 
     def settings(self, title: bytes | None, server: int | None, random_bytes: RandomBytes) -> ClientSettings:
         """For the protocol core, as the client with this system title; MeterError when the options do not go together."""
@@ -291,7 +285,7 @@ class Identity:
             suite=self.suite,
             policy=self.policy,
             peer_system_title=self.meter_title if server in (None, self.server) else None,
-            ciphering=Ciphering(self.wrapping) if self.ciphered else Ciphering.GENERAL_GLO,
+            ciphering=self.ciphering or Ciphering.GENERAL_GLO,
             message_keys=self._message_keys(random_bytes),
             asymmetric=self._asymmetric_keys(),
             certificate=self.certificate,

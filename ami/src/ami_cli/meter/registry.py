@@ -1,7 +1,7 @@
-"""A [[meters]] entry of a configuration file as a target: the same names, the same meaning as for the head-end.
+"""A [[meters]] entry of a configuration file as a target: the same parser and the same meaning as for the head-end.
 
-Read here once more and on its own, because one entry is wanted and nothing of the head-end. The head-end's system title
-is not taken over: see `counters`.
+One entry is taken, so what is wrong with others does not matter. The head-end's system title is not taken over: see
+`counters`.
 """
 
 import tomllib
@@ -12,9 +12,10 @@ from typing import Any
 
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.options import Identity, Reach, Wrapping
-from ami_cli.meter.secrets_given import octets
-from ami_dlms.errors import LocalError
-from ami_dlms.obis import Obis
+from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
+from ami_dlms.enums import Mechanism
+from ami_process.secret_sources import SecretSources
+from ami_registry import EntryError, Meter, parse_field, parse_meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +33,46 @@ def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> E
     """The entry of this name, or the only one; MeterError with what to mend."""
     rows = _rows(path)
     names = [str(row.get("name")) for row in rows]
-    chosen = [row for row in rows if name is None or row.get("name") == name]
+    chosen = [number for number, row in enumerate(rows) if name is None or row.get("name") == name]
     if len(chosen) != 1:
         what = "has more than one meter" if name is None else f"has no meter {name}"
         raise MeterError(ExitCode.USAGE, what, where=str(path), hint=f"give --meter with one of {', '.join(names)}")
-    row = chosen[0]
-    where = f"{path}, meter {row.get('name')}"
+    number = chosen[0]
     try:
-        return _entry(row, where, environ)
-    except (KeyError, TypeError, ValueError, LocalError) as error:
-        field = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-        raise MeterError(ExitCode.USAGE, field, where=where, hint="docs/howto/real-meter.md shows an entry") from None
+        meter = parse_meter(number + 1, rows[number], SecretSources(environ))
+    except EntryError as error:
+        raise _unusable(path, rows[number], error) from None
+    if meter.address is None:
+        problem = EntryError(number + 1, meter.name, "address", "a meter that dials in can't be called")
+        raise _unusable(path, rows[number], problem)
+    return Entry(
+        meter.name,
+        Reach(host=meter.address[0], port=meter.address[1]),
+        _identity(meter),
+        meter.logical_device_name,
+        meter.device_id,
+    )
 
 
 def read_keys(path: Path, *, environ: Mapping[str, str]) -> Iterator[tuple[bytes, bytes, bytes | None]]:
     """System title, encryption key and authentication key of every entry that has them; MeterError with what to mend."""
-    for row in _rows(path):
-        where = f"{path}, meter {row.get('name')}"
-        names = ("system_title", "encryption_key", "authentication_key")
-        texts = [row.get(name) for name in names]
-        title, encryption, authentication = (
-            None if text is None else octets(f"{where}, {name}", str(text), environ=environ)
-            for name, text in zip(names, texts, strict=True)
-        )
+    resolve = SecretSources(environ)
+    for number, row in enumerate(_rows(path), 1):
+        try:
+            title, encryption, authentication = (
+                parse_field(number, row, name, resolve) if name in row else None
+                for name in ("system_title", "encryption_key", "authentication_key")
+            )
+        except EntryError as error:
+            raise _unusable(path, row, error) from None
         if title and encryption:
             yield title, encryption, authentication
+
+
+def _unusable(path: Path, row: Mapping[str, Any], error: EntryError) -> MeterError:
+    where = f"{path}, meter {row.get('name')}"
+    hint = "docs/howto/real-meter.md shows an entry"
+    return MeterError(ExitCode.USAGE, f"{error.field}: {error.problem}", where=where, hint=hint)
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -71,33 +87,19 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _entry(row: Mapping[str, Any], where: str, environ: Mapping[str, str]) -> Entry:
-    def key(field: str) -> bytes | None:
-        text = row.get(field)
-        named, password = f"{where}, {field}", field == "secret"
-        return None if text is None else octets(named, str(text), environ=environ, password=password)
-
-    authentication = str(row.get("authentication", "hls-gmac"))
-    clear = authentication == "none"  # as for the head-end: no authentication, no ciphering
-    identity = Identity(
-        client=int(row.get("client_wport", 1)),
-        server=int(row.get("server_wport", 1)),
-        authentication=authentication,
-        secret=key("secret"),
-        encryption_key=None if clear else key("encryption_key"),
-        authentication_key=None if clear else key("authentication_key"),
-        suite=int(row.get("suite", 0)),
-        wrapping=Wrapping(row.get("ciphering", Wrapping.GENERAL_GLO)),
-        meter_title=key("system_title"),
-        counter_object=Obis.parse(row.get("invocation_counter", "0-0:43.1.1")),
+def _identity(meter: Meter) -> Identity:
+    unencrypted = meter.authentication is Mechanism.LOWEST  # as for the head-end: no authentication, no ciphering
+    return Identity(
+        client=meter.client_wport,
+        server=meter.server_wport,
+        authentication=format_mechanism(meter.authentication),
+        secret=meter.secret,
+        encryption_key=None if unencrypted else meter.encryption_key,
+        authentication_key=None if unencrypted else meter.authentication_key,
+        signing_key=None if meter.signing_key is None else meter.signing_key.octets,
+        meter_signing_key=None if meter.meter_signing_key is None else meter.meter_signing_key.octets,
+        suite=meter.suite,
+        wrapping=Wrapping(format_ciphering(meter.ciphering)),
+        meter_title=meter.system_title,
+        counter_object=meter.invocation_counter,
     )
-    return Entry(
-        str(row["name"]), _reach(str(row["address"])), identity, str(row["logical_device_name"]), str(row["device_id"])
-    )
-
-
-def _reach(address: str) -> Reach:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f"address {address} is no host:port; a meter that dials in can't be called")
-    return Reach(host=host.strip("[]"), port=int(port))

@@ -11,17 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from ami_cli.meter.options import (
-    AUTHENTICATIONS,
     CURRENT_ASSOCIATION,
     DLMS_PORT,
-    INVOCATION_COUNTER,
     MessageKey,
     Priority,
     Protection,
     Transport,
     Wrapping,
 )
+from ami_dlms.association.vocabulary import MECHANISMS
 from ami_dlms.framing.hdlc_parameters import INFORMATION_LENGTHS, WINDOWS
+from ami_registry.meter import INVOCATION_COUNTER
 
 _WAY, _WHO, _KEYS = "How to reach the meter", "As whom", "Keys"
 _ODD, _HDLC = "Meters that do it otherwise", "HDLC"
@@ -109,7 +109,7 @@ class TargetOptions:
     ] = None
     authentication: Annotated[
         str | None,
-        _option("--authentication", panel=_WHO, help=f"One of {', '.join(AUTHENTICATIONS)}; none when not given."),
+        _option("--authentication", panel=_WHO, help=f"One of {', '.join(MECHANISMS)}; none when not given."),
     ] = None
     secret: Annotated[str, _option("--secret", panel=_WHO, help=f"Password of LLS, secret of HLS. {_KEY}")] = ""
     short_names: Annotated[

@@ -31,7 +31,7 @@ from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import ApduTag, DataAccessResult
 from ami_dlms.framing import wrapper
-from ami_dlms.security import ReceiveCounter
+from ami_dlms.security import ReceiveCounter, SendCounter
 from ami_hes.meters.counters import Supply
 from ami_hes.meters.faults import MeterFault, border, peer_fault, refused
 from ami_hes.meters.link import Link
@@ -75,7 +75,7 @@ class Association:
         self._connection = ClientConnection(
             settings,
             challenge=challenge,
-            send_counter=None if supply is None else supply.counter,
+            send_counter=SendCounter(0, 0) if supply is None else supply.counter,
             receive_counter=self._received,
         )
 

@@ -148,7 +148,7 @@ class Listener:
         then shall cost it neither time nor counters. A claim that can't be proved is kept for the next session, which
         tells its requester why.
         """
-        if not meter.keyed or self._parking.is_established(meter):
+        if not meter.proves_itself or self._parking.is_established(meter):
             return Standing.CLAIMED
         try:
             await self._prove(meter, link, until)

@@ -28,6 +28,7 @@ from ami_hes.meters.received import Channel, Received
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.strangers import guess
 from ami_hes.meters.trace import traced_message_id
+from ami_registry.agreement import global_keys
 
 log = structlog.get_logger()
 MAX_SHOWN = 16  # first octets of what was dropped
@@ -160,11 +161,6 @@ class Notifications:
         if known is None and meter is not None and meter.ciphered:
             known = self._keys[title] = global_keys(meter), self._received.of(meter, Channel.PUSH)
         return known
-
-
-def global_keys(meter: Meter) -> GlobalKeys:
-    """The keys of a ciphered meter."""
-    return GlobalKeys(meter.encryption_key or b"", meter.authentication_key or b"")
 
 
 def dropped(peer: str, transport: str, reason: str, octets: bytes = b"", *, framed: bool = False) -> None:

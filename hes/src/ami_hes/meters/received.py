@@ -8,8 +8,9 @@ the one that opened it, so a recorded one can't be opened again once its first v
 from enum import StrEnum
 
 from ami_dlms.security import ReceiveCounter
+from ami_dlms.security.hls import HLS
 from ami_hes.meters.faults import MeterFault
-from ami_hes.meters.registry import Authentication, Meter
+from ami_hes.meters.registry import Meter
 from ami_hes.store.ports import ReceivedCounters, ReceivedKey, StoreUnavailable
 
 
@@ -38,7 +39,7 @@ class Received:
 
     def of_association(self, meter: Meter) -> ReceiveCounter:
         """The same; where HLS proves each association fresh it begins anew with each."""
-        if meter.authentication is Authentication.HLS_GMAC:
+        if meter.authentication in HLS:
             return ReceiveCounter()
         return self.of(meter, Channel.ASSOCIATION)
 

@@ -9,37 +9,30 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ami_dlms.association import ActionOutcome, Ciphering, ClientSettings, Security
-from ami_dlms.association.settings import MAX_RESULT_OCTETS
+from ami_dlms.association import ActionOutcome, ClientSettings
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import CompactArray, Data
 from ami_dlms.enums import DataAccessResult, Mechanism
 from ami_dlms.obis import Obis
+from ami_dlms.security.hls import usual_challenge
 from ami_hes.meters.association import Association, Patience, Refusal
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.faults import CounterRefused, MeterFault
 from ami_hes.meters.link import Link
-from ami_hes.meters.push import Notifications, global_keys
+from ami_hes.meters.push import Notifications
 from ami_hes.meters.received import Channel, Received
-from ami_hes.meters.registry import Authentication, CipheringForm, Meter
+from ami_hes.meters.registry import Meter
+from ami_registry import client_settings
 
 T = TypeVar("T")
 Afterwards = Callable[[], Coroutine[object, object, None]]
 
 MAX_PUBLIC_OCTETS = 4096  # of what anybody may answer to the public client: a name and a counter
-MAX_UNPROVED_OCTETS = 65536  # of what a meter without keys may answer
 MAX_TEXT = 128  # of a name; more is nonsense, and a stranger shall not fill our log
 PUBLIC_CLIENT = 16
-CHALLENGE_OCTETS = 16
 VALUE = 2
 LOGICAL_DEVICE_NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), VALUE)
-
-_MECHANISMS = {
-    Authentication.NONE: Mechanism.LOWEST,
-    Authentication.LLS: Mechanism.LOW,
-    Authentication.HLS_GMAC: Mechanism.GMAC,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +97,12 @@ class Session:
 
         Some meters close the connection when an association is released; with `reconnect` they are called once more.
         """
-        self._at_least = await self._guarded(self._ask_public())
+        if self.meter.public_client:
+            self._at_least = await self._guarded(self._ask_public())
         try:
             await self._guarded(self._secure())
         except MeterFault as fault:
-            if reconnect is None or fault.kind != "transport":
+            if reconnect is None or fault.kind != "transport" or not self.meter.public_client:
                 raise
             self.link.close()
             self.link, self.healthy = await reconnect(), True
@@ -199,7 +193,7 @@ class Session:
             client_settings(meter, around.system_title),
             around.notifications,
             self._patience,
-            challenge=around.random_bytes(CHALLENGE_OCTETS) if meter.authentication is Authentication.HLS_GMAC else b"",
+            challenge=around.random_bytes(usual_challenge(meter.authentication)),
             supply=supply,
             received=around.received.of_association(meter) if meter.keyed else None,
         )
@@ -220,32 +214,9 @@ _WITHOUT_REASON = {
 
 def _with_hint(fault: MeterFault, meter: Meter, doubt: str) -> MeterFault:
     """A meter that answered the public client and then falls silent, or refuses without a reason, often has other keys."""
-    if meter.keyed and (fault.kind, fault.name) in _WITHOUT_REASON:
+    answered = meter.keyed and meter.public_client  # and nothing but the keys is new
+    if answered and (fault.kind, fault.name) in _WITHOUT_REASON:
         fault = MeterFault("security", "keys-suspected", where=fault.where, detail=fault.detail)
-    elif meter.keyed and fault.kind in ("transport", "deadline"):
+    elif answered and fault.kind in ("transport", "deadline"):
         fault.add_detail("the public client was answered just before; some meters are silent when the keys are wrong")
     return fault.add_detail(doubt) if doubt else fault
-
-
-def client_settings(meter: Meter, system_title: bytes) -> ClientSettings:
-    """How the registry says that this meter wants to be spoken to."""
-    security = None
-    if meter.keyed:
-        service_specific = meter.ciphering is CipheringForm.SERVICE_SPECIFIC
-        security = Security(
-            keys=global_keys(meter),
-            system_title=system_title,
-            suite=meter.suite,
-            authenticated=meter.ciphered,
-            encrypted=meter.ciphered,
-            peer_system_title=meter.system_title,
-            ciphering=Ciphering.SERVICE_SPECIFIC if service_specific else Ciphering.GENERAL_GLO,
-        )
-    return ClientSettings(
-        client_wport=meter.client_wport,
-        server_wport=meter.server_wport,
-        mechanism=_MECHANISMS[meter.authentication],
-        secret=meter.secret,
-        security=security,
-        max_result_octets=MAX_RESULT_OCTETS if meter.keyed else MAX_UNPROVED_OCTETS,
-    )

@@ -187,7 +187,7 @@ class Session:
 
     def _asked(self, meter: Meter, key: RequestKey, selection: SelectiveAccess | None) -> Asked:
         public = key.client_wport == PUBLIC_CLIENT_WPORT
-        profile = meter.profiles[0] if public else meter.profiles[1]
+        profile = meter.profiles[0] if public else meter.profiles[-1]
         title = self._titles.get((key.server_wport, key.client_wport))
         return Asked(PUBLIC if public else MANAGEMENT, profile, title, selection)
 

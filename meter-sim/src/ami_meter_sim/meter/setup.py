@@ -40,6 +40,7 @@ class MeterSetup:
     identity: Identity
     model: Model
     management: ManagementAssociation = ManagementAssociation()
+    public_client: bool = True
     server_wport: int = 1
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     control_mode: int = 4

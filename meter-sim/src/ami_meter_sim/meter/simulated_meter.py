@@ -200,27 +200,27 @@ class Meter:
             build=FAMILIES,
         )
 
-    def _make_profiles(self) -> tuple[AssociationProfile, AssociationProfile]:
+    def _make_profiles(self) -> tuple[AssociationProfile, ...]:
+        """The public client's first, where there is one, and the management client's last."""
         setup, management = self.setup, self.setup.management
-        return (
-            AssociationProfile(
-                client_wport=PUBLIC_CLIENT_WPORT,
-                server_wport=setup.server_wport,
-                access=setup.model.rights[PUBLIC],
-                conformance=CONFORMANCE,
-            ),
-            AssociationProfile(
-                client_wport=management.client_wport,
-                server_wport=setup.server_wport,
-                access=setup.model.rights[MANAGEMENT],
-                conformance=CONFORMANCE,
-                mechanism=management.mechanism,
-                secret=management.secret,
-                security=management.security,
-                send_counter=self.counters.send if management.security else None,
-                receive_counter=self.counters.receive if management.security else None,
-            ),
+        public = AssociationProfile(
+            client_wport=PUBLIC_CLIENT_WPORT,
+            server_wport=setup.server_wport,
+            access=setup.model.rights[PUBLIC],
+            conformance=CONFORMANCE,
         )
+        managed = AssociationProfile(
+            client_wport=management.client_wport,
+            server_wport=setup.server_wport,
+            access=setup.model.rights[MANAGEMENT],
+            conformance=CONFORMANCE,
+            mechanism=management.mechanism,
+            secret=management.secret,
+            security=management.security,
+            send_counter=self.counters.send if management.security else None,
+            receive_counter=self.counters.receive if management.security else None,
+        )
+        return (public, managed) if setup.public_client else (managed,)
 
     def _rows(self, described: ObjectDescription) -> Rows:
         return self._files.rows(str(described.obis).replace(":", "_").replace("*", "_"), described.profile_entries)

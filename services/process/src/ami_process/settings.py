@@ -6,11 +6,15 @@ worse than a refusal. No message of this module ever holds a value, which may be
 """
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+SECTIONS = frozenset({"demo", "cis", "hes", "partners", "meter_sim", "meters"})
+"""Every section that the file may have, whichever process reads it."""
 
 
 class SettingsError(Exception):
@@ -72,10 +76,17 @@ class FileSettings(BaseSettings):
             raise SettingsError(f"{path}: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{path} is not TOML: {error}") from None
+        check_sections(path, content)
         try:
-            return cls(**content)
+            return cls(**{name: value for name, value in content.items() if name in cls.model_fields})
         except ValidationError as error:
             raise SettingsError("\n".join(_problems(path, error))) from None
+
+
+def check_sections(path: Path, content: Mapping[str, Any]) -> None:
+    """SettingsError for a section that no process reads: it is a misspelt one."""
+    if unknown := sorted(content.keys() - SECTIONS):
+        raise SettingsError(f"{path}: unknown section or key {unknown[0]!r}; known are {', '.join(sorted(SECTIONS))}")
 
 
 def _problems(path: Path, error: ValidationError) -> list[str]:

@@ -21,6 +21,7 @@ from ami_dlms.security.suites import AUTHENTICATED
 
 CHALLENGE_LENGTHS = range(8, 65)
 ECDSA_CHALLENGE_LENGTHS = range(32, 65)
+USUAL_CHALLENGE = 16
 GMAC_LENGTH = HEADER_LENGTH + TAG_LENGTH
 HLS = frozenset({Mechanism.HIGH, Mechanism.MD5, Mechanism.SHA1, Mechanism.GMAC, Mechanism.SHA256, Mechanism.ECDSA})
 DIGESTS = frozenset({Mechanism.MD5, Mechanism.SHA1, Mechanism.SHA256})
@@ -94,6 +95,11 @@ def ecdsa_holds(key: PublicKey, exchange: Exchange, response: bytes) -> bool:
 def challenge_lengths(mechanism: Mechanism) -> range:
     """How long a challenge may be (Green Book 9.2.2.2.2.4)."""
     return ECDSA_CHALLENGE_LENGTHS if mechanism is Mechanism.ECDSA else CHALLENGE_LENGTHS
+
+
+def usual_challenge(mechanism: Mechanism) -> int:
+    """How many octets a challenge of ours has when nobody asks for another length; 0 without HLS."""
+    return max(USUAL_CHALLENGE, challenge_lengths(mechanism)[0]) if mechanism in HLS else 0
 
 
 def check_challenge(challenge: bytes, mechanism: Mechanism = Mechanism.GMAC) -> None:

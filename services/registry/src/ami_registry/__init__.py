@@ -1,0 +1,26 @@
+"""The meter registry as values: what a [[meters]] entry says, where its secrets come from, which association follows.
+
+Pure: what an environment variable or a file holds is asked of a `Resolve` that comes in as an argument.
+"""
+
+from ami_registry.agreement import client_settings, security
+from ami_registry.entries import FIELDS, EntryError, Field, parse_field, parse_meter
+from ami_registry.meter import Meter, key_id
+from ami_registry.references import FORMS, Resolve, parse_secret
+from ami_registry.values import DIALS_IN
+
+__all__ = [
+    "DIALS_IN",
+    "FIELDS",
+    "FORMS",
+    "EntryError",
+    "Field",
+    "Meter",
+    "Resolve",
+    "client_settings",
+    "key_id",
+    "parse_field",
+    "parse_meter",
+    "parse_secret",
+    "security",
+]

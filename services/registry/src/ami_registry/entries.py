@@ -1,0 +1,133 @@
+"""The fields of a [[meters]] table, each with its parser and its meaning, and the one way to read such a table.
+
+What is wrong is reported with the number and the name of the entry, the field and what to do, and never with a secret.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ami_dlms.association.vocabulary import CIPHERINGS, MECHANISMS, parse_ciphering, parse_mechanism
+from ami_registry import values
+from ami_registry.meter import Meter
+from ami_registry.references import Resolve
+from ami_registry.values import Parser
+
+IGNORED = frozenset({"simulated"})
+"""How a simulated meter behaves is for the simulator alone."""
+NEEDED = ("name", "address", "logical_device_name", "device_id")
+WPORTS = (1, 0xFFFF)
+
+
+class EntryError(ValueError):
+    """An entry can't be used; the text says which, where and why."""
+
+    def __init__(self, number: int, name: object, field: str, problem: str) -> None:
+        called = f" ({name})" if isinstance(name, str) and name else ""
+        super().__init__(f"[[meters]] entry {number}{called}, {field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`value` are the words for what may stand there."""
+
+    name: str
+    parse: Parser
+    value: str
+    meaning: str
+
+
+def _words(known: Collection[str]) -> str:
+    return " or ".join(f"`{word}`" for word in known)
+
+
+FIELDS = (
+    Field("name", values.text, "text", "by which CIM knows it; also the name of its state files"),
+    Field("mrid", values.text, "text", "by which CIM knows it; the HES needs one"),
+    Field("usage_points", values.texts, "list of texts", "names by which CIM knows it as well"),
+    Field("address", values.address, "text", "`host:port` where the HES calls it, or `dials-in`"),
+    Field(
+        "client_wport",
+        values.whole_number(*WPORTS),
+        "whole number, from 1 to 65535",
+        "of the management client; of a simulated meter up to 127",
+    ),
+    Field(
+        "server_wport",
+        values.whole_number(*WPORTS),
+        "whole number, from 1 to 65535",
+        "of its logical device; several meters may share an address",
+    ),
+    Field("public_client", values.true_or_false, "true or false", "whether it answers the public client (16)"),
+    Field("authentication", values.of_word(parse_mechanism), _words(MECHANISMS), "of the management client"),
+    Field("suite", values.whole_number(0, 2), "whole number, from 0 to 2", "security suite"),
+    Field(
+        "ciphering",
+        values.of_word(parse_ciphering),
+        _words(CIPHERINGS),
+        "of the APDUs: whole (`general-glo`, `general-ciphering`), by service, or not at all",
+    ),
+    Field(
+        "encryption_key",
+        values.secret,
+        "hex",
+        "16 octets, 32 in suite 2: hex, `env:NAME` or `file:PATH`; a relative path starts at the working directory",
+    ),
+    Field("authentication_key", values.secret, "hex", "the same"),
+    Field("secret", values.password, "hex", "the password of LLS, or the secret of an HLS; the same, or `text:...`"),
+    Field("signing_key", values.private_key, "hex", "the head-end's private key, for `hls-ecdsa`; the same"),
+    Field("meter_signing_key", values.public_key, "hex", "the meter's public key, x and y, for `hls-ecdsa`; the same"),
+    Field("system_title", values.system_title, "hex", "of 8 octets; a simulated meter needs it for ciphering"),
+    Field("logical_device_name", values.device_name, "text", "what the meter calls itself; up to 16 letters of ASCII"),
+    Field(
+        "device_id",
+        values.text,
+        "text",
+        "what the HES reads from it before it switches, so that no other device is switched",
+    ),
+    Field("device_id_object", values.obis, "text", "OBIS of the object with the device id; only the HES reads this"),
+    Field("disconnect_object", values.obis, "text", "OBIS of its disconnect control; only the HES reads this"),
+    Field(
+        "disconnect_version",
+        values.whole_number(0, 1),
+        "whole number, from 0 to 1",
+        "version of its class 70, both have the same attributes and methods; only the HES reads this",
+    ),
+    Field(
+        "invocation_counter",
+        values.obis,
+        "text",
+        "OBIS of the object with the invocation counter; only the HES reads this",
+    ),
+)
+_PARSERS = {field.name: field.parse for field in FIELDS}
+
+
+def parse_meter(number: int, table: object, resolve: Resolve, needed: Collection[str] = NEEDED) -> Meter:
+    """The meter of entry `number` (from 1); EntryError says what a person has to change.
+
+    Whether its fields fit together is another question: `Meter.problem`.
+    """
+    if not isinstance(table, Mapping):
+        raise EntryError(number, None, "entry", f"is a {type(table).__name__}; a table was expected")
+    found: dict[str, Any] = {
+        field: parse_field(number, table, field, resolve) for field in table if field not in IGNORED
+    }
+    for field in needed:
+        if field not in found:
+            raise EntryError(number, table.get("name"), field, "is missing")
+    return Meter(**found)
+
+
+def parse_field(number: int, table: Mapping[str, object], field: str, resolve: Resolve) -> Any:
+    """One field of an entry that has it; EntryError as above."""
+    if field not in _PARSERS:
+        raise EntryError(
+            number, table.get("name"), field, "this field does not exist; known are " + ", ".join(_PARSERS)
+        )
+    try:
+        return _PARSERS[field](table[field], resolve)
+    except ValueError as error:
+        raise EntryError(number, table.get("name"), field, str(error)) from None

@@ -1,0 +1,110 @@
+"""One meter as an entry describes it: its names, the way to it, its association and keys, and where its objects are."""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from ami_dlms.association import Ciphering
+from ami_dlms.association.settings import WITH_SECRET, WITH_TITLES
+from ami_dlms.association.vocabulary import format_mechanism
+from ami_dlms.enums import Mechanism
+from ami_dlms.obis import Obis
+from ami_dlms.security import PrivateKey, PublicKey
+from ami_dlms.security.suites import suite_of
+
+INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")  # of what the meter has taken from client 1
+DEVICE_ID = Obis.parse("0-0:96.1.0*255")
+SYMMETRIC_KEYS = ("encryption_key", "authentication_key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """One meter; `address` is None for one that dials in, `ciphering` None for one whose APDUs are unencrypted."""
+
+    name: str
+    mrid: str = ""
+    usage_points: tuple[str, ...] = ()
+    address: tuple[str, int] | None
+    client_wport: int = 1
+    server_wport: int = 1
+    public_client: bool = True
+    authentication: Mechanism = Mechanism.GMAC
+    suite: int = 0
+    ciphering: Ciphering | None = Ciphering.GENERAL_GLO
+    encryption_key: bytes | None = field(default=None, repr=False)
+    authentication_key: bytes | None = field(default=None, repr=False)
+    secret: bytes | None = field(default=None, repr=False)
+    signing_key: PrivateKey | None = field(default=None, repr=False)
+    meter_signing_key: PublicKey | None = None
+    system_title: bytes | None = None
+    logical_device_name: str
+    device_id: str
+    device_id_object: Obis = DEVICE_ID
+    disconnect_object: Obis | None = None
+    disconnect_version: int = 0
+    invocation_counter: Obis = INVOCATION_COUNTER
+
+    @property
+    def ciphered(self) -> bool:
+        """Whether its APDUs are ciphered; without authentication nothing is."""
+        return (
+            self.authentication is not Mechanism.LOWEST
+            and self.ciphering is not None
+            and self.encryption_key is not None
+        )
+
+    @property
+    def keyed(self) -> bool:
+        """Whether its association needs symmetric keys, and so an invocation counter."""
+        return self.ciphered or self.authentication is Mechanism.GMAC
+
+    @property
+    def titled(self) -> bool:
+        """Whether its association needs system titles."""
+        return self.keyed or self.authentication in WITH_TITLES
+
+    @property
+    def proves_itself(self) -> bool:
+        """Whether who answers has to know a secret of the meter: a password is only ever sent by the client."""
+        return self.ciphered or self.authentication not in (Mechanism.LOWEST, Mechanism.LOW)
+
+    @property
+    def key_id(self) -> str:
+        """A short name of the encryption key."""
+        return key_id(self.encryption_key)
+
+    def problem(self) -> tuple[str, str] | None:
+        """The first field that does not fit the others, and why."""
+        if self.authentication is Mechanism.LOWEST:
+            return None
+        word = format_mechanism(self.authentication)
+        if self.authentication in WITH_SECRET and not self.secret:
+            return "secret", f"is missing: authentication {word} needs it"
+        if self.authentication is Mechanism.GMAC:
+            for name in SYMMETRIC_KEYS:
+                if getattr(self, name) is None:
+                    return name, f"is missing: authentication {word} computes with it"
+        return self._wrong_key() or self._wrong_curve(word)
+
+    def _wrong_key(self) -> tuple[str, str] | None:
+        wanted = suite_of(self.suite).key_length
+        for name in SYMMETRIC_KEYS:
+            key: bytes | None = getattr(self, name)
+            if key is not None and len(key) != wanted:
+                return name, f"has {len(key)} octets; security suite {self.suite} wants {wanted} octets"
+        if self.ciphered and self.authentication_key is None:
+            return "authentication_key", "is missing: ciphering authenticates with it"
+        return None
+
+    def _wrong_curve(self, word: str) -> tuple[str, str] | None:
+        if self.authentication is Mechanism.ECDSA and not suite_of(self.suite).coordinate_length:
+            return "suite", f"authentication {word} needs suite 1 or 2"
+        for name in ("signing_key", "meter_signing_key"):
+            key: PrivateKey | PublicKey | None = getattr(self, name)
+            if key is not None and key.suite != self.suite:
+                return name, f"is a key of suite {key.suite:d}, and not of suite {self.suite}"
+        return None
+
+
+def key_id(encryption_key: bytes | None) -> str:
+    """A short name of an encryption key that tells two keys apart and gives neither away."""
+    return sha256(b"key-id" + (encryption_key or b"")).hexdigest()[:16]
