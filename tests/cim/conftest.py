@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from ami_cim import ns
-from ami_cim.identity import EndDevice
-from ami_cim.message import Header, Identifier, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.identity import EndDevice, Identifier, Name
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 

@@ -8,7 +8,8 @@ import pytest
 from ami_cim.codes import VERBS, Level, Verb, reply_code, reply_codes
 from ami_cim.correlation import correlates, demand_header, reply_header
 from ami_cim.errors import CimError, InvalidMessage, LocalError
-from ami_cim.message import Header, OpaquePayload
+from ami_cim.message import Header
+from ami_cim.payloads.opaque import OpaquePayload
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

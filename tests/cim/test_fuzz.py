@@ -14,9 +14,9 @@ from sizes import examples
 
 from ami_cim import envelope, media, soap, wire, xml
 from ami_cim.errors import CimError, InvalidMessage
-from ami_cim.identity import EndDevice
+from ami_cim.identity import EndDevice, Name
 from ami_cim.limits import UNKNOWN_PEER
-from ami_cim.message import FaultMessage, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.message import FaultMessage, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 

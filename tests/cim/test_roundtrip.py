@@ -9,14 +9,11 @@ from sizes import examples
 
 from ami_cim import envelope, soap, wire
 from ami_cim.codes import Level
-from ami_cim.identity import EndDevice, UsagePoint
+from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
 from ami_cim.message import (
     EventMessage,
     FaultMessage,
     Header,
-    Identifier,
-    Name,
-    OpaquePayload,
     Property,
     ReplayDetection,
     Reply,
@@ -26,6 +23,7 @@ from ami_cim.message import (
     User,
 )
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.opaque import OpaquePayload
 from ami_cim.schema import Schemas
 
 CHARACTERS = st.characters(exclude_categories=("Cs", "Cc", "Cn"), include_characters="\t\n")

@@ -21,6 +21,9 @@ from ami_cim.envelope import REQUEST_MESSAGE, Delivered, Received
 from ami_cim.errors import CimError, InvalidMessage, LocalError, PeerFault
 from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.message import Header, Reply, ResponseMessage
+from ami_cim.nouns import ROOTS
+from ami_cim.payloads import Payload
+from ami_cim.payloads.opaque import OpaquePayload
 from ami_cim.schema import Schemas
 from ami_cim.transfer import Kind, Order, TransferError
 
@@ -44,7 +47,9 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def anything(hint: Any) -> st.SearchStrategy[Any]:
-    """Every value of a type, with every field given."""
+    """Every value of a type, with every field given; a payload is that of any noun, or of none."""
+    if hint is Payload:
+        return st.one_of(*(anything(root.shape.make) for root in ROOTS), anything(OpaquePayload))
     if is_dataclass(hint):
         hints = get_type_hints(hint)
         return st.builds(hint, **{field.name: anything(hints[field.name]) for field in fields(hint)})
@@ -195,10 +200,16 @@ PICKLE = b"cos\nsystem\n(S'touch pickled'\ntR."
         {"request": {"header": HEADER | {"timestamp": "2026-01-01T00:00:00+01:00"}}, "wrapper": "a"},
         {"request": {"header": HEADER | {"timestamp": "10000-01-01T00:00:00Z"}}, "wrapper": "a"},
         {"request": {"header": HEADER | {"properties": {"name": "n"}}}, "wrapper": "a"},
-        {"request": {"header": HEADER, "payload": {"controls": [{}]}}, "wrapper": "a"},
-        {"request": {"header": HEADER, "payload": {"tag": "a", "octets": [1]}}, "wrapper": "a"},
-        {"request": {"header": HEADER, "payload": {"octets": ""}}, "wrapper": "a"},
-        {"request": {"header": HEADER, "payload": "a"}, "wrapper": "a"},
+        REQUEST | {"payload": {"EndDeviceControls": {"controls": [{}]}}},
+        REQUEST | {"payload": {"EndDeviceControls": {"tag": "a"}}},
+        REQUEST | {"payload": {"opaque": {"tag": "a", "octets": [1]}}},
+        REQUEST | {"payload": {"opaque": {"octets": ""}}},
+        REQUEST | {"payload": {"opaque": {"tag": "a"}, "EndDeviceControls": {}}},
+        REQUEST | {"payload": {"Other": {}}},
+        REQUEST | {"payload": {}},
+        REQUEST | {"payload": "a"},
+        REQUEST | {"query": "a"},
+        {"request": {"header": HEADER, "payload": {"controls": []}}, "wrapper": "a"},
         {"response": {"header": HEADER, "reply": {"result": "GOOD"}}, "wrapper": "a"},
         {"error": {"kind": "SystemExit", "code": "1.8", "reason": "no"}},
         {"error": {"kind": "CimError", "code": "1.8"}},
@@ -235,12 +246,12 @@ def test_no_octets_do_anything_else(octets: bytes) -> None:
 @pytest.mark.parametrize("name", ["properties", "controls"])
 def test_of_much_nonsense_the_first_is_enough(name: str) -> None:
     nonsense = [{"name": 1}] * 200_000
-    request: dict[str, Any] = {"header": HEADER}
+    answer: dict[str, Any] = dict(REQUEST)
     if name == "properties":
-        request["header"] = HEADER | {name: nonsense}
+        answer["request"] = {"header": HEADER | {name: nonsense}}
     else:
-        request["payload"] = {name: nonsense}
-    error = raised("request", json.dumps({"request": request, "wrapper": "a"}).encode())
+        answer["payload"] = {"EndDeviceControls": {name: nonsense}}
+    error = raised("request", json.dumps(answer).encode())
     assert isinstance(error, TransferError)
     assert int((error.details or "").split()[0]) < 10
 

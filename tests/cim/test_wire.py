@@ -11,10 +11,11 @@ from lxml import etree
 
 from ami_cim import envelope, ns, soap, wire
 from ami_cim.errors import CimError, InvalidMessage, LocalError, PeerFault
-from ami_cim.identity import EndDevice, UsagePoint
+from ami_cim.identity import EndDevice, Identifier, UsagePoint
 from ami_cim.limits import UNKNOWN_PEER
-from ami_cim.message import EventMessage, Header, Identifier, OpaquePayload, Reply, RequestMessage, ResponseMessage
+from ami_cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.opaque import OpaquePayload
 from ami_cim.schema import Schemas
 
 Build = Callable[..., bytes]

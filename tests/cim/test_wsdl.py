@@ -16,16 +16,9 @@ from zeep.exceptions import Fault
 from ami_cim import envelope, ns, soap, wire, wsdl
 from ami_cim.correlation import reply_header
 from ami_cim.errors import CimError
-from ami_cim.message import (
-    EndDeviceControls,
-    EventMessage,
-    FaultMessage,
-    Identifier,
-    Reply,
-    ReplyError,
-    RequestMessage,
-    ResponseMessage,
-)
+from ami_cim.identity import Identifier
+from ami_cim.message import EventMessage, FaultMessage, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.schema import Schemas, schema_directory
 
 CONTROLS_NS = ns.payload("EndDeviceControls")

@@ -18,7 +18,8 @@ from lxml import etree
 
 from ami_cim import envelope, wire, wsdl
 from ami_cim.envelope import Received
-from ami_cim.message import Header, Identifier, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.identity import Identifier
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cis.settings import Cis, Demo, Meter, Settings

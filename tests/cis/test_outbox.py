@@ -11,8 +11,8 @@ from fastapi import Response
 from lxml import etree
 
 from ami_cim import envelope, soap, wire
-from ami_cim.identity import EndDevice
-from ami_cim.message import Header, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.identity import EndDevice, Name
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls
 from ami_cis.outbox import (
     HesAnswerError,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ami_cim.message import Header, Identifier, Reply, ReplyError, ResponseMessage
+from ami_cim.identity import Identifier
+from ami_cim.message import Header, Reply, ReplyError, ResponseMessage
 from ami_cis.pending import Disposition, Pending
 from ami_cis.store import SentRequest, State, Store, TakenEvent
 

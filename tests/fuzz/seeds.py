@@ -17,8 +17,8 @@ from chunks import joined
 from ami_cim import wire
 from ami_cim.envelope import REQUEST_MESSAGE, typed_wrapper
 from ami_cim.errors import InvalidMessage
-from ami_cim.identity import EndDevice
-from ami_cim.message import Header, Identifier, Name, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.identity import EndDevice, Identifier, Name
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_dlms.association import Open, Release

@@ -14,8 +14,8 @@ from lxml import etree
 
 from ami_cim import wire
 from ami_cim.envelope import typed_wrapper
-from ami_cim.identity import EndDevice
-from ami_cim.message import Header, Name, RequestMessage
+from ami_cim.identity import EndDevice, Name
+from ami_cim.message import Header, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cli.heard import CONNECT, DISCONNECT

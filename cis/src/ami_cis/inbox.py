@@ -17,10 +17,11 @@ from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
 from ami_cim import media, reading, soap, transfer, wire, wsdl
-from ami_cim.envelope import EVENT_VERBS, TYPED_NOUNS, Delivered
+from ami_cim.envelope import Delivered
 from ami_cim.errors import CimError, InvalidMessage, UnsupportedMedia
 from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.message import EventMessage, Header, Reply, ReplyError, ResponseMessage
+from ami_cim.nouns import BY_NAME, EVENT_VERBS
 from ami_cim.schema import Schemas
 from ami_cim.transfer import Order
 from ami_cis.pending import Disposition, Pending, Taken
@@ -154,7 +155,7 @@ class Inbox:
         header = message.header
         if header.verb not in EVENT_VERBS:
             return _refusal("2.9", f"an event has one of the verbs {', '.join(EVENT_VERBS)}")
-        if header.noun not in TYPED_NOUNS:
+        if header.noun not in BY_NAME:
             return _refusal("2.5", f"events of {header.noun[:80]} are not taken here")
         message_id = header.message_id or f"sha256:{hashlib.sha256(octets).hexdigest()}"
         new = await self._store.add_event(TakenEvent(message_id, header.verb, header.noun, octets, self._around.now()))

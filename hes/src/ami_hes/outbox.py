@@ -15,7 +15,6 @@ import httpx
 from lxml import etree
 
 from ami_cim import envelope, soap, wire
-from ami_cim.codes import Verb
 from ami_cim.errors import CimError, PeerFault
 from ami_cim.limits import Limits
 from ami_cim.message import ResponseMessage
@@ -56,7 +55,7 @@ def format_answer(message: ResponseMessage, schemas: Schemas, *, typed: bool = F
     Raises CimError if it would not be valid.
     """
     noun = message.header.noun
-    wrapper = envelope.typed_wrapper(Verb.CREATE, noun) if typed else envelope.REQUEST_MESSAGE
+    wrapper = envelope.typed_response(noun) if typed else envelope.RESPONSE_MESSAGE
     return wire.write_response(message, wrapper, schemas)
 
 

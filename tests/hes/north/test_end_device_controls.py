@@ -9,8 +9,8 @@ from north_bench import CONNECT, DISCONNECT, control, mrid, registry, request
 from ami_cim.codes import Level
 from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
 from ami_cim.message import ReplyError, RequestMessage
-from ami_cim.payloads import OpaquePayload
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
+from ami_cim.payloads.opaque import OpaquePayload
 from ami_hes.nouns import Plan, Refused, Worked
 from ami_hes.nouns.end_device_controls import plan, report
 from ami_hes.operations import Outcome

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from ami_cim import envelope, wire
 from ami_cim.errors import CimError
-from ami_cim.message import Header, Identifier, Name, Reply, RequestMessage, ResponseMessage
+from ami_cim.identity import Identifier, Name
+from ami_cim.message import Header, Reply, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cis.outbox import Outbox, OutboxError, UndecidedError

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from ami_cim.identity import EndDevice, UsagePoint, mrid_key
-from ami_cim.message import Identifier, Name
+from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint, mrid_key
 
 DISCONNECT = "3.31.0.23"
 CONNECT = "3.31.0.18"

@@ -12,6 +12,7 @@ from datetime import datetime
 from ami_cim.codes import Level
 from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
 from ami_cim.message import Reply, ReplyError, RequestMessage, Result
+from ami_cim.nouns import tag_of
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns.header import error
@@ -80,7 +81,7 @@ def _controls_of(message: RequestMessage) -> tuple[EndDeviceControl, ...]:
     if message.payload is None:
         raise Refused(error("1.7", "The request has no EndDeviceControls in its Payload."))
     if not isinstance(message.payload, EndDeviceControls):
-        raise Refused(error("1.7", f"The payload is {message.payload.tag} and not EndDeviceControls."))
+        raise Refused(error("1.7", f"The payload is {tag_of(message.payload)} and not EndDeviceControls."))
     if not message.payload.controls:
         raise Refused(error("1.7", "The EndDeviceControls hold no EndDeviceControl."))
     return message.payload.controls

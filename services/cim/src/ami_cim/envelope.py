@@ -5,17 +5,20 @@ what is inside Header, Request and Reply in the envelope's, the payload in its n
 outside the payload is in the envelope's. Reading takes `lxml` elements that the schema has accepted (see `wire`)."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from lxml import etree
 
-from ami_cim import message_types, ns
+from ami_cim import ns
 from ami_cim.codes import VERBS, Verb
 from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.identity import Identifier
 from ami_cim.message import EventMessage, FaultMessage, Header, Reply, RequestMessage, ResponseMessage
-from ami_cim.payloads import Payload, element_of, payload_of
+from ami_cim.message_types import HEADER, IDENTIFIER, REPLY, REQUEST, demand_own_header, tag
+from ami_cim.nouns import BY_NAME, EVENT_VERBS, NOUNS, REQUEST_VERBS, element_of, payload_of
+from ami_cim.payloads import Payload
 from ami_cim.xml import SPACE, Element
+from ami_cim.xml_fields import Codec
 
 REQUEST_MESSAGE = etree.QName(ns.MESSAGE, "RequestMessage")
 RESPONSE_MESSAGE = etree.QName(ns.MESSAGE, "ResponseMessage")
@@ -23,11 +26,17 @@ EVENT_MESSAGE = etree.QName(ns.MESSAGE, "EventMessage")
 FAULT_MESSAGE = etree.QName(ns.MESSAGE, "FaultMessage")
 _ANY_MESSAGE = etree.QName(ns.MESSAGE, "Message")
 
-TYPED_NOUNS = ("EndDeviceControls",)
-REQUEST_VERBS = (Verb.CREATE, Verb.CHANGE, Verb.CANCEL, Verb.CLOSE, Verb.DELETE)
 _ANY_REQUEST_VERBS = (*REQUEST_VERBS, Verb.GET, Verb.EXECUTE)
-"""Also those that only nouns have that are not served; their messages are read far enough to be answered 2.5."""
-EVENT_VERBS = (Verb.CREATED, Verb.CHANGED, Verb.CANCELED, Verb.CLOSED, Verb.DELETED)
+"""Also those that a noun without a row has; its messages are read far enough to be answered 2.5."""
+_ID = tag("ID")
+_REQUEST = REQUEST.bind(ns.MESSAGE)
+_QUERIES = {
+    namespace: REQUEST.bind(namespace)
+    for noun in NOUNS
+    if noun.query is not None
+    for namespace in [ns.typed_message(ns.query(noun.name))]
+}
+"""Of the typed messages of a get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +56,18 @@ class Delivered:
 
 
 def typed_wrapper(verb: str, noun: str) -> etree.QName:
-    """The typed wrapper of a request or event verb, e.g. CreateEndDeviceControls."""
-    if noun not in TYPED_NOUNS or verb not in (*REQUEST_VERBS, *EVENT_VERBS):
+    """The typed wrapper of a request or event verb: CreateEndDeviceControls, GetMeterReadings."""
+    row = BY_NAME.get(noun)
+    if row is not None and verb == Verb.GET and row.query is not None:
+        return etree.QName(ns.typed_message(ns.query(noun)), ns.query(noun))
+    if row is None or verb not in (*row.verbs, *row.events):
         raise LocalError("There is no typed wrapper", f"{verb} {noun}")
     return etree.QName(ns.typed_message(noun), f"{verb.capitalize()}{noun}")
+
+
+def typed_response(noun: str) -> etree.QName:
+    """{Noun}ResponseMessage, as which a late reply may be sent."""
+    return etree.QName(ns.typed_message(noun), f"{noun}ResponseMessage")
 
 
 def parse_request(element: Element) -> Received:
@@ -62,7 +79,9 @@ def parse_request(element: Element) -> Received:
     _refuse(element, wrapper, "Reply")
     request = _child(element, wrapper, "Request")
     payload, identifiers = _read_payload(element, wrapper)
-    values: dict[str, Any] = {} if request is None else message_types.read_request(request)
+    values: dict[str, Any] = (
+        {} if request is None else _request_codec(wrapper).read(request) | {"query": _query(request, header.noun)}
+    )
     return Received(RequestMessage(header=header, payload=payload, payload_identifiers=identifiers, **values), wrapper)
 
 
@@ -71,8 +90,8 @@ def format_request(message: RequestMessage, wrapper: etree.QName) -> Element:
     if wrapper != REQUEST_MESSAGE and wrapper != typed_wrapper(message.header.verb, message.header.noun):
         raise LocalError("The wrapper does not fit the Header", f"{wrapper.localname} for {message.header.verb}")
     root = _root(wrapper, message.header)
-    if message.request_identifiers or message.options or message.start_at or message.end_at:
-        message_types.write_request(_append(root, wrapper, "Request"), message)
+    if message.request_identifiers or message.options or message.start_at or message.end_at or message.query:
+        _write_request(_append(root, wrapper, "Request"), wrapper, message)
     _write_payload(root, wrapper, message.payload, message.payload_identifiers)
     return root
 
@@ -90,7 +109,7 @@ def format_response(message: ResponseMessage, wrapper: etree.QName) -> Element:
     """The element of a response; `wrapper` is the request's: typed is answered typed, generic generic."""
     answer = _answer(wrapper, "ResponseMessage")
     root = _root(answer, message.header)
-    message_types.write_reply(_append(root, answer, "Reply"), message.reply)
+    REPLY.write(_append(root, answer, "Reply"), message.reply)
     _write_payload(root, answer, message.payload, ())
     return root
 
@@ -133,7 +152,7 @@ def format_fault(message: FaultMessage, wrapper: etree.QName | None = None) -> E
     """The element of a fault message; `wrapper` is the request's, or None if it could not be read."""
     answer = FAULT_MESSAGE if wrapper is None else _answer(wrapper, "FaultMessage")
     root = etree.Element(answer, nsmap=_nsmap(answer))
-    message_types.write_reply(_append(root, answer, "Reply"), message.reply)
+    REPLY.write(_append(root, answer, "Reply"), message.reply)
     return root
 
 
@@ -145,7 +164,7 @@ def is_known(wrapper: etree.QName) -> bool:
 def check_one_payload(element: Element) -> None:
     """Raise InvalidMessage 3.1 for payloads side by side; the schema would say only that the second is not expected."""
     own = etree.QName(element).namespace
-    beside = {f"{{{own}}}Format", message_types.IDENTIFIERS.tag}
+    beside = {f"{{{own}}}Format", _ID}
     tags = [child.tag for payload in element.iterchildren(f"{{{own}}}Payload") for child in payload.iterchildren("*")]
     payloads = [etree.QName(tag).localname for tag in tags if tag not in beside]
     if len(payloads) < 2:
@@ -194,7 +213,7 @@ def _header(element: Element, wrapper: etree.QName) -> Header:
     found = _child(element, wrapper, "Header")
     if found is None:
         raise InvalidMessage("1.5", f"{wrapper.localname} has no Header")
-    header = message_types.read_header(found)
+    header = HEADER.read(found)
     if header.verb not in VERBS:
         raise InvalidMessage("2.9", "The standard has no such verb", header.verb[:40])
     _check_consistent(header, wrapper)
@@ -216,7 +235,7 @@ def _reply(element: Element, wrapper: etree.QName) -> Reply:
     found = _child(element, wrapper, "Reply")
     if found is None:
         raise InvalidMessage("1.8", f"{wrapper.localname} has no Reply")
-    return message_types.read_reply(found)
+    return REPLY.read(found)
 
 
 def _read_payload(element: Element, wrapper: etree.QName) -> tuple[Payload | None, tuple[Identifier, ...]]:
@@ -228,14 +247,32 @@ def _read_payload(element: Element, wrapper: etree.QName) -> tuple[Payload | Non
         if child.tag == f"{{{wrapper.namespace}}}Format":
             if (child.text or "").strip(SPACE).upper() not in ("", "XML"):
                 raise InvalidMessage("1.8", "Only XML payloads are read here", (child.text or "")[:40])
-        elif child.tag == message_types.IDENTIFIERS.tag:
-            identifier = message_types.IDENTIFIERS.read(child)
+        elif child.tag == _ID:
+            identifier = IDENTIFIER.read(child)
             identifiers += () if identifier is None else (identifier,)
         else:
             payloads.append(payload_of(child))
     if payloads and identifiers:
         raise InvalidMessage("1.8", "A Payload holds a payload or IDs, not both")
     return (payloads[0] if payloads else None), tuple(identifiers)
+
+
+def _query(request: Element, noun: str) -> Payload | None:
+    """The query profile of this noun, beside whatever else the schema lets stand there."""
+    if noun not in BY_NAME:  # any text of a stranger
+        return None
+    found = request.find(f"{{{ns.payload(ns.query(noun))}}}{ns.query(noun)}")
+    return None if found is None else payload_of(found)
+
+
+def _write_request(element: Element, wrapper: etree.QName, message: RequestMessage) -> None:
+    _request_codec(wrapper).write(element, message)
+    if message.query is not None:
+        element.append(element_of(message.query))
+
+
+def _request_codec(wrapper: etree.QName) -> Codec[dict[str, Any]]:
+    return _QUERIES.get(wrapper.namespace or "", _REQUEST)
 
 
 def _write_payload(
@@ -249,12 +286,13 @@ def _write_payload(
     if payload is not None:
         parent.append(element_of(payload))
     for identifier in identifiers:
-        message_types.IDENTIFIERS.write(etree.SubElement(parent, message_types.IDENTIFIERS.tag), identifier)
+        IDENTIFIER.write(etree.SubElement(parent, _ID), identifier)
 
 
 def _root(wrapper: etree.QName, header: Header) -> Element:
     root = etree.Element(wrapper, nsmap=_nsmap(wrapper))
-    message_types.write_header(_append(root, wrapper, "Header"), header)
+    demand_own_header(header)
+    HEADER.write(_append(root, wrapper, "Header"), header)
     return root
 
 
@@ -263,7 +301,7 @@ def _append(parent: Element, wrapper: etree.QName, local: str) -> Element:
 
 
 def _nsmap(wrapper: etree.QName) -> dict[str, str]:
-    """The wrapper's namespace without prefix, the envelope's as `msg` (the stubs forget that None is the default's key)."""
+    """The wrapper's namespace without prefix, the envelope's as `msg`."""
     if wrapper.namespace == ns.MESSAGE:
         return {"msg": ns.MESSAGE}
-    return cast("dict[str, str]", {None: wrapper.namespace, "msg": ns.MESSAGE})
+    return ns.default(wrapper.namespace or "") | {"msg": ns.MESSAGE}

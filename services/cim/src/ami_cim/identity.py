@@ -1,10 +1,13 @@
-"""How CIM points at things: Names (IdentifiedObject) in payloads, ID (attribute group IDatts) in envelopes."""
+"""How CIM points at things: mRID and Names (IdentifiedObject) in payloads, ID (attribute group IDatts) in envelopes.
+
+The shapes serve every noun: each binds them to its own namespace."""
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from ami_cim.xml import SPACE
+from ami_cim.xml_fields import Shape, many, text
 
 IdKind = Literal["name", "uuid", "transaction", "other"]
 
@@ -32,6 +35,19 @@ class UsagePoint:
 
     mrid: str | None = None
     names: tuple[Name, ...] = ()
+
+
+NAME: Final = Shape(
+    Name,
+    (
+        text("name", "name", absent=""),
+        text("NameType/name", "name_type", needed=True),
+        text("NameType/NameTypeAuthority/name", "authority"),
+    ),
+)
+_MRID_AND_NAMES = (text("mRID", "mrid"), many("Names", "names", NAME))
+END_DEVICE: Final = Shape(EndDevice, _MRID_AND_NAMES)
+USAGE_POINT: Final = Shape(UsagePoint, _MRID_AND_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,29 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from ami_cim.codes import Level
-from ami_cim.identity import Identifier, IdKind, Name
-from ami_cim.payloads import OpaquePayload, Payload
-from ami_cim.payloads.end_device_controls import EndDeviceControls
-
-__all__ = [
-    "EndDeviceControls",
-    "EventMessage",
-    "FaultMessage",
-    "Header",
-    "IdKind",
-    "Identifier",
-    "Name",
-    "OpaquePayload",
-    "Payload",
-    "Property",
-    "ReplayDetection",
-    "Reply",
-    "ReplyError",
-    "RequestMessage",
-    "ResponseMessage",
-    "Result",
-    "User",
-]
+from ami_cim.identity import Identifier
+from ami_cim.payloads import Payload
 
 Result = Literal["OK", "PARTIAL", "FAILED"]
 
@@ -102,13 +81,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestMessage:
-    """Header, Request?, Payload?. `payload_identifiers` name transactions to cancel, close or delete without a payload."""
+    """Header, Request?, Payload?. `query` is the profile of a get (Request/Get{Noun}): which ones are asked for;
+    `payload_identifiers` name transactions to cancel, close or delete without a payload."""
 
     header: Header
     request_identifiers: tuple[Identifier, ...] = ()
     options: tuple[Property, ...] = ()
     start_at: datetime | None = None
     end_at: datetime | None = None
+    query: Payload | None = None
     payload: Payload | None = None
     payload_identifiers: tuple[Identifier, ...] = ()
 

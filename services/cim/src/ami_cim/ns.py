@@ -3,6 +3,7 @@
 All namespaces are named here and nowhere else, so that an adaptor for a later set is one table."""
 
 import re
+from typing import cast
 
 MESSAGE = "http://iec.ch/TC57/2011/schema/message"
 """Envelope types and the generic messages. Drafts wrote it with `www.`; that is another namespace."""
@@ -13,12 +14,17 @@ WSDL_SOAP = "http://schemas.xmlsoap.org/wsdl/soap/"
 XSD = "http://www.w3.org/2001/XMLSchema"
 
 _ROOT = "http://iec.ch/TC57/2011/"
-_NOUN_MESSAGE = re.compile(re.escape(_ROOT) + r"(?P<noun>[A-Za-z]+)Message")
+_NOUN_MESSAGE = re.compile(re.escape(_ROOT) + r"(?:Get)?(?P<noun>[A-Z][A-Za-z]*)Message")
 
 
 def payload(noun: str) -> str:
     """Namespace of a noun's payload: `http://iec.ch/TC57/2011/{Noun}#`."""
     return f"{_ROOT}{noun}#"
+
+
+def query(noun: str) -> str:
+    """The name of a noun's query profile: `Get{Noun}`; its namespaces are made like those of a noun."""
+    return f"Get{noun}"
 
 
 def typed_message(noun: str) -> str:
@@ -27,11 +33,21 @@ def typed_message(noun: str) -> str:
 
 
 def noun_of(namespace: str) -> str | None:
-    """The noun whose typed wrappers live in this namespace, or None if it is no such namespace."""
+    """The noun whose typed wrappers live in this namespace, of a get or not; None if it is no such namespace."""
     found = _NOUN_MESSAGE.fullmatch(namespace)
     return found["noun"] if found else None
+
+
+def service(name: str) -> str:
+    """Target namespace of a WSDL, e.g. of `ExecuteEndDeviceControls`."""
+    return f"{_ROOT}{name}"
 
 
 def soap_action(noun: str, operation: str) -> str:
     """The soapAction of a typed operation, e.g. `CreateEndDeviceControls` of `EndDeviceControls`."""
     return f"{_ROOT}{noun}/{operation}"
+
+
+def default(namespace: str) -> dict[str, str]:
+    """The prefixes of an element that needs none (the stubs forget that None is the key of the default namespace)."""
+    return cast("dict[str, str]", {None: namespace})

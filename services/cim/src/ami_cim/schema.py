@@ -16,14 +16,16 @@ from lxml import etree
 from ami_cim import ns
 from ami_cim.errors import InvalidMessage
 from ami_cim.explanations import explain, hint, shorten
+from ami_cim.nouns import ROOTS
 from ami_cim.xml import Element
 
-_FILES = {
-    ns.MESSAGE: "Message.xsd",
-    ns.payload("EndDeviceControls"): "EndDeviceControls.xsd",
-    ns.typed_message("EndDeviceControls"): "EndDeviceControlsMessage.xsd",
+_FILES = {ns.MESSAGE: "Message.xsd"} | {
+    namespace: f"{root.name}{kind}.xsd"
+    for root in ROOTS
+    for namespace, kind in ((root.namespace, ""), (ns.typed_message(root.name), "Message"))
 }
-_PAYLOAD = f"{{{ns.MESSAGE}}}Payload"
+_AROUND = (f"{{{ns.MESSAGE}}}Request", f"{{{ns.MESSAGE}}}Payload")
+"""What the envelope's schema lets hold elements of other namespaces, unseen: query profiles and payloads."""
 _CHUNK = 16_384
 _LONGEST = 300
 
@@ -51,12 +53,12 @@ class Schemas:
             noun = ns.noun_of(namespace)
             if noun is None:
                 what = f"No message here has the namespace '{namespace[:_LONGEST]}'"
-                raise InvalidMessage("1.8", what, hint(namespace, ns.typed_message("EndDeviceControls")))
+                raise InvalidMessage("1.8", what, hint(namespace, ns.typed_message(ROOTS[0].name)))
             element, namespace = _as_generic(element, namespace, noun), ns.MESSAGE
         self._validate(element, namespace)
         if namespace == ns.MESSAGE:
-            for payload in element.iterchildren(_PAYLOAD):
-                for child in payload.iterchildren("*"):
+            for around in element.iterchildren(*_AROUND):
+                for child in around.iterchildren("*"):
                     inner = etree.QName(child).namespace or ""
                     if inner in self._compiled and inner != ns.MESSAGE:
                         self._validate(child, inner)

@@ -7,10 +7,10 @@ never runs anything. Of errors the class goes by its name, out of a closed table
 What nonsense costs is bounded by the length that an answer may have, and by an end at the first fault of a sequence: pydantic
 would collect them all, in gigabytes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass, replace
 from dataclasses import fields as fields_of
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from lxml import etree
 from pydantic import TypeAdapter
@@ -20,6 +20,9 @@ from ami_cim.envelope import Delivered, Received
 from ami_cim.errors import CimError, InvalidMessage, LocalError, PeerFault, UnsupportedMedia
 from ami_cim.limits import Limits
 from ami_cim.message import EventMessage, RequestMessage, ResponseMessage
+from ami_cim.nouns import ROOTS
+from ami_cim.payloads import Payload
+from ami_cim.payloads.opaque import OpaquePayload
 
 Kind = Literal["request", "delivery", "response"]
 Read = Received | Delivered | ResponseMessage
@@ -29,6 +32,7 @@ ERRORS: dict[str, type[CimError]] = {
 }
 
 
+_OPAQUE = "opaque"
 _ROOM = 100_000
 _GROWTH = 2
 
@@ -62,13 +66,24 @@ class _Error:
     fault_code: str | None = None
 
 
+_Payload: Any = make_dataclass(
+    "_Payload",
+    [(root.name, cast(Any, root.shape.make) | None, None) for root in ROOTS] + [(_OPAQUE, OpaquePayload | None, None)],
+    frozen=True,
+    slots=True,
+)
+"""A payload under the name of its root element; exactly one of the fields is given."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """One message, or the error. `wrapper` is a Clark name."""
+    """One message without what its noun decides, which goes beside it; or the error. `wrapper` is a Clark name."""
 
     request: RequestMessage | None = None
     response: ResponseMessage | None = None
     event: EventMessage | None = None
+    query: _Payload | None = None
+    payload: _Payload | None = None
     wrapper: str | None = None
     error: _Error | None = None
 
@@ -98,7 +113,8 @@ def read_request(octets: bytes) -> Received:
     answer = _read(octets)
     if answer.request is None:
         raise _unusable("it holds no request")
-    return Received(answer.request, _wrapper(answer.wrapper))
+    message = replace(answer.request, payload=_payload(answer.payload), query=_payload(answer.query))
+    return Received(message, _wrapper(answer.wrapper))
 
 
 def read_delivery(octets: bytes) -> Delivered:
@@ -107,30 +123,45 @@ def read_delivery(octets: bytes) -> Delivered:
     message = answer.response or answer.event
     if message is None:
         raise _unusable("it holds no delivery")
-    return Delivered(message, _wrapper(answer.wrapper))
+    return Delivered(replace(message, payload=_payload(answer.payload)), _wrapper(answer.wrapper))
 
 
 def read_response(octets: bytes) -> ResponseMessage:
     """The response in an answer; raises the error in it, or TransferError."""
-    response = _read(octets).response
-    if response is None:
+    answer = _read(octets)
+    if answer.response is None:
         raise _unusable("it holds no response")
-    return response
+    return replace(answer.response, payload=_payload(answer.payload))
 
 
 def _answer_of(result: Read | CimError) -> _Answer:
     if isinstance(result, CimError):
         return _Answer(error=_told(result))
-    if isinstance(result, ResponseMessage):
-        return _Answer(response=result)
-    wrapper = result.wrapper.text
-    match result.message:
-        case RequestMessage() as request:
-            return _Answer(request=request, wrapper=wrapper)
-        case ResponseMessage() as response:
-            return _Answer(response=response, wrapper=wrapper)
-        case EventMessage() as event:
-            return _Answer(event=event, wrapper=wrapper)
+    message = result if isinstance(result, ResponseMessage) else result.message
+    wrapper = None if isinstance(result, ResponseMessage) else result.wrapper.text
+    payload = _named(message.payload)
+    match message:
+        case RequestMessage():
+            bare = replace(message, payload=None, query=None)
+            return _Answer(request=bare, payload=payload, query=_named(message.query), wrapper=wrapper)
+        case ResponseMessage():
+            return _Answer(response=replace(message, payload=None), payload=payload, wrapper=wrapper)
+        case EventMessage():
+            return _Answer(event=replace(message, payload=None), payload=payload, wrapper=wrapper)
+
+
+def _named(payload: Payload | None) -> Any:
+    return None if payload is None else _Payload(**{_NAMES[type(payload)]: payload})
+
+
+def _payload(named: Any) -> Payload | None:
+    if named is None:
+        return None
+    given = [value for name in _NAMES.values() if (value := getattr(named, name)) is not None]
+    if len(given) != 1:
+        raise _unusable(f"{len(given)} payloads are where one is")
+    payload: Payload = given[0]
+    return payload
 
 
 def _told(error: CimError) -> _Error:
@@ -195,6 +226,7 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
+_NAMES: dict[Any, str] = {root.shape.make: root.name for root in ROOTS} | {OpaquePayload: _OPAQUE}
 _ORDERS = TypeAdapter(Order)
 _ANSWERS = TypeAdapter(_Answer)
 _VALIDATOR = SchemaValidator(_hardened(_ANSWERS.core_schema))

@@ -18,7 +18,7 @@ from ami_cim.errors import CimError, InvalidMessage, PeerFault
 from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.media import gunzip
 from ami_cim.message import EventMessage, FaultMessage, Reply, ReplyError, RequestMessage, ResponseMessage
-from ami_cim.payloads import end_device_controls
+from ami_cim.nouns import NOUNS
 from ami_cim.schema import Schemas
 from ami_cim.xml import SPACE, Element, parse
 
@@ -116,7 +116,9 @@ def normalise(body: Element, limits: Limits = UNKNOWN_PEER) -> Element:
         payload = one.getparent()
         if payload is not None:
             payload.replace(one, parse(_decompress(one.text or "", limits), limits))
-    end_device_controls.reorder(body)
+    for noun in NOUNS:
+        if noun.repair is not None:
+            noun.repair(body)
     return body
 
 

@@ -1,128 +1,231 @@
-"""Children of an element declared once and used both ways, so that reading and writing cannot drift apart.
+"""Elements declared once and used both ways, so that reading and writing cannot drift apart.
 
-A shape is a tuple of `Part` in the schema's order. Reading does not look at the order (the schema does that), ignores
-elements that no part names, and raises InvalidMessage for a mandatory part that lacks or a single one that is doubled."""
+A `Shape` is the fields of an element in the schema's order, by local names: `bind` gives the codec for one namespace. A field
+may lie deeper than its element (`NameType/name`), where the value is flatter than the XML. Reading does not look at the order
+(the schema does that) and raises InvalidMessage for a mandatory field that lacks or a single one that is doubled. Elements that
+no field names are not carried; a shape that says so with `left_over` gets their paths."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Generic, TypeVar
 
-from lxml import etree
+from lxml.etree import SubElement
 
 from ami_cim.errors import InvalidMessage, LocalError
-from ami_cim.xml import SPACE, Element, format_boolean, format_datetime, parse_boolean, parse_datetime, printable
+from ami_cim.xml import Element
+from ami_cim.xml_values import BOOLEAN, MOMENT, PROSE, REFERENCE, TEXT, Value, local
+
+T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One child element: its Clark name, the attribute of the value that holds it, and both directions."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One element below another, and the attribute of the value that holds what is in it."""
 
-    tag: str
+    path: str
+    """Local names with slashes between them."""
     attribute: str
-    read: Callable[[Element], Any]
-    write: Callable[[Element, Any], None]
+    kind: "Value | Shape[Any] | Codec[Any]"
+    """What it holds; a codec is of another namespace than the element."""
     many: bool = False
     mandatory: str | None = None
     """The reply code to answer when it lacks."""
+    absent: Any = None
+    """The value if it lacks, where the constructor has no default."""
+    needed: bool = False
+    """Its parent is not written without it."""
+    read_only: bool = False
+    """Understood, never written: it has been replaced by another field."""
 
 
-Shape = tuple[Part, ...]
+@dataclass(frozen=True, slots=True)
+class Shape(Generic[T_co]):
+    """The fields of an element, and what takes them as arguments by the names of their attributes."""
+
+    make: Callable[..., T_co]
+    fields: tuple[Field, ...]
+    left_over: str | None = None
+    """The attribute that takes the paths of elements that no field names, here and below."""
+
+    def bind(self, namespace: str) -> "Codec[T_co]":
+        """The codec of elements whose children are in this namespace."""
+        return _bound(self, namespace)
 
 
-def by_tag(shape: Shape) -> Mapping[str, Part]:
-    """The shape as the table that `read` wants."""
-    return {part.tag: part for part in shape}
+class Codec(Generic[T_co]):
+    """A shape in a namespace."""
+
+    def __init__(self, shape: Shape[T_co], namespace: str) -> None:
+        self._make = shape.make
+        self._left_over = shape.left_over
+        self._table: _Table = {}
+        for field in shape.fields:
+            _plant(self._table, field, namespace)
+        self._many = tuple(field.attribute for field in shape.fields if field.many)
+        self._mandatory = tuple(field for field in shape.fields if field.mandatory is not None)
+        self._absent = {field.attribute: field.absent for field in shape.fields if field.absent is not None}
+
+    def read(self, element: Element, left_over: list[str] | None = None) -> T_co:
+        """The value of an element; `left_over` is the list of a surrounding shape."""
+        values: dict[str, Any] = {}
+        own: list[str] | None = left_over if self._left_over is None else []
+        _collect(element, self._table, values, own)
+        for name in self._many:
+            if name in values:
+                values[name] = tuple(values[name])
+        for field in self._mandatory:
+            if field.attribute not in values:
+                raise InvalidMessage(field.mandatory or "", f"{local(element)} has no {field.path}")
+        for name, value in self._absent.items():
+            values.setdefault(name, value)
+        if self._left_over is not None and own:
+            values[self._left_over] = tuple(sorted(dict.fromkeys(own), key=lambda path: "/" in path))
+        return self._make(**values)
+
+    def write(self, element: Element, value: Any) -> None:
+        """Append the children of a value to its element; LocalError for one with elements that are not carried."""
+        if self._left_over is not None and (beyond := getattr(value, self._left_over)):
+            raise LocalError(f"{local(element)} has elements that are not carried", ", ".join(beyond))
+        _write(element, self._table, value)
 
 
-def read(element: Element, table: Mapping[str, Part]) -> dict[str, Any]:
-    """Constructor arguments out of the children of an element."""
-    values: dict[str, Any] = {}
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """The element of a field, in a namespace."""
+
+    local: str
+    attribute: str
+    many: bool
+    needed: bool
+    written: bool
+    codec: Codec[Any] | None
+    read: Callable[[Element], Any]
+    write: Callable[[Element, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """An element on the way to fields that lie deeper."""
+
+    local: str
+    below: "_Table"
+    attributes: list[str]
+    """Of all fields below."""
+
+
+_Table = dict[str, _Leaf | _Way]
+"""By Clark name, in the schema's order."""
+
+
+@cache
+def _bound(shape: Shape[T_co], namespace: str) -> Codec[T_co]:
+    return Codec(shape, namespace)
+
+
+def _plant(table: _Table, field: Field, namespace: str) -> None:
+    *names, last = field.path.split("/")
+    for name in names:
+        way = table.setdefault(f"{{{namespace}}}{name}", _Way(name, {}, []))
+        if not isinstance(way, _Way):
+            raise TypeError(f"{name} of {field.path} is a field already")
+        way.attributes.append(field.attribute)
+        table = way.below
+    both = field.kind.bind(namespace) if isinstance(field.kind, Shape) else field.kind
+    table[f"{{{namespace}}}{last}"] = _Leaf(
+        local=last,
+        attribute=field.attribute,
+        many=field.many,
+        needed=field.needed,
+        written=not field.read_only,
+        codec=both if isinstance(both, Codec) else None,
+        read=both.read,
+        write=both.write,
+    )
+
+
+def _collect(element: Element, table: _Table, values: dict[str, Any], left_over: list[str] | None) -> None:
     for child in element.iterchildren("*"):
-        part = table.get(child.tag)
-        if part is None:
-            continue
-        value = part.read(child)
-        if value is None:
-            continue
-        if part.many:
-            values.setdefault(part.attribute, []).append(value)
-        elif part.attribute in values:
-            raise InvalidMessage("1.8", f"{local(child)} is there twice in {local(element)}")
+        node = table.get(child.tag)
+        if node is None:
+            if left_over is not None:
+                left_over.append(local(child))
+        elif isinstance(node, _Leaf) and node.codec is None:
+            _keep(element, node, node.read(child), values)
         else:
-            values[part.attribute] = value
-    for part in table.values():
-        if part.mandatory is not None and part.attribute not in values:
-            raise InvalidMessage(part.mandatory, f"{local(element)} has no {etree.QName(part.tag).localname}")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+            before = len(left_over or ())
+            if isinstance(node, _Way):
+                _collect(child, node.below, values, left_over)
+            elif node.codec is not None:
+                _keep(element, node, node.codec.read(child, left_over), values)
+            if left_over is not None and len(left_over) > before:
+                left_over[before:] = [f"{node.local}/{path}" for path in left_over[before:]]
 
 
-def write(parent: Element, shape: Shape, value: object) -> None:
-    """Append the children of a value to its element."""
-    for part in shape:
-        held = getattr(value, part.attribute)
-        for item in held if part.many else (() if held is None else (held,)):
-            part.write(etree.SubElement(parent, part.tag), item)
-
-
-def text(tag: str, attribute: str, *, mandatory: str | None = None) -> Part:
-    """xs:string; surrounding white space is not significant, an empty element counts as absent."""
-    return Part(tag, attribute, read_text, write_text, mandatory=mandatory)
-
-
-def prose(tag: str, attribute: str) -> Part:
-    """xs:string for people: characters that XML cannot carry are replaced and not refused."""
-    return Part(tag, attribute, read_text, lambda element, value: write_text(element, printable(value)))
-
-
-def moment(tag: str, attribute: str, *, mandatory: str | None = None) -> Part:
-    """xs:dateTime."""
-    return Part(tag, attribute, _read_moment, _write_moment, mandatory=mandatory)
-
-
-def boolean(tag: str, attribute: str) -> Part:
-    """xs:boolean."""
-    return Part(tag, attribute, lambda element: parse_boolean(element.text or ""), _write_boolean)
-
-
-def read_text(element: Element) -> str | None:
-    """The element's own text without surrounding white space, or None if there is nothing."""
-    return (element.text or "").strip(SPACE) or None
-
-
-def write_text(element: Element, value: str) -> None:
-    """Set the text; LocalError for characters that XML cannot carry."""
-    try:
-        element.text = value
-    except ValueError as error:
-        raise LocalError(f"{local(element)} cannot carry this text", str(error)) from None
-
-
-def write_attribute(element: Element, name: str, value: str | None) -> None:
-    """Set an attribute if there is a value; LocalError for characters that XML cannot carry."""
+def _keep(element: Element, leaf: _Leaf, value: Any, values: dict[str, Any]) -> None:
     if value is None:
         return
-    try:
-        element.set(name, value)
-    except ValueError as error:
-        raise LocalError(f"{name} of {local(element)} cannot carry this text", str(error)) from None
+    if leaf.many:
+        values.setdefault(leaf.attribute, []).append(value)
+    elif leaf.attribute in values:
+        raise InvalidMessage("1.8", f"{leaf.local} is there twice in {local(element)}")
+    else:
+        values[leaf.attribute] = value
 
 
-def local(element: Element) -> str:
-    """The local name of an element."""
-    return etree.QName(element).localname
+def _is_given(value: object, attributes: list[str]) -> bool:
+    for attribute in attributes:  # noqa: SIM110 (a generator would take longer than the loop)
+        if getattr(value, attribute) not in (None, ()):
+            return True
+    return False
 
 
-def _read_moment(element: Element) -> datetime | None:
-    return parse_datetime(element.text) if element.text and element.text.strip(SPACE) else None
+def _write(parent: Element, table: _Table, value: object) -> None:
+    for tag, node in table.items():
+        if isinstance(node, _Way):
+            if _is_given(value, node.attributes):
+                _write(SubElement(parent, tag), node.below, value)
+        elif node.written:
+            held = getattr(value, node.attribute)
+            if node.many:
+                for item in held:
+                    node.write(SubElement(parent, tag), item)
+            elif held is not None:
+                node.write(SubElement(parent, tag), held)
+            elif node.needed:
+                raise LocalError(f"{local(parent)} cannot be written without its {node.local}")
 
 
-def _write_moment(element: Element, value: datetime) -> None:
-    try:
-        element.text = format_datetime(value)
-    except ValueError as error:
-        raise LocalError(f"{local(element)} needs a moment", str(error)) from None
+def text(path: str, attribute: str, **options: Any) -> Field:
+    """xs:string; surrounding white space is not significant, an empty element counts as absent."""
+    return Field(path=path, attribute=attribute, kind=TEXT, **options)
 
 
-def _write_boolean(element: Element, value: bool) -> None:
-    element.text = format_boolean(value)
+def prose(path: str, attribute: str) -> Field:
+    """xs:string for people: characters that XML cannot carry are replaced and not refused."""
+    return Field(path=path, attribute=attribute, kind=PROSE)
+
+
+def moment(path: str, attribute: str, *, mandatory: str | None = None) -> Field:
+    """xs:dateTime."""
+    return Field(path=path, attribute=attribute, kind=MOMENT, mandatory=mandatory)
+
+
+def boolean(path: str, attribute: str) -> Field:
+    """xs:boolean."""
+    return Field(path=path, attribute=attribute, kind=BOOLEAN)
+
+
+def reference(path: str, attribute: str, *, mandatory: str | None = None) -> Field:
+    """An empty element whose attribute `ref` is the code that it points to, e.g. EndDeviceControlType."""
+    return Field(path=path, attribute=attribute, kind=REFERENCE, mandatory=mandatory)
+
+
+def one(path: str, attribute: str, shape: Shape[Any]) -> Field:
+    """At most one element of a shape."""
+    return Field(path=path, attribute=attribute, kind=shape)
+
+
+def many(path: str, attribute: str, kind: "Value | Shape[Any] | Codec[Any]") -> Field:
+    """Any number of elements, a tuple."""
+    return Field(path=path, attribute=attribute, kind=kind, many=True)

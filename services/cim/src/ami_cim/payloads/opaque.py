@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from ami_cim.payloads import Payload
+
 
 @dataclass(frozen=True, slots=True)
-class OpaquePayload:
+class OpaquePayload(Payload):
     """`tag` is the Clark name of the element, `octets` its XML."""
 
     tag: str

@@ -1,0 +1,97 @@
+"""The nouns that are read and written, one row each: everything that a noun needs elsewhere follows from its row.
+
+A noun has a payload (`{Noun}#`) and typed messages for some verbs; one that can be asked for has a query profile as well
+(`Get{Noun}#`, inside Request). Which of them a process serves is its own affair; here is what can be said."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lxml import etree
+
+from ami_cim import ns
+from ami_cim.codes import Verb
+from ami_cim.errors import LocalError
+from ami_cim.payloads import Payload, end_device_controls
+from ami_cim.payloads.opaque import OpaquePayload
+from ami_cim.xml import Element, parse, serialize
+from ami_cim.xml_fields import Shape
+
+REQUEST_VERBS = (Verb.CREATE, Verb.CHANGE, Verb.CANCEL, Verb.CLOSE, Verb.DELETE)
+EVENT_VERBS = (Verb.CREATED, Verb.CHANGED, Verb.CANCELED, Verb.CLOSED, Verb.DELETED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noun:
+    """One row. The schema of a payload is the file `schemas/xsd/{name}.xsd`, that of a query profile `Get{name}.xsd`."""
+
+    name: str
+    payload: Shape[Payload]
+    query: Shape[Payload] | None = None
+    verbs: tuple[Verb, ...] = REQUEST_VERBS
+    """Of requests with a typed operation, beside get."""
+    events: tuple[Verb, ...] = EVENT_VERBS
+    repair: Callable[[Element], None] | None = None
+    """A leniency: changes a body in place, before it is validated."""
+
+
+NOUNS: tuple[Noun, ...] = (
+    Noun(
+        name="EndDeviceControls",
+        payload=end_device_controls.PAYLOAD,
+        repair=end_device_controls.reorder,
+    ),
+)
+
+BY_NAME: Mapping[str, Noun] = {noun.name: noun for noun in NOUNS}
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The root element of a payload or a query profile."""
+
+    name: str
+    shape: Shape[Payload]
+
+    @property
+    def namespace(self) -> str:
+        return ns.payload(self.name)
+
+    @property
+    def tag(self) -> str:
+        """The Clark name."""
+        return f"{{{self.namespace}}}{self.name}"
+
+
+def _roots(noun: Noun) -> list[Root]:
+    query = [] if noun.query is None else [Root(ns.query(noun.name), noun.query)]
+    return [Root(noun.name, noun.payload), *query]
+
+
+ROOTS: tuple[Root, ...] = tuple(root for noun in NOUNS for root in _roots(noun))
+
+_CODECS = {root.tag: root.shape.bind(root.namespace) for root in ROOTS}
+_BY_CLASS: Mapping[Callable[..., Payload], Root] = {root.shape.make: root for root in ROOTS}
+
+
+def payload_of(element: Element) -> Payload:
+    """The payload or query profile of an element; that of a noun without a row stays opaque."""
+    codec = _CODECS.get(element.tag)
+    return OpaquePayload(element.tag, serialize(element)) if codec is None else codec.read(element)
+
+
+def tag_of(payload: Payload) -> str:
+    """The Clark name of a payload's element."""
+    return payload.tag if isinstance(payload, OpaquePayload) else _BY_CLASS[type(payload)].tag
+
+
+def element_of(payload: Payload) -> Element:
+    """The element of a payload or query profile, in the schema's order."""
+    if isinstance(payload, OpaquePayload):
+        element = parse(payload.octets)
+        if element.tag != payload.tag:
+            raise LocalError("An opaque payload is not what its tag says", payload.tag)
+        return element
+    root = _BY_CLASS[type(payload)]
+    element = etree.Element(root.tag, nsmap=ns.default(root.namespace))
+    _CODECS[root.tag].write(element, payload)
+    return element
