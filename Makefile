@@ -28,7 +28,7 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) \
 	$(call option,STATE,--state)
 
-.PHONY: help setup demo up down test test-compose check bench interop fuzz flaky dist clean lock
+.PHONY: help setup demo up down test test-compose check bench interop fuzz flaky acceptance dist clean lock
 
 help:                   ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -64,7 +64,7 @@ bench: $(VENV)/.run     ## how fast the whole is, and the DLMS core alone: METER
 interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environment of its own: WRITE=docs/interop.md ONLY='HDLC'
 	$(BIN)/python tests/interop/prepare.py
 	$(if $(call given,WRITE)$(call given,ONLY),$(BIN)/python tests/interop/run.py $(call option,WRITE,--write) $(if $(call given,ONLY),--only '$(call given,ONLY)'),\
-		AMI_INTEROP=1 $(BIN)/python -m pytest -n auto tests/interop $(ARGS))
+		AMI_REQUIRE=dlms-cosem,gurux-dlms $(BIN)/python -m pytest -n auto --size ci tests/interop $(ARGS))
 
 fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the same inputs each time, or others: SEED=2 or SECONDS=600
 	$(VENV)/fuzz/bin/python tests/fuzz/run.py $(call option,SEED,--seed) $(call option,SECONDS,--seconds)
@@ -72,6 +72,9 @@ fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the 
 flaky: $(VENV)/.dev $(VENV)/fuzz/.done  ## each step that uses randomness, alone, N times with different seeds: N=20 ONLY='fuzz properties'
 	$(BIN)/python tests/interop/prepare.py
 	WORKERS=$(WORKERS) $(BIN)/python tests/flaky.py $(call option,N,--times) $(call option,SEED,--first) $(if $(call given,ONLY),$(ONLY:%=--only %))
+
+acceptance: $(VENV)/.dev $(VENV)/fuzz/.done  ## everything at its full size, for hours; ends with a table of what was found: ONLY='bench fuzz'
+	WORKERS=$(WORKERS) $(BIN)/python tests/acceptance.py $(if $(call given,ONLY),$(ONLY:%=--only %))
 
 dist: $(VENV)/.run      ## wheels of all packages and their locked requirements, to install elsewhere: DIST=dist
 	rm -rf '$(DIST)'

@@ -1,7 +1,8 @@
 """What all tests share: how examples are drawn, how much of a large matrix is run, and which tests stay in one process.
 
 Nothing fails because the machine is busy; the seed of examples is an option (pyproject.toml). A case that is marked `ci` is
-one of many like it: `make test` leaves it out, `--size ci` (as in .ci/run) runs it.
+one of many like it: `make test` leaves it out, `--size ci` (as in .ci/run) runs it; `--size acceptance` also runs those that are
+marked so. What a test needs beside Python it says itself (tools.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import sizes
+import tools
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -32,14 +34,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--size",
-        choices=("test", "ci"),
+        choices=tuple(sizes.SHARE),
         default="test",
-        help="ci: also the cases that are marked ci, and every example of a property",
+        help="ci: also the cases that are marked ci, and every example of a property; acceptance: those marked so as well",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     sizes.chosen = config.getoption("--size")
+    config.pluginmanager.register(tools)
     unhurried = settings(
         deadline=None,
         max_examples=sizes.examples(100),
@@ -51,8 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--size") == "ci":
-        return
-    large = [item for item in items if item.get_closest_marker("ci")]
+    large = [item for item in items if any(map(item.get_closest_marker, sizes.larger()))]
     config.hook.pytest_deselected(items=large)
-    items[:] = [item for item in items if not item.get_closest_marker("ci")]
+    left_out = set(large)
+    items[:] = [item for item in items if item not in left_out]

@@ -1,8 +1,8 @@
-"""How much of what could go on for ever a run does: `--size test` on every change, `--size ci` before it lands."""
+"""How much of what could go on for ever a run does: `--size test` on every change, `--size ci` before it lands, `--size acceptance` by hand."""
 
 from __future__ import annotations
 
-SHARE = {"test": 0.25, "ci": 1.0}
+SHARE = {"test": 0.25, "ci": 1.0, "acceptance": 1.0}
 """Of the examples that a property is tried with."""
 FEWEST = 20
 chosen = "ci"
@@ -12,3 +12,9 @@ chosen = "ci"
 def examples(most: int) -> int:
     """The number of examples of a property for which CI draws `most`."""
     return min(most, max(FEWEST, round(SHARE[chosen] * most)))
+
+
+def larger() -> list[str]:
+    """The sizes, which are marks of tests as well, that are not reached by this run."""
+    sizes = list(SHARE)
+    return sizes[sizes.index(chosen) + 1 :]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -74,7 +73,7 @@ def demo(document: dict[str, Any], tmp_path: Path) -> Iterator[Demo]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not shutil.which("curl"), reason="the page needs curl")
+@pytest.mark.needs("curl")
 def test_the_page_works_as_it_is_pasted_and_the_demo_shows_it(demo: Demo) -> None:
     disconnect, connect, refused = COMMANDS
     demo.heard("reply_received", 2)

@@ -19,7 +19,7 @@ from pcap import Segment, segments
 
 from ami_cli.model import Model
 
-pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.compose, pytest.mark.needs("docker"), pytest.mark.timeout(600)]
 ROUNDS = 2
 NAMES = tuple(f"M{1001 + index}" for index in range(METERS))
 SERVICES = {"cis": "cis", "hes": "hes", "meter-1": "meter-sim", "meter-2": "meter-sim", "meters": "meter-sim"}

@@ -94,7 +94,9 @@ def siege(site: Site, sender: Sender, times: int) -> Iterator[None]:
             one.result()
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(50, marks=pytest.mark.ci)])
+@pytest.mark.parametrize(
+    "times", [1, pytest.param(10, marks=pytest.mark.ci), pytest.param(50, marks=pytest.mark.acceptance)]
+)
 @pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.key)
 def test_nobody_elses_request_suffers(besieged: Besieged, sender: Sender, times: int) -> None:
     process, healthz = besieged.victim(sender)

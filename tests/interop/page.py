@@ -29,7 +29,7 @@ ships imports the peers.
 | dlms-cosem {cosem} | Business Source License 1.1 (the metadata of the wheel says MIT, its LICENSE file does not) | none, LLS and GMAC over general-glo, with tag and counter verified | glo-*, ded-* and general-ded, the other policies and mechanisms, blocks of SET: it has none of them |
 
 No foreign stack that could be had speaks general-ciphering, general-signing, key agreement or ECDSA with P-384: those rest on
-the vectors (`tests/vectors/`) and on both of our own roles. The library that drives a row stands in `requirements/interop-*.txt` with its hashes.
+the vectors (`tests/vectors/`) and on both of our own roles. The library that drives a row is locked in `requirements/interop-*.txt` with its hashes.
 
 ## What passed
 

@@ -21,6 +21,9 @@ SCRIPTS = {
     COSEM_CLIENT: ("dlms-cosem", "dlms_cosem_client.py"),
 }
 
+DISTRIBUTIONS = {peer: {"gurux": "gurux-dlms"}.get(place, place) for peer, (place, _) in SCRIPTS.items()}
+"""Of each peer, as `tests/tools.py` knows it."""
+
 
 def python_of(peer: str) -> Path:
     return ROOT / ".venv" / "interop" / SCRIPTS[peer][0] / "bin" / "python"

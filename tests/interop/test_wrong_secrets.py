@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from agreed import FIRST_COUNTER, OTHER_KEYS, for_meter, for_peer, profile
 from loopback import loopback
 from matrix import COSEM_CLIENT, GMAC, GURUX_CLIENT, GURUX_METER, SERVER, Row
 from our_client import our_client
-from peer import play, python_of, running
+from peer import play, running
 
 from ami_dlms.association import AssociationRefused, Open, OpenRefused
 from ami_dlms.enums import DiagnosticSource
@@ -17,10 +15,7 @@ from ami_dlms.enums import DiagnosticSource
 CIPHERED = {"policy": "both", "ciphering": "general-glo"}
 
 
-@pytest.fixture(autouse=True)
-def peers() -> None:
-    if not python_of(GURUX_CLIENT).exists() and "AMI_INTEROP" not in os.environ:
-        pytest.skip("make interop prepares the peers")
+pytestmark = pytest.mark.needs("gurux-dlms", "dlms-cosem")
 
 
 def row_of(peer: str, mechanism: str, **more: str) -> Row:

@@ -17,9 +17,7 @@ from ami_dlms.obis import Obis
 PYTHON = ROOT / ".venv" / "interop" / "gurux" / "bin" / "python"
 SERVER = ROOT / "tests" / "interop" / "peers" / "gurux_server.py"
 TITLE = "4752580000000001"
-pytestmark = pytest.mark.skipif(
-    not PYTHON.exists(), reason="python tests/interop/prepare.py makes the peers' environments"
-)
+pytestmark = pytest.mark.needs("gurux-dlms")
 
 OBJECTS: dict[tuple[int, str], dict[int, Data]] = {
     (1, "0-0:42.0.0"): {2: data.octet_string(b"GRX0000000000001")},

@@ -107,7 +107,7 @@ def test_it_wants_one_attribute(ami: Ami) -> None:
     assert ami.on("CLEAR", "read", "0-0:96.3.10", "--second-opinion").code == 2
 
 
-@pytest.mark.skipif(not PEER.exists(), reason="python tests/interop/prepare.py installs dlms-cosem")
+@pytest.mark.needs("dlms-cosem")
 @pytest.mark.parametrize("kind", ["GMAC", "LLS", "CLEAR"])
 def test_dlms_cosem_itself_agrees(ami: Ami, kind: str) -> None:
     code, out, err = asked(ami, kind, PEER)

@@ -1,0 +1,131 @@
+"""CI: what is installed before the tests, the order of the steps, and the workflow of a hosted runner that takes the same way."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import acceptance
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKFLOW = ROOT / ".github/workflows/ci.yml"
+SYSTEM = ("bash", "dirname", "cat", "env")
+OURS = ("prepare", "run")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A repository with our scripts of CI alone, in a directory where nothing else is found on the search path."""
+    shutil.copytree(ROOT / ".ci", tmp_path / "repository/.ci")
+    (tmp_path / "bin").mkdir()
+    for name in SYSTEM:
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or name)
+    return tmp_path / "repository"
+
+
+def program(tree: Path, name: str, script: str = "") -> None:
+    """A program that only says how it was called."""
+    path = tree.parent / "bin" / name
+    path.write_text(f'#!{shutil.which("bash")}\necho "called: {name} $*" >&2\n{script}\n')
+    path.chmod(0o755)
+
+
+def run(tree: Path, script: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": str(tree.parent / "bin"), "HOME": str(tree)}
+    command = [str(tree / ".ci" / script)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+
+def called(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line.removeprefix("called: ") for line in done.stderr.splitlines() if line.startswith("called: ")]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_script_is_executable_and_can_be_read(name: str) -> None:
+    script = ROOT / ".ci" / name
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("user", "before"), [(0, ""), (1000, "sudo ")])
+def test_what_is_missing_is_installed_by_root_or_with_sudo(tree: Path, user: int, before: str) -> None:
+    for name in ("apt-get", "mkdir", "tee", "sudo"):
+        program(tree, name)
+    program(tree, "id", f"echo {user}")
+    (tree.parent / "bin/python3").symlink_to(sys.executable)
+    done = run(tree, "prepare")
+    assert done.returncode == 0, done.stderr
+    assert f"{before}apt-get update -qq" in called(done)
+    (line,) = [line for line in called(done) if " install " in line]
+    assert line.startswith("sudo env " if user else "apt-get ")
+    assert {"make", "git", "curl"} <= set(line.split())
+    assert "prepare: installing" in done.stdout
+
+
+def test_what_is_there_is_left_alone(tree: Path) -> None:
+    for name in ("make", "git", "curl", "initdb", "python3", "apt-get"):
+        program(tree, name)
+    done = run(tree, "prepare")
+    assert (done.returncode, done.stdout) == (0, "prepare: everything is installed\n")
+    assert [line for line in called(done) if "apt-get" in line] == []
+
+
+def test_without_apt_the_missing_are_named(tree: Path) -> None:
+    done = run(tree, "prepare")
+    assert done.returncode == 1
+    assert "install these yourself" in done.stderr and "curl" in done.stderr
+
+
+def test_the_steps_end_with_their_seconds(tree: Path) -> None:
+    for name in ("make", "docker"):
+        program(tree, name)
+    (tree / ".ci/prepare").write_text(f"#!{shutil.which('bash')}\n")
+    done = run(tree, "run")
+    assert done.returncode == 0, done.stderr
+    made = [line.split()[1] for line in called(done) if line.startswith("make")]
+    assert made == ["setup", "check", "interop", "fuzz", "test", "test-compose"]
+    after = done.stdout.partition("all of it holds\n")[2]
+    assert re.findall(r"^ +\d+ s  (?:make )?(\S+)", after, re.MULTILINE) == [
+        ".ci/prepare",
+        *made[:5],
+        "engine",
+        made[5],
+    ]
+
+
+def test_without_a_docker_engine_it_says_what_to_do(tree: Path) -> None:
+    program(tree, "make")
+    (tree / ".ci/prepare").write_text(f"#!{shutil.which('bash')}\n")
+    done = run(tree, "run")
+    assert done.returncode == 1
+    assert "No Docker engine answers" in done.stderr and "apt-get install docker.io" in done.stderr
+    assert "make test-compose" not in called(done)
+
+
+def test_the_hosted_workflow_runs_the_same_script() -> None:
+    workflow: dict[Any, Any] = yaml.safe_load(WORKFLOW.read_text("utf-8"))
+    jobs = workflow["jobs"]
+    commands = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    assert commands == {"linux": [".ci/run"], "macos": ["make demo CYCLES=2", "make test"]}
+    assert {name: job["runs-on"] for name, job in jobs.items()} == {"linux": "ubuntu-latest", "macos": "macos-latest"}
+    assert workflow["permissions"] == {"contents": "read"}
+    used = [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
+    assert len(used) >= len(jobs)
+    assert [action for action in used if not re.fullmatch(r"[\w-]+/[\w-]+@v\d+\.\d+\.\d+", action)] == []
+
+
+def test_a_step_of_the_acceptance_says_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptance, "OUTPUTS", tmp_path)
+    says, fails = (sys.executable, "-c", "print('12 passed')"), (sys.executable, "-c", "raise SystemExit('1 failed')")
+    held, failed = acceptance.run("good", (says, says)), acceptance.run("bad", (says, fails, says))
+    assert (held.held, held.found, failed.held, failed.found) == (True, "12 passed", False, "1 failed")
+    first, second = acceptance.table([held, failed]).splitlines()[1:]
+    assert first.split()[:2] == ["good", "held"] and second.split()[:2] == ["bad", "FAILED"]
+    assert (tmp_path / "bad.txt").read_text().splitlines() == ["12 passed", "1 failed"]

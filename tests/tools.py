@@ -1,0 +1,96 @@
+"""What tests need beside Python: `@pytest.mark.needs("curl")` says it, and nothing else may skip a test.
+
+Where a tool is missing the test is skipped, and the run ends with the list of what it skipped and why. Where AMI_REQUIRE names
+the tool (AMI_REQUIRE=curl,docker), as CI does with all of them, the test fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+VARIABLE = "AMI_REQUIRE"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """How a tool is found, and how one gets it."""
+
+    found: Callable[[], bool]
+    how: str
+
+
+def _program(name: str) -> Tool:
+    return Tool(lambda: shutil.which(name) is not None, f"{name} is not installed (.ci/prepare)")
+
+
+def _environment(name: str, how: str) -> Tool:
+    return Tool((ROOT / ".venv" / name / "bin/python").exists, how)
+
+
+def _docker() -> bool:
+    return shutil.which("docker") is not None and not subprocess.run(["docker", "info"], capture_output=True).returncode
+
+
+def _postgresql() -> bool:
+    """The programs of a server; Debian keeps them out of the search path."""
+    return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
+
+
+TOOLS = {
+    "curl": _program("curl"),
+    "docker": Tool(_docker, "no Docker engine answers `docker info`"),
+    "postgresql": Tool(_postgresql, "no PostgreSQL server is installed (.ci/prepare)"),
+    "atheris": _environment("fuzz", "the fuzzer is not installed (make fuzz)"),
+    "dlms-cosem": _environment("interop/dlms-cosem", "the peer is not installed (make interop)"),
+    "gurux-dlms": _environment("interop/gurux", "the peer is not installed (make interop)"),
+}
+
+
+@cache
+def is_here(name: str) -> bool:
+    return TOOLS[name].found()
+
+
+def required(environment: str | None) -> Collection[str]:
+    """The tools that AMI_REQUIRE names; raises a usage error for one that there is not."""
+    names = {name.strip() for name in (environment or "").split(",")} - {""}
+    if unknown := names - TOOLS.keys():
+        raise pytest.UsageError(f"{VARIABLE}: {sorted(unknown)[0]} is none of {', '.join(TOOLS)}")
+    return names
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*names): tools of tests/tools.py without which the test is skipped")
+    required(os.environ.get(VARIABLE))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail, before any fixture is made."""
+    for name in (name for mark in item.iter_markers("needs") for name in mark.args):
+        if is_here(name):
+            continue
+        if name in required(os.environ.get(VARIABLE)):
+            pytest.fail(f"{VARIABLE} names {name}: {TOOLS[name].how}", pytrace=False)
+        pytest.skip(f"{name}: {TOOLS[name].how}")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The list of skips, each reason once."""
+    reports = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in reports)
+    if reasons:
+        terminalreporter.section("skipped")
+    for reason, times in reasons.most_common():
+        terminalreporter.line(f"{times:5}  {reason}")
