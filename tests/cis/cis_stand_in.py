@@ -15,6 +15,7 @@ from uuid import UUID
 import httpx
 from fastapi import FastAPI, Request, Response
 from lxml import etree
+from reported import as_read
 
 from ami_cim import envelope, wire, wsdl
 from ami_cim.envelope import Received
@@ -23,7 +24,8 @@ from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseM
 from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cis.settings import Cis, Demo, Meter, Settings
-from ami_cis.workflows import Surroundings
+from ami_process.environment import Environment
+from ami_process.events import Event
 from ami_process.http_server import serving
 from ami_process.sockets import listening
 
@@ -166,8 +168,8 @@ class Events:
         self.told: list[dict[str, Any]] = []
         self._more = asyncio.Event()
 
-    def __call__(self, event: str, /, **fields: object) -> None:
-        self.told.append({"event": event, **fields})
+    def __call__(self, event: Event) -> None:
+        self.told.append(as_read(event))
         self._more.set()
 
     def named(self, event: str) -> list[dict[str, Any]]:
@@ -208,12 +210,13 @@ def numbered() -> Iterator[UUID]:
         yield UUID(int=number)
 
 
-def around(events: Events, clock: Clock | None = None) -> Surroundings:
+def environment(events: Events, clock: Clock | None = None) -> Environment:
     clock = clock or Clock()
     numbers = numbered()
-    return Surroundings(
+    return Environment(
         now=lambda: datetime(2026, 3, 1, 12, 0, tzinfo=UTC),
         monotonic=clock.monotonic,
+        perf_counter=clock.monotonic,
         sleep=clock.sleep,
         new_uuid=lambda: next(numbers),
         emit=events,

@@ -21,7 +21,7 @@ from cis_stand_in import (
     StandInHes,
     acknowledging,
     answering,
-    around,
+    environment,
     failed_meter,
     post_response,
     reply_to,
@@ -36,15 +36,16 @@ from ami_cim.envelope import Received
 from ami_cim.message import Reply, ReplyError
 from ami_cis.app import System, running, send, serve
 from ami_cis.store import State
-from ami_cis.workflows import CONNECT, DISCONNECT, Order, Surroundings, Target
+from ami_cis.workflows import CONNECT, DISCONNECT, Order, Target
+from ami_process.environment import Environment
 
 BOTH = tuple(Target.meter(meter.name, meter.mrid) for meter in METERS)
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 @asynccontextmanager
-async def a_cis(directory: Path, hes_url: str, surroundings: Surroundings, **cis: Any) -> AsyncIterator[System]:
-    async with running(settings(directory, hes_url, **cis), surroundings, 0) as system:
+async def a_cis(directory: Path, hes_url: str, given: Environment, **cis: Any) -> AsyncIterator[System]:
+    async with running(settings(directory, hes_url, **cis), given, 0) as system:
         yield system
 
 
@@ -81,7 +82,7 @@ async def test_the_same_request_is_sent_again_and_its_answer_counts(
     lost, told = LOST[name]
     failed = Reply(result="FAILED", errors=(failed_meter("5.3", "did not", METERS[0].mrid or ""),))
     hes.behaviour = first(lost, lost, then=answering(failed))
-    async with a_cis(tmp_path, hes.url, around(events)) as cis:
+    async with a_cis(tmp_path, hes.url, environment(events)) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
     assert (outcome.result, outcome.unknown, outcome.errors[0].meter) == ("FAILED", False, "M1001")
     assert events.names == ["request_sent", "asking_again", "asking_again", "reply_received"]
@@ -93,7 +94,7 @@ async def test_the_same_request_is_sent_again_and_its_answer_counts(
 async def test_patience_has_an_end_and_the_truth_is_unknown(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     clock = Clock()
     hes.behaviour = saying(b"")
-    async with a_cis(tmp_path, hes.url, around(events, clock), ask_again_s=30) as cis:
+    async with a_cis(tmp_path, hes.url, environment(events, clock), ask_again_s=30) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
         stored = await cis.store.find_request([outcome.message_id])
         late = await post_response(f"http://{cis.listen}/cim", reply_to(hes.requests[0], Reply(result="OK")))
@@ -108,7 +109,7 @@ async def test_patience_has_an_end_and_the_truth_is_unknown(hes: StandInHes, tmp
 
 
 async def test_what_was_surely_not_sent_has_failed_at_once(tmp_path: Path, events: Events) -> None:
-    async with a_cis(tmp_path, "http://127.0.0.1:1", around(events)) as cis:
+    async with a_cis(tmp_path, "http://127.0.0.1:1", environment(events)) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
         stored = await cis.store.find_request([outcome.message_id])
     assert (outcome.result, outcome.unknown) == (None, False)
@@ -122,7 +123,7 @@ async def test_a_hes_that_goes_away_after_the_request_is_no_failure(tmp_path: Pa
 
     async with standing_in() as hes:
         hes.behaviour = saying(b"")
-        async with a_cis(tmp_path, hes.url, around(events), ask_again_s=5) as cis:
+        async with a_cis(tmp_path, hes.url, environment(events), ask_again_s=5) as cis:
             await cis.outbox.knock()
             running_order = asyncio.create_task(cis.controls.run(Order(code=DISCONNECT, targets=BOTH)))
             await events.wait_for("asking_again")
@@ -136,11 +137,11 @@ async def test_a_hes_that_has_forgotten_the_request_says_nothing_about_it(
 ) -> None:
     spent = Reply(result="FAILED", errors=(ReplyError(code="2.15", reason="used before"),))
     hes.behaviour = first(saying(b""), then=answering(spent))
-    async with a_cis(tmp_path, hes.url, around(events), ask_again_s=3) as cis:
+    async with a_cis(tmp_path, hes.url, environment(events), ask_again_s=3) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
     assert outcome.unknown and "used before" in (outcome.reason or "")
     hes.behaviour = answering(spent)
-    async with a_cis(tmp_path, hes.url, around(events)) as cis:
+    async with a_cis(tmp_path, hes.url, environment(events)) as cis:
         outcome = await cis.controls.run(Order(code=CONNECT, targets=BOTH, message_id="mine"))
     assert (outcome.result, outcome.unknown) == ("FAILED", False)
 
@@ -153,7 +154,7 @@ async def test_a_reply_that_comes_while_the_acknowledgement_is_lost_is_taken(
         return await saying(b"")(one, received)
 
     hes.behaviour = first(delivering, then=saying(b"", 500))
-    async with a_cis(tmp_path, hes.url, around(events)) as cis:
+    async with a_cis(tmp_path, hes.url, environment(events)) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH, asynchronous=True))
         assert len(await cis.store.replies(outcome.message_id)) == 1
     assert outcome.confirmed and events.names == ["request_sent", "reply_received"]
@@ -164,7 +165,7 @@ async def test_no_reply_after_the_acknowledgement_is_asked_for_again(
 ) -> None:
     """A HES that has given up posting a reply hands it to whoever asks again."""
     hes.behaviour = first(acknowledging(), then=answering(Reply(result="OK", errors=(ReplyError(code="0.0"),))))
-    async with a_cis(tmp_path, hes.url, around(events), request_timeout_s=0.3) as cis:
+    async with a_cis(tmp_path, hes.url, environment(events), request_timeout_s=0.3) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH, asynchronous=True))
     assert outcome.confirmed
     assert events.names == ["request_sent", "acknowledged", "asking_again", "reply_received"]
@@ -180,7 +181,7 @@ async def die_after_sending(directory: Path, hes: StandInHes, events: Events, po
         return Response(b"")
 
     hes.behaviour = never
-    async with running(settings(directory, hes.url), around(events), port) as cis:
+    async with running(settings(directory, hes.url), environment(events), port) as cis:
         sending = asyncio.create_task(cis.controls.run(Order(code=DISCONNECT, targets=BOTH, **order)))
         await arrived.wait()
         sending.cancel()
@@ -193,8 +194,8 @@ async def serving(
     directory: Path, hes: StandInHes, events: Events, later: timedelta, port: int = 0
 ) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    surroundings = replace(around(events), now=lambda: AT + later)
-    task = asyncio.create_task(serve(settings(directory, hes.url, port=port), surroundings, stop, loop=False))
+    given = replace(environment(events), now=lambda: AT + later)
+    task = asyncio.create_task(serve(settings(directory, hes.url, port=port), given, stop, loop=False))
     try:
         await events.wait_for("ready")
         yield
@@ -247,7 +248,7 @@ async def test_a_new_life_does_not_send_what_is_too_old(hes: StandInHes, tmp_pat
 
 
 async def test_an_order_that_cannot_be_written_is_not_sent(hes: StandInHes, tmp_path: Path, events: Events) -> None:
-    async with a_cis(tmp_path, hes.url, around(events)) as cis:
+    async with a_cis(tmp_path, hes.url, environment(events)) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, verb="bogus", targets=BOTH))
     assert (outcome.result, outcome.unknown) == (None, False)
     assert hes.requests == [] and events.names == ["request_failed"]
@@ -265,7 +266,7 @@ async def test_an_ok_to_an_asynchronous_request_is_final_or_an_acknowledgement_b
     """A foreign HES answers at once whatever it was asked: OK with code 0.0 is its result (M-035)."""
     hes.behaviour = answering(Reply(result="OK", errors=tuple(ReplyError(code=code) for code in codes)))
     chosen = settings(tmp_path, hes.url, request_timeout_s=0.2, ask_again_s=0)
-    outcome = await send(chosen, around(events), Order(code=CONNECT, targets=BOTH, asynchronous=True))
+    outcome = await send(chosen, environment(events), Order(code=CONNECT, targets=BOTH, asynchronous=True))
     assert outcome.confirmed is final
     assert outcome.unknown is not final
     assert bool(events.named("acknowledged")) is not final

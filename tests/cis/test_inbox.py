@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import zeep
-from cis_stand_in import SCHEMAS, Events, around, post, post_response
+from cis_stand_in import SCHEMAS, Events, environment, post, post_response
 from lxml import etree
 
 from ami_cim import envelope, ns, soap, wire
@@ -48,9 +48,9 @@ async def cis(tmp_path: Path) -> AsyncIterator[ACis]:
         await store.add_request(
             SentRequest("m-1", "c-1", "create", "EndDeviceControls", "3.31.0.23", ("M1001",), True, NOW)
         )
-        surroundings = around(events)
-        pending, worker = Pending(store, surroundings.now), Worker("ami_cim.reading:read")
-        inbox = Inbox(pending, store, surroundings, SCHEMAS, worker, Limits(octets=20_000), body_timeout_s=0.2)
+        given = environment(events)
+        pending, worker = Pending(store, given.now), Worker("ami_cim.reading:read")
+        inbox = Inbox(pending, store, given, SCHEMAS, worker, Limits(octets=20_000), body_timeout_s=0.2)
         with listening("127.0.0.1", 0, "cis.") as listener:
             async with serving(inbox.application(Health({"store": store.check}, role="cis")), listener):
                 yield ACis(f"http://127.0.0.1:{listener.getsockname()[1]}", store, events)

@@ -17,7 +17,7 @@ from cis_stand_in import (
     StandInHes,
     acknowledging,
     answering,
-    around,
+    environment,
     failed_meter,
     post_response,
     reply_to,
@@ -38,7 +38,7 @@ BOTH = (Target.meter("M1001", MRID_1), Target.meter("M1002", MRID_2))
 
 @asynccontextmanager
 async def a_cis(directory: Path, hes_url: str, events: Events, **cis: Any) -> AsyncIterator[System]:
-    async with running(settings(directory, hes_url, **cis), around(events), 0) as system:
+    async with running(settings(directory, hes_url, **cis), environment(events), 0) as system:
         yield system
 
 
@@ -227,7 +227,7 @@ async def test_a_reply_after_a_restart_finds_its_request(hes: StandInHes, tmp_pa
         await asyncio.gather(sending, return_exceptions=True)
     events = Events()
     stop = asyncio.Event()
-    again = asyncio.create_task(serve(settings(tmp_path, hes.url), around(events), stop, loop=False))
+    again = asyncio.create_task(serve(settings(tmp_path, hes.url), environment(events), stop, loop=False))
     ready = await events.wait_for("ready")
     assert (await events.wait_for("still_waiting_for_replies"))["requests"] == 1
     answer = await post_response(f"http://{ready['listen'][0]}/cim", reply_to(hes.requests[0], Reply(result="OK")))
@@ -241,16 +241,16 @@ async def test_a_reply_after_a_restart_finds_its_request(hes: StandInHes, tmp_pa
 async def test_one_order_alone_listens_for_its_own_reply(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     hes.behaviour = acknowledging(Reply(result="OK"))
     outcome = await send(
-        settings(tmp_path, hes.url), around(events), Order(code=CONNECT, targets=BOTH, asynchronous=True)
+        settings(tmp_path, hes.url), environment(events), Order(code=CONNECT, targets=BOTH, asynchronous=True)
     )
     assert outcome.confirmed
 
 
 async def test_the_loop_keeps_its_times(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     clock = Clock()
-    surroundings = around(events, clock)
-    async with running(settings(tmp_path, hes.url), surroundings, 0) as cis:
-        loop = DemoLoop(cis.controls, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), surroundings)
+    given = environment(events, clock)
+    async with running(settings(tmp_path, hes.url), given, 0) as cis:
+        loop = DemoLoop(cis.controls, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
         await loop.run()
     assert [request["code"] for request in events.named("request_sent")] == [DISCONNECT, CONNECT] * 2
     assert clock.slept == [2.0, 8.0, 2.0]
@@ -266,9 +266,9 @@ async def test_an_overrun_delays_and_does_not_stack_up(hes: StandInHes, tmp_path
         return await answering(Reply(result="OK"))(hes, received)
 
     hes.behaviour = slow
-    surroundings = around(events, clock)
-    async with running(settings(tmp_path, hes.url), surroundings, 0) as cis:
-        loop = DemoLoop(cis.controls, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), surroundings)
+    given = environment(events, clock)
+    async with running(settings(tmp_path, hes.url), given, 0) as cis:
+        loop = DemoLoop(cis.controls, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
         await loop.run()
     assert clock.slept == [0.0, 0.0, 0.0]
     assert clock.passed == 120.0
@@ -277,7 +277,7 @@ async def test_an_overrun_delays_and_does_not_stack_up(hes: StandInHes, tmp_path
 
 async def test_serving_runs_the_cycles_says_done_and_ends(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     chosen = settings(tmp_path, hes.url, demo=Demo(cycles=2))
-    assert await serve(chosen, around(events), asyncio.Event(), loop=True) == 0
+    assert await serve(chosen, environment(events), asyncio.Event(), loop=True) == 0
     assert events.told[0]["event"] == "ready" and events.told[0]["role"] == "cis"
     assert events.told[-1] == {
         "event": "done",
@@ -292,7 +292,8 @@ async def test_serving_runs_the_cycles_says_done_and_ends(hes: StandInHes, tmp_p
 async def test_what_was_not_confirmed_shows_in_the_exit_code(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     hes.behaviour = answering(Reply(result="PARTIAL", errors=(failed_meter("5.3", "did not switch", MRID_1),)))
     assert (
-        await serve(settings(tmp_path, hes.url, demo=Demo(cycles=1)), around(events), asyncio.Event(), loop=True) == 1
+        await serve(settings(tmp_path, hes.url, demo=Demo(cycles=1)), environment(events), asyncio.Event(), loop=True)
+        == 1
     )
     assert (events.told[-1]["confirmed"], events.told[-1]["failed"]) == (0, 2)
 
@@ -301,7 +302,7 @@ async def test_it_waits_for_a_hes_that_starts_later_and_survives_its_absence(tmp
     async with standing_in() as gone:
         url = gone.url
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve(settings(tmp_path, url, demo=Demo()), around(events), stop, loop=True))
+    serving = asyncio.create_task(serve(settings(tmp_path, url, demo=Demo()), environment(events), stop, loop=True))
     waiting = await events.wait_for("waiting_for")
     assert waiting["url"] == url and "cannot be reached" in waiting["reason"]
     async with standing_in(int(url.rpartition(":")[2])):
@@ -321,6 +322,6 @@ async def test_it_waits_for_a_hes_that_starts_later_and_survives_its_absence(tmp
 
 async def test_a_taken_port_is_named(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     port = int(hes.url.rpartition(":")[2])
-    assert await serve(settings(tmp_path, hes.url, port=port), around(events), asyncio.Event(), loop=True) == 98
+    assert await serve(settings(tmp_path, hes.url, port=port), environment(events), asyncio.Event(), loop=True) == 98
     (told,) = events.told
     assert (told["event"], told["address"], told["setting"]) == ("port_taken", f"127.0.0.1:{port}", "cis.port")

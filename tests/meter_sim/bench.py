@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from reported import Reported
 
 from ami_dlms.association import ClientConnection, ClientSettings, Get, GetResult, Open, Request, Security
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -18,7 +20,7 @@ from ami_dlms.enums import DataAccessResult, Mechanism
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, SendCounter
 from ami_meter_sim.faults import Faults
-from ami_meter_sim.fleet import Fleet, Surroundings
+from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.listener import Listener
 from ami_meter_sim.meter.session import Effect, Send, Session
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
@@ -27,6 +29,8 @@ from ami_meter_sim.meter.state import StateFiles
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.interface_class import Asked
 from ami_meter_sim.objects.model import MANAGEMENT, load_model
+from ami_process.environment import Environment
+from ami_process.events import Event
 
 START = datetime(2026, 3, 2, 10, 5, tzinfo=UTC)
 RESIDENTIAL = load_model("residential")
@@ -181,17 +185,17 @@ class Wire:
     """Meters on a real loopback socket; what they tell is kept."""
 
     def __init__(self, *meters: Meter, now: Callable[[], datetime] = lambda: START) -> None:
-        self.told: list[tuple[str, Mapping[str, object]]] = []
+        self.reported = Reported()
         self.died = 0
-        around = Surroundings(
-            now=now,
-            random_bytes=randomness(),
-            tell=lambda event, fields: self.told.append((event, fields)),
-            die=self._die,
-        )
-        self.fleet = Fleet(meters, around)
+        environment = Environment(emit=self._take, now=now, random_bytes=randomness())
+        self.fleet = Fleet(meters, environment, self._die)
+        self.watch: Callable[[Event], None] = lambda event: None
         self.listener: Listener | None = None
         self.port = 0
+
+    def _take(self, event: Event) -> None:
+        self.reported(event)
+        self.watch(event)
 
     def _die(self) -> None:
         self.died += 1
@@ -206,8 +210,8 @@ class Wire:
         if self.listener is not None:
             await self.listener.stop()
 
-    def events(self, name: str) -> list[Mapping[str, object]]:
-        return [fields for event, fields in self.told if event == name]
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return self.reported.seen(name)
 
 
 class Caller:

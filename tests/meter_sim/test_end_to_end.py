@@ -52,6 +52,7 @@ from ami_dlms.framing.wrapper import decode_datagram
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim import listener
 from ami_meter_sim.dialler import BackOff, dial
+from ami_meter_sim.events import PushFailed
 from ami_meter_sim.faults import Death, Faults
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.push import push
@@ -305,14 +306,7 @@ async def test_a_meter_that_can_not_dial_tries_again(tmp_path: Path) -> None:
     host, port = probe.sockets[0].getsockname()[:2]
     probe.close()
     tried = asyncio.Event()
-    told = wire.fleet.surroundings.tell
-
-    def tell(event: str, fields: Any) -> None:
-        told(event, fields)
-        if len(wire.events("dial_failed")) == 3:
-            tried.set()
-
-    object.__setattr__(wire.fleet.surroundings, "tell", tell)
+    wire.watch = lambda event: tried.set() if len(wire.events("dial_failed")) == 3 else None
     task = asyncio.create_task(dial(wire.fleet, bench.meter, (host, port), BackOff(0.001, 0.002)))
     await asyncio.wait_for(tried.wait(), 5)
     task.cancel()
@@ -402,9 +396,7 @@ async def test_a_push_that_nobody_takes_is_told_and_dropped(tmp_path: Path) -> N
     meter = bench.start(setup(push=where))
     wire = Wire(meter)
     failed = asyncio.Event()
-    object.__setattr__(
-        wire.fleet.surroundings, "tell", lambda event, fields: failed.set() if event == "push_failed" else None
-    )
+    wire.watch = lambda event: failed.set() if isinstance(event, PushFailed) else None
     wire.fleet.switched("M1001").set()
     task = asyncio.create_task(push(wire.fleet, meter, where))
     await asyncio.wait_for(failed.wait(), 5)

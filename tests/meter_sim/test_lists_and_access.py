@@ -48,8 +48,9 @@ from ami_dlms.association import (
 from ami_dlms.cosem.selection import EntryDescriptor
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
 from ami_dlms.security import SendCounter
+from ami_meter_sim.events import Switched
 from ami_meter_sim.faults import Death, Faults, Silence
-from ami_meter_sim.meter.session import Die, HangUp, Tell
+from ami_meter_sim.meter.session import Die, HangUp, Report
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
 DENIED, UNDEFINED = DataAccessResult.READ_WRITE_DENIED, DataAccessResult.OBJECT_UNDEFINED
@@ -145,7 +146,7 @@ def test_methods_of_a_list_run_in_its_order(tmp_path: Path) -> None:
         ActionResult.SUCCESS,
         ActionResult.SUCCESS,
     ]
-    told = [one.fields["method"] for one in dialogue.effects if isinstance(one, Tell) and one.event == "switched"]
+    told = [one.event.method for one in dialogue.effects if isinstance(one, Report) and isinstance(one.event, Switched)]
     assert told == ["remote_disconnect", "remote_reconnect", "remote_disconnect"]
     assert bench.meter.switch.output_state is False
 

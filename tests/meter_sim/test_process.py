@@ -17,11 +17,14 @@ import pytest
 import tomli_w
 from bench import START, Caller, clear_client, public_client
 from free_ports import free_port
+from reported import Reported
 
 from ami_dlms.association import Open, Opened
 from ami_dlms.enums import Mechanism
-from ami_meter_sim.app import run, start, surroundings
+from ami_meter_sim.app import run, start
 from ami_meter_sim.settings import MeterSettings, MeterSimSettings, Settings
+from ami_process.environment import Environment
+from ami_process.events import Event, Ready
 from ami_registry import Meter
 
 DEMO = Path(__file__).parents[2] / "config/demo.toml"
@@ -106,9 +109,9 @@ def thousand(directory: Path, **change: Any) -> tuple[MeterSimSettings, list[Met
 
 async def test_a_thousand_meters_start_within_seconds(tmp_path: Path) -> None:
     settings, meters = thousand(tmp_path)
-    around = surroundings(lambda event, fields: None, now=lambda: START)
+    environment = Environment(emit=lambda event: None, now=lambda: START)
     began = time.process_time()
-    running = await start(settings, meters, around)
+    running = await start(settings, meters, environment)
     took = time.process_time() - began
     try:
         assert len(set(running.listening)) == 1000
@@ -123,17 +126,17 @@ async def test_a_thousand_meters_start_within_seconds(tmp_path: Path) -> None:
 
 async def test_stopping_ends_open_connections(tmp_path: Path) -> None:
     settings, meters = thousand(tmp_path, authentication=Mechanism.LOWEST)
-    events: list[tuple[str, Any]] = []
+    reported = Reported()
     ready, stop = asyncio.Event(), asyncio.Event()
 
-    def tell(event: str, fields: Any) -> None:
-        events.append((event, fields))
-        if event == "ready":
+    def emit(event: Event) -> None:
+        reported(event)
+        if isinstance(event, Ready):
             ready.set()
 
-    task = asyncio.create_task(run(settings, meters[:2], surroundings(tell, now=lambda: START), stop))
+    task = asyncio.create_task(run(settings, meters[:2], Environment(emit=emit, now=lambda: START), stop))
     await asyncio.wait_for(ready.wait(), 5)
-    caller = await Caller.call(int(events[0][1]["listen"][0].rsplit(":", 1)[1]), clear_client())
+    caller = await Caller.call(int(reported.events[0]["listen"][0].rsplit(":", 1)[1]), clear_client())
     assert isinstance(await caller.ask(Open()), Opened)
     stop.set()
     assert await asyncio.wait_for(task, 5) == 0
@@ -143,7 +146,7 @@ async def test_stopping_ends_open_connections(tmp_path: Path) -> None:
 
 async def test_a_task_that_fails_ends_the_process_and_keeps_the_state(tmp_path: Path) -> None:
     settings, meters = thousand(tmp_path, authentication=Mechanism.LOWEST)
-    running = await start(settings, meters[:1], surroundings(lambda event, fields: None, now=lambda: START))
+    running = await start(settings, meters[:1], Environment(emit=lambda event: None, now=lambda: START))
 
     async def fail() -> None:
         raise ArithmeticError("a fault of ours")

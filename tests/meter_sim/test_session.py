@@ -38,6 +38,7 @@ from bench import (
     session,
     setup,
 )
+from reported import as_read
 
 from ami_dlms import data
 from ami_dlms.association import (
@@ -56,8 +57,9 @@ from ami_dlms.data import Data, to_python
 from ami_dlms.enums import ActionResult, DataAccessResult, Mechanism
 from ami_dlms.errors import SecurityError
 from ami_dlms.obis import Obis
+from ami_meter_sim.events import Switched
 from ami_meter_sim.faults import Death, Faults, Silence
-from ami_meter_sim.meter.session import Die, HangUp, Tell, Wait
+from ami_meter_sim.meter.session import Die, HangUp, Report, Wait
 from ami_meter_sim.meter.setup import ManagementAssociation
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
@@ -66,7 +68,8 @@ MANAGEMENT_ONLY: list[ObjectName] = [DEVICE_ID, IMPORT, POWER, PROFILE, SWITCH, 
 
 
 def told(dialogue: Dialogue, event: str) -> list[dict[str, object]]:
-    return [one.fields for one in dialogue.effects if isinstance(one, Tell) and one.event == event]
+    found = [as_read(one.event) for one in dialogue.effects if isinstance(one, Report)]
+    return [one for one in found if one["event"] == event]
 
 
 @pytest.fixture
@@ -353,7 +356,7 @@ def test_slow(tmp_path: Path) -> None:
     dialogue.get(CLOCK)
     dialogue.ask(DISCONNECT)
     assert [one for one in dialogue.effects if isinstance(one, Wait)] == [Wait(2.5)] * 3
-    assert isinstance(dialogue.effects[-2], Tell) and dialogue.effects[-2].event == "switched", (
+    assert isinstance(dialogue.effects[-2], Report) and isinstance(dialogue.effects[-2].event, Switched), (
         "it switches, then waits"
     )
 

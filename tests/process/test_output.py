@@ -108,9 +108,10 @@ def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
 
 EVENTS = """
 import logging, structlog
-from ami_process.events import events_on_standard_output
+from ami_process.events import Ready, events_on_standard_output
 with events_on_standard_output() as events:
-    events("ready", role="test", listen=["127.0.0.1:1"])
+    events.configure_loggers()
+    events(Ready(role="test", listen=["127.0.0.1:1"]))
     structlog.get_logger().warning("odd", reason="\\udc80")
     try:
         raise ValueError("no")

@@ -6,12 +6,11 @@ randomness and identifiers come from seeds, so the same source writes the same p
 
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from lxml import etree
@@ -28,6 +27,10 @@ from ami_cli.quiet import quiet
 from ami_cli.recording import Recorder, http_bodies
 from ami_dlms.explain import Keyring, Session, deciphered, explain, headline, inside
 from ami_dlms.framing import wrapper
+from ami_meter_sim.events import Switched
+from ami_process.clocks import SteppedClock
+from ami_process.environment import Environment
+from ami_process.events import Event
 
 AT = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 METER = "M1001"
@@ -61,7 +64,7 @@ async def page(base: Path) -> str:
     with quiet(), tempfile.TemporaryDirectory(prefix="ami-one-request-") as directory:
         async with Recorder() as north, Recorder() as south:
             document = _document(base, Path(directory), north, south)
-            events: list[Mapping[str, Any]] = []
+            events: list[Event] = []
             async with _meter(document, Path(directory), south, events), _hes(Path(directory), north):
                 outcome = await _send(Path(directory), document, events)
     return _page(document, north, south, events, outcome)
@@ -81,15 +84,13 @@ def _document(base: Path, directory: Path, north: Recorder, south: Recorder) -> 
 
 @asynccontextmanager
 async def _meter(
-    document: configuration.Document, directory: Path, south: Recorder, events: list[Mapping[str, Any]]
+    document: configuration.Document, directory: Path, south: Recorder, events: list[Event]
 ) -> AsyncIterator[None]:
     random_bytes, _ = seeded("meter")
-    around = ami_meter_sim.app.surroundings(
-        lambda event, fields: events.append({"event": event, **fields}), now=lambda: AT, random_bytes=random_bytes
-    )
+    environment = Environment(emit=events.append, random_bytes=random_bytes).by(SteppedClock(AT))
     settings = ami_meter_sim.settings.Settings.load(directory / "ami.toml")
     chosen = ami_meter_sim.settings.choose_meters(settings, [METER])
-    running = await ami_meter_sim.app.start(settings.meter_sim, chosen, around)
+    running = await ami_meter_sim.app.start(settings.meter_sim, chosen, environment)
     south.target = running.listening[0]
     try:
         yield
@@ -106,30 +107,27 @@ async def _hes(directory: Path, north: Recorder) -> AsyncIterator[None]:
         yield
 
 
-async def _send(directory: Path, document: configuration.Document, events: list[Mapping[str, Any]]) -> Outcome:
+async def _send(directory: Path, document: configuration.Document, events: list[Event]) -> Outcome:
     _, new_uuid = seeded("cis")
 
-    def emit(event: str, /, **fields: object) -> None:
-        events.append({"event": event, **fields})
-
-    around = ami_cis.app.surroundings(emit, now=lambda: AT, new_uuid=new_uuid)
+    environment = Environment(emit=events.append, new_uuid=new_uuid).by(SteppedClock(AT))
     settings = ami_cis.settings.load(directory / "ami.toml")
     target = Target.meter(METER, document["meters"][0]["mrid"])
-    return await ami_cis.app.send(settings, around, Order(code=DISCONNECT, targets=(target,)))
+    return await ami_cis.app.send(settings, environment, Order(code=DISCONNECT, targets=(target,)))
 
 
 def _page(
     document: configuration.Document,
     north: Recorder,
     south: Recorder,
-    events: list[Mapping[str, Any]],
+    events: list[Event],
     outcome: Outcome,
 ) -> str:
     (request, reply) = (bodies[-1] for bodies in http_bodies(north.chunks))
     meter = document["meters"][0]
     session = Session(Keyring(bytes.fromhex(meter["encryption_key"]), bytes.fromhex(meter["authentication_key"])))
     frames = [(forward, _explained(pdu, session)) for forward, pdu in _frames(south)]
-    switched = next(event for event in events if event["event"] == "switched")
+    switched = next(event for event in events if isinstance(event, Switched))
     return "\n".join(
         [
             HEADING.format(meter=METER, code=DISCONNECT),
@@ -140,9 +138,9 @@ def _page(
             "### The frames\n",
             *(_frame(number, one) for number, (_, one) in enumerate(frames, 1)),
             "## 3. In the meter\n",
-            f"`{switched['method']}`: output_state {switched['before']['output_state']} -> "
-            f"{switched['after']['output_state']}, control_state {switched['before']['control_state']} -> "
-            f"{switched['after']['control_state']} (control mode {switched['after']['control_mode']}).\n",
+            f"`{switched.method}`: output_state {switched.before.output_state} -> "
+            f"{switched.after.output_state}, control_state {switched.before.control_state} -> "
+            f"{switched.after.control_state} (control mode {switched.after.control_mode}).\n",
             _xml("4. HES to CIS: the reply", REPLY_WORDS, reply),
             f"The CIS reads: **{outcome.result}**.",
             "",

@@ -14,12 +14,13 @@ from typing import Annotated
 import typer
 
 from ami_cim.codes import reply_codes
-from ami_cis.app import send, serve, surroundings
+from ami_cis.app import send, serve
 from ami_cis.settings import Settings, load
 from ami_cis.store import StoreUnavailable, StoreUnusable
-from ami_cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Surroundings, Target
+from ami_cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Target
 from ami_process.commands import exit_code_of, version_option
-from ami_process.events import events_on_standard_output
+from ami_process.environment import Environment
+from ami_process.events import Event, events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 from ami_process.sockets import CannotListen
@@ -67,7 +68,7 @@ def serve_until_stopped(
         if cycles is not None:
             settings = settings.model_copy(update={"demo": settings.demo.model_copy(update={"cycles": cycles})})
         with events_on_standard_output() as events:
-            raise typer.Exit(asyncio.run(_serve(settings, surroundings(events), loop=not no_loop)))
+            raise typer.Exit(asyncio.run(_serve(settings, Environment(emit=events), loop=not no_loop)))
 
 
 @app.command("send")
@@ -130,19 +131,19 @@ def _targets(
     return targets
 
 
-async def _serve(settings: Settings, around: Surroundings, *, loop: bool) -> int:
+async def _serve(settings: Settings, environment: Environment, *, loop: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await serve(settings, around, stop, loop=loop)
+    return await serve(settings, environment, stop, loop=loop)
 
 
 async def _send(settings: Settings, order: Order, *, as_json: bool) -> int:
-    def silent(_: str, /, **__: object) -> None:
-        """One order tells its outcome, not its steps."""
+    def silent(_: Event) -> None:
+        """Of one order the outcome is shown, and not its steps."""
 
     try:
-        outcome = await send(settings, surroundings(silent), order)
+        outcome = await send(settings, Environment(emit=silent), order)
     except CannotListen as error:
         raise SettingsError(f"cannot listen for the reply at {error.address}: {error.reason}") from error
     sys.stdout.write(_json(order, outcome) if as_json else _table(order, outcome))

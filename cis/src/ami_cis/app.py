@@ -1,27 +1,27 @@
 """The composition root: builds the parts from the settings, serves the inbox, runs the loop or one order, and stops cleanly.
 
-Time, chance and the place where events go come in as arguments (`Surroundings`), so that a run can be made deterministic.
+Time, chance and the place where events go come in as arguments (`Environment`), so that a run can be made deterministic.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from uuid import UUID, uuid4
 
 import httpx
 
 from ami_cim.schema import Schemas
+from ami_cis import events
 from ami_cis.inbox import Inbox
 from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
 from ami_cis.settings import Cis, Settings
 from ami_cis.store import Retention, State, Store, StoreUnavailable
-from ami_cis.workflows import Controls, DemoLoop, Emit, Order, Outcome, Plan, Surroundings, Target
-from ami_process.events import utc_now
+from ami_cis.workflows import Controls, DemoLoop, Order, Outcome, Plan, Target
+from ami_process.environment import Environment, real_sleep
+from ami_process.events import Ready, cannot_listen
 from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
@@ -36,13 +36,6 @@ BACK_OFF_MOST_S = 2.0
 FORGET_EVERY_S = 3600.0
 
 
-def surroundings(
-    emit: Emit, now: Callable[[], datetime] = utc_now, new_uuid: Callable[[], UUID] = uuid4
-) -> Surroundings:
-    """The real ones, unless told otherwise."""
-    return Surroundings(now=now, monotonic=time.monotonic, sleep=asyncio.sleep, new_uuid=new_uuid, emit=emit)
-
-
 @dataclass(frozen=True, slots=True)
 class System:
     """The parts, wired."""
@@ -54,7 +47,7 @@ class System:
 
 
 @asynccontextmanager
-async def running(settings: Settings, around: Surroundings, port: int) -> AsyncIterator[System]:
+async def running(settings: Settings, environment: Environment, port: int) -> AsyncIterator[System]:
     """Store, outbox and a serving inbox; raises CannotListen."""
     http_limits = _http_limits(settings.cis)
     allow_open_files(http_limits.at_most)
@@ -67,17 +60,17 @@ async def running(settings: Settings, around: Surroundings, port: int) -> AsyncI
         outbox = await stack.enter_async_context(
             Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s, schemas, answers)
         )
-        pending = Pending(store, around.now)
+        pending = Pending(store, environment.now)
         reply_address = settings.cis.reply_address_at(listener.getsockname()[1])
         deliveries = await stack.enter_async_context(Worker(READER))
-        inbox = Inbox(pending, store, around, schemas, deliveries)
+        inbox = Inbox(pending, store, environment, schemas, deliveries)
         health = Health({"store": store.check, "disk": room_beside(settings.cis.store)}, role="cis")
         application = inbox.application(health, _names(settings.cis, reply_address), _public_url(settings.cis))
         await stack.enter_async_context(serving(application, listener, http_limits))
         controls = Controls(
             outbox,
             pending,
-            around,
+            environment,
             schemas,
             reply_address=reply_address,
             timeout_s=settings.cis.request_timeout_s,
@@ -109,18 +102,18 @@ def _retention(settings: Settings) -> Retention:
     return Retention(timedelta(days=cis.keep_days), cis.max_events, cis.max_event_octets)
 
 
-async def _forget(store: Store, around: Surroundings) -> None:
+async def _forget(store: Store, environment: Environment) -> None:
     """Drop what is too old, now and then."""
     while True:
         with suppress(StoreUnavailable):  # healthz says so, and the next time will do
-            if forgotten := await store.forget(around.now()):
-                around.emit("forgotten", rows=forgotten)
-        await around.sleep(FORGET_EVERY_S)
+            if forgotten := await store.forget(environment.now()):
+                environment.emit(events.Forgotten(rows=forgotten))
+        await environment.sleep(FORGET_EVERY_S)
 
 
 @asynccontextmanager
 async def _beside(
-    what: str, work: Callable[[], Coroutine[None, None, None]], around: Surroundings
+    what: str, work: Callable[[], Coroutine[None, None, None]], environment: Environment
 ) -> AsyncIterator[None]:
     """Work that goes on while the body runs; a fault in it is reported, and ends nothing else."""
 
@@ -128,7 +121,7 @@ async def _beside(
         try:
             await work()
         except Exception as fault:  # noqa: BLE001 (whatever it is, it must not vanish with its task)
-            around.emit("work_failed", work=what, reason=f"{type(fault).__name__}: {fault}")
+            environment.emit(events.WorkFailed(work=what, reason=f"{type(fault).__name__}: {fault}"))
 
     task = asyncio.create_task(reported())
     try:
@@ -138,46 +131,47 @@ async def _beside(
         await asyncio.wait([task])
 
 
-async def serve(settings: Settings, around: Surroundings, stop: asyncio.Event, *, loop: bool) -> int:
+async def serve(settings: Settings, environment: Environment, stop: asyncio.Event, *, loop: bool) -> int:
     """Serve the inbox and, if wanted, run the demo loop, until the loop ends or `stop` is set; the exit code."""
     try:
         async with (
-            running(settings, around, settings.cis.port) as system,
-            _beside("forget", partial(_forget, system.store, around), around),
+            running(settings, environment, settings.cis.port) as system,
+            _beside("forget", partial(_forget, system.store, environment), environment),
         ):
-            around.emit("ready", role="cis", listen=[system.listen])
+            environment.emit(Ready(role="cis", listen=[system.listen]))
             if settings.gives_up_too_early:
-                around.emit(
-                    "timeout_too_short",
-                    request_timeout_s=settings.cis.request_timeout_s,
-                    deadline_s=settings.hes.deadline_s,
-                    reason="cis.request_timeout_s is not longer than hes.deadline_s, so late results will look like failures",
+                environment.emit(
+                    events.TimeoutTooShort(
+                        request_timeout_s=settings.cis.request_timeout_s,
+                        deadline_s=settings.hes.deadline_s,
+                        reason="cis.request_timeout_s is not longer than hes.deadline_s, so late results will look like failures",
+                    )
                 )
             if waiting := await system.store.count(State.ACKNOWLEDGED):
-                around.emit("still_waiting_for_replies", requests=waiting)
-            async with _beside("resume", system.controls.resume, around):
+                environment.emit(events.StillWaitingForReplies(requests=waiting))
+            async with _beside("resume", system.controls.resume, environment):
                 if not loop:
                     await stop.wait()
                     return 0
-                return await _run_loop(settings, around, stop, system)
+                return await _run_loop(settings, environment, stop, system)
     except CannotListen as error:
-        around.emit(error.event, address=error.address, setting=error.setting, reason=error.reason)
+        environment.emit(cannot_listen(error))
         return EXIT_CANNOT_LISTEN
 
 
-async def _run_loop(settings: Settings, around: Surroundings, stop: asyncio.Event, system: System) -> int:
+async def _run_loop(settings: Settings, environment: Environment, stop: asyncio.Event, system: System) -> int:
     cis, demo = settings.cis, settings.demo
     targets = tuple(Target.meter(meter.name, meter.mrid) for meter in settings.meters)
     plan = Plan(demo.period_s, demo.connect_after_s, demo.cycles, targets, cis.asynchronous)
-    the_loop = DemoLoop(system.controls, plan, around)
+    the_loop = DemoLoop(system.controls, plan, environment)
 
     async def work() -> None:
-        await wait_for_hes(system.outbox, cis.hes_url, around)
+        await wait_for_hes(system.outbox, cis.hes_url, environment)
         await the_loop.run()
 
     ended_by_itself = await _until_stopped(work, stop)
     summary = the_loop.summary()
-    around.emit("done", **asdict(summary))
+    environment.emit(events.Done(**asdict(summary)))
     return 1 if ended_by_itself and summary.failed else 0
 
 
@@ -196,7 +190,7 @@ async def _until_stopped(work: Callable[[], Coroutine[None, None, None]], stop: 
         await asyncio.gather(working, stopping, return_exceptions=True)
 
 
-async def wait_for_hes(outbox: Outbox, url: str, around: Surroundings) -> None:
+async def wait_for_hes(outbox: Outbox, url: str, environment: Environment) -> None:
     """Come back when the HES serves; the pauses grow."""
     pause = BACK_OFF_FIRST_S
     while True:
@@ -204,14 +198,14 @@ async def wait_for_hes(outbox: Outbox, url: str, around: Surroundings) -> None:
             await outbox.knock()
         except OutboxError as error:
             if pause == BACK_OFF_FIRST_S:
-                around.emit("waiting_for", url=url, reason=str(error))
+                environment.emit(events.WaitingFor(url=url, reason=str(error)))
         else:
             return
-        await around.sleep(pause)
+        await real_sleep(pause)
         pause = min(2 * pause, BACK_OFF_MOST_S)
 
 
-async def send(settings: Settings, around: Surroundings, order: Order) -> Outcome:
+async def send(settings: Settings, environment: Environment, order: Order) -> Outcome:
     """One order, seen through; an asynchronous reply comes to an inbox of its own on a free port."""
-    async with running(settings, around, 0) as system:
+    async with running(settings, environment, 0) as system:
         return await system.controls.run(order)

@@ -8,7 +8,7 @@ against the XSD before anybody looks at it; what takes long is read in another p
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from http import HTTPStatus
 
@@ -24,10 +24,12 @@ from ami_cim.message import EventMessage, Header, Reply, ReplyError, ResponseMes
 from ami_cim.nouns import BY_NAME, EVENT_VERBS
 from ami_cim.schema import Schemas
 from ami_cim.transfer import Order
+from ami_cis import events
 from ami_cis.pending import Disposition, Pending, Taken
 from ami_cis.store import Store, StoreUnavailable, TakenEvent
-from ami_cis.workflows import Surroundings
 from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
+from ami_process.environment import Environment
+from ami_process.events import Event
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
 from ami_process.turns import Turns
@@ -35,6 +37,12 @@ from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
 SERVICES = {"/cim": "Generic", "/cim/ReplyEndDeviceControls": "ReplyEndDeviceControls"}
 BODY_TIMEOUT_S = 15.0
+NOTHING_NEW: Mapping[Disposition, type[events.ReplyRepeated]] = {
+    Disposition.REPEATED: events.ReplyRepeated,
+    Disposition.CONTRADICTING: events.ReplyContradicting,
+    Disposition.UNKNOWN: events.ReplyUnknown,
+}
+"""Replies that change nothing, and the event of each."""
 
 
 class Inbox:
@@ -44,7 +52,7 @@ class Inbox:
         self,
         pending: Pending,
         store: Store,
-        around: Surroundings,
+        environment: Environment,
         schemas: Schemas,
         worker: Worker,
         limits: Limits = UNKNOWN_PEER,
@@ -54,7 +62,7 @@ class Inbox:
         """`worker` calls `ami_cim.reading:read`."""
         self._pending = pending
         self._store = store
-        self._around = around
+        self._environment = environment
         self._schemas = schemas
         self._worker = worker
         self._limits = limits
@@ -115,41 +123,46 @@ class Inbox:
         delivered = await self._receive(octets, charset)
         message = delivered.message
         if isinstance(message, ResponseMessage):
-            reply = self._tell(message, await self._pending.take(message))
+            reply = self._report(message, await self._pending.take(message))
         else:
             reply = await self._take_event(message, octets)
         header = Header(
             verb="reply",
             noun=message.header.noun,
-            timestamp=self._around.now(),
+            timestamp=self._environment.now(),
             source="CIS",
-            message_id=str(self._around.new_uuid()),
+            message_id=str(self._environment.new_uuid()),
             correlation_id=message.header.correlation_id or message.header.message_id,
         )
         return wire.write_response(ResponseMessage(header=header, reply=reply), delivered.wrapper, self._schemas)
 
-    def _tell(self, message: ResponseMessage, taken: Taken) -> Reply:
-        """Say what came in; of an awaited reply the one who waits for it speaks."""
+    def _report(self, message: ResponseMessage, taken: Taken) -> Reply:
+        """The event and the answer; of an awaited reply, whoever waits for it reports."""
         if taken.awaited:
             return taken.answer()
-        about = {
-            "correlation_id": message.header.correlation_id,
-            "result": message.reply.result,
-            "errors": [
-                {"code": e.code, "reason": e.reason, "meter": e.identifier.value if e.identifier else None}
-                for e in message.reply.errors
-            ],
-        }
-        if taken.request is not None:
-            about["message_id"] = taken.request.message_id
-        if taken.request is not None and taken.disposition in (Disposition.TAKEN, Disposition.LATE, Disposition.PART):
-            ms = round((self._around.now() - taken.request.sent_at).total_seconds() * 1000, 3)
-            self._around.emit(
-                "reply_received", **about, ms=ms, late=True, final=taken.disposition is not Disposition.PART
-            )
-        else:
-            self._around.emit(f"reply_{taken.disposition}", **about)
+        self._environment.emit(self._event(message, taken))
         return taken.answer()
+
+    def _event(self, message: ResponseMessage, taken: Taken) -> Event:
+        correlation_id, result = message.header.correlation_id, message.reply.result
+        errors = [
+            events.ReplyProblem(e.code, e.reason, e.identifier.value if e.identifier else None)
+            for e in message.reply.errors
+        ]
+        request = taken.request
+        if request is None or taken.disposition in NOTHING_NEW:
+            kind = NOTHING_NEW.get(taken.disposition, events.ReplyUnknown)
+            message_id = None if request is None else request.message_id
+            return kind(message_id=message_id, correlation_id=correlation_id, result=result, errors=errors)
+        return events.ReplyReceived(
+            message_id=request.message_id,
+            correlation_id=correlation_id,
+            result=result,
+            errors=errors,
+            ms=round((self._environment.now() - request.sent_at).total_seconds() * 1000, 3),
+            late=True,
+            final=taken.disposition is not Disposition.PART,
+        )
 
     async def _take_event(self, message: EventMessage, octets: bytes) -> Reply:
         header = message.header
@@ -158,14 +171,12 @@ class Inbox:
         if header.noun not in BY_NAME:
             return _refusal("2.5", f"events of {header.noun[:80]} are not taken here")
         message_id = header.message_id or f"sha256:{hashlib.sha256(octets).hexdigest()}"
-        new = await self._store.add_event(TakenEvent(message_id, header.verb, header.noun, octets, self._around.now()))
-        self._around.emit(
-            "event_received" if new else "event_repeated",
-            message_id=message_id,
-            correlation_id=header.correlation_id,
-            verb=header.verb,
-            noun=header.noun,
+        new = await self._store.add_event(
+            TakenEvent(message_id, header.verb, header.noun, octets, self._environment.now())
         )
+        kind = events.EventReceived if new else events.EventRepeated
+        about = {"message_id": message_id, "verb": header.verb, "noun": header.noun}
+        self._environment.emit(kind(correlation_id=header.correlation_id, **about))
         return Reply(result="OK")
 
     def _refuse(self, status: HTTPStatus, reason: str) -> Response:
@@ -174,7 +185,7 @@ class Inbox:
         return self._fault(InvalidMessage(code, reason[0].upper() + reason[1:]), status=status)
 
     def _fault(self, error: CimError, *, status: int) -> Response:
-        self._around.emit("message_refused", code=error.code, reason=str(error))
+        self._environment.emit(events.MessageRefused(code=error.code, reason=str(error)))
         headers = {"Accept-Encoding": media.ACCEPTED_CODINGS} if status == 415 else {}
         return Response(wire.write_fault(error), status_code=status, headers=headers, media_type=soap.CONTENT_TYPE)
 

@@ -36,7 +36,8 @@ def serve_until_stopped(
     keep_private()
     chance = Chance()
     try:
-        with events_on_standard_output(chance.now):
+        with events_on_standard_output(chance.now) as events:
+            events.configure_loggers()
             exit_code = asyncio.run(_serve(Settings.load(config), chance))
     except (SettingsError, RegistryError, StoreUnusable, StoreUnavailable) as problem:
         sys.stderr.write(f"hes: {problem}\n")

@@ -36,7 +36,7 @@ from ami_hes.store import (
     StoreUnavailable,
     StoreUnusable,
 )
-from ami_process.events import utc_now
+from ami_process.events import cannot_listen, utc_now
 from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
@@ -129,7 +129,8 @@ async def serve(settings: Settings, stop: asyncio.Event, chance: Chance) -> int:
             log.info("ready", role="hes", listen=addresses)
             await stop.wait()
     except CannotListen as problem:
-        log.error(problem.event, address=problem.address, setting=problem.setting, reason=problem.reason)
+        event = cannot_listen(problem).event
+        log.error(event, address=problem.address, setting=problem.setting, reason=problem.reason)
         return EXIT_CANNOT_LISTEN
     return 0
 

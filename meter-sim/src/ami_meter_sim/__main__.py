@@ -1,21 +1,21 @@
 """The command line `meter-sim`: `meter-sim serve --config FILE` is the process; `python -m ami_meter_sim` is the same."""
 
 import asyncio
-import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ami_meter_sim.app import run, surroundings
-from ami_meter_sim.fleet import Surroundings
+from ami_meter_sim.app import run
+from ami_meter_sim.fleet import die_at_once
 from ami_meter_sim.meter.state import StateError
 from ami_meter_sim.objects.model import ModelError
 from ami_meter_sim.settings import Settings, choose_meters
 from ami_process.commands import exit_code_of, version_option
+from ami_process.environment import Environment
 from ami_process.events import Events, events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
@@ -41,31 +41,24 @@ def serve_until_stopped(
     keep_private()
     try:
         with events_on_standard_output() as events:
-            exit_code = asyncio.run(_run(Settings.load(config), meter or [], _surroundings(events)))
+            exit_code = asyncio.run(_run(Settings.load(config), meter or [], Environment(emit=events), events))
     except (SettingsError, ModelError, StateError) as error:
         sys.stderr.write(f"{error}\n")
         exit_code = UNUSABLE
     raise typer.Exit(exit_code)
 
 
-def _surroundings(events: Events) -> Surroundings:
-    def tell(event: str, fields: Mapping[str, object]) -> None:
-        events(event, **fields)
-
+async def _run(settings: Settings, names: Sequence[str], environment: Environment, events: Events) -> int:
     def die() -> None:
-        """As a process that is killed, but what was said is out."""
+        """As a process that is killed, but what was reported is out."""
         events.flush()
-        os._exit(1)
+        die_at_once()
 
-    return surroundings(tell, die=die)
-
-
-async def _run(settings: Settings, names: Sequence[str], around: Surroundings) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    return await run(settings.meter_sim, choose_meters(settings, names), around, stop)
+    return await run(settings.meter_sim, choose_meters(settings, names), environment, stop, die)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,10 +2,8 @@
 
 import asyncio
 import errno
-import os
-import secrets
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +16,7 @@ from ami_dlms.errors import LocalError
 from ami_dlms.security import AsymmetricKeys, PrivateKey, PublicKey
 from ami_meter_sim.dialler import BackOff, dial
 from ami_meter_sim.faults import Death, Faults, Silence
-from ami_meter_sim.fleet import Fleet, Surroundings
+from ami_meter_sim.fleet import Fleet, die_at_once
 from ami_meter_sim.listener import Listener
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
@@ -31,7 +29,8 @@ from ami_meter_sim.settings import (
     MeterSimSettings,
     SimulatedSettings,
 )
-from ami_process.events import utc_now
+from ami_process.environment import Environment
+from ami_process.events import Ready, cannot_listen
 from ami_process.open_files import allow_open_files
 from ami_process.ownership import Hold, InUse
 from ami_process.settings import SettingsError
@@ -74,38 +73,35 @@ class Running:
         stopped.cancel()
 
 
-def surroundings(
-    tell: Callable[[str, Mapping[str, object]], None],
-    *,
-    now: Callable[[], datetime] = utc_now,
-    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
-    die: Callable[[], None] = lambda: os._exit(1),
-) -> Surroundings:
-    """The real ones, unless a test says otherwise."""
-    return Surroundings(now=now, random_bytes=random_bytes, tell=tell, die=die)
-
-
 async def run(
-    settings: MeterSimSettings, chosen: Sequence[MeterSettings], around: Surroundings, stop: asyncio.Event
+    settings: MeterSimSettings,
+    chosen: Sequence[MeterSettings],
+    environment: Environment,
+    stop: asyncio.Event,
+    die: Callable[[], None] = die_at_once,
 ) -> int:
     """Run these meters until `stop` is set; the exit code."""
     try:
-        running = await start(settings, chosen, around)
+        running = await start(settings, chosen, environment, die)
     except PortTaken as taken:
-        around.tell(taken.event, {"address": taken.address, "setting": taken.setting, "reason": taken.reason})
+        environment.emit(cannot_listen(taken))
         return EXIT_CANNOT_LISTEN
-    names = [meter.name for meter in chosen]
-    around.tell("ready", {"role": "meter", "listen": running.listening, "meters": names})
+    environment.emit(Ready(role="meter", listen=running.listening, meters=[meter.name for meter in chosen]))
     await running.last_until(stop)
     await running.stop()
     return 0
 
 
-async def start(settings: MeterSimSettings, chosen: Sequence[MeterSettings], around: Surroundings) -> Running:
+async def start(
+    settings: MeterSimSettings,
+    chosen: Sequence[MeterSettings],
+    environment: Environment,
+    die: Callable[[], None] = die_at_once,
+) -> Running:
     """Make the meters and let them listen, dial and push. SettingsError, StateError or PortTaken when that is impossible."""
     allow_open_files(len(chosen) * OPEN_FILES_PER_METER)
     hold = _sole_user(settings.state, chosen)
-    fleet = Fleet(make_meters(settings, chosen, around.now()), around)
+    fleet = Fleet(make_meters(settings, chosen, environment.now()), environment, die)
     running = Running(fleet, hold)
     try:
         for address, behind in _by_address(chosen):

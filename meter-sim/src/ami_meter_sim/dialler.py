@@ -8,8 +8,10 @@ import asyncio
 import socket
 from dataclasses import dataclass
 
+from ami_meter_sim.events import DialFailed, Dialled
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.simulated_meter import Meter
+from ami_process.environment import real_time
 
 LASTED_S = 5.0
 
@@ -33,21 +35,20 @@ class BackOff:
 
 async def dial(fleet: Fleet, meter: Meter, address: tuple[str, int], back_off: BackOff) -> None:
     """Call, serve, call again, until cancelled."""
-    loop = asyncio.get_running_loop()
     while True:
-        began = loop.time()
+        began = real_time()
         await _once(fleet, meter, *address)
-        if loop.time() - began >= LASTED_S:
+        if real_time() - began >= LASTED_S:
             back_off.reset()
-        await asyncio.sleep(back_off.take())
+        await fleet.environment.sleep(back_off.take())
 
 
 async def _once(fleet: Fleet, meter: Meter, host: str, port: int) -> None:
     try:
         reader, writer = await asyncio.open_connection(host, port)
     except OSError as error:
-        fleet.surroundings.tell("dial_failed", {"meter": meter.name, "address": f"{host}:{port}", "reason": str(error)})
+        fleet.environment.emit(DialFailed(meter=meter.name, address=f"{host}:{port}", reason=str(error)))
         return
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    fleet.surroundings.tell("dialled", {"meter": meter.name, "address": f"{host}:{port}"})
+    fleet.environment.emit(Dialled(meter=meter.name, address=f"{host}:{port}"))
     await fleet.serve({meter.setup.server_wport: meter}, reader, writer, None)

@@ -6,28 +6,25 @@ because `keep_time` moves every meter on once per capture period.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
-from ami_meter_sim.meter.session import Die, Effect, HangUp, Send, Session, Tell, Wait
+from ami_meter_sim import events
+from ami_meter_sim.meter.session import Die, Effect, HangUp, Report, Send, Session, Wait
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError
+from ami_process.environment import Environment, real_sleep, real_time
 
 READ_OCTETS = 65536
 CAPTURE_PERIOD_S = 900
 AFTER_THE_BOUNDARY_S = 0.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What the process gives its meters: time, randomness, somebody who listens, a way to die."""
-
-    now: Callable[[], datetime]
-    random_bytes: Callable[[int], bytes]
-    tell: Callable[[str, Mapping[str, object]], None]
-    die: Callable[[], None]
+def die_at_once() -> None:
+    """As a process that is killed."""
+    os._exit(1)
 
 
 @dataclass(slots=True, eq=False)
@@ -43,9 +40,12 @@ class Activity:
 class Fleet:
     """The meters of this process by name."""
 
-    def __init__(self, meters: Sequence[Meter], surroundings: Surroundings) -> None:
+    def __init__(
+        self, meters: Sequence[Meter], environment: Environment, die: Callable[[], None] = die_at_once
+    ) -> None:
         self.meters = {meter.name: meter for meter in meters}
-        self.surroundings = surroundings
+        self.environment = environment
+        self._die = die
         self._switched: dict[str, asyncio.Event] = {}
 
     def switched(self, name: str) -> asyncio.Event:
@@ -61,19 +61,19 @@ class Fleet:
         activity: Activity | None = None,
     ) -> None:
         """Serve one connection until its end, whatever the peer does; `activity` is kept up to date."""
-        around = self.surroundings
+        environment = self.environment
         activity = activity or Activity(0.0)
-        session = Session(meters, now=around.now, random_bytes=around.random_bytes)
+        session = Session(meters, now=environment.now, random_bytes=environment.random_bytes)
         try:
             while octets := await _read(reader, idle_timeout_s):
                 activity.spoken = activity.busy = True
                 for effect in session.receive_data(octets):
                     if not await self._carry_out(effect, writer, idle_timeout_s):
                         return
-                activity.since, activity.associated = asyncio.get_running_loop().time(), session.associated
+                activity.since, activity.associated = real_time(), session.associated
                 activity.busy = False
         except StateError as error:
-            around.tell("state_error", {"reason": str(error)})
+            environment.emit(events.StateError(reason=str(error)))
         except (OSError, TimeoutError):
             return
         finally:
@@ -87,41 +87,41 @@ class Fleet:
                 async with asyncio.timeout(timeout_s):
                     await writer.drain()
             case Wait(seconds):
-                await asyncio.sleep(seconds)
-            case Tell(event, meter, fields):
-                self.surroundings.tell(event, {"meter": meter} | fields)
-                if event == "switched":
-                    self.switched(meter).set()
+                await real_sleep(seconds)
+            case Report(event):
+                self.environment.emit(event)
+                if isinstance(event, events.Switched):
+                    self.switched(event.meter).set()
             case HangUp():
                 return False
             case Die():
-                self.surroundings.die()
+                self._die()
                 return False
         return True
 
     async def keep_time(self) -> None:
-        """Move every meter on just after each capture period of the machine's clock."""
+        """Move every meter on just after each capture period of the process's clock."""
         while True:
-            second = self.surroundings.now().timestamp()
-            await asyncio.sleep(CAPTURE_PERIOD_S - second % CAPTURE_PERIOD_S + AFTER_THE_BOUNDARY_S)
+            second = self.environment.now().timestamp()
+            await self.environment.sleep(CAPTURE_PERIOD_S - second % CAPTURE_PERIOD_S + AFTER_THE_BOUNDARY_S)
             for meter in self.meters.values():
                 self.advance(meter)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # the others' round
 
     def advance(self, meter: Meter) -> None:
         """One meter's captures that are due."""
         try:
-            meter.advance(self.surroundings.now())
+            meter.advance(self.environment.now())
         except StateError as error:
-            self.surroundings.tell("state_error", {"meter": meter.name, "reason": str(error)})
+            self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
 
     def finish(self) -> None:
         """A clean end for all meters."""
         for meter in self.meters.values():
             try:
-                meter.finish(self.surroundings.now())
+                meter.finish(self.environment.now())
             except StateError as error:
-                self.surroundings.tell("state_error", {"meter": meter.name, "reason": str(error)})
+                self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
 
 
 async def _read(reader: asyncio.StreamReader, timeout_s: float | None) -> bytes:

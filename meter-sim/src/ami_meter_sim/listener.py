@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from ami_meter_sim.fleet import Activity, Fleet, close
 from ami_meter_sim.meter.simulated_meter import Meter
+from ami_process.environment import real_time
 
 BACKLOG = 256
 IDLE_S = 10.0  # without a request, for a connection with an open association
@@ -48,7 +49,7 @@ class Listener:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a connection is served in a task")
-        activity = self._serving[task] = Activity(asyncio.get_running_loop().time())
+        activity = self._serving[task] = Activity(real_time())
         try:
             await self._fleet.serve(self._meters, reader, writer, self._idle_timeout_s, activity)
         except asyncio.CancelledError:
@@ -58,7 +59,7 @@ class Listener:
 
     def _one_gives_way(self) -> bool:
         """Close the connection that is idle most; False when none is."""
-        before = asyncio.get_running_loop().time() - IDLE_S
+        before = real_time() - IDLE_S
         idle = {
             task: activity
             for task, activity in self._serving.items()

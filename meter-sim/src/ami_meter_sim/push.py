@@ -4,41 +4,51 @@ Nobody confirms them. What can't be delivered is reported and dropped; the next 
 """
 
 import asyncio
+from collections.abc import Awaitable
 
 from ami_dlms.errors import DlmsError
+from ami_meter_sim.events import Pushed, PushFailed
 from ami_meter_sim.fleet import Fleet, close
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 async def push(fleet: Fleet, meter: Meter, setup: PushSetup) -> None:
     """Push until cancelled."""
     switched = fleet.switched(meter.name)
     while True:
-        try:
-            if setup.on_switch:
-                await asyncio.wait_for(switched.wait(), setup.every_s)
-            else:
-                await asyncio.sleep(setup.every_s or PATIENCE_S)
-        except TimeoutError:
-            pass
+        await _due(fleet, switched, setup)
         switched.clear()
         await _once(fleet, meter, setup)
 
 
+async def _due(fleet: Fleet, switched: asyncio.Event, setup: PushSetup) -> None:
+    """Until it has switched or the period is over, whichever the setup wants and comes first."""
+    waits: list[Awaitable[object]] = [switched.wait()] if setup.on_switch else []
+    if setup.every_s is not None or not setup.on_switch:
+        waits.append(fleet.environment.sleep(setup.every_s or TIMEOUT_S))
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 async def _once(fleet: Fleet, meter: Meter, setup: PushSetup) -> None:
+    environment = fleet.environment
     where = {"meter": meter.name, "transport": setup.transport, "address": f"{setup.host}:{setup.port}"}
     try:
-        octets = meter.notification(fleet.surroundings.now())
+        octets = meter.notification(environment.now())
         send = _over_udp if setup.transport == "udp" else _over_tcp
-        await asyncio.wait_for(send(setup.host, setup.port, octets), PATIENCE_S)
+        await asyncio.wait_for(send(setup.host, setup.port, octets), TIMEOUT_S)
     except (OSError, TimeoutError, StateError, DlmsError) as error:
-        fleet.surroundings.tell("push_failed", where | {"reason": str(error) or type(error).__name__})
+        environment.emit(PushFailed(**where, reason=str(error) or type(error).__name__))
     else:
-        fleet.surroundings.tell("pushed", where)
+        environment.emit(Pushed(**where))
 
 
 async def _over_tcp(host: str, port: int, octets: bytes) -> None:

@@ -3,7 +3,6 @@
 from ami_cis.workflows.controls import Controls
 from ami_cis.workflows.loop import DemoLoop, Plan, Summary
 from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterError, Order, Outcome, Target
-from ami_cis.workflows.surroundings import Emit, Surroundings
 
 __all__ = [
     "CONNECT",
@@ -11,12 +10,10 @@ __all__ = [
     "DISCONNECT",
     "Controls",
     "DemoLoop",
-    "Emit",
     "MeterError",
     "Order",
     "Outcome",
     "Plan",
     "Summary",
-    "Surroundings",
     "Target",
 ]

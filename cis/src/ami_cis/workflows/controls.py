@@ -20,11 +20,12 @@ from ami_cim.identity import Identifier, Name
 from ami_cim.message import Header, Reply, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
+from ami_cis import events
 from ami_cis.outbox import Outbox, OutboxError, UndecidedError
 from ami_cis.pending import ACKNOWLEDGEMENT, INVALID_REQUEST_ID, PARTIAL_MORE_FOLLOW, Pending
 from ami_cis.store import SentRequest, State, StoreUnavailable
 from ami_cis.workflows.orders import CONTROL_WORDS, MeterError, Order, Outcome, Target
-from ami_cis.workflows.surroundings import Surroundings
+from ami_process.environment import Environment, real_sleep
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 """Between two times of sending the same request."""
@@ -44,7 +45,7 @@ class Controls:
         self,
         outbox: Outbox,
         pending: Pending,
-        around: Surroundings,
+        environment: Environment,
         schemas: Schemas,
         *,
         reply_address: str | None,
@@ -53,7 +54,7 @@ class Controls:
     ) -> None:
         self._outbox = outbox
         self._pending = pending
-        self._around = around
+        self._environment = environment
         self._schemas = schemas
         self._reply_address = reply_address
         self._timeout_s = timeout_s
@@ -67,7 +68,7 @@ class Controls:
             await self._pending.add(self._sent(order, request), octets)
         except (CimError, StoreUnavailable) as problem:
             return self._not_sent(request, problem)
-        self._around.emit("request_sent", **_told(order, request))
+        self._environment.emit(_sent_event(order, request))
         return await self._see_through(request, order.targets, self._ask_again_s)
 
     async def resume(self) -> None:
@@ -75,7 +76,7 @@ class Controls:
         try:
             open_requests = await self._pending.outgoing()
         except StoreUnavailable as problem:
-            self._around.emit("not_resumed", reason=str(problem))
+            self._environment.emit(events.NotResumed(reason=str(problem)))
             return
         places = asyncio.Semaphore(RESUMED_AT_ONCE)
         await asyncio.gather(*(self._resume(sent, octets, places) for sent, octets in open_requests))
@@ -84,23 +85,24 @@ class Controls:
         end = sent.sent_at + timedelta(seconds=self._ask_again_s)
         try:
             async with places:
-                left_s = (end - self._around.now()).total_seconds()
+                left_s = (end - self._environment.now()).total_seconds()
                 if left_s > 0:
                     request = wire.read_request(octets, self._schemas).message
                     reason = "it was sent before a restart"
-                    self._around.emit("asking_again", message_id=sent.message_id, reason=reason)
+                    self._environment.emit(events.AskingAgain(message_id=sent.message_id, reason=reason))
                     await self._see_through(request, _targets(request), left_s, sent_before=True)
                 elif sent.state is State.SENT:
                     await self._unknown(sent.message_id, "this process ended before an answer came", 0.0)
         except (StoreUnavailable, CimError) as problem:
-            self._around.emit("not_resumed", message_id=sent.message_id, reason=str(problem))
+            self._environment.emit(events.NotResumed(message_id=sent.message_id, reason=str(problem)))
 
     async def _see_through(
         self, request: RequestMessage, targets: Sequence[Target], patience_s: float, *, sent_before: bool = False
     ) -> Outcome:
         """Send it, again if need be, until it has an end."""
         message_id = request.header.message_id or ""
-        started, pause_s = self._around.monotonic(), FIRST_PAUSE_S
+        started, pause_s = self._environment.perf_counter(), FIRST_PAUSE_S
+        give_up_at = self._environment.monotonic() + patience_s
         with self._pending.expect(message_id) as reply:
             while True:
                 try:
@@ -112,15 +114,15 @@ class Controls:
                     sent_before = sent_before or isinstance(error, UndecidedError | NoReplyError)
                     if not sent_before:
                         return await self._failed(message_id, problem, started)
-                if self._around.monotonic() - started + pause_s > patience_s:
+                if self._environment.monotonic() + pause_s > give_up_at:
                     return await self._unknown(message_id, problem, self._ms_since(started))
-                self._around.emit("asking_again", message_id=message_id, reason=problem, after_s=pause_s)
+                self._environment.emit(events.AskingAgain(message_id=message_id, reason=problem, after_s=pause_s))
                 await self._pause(reply, pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _pause(self, reply: asyncio.Future[ResponseMessage], seconds: float) -> None:
         """Until it is time to ask again, or the reply has come by itself."""
-        sleeping: asyncio.Future[None] = asyncio.ensure_future(self._around.sleep(seconds))
+        sleeping: asyncio.Future[None] = asyncio.ensure_future(self._environment.sleep(seconds))
         either: list[asyncio.Future[Any]] = [sleeping, reply]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         sleeping.cancel()
@@ -143,7 +145,7 @@ class Controls:
         if not request.header.async_reply_flag:
             raise NoReplyError("the HES has only acknowledged a request that asked for the result at once")
         await self._recorded(partial(self._pending.acknowledge, request.header.message_id or ""))
-        self._around.emit("acknowledged", message_id=request.header.message_id)
+        self._environment.emit(events.Acknowledged(message_id=request.header.message_id or ""))
         return await self._awaited(reply)
 
     async def _awaited(self, reply: asyncio.Future[ResponseMessage]) -> ResponseMessage:
@@ -165,18 +167,15 @@ class Controls:
         if not (reply.done() and reply.result() is response):  # else the inbox has kept it already
             await self._recorded(partial(self._pending.take, response))
         outcome = _outcome(targets, message_id, response.reply, ms)
-        self._around.emit(
-            "reply_received",
-            message_id=message_id,
-            result=outcome.result,
-            errors=[{"code": e.code, "reason": e.reason, "meter": e.meter} for e in outcome.errors if e.is_failure],
-            ms=outcome.ms,
+        errors = [events.ReplyProblem(e.code, e.reason, e.meter) for e in outcome.errors if e.is_failure]
+        self._environment.emit(
+            events.ReplyReceived(message_id=message_id, result=outcome.result, errors=errors, ms=outcome.ms)
         )
         return outcome
 
     async def _failed(self, message_id: str, reason: str, started: float) -> Outcome:
         await self._recorded(partial(self._pending.fail, message_id, reason))
-        self._around.emit("request_failed", message_id=message_id, reason=reason)
+        self._environment.emit(events.RequestFailed(message_id=message_id, reason=reason))
         return Outcome(message_id=message_id, result=None, reason=reason, ms=self._ms_since(started))
 
     async def _unknown(self, message_id: str, problem: str, ms: float) -> Outcome:
@@ -186,16 +185,19 @@ class Controls:
             partial(self._pending.is_answered, message_id)
         ):  # by another process on the same store
             await self._recorded(partial(self._pending.give_up, message_id, reason))
-            self._around.emit("request_unknown", message_id=message_id, reason=reason)
+            self._environment.emit(events.RequestUnknown(message_id=message_id, reason=reason))
         return Outcome(message_id=message_id, result=None, reason=reason, unknown=True, ms=ms)
 
     def _not_sent(self, request: RequestMessage, problem: StoreUnavailable | CimError) -> Outcome:
         """What can't be written or remembered is not sent."""
         message_id, reason = request.header.message_id or "", f"nothing was sent: {problem}"
         if isinstance(problem, StoreUnavailable):
-            self._around.emit("store_unavailable", reason=str(problem))
-        self._around.emit("request_failed", message_id=message_id, reason=reason)
+            self._environment.emit(events.StoreUnavailable(reason=str(problem)))
+        self._environment.emit(events.RequestFailed(message_id=message_id, reason=reason))
         return Outcome(message_id=message_id, result=None, reason=reason, ms=0.0)
+
+    def _ms_since(self, started: float) -> float:
+        return round((self._environment.perf_counter() - started) * 1000, 3)
 
     async def _recorded(self, write: Callable[[], Awaitable[T]]) -> T:
         """What has happened is kept, however long the store takes nothing."""
@@ -204,18 +206,18 @@ class Controls:
             try:
                 return await write()
             except StoreUnavailable as problem:
-                self._around.emit("store_unavailable", reason=str(problem))
-            await self._around.sleep(pause_s)
+                self._environment.emit(events.StoreUnavailable(reason=str(problem)))
+            await real_sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _request(self, order: Order) -> RequestMessage:
-        message_id = order.message_id or str(self._around.new_uuid())
+        message_id = order.message_id or str(self._environment.new_uuid())
         if order.asynchronous and self._reply_address is None:
             raise ValueError("an asynchronous order needs an address to reply to")
         header = Header(
             verb=order.verb,
             noun=NOUN,
-            timestamp=self._around.now(),
+            timestamp=self._environment.now(),
             source="CIS",
             async_reply_flag=order.asynchronous,
             reply_address=self._reply_address if order.asynchronous else None,
@@ -241,11 +243,8 @@ class Controls:
             code=order.code,
             meters=tuple(target.label for target in order.targets),
             asynchronous=order.asynchronous,
-            sent_at=self._around.now(),
+            sent_at=self._environment.now(),
         )
-
-    def _ms_since(self, started: float) -> float:
-        return round((self._around.monotonic() - started) * 1000, 3)
 
 
 def _is_acknowledgement(request: Header, response: ResponseMessage) -> bool:
@@ -290,18 +289,18 @@ def _outcome(targets: Sequence[Target], message_id: str, reply: Reply, ms: float
     return Outcome(message_id=message_id, result=reply.result, errors=errors, ms=ms)
 
 
-def _told(order: Order, request: RequestMessage) -> dict[str, object]:
+def _sent_event(order: Order, request: RequestMessage) -> events.RequestSent:
     header = request.header
-    return {
-        "message_id": header.message_id,
-        "correlation_id": header.correlation_id,
-        "verb": header.verb,
-        "noun": header.noun,
-        "code": order.code,
-        "control": CONTROL_WORDS.get(order.code, order.code),
-        "meters": [target.label for target in order.targets],
-        "asynchronous": order.asynchronous,
-    }
+    return events.RequestSent(
+        message_id=header.message_id or "",
+        correlation_id=header.correlation_id,
+        verb=header.verb,
+        noun=header.noun,
+        code=order.code,
+        control=CONTROL_WORDS.get(order.code, order.code),
+        meters=[target.label for target in order.targets],
+        asynchronous=order.asynchronous,
+    )
 
 
 def _correlated(header: Header, response: ResponseMessage) -> ResponseMessage:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ami_cis.workflows.controls import Controls
 from ami_cis.workflows.orders import CONNECT, DISCONNECT, Order, Target
-from ami_cis.workflows.surroundings import Surroundings
+from ami_process.environment import Environment
 
 REPLY_TIMES_KEPT = 10_000
 
@@ -36,10 +36,10 @@ class Summary:
 class DemoLoop:
     """Disconnects and connects all meters, one cycle after another; an overrun delays the next cycle, it does not stack up."""
 
-    def __init__(self, controls: Controls, plan: Plan, around: Surroundings) -> None:
+    def __init__(self, controls: Controls, plan: Plan, environment: Environment) -> None:
         self._controls = controls
         self._plan = plan
-        self._around = around
+        self._environment = environment
         self._cycles = 0
         self._confirmed = 0
         self._failed = 0
@@ -48,7 +48,7 @@ class DemoLoop:
     async def run(self) -> None:
         """Run to the last cycle, or until cancelled; the summary holds at any time."""
         while True:
-            begun = self._around.monotonic()
+            begun = self._environment.monotonic()
             await self._command(DISCONNECT)
             await self._sleep_until(begun + self._plan.connect_after_s)
             await self._command(CONNECT)
@@ -78,4 +78,4 @@ class DemoLoop:
             self._failed += 1
 
     async def _sleep_until(self, due: float) -> None:
-        await self._around.sleep(max(0.0, due - self._around.monotonic()))
+        await self._environment.sleep(max(0.0, due - self._environment.monotonic()))

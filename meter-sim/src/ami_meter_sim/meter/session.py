@@ -1,13 +1,14 @@
 """One transport connection seen from the meters behind it: octets in, effects out, no I/O.
 
 Strategy: `ami_dlms.association.ServerConnection` speaks the protocol, the meters answer, and this module stands at the edge
-between them. It is the only place that knows of faults. What has to happen outside (writing, waiting, telling, hanging
+between them. It is the only place that knows of faults. What has to happen outside (writing, waiting, reporting, hanging
 up, dying) comes out as values, in order, and the caller carries it out.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from ami_dlms.association import (
     Action,
@@ -24,6 +25,7 @@ from ami_dlms.association.events import Answer, RequestKey, ServerOutput
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.errors import DlmsError
+from ami_meter_sim import events
 from ami_meter_sim.faults import Death, Silence
 from ami_meter_sim.meter.requests import Item, Requested, Result, answer_to, items_of, stops_at
 from ami_meter_sim.meter.simulated_meter import DISCONNECT_CONTROL, Meter
@@ -31,6 +33,7 @@ from ami_meter_sim.objects.disconnect_control import METHODS, Switch
 from ami_meter_sim.objects.interface_class import Asked
 from ami_meter_sim.objects.model import MANAGEMENT, PUBLIC
 from ami_meter_sim.settings import PUBLIC_CLIENT_WPORT
+from ami_process.events import Event
 
 HEADER = 8
 
@@ -50,12 +53,10 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Something happened that whoever watches may want to know; no secret is in it."""
+class Report:
+    """Write this event."""
 
-    event: str
-    meter: str
-    fields: dict[str, object] = field(default_factory=dict)
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Die:
     """End the process at once."""
 
 
-Effect = Send | Wait | Tell | HangUp | Die
+Effect = Send | Wait | Report | HangUp | Die
 
 
 class Session:
@@ -98,14 +99,14 @@ class Session:
             self._connection.receive_data(octets)
             while (event := self._connection.next_event()) is not None:
                 if self._locked_out(event):
-                    yield Tell("locked_out", self._only_name())
+                    yield Report(events.LockedOut(meter=self._only_name()))
                     yield HangUp()
                     return
                 yield from self._outgoing(self._connection.data_to_send())
                 yield from self._happened(event)
             yield from self._outgoing(self._connection.data_to_send())
         except DlmsError as error:
-            yield Tell("discarded", self._only_name(), {"reason": str(error)})
+            yield Report(events.Discarded(meter=self._only_name(), reason=str(error)))
             yield HangUp()
         for server_wport in self._talking:
             self._meters[server_wport].reserve_counters()
@@ -143,12 +144,12 @@ class Session:
                 yield self._association(profile.server_wport, profile.client_wport, "opened")
             case AssociationRefused(server_wport, client_wport, reason):
                 self._open.discard((server_wport, client_wport))
-                yield self._association(server_wport, client_wport, "refused", reason=reason)
+                yield self._association(server_wport, client_wport, "refused", reason)
             case AssociationReleased(profile):
                 self._open.discard((profile.server_wport, profile.client_wport))
                 yield self._association(profile.server_wport, profile.client_wport, "released")
             case Discarded(reason):
-                yield Tell("discarded", self._only_name(), {"reason": reason})
+                yield Report(events.Discarded(meter=self._only_name(), reason=reason))
             case NotificationConfirmed():
                 pass
             case _:
@@ -179,11 +180,16 @@ class Session:
             return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
         return meter.set(item.descriptor, item.value, self._now())
 
-    def _association(self, server_wport: int, client_wport: int, what: str, **more: object) -> Tell:
+    def _association(
+        self,
+        server_wport: int,
+        client_wport: int,
+        what: Literal["opened", "refused", "released"],
+        reason: str | None = None,
+    ) -> Report:
         meter = self._meters.get(server_wport)
         name = meter.name if meter is not None else ""
-        # "event" already names the line, so what happened to the association is "what"
-        return Tell("association", name, {"client_wport": client_wport, "what": what} | more)
+        return Report(events.Association(meter=name, client_wport=client_wport, what=what, reason=reason))
 
     def _asked(self, meter: Meter, key: RequestKey, selection: SelectiveAccess | None) -> Asked:
         public = key.client_wport == PUBLIC_CLIENT_WPORT
@@ -201,8 +207,8 @@ class Session:
         outcome = meter.act(item.descriptor, item.parameters, self._now())
         if meter.switch != before:
             method = METHODS[item.descriptor.method_id].value
-            fields: dict[str, object] = {"before": told(before), "after": told(meter.switch)}
-            yield Tell("switched", meter.name, {"method": method} | fields)
+            after = describe_switch(meter.switch)
+            yield Report(events.Switched(meter=meter.name, method=method, before=describe_switch(before), after=after))
         return outcome
 
     def _answer(self, meter: Meter, answer: Answer) -> Iterator[Effect]:
@@ -234,10 +240,6 @@ def _is_switching(item: Item) -> bool:
     return isinstance(item, Action) and item.descriptor.class_id == DISCONNECT_CONTROL
 
 
-def told(switch: Switch) -> dict[str, object]:
+def describe_switch(switch: Switch) -> events.SwitchState:
     """A switch in the words that all services use."""
-    return {
-        "output_state": switch.output_state,
-        "control_state": int(switch.control_state),
-        "control_mode": switch.control_mode,
-    }
+    return events.SwitchState(switch.output_state, int(switch.control_state), switch.control_mode)

@@ -1,29 +1,72 @@
 """Events on standard output, one JSON object per line; `ami` and other programs read them.
 
-A line begins with `event` and `at` (UTC, ISO 8601), then the fields of the event. What libraries log as a warning or worse
-comes out the same way, as the event `log`. A reader that does not read, or that has gone, holds nothing up: what it misses
-is counted in `events_dropped`.
+A package declares each of its events as a frozen dataclass in its `events` module; the parts that have something to report
+are handed a sink (`Emit`). A line begins with `event` (the class in snake_case) and `at` (UTC, ISO 8601), then the fields in
+the order of their declaration, then `level` if the class has one. What libraries log as a warning or worse comes out the same
+way, as the event `log`. A reader that does not read, or that has gone, holds nothing up: what it misses is counted in
+`events_dropped`.
 """
 
 import json
 import logging
 import os
+import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, ClassVar, Literal
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, WrappedLogger
 
+from ami_process import sockets
 from ami_process.output import Output
 
+Severity = Literal["info", "warning", "error"]
 
-class Emit(Protocol):
-    """Writes one event."""
 
-    def __call__(self, event: str, /, **fields: object) -> object: ...
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened; no field of any event holds a key, a password or a token."""
+
+    event: ClassVar[str] = ""
+    severity: ClassVar[Severity | None] = None
+
+    def __init_subclass__(cls) -> None:
+        cls.event = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+Emit = Callable[[Event], None]
+"""Takes one event."""
+
+
+def as_object(event: Event) -> dict[str, Any]:
+    """The JSON object of an event but for `at`; what is inside a field is left as it is.
+
+    A field that is None by default is left out where it is None.
+    """
+    cls = type(event)
+    found: dict[str, Any] = {"event": cls.event}
+    for one in fields(event):
+        value = getattr(event, one.name)
+        if value is not None or one.default is not None:
+            found[one.name] = value
+    if cls.severity is not None:
+        found["level"] = cls.severity
+    return found
+
+
+def format_object(found: dict[str, Any]) -> str:
+    """The JSON text of such an object: dataclasses as objects, what JSON does not know as text."""
+    return json.dumps(found, default=_plain)
+
+
+def format_fault(fault: BaseException) -> str:
+    """The traceback of a fault of ours, for an event's field `exception`."""
+    return "".join(traceback.format_exception(fault)).rstrip()
 
 
 def utc_now() -> datetime:
@@ -31,34 +74,94 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log(Event):
+    """A library has logged a warning or worse."""
+
+    level: str
+    """Of the library's logger, in small letters."""
+    logger: str
+    """Its name."""
+    message: str
+    """What it said, with the traceback if there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsDropped(Event):
+    """The reader of standard output did not keep up, and lines are missing here."""
+
+    count: int
+    """How many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready(Event):
+    """The process serves."""
+
+    role: str
+    """`cis`, `hes` or `meter`."""
+    listen: list[str]
+    """The addresses that it listens on."""
+    meters: list[str] | None = None
+    """Of a process with simulated meters: their names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CannotListen(Event):
+    """The process ends, because it can't listen where it should."""
+
+    address: str
+    """`host:port`."""
+    setting: str
+    """Where it was chosen."""
+    reason: str
+    """The operating system's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortTaken(CannotListen):
+    """The process ends, because another program listens where it should."""
+
+
+def cannot_listen(problem: sockets.CannotListen) -> CannotListen:
+    """The event of this exception."""
+    kind = PortTaken if isinstance(problem, sockets.PortTaken) else CannotListen
+    return kind(address=problem.address, setting=problem.setting, reason=problem.reason)
+
+
 class Events:
-    """Writes events to an output: itself called (`Emit`), by structlog's loggers, and by what libraries log."""
+    """Writes events to an output, and what libraries log with them."""
 
     def __init__(self, output: Output, now: Callable[[], datetime]) -> None:
         self._output = output
         self._now = now
-        self._written: tuple[Processor, ...] = (self._stamp, structlog.processors.JSONRenderer(default=str))
-        self._emit: Emit = structlog.wrap_logger(_Lines(output), processors=self._written).msg
 
-    def __call__(self, event: str, /, **fields: object) -> None:
+    def __call__(self, event: Event) -> None:
         """Write one event."""
-        self._emit(event, **fields)
+        self._output.write(_line(event, self._now()))
 
     def flush(self) -> None:
         """Wait for a moment until the reader has everything: before the process ends without further ado."""
         self._output.flush()
 
     def configure_loggers(self) -> None:
-        """What structlog's loggers say is an event with a `level`; what libraries log is an event `log`."""
-        lines = _Lines(self._output)
-        structlog.configure(
-            processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, *self._written],
-            logger_factory=lambda *_: lines,
-        )
-        logging.basicConfig(handlers=[_LibraryEvents(self)], level=logging.WARNING, force=True)
+        """What structlog's loggers say is an event with a `level`."""
+        output = self._output
 
-    def _stamp(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return {"event": event.pop("event"), "at": self._now().isoformat(), **event}
+        def render(_: WrappedLogger, __: str, event: EventDict) -> str:
+            return format_object({"event": event.pop("event"), "at": self._now().isoformat(), **event})
+
+        class Lines:
+            msg = debug = info = warning = error = critical = exception = fatal = staticmethod(output.write)
+
+        structlog.configure(
+            processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, render],
+            logger_factory=lambda *_: Lines(),
+        )
+
+    def take_library_logs(self) -> None:
+        """What libraries log is an event `log`."""
+        logging.basicConfig(handlers=[_LibraryLogs(self)], level=logging.WARNING, force=True)
 
 
 @contextmanager
@@ -66,15 +169,26 @@ def events_on_standard_output(now: Callable[[], datetime] = utc_now) -> Iterator
     """Events go to standard output until the end of this context, which writes what is left."""
 
     def missing(count: int) -> str:
-        return json.dumps({"event": "events_dropped", "at": now().isoformat(), "count": count})
+        return _line(EventsDropped(count=count), now())
 
     output = Output(_standard_output(), missing)
     events = Events(output, now)
-    events.configure_loggers()
+    events.take_library_logs()
     try:
         yield events
     finally:
         output.close()
+
+
+def _line(event: Event, at: datetime) -> str:
+    found = as_object(event)
+    return format_object({"event": found.pop("event"), "at": at.isoformat(), **found})
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: getattr(value, one.name) for one in fields(value)}
+    return str(value)
 
 
 def _standard_output() -> int:
@@ -82,18 +196,10 @@ def _standard_output() -> int:
     return sys.stdout.fileno() if sys.stdout is not None else os.open(os.devnull, os.O_WRONLY)
 
 
-class _Lines:
-    """What structlog writes to: a line per call, whatever the level."""
-
-    def __init__(self, output: Output) -> None:
-        self.msg = self.debug = self.info = self.warning = self.error = self.critical = output.write
-        self.exception = self.fatal = output.write
-
-
-class _LibraryEvents(logging.Handler):
+class _LibraryLogs(logging.Handler):
     def __init__(self, emit: Emit) -> None:
         super().__init__()
         self._emit = emit
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._emit("log", level=record.levelname.lower(), logger=record.name, message=self.format(record))
+        self._emit(Log(level=record.levelname.lower(), logger=record.name, message=self.format(record)))

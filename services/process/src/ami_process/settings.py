@@ -7,10 +7,21 @@ worse than a refusal. No message of this module ever holds a value, which may be
 
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 SECTIONS = frozenset({"demo", "cis", "hes", "partners", "meter_sim", "meters"})
@@ -36,6 +47,36 @@ class Section(BaseModel):
     """One table of the file; the docstrings of its fields are the settings page."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class ClockMode(StrEnum):
+    """Which clock a process lives by."""
+
+    REAL = "real"
+    SCALED = "scaled"
+    STEPPED = "stepped"
+
+
+class ClockSettings(Section):
+    """`[clock]`: the time that all processes live by; sockets and their time limits stay with the machine's."""
+
+    mode: ClockMode = ClockMode.REAL
+    """The machine's clock; one that is `rate` times as fast; or one that stands until `/api/clock` moves it."""
+    start_at: AwareDatetime | None = None
+    """When a stepped clock begins to stand there; when a scaled one agreed with the machine's."""
+    rate: float = Field(default=60.0, gt=0, le=100_000, allow_inf_nan=False)
+    """How many times as fast a scaled clock is."""
+
+    @model_validator(mode="after")
+    def _knows_its_start(self) -> Self:
+        if self.mode is not ClockMode.REAL and self.start_at is None:
+            raise ValueError(f'mode = "{self.mode}" needs start_at, such as 2026-01-01T00:00:00Z')
+        return self
+
+    @field_validator("start_at")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
 
 
 class _Environment(EnvSettingsSource):

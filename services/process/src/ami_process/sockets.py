@@ -18,8 +18,6 @@ SITE_BITS = 64
 class CannotListen(Exception):
     """There is no listening at `address`; `setting` is where it was chosen."""
 
-    event = "cannot_listen"
-
     def __init__(self, address: str, setting: str, reason: str) -> None:
         super().__init__(f"{address}: {reason} ({setting})")
         self.address = address
@@ -29,8 +27,6 @@ class CannotListen(Exception):
 
 class PortTaken(CannotListen):
     """Another program listens there."""
-
-    event = "port_taken"
 
 
 @contextmanager

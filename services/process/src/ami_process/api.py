@@ -1,0 +1,115 @@
+"""The JSON API of a process below `/api/`, beside whatever else its HTTP server serves: an entrance, then a token, then routes.
+
+Refusals are JSON objects with an `error` for a person. Nothing here is reached without a token but where `tokens` says so.
+"""
+
+from collections.abc import Collection, Sequence
+from http import HTTPStatus
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
+from ami_process.http_entrance import Entrance, Rules
+from ami_process.tokens import Tokens
+
+PREFIX = "/api/"
+MAX_BODY = 100_000
+BODY_S = 10.0
+JSON = "application/json"
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class Refused(Exception):
+    """A request can't be carried out; the text says why."""
+
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def create_api(
+    routes: Sequence[BaseRoute], tokens: Tokens, *, names: Collection[str] = (), names_setting: str
+) -> ASGIApp:
+    """The ASGI application; the paths of its routes begin with `/api/`."""
+    application = Starlette(
+        routes=list(routes), exception_handlers={Refused: _refused, HTTPException: _not_served, Exception: _failed}
+    )
+    application.router.redirect_slashes = False
+    rules = Rules(names=names, names_setting=names_setting, media_types=(JSON,), max_octets=MAX_BODY)
+    return Entrance(_Guard(application, tokens), rules, refuse)
+
+
+class Branch:
+    """An HTTP server's application: the API below `/api/`, everything else elsewhere."""
+
+    def __init__(self, api: ASGIApp, otherwise: ASGIApp) -> None:
+        self._api = api
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        await (self._api if ours else self._otherwise)(scope, receive, send)
+
+
+_BODIES = Bodies(octets=MAX_BODY, seconds=BODY_S)
+
+
+async def read_body(request: Request, model: type[Body]) -> Body:
+    """The body of a request as this model; raises Refused."""
+    try:
+        return model.model_validate_json(await _BODIES.read(request))
+    except ValidationError as problem:
+        wrong = problem.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, wrong["loc"])) or "body"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {wrong['msg']}") from None
+    except BodyTooLarge:
+        reason = f"the body has more than {MAX_BODY} octets"
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason) from None
+    except BodyLate as problem:
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, str(problem)) from None
+    except NoRoom:
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "other bodies fill the room; ask again later") from None
+
+
+def refuse(status: HTTPStatus, reason: str) -> Response:
+    """A refusal as this API words it."""
+    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse({"error": reason}, status, headers)
+
+
+class _Guard:
+    """Lets nobody through without a token."""
+
+    def __init__(self, application: ASGIApp, tokens: Tokens) -> None:
+        self._application = application
+        self._tokens = tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (problem := self._tokens.refusal(Headers(scope=scope).get("authorization"))):
+            await refuse(*problem)(scope, receive, send)
+            return
+        await self._application(scope, receive, send)
+
+
+async def _refused(_: Request, problem: Exception) -> Response:
+    status = problem.status if isinstance(problem, Refused) else HTTPStatus.INTERNAL_SERVER_ERROR
+    return refuse(status, str(problem))
+
+
+async def _not_served(_: Request, problem: Exception) -> Response:
+    status = problem.status_code if isinstance(problem, HTTPException) else HTTPStatus.NOT_FOUND
+    return refuse(HTTPStatus(status), f"{HTTPStatus(status).phrase.lower()}: nothing is served there like that")
+
+
+async def _failed(_: Request, problem: Exception) -> Response:
+    """A fault of ours still gets an answer of this API; the server logs it."""
+    return refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"the process failed itself: {type(problem).__name__}")

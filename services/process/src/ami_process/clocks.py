@@ -1,0 +1,144 @@
+"""The clocks that a process can live by: the machine's, the machine's but faster, and one that stands until it is stepped.
+
+A clock has three readings: `now` (aware, UTC), `monotonic` (seconds that never go back) and `sleep`. `rate` says how many of
+its seconds pass in one second of the machine's clock, by which sockets go on living whatever the clock of the process is.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Protocol
+
+ROUNDS = 10
+"""Rounds of the event loop that what has woken up gets before the clock of a stepped process moves on."""
+MOST_AT_ONCE = timedelta(days=31)
+
+
+class Clock(Protocol):
+    """One of them."""
+
+    @property
+    def mode(self) -> str: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class ClockError(Exception):
+    """The clock can't be moved like that; the text says why."""
+
+
+class RealClock:
+    """The machine's."""
+
+    mode = "real"
+    rate = 1.0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledClock:
+    """Agrees with the machine's at `start_at` and is `rate` times as fast, so processes with the same two values agree too."""
+
+    start_at: datetime
+    rate: float
+
+    @property
+    def mode(self) -> str:
+        return "scaled"
+
+    def now(self) -> datetime:
+        return self.start_at + (datetime.now(UTC) - self.start_at) * self.rate
+
+    def monotonic(self) -> float:
+        return time.monotonic() * self.rate
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.rate)
+
+
+class SteppedClock:
+    """Stands at one moment until `advance_to` moves it on; who sleeps wakes up when the clock has come to its time."""
+
+    mode = "stepped"
+    rate = 1.0
+
+    def __init__(self, start_at: datetime) -> None:
+        self._start_at = self._now = start_at
+        self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._numbers = count()
+        self._gone = 0
+        self._moving = asyncio.Lock()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return (self._now - self._start_at).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        awake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._sleepers, (self._now + timedelta(seconds=seconds), next(self._numbers), awake))
+        try:
+            await awake
+        finally:
+            if awake.cancelled():
+                self._forget_one()
+
+    @property
+    def next_due_at(self) -> datetime | None:
+        """When the first of the sleepers wakes up."""
+        while self._sleepers and self._sleepers[0][2].done():
+            heappop(self._sleepers)
+        return self._sleepers[0][0] if self._sleepers else None
+
+    async def advance_to(self, moment: datetime) -> None:
+        """Move on; who sleeps is woken on the way, each at its own time. Raises ClockError for the past and for leaps.
+
+        What wakes up gets a few rounds of the event loop before the clock moves on. What needs the network takes longer: then
+        whoever steps the clock takes smaller steps, and looks between them at what it waits for.
+        """
+        async with self._moving:
+            if moment < self._now:
+                raise ClockError(f"the clock is at {self._now.isoformat()}, and never goes back")
+            if moment - self._now > MOST_AT_ONCE:
+                raise ClockError(f"a step has {MOST_AT_ONCE.days} days at most")
+            while (due_at := self.next_due_at) is not None and due_at <= moment:
+                self._now = max(self._now, due_at)
+                heappop(self._sleepers)[2].set_result(None)
+                await _rounds()
+            self._now = moment
+            await _rounds()
+
+    def _forget_one(self) -> None:
+        """Clean up now and then, so that sleepers that are cancelled do not pile up while the clock stands."""
+        self._gone += 1
+        if self._gone > len(self._sleepers) // 2:
+            self._sleepers = [one for one in self._sleepers if not one[2].done()]
+            heapify(self._sleepers)
+            self._gone = 0
+
+
+async def _rounds() -> None:
+    for _ in range(ROUNDS):
+        await asyncio.sleep(0)

@@ -1,0 +1,103 @@
+"""Bearer tokens (RFC 6750) for the APIs of a process, from a file that its owner alone can read.
+
+The file holds one token per line; blank lines and those that begin with # are none. Where it is missing it is made, with one
+random token. Without a file there are no tokens, which is only served where the process listens on a loopback address: there
+the other users of the machine are trusted, and `http_entrance` keeps foreign web pages out.
+"""
+
+import hmac
+import os
+import re
+import secrets
+import stat
+import tempfile
+from collections.abc import Collection
+from hashlib import sha256
+from http import HTTPStatus
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+
+from ami_process.ownership import PRIVATE, PRIVATE_DIRECTORY
+from ami_process.settings import SettingsError
+
+RANDOM_OCTETS = 32
+MAX_FILE = 65_536
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{32,256}={0,2}")
+
+
+class Tokens:
+    """Those that are taken. Neither they nor what was given in their place is ever in a message of this class."""
+
+    def __init__(self, tokens: Collection[str], setting: str, *, open_to_all: bool = False) -> None:
+        """`setting` is where the file can be named; `open_to_all`: whoever reaches us is let in without a token."""
+        self._digests = [sha256(token.encode()).digest() for token in tokens]
+        self._setting = setting
+        self._open_to_all = open_to_all
+
+    @classmethod
+    def of(cls, file: Path | None, setting: str, *, bound_to: str) -> Self:
+        """From the file, for a process that listens at the address `bound_to`. Raises SettingsError."""
+        if file is not None:
+            return cls(load(file, setting), setting)
+        return cls((), setting, open_to_all=ip_address(bound_to).is_loopback)
+
+    def refusal(self, authorization: str | None) -> tuple[HTTPStatus, str] | None:
+        """Why a request with this Authorization header is refused; None when it is let in."""
+        if self._open_to_all:
+            return None
+        if not self._digests:
+            reason = f"there is no token yet, and without one only this machine is served at a loopback address: set {self._setting}"
+            return HTTPStatus.FORBIDDEN, reason
+        scheme, _, given = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return HTTPStatus.UNAUTHORIZED, f"a bearer token of the file that {self._setting} names is needed"
+        # each is compared, and in constant time, so that the time of the refusal tells nothing
+        digest = sha256(given.strip().encode()).digest()
+        if sum([hmac.compare_digest(digest, one) for one in self._digests]) == 0:
+            return HTTPStatus.UNAUTHORIZED, f"the bearer token is none of the file that {self._setting} names"
+        return None
+
+
+def load(file: Path, setting: str) -> tuple[str, ...]:
+    """The tokens of a file, which is made if it is missing. Raises SettingsError."""
+    try:
+        if not file.exists():
+            _make(file)
+        text = _read(file, setting)
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "it is no text"
+        raise SettingsError(f"{setting}: {file} can't be used: {reason}") from None
+    lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
+    tokens = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    for number, token in tokens:
+        if _TOKEN.fullmatch(token) is None:
+            reason = "no token: 32 to 256 letters, digits and - . _ ~ + /"
+            raise SettingsError(f"{setting}: {file}: line {number} is {reason}")
+    if not tokens:
+        raise SettingsError(f"{setting}: {file} holds no token; remove it, and one is made")
+    return tuple(token for _, token in tokens)
+
+
+def _read(file: Path, setting: str) -> str:
+    with file.open("rb") as opened:
+        about = os.fstat(opened.fileno())
+        if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_FILE:
+            raise SettingsError(f"{setting}: {file} is no file of tokens")
+        if about.st_mode & ~PRIVATE & 0o777:
+            raise SettingsError(f"{setting}: {file} can be read or changed by others: chmod 600 {file}")
+        return opened.read(MAX_FILE).decode("ascii")
+
+
+def _make(file: Path) -> None:
+    """The whole file or none, also when two processes make it at once."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)  # for its owner alone
+    try:
+        with os.fdopen(descriptor, "w") as made:
+            made.write(secrets.token_urlsafe(RANDOM_OCTETS) + "\n")
+        file.hardlink_to(name)
+    except FileExistsError:
+        return
+    finally:
+        Path(name).unlink()
