@@ -137,6 +137,14 @@ def test_a_second_head_end_system_on_one_store_is_refused(
     assert Stranger(one.hes_url).switch(DISCONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
 
 
+def test_a_second_customer_system_on_one_store_is_refused(one: System) -> None:
+    one.start_cis("--no-loop").wait_for("ready")
+    moved = one.config | {"cis": one.config["cis"] | {"port": free_port()}}
+    process = one._start("ami_cis", "serve", "--config", one.write("second.toml", moved), "--no-loop")
+    assert process.wait() == 2
+    assert "in use by another customer information system" in process.wait_for("text")["text"]
+
+
 def test_the_store_of_a_killed_head_end_system_is_free(one: System) -> None:
     one.start().hes.kill()  # type: ignore[union-attr]
     one.start_hes()

@@ -27,6 +27,7 @@ from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
+from ami_process.store.holding import hold_store
 from ami_process.worker import Worker
 
 READER = "ami_cim.reading:read"
@@ -47,13 +48,23 @@ class System:
 
 
 @asynccontextmanager
-async def running(settings: Settings, environment: Environment, port: int) -> AsyncIterator[System]:
-    """Store, outbox and a serving inbox; raises CannotListen."""
+async def running(
+    settings: Settings, environment: Environment, port: int, *, alone: bool = True
+) -> AsyncIterator[System]:
+    """Store, outbox and a serving inbox; raises CannotListen, StoreUnusable.
+
+    One process serves a store `alone` and may upgrade it; others, which send a single order, come beside it.
+    """
     http_limits = _http_limits(settings.cis)
     allow_open_files(http_limits.at_most)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(settings.cis.host, port, "cis."))
-        store = await stack.enter_async_context(Store.opened(settings.cis.store, _retention(settings)))
+        if alone:
+            stack.enter_context(hold_store(settings.cis.store, "customer information system", "cis.store"))
+        opening = Store.opened(settings.cis.store, _retention(settings), may_migrate=alone)
+        store = await stack.enter_async_context(opening)
+        if store.migrated:
+            environment.emit(store.migrated)
         schemas = Schemas()
         # one worker for each direction: what strangers send does not keep an answer of our own HES waiting
         answers = await stack.enter_async_context(Worker(READER, waiting=ANSWERS_WAITING))
@@ -207,5 +218,5 @@ async def wait_for_hes(outbox: Outbox, url: str, environment: Environment) -> No
 
 async def send(settings: Settings, environment: Environment, order: Order) -> Outcome:
     """One order, seen through; an asynchronous reply comes to an inbox of its own on a free port."""
-    async with running(settings, environment, 0) as system:
+    async with running(settings, environment, 0, alone=False) as system:
         return await system.controls.run(order)

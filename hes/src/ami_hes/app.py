@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from os import urandom
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
@@ -34,15 +33,14 @@ from ami_hes.store import (
     SqlReceivedCounters,
     SqlResults,
     StoreUnavailable,
-    StoreUnusable,
 )
 from ami_process.events import cannot_listen, utc_now
 from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
-from ami_process.ownership import Hold, InUse
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
+from ami_process.store.holding import hold_store
 from ami_process.worker import Worker
 
 FORGET_EVERY_S = 3600.0
@@ -71,7 +69,7 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
     registry = Registry(settings.active_meters)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
-        stack.enter_context(_sole_user(hes.store))
+        stack.enter_context(hold_store(hes.store, "head-end system", "hes.store"))
         database = await stack.enter_async_context(Database(hes.store))
         meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, chance))
         schemas = Schemas()
@@ -105,21 +103,6 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         stack.callback(answers.close)
         addresses = [address_of(listener)]
         yield addresses + ([format_address(*meters.listening)] if meters.listening else [])
-
-
-def _sole_user(store: Path) -> Hold:
-    """Two head-end systems on one store would work each command twice, so the second is refused, by whatever link it comes."""
-    try:
-        store = store.resolve()
-        if store.exists() and (names := store.stat().st_nlink) > 1:
-            reason = f"the store {store} has {names} names (hard links), and a second head-end system could open it by another one: remove all but one"
-            raise StoreUnusable(reason)
-        return Hold(store.with_name(store.name + ".lock"), store.name)
-    except InUse:
-        reason = f"the store {store} is in use by another head-end system: stop it, or set another hes.store"
-        raise StoreUnusable(reason) from None
-    except OSError as problem:
-        raise StoreUnusable(f"the store {store} can't be opened: {problem.strerror}") from None
 
 
 async def serve(settings: Settings, stop: asyncio.Event, chance: Chance) -> int:

@@ -207,7 +207,7 @@ async def test_what_an_older_version_left_open_counts_as_attempted(tmp_path: Pat
         await results.accept(a_request("r1"), some_commands("r1", "M1", "M2"))
         await results.save([a_result("r1", "M1")])
     store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
-    store.execute("DROP TABLE attempts")
+    store.executescript("DROP TABLE attempts; DROP TABLE alembic_version")
     store.close()
     async with opened(tmp_path) as (results, _):
         assert [(one.meter_name, one.attempted) for one in await results.open_commands()] == [("M2", True)]
@@ -311,6 +311,7 @@ async def test_counters_of_an_older_store_go_on_by_their_keys(tmp_path: Path) ->
     store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
     with store:
         store.execute("DROP TABLE key_counters")
+        store.execute("DROP TABLE alembic_version")
         store.executemany("INSERT INTO counters VALUES (?, ?, ?)", [("M1", "k", 100), ("M2", "k", 300), ("M3", "l", 7)])
     store.close()
     async with opened(tmp_path) as (_, counters):

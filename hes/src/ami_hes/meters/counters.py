@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ami_dlms.security import SendCounter
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.registry import Meter
-from ami_hes.store.ports import ClaimTooHigh, CounterRange, Counters, CountersExhausted, StoreUnavailable
+from ami_hes.store.ports import ClaimTooHigh, CounterRange, Counters, CountersExhausted
+from ami_process.store.errors import StoreUnavailable
 
 RESERVED_AT_ONCE = 256
 TRIED_AT_ONCE = 8  # an association opens with three of them at most

@@ -11,7 +11,8 @@ from ami_dlms.security import ReceiveCounter
 from ami_dlms.security.hls import HLS
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.registry import Meter
-from ami_hes.store.ports import ReceivedCounters, ReceivedKey, StoreUnavailable
+from ami_hes.store.ports import ReceivedCounters, ReceivedKey
+from ami_process.store.errors import StoreUnavailable
 
 
 class Channel(StrEnum):

@@ -1,7 +1,7 @@
 """Everything that must survive a restart, behind narrow ports; the only place with SQL."""
 
 from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
-from ami_hes.store.database import Database, StoreUnusable
+from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
 from ami_hes.store.lanes import MemoryJobs
 from ami_hes.store.ports import (
@@ -24,9 +24,9 @@ from ami_hes.store.ports import (
     StoredCommand,
     StoredRequest,
     StoredResult,
-    StoreUnavailable,
 )
 from ami_hes.store.results import SqlResults
+from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 __all__ = [
     "ClaimTooHigh",

@@ -11,17 +11,18 @@ refused (`transaction` raises StoreUnavailable); what has already happened is re
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
 from typing import Self, TypeVar
 
 import structlog
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
-from ami_hes.store.ports import StoreUnavailable
-from ami_hes.store.tables import heartbeat, metadata
-from ami_process.ownership import make_private
+from ami_hes.store.tables import SCHEMA, heartbeat
+from ami_process.store.errors import StoreUnavailable
+from ami_process.store.opening import ready_store
+from ami_process.store.sqlite import sqlite_engine
 
 T = TypeVar("T")
 
@@ -31,29 +32,19 @@ LONGEST_RETRY_S = 5.0
 log = structlog.get_logger()
 
 
-class StoreUnusable(Exception):
-    """The file can't be used as a store; the text says which and why."""
-
-
 class Database:
     """Runs transactions one after the other; open with `async with`, which raises StoreUnavailable or StoreUnusable."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._available = True
-        self._engine = create_engine(f"sqlite:///{path}")
+        self._engine = sqlite_engine(path)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        event.listen(self._engine, "connect", _prepare_sqlite)
-        event.listen(self._engine, "begin", _begin_immediately)
 
     async def __aenter__(self) -> Self:
-        try:
-            make_private(self._path)
-            await self.transaction(metadata.create_all)
-        except OSError as problem:
-            raise StoreUnusable(f"the store {self._path} can't be opened: {problem.strerror}") from None
-        except DatabaseError as problem:
-            raise StoreUnusable(f"{self._path} can't be used as a store: {problem.orig}") from None
+        loop = asyncio.get_running_loop()
+        if migrated := await loop.run_in_executor(self._thread, ready_store, self._path, SCHEMA):
+            log.info("store_migrated", **asdict(migrated))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -102,13 +93,3 @@ class Database:
 def _beat(connection: Connection) -> None:
     connection.execute(heartbeat.delete())
     connection.execute(heartbeat.insert())
-
-
-def _prepare_sqlite(connection: SqliteConnection, _: object) -> None:
-    connection.isolation_level = None  # transactions are begun below, not guessed by the driver
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin_immediately(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 
 from ami_hes.store.database import Database
-from ami_hes.store.ports import StoreUnavailable
+from ami_process.store.errors import StoreUnavailable
 
 T = TypeVar("T")
 

@@ -12,10 +12,6 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 
-class StoreUnavailable(Exception):
-    """The store does not take anything now (locked, disk full); nothing was stored. The text is for a person."""
-
-
 class Lane(StrEnum):
     """Kinds of work that must not stand in each other's way; each has its own room."""
 

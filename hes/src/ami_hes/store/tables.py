@@ -1,12 +1,12 @@
-"""The tables, in words that every SQL dialect understands."""
+"""The tables, in words that every SQL dialect understands; each change of them is a revision in `migrations`."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     DateTime,
     Dialect,
     Float,
@@ -19,12 +19,9 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    event,
-    func,
-    insert,
-    literal,
-    select,
 )
+
+from ami_process.store.schema import Schema
 
 metadata = MetaData()
 
@@ -91,16 +88,6 @@ attempts = Table(
 )
 """Commands whose control may have left for its meter: a row is committed before the first octet goes."""
 
-
-@event.listens_for(attempts, "after_create")
-def _take_over_attempts(_: Table, connection: Connection, **__: object) -> None:
-    """A version without this table noted no attempts: whatever it left open may have been sent."""
-    left_open = select(commands.c.request_id, commands.c.meter_name, literal(datetime.now(UTC), UtcDateTime)).where(
-        commands.c.finished_at.is_(None)
-    )
-    connection.execute(insert(attempts).from_select(["request_id", "meter_name", "begun_at"], left_open))
-
-
 replies = Table(
     "replies",
     metadata,
@@ -162,14 +149,6 @@ key_counters = Table(
 From `tried_from` up to `tried_to` they are spent too, or may be: on claims that no meter has proved.
 """
 
-
-@event.listens_for(key_counters, "after_create")
-def _take_over_counters(_: Table, connection: Connection, **__: object) -> None:
-    highest = func.max(counters.c.next_value)
-    kept = select(counters.c.key_id, highest, literal(0), literal(0)).group_by(counters.c.key_id)
-    connection.execute(insert(key_counters).from_select(["key_id", "next_value", "tried_from", "tried_to"], kept))
-
-
 received_counters = Table(
     "received_counters",
     metadata,
@@ -182,3 +161,5 @@ received_counters = Table(
 
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
+
+SCHEMA = Schema("hes", "0002", metadata, Path(__file__).parent / "migrations", unversioned=("0001", "0002"))

@@ -5,6 +5,7 @@ says) is unique, so that a reply which is delivered twice leaves one row. Nothin
 `Retention.age` is forgotten, and of the events, which anyone can send, the newest are kept as far as there is room.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,94 +14,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    MetaData,
-    RowMapping,
-    String,
-    Table,
-    UniqueConstraint,
-    delete,
-    event,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import RowMapping, delete, event, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ami_process.ownership import make_private
+from ami_cis.store.tables import EVENTS, HEARTBEAT, OUTGOING, REPLIES, REQUESTS, SCHEMA
+from ami_process.store.errors import StoreUnavailable
+from ami_process.store.opening import StoreMigrated, ready_store
 
 PRUNE_PARTS = 10
 """Events are pruned whenever this part of the room has been filled anew."""
-
-METADATA = MetaData()
-
-REQUESTS = Table(
-    "requests",
-    METADATA,
-    Column("message_id", String, primary_key=True),
-    Column("correlation_id", String, nullable=False, index=True),
-    Column("verb", String, nullable=False),
-    Column("noun", String, nullable=False),
-    Column("code", String, nullable=False),
-    Column("meters", JSON, nullable=False),
-    Column("asynchronous", Boolean, nullable=False),
-    Column("sent_at", String, nullable=False),
-    Column("state", String, nullable=False, index=True),
-    Column("reason", String),
-)
-
-REPLIES = Table(
-    "replies",
-    METADATA,
-    Column("number", Integer, primary_key=True),
-    Column("request", ForeignKey(REQUESTS.c.message_id), nullable=False),
-    Column("digest", String, nullable=False),
-    Column("final", Boolean, nullable=False),
-    Column("result", String, nullable=False),
-    Column("errors", JSON, nullable=False),
-    Column("received_at", String, nullable=False),
-    UniqueConstraint("request", "digest"),
-)
-
-OUTGOING = Table(
-    "outgoing",
-    METADATA,
-    Column("message_id", ForeignKey(REQUESTS.c.message_id, ondelete="CASCADE"), primary_key=True),
-    Column("octets", LargeBinary, nullable=False),
-)
-"""Requests whose end is not known yet, as they went out, so that they can be sent again as they were."""
-
-EVENTS = Table(
-    "events",
-    METADATA,
-    Column("message_id", String, primary_key=True),
-    Column("verb", String, nullable=False),
-    Column("noun", String, nullable=False),
-    Column("octets", LargeBinary, nullable=False),
-    Column("received_at", String, nullable=False),
-)
-
-HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
-"""One row that is written again and again, to see whether the store takes writes."""
-
-
-class StoreUnavailable(Exception):
-    """The store does not take anything now (locked, disk full); nothing was stored. The text is for a person."""
-
-
-class StoreUnusable(Exception):
-    """The file can't be used as a store; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +95,8 @@ class TakenEvent:
 class Store:
     """The one place with SQL."""
 
-    def __init__(self, engine: AsyncEngine, retention: Retention = KEEP) -> None:
+    def __init__(self, engine: AsyncEngine, retention: Retention, migrated: StoreMigrated | None) -> None:
+        self.migrated = migrated
         self._engine = engine
         self._retention = retention
         self._new_events = 0
@@ -177,26 +104,15 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, path: Path, retention: Retention = KEEP) -> AsyncIterator[Self]:
+    async def opened(cls, path: Path, retention: Retention = KEEP, *, may_migrate: bool = True) -> AsyncIterator[Self]:
         """Open or create the file, for its owner alone; closes it at the end. StoreUnavailable, StoreUnusable."""
+        migrated = await asyncio.to_thread(ready_store, path, SCHEMA, may_migrate=may_migrate)
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         event.listen(engine.sync_engine, "connect", _prepare)
-        store = cls(engine, retention)
         try:
-            await store._create(path)
-            yield store
+            yield cls(engine, retention, migrated)
         finally:
             await engine.dispose()
-
-    async def _create(self, path: Path) -> None:
-        try:
-            make_private(path)
-            async with self._transaction() as connection:
-                await connection.run_sync(METADATA.create_all)
-        except OSError as problem:
-            raise StoreUnusable(f"the store {path} can't be opened: {problem.strerror}") from None
-        except DatabaseError as problem:
-            raise StoreUnusable(f"{path} can't be used as a store: {problem.orig}") from None
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -1,0 +1,71 @@
+"""The tables; each change of them is a revision in `migrations`."""
+
+from pathlib import Path
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from ami_process.store.schema import Schema
+
+METADATA = MetaData()
+
+REQUESTS = Table(
+    "requests",
+    METADATA,
+    Column("message_id", String, primary_key=True),
+    Column("correlation_id", String, nullable=False, index=True),
+    Column("verb", String, nullable=False),
+    Column("noun", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("meters", JSON, nullable=False),
+    Column("asynchronous", Boolean, nullable=False),
+    Column("sent_at", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("reason", String),
+)
+
+REPLIES = Table(
+    "replies",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("request", ForeignKey(REQUESTS.c.message_id), nullable=False),
+    Column("digest", String, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("result", String, nullable=False),
+    Column("errors", JSON, nullable=False),
+    Column("received_at", String, nullable=False),
+    UniqueConstraint("request", "digest"),
+)
+
+OUTGOING = Table(
+    "outgoing",
+    METADATA,
+    Column("message_id", ForeignKey(REQUESTS.c.message_id, ondelete="CASCADE"), primary_key=True),
+    Column("octets", LargeBinary, nullable=False),
+)
+"""Requests whose end is not known yet, as they went out, so that they can be sent again as they were."""
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("message_id", String, primary_key=True),
+    Column("verb", String, nullable=False),
+    Column("noun", String, nullable=False),
+    Column("octets", LargeBinary, nullable=False),
+    Column("received_at", String, nullable=False),
+)
+
+HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
+"""One row that is written again and again, to see whether the store takes writes."""
+
+SCHEMA = Schema("cis", "0002", METADATA, Path(__file__).parent / "migrations", unversioned=("0001", "0002"))

@@ -1,0 +1,33 @@
+"""Whole copies of a SQLite store, made by SQLite itself, so that they are consistent whatever is in the write-ahead log."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from ami_process.ownership import make_private
+
+
+def write_copy(store: Path, copy: Path) -> None:
+    """One file without a log, for its owner alone; there when it is complete and on the disk, else not at all.
+
+    Raises sqlite3.Error and OSError.
+    """
+    unfinished = copy.with_name(copy.name + ".unfinished")
+    unfinished.unlink(missing_ok=True)
+    make_private(unfinished)
+    read_only = f"{store.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(read_only, uri=True)) as source, closing(sqlite3.connect(unfinished)) as target:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode=DELETE")
+    _sync(unfinished)
+    unfinished.replace(copy)
+    _sync(copy.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

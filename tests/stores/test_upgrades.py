@@ -1,0 +1,237 @@
+"""Stores of every schema that there was are opened by this version, with everything that is in them; others are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from ami_cis.store import State, Store, TakenReply
+from ami_cis.store.tables import SCHEMA as CIS
+from ami_hes.store import Database, SpentId, SqlCounters, SqlDeliveries, SqlReceivedCounters, SqlResults
+from ami_hes.store.tables import SCHEMA as HES
+from ami_process.store.errors import StoreUnavailable, StoreUnusable
+from ami_process.store.migration import upgrade
+from ami_process.store.opening import StoreMigrated, ready_store
+from ami_process.store.schema import create
+
+HERE = Path(__file__).parent
+VERSIONS = ("0001", "0002-unversioned", "0002")
+SCHEMAS = {"hes": HES, "cis": CIS}
+
+
+def a_copy(role: str, version: str, directory: Path) -> Path:
+    return Path(shutil.copyfile(HERE / f"{role}-{version}.sqlite", directory / f"{role}.sqlite"))
+
+
+def rows(store: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(store)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def dump(store: Path) -> list[str]:
+    with closing(sqlite3.connect(store)) as connection:
+        return list(connection.iterdump())
+
+
+def tables_of(store: Path) -> set[str]:
+    """Every table and index as SQLite knows it, whatever the spaces."""
+    found = rows(store, "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {" ".join(str(sql).split()).replace("( ", "(").replace(" )", ")").replace(" ,", ",") for (sql,) in found}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(tmp_path: Path, version: str) -> None:
+    async with Database(a_copy("hes", version, tmp_path)) as database:
+        results = SqlResults(database)
+        answered = await results.find("answered")
+        assert answered is not None and answered.answer == b"<answer of='answered'/>"
+        (owed,) = await results.owed()
+        assert (owed.request_id, owed.answer, owed.reply_address) == (
+            "owed",
+            b"<answer of='owed'/>",
+            "http://127.0.0.1:9/cim",
+        )
+        (left,) = await results.unanswered()
+        assert (left.request_id, left.accepted_at.isoformat()) == ("open", "2026-11-20T12:00:02+00:00")
+        (command,) = await results.open_commands()
+        assert (command.request_id, command.meter_name, command.attempted) == ("open", "M1001", True)
+        assert command.mrid == "00000000-0000-4000-8000-000000001001"
+        counters = SqlCounters(database)
+        assert await counters.reserve_counters("key of two meters", 0, 5) == (300, 305)
+        assert await counters.reserve_counters("another key", 0, 5) == (8, 13)
+        if version != "0001":
+            assert list((await SqlReceivedCounters(database).load()).values()) == [17]
+            failed = await SqlDeliveries(database).find("owed")
+            assert failed is not None and (failed.attempts, failed.last_reason) == (1, "connection refused")
+            with pytest.raises(SpentId):
+                await results.accept(replace(left, request_id="old"), [])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_store_of_the_cis_is_opened_with_all_that_is_in_it(tmp_path: Path, version: str) -> None:
+    async with Store.opened(path := a_copy("cis", version, tmp_path)) as store:
+        assert [reply.result for reply in await store.replies("answered")] == ["OK"]
+        found = {name: await store.find_request([f"{name}-correlation"]) for name in ("acknowledged", "failed", "sent")}
+        states = {name: one.state for name, one in found.items() if one}
+        outgoing = [octets for _, octets in await store.outgoing()]
+        if version == "0001":
+            assert states == {"acknowledged": State.ACKNOWLEDGED, "failed": State.UNKNOWN, "sent": State.UNKNOWN}
+            assert found["failed"] and str(found["failed"].reason).endswith("have carried out: no answer within 10 s")
+            assert found["sent"] and "which the HES may have carried out" in str(found["sent"].reason)
+            assert outgoing == []
+        else:
+            assert states == {"acknowledged": State.ACKNOWLEDGED, "failed": State.FAILED, "sent": State.SENT}
+            assert outgoing == [f"<request of='{name}'/>".encode() for name in ("acknowledged", "unknown", "sent")]
+        assert await store.add_reply("acknowledged", TakenReply("late", True, "OK", (), found["sent"].sent_at))  # type: ignore[union-attr]
+        assert await store.count(State.ANSWERED) == 2
+    assert rows(path, "SELECT message_id, octets FROM events") == [("event", b"<event/>")]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("role", SCHEMAS)
+def test_an_upgrade_leaves_the_tables_of_a_new_store_and_a_copy_of_the_old_one(
+    tmp_path: Path, role: str, version: str
+) -> None:
+    store = a_copy(role, version, tmp_path)
+    before = dump(store)
+    migrated = ready_store(store, SCHEMAS[role])
+    new = tmp_path / "new.sqlite"
+    assert ready_store(new, SCHEMAS[role]) is None
+    assert tables_of(store) == tables_of(new)
+    assert rows(store, "SELECT version_num FROM alembic_version") == [(SCHEMAS[role].revision,)]
+    if version == "0001":
+        copy = store.with_name(f"{store.name}.schema-0001")
+        assert migrated == StoreMigrated(store=str(store), found="0001", now=SCHEMAS[role].revision, copy=str(copy))
+        assert [line for line in dump(copy) if "alembic_version" not in line] == before
+        assert copy.stat().st_mode & 0o777 == 0o600
+    assert ready_store(store, SCHEMAS[role]) is None
+
+
+@pytest.mark.parametrize("role", SCHEMAS)
+def test_the_revision_of_the_tables_is_the_last_of_the_migrations(role: str) -> None:
+    scripts = ScriptDirectory(SCHEMAS[role].migrations, version_locations=[str(SCHEMAS[role].migrations)])
+    assert scripts.get_heads() == [SCHEMAS[role].revision]
+
+
+@pytest.mark.parametrize("role", SCHEMAS)
+def test_a_newer_schema_is_refused_with_both_versions_and_the_command(tmp_path: Path, role: str) -> None:
+    store = a_copy(role, "0002", tmp_path)
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+    before = dump(store)
+    with pytest.raises(StoreUnusable) as refused:
+        ready_store(store, SCHEMAS[role])
+    for word in (str(store), "schema 0999", f"0001 to {SCHEMAS[role].revision}", f"{role} store restore"):
+        assert word in str(refused.value)
+    assert dump(store) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TABLE recipes (name TEXT)",
+        "ALTER TABLE replies ADD COLUMN colour TEXT",
+        "DROP TABLE replies",
+        "CREATE TABLE alembic_version (version_num TEXT)",
+    ],
+)
+@pytest.mark.parametrize("role", SCHEMAS)
+def test_tables_that_were_never_ours_are_refused(tmp_path: Path, role: str, change: str) -> None:
+    store = a_copy(role, "0001", tmp_path)
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute(change)
+    before = dump(store)
+    with pytest.raises(StoreUnusable, match=rf"{role}\.sqlite can't be used: .*(no schema version|0 rows)"):
+        ready_store(store, SCHEMAS[role])
+    assert dump(store) == before
+
+
+@pytest.mark.parametrize("role", SCHEMAS)
+def test_a_store_that_has_lost_a_table_is_refused(tmp_path: Path, role: str) -> None:
+    store = a_copy(role, "0002", tmp_path)
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("DROP TABLE replies")
+    with pytest.raises(StoreUnusable, match="no table replies"):
+        ready_store(store, SCHEMAS[role])
+
+
+def test_a_process_that_may_not_migrate_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnusable, match="cis store migrate"):
+        ready_store(a_copy("cis", "0001", tmp_path), CIS, may_migrate=False)
+
+
+@pytest.mark.parametrize("role", SCHEMAS)
+def test_a_locked_store_is_not_upgraded_and_says_so(tmp_path: Path, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ami_process.store.sqlite.BUSY_MS", 0)
+    store = a_copy(role, "0001", tmp_path)
+    with closing(sqlite3.connect(store, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            ready_store(store, SCHEMAS[role])
+    assert ready_store(store, SCHEMAS[role]) is not None
+
+
+FULL = """
+import resource, sys
+from importlib import import_module
+from pathlib import Path
+from ami_process.store.opening import ready_store
+schema = import_module(f"ami_{sys.argv[1]}.store.tables").SCHEMA
+import ami_process.store.migration
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    ready_store(Path(sys.argv[2]), schema)
+except Exception as problem:
+    print(type(problem).__name__, problem)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 40_000, 60_000])
+def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, room: int) -> None:
+    """First no room for anything, then not for the copy, then not for the new tables."""
+    store = a_copy("hes", "0001", tmp_path)
+    before = dump(store)
+    command = [sys.executable, "-c", FULL, "hes", str(store), str(room)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("StoreUnavailable the store can't be written now: "), said
+    assert dump(store) == before
+    assert ready_store(store, HES) is not None
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("role", SCHEMAS)
+def test_an_upgrade_that_is_killed_at_any_step_has_happened_or_not(tmp_path: Path, role: str) -> None:
+    """A process of its own kills its children, each at another statement, and opens what they left."""
+    command = [sys.executable, HERE / "kill_upgrades.py", role, tmp_path]
+    lives = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert [life["killed"] for life in lives] == [True] * (len(lives) - 1) + [False]
+    assert len(lives) > 15, "the upgrade has fewer steps than it should"
+    old = [line for line in dump(HERE / f"{role}-0001.sqlite") if line.startswith("INSERT")]
+    for life in lives[:-1]:
+        assert life["rows"] == old
+        assert life["found"] == "0001"
+    assert {life["revision"] for life in lives} == {SCHEMAS[role].revision}
+
+
+@pytest.mark.parametrize("role", SCHEMAS)
+def test_every_step_of_the_migrations_leads_from_nothing_to_the_tables(tmp_path: Path, role: str) -> None:
+    scripts = ScriptDirectory(SCHEMAS[role].migrations, version_locations=[str(SCHEMAS[role].migrations)])
+    for name in ("migrated", "created"):
+        engine = create_engine(f"sqlite:///{tmp_path / name}")
+        with engine.begin() as connection:
+            if name == "migrated":
+                upgrade(connection, scripts, SCHEMAS[role].revision)
+            else:
+                create(connection, SCHEMAS[role])
+        engine.dispose()
+    assert tables_of(tmp_path / "migrated") == tables_of(tmp_path / "created")
