@@ -16,7 +16,7 @@ import typer
 from ami_cim.codes import reply_codes
 from ami_cis.app import send, serve
 from ami_cis.settings import Settings, load
-from ami_cis.store import StoreUnavailable, StoreUnusable
+from ami_cis.store import SCHEMA, StoreUnavailable, StoreUnusable
 from ami_cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Target
 from ami_process.commands import exit_code_of, version_option
 from ami_process.environment import Environment
@@ -24,11 +24,13 @@ from ami_process.events import Event, events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 from ami_process.sockets import CannotListen
+from ami_process.store.commands import store_commands
 
 NOT_OK = 1
 USAGE = 2
 
 app = typer.Typer(name="cis", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.add_typer(store_commands(SCHEMA, lambda config: load(config).cis.store), name="store")
 
 
 class Verb(StrEnum):

@@ -18,7 +18,7 @@ from ami_cis.inbox import Inbox
 from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
 from ami_cis.settings import Cis, Settings
-from ami_cis.store import Retention, State, Store, StoreUnavailable
+from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
 from ami_cis.workflows import Controls, DemoLoop, Order, Outcome, Plan, Target
 from ami_process.environment import Environment, real_sleep
 from ami_process.events import Ready, cannot_listen
@@ -60,7 +60,7 @@ async def running(
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(settings.cis.host, port, "cis."))
         if alone:
-            stack.enter_context(hold_store(settings.cis.store, "customer information system", "cis.store"))
+            stack.enter_context(hold_store(settings.cis.store, SCHEMA))
         opening = Store.opened(settings.cis.store, _retention(settings), may_migrate=alone)
         store = await stack.enter_async_context(opening)
         if store.migrated:

@@ -12,15 +12,17 @@ import typer
 from ami_hes.app import Chance, serve
 from ami_hes.meters.registry import RegistryError
 from ami_hes.settings import Settings
-from ami_hes.store import StoreUnavailable, StoreUnusable
+from ami_hes.store import SCHEMA, StoreUnavailable, StoreUnusable, assume_the_worst
 from ami_process.commands import exit_code_of, version_option
 from ami_process.events import events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
+from ami_process.store.commands import store_commands
 
 USAGE = 2
 
 app = typer.Typer(name="hes", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.add_typer(store_commands(SCHEMA, lambda config: Settings.load(config).hes.store, assume_the_worst), name="store")
 
 
 @app.callback()

@@ -26,6 +26,7 @@ from ami_hes.outbox import Outbox
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from ami_hes.settings import Settings
 from ami_hes.store import (
+    SCHEMA,
     Database,
     MemoryJobs,
     SqlCounters,
@@ -69,7 +70,7 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
     registry = Registry(settings.active_meters)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
-        stack.enter_context(hold_store(hes.store, "head-end system", "hes.store"))
+        stack.enter_context(hold_store(hes.store, SCHEMA))
         database = await stack.enter_async_context(Database(hes.store))
         meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, chance))
         schemas = Schemas()

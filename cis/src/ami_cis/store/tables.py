@@ -68,4 +68,11 @@ EVENTS = Table(
 HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
-SCHEMA = Schema("cis", "0002", METADATA, Path(__file__).parent / "migrations", unversioned=("0001", "0002"))
+SCHEMA = Schema(
+    role="cis",
+    owner="customer information system",
+    revision="0002",
+    tables=METADATA,
+    migrations=Path(__file__).parent / "migrations",
+    unversioned=("0001", "0002"),
+)

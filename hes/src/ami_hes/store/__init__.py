@@ -25,10 +25,13 @@ from ami_hes.store.ports import (
     StoredRequest,
     StoredResult,
 )
+from ami_hes.store.restored import assume_the_worst
 from ami_hes.store.results import SqlResults
+from ami_hes.store.tables import SCHEMA
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 __all__ = [
+    "SCHEMA",
     "ClaimTooHigh",
     "Completed",
     "CounterRange",
@@ -56,4 +59,5 @@ __all__ = [
     "StoredCommand",
     "StoredRequest",
     "StoredResult",
+    "assume_the_worst",
 ]

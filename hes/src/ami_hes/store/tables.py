@@ -162,4 +162,11 @@ received_counters = Table(
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
-SCHEMA = Schema("hes", "0002", metadata, Path(__file__).parent / "migrations", unversioned=("0001", "0002"))
+SCHEMA = Schema(
+    role="hes",
+    owner="head-end system",
+    revision="0002",
+    tables=metadata,
+    migrations=Path(__file__).parent / "migrations",
+    unversioned=("0001", "0002"),
+)

@@ -19,13 +19,22 @@ def write_copy(store: Path, copy: Path) -> None:
     read_only = f"{store.resolve().as_uri()}?mode=ro"
     with closing(sqlite3.connect(read_only, uri=True)) as source, closing(sqlite3.connect(unfinished)) as target:
         source.backup(target)
-        target.execute("PRAGMA journal_mode=DELETE")
-    _sync(unfinished)
+    settle(unfinished)
+    sync(unfinished)
     unfinished.replace(copy)
-    _sync(copy.parent)
+    sync(copy.parent)
 
 
-def _sync(path: Path) -> None:
+def settle(store: Path) -> None:
+    """Everything into the file itself, so that it has no log beside it. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(store)) as connection:
+        (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+    if mode != "delete":
+        raise sqlite3.OperationalError("the write-ahead log is in use")
+
+
+def sync(path: Path) -> None:
+    """What was written is on the disk when this returns."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -20,8 +20,8 @@ Shape = set[tuple[str, frozenset[str]]]
 """Tables, each with the names of its columns."""
 
 
-def migrate(store: Path, schema: Schema) -> tuple[str, str, Path] | None:
-    """From which revision to which, and where the copy is; None if nothing had to change but a missing version.
+def migrate(store: Path, schema: Schema, *, keep_copy: bool) -> tuple[str, Path | None] | None:
+    """From which revision, and where the copy is; None if nothing had to change but a missing version.
 
     Raises StoreUnusable for a schema that is newer or unknown, and what the database raises.
     """
@@ -32,12 +32,13 @@ def migrate(store: Path, schema: Schema) -> tuple[str, str, Path] | None:
             found = _known_revision(connection, schema, scripts)
             if found == schema.revision:
                 return None
-            copy = store.with_name(f"{store.name}.schema-{found}")
-            write_copy(store, copy)
+            copy = store.with_name(f"{store.name}.schema-{found}") if keep_copy else None
+            if copy is not None:
+                write_copy(store, copy)
             upgrade(connection, scripts, schema.revision)
             if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall():
                 raise StoreUnusable(f"rows of it refer to others that are not there, the first in {broken[0][0]}")
-            return found, schema.revision, copy
+            return found, copy
     finally:
         engine.dispose()
 

@@ -1,14 +1,11 @@
 """A store is made where there is none, taken as it is when its schema is that of this version, and else upgraded or refused."""
 
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.exc import DatabaseError, OperationalError
-
 from ami_process.events import Event
 from ami_process.ownership import make_private
-from ami_process.store.errors import StoreUnavailable, StoreUnusable
+from ami_process.store.errors import StoreUnusable, problems_of
 from ami_process.store.schema import Schema, create, found_revision, table_names, versions
 from ami_process.store.sqlite import sqlite_engine
 
@@ -34,24 +31,29 @@ def ready_store(store: Path, schema: Schema, *, may_migrate: bool = True) -> Sto
 
     Whoever may migrate holds the store alone.
     """
-    try:
+    with problems_of(store):
         make_private(store)
-        if _is_ready(store, schema):
+        if is_ready(store, schema):
             return None
         if not may_migrate:
             raise StoreUnusable(f"it has an older schema than {schema.revision}: run {schema.role} store migrate")
-        return _migrate(store, schema)
-    except OSError as problem:
-        raise StoreUnusable(f"the store {store} can't be opened: {problem.strerror}") from None
-    except StoreUnusable as problem:
-        raise StoreUnusable(f"the store {store} can't be used: {problem}") from None
-    except (OperationalError, sqlite3.OperationalError) as problem:
-        raise StoreUnavailable(f"the store can't be written now: {_reason(problem)}") from None
-    except (DatabaseError, sqlite3.DatabaseError) as problem:
-        raise StoreUnusable(f"{store} can't be used as a store: {_reason(problem)}") from None
+        done = migrate_file(store, schema)
+        if done is None:
+            return None
+        found, copy = done
+        return StoreMigrated(store=str(store), found=found, now=schema.revision, copy=str(copy))
 
 
-def _is_ready(store: Path, schema: Schema) -> bool:
+def migrate_file(store: Path, schema: Schema, *, keep_copy: bool = True) -> tuple[str, Path | None] | None:
+    """The schema that a file had before, and where its copy is; None if its schema was that of this version."""
+    from ami_process.store.migration import (
+        migrate,  # Alembic takes a while to import, and is needed once in a store's life
+    )
+
+    return migrate(store, schema, keep_copy=keep_copy)
+
+
+def is_ready(store: Path, schema: Schema) -> bool:
     """Whether the schema is the one that is wanted, which an empty database gets here."""
     engine = sqlite_engine(store)
     try:
@@ -69,19 +71,3 @@ def _is_ready(store: Path, schema: Schema) -> bool:
             return True
     finally:
         engine.dispose()
-
-
-def _migrate(store: Path, schema: Schema) -> StoreMigrated | None:
-    from ami_process.store.migration import (
-        migrate,  # Alembic takes a while to import, and is needed once in a store's life
-    )
-
-    done = migrate(store, schema)
-    if done is None:
-        return None
-    found, now, copy = done
-    return StoreMigrated(store=str(store), found=found, now=now, copy=str(copy))
-
-
-def _reason(problem: Exception) -> str:
-    return str(getattr(problem, "orig", None) or problem)

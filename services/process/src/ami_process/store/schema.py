@@ -35,7 +35,9 @@ class Schema:
     """The tables of a store as this version of the program knows them."""
 
     role: str
-    """The command that owns such stores: `hes`, `cis`."""
+    """The command that owns such stores, and the section of the configuration that names them: `hes`, `cis`."""
+    owner: str
+    """What a process that owns one is called."""
     revision: str
     """That of `tables`; revisions are numbered: 0001, 0002, ..."""
     tables: MetaData

@@ -1,0 +1,99 @@
+"""What a person does to a store while no process has it: copy it, put a copy in its place, upgrade it.
+
+A restored store does not know what happened after its copy was made. What its owner has to assume of that time (`Assume`) is
+written into the copy before it takes the place of the store, in one step.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from ami_process.store.copies import settle, sync, write_copy
+from ami_process.store.errors import StoreUnusable, problems_of
+from ami_process.store.holding import hold_store
+from ami_process.store.opening import StoreMigrated, is_ready, migrate_file, ready_store
+from ami_process.store.schema import Schema
+from ami_process.store.sqlite import sqlite_engine
+
+Assume = Callable[[Connection], str]
+"""Writes into a restored store what may have happened since its copy was made; says in words what that is."""
+
+
+def backup_store(store: Path, schema: Schema, copy: Path) -> None:
+    """A new file. Raises StoreUnavailable, StoreUnusable."""
+    with hold_store(store, schema):
+        _demand(store)
+        if copy.exists():
+            raise StoreUnusable(f"{copy} is there already: name another file")
+        with problems_of(store):
+            write_copy(store, copy)
+
+
+def migrate_store(store: Path, schema: Schema) -> StoreMigrated | None:
+    """What was upgraded, if anything. Raises StoreUnavailable, StoreUnusable."""
+    with hold_store(store, schema):
+        _demand(store)
+        return ready_store(store, schema)
+
+
+def restore_store(store: Path, schema: Schema, copy: Path, assume: Assume | None = None) -> tuple[Path | None, str]:
+    """Where the store that was there is kept, and what was assumed, in words. Raises StoreUnavailable, StoreUnusable."""
+    with hold_store(store, schema):
+        _demand(copy)
+        incoming = store.with_name(store.name + ".restoring")
+        with problems_of(copy):
+            write_copy(copy, incoming)
+            _check(incoming)
+            assumed = _bring_up(incoming, schema, assume)
+        with problems_of(store):
+            aside = _copy_aside(store) if store.exists() else None
+            incoming.replace(store)
+            sync(store.parent)
+        return aside, assumed
+
+
+def _demand(file: Path) -> None:
+    if not file.is_file():
+        raise StoreUnusable(f"there is no file {file}")
+
+
+def _check(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise StoreUnusable(f"it is damaged: {found}")
+
+
+def _bring_up(file: Path, schema: Schema, assume: Assume | None) -> str:
+    """To the schema of this version, with what has to be assumed; without a write-ahead log at the end."""
+    if not is_ready(file, schema):
+        migrate_file(file, schema, keep_copy=False)
+    assumed = ""
+    if assume is not None:
+        engine = sqlite_engine(file)
+        try:
+            with engine.begin() as connection:
+                assumed = assume(connection)
+        finally:
+            engine.dispose()
+    settle(file)
+    return assumed
+
+
+def _copy_aside(store: Path) -> Path:
+    """Until the new file takes its place the store stays as it is, and no log of it may be left for the new one."""
+    aside = store.with_name(store.name + ".replaced")
+    try:
+        write_copy(store, aside)
+        settle(store)
+    except sqlite3.OperationalError:  # locked, or no room: not the time to replace it
+        raise
+    except sqlite3.DatabaseError:  # damaged, which may be why another one is to take its place
+        shutil.copyfile(store, aside)
+        for log in ("-wal", "-shm"):
+            store.with_name(store.name + log).unlink(missing_ok=True)
+    return aside
