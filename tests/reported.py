@@ -14,6 +14,10 @@ def as_read(event: Event) -> dict[str, Any]:
     return found
 
 
+def ignore(event: Event) -> None:
+    """A sink that keeps nothing."""
+
+
 class Reported:
     """The sink; `seen` gives the fields of all events of a name."""
 

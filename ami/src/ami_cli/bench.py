@@ -30,8 +30,9 @@ from ami_cli import configuration, fleet
 from ami_cli.processes import Processes, Program, Said, environment, module
 from ami_cli.quiet import quiet
 from ami_cli.sampling import Sampler
-from ami_hes.app import Chance, running
+from ami_hes.app import running
 from ami_hes.settings import Settings
+from ami_process.environment import Environment
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 FIRST_METER_PORT = 20_000
@@ -110,7 +111,7 @@ async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tup
         meter_sim = Program("meters", "meter", module("ami_meter_sim", "serve", "--config", str(path)))
         await processes.start(meter_sim)
         await asyncio.wait_for(_until_ready(processes, meter_sim), READY_S)
-        async with running(Settings.load(path), Chance()) as listening:
+        async with running(Settings.load(path), Environment(emit=lambda event: None)) as listening:
             yield f"http://{listening[0]}{PATH}", document
 
 

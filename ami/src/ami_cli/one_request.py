@@ -101,8 +101,10 @@ async def _meter(
 @asynccontextmanager
 async def _hes(directory: Path, north: Recorder) -> AsyncIterator[None]:
     random_bytes, new_uuid = seeded("hes")
-    chance = ami_hes.app.Chance(now=lambda: AT, random_bytes=random_bytes, new_uuid=new_uuid)
-    async with ami_hes.app.running(ami_hes.settings.Settings.load(directory / "ami.toml"), chance) as listening:
+    environment = Environment(emit=lambda event: None, random_bytes=random_bytes, new_uuid=new_uuid).by(
+        SteppedClock(AT)
+    )
+    async with ami_hes.app.running(ami_hes.settings.Settings.load(directory / "ami.toml"), environment) as listening:
         north.target = listening[0]
         yield
 

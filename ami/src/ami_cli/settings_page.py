@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -22,11 +22,18 @@ from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
 from ami_hes.settings import HesSettings, PartnerSettings
 from ami_meter_sim.settings import MeterSimSettings, SimulatedSettings
+from ami_process.settings import ClockSettings
 from ami_registry import FIELDS, Meter
 
 app = typer.Typer(name="settings", add_completion=False)
 
 SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
+    (
+        "[clock]",
+        "Which time CIS, HES and simulated meters live by. A stepped clock is moved by `POST /api/v1/clock` of each of them; sockets and their time limits stay with the machine's clock.",
+        ClockSettings,
+        "AMI_CLOCK__",
+    ),
     ("[demo]", "The loop of the CIS.", Demo, "AMI_DEMO__"),
     (
         "[cis]",
@@ -69,6 +76,7 @@ WORDS = {
     float: "number",
     str: "text",
     Path: "path",
+    AwareDatetime: "date and time with its zone",
     bytes: "hex",
     IPv4Network: "network",
     IPv6Network: "network",

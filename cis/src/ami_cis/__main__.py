@@ -19,7 +19,7 @@ from ami_cis.settings import Settings, load
 from ami_cis.store import SCHEMA, StoreUnavailable, StoreUnusable
 from ami_cis.workflows import CONTROL_WORDS, MeterError, Order, Outcome, Target
 from ami_process.commands import exit_code_of, version_option
-from ami_process.environment import Environment
+from ami_process.environment import Environment, clock_of
 from ami_process.events import Event, events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
@@ -69,8 +69,9 @@ def serve_until_stopped(
             raise SettingsError(f"{config}: there are no [[meters]] to control; --no-loop only serves")
         if cycles is not None:
             settings = settings.model_copy(update={"demo": settings.demo.model_copy(update={"cycles": cycles})})
-        with events_on_standard_output() as events:
-            raise typer.Exit(asyncio.run(_serve(settings, Environment(emit=events), loop=not no_loop)))
+        clock = clock_of(settings.clock)
+        with events_on_standard_output(clock.now) as events:
+            raise typer.Exit(asyncio.run(_serve(settings, Environment(emit=events).by(clock), loop=not no_loop)))
 
 
 @app.command("send")

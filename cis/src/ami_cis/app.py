@@ -20,6 +20,8 @@ from ami_cis.pending import Pending
 from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
 from ami_cis.workflows import Controls, DemoLoop, Order, Outcome, Plan, Target
+from ami_process.api import Branch, create_api
+from ami_process.clock_api import PATH, clock_routes
 from ami_process.environment import Environment, real_sleep
 from ami_process.events import Ready, cannot_listen
 from ami_process.health import Health, room_beside
@@ -28,6 +30,7 @@ from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
 from ami_process.store.holding import hold_store
+from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
 READER = "ami_cim.reading:read"
@@ -77,7 +80,13 @@ async def running(
         inbox = Inbox(pending, store, environment, schemas, deliveries)
         health = Health({"store": store.check, "disk": room_beside(settings.cis.store)}, role="cis")
         application = inbox.application(health, _names(settings.cis, reply_address), _public_url(settings.cis))
-        await stack.enter_async_context(serving(application, listener, http_limits))
+        api = create_api(
+            clock_routes(environment.clock),
+            Tokens.of(settings.cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),
+            names=_names(settings.cis, reply_address),
+            names_setting="cis.host_names",
+        )
+        await stack.enter_async_context(serving(Branch(PATH, api, application), listener, http_limits))
         controls = Controls(
             outbox,
             pending,

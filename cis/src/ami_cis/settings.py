@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ami_process.settings import HttpUrl, Seconds, Section, SettingsError, check_sections
+from ami_process.settings import ClockSettings, HttpUrl, Seconds, Section, SettingsError, check_sections
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
 
@@ -59,6 +59,10 @@ class Cis(Section):
         ge=0,
         allow_inf_nan=False,
         description="how long a request without an answer is sent again under its MessageID",
+    )
+    token_file: Path | None = Field(
+        default=None,
+        description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
     )
     store: Path = Path("var/cis.sqlite")
     """Open requests: what has to survive."""
@@ -116,6 +120,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="AMI_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
+    clock: ClockSettings = ClockSettings()
     demo: Demo = Demo()
     cis: Cis = Cis()
     hes: Hes = Hes()
@@ -155,7 +160,7 @@ def load(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: {error}") from error
     check_sections(path, content)
-    own: dict[str, Any] = {name: content[name] for name in ("demo", "cis", "hes") if name in content}
+    own: dict[str, Any] = {name: content[name] for name in ("clock", "demo", "cis", "hes") if name in content}
     own["meters"] = _first(content.get("meters", []), os.environ.get("AMI_METERS"))
     try:
         return Settings(**own)

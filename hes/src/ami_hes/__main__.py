@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from ami_hes.app import Chance, serve
+from ami_hes.app import serve
 from ami_hes.meters.registry import RegistryError
 from ami_hes.settings import Settings
 from ami_hes.store import SCHEMA, StoreUnavailable, StoreUnusable, assume_the_worst
 from ami_process.commands import exit_code_of, version_option
+from ami_process.environment import Environment, clock_of
 from ami_process.events import events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
@@ -36,22 +37,23 @@ def serve_until_stopped(
 ) -> None:
     """Be the HES until SIGTERM or SIGINT. Exit code 2: the configuration cannot be used; 98: a port is taken."""
     keep_private()
-    chance = Chance()
     try:
-        with events_on_standard_output(chance.now) as events:
+        settings = Settings.load(config)
+        clock = clock_of(settings.clock)
+        with events_on_standard_output(clock.now) as events:
             events.configure_loggers()
-            exit_code = asyncio.run(_serve(Settings.load(config), chance))
+            exit_code = asyncio.run(_serve(settings, Environment(emit=events).by(clock)))
     except (SettingsError, RegistryError, StoreUnusable, StoreUnavailable) as problem:
         sys.stderr.write(f"hes: {problem}\n")
         exit_code = USAGE
     raise typer.Exit(exit_code)
 
 
-async def _serve(settings: Settings, chance: Chance) -> int:
+async def _serve(settings: Settings, environment: Environment) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await serve(settings, stop, chance)
+    return await serve(settings, stop, environment)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,16 +1,13 @@
 """The composition root: every part of the HES is made and joined here, and nowhere else.
 
-Time, randomness and identifiers come in as arguments (`Chance`), so that a run can be made to repeat itself.
+Time, randomness and identifiers come in as arguments (`Environment`), so that a run can be made to repeat itself.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from os import urandom
-from uuid import UUID, uuid4
 
 import httpx
 import structlog
@@ -35,13 +32,17 @@ from ami_hes.store import (
     SqlResults,
     StoreUnavailable,
 )
-from ami_process.events import cannot_listen, utc_now
+from ami_process.api import Branch, create_api
+from ami_process.clock_api import PATH, clock_routes
+from ami_process.environment import Environment
+from ami_process.events import cannot_listen
 from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
 from ami_process.store.holding import hold_store
+from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
 FORGET_EVERY_S = 3600.0
@@ -49,17 +50,8 @@ FORGET_EVERY_S = 3600.0
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Chance:
-    """What differs from run to run: the clock, random octets, identifiers."""
-
-    now: Callable[[], datetime] = utc_now
-    random_bytes: Callable[[int], bytes] = urandom
-    new_uuid: Callable[[], UUID] = uuid4
-
-
 @asynccontextmanager
-async def running(settings: Settings, chance: Chance, run: Run | None = None) -> AsyncIterator[list[str]]:
+async def running(settings: Settings, environment: Environment, run: Run | None = None) -> AsyncIterator[list[str]]:
     """The whole HES at work; gives the addresses that it listens on. Raises CannotListen, RegistryError, StoreUnusable.
 
     `run` stands in for the work on meters where a test has none.
@@ -72,7 +64,7 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
         stack.enter_context(hold_store(hes.store, SCHEMA))
         database = await stack.enter_async_context(Database(hes.store))
-        meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, chance))
+        meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, environment))
         schemas = Schemas()
         means = Means(
             SqlResults(database),
@@ -80,8 +72,8 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
             MemoryJobs(),
             schemas,
             hes.source,
-            chance.now,
-            chance.new_uuid,
+            environment.now,
+            environment.new_uuid,
             timedelta(seconds=hes.reply_max_age_s),
         )
         hosts = _reply_hosts(settings)
@@ -95,21 +87,27 @@ async def running(settings: Settings, chance: Chance, run: Run | None = None) ->
         intake = Intake(means, answers, registry, hosts, limits, _partners(settings))
         await recover(means, answers)
         kept_for = timedelta(days=hes.keep_answers_days)
-        forget = partial(_forget, means, kept_for, hes.keep_message_ids)
+        forget = partial(_forget, means, environment, kept_for, hes.keep_message_ids)
         await stack.enter_async_context(_at_work(workshop.work, replies.work, forget))
         worker = await stack.enter_async_context(Worker("ami_cim.reading:read"))
         health = Health({"store": database.check, "disk": room_beside(hes.store)})
         inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings))
-        await stack.enter_async_context(serving(inbox, listener, http_limits))
+        api = create_api(
+            clock_routes(environment.clock),
+            Tokens.of(hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0]),
+            names=(hes.host, *hes.host_names),
+            names_setting="hes.host_names",
+        )
+        await stack.enter_async_context(serving(Branch(PATH, api, inbox), listener, http_limits))
         stack.callback(answers.close)
         addresses = [address_of(listener)]
         yield addresses + ([format_address(*meters.listening)] if meters.listening else [])
 
 
-async def serve(settings: Settings, stop: asyncio.Event, chance: Chance) -> int:
+async def serve(settings: Settings, stop: asyncio.Event, environment: Environment) -> int:
     """Be the HES until `stop` is set; the exit code."""
     try:
-        async with running(settings, chance) as addresses:
+        async with running(settings, environment) as addresses:
             log.info("ready", role="hes", listen=addresses)
             await stop.wait()
     except CannotListen as problem:
@@ -121,7 +119,7 @@ async def serve(settings: Settings, stop: asyncio.Event, chance: Chance) -> int:
 
 @asynccontextmanager
 async def _listening_to_meters(
-    settings: Settings, registry: Registry, database: Database, chance: Chance
+    settings: Settings, registry: Registry, database: Database, environment: Environment
 ) -> AsyncIterator[Meters]:
     hes = settings.hes
     values = MetersSettings(
@@ -136,7 +134,7 @@ async def _listening_to_meters(
         log_apdus=hes.log_apdus,
     )
     counters, received = SqlCounters(database), SqlReceivedCounters(database)
-    meters = Meters(registry, counters, received, values, now=chance.now, random_bytes=chance.random_bytes)
+    meters = Meters(registry, counters, received, values, now=environment.now, random_bytes=environment.random_bytes)
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()
     try:
@@ -157,14 +155,14 @@ async def _at_work(*work: Callable[[], Coroutine[None, None, None]]) -> AsyncIte
                 task.cancel()
 
 
-async def _forget(means: Means, kept_for: timedelta, ids_kept: int) -> None:
+async def _forget(means: Means, environment: Environment, kept_for: timedelta, ids_kept: int) -> None:
     """Drop answers that nobody will ask for again, now and then."""
     while True:
         with suppress(StoreUnavailable):  # the store says so itself, and the next time will do
             forgotten = await means.results.forget(means.now() - kept_for, ids_kept=ids_kept)
             if forgotten:
                 log.info("forgotten", requests=forgotten)
-        await asyncio.sleep(FORGET_EVERY_S)
+        await environment.sleep(FORGET_EVERY_S)
 
 
 def _inbox_settings(settings: Settings) -> InboxSettings:

@@ -60,6 +60,10 @@ class HesSettings(Section):
     http_connections: int = Field(default=1_000, ge=1, description="HTTP connections at once")
     http_connections_per_address: int = Field(default=500, ge=1, description="of these, from one address")
     http_head_s: Seconds = Field(default=10.0, description="how long the head of an HTTP request may take")
+    token_file: Path | None = Field(
+        default=None,
+        description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
+    )
     store: Path = Path("var/hes.sqlite")
     """Requests, results, answers, counters: what has to survive."""
     deadline_s: Seconds = 30.0

@@ -15,7 +15,7 @@ from ami_meter_sim.meter.state import StateError
 from ami_meter_sim.objects.model import ModelError
 from ami_meter_sim.settings import Settings, choose_meters
 from ami_process.commands import exit_code_of, version_option
-from ami_process.environment import Environment
+from ami_process.environment import Environment, clock_of
 from ami_process.events import Events, events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
@@ -40,8 +40,10 @@ def serve_until_stopped(
     """Be the simulated meters of a configuration, as one process, until SIGTERM or SIGINT."""
     keep_private()
     try:
-        with events_on_standard_output() as events:
-            exit_code = asyncio.run(_run(Settings.load(config), meter or [], Environment(emit=events), events))
+        settings = Settings.load(config)
+        clock = clock_of(settings.clock)
+        with events_on_standard_output(clock.now) as events:
+            exit_code = asyncio.run(_run(settings, meter or [], Environment(emit=events).by(clock), events))
     except (SettingsError, ModelError, StateError) as error:
         sys.stderr.write(f"{error}\n")
         exit_code = UNUSABLE

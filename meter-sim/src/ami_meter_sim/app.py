@@ -3,8 +3,8 @@
 import asyncio
 import errno
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,12 +29,16 @@ from ami_meter_sim.settings import (
     MeterSimSettings,
     SimulatedSettings,
 )
+from ami_process.api import create_api
+from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment
 from ami_process.events import Ready, cannot_listen
+from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.ownership import Hold, InUse
 from ami_process.settings import SettingsError
-from ami_process.sockets import EXIT_CANNOT_LISTEN, PortTaken
+from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, PortTaken, address_of, listening
+from ami_process.tokens import Tokens
 from ami_registry import security
 
 OPEN_FILES_PER_METER = 8
@@ -82,14 +86,30 @@ async def run(
 ) -> int:
     """Run these meters until `stop` is set; the exit code."""
     try:
-        running = await start(settings, chosen, environment, die)
-    except PortTaken as taken:
-        environment.emit(cannot_listen(taken))
+        async with _serving_api(settings, environment) as addresses:
+            running = await start(settings, chosen, environment, die)
+            names = [meter.name for meter in chosen]
+            environment.emit(Ready(role="meter", listen=[*running.listening, *addresses], meters=names))
+            await running.last_until(stop)
+            await running.stop()
+    except CannotListen as problem:
+        environment.emit(cannot_listen(problem))
         return EXIT_CANNOT_LISTEN
-    environment.emit(Ready(role="meter", listen=running.listening, meters=[meter.name for meter in chosen]))
-    await running.last_until(stop)
-    await running.stop()
     return 0
+
+
+@asynccontextmanager
+async def _serving_api(settings: MeterSimSettings, environment: Environment) -> AsyncIterator[list[str]]:
+    """The API of the process, if it has a port; gives the address."""
+    if settings.port is None:
+        yield []
+        return
+    with listening(settings.host, settings.port, "meter_sim.") as listener:
+        tokens = Tokens.of(settings.token_file, "meter_sim.token_file", bound_to=listener.getsockname()[0])
+        routes = clock_routes(environment.clock)
+        api = create_api(routes, tokens, names=(settings.host,), names_setting="meter_sim.host")
+        async with serving(api, listener):
+            yield [address_of(listener)]
 
 
 async def start(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, 
 
 from ami_dlms.enums import Mechanism
 from ami_process.secret_sources import SecretSources
-from ami_process.settings import FileSettings, Seconds, Section, SettingsError
+from ami_process.settings import ClockMode, FileSettings, Port, Seconds, Section, SettingsError
 from ami_registry import DIALS_IN, EntryError, Meter, parse_meter, parse_secret
 
 PUBLIC_CLIENT_WPORT = 16
@@ -47,6 +47,14 @@ Secret = Annotated[bytes, BeforeValidator(_secret)]
 class MeterSimSettings(Section):
     """`[meter_sim]`: what all simulated meters of the process share."""
 
+    host: str = "127.0.0.1"
+    """Where the API of the process is served: a name or an address of this machine."""
+    port: Port | None = None
+    """The same; unset: it is not served."""
+    token_file: Path | None = Field(
+        default=None,
+        description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
+    )
     state: Path = Path("var/meters")
     """A folder: invocation counters, switch states, profiles."""
     connections_per_meter: int = Field(
@@ -211,6 +219,12 @@ class Settings(FileSettings):
             if not isinstance(one, dict) or "simulated" in one
         ]
         return values | {"meters": ours}
+
+    @model_validator(mode="after")
+    def _can_be_stepped(self) -> Self:
+        if self.clock.mode is ClockMode.STEPPED and self.meter_sim.port is None:
+            raise ValueError('clock.mode = "stepped" needs meter_sim.port, where the clock is moved')
+        return self
 
     @model_validator(mode="after")
     def _meters_are_distinct(self) -> Self:

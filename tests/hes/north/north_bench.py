@@ -13,17 +13,19 @@ from typing import Any
 
 import httpx
 from lxml import etree
+from reported import ignore
 
 from ami_cim import envelope, wire
 from ami_cim.identity import EndDevice, Name, UsagePoint
 from ami_cim.message import Header, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
-from ami_hes.app import Chance, running
+from ami_hes.app import running
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.operations import Attempt, Command, Outcome
 from ami_hes.settings import Settings
 from ami_mapping.controls import DisconnectState
+from ami_process.environment import Environment
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 NOUN = "EndDeviceControls"
@@ -160,11 +162,15 @@ def settings(
 
 @asynccontextmanager
 async def north(
-    directory: Path, stand_in: StandIn | None = None, chance: Chance | None = None, meters: int = 3, **hes: Any
+    directory: Path,
+    stand_in: StandIn | None = None,
+    environment: Environment | None = None,
+    meters: int = 3,
+    **hes: Any,
 ) -> AsyncIterator[North]:
     stand_in = stand_in or StandIn()
     async with (
-        running(settings(directory, meters, **hes), chance or Chance(), stand_in) as listening,
+        running(settings(directory, meters, **hes), environment or Environment(emit=ignore), stand_in) as listening,
         httpx.AsyncClient(timeout=20, trust_env=False) as client,
     ):
         yield North(f"http://{listening[0]}", client, stand_in)

@@ -10,10 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 from north_bench import CONNECT, DISCONNECT, GENERIC, TYPED, StandIn, control, entries, octets, request, texts
+from reported import ignore
 
 from ami_cim import ns, soap
-from ami_hes.app import Chance, running
+from ami_hes.app import running
 from ami_hes.settings import Settings
+from ami_process.environment import Environment
 
 VECTORS = Path(__file__).parents[2] / "vectors/field/xml"
 XML = "text/xml; charset=utf-8"
@@ -43,7 +45,7 @@ async def hes(tmp_path: Path) -> AsyncIterator[Hes]:
     values = {"port": 0, "dlms_port": 0, "store": tmp_path / "hes.sqlite", "deadline_s": 20.0}
     meters = StandIn()
     async with (
-        running(Settings(hes=values, meters=[meter]), Chance(), meters) as listening,
+        running(Settings(hes=values, meters=[meter]), Environment(emit=ignore), meters) as listening,
         httpx.AsyncClient(timeout=20, trust_env=False) as client,
     ):
         yield Hes(f"http://{listening[0]}", client, meters)

@@ -31,13 +31,14 @@ from north_bench import (
     request,
     texts,
 )
+from reported import ignore
 from structlog.testing import capture_logs
 
 from ami_cim import wire
 from ami_cim.message import RequestMessage
-from ami_hes.app import Chance
 from ami_hes.operations import Outcome
 from ami_hes.store import StoreUnavailable
+from ami_process.environment import Environment
 
 FAILED = Outcome(False, "5.3", "FATAL", "it did not", attempted=True)
 
@@ -172,7 +173,7 @@ async def test_too_much_waiting_is_refused(tmp_path: Path) -> None:
 async def test_whose_turn_does_not_come_by_the_deadline_fails_unsent(tmp_path: Path, events: list[Any]) -> None:
     clock, stand_in = Clock(), StandIn()
     stand_in.open.clear()
-    async with north(tmp_path, stand_in, Chance(now=clock), max_sessions=1, deadline_s=20.0) as hes:
+    async with north(tmp_path, stand_in, Environment(emit=ignore, now=clock), max_sessions=1, deadline_s=20.0) as hes:
         asking = asyncio.create_task(hes.ask(request(control(DISCONNECT, "M1", "M2"))))
         await stand_in.began.wait()
         clock.at += timedelta(seconds=21)
@@ -303,12 +304,12 @@ async def test_a_clock_that_jumps_does_not_make_a_message_switch_again(
 ) -> None:
     clock = Clock()
     message = request(control(DISCONNECT, "M1"), timestamp=clock.at)
-    async with north(tmp_path, chance=Chance(now=clock)) as hes:
+    async with north(tmp_path, environment=Environment(emit=ignore, now=clock)) as hes:
         assert (await hes.ask(message)).reply.result == "OK"
     clock.at += timedelta(days=days)
     for back in (0, days):
         clock.at -= timedelta(days=back)
-        async with north(tmp_path, chance=Chance(now=clock)) as hes:
+        async with north(tmp_path, environment=Environment(emit=ignore, now=clock)) as hes:
             while not seen(events, "forgotten"):
                 await asyncio.sleep(0)
             for again in (message, request(control(CONNECT, "M1"), message_id=message.header.message_id)):
@@ -374,12 +375,12 @@ async def test_an_unknown_meter_alone_is_refused_at_once(tmp_path: Path) -> None
 
 
 async def begin_and_die(
-    directory: Path, cis: Cis, *names: str, chance: Chance | None = None, acts: bool = True
+    directory: Path, cis: Cis, *names: str, environment: Environment | None = None, acts: bool = True
 ) -> None:
     """Accepted and at work, and then nothing of it comes to its end; `acts`: the controls have left for their meters."""
     stand_in = StandIn(acts=acts)
     stand_in.open.clear()
-    async with north(directory, stand_in, chance) as hes:
+    async with north(directory, stand_in, environment) as hes:
         assert (await hes.ask(asynchronous(cis, *names, message_id="m1"))).reply.result == "OK"
         async with asyncio.timeout(10):
             while stand_in.at_work < len([name for name in names if name != "M9"]):
@@ -405,9 +406,9 @@ async def test_what_has_passed_its_deadline_fails_honestly_and_without_a_frame(
 ) -> None:
     clock = Clock()
     async with Cis().serving() as cis:
-        await begin_and_die(tmp_path, cis, "M1", chance=Chance(now=clock), acts=acts)
+        await begin_and_die(tmp_path, cis, "M1", environment=Environment(emit=ignore, now=clock), acts=acts)
         clock.at += timedelta(hours=1)
-        async with north(tmp_path, chance=Chance(now=clock)) as hes:
+        async with north(tmp_path, environment=Environment(emit=ignore, now=clock)) as hes:
             (error,) = await errors_to(cis)
             assert (error.code, hes.meters.commands) == ("4.1", [])
             assert words in (error.reason or "")

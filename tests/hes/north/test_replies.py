@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from hostile_receivers import Receiver, deaf, saying
 from north_bench import DISCONNECT, SCHEMAS, Cis, Clock, North, control, north, request
+from reported import ignore
 from structlog.testing import capture_logs
 
 from ami_cim import wire
-from ami_hes.app import Chance
+from ami_process.environment import Environment
 
 FOUND_ELSEWHERE = b"HTTP/1.1 302 Found\r\nLocation: http://xn--/\r\nContent-Length: 0\r\n\r\n"
 NOT_IMPLEMENTED = (
@@ -109,7 +110,7 @@ async def test_a_reply_that_is_too_old_is_given_up(tmp_path: Path, events: list[
     clock = Clock()
     async with Receiver(deaf).serving() as receiver:
         options = {"reply_timeout_s": 0.05, "reply_max_age_s": 3600.0}
-        async with north(tmp_path, chance=Chance(now=clock), **options) as hes:
+        async with north(tmp_path, environment=Environment(emit=ignore, now=clock), **options) as hes:
             await ask(hes, receiver.url, "m1")
             await told(events, "reply_postponed", 2)
             clock.at += timedelta(hours=1)
@@ -122,7 +123,7 @@ async def test_what_waits_behind_a_dead_receiver_is_given_up_with_it(tmp_path: P
     clock = Clock()
     async with Receiver(deaf).serving() as receiver:
         options = {"reply_timeout_s": 0.05, "reply_max_age_s": 3600.0, "reply_retry_most_s": 0.05}
-        async with north(tmp_path, chance=Chance(now=clock), **options) as hes:
+        async with north(tmp_path, environment=Environment(emit=ignore, now=clock), **options) as hes:
             for number in range(20):
                 await ask(hes, receiver.url, f"m{number}")
             await told(events, "reply_postponed", 20)
@@ -159,13 +160,13 @@ async def test_a_dead_letter_is_handed_to_who_asks_again(tmp_path: Path, events:
 async def test_a_dead_letter_is_forgotten_with_other_answers(tmp_path: Path, events: list[Any]) -> None:
     clock = Clock()
     async with Cis((501, b"")).serving() as cis:
-        async with north(tmp_path, chance=Chance(now=clock)) as hes:
+        async with north(tmp_path, environment=Environment(emit=ignore, now=clock)) as hes:
             await ask(hes, cis.url, "m1")
             await told(events, "reply_dead_letter")
         clock.at += timedelta(days=31)
-        async with north(tmp_path, chance=Chance(now=clock)):
+        async with north(tmp_path, environment=Environment(emit=ignore, now=clock)):
             await told(events, "forgotten")
-        async with north(tmp_path, chance=Chance(now=clock)):
+        async with north(tmp_path, environment=Environment(emit=ignore, now=clock)):
             assert len(seen(events, "dead_letters")) == 1
 
 

@@ -23,6 +23,7 @@ from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.session import Afterwards, Session, Surroundings
 from ami_hes.meters.trace import ApduTrace
 from ami_hes.store.ports import Counters, ReceivedCounters
+from ami_process.environment import real_time
 
 __all__ = ["Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Session"]
 
@@ -109,7 +110,7 @@ class Meters:
 
         Where the meter dials in, strangers may claim its name: so one that fails is not the end, the next is awaited.
         """
-        began = asyncio.get_running_loop().time()
+        began = real_time()
         tried: list[Link] = []
         first: MeterFault | None = None
         while True:
@@ -144,7 +145,7 @@ class Meters:
         left = (deadline_at - self.now()).total_seconds()
         if left <= 0:
             raise MeterFault("deadline", "passed")
-        return asyncio.get_running_loop().time() + left
+        return real_time() + left
 
     async def _link(self, meter: Meter, patience: Patience, began: float, but: Sequence[Link] = ()) -> Link:
         if meter.address is None:

@@ -4,7 +4,6 @@ Frames that are no answer here (a notification in the middle of a GET, a late fr
 `ami_hes.meters.push` and never disturb the exchange.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -36,6 +35,7 @@ from ami_hes.meters.counters import Supply
 from ami_hes.meters.faults import MeterFault, border, peer_fault, refused
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
+from ami_process.environment import real_time
 
 A = TypeVar("A")
 
@@ -49,7 +49,7 @@ class Patience:
 
     @property
     def next_answer(self) -> float:
-        return min(asyncio.get_running_loop().time() + self.apdu_timeout_s, self.until)
+        return min(real_time() + self.apdu_timeout_s, self.until)
 
 
 class Association:
@@ -149,7 +149,7 @@ class Association:
             self._connection.receive_data(wrapper.encode(pdu))
         else:
             await self._notifications.take_in_turn(pdu.apdu, peer=self._link.peer, transport="tcp")
-            if until is not None and asyncio.get_running_loop().time() > until:  # frames that have come need no waiting
+            if until is not None and real_time() > until:  # frames that have come need no waiting
                 raise TimeoutError
 
     def _is_ours(self, pdu: wrapper.WrapperPdu) -> bool:

@@ -23,6 +23,7 @@ from ami_hes.meters.push import Notifications, dropped
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.session import public_association, read_device_name
 from ami_hes.meters.trace import ApduTrace
+from ami_process.environment import real_time
 from ami_process.sockets import counted_address
 
 log = structlog.get_logger()
@@ -110,7 +111,7 @@ class Listener:
 
     async def _receive(self, caller: Caller) -> None:
         link = caller.link
-        until = asyncio.get_running_loop().time() + RECOGNITION_S
+        until = real_time() + RECOGNITION_S
         pushed: bool | None = None
         try:
             pushed = await self._greeting(link, until)
@@ -134,7 +135,7 @@ class Listener:
     async def _greeting(self, link: Link, until: float) -> bool | None:
         """Give a caller that pushes the first word; True when it did, None when what it said was dropped."""
         try:
-            pdu = await link.next_frame(asyncio.get_running_loop().time() + GREETING_S)
+            pdu = await link.next_frame(real_time() + GREETING_S)
         except TimeoutError:
             return False
         while (taken := await self._notifications.take_in_turn(pdu.apdu, peer=link.peer, transport="tcp")) is None:

@@ -17,6 +17,7 @@ from ami_dlms.errors import DlmsError
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter
+from ami_process.environment import real_time
 
 log = structlog.get_logger()
 MAX_CLAIMS = 2  # connections of one meter over which nothing has been proved yet
@@ -61,7 +62,7 @@ class Parking:
         if self._in_use.get(meter.name) is link:  # it was established before, and what it was lent for changes nothing
             standing = Standing.PROVED
             del self._in_use[meter.name]
-        since = asyncio.get_running_loop().time()
+        since = real_time()
         lots = self._lots[meter.name]
         lots.append(_Lot(link, standing, since, asyncio.create_task(self._watch(meter, link))))
         proved = [lot for lot in lots if lot.standing is Standing.PROVED]

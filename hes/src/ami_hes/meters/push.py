@@ -28,6 +28,7 @@ from ami_hes.meters.received import Channel, Received
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.strangers import guess
 from ami_hes.meters.trace import traced_message_id
+from ami_process.environment import real_sleep, real_time
 from ami_registry.agreement import global_keys
 
 log = structlog.get_logger()
@@ -77,12 +78,11 @@ class Notifications:
 
         So connections that are full of notifications have half of the time together, and the others the other half.
         """
-        now = asyncio.get_running_loop().time
-        began = now()
+        began = real_time()
         taken = self.take(apdu, peer=peer, transport=transport)
-        took_s = now() - began
+        took_s = real_time() - began
         async with self._turn:
-            await asyncio.sleep(took_s)
+            await real_sleep(took_s)
         return taken
 
     def tell_answered(self, notification: Unasked, *, peer: str, sender: Meter | None, counter: int) -> None:

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from time import perf_counter
 
 import structlog
 
 from ami_dlms.enums import ApduTag
 from ami_dlms.explain import Session, explain, secret_nodes, without_secrets
+from ami_process.environment import real_time
 
 log = structlog.get_logger()
 _HEADER = 8  # octets of the wrapper in front of the APDU
@@ -55,15 +55,15 @@ class ApduTrace:
 
     def __init__(self, meter: str) -> None:
         self.meter = meter
-        self._asked = perf_counter()
+        self._asked = real_time()
 
     def request(self, frame: bytes) -> None:
-        self._asked = perf_counter()
+        self._asked = real_time()
         [tree, *_] = explain(frame, Session())
         self._log("request", frame, 0.0, without_secrets(tree, secret_nodes(tree)))
 
     def response(self, frame: bytes) -> None:
-        self._log("response", frame, (perf_counter() - self._asked) * 1000, frame.hex().upper())
+        self._log("response", frame, (real_time() - self._asked) * 1000, frame.hex().upper())
 
     def _log(self, direction: str, frame: bytes, took_ms: float, digits: str) -> None:
         log.info(

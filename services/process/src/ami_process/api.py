@@ -1,4 +1,4 @@
-"""The JSON API of a process below `/api/`, beside whatever else its HTTP server serves: an entrance, then a token, then routes.
+"""A JSON API of a process, beside whatever else its HTTP server serves: an entrance, then a token, then its routes.
 
 Refusals are JSON objects with an `error` for a person. Nothing here is reached without a token but where `tokens` says so.
 """
@@ -20,7 +20,6 @@ from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.http_entrance import Entrance, Rules
 from ami_process.tokens import Tokens
 
-PREFIX = "/api/"
 MAX_BODY = 100_000
 BODY_S = 10.0
 JSON = "application/json"
@@ -39,7 +38,7 @@ class Refused(Exception):
 def create_api(
     routes: Sequence[BaseRoute], tokens: Tokens, *, names: Collection[str] = (), names_setting: str
 ) -> ASGIApp:
-    """The ASGI application; the paths of its routes begin with `/api/`."""
+    """The ASGI application."""
     application = Starlette(
         routes=list(routes), exception_handlers={Refused: _refused, HTTPException: _not_served, Exception: _failed}
     )
@@ -49,15 +48,17 @@ def create_api(
 
 
 class Branch:
-    """An HTTP server's application: the API below `/api/`, everything else elsewhere."""
+    """An HTTP server's application: one below this path, another one elsewhere."""
 
-    def __init__(self, api: ASGIApp, otherwise: ASGIApp) -> None:
-        self._api = api
-        self._otherwise = otherwise
+    def __init__(self, path: str, below: ASGIApp, elsewhere: ASGIApp) -> None:
+        self._path = path
+        self._below = below
+        self._elsewhere = elsewhere
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ours = scope["type"] == "http" and scope["path"].startswith(PREFIX)
-        await (self._api if ours else self._otherwise)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        is_below = path == self._path or path.startswith(f"{self._path}/")
+        await (self._below if is_below else self._elsewhere)(scope, receive, send)
 
 
 _BODIES = Bodies(octets=MAX_BODY, seconds=BODY_S)

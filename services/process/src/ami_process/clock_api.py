@@ -1,4 +1,4 @@
-"""`/api/clock`: what time it is in a process, and the hand that moves a stepped clock on."""
+"""`/api/v1/clock`: what time it is in a process, and the hand that moves a stepped clock on."""
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -11,6 +11,8 @@ from starlette.routing import Route
 
 from ami_process.api import Refused, read_body
 from ami_process.clocks import Clock, ClockError, SteppedClock
+
+PATH = "/api/v1/clock"
 
 
 class Step(BaseModel):
@@ -45,7 +47,7 @@ def clock_routes(clock: Clock) -> list[Route]:
             raise Refused(HTTPStatus.CONFLICT, str(problem)) from None
         return JSONResponse(_described(clock))
 
-    return [Route("/api/clock", read, methods=["GET"]), Route("/api/clock", move, methods=["POST"])]
+    return [Route(PATH, read, methods=["GET"]), Route(PATH, move, methods=["POST"])]
 
 
 def _described(clock: Clock) -> dict[str, str | None]:

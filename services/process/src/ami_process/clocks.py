@@ -127,7 +127,7 @@ class SteppedClock:
                 self._now = max(self._now, due_at)
                 heappop(self._sleepers)[2].set_result(None)
                 await _rounds()
-            self._now = moment
+            self._now = moment.astimezone(UTC)
             await _rounds()
 
     def _forget_one(self) -> None:

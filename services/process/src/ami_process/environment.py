@@ -21,7 +21,7 @@ from ami_process.clocks import Clock, RealClock, ScaledClock, SteppedClock
 from ami_process.events import Emit
 from ami_process.settings import ClockMode, ClockSettings
 
-REAL = RealClock()
+REAL: Clock = RealClock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class Environment:
     """
 
     emit: Emit
+    clock: Clock = REAL
     now: Callable[[], datetime] = REAL.now
     monotonic: Callable[[], float] = REAL.monotonic
     sleep: Callable[[float], Awaitable[None]] = REAL.sleep
@@ -43,7 +44,7 @@ class Environment:
 
     def by(self, clock: Clock) -> Self:
         """The same with another clock."""
-        return replace(self, now=clock.now, monotonic=clock.monotonic, sleep=clock.sleep, rate=clock.rate)
+        return replace(self, clock=clock, now=clock.now, monotonic=clock.monotonic, sleep=clock.sleep, rate=clock.rate)
 
     def after_real(self, seconds: float | timedelta) -> datetime:
         """Which moment it will be after so much of the machine's time."""

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-SECTIONS = frozenset({"demo", "cis", "hes", "partners", "meter_sim", "meters"})
+SECTIONS = frozenset({"clock", "demo", "cis", "hes", "partners", "meter_sim", "meters"})
 """Every section that the file may have, whichever process reads it."""
 
 
@@ -61,7 +61,7 @@ class ClockSettings(Section):
     """`[clock]`: the time that all processes live by; sockets and their time limits stay with the machine's."""
 
     mode: ClockMode = ClockMode.REAL
-    """The machine's clock; one that is `rate` times as fast; or one that stands until `/api/clock` moves it."""
+    """The machine's clock; one that is `rate` times as fast; or one that stands until `/api/v1/clock` moves it."""
     start_at: AwareDatetime | None = None
     """When a stepped clock begins to stand there; when a scaled one agreed with the machine's."""
     rate: float = Field(default=60.0, gt=0, le=100_000, allow_inf_nan=False)
@@ -95,6 +95,8 @@ class FileSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="AMI_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
     )
+
+    clock: ClockSettings = ClockSettings()
 
     @classmethod
     def settings_customise_sources(
