@@ -29,16 +29,12 @@ from ami_meter_sim.settings import (
     MeterSimSettings,
     SimulatedSettings,
 )
-from ami_process.api import create_api
-from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment
 from ami_process.events import Ready, cannot_listen
-from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.ownership import Hold, InUse
 from ami_process.settings import SettingsError
-from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, PortTaken, address_of, listening
-from ami_process.tokens import Tokens
+from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, PortTaken
 from ami_registry import security
 
 OPEN_FILES_PER_METER = 8
@@ -104,12 +100,10 @@ async def _serving_api(settings: MeterSimSettings, environment: Environment) -> 
     if settings.port is None:
         yield []
         return
-    with listening(settings.host, settings.port, "meter_sim.") as listener:
-        tokens = Tokens.of(settings.token_file, "meter_sim.token_file", bound_to=listener.getsockname()[0])
-        routes = clock_routes(environment.clock)
-        api = create_api(routes, tokens, names=(settings.host,), names_setting="meter_sim.host")
-        async with serving(api, listener):
-            yield [address_of(listener)]
+    from ami_meter_sim import admin  # here, since a meter that serves none needs no HTTP server in its memory
+
+    async with admin.serving_api(settings, settings.port, environment) as address:
+        yield [address]
 
 
 async def start(
