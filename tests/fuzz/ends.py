@@ -40,8 +40,7 @@ from ami_dlms.association import (
     SetList,
     Unconfirmed,
 )
-from ami_dlms.association.forms import Form, Wrapping
-from ami_dlms.association.protection import Protection
+from ami_dlms.association.protection.apdu_protection import ApduProtection, CipheringKind
 from ami_dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
 from ami_dlms.cosem.short_names import NamedObject, ShortNames
 from ami_dlms.enums import Mechanism
@@ -91,7 +90,7 @@ REQUESTS = (
     Unconfirmed(Set(CLOCK, data.null())),
     Release(),
 )
-WRAPPINGS = tuple(Wrapping)
+WRAPPINGS = tuple(CipheringKind)
 WAYS = len(WRAPPINGS) + 1
 CONTROLS = (0x30, 0x10, 0x20, 0x70, 0x31)
 
@@ -108,7 +107,11 @@ def ways(octet: int) -> tuple[int, ...]:
     kind = AGREED[octet % len(AGREED)]
     if not any(kind.get("policy", ())):
         return (0,)
-    usual = (Wrapping.GENERAL_DED, Wrapping.DED) if "dedicated_key" in kind else (Wrapping.GENERAL_GLO, Wrapping.GLO)
+    usual = (
+        (CipheringKind.GENERAL_DED, CipheringKind.DED)
+        if "dedicated_key" in kind
+        else (CipheringKind.GENERAL_GLO, CipheringKind.GLO)
+    )
     control = CONTROLS.index(kind["policy"][0] << 4 | kind["policy"][1] << 5)
     return tuple(WRAPPINGS.index(one) + WAYS * control for one in usual)
 
@@ -176,7 +179,7 @@ def drained(joined: Pair) -> int:
     return len(joined.client.data_to_send())
 
 
-def travelling(chunk: bytes, protection: Protection | None, framed: Any) -> bytes:
+def travelling(chunk: bytes, protection: AssociationProtection | None, framed: Any) -> bytes:
     """A message as it comes out of the wire."""
     if not chunk:
         return b""
@@ -184,7 +187,7 @@ def travelling(chunk: bytes, protection: Protection | None, framed: Any) -> byte
     if raw(chunk) or not text:
         return text
     if protection is not None:
-        form = Form(WRAPPINGS[how % WAYS], CONTROLS[how // WAYS % len(CONTROLS)])
+        form = ApduProtection(WRAPPINGS[how % WAYS], CONTROLS[how // WAYS % len(CONTROLS)])
         try:
             text = protection.protect(text, form)
         except DlmsError:

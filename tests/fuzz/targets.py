@@ -20,7 +20,7 @@ import seeds  # noqa: E402
 FINDINGS = HERE.parent / "vectors" / "fuzz.json"
 WORDS = """Header Verb Noun Revision Context Timestamp Source AsyncReplyFlag ReplyAddress MessageID CorrelationID Payload
 Compressed Request ID EndDeviceControls EndDeviceControl EndDeviceControlType EndDevices UsagePoints Names mRID Reply Result
-Error <!DOCTYPE <!ENTITY xmlns: <![CDATA[ soap:Envelope soap:Body soap:Header mustUnderstand"""
+Error <!DOCTYPE <!ENTITY xmlns: <![CDATA[ soap:FastCiphering soap:Body soap:Header mustUnderstand"""
 
 
 @dataclass(frozen=True, slots=True)

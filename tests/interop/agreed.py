@@ -16,7 +16,7 @@ from ami_dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.enums import Mechanism
 from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
-from ami_dlms.security.hls import Exchange
+from ami_dlms.security.hls import Challenges
 from ami_dlms.security.keys import AsymmetricKeys, PrivateKey
 
 CLIENT_WPORT = 1
@@ -82,7 +82,7 @@ def security(row: Row, *, server: bool, keys: GlobalKeys | None = None) -> Secur
     )
 
 
-def aes_of_challenge(secret: bytes, exchange: Exchange) -> bytes:
+def aes_of_challenge(secret: bytes, exchange: Challenges) -> bytes:
     """The proof that gurux-dlms takes for the mechanism whose proof every manufacturer chooses for itself."""
     cipher = Cipher(algorithms.AES(secret.ljust(16, b"\0")), modes.ECB())
     return cipher.encryptor().update(exchange.challenge)

@@ -30,9 +30,9 @@ from ami_dlms.framing.hdlc_parameters import LinkParameters
 from ami_dlms.obis import Obis
 from ami_dlms.security import (
     AsymmetricKeys,
-    Demand,
     GlobalKeys,
     PrivateKey,
+    ProtectionFlags,
     ReceiveCounter,
     SecurityPolicy,
     SendCounter,
@@ -286,7 +286,7 @@ def test_a_dedicated_key(ami: Ami) -> None:
 
 
 def test_signed_requests_and_answers(ami: Ami) -> None:
-    wanted = Demand.AUTHENTICATED | Demand.ENCRYPTED | Demand.SIGNED
+    wanted = ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED | ProtectionFlags.SIGNED
     policy = SecurityPolicy(wanted, wanted)
     held: dict[str, object] = {"asymmetric": AsymmetricKeys(THEIRS, OURS.public_key), "policy": policy}
     given = ("--signed", "--signing-key", PRIVATE, "--meter-signing-key", PUBLIC)

@@ -39,7 +39,7 @@ from ami_dlms.association import (
     SetListResult,
     SetResult,
 )
-from ami_dlms.association.general_blocks import GeneralTransfer, OneWayBlocks
+from ami_dlms.association.blocks.general_block_transfer import GeneralTransfer, OneWayBlocks
 from ami_dlms.enums import ActionResult, ApduTag, Conformance, DataAccessResult, ServiceError
 from ami_dlms.errors import LocalError, ProtocolError, RemoteError
 from ami_dlms.framing.wrapper import encode

@@ -23,14 +23,14 @@ from ami_dlms.association import (
     unprotect_general,
     verify_general,
 )
-from ami_dlms.association.general_ciphering import ONE_PASS, STATIC_UNIFIED, UNICAST
+from ami_dlms.association.protection.general_ciphering import ONE_PASS, STATIC_UNIFIED, UNICAST
 from ami_dlms.enums import KekId, KeyId
 from ami_dlms.errors import LocalError, SecurityError
 from ami_dlms.security import (
     AsymmetricKeys,
-    Demand,
     GlobalKeys,
     PrivateKey,
+    ProtectionFlags,
     PublicKey,
     SendCounter,
     agree_one_pass,
@@ -41,7 +41,7 @@ from ami_dlms.security import (
 VECTORS = {v["id"]: v for v in json.loads((Path(__file__).parents[1] / "security" / "vectors.json").read_text())}
 CLIENT_TITLE, SERVER_TITLE = b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2"
 LENGTHS = {1: (16, 32), 2: (32, 48)}
-BOTH = Demand.AUTHENTICATED | Demand.ENCRYPTED
+BOTH = ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED
 HEADER = Header(b"transact", CLIENT_TITLE, SERVER_TITLE, b"date and time", b"other information")
 BROADCAST_KEY = IdentifiedKey(KeyId.GLOBAL_BROADCAST_ENCRYPTION_KEY)
 TEXT = b"any APDU"
@@ -86,13 +86,13 @@ def across(message: GeneralCiphering | GeneralSigning) -> Any:
 ALL = [(suite, choice) for suite in LENGTHS for choice in choices(suite)]
 
 
-@pytest.mark.parametrize("demand", [Demand.AUTHENTICATED, Demand.ENCRYPTED, BOTH])
+@pytest.mark.parametrize("demand", [ProtectionFlags.AUTHENTICATED, ProtectionFlags.ENCRYPTED, BOTH])
 @pytest.mark.parametrize(("suite", "choice"), ALL)
-def test_every_kind_of_key_both_ways(suite: int, choice: KeyChoice, demand: Demand) -> None:
+def test_every_kind_of_key_both_ways(suite: int, choice: KeyChoice, demand: ProtectionFlags) -> None:
     message = protect_general(HEADER, choice, client(suite), demand, 3, TEXT)
     opened = unprotect_general(across(message), server(suite), demand)
     assert opened == (suite | demand.control, 3, TEXT)
-    assert (TEXT in message.content) == (demand is Demand.AUTHENTICATED)
+    assert (TEXT in message.content) == (demand is ProtectionFlags.AUTHENTICATED)
 
 
 @pytest.mark.parametrize(("suite", "choice"), ALL)
@@ -144,9 +144,13 @@ def test_a_message_for_somebody_else_or_of_somebody_else() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "wanted"),
-    [(Demand.AUTHENTICATED, BOTH), (Demand.ENCRYPTED, BOTH), (Demand.ENCRYPTED, Demand.AUTHENTICATED)],
+    [
+        (ProtectionFlags.AUTHENTICATED, BOTH),
+        (ProtectionFlags.ENCRYPTED, BOTH),
+        (ProtectionFlags.ENCRYPTED, ProtectionFlags.AUTHENTICATED),
+    ],
 )
-def test_less_than_what_is_demanded(sent: Demand, wanted: Demand) -> None:
+def test_less_than_what_is_demanded(sent: ProtectionFlags, wanted: ProtectionFlags) -> None:
     message = across(protect_general(HEADER, UNICAST, client(), sent, 0, TEXT))
     with pytest.raises(SecurityError, match="less"):
         unprotect_general(message, server(), wanted)
@@ -162,7 +166,7 @@ def test_another_suite_broadcast_bit_compression_and_no_content() -> None:
         unprotect_general(replace(message, content=b""), server(), BOTH)
     unprotected = replace(message, content=b"\x01\0\0\0\0" + TEXT)
     with pytest.raises(SecurityError, match="neither"):
-        unprotect_general(unprotected, server(), Demand.NOTHING)
+        unprotect_general(unprotected, server(), ProtectionFlags.NOTHING)
 
 
 def test_without_key_information_it_is_the_global_unicast_key() -> None:
@@ -210,7 +214,7 @@ def test_keys_that_are_not_there(choice: KeyChoice) -> None:
 def test_each_transaction_has_its_own_key_of_static_pairs() -> None:
     contents = {
         protect_general(
-            HEADER._replace(transaction_id=bytes((n,))), StaticUnified(), client(), Demand.ENCRYPTED, 0, TEXT
+            HEADER._replace(transaction_id=bytes((n,))), StaticUnified(), client(), ProtectionFlags.ENCRYPTED, 0, TEXT
         ).content
         for n in range(3)
     }
@@ -242,7 +246,7 @@ def test_published_general_ciphering_under_an_agreed_key() -> None:
         asymmetric=AsymmetricKeys(agreement=own, peer_signing=signer),
     )
     without_tag = replace(message, content=b"\x21" + message.content[1:-12])
-    opened = unprotect_general(without_tag, security, Demand.ENCRYPTED)
+    opened = unprotect_general(without_tag, security, ProtectionFlags.ENCRYPTED)
     assert opened.plaintext == bytes.fromhex(vector["expected_plaintext"])
     with pytest.raises(SecurityError, match="tag"):
         unprotect_general(message, security, BOTH)

@@ -54,7 +54,7 @@ from ami_dlms.enums import (
 from ami_dlms.errors import LocalError, SecurityError
 from ami_dlms.security import (
     AsymmetricKeys,
-    Exchange,
+    Challenges,
     GlobalKeys,
     PrivateKey,
     PublicKey,
@@ -70,7 +70,7 @@ DIGESTS = (Mechanism.MD5, Mechanism.SHA1)
 LONG_CHALLENGE = b"K56iVagY" * 4
 
 
-def reversed_challenge(secret: bytes, exchange: Exchange) -> bytes:
+def reversed_challenge(secret: bytes, exchange: Challenges) -> bytes:
     """A manufacturer's own idea of a proof."""
     return hashlib.sha256(secret + exchange.challenge[::-1]).digest()
 

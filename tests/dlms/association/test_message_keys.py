@@ -49,16 +49,16 @@ from ami_dlms.association import (
     StaticUnified,
     protect_general,
 )
-from ami_dlms.association.forms import Form, Wrapping, largest_plaintext
-from ami_dlms.association.general_ciphering import UNICAST
-from ami_dlms.association.protection import Protection
+from ami_dlms.association.protection.apdu_protection import ApduProtection, CipheringKind, largest_plaintext
+from ami_dlms.association.protection.association_protection import AssociationProtection, Counters
+from ami_dlms.association.protection.general_ciphering import UNICAST
 from ami_dlms.enums import DataAccessResult, KekId, Mechanism
 from ami_dlms.errors import LocalError, SecurityError
 from ami_dlms.security import (
     AsymmetricKeys,
-    Demand,
     GlobalKeys,
     PrivateKey,
+    ProtectionFlags,
     ReceiveCounter,
     SecurityPolicy,
     SendCounter,
@@ -67,7 +67,7 @@ from ami_dlms.security import (
 )
 
 COORDINATES = {0: 0, 1: 32, 2: 48}
-BOTH = Demand.AUTHENTICATED | Demand.ENCRYPTED
+BOTH = ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED
 FORMS = [
     (suite, form) for suite in COORDINATES for form in KeyForm if suite or form in (KeyForm.IDENTIFIED, KeyForm.WRAPPED)
 ]
@@ -202,7 +202,7 @@ def test_notifications_bear_the_form_of_the_server(form: KeyForm) -> None:
 
 @pytest.mark.parametrize("form", [KeyForm.WRAPPED, KeyForm.C_1E_1S])
 def test_signed_within_keys_of_one_message(form: KeyForm) -> None:
-    demand = BOTH | Demand.SIGNED
+    demand = BOTH | ProtectionFlags.SIGNED
     joined = opened(form, policy=SecurityPolicy(demand, demand), limit=700)
     assert joined.ask(Get(LONG)) == [GetResult(joined.values[LONG], DataAccessResult.SUCCESS)]
 
@@ -255,16 +255,16 @@ def test_an_ordinary_frame_is_a_downgrade_for_a_server(form: KeyForm) -> None:
     assert "identified" in event.reason
 
 
-@pytest.mark.parametrize("wrapping", ["general-glo", "identified"])
+@pytest.mark.parametrize("kind", ["general-glo", "identified"])
 @pytest.mark.parametrize("form", OF_ONE_MESSAGE)
-def test_an_answer_under_the_global_key_is_a_downgrade(form: KeyForm, wrapping: str) -> None:
+def test_an_answer_under_the_global_key_is_a_downgrade(form: KeyForm, kind: str) -> None:
     joined = opened(form)
     (asked,) = pdus(joined.client.send(Get(NAME)))
     request, security = apdu.decode(asked.apdu), server_security(form)
     assert isinstance(request, GeneralCiphering)
     answer = apdu.encode(GetResponseNormal(0xC0 | joined.client._invoke_id, data.null()))
     message: apdu.Apdu = GeneralGloCiphering(SERVER_TITLE, protect(0x31, security.keys, SERVER_TITLE, 9000, answer))
-    if wrapping == "identified":
+    if kind == "identified":
         header = Header(request.transaction_id, SERVER_TITLE, CLIENT_TITLE)
         message = protect_general(header, UNICAST, security, BOTH, 9000, answer)
     joined.client.receive_data(from_server(apdu.encode(message)))
@@ -329,7 +329,7 @@ def test_what_is_not_of_the_peer_moves_no_counter(wrong: str) -> None:
     if wrong == "only encrypted":
         request = apdu.encode(GetRequestNormal(0xC1, NAME))
         head = Header(b"transact", CLIENT_TITLE, SERVER_TITLE)
-        octets = from_client(apdu.encode(protect_general(head, choice, ours, Demand.ENCRYPTED, 9000, request)))
+        octets = from_client(apdu.encode(protect_general(head, choice, ours, ProtectionFlags.ENCRYPTED, 9000, request)))
     (answer,) = pdus(joined.to_server(octets))
     assert isinstance(apdu.decode(answer.apdu), ExceptionResponse)
     assert [type(event) for event in joined.seen] == [Discarded]
@@ -401,20 +401,22 @@ def test_suite_0_agrees_on_no_keys_and_a_dedicated_key_leaves_no_place() -> None
 def test_a_source_of_random_octets_that_gives_none(octets: bytes) -> None:
     keys = MessageKeys(own=KeyForm.C_1E_1S, taken=frozenset({KeyForm.C_1E_1S}), random_bytes=lambda _: octets)
     security = client_security(KeyForm.C_1E_1S, 2, message_keys=keys)
-    protection = Protection(security, SendCounter(0), ReceiveCounter())
-    protection.meet(SERVER_TITLE)
+    protection = AssociationProtection(security, Counters(SendCounter(0), ReceiveCounter()))
+    protection.accept_title(SERVER_TITLE)
     with pytest.raises(LocalError, match="random"):
-        protection.protect(b"any APDU", protection.form()._replace(transaction_id=b"transact"))
+        protection.protect(b"any APDU", protection.own_protection()._replace(transaction_id=b"transact"))
 
 
 @pytest.mark.parametrize("limit", [250, 300, 500, 700])
 @pytest.mark.parametrize(("suite", "form"), FORMS)
 def test_room_left_by_every_form_of_key(suite: int, form: KeyForm, limit: int) -> None:
     security = client_security(form, suite)
-    protection = Protection(security, SendCounter(0), ReceiveCounter())
-    protection.meet(SERVER_TITLE)
+    protection = AssociationProtection(security, Counters(SendCounter(0), ReceiveCounter()))
+    protection.accept_title(SERVER_TITLE)
     for transaction_id in (b"", bytes(40)):
-        way = Form(Wrapping.GENERAL_CIPHERING, 0x30 | suite, transaction_id=transaction_id, key_form=form)
+        way = ApduProtection(
+            CipheringKind.GENERAL_CIPHERING, 0x30 | suite, transaction_id=transaction_id, key_form=form
+        )
         room = largest_plaintext(limit, way)
         if room > 0:
             assert limit - 4 <= len(protection.protect(bytes(room), way)) <= limit

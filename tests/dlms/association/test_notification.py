@@ -19,13 +19,13 @@ from ami_dlms.association import (
     PushedBlocks,
     Security,
     Sender,
-    Unasked,
+    Unsolicited,
     protect_notification,
     sign_general,
     unprotect_notification,
-    unprotect_unasked,
+    unprotect_unsolicited,
 )
-from ami_dlms.association.general_blocks import one_way
+from ami_dlms.association.blocks.general_block_transfer import one_way
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ApduTag
@@ -33,9 +33,9 @@ from ami_dlms.errors import DecodeError, DlmsError, LocalError, ProtocolError, S
 from ami_dlms.obis import Obis
 from ami_dlms.security import (
     AsymmetricKeys,
-    Demand,
     GlobalKeys,
     PrivateKey,
+    ProtectionFlags,
     ReceiveCounter,
     SecurityPolicy,
     SendCounter,
@@ -50,7 +50,7 @@ PUSH = DataNotification(
 
 EVENT = EventNotificationRequest(None, AttributeDescriptor(3, Obis.parse("1-0:1.8.0*255"), 2), data.double_long(7))
 REPORT = InformationReportRequest(None, (VariableName(0xFA00),), (data.unsigned(3),))
-NOTIFICATIONS: list[Unasked] = [PUSH, EVENT, REPORT]
+NOTIFICATIONS: list[Unsolicited] = [PUSH, EVENT, REPORT]
 
 
 def known(counter: ReceiveCounter, keys: GlobalKeys = KEYS):
@@ -132,8 +132,8 @@ def test_pushes_follow_the_policy_of_responses() -> None:
 # --- signed
 
 
-BOTH = Demand.AUTHENTICATED | Demand.ENCRYPTED
-SIGNED_POLICY = SecurityPolicy(BOTH, BOTH | Demand.SIGNED)
+BOTH = ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED
+SIGNED_POLICY = SecurityPolicy(BOTH, BOTH | ProtectionFlags.SIGNED)
 LENGTHS = {1: (16, 32), 2: (32, 48)}
 
 
@@ -153,19 +153,21 @@ def signing(suite: int = 1, **changes: object) -> Security:
 
 
 def pusher(counter: ReceiveCounter, suite: int = 1, **changes: object) -> Callable[[bytes], Sender | None]:
-    sender = Sender(signing(suite).keys, counter, private(suite, 7).public_key, CLIENT_TITLE, BOTH | Demand.SIGNED)
+    sender = Sender(
+        signing(suite).keys, counter, private(suite, 7).public_key, CLIENT_TITLE, BOTH | ProtectionFlags.SIGNED
+    )
     return lambda title: sender._replace(**changes) if title == SERVER_TITLE else None
 
 
 @pytest.mark.parametrize("notification", NOTIFICATIONS, ids=lambda one: type(one).__name__)
 @pytest.mark.parametrize("recipient", [None, CLIENT_TITLE])
 @pytest.mark.parametrize("suite", [1, 2])
-def test_signed_within_ciphered(suite: int, recipient: bytes | None, notification: Unasked) -> None:
+def test_signed_within_ciphered(suite: int, recipient: bytes | None, notification: Unsolicited) -> None:
     counter = ReceiveCounter(5)
     octets = protect_notification(notification, signing(suite, peer_system_title=recipient), SendCounter(5))
-    assert unprotect_unasked(octets, pusher(counter, suite)) == (notification, SERVER_TITLE)
+    assert unprotect_unsolicited(octets, pusher(counter, suite)) == (notification, SERVER_TITLE)
     with pytest.raises(SecurityError, match="before"):
-        unprotect_unasked(octets, pusher(counter, suite))
+        unprotect_unsolicited(octets, pusher(counter, suite))
 
 
 def sealed(inner: bytes, control: int = 0x31) -> bytes:
@@ -198,20 +200,20 @@ def test_a_signature_that_does_not_hold_moves_no_counter(wrong: str, reason: str
     }.get(wrong, apdu.encode(good))
     changes = {"signing": None} if wrong == "unknown signer" else {}
     with pytest.raises(SecurityError, match=reason):
-        unprotect_unasked(sealed(inner, 0x11 if wrong == "not encrypted" else 0x31), pusher(counter, **changes))
+        unprotect_unsolicited(sealed(inner, 0x11 if wrong == "not encrypted" else 0x31), pusher(counter, **changes))
     assert counter.lowest_acceptable == 5
-    assert unprotect_unasked(sealed(apdu.encode(good)), pusher(counter)) == (PUSH, SERVER_TITLE)
+    assert unprotect_unsolicited(sealed(apdu.encode(good)), pusher(counter)) == (PUSH, SERVER_TITLE)
 
 
 def test_signed_alone_and_service_specific_are_refused() -> None:
     """Neither a signature nor a glo- tag tells a replay, or whose key it is."""
     alone = sign_general(Header(b"transact", SERVER_TITLE, CLIENT_TITLE), signing(), apdu.encode(PUSH))
     with pytest.raises(SecurityError, match="replay"):
-        unprotect_unasked(apdu.encode(alone), pusher(ReceiveCounter()))
+        unprotect_unsolicited(apdu.encode(alone), pusher(ReceiveCounter()))
     content = protect(0x31, signing().keys, SERVER_TITLE, 5, apdu.encode(EVENT))
     glo = ServiceCiphering(int(ApduTag.GLO_EVENT_NOTIFICATION_REQUEST), content)
     with pytest.raises(SecurityError, match="whose key"):
-        unprotect_unasked(apdu.encode(glo), pusher(ReceiveCounter()))
+        unprotect_unsolicited(apdu.encode(glo), pusher(ReceiveCounter()))
     with pytest.raises(LocalError, match="signing alone"):
         signing(policy=SecurityPolicy.from_version_1(0x80))
 
@@ -220,13 +222,13 @@ def test_signed_alone_and_service_specific_are_refused() -> None:
 
 
 @pytest.mark.parametrize("notification", NOTIFICATIONS, ids=lambda one: type(one).__name__)
-def test_every_service_in_clear_and_protected(notification: Unasked) -> None:
-    assert unprotect_unasked(protect_notification(notification, None, None), known(ReceiveCounter())) == (
+def test_every_service_in_clear_and_protected(notification: Unsolicited) -> None:
+    assert unprotect_unsolicited(protect_notification(notification, None, None), known(ReceiveCounter())) == (
         notification,
         None,
     )
     octets = protect_notification(notification, security(SERVER_TITLE), SendCounter(5))
-    assert unprotect_unasked(octets, known(ReceiveCounter(5))) == (notification, SERVER_TITLE)
+    assert unprotect_unsolicited(octets, known(ReceiveCounter(5))) == (notification, SERVER_TITLE)
     assert type(apdu.decode(octets)) is GeneralGloCiphering
 
 

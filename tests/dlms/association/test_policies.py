@@ -49,19 +49,19 @@ from ami_dlms.association import (
     Released,
     Security,
 )
-from ami_dlms.association.forms import PLAIN, Form, Wrapping, largest_plaintext
-from ami_dlms.association.general_ciphering import UNICAST, Header, header_of, protect_general
-from ami_dlms.association.general_signing import sign_general, verify_general
-from ami_dlms.association.protection import Protection
+from ami_dlms.association.protection.apdu_protection import PLAIN, ApduProtection, CipheringKind, largest_plaintext
+from ami_dlms.association.protection.association_protection import AssociationProtection, Counters
+from ami_dlms.association.protection.general_ciphering import UNICAST, Header, header_of, protect_general
+from ami_dlms.association.protection.general_signing import sign_general, verify_general
 from ami_dlms.enums import DataAccessResult, KeyId, Mechanism
 from ami_dlms.errors import LocalError, SecurityError
 from ami_dlms.security import (
     AUTHENTICATED,
     ENCRYPTED,
     AsymmetricKeys,
-    Demand,
     GlobalKeys,
     PrivateKey,
+    ProtectionFlags,
     ReceiveCounter,
     SecurityPolicy,
     SendCounter,
@@ -69,9 +69,9 @@ from ami_dlms.security import (
     unprotect,
 )
 
-BOTH = Demand.AUTHENTICATED | Demand.ENCRYPTED
+BOTH = ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED
 PROTECTION = AUTHENTICATED | ENCRYPTED
-POLICIES = [SecurityPolicy(Demand(a), Demand(b)) for a in range(4) for b in range(4)]
+POLICIES = [SecurityPolicy(ProtectionFlags(a), ProtectionFlags(b)) for a in range(4) for b in range(4)]
 CURVES = {0: 0, 1: 32, 2: 48}
 
 
@@ -149,16 +149,16 @@ def test_more_than_is_demanded_is_taken_and_answered_alike(policy: SecurityPolic
     assert {control_of(message) for message in services(joined, "server")} == {policy.response.control | beyond}
 
 
-@pytest.mark.parametrize("given", [Demand.NOTHING, Demand.AUTHENTICATED, Demand.ENCRYPTED])
-def test_a_request_that_bears_less_is_refused(given: Demand) -> None:
+@pytest.mark.parametrize("given", [ProtectionFlags.NOTHING, ProtectionFlags.AUTHENTICATED, ProtectionFlags.ENCRYPTED])
+def test_a_request_that_bears_less_is_refused(given: ProtectionFlags) -> None:
     ours, theirs = ends(policy=SecurityPolicy(BOTH, BOTH))
     joined = joined_with(replace(ours, policy=SecurityPolicy(given, BOTH)), theirs)
     (event,) = joined.ask(Open())
     assert isinstance(event, OpenRefused)
 
 
-@pytest.mark.parametrize("given", [Demand.NOTHING, Demand.AUTHENTICATED, Demand.ENCRYPTED])
-def test_a_response_that_bears_less_is_refused(given: Demand) -> None:
+@pytest.mark.parametrize("given", [ProtectionFlags.NOTHING, ProtectionFlags.AUTHENTICATED, ProtectionFlags.ENCRYPTED])
+def test_a_response_that_bears_less_is_refused(given: ProtectionFlags) -> None:
     ours, theirs = ends(policy=SecurityPolicy(BOTH, BOTH))
     policy = SecurityPolicy(BOTH, given)
     joined = joined_with(ours, replace(theirs, policy=policy))
@@ -167,7 +167,7 @@ def test_a_response_that_bears_less_is_refused(given: Demand) -> None:
 
 
 def test_an_answer_in_clear_passes_only_where_nothing_is_demanded() -> None:
-    for response, passes in ((Demand.NOTHING, True), (Demand.AUTHENTICATED, False)):
+    for response, passes in ((ProtectionFlags.NOTHING, True), (ProtectionFlags.AUTHENTICATED, False)):
         joined = joined_with(*ends(policy=SecurityPolicy(BOTH, response)))
         joined.ask(Open())
         joined.client.send(Get(NAME))
@@ -181,7 +181,7 @@ def test_an_answer_in_clear_passes_only_where_nothing_is_demanded() -> None:
 
 
 def test_a_dedicated_key_needs_a_policy_that_protects_requests() -> None:
-    ours, theirs = ends(policy=SecurityPolicy(Demand.NOTHING, BOTH))
+    ours, theirs = ends(policy=SecurityPolicy(ProtectionFlags.NOTHING, BOTH))
     with pytest.raises(LocalError, match="dedicated"):
         joined_with(ours, theirs, key=b"dedicated key 16")
 
@@ -303,7 +303,7 @@ def test_a_dedicated_key_takes_the_place_of_general_ciphering() -> None:
 # --- signed
 
 
-SIGNED = SecurityPolicy(BOTH | Demand.SIGNED, BOTH | Demand.SIGNED)
+SIGNED = SecurityPolicy(BOTH | ProtectionFlags.SIGNED, BOTH | ProtectionFlags.SIGNED)
 GENERAL = [Ciphering.GENERAL_GLO, Ciphering.GENERAL_CIPHERING]
 
 
@@ -323,8 +323,8 @@ def test_signed_apdus(suite: int, ciphering: Ciphering, octet: int) -> None:
     for side, demand, security in (("client", policy.request, theirs), ("server", policy.response, ours)):
         for message in services(joined, side):
             plaintext = opened(message, security)
-            assert plaintext.startswith(b"\xdf") == bool(demand & Demand.SIGNED)
-            if demand & Demand.SIGNED:
+            assert plaintext.startswith(b"\xdf") == bool(demand & ProtectionFlags.SIGNED)
+            if demand & ProtectionFlags.SIGNED:
                 signed = apdu.decode(plaintext)
                 assert isinstance(signed, GeneralSigning)
                 assert verify_general(signed, security)
@@ -332,7 +332,8 @@ def test_signed_apdus(suite: int, ciphering: Ciphering, octet: int) -> None:
 
 def wrong(policy: SecurityPolicy) -> bool:
     return any(
-        demand & Demand.SIGNED and not demand & Demand.AUTHENTICATED for demand in (policy.request, policy.response)
+        demand & ProtectionFlags.SIGNED and not demand & ProtectionFlags.AUTHENTICATED
+        for demand in (policy.request, policy.response)
     )
 
 
@@ -411,11 +412,11 @@ def test_policies_that_sign_and_can_not_be() -> None:
 def test_room_left_by_every_form(limit: int, suite: int) -> None:
     """What is said to fit does fit, and not much is given away."""
     ours, _ = ends(suite, policy=SIGNED)
-    protection = Protection(ours, SendCounter(0), ReceiveCounter())
-    protection.meet(SERVER_TITLE)
-    for wrapping in (Wrapping.GENERAL_GLO, Wrapping.GENERAL_CIPHERING):
+    protection = AssociationProtection(ours, Counters(SendCounter(0), ReceiveCounter()))
+    protection.accept_title(SERVER_TITLE)
+    for kind in (CipheringKind.GENERAL_GLO, CipheringKind.GENERAL_CIPHERING):
         for signed in (False, True):
-            form = Form(wrapping, 0x30 | suite, signed)
+            form = ApduProtection(kind, 0x30 | suite, signed)
             room = largest_plaintext(limit, form)
             if room > 0:
                 assert limit - 4 <= len(protection.protect(bytes(room), form)) <= limit

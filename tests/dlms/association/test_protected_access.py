@@ -59,15 +59,20 @@ from ami_dlms.security import (
     AUTHENTICATED,
     ENCRYPTED,
     AsymmetricKeys,
-    Demand,
     PrivateKey,
+    ProtectionFlags,
     SecurityPolicy,
     SendCounter,
     protect,
     unprotect,
 )
 
-NOTHING, AUTH, ENC, BOTH = Demand(0), Demand.AUTHENTICATED, Demand.ENCRYPTED, Demand(3)
+NOTHING, AUTH, ENC, BOTH = (
+    ProtectionFlags(0),
+    ProtectionFlags.AUTHENTICATED,
+    ProtectionFlags.ENCRYPTED,
+    ProtectionFlags(3),
+)
 READ_WRITE = AttributeAccess.READ | AttributeAccess.WRITE
 VIOLATED = DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
 OK = DataAccessResult.SUCCESS
@@ -91,8 +96,8 @@ class Rights:
 
 def joined(
     demanded: int,
-    sent: Demand = AUTH,
-    policy: tuple[Demand, Demand] = (AUTH, AUTH),
+    sent: ProtectionFlags = AUTH,
+    policy: tuple[ProtectionFlags, ProtectionFlags] = (AUTH, AUTH),
     *also: AttributeDescriptor,
     limit: int = 65535,
     **changes: Any,
@@ -127,7 +132,7 @@ def answers(pair: Pair) -> list[Apdu]:
     return [apdu.decode(pdu.apdu) for who, octets in pair.wire if who == "server" for pdu in pdus(octets)]
 
 
-def borne(message: Apdu) -> Demand:
+def borne(message: Apdu) -> ProtectionFlags:
     if not isinstance(message, GeneralGloCiphering | ServiceCiphering):
         return NOTHING
     control = message.content[0]
@@ -140,7 +145,9 @@ def borne(message: Apdu) -> Demand:
 @pytest.mark.parametrize("ciphering", [Ciphering.GENERAL_GLO, Ciphering.SERVICE_SPECIFIC])
 @pytest.mark.parametrize("sent", [AUTH, ENC, BOTH])
 @pytest.mark.parametrize("wanted", [AUTH, ENC, BOTH])
-def test_a_request_has_to_bear_what_its_attribute_demands(wanted: Demand, sent: Demand, ciphering: Ciphering) -> None:
+def test_a_request_has_to_bear_what_its_attribute_demands(
+    wanted: ProtectionFlags, sent: ProtectionFlags, ciphering: Ciphering
+) -> None:
     bits = sum(int(bit) for bit, demand in BITS.items() if demand & wanted)
     pair = joined(bits, sent, (NOTHING, AUTH), ciphering=ciphering)
     granted = not wanted & ~sent
@@ -188,7 +195,7 @@ def test_lists_are_judged_item_by_item() -> None:
 )
 @pytest.mark.parametrize("given", [NOTHING, AUTH])
 def test_an_answer_bears_what_its_attribute_demands(
-    given: Demand, bits: AttributeAccess, wanted: Demand, ciphering: Ciphering
+    given: ProtectionFlags, bits: AttributeAccess, wanted: ProtectionFlags, ciphering: Ciphering
 ) -> None:
     pair = joined(int(bits), AUTH, (AUTH, given), ciphering=ciphering)
     assert pair.ask(Get(CLOCK)) == [GetResult(pair.values[CLOCK], OK)]
@@ -223,15 +230,15 @@ def keys_of(own: int, peer: int) -> AsymmetricKeys:
     return AsymmetricKeys(signing=first, peer_signing=second.public_key)
 
 
-def signing(bits: int, sent: Demand, **more: Any) -> Pair:
+def signing(bits: int, sent: ProtectionFlags, **more: Any) -> Pair:
     given: dict[str, Any] = {"suite": 1, "client_keys": keys_of(5, 7), "server_keys": keys_of(7, 5)}
     return joined(bits, sent, (AUTH, AUTH), **(given | more))
 
 
-@pytest.mark.parametrize("sent", [AUTH, AUTH | Demand.SIGNED])
-def test_a_signed_request(sent: Demand) -> None:
+@pytest.mark.parametrize("sent", [AUTH, AUTH | ProtectionFlags.SIGNED])
+def test_a_signed_request(sent: ProtectionFlags) -> None:
     pair = signing(AttributeAccess.DIGITALLY_SIGNED_REQUEST, sent)
-    granted = bool(sent & Demand.SIGNED)
+    granted = bool(sent & ProtectionFlags.SIGNED)
     assert pair.ask(Get(CLOCK)) == [GetResult(pair.values[CLOCK], OK) if granted else GetResult(None, VIOLATED)]
 
 
@@ -258,7 +265,7 @@ NAMES = ShortNames([NamedObject(0x0100, 8, 0, CLOCK.instance_id), NamedObject(0x
 
 
 @pytest.mark.parametrize("sent", [AUTH, BOTH])
-def test_short_names_are_judged_alike(sent: Demand) -> None:
+def test_short_names_are_judged_alike(sent: ProtectionFlags) -> None:
     bits = AttributeAccess.ENCRYPTED_REQUEST | AttributeAccess.ENCRYPTED_RESPONSE
     pair = joined(bits, sent, (AUTH, AUTH), conformance=SN_CONFORMANCE, short_names=NAMES)
     granted = bool(sent & ENC)

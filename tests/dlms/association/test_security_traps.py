@@ -54,8 +54,8 @@ from ami_dlms.association import (
     Release,
     ServerState,
 )
-from ami_dlms.association.general_ciphering import header_of
-from ami_dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
+from ami_dlms.association.protection.general_ciphering import header_of
+from ami_dlms.association.server.access_control import REPLY_TO_HLS_AUTHENTICATION
 from ami_dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,

@@ -62,8 +62,8 @@ from ami_dlms.association import (
     SetRequested,
     Unconfirmed,
 )
-from ami_dlms.association.exchanges import SetExchange
-from ami_dlms.association.rights import REPLY_TO_HLS_AUTHENTICATION
+from ami_dlms.association.client.ln import SetExchange
+from ami_dlms.association.server.access_control import REPLY_TO_HLS_AUTHENTICATION
 from ami_dlms.enums import (
     AcseServiceUserDiagnostic,
     ActionResult,

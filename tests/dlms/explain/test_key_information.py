@@ -23,12 +23,12 @@ from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.errors import LocalError
 from ami_dlms.explain import Keyring, Node, Session, deciphered, explain, is_sound, nodes
 from ami_dlms.obis import Obis
-from ami_dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, PublicKey
+from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ProtectionFlags, PublicKey
 
 LENGTHS = {1: (16, 32), 2: (32, 48)}
 HEADER = Header(b"transact", b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2", b"", b"more")
 CLEAR = apdu.encode(GetRequestNormal(0xC1, AttributeDescriptor(8, Obis.parse("0-0:1.0.0"), 2), None))
-BOTH = Demand.AUTHENTICATED | Demand.ENCRYPTED
+BOTH = ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED
 SIGNS, AGREES, PEER_AGREES, EPHEMERAL, STRANGER = 5, 6, 8, 99, 1000
 
 

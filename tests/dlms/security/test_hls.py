@@ -12,7 +12,7 @@ import pytest
 from ami_dlms.enums import Mechanism
 from ami_dlms.errors import LocalError
 from ami_dlms.security import (
-    Exchange,
+    Challenges,
     GlobalKeys,
     PrivateKey,
     aead,
@@ -67,8 +67,8 @@ def test_challenge_lengths(length: int) -> None:
     check_challenge(bytes(64))
 
 
-EXCHANGE = Exchange(b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2", b"challenge of S..", b"challenge of C..")
-MIRRORED = Exchange(*(EXCHANGE[index] for index in (1, 0, 3, 2)))
+CHALLENGES = Challenges(b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2", b"challenge of S..", b"challenge of C..")
+MIRRORED = Challenges(*(CHALLENGES[index] for index in (1, 0, 3, 2)))
 SECRET = b"the secret of both"
 
 
@@ -84,45 +84,45 @@ SECRET = b"the secret of both"
     ],
 )
 def test_digests(mechanism: Mechanism, hashed: Any) -> None:
-    response = digest_response(mechanism, SECRET, EXCHANGE)
+    response = digest_response(mechanism, SECRET, CHALLENGES)
     assert response == hashed.digest()
-    assert digest_holds(mechanism, SECRET, EXCHANGE, response)
+    assert digest_holds(mechanism, SECRET, CHALLENGES, response)
     assert not digest_holds(mechanism, SECRET, MIRRORED, response)
-    assert not digest_holds(mechanism, SECRET + b"!", EXCHANGE, response)
-    assert not digest_holds(mechanism, SECRET, EXCHANGE, response[:-1])
-    assert not digest_holds(mechanism, SECRET, EXCHANGE, b"")
+    assert not digest_holds(mechanism, SECRET + b"!", CHALLENGES, response)
+    assert not digest_holds(mechanism, SECRET, CHALLENGES, response[:-1])
+    assert not digest_holds(mechanism, SECRET, CHALLENGES, b"")
     for index in range(len(response)):
         altered = bytearray(response)
         altered[index] ^= 1
-        assert not digest_holds(mechanism, SECRET, EXCHANGE, bytes(altered))
+        assert not digest_holds(mechanism, SECRET, CHALLENGES, bytes(altered))
 
 
 @pytest.mark.parametrize("field", range(4))
 def test_sha_256_and_ecdsa_speak_of_both_titles_and_both_challenges(field: int) -> None:
-    parts = list(EXCHANGE)
+    parts = list(CHALLENGES)
     parts[field] = parts[field][:-1] + b"X"
-    other = Exchange(*parts)
+    other = Challenges(*parts)
     key = PrivateKey(b"\x42" * 32)
-    assert not digest_holds(Mechanism.SHA256, SECRET, other, digest_response(Mechanism.SHA256, SECRET, EXCHANGE))
-    assert not ecdsa_holds(key.public_key, other, ecdsa_response(key, EXCHANGE))
-    assert ecdsa_holds(key.public_key, EXCHANGE, ecdsa_response(key, EXCHANGE))
+    assert not digest_holds(Mechanism.SHA256, SECRET, other, digest_response(Mechanism.SHA256, SECRET, CHALLENGES))
+    assert not ecdsa_holds(key.public_key, other, ecdsa_response(key, CHALLENGES))
+    assert ecdsa_holds(key.public_key, CHALLENGES, ecdsa_response(key, CHALLENGES))
 
 
 @pytest.mark.parametrize("length", [32, 48])
 def test_ecdsa_signs_titles_and_challenges(length: int) -> None:
     key, other = PrivateKey(b"\x42" * length), PrivateKey(b"\x43" * length)
-    response = ecdsa_response(key, EXCHANGE)
-    text = EXCHANGE.prover_title + EXCHANGE.verifier_title + EXCHANGE.challenge + EXCHANGE.own_challenge
+    response = ecdsa_response(key, CHALLENGES)
+    text = CHALLENGES.prover_title + CHALLENGES.verifier_title + CHALLENGES.challenge + CHALLENGES.own_challenge
     assert signature_holds(key.public_key, text, response)
-    assert not ecdsa_holds(other.public_key, EXCHANGE, response)
+    assert not ecdsa_holds(other.public_key, CHALLENGES, response)
     assert not ecdsa_holds(key.public_key, MIRRORED, response)
-    assert not ecdsa_holds(key.public_key, EXCHANGE, b"")
+    assert not ecdsa_holds(key.public_key, CHALLENGES, b"")
 
 
 @pytest.mark.parametrize("mechanism", [Mechanism.LOWEST, Mechanism.LOW, Mechanism.GMAC, Mechanism.ECDSA])
 def test_what_is_no_digest(mechanism: Mechanism) -> None:
     with pytest.raises(LocalError):
-        digest_response(mechanism, SECRET, EXCHANGE)
+        digest_response(mechanism, SECRET, CHALLENGES)
 
 
 def test_ecdsa_wants_longer_challenges() -> None:
@@ -146,7 +146,7 @@ def test_secrets_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) 
     assert same_secret(SECRET, SECRET)
     assert gmac_holds(0, keys, title, bytes(8), gmac_response(0, keys, title, 1, bytes(8)))
     for mechanism in (Mechanism.MD5, Mechanism.SHA1, Mechanism.SHA256):
-        assert digest_holds(mechanism, SECRET, EXCHANGE, digest_response(mechanism, SECRET, EXCHANGE))
+        assert digest_holds(mechanism, SECRET, CHALLENGES, digest_response(mechanism, SECRET, CHALLENGES))
     for control in (0x10, 0x30):
         assert unprotect(keys, title, protect(control, keys, title, 1, b"text")).plaintext == b"text"
     assert len(compared) == 7

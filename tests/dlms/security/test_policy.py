@@ -5,16 +5,21 @@ from __future__ import annotations
 import pytest
 
 from ami_dlms.errors import LocalError
-from ami_dlms.security import Demand, SecurityPolicy
+from ami_dlms.security import ProtectionFlags, SecurityPolicy
 
-NOTHING, AUTHENTICATED, ENCRYPTED, SIGNED = Demand.NOTHING, Demand.AUTHENTICATED, Demand.ENCRYPTED, Demand.SIGNED
+NOTHING, AUTHENTICATED, ENCRYPTED, SIGNED = (
+    ProtectionFlags.NOTHING,
+    ProtectionFlags.AUTHENTICATED,
+    ProtectionFlags.ENCRYPTED,
+    ProtectionFlags.SIGNED,
+)
 
 
 @pytest.mark.parametrize(
     ("number", "demand", "control"),
     [(0, NOTHING, 0x00), (1, AUTHENTICATED, 0x10), (2, ENCRYPTED, 0x20), (3, AUTHENTICATED | ENCRYPTED, 0x30)],
 )
-def test_version_0(number: int, demand: Demand, control: int) -> None:
+def test_version_0(number: int, demand: ProtectionFlags, control: int) -> None:
     policy = SecurityPolicy.from_version_0(number)
     assert policy == SecurityPolicy(demand, demand)
     assert policy.version_0 == number
@@ -37,7 +42,7 @@ def test_version_0(number: int, demand: Demand, control: int) -> None:
         (0xFC, AUTHENTICATED | ENCRYPTED | SIGNED, AUTHENTICATED | ENCRYPTED | SIGNED),
     ],
 )
-def test_version_1(octet: int, request_: Demand, response: Demand) -> None:
+def test_version_1(octet: int, request_: ProtectionFlags, response: ProtectionFlags) -> None:
     assert SecurityPolicy.from_version_1(octet) == SecurityPolicy(request_, response)
 
 

@@ -11,7 +11,7 @@ import pytest
 from small_meter import CONNECT, DEVICE_ID, LOGICAL_DEVICE_NAME, SmallMeter, South, eventually
 
 from ami_dlms import data
-from ami_dlms.association.client import PROTECTION_OCTETS
+from ami_dlms.association.client.connection import PROTECTION_OCTETS
 from ami_dlms.framing import wrapper
 from ami_hes.meters import Meters, listener
 from ami_hes.meters.parking import MAX_CLAIMS, Standing

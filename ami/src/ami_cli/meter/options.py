@@ -27,7 +27,7 @@ from ami_dlms.errors import LocalError
 from ami_dlms.framing.hdlc_client import MAX_RETRIES
 from ami_dlms.framing.hdlc_parameters import DEFAULT_INFORMATION, DEFAULT_WINDOW
 from ami_dlms.obis import Obis
-from ami_dlms.security import AsymmetricKeys, Demand, GlobalKeys, PrivateKey, PublicKey, SecurityPolicy
+from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ProtectionFlags, PublicKey, SecurityPolicy
 from ami_dlms.security.hls import usual_challenge
 from ami_registry.meter import INVOCATION_COUNTER, key_id
 
@@ -63,10 +63,10 @@ class Protection(StrEnum):
 
 
 DEMANDS = {
-    Protection.BOTH: Demand.AUTHENTICATED | Demand.ENCRYPTED,
-    Protection.AUTHENTICATED: Demand.AUTHENTICATED,
-    Protection.ENCRYPTED: Demand.ENCRYPTED,
-    Protection.NONE: Demand.NOTHING,
+    Protection.BOTH: ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED,
+    Protection.AUTHENTICATED: ProtectionFlags.AUTHENTICATED,
+    Protection.ENCRYPTED: ProtectionFlags.ENCRYPTED,
+    Protection.NONE: ProtectionFlags.NOTHING,
 }
 
 
@@ -214,7 +214,7 @@ class Identity:
         """What requests and answers have to bear."""
         if not self.ciphered:
             return SecurityPolicy()
-        signature = Demand.SIGNED if self.signed else Demand.NOTHING
+        signature = ProtectionFlags.SIGNED if self.signed else ProtectionFlags.NOTHING
         answers = self.response_protection or self.protection
         return SecurityPolicy(DEMANDS[self.protection] | signature, DEMANDS[answers] | signature)
 

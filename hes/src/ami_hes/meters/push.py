@@ -17,7 +17,7 @@ import structlog
 from ami_dlms import data
 from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
 from ami_dlms.apdu.short_names import InformationReportRequest
-from ami_dlms.association import PushedBlocks, Unasked, unprotect_unasked
+from ami_dlms.association import PushedBlocks, Unsolicited, unprotect_unsolicited
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ApduTag
@@ -61,7 +61,7 @@ class Notifications:
                 return None
             if whole[:1] != _GENERAL_GLO and len(whole) > MAX_PLAIN_OCTETS:
                 raise ProtocolError(f"an unencrypted push of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
-            notification, title = unprotect_unasked(whole, self._lookup)
+            notification, title = unprotect_unsolicited(whole, self._lookup)
         except DlmsError as error:
             dropped(peer, transport, str(error), apdu, framed=True)
             return False
@@ -85,7 +85,7 @@ class Notifications:
             await real_sleep(took_s)
         return taken
 
-    def tell_answered(self, notification: Unasked, *, peer: str, sender: Meter | None, counter: int) -> None:
+    def tell_answered(self, notification: Unsolicited, *, peer: str, sender: Meter | None, counter: int) -> None:
         """What came inside an association by TCP; `sender` and `counter` when its keys vouch for it."""
         title = None if sender is None else sender.system_title
         told = partial(self.tell, notification, peer=peer, transport="tcp", title=title, secured=sender is not None)
@@ -120,7 +120,7 @@ class Notifications:
 
     def tell(
         self,
-        notification: Unasked,
+        notification: Unsolicited,
         *,
         peer: str,
         transport: str,
@@ -182,7 +182,7 @@ def _host(peer: str) -> str:
     return peer.rpartition(":")[0]
 
 
-def _content(notification: Unasked) -> dict[str, object]:
+def _content(notification: Unsolicited) -> dict[str, object]:
     """What it says: its service, its time and its values; an event-notification names the one attribute that it is about."""
     match notification:
         case DataNotification(date_time=sent_at, body=body):

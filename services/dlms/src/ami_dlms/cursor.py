@@ -119,3 +119,11 @@ def encode_length(length: int) -> bytes:
     if length < 0 or size > MAX_LENGTH_OCTETS:
         raise LocalError(f"a length must fit {MAX_LENGTH_OCTETS} octets: {length}")
     return bytes((0x80 | size,)) + length.to_bytes(size, "big")
+
+
+def largest_counted(limit: int) -> int:
+    """The largest n for which a length and n octets fit into `limit` octets; below 1 when nothing does."""
+    largest = limit - 1
+    while largest > 0 and len(encode_length(largest)) + largest > limit:
+        largest -= 1
+    return largest

@@ -1,6 +1,8 @@
 """Associations of both roles without I/O: `ClientConnection` and `ServerConnection`, their settings, requests and events."""
 
-from ami_dlms.association.client import ClientConnection
+from ami_dlms.association.access_rights import AccessRights, AttributeAccess, MethodAccess
+from ami_dlms.association.blocks.general_block_transfer import PushedBlocks
+from ami_dlms.association.client.connection import ClientConnection
 from ami_dlms.association.events import (
     Access,
     AccessAnswer,
@@ -56,12 +58,14 @@ from ami_dlms.association.events import (
     SetRequested,
     SetResult,
     Unconfirmed,
+    Unsolicited,
     Write,
     WriteAnswer,
     WriteRequested,
     WriteResult,
 )
-from ami_dlms.association.general_ciphering import (
+from ami_dlms.association.message_keys import KeyForm, MessageKeys
+from ami_dlms.association.protection.general_ciphering import (
     Header,
     KeyChoice,
     NewKey,
@@ -70,28 +74,22 @@ from ami_dlms.association.general_ciphering import (
     protect_general,
     unprotect_general,
 )
-from ami_dlms.association.general_signing import sign_general, verify_general
-from ami_dlms.association.message_keys import KeyForm, MessageKeys
-from ami_dlms.association.notification import (
-    PushedBlocks,
+from ami_dlms.association.protection.general_signing import sign_general, verify_general
+from ami_dlms.association.protection.notification import (
     Sender,
-    Unasked,
     protect_notification,
     unprotect_notification,
-    unprotect_unasked,
+    unprotect_unsolicited,
 )
-from ami_dlms.association.server import ServerConnection
+from ami_dlms.association.server.connection import ServerConnection
 from ami_dlms.association.settings import (
     CLIENT_CONFORMANCE,
     LN_CONFORMANCE,
     SERVER_CONFORMANCE,
     SN_CONFORMANCE,
-    AccessRights,
     AssociationProfile,
-    AttributeAccess,
     Ciphering,
     ClientSettings,
-    MethodAccess,
     PreEstablished,
     Security,
 )
@@ -180,8 +178,8 @@ __all__ = [
     "SetRequested",
     "SetResult",
     "StaticUnified",
-    "Unasked",
     "Unconfirmed",
+    "Unsolicited",
     "Write",
     "WriteAnswer",
     "WriteRequested",
@@ -191,6 +189,6 @@ __all__ = [
     "sign_general",
     "unprotect_general",
     "unprotect_notification",
-    "unprotect_unasked",
+    "unprotect_unsolicited",
     "verify_general",
 ]

@@ -123,6 +123,9 @@ Request = (
 
 # --- what a client gets
 
+Unsolicited = DataNotification | EventNotificationRequest | InformationReportRequest
+UNSOLICITED = (DataNotification, EventNotificationRequest, InformationReportRequest)
+
 
 @frozen
 class Opened:

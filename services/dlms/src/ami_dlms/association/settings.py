@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from enum import Enum, IntFlag
-from typing import Protocol
+from enum import Enum
 
 from ami_dlms.apdu.blocks import MAX_WINDOW
+from ami_dlms.association.access_rights import AccessRights
 from ami_dlms.association.message_keys import GLOBAL_KEY_ALONE, GLOBAL_KEYS, KeyForm, MessageKeys
-from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.short_names import ShortNames
-from ami_dlms.enums import Conformance, Mechanism
+from ami_dlms.enums import ApplicationContext, Conformance, Mechanism
 from ami_dlms.errors import LocalError
 from ami_dlms.frozen import frozen
 from ami_dlms.security import (
     AsymmetricKeys,
-    Demand,
     GlobalKeys,
     ManufacturerProof,
+    ProtectionFlags,
     PublicKey,
     ReceiveCounter,
     SecurityPolicy,
@@ -75,7 +74,7 @@ SN_CONFORMANCE = (
 
 
 class Ciphering(Enum):
-    """How the client wraps a ciphered APDU; a server answers as it was asked.
+    """Which APDU of the client carries a ciphered one; a server answers as it was asked.
 
     General-ciphering names the global unicast key, unless `Security.message_keys` says otherwise. It can't name a
     dedicated one: with that, general-ded takes its place.
@@ -89,39 +88,9 @@ class Ciphering(Enum):
 Trust = Callable[[bytes, bytes], PublicKey | None]
 
 
-class AttributeAccess(IntFlag):
-    """What a client may do with an attribute, and how requests and answers have to be protected for it.
-
-    The bits are those of access_mode in Association LN from version 3 on.
-    """
-
-    NONE = 0
-    READ = 1
-    WRITE = 2
-    AUTHENTICATED_REQUEST = 4
-    ENCRYPTED_REQUEST = 8
-    DIGITALLY_SIGNED_REQUEST = 16
-    AUTHENTICATED_RESPONSE = 32
-    ENCRYPTED_RESPONSE = 64
-    DIGITALLY_SIGNED_RESPONSE = 128
-
-
-class MethodAccess(IntFlag):
-    """Whether a client may call a method, and under which protection; plain True and False say the first alone."""
-
-    NONE = 0
-    ACCESS = 1
-    AUTHENTICATED_REQUEST = 4
-    ENCRYPTED_REQUEST = 8
-    DIGITALLY_SIGNED_REQUEST = 16
-    AUTHENTICATED_RESPONSE = 32
-    ENCRYPTED_RESPONSE = 64
-    DIGITALLY_SIGNED_RESPONSE = 128
-
-
 @frozen
 class Security:
-    """Suite, policy, keys and titles. Where the policy demands nothing the keys serve HLS alone.
+    """Suite, policy, keys and titles. Where the policy requires nothing the keys serve HLS alone.
 
     `authenticated` and `encrypted` are the policy of both directions, unless `policy` is given. `peer_system_title` None:
     taken from the peer when the association opens. `certificate` (DER) is shown to the peer as AE qualifier; `trust` gets
@@ -156,10 +125,10 @@ class Security:
         self._check_message_keys()
 
     def _check_signing(self) -> None:
-        for demand in (self.demanded.request, self.demanded.response):
-            if not demand & Demand.SIGNED:
+        for flags in (self.required.request, self.required.response):
+            if not flags & ProtectionFlags.SIGNED:
                 continue
-            if not demand & Demand.AUTHENTICATED:
+            if not flags & ProtectionFlags.AUTHENTICATED:
                 raise LocalError("signing alone tells no replay: a policy that signs has to authenticate as well")
             if self.ciphering is Ciphering.SERVICE_SPECIFIC:
                 raise LocalError("service-specific ciphering can't carry a signed APDU")
@@ -173,14 +142,14 @@ class Security:
             raise LocalError(f"keys of one message travel in general-ciphering, not in {self.ciphering.value}")
         if wanted.forms == GLOBAL_KEY_ALONE:
             return
-        if not self.demanded.request & self.demanded.response & Demand.AUTHENTICATED:
+        if not self.required.request & self.required.response & ProtectionFlags.AUTHENTICATED:
             raise LocalError(
                 "keys of one message need a policy that authenticates both ways: the tag holds their header"
             )
 
     @property
-    def demanded(self) -> SecurityPolicy:
-        """What requests and responses have to bear at least."""
+    def required(self) -> SecurityPolicy:
+        """The protections that requests and responses need at least."""
         if self.policy is not None:
             return self.policy
         return SecurityPolicy.both_ways(authenticated=self.authenticated, encrypted=self.encrypted)
@@ -188,11 +157,11 @@ class Security:
     @property
     def ciphered(self) -> bool:
         """Whether APDUs are protected at all, in either direction."""
-        return self.demanded.protects
+        return self.required.protects
 
-    def control(self, demand: Demand) -> int:
-        """The security control octet of a demand."""
-        return self.suite | demand.control
+    def control(self, flags: ProtectionFlags) -> int:
+        """The security control octet of these protections."""
+        return self.suite | flags.control
 
 
 @frozen
@@ -215,7 +184,8 @@ class ClientSettings:
 
     Requests have high or normal priority. `any_invoke_id` takes the answer to the open request under whatever invoke id,
     `any_address` from and to whatever wrapper ports: for servers that get these wrong. A late answer to an earlier request
-    can then be taken for the right one.
+    can then be taken for the right one. `fast_path` False sends and takes every APDU by the general path: the octets are the
+    same, so that a fault of the fast path can be told from a fault of the peer.
     """
 
     _: KW_ONLY
@@ -234,20 +204,11 @@ class ClientSettings:
     high_priority: bool = True
     any_invoke_id: bool = False
     any_address: bool = False
+    fast_path: bool = True
 
     def __post_init__(self) -> None:
         check_agreement(self)
         check_numbers(self.client_wport, self.server_wport, self.max_receive_pdu_size, self.block_window)
-
-
-class AccessRights(Protocol):
-    """What one association shows and allows; asked by the server before the application sees a request."""
-
-    def attribute(self, descriptor: AttributeDescriptor) -> AttributeAccess | None:
-        """The access to an attribute, or None when its object is not visible."""
-
-    def method(self, descriptor: MethodDescriptor) -> bool | MethodAccess | None:
-        """Whether a method may be called, or None when its object is not visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -255,7 +216,7 @@ class AssociationProfile:
     """One association that a server offers. The counters belong to the keys and outlive connections.
 
     Frames under the broadcast key are taken when there are such a key and a counter for it. `max_request_octets` is how long
-    a request may be that is put together of blocks.
+    a request may be that is put together of blocks. `fast_path` False takes and answers every APDU by the general path.
     """
 
     client_wport: int
@@ -274,12 +235,20 @@ class AssociationProfile:
     block_window: int = BLOCK_WINDOW
     short_names: ShortNames | None = None
     pre_established: PreEstablished | None = None
+    fast_path: bool = True
 
     def __post_init__(self) -> None:
         check_agreement(self)
         check_numbers(self.client_wport, self.server_wport, self.max_receive_pdu_size, self.block_window)
         if self.security is not None and (self.send_counter is None or self.receive_counter is None):
             raise LocalError("an association with keys needs a send counter and a receive counter that outlive it")
+
+
+def application_context(agreed: ClientSettings | AssociationProfile) -> ApplicationContext:
+    """Logical or short names, with ciphering when the policy protects anything."""
+    if agreed.security is not None and agreed.security.ciphered:
+        return ApplicationContext.LN_CIPHERED if agreed.short_names is None else ApplicationContext.SN_CIPHERED
+    return ApplicationContext.LN if agreed.short_names is None else ApplicationContext.SN
 
 
 def check_agreement(agreed: ClientSettings | AssociationProfile) -> None:

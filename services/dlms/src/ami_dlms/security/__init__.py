@@ -15,7 +15,7 @@ from ami_dlms.security.agreement import (
 from ami_dlms.security.certificates import public_key_in, signature_key_of
 from ami_dlms.security.counters import COUNTER_END, ReceiveCounter, ReplayError, SendCounter
 from ami_dlms.security.hls import (
-    Exchange,
+    Challenges,
     ManufacturerProof,
     digest_holds,
     digest_response,
@@ -27,7 +27,7 @@ from ami_dlms.security.hls import (
 )
 from ami_dlms.security.keys import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey, peer_public_key
 from ami_dlms.security.keywrap import unwrap_key, wrap_key
-from ami_dlms.security.policy import Demand, SecurityPolicy
+from ami_dlms.security.policy import ProtectionFlags, SecurityPolicy
 from ami_dlms.security.signing import sign, signature_holds, signature_length
 from ami_dlms.security.suites import AUTHENTICATED, BROADCAST, COMPRESSED, ENCRYPTED, SecurityControl, SecuritySuite
 
@@ -39,11 +39,11 @@ __all__ = [
     "ENCRYPTED",
     "AlgorithmId",
     "AsymmetricKeys",
-    "Demand",
-    "Exchange",
+    "Challenges",
     "GlobalKeys",
     "ManufacturerProof",
     "PrivateKey",
+    "ProtectionFlags",
     "PublicKey",
     "ReceiveCounter",
     "ReplayError",

@@ -27,7 +27,7 @@ HLS = frozenset({Mechanism.HIGH, Mechanism.MD5, Mechanism.SHA1, Mechanism.GMAC, 
 DIGESTS = frozenset({Mechanism.MD5, Mechanism.SHA1, Mechanism.SHA256})
 
 
-class Exchange(NamedTuple):
+class Challenges(NamedTuple):
     """What a proof is about: both titles (empty where unknown), the challenge to be met and the prover's own one."""
 
     prover_title: bytes
@@ -41,7 +41,7 @@ class Exchange(NamedTuple):
         return self.prover_title + self.verifier_title + self.challenge + self.own_challenge
 
 
-ManufacturerProof = Callable[[bytes, Exchange], bytes]
+ManufacturerProof = Callable[[bytes, Challenges], bytes]
 
 
 def same_secret(ours: bytes, theirs: bytes) -> bool:
@@ -49,20 +49,20 @@ def same_secret(ours: bytes, theirs: bytes) -> bool:
     return compare_digest(ours, theirs)
 
 
-def digest_response(mechanism: Mechanism, secret: bytes, exchange: Exchange) -> bytes:
+def digest_response(mechanism: Mechanism, secret: bytes, challenges: Challenges) -> bytes:
     """f(challenge) of mechanisms 3, 4 and 6. The two old digests are what such meters have, so FIPS may not forbid them."""
     if mechanism is Mechanism.MD5:
-        return hashlib.md5(exchange.challenge + secret, usedforsecurity=False).digest()
+        return hashlib.md5(challenges.challenge + secret, usedforsecurity=False).digest()
     if mechanism is Mechanism.SHA1:
-        return hashlib.sha1(exchange.challenge + secret, usedforsecurity=False).digest()
+        return hashlib.sha1(challenges.challenge + secret, usedforsecurity=False).digest()
     if mechanism is Mechanism.SHA256:
-        return hashlib.sha256(secret + exchange.text).digest()
+        return hashlib.sha256(secret + challenges.text).digest()
     raise LocalError(f"mechanism {mechanism.name} is no digest of a secret")
 
 
-def digest_holds(mechanism: Mechanism, secret: bytes, exchange: Exchange, response: bytes) -> bool:
+def digest_holds(mechanism: Mechanism, secret: bytes, challenges: Challenges, response: bytes) -> bool:
     """Whether `response` is the peer's f(challenge) of mechanism 3, 4 or 6."""
-    return compare_digest(response, digest_response(mechanism, secret, exchange))
+    return compare_digest(response, digest_response(mechanism, secret, challenges))
 
 
 def gmac_response(
@@ -82,14 +82,14 @@ def gmac_holds(suite: int, keys: GlobalKeys, peer_system_title: bytes, challenge
     return compare_digest(response, gmac_response(suite, keys, peer_system_title, counter, challenge))
 
 
-def ecdsa_response(key: PrivateKey, exchange: Exchange) -> bytes:
+def ecdsa_response(key: PrivateKey, challenges: Challenges) -> bytes:
     """f(challenge) of mechanism 7: a signature r || s."""
-    return sign(key, exchange.text)
+    return sign(key, challenges.text)
 
 
-def ecdsa_holds(key: PublicKey, exchange: Exchange, response: bytes) -> bool:
+def ecdsa_holds(key: PublicKey, challenges: Challenges, response: bytes) -> bool:
     """Whether `response` is the peer's f(challenge) of mechanism 7."""
-    return signature_holds(key, exchange.text, response)
+    return signature_holds(key, challenges.text, response)
 
 
 def challenge_lengths(mechanism: Mechanism) -> range:

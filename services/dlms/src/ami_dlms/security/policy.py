@@ -1,7 +1,7 @@
-"""Security policies (interface class Security setup, attribute 2): what requests and responses have to bear at least.
+"""Security policies (interface class Security setup, attribute 2): the protections that requests and responses need at least.
 
 Version 0 of the class counts 0 to 3 for both directions alike; version 1 has one bit for each protection and direction.
-A message may bear more than is demanded, never less.
+A message may have more than is required, never less.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ REQUEST_SHIFT, RESPONSE_SHIFT = 2, 5
 UNUSED_BITS = 0x03
 
 
-class Demand(IntFlag):
+class ProtectionFlags(IntFlag):
     """Protections of one direction; the bits are those of the version 1 coding."""
 
     NOTHING = 0
@@ -26,20 +26,25 @@ class Demand(IntFlag):
 
     @property
     def control(self) -> int:
-        """The bits of the security control octet that this demands."""
-        wanted = AUTHENTICATED if self & Demand.AUTHENTICATED else 0
-        return wanted | (ENCRYPTED if self & Demand.ENCRYPTED else 0)
+        """The bits of the security control octet for these protections."""
+        wanted = AUTHENTICATED if self & ProtectionFlags.AUTHENTICATED else 0
+        return wanted | (ENCRYPTED if self & ProtectionFlags.ENCRYPTED else 0)
 
 
-_VERSION_0 = (Demand.NOTHING, Demand.AUTHENTICATED, Demand.ENCRYPTED, Demand.AUTHENTICATED | Demand.ENCRYPTED)
+_VERSION_0 = (
+    ProtectionFlags.NOTHING,
+    ProtectionFlags.AUTHENTICATED,
+    ProtectionFlags.ENCRYPTED,
+    ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED,
+)
 
 
 @frozen
 class SecurityPolicy:
-    """What is demanded of requests and of responses (and of what a server sends unasked)."""
+    """What is required of requests and of responses (and of what a server sends unsolicited)."""
 
-    request: Demand = Demand.NOTHING
-    response: Demand = Demand.NOTHING
+    request: ProtectionFlags = ProtectionFlags.NOTHING
+    response: ProtectionFlags = ProtectionFlags.NOTHING
 
     @property
     def protects(self) -> bool:
@@ -64,7 +69,7 @@ class SecurityPolicy:
         """Bits 2 to 4 for requests, 5 to 7 for responses: authenticated, encrypted, digitally signed."""
         if octet & ~0xFF or octet & UNUSED_BITS:
             raise LocalError(f"security policy {octet:#x} is none of version 1: bits 0 and 1 are not used")
-        return cls(Demand(octet >> REQUEST_SHIFT & 7), Demand(octet >> RESPONSE_SHIFT & 7))
+        return cls(ProtectionFlags(octet >> REQUEST_SHIFT & 7), ProtectionFlags(octet >> RESPONSE_SHIFT & 7))
 
     @property
     def version_0(self) -> int:

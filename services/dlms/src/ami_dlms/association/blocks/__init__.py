@@ -1,0 +1,1 @@
+"""Long values: the block transfer of each service, and general block transfer."""

@@ -1,0 +1,62 @@
+"""The fast path of a client: GET of one attribute without selection, in the frames of fast ciphering.
+
+Everything is looked at before anything moves. What is not exactly that gives None, and the general path decides from the
+beginning. The connection takes both steps through its state table, as for every other request.
+"""
+
+from __future__ import annotations
+
+from struct import error as StructError
+
+from ami_dlms.apdu.shortcuts import GET_RESPONSE_NORMAL, REQUEST_SIZE, request_for, value_in
+from ami_dlms.association.client.exchange import INVOKE_ID_MASK, SUCCESS, Exchange, invoke_of
+from ami_dlms.association.client.ln import GetExchange
+from ami_dlms.association.events import Get, GetResult
+from ami_dlms.association.protection.apdu_protection import largest_plaintext
+from ami_dlms.association.protection.association_protection import AssociationProtection
+from ami_dlms.association.protection.fast_ciphering import FastCiphering
+from ami_dlms.association.settings import ClientSettings
+
+
+class FastPath:
+    """Plain GETs of one open association."""
+
+    __slots__ = ("_high_priority", "protection", "seal")
+
+    def __init__(self, settings: ClientSettings, ciphering: FastCiphering) -> None:
+        self._high_priority = settings.high_priority
+        self.protection = ciphering.protection
+        self.seal = ciphering.seal
+
+    def get(self, request: Get, number: int) -> GetExchange | None:
+        """The exchange of the request with this number; None when it is more than a plain GET."""
+        if request.selection is not None:
+            return None
+        invoke = invoke_of(number, high_priority=self._high_priority)
+        try:
+            return GetExchange(invoke, request_for(invoke, request.descriptor))
+        except StructError:
+            return None
+
+
+def fast_path(settings: ClientSettings, protection: AssociationProtection | None, limit: int) -> FastPath | None:
+    """The fast path of an association whose server takes `limit` octets; None where plain GETs are not sent so, or hardly fit."""
+    fast = None if protection is None else protection.fast
+    if protection is None or fast is None or settings.short_names is not None:
+        return None
+    fits = largest_plaintext(limit, fast.protection) >= REQUEST_SIZE
+    return FastPath(settings, fast) if fits and fast.protection == protection.usual_protection else None
+
+
+def result_in(plaintext: bytes, exchange: Exchange | None) -> GetResult | None:
+    """The value of a response in one APDU to this exchange; None for everything else."""
+    if (
+        type(exchange) is not GetExchange
+        or plaintext[:2] != GET_RESPONSE_NORMAL
+        or len(plaintext) <= len(GET_RESPONSE_NORMAL)
+    ):
+        return None
+    if (plaintext[2] ^ exchange.invoke_id_and_priority) & INVOKE_ID_MASK:
+        return None
+    value = value_in(plaintext)
+    return None if value is None else GetResult(value, SUCCESS)

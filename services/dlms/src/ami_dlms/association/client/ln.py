@@ -1,0 +1,261 @@
+"""How a client carries out GET, SET and ACTION, of one and of several, with long values in blocks (Green Book 9.3.6 to 9.3.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from ami_dlms import apdu, data
+from ami_dlms.apdu import contents
+from ami_dlms.apdu.action import (
+    ActionRequestNextBlock,
+    ActionRequestNormal,
+    ActionRequestWithBlock,
+    ActionRequestWithFirstBlock,
+    ActionRequestWithList,
+    ActionRequestWithListAndFirstBlock,
+    ActionResponseNextBlock,
+    ActionResponseNormal,
+    ActionResponseWithBlock,
+    ActionResponseWithList,
+)
+from ami_dlms.apdu.fields import ActionResponse, AttributeItem, Block
+from ami_dlms.apdu.get import (
+    GetRequestNext,
+    GetRequestNormal,
+    GetRequestWithList,
+    GetResponseNormal,
+    GetResponseWithDataBlock,
+    GetResponseWithList,
+)
+from ami_dlms.apdu.set import (
+    SetRequestNormal,
+    SetRequestWithDataBlock,
+    SetRequestWithFirstDataBlock,
+    SetRequestWithList,
+    SetRequestWithListAndFirstDataBlock,
+    SetResponseDataBlock,
+    SetResponseLastDataBlock,
+    SetResponseLastDataBlockWithList,
+    SetResponseNormal,
+    SetResponseWithList,
+)
+from ami_dlms.association.client.exchange import Done, Exchange, Limits, Step, counted, get_result, invoke_of
+from ami_dlms.association.events import (
+    Action,
+    ActionList,
+    ActionListOutcome,
+    ActionOutcome,
+    ClientOutput,
+    Get,
+    GetList,
+    GetListResult,
+    GetResult,
+    Set,
+    SetList,
+    SetListResult,
+    SetResult,
+)
+from ami_dlms.association.states import ClientEvent
+from ami_dlms.data import Data
+from ami_dlms.enums import Conformance, DataAccessResult
+from ami_dlms.errors import ProtocolError
+
+MULTIPLE = Conformance.MULTIPLE_REFERENCES
+
+
+def get_exchange(number: int, request: Get, limits: Limits) -> GetExchange:
+    """The exchange of a Get."""
+    invoke = invoke_of(number, high_priority=limits.high_priority)
+    return GetExchange(invoke, apdu.encode(GetRequestNormal(invoke, request.descriptor, request.selection)))
+
+
+class GetExchange(Exchange):
+    """GET of one attribute."""
+
+    answers: ClassVar[tuple[type, ...]] = (GetResponseNormal, GetResponseWithDataBlock)
+
+    def _step(self, message: GetResponseNormal | GetResponseWithDataBlock) -> Step:
+        if isinstance(message, GetResponseNormal):
+            return Done(get_result(message.result))
+        return self._block(message)
+
+    def _block(self, message: GetResponseWithDataBlock) -> Step:
+        if isinstance(message.result, DataAccessResult):
+            if self.blocks.repeats(message.block_number):
+                return None
+            return Done(self._failed(message.result), ClientEvent.LAST_BLOCK)
+        return self._collect(
+            Block(message.last_block, message.block_number, message.result),
+            partial(GetRequestNext, self.invoke_id_and_priority),
+        )
+
+    def _collected(self, whole: bytes) -> ClientOutput:
+        return GetResult(data.decode(whole), DataAccessResult.SUCCESS)
+
+    def _failed(self, result: DataAccessResult) -> ClientOutput:
+        return get_result(result)
+
+
+class GetListExchange(GetExchange):
+    """GET of several attributes."""
+
+    needs = MULTIPLE
+    answers = (GetResponseWithList, GetResponseWithDataBlock, GetResponseNormal)
+
+    def __init__(self, number: int, request: GetList, limits: Limits) -> None:
+        invoke = invoke_of(number, high_priority=limits.high_priority)
+        items = tuple(AttributeItem(item.descriptor, item.selection) for item in request.items)
+        super().__init__(invoke, apdu.encode(GetRequestWithList(invoke, items)))
+        self._count = len(items)
+
+    def _step(self, message: Any) -> Step:
+        if isinstance(message, GetResponseWithList):
+            return Done(self._results(message.results))
+        if isinstance(message, GetResponseNormal):
+            return Done(self._of_the_whole_list(message.result))
+        return self._block(message)
+
+    def _of_the_whole_list(self, result: Data | DataAccessResult) -> ClientOutput:
+        """Servers that take no lists may refuse one like a single attribute; a value can't be the answer to a list."""
+        if not isinstance(result, DataAccessResult):
+            raise ProtocolError("one value answers a list")
+        return self._failed(result)
+
+    def _collected(self, whole: bytes) -> ClientOutput:
+        return self._results(contents.decode(contents.GET_RESULTS, whole))
+
+    def _failed(self, result: DataAccessResult) -> ClientOutput:
+        return self._results((result,) * self._count)
+
+    def _results(self, results: Sequence[Data | DataAccessResult]) -> GetListResult:
+        return GetListResult(tuple(get_result(result) for result in counted(results, self._count)))
+
+
+class SetExchange(Exchange):
+    """SET of one attribute."""
+
+    answers = (SetResponseNormal, SetResponseDataBlock, SetResponseLastDataBlock)
+
+    def __init__(self, number: int, request: Set, limits: Limits) -> None:
+        invoke = invoke_of(number, high_priority=limits.high_priority)
+        descriptor, selection, value = request.descriptor, request.selection, request.value
+        super().__init__(invoke, apdu.encode(SetRequestNormal(invoke, descriptor, selection, value)))
+        if self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE):
+            self._send_in_blocks(
+                data.encode(value),
+                limits,
+                lambda block: SetRequestWithFirstDataBlock(invoke, descriptor, selection, block),
+                lambda block: SetRequestWithDataBlock(invoke, block),
+            )
+
+    def _step(self, message: Any) -> Step:
+        if isinstance(message, SetResponseDataBlock):
+            return self._continue(message.block_number)
+        return Done(SetResult(message.result))
+
+
+class SetListExchange(Exchange):
+    """SET of several attributes."""
+
+    needs = MULTIPLE
+    answers = (
+        SetResponseWithList,
+        SetResponseDataBlock,
+        SetResponseLastDataBlock,
+        SetResponseLastDataBlockWithList,
+    )
+
+    def __init__(self, number: int, request: SetList, limits: Limits) -> None:
+        invoke = invoke_of(number, high_priority=limits.high_priority)
+        items = tuple(AttributeItem(item.descriptor, item.selection) for item in request.items)
+        values = tuple(item.value for item in request.items)
+        super().__init__(invoke, apdu.encode(SetRequestWithList(invoke, items, values)))
+        self._count = len(items)
+        if self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE):
+            self._send_in_blocks(
+                contents.encode(contents.VALUES, values),
+                limits,
+                lambda block: SetRequestWithListAndFirstDataBlock(invoke, items, block),
+                lambda block: SetRequestWithDataBlock(invoke, block),
+            )
+
+    def _step(self, message: Any) -> Step:
+        if isinstance(message, SetResponseDataBlock):
+            return self._continue(message.block_number)
+        if isinstance(message, SetResponseLastDataBlock):
+            results: Sequence[DataAccessResult] = (message.result,) * self._count
+        else:
+            results = counted(message.results, self._count)
+        return Done(SetListResult(tuple(SetResult(result) for result in results)))
+
+
+class ActionExchange(Exchange):
+    """ACTION of one method."""
+
+    answers = (ActionResponseNormal, ActionResponseWithBlock, ActionResponseNextBlock)
+
+    def __init__(self, number: int, request: Action, limits: Limits) -> None:
+        invoke = invoke_of(number, high_priority=limits.high_priority)
+        descriptor, parameters = request.descriptor, request.parameters
+        super().__init__(invoke, apdu.encode(ActionRequestNormal(invoke, descriptor, parameters)))
+        if parameters is not None and self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_ACTION):
+            self._send_in_blocks(
+                data.encode(parameters),
+                limits,
+                lambda block: ActionRequestWithFirstBlock(invoke, descriptor, block),
+                lambda block: ActionRequestWithBlock(invoke, block),
+            )
+
+    def _step(self, message: Any) -> Step:
+        if isinstance(message, ActionResponseNextBlock):
+            return self._continue(message.block_number)
+        if isinstance(message, ActionResponseWithBlock):
+            return self._collect(message.block, partial(ActionRequestNextBlock, self.invoke_id_and_priority))
+        return Done(action_outcome(message))
+
+    def _collected(self, whole: bytes) -> ClientOutput:
+        return action_outcome(contents.decode(contents.ACTION_RESPONSE, whole))
+
+
+class ActionListExchange(Exchange):
+    """ACTION of several methods."""
+
+    needs = MULTIPLE
+    answers = (ActionResponseWithList, ActionResponseWithBlock, ActionResponseNextBlock, ActionResponseNormal)
+
+    def __init__(self, number: int, request: ActionList, limits: Limits) -> None:
+        invoke = invoke_of(number, high_priority=limits.high_priority)
+        descriptors = tuple(item.descriptor for item in request.items)
+        values = tuple(data.null() if item.parameters is None else item.parameters for item in request.items)
+        super().__init__(invoke, apdu.encode(ActionRequestWithList(invoke, descriptors, values)))
+        self._count = len(descriptors)
+        if self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_ACTION):
+            self._send_in_blocks(
+                contents.encode(contents.VALUES, values),
+                limits,
+                lambda block: ActionRequestWithListAndFirstBlock(invoke, descriptors, block),
+                lambda block: ActionRequestWithBlock(invoke, block),
+            )
+
+    def _step(self, message: Any) -> Step:
+        if isinstance(message, ActionResponseNextBlock):
+            return self._continue(message.block_number)
+        if isinstance(message, ActionResponseWithBlock):
+            return self._collect(message.block, partial(ActionRequestNextBlock, self.invoke_id_and_priority))
+        if isinstance(message, ActionResponseNormal):
+            return Done(self._outcomes((ActionResponse(message.result),) * self._count))
+        return Done(self._outcomes(message.results))
+
+    def _collected(self, whole: bytes) -> ClientOutput:
+        return self._outcomes(contents.decode(contents.ACTION_RESPONSES, whole))
+
+    def _outcomes(self, results: Sequence[ActionResponse]) -> ActionListOutcome:
+        return ActionListOutcome(tuple(action_outcome(result) for result in counted(results, self._count)))
+
+
+def action_outcome(response: ActionResponse | ActionResponseNormal) -> ActionOutcome:
+    """What an Action-Response-With-Optional-Data says."""
+    returned = response.return_parameters
+    return ActionOutcome(response.result, None if isinstance(returned, DataAccessResult) else returned)

@@ -1,0 +1,1 @@
+"""Protection of APDUs: ciphering, signatures, keys of one message, and the proofs of HLS."""

@@ -1,0 +1,1 @@
+"""The server's side of a connection and its associations."""

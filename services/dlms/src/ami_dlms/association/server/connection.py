@@ -1,0 +1,128 @@
+"""The server's side of one transport connection, without I/O: any number of associations, one per pair of wrapper ports.
+
+`receive_data` takes octets, `next_event` says what a client wants, `send` gives the octets of the answer, `data_to_send`
+holds what the protocol itself answers. Nothing that a client sends raises: it ends in Discarded, and a stream that can't be
+read any more ends the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ami_dlms import apdu
+from ami_dlms.apdu.acse import Aare, Aarq, Rlre
+from ami_dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
+from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.association.connection import Connection
+from ami_dlms.association.events import Answer, AssociationRefused, Discarded, ServerOutput, Unsolicited
+from ami_dlms.association.server.association import ServerAssociation
+from ami_dlms.association.server.opening import Refusal, refusing_aare
+from ami_dlms.association.server.services import Reply, fault
+from ami_dlms.association.settings import AssociationProfile
+from ami_dlms.association.states import ServerState
+from ami_dlms.enums import AcseServiceUserDiagnostic, ServiceError, StateError
+from ami_dlms.errors import DecodeError, DlmsError, LocalError
+from ami_dlms.framing.framing import Framing, LinkLost, WrapperPdu
+
+NEVER_ANSWERED = (Aare, Rlre, ExceptionResponse, ConfirmedServiceError, DataNotification)
+
+
+class ServerConnection(Connection):
+    """All associations of one connection, keyed by (server_wport, client_wport)."""
+
+    def __init__(
+        self,
+        associations: Mapping[tuple[int, int], AssociationProfile],
+        *,
+        random_bytes: Callable[[int], bytes],
+        framing: Framing | None = None,
+    ) -> None:
+        super().__init__(framing)
+        self._closed = False
+        self._associations = {
+            wports: ServerAssociation(profile, random_bytes) for wports, profile in associations.items()
+        }
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def state(self, server_wport: int, client_wport: int) -> ServerState:
+        """Where an association stands."""
+        association = self._associations.get((server_wport, client_wport))
+        return ServerState.UNASSOCIATED if association is None else association.state
+
+    def send(self, answer: Answer) -> bytes:
+        """Framed octets of an answer; LocalError when its request is not open."""
+        server_wport, client_wport, _ = answer.key
+        association = self._associations.get((server_wport, client_wport))
+        if association is None:
+            raise LocalError("no such association")
+        return self._framing.encode(server_wport, client_wport, *association.answer(answer))
+
+    def notify(self, server_wport: int, client_wport: int, notification: Unsolicited) -> bytes:
+        """Framed octets of a notification inside an open association; LocalError when it was not negotiated."""
+        association = self._associations.get((server_wport, client_wport))
+        if association is None:
+            raise LocalError("no such association")
+        return self._framing.encode(server_wport, client_wport, *association.notify(notification))
+
+    def timeout(self, server_wport: int, client_wport: int) -> bytes:
+        """Framed octets to send when nothing came from a client for too long: what a general block transfer repeats."""
+        association = self._associations.get((server_wport, client_wport))
+        return b"" if association is None else self._framing.encode(server_wport, client_wport, *association.timeout())
+
+    def abort(self, server_wport: int, client_wport: int) -> bytes:
+        """Give up the general block transfer with a client; framed octets that tell it so, none when there is none."""
+        association = self._associations.get((server_wport, client_wport))
+        return b"" if association is None else self._framing.encode(server_wport, client_wport, *association.abort())
+
+    def next_event(self) -> ServerOutput | None:
+        """What the octets so far mean; None: more octets are needed."""
+        while not self._closed:
+            try:
+                pdu = self._framing.next_pdu()
+            except DecodeError as error:
+                self._closed = True
+                return Discarded(f"not the framing of DLMS: {error}")
+            if pdu is None:
+                return None
+            octets, event, blocks = self._receive(pdu)
+            if octets or blocks:
+                self._post(pdu.destination, pdu.source, *((octets, *blocks) if octets else blocks))
+            elif event is None or isinstance(event, Discarded):
+                self._framing.pass_turn(pdu.source, pdu.destination)
+            if event is not None:
+                return event
+        return None
+
+    def _receive(self, pdu: WrapperPdu | LinkLost) -> Reply:
+        association = self._associations.get((pdu.destination, pdu.source))
+        if isinstance(pdu, LinkLost):
+            return Reply() if association is None else association.lost()
+        try:
+            reply = None if association is None else association.receive_fast(pdu.apdu)
+            return self._receive_generally(pdu, association) if reply is None else reply
+        except DlmsError as error:
+            self._closed = True
+            return Reply(event=Discarded(f"we can't go on: {error}"))
+
+    def _receive_generally(self, pdu: WrapperPdu, association: ServerAssociation | None) -> Reply:
+        try:
+            message = apdu.decode(pdu.apdu)
+        except DecodeError as error:
+            return fault(f"unreadable: {error}", ServiceError.OTHER_REASON, StateError.SERVICE_UNKNOWN)
+        if isinstance(message, NEVER_ANSWERED):
+            return Reply(event=Discarded(f"a client does not send {type(message).__name__}"))
+        if association is None:
+            return _unknown(message, pdu)
+        return association.receive(message, len(pdu.apdu))
+
+
+def _unknown(message: apdu.Apdu, pdu: WrapperPdu) -> Reply:
+    reason = f"no association between server {pdu.destination} and client {pdu.source}"
+    if not isinstance(message, Aarq):
+        return fault(reason, ServiceError.OPERATION_NOT_POSSIBLE)
+    refusal = Refusal(reason, AcseServiceUserDiagnostic.NO_REASON_GIVEN)
+    refused = AssociationRefused(pdu.destination, pdu.source, reason)
+    return Reply(refusing_aare(message.application_context, refusal), refused)
