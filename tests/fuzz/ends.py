@@ -41,6 +41,7 @@ from ami_dlms.association import (
     Unconfirmed,
 )
 from ami_dlms.association.protection.apdu_protection import ApduProtection, CipheringKind
+from ami_dlms.association.protection.association_protection import AssociationProtection
 from ami_dlms.association.settings import LN_CONFORMANCE, SN_CONFORMANCE
 from ami_dlms.cosem.short_names import NamedObject, ShortNames
 from ami_dlms.enums import Mechanism
@@ -90,8 +91,8 @@ REQUESTS = (
     Unconfirmed(Set(CLOCK, data.null())),
     Release(),
 )
-WRAPPINGS = tuple(CipheringKind)
-WAYS = len(WRAPPINGS) + 1
+KINDS = tuple(CipheringKind)
+WAYS = len(KINDS) + 1
 CONTROLS = (0x30, 0x10, 0x20, 0x70, 0x31)
 
 
@@ -113,7 +114,7 @@ def ways(octet: int) -> tuple[int, ...]:
         else (CipheringKind.GENERAL_GLO, CipheringKind.GLO)
     )
     control = CONTROLS.index(kind["policy"][0] << 4 | kind["policy"][1] << 5)
-    return tuple(WRAPPINGS.index(one) + WAYS * control for one in usual)
+    return tuple(KINDS.index(one) + WAYS * control for one in usual)
 
 
 def server(octets: bytes) -> None:
@@ -187,9 +188,9 @@ def travelling(chunk: bytes, protection: AssociationProtection | None, framed: A
     if raw(chunk) or not text:
         return text
     if protection is not None:
-        form = ApduProtection(WRAPPINGS[how % WAYS], CONTROLS[how // WAYS % len(CONTROLS)])
+        usual = ApduProtection(KINDS[how % WAYS], CONTROLS[how // WAYS % len(CONTROLS)])
         try:
-            text = protection.protect(text, form)
+            text = protection.protect(text, usual)
         except DlmsError:
             return b""  # this message can't travel in this way
     return bytes(framed(text))
@@ -197,4 +198,4 @@ def travelling(chunk: bytes, protection: AssociationProtection | None, framed: A
 
 def raw(chunk: bytes) -> bool:
     """Whether a message goes into the stream as it is, without a wrapper."""
-    return bool(chunk) and chunk[0] % WAYS == len(WRAPPINGS)
+    return bool(chunk) and chunk[0] % WAYS == len(KINDS)
