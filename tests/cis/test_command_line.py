@@ -1,4 +1,4 @@
-"""`python -m ami_cis`: the one-shot `send` and what its exit code says, and the service as a process of its own."""
+"""The command `cis`: `send`, which asks a CIS that serves, and what its exit code says; `serve` as a process of its own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from cis_stand_in import METERS, StandInHes, acknowledging, answering, failed_me
 
 from ami_cim.message import Reply, ReplyError
 from ami_cis.__main__ import main
+from ami_cis.app import running
+from ami_cis.settings import load
+from ami_process.environment import Environment
+from ami_process.events import Event
 
 MRID_1 = METERS[0].mrid or ""
 PATIENCE_S = 20.0
@@ -39,7 +43,15 @@ def written(directory: Path, hes_url: str, port: int = 0, more: str = "") -> Pat
 
 
 async def sent(config: Path, *arguments: str) -> int:
-    return await asyncio.to_thread(main, ["send", "--config", str(config), *arguments])
+    """`cis send` to a CIS that serves with this configuration."""
+    async with running(load(config), Environment(emit=silent), 0) as system:
+        return await asyncio.to_thread(
+            main, ["send", "--url", f"http://127.0.0.1:{system.listen.rpartition(':')[2]}", *arguments]
+        )
+
+
+def silent(_: Event) -> None:
+    """What the CIS says is looked at where it is a process."""
 
 
 async def test_ok_is_a_table_and_exit_code_0(hes: StandInHes, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,19 +117,45 @@ async def test_usage_errors_are_2(tmp_path: Path, capsys: pytest.CaptureFixture[
     config = written(tmp_path, "http://127.0.0.1:1")
     assert await sent(config, "--code", "3.31.0.23") == 2
     assert "at least one --meter" in capsys.readouterr().err
+    assert await sent(config, "--code", "3.31.0.23", "--meter", "M\n1") == 2
+    assert "meters.0: has to be printable text" in capsys.readouterr().err
     bad = written(tmp_path, "http://127.0.0.1:1", more="prot = 1")
-    assert await sent(bad, "--code", "3.31.0.23", "--meter", "M1001") == 2
+    assert await asyncio.to_thread(main, ["serve", "--config", str(bad)]) == 2
     assert "cis.prot: unknown key" in capsys.readouterr().err
     alone = tmp_path / "alone.toml"
     alone.write_text("[cis]\nport = 0\n")
     assert await asyncio.to_thread(main, ["serve", "--config", str(alone)]) == 2
     assert "no [[meters]]" in capsys.readouterr().err
-    unbound = written(tmp_path, "http://127.0.0.1:1", more='host = "203.0.113.1"')
-    assert await sent(unbound, "--code", "3.31.0.23", "--meter", "M1001", "--asynchronous") == 2
-    assert "cannot listen" in capsys.readouterr().err
-    everywhere = written(tmp_path, "http://127.0.0.1:1", more='host = "0.0.0.0"')
-    assert await sent(everywhere, "--code", "3.31.0.23", "--meter", "M1001", "--asynchronous") == 2
+    tokens = tmp_path / "tokens"
+    everywhere = written(tmp_path, "http://127.0.0.1:1", more=f'host = "0.0.0.0"\ntoken_file = "{tokens}"')
+    asked = ("--code", "3.31.0.23", "--meter", "M1001", "--asynchronous")
+    assert await sent(everywhere, *asked) == 2
+    assert "cis.token_file" in capsys.readouterr().err
+    assert await sent(everywhere, *asked, "--token-file", str(tokens)) == 2
     assert "cis.reply_address" in capsys.readouterr().err
+
+
+async def test_no_cis_is_3_and_a_lost_answer_says_how_to_ask_again(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("send", "--code", "3.31.0.23", "--meter", "M1001", "--message-id", "mine", "--url")
+    assert await asyncio.to_thread(main, [*asked, "http://127.0.0.1:1"]) == 3
+    assert "http://127.0.0.1:1 cannot be reached" in capsys.readouterr().err
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await asyncio.to_thread(main, [*asked, f"http://127.0.0.1:{port}"]) == 1
+    said = capsys.readouterr().err
+    assert "it is not known what became of the control" in said and "--message-id mine" in said
+
+
+async def test_a_place_that_cannot_be_had_is_exit_code_98(tmp_path: Path) -> None:
+    async with a_process(written(tmp_path, "http://127.0.0.1:1", more='host = "203.0.113.1"')) as process:
+        told = [event async for event in events(process)]
+        assert await process.wait() == 98
+    assert [event["event"] for event in told] == ["cannot_listen"]
 
 
 @asynccontextmanager

@@ -298,9 +298,11 @@ class System:
         return self._start("ami_cis", "serve", "--config", self.write("cis.toml"), *arguments)
 
     def send(self, code: str, *arguments: str) -> Process:
-        """One control for M1001 from the CIS's command line."""
+        """One control for M1001 by the command line of a CIS, which is started where none serves."""
+        if not any(one.alive and one.name.startswith("ami_cis serve") for one in self.processes):
+            self.start_cis("--no-loop").wait_for("ready")
         options = ("--code", code, "--meter", "M1001", "--json", *arguments)
-        return self._start("ami_cis", "send", "--config", self.write("cis.toml"), *options)
+        return self._start("ami_cis", "send", "--url", f"http://127.0.0.1:{self.config['cis']['port']}", *options)
 
     def start(self, *meters: str) -> System:
         """The meters (all of them if none is named), then the HES."""

@@ -14,6 +14,7 @@ import httpx
 
 from ami_cim.schema import Schemas
 from ami_cis import events
+from ami_cis.api import PREFIX, control_routes
 from ami_cis.inbox import Inbox
 from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
@@ -21,7 +22,7 @@ from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
 from ami_cis.workflows import Controls, DemoLoop, Order, Outcome, Plan, Target
 from ami_process.api import Branch, create_api
-from ami_process.clock_api import PATH, clock_routes
+from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment, real_sleep
 from ami_process.events import Ready, cannot_listen
 from ami_process.health import Health, room_beside
@@ -79,14 +80,6 @@ async def running(
         deliveries = await stack.enter_async_context(Worker(READER))
         inbox = Inbox(pending, store, environment, schemas, deliveries)
         health = Health({"store": store.check, "disk": room_beside(settings.cis.store)}, role="cis")
-        application = inbox.application(health, _names(settings.cis, reply_address), _public_url(settings.cis))
-        api = create_api(
-            clock_routes(environment.clock),
-            Tokens.of(settings.cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),
-            names=_names(settings.cis, reply_address),
-            names_setting="cis.host_names",
-        )
-        await stack.enter_async_context(serving(Branch(PATH, api, application), listener, http_limits))
         controls = Controls(
             outbox,
             pending,
@@ -96,6 +89,18 @@ async def running(
             timeout_s=settings.cis.request_timeout_s,
             ask_again_s=settings.cis.ask_again_s,
         )
+        names = _names(settings.cis, reply_address)
+        api = create_api(
+            [
+                *clock_routes(environment.clock),
+                *control_routes(controls, settings.meters, can_be_replied_to=reply_address is not None),
+            ],
+            Tokens.of(settings.cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),
+            names=names,
+            names_setting="cis.host_names",
+        )
+        application = inbox.application(health, names, _public_url(settings.cis))
+        await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, http_limits))
         yield System(controls, outbox, store, address_of(listener))
 
 

@@ -71,7 +71,9 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     except ValidationError as problem:
         wrong = problem.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, wrong["loc"])) or "body"
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {wrong['msg']}") from None
+        raise Refused(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {wrong['msg'].removeprefix('Value error, ')}"
+        ) from None
     except BodyTooLarge:
         reason = f"the body has more than {MAX_BODY} octets"
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason) from None

@@ -1,0 +1,181 @@
+"""The REST API of the CIS below /api/v1, which its own command line asks: JSON both ways, described at /api/v1/openapi.json.
+
+`POST /api/v1/controls` sends one control to the HES and answers when it has an end, which takes as long as the HES does. Nothing
+is lost when the caller goes away meanwhile: the control is seen through all the same, and asking again under its MessageID gets
+the same answer. All that comes in is bounded in size, time and number, and validated before anything is sent.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ami_cis.settings import Meter
+from ami_cis.workflows import Controls, Order, Outcome, Target
+from ami_process.api import Refused, read_body
+
+PREFIX = "/api/v1"
+CONTROLS = f"{PREFIX}/controls"
+OPENAPI = f"{PREFIX}/openapi.json"
+MAX_TARGETS = 10_000
+AT_ONCE = 100
+"""Controls that may be under way by this API."""
+
+REFUSALS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has to be printable text")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
+Verb = Literal["create", "change", "cancel", "close", "delete"]
+
+
+class ControlOrder(BaseModel):
+    """One EndDeviceControl for some meters, named by Names.name, by mRID or by the name of their usage point."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: Text
+    meters: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    mrids: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    usage_points: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    verb: Verb = "create"
+    asynchronous: bool = False
+    message_id: Text | None = None
+    correlation_id: Text | None = None
+
+    @model_validator(mode="after")
+    def _has_a_target(self) -> Self:
+        if not (self.meters or self.mrids or self.usage_points):
+            raise ValueError("name at least one of meters, mrids and usage_points")
+        return self
+
+    def order(self, known: Sequence[Meter]) -> Order:
+        """The same for the workflow; a meter that the configuration knows is given its mRID too."""
+        mrids = {meter.name: meter.mrid for meter in known}
+        return Order(
+            code=self.code,
+            targets=(
+                *(Target.meter(name, mrids.get(name)) for name in self.meters),
+                *(Target.mrid(mrid) for mrid in self.mrids),
+                *(Target.point(name) for name in self.usage_points),
+            ),
+            verb=self.verb,
+            asynchronous=self.asynchronous,
+            message_id=self.message_id,
+            correlation_id=self.correlation_id,
+        )
+
+
+class ControlError(BaseModel):
+    """One Reply/Error; `meter` is the name by which the order named it, where it is about one of them."""
+
+    code: str
+    reason: str | None
+    meter: str | None
+    level: str | None
+
+    @property
+    def is_failure(self) -> bool:
+        """Codes 0.* say that nothing is wrong and may still say something."""
+        return not self.code.startswith("0.")
+
+
+class ControlOutcome(BaseModel):
+    """How a control ended; without a final reply `result` is None, and `reason` says why."""
+
+    code: str
+    verb: str
+    meters: tuple[str, ...]
+    message_id: str
+    result: str | None
+    errors: tuple[ControlError, ...]
+    reason: str | None
+    unknown: bool
+    ms: float
+    confirmed: bool
+
+    @classmethod
+    def of(cls, order: Order, outcome: Outcome) -> Self:
+        labels = [target.label for target in order.targets]
+        told = {"code": order.code, "verb": order.verb, "meters": labels, "confirmed": outcome.confirmed}
+        return cls.model_validate(told | asdict(outcome))
+
+
+def control_routes(controls: Controls, meters: Sequence[Meter], *, can_be_replied_to: bool) -> list[Route]:
+    """POST sends a control; `meters` are those whose mRID goes along with their name."""
+    under_way: set[str | object] = set()
+
+    async def send(request: Request) -> Response:
+        asked = await read_body(request, ControlOrder)
+        if asked.asynchronous and not can_be_replied_to:
+            reason = "cis.host is no address to reply to; set cis.reply_address"
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
+        order = asked.order(meters)
+        with _under_way(order, under_way):
+            outcome = await controls.run(order)
+        return Response(ControlOutcome.of(order, outcome).model_dump_json(), media_type="application/json")
+
+    async def describe(_: Request) -> Response:
+        return JSONResponse(openapi())
+
+    return [Route(CONTROLS, send, methods=["POST"]), Route(OPENAPI, describe, methods=["GET"])]
+
+
+@contextmanager
+def _under_way(order: Order, all_of_them: set[str | object]) -> Iterator[None]:
+    """One of those that are; raises Refused where there is no room, or the same one is under way."""
+    key = order.message_id or object()
+    if key in all_of_them:
+        raise Refused(HTTPStatus.CONFLICT, "a control with this MessageID is under way")
+    if len(all_of_them) >= AT_ONCE:
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{AT_ONCE} controls are under way; ask again later")
+    all_of_them.add(key)
+    try:
+        yield
+    finally:
+        all_of_them.discard(key)
+
+
+def openapi() -> dict[str, Any]:
+    """What this API takes and gives, as OpenAPI 3.1."""
+    schemas: dict[str, Any] = {}
+    for model in (ControlOrder, ControlOutcome):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
+    refusals = {str(status.value): {"description": f"{status.phrase}: `error` says why"} for status in REFUSALS}
+    post = {
+        "summary": "Send one EndDeviceControl and wait for its end",
+        "requestBody": {"required": True, "content": _content(ControlOrder)},
+        "responses": {"200": {"description": "How it ended", "content": _content(ControlOutcome)}, **refusals},
+        "security": [{"token": []}, {}],
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "CIS", "version": version("ami-cis")},
+        "paths": {CONTROLS: {"post": post}},
+        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _content(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}

@@ -1,0 +1,82 @@
+"""How a command asks the process that it belongs to: JSON over HTTP, with the bearer token of a file.
+
+A command says what became of its request: `NotReached` when the process has certainly taken nothing, `Broken` when it may have,
+`Refused` with the process's own reason.
+"""
+
+from pathlib import Path
+
+import httpx
+
+CONNECT_S = 10.0
+MAX_ANSWER = 64_000_000
+MAX_TOKEN_FILE = 65_536
+
+
+class NotReached(Exception):
+    """Nothing was asked; the text says why."""
+
+
+class Broken(Exception):
+    """The request may have been taken, and there is no answer to it; the text says why."""
+
+
+class Refused(Exception):
+    """The process answers that it will not; the text is its reason."""
+
+
+def post(url: str, path: str, content: str, token_file: Path | None = None) -> bytes:
+    """Send JSON to the process at `url` and return its answer, however long that takes. Raises NotReached, Broken, Refused."""
+    headers = {"Content-Type": "application/json", **_authorization(token_file)}
+    with _client(url) as client:
+        try:
+            with client.stream("POST", path, content=content.encode(), headers=headers) as response:
+                answer = _read(response)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as problem:
+            raise NotReached(f"{url} cannot be reached: {problem}") from None
+        except httpx.HTTPError as problem:
+            raise Broken(f"{url} gave no answer: {problem or type(problem).__name__}") from None
+    if response.status_code != httpx.codes.OK:
+        raise Refused(_reason(response.status_code, answer))
+    return answer
+
+
+def _client(url: str) -> httpx.Client:
+    try:
+        timeout = httpx.Timeout(None, connect=CONNECT_S)
+        return httpx.Client(base_url=url, timeout=timeout, trust_env=False)  # a proxy has no business with the token
+    except httpx.InvalidURL as problem:
+        raise NotReached(f"{url} is no URL: {problem}") from None
+
+
+def _authorization(token_file: Path | None) -> dict[str, str]:
+    if token_file is None:
+        return {}
+    try:
+        with token_file.open("rb") as opened:
+            lines = [line.strip() for line in opened.read(MAX_TOKEN_FILE).decode("ascii").splitlines()]
+    except OSError as problem:
+        raise NotReached(f"the token file {token_file} cannot be read: {problem.strerror}") from None
+    except UnicodeDecodeError:
+        raise NotReached(f"the token file {token_file} is no text") from None
+    tokens = [line for line in lines if line and not line.startswith("#")]
+    if not tokens:
+        raise NotReached(f"the token file {token_file} holds no token")
+    return {"Authorization": f"Bearer {tokens[0]}"}
+
+
+def _read(response: httpx.Response) -> bytes:
+    answer = bytearray()
+    for chunk in response.iter_bytes():
+        answer += chunk
+        if len(answer) > MAX_ANSWER:
+            raise Broken(f"the answer is larger than {MAX_ANSWER} octets")
+    return bytes(answer)
+
+
+def _reason(status: int, answer: bytes) -> str:
+    try:
+        reason = httpx.Response(status, content=answer).json()["error"]
+    except (ValueError, KeyError, TypeError):
+        reason = None
+    return reason if isinstance(reason, str) else f"the process answers with the HTTP status {status}"
