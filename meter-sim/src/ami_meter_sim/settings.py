@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, 
 from ami_dlms.enums import Mechanism
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import ClockMode, FileSettings, Port, Seconds, Section, SettingsError
-from ami_registry import DIALS_IN, EntryError, Meter, parse_meter, parse_secret
+from ami_registry import DIALS_IN, EntryError, Meter, Transport, parse_meter, parse_secret
 
 PUBLIC_CLIENT_WPORT = 16
 CLIENT_WPORTS = range(1, 128)
@@ -163,6 +163,11 @@ class MeterSettings(BaseModel):
     def _fits_together(self) -> Self:
         if self.meter.address is None and self.simulated.dial_to is None:
             raise ValueError(f'address = "{DIALS_IN}" needs simulated.dial_to = "host:port"')
+        if self.meter.transport is not Transport.WRAPPER and self.simulated.listen is None:
+            raise ValueError(
+                f'transport = "{self.meter.transport}" needs simulated.listen, and a converter at the address: '
+                "a simulated meter listens for the wrapper over TCP"
+            )
         if self.meter.authentication is Mechanism.ECDSA:
             for name in ("signing_key", "client_signing_key"):
                 if getattr(self.simulated, name) is None:

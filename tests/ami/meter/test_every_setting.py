@@ -16,7 +16,7 @@ from served import Meter, profile, served
 
 from ami_cli.meter import cli
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.framings import framing_for
+from ami_cli.meter.framings import line_of
 from ami_cli.meter.options import Target
 from ami_cli.meter.target import target_of
 from ami_cli.meter.target_options import TargetOptions
@@ -145,7 +145,7 @@ def made_of(kind: type, target: Target) -> object:
     if kind is PreEstablished:
         return settings.pre_established
     if kind in (HdlcAddress, LinkParameters):
-        framing, _ = framing_for(target.reach, settings)
+        framing = line_of(target.reach, settings).framing
         assert isinstance(framing, HdlcClientFraming)
         return framing.link.peer if kind is HdlcAddress else framing.link._offer
     security = settings.security

@@ -14,10 +14,10 @@ from ami_dlms.framing import wrapper
 from ami_hes.meters.trace import ApduTrace, tracing
 
 
-def test_the_password_of_lls_is_asterisks(events: list[EventDict]) -> None:
+async def test_the_password_of_lls_is_asterisks(events: list[EventDict]) -> None:
     settings = ClientSettings(client_wport=1, server_wport=1, mechanism=Mechanism.LOW, secret=b"swordfish")
     frame = ClientConnection(settings).send(Open())
-    ApduTrace("M1").request(frame)
+    ApduTrace("M1").request(wrapper.decode_datagram(frame))
     [event] = events
     assert b"swordfish" in frame and event["name"] == "aarq" and len(event["hex"]) == 2 * len(frame)
     assert b"swordfish".hex().upper() not in event["hex"] and "*" * 18 in event["hex"]
@@ -30,11 +30,11 @@ async def test_what_is_done_for_a_request_says_its_message_id_and_what_outlives_
     trace, over = ApduTrace("M1"), asyncio.Event()
 
     async def watch() -> None:
-        trace.request(frame)
+        trace.request(wrapper.decode_datagram(frame))
         await over.wait()
-        trace.request(frame)
+        trace.request(wrapper.decode_datagram(frame))
 
-    trace.request(frame)
+    trace.request(wrapper.decode_datagram(frame))
     with tracing("m-1"):
         watching = asyncio.create_task(watch())
         await asyncio.sleep(0)
@@ -50,7 +50,7 @@ async def test_requests_that_are_worked_at_the_same_time_are_told_apart(events: 
         with tracing(message_id):
             for _ in range(2):
                 await asyncio.sleep(0)
-                ApduTrace(f"meter of {message_id}").request(frame)
+                ApduTrace(f"meter of {message_id}").request(wrapper.decode_datagram(frame))
 
     await asyncio.gather(work("m-1"), work("m-2"))
     assert [event["message_id"] for event in events] == ["m-1", "m-2", "m-1", "m-2"]

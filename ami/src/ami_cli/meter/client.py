@@ -11,7 +11,7 @@ from ami_cli.meter import hints, opening_hints
 from ami_cli.meter.counters import CounterFile
 from ami_cli.meter.dropped import Dropped, of_association
 from ami_cli.meter.errors import ExitCode, MeterError, Refusal, words
-from ami_cli.meter.framings import Silence, framing_for
+from ami_cli.meter.framings import dropped_from, line_of
 from ami_cli.meter.hints import Doing
 from ami_cli.meter.link import Link
 from ami_cli.meter.options import OBJECT_LIST, Reach, Transport
@@ -23,18 +23,14 @@ from ami_dlms.association import (
     ActionOutcome,
     ClientConnection,
     ClientSettings,
-    EventNotified,
     Get,
     GetList,
     GetListResult,
     GetResult,
-    InformationReported,
-    Notified,
     Open,
     Opened,
     OpenRefused,
     PeerFault,
-    Read,
     ReadResult,
     Release,
     Released,
@@ -43,6 +39,8 @@ from ami_dlms.association import (
     SetResult,
     Unconfirmed,
 )
+from ami_dlms.association import Read as ReadNames
+from ami_dlms.association.client.session import ExchangeStep, Read, Tell, TopUp, Write, exchange, hang_up, run
 from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
@@ -50,10 +48,12 @@ from ami_dlms.cosem.short_names import STEP, ShortNames, reserved_base_name
 from ami_dlms.data import Data
 from ami_dlms.enums import Conformance, DataAccessResult, ServiceError
 from ami_dlms.errors import LinkError, LocalError, RemoteError, SecurityError
+from ami_dlms.framing.framing import Framing
 from ami_dlms.security import SendCounter
 
 A = TypeVar("A")
 MAX_PDU_SIZE = 0xFFFF
+HANG_UP_S = 1.0
 LIST_ITEM_OCTETS = 10
 AROUND_A_LIST = 80
 MAX_UNSOLICITED = 1000
@@ -82,6 +82,14 @@ class Faulty(MeterError):
         code = ExitCode.NOT_TRUSTED if deciphering else ExitCode.REFUSED
         super().__init__(code, f"the meter answers with a fault: {event.reason}", where=where, hint=hint)
         self.reason = event.reason
+
+
+class CounterRefused(MeterError):
+    """The meter takes no invocation counter below `expected`; nobody has proved that it is the meter who says so."""
+
+    def __init__(self, expected: int, what: str, where: str, hint: str) -> None:
+        super().__init__(ExitCode.NO_ASSOCIATION, what, where=where, hint=hint)
+        self.expected = expected
 
 
 class Supply:
@@ -120,9 +128,12 @@ class Association:
         self._settings = settings
         self._link = link
         self._reach = reach
+        self._timeout_s = reach.timeout_s
         self._supply = supply
         self._trace = trace
-        framing, self._silence = framing_for(reach, settings)
+        self._line = line_of(reach, settings)
+        self._unsolicited = 0
+        framing: Framing = self._line.framing
         if trace is not None:
             trace.association(settings)
             framing = TracedFraming(framing, trace)
@@ -175,6 +186,8 @@ class Association:
         error = event.fault.service_error if isinstance(event.fault, ExceptionResponse) else None
         hint = opening_hints.of_fault(error, self._settings)
         what = f"the meter answers the opening with a fault: {event.reason}"
+        if isinstance(event.fault, ExceptionResponse) and event.fault.invocation_counter is not None:
+            return CounterRefused(event.fault.invocation_counter, what, where, hint)
         return MeterError(ExitCode.NO_ASSOCIATION, what, where=where, hint=hint)
 
     def _refusal(self, result: DataAccessResult, where: str, doing: Doing, value_type: str = "") -> Refusal:
@@ -201,7 +214,7 @@ class Association:
         """The meter's objects by their short names, read when they are needed first; None with logical names."""
         if self._names is not None and not self._names:
             where = "reading the object list with short names"
-            request = Read((VariableName(reserved_base_name("association_sn") + STEP),))
+            request = ReadNames((VariableName(reserved_base_name("association_sn") + STEP),))
             [result] = self._expected(ReadResult, self._exchange(request, where), where).results
             if result.value is None:
                 raise self._refusal(result.result, where, Doing.READING)
@@ -229,6 +242,7 @@ class Association:
         where = f"sending {request.descriptor}"
         self._prepare(request, where)
         with border(where):
+            self._perform(TopUp())
             self._write(self._connection.send(Unconfirmed(request)))
 
     def release(self) -> None:
@@ -236,7 +250,8 @@ class Association:
         try:
             if self.healthy and self._settings.pre_established is None:
                 self._expected(Released, self._exchange(Release(), "releasing the association"), "releasing")
-            self._silence.hang_up(self._write, self._link.read)
+            self._timeout_s = HANG_UP_S * (self._reach.retries + 1)  # a line waits for a part of this
+            run(hang_up(self._line), self._perform)
         except (MeterError, OSError, RemoteError, LocalError):
             self.healthy = False
 
@@ -246,11 +261,10 @@ class Association:
         """What has to be so before a request goes out."""
         if isinstance(request, Get | Set | Action) and not self._has_a_name(request.descriptor):
             raise self._refusal(DataAccessResult.OBJECT_UNDEFINED, where, Doing.READING)
-        if self._supply is not None:
-            self._supply.top_up()
         if self._trace is not None:
             self._trace.exchange(about_a_secret=_is_about_a_secret(request))
-        self._silence.begin()
+        self._line.begin()
+        self._unsolicited = 0
 
     def _exchange(self, request: Request, where: str) -> object:
         self._prepare(request, where)
@@ -258,8 +272,7 @@ class Association:
         silence = opening_hints.of_silence(self._settings, self._reach.timeout_s, hdlc=hdlc)
         try:
             with border(where, silence):
-                self._write(self._connection.send(request))
-                answer = self._answer()
+                answer = run(exchange(self._connection, self._line, request), self._perform)
         except BaseException as error:
             self.healthy = self.healthy and isinstance(error, Refusal)
             if isinstance(error, MeterError) and (dropped := self._dropped(error)) is not None:
@@ -273,39 +286,42 @@ class Association:
         """What came instead, when it is an answer that is missing."""
         if error.code is not ExitCode.NO_ANSWER:
             return None
-        return of_association(self._connection.discarded) or self._silence.dropped()
+        return of_association(self._connection.discarded) or dropped_from(self._line)
 
     def _has_a_name(self, descriptor: AttributeDescriptor | MethodDescriptor) -> bool:
         """With short names: whether the meter's list has one for it; logical names are the meter's business."""
         names = self.short_names()
         return names is None or has_a_name(names, descriptor)
 
-    def _answer(self) -> object:
-        for _ in range(MAX_UNSOLICITED):
-            while (event := self._connection.next_event()) is None:
+    def _perform(self, step: ExchangeStep) -> bytes | None:
+        match step:
+            case TopUp():
                 if self._supply is not None:
                     self._supply.top_up()
-                self._write(self._connection.data_to_send())
-                self._receive()
-            if not isinstance(event, Notified | EventNotified | InformationReported):
-                self._write(self._connection.data_to_send())
-                return event
-            self.tell("a notification of the meter came in between")
-        raise MeterError(ExitCode.NOT_UNDERSTOOD, f"{MAX_UNSOLICITED} notifications came, and no answer among them")
+            case Write(octets):
+                self._write(octets)
+            case Read():
+                return self._read()
+            case Tell():
+                self._count_unsolicited()
+        return None
 
-    def _receive(self) -> None:
+    def _count_unsolicited(self) -> None:
+        self._unsolicited += 1
+        if self._unsolicited > MAX_UNSOLICITED:
+            what = f"{MAX_UNSOLICITED} notifications came, and no answer among them"
+            raise MeterError(ExitCode.NOT_UNDERSTOOD, what)
+        self.tell("a notification of the meter came in between")
+
+    def _read(self) -> bytes | None:
+        """What comes; None when the line was silent."""
         try:
-            octets = self._link.read(self._silence.patience_s(self._reach.timeout_s))
+            octets = self._link.read(self._line.wait_s(self._timeout_s))
         except TimeoutError:
-            again = self._silence.ask_again()
-            if not again:
-                raise
-            self._write(again)
-            return
+            return None
         if self._trace is not None:
             self._trace.octets("←", octets)
-        self._silence.heard(octets)
-        self._connection.receive_data(octets)
+        return octets
 
     def _write(self, octets: bytes) -> None:
         if octets:
@@ -381,4 +397,4 @@ def _most_in_a_list(opened: Opened) -> int:
 
 
 _KEYS = (ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR)
-__all__ = ["Association", "Broken", "Faulty", "LinkDown", "Silence", "Supply", "border"]
+__all__ = ["Association", "Broken", "Faulty", "LinkDown", "Supply", "border"]

@@ -16,8 +16,6 @@ from ami_dlms.framing.hdlc_link import HdlcLink, PassedOver
 from ami_dlms.framing.wrapper import HEADER_SIZE
 
 SHOWN = 16
-MOST_KEPT = 4096
-"""Octets of one exchange that are kept for an explanation: two of the longest frames."""
 HINTS = {
     Cause.ADDRESS: "check --client and --server against the meter's numbers; --any-address takes its answers",
     Cause.INVOKE_ID: "--any-invoke-id takes it; a late answer to an earlier request would then count too",

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from ami_cli.meter.options import PUBLIC_CLIENT
+from ami_dlms.association.client.session import PUBLIC_CLIENT
 
 
 class Doing(Enum):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.options import Reach, Transport
 from ami_dlms.framing.mode_e import FIRST_BAUD_RATE
-from ami_dlms.framing.wrapper import Deframer, decode_datagram, encode
+from ami_dlms.framing.wrapper import datagrams, decode_datagram
 
 CHUNK = 65536
 
@@ -61,10 +61,8 @@ class UdpLink:
         self._socket.connect(address)
 
     def write(self, octets: bytes) -> None:
-        frames = Deframer()
-        frames.receive_data(octets)
-        while (pdu := frames.next_pdu()) is not None:
-            self._socket.send(encode(pdu))
+        for one in datagrams(octets):
+            self._socket.send(one)
 
     def read(self, timeout_s: float) -> bytes:
         self._socket.settimeout(timeout_s)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_dlms.association import Ciphering, ClientSettings, KeyForm, MessageKeys, PreEstablished, Security
+from ami_dlms.association.client.session import PUBLIC_CLIENT
 from ami_dlms.association.settings import (
     BLOCK_WINDOW,
     MAX_RESULT_OCTETS,
@@ -32,7 +33,6 @@ from ami_dlms.security.hls import usual_challenge
 from ami_registry.meter import INVOCATION_COUNTER, key_id
 
 DLMS_PORT = 4059
-PUBLIC_CLIENT = 16
 RandomBytes = Callable[[int], bytes]
 ASSOCIATION_LN = 15
 CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0*255")
@@ -151,6 +151,7 @@ class Identity:
     title: bytes | None = None
     meter_title: bytes | None = None
     counter_object: Obis = INVOCATION_COUNTER
+    public_client: bool = True
     invocation_counter: int | None = None
     max_pdu_size: int = 0xFFFF
     short_names: bool = False

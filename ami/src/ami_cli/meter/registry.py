@@ -10,12 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ami_registry as registry
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.options import Identity, Reach, Wrapping
+from ami_cli.meter.options import Identity, Reach, Transport, Wrapping
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_process.secret_sources import SecretSources
 from ami_registry import EntryError, Meter, parse_field, parse_meter
+
+TRANSPORTS = {
+    registry.Transport.WRAPPER: Transport.TCP,
+    registry.Transport.UDP: Transport.UDP,
+    registry.Transport.HDLC: Transport.HDLC,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +52,16 @@ def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> E
     if meter.address is None:
         problem = EntryError(number + 1, meter.name, "address", "a meter that dials in can't be called")
         raise _unusable(path, rows[number], problem)
+    reach = Reach(
+        transport=TRANSPORTS[meter.transport],
+        host=meter.address[0],
+        port=meter.address[1],
+        physical=meter.physical_address,
+        address_size=meter.address_size,
+    )
     return Entry(
         meter.name,
-        Reach(host=meter.address[0], port=meter.address[1]),
+        reach,
         _identity(meter),
         meter.logical_device_name,
         meter.device_id,
@@ -102,4 +116,5 @@ def _identity(meter: Meter) -> Identity:
         wrapping=Wrapping(format_ciphering(meter.ciphering)),
         meter_title=meter.system_title,
         counter_object=meter.invocation_counter,
+        public_client=meter.public_client,
     )

@@ -10,10 +10,11 @@ from typing import Any
 import tomli_w
 
 from ami_cli.meter.objects import AttributeRight, CosemObject
-from ami_cli.meter.options import ASSOCIATION_LN, PUBLIC_CLIENT, Target
+from ami_cli.meter.options import ASSOCIATION_LN, Target
 from ami_cli.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading
 from ami_cli.meter.scan import DeviceScan
 from ami_dlms import data
+from ami_dlms.association.client.session import PUBLIC_CLIENT
 from ami_dlms.cosem.classes import class_name
 from ami_dlms.cosem.profile import decode_rows
 from ami_dlms.cosem.selection import CaptureObject

@@ -1,7 +1,7 @@
 """How a session with a meter begins and ends: the public client first where it has something to tell, then the association.
 
-The public client (16, no security) tells the invocation counter and, for a meter of a registry, who answers at all, before
-any key is used (docs/adr/0003). Some meters hang up after a release; they are called once more.
+The procedure is the protocol core's (`ami_dlms.association.client.session`); here its steps meet a blocking link, a file of counters
+and the words for a person.
 """
 
 import time
@@ -10,21 +10,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from ami_cli.meter.client import Association, Broken, Supply
+from ami_cli.meter.client import Association, Broken, CounterRefused, Supply
 from ami_cli.meter.counters import CounterFile
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.link import Link, SerialLink, open_link
-from ami_cli.meter.options import PUBLIC_CLIENT, Identity, Target
+from ami_cli.meter.options import Identity, Target
 from ami_cli.meter.sign_on import sign_on
 from ami_cli.meter.trace import Trace
 from ami_cli.meter.values import text_of_octets
 from ami_dlms.association import ClientSettings, Opened
-from ami_dlms.cosem.descriptors import AttributeDescriptor
-from ami_dlms.obis import Obis
+from ami_dlms.association.client.session import (
+    PUBLIC_CLIENT,
+    CountFrom,
+    Identify,
+    OpeningStep,
+    OpenManagement,
+    OpenPublic,
+    ReadPublic,
+    Reconnect,
+    ReleasePublic,
+    Trouble,
+    Visit,
+    Wanted,
+    count_of,
+    opening,
+    run,
+)
+from ami_dlms.data import Data
 
-VALUE = 2
-LOGICAL_DEVICE_NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), VALUE)
-
+WITHOUT_PUBLIC = (ExitCode.NO_ASSOCIATION, ExitCode.REFUSED, ExitCode.NO_ANSWER)
+"""How it looks when a meter has no public client, or not this object for it."""
 Ask = Callable[[Association], None]
 
 
@@ -80,25 +95,82 @@ class _Opening:
         self._file = CounterFile(target.counters)
         self._link: Link | None = None
         self._supply: Supply | None = None
-        self._asked = False
+        self._title: bytes | None = None
+        self._ask: Ask | None = None
+        self._settings: ClientSettings
+        self._public: Association
+        self._opened: tuple[Association, Opened]
 
     def open(self, ask_public: Ask | None) -> Session:
         identity = self._target.identity
-        title = None
         if identity.titled:
-            title = identity.title or self._file.own_title(self._around.random_bytes(8))
-        settings = identity.settings(title, self._server, self._around.random_bytes)
-        at_least = self._ask_public(ask_public)
-        if title is not None and identity.keyed:
-            self._supply = self._reserve(identity, title, at_least)
+            self._title = identity.title or self._file.own_title(self._around.random_bytes(8))
+        settings = identity.settings(self._title, self._server, self._around.random_bytes)
+        self._settings, self._ask = settings, ask_public
+        run(opening(self._wanted(), self._sense), self._perform)
+        association, opened = self._opened
+        return Session(self._target, association, opened, self._title, partial(self._open_anew, settings))
+
+    def _wanted(self) -> Wanted:
+        """What the public client has to tell; nothing when we are the public client ourselves."""
+        identity = self._target.identity
+        if identity.client == PUBLIC_CLIENT or not identity.public_client:
+            return Wanted()
+        counted = identity.keyed and identity.invocation_counter is None
+        return Wanted(
+            name=bool(self._target.device_name) and self._server == identity.server,
+            counter=identity.counter_object if counted else None,
+            visit=self._ask is not None,
+        )
+
+    def _perform(self, step: OpeningStep) -> object:
+        match step:
+            case OpenPublic() | ReadPublic():
+                return self._over_public(step)
+            case Identify(name):
+                self._compare(text_of_octets(name))
+            case CountFrom(value):
+                return _count(value, self._target.identity)
+            case Visit():
+                if self._ask is not None:
+                    self._ask(self._public)
+            case ReleasePublic():
+                self._public.release()
+            case Reconnect():
+                self._hang_up()
+            case OpenManagement(at_least):
+                self._supply_from(at_least)
+                self._opened = self._secure(self._settings)
+        return None
+
+    def _sense(self, error: Exception) -> Trouble | int:
+        """A counter that a person has given is not exchanged for another."""
+        if isinstance(error, CounterRefused) and self._target.identity.invocation_counter is None:
+            return error.expected
+        return Trouble.LOST if isinstance(error, Broken) else Trouble.OTHER
+
+    def _supply_from(self, at_least: int) -> None:
+        """Have invocation counters from here on, where the association needs them."""
+        identity = self._target.identity
+        if self._title is None or not identity.keyed:
+            return
+        if self._supply is not None and self._supply.counter.next_value < at_least:
+            self._supply.give_back()
+            self._supply = None
+        if self._supply is None:
+            self._supply = self._reserve(identity, self._title, at_least)
+
+    def _over_public(self, step: OpenPublic | ReadPublic) -> Data | None:
         try:
-            association, opened = self._secure(settings)
-        except Broken:
-            if not self._asked:
-                raise
-            self._hang_up()
-            association, opened = self._secure(settings)
-        return Session(self._target, association, opened, title, partial(self._open_anew, settings))
+            if isinstance(step, ReadPublic):
+                return self._public.get(step.descriptor)
+            self._public = self._public_association()
+            self._public.open(f"opening the public association with {self._target}")
+        except MeterError as error:
+            if self._wanted().counter and error.code in WITHOUT_PUBLIC:
+                raise _without_counter(error) from None
+            raise
+        return None
 
     def _open_anew(self, settings: ClientSettings) -> tuple[Association, Opened]:
         self._hang_up()
@@ -143,42 +215,18 @@ class _Opening:
         )
         return association, association.open(f"opening the association with {self._target}")
 
-    def _ask_public(self, ask: Ask | None) -> int:
-        """The lowest invocation counter that the meter will take; 0 when nobody had to be asked."""
-        target, identity = self._target, self._target.identity
-        counted = identity.keyed and identity.invocation_counter is None
-        named = bool(target.device_name) and self._server == identity.server
-        if identity.client == PUBLIC_CLIENT or not (counted or named or ask):
-            return 0
-        settings = identity.public_settings(self._server)
-        public = Association(
+    def _public_association(self) -> Association:
+        identity = self._target.identity
+        return Association(
             self._wire(),
-            target.reach,
-            settings,
+            self._target.reach,
+            identity.public_settings(self._server),
             trace=self._trace,
             tell=self._around.tell,
             object_list=identity.object_list,
         )
-        try:
-            public.open(f"opening the public association with {target}")
-            if named:
-                self._compare(public)
-            at_least = _counter(public, identity) + 1 if counted else 0
-        except MeterError as error:
-            if not counted and not named:
-                self._hang_up()
-                return 0
-            if counted and error.code in (ExitCode.NO_ASSOCIATION, ExitCode.REFUSED, ExitCode.NO_ANSWER):
-                raise _without_counter(error) from None
-            raise
-        if ask is not None:
-            ask(public)
-        public.release()
-        self._asked = True
-        return at_least
 
-    def _compare(self, public: Association) -> None:
-        found = text_of_octets(public.get(LOGICAL_DEVICE_NAME))
+    def _compare(self, found: str) -> None:
         if found != self._target.device_name:
             raise MeterError(
                 ExitCode.NOT_TRUSTED,
@@ -188,13 +236,13 @@ class _Opening:
             )
 
 
-def _counter(public: Association, identity: Identity) -> int:
-    value = public.get(AttributeDescriptor(1, identity.counter_object, VALUE)).value
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+def _count(value: Data, identity: Identity) -> int:
+    count = count_of(value)
+    if count is None:
         raise MeterError(
             ExitCode.NOT_UNDERSTOOD, "the invocation counter is no number", where=str(identity.counter_object)
         )
-    return value
+    return count
 
 
 def _without_counter(error: MeterError) -> MeterError:

@@ -11,7 +11,6 @@ from ami_cli.meter.counters import default_file
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.options import (
     OFFERED,
-    PUBLIC_CLIENT,
     SN_OFFERED,
     Identity,
     Priority,
@@ -23,6 +22,7 @@ from ami_cli.meter.options import (
 from ami_cli.meter.registry import Entry, read_entry
 from ami_cli.meter.secrets_given import certificate, octets, public_key
 from ami_cli.meter.target_options import TargetOptions
+from ami_dlms.association.client.session import PUBLIC_CLIENT
 from ami_dlms.enums import Conformance
 from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis

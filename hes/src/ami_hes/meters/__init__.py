@@ -13,7 +13,7 @@ from ami_hes.meters.association import Patience
 from ami_hes.meters.callers import Places
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.faults import MeterFault
-from ami_hes.meters.link import Link
+from ami_hes.meters.link import Link, connect
 from ami_hes.meters.listener import Listener
 from ami_hes.meters.parking import Parking, Standing
 from ami_hes.meters.pool import Pool
@@ -24,6 +24,7 @@ from ami_hes.meters.session import Afterwards, Session, Surroundings
 from ami_hes.meters.trace import ApduTrace
 from ami_hes.store.ports import Counters, ReceivedCounters
 from ami_process.environment import real_time
+from ami_registry import Transport
 
 __all__ = ["Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Session"]
 
@@ -156,7 +157,7 @@ class Meters:
         where = "{}:{}".format(*meter.address)
         trace = ApduTrace(meter.name) if self.settings.log_apdus else None
         try:
-            return await Link.connect(*meter.address, patience.next_answer, trace)
+            return await connect(meter.address, patience.next_answer, udp=meter.transport is Transport.UDP, trace=trace)
         except TimeoutError:
             raise MeterFault("deadline", "no-connection", detail=where) from None
         except OSError as error:

@@ -1,7 +1,7 @@
 """One association over a link: hands requests to the protocol core, waits for their answers, maps what goes wrong.
 
-Frames that are no answer here (a notification in the middle of a GET, a late frame of another association) go to
-`ami_hes.meters.push` and never disturb the exchange.
+The exchange itself is the protocol core's (`ami_dlms.association.client.session`); here its steps meet a link, a store and a clock.
+Frames that are no answer here go to `ami_hes.meters.push` and never disturb the exchange.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ from ami_dlms.association import (
     ClientSettings,
     Get,
     GetResult,
-    Notified,
+    InformationReported,
     Open,
     Opened,
     OpenRefused,
@@ -25,19 +25,34 @@ from ami_dlms.association import (
     Set,
     SetResult,
 )
+from ami_dlms.association.client.session import (
+    ExchangeStep,
+    Read,
+    Steps,
+    Tell,
+    TopUp,
+    Unsolicited,
+    Write,
+    answer,
+    exchange,
+    hang_up,
+    run_async,
+)
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
-from ami_dlms.enums import ApduTag, DataAccessResult
-from ami_dlms.framing import wrapper
+from ami_dlms.enums import DataAccessResult
 from ami_dlms.security import ReceiveCounter, SendCounter
 from ami_hes.meters.counters import Supply
 from ami_hes.meters.faults import MeterFault, border, peer_fault, refused
+from ami_hes.meters.lines import Routed, line_of
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
+from ami_hes.meters.registry import Meter
 from ami_process.environment import real_time
 
 A = TypeVar("A")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +80,13 @@ class Association:
         challenge: bytes = b"",
         supply: Supply | None = None,
         received: ReceiveCounter | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._link = link
-        self._settings = settings
+        self._line = line_of(link, settings, meter)
+        self._routed = Routed(self._line.framing, link, settings)
+        self._before: Callable[[], Awaitable[None]] | None = None
+        self._until: float | None = None
         self._notifications = notifications
         self._patience = patience
         self._supply = supply
@@ -77,6 +96,7 @@ class Association:
             challenge=challenge,
             send_counter=SendCounter(0, 0) if supply is None else supply.counter,
             receive_counter=self._received,
+            framing=self._routed,
         )
 
     async def open(self, where: str) -> Opened:
@@ -103,11 +123,12 @@ class Association:
 
     async def late_action(self, where: str) -> ActionOutcome:
         """The answer to an action that was given up, if it still comes; waits without an end of its own."""
-        with border(where):
-            return self._expected(ActionOutcome, await self._answer(None), where)
+        self._until = None
+        return self._expected(ActionOutcome, await self._carry_out(answer(self._connection, self._line), where), where)
 
     async def release(self, where: str) -> None:
         self._expected(Released, await self._exchange(Release(), where), where)
+        await self._carry_out(hang_up(self._line), where)
 
     async def _exchange(
         self,
@@ -115,54 +136,56 @@ class Association:
         where: str,
         before: Callable[[], Awaitable[None]] | None = None,
     ) -> object:
-        await self._top_up()
+        self._before = before
+        return await self._carry_out(exchange(self._connection, self._line, request), where)
+
+    async def _carry_out(self, steps: Steps[ExchangeStep, R], where: str) -> R:
         with border(where):
-            octets = self._connection.send(request)
-            if before is not None:
-                await before()
-            until = self._patience.next_answer
-            await self._link.send(octets, until)
-            return await self._answer(until)
+            return await run_async(steps, self._perform)
 
-    async def _answer(self, until: float | None) -> object:
-        """The next event that is an answer; `until` is renewed with every frame of a long one."""
-        while True:
-            while (event := self._connection.next_event()) is None:
-                if octets := self._connection.data_to_send():
-                    await self._top_up()
-                    until = None if until is None else self._patience.next_answer
-                    await self._link.send(octets, self._patience.next_answer)
-                await self._receive(until)
-            if not isinstance(event, Notified):
-                return event
-            self._tell(event)
+    async def _perform(self, step: ExchangeStep) -> bytes | None:
+        match step:
+            case TopUp():
+                if self._supply is not None:
+                    await self._supply.top_up()
+            case Write(octets, first):
+                await self._write(octets, first=first)
+            case Read():
+                return await self._read()
+            case Tell(event):
+                self._tell(event)
+        return None
 
-    def _tell(self, event: Notified) -> None:
-        sender = None if self._supply is None or not event.protected else self._supply.meter
-        self._notifications.tell_answered(
-            event.notification, peer=self._link.peer, sender=sender, counter=self._received.lowest_acceptable - 1
-        )
+    async def _write(self, octets: bytes, *, first: bool) -> None:
+        if first and self._before is not None:
+            await self._before()
+        until = self._patience.next_answer
+        if first or self._until is not None:  # every frame of a long exchange has its own time
+            self._until = until
+        await self._link.send(octets, until)
 
-    async def _receive(self, until: float | None) -> None:
-        pdu = await self._link.next_frame(until)
-        if self._is_ours(pdu):
-            self._connection.receive_data(wrapper.encode(pdu))
-        else:
-            await self._notifications.take_in_turn(pdu.apdu, peer=self._link.peer, transport="tcp")
-            if until is not None and real_time() > until:  # frames that have come need no waiting
+    async def _read(self) -> bytes | None:
+        """What comes; empty when something was dealt with that is no answer, None when the line was silent."""
+        if self._routed.aside:
+            pdu = self._routed.aside.popleft()
+            await self._notifications.take_in_turn(pdu.apdu, peer=self._link.peer, transport=self._link.transport)
+            if self._until is not None and real_time() > self._until:  # frames that have come need no waiting
                 raise TimeoutError
+            return b""
+        until = self._until
+        if until is not None:
+            until = min(until, real_time() + self._line.wait_s(self._patience.apdu_timeout_s))
+        try:
+            return await self._link.receive(until)
+        except TimeoutError:
+            return None
 
-    def _is_ours(self, pdu: wrapper.WrapperPdu) -> bool:
-        if (pdu.source, pdu.destination) != (self._settings.server_wport, self._settings.client_wport):
-            return False
-        tag = pdu.apdu[:1]
-        if tag == _GENERAL_GLO:
-            return self._settings.security is not None
-        return tag not in _UNASKED
-
-    async def _top_up(self) -> None:
-        if self._supply is not None:
-            await self._supply.top_up()
+    def _tell(self, event: Unsolicited) -> None:
+        sender = None if self._supply is None or not event.protected else self._supply.meter
+        told = event.report if isinstance(event, InformationReported) else event.notification
+        self._notifications.tell_answered(
+            told, peer=self._link.peer, sender=sender, counter=self._received.lowest_acceptable - 1
+        )
 
     @staticmethod
     def _expected(kind: type[A], event: object, where: str) -> A:
@@ -178,7 +201,3 @@ class Refusal(MeterFault):
 
     def __init__(self, result: DataAccessResult, where: str) -> None:
         super().__init__("data-access-result", result.name, where=where)
-
-
-_GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
-_UNASKED = tuple(bytes((tag,)) for tag in (ApduTag.DATA_NOTIFICATION, ApduTag.EVENT_NOTIFICATION_REQUEST))

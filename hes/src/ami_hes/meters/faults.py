@@ -12,7 +12,7 @@ from typing import Self
 from ami_dlms.apdu.faults import ExceptionResponse
 from ami_dlms.association import OpenRefused, PeerFault
 from ami_dlms.enums import AcseServiceProviderDiagnostic, AcseServiceUserDiagnostic, DiagnosticSource, ServiceError
-from ami_dlms.errors import LocalError, RemoteError, SecurityError
+from ami_dlms.errors import LinkError, LocalError, RemoteError, SecurityError
 from ami_mapping.faults import Fault, explain, fault_rules
 
 
@@ -54,8 +54,10 @@ def border(where: str) -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise MeterFault("deadline", "no-answer", where=where, detail=str(error)) from None
-    except OSError as error:
-        raise MeterFault("transport", "lost", where=where, detail=error.strerror or str(error)) from None
+    except (OSError, LinkError) as error:
+        raise MeterFault(
+            "transport", "lost", where=where, detail=getattr(error, "strerror", None) or str(error)
+        ) from None
     except SecurityError as error:
         raise MeterFault("security", "unprotected", where=where, detail=str(error)) from None
     except RemoteError as error:

@@ -17,7 +17,7 @@ from ami_dlms.framing import wrapper
 from ami_hes.meters.association import Patience
 from ami_hes.meters.callers import Caller, Places
 from ami_hes.meters.faults import MeterFault
-from ami_hes.meters.link import Link
+from ami_hes.meters.link import Link, accepted
 from ami_hes.meters.parking import Parking, Standing
 from ami_hes.meters.push import Notifications, dropped
 from ami_hes.meters.registry import Meter, Registry
@@ -93,7 +93,7 @@ class Listener:
         return transport
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = Link(reader, writer, ApduTrace("unknown") if self._log_apdus else None)
+        link = accepted(reader, writer, ApduTrace("unknown") if self._log_apdus else None)
         address = counted_address(link.host)
         crowded_out = self._places.crowded_out(list(self._unknown), address)
         if crowded_out is not None:

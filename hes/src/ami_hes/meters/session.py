@@ -10,11 +10,27 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ami_dlms.association import ActionOutcome, ClientSettings
+from ami_dlms.association.client.session import (
+    LOGICAL_DEVICE_NAME,
+    PUBLIC_CLIENT,
+    CountFrom,
+    Identify,
+    OpeningStep,
+    OpenManagement,
+    OpenPublic,
+    ReadPublic,
+    Reconnect,
+    ReleasePublic,
+    Trouble,
+    Wanted,
+    count_of,
+    opening,
+    run_async,
+)
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import CompactArray, Data
 from ami_dlms.enums import DataAccessResult, Mechanism
-from ami_dlms.obis import Obis
 from ami_dlms.security.hls import usual_challenge
 from ami_hes.meters.association import Association, Patience, Refusal
 from ami_hes.meters.counters import InvocationCounters
@@ -30,9 +46,6 @@ Afterwards = Callable[[], Coroutine[object, object, None]]
 
 MAX_PUBLIC_OCTETS = 4096  # of what anybody may answer to the public client: a name and a counter
 MAX_TEXT = 128  # of a name; more is nonsense, and a stranger shall not fill our log
-PUBLIC_CLIENT = 16
-VALUE = 2
-LOGICAL_DEVICE_NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), VALUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +72,17 @@ def as_text(data: Data) -> str:
 
 
 async def public_association(
-    link: Link, server_wport: int, notifications: Notifications, patience: Patience
+    link: Link, meter: Meter | int, notifications: Notifications, patience: Patience
 ) -> Association:
-    """The public client's association, opened."""
+    """The public client's association, opened: with a meter, or with the logical device of a caller that is not known yet."""
+    known = meter if isinstance(meter, Meter) else None
     settings = ClientSettings(
         client_wport=PUBLIC_CLIENT,
-        server_wport=server_wport,
+        server_wport=meter.server_wport if isinstance(meter, Meter) else meter,
         mechanism=Mechanism.LOWEST,
         max_result_octets=MAX_PUBLIC_OCTETS,
     )
-    association = Association(link, settings, notifications, patience)
+    association = Association(link, settings, notifications, patience, meter=known)
     await association.open("opening the public association")
     return association
 
@@ -89,24 +103,21 @@ class Session:
         self._patience = patience
         self._around = surroundings
         self._association: Association | None = None
-        self._at_least = 0
-        """The lowest invocation counter that the meter claims to take."""
+        self._public: Association
+        self._reconnect: Callable[[], Awaitable[Link]] | None = None
 
     async def open(self, reconnect: Callable[[], Awaitable[Link]] | None = None) -> None:
-        """Public association, comparison, secured association.
+        """Public association where there is one, comparison, secured association (`ami_dlms.association.client.session`).
 
         Some meters close the connection when an association is released; with `reconnect` they are called once more.
         """
-        if self.meter.public_client:
-            self._at_least = await self._guarded(self._ask_public())
-        try:
-            await self._guarded(self._secure())
-        except MeterFault as fault:
-            if reconnect is None or fault.kind != "transport" or not self.meter.public_client:
-                raise
-            self.link.close()
-            self.link, self.healthy = await reconnect(), True
-            await self._guarded(self._secure())
+        meter = self.meter
+        wanted = Wanted(
+            name=meter.public_client,
+            counter=meter.invocation_counter if meter.public_client and meter.keyed else None,
+        )
+        self._reconnect = reconnect
+        await self._guarded(run_async(opening(wanted, self._sense), self._perform))
 
     async def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
         """An attribute's value; a refusal of the meter is a MeterFault of kind data-access-result."""
@@ -156,38 +167,46 @@ class Session:
             self.healthy = False
             raise
 
-    async def _ask_public(self) -> int:
-        """Compare the logical device name; the lowest invocation counter that the meter will take from us."""
-        meter = self.meter
-        public = await public_association(self.link, meter.server_wport, self._around.notifications, self._patience)
-        name = await read_device_name(public)
-        if name != meter.logical_device_name:
-            found = f"the registry says {meter.logical_device_name}, the meter says {name}"
+    def _sense(self, error: Exception) -> Trouble | int:
+        if isinstance(error, CounterRefused):
+            return error.expected
+        lost = isinstance(error, MeterFault) and error.kind == "transport" and self._reconnect is not None
+        return Trouble.LOST if lost else Trouble.OTHER
+
+    async def _perform(self, step: OpeningStep) -> object:
+        match step:
+            case OpenPublic():
+                self._public = await public_association(
+                    self.link, self.meter, self._around.notifications, self._patience
+                )
+            case ReadPublic(descriptor):
+                where = "the logical device name" if descriptor == LOGICAL_DEVICE_NAME else "the invocation counter"
+                return await self._public.get(descriptor, None, f"reading {where}")
+            case Identify(name):
+                self._compare(as_text(name))
+            case CountFrom(value):
+                return _count(value)
+            case ReleasePublic():
+                await self._public.release("releasing the public association")
+            case Reconnect():
+                await self._connect_anew()
+            case OpenManagement(at_least):
+                await self._open_association(at_least)
+        return None
+
+    def _compare(self, name: str) -> None:
+        if name != self.meter.logical_device_name:
+            found = f"the registry says {self.meter.logical_device_name}, the meter says {name}"
             raise MeterFault("identity", "logical-device-name", detail=found)
-        at_least = await self._counter_above(public) if meter.keyed else 0
-        await public.release("releasing the public association")
-        return at_least
 
-    async def _counter_above(self, public: Association) -> int:
-        descriptor = AttributeDescriptor(1, self.meter.invocation_counter, VALUE)
-        data = await public.get(descriptor, None, "reading the invocation counter")
-        if not isinstance(data.value, int) or isinstance(data.value, bool) or data.value < 0:
-            raise MeterFault("data-access-result", "unexpected-value", where="reading the invocation counter")
-        return data.value + 1
+    async def _connect_anew(self) -> None:
+        if self._reconnect is not None:
+            self.link.close()
+            self.link = await self._reconnect()
 
-    async def _secure(self) -> None:
-        """A meter that demands a higher counter than its object says is asked once more with the one that it demands."""
-        try:
-            await self._open_association()
-        except CounterRefused as refused:
-            if refused.expected <= self._at_least:
-                raise
-            self._at_least = refused.expected
-            await self._open_association()
-
-    async def _open_association(self) -> None:
+    async def _open_association(self, at_least: int) -> None:
         meter, around = self.meter, self._around
-        supply = await around.counters.supply(meter, self._at_least) if meter.keyed else None
+        supply = await around.counters.supply(meter, at_least) if meter.keyed else None
         association = Association(
             self.link,
             client_settings(meter, around.system_title),
@@ -196,6 +215,7 @@ class Session:
             challenge=around.random_bytes(usual_challenge(meter.authentication)),
             supply=supply,
             received=around.received.of_association(meter) if meter.keyed else None,
+            meter=meter,
         )
         try:
             await association.open("opening the association")
@@ -205,6 +225,13 @@ class Session:
             await around.received.keep(meter, Channel.ASSOCIATION)
             await supply.confirm()
         self._association = association
+
+
+def _count(value: Data) -> int:
+    count = count_of(value)
+    if count is None:
+        raise MeterFault("data-access-result", "unexpected-value", where="reading the invocation counter")
+    return count
 
 
 _WITHOUT_REASON = {

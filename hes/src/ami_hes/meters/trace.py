@@ -4,8 +4,9 @@ The MessageID of a request comes with its command (`tracing`), and all that is d
 connections. It is a context and not an argument, because pools, links and sessions have no other business with requests. A
 task that was begun in it and outlives it, such as the watch over a connection that is kept, no longer belongs to the request.
 
-`apdu` events are made only when hes.log_apdus is true. The octets are those of the wire: what is ciphered there is ciphered
-here. Passwords and keys that go over it unencrypted (the password of LLS) are written as asterisks.
+`apdu` events are made only when hes.log_apdus is true. The octets are those of the wire, in the wrapper whatever
+carries the APDU: what is ciphered there is ciphered here. Passwords and keys that go over it unencrypted (the password of LLS)
+are written as asterisks.
 """
 
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ import structlog
 
 from ami_dlms.enums import ApduTag
 from ami_dlms.explain import Session, explain, secret_nodes, without_secrets
+from ami_dlms.framing.wrapper import WrapperPdu, encode
 from ami_process.environment import real_time
 
 log = structlog.get_logger()
-_HEADER = 8  # octets of the wrapper in front of the APDU
 
 
 @dataclass(slots=True)
@@ -57,26 +58,26 @@ class ApduTrace:
         self.meter = meter
         self._asked = real_time()
 
-    def request(self, frame: bytes) -> None:
+    def request(self, pdu: WrapperPdu) -> None:
         self._asked = real_time()
-        [tree, *_] = explain(frame, Session())
-        self._log("request", frame, 0.0, without_secrets(tree, secret_nodes(tree)))
+        [tree, *_] = explain(encode(pdu), Session())
+        self._log("request", pdu, 0.0, without_secrets(tree, secret_nodes(tree)))
 
-    def response(self, frame: bytes) -> None:
-        self._log("response", frame, (real_time() - self._asked) * 1000, frame.hex().upper())
+    def response(self, pdu: WrapperPdu) -> None:
+        self._log("response", pdu, (real_time() - self._asked) * 1000, encode(pdu).hex().upper())
 
-    def _log(self, direction: str, frame: bytes, took_ms: float, digits: str) -> None:
+    def _log(self, direction: str, pdu: WrapperPdu, took_ms: float, digits: str) -> None:
         log.info(
             "apdu",
             message_id=traced_message_id(),
             meter=self.meter,
             direction=direction,
-            name=_name(frame),
+            name=_name(pdu),
             hex=digits,
             ms=round(took_ms, 3),
         )
 
 
-def _name(frame: bytes) -> str:
-    tag = frame[_HEADER] if len(frame) > _HEADER else None
+def _name(pdu: WrapperPdu) -> str:
+    tag = pdu.apdu[0]
     return ApduTag(tag).name.lower().replace("_", "-") if tag in set(ApduTag) else "unknown"

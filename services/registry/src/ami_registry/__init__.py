@@ -5,7 +5,7 @@ Pure: what an environment variable or a file holds is asked of a `Resolve` that 
 
 from ami_registry.agreement import client_settings, security
 from ami_registry.entries import FIELDS, EntryError, Field, parse_field, parse_meter
-from ami_registry.meter import Meter, key_id
+from ami_registry.meter import Meter, Transport, key_id
 from ami_registry.references import FORMS, Resolve, parse_secret
 from ami_registry.values import DIALS_IN
 
@@ -17,6 +17,7 @@ __all__ = [
     "Field",
     "Meter",
     "Resolve",
+    "Transport",
     "client_settings",
     "key_id",
     "parse_field",

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ami_dlms.association.vocabulary import CIPHERINGS, MECHANISMS, parse_ciphering, parse_mechanism
+from ami_dlms.errors import LocalError
+from ami_dlms.framing.hdlc_address import MAX_WIDE
 from ami_registry import values
-from ami_registry.meter import Meter
+from ami_registry.meter import Meter, Transport
 from ami_registry.references import Resolve
 from ami_registry.values import Parser
 
@@ -43,11 +45,36 @@ def _words(known: Collection[str]) -> str:
     return " or ".join(f"`{word}`" for word in known)
 
 
+def parse_transport(word: str) -> Transport:
+    """The transport of a word; LocalError names the known words."""
+    if word not in set(Transport):
+        raise LocalError(f"one of {', '.join(Transport)} was expected")
+    return Transport(word)
+
+
 FIELDS = (
     Field("name", values.text, "text", "by which CIM knows it; also the name of its state files"),
     Field("mrid", values.text, "text", "by which CIM knows it; the HES needs one"),
     Field("usage_points", values.texts, "list of texts", "names by which CIM knows it as well"),
     Field("address", values.address, "text", "`host:port` where the HES calls it, or `dials-in`"),
+    Field(
+        "transport",
+        values.of_word(parse_transport),
+        _words(list(Transport)),
+        "the wrapper over TCP or UDP, or HDLC over TCP; a meter that dials in speaks the wrapper over TCP",
+    ),
+    Field(
+        "physical_address",
+        values.whole_number(0, MAX_WIDE),
+        "whole number, from 0 to 16383",
+        "lower address of HDLC, of the device on a line that several share",
+    ),
+    Field(
+        "address_size",
+        values.whole_number(1, 4),
+        "whole number, from 1 to 4",
+        "octets of the meter's address of HDLC, 1, 2 or 4; unset: as few as it takes",
+    ),
     Field(
         "client_wport",
         values.whole_number(*WPORTS),

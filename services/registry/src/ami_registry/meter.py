@@ -1,19 +1,31 @@
 """One meter as an entry describes it: its names, the way to it, its association and keys, and where its objects are."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from hashlib import sha256
 
 from ami_dlms.association import Ciphering
 from ami_dlms.association.settings import WITH_SECRET, WITH_TITLES
 from ami_dlms.association.vocabulary import format_mechanism
 from ami_dlms.enums import Mechanism
+from ami_dlms.errors import LocalError
+from ami_dlms.framing.hdlc_address import MAX_SHORT, SIZES, HdlcAddress
 from ami_dlms.obis import Obis
 from ami_dlms.security import PrivateKey, PublicKey
 from ami_dlms.security.suites import suite_of
 
 INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")  # of what the meter has taken from client 1
 DEVICE_ID = Obis.parse("0-0:96.1.0*255")
+HDLC_CLIENTS = range(1, MAX_SHORT + 1)
 SYMMETRIC_KEYS = ("encryption_key", "authentication_key")
+
+
+class Transport(StrEnum):
+    """What carries the APDUs: the wrapper over TCP or over UDP, or HDLC over TCP."""
+
+    WRAPPER = "wrapper"
+    UDP = "udp"
+    HDLC = "hdlc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +36,9 @@ class Meter:
     mrid: str = ""
     usage_points: tuple[str, ...] = ()
     address: tuple[str, int] | None
+    transport: Transport = Transport.WRAPPER
+    physical_address: int | None = None
+    address_size: int | None = None
     client_wport: int = 1
     server_wport: int = 1
     public_client: bool = True
@@ -74,6 +89,29 @@ class Meter:
 
     def problem(self) -> tuple[str, str] | None:
         """The first field that does not fit the others, and why."""
+        return self._wrong_way() or self._wrong_proof()
+
+    def _wrong_way(self) -> tuple[str, str] | None:
+        if self.address is None and self.transport is not Transport.WRAPPER:
+            return "transport", f"has to be {Transport.WRAPPER}: so speak meters that dial in"
+        if self.transport is not Transport.HDLC:
+            return None
+        if self.client_wport not in HDLC_CLIENTS:
+            return "client_wport", f"has to be at most {HDLC_CLIENTS[-1]}: an address of HDLC"
+        try:
+            found = self.hdlc_address.size
+        except LocalError as error:
+            return "server_wport", str(error)
+        if self.address_size not in (None, found):
+            return "address_size", f"is {self.address_size}, and server_wport and physical_address take {found} octets"
+        return None
+
+    @property
+    def hdlc_address(self) -> HdlcAddress:
+        """The meter's address on a line, in as many octets as are wanted; LocalError when it does not fit."""
+        return HdlcAddress(self.server_wport, self.physical_address, wide=self.address_size == max(SIZES))
+
+    def _wrong_proof(self) -> tuple[str, str] | None:
         if self.authentication is Mechanism.LOWEST:
             return None
         word = format_mechanism(self.authentication)

@@ -6,6 +6,7 @@ exactly one PDU. A stream whose header is wrong cannot be found back into, so th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from struct import error as StructError
 from typing import NoReturn
@@ -13,7 +14,7 @@ from typing import NoReturn
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.framing.framing import WrapperPdu
 
-__all__ = ["Deframer", "WrapperFraming", "WrapperPdu", "decode_datagram", "encode"]
+__all__ = ["Deframer", "WrapperFraming", "WrapperPdu", "datagrams", "decode_datagram", "encode"]
 
 VERSION = 1
 HEADER_SIZE = 8
@@ -53,6 +54,14 @@ def _wrong_header(version: int, size: int, max_apdu: int) -> DecodeError:
     if version != VERSION:
         return DecodeError(f"version {VERSION}", str(version), 0, "version")
     return DecodeError(f"a length of 1 to {max_apdu}", str(size), 6, "length")
+
+
+def datagrams(octets: bytes) -> Iterator[bytes]:
+    """Whole PDUs one after the other as the datagrams that carry them."""
+    frames = Deframer()
+    frames.receive_data(octets)
+    while (pdu := frames.next_pdu()) is not None:
+        yield encode(pdu)
 
 
 class Deframer:

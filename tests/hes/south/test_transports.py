@@ -1,0 +1,138 @@
+"""The head-end and `ami meter` work the same simulated meter over each transport, from the same registry entry.
+
+The simulator speaks the wrapper over TCP; for UDP and HDLC a relay stands between, which hands whole APDUs on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import relays
+import tomli_w
+from free_ports import free_port
+from small_meter import CONNECT, DISCONNECT, SmallMeter, South
+from test_simulated_meter import Simulator
+
+from ami_hes.meters.registry import Registry, RegistryError
+
+TRANSPORTS = ("wrapper", "udp", "hdlc")
+
+
+@pytest.fixture
+async def simulator(tmp_path: Path) -> Any:
+    one = Simulator(tmp_path)
+    yield one
+    await one.stop()
+
+
+@contextmanager
+def relay(transport: str, port: int) -> Iterator[int]:
+    """The port where the meter behind `port` is reached over this transport."""
+    match transport:
+        case "udp":
+            with relays.udp(port) as near:
+                yield near
+        case "hdlc":
+            with relays.hdlc(port, physical=17) as near:
+                yield near
+        case _:
+            yield port
+
+
+async def by_hand(config: Path, *arguments: str) -> Any:
+    """`ami meter` in a process of its own, on the one entry of this file."""
+    environment = os.environ | {"AMI_METER_COUNTERS": str(config.with_name("counters.json"))}
+    command = [sys.executable, "-m", "ami_cli", "meter", *arguments, "--registry", str(config), "--timeout", "20"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return json.loads(out) if "--json" in arguments else out.decode()
+
+
+@pytest.mark.parametrize("public_client", [True, False], ids=["public", "no-public"])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_head_end_and_ami_meter_work_the_same_meter(
+    ami: South, simulator: Simulator, tmp_path: Path, transport: str, public_client: bool
+) -> None:
+    port = free_port()
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}", public_client=public_client)
+    await simulator.start(entry | {"simulated": {}})
+    with relay(transport, port) as near:
+        line = {"physical_address": 17} if transport == "hdlc" else {}
+        entry |= {"address": f"127.0.0.1:{near}", "transport": transport} | line
+        config = tmp_path / "registry.toml"
+        config.write_text(tomli_w.dumps({"meters": [entry]}))
+        await ami.start(entry, apdu_timeout_s=20.0)
+        outcome = await ami.switch(DISCONNECT, deadline_s=40.0)
+        assert outcome.ok, outcome.reason
+        [seen] = await by_hand(config, "read", "0-0:96.3.10", "2", "--class", "70", "--json")
+        assert seen["value"] is False
+        await by_hand(config, "connect", "--yes")
+        await simulator.until(lambda: len(simulator.switchings("M1001")) == 2)
+        outcome = await ami.switch(CONNECT, deadline_s=40.0)
+        assert outcome.ok and "as it was before" in outcome.reason, outcome.reason
+        await ami.stop()
+    assert simulator.switchings("M1001") == [(True, False), (False, True)]
+    if not public_client:
+        assert not [event for event in simulator.events if event.get("client_wport") == 16]
+
+
+async def test_what_is_lost_on_a_line_is_asked_for_again(ami: South, simulator: Simulator) -> None:
+    port = free_port()
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}")
+    await simulator.start(entry | {"simulated": {}})
+    with relays.hdlc(port, lose=2) as near:
+        await ami.start(entry | {"address": f"127.0.0.1:{near}", "transport": "hdlc"}, apdu_timeout_s=8.0)
+        outcome = await ami.switch(DISCONNECT, deadline_s=50.0)
+        await ami.stop()
+    assert outcome.ok, outcome.reason
+    assert simulator.switchings("M1001") == [(True, False)]
+
+
+async def test_over_udp_nothing_is_sent_twice_and_a_lost_answer_may_have_switched(
+    ami: South, simulator: Simulator
+) -> None:
+    port = free_port()
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}")
+    await simulator.start(entry | {"simulated": {"silent": True}})
+    with relays.udp(port) as near:
+        await ami.start(entry | {"address": f"127.0.0.1:{near}", "transport": "udp"}, apdu_timeout_s=2.0)
+        outcome = await ami.switch(DISCONNECT, deadline_s=20.0)
+        await ami.stop()
+    assert not outcome.ok and outcome.reply_code == "4.1", outcome.reason
+
+
+async def test_a_datagram_that_is_cut_short_is_reported(ami: South, simulator: Simulator) -> None:
+    port = free_port()
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}")
+    await simulator.start(entry | {"simulated": {}})
+    with relays.udp(port, cut=True) as near:
+        await ami.start(entry | {"address": f"127.0.0.1:{near}", "transport": "udp"}, apdu_timeout_s=5.0)
+        outcome = await ami.switch(DISCONNECT, deadline_s=20.0)
+        await ami.stop()
+    assert not outcome.ok and not outcome.attempted and "octets of APDU" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "problem"),
+    [
+        ({"transport": "tcp"}, "transport", "wrapper, udp, hdlc"),
+        ({"transport": "hdlc", "client_wport": 200}, "client_wport", "at most 127"),
+        ({"transport": "hdlc", "server_wport": 200}, "server_wport", "no address of HDLC"),
+        ({"transport": "hdlc", "address_size": 2}, "address_size", "take 1 octets"),
+        ({"transport": "udp", "address": "dials-in"}, "transport", "dial in"),
+    ],
+)
+def test_a_way_that_can_not_be_is_refused(changes: dict[str, Any], field: str, problem: str) -> None:
+    with pytest.raises(RegistryError, match=rf"{field}: .*{problem}"):
+        Registry([SmallMeter(1001).entry(address="127.0.0.1:4061") | changes])
