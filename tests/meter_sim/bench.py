@@ -26,9 +26,10 @@ from ami_meter_sim.meter.session import Effect, Send, Session
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateFiles
+from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.device import Identity
-from ami_meter_sim.objects.interface_class import Asked
-from ami_meter_sim.objects.model import MANAGEMENT, load_model
+from ami_meter_sim.objects.model import MANAGEMENT
+from ami_meter_sim.objects.model_files import load_model
 from ami_process.environment import Environment
 from ami_process.events import Event
 
@@ -100,13 +101,13 @@ class Bench:
         return self.at
 
     def read(self, which: ObjectName, number: int = 2, selection: SelectiveAccess | None = None) -> Data:
-        asked = Asked(MANAGEMENT, self.meter.profiles[1], None, selection)
+        asked = ReadContext(MANAGEMENT, self.meter.profiles[1], None, selection)
         value = self.meter.get(attribute(which, number), asked, self.at)
         assert isinstance(value, Data), value
         return value
 
     def refusal(self, which: ObjectName, number: int = 2, selection: SelectiveAccess | None = None) -> DataAccessResult:
-        asked = Asked(MANAGEMENT, self.meter.profiles[1], None, selection)
+        asked = ReadContext(MANAGEMENT, self.meter.profiles[1], None, selection)
         value = self.meter.get(attribute(which, number), asked, self.at)
         assert isinstance(value, DataAccessResult), value
         return value

@@ -10,10 +10,11 @@ import pytest
 from bench import EVENT_LOG, IMPORT, POWER, SWITCH, Bench, attribute, method, setup
 
 from ami_dlms import data
+from ami_dlms.cosem.classes import class_versions
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
-from ami_meter_sim.objects.disconnect_control import METHODS, ControlState, Switch, Trigger, move
+from ami_meter_sim.objects.disconnect_control import ControlState, DisconnectControl, Switch, Trigger, move
 
 D, C, R = ControlState.DISCONNECTED, ControlState.CONNECTED, ControlState.READY_FOR_RECONNECTION
 RD, RR = Trigger.REMOTE_DISCONNECT, Trigger.REMOTE_RECONNECT
@@ -62,7 +63,8 @@ def act(bench: Bench, number: int, parameter: Data | None = None) -> ActionResul
 
 
 def test_methods_are_numbered_as_in_the_blue_book() -> None:
-    assert METHODS == {1: RD, 2: RR}
+    standard = class_versions()[70, 0]
+    assert {standard.method(name).number: name for name in DisconnectControl.methods} == {1: RD, 2: RR}
 
 
 @pytest.mark.parametrize(

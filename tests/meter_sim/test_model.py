@@ -5,17 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench import RESIDENTIAL, Bench
+from bench import RESIDENTIAL, Bench, setup
 
+from ami_dlms.cosem.classes import class_versions
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.families import FAMILIES
-from ami_meter_sim.objects.model import MANAGEMENT, MODELS, PUBLIC, SIZES, ModelError, load_model
+from ami_meter_sim.objects.model import MANAGEMENT, PUBLIC, ModelError
+from ami_meter_sim.objects.model_files import MODELS, load_model
 
 TEXT = (MODELS / "residential.toml").read_text()
+SIZES = {(1, 0): (2, 0), (3, 0): (3, 1), (7, 1): (8, 2), (8, 0): (9, 6), (15, 1): (9, 4), (17, 0): (2, 1)}
+SIZES |= {(64, 0): (5, 2), (70, 0): (4, 2)}
+"""(class, version) -> how many attributes and methods the Blue Book gives it."""
 
 
 def test_every_class_has_code_and_a_size() -> None:
-    assert {class_id for class_id, _ in SIZES} == set(FAMILIES)
+    assert set(SIZES) == set(FAMILIES)
+    standard = {key: class_versions()[key] for key in SIZES}
+    assert {key: (len(one.attributes), len(one.methods)) for key, one in standard.items()} == SIZES
 
 
 def test_every_object_has_a_source_and_a_name_and_is_seen_by_somebody() -> None:
@@ -62,6 +69,7 @@ def test_the_numbers_of_the_issue_are_there() -> None:
         ("public = { read = [1, 2] }", "public = { see = [1, 2] }"),
         ("scaler = 0", "scalar = 0"),
         ("[load]", "[loads]"),
+        ("client_wport = 16", "client = 16"),
         ("[model]", "model]"),
     ],
 )
@@ -75,3 +83,36 @@ def test_a_model_without_code_for_it_is_refused_by_name(tmp_path: Path, old: str
 def test_a_model_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(ModelError, match="residential"):
         load_model("industrial")
+
+
+def test_a_model_offers_the_associations_that_it_lists(tmp_path: Path) -> None:
+    """A third one, of a client that may read what the public client may: it is in the rights, and has an object list."""
+    third = '[[associations]]\nname = "reader"\nclient_wport = 2\n\n[[associations]]\nname = "management"'
+    text = TEXT.replace('[[associations]]\nname = "management"', third).replace(
+        "public = {", "reader = { read = [1] }\npublic = {"
+    )
+    (tmp_path / "three.toml").write_text(text)
+    model = load_model("three", tmp_path)
+    assert [(one.name, one.client_wport) for one in model.associations] == [
+        ("public", 16),
+        ("reader", 2),
+        ("management", None),
+    ]
+    assert len(model.object_lists["reader"].value) == len(model.object_lists["public"].value) > 0
+    bench = Bench(tmp_path)
+    meter = bench.start(setup(model=model))
+    assert {client: one.name for client, one in meter.associations.items()} == {
+        16: "public",
+        2: "reader",
+        1: "management",
+    }
+    assert (
+        meter.associations[2].profile.security is None
+        and meter.associations[2].profile.access is model.rights["reader"]
+    )
+
+
+def test_a_model_that_lists_no_association_offers_the_public_and_the_management_one(tmp_path: Path) -> None:
+    head, _, rest = TEXT.partition("[[associations]]")
+    (tmp_path / "none.toml").write_text(head + rest[rest.index("# --- who the meter is") :])
+    assert load_model("none", tmp_path).associations == RESIDENTIAL.associations

@@ -22,7 +22,8 @@ from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSet
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError, StateFiles
 from ami_meter_sim.objects.device import Identity
-from ami_meter_sim.objects.model import Model, load_model
+from ami_meter_sim.objects.model import Model
+from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.push import push
 from ami_meter_sim.settings import (
     MeterSettings,

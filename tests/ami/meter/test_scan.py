@@ -16,7 +16,8 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.model import MANAGEMENT, ModelError, load_model
+from ami_meter_sim.objects.model import MANAGEMENT, ModelError
+from ami_meter_sim.objects.model_files import load_model
 
 MOVING = {
     ("0-0:1.0.0*255", 2),

@@ -22,6 +22,7 @@ from ami_dlms.association import (
     ServerConnection,
 )
 from ami_dlms.association.events import Answer, RequestKey, ServerOutput
+from ami_dlms.cosem.classes import method_name
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.errors import DlmsError
@@ -29,10 +30,8 @@ from ami_meter_sim import events
 from ami_meter_sim.faults import Death, Silence
 from ami_meter_sim.meter.requests import Item, Requested, Result, answer_to, items_of, stops_at
 from ami_meter_sim.meter.simulated_meter import DISCONNECT_CONTROL, Meter
-from ami_meter_sim.objects.disconnect_control import METHODS, Switch
-from ami_meter_sim.objects.interface_class import Asked
-from ami_meter_sim.objects.model import MANAGEMENT, PUBLIC
-from ami_meter_sim.settings import PUBLIC_CLIENT_WPORT
+from ami_meter_sim.objects.cosem_object import ReadContext
+from ami_meter_sim.objects.disconnect_control import Switch
 from ami_process.events import Event
 
 HEADER = 8
@@ -123,7 +122,7 @@ class Session:
             case _:
                 return False
         meter = self._meters.get(server_wport)
-        if meter is None or client_wport == PUBLIC_CLIENT_WPORT:
+        if meter is None or client_wport in meter.open_clients:
             return False
         if meter.lock_out.locks(self._now()):
             return True
@@ -173,7 +172,7 @@ class Session:
 
     def _carry_out(self, meter: Meter, key: RequestKey, item: Item) -> Generator[Effect, None, Result]:
         if isinstance(item, Get):
-            return meter.get(item.descriptor, self._asked(meter, key, item.selection), self._now())
+            return meter.get(item.descriptor, self._context(meter, key, item.selection), self._now())
         if isinstance(item, Action):
             return (yield from self._act(meter, item))
         if item.selection is not None:
@@ -191,11 +190,10 @@ class Session:
         name = meter.name if meter is not None else ""
         return Report(events.Association(meter=name, client_wport=client_wport, what=what, reason=reason))
 
-    def _asked(self, meter: Meter, key: RequestKey, selection: SelectiveAccess | None) -> Asked:
-        public = key.client_wport == PUBLIC_CLIENT_WPORT
-        profile = meter.profiles[0] if public else meter.profiles[-1]
+    def _context(self, meter: Meter, key: RequestKey, selection: SelectiveAccess | None) -> ReadContext:
+        association = meter.associations[key.client_wport]
         title = self._titles.get((key.server_wport, key.client_wport))
-        return Asked(PUBLIC if public else MANAGEMENT, profile, title, selection)
+        return ReadContext(association.name, association.profile, title, selection)
 
     def _act(self, meter: Meter, item: Action) -> Generator[Effect, None, ActionOutcome]:
         faults = meter.setup.faults
@@ -206,8 +204,7 @@ class Session:
         before = meter.switch
         outcome = meter.act(item.descriptor, item.parameters, self._now())
         if meter.switch != before:
-            method = METHODS[item.descriptor.method_id].value
-            after = describe_switch(meter.switch)
+            method, after = method_name(item.descriptor), describe_switch(meter.switch)
             yield Report(events.Switched(meter=meter.name, method=method, before=describe_switch(before), after=after))
         return outcome
 

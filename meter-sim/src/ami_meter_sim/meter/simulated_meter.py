@@ -7,6 +7,7 @@ moves only here. While its process does not run the meter counts as powered down
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from ami_dlms import data
 from ami_dlms.apdu.notify import DataNotification
@@ -22,18 +23,24 @@ from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.meter.state import MeterState, StateError, StateFiles
+from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, ReadContext, Refused
 from ami_meter_sim.objects.device import POWER_DOWN, Device, Rows
 from ami_meter_sim.objects.disconnect_control import ControlState, DisconnectControl, Switch, Trigger
-from ami_meter_sim.objects.families import FAMILIES
-from ami_meter_sim.objects.interface_class import ActionRefused, Asked, InterfaceClass, Refused
-from ami_meter_sim.objects.model import MANAGEMENT, PUBLIC, ObjectDescription
+from ami_meter_sim.objects.families import build
+from ami_meter_sim.objects.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
-from ami_meter_sim.settings import PUBLIC_CLIENT_WPORT
 
 DISCONNECT_CONTROL = 70
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
 """Every service with logical names but the one that this meter never sends."""
 INVOKE_ID_BITS = 0xFFFFFF
+
+
+class Association(NamedTuple):
+    """An association that this meter offers: its name in the model, and its profile."""
+
+    name: str
+    profile: AssociationProfile
 
 
 class Meter:
@@ -53,7 +60,7 @@ class Meter:
             self._device.profile_status |= POWER_DOWN
         else:
             self._begin_profiles()
-        self.profiles = self._make_profiles()
+        self.associations = {one.profile.client_wport: one for one in self._offered()}
         self.reserve_counters()
 
     @property
@@ -61,15 +68,25 @@ class Meter:
         return self.setup.identity.name
 
     @property
+    def profiles(self) -> tuple[AssociationProfile, ...]:
+        """What the server needs to know of each association."""
+        return tuple([one.profile for one in self.associations.values()])
+
+    @property
+    def open_clients(self) -> frozenset[int]:
+        """The clients that associate without authentication, so that no key of theirs can be wrong."""
+        return frozenset(one.client_wport for one in self.setup.model.associations if one.client_wport is not None)
+
+    @property
     def switch(self) -> Switch:
         return self._device.switch
 
-    def get(self, descriptor: AttributeDescriptor, asked: Asked, at: datetime) -> Data | DataAccessResult:
+    def get(self, descriptor: AttributeDescriptor, context: ReadContext, at: datetime) -> Data | DataAccessResult:
         """The value of an attribute, or why not. Access rights have been checked."""
         try:
             self.advance(at)
             found = self._device.find(descriptor.class_id, descriptor.instance_id)
-            return DataAccessResult.OBJECT_UNDEFINED if found is None else found.read(descriptor.attribute_id, asked)
+            return DataAccessResult.OBJECT_UNDEFINED if found is None else found.read(descriptor.attribute_id, context)
         except Refused as refused:
             return refused.result
         except StateError:
@@ -197,22 +214,29 @@ class Meter:
             logical_devices=setup.logical_devices,
             event_code=state.event_code,
             profile_status=state.profile_status,
-            build=FAMILIES,
+            build=build,
         )
 
-    def _make_profiles(self) -> tuple[AssociationProfile, ...]:
-        """The public client's first, where there is one, and the management client's last."""
+    def _offered(self) -> Iterator[Association]:
+        """The associations of the model, with what the setup says of them."""
+        for offered in self.setup.model.associations:
+            if offered.client_wport != PUBLIC_CLIENT_WPORT or self.setup.public_client:
+                yield Association(offered.name, self._profile(offered))
+
+    def _profile(self, offered: Offered) -> AssociationProfile:
         setup, management = self.setup, self.setup.management
-        public = AssociationProfile(
-            client_wport=PUBLIC_CLIENT_WPORT,
-            server_wport=setup.server_wport,
-            access=setup.model.rights[PUBLIC],
-            conformance=CONFORMANCE,
-        )
-        managed = AssociationProfile(
+        access = setup.model.rights[offered.name]
+        if offered.client_wport is not None:
+            return AssociationProfile(
+                client_wport=offered.client_wport,
+                server_wport=setup.server_wport,
+                access=access,
+                conformance=CONFORMANCE,
+            )
+        return AssociationProfile(
             client_wport=management.client_wport,
             server_wport=setup.server_wport,
-            access=setup.model.rights[MANAGEMENT],
+            access=access,
             conformance=CONFORMANCE,
             mechanism=management.mechanism,
             secret=management.secret,
@@ -220,7 +244,6 @@ class Meter:
             send_counter=self.counters.send if management.security else None,
             receive_counter=self.counters.receive if management.security else None,
         )
-        return (public, managed) if setup.public_client else (managed,)
 
     def _rows(self, described: ObjectDescription) -> Rows:
         return self._files.rows(str(described.obis).replace(":", "_").replace("*", "_"), described.profile_entries)
@@ -235,7 +258,7 @@ class Meter:
     def _descriptions(self, class_id: int) -> Iterator[ObjectDescription]:
         return (one for one in self.setup.model.objects.values() if one.class_id == class_id)
 
-    def _find(self, described: ObjectDescription) -> InterfaceClass | None:
+    def _find(self, described: ObjectDescription) -> CosemObject | None:
         return self._device.find(described.class_id, described.obis)
 
     def _due(self, at: datetime) -> Iterator[tuple[datetime, ProfileGeneric]]:

@@ -5,13 +5,14 @@
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from ami_dlms import data
-from ami_dlms.association import AssociationProfile
+from ami_dlms.association import AssociationProfile, Security
 from ami_dlms.data import Data
 from ami_dlms.enums import ApplicationContext, DataAccessResult
+from ami_meter_sim.objects.cosem_object import CosemObject, Read, ReadContext, Refused
 from ami_meter_sim.objects.device import Device
-from ami_meter_sim.objects.interface_class import Asked, InterfaceClass, Refused
 from ami_meter_sim.objects.model import ObjectDescription
 
 COSEM_ARCS = bytes.fromhex("6085740508")
@@ -19,32 +20,13 @@ COSEM_ARCS = bytes.fromhex("6085740508")
 DLMS_VERSION = 6
 QUALITY_OF_SERVICE = 0
 ASSOCIATED = 2
+SECURITY_SETUP = bytes((0, 0, 43, 0, 0, 255))
+NOTHING = bytes(6)
 CONFORMANCE_BITS = 24
 
 
 def _ciphered(profile: AssociationProfile) -> bool:
     return profile.security is not None and profile.security.ciphered
-
-
-class AssociationLN(InterfaceClass):
-    """Class 15, version 1."""
-
-    __slots__ = ("_device",)
-
-    def __init__(self, described: ObjectDescription, device: Device) -> None:
-        super().__init__(described)
-        self._device = device
-
-    def _read(self, attribute_id: int, asked: Asked) -> Data:
-        if asked.profile is None or asked.association is None:
-            raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
-        if attribute_id == 2:
-            return self._device.model.object_lists[asked.association]
-        if attribute_id == 9:
-            return data.octet_string(bytes((0, 0, 43, 0, 0, 255)) if asked.profile.security else bytes(6))
-        if attribute_id not in _ASSOCIATION:
-            return super()._read(attribute_id, asked)
-        return _ASSOCIATION[attribute_id](asked.profile)
 
 
 def _associated_partners_id(profile: AssociationProfile) -> Data:
@@ -76,50 +58,80 @@ def _mechanism_name(profile: AssociationProfile) -> Data:
     return data.octet_string(COSEM_ARCS + bytes((2, profile.mechanism)))
 
 
-_ASSOCIATION: dict[int, Callable[[AssociationProfile], Data]] = {
-    3: _associated_partners_id,
-    4: _application_context_name,
-    5: _xdlms_context_info,
-    6: _mechanism_name,
-    8: lambda _: data.enum(ASSOCIATED),
-}
+def _object_list(self: "AssociationLN", context: ReadContext) -> Data:
+    if context.association is None:
+        raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+    return self.device.model.object_lists[context.association]
 
 
-class SapAssignment(InterfaceClass):
-    """Class 17, version 0: the logical devices behind this address."""
+def _of_profile(make: Callable[[AssociationProfile], object]) -> Read:
+    """Only a client has an association; for the meter itself there is none to show."""
 
-    __slots__ = ("_device",)
+    def read(self: CosemObject, context: ReadContext) -> object:
+        if context.profile is None:
+            raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+        return make(context.profile)
 
-    def __init__(self, described: ObjectDescription, device: Device) -> None:
-        super().__init__(described)
-        self._device = device
-
-    def _read(self, attribute_id: int, asked: Asked) -> Data:
-        if attribute_id != 2:
-            return super()._read(attribute_id, asked)
-        devices = self._device.logical_devices
-        return data.array(*(data.structure(data.long_unsigned(sap), data.octet_string(name)) for sap, name in devices))
+    return read
 
 
-class SecuritySetup(InterfaceClass):
-    """Class 64, version 0, read only: security_policy 0 none, 1 authenticated, 2 encrypted, 3 both."""
+class OfDevice(CosemObject):
+    """An object that shows something of the device."""
 
-    __slots__ = ("_device",)
+    __slots__ = ("device",)
 
     def __init__(self, described: ObjectDescription, device: Device) -> None:
         super().__init__(described)
-        self._device = device
+        self.device = device
 
-    def _read(self, attribute_id: int, asked: Asked) -> Data:
-        security = asked.profile.security if asked.profile is not None else None
-        match attribute_id:
-            case 2:
-                policy = security.authenticated + 2 * security.encrypted if security is not None else 0
-                return data.enum(policy)
-            case 3:
-                return data.enum(security.suite if security is not None else 0)
-            case 4:
-                return data.octet_string(asked.client_system_title or b"")
-            case 5:
-                return data.octet_string(self._device.identity.system_title or b"")
-        return super()._read(attribute_id, asked)
+
+class AssociationLN(OfDevice):
+    """The current association."""
+
+    __slots__ = ()
+
+    class_id, version = 15, 1
+    reads: ClassVar = {
+        "object_list": _object_list,
+        "associated_partners_id": _of_profile(_associated_partners_id),
+        "application_context_name": _of_profile(_application_context_name),
+        "xdlms_context_info": _of_profile(_xdlms_context_info),
+        "authentication_mechanism_name": _of_profile(_mechanism_name),
+        "association_status": _of_profile(lambda _: ASSOCIATED),
+        "security_setup_reference": _of_profile(lambda profile: SECURITY_SETUP if profile.security else NOTHING),
+    }
+
+
+class SapAssignment(OfDevice):
+    """The logical devices behind this address."""
+
+    __slots__ = ()
+
+    class_id, version = 17, 0
+    reads: ClassVar = {"sap_assignment_list": lambda self, _: _sap_assignment_list(self.device.logical_devices)}
+
+
+class SecuritySetup(OfDevice):
+    """Read only; security_policy 0 none, 1 authenticated, 2 encrypted, 3 both."""
+
+    __slots__ = ()
+
+    class_id, version = 64, 0
+    reads: ClassVar = {
+        "security_policy": lambda _, context: _policy(_security(context)),
+        "security_suite": lambda _, context: security.suite if (security := _security(context)) else 0,
+        "client_system_title": lambda _, context: context.client_system_title or b"",
+        "server_system_title": lambda self, _: self.device.identity.system_title or b"",
+    }
+
+
+def _sap_assignment_list(devices: tuple[tuple[int, bytes], ...]) -> Data:
+    return data.array(*(data.structure(data.long_unsigned(sap), data.octet_string(name)) for sap, name in devices))
+
+
+def _security(context: ReadContext) -> Security | None:
+    return context.profile.security if context.profile is not None else None
+
+
+def _policy(security: Security | None) -> int:
+    return security.authenticated + 2 * security.encrypted if security is not None else 0

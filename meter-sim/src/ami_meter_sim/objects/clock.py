@@ -5,14 +5,14 @@ enabled, and the attributes say so.
 """
 
 from datetime import datetime, timedelta
+from typing import ClassVar
 
-from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.errors import DecodeError, LocalError
+from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Refused, integer_in
 from ami_meter_sim.objects.device import Device
-from ami_meter_sim.objects.interface_class import ActionRefused, Asked, InterfaceClass, Refused, integer_in
 from ami_meter_sim.objects.model import ObjectDescription
 
 CLOCK_BASE_INTERNAL_CRYSTAL = 1
@@ -23,67 +23,46 @@ YEARS = range(2000, 2100)
 """What the clock can show, as the two digits of most displays."""
 
 
-class Clock(InterfaceClass):
-    """Class 8, version 0. `preset` holds what preset_adjusting_time left for adjust_to_preset_time."""
+class Clock(CosemObject):
+    """`_preset` is what preset_adjusting_time left for adjust_to_preset_time. A new time zone moves what is shown, not the moment."""
 
     __slots__ = ("_device", "_preset")
+
+    class_id, version = 8, 0
+    reads: ClassVar = {
+        "time": lambda self, _: self._device.clock.date_time.encode(),
+        "time_zone": lambda self, _: self._device.clock.time_zone_minutes,
+        "status": lambda self, _: self._device.clock.date_time.clock_status or 0,
+        "daylight_savings_begin": lambda self, _: CosemDateTime().encode(),
+        "daylight_savings_end": lambda self, _: CosemDateTime().encode(),
+        "daylight_savings_deviation": lambda self, _: 0,
+        "daylight_savings_enabled": lambda self, _: False,
+        "clock_base": lambda self, _: CLOCK_BASE_INTERNAL_CRYSTAL,
+    }
+    writes: ClassVar = {
+        "time": lambda self, value: self._set(self._moment(value)),
+        "time_zone": lambda self, value: self._set_time_zone(value),
+    }
+    methods: ClassVar = {
+        "adjust_to_quarter": lambda self, _: self._round_to(QUARTER_S),
+        "adjust_to_measuring_period": lambda self, _: self._round_to(self._measuring_period_s()),
+        "adjust_to_minute": lambda self, _: self._round_to(MINUTE_S),
+        "adjust_to_preset_time": lambda self, _: self._adjust_to_preset_time(),
+        "preset_adjusting_time": lambda self, parameters: self._preset_adjusting_time(parameters),
+        "shift_time": lambda self, parameters: self._shift_time(parameters),
+    }
 
     def __init__(self, described: ObjectDescription, device: Device) -> None:
         super().__init__(described)
         self._device = device
         self._preset: tuple[datetime, datetime, datetime] | None = None
 
-    def _read(self, attribute_id: int, asked: Asked) -> Data:
-        clock = self._device.clock
-        match attribute_id:
-            case 2:
-                return data.octet_string(clock.date_time.encode())
-            case 3:
-                return data.long(clock.time_zone_minutes)
-            case 4:
-                return data.unsigned(clock.date_time.clock_status or 0)
-            case 5 | 6:
-                return data.octet_string(CosemDateTime().encode())
-            case 7:
-                return data.integer(0)
-            case 8:
-                return data.boolean(False)
-            case 9:
-                return data.enum(CLOCK_BASE_INTERNAL_CRYSTAL)
-        return super()._read(attribute_id, asked)
-
-    def write(self, attribute_id: int, value: Data) -> None:
-        """time (2) or time_zone (3); a new time zone moves what is shown, not the moment."""
-        match attribute_id:
-            case 2:
-                self._set(self._moment(value))
-            case 3:
-                self._device.clock.time_zone_minutes = integer_in(value, DataTag.LONG, range(-720, 721))
-                self._device.clock_changed()
-            case _:
-                super().write(attribute_id, value)
-
-    def invoke(self, method_id: int, parameters: Data | None) -> Data | None:
-        """The six methods of the class; 1 to 3 round to the nearest boundary."""
-        match method_id:
-            case 1:
-                self._round_to(QUARTER_S)
-            case 2:
-                self._round_to(self._measuring_period_s())
-            case 3:
-                self._round_to(MINUTE_S)
-            case 4:
-                self._adjust_to_preset_time()
-            case 5:
-                self._preset_adjusting_time(parameters)
-            case 6:
-                self._shift_time(parameters)
-            case _:
-                return super().invoke(method_id, parameters)
-        return None
-
     def _set(self, wanted: datetime) -> None:
         self._device.clock.set_time(wanted)
+        self._device.clock_changed()
+
+    def _set_time_zone(self, value: Data) -> None:
+        self._device.clock.time_zone_minutes = integer_in(value, DataTag.LONG, range(-720, 721))
         self._device.clock_changed()
 
     def _moment(self, value: Data) -> datetime:

@@ -6,12 +6,12 @@ one it still accepts minus one: a client goes on with the shown value plus one.
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from ami_dlms import data
 from ami_dlms.data import Data
-from ami_dlms.enums import DataAccessResult
+from ami_meter_sim.objects.cosem_object import CosemObject
 from ami_meter_sim.objects.device import Device
-from ami_meter_sim.objects.interface_class import Asked, InterfaceClass, Refused
 from ami_meter_sim.objects.model import ModelError, ObjectDescription
 
 REGISTER_LIMIT = 2**32
@@ -38,10 +38,13 @@ VALUES: dict[str, Callable[[Device], Data]] = {
 }
 
 
-class DataObject(InterfaceClass):
-    """Class 1, version 0."""
+class DataObject(CosemObject):
+    """Data."""
 
     __slots__ = ("_device", "_value")
+
+    class_id, version = 1, 0
+    reads: ClassVar = {"value": lambda self, _: self._value(self._device)}
 
     def __init__(self, described: ObjectDescription, device: Device) -> None:
         super().__init__(described)
@@ -50,18 +53,15 @@ class DataObject(InterfaceClass):
         self._device = device
         self._value = VALUES[described.value]
 
-    def _read(self, attribute_id: int, asked: Asked) -> Data:
-        if attribute_id != 2:
-            raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
-        return self._value(self._device)
+
+def _scaler_unit(described: ObjectDescription) -> Data:
+    return data.structure(data.integer(described.scaler), data.enum(described.unit))
 
 
 class Register(DataObject):
-    """Class 3, version 0: a Data with a scaler_unit. No reset: the model gives nobody the right to it."""
+    """A value with a scaler_unit. No reset: the model gives nobody the right to it."""
 
     __slots__ = ()
 
-    def _read(self, attribute_id: int, asked: Asked) -> Data:
-        if attribute_id == 3:
-            return data.structure(data.integer(self.described.scaler), data.enum(self.described.unit))
-        return super()._read(attribute_id, asked)
+    class_id, version = 3, 0
+    reads: ClassVar = {**DataObject.reads, "scaler_unit": lambda self, _: _scaler_unit(self.described)}

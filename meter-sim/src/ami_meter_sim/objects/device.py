@@ -4,7 +4,7 @@ Strategy: plain fields that the objects read and change; the meter loads them, s
 objects themselves are made when they are first asked for, so a meter that nobody reads holds none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,8 +12,8 @@ from ami_dlms.obis import Obis
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load import Energy
+from ami_meter_sim.objects.cosem_object import CosemObject, StaticObject
 from ami_meter_sim.objects.disconnect_control import Switch
-from ami_meter_sim.objects.interface_class import InterfaceClass, StaticObject
 from ami_meter_sim.objects.model import PROFILE_GENERIC, Model, ObjectDescription
 
 POWER_DOWN = 0x80
@@ -57,15 +57,15 @@ class Device:
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     event_code: int = 0
     profile_status: int = 0
-    built: dict[tuple[int, Obis], InterfaceClass] = field(default_factory=dict)
-    build: Mapping[int, Callable[[ObjectDescription, "Device"], InterfaceClass]]
+    built: dict[tuple[int, Obis], CosemObject] = field(default_factory=dict)
+    build: Callable[[ObjectDescription, "Device"], CosemObject]
 
-    def find(self, class_id: int, obis: Obis) -> InterfaceClass | None:
+    def find(self, class_id: int, obis: Obis) -> CosemObject | None:
         """The object of this class and name, made now if need be; None if the model has none."""
         key = (class_id, obis)
         found = self.built.get(key)
         if found is None and (described := self.model.objects.get(key)) is not None:
-            found = StaticObject(described) if described.static else self.build[class_id](described, self)
+            found = StaticObject(described) if described.static else self.build(described, self)
             self.built[key] = found
         return found
 
@@ -90,4 +90,4 @@ class Device:
         self.event_code = number
         profile = self.find(PROFILE_GENERIC, log)
         if profile is not None:
-            profile.invoke(2, None)
+            profile.call("capture")

@@ -7,18 +7,17 @@ reached is a success without an event; a command for which the mode has no trans
 
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.interface_class import ActionRefused, Asked, InterfaceClass, Refused, integer_in
+from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Refused, integer_in
 from ami_meter_sim.objects.model import ObjectDescription
 
 
 class ControlState(IntEnum):
-    """control_state, attribute 3."""
+    """control_state."""
 
     DISCONNECTED = 0
     CONNECTED = 1
@@ -65,12 +64,10 @@ ALREADY: dict[tuple[ControlState, Trigger], str] = {
 }
 """Commands that find their work done, in the modes that have one of these transitions."""
 
-METHODS = {1: Trigger.REMOTE_DISCONNECT, 2: Trigger.REMOTE_RECONNECT}
-
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What the attributes 2, 3 and 4 show."""
+    """What output_state, control_state and control_mode show."""
 
     control_mode: int
     control_state: ControlState = CONNECTED
@@ -99,10 +96,22 @@ class SwitchHolder(Protocol):
         """Put an event into a log."""
 
 
-class DisconnectControl(InterfaceClass):
-    """Class 70, version 0."""
+class DisconnectControl(CosemObject):
+    """The parameter of both methods is integer (0) in the Blue Book; the field sends others too, and it means nothing."""
 
     __slots__ = ("_device",)
+
+    class_id, version = 70, 0
+    reads: ClassVar = {
+        "output_state": lambda self, _: self._device.switch.output_state,
+        "control_state": lambda self, _: self._device.switch.control_state,
+        "control_mode": lambda self, _: self._device.switch.control_mode,
+    }
+    writes: ClassVar = {"control_mode": lambda self, value: self._set_control_mode(value)}
+    methods: ClassVar = {
+        "remote_disconnect": lambda self, _: self._switch_remotely(Trigger.REMOTE_DISCONNECT),
+        "remote_reconnect": lambda self, _: self._switch_remotely(Trigger.REMOTE_RECONNECT),
+    }
 
     def __init__(self, described: ObjectDescription, device: SwitchHolder) -> None:
         super().__init__(described)
@@ -125,31 +134,13 @@ class DisconnectControl(InterfaceClass):
         if self.described.log is not None and number is not None:
             self._device.record_event(self.described.log, number)
 
-    def _read(self, attribute_id: int, asked: Asked) -> Data:
-        switch = self._device.switch
-        match attribute_id:
-            case 2:
-                return data.boolean(switch.output_state)
-            case 3:
-                return data.enum(switch.control_state)
-            case 4:
-                return data.enum(switch.control_mode)
-        return super()._read(attribute_id, asked)
-
-    def write(self, attribute_id: int, value: Data) -> None:
-        """control_mode; mode 0 only while connected, because writing a mode must not close the switch."""
-        if attribute_id != 4:
-            return super().write(attribute_id, value)
-        mode = integer_in(value, DataTag.ENUM, range(7))
+    def _set_control_mode(self, value: Data) -> None:
+        """Mode 0 only while connected, because writing a mode must not close the switch."""
+        mode = integer_in(value, DataTag.ENUM, range(len(MODES)))
         if mode == 0 and self._device.switch.control_state is not CONNECTED:
             raise Refused(DataAccessResult.OTHER_REASON)
         self._device.switch = replace(self._device.switch, control_mode=mode)
 
-    def invoke(self, method_id: int, parameters: Data | None) -> Data | None:
-        """The parameter is integer (0) in the Blue Book; the field sends others too, and it means nothing."""
-        trigger = METHODS.get(method_id)
-        if trigger is None:
-            return super().invoke(method_id, parameters)
+    def _switch_remotely(self, trigger: Trigger) -> None:
         if not self.pull(trigger):
             raise ActionRefused(ActionResult.OTHER_REASON)
-        return None

@@ -1,4 +1,4 @@
-"""A meter model: which objects a meter has, read from TOML and shared by all meters of that model.
+"""A meter model: which objects a meter has and which associations it offers, shared by all meters of that model.
 
 Strategy: frozen records made once per file; nothing of a single meter is in them. An object list as the standard encodes
 it (class 15, attribute 2) is made once per association and shared too.
@@ -7,45 +7,45 @@ A model that was saved from a scan of a meter also has `static` objects: there i
 attribute by attribute as they were scanned, under the numbers and rights that were listed.
 """
 
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
 
 from ami_dlms import data
 from ami_dlms.association import AttributeAccess
+from ami_dlms.cosem.classes import class_versions
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import BY_ENTRY, BY_RANGE, CaptureObject
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
-from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
 from ami_meter_sim.load import Curve
 
-T = TypeVar("T")
-
-MODELS = Path(__file__).parent.parent / "models"
 PUBLIC = "public"
 MANAGEMENT = "management"
-ASSOCIATIONS = (PUBLIC, MANAGEMENT)
+PUBLIC_CLIENT_WPORT = 16
 PROFILE_GENERIC = 7
-SUFFIX = ".toml"
-SIZES: dict[tuple[int, int], tuple[int, int]] = {
-    (1, 0): (2, 0),
-    (3, 0): (3, 1),
-    (7, 1): (8, 2),
-    (8, 0): (9, 6),
-    (15, 1): (9, 4),
-    (17, 0): (2, 1),
-    (64, 0): (5, 2),
-    (70, 0): (4, 2),
-}
-"""(class, version) -> how many attributes and methods the Blue Book gives it."""
+SELECTORS = {(PROFILE_GENERIC, "buffer"): (BY_RANGE, BY_ENTRY)}
+"""(class, attribute) -> the selectors with which it can be read in parts."""
 
 
 class ModelError(Exception):
     """A model file can't be used; the text says which part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An association that a meter of this model offers.
+
+    The client of a port of its own associates without authentication and without ciphering. Without a port of its own it
+    is the association that the meter's own settings describe: its client, mechanism and keys.
+    """
+
+    name: str
+    client_wport: int | None = None
+
+
+OFFERED = (Offered(PUBLIC, PUBLIC_CLIENT_WPORT), Offered(MANAGEMENT))
+"""What a model offers that says nothing of associations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,87 +124,22 @@ class Rights:
 
 
 class Model:
-    """All objects of a model, its load curves, and the object list of each association."""
+    """All objects of a model, its load curves, and the associations that it offers, each with rights and an object list."""
 
-    def __init__(self, objects: tuple[ObjectDescription, ...], consumption: Curve, generation: Curve) -> None:
+    def __init__(
+        self,
+        objects: tuple[ObjectDescription, ...],
+        consumption: Curve,
+        generation: Curve,
+        associations: tuple[Offered, ...] = OFFERED,
+    ) -> None:
         self.objects = {(described.class_id, described.obis): described for described in objects}
         self.consumption = consumption
         self.generation = generation
-        self.rights = {name: Rights(self.objects, name) for name in ASSOCIATIONS}
-        self.object_lists = {name: _object_list(objects, name) for name in ASSOCIATIONS}
+        self.associations = associations
+        self.rights = {one.name: Rights(self.objects, one.name) for one in associations}
+        self.object_lists = {one.name: _object_list(objects, one.name) for one in associations}
         self.profiles = tuple(one for one in objects if one.class_id == PROFILE_GENERIC)
-
-
-def load_model(name: str, directory: Path = MODELS) -> Model:
-    """Read `<name>.toml`, or the file itself when the name ends so.
-
-    Raises ModelError when it is missing or describes what there is no code for.
-    """
-    path = Path(name) if name.endswith(SUFFIX) else directory / f"{name}{SUFFIX}"
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        there = ", ".join(sorted(one.stem for one in directory.glob("*.toml")))
-        raise ModelError(f"model {name}: {path}: {error.strerror}; there are: {there}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ModelError(f"model {name}: {path} is not TOML: {error}") from None
-    try:
-        load = content["load"]
-        objects = tuple(_object(row) for row in content["objects"])
-        return Model(objects, Curve(tuple(load["consumption_w"])), Curve(tuple(load["generation_w"])))
-    except (AttributeError, KeyError, TypeError, ValueError, DlmsError) as error:
-        raise ModelError(f"model {name}: {path}: {type(error).__name__}: {error}") from None
-
-
-def _object(row: dict[str, Any]) -> ObjectDescription:
-    """One row of the file; what the row has beyond the names below goes to the families as it is."""
-    row = dict(row)
-    access = {name: _access(row.pop(name)) for name in ASSOCIATIONS if name in row}
-    columns = tuple(
-        CaptureObject(one["class_id"], Obis.parse(one["obis"]), one["attribute"], one.get("data_index", 0))
-        for one in row.pop("columns", ())
-    )
-    log, listed = row.pop("log", None), row.pop("listed", None)
-    described = ObjectDescription(
-        obis=Obis.parse(row.pop("obis")),
-        access=access,
-        columns=columns,
-        log=None if log is None else Obis.parse(log),
-        listed=None if listed is None else Listed(tuple(listed["attributes"]), tuple(listed["methods"])),
-        attributes=_numbered(row.pop("attributes", {}), lambda text: data.decode(bytes.fromhex(text))),
-        errors=_numbered(row.pop("errors", {}), _result),
-        selectors=_numbered(row.pop("selectors", {}), tuple),
-        rows=tuple(map(bytes.fromhex, row.pop("rows", ()))),
-        **row,
-    )
-    if not _servable(described):
-        raise ValueError(f"{described.obis}: no code for class {described.class_id} version {described.version}")
-    return described
-
-
-def _servable(described: ObjectDescription) -> bool:
-    """Code for class and version, or for the class at least; without any, values and a list of what there is."""
-    if (described.class_id, described.version) in SIZES:
-        return True
-    with_code = described.class_id in {class_id for class_id, _ in SIZES}
-    return described.listed is not None and (described.static or with_code)
-
-
-def _numbered(table: dict[str, Any], read: Callable[[Any], T]) -> dict[int, T]:
-    """A table by attribute numbers, which TOML has as text."""
-    return {int(number): read(content) for number, content in table.items()}
-
-
-def _result(name: str) -> DataAccessResult:
-    return DataAccessResult[name.upper().replace("-", "_")]
-
-
-def _access(row: dict[str, Any]) -> Access:
-    rights: dict[str, Any] = {
-        kind: _numbered(content, int) if isinstance(content, dict) else frozenset(content)
-        for kind, content in row.items()
-    }
-    return Access(**rights)
 
 
 def _object_list(objects: tuple[ObjectDescription, ...], association: str) -> Data:
@@ -229,15 +164,16 @@ def _object_list_element(described: ObjectDescription, access: Access) -> Data:
 
 
 def _of_class(described: ObjectDescription) -> Listed:
-    attributes, methods = SIZES[described.class_id, described.version]
-    return Listed(tuple(range(1, attributes + 1)), tuple(range(1, methods + 1)))
+    standard = class_versions()[described.class_id, described.version]
+    return Listed(tuple([one.number for one in standard.attributes]), tuple([one.number for one in standard.methods]))
 
 
 def _attribute_access_item(described: ObjectDescription, access: Access, number: int) -> Data:
     """access_mode counts as AttributeAccess does (1 read, 2 write, 3 both) unless the model has the mode itself."""
     mode = access.modes.get(number, int(access.attribute(number)))
     chosen = described.selectors.get(number, ())
-    if described.class_id == PROFILE_GENERIC and number == 2 and described.listed is None:
-        chosen = (BY_RANGE, BY_ENTRY)
+    if described.listed is None:
+        name = class_versions()[described.class_id, described.version].attributes[number - 1].name
+        chosen = SELECTORS.get((described.class_id, name), chosen)
     selectors = data.array(*map(data.integer, chosen)) if chosen else data.null()
     return data.structure(data.integer(number), data.enum(mode), selectors)

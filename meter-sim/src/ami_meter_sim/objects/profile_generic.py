@@ -6,6 +6,7 @@ stands at, and is kept encoded; rows are decoded when somebody reads them. The b
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from ami_dlms import data
 from ami_dlms.cosem.selection import (
@@ -18,11 +19,11 @@ from ami_dlms.cosem.selection import (
 )
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
-from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
+from ami_dlms.enums import DataAccessResult, DataTag
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.obis import Obis
+from ami_meter_sim.objects.cosem_object import CosemObject, Refused
 from ami_meter_sim.objects.device import Device, Rows
-from ami_meter_sim.objects.interface_class import ActionRefused, Asked, InterfaceClass, Refused
 from ami_meter_sim.objects.model import ObjectDescription
 
 SORT_METHOD_FIFO = 1
@@ -30,12 +31,23 @@ NO_SORT_OBJECT = CaptureObject(0, Obis(bytes(6)), 0, 0)
 CLOCK_CLASS = 8
 
 
-class ProfileGeneric(InterfaceClass):
-    """Class 7, version 1."""
+class ProfileGeneric(CosemObject):
+    """The parameter of both methods, integer (0), means nothing."""
 
     __slots__ = ("_device", "_rows")
 
-    selective = frozenset({2})
+    class_id, version = 7, 1
+    reads: ClassVar = {
+        "buffer": lambda self, context: self._buffer(context.selection),
+        "capture_objects": lambda self, _: data.array(*(column.encode() for column in self.described.columns)),
+        "capture_period": lambda self, _: self.described.capture_period,
+        "sort_method": lambda self, _: SORT_METHOD_FIFO,
+        "sort_object": lambda self, _: NO_SORT_OBJECT.encode(),
+        "entries_in_use": lambda self, _: len(self._rows.read()),
+        "profile_entries": lambda self, _: self.described.profile_entries,
+    }
+    methods: ClassVar = {"reset": lambda self, _: self._rows.clear(), "capture": lambda self, _: self.capture()}
+    selective = frozenset({"buffer"})
 
     def __init__(self, described: ObjectDescription, device: Device) -> None:
         super().__init__(described)
@@ -47,17 +59,6 @@ class ProfileGeneric(InterfaceClass):
         values = (self._column_value(column) for column in self.described.columns)
         self._rows.append(data.encode(data.structure(*values)))
 
-    def invoke(self, method_id: int, parameters: Data | None) -> Data | None:
-        """reset (1) and capture (2); their parameter, integer (0), means nothing."""
-        match method_id:
-            case 1:
-                self._rows.clear()
-            case 2:
-                self.capture()
-            case _:
-                raise ActionRefused(ActionResult.OBJECT_UNAVAILABLE)
-        return None
-
     def _column_value(self, column: CaptureObject) -> Data:
         source = self._device.find(column.class_id, column.logical_name)
         if source is None:
@@ -67,25 +68,6 @@ class ProfileGeneric(InterfaceClass):
             part: Data = value.value[column.data_index - 1]
             return part
         return value
-
-    def _read(self, attribute_id: int, asked: Asked) -> Data:
-        described = self.described
-        match attribute_id:
-            case 2:
-                return self._buffer(asked.selection)
-            case 3:
-                return data.array(*(column.encode() for column in described.columns))
-            case 4:
-                return data.double_long_unsigned(described.capture_period)
-            case 5:
-                return data.enum(SORT_METHOD_FIFO)
-            case 6:
-                return NO_SORT_OBJECT.encode()
-            case 7:
-                return data.double_long_unsigned(len(self._rows.read()))
-            case 8:
-                return data.double_long_unsigned(described.profile_entries)
-        return super()._read(attribute_id, asked)
 
     def _buffer(self, selection: SelectiveAccess | None) -> Data:
         rows = self._rows.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import TypeVar
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.tables import table
@@ -27,6 +28,9 @@ class Method:
     name: str
 
 
+N = TypeVar("N", Attribute, Method)
+
+
 @frozen
 class InterfaceClass:
     """An interface class in the version that `version` says."""
@@ -38,12 +42,27 @@ class InterfaceClass:
     methods: tuple[Method, ...]
     source: str
 
+    def attribute(self, name: str) -> Attribute:
+        """The attribute of this name; KeyError when the class has none."""
+        return _named(self.attributes, name)
+
+    def method(self, name: str) -> Method:
+        """The method of this name; KeyError when the class has none."""
+        return _named(self.methods, name)
+
+
+def _named(numbered: tuple[N, ...], name: str) -> N:
+    for one in numbered:
+        if one.name == name:
+            return one
+    raise KeyError(name)
+
 
 @cache
-def interface_classes() -> Mapping[int, InterfaceClass]:
-    """Every class that is known, by class_id."""
+def class_versions() -> Mapping[tuple[int, int], InterfaceClass]:
+    """Every class that is known, by class_id and version."""
     return {
-        row["class_id"]: InterfaceClass(
+        (row["class_id"], row["version"]): InterfaceClass(
             row["class_id"],
             row["version"],
             row["name"],
@@ -53,6 +72,12 @@ def interface_classes() -> Mapping[int, InterfaceClass]:
         )
         for row in table("classes")["classes"]
     }
+
+
+@cache
+def interface_classes() -> Mapping[int, InterfaceClass]:
+    """The newest version of every class that is known, by class_id."""
+    return {class_id: one for (class_id, _), one in sorted(class_versions().items())}
 
 
 def class_name(class_id: int) -> str:
