@@ -19,10 +19,10 @@ from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult, Mechanism
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, SendCounter
-from ami_meter_sim.faults import Faults
+from ami_meter_sim.effects import Effect, Send
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.listener import Listener
-from ami_meter_sim.meter.session import Effect, Send, Session
+from ami_meter_sim.meter.session import Session
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateFiles
@@ -246,4 +246,4 @@ class Caller:
         await self.writer.wait_closed()
 
 
-__all__ = ["Faults", "PushSetup"]
+__all__ = ["PushSetup"]

@@ -52,8 +52,9 @@ from ami_dlms.framing.wrapper import decode_datagram
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim import listener
 from ami_meter_sim.dialler import BackOff, dial
+from ami_meter_sim.effects import Die, HangUp
 from ami_meter_sim.events import PushFailed
-from ami_meter_sim.faults import Death, Faults
+from ami_meter_sim.faults import BreakDownAfterAction, Delay
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.push import push
 
@@ -149,7 +150,7 @@ async def test_meters_on_two_addresses_do_not_share_state(make: Make, tmp_path: 
 
 
 async def test_connection_dies_between_action_and_answer(make: Make) -> None:
-    wire, bench = await make(faults=Faults(after_action=Death.CONNECTION))
+    wire, bench = await make(faults=(BreakDownAfterAction(HangUp()),))
     caller = await opened(wire.port, clear_client())
     assert await caller.ask(DISCONNECT) is None
     await caller.close()
@@ -160,7 +161,7 @@ async def test_connection_dies_between_action_and_answer(make: Make) -> None:
 
 
 async def test_process_dies_between_action_and_answer(make: Make) -> None:
-    wire, _ = await make(faults=Faults(after_action=Death.PROCESS))
+    wire, _ = await make(faults=(BreakDownAfterAction(Die()),))
     caller = await opened(wire.port, clear_client())
     assert await caller.ask(DISCONNECT) is None
     await caller.close()
@@ -205,7 +206,7 @@ async def test_associations_without_requests_do_not_silence_the_meter(
 
 
 async def test_a_request_under_way_does_not_give_way(make: Make) -> None:
-    wire, _ = await make(most=1, faults=Faults(answer_delay_s=0.3))
+    wire, _ = await make(most=1, faults=(Delay(0.3),))
     caller = await Caller.call(wire.port, clear_client())
     asking = asyncio.create_task(caller.ask(Open()))
     await asyncio.wait({asking}, timeout=0.05)

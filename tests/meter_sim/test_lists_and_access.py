@@ -48,9 +48,9 @@ from ami_dlms.association import (
 from ami_dlms.cosem.selection import EntryDescriptor
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
 from ami_dlms.security import SendCounter
+from ami_meter_sim.effects import Die, HangUp, Report
 from ami_meter_sim.events import Switched
-from ami_meter_sim.faults import Death, Faults, Silence
-from ami_meter_sim.meter.session import Die, HangUp, Report
+from ami_meter_sim.faults import BreakDownAfterAction, LieAboutAction, Silence
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
 DENIED, UNDEFINED = DataAccessResult.READ_WRITE_DENIED, DataAccessResult.OBJECT_UNDEFINED
@@ -177,23 +177,23 @@ def test_access_stops_at_the_first_failure_where_it_is_told_to(tmp_path: Path) -
     assert bench.meter.switch.output_state is False
 
 
-@pytest.mark.parametrize(("death", "effect"), [(Death.CONNECTION, HangUp()), (Death.PROCESS, Die())])
-def test_a_meter_that_dies_after_switching_answers_no_list(tmp_path: Path, death: Death, effect: Any) -> None:
-    dialogue, bench = talk(tmp_path, faults=Faults(after_action=death))
+@pytest.mark.parametrize("effect", [HangUp(), Die()])
+def test_a_meter_that_dies_after_switching_answers_no_list(tmp_path: Path, effect: HangUp | Die) -> None:
+    dialogue, bench = talk(tmp_path, faults=(BreakDownAfterAction(effect),))
     assert dialogue.ask(access(Get(attribute(IMPORT, 2)), DISCONNECT)) is None
     assert effect in dialogue.effects
     assert bench.meter.switch.output_state is False
 
 
 def test_a_meter_that_lies_lies_in_lists_too(tmp_path: Path) -> None:
-    dialogue, bench = talk(tmp_path, faults=Faults(lie_about_action=True))
+    dialogue, bench = talk(tmp_path, faults=(LieAboutAction(),))
     assert dialogue.ask(ActionList((DISCONNECT,))).results == (ActionOutcome(ActionResult.SUCCESS, None),)
     assert bench.meter.switch.output_state is True
 
 
 def test_a_silent_meter_keeps_silent(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    one = bench.start(setup(faults=Faults(silence=Silence.REQUESTS)))
+    one = bench.start(setup(faults=(Silence(),)))
     dialogue = Dialogue(session(one), client())
     assert isinstance(dialogue.open(), Opened)
     assert dialogue.ask(GetList((Get(attribute(IMPORT, 2)),))) is None

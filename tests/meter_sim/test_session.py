@@ -57,10 +57,10 @@ from ami_dlms.data import Data, to_python
 from ami_dlms.enums import ActionResult, DataAccessResult, Mechanism
 from ami_dlms.errors import SecurityError
 from ami_dlms.obis import Obis
+from ami_meter_sim.effects import Die, HangUp, Report, Wait
 from ami_meter_sim.events import Switched
-from ami_meter_sim.faults import Death, Faults, Silence
-from ami_meter_sim.meter.session import Die, HangUp, Report, Wait
-from ami_meter_sim.meter.setup import ManagementAssociation
+from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, LieAboutAction, RefuseAction, Silence
+from ami_meter_sim.meter.setup import LockOutSetup, ManagementAssociation
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
 READABLE_BY_ALL: list[ObjectName] = [DEVICE_NAME, CLOCK, SAPS, COUNTER, (1, "0-0:43.1.1")]
@@ -252,7 +252,7 @@ def test_wrong_keys_lock_nobody_out_by_default(tmp_path: Path) -> None:
 
 def test_wrong_keys_lock_the_management_client_out_where_the_meter_does_so(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    meter = bench.start(setup(management=gmac(), faults=Faults(lock_out_after=3, lock_out_s=10.0)))
+    meter = bench.start(setup(management=gmac(), lock_out=LockOutSetup(3, 10.0)))
 
     counters = count(1, 10)
 
@@ -312,9 +312,9 @@ def test_two_logical_devices_behind_one_address(tmp_path: Path) -> None:
 # --- faults, at the edge only
 
 
-def faulty(tmp_path: Path, **faults: Any) -> Dialogue:
+def faulty(tmp_path: Path, *faults: Fault) -> Dialogue:
     bench = Bench(tmp_path)
-    bench.start(setup(faults=Faults(**faults)))
+    bench.start(setup(faults=faults))
     return Dialogue(session(bench.meter), clear_client())
 
 
@@ -323,7 +323,7 @@ def meter_of(dialogue: Dialogue) -> Any:
 
 
 def test_a_lie(tmp_path: Path) -> None:
-    dialogue = faulty(tmp_path, lie_about_action=True)
+    dialogue = faulty(tmp_path, LieAboutAction())
     dialogue.open()
     assert dialogue.ask(DISCONNECT) == ActionOutcome(ActionResult.SUCCESS, None)
     assert dialogue.get(SWITCH).value == data.boolean(True)
@@ -331,16 +331,16 @@ def test_a_lie(tmp_path: Path) -> None:
 
 
 def test_a_refusal(tmp_path: Path) -> None:
-    dialogue = faulty(tmp_path, refuse_action=ActionResult.TEMPORARY_FAILURE)
+    dialogue = faulty(tmp_path, RefuseAction(ActionResult.TEMPORARY_FAILURE))
     dialogue.open()
     assert dialogue.ask(DISCONNECT).result is ActionResult.TEMPORARY_FAILURE
     assert dialogue.ask(Action(method(CLOCK, 3), data.integer(0))).result is ActionResult.SUCCESS, "other classes work"
     assert dialogue.get(SWITCH).value == data.boolean(True)
 
 
-@pytest.mark.parametrize(("death", "effect"), [(Death.CONNECTION, HangUp()), (Death.PROCESS, Die())])
-def test_dead_between_action_and_answer(tmp_path: Path, death: Death, effect: object) -> None:
-    dialogue = faulty(tmp_path, after_action=death)
+@pytest.mark.parametrize("effect", [HangUp(), Die()])
+def test_dead_between_action_and_answer(tmp_path: Path, effect: HangUp | Die) -> None:
+    dialogue = faulty(tmp_path, BreakDownAfterAction(effect))
     dialogue.open()
     assert dialogue.ask(DISCONNECT) is None
     assert dialogue.effects[-1] == effect and len(told(dialogue, "switched")) == 1
@@ -351,7 +351,7 @@ def test_dead_between_action_and_answer(tmp_path: Path, death: Death, effect: ob
 
 
 def test_slow(tmp_path: Path) -> None:
-    dialogue = faulty(tmp_path, answer_delay_s=2.5)
+    dialogue = faulty(tmp_path, Delay(2.5))
     dialogue.open()
     dialogue.get(CLOCK)
     dialogue.ask(DISCONNECT)
@@ -362,13 +362,13 @@ def test_slow(tmp_path: Path) -> None:
 
 
 def test_silent_after_the_association(tmp_path: Path) -> None:
-    dialogue = faulty(tmp_path, silence=Silence.REQUESTS)
+    dialogue = faulty(tmp_path, Silence())
     assert isinstance(dialogue.open(), Opened)
     assert dialogue.ask(Get(attribute(CLOCK, 2))) is None
 
 
 def test_silent_always(tmp_path: Path) -> None:
-    assert faulty(tmp_path, silence=Silence.ALWAYS).open() is None
+    assert faulty(tmp_path, Silence(always=True)).open() is None
 
 
 # --- hostile octets

@@ -12,7 +12,9 @@ import tomli_w
 from ami_dlms.enums import ActionResult, Mechanism
 from ami_dlms.obis import Obis
 from ami_meter_sim.app import make_meters
-from ami_meter_sim.faults import Death, Faults, Silence
+from ami_meter_sim.effects import Die, HangUp
+from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, LieAboutAction, RefuseAction, Silence
+from ami_meter_sim.meter.setup import LockOutSetup
 from ami_meter_sim.settings import Settings, choose_meters
 from ami_process.settings import SettingsError
 
@@ -47,7 +49,7 @@ def test_the_demo_s_own_configuration(tmp_path: Path, config: dict[str, Any]) ->
     )
     assert one.management.mechanism is Mechanism.GMAC and one.management.security.ciphered
     assert one.management.security.keys != two.management.security.keys
-    assert one.faults == Faults() and one.push is None and one.control_mode == 4
+    assert one.faults == () and one.lock_out == LockOutSetup() and one.push is None and one.control_mode == 4
     assert one.model is two.model
     assert one.logical_devices == ((1, b"AMI0000000001001"),)
 
@@ -55,21 +57,31 @@ def test_the_demo_s_own_configuration(tmp_path: Path, config: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("simulated", "expected"),
     [
-        ({"kill_after_action": True}, Faults(after_action=Death.CONNECTION)),
-        ({"kill_after_action": "exit"}, Faults(after_action=Death.PROCESS)),
-        ({"lie_about_action": True}, Faults(lie_about_action=True)),
-        ({"answer_delay_s": 0.5}, Faults(answer_delay_s=0.5)),
-        ({"silent": True}, Faults(silence=Silence.REQUESTS)),
-        ({"silent": "always"}, Faults(silence=Silence.ALWAYS)),
-        ({"refuse_action": "temporary-failure"}, Faults(refuse_action=ActionResult.TEMPORARY_FAILURE)),
-        ({"lock_out_after": 3, "lock_out_s": 5}, Faults(lock_out_after=3, lock_out_s=5.0)),
-        ({"refuse_action": 3}, Faults(refuse_action=ActionResult.READ_WRITE_DENIED)),
+        ({"kill_after_action": True}, (BreakDownAfterAction(HangUp()),)),
+        ({"kill_after_action": "exit"}, (BreakDownAfterAction(Die()),)),
+        ({"lie_about_action": True}, (LieAboutAction(),)),
+        ({"answer_delay_s": 0.5}, (Delay(0.5),)),
+        ({"silent": True}, (Silence(),)),
+        ({"silent": "always"}, (Silence(always=True),)),
+        ({"refuse_action": "temporary-failure"}, (RefuseAction(ActionResult.TEMPORARY_FAILURE),)),
+        ({"refuse_action": 3}, (RefuseAction(ActionResult.READ_WRITE_DENIED),)),
+        (
+            {"silent": True, "answer_delay_s": 2, "lie_about_action": True, "refuse_action": 3},
+            (RefuseAction(ActionResult.READ_WRITE_DENIED), LieAboutAction(), Delay(2.0), Silence()),
+        ),
     ],
 )
-def test_faults(tmp_path: Path, config: dict[str, Any], simulated: dict[str, Any], expected: Faults) -> None:
+def test_faults(tmp_path: Path, config: dict[str, Any], simulated: dict[str, Any], expected: tuple[Fault, ...]) -> None:
     config["meters"][0]["simulated"] |= simulated
     one, two = setups(tmp_path, config)
-    assert (one.faults, two.faults) == (expected, Faults())
+    assert (one.faults, two.faults) == (expected, ())
+
+
+def test_lock_out(tmp_path: Path, config: dict[str, Any]) -> None:
+    config["meters"][0]["simulated"] |= {"lock_out_after": 3, "lock_out_s": 5}
+    one, two = setups(tmp_path, config)
+    assert (one.lock_out, two.lock_out) == (LockOutSetup(3, 5.0), LockOutSetup(None, 60.0))
+    assert one.faults == ()
 
 
 def test_push(tmp_path: Path, config: dict[str, Any]) -> None:

@@ -15,10 +15,11 @@ from ami_dlms.enums import ActionResult
 from ami_dlms.errors import LocalError
 from ami_dlms.security import AsymmetricKeys, PrivateKey, PublicKey
 from ami_meter_sim.dialler import BackOff, dial
-from ami_meter_sim.faults import Death, Faults, Silence
+from ami_meter_sim.effects import Die, HangUp
+from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, LieAboutAction, RefuseAction, Silence
 from ami_meter_sim.fleet import Fleet, die_at_once
 from ami_meter_sim.listener import Listener
-from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
+from ami_meter_sim.meter.setup import LockOutSetup, ManagementAssociation, MeterSetup, PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError, StateFiles
 from ami_meter_sim.objects.device import Identity
@@ -39,8 +40,12 @@ from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, PortTaken
 from ami_registry import security
 
 OPEN_FILES_PER_METER = 8
-SILENCES: dict[bool | str, Silence] = {False: Silence.NEVER, True: Silence.REQUESTS, "always": Silence.ALWAYS}
-DEATHS: dict[bool | str, Death] = {False: Death.NOTHING, True: Death.CONNECTION, "exit": Death.PROCESS}
+SILENCES: dict[bool | str, Fault | None] = {False: None, True: Silence(), "always": Silence(always=True)}
+BREAKDOWNS: dict[bool | str, Fault | None] = {
+    False: None,
+    True: BreakDownAfterAction(HangUp()),
+    "exit": BreakDownAfterAction(Die()),
+}
 
 
 @dataclass(slots=True)
@@ -184,6 +189,7 @@ def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[in
         control_mode=one.simulated.control_mode,
         time_zone_minutes=one.simulated.time_zone_minutes,
         faults=_faults(one.simulated, meter.name),
+        lock_out=LockOutSetup(one.simulated.lock_out_after, one.simulated.lock_out_s),
         push=_push(one.simulated),
     )
 
@@ -202,16 +208,16 @@ def _security(one: MeterSettings) -> Security | None:
         ) from None
 
 
-def _faults(simulated: SimulatedSettings, name: str) -> Faults:
-    return Faults(
-        after_action=DEATHS[simulated.kill_after_action],
-        lie_about_action=simulated.lie_about_action,
-        refuse_action=_action_result(simulated.refuse_action, name),
-        answer_delay_s=simulated.answer_delay_s,
-        silence=SILENCES[simulated.silent],
-        lock_out_after=simulated.lock_out_after,
-        lock_out_s=simulated.lock_out_s,
-    )
+def _faults(simulated: SimulatedSettings, name: str) -> tuple[Fault, ...]:
+    refused = _action_result(simulated.refuse_action, name)
+    found: list[Fault | None] = [
+        RefuseAction(refused) if refused is not None else None,
+        LieAboutAction() if simulated.lie_about_action else None,
+        BREAKDOWNS[simulated.kill_after_action],
+        Delay(simulated.answer_delay_s) if simulated.answer_delay_s else None,
+        SILENCES[simulated.silent],
+    ]
+    return tuple([fault for fault in found if fault is not None])
 
 
 def _action_result(wanted: int | str | None, name: str) -> ActionResult | None:

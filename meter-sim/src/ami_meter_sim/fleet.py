@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ami_meter_sim import events
-from ami_meter_sim.meter.session import Die, Effect, HangUp, Report, Send, Session, Wait
+from ami_meter_sim.effects import Die, Effect, HangUp, Report, Send, Wait
+from ami_meter_sim.meter.session import Session
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError
 from ami_process.environment import Environment, real_sleep, real_time

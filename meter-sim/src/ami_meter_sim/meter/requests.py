@@ -36,10 +36,8 @@ from ami_dlms.association import (
 from ami_dlms.association.events import Answer
 from ami_dlms.data import NULL, Data
 from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_meter_sim.faults import Item, Result
 
-Item = Get | Set | Action
-Result = Data | DataAccessResult | ActionOutcome
-"""Of a Get a value or why not, of a Set how it ended, of an Action its outcome."""
 Requested = (
     GetRequested
     | SetRequested

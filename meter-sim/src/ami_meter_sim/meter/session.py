@@ -1,12 +1,11 @@
 """One transport connection seen from the meters behind it: octets in, effects out, no I/O.
 
 Strategy: `ami_dlms.association.ServerConnection` speaks the protocol, the meters answer, and this module stands at the edge
-between them. It is the only place that knows of faults. What has to happen outside (writing, waiting, reporting, hanging
+between them. It is the only place that calls the hooks of faults. What has to happen outside (writing, waiting, reporting, hanging
 up, dying) comes out as values, in order, and the caller carries it out.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -21,54 +20,20 @@ from ami_dlms.association import (
     NotificationConfirmed,
     ServerConnection,
 )
-from ami_dlms.association.events import Answer, RequestKey, ServerOutput
+from ami_dlms.association.events import RequestKey, ServerOutput
 from ami_dlms.cosem.classes import method_name
 from ami_dlms.cosem.selection import SelectiveAccess
-from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_dlms.enums import DataAccessResult
 from ami_dlms.errors import DlmsError
 from ami_meter_sim import events
-from ami_meter_sim.faults import Death, Silence
-from ami_meter_sim.meter.requests import Item, Requested, Result, answer_to, items_of, stops_at
-from ami_meter_sim.meter.simulated_meter import DISCONNECT_CONTROL, Meter
+from ami_meter_sim.effects import Effect, HangUp, Report, Send
+from ami_meter_sim.faults import Item, Result
+from ami_meter_sim.meter.requests import Requested, answer_to, items_of, stops_at
+from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.disconnect_control import Switch
-from ami_process.events import Event
 
 HEADER = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Write these octets."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Do nothing for so long."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Write this event."""
-
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """Close the connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Die:
-    """End the process at once."""
-
-
-Effect = Send | Wait | Report | HangUp | Die
 
 
 class Session:
@@ -157,20 +122,24 @@ class Session:
     def _serve(self, event: Requested) -> Iterator[Effect]:
         """Carry out a request item by item, and answer; or break down before the answer, as the faults want it."""
         meter = self._meters[event.key.server_wport]
+        items: list[Item] = []
         results: list[Result] = []
-        switched = False
         for item in items_of(event):
-            switched = switched or _is_switching(item)
+            items.append(item)
             results.append((yield from self._carry_out(meter, event.key, item)))
             if stops_at(event, results[-1]):
                 break
-        after_action = meter.setup.faults.after_action
-        if switched and after_action is not Death.NOTHING:
-            yield HangUp() if after_action is Death.CONNECTION else Die()
+        breakdowns = (fault.on_outcome(items) for fault in meter.setup.faults)
+        instead = next((one for one in breakdowns if one is not None), None)
+        if instead is not None:
+            yield instead
         else:
-            yield from self._answer(meter, answer_to(event, results))
+            yield from self._outgoing(self._connection.send(answer_to(event, results)), answers=True)
 
     def _carry_out(self, meter: Meter, key: RequestKey, item: Item) -> Generator[Effect, None, Result]:
+        for fault in meter.setup.faults:
+            if (wrong := fault.on_request(item)) is not None:
+                return wrong
         if isinstance(item, Get):
             return meter.get(item.descriptor, self._context(meter, key, item.selection), self._now())
         if isinstance(item, Action):
@@ -196,11 +165,6 @@ class Session:
         return ReadContext(association.name, association.profile, title, selection)
 
     def _act(self, meter: Meter, item: Action) -> Generator[Effect, None, ActionOutcome]:
-        faults = meter.setup.faults
-        if _is_switching(item) and faults.refuse_action is not None:
-            return ActionOutcome(faults.refuse_action, None)
-        if _is_switching(item) and faults.lie_about_action:
-            return ActionOutcome(ActionResult.SUCCESS, None)
         before = meter.switch
         outcome = meter.act(item.descriptor, item.parameters, self._now())
         if meter.switch != before:
@@ -208,14 +172,7 @@ class Session:
             yield Report(events.Switched(meter=meter.name, method=method, before=describe_switch(before), after=after))
         return outcome
 
-    def _answer(self, meter: Meter, answer: Answer) -> Iterator[Effect]:
-        octets = self._connection.send(answer)
-        if meter.setup.faults.silence is Silence.NEVER:
-            yield from self._outgoing(octets)
-        else:
-            meter.reserve_counters()
-
-    def _outgoing(self, octets: bytes) -> Iterator[Effect]:
+    def _outgoing(self, octets: bytes, answers: bool = False) -> Iterator[Effect]:
         """Frames on their way out: each leaves as its meter's faults allow, its counters being on disk before."""
         while octets:
             end = HEADER + int.from_bytes(octets[6:8], "big")
@@ -226,15 +183,10 @@ class Session:
                 continue
             self._talking.add(meter.setup.server_wport)
             meter.reserve_counters()
-            if meter.setup.faults.silence is Silence.ALWAYS:
-                continue
-            if meter.setup.faults.answer_delay_s:
-                yield Wait(meter.setup.faults.answer_delay_s)
-            yield Send(frame)
-
-
-def _is_switching(item: Item) -> bool:
-    return isinstance(item, Action) and item.descriptor.class_id == DISCONNECT_CONTROL
+            leaving: Sequence[Effect] = (Send(frame),)
+            for fault in meter.setup.faults:
+                leaving = fault.on_frame(leaving, answers)
+            yield from leaving
 
 
 def describe_switch(switch: Switch) -> events.SwitchState:

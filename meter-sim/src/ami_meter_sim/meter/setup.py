@@ -4,11 +4,9 @@ from dataclasses import dataclass, field
 
 from ami_dlms.association import Security
 from ami_dlms.enums import Mechanism
-from ami_meter_sim.faults import Faults
+from ami_meter_sim.faults import Fault
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.model import Model
-
-NO_FAULTS = Faults()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +31,14 @@ class PushSetup:
     protected: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class LockOutSetup:
+    """After `allowed` wrong keys in a row, None for any number, the management client is left alone for a time that doubles."""
+
+    allowed: int | None = None
+    first_s: float = 60.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterSetup:
     """One meter. `control_mode` and `time_zone_minutes` count when they differ from the last run's setup."""
@@ -45,5 +51,6 @@ class MeterSetup:
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     control_mode: int = 4
     time_zone_minutes: int = 0
-    faults: Faults = NO_FAULTS
+    faults: tuple[Fault, ...] = ()
+    lock_out: LockOutSetup = LockOutSetup()
     push: PushSetup | None = None

@@ -30,7 +30,6 @@ from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
 
-DISCONNECT_CONTROL = 70
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
 """Every service with logical names but the one that this meter never sends."""
 INVOKE_ID_BITS = 0xFFFFFF
@@ -52,7 +51,7 @@ class Meter:
         kept = files.load()
         state = kept or _new_state(setup, at)
         self.counters = Counters(state.send_from, state.receive_from)
-        self.lock_out = LockOut(setup.faults.lock_out_after, setup.faults.lock_out_s)
+        self.lock_out = LockOut(setup.lock_out.allowed, setup.lock_out.first_s)
         self._invoke_id = 0
         self._captured_until = at
         self._device = self._make_device(state, at)
@@ -125,7 +124,7 @@ class Meter:
     def pull(self, trigger: Trigger, at: datetime) -> bool:
         """Something happens at the meter itself, a hand or its own supervision; False when its mode forbids it."""
         self.advance(at)
-        found = next((self._find(one) for one in self._descriptions(DISCONNECT_CONTROL)), None)
+        found = next((self._find(one) for one in self._descriptions(DisconnectControl.class_id)), None)
         moved = isinstance(found, DisconnectControl) and found.pull(trigger)
         self.save()
         return moved
