@@ -51,6 +51,34 @@ def reply_received(message_id: str, result: str = "OK", errors: tuple[Event, ...
     return {"event": "reply_received", "message_id": message_id, "result": result, "errors": list(errors), "ms": ms}
 
 
+def dialled_in(meter: str, peer: str) -> Event:
+    return {"event": "dialled_in", "meter": meter, "peer": peer, "standing": "proved"}
+
+
+def notification(**other: Any) -> Event:
+    return {
+        "event": "notification",
+        "message_id": None,
+        "transport": "udp",
+        "peer": "127.0.0.1:6000",
+        "system_title": None,
+        "meter": None,
+        "secured": False,
+        "service": "data-notification",
+        "sent_at": None,
+        "body": [],
+    } | other
+
+
+def switched(meter: str) -> Event:
+    method = "remote_disconnect"
+    return {"event": "switched", "meter": meter, "method": method, "before": CONNECTED, "after": DISCONNECTED}
+
+
+def association(meter: str, what: str, reason: str) -> Event:
+    return {"event": "association", "meter": meter, "client_wport": 1, "what": what, "reason": reason}
+
+
 def cycles(count: int, meters: tuple[str, ...] = METERS) -> tuple[list[Event], list[Event]]:
     """What the CIS and what the HES say in so many rounds in which all goes well."""
     cis: list[Event] = []

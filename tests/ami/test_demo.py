@@ -168,7 +168,7 @@ async def test_the_cis_waits_for_a_meter_to_dial_in(stage: Stage, capfd: pytest.
     stage.start_s = 1
     assert await stage.run(Changes(cycles=1, mode="dial-in")) == 1
     assert "in vain: M1002 (dialled_in), cis (ready)" in capfd.readouterr().err
-    stage.hes = [stage.hes[0], {"event": "dialled_in", "meter": "M1002", "peer": "127.0.0.1:1"}, *stage.hes[1:]]
+    stage.hes = [stage.hes[0], story.dialled_in("M1002", "127.0.0.1:1"), *stage.hes[1:]]
     stage.start_s = 20
     assert await stage.run(Changes(cycles=1, mode="dial-in")) == 0
 

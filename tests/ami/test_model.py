@@ -144,27 +144,15 @@ def test_unknown_events_and_events_without_fields_change_nothing(model: Model) -
 
 
 def test_what_happens_by_itself_is_kept(model: Model) -> None:
-    model.apply("hes", {"event": "dialled_in", "meter": "M1002", "peer": "127.0.0.1:5000"}, AT)
-    model.apply(
-        "hes",
-        {"event": "notification", "transport": "udp", "peer": "127.0.0.1:6000", "system_title": "414D4900000003E9"},
-        AT,
-    )
-    told = {"event": "notification", "transport": "tcp", "service": "event-notification", "meter": "M1001"}
-    model.apply("hes", told, AT)
-    model.apply("hes", {"event": "dropped", "transport": "udp", "peer": "127.0.0.1:7000", "reason": "wrong tag"}, AT)
+    model.apply("hes", story.dialled_in("M1002", "127.0.0.1:5000"), AT)
+    model.apply("hes", story.notification(system_title="414D4900000003E9"), AT)
+    model.apply("hes", story.notification(transport="tcp", service="event-notification", meter="M1001"), AT)
+    dropped = {"event": "dropped", "transport": "udp", "peer": "127.0.0.1:7000", "reason": "wrong tag"}
+    model.apply("hes", dropped | {"hex": "", "looks_like": None}, AT)
     model.apply("hes", {"event": "not_proved", "meter": "M1002", "peer": "127.0.0.1:5000", "reason": "wrong key"}, AT)
     for what in ("opened", "refused", "released"):
-        model.apply(
-            "meter",
-            {"event": "association", "meter": "M1001", "client_wport": 1, "what": what, "reason": "wrong key"},
-            AT,
-        )
-    model.apply(
-        "meter",
-        {"event": "switched", "meter": "M1001", "method": 1, "before": story.CONNECTED, "after": story.DISCONNECTED},
-        AT,
-    )
+        model.apply("meter", story.association("M1001", what, "wrong key"), AT)
+    model.apply("meter", story.switched("M1001"), AT)
     assert [(one.text, one.who) for one in model.happenings] == [
         ("dialled in", "M1002"),
         ("DataNotification over UDP", "414D4900000003E9"),

@@ -120,6 +120,7 @@ def test_requests_of_others_neither_end_a_demo_nor_fill_the_memory(model: Model)
 
 def test_a_reply_that_cannot_be_delivered_is_said(model: Model) -> None:
     postponed = {"event": "reply_postponed", "message_id": "theirs", "reason": "Connection refused", "after_s": 5.0}
+    postponed |= {"address": "http://127.0.0.1:1/", "attempts": 1}
     lines = hear(model, ("hes", story.request_accepted("theirs")), ("hes", postponed))
     assert "Connection refused" in lines[-1]
     assert model.newest_first[0].status == "RUNNING"

@@ -11,7 +11,9 @@ from rich.console import Console
 
 from ami_cli import plain, view, words
 from ami_cli.configuration import Listener
+from ami_cli.decoding import decode
 from ami_cli.model import Model
+from ami_hes.events import Apdu
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LISTENERS = (
@@ -23,11 +25,12 @@ LISTENERS = (
 )
 APDU = {
     "event": "apdu",
+    "message_id": None,
     "meter": "M1001",
     "direction": "request",
     "name": "ACTION remote_disconnect",
     "hex": "000100010001",
-    "ms": None,
+    "ms": 0.0,
 }
 
 
@@ -48,7 +51,7 @@ def model() -> Model:
         story.reply_received("4711-a", "PARTIAL", ({"code": "4.1", "meter": "M1002", "reason": "silence"},), 31.0),
         AT,
     )
-    model.apply("hes", {"event": "dialled_in", "meter": "M1002", "peer": "127.0.0.1:5"}, AT)
+    model.apply("hes", story.dialled_in("M1002", "127.0.0.1:5"), AT)
     return model
 
 
@@ -98,10 +101,10 @@ def test_the_request_of_somebody_else_and_the_refusal_of_another_are_seen(model:
 
 @pytest.mark.parametrize("width", [100, 120, 160])
 def test_no_event_is_cut_before_its_word(model: Model, width: int) -> None:
-    switched = {"event": "switched", "meter": "M1001", "method": 1, "after": story.DISCONNECTED}
+    switched = story.switched("M1001")
     model.apply("meter", switched, AT)
     model.apply("meter", switched | {"after": story.READY}, AT)
-    refused = {"event": "association", "meter": "M1001", "what": "refused", "reason": "authentication-failure"}
+    refused = story.association("M1001", "refused", "authentication-failure")
     model.apply("meter", refused, AT)
     text = " ".join(drawn(model, width, 40).split())
     assert "○ M1001 disconnected" in text
@@ -113,7 +116,7 @@ def test_no_event_is_cut_before_its_word(model: Model, width: int) -> None:
 def test_of_what_does_not_fit_the_newest_is_seen(model: Model, width: int, height: int) -> None:
     for number in range(40):
         model.apply("hes", APDU | {"name": f"APDU{number}"}, AT)
-        model.apply("hes", {"event": "dialled_in", "meter": f"M{number}", "peer": ""}, AT)
+        model.apply("hes", story.dialled_in(f"M{number}", ""), AT)
     meters = tuple(f"M{number}" for number in range(40))
     model.apply("cis", story.request_sent("many", story.DISCONNECT, meters), AT)
     for meter in meters:
@@ -157,7 +160,9 @@ def test_a_step_is_one_line(model: Model) -> None:
     )
     assert lines[2].endswith("connected → –  ▲ FAILED  12 ms  4.1 silence")
     assert lines[3] == "03:04:05  HES → CIS       reply  ◐ PARTIAL  31 ms  M1002 4.1 silence"
-    assert plain.apdu(APDU).split() == ["HES", "→", "M1001", "ACTION", "remote_disconnect", "000100010001"]
+    event = decode("hes", APDU)
+    assert isinstance(event, Apdu)
+    assert plain.apdu(event).split() == ["HES", "→", "M1001", "ACTION", "remote_disconnect", "000100010001"]
 
 
 def test_the_totals_in_words(model: Model) -> None:

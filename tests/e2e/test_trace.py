@@ -9,6 +9,10 @@ from typing import Any
 from harness import System
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
+from ami_cli.decoding import decode
+
+ROLES = {"ami_cis": "cis", "ami_hes": "hes", "ami_meter_sim": "meter"}
+
 
 def test_every_apdu_of_a_request_says_its_message_id_and_its_meter(ami: System) -> None:
     dialler = ami.meter("M1002")
@@ -46,3 +50,24 @@ def test_every_apdu_of_a_request_says_its_message_id_and_its_meter(ami: System) 
         assert {event["meter"] for event in of_each[message_id]} == {name}
         directions = [event["direction"] for event in of_each[message_id]]
         assert directions.count("request") == directions.count("response") > 6
+
+
+def test_every_line_of_a_run_is_a_declared_event(ami: System) -> None:
+    """What docs/events.md says and what `ami` reads is what the processes print: names, fields and types."""
+    ami.config["hes"]["log_apdus"] = True
+    ami.config["demo"] |= {"period_s": 0.2, "connect_after_s": 0.1, "cycles": 1}
+    ami.meter("M1001")["simulated"] |= {"push_to": f"tcp://127.0.0.1:{ami.config['hes']['dlms_port']}"}
+    ami.meter("M1002")["simulated"] |= {"lie_about_action": True}
+    ami.start()
+    assert ami.hes is not None
+    cis = ami.start_cis()
+    cis.wait_for("done")
+    ami.hes.wait_for("notification")
+    Stranger(ami.hes_url).switch(DISCONNECT, [{"Names": [{"name": "M9999"}]}])
+    ami.hes.wait_for("request_refused")
+    for process in ami.processes:
+        process.stop()
+        role = ROLES[process.name.split()[0]]
+        assert process.events and not [line for line in process.events if decode(role, line) is None]
+    assert {"request_sent", "reply_received", "done"} <= {event["event"] for event in cis.events}
+    assert {"ready", "apdu", "request_accepted", "meter_done", "reply_sent"} <= {e["event"] for e in ami.hes.events}

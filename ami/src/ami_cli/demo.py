@@ -209,7 +209,7 @@ class Demo:
         if self._over.is_set():
             return
         program, code = message.origin, message.exit_code
-        self.model.apply("ami", {"event": "ended", "name": program.name, "exit_code": code}, message.at)
+        self.model.process_ended(program.name, code, message.at)
         words = self.processes.last_words(program)
         text = f"{program.name} ended with exit code {code} before the demo was over" + (
             f"; its last words:\n{words}" if words else ""

@@ -10,6 +10,7 @@ LATER = {
     "meter": "ami_cli.meter.cli",
     "sample": "ami_cli.sample",
     "settings": "ami_cli.settings_page",
+    "events": "ami_cli.events_page",
     "decode": "ami_cli.decode.cli",
     "encode": "ami_cli.decode.encode",
     "bench-dlms": "ami_cli.bench_dlms.cli",

@@ -17,10 +17,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ami_cis import events as cis
+from ami_cli.decoding import decode
 from ami_cli.heard import CONTROL_NAMES, OTHER, Happening, Octets, Outcome, Request, Step, Work
 from ami_cli.totals import Summary, Tally
-
-Event = Mapping[str, Any]
+from ami_hes import events as hes
+from ami_meter_sim import events as meter
+from ami_process.events import Event
 
 STATE_WORDS = {0: "disconnected", 1: "connected", 2: "ready for reconnection"}
 NO_ANSWER = "no answer"
@@ -43,12 +46,17 @@ class Model:
     """Those that are no longer in `requests`."""
     _unnamed: int = 0
 
-    def apply(self, role: str, event: Event, at: datetime) -> tuple[Step, ...]:
-        """Take one event of a process of this role ("cis", "hes", "meter") into account."""
-        handler = HANDLERS.get((role, str(event.get("event"))))
+    def apply(self, role: str, line: Mapping[str, Any], at: datetime) -> tuple[Step, ...]:
+        """Take one line of a process of this role ("cis", "hes", "meter") into account, if it is an event that it declares."""
+        event = decode(role, line)
+        handler = None if event is None else HANDLERS.get(type(event))
         steps = tuple(handler(self, event, at)) if handler else ()
         self.steps.extend(steps)
         return steps
+
+    def process_ended(self, name: str, exit_code: int, at: datetime) -> None:
+        """A process has gone that should not."""
+        self.happenings.append(Happening(at, f"ended with exit code {exit_code}", name, alarm=True))
 
     @property
     def newest_first(self) -> list[Request]:
@@ -118,77 +126,84 @@ class Model:
             self._past.add(self.requests.pop(oldest.message_id))
 
 
-def state_word(state: Any) -> str:
+def state_word(state: hes.SwitchState | meter.SwitchState | None) -> str:
     """The word for a disconnect control's state; empty when it is not known."""
-    if not isinstance(state, Mapping):
-        return ""
-    return STATE_WORDS.get(state.get("control_state", -1), "")
+    return "" if state is None else STATE_WORDS.get(state.control_state, "")
 
 
-def _request_sent(model: Model, event: Event, at: datetime) -> list[Step]:
-    request = model.own_request(_id(event), at)
-    request.verb, request.noun = str(event.get("verb", "")), str(event.get("noun", ""))
-    request.code, request.asynchronous = str(event.get("code", "")), bool(event.get("asynchronous"))
-    request.meters, request.sent_at = tuple(event.get("meters", ())), at
+def _request_sent(model: Model, event: cis.RequestSent, at: datetime) -> list[Step]:
+    request = model.own_request(event.message_id, at)
+    request.verb, request.noun = event.verb, event.noun
+    request.code, request.asynchronous = event.code, event.asynchronous
+    request.meters, request.sent_at = tuple(event.meters), at
     said = f"{request.verb} {request.noun}: {request.what.lower()} {_names(request.meters)}"
     return [_step(request, at, "CIS", "HES", said, cim=request.code)]
 
 
-def _acknowledged(model: Model, event: Event, at: datetime) -> list[Step]:
-    request = model.own_request(_id(event), at)
+def _acknowledged(model: Model, event: cis.Acknowledged, at: datetime) -> list[Step]:
+    request = model.own_request(event.message_id, at)
     request.acknowledged = True
     return [_step(request, at, "HES", "CIS", "acknowledged: the reply comes later", cim="0.3")]
 
 
-def _reply_received(model: Model, event: Event, at: datetime) -> list[Step]:
-    request = model.own_request(_id(event), at)
-    reasons = tuple(_error(error) for error in event.get("errors") or ())
-    request.received = Outcome(str(event.get("result", "FAILED")), event.get("ms"), reasons)
+def _reply_received(model: Model, event: cis.ReplyReceived, at: datetime) -> list[Step]:
+    request = model.own_request(event.message_id, at)
+    reasons = tuple(_error(one.code, one.reason, one.meter) for one in event.errors)
+    request.received = Outcome(event.result or "FAILED", event.ms, reasons)
     return [_ending(request, at, "HES", "CIS", "reply", request.received)]
 
 
-def _request_failed(model: Model, event: Event, at: datetime) -> list[Step]:
-    request = model.own_request(_id(event), at)
-    request.received = Outcome("FAILED", reasons=(str(event.get("reason", "")),))
+def _request_failed(model: Model, event: cis.RequestFailed | cis.RequestUnknown, at: datetime) -> list[Step]:
+    request = model.own_request(event.message_id, at)
+    request.received = Outcome("FAILED", reasons=(event.reason,))
     return [_ending(request, at, "CIS", "HES", "no reply", request.received)]
 
 
-def _request_accepted(model: Model, event: Event, at: datetime) -> list[Step]:
+def _request_accepted(model: Model, event: hes.RequestAccepted, at: datetime) -> list[Step]:
     """Kept for now: only what follows can tell whether the CIS has sent it."""
-    request = model.request(_id(event), at)
+    request = model.request(event.message_id, at)
     request.accepted = True
     if not request.own:
-        request.code, request.meters = str(event.get("code", "")), tuple(event.get("meters", ()))
+        request.code, request.meters = event.code, tuple(event.meters)
         request.sent_at, request.sent = at, None
     return []
 
 
-def _request_refused(model: Model, event: Event, at: datetime) -> list[Step]:
+def _request_refused(model: Model, event: hes.RequestRefused, at: datetime) -> list[Step]:
     """Refused, or not even read. Somebody may also have used the MessageID of a request that goes on."""
-    request = model.request(_id(event) or model.unnamed(), at)
-    errors = event.get("errors") or ({"code": event.get("code") or event.get("status"), "reason": event.get("reason")},)
-    refusal = Outcome("FAILED", reasons=tuple(_error(error) for error in errors))
+    reasons = [one if isinstance(one, str) else _error(one.code, one.reason) for one in event.errors or ()]
+    if event.errors is None:
+        reasons = [_error("" if event.status is None else str(event.status), event.reason)]
+    return _refused(model, event.message_id, tuple(reasons), at)
+
+
+def _request_unreadable(model: Model, event: hes.RequestUnreadable, at: datetime) -> list[Step]:
+    return _refused(model, None, (_error(event.code, event.reason),), at)
+
+
+def _refused(model: Model, message_id: str | None, reasons: tuple[str, ...], at: datetime) -> list[Step]:
+    request = model.request(message_id or model.unnamed(), at)
+    refusal = Outcome("FAILED", reasons=reasons)
     if request.own:
-        return []  # the CIS will tell what it was answered
+        return []  # the CIS will report what it was answered
     if not request.accepted:
         request.sent = refusal
     request.announced = True
     return [_ending(request, at, "HES", OTHER, "refused", refusal)]
 
 
-def _reply_sent(model: Model, event: Event, at: datetime) -> list[Step]:
-    request = model.request(_id(event), at)
-    request.sent = Outcome(str(event.get("result", "FAILED")), event.get("ms"))
-    request.asynchronous = request.asynchronous or bool(event.get("asynchronous"))
+def _reply_sent(model: Model, event: hes.ReplySent, at: datetime) -> list[Step]:
+    request = model.request(event.message_id, at)
+    request.sent = Outcome(event.result or "FAILED", event.ms)
+    request.asynchronous = request.asynchronous or event.asynchronous
     return [] if request.own else [*_announced(request), _ending(request, at, "HES", OTHER, "reply", request.sent)]
 
 
-def _reply_postponed(model: Model, event: Event, at: datetime) -> list[Step]:
-    request = model.request(_id(event), at)
-    reason = str(event.get("reason", ""))
+def _reply_postponed(model: Model, event: hes.ReplyPostponed, at: datetime) -> list[Step]:
+    request = model.request(event.message_id, at)
     target = "CIS" if request.own else OTHER
-    request.sent = _worked(request, f"the reply is not delivered yet: {reason}")
-    return [*_announced(request), _step(request, at, "HES", target, "reply not delivered yet", note=reason)]
+    request.sent = _worked(request, f"the reply is not delivered yet: {event.reason}")
+    return [*_announced(request), _step(request, at, "HES", target, "reply not delivered yet", note=event.reason)]
 
 
 def _worked(request: Request, note: str) -> Outcome | None:
@@ -199,10 +214,10 @@ def _worked(request: Request, note: str) -> Outcome | None:
     return Outcome("OK" if all(good) else "PARTIAL" if any(good) else "FAILED", reasons=(note,))
 
 
-def _reply_dead_letter(model: Model, event: Event, at: datetime) -> list[Step]:
+def _reply_dead_letter(model: Model, event: hes.ReplyDeadLetter, at: datetime) -> list[Step]:
     """The work is done, but whoever asked for it will not hear of it."""
-    request = model.request(_id(event), at)
-    request.sent = Outcome("FAILED", reasons=(f"the reply could not be delivered: {event.get('reason', '')}",))
+    request = model.request(event.message_id, at)
+    request.sent = Outcome("FAILED", reasons=(f"the reply could not be delivered: {event.reason}",))
     target = "CIS" if request.own else OTHER
     return [*_announced(request), _ending(request, at, "HES", target, "reply given up", request.sent)]
 
@@ -225,8 +240,8 @@ def _ending(request: Request, at: datetime, source: str, target: str, said: str,
     return _step(request, at, source, target, said, ms=how.ms, outcome=how.result, note=note)
 
 
-def _meter_done(model: Model, event: Event, at: datetime) -> list[Step]:
-    request, work = model.request(_id(event), at), _work(event)
+def _meter_done(model: Model, event: hes.MeterDone, at: datetime) -> list[Step]:
+    request, work = model.request(event.message_id, at), _work(event)
     request.work[work.meter] = work
     if word := work.after or (NO_ANSWER if not work.ok and not work.before else ""):
         model.states[work.meter] = word
@@ -248,103 +263,72 @@ def _meter_done(model: Model, event: Event, at: datetime) -> list[Step]:
     ]
 
 
-def _work(event: Event) -> Work:
-    class_id, method = event.get("class_id"), event.get("method")
+def _work(event: hes.MeterDone) -> Work:
     return Work(
-        meter=str(event.get("meter", "")),
-        class_id=class_id,
-        obis=str(event.get("obis") or ""),
-        method=METHODS.get((class_id, method), str(method or event.get("control") or "")),
-        before=state_word(event.get("before")),
-        after=state_word(event.get("after")),
-        action_result=str(event.get("action_result") or ""),
-        ok=event.get("ok") is True,
-        reply_code=str(event.get("reply_code") or ""),
-        reason=str(event.get("reason") or "").removeprefix(f"{event.get('meter')}: "),
-        ms=event.get("ms"),
+        meter=event.meter,
+        class_id=event.class_id,
+        obis=event.obis or "",
+        method=METHODS.get((event.class_id, event.method), str(event.method or event.control or "")),
+        before=state_word(event.before),
+        after=state_word(event.after),
+        action_result=event.action_result or "",
+        ok=event.ok,
+        reply_code=event.reply_code or "",
+        reason=event.reason.removeprefix(f"{event.meter}: "),
+        ms=event.ms,
     )
 
 
-def _apdu(model: Model, event: Event, at: datetime) -> list[Step]:
-    outgoing = event.get("direction") == "request"
-    model.wire.append(
-        Octets(
-            str(event.get("meter", "")),
-            outgoing,
-            str(event.get("name", "")),
-            str(event.get("hex", "")),
-            event.get("ms"),
-        )
-    )
+def _apdu(model: Model, event: hes.Apdu, at: datetime) -> list[Step]:
+    model.wire.append(Octets(event.meter, event.direction == "request", event.name, event.hex, event.ms))
     return []
 
 
 _SERVICES = {"event-notification": "EventNotification", "information-report": "InformationReport"}
 
 
-def _notification(model: Model, event: Event, at: datetime) -> list[Step]:
-    who = str(event.get("meter") or event.get("system_title") or event.get("peer") or "")
-    service = _SERVICES.get(str(event.get("service")), "DataNotification")
-    text = f"{service} over {str(event.get('transport', '')).upper()}"
+def _notification(model: Model, event: hes.Notification, at: datetime) -> list[Step]:
+    who = event.meter or event.system_title or event.peer
+    text = f"{_SERVICES.get(event.service, 'DataNotification')} over {event.transport.upper()}"
     model.happenings.append(Happening(at, text, who))
     return [Step(at=at, source=who or "meter", target="HES", said=text)]
 
 
-def _dialled_in(model: Model, event: Event, at: datetime) -> list[Step]:
-    meter = str(event.get("meter") or event.get("peer") or "")
-    model.happenings.append(Happening(at, "dialled in", meter))
-    return [Step(at=at, source=meter, target="HES", said=f"dialled in from {event.get('peer', '')}")]
+def _dialled_in(model: Model, event: hes.DialledIn, at: datetime) -> list[Step]:
+    model.happenings.append(Happening(at, "dialled in", event.meter))
+    return [Step(at=at, source=event.meter, target="HES", said=f"dialled in from {event.peer}")]
 
 
-def _association(model: Model, event: Event, at: datetime) -> list[Step]:
-    if event.get("what") == "refused":
-        model.happenings.append(
-            Happening(at, f"refused an association: {event.get('reason', '')}", str(event.get("meter", "")), alarm=True)
-        )
+def _association(model: Model, event: meter.Association, at: datetime) -> list[Step]:
+    if event.what == "refused":
+        text = f"refused an association: {event.reason or ''}"
+        model.happenings.append(Happening(at, text, event.meter, alarm=True))
     return []
 
 
-def _discarded(model: Model, event: Event, at: datetime) -> list[Step]:
-    who = str(event.get("meter") or event.get("peer") or "")
-    model.happenings.append(Happening(at, f"discarded: {event.get('reason', '')}", who, alarm=True))
+def _discarded(model: Model, event: meter.Discarded, at: datetime) -> list[Step]:
+    model.happenings.append(Happening(at, f"discarded: {event.reason}", event.meter, alarm=True))
     return []
 
 
-def _dropped(model: Model, event: Event, at: datetime) -> list[Step]:
-    who = str(event.get("meter") or event.get("peer") or "")
-    model.happenings.append(Happening(at, f"dropped by the HES: {event.get('reason', '')}", who, alarm=True))
+def _dropped(model: Model, event: hes.Dropped, at: datetime) -> list[Step]:
+    model.happenings.append(Happening(at, f"dropped by the HES: {event.reason}", event.peer, alarm=True))
     return []
 
 
-def _not_proved(model: Model, event: Event, at: datetime) -> list[Step]:
-    who = str(event.get("meter") or event.get("peer") or "")
-    model.happenings.append(Happening(at, f"did not prove its keys: {event.get('reason', '')}", who, alarm=True))
+def _not_proved(model: Model, event: hes.NotProved, at: datetime) -> list[Step]:
+    model.happenings.append(Happening(at, f"did not prove its keys: {event.reason}", event.meter, alarm=True))
     return []
 
 
-def _switched(model: Model, event: Event, at: datetime) -> list[Step]:
-    after = state_word(event.get("after"))
-    model.happenings.append(Happening(at, after or "switched", str(event.get("meter", ""))))
+def _switched(model: Model, event: meter.Switched, at: datetime) -> list[Step]:
+    model.happenings.append(Happening(at, state_word(event.after) or "switched", event.meter))
     return []
 
 
-def _ended(model: Model, event: Event, at: datetime) -> list[Step]:
-    model.happenings.append(
-        Happening(at, f"ended with exit code {event.get('exit_code')}", str(event.get("name", "")), alarm=True)
-    )
-    return []
-
-
-def _id(event: Event) -> str:
-    return str(event.get("message_id") or "")
-
-
-def _error(error: Any) -> str:
-    if not isinstance(error, Mapping):
-        return str(error)
-    meter, reason = str(error.get("meter") or ""), str(error.get("reason") or "")
-    reason = reason.removeprefix(f"{meter}: ")
-    return " ".join(part for part in (meter, str(error.get("code") or ""), reason) if part)
+def _error(code: str, reason: str | None, meter: str | None = None) -> str:
+    words = (reason or "").removeprefix(f"{meter}: ")
+    return " ".join(part for part in (meter, code, words) if part)
 
 
 def _shortened(reasons: tuple[str, ...], most: int = 2) -> str:
@@ -356,26 +340,25 @@ def _names(meters: tuple[str, ...]) -> str:
     return ", ".join(meters) if len(meters) <= 4 else f"{len(meters)} meters"
 
 
-HANDLERS: dict[tuple[str, str], Callable[[Model, Event, datetime], list[Step]]] = {
-    ("cis", "request_sent"): _request_sent,
-    ("cis", "acknowledged"): _acknowledged,
-    ("cis", "reply_received"): _reply_received,
-    ("cis", "request_failed"): _request_failed,
-    ("cis", "request_unknown"): _request_failed,
-    ("hes", "request_accepted"): _request_accepted,
-    ("hes", "request_refused"): _request_refused,
-    ("hes", "request_unreadable"): _request_refused,
-    ("hes", "reply_sent"): _reply_sent,
-    ("hes", "reply_postponed"): _reply_postponed,
-    ("hes", "reply_dead_letter"): _reply_dead_letter,
-    ("hes", "meter_done"): _meter_done,
-    ("hes", "apdu"): _apdu,
-    ("hes", "notification"): _notification,
-    ("hes", "dialled_in"): _dialled_in,
-    ("hes", "dropped"): _dropped,
-    ("hes", "not_proved"): _not_proved,
-    ("meter", "association"): _association,
-    ("meter", "discarded"): _discarded,
-    ("meter", "switched"): _switched,
-    ("ami", "ended"): _ended,
+HANDLERS: dict[type[Event], Callable[[Model, Any, datetime], list[Step]]] = {
+    cis.RequestSent: _request_sent,
+    cis.Acknowledged: _acknowledged,
+    cis.ReplyReceived: _reply_received,
+    cis.RequestFailed: _request_failed,
+    cis.RequestUnknown: _request_failed,
+    hes.RequestAccepted: _request_accepted,
+    hes.RequestRefused: _request_refused,
+    hes.RequestUnreadable: _request_unreadable,
+    hes.ReplySent: _reply_sent,
+    hes.ReplyPostponed: _reply_postponed,
+    hes.ReplyDeadLetter: _reply_dead_letter,
+    hes.MeterDone: _meter_done,
+    hes.Apdu: _apdu,
+    hes.Notification: _notification,
+    hes.DialledIn: _dialled_in,
+    hes.Dropped: _dropped,
+    hes.NotProved: _not_proved,
+    meter.Association: _association,
+    meter.Discarded: _discarded,
+    meter.Switched: _switched,
 }

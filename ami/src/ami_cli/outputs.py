@@ -14,9 +14,11 @@ from rich.live import Live
 
 from ami_cli import plain, view
 from ami_cli.configuration import Listener
+from ami_cli.decoding import decode
 from ami_cli.heard import Step
 from ami_cli.model import Model
 from ami_cli.processes import Said
+from ami_hes.events import Apdu
 
 FRAMES_PER_SECOND = 4
 
@@ -93,10 +95,10 @@ class PlainOutput:
     def said(self, message: Said, steps: Sequence[Step]) -> None:
         for step in steps:
             typer.echo(plain.step(step))
-        if message.event.get("event") == "apdu":
-            typer.echo(plain.apdu(message.event))
-        elif message.event.get("event") == "text":
+        if message.event.get("event") == "text":
             typer.echo(f"{message.origin.name}: {message.event['text']}")
+        elif isinstance(event := decode(message.origin.role, message.event), Apdu):
+            typer.echo(plain.apdu(event))
 
     def notice(self, text: str) -> None:
         if text:

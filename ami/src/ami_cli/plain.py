@@ -3,8 +3,8 @@
 from ami_cli import words
 from ami_cli.configuration import Listener
 from ami_cli.heard import Step
-from ami_cli.model import Event
 from ami_cli.totals import Summary
+from ami_hes.events import Apdu
 
 OTHERS = {"RUNNING": "without an answer yet"}
 
@@ -32,18 +32,12 @@ def step(one: Step) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def apdu(event: Event) -> str:
+def apdu(event: Apdu) -> str:
     """One framed APDU of the wire between HES and meter."""
-    meter, outgoing = event.get("meter", ""), event.get("direction") == "request"
-    route = f"HES → {meter}" if outgoing else f"{meter} → HES"
-    parts = (
-        " " * 8,
-        f"{route:<14}",
-        event.get("name"),
-        event.get("hex"),
-        "" if outgoing else words.took(event.get("ms")),
-    )
-    return "  ".join(str(part) for part in parts if part)
+    outgoing = event.direction == "request"
+    route = f"HES → {event.meter}" if outgoing else f"{event.meter} → HES"
+    parts = (" " * 8, f"{route:<14}", event.name, event.hex, "" if outgoing else words.took(event.ms))
+    return "  ".join(part for part in parts if part)
 
 
 def summary(total: Summary) -> str:
