@@ -85,9 +85,10 @@ def send_control(
         bool, typer.Option("--asynchronous", help="Take an acknowledgement now and the reply later.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
-    url: Annotated[str, typer.Option(help="Where the CIS is.")] = "http://127.0.0.1:8080",
+    url: Annotated[str, typer.Option(envvar="CIS_URL", help="Where the CIS is.")] = "http://127.0.0.1:8080",
     token_file: Annotated[
-        Path | None, typer.Option(help="A file whose first line is the bearer token, where the CIS wants one.")
+        Path | None,
+        typer.Option(envvar="CIS_TOKEN_FILE", help="A file with the bearer token, where the CIS wants one."),
     ] = None,
 ) -> None:
     """Have the running CIS send one control, and show the result.

@@ -1,0 +1,193 @@
+"""Every shell block of README, CONTRIBUTING and the how-tos is run as it is pasted, in the order of the page.
+
+Each page has a bash of its own, in a directory that looks like the repository; only ports are exchanged for free ones, and
+config/demo.toml and my.toml (with the meter 4711 that the pages ask for, a simulated one here) stand on them. A comment in the
+source of the page, on the line before a block, says what is special about it:
+
+    <!-- shell: keeps running, ready when it says "ready" -->
+    <!-- shell: not run in the tests, needs Docker -->
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import tomli_w
+from free_ports import free_port, free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs/howto").glob("*.md"))]
+BLOCK = re.compile(r"(?:^<!-- shell: (.*?) -->\n)?^```(?:sh|bash|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+KEEPS_RUNNING = re.compile(r'keeps running, ready when it says "(.+)"')
+NOT_RUN = re.compile(r"not run in the tests, (.+)")
+NOT_RUN_BLOCKS = {
+    "needs Docker": 1,
+    "needs a window": 1,
+    "needs the capture of the first step": 1,
+    "needs a real meter": 1,
+    "needs a package index": 2,
+    "they are what it runs": 2,
+}
+"""How many blocks of all pages are left out for which reason; one more is a decision."""
+OURS = ("config", "var", "captures", "my.toml")
+WITH_A_METER = ("real-meter",)
+"""Pages that take for granted that the meter 4711 of my.toml is there."""
+PATIENCE_S = 100.0
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of shell, and what the page's source says about it."""
+
+    note: str
+    text: str
+
+    @property
+    def left_out_for(self) -> str | None:
+        found = NOT_RUN.fullmatch(self.note)
+        return found[1] if found else None
+
+    @property
+    def ready(self) -> str | None:
+        found = KEEPS_RUNNING.fullmatch(self.note)
+        return found[1] if found else None
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(note, text) for note, text in BLOCK.findall(page.read_text("utf-8"))]
+
+
+RUN = [page for page in PAGES if any(block.left_out_for is None for block in blocks(page))]
+PORTS = {"127.0.0.1:8080": "cis", "127.0.0.1:8081": "hes"}
+
+
+class Repository:
+    """A directory that looks like the repository, with ports of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        for path in ROOT.iterdir():
+            if path.name not in OURS:
+                (directory / path.name).symlink_to(path)
+        config = tomllib.loads((ROOT / "config/demo.toml").read_text("utf-8"))
+        for section in ("cis", "hes"):
+            config[section]["port"] = free_port()
+        config["hes"]["dlms_port"] = free_port()
+        config["cis"]["hes_url"] = f"http://127.0.0.1:{config['hes']['port']}"
+        for meter, port in zip(config["meters"], free_ports(len(config["meters"])), strict=True):
+            meter["address"] = f"127.0.0.1:{port}"
+        self.config = config
+        (directory / "config").mkdir()
+        (directory / "config/demo.toml").write_text(tomli_w.dumps(config), "utf-8")
+        mine = dict(config, meters=[{**config["meters"][0], "name": "4711"}])
+        (directory / "my.toml").write_text(tomli_w.dumps(mine), "utf-8")
+
+    def pasted(self, text: str) -> str:
+        for address, section in PORTS.items():
+            text = text.replace(address, f"127.0.0.1:{self.config[section]['port']}")
+        return text
+
+    def start(self, text: str) -> subprocess.Popen[str]:
+        """One bash for a block, with the commands on its path; all that it starts is one group."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AMI_", "PYTEST"))}
+        environment["CIS_URL"] = f"http://127.0.0.1:{self.config['cis']['port']}"  # where the page leaves out --url
+        command = ["bash", "-euo", "pipefail", "-c", preparation() + self.pasted(text)]
+        return subprocess.Popen(
+            command,
+            cwd=self.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+            errors="replace",
+        )
+
+    def run(self, text: str) -> None:
+        """To its end, which has to be a good one."""
+        process = self.start(text)
+        try:
+            said, _ = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0, text + said
+        finally:
+            stop(process)
+
+    @contextmanager
+    def running(self, text: str, ready: str) -> Iterator[None]:
+        """As long as the context, which begins when the block says that it is ready."""
+        process = self.start(text)
+        assert process.stdout is not None
+        watchdog = threading.Timer(PATIENCE_S, stop, (process,))
+        watchdog.start()
+        draining = threading.Thread(target=process.stdout.read)
+        try:
+            said = ""
+            while ready not in said:
+                line = process.stdout.readline()
+                assert line, f"it ended before it said {ready!r}: {text}{said}"
+                said += line
+            watchdog.cancel()
+            draining.start()
+            yield
+        finally:
+            watchdog.cancel()
+            stop(process)
+            if draining.ident is not None:
+                draining.join()
+            process.stdout.close()
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End what a block has started, all of it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(20)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+def preparation() -> str:
+    """The block of the README that puts the commands on the path."""
+    (text,) = [block.text for block in blocks(ROOT / "README.md") if "activate" in block.text]
+    return text
+
+
+def marks(page: Path) -> list[pytest.MarkDecorator]:
+    """The smallest run only tries whether the commands can be had."""
+    return [] if page == ROOT / "README.md" else [pytest.mark.ci]
+
+
+def test_each_note_is_understood_and_nothing_else_is_left_out() -> None:
+    everything = [block for page in PAGES for block in blocks(page)]
+    notes = [block.note for block in everything if block.note]
+    assert [note for note in notes if not (NOT_RUN.fullmatch(note) or KEEPS_RUNNING.fullmatch(note))] == []
+    assert len(notes) == sum(page.read_text("utf-8").count("<!-- shell:") for page in PAGES)
+    assert Counter(block.left_out_for for block in everything if block.left_out_for) == NOT_RUN_BLOCKS
+
+
+@pytest.mark.needs("curl")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.stem, marks=marks(page)) for page in RUN])
+def test_the_blocks_of_a_page_can_be_pasted(page: Path, tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    with ExitStack() as stack:
+        if page.stem in WITH_A_METER:
+            stack.enter_context(repository.running("meter-sim serve --config my.toml", "ready"))
+        for block in blocks(page):
+            if block.ready is not None:
+                stack.enter_context(repository.running(block.text, block.ready))
+            elif block.left_out_for is None:
+                repository.run(block.text)
