@@ -7,7 +7,6 @@ answered, when somebody wants it to stop, or when a process ends that should not
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -23,6 +22,12 @@ from ami_cli.configuration import Changes, Document
 from ami_cli.model import Model
 from ami_cli.outputs import Output, Setting
 from ami_cli.processes import Ended, Message, Processes, Program, Said, environment, module
+from ami_process.platforms import NeedsPosix
+
+try:
+    import fcntl
+except ModuleNotFoundError as missing:
+    raise NeedsPosix(missing) from None
 
 PORTS_TAKEN = 98
 START_S = 180.0

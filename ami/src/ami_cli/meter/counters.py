@@ -5,7 +5,6 @@ programs that count for themselves under one title and one key would use an init
 AES-GCM. Under titles of their own they can't, and the meter is content as long as the counter rises (docs/adr/0003).
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,12 @@ from typing import Any
 
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_dlms.security import COUNTER_END, SendCounter
+from ami_process.platforms import NeedsPosix
+
+try:
+    import fcntl
+except ModuleNotFoundError as missing:
+    raise NeedsPosix(missing) from None
 
 FORMAT = 1
 RESERVED_AT_ONCE = 4096

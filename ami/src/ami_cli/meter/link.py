@@ -5,7 +5,6 @@ the operating system an OSError. Blocking on purpose: one person, one meter, one
 """
 
 import socket
-import termios
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Protocol
@@ -14,6 +13,12 @@ from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.options import Reach, Transport
 from ami_dlms.framing.mode_e import FIRST_BAUD_RATE
 from ami_dlms.framing.wrapper import datagrams, decode_datagram
+from ami_process.platforms import NeedsPosix
+
+try:
+    import termios
+except ModuleNotFoundError as missing:
+    raise NeedsPosix(missing) from None
 
 CHUNK = 65536
 

@@ -1,7 +1,13 @@
 """A connection is an open file: ask for as many as the process may need."""
 
-import resource
 from contextlib import suppress
+
+from ami_process.platforms import NeedsPosix
+
+try:
+    import resource
+except ModuleNotFoundError as missing:
+    raise NeedsPosix(missing) from None
 
 MORE = 256
 """For everything that is no connection."""

@@ -4,11 +4,17 @@ Strategy: POSIX record locks. They end with the process however it dies, work fo
 open file holds any number of names.
 """
 
-import fcntl
 import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
+
+from ami_process.platforms import NeedsPosix
+
+try:
+    import fcntl
+except ModuleNotFoundError as missing:
+    raise NeedsPosix(missing) from None
 
 PRIVATE_UMASK = 0o077
 PRIVATE = 0o600

@@ -3,7 +3,6 @@
 It ends with its input, so it never outlives its parent, and steps back behind everybody else who wants the processor."""
 
 import os
-import resource
 import signal
 import sys
 import traceback
@@ -13,7 +12,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
+from ami_process.platforms import NeedsPosix
 from ami_process.worker import LENGTH, Outcome
+
+try:
+    import resource
+except ModuleNotFoundError as missing:
+    raise NeedsPosix(missing) from None
 
 NICE = 5
 OOM_SCORE_ADJ = "500"

@@ -1,0 +1,42 @@
+"""Where a module of POSIX is missing, as on Windows, each program ends with a sentence that says where it runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+WITHOUT = """
+import runpy, sys
+sys.modules[{missing!r}] = None
+sys.argv = [{program!r}, "--help"]
+runpy.run_module({program!r}, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("missing", ["fcntl", "resource"])
+@pytest.mark.parametrize("program", ["ami_cis", "ami_hes", "ami_meter_sim"])
+def test_a_process_says_where_it_runs(program: str, missing: str) -> None:
+    source = WITHOUT.format(missing=missing, program=program)
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and f"{missing} of the standard library is missing" in last
+    assert "Docker" in last and "WSL2" in last
+
+
+@pytest.mark.parametrize(
+    ("module", "missing"),
+    [("ami_cli.demo", "fcntl"), ("ami_cli.meter.link", "termios"), ("ami_process.worker_main", "resource")],
+)
+def test_a_module_says_where_it_runs(module: str, missing: str) -> None:
+    source = f"import sys\nsys.modules[{missing!r}] = None\nimport {module}\n"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and f"{missing} of the standard library is missing" in last and "WSL2" in last
+
+
+def test_nothing_else_is_hidden() -> None:
+    source = 'import sys\nsys.modules["structlog"] = None\nimport ami_process.events\n'
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "WSL2" not in done.stderr
