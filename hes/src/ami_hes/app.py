@@ -12,6 +12,7 @@ from functools import partial
 import httpx
 import structlog
 
+from ami_cim import reading
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
 from ami_hes import operations
@@ -89,7 +90,7 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
         kept_for = timedelta(days=hes.keep_answers_days)
         forget = partial(_forget, means, environment, kept_for, hes.keep_message_ids)
         await stack.enter_async_context(_at_work(workshop.work, replies.work, forget))
-        worker = await stack.enter_async_context(Worker("ami_cim.reading:read"))
+        worker = await stack.enter_async_context(Worker(reading.FUNCTION))
         health = Health({"store": database.check, "disk": room_beside(hes.store)})
         inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings))
         api = create_api(

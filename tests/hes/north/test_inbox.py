@@ -207,6 +207,7 @@ async def test_who_sends_too_slowly_is_not_waited_for(tmp_path: Path, monkeypatc
         writer.write(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<soap")
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 408") and b"FaultMessage" in answer
+        assert b"code>1.8<" in answer and b"within 0.05 s" in answer
         writer.close()
 
 
@@ -263,7 +264,9 @@ async def test_no_other_file_is_given_out(tmp_path: Path, query: str) -> None:
 async def test_the_rest_of_the_addresses(tmp_path: Path) -> None:
     async with north(tmp_path) as hes:
         assert (await hes.client.get(hes.url + "/healthz")).json() == {"status": "ok"}
-        assert (await hes.client.get(hes.url + TYPED)).status_code == 405
+        for path in (TYPED, GENERIC):
+            bare = await hes.client.get(hes.url + path)
+            assert (bare.status_code, bare.headers["allow"], f"{path}?wsdl" in bare.text) == (405, "POST", True)
         for path in ("/docs", "/redoc", "/openapi.json", "/", "/cim/Other"):
             assert (await hes.client.get(hes.url + path)).status_code == 404
 

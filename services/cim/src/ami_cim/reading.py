@@ -1,24 +1,64 @@
-"""The readers of `wire` as one function with schemas of its own, for a process that does nothing else.
+"""How the messages that come in are read: here, or by a process that does nothing else.
 
 Whether a message is worth another process is decided by what can be seen without reading it: its size, and whether it might hold
 a payload that unpacks to more. What goes between the two processes is `transfer`'s."""
 
 from collections.abc import Callable
 from functools import cache
+from typing import Final, Generic, TypeVar, cast
 
 from ami_cim import transfer, wire
 from ami_cim.errors import CimError
+from ami_cim.limits import UNKNOWN_PEER, Limits
+from ami_cim.message import ResponseMessage
 from ami_cim.schema import Schemas
-from ami_cim.transfer import Kind, Read
+from ami_cim.transfer import Kind, Order, Read
+
+R = TypeVar("R", bound=Read)
 
 LIGHT = 32_768
 """Octets that are read in 30 ms whatever they are; who reads many of them lets others have a turn in between."""
 
-_READERS: dict[Kind, Callable[..., Read]] = {
-    "request": wire.read_request,
-    "delivery": wire.read_delivery,
-    "response": wire.read_response,
+FUNCTION = "ami_cim.reading:read"
+"""What the process that reads calls."""
+
+_READERS: Final[dict[Kind, tuple[Callable[..., Read], Callable[[bytes], Read]]]] = {
+    "request": (wire.read_request, transfer.read_request),
+    "delivery": (wire.read_delivery, transfer.read_delivery),
+    "response": (wire.read_response, transfer.read_response),
 }
+"""How each kind is read from the wire, and from the answer of the process that has read it."""
+
+
+class SoapReading(Generic[R]):
+    """One kind of message in SOAP."""
+
+    def __init__(self, kind: Kind, schemas: Schemas, limits: Limits = UNKNOWN_PEER) -> None:
+        self.limits = limits
+        self._kind = kind
+        self._schemas = schemas
+
+    def is_light(self, octets: bytes) -> bool:
+        """Whether reading these octets takes so little that it need not leave the event loop."""
+        return is_light(octets)
+
+    def read(self, octets: bytes, charset: str | None) -> R:
+        """The message; raises CimError."""
+        return cast(R, _READERS[self._kind][0](octets, self._schemas, self.limits, charset=charset))
+
+    def order(self, octets: bytes, charset: str | None) -> tuple[bytes, int]:
+        """What the process that reads is told, and how many octets its answer may have."""
+        order = Order(kind=self._kind, limits=self.limits, charset=charset)
+        return transfer.write_order(order), order.room(octets)
+
+    def read_answer(self, answer: bytes) -> R:
+        """The message in the answer of that process; raises the error in it, or TransferError."""
+        return cast(R, _READERS[self._kind][1](answer))
+
+
+def responses(schemas: Schemas) -> SoapReading[ResponseMessage]:
+    """What is read of a head-end's answer."""
+    return SoapReading("response", schemas)
 
 
 def is_light(octets: bytes) -> bool:
@@ -30,7 +70,7 @@ def read(head: bytes, octets: bytes) -> bytes:
     """What `read_request`, `read_delivery` or `read_response` of `wire` gives or raises, for `transfer` to read; `head` is an Order."""
     order = transfer.read_order(head)
     try:
-        result = _READERS[order.kind](octets, _schemas(), order.limits, charset=order.charset)
+        result = _READERS[order.kind][0](octets, _schemas(), order.limits, charset=order.charset)
     except CimError as error:
         return transfer.write_answer(error)
     return transfer.write_answer(result)

@@ -1,0 +1,209 @@
+"""HTTP addresses that take one message and answer with one, within bounds of size, time and work.
+
+A body is read no further than allowed and no longer than it may take; a message that takes long is read by the worker. What can't
+be used gets a fault with the HTTP status that says why, and so does what comes while too many wait, and a failure of ours. A GET
+gives descriptions. What the messages are, the endpoint doesn't know: it is given pure functions (`Messages`) and a handler.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from http import HTTPStatus
+from typing import Generic, Protocol, TypeVar
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
+from ami_process.health import Health
+from ami_process.http_entrance import Entrance, Rules, own_url
+from ami_process.message_reader import MessageReader, Reading
+from ami_process.worker import Worker, WorkerBusy, WorkerLost
+
+M = TypeVar("M")
+E = TypeVar("E", bound=Exception)
+
+
+class Why(Enum):
+    """Why a message was not read."""
+
+    NOT_LET_IN = "not let in"
+    """By the rules, its size, or because it came too slowly or at a bad time."""
+    UNUSABLE = "unusable"
+    TOO_COSTLY = "too costly"
+    """It took more time or memory than a message may."""
+
+
+class Messages(Reading[M], Protocol[M, E]):
+    """What an endpoint has to know of its messages: pure functions."""
+
+    @property
+    def error(self) -> type[E]:
+        """What is raised for a message that cannot be used; it holds what a fault says."""
+
+    @property
+    def media_types(self) -> Collection[str]:
+        """Content types that are taken."""
+
+    @property
+    def content_type(self) -> str:
+        """Of answers and faults."""
+
+    @property
+    def codings(self) -> str:
+        """Content codings that are read, as Accept-Encoding says them."""
+
+    @property
+    def max_octets(self) -> int:
+        """Of a body."""
+
+    def content(self, octets: bytes, headers: Mapping[str, str]) -> tuple[bytes, str | None]:
+        """The document in a body, and its charset."""
+
+    def refusal(self, status: HTTPStatus, reason: str, details: str | None = None) -> E:
+        """The error of a message that this endpoint does not read, or fails at."""
+
+    def status(self, problem: E) -> HTTPStatus:
+        """The status that goes with the fault of an error of `content`, `read` or the handler."""
+
+    def fault(self, problem: E, message: M | None) -> bytes:
+        """The fault, in the form of the message that it answers where that could be read."""
+
+    def description(self, name: str, location: str) -> bytes | None:
+        """A description of `location` (absolute, without query) by its name; None if there is none of this name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where messages are taken. `owner` begins the sentence about a failure of ours."""
+
+    addresses: Mapping[str, str]
+    """Paths, and the name of the description of each."""
+    names: Collection[str]
+    """By which clients reach us; `names_setting` is where further ones can be configured."""
+    names_setting: str
+    public_url: str | None
+    """What descriptions give; None: the address that they are asked at."""
+    owner: str
+    body_s: float
+    """How long a message may take to come in."""
+
+
+Handle = Callable[[M, bytes], Awaitable[bytes]]
+"""Takes a message, and the octets that it was read from; returns the answer, or raises the error of the messages."""
+Report = Callable[[Why, HTTPStatus, E], None]
+"""Says somewhere that a message was not read."""
+
+
+class Endpoint(Generic[M, E]):
+    """All addresses of one kind of message."""
+
+    def __init__(
+        self, messages: Messages[M, E], worker: Worker, handle: Handle[M], report: Report[E], site: Site
+    ) -> None:
+        self._messages = messages
+        self._reader = MessageReader[M](messages, worker)
+        self._bodies = Bodies(octets=messages.max_octets, seconds=site.body_s)
+        self._handle = handle
+        self._report = report
+        self._site = site
+
+    def application(self, health: Health) -> ASGIApp:
+        """The ASGI application, with `/healthz` beside the addresses."""
+
+        async def healthz(_: Request) -> Response:
+            return await health.response()
+
+        routes = [Route("/healthz", healthz, methods=["GET"])]
+        for path, name in self._site.addresses.items():
+            routes += [Route(path, self._post, methods=["POST"]), Route(path, self._describing(name), methods=["GET"])]
+        application = Starlette(routes=routes, exception_handlers={Exception: self._failed})
+        application.router.redirect_slashes = False
+        rules = Rules(
+            names=self._site.names,
+            names_setting=self._site.names_setting,
+            media_types=self._messages.media_types,
+            max_octets=self._messages.max_octets,
+        )
+        return Entrance(application, rules, self._refuse)
+
+    async def _post(self, request: Request) -> Response:
+        received = await self._receive(request)
+        if isinstance(received, Response):
+            return received
+        message, octets = received
+        try:
+            answer = await self._handle(message, octets)
+        except self._messages.error as problem:
+            return self._fault(self._messages.status(problem), problem, message)
+        return Response(answer, media_type=self._messages.content_type)
+
+    async def _receive(self, request: Request) -> tuple[M, bytes] | Response:
+        try:
+            octets, charset = await self._content(request)
+            return await self._reader.read(octets, charset), octets
+        except self._messages.error as problem:
+            status = self._messages.status(problem)
+            self._report(Why.UNUSABLE, status, problem)
+            return self._fault(status, problem)
+        except BodyTooLarge:
+            reason = f"the message is too large: at most {self._messages.max_octets} octets are read"
+            return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
+        except BodyLate:
+            reason = f"the message did not come in whole within {self._site.body_s:g} s"
+            return self._refuse(HTTPStatus.REQUEST_TIMEOUT, reason)
+        except (NoRoom, WorkerBusy):
+            reason = "other large messages are being read; nothing of this one was taken. Send it again later, or less at once"
+            return self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        except WorkerLost as lost:
+            return self._refuse_costly(str(lost))
+
+    async def _content(self, request: Request) -> tuple[bytes, str | None]:
+        content = partial(self._messages.content, await self._bodies.read(request), request.headers)
+        # what unpacks lets other threads go on
+        return await asyncio.to_thread(content) if "content-encoding" in request.headers else content()
+
+    def _refuse(self, status: HTTPStatus, reason: str) -> Response:
+        """What is not read; `reason` is a sentence without its capital."""
+        problem = self._messages.refusal(status, reason[0].upper() + reason[1:])
+        self._report(Why.NOT_LET_IN, status, problem)
+        return self._fault(status, problem)
+
+    def _refuse_costly(self, details: str) -> Response:
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        problem = self._messages.refusal(status, "The message takes too much to read", details)
+        self._report(Why.TOO_COSTLY, status, problem)
+        return self._fault(status, problem)
+
+    async def _failed(self, _: Request, failure: Exception) -> Response:
+        """A fault of ours still gets an answer that the client can read; the server logs it."""
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        reason = f"{self._site.owner} failed itself"
+        return self._fault(status, self._messages.refusal(status, reason, type(failure).__name__))
+
+    def _fault(self, status: HTTPStatus, problem: E, message: M | None = None) -> Response:
+        headers = {"Accept-Encoding": self._messages.codings} if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE else {}
+        octets = self._messages.fault(problem, message)
+        return Response(octets, status, headers, media_type=self._messages.content_type)
+
+    def _describing(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """`?wsdl`, or `?xsd=` with a file name out of an import."""
+
+        async def describe(request: Request) -> Response:
+            asked = {key.lower(): value for key, value in request.query_params.items()}
+            location = own_url(request, self._site.public_url)
+            if "wsdl" not in asked and "xsd" not in asked:
+                reason = f"Messages come by POST; the description is at {location}?wsdl\n"
+                return PlainTextResponse(reason, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"})
+            wanted = name if "wsdl" in asked else asked["xsd"]
+            octets = self._messages.description(wanted, location)
+            if octets is None:
+                return PlainTextResponse(f"There is no description {wanted[:80]!r} here\n", HTTPStatus.NOT_FOUND)
+            return Response(octets, media_type=self._messages.content_type)
+
+        return describe
