@@ -24,7 +24,7 @@ from ami_cim.message import EventMessage, Header, Reply, RequestMessage, Respons
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cis.inbox import Inbox
 from ami_cis.pending import Pending
-from ami_cis.store import SentRequest, Store
+from ami_cis.store import SentRequest, Store, StoreUnavailable
 from ami_process.health import Health
 from ami_process.http_server import serving
 from ami_process.sockets import listening
@@ -214,8 +214,55 @@ async def test_a_body_that_does_not_end_is_given_up(cis: ACis) -> None:
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"POST /cim HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 1000\r\n\r\n<a")
     assert b" 408 " in await reader.readline()
+    answer = await reader.read()
+    assert b"code>1.8<" in answer and b"within 0.2 s" in answer
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_store_that_takes_nothing_is_told_in_a_fault_of_the_messages_own_type(
+    cis: ACis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    typed = wire.write_response(response(), envelope.typed_wrapper("create", "EndDeviceControls"), SCHEMAS)
+    for name in ("find_request", "add_event"):
+        monkeypatch.setattr(cis.store, name, full)
+    for octets, detail in (
+        (OK, "FaultMessage"),
+        (typed, "EndDeviceControlsFaultMessage"),
+        (event(), "EndDeviceControlsFaultMessage"),
+    ):
+        answer = await post(f"{cis.url}/cim", octets)
+        fault = soap.parse_fault(soap.unwrap(answer.content))
+        assert fault.detail is not None
+        assert (answer.status_code, fault.code, etree.QName(fault.detail).localname) == (500, "Server", detail)
+        (problem,) = envelope.parse_fault(fault.detail).reply.errors
+        assert (problem.code, problem.reason) == ("5.1", "Nothing was kept: the disk is full. Send it again later")
+    assert cis.events.names == ["message_refused"] * 3
+
+
+async def test_a_fault_of_ours_is_a_soap_fault_too(cis: ACis, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cis.store, "find_request", broken)
+    answer = await post(f"{cis.url}/cim", OK)
+    fault = soap.parse_fault(soap.unwrap(answer.content))
+    assert (answer.status_code, fault.code) == (500, "Server")
+    assert "The customer information system failed itself" in answer.text
+    assert "ZeroDivisionError" in answer.text and "Traceback" not in answer.text
+
+
+async def test_an_event_without_any_id_is_answered_with_one_of_ours(cis: ACis) -> None:
+    octets = event()
+    for element in (b"<msg:MessageID>r-1</msg:MessageID>", b"<msg:CorrelationID>m-1</msg:CorrelationID>"):
+        assert element in octets
+        octets = octets.replace(element, b"")
+    answer = await delivered(cis, octets)
+    assert answer.reply.result == "OK"
+    assert answer.header.correlation_id == answer.header.message_id
 
 
 async def test_a_peer_that_goes_away_harms_nothing(cis: ACis) -> None:
@@ -230,8 +277,11 @@ async def test_a_peer_that_goes_away_harms_nothing(cis: ACis) -> None:
 async def test_health_and_no_pages_to_play_with(cis: ACis) -> None:
     async with httpx.AsyncClient(base_url=cis.url, trust_env=False, verify=False) as client:
         assert (await client.get("/healthz")).json() == {"status": "ok", "role": "cis"}
-        for path in ("/docs", "/redoc", "/openapi.json", "/cim", "/cim?xsd=../message.py", "/cim?xsd=nothing", "/"):
+        for path in ("/docs", "/redoc", "/openapi.json", "/cim?xsd=../message.py", "/cim?xsd=nothing", "/"):
             assert (await client.get(path)).status_code == 404
+        for path in ("/cim", "/cim/ReplyEndDeviceControls"):
+            bare = await client.get(path)
+            assert (bare.status_code, bare.headers["allow"], f"{path}?wsdl" in bare.text) == (405, "POST", True)
         assert (await client.put("/cim")).status_code == 405
 
 

@@ -71,14 +71,27 @@ async def test_a_thousand_meters_are_one_request(hes: StandInHes, outbox: Outbox
     assert len(hes.control.end_devices) == 1000
 
 
-async def test_the_operations_are_those_of_the_hes(outbox: Outbox) -> None:
-    assert await outbox.operations() == OPERATIONS
+async def test_the_operations_are_those_of_the_hes(hes: StandInHes, outbox: Outbox) -> None:
+    def without_cancel(octets: bytes) -> bytes:
+        root = etree.fromstring(octets)
+        for operation in list(root.iter("{http://schemas.xmlsoap.org/wsdl/}operation")):
+            if operation.get("name") == "CancelEndDeviceControls":
+                operation.getparent().remove(operation)
+        return etree.tostring(root)
+
+    hes.change_wsdl = without_cancel
+    with pytest.raises(OutboxError, match="the HES offers no CancelEndDeviceControls"):
+        await outbox.send(request(verb="cancel"))
+    for verb in ("change", "close", "create", "delete"):
+        await outbox.send(request(verb=verb))
+    assert [etree.QName(soap.unwrap(octets)).localname for octets in hes.octets] == OPERATIONS[1:]
 
 
 async def test_a_hes_without_wsdl_is_spoken_to_by_the_packaged_one(hes: StandInHes, outbox: Outbox) -> None:
     hes.serves_wsdl = False
-    assert await outbox.operations() == OPERATIONS
-    assert (await outbox.send(request())).reply.result == "OK"
+    for verb in ("cancel", "change", "close", "create", "delete"):
+        assert (await outbox.send(request(verb=verb))).reply.result == "OK"
+    assert [etree.QName(soap.unwrap(octets)).localname for octets in hes.octets] == OPERATIONS
 
 
 @pytest.mark.parametrize(

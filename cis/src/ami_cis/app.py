@@ -12,6 +12,7 @@ from functools import partial
 
 import httpx
 
+from ami_cim import reading
 from ami_cim.schema import Schemas
 from ami_cis import events
 from ami_cis.api import PREFIX, control_routes
@@ -34,7 +35,6 @@ from ami_process.store.holding import hold_store
 from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
-READER = "ami_cim.reading:read"
 ANSWERS_WAITING = 1_000
 BACK_OFF_FIRST_S = 0.1
 BACK_OFF_MOST_S = 2.0
@@ -71,13 +71,13 @@ async def running(
             environment.emit(store.migrated)
         schemas = Schemas()
         # one worker for each direction: what strangers send does not keep an answer of our own HES waiting
-        answers = await stack.enter_async_context(Worker(READER, waiting=ANSWERS_WAITING))
+        answers = await stack.enter_async_context(Worker(reading.FUNCTION, waiting=ANSWERS_WAITING))
         outbox = await stack.enter_async_context(
             Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s, schemas, answers)
         )
         pending = Pending(store, environment.now)
         reply_address = settings.cis.reply_address_at(listener.getsockname()[1])
-        deliveries = await stack.enter_async_context(Worker(READER))
+        deliveries = await stack.enter_async_context(Worker(reading.FUNCTION))
         inbox = Inbox(pending, store, environment, schemas, deliveries)
         health = Health({"store": store.check, "disk": room_beside(settings.cis.store)}, role="cis")
         controls = Controls(

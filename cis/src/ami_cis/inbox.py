@@ -2,40 +2,33 @@
 
 IEC 61968-100 ed. 1 has no event that could carry a failure, so an asynchronous result comes as a ResponseMessage; the events of
 Reply{Noun} are taken as well. What is kept is answered OK, what is not is answered FAILED with the reason, and what cannot be
-read at all gets a SOAP Fault. All that comes in is bounded in size and time, parsed by the hardened parser and validated
-against the XSD before anybody looks at it; what takes long is read in another process, one message at a time.
+read at all gets a SOAP Fault.
 """
 
-import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
-from ami_cim import media, reading, soap, transfer, wire, wsdl
+from ami_cim import incoming, wire
+from ami_cim.correlation import reply_header
 from ami_cim.envelope import Delivered
-from ami_cim.errors import CimError, InvalidMessage, UnsupportedMedia
+from ami_cim.errors import CimError
 from ami_cim.limits import UNKNOWN_PEER, Limits
-from ami_cim.message import EventMessage, Header, Reply, ReplyError, ResponseMessage
+from ami_cim.message import EventMessage, Reply, ReplyError, ResponseMessage
 from ami_cim.nouns import BY_NAME, EVENT_VERBS
 from ami_cim.schema import Schemas
-from ami_cim.transfer import Order
+from ami_cim.services import HOSTED, addresses
 from ami_cis import events
 from ami_cis.pending import Disposition, Pending, Taken
 from ami_cis.store import Store, StoreUnavailable, TakenEvent
-from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.environment import Environment
 from ami_process.events import Event
 from ami_process.health import Health
-from ami_process.http_entrance import Entrance, Rules, own_url
-from ami_process.turns import Turns
-from ami_process.worker import Worker, WorkerBusy, WorkerLost
+from ami_process.message_endpoint import Endpoint, Site, Why
+from ami_process.worker import Worker
 
-SERVICES = {"/cim": "Generic", "/cim/ReplyEndDeviceControls": "ReplyEndDeviceControls"}
 BODY_TIMEOUT_S = 15.0
 NOTHING_NEW: Mapping[Disposition, type[events.ReplyRepeated]] = {
     Disposition.REPEATED: events.ReplyRepeated,
@@ -59,80 +52,42 @@ class Inbox:
         *,
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
-        """`worker` calls `ami_cim.reading:read`."""
+        """`worker` calls `ami_cim.reading.FUNCTION`."""
         self._pending = pending
         self._store = store
         self._environment = environment
         self._schemas = schemas
         self._worker = worker
         self._limits = limits
-        self._bodies = Bodies(octets=limits.octets, seconds=body_timeout_s)
-        self._turns = Turns()
+        self._body_timeout_s = body_timeout_s
 
     def application(self, health: Health, names: Collection[str] = (), public_url: str | None = None) -> ASGIApp:
-        """The HTTP side, reached by these names; `public_url` is what the WSDL gives (None: the one it is asked at).
-
-        Without pages to try it out, since nothing here is for a browser.
-        """
-        application = FastAPI(title="CIS", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-        for path, service in SERVICES.items():
-            application.add_api_route(path, self.deliver, methods=["POST"], response_model=None)
-            application.add_api_route(path, _description(service, public_url), methods=["GET"], response_model=None)
-        application.add_api_route("/healthz", health.response, methods=["GET"], response_model=None)
-        rules = Rules(
+        """The HTTP side, reached by these names; `public_url` is what the WSDL gives (None: the one it is asked at)."""
+        site = Site(
+            addresses=addresses(HOSTED),
             names=names,
             names_setting="cis.host_names",
-            media_types=soap.MEDIA_TYPES,
-            max_octets=self._limits.octets,
+            public_url=public_url,
+            owner="The customer information system",
+            body_s=self._body_timeout_s,
         )
-        return Entrance(application, rules, self._refuse)
+        messages = incoming.deliveries(self._schemas, self._limits)
+        return Endpoint(messages, self._worker, self._answer, self._not_read, site).application(health)
 
-    async def deliver(self, request: Request) -> Response:
-        """One SOAP message and its answer."""
-        try:
-            octets = await self._bodies.read(request)
-            return Response(await self._answer(request, octets), media_type=soap.CONTENT_TYPE)
-        except BodyTooLarge:
-            reason = f"The message is too large: at most {self._limits.octets} octets are read"
-            return self._fault(InvalidMessage("3.1", reason), status=413)
-        except BodyLate:
-            return self._fault(InvalidMessage("4.1", "The message did not arrive in time"), status=408)
-        except (NoRoom, WorkerBusy):
-            reason = "Other large messages are being read; nothing was kept. Send it again later"
-            return self._fault(CimError("5.1", reason), status=503)
-        except WorkerLost as problem:
-            return self._fault(InvalidMessage("3.1", "The message takes too much to read", str(problem)), status=413)
-        except CimError as error:
-            return self._fault(error, status=415 if isinstance(error, UnsupportedMedia) else 500)
-        except StoreUnavailable as problem:
-            return self._fault(CimError("5.1", f"Nothing was kept: {problem}. Send it again later"), status=503)
-
-    async def _receive(self, octets: bytes, charset: str | None) -> Delivered:
-        if reading.is_light(octets):
-            return await self._turns.call(
-                lambda: wire.read_delivery(octets, self._schemas, self._limits, charset=charset)
-            )
-        order = Order(kind="delivery", limits=self._limits, charset=charset)
-        answer = await self._worker.call(transfer.write_order(order), octets, room=order.room(octets))
-        return transfer.read_delivery(answer)
-
-    async def _answer(self, request: Request, octets: bytes) -> bytes:
-        content = partial(media.content, octets, request.headers, self._limits)
-        # what unpacks lets other threads go on
-        octets, charset = await asyncio.to_thread(content) if "content-encoding" in request.headers else content()
-        delivered = await self._receive(octets, charset)
+    async def _answer(self, delivered: Delivered, octets: bytes) -> bytes:
         message = delivered.message
-        if isinstance(message, ResponseMessage):
-            reply = self._report(message, await self._pending.take(message))
-        else:
-            reply = await self._take_event(message, octets)
-        header = Header(
-            verb="reply",
-            noun=message.header.noun,
-            timestamp=self._environment.now(),
-            source="CIS",
-            message_id=str(self._environment.new_uuid()),
-            correlation_id=message.header.correlation_id or message.header.message_id,
+        try:
+            if isinstance(message, ResponseMessage):
+                reply = self._report(message, await self._pending.take(message))
+            else:
+                reply = await self._take_event(message, octets)
+        except StoreUnavailable as problem:
+            refusal = CimError("5.1", f"Nothing was kept: {problem}. Send it again later")
+            self._emit_refused(refusal)
+            raise refusal from None
+        environment = self._environment
+        header = reply_header(
+            message.header, message_id=str(environment.new_uuid()), timestamp=environment.now(), source="CIS"
         )
         return wire.write_response(ResponseMessage(header=header, reply=reply), delivered.wrapper, self._schemas)
 
@@ -179,34 +134,12 @@ class Inbox:
         self._environment.emit(kind(correlation_id=header.correlation_id, **about))
         return Reply(result="OK")
 
-    def _refuse(self, status: HTTPStatus, reason: str) -> Response:
-        """What the entrance does not let in; `reason` is a sentence without its capital."""
-        code = "3.1" if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else "1.8"
-        return self._fault(InvalidMessage(code, reason[0].upper() + reason[1:]), status=status)
+    def _not_read(self, _: Why, __: HTTPStatus, problem: CimError) -> None:
+        self._emit_refused(problem)
 
-    def _fault(self, error: CimError, *, status: int) -> Response:
-        self._environment.emit(events.MessageRefused(code=error.code, reason=str(error)))
-        headers = {"Accept-Encoding": media.ACCEPTED_CODINGS} if status == 415 else {}
-        return Response(wire.write_fault(error), status_code=status, headers=headers, media_type=soap.CONTENT_TYPE)
+    def _emit_refused(self, problem: CimError) -> None:
+        self._environment.emit(events.MessageRefused(code=problem.code, reason=str(problem)))
 
 
 def _refusal(code: str, reason: str) -> Reply:
     return Reply(result="FAILED", errors=(ReplyError(code=code, reason=reason),))
-
-
-def _description(service: str, public_url: str | None) -> Callable[[Request], Awaitable[Response]]:
-    """`?wsdl` and the schemas that it imports."""
-
-    async def describe(request: Request) -> Response:
-        wanted = request.query_params.get("xsd") or next(
-            (service for key in request.query_params if key.lower() == "wsdl"), None
-        )
-        location = own_url(request, public_url)
-        if wanted is None:
-            return PlainTextResponse(f"POST a SOAP message here; {location}?wsdl describes which\n", status_code=404)
-        try:
-            return Response(wsdl.resolve(wanted, location), media_type=wsdl.CONTENT_TYPE)
-        except CimError as error:
-            return PlainTextResponse(f"{error}\n", status_code=404)
-
-    return describe

@@ -21,18 +21,15 @@ import zeep.proxy
 import zeep.transports
 from lxml import etree
 
-from ami_cim import envelope, media, reading, soap, transfer, wire, xml
+from ami_cim import envelope, media, reading, soap, xml
 from ami_cim.errors import CimError, PeerFault
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
-from ami_cim.payloads.end_device_controls import NOUN
 from ami_cim.schema import Schemas, schema_directory
-from ami_cim.transfer import Order
+from ami_cim.services import OFFERED, Service, offered
+from ami_process.message_reader import MessageReader
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
-SERVICE = f"Execute{NOUN}"
-PATH = f"/cim/{SERVICE}"
-BINDING = f"{{http://iec.ch/TC57/2011/{SERVICE}}}{NOUN}_Binding"
 CONNECT_TIMEOUT_S = 5.0
 KEEP_ALIVE_S = 4.0
 MAX_OCTETS = UNKNOWN_PEER.octets
@@ -139,14 +136,14 @@ class Outbox:
         self._http = client
         self._transport = transport
         self._schemas = schemas
-        self._worker = worker
-        self._client: zeep.AsyncClient | None = None
+        self._responses = MessageReader(reading.responses(schemas), worker)
+        self._clients: dict[Service, zeep.AsyncClient] = {}
         self._loading = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
     async def opened(cls, hes_url: str, timeout_s: float, schemas: Schemas, worker: Worker) -> AsyncIterator[Self]:
-        """`worker` calls `ami_cim.reading:read`. Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
+        """`worker` calls `ami_cim.reading.FUNCTION`. Connections to the HES; no proxy of the environment is used, since the HES is on a network of ours."""
         trusted = _trusted(hes_url)
         timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
         limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_S)
@@ -160,25 +157,25 @@ class Outbox:
             response = await self._http.get(f"{self._hes_url}/healthz", timeout=CONNECT_TIMEOUT_S)
         if response.is_server_error:
             raise HesUnreachableError(f"the HES at {self._hes_url} is not ready: HTTP {response.status_code}")
-        await self._typed_client()
-
-    async def operations(self) -> list[str]:
-        """What the HES's WSDL offers."""
-        client = await self._typed_client()
-        return sorted(client.wsdl.bindings[BINDING].all())
+        for service in OFFERED:
+            await self._client(service)
 
     async def send(self, request: RequestMessage) -> ResponseMessage:
         """One request and the answer to it, which may be a mere acknowledgement.
 
         Raises UndecidedError where the HES may have taken the request, and another OutboxError where it surely has not.
         """
-        client = await self._typed_client()
+        service = _service(request)
+        client = await self._client(service)
         operation, arguments = self._typed(client, request)
-        service = zeep.proxy.AsyncServiceProxy(client, client.wsdl.bindings[BINDING], address=self._hes_url + PATH)
+        binding = client.wsdl.bindings[service.binding]
+        if operation not in binding.all():
+            raise OutboxError(f"the request cannot be written: the HES offers no {operation}")
+        proxy = zeep.proxy.AsyncServiceProxy(client, binding, address=self._hes_url + service.path)
         try:
             with self._reached():
                 async with asyncio.timeout(self._timeout_s):
-                    answer: Answer = await service[operation](**arguments)
+                    answer: Answer = await proxy[operation](**arguments)
         except TimeoutError:
             raise UndecidedError(f"the HES at {self._hes_url} did not answer within {self._timeout_s:g} s") from None
         except (CimError, zeep.exceptions.Error) as error:
@@ -210,31 +207,27 @@ class Outbox:
             raise (HesAnswerError if refused else UnreadableAnswerError)(told) from error
 
     async def _response(self, answer: Answer) -> ResponseMessage:
-        if reading.is_light(answer.octets):
-            return wire.read_response(answer.octets, self._schemas, charset=answer.charset)
-        order = Order(kind="response", limits=UNKNOWN_PEER, charset=answer.charset)
-        room = order.room(answer.octets)
-        return transfer.read_response(await self._worker.call(transfer.write_order(order), answer.octets, room=room))
+        return await self._responses.read(answer.octets, answer.charset)
 
-    async def _typed_client(self) -> zeep.AsyncClient:
+    async def _client(self, service: Service) -> zeep.AsyncClient:
         async with self._loading:
-            if self._client is None:
-                self._client = await self._load()
-            return self._client
+            if service not in self._clients:
+                self._clients[service] = await self._load(service)
+            return self._clients[service]
 
-    async def _load(self) -> zeep.AsyncClient:
-        url = f"{self._hes_url}{PATH}?wsdl"
+    async def _load(self, service: Service) -> zeep.AsyncClient:
+        url = f"{self._hes_url}{service.path}?wsdl"
         try:
             with self._reached():
                 client = await self._load_from(url)
         except httpx.HTTPStatusError as error:
             if str(error.request.url) != url:
                 raise HesAnswerError(f"the WSDL of the HES cannot be used: {error}") from error
-            client = await self._load_from(str(schema_directory() / "wsdl" / f"{SERVICE}.wsdl"))
+            client = await self._load_from(str(schema_directory() / "wsdl" / f"{service.name}.wsdl"))
         except zeep.exceptions.Error as error:
             raise HesAnswerError(f"the WSDL of the HES cannot be used: {error}") from error
-        if BINDING not in client.wsdl.bindings:
-            raise HesAnswerError(f"the WSDL of the HES has no {BINDING}")
+        if service.binding not in client.wsdl.bindings:
+            raise HesAnswerError(f"the WSDL of the HES has no {service.binding}")
         return client
 
     async def _load_from(self, location: str) -> zeep.AsyncClient:
@@ -249,6 +242,13 @@ class Outbox:
             raise HesUnreachableError(f"the HES at {self._hes_url} cannot be reached: {_why(error)}") from error
         except httpx.TransportError as error:
             raise UndecidedError(f"the HES at {self._hes_url} gave no answer: {_why(error)}") from error
+
+
+def _service(request: RequestMessage) -> Service:
+    try:
+        return offered(request.header.verb, request.header.noun)
+    except CimError as error:
+        raise OutboxError(f"the request cannot be written: {error}") from error
 
 
 def _content(response: httpx.Response, came: bytes) -> tuple[bytes, str | None]:

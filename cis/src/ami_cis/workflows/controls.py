@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ami_cim import envelope, wire
+from ami_cim.correlation import correlates
 from ami_cim.errors import CimError
 from ami_cim.identity import Identifier, Name
 from ami_cim.message import Header, Reply, RequestMessage, ResponseMessage
@@ -308,7 +309,7 @@ def _correlated(header: Header, response: ResponseMessage) -> ResponseMessage:
     answered = response.header.correlation_id
     if answered is None:
         return replace(response, header=replace(response.header, correlation_id=header.message_id))
-    if answered not in (header.message_id, header.correlation_id):
+    if not correlates(response.header, header):
         raise NoReplyError(f"the HES has answered another request: CorrelationID {answered}")
     return response
 

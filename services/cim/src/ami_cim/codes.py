@@ -54,8 +54,3 @@ def reply_codes() -> dict[str, ReplyCode]:
     """All known codes, in the order of the table."""
     table = files("ami_cim").joinpath("data", "reply_codes.csv").read_text(encoding="utf-8")
     return {row["code"]: ReplyCode(**row) for row in csv.DictReader(table.splitlines())}
-
-
-def reply_code(code: str) -> ReplyCode:
-    """The row of a code; raises KeyError for a code that the table does not hold."""
-    return reply_codes()[code]
