@@ -25,6 +25,7 @@ def digest(message: RequestMessage) -> str:
         (head.verb, head.noun, head.source, head.correlation_id, bool(head.async_reply_flag), head.reply_address),
         (message.request_identifiers, message.options, message.start_at, message.end_at),
         (message.payload, message.payload_identifiers),
+        *(() if message.query is None else (message.query,)),
     )
     return sha256(repr(asked).encode()).hexdigest()
 
