@@ -30,7 +30,7 @@ def unheard(how: str, module: str, *arguments: str) -> Iterator[tuple[subprocess
     """A process into a small pipe that is not read ("unread"), or that has no reader ("gone"); gives the pipe as well."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_OCTETS)
-    command = [sys.executable, "-m", module, *arguments]
+    command = [sys.executable, "-m", module, "serve", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.STDOUT, cwd=ROOT)
     os.close(writing)
     with io.FileIO(reading) as pipe:
