@@ -23,6 +23,7 @@ from ami_cim.identity import Identifier
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.schema import Schemas
+from ami_cis.app import FORGET_EVERY_S
 from ami_cis.settings import Cis, Demo, Meter, Settings
 from ami_process.environment import Environment
 from ami_process.events import Event
@@ -188,7 +189,7 @@ class Events:
 
 
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """Time that passes only when somebody sleeps, and never the hour until what is old is forgotten."""
 
     def __init__(self) -> None:
         self.passed = 0.0
@@ -198,6 +199,8 @@ class Clock:
         return self.passed
 
     async def sleep(self, seconds: float) -> None:
+        if seconds >= FORGET_EVERY_S:
+            await asyncio.Event().wait()
         self.slept.append(seconds)
         self.passed += seconds
         await asyncio.sleep(0)

@@ -22,7 +22,7 @@ LAYERS = (
     ("/ami_mapping/", "mapping"),
     ("/ami_hes/store/", "store"),
     ("/sqlalchemy/", "store"),
-    ("/aiosqlite/", "store"),
+    ("/ami_process/store/", "store"),
     ("/sqlite3/", "store"),
     ("/ami_hes/meters/", "HES sessions"),
     ("/ami_hes/", "HES jobs and recipes"),

@@ -1,11 +1,10 @@
 """What the CIS remembers across a restart: requests, the replies to them, and events, in one SQLite file.
 
-SQLAlchemy Core over aiosqlite, write-ahead log, one transaction per call. A reply counts once: (request, digest of what it
+One transaction per call. A reply counts once: (request, digest of what it
 says) is unique, so that a reply which is delivered twice leaves one row. Nothing grows without end: what is older than
 `Retention.age` is forgotten, and of the events, which anyone can send, the newest are kept as far as there is room.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,16 +13,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import RowMapping, delete, event, func, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
-from ami_cis.store.tables import EVENTS, HEARTBEAT, OUTGOING, REPLIES, REQUESTS, SCHEMA
-from ami_process.store.errors import StoreUnavailable
-from ami_process.store.opening import StoreMigrated, ready_store
+from ami_cis.store.tables import EVENTS, OUTGOING, REPLIES, REQUESTS, SCHEMA
+from ami_process.store.database import Database
+from ami_process.store.opening import StoreMigrated
 
 PRUNE_PARTS = 10
 """Events are pruned whenever this part of the room has been filled anew."""
@@ -93,11 +88,10 @@ class TakenEvent:
 
 
 class Store:
-    """The one place with SQL."""
+    """The one place with SQL. Every method has committed when it returns, or raises StoreUnavailable."""
 
-    def __init__(self, engine: AsyncEngine, retention: Retention, migrated: StoreMigrated | None) -> None:
-        self.migrated = migrated
-        self._engine = engine
+    def __init__(self, database: Database, retention: Retention) -> None:
+        self._database = database
         self._retention = retention
         self._new_events = 0
         self._new_octets = 0
@@ -106,119 +100,67 @@ class Store:
     @asynccontextmanager
     async def opened(cls, path: Path, retention: Retention = KEEP, *, may_migrate: bool = True) -> AsyncIterator[Self]:
         """Open or create the file, for its owner alone; closes it at the end. StoreUnavailable, StoreUnusable."""
-        migrated = await asyncio.to_thread(ready_store, path, SCHEMA, may_migrate=may_migrate)
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-        event.listen(engine.sync_engine, "connect", _prepare)
-        try:
-            yield cls(engine, retention, migrated)
-        finally:
-            await engine.dispose()
+        async with Database(path, SCHEMA, may_migrate=may_migrate) as database:
+            yield cls(database, retention)
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._engine.begin() as connection:
-                yield connection
-        except OperationalError as problem:
-            raise StoreUnavailable(f"the store can't be used now: {problem.orig}") from None
+    @property
+    def migrated(self) -> StoreMigrated | None:
+        """The upgrade that was made when the store was opened."""
+        return self._database.migrated
 
     async def check(self) -> None:
         """Write one row; StoreUnavailable when the store does not take it."""
-        async with self._transaction() as connection:
-            await connection.execute(HEARTBEAT.delete())
-            await connection.execute(HEARTBEAT.insert())
+        await self._database.check()
 
     async def forget(self, now: datetime) -> int:
         """Drop requests with their replies, and events, that are older than the retention says; how many."""
         before = (now - self._retention.age).isoformat()
-        old = select(REQUESTS.c.message_id).where(REQUESTS.c.sent_at < before)
-        async with self._transaction() as connection:
-            await connection.execute(delete(REPLIES).where(REPLIES.c.request.in_(old)))
-            requests = await connection.execute(delete(REQUESTS).where(REQUESTS.c.sent_at < before))
-            events = await connection.execute(delete(EVENTS).where(EVENTS.c.received_at < before))
-            return requests.rowcount + events.rowcount
+        return await self._database.transaction(lambda c: _forget(c, before))
 
     async def add_request(self, request: SentRequest, octets: bytes | None = None) -> None:
         """Remember before sending, with the message itself where it may have to be sent again; the same MessageID sent once more is the same request."""
-        row = {
-            "correlation_id": request.correlation_id,
-            "verb": request.verb,
-            "noun": request.noun,
-            "code": request.code,
-            "meters": list(request.meters),
-            "asynchronous": request.asynchronous,
-            "sent_at": request.sent_at.isoformat(),
-            "state": request.state.value,
-            "reason": request.reason,
-        }
-        statement = insert(REQUESTS).values(message_id=request.message_id, **row)
-        async with self._transaction() as connection:
-            await connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=row))
-            if octets is None:
-                return
-            kept = insert(OUTGOING).values(message_id=request.message_id, octets=octets)
-            await connection.execute(kept.on_conflict_do_update(index_elements=["message_id"], set_={"octets": octets}))
+        await self._database.transaction(lambda c: _add_request(c, request, octets))
 
     async def outgoing(self) -> list[tuple[SentRequest, bytes]]:
         """Requests whose end is not known, oldest first, each as it went out."""
         joined = REQUESTS.join(OUTGOING, OUTGOING.c.message_id == REQUESTS.c.message_id)
         ended = (State.ANSWERED.value, State.FAILED.value)
         query = select(REQUESTS, OUTGOING.c.octets).select_from(joined).where(REQUESTS.c.state.not_in(ended))
-        async with self._transaction() as connection:
-            found = await connection.execute(query.order_by(REQUESTS.c.sent_at))
-            return [(_request(row), row["octets"]) for row in found.mappings()]
+        rows = await self._rows(query.order_by(REQUESTS.c.sent_at))
+        return [(_request(row), row["octets"]) for row in rows]
 
     async def move(self, message_id: str, state: State, reason: str | None = None) -> None:
         """Note how far a request has come; an answered one stays answered."""
-        statement = update(REQUESTS).where(
-            REQUESTS.c.message_id == message_id, REQUESTS.c.state != State.ANSWERED.value
-        )
-        async with self._transaction() as connection:
-            await connection.execute(statement.values(state=state.value, reason=reason))
+        unanswered = REQUESTS.c.message_id == message_id, REQUESTS.c.state != State.ANSWERED.value
+        moved = update(REQUESTS).where(*unanswered).values(state=state.value, reason=reason)
+        await self._database.transaction(lambda c: c.execute(moved).close())
 
     async def find_request(self, identifiers: Sequence[str]) -> SentRequest | None:
         """The request whose MessageID or CorrelationID is one of these; the first identifier that fits decides."""
-        async with self._transaction() as connection:
-            for identifier in identifiers:
-                fits = or_(REQUESTS.c.message_id == identifier, REQUESTS.c.correlation_id == identifier)
-                newest = select(REQUESTS).where(fits).order_by(REQUESTS.c.sent_at.desc()).limit(1)
-                row = (await connection.execute(newest)).mappings().first()
-                if row is not None:
-                    return _request(row)
-        return None
+        return await self._database.transaction(lambda c: _find_request(c, identifiers))
 
     async def count(self, state: State) -> int:
         """How many requests are in this state."""
-        async with self._transaction() as connection:
-            found = select(func.count()).select_from(REQUESTS).where(REQUESTS.c.state == state.value)
-            return (await connection.execute(found)).scalar_one()
+        found = select(func.count()).select_from(REQUESTS).where(REQUESTS.c.state == state.value)
+        return await self._database.transaction(lambda c: c.execute(found).scalar_one())
 
     async def add_reply(self, message_id: str, reply: TakenReply) -> bool:
         """Keep the reply and, if it is final, close the request; False if the very same reply was kept before."""
-        row = {
-            "request": message_id,
-            "digest": reply.digest,
-            "final": reply.final,
-            "result": reply.result,
-            "errors": list(reply.errors),
-            "received_at": reply.received_at.isoformat(),
-        }
-        async with self._transaction() as connection:
-            inserted = await connection.execute(insert(REPLIES).values(row).on_conflict_do_nothing())
-            if reply.final:
-                close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
-                await connection.execute(close.values(state=State.ANSWERED.value, reason=None))
-                await connection.execute(delete(OUTGOING).where(OUTGOING.c.message_id == message_id))
-            return inserted.rowcount == 1
+        return await self._database.transaction(lambda c: _add_reply(c, message_id, reply))
 
     async def replies(self, message_id: str) -> list[TakenReply]:
         """What has been kept for a request, oldest first."""
-        async with self._transaction() as connection:
-            found = select(REPLIES).where(REPLIES.c.request == message_id).order_by(REPLIES.c.number)
-            return [_reply(row) for row in (await connection.execute(found)).mappings()]
+        query = select(REPLIES).where(REPLIES.c.request == message_id).order_by(REPLIES.c.number)
+        return [_reply(row) for row in await self._rows(query)]
 
     async def add_event(self, taken: TakenEvent) -> bool:
         """Keep an event; False if one with this MessageID was kept before."""
+        return await self._database.transaction(lambda c: self._add_event(c, taken))
+
+    async def _rows(self, query: Select[*tuple[object, ...]]) -> Sequence[RowMapping]:
+        return await self._database.transaction(lambda c: c.execute(query).mappings().all())
+
+    def _add_event(self, connection: Connection, taken: TakenEvent) -> bool:
         row = {
             "message_id": taken.message_id,
             "verb": taken.verb,
@@ -226,14 +168,12 @@ class Store:
             "octets": taken.octets,
             "received_at": taken.received_at.isoformat(),
         }
-        async with self._transaction() as connection:
-            inserted = await connection.execute(insert(EVENTS).values(row).on_conflict_do_nothing())
-            if inserted.rowcount != 1:
-                return False
-            await self._make_room(connection, len(taken.octets))
-            return True
+        if connection.execute(insert(EVENTS).values(row).on_conflict_do_nothing()).rowcount != 1:
+            return False
+        self._make_room(connection, len(taken.octets))
+        return True
 
-    async def _make_room(self, connection: AsyncConnection, octets: int) -> None:
+    def _make_room(self, connection: Connection, octets: int) -> None:
         """Now and then drop the oldest events that no longer fit."""
         keep = self._retention
         self._new_events += 1
@@ -249,16 +189,61 @@ class Store:
             func.sum(size).over(order_by=newest_first).label("octets"),
         ).subquery()
         beyond = or_(ranked.c.rank > keep.events, ranked.c.octets > keep.event_octets)
-        await connection.execute(
-            delete(EVENTS).where(EVENTS.c.message_id.in_(select(ranked.c.message_id).where(beyond)))
-        )
+        connection.execute(delete(EVENTS).where(EVENTS.c.message_id.in_(select(ranked.c.message_id).where(beyond))))
 
 
-def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+def _forget(connection: Connection, before: str) -> int:
+    old = select(REQUESTS.c.message_id).where(REQUESTS.c.sent_at < before)
+    connection.execute(delete(REPLIES).where(REPLIES.c.request.in_(old)))
+    requests = connection.execute(delete(REQUESTS).where(REQUESTS.c.sent_at < before))
+    events = connection.execute(delete(EVENTS).where(EVENTS.c.received_at < before))
+    return requests.rowcount + events.rowcount
+
+
+def _add_request(connection: Connection, request: SentRequest, octets: bytes | None) -> None:
+    row = {
+        "correlation_id": request.correlation_id,
+        "verb": request.verb,
+        "noun": request.noun,
+        "code": request.code,
+        "meters": list(request.meters),
+        "asynchronous": request.asynchronous,
+        "sent_at": request.sent_at.isoformat(),
+        "state": request.state.value,
+        "reason": request.reason,
+    }
+    statement = insert(REQUESTS).values(message_id=request.message_id, **row)
+    connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=row))
+    if octets is not None:
+        kept = insert(OUTGOING).values(message_id=request.message_id, octets=octets)
+        connection.execute(kept.on_conflict_do_update(index_elements=["message_id"], set_={"octets": octets}))
+
+
+def _find_request(connection: Connection, identifiers: Sequence[str]) -> SentRequest | None:
+    for identifier in identifiers:
+        fits = or_(REQUESTS.c.message_id == identifier, REQUESTS.c.correlation_id == identifier)
+        newest = select(REQUESTS).where(fits).order_by(REQUESTS.c.sent_at.desc()).limit(1)
+        row = connection.execute(newest).mappings().first()
+        if row is not None:
+            return _request(row)
+    return None
+
+
+def _add_reply(connection: Connection, message_id: str, reply: TakenReply) -> bool:
+    row = {
+        "request": message_id,
+        "digest": reply.digest,
+        "final": reply.final,
+        "result": reply.result,
+        "errors": list(reply.errors),
+        "received_at": reply.received_at.isoformat(),
+    }
+    inserted = connection.execute(insert(REPLIES).values(row).on_conflict_do_nothing())
+    if reply.final:
+        close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
+        connection.execute(close.values(state=State.ANSWERED.value, reason=None))
+        connection.execute(delete(OUTGOING).where(OUTGOING.c.message_id == message_id))
+    return inserted.rowcount == 1
 
 
 def _request(row: RowMapping) -> SentRequest:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, insert, select, update
 
 from ami_hes.store.database import Database
-from ami_hes.store.group_commit import GroupCommit
 from ami_hes.store.ports import ClaimTooHigh, CounterRange, CountersExhausted, ReceivedKey
 from ami_hes.store.tables import key_counters, received_counters
+from ami_process.store.group_commit import GroupCommit
 
 _VALUES = 2**32
 """An invocation counter has 32 bits; past them a key must not be used (NIST SP 800-38D: no nonce twice)."""

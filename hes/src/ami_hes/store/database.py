@@ -1,95 +1,31 @@
-"""The way to the database: one function is one transaction, run beside the event loop.
+"""The store of the HES as a database, whose state goes to the log."""
 
-SQLAlchemy Core, called in a thread of its own: a transaction costs one hop, however many statements it has, and needs
-no second driver stack. SQLite commits survive the loss of power (`synchronous=FULL`): an accepted request that is
-forgotten, or an invocation counter that is used twice, can't be repaired afterwards.
-
-A store can be unavailable for a while: locked by another program, on a full disk. What may still be refused then is
-refused (`transaction` raises StoreUnavailable); what has already happened is retried until the store takes it (`record`).
-"""
-
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import structlog
-from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
-from ami_hes.store.tables import SCHEMA, heartbeat
-from ami_process.store.errors import StoreUnavailable
-from ami_process.store.opening import ready_store
-from ami_process.store.sqlite import sqlite_engine
-
-T = TypeVar("T")
-
-FIRST_RETRY_S = 0.1
-LONGEST_RETRY_S = 5.0
+from ami_hes.store.tables import SCHEMA
+from ami_process.store import database
 
 log = structlog.get_logger()
 
 
-class Database:
-    """Runs transactions one after the other; open with `async with`, which raises StoreUnavailable or StoreUnusable."""
+class Database(database.Database):
+    """Opened with `async with`; says once when the store goes, and once when it is back."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._available = True
-        self._engine = sqlite_engine(path)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        super().__init__(path, SCHEMA, changed=self._log)
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        if migrated := await loop.run_in_executor(self._thread, ready_store, self._path, SCHEMA):
-            log.info("store_migrated", **asdict(migrated))
+        await super().__aenter__()
+        if self.migrated:
+            log.info("store_migrated", **asdict(self.migrated))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
-        self._thread.shutdown()
-
-    async def transaction(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, once it is committed; if it raises, nothing has happened. Raises StoreUnavailable."""
-        try:
-            done = await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
-        except OperationalError as problem:
-            self._note(available=False, reason=str(problem.orig))
-            raise StoreUnavailable(f"the store can't be written now: {problem.orig}") from None
-        self._note(available=True)
-        return done
-
-    async def record(self, work: Callable[[Connection], T]) -> T:
-        """The same for what has already happened and can't be refused any more: retried until the store takes it."""
-        pause_s = FIRST_RETRY_S
-        while True:
-            try:
-                return await self.transaction(work)
-            except StoreUnavailable:
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_RETRY_S)
-
-    async def check(self) -> None:
-        """Write one row; StoreUnavailable when the store does not take it."""
-        await self.transaction(_beat)
-
-    def _transact(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            return work(connection)
-
-    def _note(self, *, available: bool, reason: str | None = None) -> None:
-        """Say it once when the store goes, and once when it is back."""
-        if available == self._available:
-            return
-        self._available = available
-        if available:
+    def _log(self, reason: str | None) -> None:
+        if reason is None:
             log.info("store_available", store=str(self._path))
         else:
             log.error("store_unavailable", store=str(self._path), reason=reason)
-
-
-def _beat(connection: Connection) -> None:
-    connection.execute(heartbeat.delete())
-    connection.execute(heartbeat.insert())

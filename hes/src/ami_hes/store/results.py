@@ -22,9 +22,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from ami_hes.store.database import Database
-from ami_hes.store.group_commit import GroupCommit
 from ami_hes.store.ports import Completed, NonceUsed, SpentId, StoredCommand, StoredRequest, StoredResult
 from ami_hes.store.tables import attempts, commands, deliveries, nonces, replies, requests, spent_ids
+from ami_process.store.group_commit import GroupCommit
 
 _OUTCOME = ("ok", "reply_code", "level", "reason", "attempted", "took_ms", "detail", "finished_at")
 _RESULT = ("request_id", "meter_name", *_OUTCOME)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from ami_hes.store.database import Database
+from ami_process.store.database import Database
 from ami_process.store.errors import StoreUnavailable
 
 T = TypeVar("T")
