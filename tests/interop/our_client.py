@@ -111,7 +111,7 @@ async def simulated_meter(row: Row, directory: Path) -> AsyncIterator[int]:
 def configuration(row: Row, directory: Path) -> dict[str, Any]:
     meter: dict[str, Any] = {
         "name": "M1001",
-        "address": "127.0.0.1:0",
+        "address": "127.0.0.1:4059",
         "client_wport": CLIENT_WPORT,
         "server_wport": SERVER_WPORT,
         "authentication": AUTHENTICATIONS[row.mechanism],
@@ -120,7 +120,7 @@ def configuration(row: Row, directory: Path) -> dict[str, Any]:
         "system_title": SERVER_TITLE.hex(),
         "logical_device_name": "AMI0000000001001",
         "device_id": "1001",
-        "simulated": {"control_mode": 4},
+        "simulated": {"control_mode": 4, "listen": "127.0.0.1:0"},
     }
     if row.policy != "none":
         meter |= {"encryption_key": KEYS.encryption_key.hex(), "authentication_key": KEYS.authentication_key.hex()}
