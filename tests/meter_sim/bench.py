@@ -23,7 +23,7 @@ from ami_meter_sim.effects import Effect, Send
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.listener import Listener
 from ami_meter_sim.meter.session import Session
-from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup, PushSetup
+from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateFiles
 from ami_meter_sim.objects.cosem_object import ReadContext
@@ -244,6 +244,3 @@ class Caller:
     async def close(self) -> None:
         self.writer.close()
         await self.writer.wait_closed()
-
-
-__all__ = ["PushSetup"]

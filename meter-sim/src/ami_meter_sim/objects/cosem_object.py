@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ami_dlms import data
 from ami_dlms.association import AssociationProfile
 from ami_dlms.cosem.classes import class_versions
 from ami_dlms.cosem.selection import SelectiveAccess
@@ -17,7 +16,6 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_meter_sim.objects.model import ObjectDescription
 
-LOGICAL_NAME = 1
 SIMPLE_TYPES = {
     tag.name.lower().replace("_", "-"): tag for tag in DataTag if tag not in (DataTag.ARRAY, DataTag.STRUCTURE)
 }
@@ -56,6 +54,13 @@ Write = Callable[[Any, Data], None]
 Invoke = Callable[[Any, Data | None], Data | None]
 
 
+def _logical_name(self: "CosemObject", context: ReadContext) -> bytes:
+    return bytes(self.described.obis)
+
+
+_OF_EVERY_CLASS: Mapping[int, tuple[DataTag | None, Read]] = {1: (DataTag.OCTET_STRING, _logical_name)}
+
+
 class CosemObject:
     """One COSEM object; a class says what it has code for beyond the logical name.
 
@@ -72,7 +77,7 @@ class CosemObject:
     writes: ClassVar[Mapping[str, Write]] = {}
     methods: ClassVar[Mapping[str, Invoke]] = {}
     selective: ClassVar[frozenset[str]] = frozenset()
-    _reads: ClassVar[Mapping[int, tuple[DataTag | None, Read]]] = {}
+    _reads: ClassVar[Mapping[int, tuple[DataTag | None, Read]]] = _OF_EVERY_CLASS
     _writes: ClassVar[Mapping[int, Write]] = {}
     _methods: ClassVar[Mapping[int, Invoke]] = {}
     _selective: ClassVar[frozenset[int]] = frozenset()
@@ -83,7 +88,10 @@ class CosemObject:
             return
         standard = class_versions()[cls.class_id, cls.version]
         named = {name: standard.attribute(name) for name in (*cls.reads, *cls.writes, *cls.selective)}
-        cls._reads = {named[name].number: (SIMPLE_TYPES.get(named[name].type), one) for name, one in cls.reads.items()}
+        cls._reads = {
+            **_OF_EVERY_CLASS,
+            **{named[name].number: (SIMPLE_TYPES.get(named[name].type), one) for name, one in cls.reads.items()},
+        }
         cls._writes = {named[name].number: one for name, one in cls.writes.items()}
         cls._methods = {standard.method(name).number: one for name, one in cls.methods.items()}
         cls._selective = frozenset(named[name].number for name in cls.selective)
@@ -100,11 +108,10 @@ class CosemObject:
             raise Refused(described.errors[attribute_id])
         if attribute_id in described.attributes:
             return described.attributes[attribute_id]
-        if attribute_id == LOGICAL_NAME:
-            return data.octet_string(described.obis)
-        if attribute_id not in self._reads:
+        found = self._reads.get(attribute_id)
+        if found is None:
             raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
-        tag, read = self._reads[attribute_id]
+        tag, read = found
         value = read(self, context)
         return value if tag is None else Data(tag, value)
 
