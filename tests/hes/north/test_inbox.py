@@ -33,7 +33,7 @@ XML = {"Content-Type": "text/xml"}
 MESSAGE, CONTROLS = f"{{{ns.MESSAGE}}}", f"{{{ns.typed_message('EndDeviceControls')}}}"
 
 
-async def test_a_control_for_two_meters_by_both_doors(tmp_path: Path) -> None:
+async def test_a_control_for_two_meters_at_both_addresses(tmp_path: Path) -> None:
     async with north(tmp_path) as hes:
         for path, wrapper in (
             (TYPED, CONTROLS + "EndDeviceControlsResponseMessage"),

@@ -61,7 +61,7 @@ class Codec(Generic[T_co]):
         self._left_over = shape.left_over
         self._table: _Table = {}
         for field in shape.fields:
-            _plant(self._table, field, namespace)
+            _add(self._table, field, namespace)
         self._many = tuple(field.attribute for field in shape.fields if field.many)
         self._mandatory = tuple(field for field in shape.fields if field.mandatory is not None)
         self._absent = {field.attribute: field.absent for field in shape.fields if field.absent is not None}
@@ -105,8 +105,8 @@ class _Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """An element on the way to fields that lie deeper."""
+class _Branch:
+    """An element that holds nothing but fields that lie deeper."""
 
     local: str
     below: "_Table"
@@ -114,7 +114,7 @@ class _Way:
     """Of all fields below."""
 
 
-_Table = dict[str, _Leaf | _Way]
+_Table = dict[str, _Leaf | _Branch]
 """By Clark name, in the schema's order."""
 
 
@@ -123,14 +123,14 @@ def _bound(shape: Shape[T_co], namespace: str) -> Codec[T_co]:
     return Codec(shape, namespace)
 
 
-def _plant(table: _Table, field: Field, namespace: str) -> None:
+def _add(table: _Table, field: Field, namespace: str) -> None:
     *names, last = field.path.split("/")
     for name in names:
-        way = table.setdefault(f"{{{namespace}}}{name}", _Way(name, {}, []))
-        if not isinstance(way, _Way):
+        branch = table.setdefault(f"{{{namespace}}}{name}", _Branch(name, {}, []))
+        if not isinstance(branch, _Branch):
             raise TypeError(f"{name} of {field.path} is a field already")
-        way.attributes.append(field.attribute)
-        table = way.below
+        branch.attributes.append(field.attribute)
+        table = branch.below
     both = field.kind.bind(namespace) if isinstance(field.kind, Shape) else field.kind
     table[f"{{{namespace}}}{last}"] = _Leaf(
         local=last,
@@ -154,7 +154,7 @@ def _collect(element: Element, table: _Table, values: dict[str, Any], left_over:
             _keep(element, node, node.read(child), values)
         else:
             before = len(left_over or ())
-            if isinstance(node, _Way):
+            if isinstance(node, _Branch):
                 _collect(child, node.below, values, left_over)
             elif node.codec is not None:
                 _keep(element, node, node.codec.read(child, left_over), values)
@@ -173,18 +173,13 @@ def _keep(element: Element, leaf: _Leaf, value: Any, values: dict[str, Any]) -> 
         values[leaf.attribute] = value
 
 
-def _is_given(value: object, attributes: list[str]) -> bool:
-    for attribute in attributes:  # noqa: SIM110 (a generator would take longer than the loop)
-        if getattr(value, attribute) not in (None, ()):
-            return True
-    return False
-
-
 def _write(parent: Element, table: _Table, value: object) -> None:
     for tag, node in table.items():
-        if isinstance(node, _Way):
-            if _is_given(value, node.attributes):
-                _write(SubElement(parent, tag), node.below, value)
+        if isinstance(node, _Branch):
+            for attribute in node.attributes:
+                if (held := getattr(value, attribute)) is not None and held != ():
+                    _write(SubElement(parent, tag), node.below, value)
+                    break
         elif node.written:
             held = getattr(value, node.attribute)
             if node.many:
