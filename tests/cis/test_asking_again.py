@@ -34,7 +34,7 @@ from free_ports import free_port
 from ami_cim import soap
 from ami_cim.envelope import Received
 from ami_cim.message import Reply, ReplyError
-from ami_cis.app import System, running, send, serve
+from ami_cis.app import System, running, serve
 from ami_cis.store import State
 from ami_cis.workflows import CONNECT, DISCONNECT, Order, Target
 from ami_process.environment import Environment
@@ -266,7 +266,8 @@ async def test_an_ok_to_an_asynchronous_request_is_final_or_an_acknowledgement_b
     """A foreign HES answers at once whatever it was asked: OK with code 0.0 is its result (M-035)."""
     hes.behaviour = answering(Reply(result="OK", errors=tuple(ReplyError(code=code) for code in codes)))
     chosen = settings(tmp_path, hes.url, request_timeout_s=0.2, ask_again_s=0)
-    outcome = await send(chosen, environment(events), Order(code=CONNECT, targets=BOTH, asynchronous=True))
+    async with running(chosen, environment(events), 0) as cis:
+        outcome = await cis.controls.run(Order(code=CONNECT, targets=BOTH, asynchronous=True))
     assert outcome.confirmed is final
     assert outcome.unknown is not final
     assert bool(events.named("acknowledged")) is not final

@@ -27,7 +27,7 @@ from cis_stand_in import (
 )
 
 from ami_cim.message import Reply, ReplyError
-from ami_cis.app import System, running, send, serve
+from ami_cis.app import System, running, serve
 from ami_cis.settings import Demo
 from ami_cis.store import State
 from ami_cis.workflows import CONNECT, DISCONNECT, DemoLoop, Order, Plan, Target
@@ -240,9 +240,8 @@ async def test_a_reply_after_a_restart_finds_its_request(hes: StandInHes, tmp_pa
 
 async def test_one_order_alone_listens_for_its_own_reply(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     hes.behaviour = acknowledging(Reply(result="OK"))
-    outcome = await send(
-        settings(tmp_path, hes.url), environment(events), Order(code=CONNECT, targets=BOTH, asynchronous=True)
-    )
+    async with running(settings(tmp_path, hes.url), environment(events), 0) as cis:
+        outcome = await cis.controls.run(Order(code=CONNECT, targets=BOTH, asynchronous=True))
     assert outcome.confirmed
 
 

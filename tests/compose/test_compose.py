@@ -25,8 +25,8 @@ NAMES = tuple(f"M{1001 + index}" for index in range(METERS))
 SERVICES = {"cis": "cis", "hes": "hes", "meter-1": "meter-sim", "meter-2": "meter-sim", "meters": "meter-sim"}
 OWN = {
     "cis": {"ami-cis", "ami-cim", "ami-process"},
-    "hes": {"ami-hes", "ami-mapping", "ami-cim", "ami-dlms", "ami-process"},
-    "meter-sim": {"ami-meter-sim", "ami-dlms", "ami-process"},
+    "hes": {"ami-hes", "ami-mapping", "ami-cim", "ami-dlms", "ami-registry", "ami-process"},
+    "meter-sim": {"ami-meter-sim", "ami-dlms", "ami-registry", "ami-process"},
 }
 
 

@@ -115,7 +115,8 @@ async def _send(directory: Path, document: configuration.Document, events: list[
     environment = Environment(emit=events.append, new_uuid=new_uuid).by(SteppedClock(AT))
     settings = ami_cis.settings.load(directory / "ami.toml")
     target = Target.meter(METER, document["meters"][0]["mrid"])
-    return await ami_cis.app.send(settings, environment, Order(code=DISCONNECT, targets=(target,)))
+    async with ami_cis.app.running(settings, environment, 0) as system:
+        return await system.controls.run(Order(code=DISCONNECT, targets=(target,)))
 
 
 def _page(

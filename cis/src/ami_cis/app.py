@@ -1,4 +1,4 @@
-"""The composition root: builds the parts from the settings, serves the inbox, runs the loop or one order, and stops cleanly.
+"""The composition root: builds the parts from the settings, serves the inbox, runs the loop, and stops cleanly.
 
 Time, chance and the place where events go come in as arguments (`Environment`), so that a run can be made deterministic.
 """
@@ -21,7 +21,7 @@ from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
 from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
-from ami_cis.workflows import Controls, DemoLoop, Order, Outcome, Plan, Target
+from ami_cis.workflows import Controls, DemoLoop, Plan, Target
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment, real_sleep
@@ -52,21 +52,14 @@ class System:
 
 
 @asynccontextmanager
-async def running(
-    settings: Settings, environment: Environment, port: int, *, alone: bool = True
-) -> AsyncIterator[System]:
-    """Store, outbox and a serving inbox; raises CannotListen, StoreUnusable.
-
-    One process serves a store `alone` and may upgrade it; others, which send a single order, come beside it.
-    """
+async def running(settings: Settings, environment: Environment, port: int) -> AsyncIterator[System]:
+    """Store, outbox and a serving inbox; raises CannotListen, StoreUnusable."""
     http_limits = _http_limits(settings.cis)
     allow_open_files(http_limits.at_most)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(settings.cis.host, port, "cis."))
-        if alone:
-            stack.enter_context(hold_store(settings.cis.store, SCHEMA))
-        opening = Store.opened(settings.cis.store, _retention(settings), may_migrate=alone)
-        store = await stack.enter_async_context(opening)
+        stack.enter_context(hold_store(settings.cis.store, SCHEMA))
+        store = await stack.enter_async_context(Store.opened(settings.cis.store, _retention(settings)))
         if store.migrated:
             environment.emit(store.migrated)
         schemas = Schemas()
@@ -228,9 +221,3 @@ async def wait_for_hes(outbox: Outbox, url: str, environment: Environment) -> No
             return
         await real_sleep(pause)
         pause = min(2 * pause, BACK_OFF_MOST_S)
-
-
-async def send(settings: Settings, environment: Environment, order: Order) -> Outcome:
-    """One order, seen through; an asynchronous reply comes to an inbox of its own on a free port."""
-    async with running(settings, environment, 0, alone=False) as system:
-        return await system.controls.run(order)

@@ -205,6 +205,6 @@ def _reply_hosts(settings: Settings) -> ReplyHosts:
 
 
 def _named_host(url: httpx.URL) -> str:
-    """The CIS takes replies at other ports too (`send`), but what else listens on our own machine is nobody's to reach."""
+    """A CIS may take replies at other ports too, but what else listens on our own machine is not to be reached by a reply."""
     host = format_host(url.host.lower())
     return f"{host}:{url.port or PORTS[url.scheme]}" if is_loopback(url.host) else host
