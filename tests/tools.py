@@ -51,6 +51,7 @@ TOOLS = {
     "curl": _program("curl"),
     "docker": Tool(_docker, "no Docker engine answers `docker info`"),
     "postgresql": Tool(_postgresql, "no PostgreSQL server is installed (.ci/prepare)"),
+    "proc": Tool(Path("/proc/self/clear_refs").exists, "this system has no /proc, as Linux has"),
     "atheris": _environment("fuzz", "the fuzzer is not installed (make fuzz)"),
     "dlms-cosem": _environment("interop/dlms-cosem", "the peer is not installed (make interop)"),
     "gurux-dlms": _environment("interop/gurux", "the peer is not installed (make interop)"),

@@ -22,6 +22,7 @@ from harness import Process, System, system
 from hostile import SENDERS, Sender, Site
 from stranger import CONNECT, DISCONNECT, Answer, Stranger, by_mrid
 
+pytestmark = pytest.mark.needs("proc")
 LARGEST_KB = 400_000
 HEALTHZ_S = 10.0
 ROW_S = 40.0
