@@ -10,12 +10,11 @@ from datetime import timedelta
 from functools import partial
 
 import httpx
-import structlog
 
 from ami_cim import reading
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
-from ami_hes import operations
+from ami_hes import events, operations
 from ami_hes.inbox import InboxSettings, create_inbox
 from ami_hes.jobs import Answers, Intake, Limits, Means, Patience, Replies, Run, Workshop, recover
 from ami_hes.meters import Meters, MetersSettings, Registry
@@ -36,19 +35,24 @@ from ami_hes.store import (
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import PATH, clock_routes
 from ami_process.environment import Environment
-from ami_process.events import cannot_listen
 from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
-from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, format_address, listening, naming
+from ami_process.sockets import (
+    EXIT_CANNOT_LISTEN,
+    CannotListen,
+    PortTaken,
+    address_of,
+    format_address,
+    listening,
+    naming,
+)
 from ami_process.store.holding import hold_store
 from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
 FORGET_EVERY_S = 3600.0
-
-log = structlog.get_logger()
 
 
 @asynccontextmanager
@@ -109,11 +113,11 @@ async def serve(settings: Settings, stop: asyncio.Event, environment: Environmen
     """Be the HES until `stop` is set; the exit code."""
     try:
         async with running(settings, environment) as addresses:
-            log.info("ready", role="hes", listen=addresses)
+            environment.emit(events.Ready(role="hes", listen=addresses))
             await stop.wait()
     except CannotListen as problem:
-        event = cannot_listen(problem).event
-        log.error(event, address=problem.address, setting=problem.setting, reason=problem.reason)
+        kind = events.PortTaken if isinstance(problem, PortTaken) else events.CannotListen
+        environment.emit(kind(address=problem.address, setting=problem.setting, reason=problem.reason))
         return EXIT_CANNOT_LISTEN
     return 0
 
@@ -135,7 +139,7 @@ async def _listening_to_meters(
         log_apdus=hes.log_apdus,
     )
     counters, received = SqlCounters(database), SqlReceivedCounters(database)
-    meters = Meters(registry, counters, received, values, now=environment.now, random_bytes=environment.random_bytes)
+    meters = Meters(registry, counters, received, values, environment)
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()
     try:
@@ -162,7 +166,7 @@ async def _forget(means: Means, environment: Environment, kept_for: timedelta, i
         with suppress(StoreUnavailable):  # the store says so itself, and the next time will do
             forgotten = await means.results.forget(means.now() - kept_for, ids_kept=ids_kept)
             if forgotten:
-                log.info("forgotten", requests=forgotten)
+                environment.emit(events.Forgotten(requests=forgotten))
         await environment.sleep(FORGET_EVERY_S)
 
 

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from reported import as_read
+
 from ami_dlms import apdu, data
 from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic
 from ami_dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
@@ -49,6 +51,7 @@ from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 from ami_hes.meters import Meters, MetersSettings, Registry
 from ami_hes.operations import Attempt, Command, Outcome, run
 from ami_hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
+from ami_process.environment import Environment
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 DISCONNECT_CONTROL = Obis.parse("0-0:96.3.10*255")
@@ -350,8 +353,7 @@ class South:
             self.counters,
             self.received,
             MetersSettings(**values),
-            now=lambda: datetime.now(UTC),
-            random_bytes=os.urandom,
+            Environment(emit=lambda event: self.events.append(as_read(event))),
         )
         await self.meters.start()
         return self.meters

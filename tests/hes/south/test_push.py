@@ -7,6 +7,8 @@ import random
 from datetime import UTC, datetime
 from typing import Any
 
+from reported import as_read
+
 from ami_dlms import apdu, data
 from ami_dlms.apdu.blocks import BlockControl, GeneralBlockTransfer
 from ami_dlms.apdu.notify import DataNotification
@@ -34,7 +36,9 @@ class NothingKept:
 
 def told_by(octets: bytes, events: list[Any]) -> Any:
     events.clear()
-    taken = Notifications(Registry(), Received(NothingKept())).take(octets, peer="127.0.0.1:1", transport="udp")
+    taken = Notifications(Registry(), Received(NothingKept()), lambda event: events.append(as_read(event))).take(
+        octets, peer="127.0.0.1:1", transport="udp"
+    )
     (event,) = events
     assert taken == (event["event"] == "notification")
     json.dumps(event, allow_nan=False)
@@ -76,7 +80,7 @@ def test_pushes_that_anybody_can_send_are_small(events: list[Any]) -> None:
 
 def test_blocks_of_a_push_are_few_octets_together(events: list[Any]) -> None:
     """A block that makes it too long drops what came before, and the push never ends."""
-    notifications = Notifications(Registry(), Received(NothingKept()))
+    notifications = Notifications(Registry(), Received(NothingKept()), lambda event: events.append(as_read(event)))
     block = bytes(8000)
     for number in range(1, 2 * MAX_PUSH_OCTETS // len(block)):
         part = GeneralBlockTransfer(BlockControl(False, True, 0), number, 0, block)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from reported import as_read
 from small_meter import South
 from structlog.typing import EventDict
 
@@ -17,7 +18,7 @@ from ami_hes.meters.trace import ApduTrace, tracing
 async def test_the_password_of_lls_is_asterisks(events: list[EventDict]) -> None:
     settings = ClientSettings(client_wport=1, server_wport=1, mechanism=Mechanism.LOW, secret=b"swordfish")
     frame = ClientConnection(settings).send(Open())
-    ApduTrace("M1").request(wrapper.decode_datagram(frame))
+    ApduTrace("M1", lambda event: events.append(as_read(event))).request(wrapper.decode_datagram(frame))
     [event] = events
     assert b"swordfish" in frame and event["name"] == "aarq" and len(event["hex"]) == 2 * len(frame)
     assert b"swordfish".hex().upper() not in event["hex"] and "*" * 18 in event["hex"]
@@ -27,7 +28,7 @@ async def test_what_is_done_for_a_request_says_its_message_id_and_what_outlives_
     events: list[EventDict],
 ) -> None:
     frame = ClientConnection(ClientSettings(client_wport=16, server_wport=1)).send(Open())
-    trace, over = ApduTrace("M1"), asyncio.Event()
+    trace, over = ApduTrace("M1", lambda event: events.append(as_read(event))), asyncio.Event()
 
     async def watch() -> None:
         trace.request(wrapper.decode_datagram(frame))
@@ -50,7 +51,9 @@ async def test_requests_that_are_worked_at_the_same_time_are_told_apart(events: 
         with tracing(message_id):
             for _ in range(2):
                 await asyncio.sleep(0)
-                ApduTrace(f"meter of {message_id}").request(wrapper.decode_datagram(frame))
+                ApduTrace(f"meter of {message_id}", lambda event: events.append(as_read(event))).request(
+                    wrapper.decode_datagram(frame)
+                )
 
     await asyncio.gather(work("m-1"), work("m-2"))
     assert [event["message_id"] for event in events] == ["m-1", "m-2", "m-1", "m-2"]

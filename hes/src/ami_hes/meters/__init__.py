@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.session import Afterwards, Session, Surroundings
 from ami_hes.meters.trace import ApduTrace
 from ami_hes.store.ports import Counters, ReceivedCounters
-from ami_process.environment import real_time
+from ami_process.environment import Environment, real_time
 from ami_registry import Transport
 
 __all__ = ["Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Session"]
@@ -57,17 +57,15 @@ class Meters:
         counters: Counters,
         received: ReceivedCounters,
         settings: MetersSettings,
-        *,
-        now: Callable[[], datetime],
-        random_bytes: Callable[[int], bytes],
+        environment: Environment,
     ) -> None:
         self.registry = registry
         self.settings = settings
-        self.now = now
+        self.environment = environment
         self.listening: tuple[str, int] | None = None
         self._received = Received(received)
-        self._notifications = Notifications(registry, self._received)
-        self._parking = Parking(self._notifications)
+        self._notifications = Notifications(registry, self._received, environment.emit)
+        self._parking = Parking(self._notifications, environment.emit)
         self._pool = Pool(settings.max_sessions)
         self._listener = Listener(
             registry,
@@ -76,9 +74,12 @@ class Meters:
             self._prove,
             places=Places(settings.max_callers, settings.max_callers_per_address),
             log_apdus=settings.log_apdus,
+            emit=environment.emit,
         )
         own = InvocationCounters(counters, settings.max_counter_jump)
-        self._around = Surroundings(settings.system_title, own, self._received, self._notifications, random_bytes)
+        self._around = Surroundings(
+            settings.system_title, own, self._received, self._notifications, environment.random_bytes
+        )
 
     async def start(self) -> None:
         """Open the door; OSError when the port is taken."""
@@ -143,7 +144,7 @@ class Meters:
         await session.release()
 
     def _until(self, deadline_at: datetime) -> float:
-        left = (deadline_at - self.now()).total_seconds()
+        left = self.environment.real_seconds_until(deadline_at)
         if left <= 0:
             raise MeterFault("deadline", "passed")
         return real_time() + left
@@ -155,7 +156,7 @@ class Meters:
             except TimeoutError:
                 raise MeterFault("transport", "not-dialled-in") from None
         where = "{}:{}".format(*meter.address)
-        trace = ApduTrace(meter.name) if self.settings.log_apdus else None
+        trace = ApduTrace(meter.name, self.environment.emit) if self.settings.log_apdus else None
         try:
             return await connect(meter.address, patience.next_answer, udp=meter.transport is Transport.UDP, trace=trace)
         except TimeoutError:

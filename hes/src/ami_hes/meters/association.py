@@ -183,7 +183,7 @@ class Association:
     def _tell(self, event: Unsolicited) -> None:
         sender = None if self._supply is None or not event.protected else self._supply.meter
         told = event.report if isinstance(event, InformationReported) else event.notification
-        self._notifications.tell_answered(
+        self._notifications.report_answered(
             told, peer=self._link.peer, sender=sender, counter=self._received.lowest_acceptable - 1
         )
 

@@ -10,23 +10,21 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from ami_dlms.errors import DlmsError
 from ami_dlms.framing import wrapper
+from ami_hes.events import DialledIn, NotProved
 from ami_hes.meters.association import Patience
 from ami_hes.meters.callers import Caller, Places
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.link import Link, accepted
 from ami_hes.meters.parking import Parking, Standing
-from ami_hes.meters.push import Notifications, dropped
+from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.session import public_association, read_device_name
 from ami_hes.meters.trace import ApduTrace
 from ami_process.environment import real_time
+from ami_process.events import Emit
 from ami_process.sockets import counted_address
-
-log = structlog.get_logger()
 
 RECOGNITION_S = 10.0
 GREETING_S = 0.2  # who calls to push speaks first, and may hang up right after it
@@ -48,6 +46,7 @@ class Listener:
         *,
         places: Places,
         log_apdus: bool,
+        emit: Emit,
     ) -> None:
         self._registry = registry
         self._parking = parking
@@ -55,6 +54,7 @@ class Listener:
         self._prove = prove
         self._places = places
         self._log_apdus = log_apdus
+        self._emit = emit
         callers = {meter.server_wport for meter in registry.meters if meter.address is None}
         self._server_wports = sorted(callers | {MANAGEMENT_DEVICE})
         self._unknown: dict[Caller, asyncio.Task[None]] = {}
@@ -93,7 +93,7 @@ class Listener:
         return transport
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = accepted(reader, writer, ApduTrace("unknown") if self._log_apdus else None)
+        link = accepted(reader, writer, ApduTrace("unknown", self._emit) if self._log_apdus else None)
         address = counted_address(link.host)
         crowded_out = self._places.crowded_out(list(self._unknown), address)
         if crowded_out is not None:
@@ -105,7 +105,7 @@ class Listener:
     def _send_away(self, caller: Caller) -> None:
         if not caller.delivered:
             told = f"{len(self._unknown)} callers have not said yet who they are: this one makes room for another"
-            dropped(caller.link.peer, "tcp", told, caller.link.first)
+            self._notifications.drop(caller.link.peer, "tcp", told, caller.link.first)
         self._unknown.pop(caller).cancel()
         caller.link.close()  # here, because work that has not begun yet does not see that it is cancelled
 
@@ -123,13 +123,13 @@ class Listener:
             standing = await self._standing(meter, link, until)
         except (MeterFault, OSError, DlmsError) as error:
             if not (pushed and _hung_up(error)):
-                dropped(link.peer, "tcp", str(error), link.first)
+                self._notifications.drop(link.peer, "tcp", str(error), link.first)
             link.close()
         except asyncio.CancelledError:
             link.close()
             raise
         else:
-            log.info("dialled_in", meter=meter.name, peer=link.peer, standing=standing.name.lower())
+            self._emit(DialledIn(meter=meter.name, peer=link.peer, standing=standing.name.lower()))
             self._parking.park(meter, link, standing)
 
     async def _greeting(self, link: Link, until: float) -> bool | None:
@@ -156,7 +156,7 @@ class Listener:
         except MeterFault as fault:
             if fault.kind == "transport":
                 raise
-            log.warning("not_proved", meter=meter.name, peer=link.peer, reason=str(fault))
+            self._emit(NotProved(meter=meter.name, peer=link.peer, reason=str(fault)))
             return Standing.REFUTED
         return Standing.PROVED
 
@@ -204,6 +204,6 @@ class _Datagrams(asyncio.DatagramProtocol):
         try:
             pdu = wrapper.decode_datagram(octets)
         except DlmsError as error:
-            dropped(peer, "udp", str(error), octets)
+            self._notifications.drop(peer, "udp", str(error), octets)
             return
         self._notifications.take(pdu.apdu, peer=peer, transport="udp")

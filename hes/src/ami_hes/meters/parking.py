@@ -11,15 +11,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
-import structlog
-
 from ami_dlms.errors import DlmsError
+from ami_hes.events import HungUp, Replaced
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter
 from ami_process.environment import real_time
+from ami_process.events import Emit
 
-log = structlog.get_logger()
 MAX_CLAIMS = 2  # connections of one meter over which nothing has been proved yet
 
 
@@ -43,7 +42,8 @@ class _Lot:
 class Parking:
     """The waiting connections by meter."""
 
-    def __init__(self, notifications: Notifications) -> None:
+    def __init__(self, notifications: Notifications, emit: Emit) -> None:
+        self._emit = emit
         self._notifications = notifications
         self._lots: dict[str, list[_Lot]] = defaultdict(list)
         self._in_use: dict[str, Link] = {}
@@ -120,7 +120,7 @@ class Parking:
         self._lots[meter.name].remove(lot)
         lot.watcher.cancel()
         lot.link.close()
-        log.info("replaced", meter=meter.name, peer=lot.link.peer, standing=lot.standing.name.lower())
+        self._emit(Replaced(meter=meter.name, peer=lot.link.peer, standing=lot.standing.name.lower()))
 
     async def _watch(self, meter: Meter, link: Link) -> None:
         try:
@@ -130,4 +130,4 @@ class Parking:
         except (OSError, DlmsError) as error:
             self._lots[meter.name] = [lot for lot in self._lots[meter.name] if lot.link is not link]
             link.close()
-            log.info("hung_up", meter=meter.name, peer=link.peer, reason=str(error))
+            self._emit(HungUp(meter=meter.name, peer=link.peer, reason=str(error)))

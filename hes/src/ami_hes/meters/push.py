@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import isfinite
-
-import structlog
+from typing import Any
 
 from ami_dlms import data
 from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
@@ -23,15 +22,16 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ApduTag
 from ami_dlms.errors import DlmsError, LocalError, ProtocolError
 from ami_dlms.security import GlobalKeys, ReceiveCounter
+from ami_hes import events
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.received import Channel, Received
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.strangers import guess
 from ami_hes.meters.trace import traced_message_id
 from ami_process.environment import real_sleep, real_time
+from ami_process.events import Emit
 from ami_registry.agreement import global_keys
 
-log = structlog.get_logger()
 MAX_SHOWN = 16  # first octets of what was dropped
 MAX_PLAIN_OCTETS = 16 * 1024  # of an unencrypted push, which anybody can send
 MAX_PUSH_OCTETS = 64 * 1024  # of a push in blocks
@@ -43,18 +43,19 @@ _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
 
 
 class Notifications:
-    """Decodes and tells notifications; knows the keys of the registry's meters by their system titles."""
+    """Decodes and reports notifications; knows the keys of the registry's meters by their system titles."""
 
-    def __init__(self, registry: Registry, received: Received) -> None:
+    def __init__(self, registry: Registry, received: Received, emit: Emit) -> None:
         self._registry = registry
         self._received = received
+        self._emit = emit
         self._keys: dict[bytes, tuple[GlobalKeys, ReceiveCounter]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._blocks: dict[tuple[str, str], PushedBlocks] = {}
         self._turn = asyncio.Lock()
 
     def take(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
-        """Decode one APDU and tell it; False when it was dropped, None when it is a block and more have to come."""
+        """Decode one APDU and report it; False when it was dropped, None when it is a block and more have to come."""
         try:
             whole = self._joined(apdu, (transport, peer))
             if whole is None:
@@ -63,14 +64,16 @@ class Notifications:
                 raise ProtocolError(f"an unencrypted push of {len(whole)} octets, {MAX_PLAIN_OCTETS} are the most")
             notification, title = unprotect_unsolicited(whole, self._lookup)
         except DlmsError as error:
-            dropped(peer, transport, str(error), apdu, framed=True)
+            self.drop(peer, transport, str(error), apdu, framed=True)
             return False
-        told = partial(self.tell, notification, peer=peer, transport=transport, title=title, secured=title is not None)
+        reported = partial(
+            self._report, notification, peer=peer, transport=transport, title=title, secured=title is not None
+        )
         sender = None if title is None else self._registry.find_by_system_title(title)
         if sender is None:
-            told()
+            reported()
         else:
-            self._publish(sender, told, peer, transport)
+            self._publish(sender, reported, peer, transport)
         return True
 
     async def take_in_turn(self, apdu: bytes, *, peer: str, transport: str) -> bool | None:
@@ -85,40 +88,42 @@ class Notifications:
             await real_sleep(took_s)
         return taken
 
-    def tell_answered(self, notification: Unsolicited, *, peer: str, sender: Meter | None, counter: int) -> None:
+    def report_answered(self, notification: Unsolicited, *, peer: str, sender: Meter | None, counter: int) -> None:
         """What came inside an association by TCP; `sender` and `counter` when its keys vouch for it."""
         title = None if sender is None else sender.system_title
-        told = partial(self.tell, notification, peer=peer, transport="tcp", title=title, secured=sender is not None)
+        reported = partial(
+            self._report, notification, peer=peer, transport="tcp", title=title, secured=sender is not None
+        )
         if sender is None:
-            told()
+            reported()
         elif self._received.of(sender, Channel.PUSH).accepts(counter):
-            self._publish(sender, told, peer, "tcp")
+            self._publish(sender, reported, peer, "tcp")
         else:
-            dropped(peer, "tcp", f"a notification with invocation counter {counter}, which was used before")
+            self.drop(peer, "tcp", f"a notification with invocation counter {counter}, which was used before")
 
     async def close(self) -> None:
         """Wait for what is being published."""
         if self._waiting:
             await asyncio.wait(self._waiting)
 
-    def _publish(self, sender: Meter, told: Callable[[], None], peer: str, transport: str) -> None:
-        """Tell it once its counter is kept."""
+    def _publish(self, sender: Meter, reported: Callable[[], None], peer: str, transport: str) -> None:
+        """Report it once its counter is kept."""
         if len(self._waiting) >= MAX_WAITING:
-            dropped(peer, transport, f"{MAX_WAITING} notifications wait for the store already")
+            self.drop(peer, transport, f"{MAX_WAITING} notifications wait for the store already")
             return
-        task = asyncio.get_running_loop().create_task(self._keep_and_tell(sender, told, peer, transport))
+        task = asyncio.get_running_loop().create_task(self._keep_and_report(sender, reported, peer, transport))
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 
-    async def _keep_and_tell(self, sender: Meter, told: Callable[[], None], peer: str, transport: str) -> None:
+    async def _keep_and_report(self, sender: Meter, reported: Callable[[], None], peer: str, transport: str) -> None:
         try:
             await self._received.keep(sender, Channel.PUSH)
         except MeterFault as fault:
-            dropped(peer, transport, str(fault))
+            self.drop(peer, transport, str(fault))
             return
-        told()
+        reported()
 
-    def tell(
+    def _report(
         self,
         notification: Unsolicited,
         *,
@@ -128,15 +133,31 @@ class Notifications:
         secured: bool = False,
     ) -> None:
         meter = None if title is None else self._registry.find_by_system_title(title)
-        log.info(
-            "notification",
-            message_id=traced_message_id(),
-            transport=transport,
-            peer=peer,
-            system_title=None if title is None else title.hex().upper(),
-            meter=None if meter is None else meter.name,
-            secured=secured,
-            **_content(notification),
+        self._emit(
+            events.Notification(
+                message_id=traced_message_id(),
+                transport=transport,
+                peer=peer,
+                system_title=None if title is None else title.hex().upper(),
+                meter=None if meter is None else meter.name,
+                secured=secured,
+                **_content(notification),
+            )
+        )
+
+    def drop(self, peer: str, transport: str, reason: str, octets: bytes = b"", *, framed: bool = False) -> None:
+        """Report that something from the network was thrown away, with its first octets and what they look like.
+
+        `framed` when they were in a frame of the wrapper, which is not among them.
+        """
+        self._emit(
+            events.Dropped(
+                peer=peer,
+                transport=transport,
+                reason=reason,
+                hex=octets[:MAX_SHOWN].hex().upper(),
+                looks_like=guess(octets, framed=framed),
+            )
         )
 
     def _joined(self, apdu: bytes, sender: tuple[str, str]) -> bytes | None:
@@ -163,26 +184,11 @@ class Notifications:
         return known
 
 
-def dropped(peer: str, transport: str, reason: str, octets: bytes = b"", *, framed: bool = False) -> None:
-    """Tell that something from the network was thrown away, with its first octets and what they look like.
-
-    `framed` when they were in a frame of the wrapper, which is not among them.
-    """
-    log.warning(
-        "dropped",
-        peer=peer,
-        transport=transport,
-        reason=reason,
-        hex=octets[:MAX_SHOWN].hex().upper(),
-        looks_like=guess(octets, framed=framed),
-    )
-
-
 def _host(peer: str) -> str:
     return peer.rpartition(":")[0]
 
 
-def _content(notification: Unsolicited) -> dict[str, object]:
+def _content(notification: Unsolicited) -> dict[str, Any]:
     """What it says: its service, its time and its values; an event-notification names the one attribute that it is about."""
     match notification:
         case DataNotification(date_time=sent_at, body=body):

@@ -14,14 +14,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-import structlog
-
 from ami_dlms.enums import ApduTag
 from ami_dlms.explain import Session, explain, secret_nodes, without_secrets
 from ami_dlms.framing.wrapper import WrapperPdu, encode
+from ami_hes.events import Apdu
 from ami_process.environment import real_time
-
-log = structlog.get_logger()
+from ami_process.events import Emit
 
 
 @dataclass(slots=True)
@@ -54,8 +52,9 @@ def traced_message_id() -> str | None:
 class ApduTrace:
     """The trace of one connection; `meter` is set when it is known who it is."""
 
-    def __init__(self, meter: str) -> None:
+    def __init__(self, meter: str, emit: Emit) -> None:
         self.meter = meter
+        self._emit = emit
         self._asked = real_time()
 
     def request(self, pdu: WrapperPdu) -> None:
@@ -67,14 +66,15 @@ class ApduTrace:
         self._log("response", pdu, (real_time() - self._asked) * 1000, encode(pdu).hex().upper())
 
     def _log(self, direction: str, pdu: WrapperPdu, took_ms: float, digits: str) -> None:
-        log.info(
-            "apdu",
-            message_id=traced_message_id(),
-            meter=self.meter,
-            direction=direction,
-            name=_name(pdu),
-            hex=digits,
-            ms=round(took_ms, 3),
+        self._emit(
+            Apdu(
+                message_id=traced_message_id(),
+                meter=self.meter,
+                direction=direction,
+                name=_name(pdu),
+                hex=digits,
+                ms=round(took_ms, 3),
+            )
         )
 
 

@@ -162,7 +162,7 @@ class _Work:
     async def _look_again(self) -> str:
         """Reach the meter anew and read its state into `after`; in words what was seen, or why nothing was."""
         patience = timedelta(seconds=2 * self._meters.settings.apdu_timeout_s)
-        deadline_at = min(self._deadline_at, self._meters.now() + patience)
+        deadline_at = min(self._deadline_at, self._meters.environment.now() + patience)
         pause_s = FIRST_RETRY_S
         while True:
             try:
@@ -171,7 +171,7 @@ class _Work:
                     self.after = await self._read(session)
                 return f"read again over a new connection: {self.after.described}"
             except MeterFault as fault:
-                left_s = (deadline_at - self._meters.now()).total_seconds()
+                left_s = (deadline_at - self._meters.environment.now()).total_seconds()
                 if fault.kind != "transport" or left_s <= pause_s:
                     return f"it could not be read again: {fault}"
             await asyncio.sleep(pause_s)
