@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ami_process.events import Event, as_object, format_object
+from ami_process.events import Emit, Event, as_object, format_object
 
 
 def as_read(event: Event) -> dict[str, Any]:
@@ -16,6 +16,11 @@ def as_read(event: Event) -> dict[str, Any]:
 
 def ignore(event: Event) -> None:
     """A sink that keeps nothing."""
+
+
+def into(events: list[Any]) -> Emit:
+    """A sink that adds what is reported to this list, as it is read."""
+    return lambda event: events.append(as_read(event))
 
 
 class Reported:

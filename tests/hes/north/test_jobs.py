@@ -31,7 +31,7 @@ from north_bench import (
     request,
     texts,
 )
-from reported import ignore
+from reported import ignore, into
 from structlog.testing import capture_logs
 
 from ami_cim import wire
@@ -304,12 +304,12 @@ async def test_a_clock_that_jumps_does_not_make_a_message_switch_again(
 ) -> None:
     clock = Clock()
     message = request(control(DISCONNECT, "M1"), timestamp=clock.at)
-    async with north(tmp_path, environment=Environment(emit=ignore, now=clock)) as hes:
+    async with north(tmp_path, environment=Environment(emit=into(events), now=clock)) as hes:
         assert (await hes.ask(message)).reply.result == "OK"
     clock.at += timedelta(days=days)
     for back in (0, days):
         clock.at -= timedelta(days=back)
-        async with north(tmp_path, environment=Environment(emit=ignore, now=clock)) as hes:
+        async with north(tmp_path, environment=Environment(emit=into(events), now=clock)) as hes:
             while not seen(events, "forgotten"):
                 await asyncio.sleep(0)
             for again in (message, request(control(CONNECT, "M1"), message_id=message.header.message_id)):

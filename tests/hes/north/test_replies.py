@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hostile_receivers import Receiver, deaf, saying
 from north_bench import DISCONNECT, SCHEMAS, Cis, Clock, North, control, north, request
-from reported import ignore
+from reported import ignore, into
 from structlog.testing import capture_logs
 
 from ami_cim import wire
@@ -160,13 +160,13 @@ async def test_a_dead_letter_is_handed_to_who_asks_again(tmp_path: Path, events:
 async def test_a_dead_letter_is_forgotten_with_other_answers(tmp_path: Path, events: list[Any]) -> None:
     clock = Clock()
     async with Cis((501, b"")).serving() as cis:
-        async with north(tmp_path, environment=Environment(emit=ignore, now=clock)) as hes:
+        async with north(tmp_path, environment=Environment(emit=into(events), now=clock)) as hes:
             await ask(hes, cis.url, "m1")
             await told(events, "reply_dead_letter")
         clock.at += timedelta(days=31)
-        async with north(tmp_path, environment=Environment(emit=ignore, now=clock)):
+        async with north(tmp_path, environment=Environment(emit=into(events), now=clock)):
             await told(events, "forgotten")
-        async with north(tmp_path, environment=Environment(emit=ignore, now=clock)):
+        async with north(tmp_path, environment=Environment(emit=into(events), now=clock)):
             assert len(seen(events, "dead_letters")) == 1
 
 
