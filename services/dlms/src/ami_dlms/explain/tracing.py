@@ -99,6 +99,7 @@ def traced(name: str, part: Codec[Any]) -> Traced:
     return Traced(name, part)
 
 
+@cache
 def of_traced_parts(whole: Codec[Any]) -> Codec[Any]:
     """The same codec, of traced parts; a leaf is what it was."""
     match whole:
