@@ -1,4 +1,4 @@
-"""The fast road for rows of one shape gives what the general road gives, and steps aside at any difference."""
+"""The fast path for rows of one shape gives what the general path gives, and steps aside at any difference."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ shapes = st.lists(st.sampled_from(CELLS), max_size=5)
 
 
 def generally(octets: bytes) -> Data:
-    """The general road alone."""
+    """The general path alone."""
     with patch.object(decoding, "UNIFORM_ROWS", 1 << 40):
         return data.decode(octets)
 
 
 @settings(max_examples=examples(150), deadline=None)
 @given(shapes.flatmap(lambda cells: st.lists(st.tuples(*cells), min_size=8, max_size=20)))
-def test_both_roads_agree(rows: list[tuple[Data, ...]]) -> None:
+def test_both_paths_agree(rows: list[tuple[Data, ...]]) -> None:
     item = data.array(*(data.structure(*row) for row in rows))
     octets = data.encode(item)
     assert data.decode(octets) == generally(octets) == item
@@ -45,7 +45,7 @@ def test_both_roads_agree(rows: list[tuple[Data, ...]]) -> None:
 
 @settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 400), st.integers(0, 255), st.integers(0, 400))
-def test_both_roads_agree_on_altered_octets(at: int, octet: int, cut: int) -> None:
+def test_both_paths_agree_on_altered_octets(at: int, octet: int, cut: int) -> None:
     row = data.structure(data.octet_string(bytes(12)), data.unsigned(1), data.double_long_unsigned(2))
     octets = bytearray(data.encode(data.array(*[row] * 16)))
     octets[at % len(octets)] = octet
@@ -87,7 +87,7 @@ def columns_of(octets: bytes) -> object:
 
 
 def transposed(octets: bytes) -> object:
-    """The same, concluded from the general road alone."""
+    """The same, concluded from the general path alone."""
     try:
         item = generally(octets)
     except DecodeError:

@@ -14,7 +14,7 @@ from ami_dlms.apdu import access, acse, action, blocks, ciphered, faults, get, i
 from ami_dlms.apdu import set as set_service
 from ami_dlms.apdu.acse_fields import ber_sequence
 from ami_dlms.apdu.codec import OCTETS, Choice, Codec, Sequence, sequence
-from ami_dlms.apdu.shortcuts import ENCODING_SHORTCUTS, SHORTCUTS
+from ami_dlms.apdu.fast_get import FAST_DECODERS, FAST_ENCODERS
 from ami_dlms.cursor import Reader
 from ami_dlms.enums import ApduTag
 from ami_dlms.errors import DecodeError, LocalError
@@ -191,16 +191,16 @@ def _codec_of(kind: type) -> Codec[Any]:
 
 def encode(apdu: Apdu) -> bytes:
     """Octets of an APDU; LocalError when a number does not fit its field."""
-    shortcut = ENCODING_SHORTCUTS.get(type(apdu))
+    fast = FAST_ENCODERS.get(type(apdu))
     try:
-        known_form = shortcut(apdu) if shortcut is not None else None
+        known_form = fast(apdu) if fast is not None else None
         return known_form if known_form is not None else _encode(apdu)
     except (StructError, OverflowError) as error:
         raise LocalError(f"{type(apdu).__name__}: a value does not fit its field ({error})") from None
 
 
 def _encode(apdu: Apdu) -> bytes:
-    """The general road."""
+    """The general path."""
     if type(apdu) is ciphered.ServiceCiphering:
         return ciphered.encode_service_ciphering(apdu)
     kind: type = type(apdu)
@@ -211,13 +211,13 @@ def _encode(apdu: Apdu) -> bytes:
 
 def decode(octets: bytes) -> Apdu:
     """The APDU that exactly these octets are; DecodeError for anything else."""
-    shortcut = SHORTCUTS.get(octets[:2])
-    known_form = shortcut(octets) if shortcut is not None else None
+    fast = FAST_DECODERS.get(octets[:2])
+    known_form = fast(octets) if fast is not None else None
     return known_form if known_form is not None else _decode(octets)
 
 
 def _decode(octets: bytes) -> Apdu:
-    """The general road."""
+    """The general path."""
     reader = Reader(octets)
     tag = reader.u8()
     if tag not in _TAGS:

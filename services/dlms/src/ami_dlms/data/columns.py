@@ -21,12 +21,12 @@ def decode_columns(octets: bytes) -> Columns:
     DecodeError when the octets are anything else, when the structures differ in their number of elements, or when they
     have none: no columns would then say how many there are.
     """
-    columns = _quickly(octets)
-    return _generally(octets) if columns is None else columns
+    columns = _by_fast_path(octets)
+    return _by_general_path(octets) if columns is None else columns
 
 
-def _quickly(octets: bytes) -> Columns | None:
-    """Rows that all look like the first one; None leaves it to the general road, errors included."""
+def _by_fast_path(octets: bytes) -> Columns | None:
+    """Rows that all look like the first one; None leaves it to the general path, errors included."""
     if octets[:1] != bytes((DataTag.ARRAY,)):
         return None
     reader = Reader(octets, 1)
@@ -43,7 +43,7 @@ def _quickly(octets: bytes) -> Columns | None:
     return None if rows is None else tuple(rows.columns)
 
 
-def _generally(octets: bytes) -> Columns:
+def _by_general_path(octets: bytes) -> Columns:
     table = decode(octets)
     if table.tag not in _ROWS:
         raise DecodeError("an array of structures", table.tag.name.lower())

@@ -154,7 +154,7 @@ def _read_array(octets: bytes, offset: int, room: Room) -> _Value:
 
 
 def _read_rows(octets: bytes, start: int, count: int, room: Room) -> _Items | None:
-    """An array's elements by the fast road; None when they are not alike, or too many."""
+    """An array's elements by the fast path; None when they are not alike, or too many."""
     left = room.left
     first, end = read_items(octets, start, 1, room)
     of_a_row, room.left = left - room.left, left

@@ -1,7 +1,7 @@
-"""The fast road for profile buffers: rows of one shape are checked and unpacked column by column, in C.
+"""The fast path for profile buffers: rows of one shape are checked and unpacked column by column, in C.
 
 Only what the first row shows is concluded: every tag and length of every further row is compared with it, and any
-difference sends the whole array down the general road, which gives the same values.
+difference sends the whole array down the general path, which gives the same values.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _cells(layout: _Layout, octets: bytes, start: int, count: int) -> tuple[Any,
 
 
 def structures(rows: Rows) -> tuple[Data, ...]:
-    """The rows as the general road gives them."""
+    """The rows as the general path gives them."""
     columns = [_typed(tag, column) for tag, column in zip(rows.tags, rows.columns, strict=True)]
     return tuple(_typed(DataTag.STRUCTURE, zip(*columns, strict=True)))
 

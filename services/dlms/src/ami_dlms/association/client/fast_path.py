@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import error as StructError
 
-from ami_dlms.apdu.shortcuts import GET_RESPONSE_NORMAL, REQUEST_SIZE, request_for, value_in
+from ami_dlms.apdu.fast_get import GET_RESPONSE_NORMAL, REQUEST_SIZE, request_for, value_in
 from ami_dlms.association.client.exchange import INVOKE_ID_MASK, SUCCESS, Exchange, invoke_of
 from ami_dlms.association.client.ln import GetExchange
 from ami_dlms.association.events import Get, GetResult

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from struct import error as StructError
 
-from ami_dlms.apdu.shortcuts import GET_REQUEST_NORMAL, KNOWN_DESCRIPTORS, REQUEST_SIZE, asked_in, response_with
+from ami_dlms.apdu.fast_get import GET_REQUEST_NORMAL, KNOWN_DESCRIPTORS, REQUEST_SIZE, asked_in, response_with
 from ami_dlms.association.access_rights import AccessRights
 from ami_dlms.association.events import Answer, Get, GetAnswer
 from ami_dlms.association.protection.apdu_protection import PLAIN, largest_plaintext

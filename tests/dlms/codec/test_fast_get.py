@@ -1,4 +1,4 @@
-"""The shortcuts for GET give what the general road gives, its errors included."""
+"""The fast path for GET gives what the general path gives, its errors included."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def outcome(octets: bytes) -> str:
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(SEEDS), st.integers(0, 60), st.integers(0, 255), st.integers(0, 60), st.binary(max_size=2))
-def test_both_roads_agree(seed: bytes, at: int, octet: int, cut: int, extra: bytes) -> None:
+def test_both_paths_agree(seed: bytes, at: int, octet: int, cut: int, extra: bytes) -> None:
     altered = bytearray(seed)
     altered[at % len(seed)] = octet
     for octets in (bytes(altered), bytes(altered[: cut % len(seed)]), seed + extra):
-        quick = outcome(octets)
-        with patch.object(apdu, "SHORTCUTS", {}):
-            assert outcome(octets) == quick
+        fast = outcome(octets)
+        with patch.object(apdu, "FAST_DECODERS", {}):
+            assert outcome(octets) == fast
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -84,9 +84,9 @@ values = st.sampled_from(
 
 @settings(max_examples=examples(200), deadline=None)
 @given(st.one_of(requests, st.builds(GetResponseNormal, numbers, values)))
-def test_both_roads_write_the_same(message: GetRequestNormal | GetResponseNormal) -> None:
-    quick = written(message)
-    with patch.object(apdu, "ENCODING_SHORTCUTS", {}):
+def test_both_paths_write_the_same(message: GetRequestNormal | GetResponseNormal) -> None:
+    fast = written(message)
+    with patch.object(apdu, "FAST_ENCODERS", {}):
         general = written(message)
     refused = isinstance(general, str)
-    assert (isinstance(quick, str) and quick[:20] == general[:20]) if refused else quick == general
+    assert (isinstance(fast, str) and fast[:20] == general[:20]) if refused else fast == general

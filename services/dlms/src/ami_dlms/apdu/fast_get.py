@@ -1,7 +1,7 @@
 """The two APDUs that a head-end and a meter see most, each decoded and encoded in one step.
 
-A shortcut takes only the plainest form: GET of one attribute without selection, and a response with data. For everything
-else, errors included, it gives None and the general road decides.
+The fast path takes only the plainest form: GET of one attribute without selection, and a response with data. For everything
+else, errors included, it gives None and the general path decides.
 """
 
 from __future__ import annotations
@@ -99,12 +99,12 @@ def _encode_get_response_normal(message: GetResponseNormal) -> bytes | None:
 
 
 # By the first two octets.
-SHORTCUTS: Mapping[bytes, Callable[[bytes], GetRequestNormal | GetResponseNormal | None]] = {
+FAST_DECODERS: Mapping[bytes, Callable[[bytes], GetRequestNormal | GetResponseNormal | None]] = {
     GET_REQUEST_NORMAL: _get_request_normal,
     GET_RESPONSE_NORMAL: _get_response_normal,
 }
-# By the type; numbers that do not fit show as on the general road.
-ENCODING_SHORTCUTS: Mapping[type, Callable[[Any], bytes | None]] = {
+# By the type; numbers that do not fit show as on the general path.
+FAST_ENCODERS: Mapping[type, Callable[[Any], bytes | None]] = {
     GetRequestNormal: _encode_get_request_normal,
     GetResponseNormal: _encode_get_response_normal,
 }
