@@ -15,8 +15,9 @@ from ami_cim import reading
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
 from ami_hes import events, operations
+from ami_hes.engine import EmbeddedEngine
 from ami_hes.inbox import InboxSettings, create_inbox
-from ami_hes.jobs import Answers, Intake, Limits, Means, Patience, Replies, Run, Workshop, recover
+from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Intake, Limits, ReplySender, Run
 from ami_hes.meters import Meters, MetersSettings, Registry
 from ami_hes.nouns import Partner
 from ami_hes.outbox import Outbox
@@ -25,7 +26,6 @@ from ami_hes.settings import Settings
 from ami_hes.store import (
     SCHEMA,
     Database,
-    MemoryJobs,
     SqlCounters,
     SqlDeliveries,
     SqlReceivedCounters,
@@ -71,29 +71,24 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
         database = await stack.enter_async_context(Database(hes.store))
         meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, environment))
         schemas = Schemas()
-        means = Means(
-            SqlResults(database),
-            SqlDeliveries(database),
-            MemoryJobs(),
-            schemas,
-            hes.source,
-            environment.now,
-            environment.new_uuid,
-            timedelta(seconds=hes.reply_max_age_s),
+        results, deliveries = SqlResults(database), SqlDeliveries(database)
+        reply_age = timedelta(seconds=hes.reply_max_age_s)
+        engine = EmbeddedEngine(results, deliveries, environment.now, reply_age=reply_age)
+        context = Context(
+            results, deliveries, engine, schemas, hes.source, environment.now, environment.new_uuid, reply_age
         )
         hosts = _reply_hosts(settings)
         outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))
-        answers = Answers(means)
         recipes = partial(operations.run, meters) if run is None else run
-        workshop = Workshop(means, answers, registry, recipes, room=hes.max_sessions)
-        patience = Patience(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
-        replies = Replies(means, outbox, patience)
+        commands = CommandWorker(context, AnswerMaker(context), registry, recipes, room=hes.max_sessions)
+        backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
+        replies = ReplySender(context, outbox, backoff)
         limits = Limits(timedelta(seconds=hes.deadline_s), hes.max_meters_per_request, hes.max_pending)
-        intake = Intake(means, answers, registry, hosts, limits, _partners(settings))
-        await recover(means, answers)
+        intake = Intake(context, registry, hosts, limits, _partners(settings))
+        await engine.open()
         kept_for = timedelta(days=hes.keep_answers_days)
-        forget = partial(_forget, means, environment, kept_for, hes.keep_message_ids)
-        await stack.enter_async_context(_at_work(workshop.work, replies.work, forget))
+        forget = partial(_forget, context, environment, kept_for, hes.keep_message_ids)
+        await stack.enter_async_context(_at_work(commands.work, replies.work, forget))
         worker = await stack.enter_async_context(Worker(reading.FUNCTION))
         health = Health({"store": database.check, "disk": room_beside(hes.store)})
         inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings))
@@ -104,7 +99,8 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
             names_setting="hes.host_names",
         )
         await stack.enter_async_context(serving(Branch(PATH, api, inbox), listener, http_limits))
-        stack.callback(answers.close)
+        stack.callback(engine.answers.stop)
+        stack.callback(intake.stop)
         addresses = [address_of(listener)]
         yield addresses + ([format_address(*meters.listening)] if meters.listening else [])
 
@@ -160,11 +156,11 @@ async def _at_work(*work: Callable[[], Coroutine[None, None, None]]) -> AsyncIte
                 task.cancel()
 
 
-async def _forget(means: Means, environment: Environment, kept_for: timedelta, ids_kept: int) -> None:
+async def _forget(context: Context, environment: Environment, kept_for: timedelta, ids_kept: int) -> None:
     """Drop answers that nobody will ask for again, now and then."""
     while True:
         with suppress(StoreUnavailable):  # the store says so itself, and the next time will do
-            forgotten = await means.results.forget(means.now() - kept_for, ids_kept=ids_kept)
+            forgotten = await context.results.forget(context.now() - kept_for, ids_kept=ids_kept)
             if forgotten:
                 environment.emit(events.Forgotten(requests=forgotten))
         await environment.sleep(FORGET_EVERY_S)

@@ -2,3 +2,12 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+import pytest
+from engines import ENGINES, OpenEngine
+
+
+@pytest.fixture(params=ENGINES)
+def open_engine(request: pytest.FixtureRequest) -> OpenEngine:
+    """Each engine in turn."""
+    return ENGINES[request.param]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,19 @@ from ami_cim.message import Header, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_hes.app import running
-from ami_hes.meters.registry import Meter, Registry
-from ami_hes.operations import Attempt, Command, Outcome
+from ami_hes.commands import Command, MeterId, Outcome
+from ami_hes.meters.registry import Registry
+from ami_hes.operations import Assignment
 from ami_hes.settings import Settings
-from ami_mapping.controls import DisconnectState
 from ami_process.environment import Environment
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 NOUN = "EndDeviceControls"
 TYPED, GENERIC = "/cim/ExecuteEndDeviceControls", "/cim"
 SCHEMAS = Schemas()
-ON, OFF = DisconnectState(True, 1, 4), DisconnectState(False, 0, 4)
+ON = {"output_state": True, "control_state": 1, "control_mode": 4}
+OFF = {"output_state": False, "control_state": 0, "control_mode": 4}
+SWITCHED = Outcome(True, payload=json.dumps({"before": ON, "after": OFF, "action_result": "success"}), attempted=True)
 
 
 def mrid(number: int) -> str:
@@ -103,8 +106,9 @@ class StandIn:
     def __post_init__(self) -> None:
         self.open.set()
 
-    async def __call__(self, meter: Meter, command: Command, attempt: Attempt, *, deadline_at: datetime) -> Outcome:
-        self.commands.append(command)
+    async def __call__(self, assignment: Assignment) -> Outcome:
+        meter, command, attempt = assignment.meter, assignment.command, assignment.attempt
+        self.commands.append(replace(command, meter=MeterId(meter.name, meter.mrid)))
         self._attempted.append(attempt.begun)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -117,14 +121,14 @@ class StandIn:
             await self.open.wait()
         finally:
             self.at_once -= 1
-        outcome = self.outcomes.get(meter.name, Outcome(ok=True, before=ON, after=OFF, took_ms=1.0, attempted=True))
+        outcome = self.outcomes.get(meter.name, SWITCHED)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     def told(self) -> list[tuple[str, str, bool]]:
         """Meter, control, and whether an earlier life had sent it."""
-        return [(c.meter_name, c.control_code, a) for c, a in zip(self.commands, self._attempted, strict=True)]
+        return [(c.meter.name, c.body, a) for c, a in zip(self.commands, self._attempted, strict=True)]
 
 
 @dataclass

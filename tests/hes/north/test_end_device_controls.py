@@ -11,9 +11,9 @@ from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.payloads.opaque import OpaquePayload
+from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.nouns import Plan, Refused, Worked
 from ami_hes.nouns.end_device_controls import plan, report
-from ami_hes.operations import Outcome
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REGISTRY = registry()
@@ -24,7 +24,7 @@ def planned(*controls: EndDeviceControl) -> Plan:
 
 
 def commands(*controls: EndDeviceControl) -> list[tuple[str, str]]:
-    return [(c.meter_name, c.control_code) for c in planned(*controls).commands]
+    return [(c.meter.name, c.body) for c in planned(*controls).commands]
 
 
 def refusal(message: RequestMessage) -> ReplyError:
@@ -48,7 +48,7 @@ def test_by_mrid_by_name_and_by_usage_point() -> None:
         usage_points=(UsagePoint(names=(Name(name="UP-3"),)),),
     )
     plan_ = planned(one)
-    assert [(c.meter_name, c.mrid, c.control_code) for c in plan_.commands] == [
+    assert [(c.meter.name, c.meter.mrid, c.body) for c in plan_.commands] == [
         ("M1", mrid(1), DISCONNECT),
         ("M2", mrid(2), DISCONNECT),
         ("M3", mrid(3), DISCONNECT),
@@ -72,7 +72,7 @@ def test_the_same_meter_in_several_ways_is_one_command() -> None:
 
 def test_a_meter_asked_for_opposites_is_not_touched_and_the_others_are() -> None:
     plan_ = planned(control(DISCONNECT, "M1", "M2"), control(CONNECT, points=["UP-1"]))
-    assert [c.meter_name for c in plan_.commands] == ["M2"]
+    assert [c.meter.name for c in plan_.commands] == ["M2"]
     (error,) = plan_.errors
     assert (error.code, error.identifier) == ("5.2", Identifier(value=mrid(1), kind="uuid", object_type="EndDevice"))
     assert CONNECT in (error.reason or "") and DISCONNECT in (error.reason or "")
@@ -84,7 +84,7 @@ def test_unknown_meters_and_usage_points_are_errors_beside_the_commands() -> Non
         end_devices=(*control(DISCONNECT, "M1", "M9", "M9").end_devices, EndDevice(mrid=mrid(77))),
     )
     plan_ = planned(one)
-    assert [c.meter_name for c in plan_.commands] == ["M1"]
+    assert [c.meter.name for c in plan_.commands] == ["M1"]
     assert [(e.code, e.level, e.identifier) for e in plan_.errors] == [
         ("2.4", Level.FATAL, Identifier(value="M9", kind="name", object_type="EndDevice")),
         ("2.4", Level.FATAL, Identifier(value=mrid(77), kind="uuid", object_type="EndDevice")),
@@ -117,7 +117,7 @@ def test_a_name_that_only_the_cis_knows_does_no_harm() -> None:
 
 def test_a_device_without_any_identity_is_an_error() -> None:
     plan_ = planned(devices(EndDevice(), EndDevice(mrid=mrid(1))))
-    assert [c.meter_name for c in plan_.commands] == ["M1"]
+    assert [c.meter.name for c in plan_.commands] == ["M1"]
     assert [(e.code, e.identifier) for e in plan_.errors] == [("2.4", None)]
 
 
@@ -159,20 +159,21 @@ def test_what_would_be_done_by_half_is_refused() -> None:
 
 
 def worked(number: int, **outcome: object) -> Worked:
-    return Worked(mrid(number), Outcome(**({"ok": True} | outcome)))  # type: ignore[arg-type]
+    command = Command("r1", MeterId(f"M{number}", mrid(number)), "disconnect_control", DISCONNECT)
+    return Worked(command, Outcome(**({"ok": True} | outcome)))  # type: ignore[arg-type]
 
 
-FAILED = {"ok": False, "reply_code": "4.1", "level": "WARNING", "reason": "the meter did not answer in time"}
+FAILED = {"ok": False, "code": "4.1", "level": "WARNING", "reason": "the meter did not answer in time"}
 UNKNOWN = ReplyError(code="2.4", level=Level.FATAL, reason="unknown")
 
 
 def test_all_done_is_ok_without_errors() -> None:
-    reply = report((), [worked(1), worked(2)])
+    reply, _ = report((), [worked(1), worked(2)])
     assert (reply.result, reply.errors) == ("OK", ())
 
 
 def test_one_failed_is_partial_with_its_error() -> None:
-    reply = report((), [worked(1), worked(2, **FAILED)])
+    reply, _ = report((), [worked(1), worked(2, **FAILED)])
     assert reply.result == "PARTIAL"
     assert reply.errors == (
         ReplyError(
@@ -185,18 +186,18 @@ def test_one_failed_is_partial_with_its_error() -> None:
 
 
 def test_an_error_of_planning_makes_it_partial() -> None:
-    assert report((UNKNOWN,), [worked(1)]).result == "PARTIAL"
+    assert report((UNKNOWN,), [worked(1)])[0].result == "PARTIAL"
 
 
 def test_none_done_is_failed() -> None:
-    reply = report((UNKNOWN,), [worked(1, **FAILED)])
+    reply, _ = report((UNKNOWN,), [worked(1, **FAILED)])
     assert (reply.result, [e.code for e in reply.errors]) == ("FAILED", ["2.4", "4.1"])
-    assert report((UNKNOWN,), []).result == "FAILED"
+    assert report((UNKNOWN,), [])[0].result == "FAILED"
 
 
 def test_ready_for_reconnection_is_ok_and_says_so() -> None:
-    ready = worked(1, reply_code="0.0", level="INFORM", reason="ready for reconnection: the supply is still off")
-    reply = report((), [ready, worked(2)])
+    ready = worked(1, code="0.0", level="INFORM", reason="ready for reconnection: the supply is still off")
+    reply, _ = report((), [ready, worked(2)])
     assert reply.result == "OK"
     (note,) = reply.errors
     assert (note.code, note.level, note.identifier and note.identifier.value) == ("0.0", Level.INFORM, mrid(1))
@@ -204,5 +205,5 @@ def test_ready_for_reconnection_is_ok_and_says_so() -> None:
 
 
 def test_a_failure_without_a_code_still_has_one() -> None:
-    (error,) = report((), [worked(1, ok=False)]).errors
+    (error,) = report((), [worked(1, ok=False)])[0].errors
     assert (error.code, error.level) == ("5.3", Level.FATAL)

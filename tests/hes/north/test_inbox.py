@@ -26,7 +26,7 @@ from north_bench import (
 )
 
 from ami_cim import ns, reading, soap, wire
-from ami_hes.operations import Outcome
+from ami_hes.commands import Outcome
 from ami_process.worker import Worker
 
 XML = {"Content-Type": "text/xml"}

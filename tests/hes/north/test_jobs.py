@@ -36,7 +36,7 @@ from structlog.testing import capture_logs
 
 from ami_cim import wire
 from ami_cim.message import RequestMessage
-from ami_hes.operations import Outcome
+from ami_hes.commands import Outcome
 from ami_hes.store import StoreUnavailable
 from ami_process.environment import Environment
 
@@ -182,12 +182,12 @@ async def test_whose_turn_does_not_come_by_the_deadline_fails_unsent(tmp_path: P
         assert reply.result == "PARTIAL"
         assert "The control was not sent" in (reply.errors[0].reason or "")
         assert stand_in.told() == [("M1", DISCONNECT, False)]
-    (done,) = seen(events, "meter_done")
+    (done,) = [event for event in seen(events, "meter_done") if event["meter"] == "M2"]
     assert (done["meter"], done["ok"], done["reply_code"]) == ("M2", False, reply.errors[0].code)
 
 
 async def test_a_recipe_that_ignores_its_deadline_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ami_hes.jobs.workshop.GRACE_S", 0.01)
+    monkeypatch.setattr("ami_hes.jobs.worker.GRACE_S", 0.01)
     stand_in = StandIn()
     stand_in.open.clear()
     async with north(tmp_path, stand_in, deadline_s=0.1) as hes:
@@ -216,16 +216,16 @@ async def test_a_thousand_meters_in_one_request(tmp_path: Path) -> None:
         reply = (await hes.ask(request(control(DISCONNECT, *names)))).reply
         assert reply.result == "PARTIAL"
         assert [(e.code, e.identifier and e.identifier.value) for e in reply.errors] == [("5.3", mrid(500))]
-        assert Counter(c.meter_name for c in hes.meters.commands) == Counter(names)
+        assert Counter(c.meter.name for c in hes.meters.commands) == Counter(names)
 
 
 async def test_what_came_of_it_is_kept_for_people_too(tmp_path: Path) -> None:
     async with north(tmp_path) as hes:
         await hes.ask(request(control(DISCONNECT, "M1")))
     store = sqlite3.connect(tmp_path / "hes.sqlite")
-    ((detail,),) = store.execute("SELECT detail FROM commands").fetchall()
+    ((payload,),) = store.execute("SELECT payload FROM commands").fetchall()
     store.close()
-    assert json.loads(detail)["after"] == {"output_state": False, "control_state": 0, "control_mode": 4}
+    assert json.loads(payload)["after"] == {"output_state": False, "control_state": 0, "control_mode": 4}
 
 
 async def test_who_waits_when_we_stop_is_told_and_the_work_is_kept(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ async def test_a_fault_after_acceptance_is_never_told_as_a_refusal(
     message = request(control(DISCONNECT, "M1"))
     async with north(tmp_path) as hes:
         with monkeypatch.context() as patch:
-            patch.setattr("ami_hes.jobs.intake.Answers.wait", failing)
+            patch.setattr("ami_hes.engine.embedded.StoredAnswers.wait", failing)
             response = await hes.post(octets(message))
         assert (response.status_code, texts(response.content, "code")) == (500, ["5.1"])
         assert "is kept and will be finished" in texts(response.content, "reason")[0]
@@ -420,7 +420,7 @@ async def test_what_lacked_only_its_answer_is_answered(tmp_path: Path) -> None:
         store = sqlite3.connect(tmp_path / "hes.sqlite")
         with store:
             store.execute(
-                "UPDATE commands SET ok=1, reason='', attempted=1, took_ms=1, detail='{}', finished_at='2026-11-20 12:00:00.000000'"
+                "UPDATE commands SET ok=1, reason='', attempted=1, took_ms=1, payload='{}', finished_at='2026-11-20 12:00:00.000000'"
             )
         store.close()
         async with north(tmp_path) as hes:
@@ -454,7 +454,7 @@ async def test_the_stored_mrid_and_not_the_name_says_which_meter_is_meant(tmp_pa
     swapped = [entry | {"mrid": mrid(3 - number)} for number, entry in enumerate(entries(2), 1)]
     async with north(tmp_path, registry=swapped) as hes:
         assert wire.read_response((await hes.post(body)).content, SCHEMAS).reply.result == "OK"
-        assert [command.meter_name for command in hes.meters.commands] == ["M2"]
+        assert [command.meter.name for command in hes.meters.commands] == ["M2"]
 
 
 async def test_a_synchronous_request_is_finished_too_and_its_answer_kept(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_how_names_are_read_for_such_a_partner() -> None:
         message = request(*controls)
         made = plan(message, registry(), now=message.header.timestamp, partner=SEVERAL)  # type: ignore[arg-type]
         missing = [(error.code, error.identifier.value if error.identifier else "") for error in made.errors]
-        return [command.meter_name for command in made.commands], missing
+        return [command.meter.name for command in made.commands], missing
 
     assert planned(named("M1", "M2", "M3")) == (["M1", "M2", "M3"], [])
     assert planned(named("M1", "M1")) == (["M1"], [])

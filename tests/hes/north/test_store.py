@@ -11,10 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import examples
+from sqlalchemy import create_engine
 
+from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.store import (
     ClaimTooHigh,
     CountersExhausted,
@@ -29,6 +32,8 @@ from ami_hes.store import (
     StoredResult,
     StoreUnavailable,
 )
+from ami_hes.store.tables import SCHEMA
+from ami_process.store.migration import upgrade
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -39,8 +44,20 @@ async def opened(directory: Path) -> AsyncIterator[tuple[SqlResults, SqlCounters
         yield SqlResults(database), SqlCounters(database)
 
 
+def first_schema(directory: Path) -> sqlite3.Connection:
+    """An empty store as the first version made it, to be filled."""
+    path = directory / "deeper" / "hes.sqlite"
+    path.parent.mkdir()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        scripts = ScriptDirectory(SCHEMA.migrations, version_locations=[str(SCHEMA.migrations)])
+        upgrade(connection, scripts, "0001")
+    engine.dispose()
+    return sqlite3.connect(path)
+
+
 def a_request(request_id: str = "r1", **changes: object) -> StoredRequest:
-    kept = StoredRequest(
+    request = StoredRequest(
         request_id=request_id,
         digest="d",
         noun="EndDeviceControls",
@@ -50,29 +67,21 @@ def a_request(request_id: str = "r1", **changes: object) -> StoredRequest:
         deadline_at=NOW + timedelta(seconds=30),
         errors="[]",
     )
-    return replace(kept, **changes)  # type: ignore[arg-type]
+    return replace(request, **changes)  # type: ignore[arg-type]
 
 
-def some_commands(request_id: str, *meters: str) -> list[StoredCommand]:
-    return [
-        StoredCommand(request_id=request_id, meter_name=m, mrid=m.lower(), control_code="3.31.0.23") for m in meters
-    ]
+def some_commands(request_id: str, *meters: str) -> list[Command]:
+    return [Command(request_id, MeterId(m, m.lower()), "disconnect_control", "3.31.0.23") for m in meters]
+
+
+def kept(*commands: Command) -> list[StoredCommand]:
+    return [StoredCommand(command) for command in commands]
 
 
 def a_result(request_id: str, meter: str, **changes: object) -> StoredResult:
-    result = StoredResult(
-        request_id=request_id,
-        meter_name=meter,
-        ok=True,
-        reply_code=None,
-        level=None,
-        reason="disconnected",
-        attempted=True,
-        took_ms=12.5,
-        detail='{"before": null}',
-        finished_at=NOW,
-    )
-    return replace(result, **changes)  # type: ignore[arg-type]
+    outcome = Outcome(ok=True, reason="disconnected", payload='{"before": null}', attempted=True)
+    changed = replace(outcome, **changes)  # type: ignore[arg-type]
+    return StoredResult(request_id=request_id, meter_name=meter, outcome=changed, took_ms=12.5, finished_at=NOW)
 
 
 async def test_what_is_accepted_is_there_as_it_was_given(tmp_path: Path) -> None:
@@ -82,17 +91,17 @@ async def test_what_is_accepted_is_there_as_it_was_given(tmp_path: Path) -> None
         assert await results.accept(request, some_commands("r1", "M2", "M1")) is None
     async with opened(tmp_path) as (results, _):
         assert await results.find("r1") == request
-        assert await results.open_commands() == some_commands("r1", "M2", "M1")
-        assert await results.unanswered() == [request]
+        assert await results.open_commands() == kept(*some_commands("r1", "M2", "M1"))
+        assert await results.unanswered() == ["r1"]
         assert await results.owed() == []
 
 
 async def test_the_same_request_is_accepted_once(tmp_path: Path) -> None:
     async with opened(tmp_path) as (results, _):
         offers = [results.accept(a_request(digest=str(n)), some_commands("r1", "M1")) for n in range(5)]
-        kept = [answer for answer in await asyncio.gather(*offers) if answer is not None]
-        assert len(kept) == 4
-        assert len({one.digest for one in kept}) == 1
+        twins = [answer for answer in await asyncio.gather(*offers) if answer is not None]
+        assert len(twins) == 4
+        assert len({one.digest for one in twins}) == 1
         assert len(await results.open_commands()) == 1
 
 
@@ -109,7 +118,7 @@ async def test_a_request_is_complete_with_its_last_result(tmp_path: Path) -> Non
         await results.accept(a_request("r2"), some_commands("r2", "M1"))
         assert await results.save([]) == []
         assert await results.save([a_result("r1", "M1")]) == []
-        assert await results.open_commands() == [*some_commands("r1", "M2"), *some_commands("r2", "M1")]
+        assert await results.open_commands() == kept(*some_commands("r1", "M2"), *some_commands("r2", "M1"))
         assert await results.completed(["r1", "r2"]) == []
         done = await results.save([a_result("r1", "M2"), a_result("r2", "M1")])
         assert sorted(one.request.request_id for one in done) == ["r1", "r2"]
@@ -117,7 +126,7 @@ async def test_a_request_is_complete_with_its_last_result(tmp_path: Path) -> Non
         (one,) = [one for one in done if one.request.request_id == "r1"]
         assert [c.result for c in one.commands] == [a_result("r1", "M1"), a_result("r1", "M2")]
         assert await results.completed(["r1"]) == [one]
-        await results.answer("r1", b"", NOW)
+        await results.answer({"r1": b""}, NOW)
         assert [c.request.request_id for c in await results.completed(["r1", "r2"])] == ["r2"]
 
 
@@ -133,7 +142,7 @@ async def test_an_answer_in_the_http_response_is_owed_to_nobody(tmp_path: Path) 
     async with opened(tmp_path) as (results, _):
         await results.accept(a_request(), some_commands("r1", "M1"))
         await results.save([a_result("r1", "M1")])
-        await results.answer("r1", b"<answer/>", NOW)
+        await results.answer({"r1": b"<answer/>"}, NOW)
         assert (await results.find("r1")) == a_request(answer=b"<answer/>")
         assert (await results.unanswered(), await results.owed()) == ([], [])
 
@@ -142,10 +151,11 @@ async def test_an_answer_to_a_reply_address_is_owed_until_it_is_taken(tmp_path: 
     async with opened(tmp_path) as (results, _):
         await results.accept(a_request(reply_address="http://127.0.0.1/"), some_commands("r1", "M1"))
         await results.save([a_result("r1", "M1")])
-        await results.answer("r1", b"<answer/>", NOW)
-        await results.answer("r1", b"<second/>", NOW)
+        await results.answer({"r1": b"<answer/>"}, NOW)
+        await results.answer({"r1": b"<second/>"}, NOW)
     async with opened(tmp_path) as (results, _):
-        assert [(one.request_id, one.answer) for one in await results.owed()] == [("r1", b"<answer/>")]
+        assert await results.owed() == ["r1"]
+        assert await results.find("r1") == a_request(reply_address="http://127.0.0.1/", answer=b"<answer/>")
         await results.replied("r1", NOW)
         assert await results.owed() == []
 
@@ -158,9 +168,11 @@ async def test_what_is_about_to_leave_is_known_to_the_next_life(tmp_path: Path) 
         await results.attempt("r1", "M1", NOW)
         await results.attempt("r2", "M300", NOW)
     async with opened(tmp_path) as (results, _):
-        known = {(one.request_id, one.meter_name): one.attempted for one in await results.open_commands()}
+        known = {
+            (one.command.request_id, one.command.meter.name): one.attempted for one in await results.open_commands()
+        }
         assert known == {("r1", f"M{n}"): n < 100 for n in range(200)} | {("r2", "M1"): False, ("r2", "M300"): True}
-        await results.answer("r1", b"<a/>", NOW)
+        await results.answer({"r1": b"<a/>"}, NOW)
         assert await results.forget(NOW + timedelta(days=1), ids_kept=9) == 1
     store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
     assert store.execute("SELECT request_id, meter_name FROM attempts").fetchall() == [("r2", "M300")]
@@ -203,14 +215,20 @@ async def test_a_store_that_is_locked_refuses_all_attempts_that_wait_and_takes_t
 
 async def test_what_an_older_version_left_open_counts_as_attempted(tmp_path: Path) -> None:
     """Its store had no such table, so nothing there says that a control was not sent."""
-    async with opened(tmp_path) as (results, _):
-        await results.accept(a_request("r1"), some_commands("r1", "M1", "M2"))
-        await results.save([a_result("r1", "M1")])
-    store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
-    store.executescript("DROP TABLE attempts; DROP TABLE alembic_version")
+    store = first_schema(tmp_path)
+    with store:
+        store.execute(
+            "INSERT INTO requests (request_id, digest, noun, correlation_id, accepted_at, deadline_at, errors)"
+            " VALUES ('r1', 'd', 'EndDeviceControls', 'c', '2026-11-20 12:00:00', '2026-11-20 12:00:30', '[]')"
+        )
+        store.executemany(
+            "INSERT INTO commands (request_id, meter_name, position, mrid, control_code, finished_at)"
+            " VALUES ('r1', ?, ?, ?, '3.31.0.23', ?)",
+            [("M1", 0, "m1", "2026-11-20 12:00:01"), ("M2", 1, "m2", None)],
+        )
     store.close()
     async with opened(tmp_path) as (results, _):
-        assert [(one.meter_name, one.attempted) for one in await results.open_commands()] == [("M2", True)]
+        assert [(one.command.meter.name, one.attempted) for one in await results.open_commands()] == [("M2", True)]
 
 
 async def test_old_answers_are_forgotten_and_debts_are_not(tmp_path: Path) -> None:
@@ -218,10 +236,10 @@ async def test_old_answers_are_forgotten_and_debts_are_not(tmp_path: Path) -> No
         for request_id, address in (("old", None), ("new", None), ("owed", "http://127.0.0.1/"), ("open", None)):
             await results.accept(a_request(request_id, reply_address=address), some_commands(request_id, "M1"))
         for request_id, days in (("old", 0), ("new", 9), ("owed", 0)):
-            await results.answer(request_id, b"<a/>", NOW + timedelta(days=days))
+            await results.answer({request_id: b"<a/>"}, NOW + timedelta(days=days))
         assert await results.forget(NOW + timedelta(days=5), ids_kept=9) == 1
         assert await results.find("old") is None
-        assert [one.request_id for one in await results.open_commands()] == ["new", "open", "owed"]
+        assert [one.command.request_id for one in await results.open_commands()] == ["new", "open", "owed"]
         assert None not in [await results.find(one) for one in ("new", "owed", "open")]
 
 
@@ -230,7 +248,7 @@ async def test_ids_of_forgotten_requests_are_spent_and_their_number_is_bounded(t
         for number in range(5):
             request = a_request(f"r{number}", accepted_at=NOW + timedelta(seconds=number))
             await results.accept(request, some_commands(request.request_id, "M1"))
-            await results.answer(request.request_id, b"<a/>", NOW)
+            await results.answer({request.request_id: b"<a/>"}, NOW)
         assert await results.forget(NOW + timedelta(days=1), ids_kept=3) == 5
     async with opened(tmp_path) as (results, _):
         for number in (2, 3, 4):
@@ -306,12 +324,8 @@ def test_no_order_of_claims_and_reservations_hands_a_value_out_twice(asked: list
 
 
 async def test_counters_of_an_older_store_go_on_by_their_keys(tmp_path: Path) -> None:
-    async with opened(tmp_path):
-        pass
-    store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
+    store = first_schema(tmp_path)
     with store:
-        store.execute("DROP TABLE key_counters")
-        store.execute("DROP TABLE alembic_version")
         store.executemany("INSERT INTO counters VALUES (?, ?, ?)", [("M1", "k", 100), ("M2", "k", 300), ("M3", "l", 7)])
     store.close()
     async with opened(tmp_path) as (_, counters):

@@ -7,6 +7,7 @@ convincingly than one.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -48,9 +49,11 @@ from ami_dlms.enums import (
 from ami_dlms.framing import wrapper
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
+from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.meters import Meters, MetersSettings, Registry
-from ami_hes.operations import Attempt, Command, Outcome, run
+from ami_hes.operations import Assignment, Attempt, log_done, run
 from ami_hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
+from ami_mapping.controls import DisconnectState
 from ami_process.environment import Environment
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
@@ -325,6 +328,30 @@ class Counters(SqlCounters):
         return await super().try_counters(key_id, at_least, count, max_jump=max_jump)
 
 
+@dataclass(frozen=True)
+class Switching:
+    """An outcome of the disconnect control, its payload read."""
+
+    ok: bool
+    reply_code: str | None
+    level: str | None
+    reason: str
+    attempted: bool
+    before: DisconnectState | None
+    after: DisconnectState | None
+    action_result: ActionResult | None
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Switching:
+        seen = json.loads(outcome.payload or "{}")
+        before, after = (
+            DisconnectState(**state) if (state := seen.get(name)) else None for name in ("before", "after")
+        )
+        said = seen.get("action_result")
+        result = None if said is None else ActionResult[said.upper().replace("-", "_")]
+        return cls(outcome.ok, outcome.code, outcome.level, outcome.reason, outcome.attempted, before, after, result)
+
+
 @dataclass
 class South:
     """The HES's southern side and the meters before it."""
@@ -360,13 +387,16 @@ class South:
 
     async def switch(
         self, code: str = DISCONNECT, name: str = "M1001", deadline_s: float = 5.0, attempted: bool = False
-    ) -> Outcome:
+    ) -> Switching:
         assert self.meters is not None
         meter = self.meters.registry.find_by_name(name)
         assert meter is not None
         deadline_at = datetime.now(UTC) + timedelta(seconds=deadline_s)
         attempt = Attempt(self._keep, begun=attempted)
-        return await run(self.meters, meter, Command("request-1", name, code), attempt, deadline_at=deadline_at)
+        command = Command("request-1", MeterId(name, meter.mrid), "disconnect_control", code)
+        outcome = await run(self.meters, Assignment(meter, command, attempt, deadline_at))
+        log_done(command, meter, outcome, ms=1.0)
+        return Switching.of(outcome)
 
     async def _keep(self) -> None:
         """An attempt is kept before the ACTION leaves."""

@@ -9,18 +9,22 @@ import structlog
 from ami_cim.codes import Level
 from ami_cim.errors import CimError
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
-from ami_hes.jobs.answers import Answers, Means
-from ami_hes.jobs.records import digest, format_errors, nonce_digest
+from ami_hes.engine import CommandJob, Stopping
+from ami_hes.jobs.context import Context
+from ami_hes.jobs.rows import digest, format_errors, nonce_digest
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import NOUNS, Partner, Plan, Refused, check, error, partner_of
 from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
-from ami_hes.store import Job, Lane, NonceUsed, SpentId, StoredCommand, StoredRequest, StoreUnavailable
+from ami_hes.store import NonceUsed, SpentId, StoredRequest, StoreUnavailable
 
 _SPENT = (
     "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
     "Nothing was done for this one."
 )
+
+ANSWER_GRACE = timedelta(seconds=60)
+"""How long after the deadline of its commands an answer is waited for: the store may be late with it."""
 
 log = structlog.get_logger()
 
@@ -39,19 +43,22 @@ class Intake:
 
     def __init__(
         self,
-        means: Means,
-        answers: Answers,
+        context: Context,
         registry: Registry,
         reply_hosts: ReplyHosts,
         limits: Limits,
         partners: Sequence[Partner] = (),
     ) -> None:
-        self._means = means
-        self._answers = answers
+        self._context = context
         self._registry = registry
         self._reply_hosts = reply_hosts
         self._limits = limits
         self._partners = partners
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Accept nothing from now on."""
+        self._stopping = True
 
     async def handle(self, message: RequestMessage) -> ResponseMessage:
         """The answer to a request, at once if it asks for an asynchronous reply."""
@@ -60,7 +67,7 @@ class Intake:
             return await self._handle(message)
         except Refused as refused:
             log.info("request_refused", message_id=message.header.message_id, errors=_told(refused.errors))
-            return self._means.message(message.header, Reply(result="FAILED", errors=refused.errors))
+            return self._context.message(message.header, Reply(result="FAILED", errors=refused.errors))
         except StoreUnavailable as problem:
             log.warning("request_refused", message_id=message.header.message_id, errors=[str(problem)])
             reason = f"Nothing was accepted by this message, and an earlier one can't be looked up: {problem}."
@@ -69,30 +76,25 @@ class Intake:
     async def _handle(self, message: RequestMessage) -> ResponseMessage:
         request_id = message.header.message_id or ""
         asked = digest(message)
-        kept = await self._means.results.find(request_id)
+        kept = await self._context.results.find(request_id)
         if kept is not None:
             return await self._same_again(kept, asked)
         self._check_reply_address(message.header)
         noun = NOUNS[message.header.noun]
         partner = partner_of(message.header, self._partners)
         self._check_size(noun.size(message, partner))
-        plan = noun.plan(message, self._registry, now=self._means.now(), partner=partner)
-        self._check_room(plan)
+        plan = noun.plan(message, self._registry, now=self._context.now(), partner=partner)
+        await self._check_room(plan)
         if not plan.commands:
             raise Refused(*plan.errors)
+        if self._stopping:
+            raise _stopping(accepted=False)
         request = self._request(message.header, plan, asked, partner)
-        self._answers.expect(request_id)
         try:
-            nonce = nonce_digest(message.header)
-            kept = await self._means.results.accept(request, _commands(request_id, plan), nonce)
+            kept = await self._context.results.accept(request, plan.commands, nonce_digest(message.header))
         except SpentId as spent:
-            self._answers.give_up(request_id)
             raise Refused(error("2.15", _SPENT.format(spent.accepted_at.isoformat(timespec="seconds")))) from None
-        except StoreUnavailable:
-            self._answers.give_up(request_id)
-            raise
         except NonceUsed:
-            self._answers.give_up(request_id)
             reason = "Header.ReplayDetection: this Nonce was used before, by a message with another MessageID."
             raise Refused(error("7.7", f"{reason} Nothing was done for this one.")) from None
         if kept is not None:
@@ -100,8 +102,6 @@ class Intake:
         return await self._accepted(request.request_id, self._begin(request, plan))
 
     async def _same_again(self, kept: StoredRequest, asked: str) -> ResponseMessage:
-        if kept.answer is not None:
-            self._answers.give_up(kept.request_id)
         if kept.digest != asked:
             reason = "This MessageID was used before, for another request; nothing was done for this one."
             raise Refused(error("2.15", reason))
@@ -120,7 +120,6 @@ class Intake:
             raise failed from None
 
     async def _begin(self, request: StoredRequest, plan: Plan) -> ResponseMessage:
-        self._answers.expect(request.request_id)  # again: a twin that the store refused may have given it up
         await self._put(request, plan)
         return await self._answer(request)
 
@@ -133,13 +132,21 @@ class Intake:
             return parse_answer(request.acknowledgement)
         if request.answer is not None:
             return parse_answer(request.answer)
-        return await self._answers.wait(request.request_id)
+        return await self._wait(request)
+
+    async def _wait(self, request: StoredRequest) -> ResponseMessage:
+        context = self._context
+        until = max(context.now(), request.deadline_at) + ANSWER_GRACE
+        try:
+            return parse_answer(await context.engine.answers.wait(request.request_id, until))
+        except Stopping:
+            raise _stopping(accepted=True) from None
 
     async def _is_dead_letter(self, request: StoredRequest) -> bool:
         """Whether posting the answer was given up: then it goes to whoever asks again."""
         if request.answer is None:
             return False
-        kept = await self._means.deliveries.find(request.request_id)
+        kept = await self._context.deliveries.find(request.request_id)
         return kept is not None and kept.given_up_at is not None
 
     def _check_reply_address(self, header: Header) -> None:
@@ -157,12 +164,12 @@ class Intake:
         if asked > (most := self._limits.meters_per_request):
             raise Refused(error("3.1", f"The request names {asked} meters; at most {most} are taken at once."))
 
-    def _check_room(self, plan: Plan) -> None:
-        if self._means.jobs.pending(Lane.CONTROLS) + len(plan.commands) > self._limits.pending:
-            raise Refused(error("3.2", "Too many controls are waiting already; nothing was accepted. Try again later."))
+    async def _check_room(self, plan: Plan) -> None:
+        if await self._context.engine.commands.pending() + len(plan.commands) > self._limits.pending:
+            raise Refused(error("3.2", "Too many commands are waiting already; nothing was accepted. Try again later."))
 
     def _request(self, header: Header, plan: Plan, asked: str, partner: Partner) -> StoredRequest:
-        accepted_at = self._means.now()
+        accepted_at = self._context.now()
         return StoredRequest(
             request_id=header.message_id or "",
             digest=asked,
@@ -178,34 +185,21 @@ class Intake:
     def _acknowledgement(self, header: Header, partner: Partner) -> bytes:
         """Kept in the form that the late reply will have."""
         accepted = ReplyError(code="0.3", level=Level.INFORM, reason="Accepted; the reply goes to the ReplyAddress.")
-        message = self._means.message(header, Reply(result="OK", errors=(accepted,)))
-        return format_answer(message, self._means.schemas, typed=partner.typed_reply)
+        message = self._context.message(header, Reply(result="OK", errors=(accepted,)))
+        return format_answer(message, self._context.schemas, typed=partner.typed_reply)
 
     async def _put(self, request: StoredRequest, plan: Plan) -> None:
         """To work first, and logged then: what is kept is worked, whether or not the event can be written."""
-        codes = sorted({command.control_code for command in plan.commands})
-        meters = [command.meter_name for command in plan.commands]
-        await self._means.jobs.put(
-            [
-                Job(
-                    Lane.CONTROLS,
-                    request.request_id,
-                    one.meter_name,
-                    one.control_code,
-                    request.deadline_at,
-                    mrid=one.mrid,
-                )
-                for one in plan.commands
-            ]
-        )
-        log.info("request_accepted", message_id=request.request_id, code=" ".join(codes), meters=meters)
+        jobs = [CommandJob(command, request.deadline_at) for command in plan.commands]
+        await self._context.engine.commands.put(jobs)
+        what = " ".join(sorted({command.body for command in plan.commands}))
+        meters = [command.meter.name for command in plan.commands]
+        log.info("request_accepted", message_id=request.request_id, code=what, meters=meters)
 
 
-def _commands(request_id: str, plan: Plan) -> list[StoredCommand]:
-    return [
-        StoredCommand(request_id=request_id, meter_name=one.meter_name, mrid=one.mrid, control_code=one.control_code)
-        for one in plan.commands
-    ]
+def _stopping(*, accepted: bool) -> CimError:
+    what = "your request is kept and will be finished" if accepted else "nothing was accepted"
+    return CimError("5.1", f"The head-end system is stopping: {what}. Ask again with the same MessageID.")
 
 
 def _told(errors: Sequence[ReplyError]) -> list[dict[str, str | None]]:

@@ -1,16 +1,16 @@
 """The nouns that are served: for each, `size` (how many meters a message names), `plan` (message to commands) and `report`
-(what came of them to a Reply), all pure."""
+(what came of them to a Reply and perhaps a payload), all pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from ami_cim.message import Reply, ReplyError, RequestMessage
+from ami_cim.message import ReplyError, RequestMessage
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import end_device_controls
 from ami_hes.nouns.header import check, error
 from ami_hes.nouns.partners import STANDARD, Partner, partner_of
-from ami_hes.nouns.plans import Plan, Planned, Refused, Worked
+from ami_hes.nouns.plans import Plan, Refused, Report, Worked
 
 
 class Noun(Protocol):
@@ -22,10 +22,10 @@ class Noun(Protocol):
         self, message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD
     ) -> Plan: ...
 
-    def report(self, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Reply: ...
+    def report(self, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report: ...
 
 
-NOUNS: Mapping[str, Noun] = {"EndDeviceControls": end_device_controls}
+NOUNS: dict[str, Noun] = {"EndDeviceControls": end_device_controls}
 
 __all__ = [
     "NOUNS",
@@ -33,8 +33,8 @@ __all__ = [
     "Noun",
     "Partner",
     "Plan",
-    "Planned",
     "Refused",
+    "Report",
     "Worked",
     "check",
     "error",

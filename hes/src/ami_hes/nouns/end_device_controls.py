@@ -14,10 +14,12 @@ from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
 from ami_cim.message import Reply, ReplyError, RequestMessage, Result
 from ami_cim.nouns import tag_of
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
+from ami_hes.commands import Command, MeterId
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
-from ami_hes.nouns.plans import Plan, Planned, Refused, Worked
+from ami_hes.nouns.plans import Plan, Refused, Report, Worked
+from ami_hes.operations import contactor
 from ami_mapping.controls import Control, UnknownControl, control_for
 
 _VERBS_NOT_SERVED = {
@@ -51,20 +53,20 @@ def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner:
                 errors.append(target)
             else:
                 found.setdefault(target.meter.name, []).append(target)
-    commands, conflicts = _one_each(found)
+    commands, conflicts = _one_each(found, message.header.message_id or "")
     return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts)
 
 
-def report(errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Reply:
+def report(errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
     """OK if every meter did it, FAILED if none did, else PARTIAL; one error for each failed meter.
 
     A meter that is done but asks for more (ready for reconnection) has an entry of level INFORM beside the OK.
     """
-    entries = [_entry(one) for one in worked if not one.outcome.ok or one.outcome.reply_code is not None]
+    entries = [_entry(one) for one in worked if not one.outcome.ok or one.outcome.code is not None]
     done = sum(one.outcome.ok for one in worked)
     failed = len(worked) - done + len(errors)
     result: Result = "FAILED" if not done else "PARTIAL" if failed else "OK"
-    return Reply(result=result, errors=(*errors, *entries))
+    return Reply(result=result, errors=(*errors, *entries)), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +187,14 @@ def _listed(names: Sequence[Name]) -> str:
     return ", ".join(name.name for name in names)
 
 
-def _one_each(found: dict[str, list[_Target]]) -> tuple[tuple[Planned, ...], tuple[ReplyError, ...]]:
+def _one_each(found: dict[str, list[_Target]], request_id: str) -> tuple[tuple[Command, ...], tuple[ReplyError, ...]]:
     """One command a meter: what is asked twice is done once, what contradicts itself is not done at all."""
-    commands: list[Planned] = []
+    commands: list[Command] = []
     conflicts: list[ReplyError] = []
     for targets in found.values():
         meter, control = targets[0].meter, targets[0].control
         if len(Counter((t.control.class_id, t.control.obis, t.control.method) for t in targets)) == 1:
-            commands.append(Planned(meter.name, meter.mrid, control.code))
+            commands.append(Command(request_id, MeterId(meter.name, meter.mrid), contactor.NAME, control.code))
             continue
         codes = " and ".join(sorted({target.control.code for target in targets}))
         reason = f"Nothing was sent to meter {meter.name}: the request asks it for {codes} at once."
@@ -203,8 +205,10 @@ def _one_each(found: dict[str, list[_Target]]) -> tuple[tuple[Planned, ...], tup
 def _entry(one: Worked) -> ReplyError:
     outcome = one.outcome
     level = outcome.level or (Level.INFORM if outcome.ok else Level.FATAL)
-    code = outcome.reply_code or "5.3"
-    return ReplyError(code=code, level=Level(level), reason=outcome.reason or None, identifier=_meter(one.mrid))
+    code = outcome.code or "5.3"
+    return ReplyError(
+        code=code, level=Level(level), reason=outcome.reason or None, identifier=_meter(one.command.meter.mrid)
+    )
 
 
 def _meter(mrid: str) -> Identifier:

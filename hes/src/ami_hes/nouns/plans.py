@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ami_cim.message import ReplyError
-from ami_hes.operations import Outcome
+from ami_cim.message import Reply, ReplyError
+from ami_cim.payloads import Payload
+from ami_hes.commands import Command, Outcome
 
 
 class Refused(Exception):
@@ -15,25 +16,20 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One control for one meter."""
-
-    meter_name: str
-    mrid: str
-    control_code: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a request asks for: a command a meter, and an error for everything in it that names no meter of ours."""
+    """What a request asks for: at most one command for each meter, and an error for everything that names no meter of ours."""
 
-    commands: tuple[Planned, ...] = ()
+    commands: tuple[Command, ...] = ()
     errors: tuple[ReplyError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """What came of one command."""
+    """A command and what came of it."""
 
-    mrid: str
+    command: Command
     outcome: Outcome
+
+
+Report = tuple[Reply, Payload | None]
+"""The Reply, and the payload that goes with it where the noun has one."""

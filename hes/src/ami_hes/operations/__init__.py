@@ -1,7 +1,10 @@
-"""Recipes over a session: each takes a command to its meter and says truthfully what came of it."""
+"""Recipes over a session: each takes a command to its meter and says truthfully what came of it.
 
-from ami_hes.operations.commands import Attempt, Command, Outcome
-from ami_hes.operations.contactor import run
-from ami_hes.operations.done import format_seen, log_done
+The table `OPERATIONS` has a row for each; whoever dispatches commands (`ami_hes.jobs`) knows none of them.
+"""
 
-__all__ = ["Attempt", "Command", "Outcome", "format_seen", "log_done", "run"]
+from ami_hes.operations.assignment import Assignment, Attempt
+from ami_hes.operations.operation import Operation
+from ami_hes.operations.table import OPERATIONS, failed, log_done, run
+
+__all__ = ["OPERATIONS", "Assignment", "Attempt", "Operation", "failed", "log_done", "run"]

@@ -6,19 +6,21 @@ after a read; when its answer is lost the meter is looked at again to tell how i
 """
 
 import asyncio
+import json
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from time import perf_counter
 
 import structlog
 
-from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.enums import ActionResult
+from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters, Session
-from ami_hes.meters.session import as_text
 from ami_hes.meters.trace import tracing
-from ami_hes.operations.commands import Attempt, Command, Outcome
-from ami_hes.operations.done import format_result, format_state, log_done
+from ami_hes.operations.assignment import Assignment
+from ami_hes.operations.identity import check_identity
+from ami_hes.operations.operation import Operation
 from ami_hes.store import StoreUnavailable
 from ami_mapping.controls import (
     CONTROL_MODE,
@@ -33,57 +35,62 @@ from ami_mapping.controls import (
 )
 from ami_mapping.faults import Fault, explain
 
+NAME = "disconnect_control"
+"""The operation's name; the body of its commands is an EndDeviceControlType."""
+
 log = structlog.get_logger()
 
 SETTLING_S = (0.1, 0.3, 0.6)  # a switch takes its time to move: when a read-back disagrees it is read again
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0  # between attempts to reach a meter that broke off
 
 
-async def run(meters: Meters, meter: Meter, command: Command, attempt: Attempt, *, deadline_at: datetime) -> Outcome:
-    """Carry one command out on one meter; every end is an Outcome, logged as the event `meter_done`."""
-    started = perf_counter()
-    control = CONTROLS.get(command.control_code)
+async def run(meters: Meters, assignment: Assignment) -> Outcome:
+    """Carry one command out on one meter; every end is an Outcome."""
+    meter, attempt, code = assignment.meter, assignment.attempt, assignment.command.body
+    control = CONTROLS.get(code)
     if control is None:
-        fault = explain("control", "unknown", attempted=attempt.begun, detail=repr(command.control_code[:64]))
-        outcome = Outcome.failed(fault, attempt)
-        log_done(command, None, outcome)
-        return outcome
-    control = _at(meter, control)
-    work = _Work(meters, meter, command, control, attempt, deadline_at)
+        fault = explain("control", "unknown", attempted=attempt.begun, detail=repr(code[:64]))
+        return Outcome(False, fault.code, fault.level, fault.reason, attempted=attempt.begun)
+    work = _Work(meters, assignment, _at(meter, control))
     verdict = await work.verdict()
-    outcome = Outcome(
+    return Outcome(
         ok=verdict.ok,
-        reply_code=verdict.code,
+        code=verdict.code,
         level=verdict.level,
         reason=f"{meter.name}: {verdict.reason}",
-        before=work.before,
-        after=work.after,
-        action_result=work.action_result,
-        took_ms=round((perf_counter() - started) * 1000, 1),
+        payload=_format_seen(work.before, work.after, work.action_result),
         attempted=attempt.begun,
     )
-    log_done(command, control, outcome)
-    return outcome
+
+
+def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping[str, object]:
+    """The control and its COSEM method, the state before and after, and what the meter said to the ACTION."""
+    control = CONTROLS.get(command.body)
+    if control is not None and meter is not None:
+        control = _at(meter, control)
+    return {
+        "code": command.body,
+        "control": None if control is None else control.name,
+        "class_id": None if control is None else control.class_id,
+        "obis": None if control is None else str(control.obis),
+        "method": None if control is None else control.method,
+        **json.loads(outcome.payload or _format_seen(None, None, None)),
+    }
+
+
+OPERATION = Operation(run, describe, acts=True)
 
 
 class _Work:
     """One command on its way: what has been seen and done so far."""
 
-    def __init__(
-        self,
-        meters: Meters,
-        meter: Meter,
-        command: Command,
-        control: Control,
-        attempt: Attempt,
-        deadline_at: datetime,
-    ) -> None:
+    def __init__(self, meters: Meters, assignment: Assignment, control: Control) -> None:
         self._meters = meters
-        self._meter = meter
-        self._command = command
+        self._meter = assignment.meter
+        self._command = assignment.command
+        self._attempt = assignment.attempt
+        self._deadline_at = assignment.deadline_at
         self._control = control
-        self._attempt = attempt
-        self._deadline_at = deadline_at
         self._sent_at: float | None = None
         self.before: DisconnectState | None = None
         self.after: DisconnectState | None = None
@@ -102,7 +109,7 @@ class _Work:
     async def _switch(self) -> Verdict | None:
         """The recipe; None when the meter accepted the control and could then not be read on this connection."""
         async with self._meters.hold(self._meter, deadline_at=self._deadline_at) as session:
-            await _check_identity(session)
+            await check_identity(session)
             self.before = await self._read(session)
             refused = refusal(self._control, self.before, attempted=self._attempt.begun)
             if refused is not None:
@@ -167,7 +174,7 @@ class _Work:
         while True:
             try:
                 async with self._meters.hold(self._meter, deadline_at=deadline_at) as session:
-                    await _check_identity(session)
+                    await check_identity(session)
                     self.after = await self._read(session)
                 return f"read again over a new connection: {self.after.described}"
             except MeterFault as fault:
@@ -189,18 +196,10 @@ class _Work:
             meter=self._meter.name,
             code=self._control.code,
             control=self._control.name,
-            action_result=format_result(outcome.result),
-            after=format_state(after),
+            action_result=_format_result(outcome.result),
+            after=_format_state(after),
             ms=ms,
         )
-
-
-async def _check_identity(session: Session) -> None:
-    """M-010: the device id that the secured association gives is the registry's, or nothing is done."""
-    found = as_text(await session.get(AttributeDescriptor(1, session.meter.device_id_object, 2)))
-    if found != session.meter.device_id:
-        told = f"the registry says {session.meter.device_id}, the meter says {found}"
-        raise MeterFault("identity", "device-id", detail=told)
 
 
 async def _read_state(session: Session, control: Control) -> DisconnectState:
@@ -221,3 +220,31 @@ def _at(meter: Meter, control: Control) -> Control:
 
 def _failed(fault: Fault) -> Verdict:
     return Verdict(False, fault.code, fault.level, fault.reason)
+
+
+def _format_seen(
+    before: DisconnectState | None, after: DisconnectState | None, action_result: ActionResult | None
+) -> str:
+    """The payload: what the meter showed before and after, and what it said to the ACTION."""
+    seen = {
+        "before": _format_state(before),
+        "after": _format_state(after),
+        "action_result": _format_result(action_result),
+    }
+    return json.dumps(seen)
+
+
+def _format_state(state: DisconnectState | None) -> dict[str, bool | int] | None:
+    """The three attributes of the disconnect control."""
+    if state is None:
+        return None
+    return {
+        "output_state": state.output_state,
+        "control_state": state.control_state,
+        "control_mode": state.control_mode,
+    }
+
+
+def _format_result(result: ActionResult | None) -> str | None:
+    """The standard's name, with hyphens."""
+    return None if result is None else result.name.lower().replace("_", "-")

@@ -3,7 +3,6 @@
 from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
 from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
-from ami_hes.store.lanes import MemoryJobs
 from ami_hes.store.ports import (
     ClaimTooHigh,
     Completed,
@@ -11,11 +10,7 @@ from ami_hes.store.ports import (
     Counters,
     CountersExhausted,
     Deliveries,
-    Delivery,
     FailedDelivery,
-    Job,
-    Jobs,
-    Lane,
     NonceUsed,
     ReceivedCounters,
     ReceivedKey,
@@ -39,12 +34,7 @@ __all__ = [
     "CountersExhausted",
     "Database",
     "Deliveries",
-    "Delivery",
     "FailedDelivery",
-    "Job",
-    "Jobs",
-    "Lane",
-    "MemoryJobs",
     "NonceUsed",
     "ReceivedCounters",
     "ReceivedKey",

@@ -1,65 +1,15 @@
 """The narrow ports to everything that must survive, and the plain values that pass through them.
 
-The embedded HES has one engine behind them (SQLite for the truth, a queue in memory for dispatch); a HES of many workers
-will have PostgreSQL and a broker. One test suite holds both to the same contract. Deliveries come at least once:
-who works on a job has to bear it twice, and the first result of a command is the one that stays.
+This is the truth about requests, results and counters, whatever dispatches the work (`ami_hes.engine`): SQLite for one
+process. Dispatch is at least once, so the first result of a command and the first answer of a request are the ones that stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-
-class Lane(StrEnum):
-    """Kinds of work that must not stand in each other's way; each has its own room."""
-
-    CONTROLS = "controls"
-    REPLIES = "replies"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Something to do. Two jobs of one lane with the same subject (a meter, a reply) are never in hand at once."""
-
-    lane: Lane
-    request_id: str
-    subject: str
-    body: str
-    """What to do, in a word: the control code, or the address that a reply goes to."""
-    deadline_at: datetime | None = None
-    mrid: str = ""
-    """Which meter is meant, whatever it is called by now."""
-    recovered: bool = False
-    """Whether an earlier life of the process accepted it."""
-    attempted: bool = False
-    """Whether its control may have left for the meter in an earlier life of the process."""
-
-
-class Delivery(Protocol):
-    """A job in hand; it comes again until it is done."""
-
-    @property
-    def job(self) -> Job: ...
-
-    def done(self) -> None:
-        """It is finished and never comes again."""
-
-    def again(self, after_s: float) -> None:
-        """Bring it again after so many seconds."""
-
-
-class Jobs(Protocol):
-    """Dispatch: what is put is delivered, in order for one subject; the same (request, subject) twice counts once."""
-
-    async def put(self, jobs: Sequence[Job]) -> None: ...
-
-    async def take(self, lane: Lane, limit: int) -> list[Delivery]:
-        """At least one and at most `limit` deliveries; waits for the first."""
-
-    def pending(self, lane: Lane) -> int:
-        """How many jobs are not done yet."""
+from ami_hes.commands import Command, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,30 +32,23 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredResult:
-    """What came of one command. `detail` is for people and logs (states before and after), as JSON."""
+    """What came of one command, and when."""
 
     request_id: str
     meter_name: str
-    ok: bool
-    reply_code: str | None
-    level: str | None
-    reason: str
-    attempted: bool
+    """What the meter was called when the request was accepted."""
+    outcome: Outcome
     took_ms: float
-    detail: str
     finished_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StoredCommand:
-    """One control for one meter, and its result once there is one."""
+    """A command, and its result once there is one."""
 
-    request_id: str
-    meter_name: str
-    mrid: str
-    control_code: str
+    command: Command
     attempted: bool = False
-    """Whether the control may have left for the meter; kept from `attempt`."""
+    """Whether what changes the meter may have left for it; kept from `attempt`."""
     result: StoredResult | None = None
 
 
@@ -131,7 +74,7 @@ class Results(Protocol):
     async def find(self, request_id: str) -> StoredRequest | None: ...
 
     async def accept(
-        self, request: StoredRequest, commands: Sequence[StoredCommand], nonce: str | None = None
+        self, request: StoredRequest, commands: Sequence[Command], nonce: str | None = None
     ) -> StoredRequest | None:
         """Keep a new request with its commands; None if that was done, else what is already kept under its id.
 
@@ -140,25 +83,29 @@ class Results(Protocol):
         """
 
     async def attempt(self, request_id: str, meter_name: str, begun_at: datetime) -> None:
-        """The command's control is about to leave for its meter. What is in the store only then is known to every life."""
+        """What changes the meter is about to leave for it. What is in the store only then is known to every life."""
 
     async def save(self, results: Sequence[StoredResult]) -> list[Completed]:
         """Keep results (a command's first one stays), and hand back the requests of theirs that are complete with them."""
 
-    async def open_commands(self) -> list[StoredCommand]:
-        """All commands that have no result yet."""
+    async def command(self, request_id: str, meter_name: str) -> StoredCommand | None: ...
 
-    async def unanswered(self) -> list[StoredRequest]:
-        """Requests that have no answer yet, oldest first."""
+    async def open_commands(
+        self, request_id: str | None = None, *, meter_name: str | None = None
+    ) -> list[StoredCommand]:
+        """The commands that have no result yet: all, or those of a request or a meter."""
+
+    async def unanswered(self) -> list[str]:
+        """The ids of requests that have no answer yet, oldest first."""
 
     async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
         """Those of these requests that are complete and have no answer yet."""
 
-    async def answer(self, request_id: str, octets: bytes, answered_at: datetime) -> None:
-        """Keep the answer of a request (its first one stays); if it goes to a reply address, it is owed from now on."""
+    async def answer(self, answers: Mapping[str, bytes], answered_at: datetime) -> None:
+        """Keep answers by request (its first one stays); what goes to a reply address is owed from now on."""
 
-    async def owed(self) -> list[StoredRequest]:
-        """Requests whose answer was not taken at its reply address yet, oldest first."""
+    async def owed(self) -> list[str]:
+        """The ids of requests whose answer was not taken at its reply address yet, oldest first."""
 
     async def replied(self, request_id: str, taken_at: datetime) -> None:
         """The reply address has taken the answer."""

@@ -1,6 +1,6 @@
 """Requests, commands and replies in the database: the Results port in SQL that SQLite and PostgreSQL both speak."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
@@ -21,14 +21,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.store.database import Database
 from ami_hes.store.ports import Completed, NonceUsed, SpentId, StoredCommand, StoredRequest, StoredResult
 from ami_hes.store.tables import attempts, commands, deliveries, nonces, replies, requests, spent_ids
 from ami_process.store.group_commit import GroupCommit
 
-_OUTCOME = ("ok", "reply_code", "level", "reason", "attempted", "took_ms", "detail", "finished_at")
-_RESULT = ("request_id", "meter_name", *_OUTCOME)
-_COMMAND = ("request_id", "meter_name", "mrid", "control_code")
+_OUTCOME = ("ok", "reply_code", "level", "reason", "payload", "attempted")
+_RESULT = (*_OUTCOME, "took_ms", "finished_at")
 
 _SAVE = (
     update(commands)
@@ -37,7 +37,7 @@ _SAVE = (
         commands.c.meter_name == bindparam("of_meter"),
         commands.c.finished_at.is_(None),
     )
-    .values({name: bindparam(f"new_{name}") for name in _OUTCOME})
+    .values({name: bindparam(f"new_{name}") for name in _RESULT})
 )
 
 _COMPLETE = select(requests).where(
@@ -87,7 +87,7 @@ class SqlResults:
         return found[0] if found else None
 
     async def accept(
-        self, request: StoredRequest, new: Sequence[StoredCommand], nonce: str | None = None
+        self, request: StoredRequest, new: Sequence[Command], nonce: str | None = None
     ) -> StoredRequest | None:
         try:
             await self._database.transaction(lambda c: _accept(c, request, new, nonce))
@@ -107,23 +107,32 @@ class SqlResults:
     async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
         return await self._database.transaction(lambda c: _completed(c, request_ids))
 
-    async def open_commands(self) -> list[StoredCommand]:
+    async def command(self, request_id: str, meter_name: str) -> StoredCommand | None:
+        this = (commands.c.request_id == request_id, commands.c.meter_name == meter_name)
+        found = await self._commands(select(commands, _ATTEMPTED).where(*this))
+        return found[0] if found else None
+
+    async def open_commands(
+        self, request_id: str | None = None, *, meter_name: str | None = None
+    ) -> list[StoredCommand]:
         query = select(commands, _ATTEMPTED).where(commands.c.finished_at.is_(None))
-        ordered = query.order_by(commands.c.request_id, commands.c.position)
-        return await self._database.transaction(lambda c: [_command(row) for row in c.execute(ordered)])
+        if request_id is not None:
+            query = query.where(commands.c.request_id == request_id)
+        if meter_name is not None:
+            query = query.where(commands.c.meter_name == meter_name)
+        return await self._commands(query.order_by(commands.c.request_id, commands.c.position))
 
-    async def unanswered(self) -> list[StoredRequest]:
-        return await self._requests(
-            select(requests).where(requests.c.answered_at.is_(None)).order_by(requests.c.accepted_at)
-        )
+    async def unanswered(self) -> list[str]:
+        query = select(requests.c.request_id).where(requests.c.answered_at.is_(None)).order_by(requests.c.accepted_at)
+        return await self._database.transaction(lambda c: list(c.execute(query).scalars()))
 
-    async def answer(self, request_id: str, octets: bytes, answered_at: datetime) -> None:
-        await self._database.record(lambda c: _answer(c, request_id, octets, answered_at))
+    async def answer(self, answers: Mapping[str, bytes], answered_at: datetime) -> None:
+        await self._database.record(lambda c: _answer(c, answers, answered_at))
 
-    async def owed(self) -> list[StoredRequest]:
+    async def owed(self) -> list[str]:
         joined = requests.join(replies, replies.c.request_id == requests.c.request_id)
-        query = select(requests).select_from(joined).where(*_OWING)
-        return await self._requests(query.order_by(requests.c.answered_at))
+        query = select(requests.c.request_id).select_from(joined).where(*_OWING).order_by(requests.c.answered_at)
+        return await self._database.transaction(lambda c: list(c.execute(query).scalars()))
 
     async def replied(self, request_id: str, taken_at: datetime) -> None:
         statement = update(replies).where(replies.c.request_id == request_id).values(taken_at=taken_at)
@@ -133,6 +142,9 @@ class SqlResults:
         owing = exists().where(replies.c.request_id == requests.c.request_id, *_OWING)
         old = (requests.c.answered_at < answered_before, ~owing)
         return await self._database.transaction(lambda c: _forget(c, old, ids_kept))
+
+    async def _commands(self, query: Select[*tuple[object, ...]]) -> list[StoredCommand]:
+        return await self._database.transaction(lambda c: [_command(row) for row in c.execute(query)])
 
     async def _requests(self, query: Select[*tuple[object, ...]]) -> list[StoredRequest]:
         return await self._database.transaction(lambda c: [_request(row) for row in c.execute(query)])
@@ -148,7 +160,7 @@ def _forget(connection: Connection, old: tuple[ColumnElement[bool], ...], ids_ke
     return forgotten
 
 
-def _accept(connection: Connection, request: StoredRequest, new: Sequence[StoredCommand], nonce: str | None) -> None:
+def _accept(connection: Connection, request: StoredRequest, new: Sequence[Command], nonce: str | None) -> None:
     spent = select(spent_ids.c.accepted_at).where(spent_ids.c.request_id == request.request_id)
     if (accepted_at := connection.execute(spent).scalar()) is not None:
         raise SpentId(accepted_at)
@@ -160,10 +172,11 @@ def _accept(connection: Connection, request: StoredRequest, new: Sequence[Stored
     rows = [
         {
             "request_id": request.request_id,
-            "meter_name": command.meter_name,
+            "meter_name": command.meter.name,
             "position": position,
-            "mrid": command.mrid,
-            "control_code": command.control_code,
+            "mrid": command.meter.mrid,
+            "operation": command.operation,
+            "body": command.body,
         }
         for position, command in enumerate(new)
     ]
@@ -192,21 +205,31 @@ def _completed(connection: Connection, request_ids: Sequence[str]) -> list[Compl
     if complete:
         for row in connection.execute(_COMMANDS_OF, {"of_requests": list(complete)}):
             command = _command(row)
-            theirs[command.request_id].append(command)
+            theirs[command.command.request_id].append(command)
     return [Completed(request, tuple(theirs[request_id])) for request_id, request in complete.items()]
 
 
 def _outcome(result: StoredResult) -> dict[str, object]:
-    values: dict[str, object] = {f"new_{name}": getattr(result, name) for name in _OUTCOME}
-    return values | {"of_request": result.request_id, "of_meter": result.meter_name}
+    values = {
+        "ok": result.outcome.ok,
+        "reply_code": result.outcome.code,
+        "level": result.outcome.level,
+        "reason": result.outcome.reason,
+        "payload": result.outcome.payload,
+        "attempted": result.outcome.attempted,
+        "took_ms": result.took_ms,
+        "finished_at": result.finished_at,
+    }
+    named: dict[str, object] = {f"new_{name}": value for name, value in values.items()}
+    return named | {"of_request": result.request_id, "of_meter": result.meter_name}
 
 
-def _answer(connection: Connection, request_id: str, octets: bytes, answered_at: datetime) -> None:
-    this = requests.c.request_id == request_id
-    first = update(requests).where(this, requests.c.answered_at.is_(None))
-    if connection.execute(first.values(answer=octets, answered_at=answered_at)).rowcount == 0:
-        return
-    connection.execute(_OWE, {"of_request": request_id})
+def _answer(connection: Connection, answers: Mapping[str, bytes], answered_at: datetime) -> None:
+    for request_id, octets in answers.items():
+        this = requests.c.request_id == request_id
+        first = update(requests).where(this, requests.c.answered_at.is_(None))
+        if connection.execute(first.values(answer=octets, answered_at=answered_at)).rowcount:
+            connection.execute(_OWE, {"of_request": request_id})
 
 
 def _request(row: Row[*tuple[object, ...]]) -> StoredRequest:
@@ -217,8 +240,16 @@ def _request(row: Row[*tuple[object, ...]]) -> StoredRequest:
 
 def _command(row: Row[*tuple[object, ...]]) -> StoredCommand:
     values = row._mapping
-    result = None
-    if values["finished_at"] is not None:
-        result = StoredResult(**{name: values[name] for name in _RESULT})
-    attempted = values["begun"] if result is None else result.attempted
-    return StoredCommand(**{name: values[name] for name in _COMMAND}, attempted=bool(attempted), result=result)
+    request_id, meter_name = values["request_id"], values["meter_name"]
+    command = Command(request_id, MeterId(meter_name, values["mrid"]), values["operation"], values["body"])
+    if values["finished_at"] is None:
+        return StoredCommand(command, attempted=bool(values["begun"]))
+    outcome = Outcome(*(values[name] for name in _OUTCOME))
+    result = StoredResult(
+        request_id=request_id,
+        meter_name=meter_name,
+        outcome=outcome,
+        took_ms=values["took_ms"],
+        finished_at=values["finished_at"],
+    )
+    return StoredCommand(command, attempted=outcome.attempted, result=result)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, create_engine, inspect
 
 from ami_process.store.copies import write_copy
 from ami_process.store.errors import StoreUnusable
-from ami_process.store.schema import Schema, found_revision, stamp, table_names, versions
+from ami_process.store.schema import Schema, demand_tables, found_revision, stamp, table_names, versions
 from ami_process.store.sqlite import sqlite_engine
 
 Shape = set[tuple[str, frozenset[str]]]
@@ -36,6 +36,7 @@ def migrate(store: Path, schema: Schema, *, keep_copy: bool) -> tuple[str, Path 
             if copy is not None:
                 write_copy(store, copy)
             upgrade(connection, scripts, schema.revision)
+            demand_tables(connection, schema)
             if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall():
                 raise StoreUnusable(f"rows of it refer to others that are not there, the first in {broken[0][0]}")
             return found, copy

@@ -6,7 +6,7 @@ from pathlib import Path
 from ami_process.events import Event
 from ami_process.ownership import make_private
 from ami_process.store.errors import StoreUnusable, problems_of
-from ami_process.store.schema import Schema, create, found_revision, table_names, versions
+from ami_process.store.schema import Schema, create, demand_tables, found_revision, table_names, versions
 from ami_process.store.sqlite import sqlite_engine
 
 
@@ -64,10 +64,7 @@ def is_ready(store: Path, schema: Schema) -> bool:
                 return True
             if versions.name not in names or found_revision(connection) != schema.revision:
                 return False
-            if missing := sorted(set(schema.tables.tables) - names):
-                raise StoreUnusable(
-                    f"it has schema {schema.revision} but no table {missing[0]}; bring a copy back: {schema.role} store restore COPY"
-                )
+            demand_tables(connection, schema)
             return True
     finally:
         engine.dispose()

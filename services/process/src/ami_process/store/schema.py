@@ -60,6 +60,14 @@ def found_revision(connection: Connection) -> str:
     return str(found[0])
 
 
+def demand_tables(connection: Connection, schema: Schema) -> None:
+    """Raises StoreUnusable if a store of this revision lacks a table that it should have."""
+    if missing := sorted(set(schema.tables.tables) - table_names(connection)):
+        raise StoreUnusable(
+            f"it has schema {schema.revision} but no table {missing[0]}; bring a copy back: {schema.role} store restore COPY"
+        )
+
+
 def stamp(connection: Connection, revision: str) -> None:
     """Note the revision of all tables."""
     versions.create(connection, checkfirst=True)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from ami_hes.jobs.answers import Means
+from ami_hes.engine import Delivery, ReplyJob
+from ami_hes.jobs.context import Context
 from ami_hes.jobs.destinations import Destinations, Post
 from ami_hes.outbox import NotServed, Outbox, parse_answer
 from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, parse
-from ami_hes.store import Delivery, Job, Lane, StoredRequest, StoreUnavailable
+from ami_hes.store import StoredRequest, StoreUnavailable
 
 ROOM = 100
 """Replies that are posted at once."""
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Backoff:
     """The pauses between attempts, doubled from the first to the longest, and how many attempts there are at most."""
 
     first_s: float
@@ -40,22 +41,22 @@ class Patience:
         return float(min(self.first_s * 2 ** min(failures - 1, 40), self.most_s))
 
 
-class Replies:
-    """Works the REPLIES lane."""
+class ReplySender:
+    """Works the lane of replies."""
 
-    def __init__(self, means: Means, outbox: Outbox, patience: Patience) -> None:
-        self._means = means
+    def __init__(self, context: Context, outbox: Outbox, backoff: Backoff) -> None:
+        self._context = context
         self._outbox = outbox
-        self._patience = patience
-        self._destinations: Destinations[Delivery] = Destinations(room=ROOM, per_destination=PER_DESTINATION)
+        self._backoff = backoff
+        self._destinations: Destinations[Delivery[ReplyJob]] = Destinations(room=ROOM, per_destination=PER_DESTINATION)
         self._group = asyncio.TaskGroup()
 
     async def work(self) -> None:
         """Until cancelled."""
         async with self._group:
             while True:
-                for delivery in await self._means.jobs.take(Lane.REPLIES, ROOM):
-                    self._destinations.add(_destination(delivery.job.body), delivery)
+                for delivery in await self._context.engine.replies.take(ROOM):
+                    self._destinations.add(_destination(delivery.job.address), delivery)
                 self._begin()
 
     def _begin(self) -> None:
@@ -67,25 +68,27 @@ class Replies:
         self._destinations.wake(destination)
         self._begin()
 
-    async def _deliver(self, post: Post[Delivery]) -> None:
+    async def _deliver(self, post: Post[Delivery[ReplyJob]]) -> None:
         await self._alone(post.item, self._attempt(post))
         if post.under_way:
             self._destinations.answered(post)
         self._begin()
 
-    async def _alone(self, delivery: Delivery, work: Coroutine[None, None, None]) -> None:
+    async def _alone(self, delivery: Delivery[ReplyJob], work: Coroutine[None, None, None]) -> None:
         """Whatever goes wrong in it concerns this reply alone: it is logged, and the reply comes again later."""
         try:
             await work
         except StoreUnavailable:  # the store says so itself
-            delivery.again(self._patience.most_s)
+            await delivery.again(self._backoff.most_s)
         except Exception as problem:
-            log.error("reply_failed", message_id=delivery.job.request_id, address=delivery.job.body, exc_info=problem)
-            delivery.again(self._patience.most_s)
+            log.error(
+                "reply_failed", message_id=delivery.job.request_id, address=delivery.job.address, exc_info=problem
+            )
+            await delivery.again(self._backoff.most_s)
 
-    async def _attempt(self, post: Post[Delivery]) -> None:
+    async def _attempt(self, post: Post[Delivery[ReplyJob]]) -> None:
         job = post.item.job
-        request = await self._means.results.find(job.request_id)
+        request = await self._context.results.find(job.request_id)
         if request is None or request.answer is None:
             raise LookupError(f"the request {job.request_id} has no answer to post")
         try:
@@ -100,9 +103,9 @@ class Replies:
         self._destinations.answered(post)
         await self._taken(post.item, request)
 
-    async def _post(self, post: Post[Delivery], answer: bytes) -> None:
+    async def _post(self, post: Post[Delivery[ReplyJob]], answer: bytes) -> None:
         """Raises what the outbox raises, or NoAnswer for a slow receiver while too many others are slow as well."""
-        posting = asyncio.ensure_future(self._outbox.post(post.item.job.body, answer))
+        posting = asyncio.ensure_future(self._outbox.post(post.item.job.address, answer))
         try:
             await asyncio.wait({posting}, timeout=MOMENT_S)
             if not posting.done() and not self._destinations.linger(post):
@@ -113,25 +116,25 @@ class Replies:
                 posting.cancel()
                 await asyncio.wait({posting})
 
-    async def _taken(self, delivery: Delivery, request: StoredRequest) -> None:
-        await self._means.results.replied(request.request_id, self._means.now())
-        delivery.done()
+    async def _taken(self, delivery: Delivery[ReplyJob], request: StoredRequest) -> None:
+        await self._context.results.replied(request.request_id, self._context.now())
+        await delivery.done()
         result = None if request.answer is None else parse_answer(request.answer).reply.result
-        ms = self._means.milliseconds_since(request.accepted_at)
+        ms = self._context.milliseconds_since(request.accepted_at)
         log.info("reply_sent", message_id=request.request_id, result=result, ms=ms, asynchronous=True)
 
-    async def _refused(self, delivery: Delivery, problem: NotTaken | NotAllowed) -> None:
+    async def _refused(self, delivery: Delivery[ReplyJob], problem: NotTaken | NotAllowed) -> None:
         """The receiver is there and did not take this reply, or may not be asked; others may go better."""
         failures = await self._count(delivery, str(problem), final=isinstance(problem, NotServed | NotAnAddress))
         if failures is not None:
-            after_s = self._patience.pause_s(failures)
+            after_s = self._backoff.pause_s(failures)
             _log_postponed(delivery.job, str(problem), failures, after_s)
-            delivery.again(after_s)
+            await delivery.again(after_s)
 
-    async def _no_answer(self, post: Post[Delivery], reason: str) -> None:
+    async def _no_answer(self, post: Post[Delivery[ReplyJob]], reason: str) -> None:
         """Nobody answers there, so whatever else goes there waits as well; what is too old by now is given up with it."""
         in_a_row = self._destinations.failed(post)
-        after_s = self._patience.pause_s(in_a_row or 1)
+        after_s = self._backoff.pause_s(in_a_row or 1)
         if in_a_row is not None:
             self._group.create_task(self._rest(post.destination, after_s))
         for other in self._destinations.waiting(post.destination):
@@ -143,26 +146,26 @@ class Replies:
             _log_postponed(post.item.job, reason, failures, after_s)
             self._destinations.add(post.destination, post.item)
 
-    async def _count(self, delivery: Delivery, reason: str, *, final: bool) -> int | None:
+    async def _count(self, delivery: Delivery[ReplyJob], reason: str, *, final: bool) -> int | None:
         """Count an attempt that failed; how many there were, None if that was the last."""
         job = delivery.job
-        kept = await self._means.deliveries.failed(job.request_id, reason, self._means.now())
-        if final or kept.attempts >= self._patience.attempts or self._is_too_old(job):
+        kept = await self._context.deliveries.failed(job.request_id, reason, self._context.now())
+        if final or kept.attempts >= self._backoff.attempts or self._is_too_old(job):
             await self._give_up(delivery, reason)
             return None
         return kept.attempts
 
-    def _is_too_old(self, job: Job) -> bool:
-        return job.deadline_at is not None and self._means.now() >= job.deadline_at
+    def _is_too_old(self, job: ReplyJob) -> bool:
+        return self._context.now() >= job.give_up_at
 
-    async def _give_up(self, delivery: Delivery, reason: str) -> None:
+    async def _give_up(self, delivery: Delivery[ReplyJob], reason: str) -> None:
         request_id = delivery.job.request_id
-        await self._means.deliveries.give_up(request_id, reason, self._means.now())
-        delivery.done()
-        kept = await self._means.deliveries.find(request_id)
+        await self._context.deliveries.give_up(request_id, reason, self._context.now())
+        await delivery.done()
+        kept = await self._context.deliveries.find(request_id)
         attempts = 0 if kept is None else kept.attempts
         log.warning(
-            "reply_dead_letter", message_id=request_id, address=delivery.job.body, reason=reason, attempts=attempts
+            "reply_dead_letter", message_id=request_id, address=delivery.job.address, reason=reason, attempts=attempts
         )
 
 
@@ -175,11 +178,11 @@ def _destination(address: str) -> str:
     return f"{url.scheme}://{url.netloc.decode('ascii').lower()}"
 
 
-def _log_postponed(job: Job, reason: str, attempts: int, after_s: float) -> None:
+def _log_postponed(job: ReplyJob, reason: str, attempts: int, after_s: float) -> None:
     log.info(
         "reply_postponed",
         message_id=job.request_id,
-        address=job.body,
+        address=job.address,
         reason=reason,
         attempts=attempts,
         after_s=after_s,

@@ -1,7 +1,7 @@
 """Between the values that are worked with and the rows that are kept."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -9,9 +9,9 @@ from ami_cim.codes import Level
 from ami_cim.identity import Identifier
 from ami_cim.message import Header, ReplyError, RequestMessage
 from ami_cim.xml import printable
+from ami_hes.commands import Command, Outcome
 from ami_hes.nouns import Worked
-from ami_hes.operations import Outcome, format_seen
-from ami_hes.store import Job, StoredCommand, StoredResult
+from ami_hes.store import StoredCommand, StoredResult
 
 
 def digest(message: RequestMessage) -> str:
@@ -27,6 +27,8 @@ def digest(message: RequestMessage) -> str:
         (message.payload, message.payload_identifiers),
         *(() if message.query is None else (message.query,)),
     )
+    if message.query is not None:  # apart, so that what has none is digested as it was before there were any
+        return sha256(repr((*asked, message.query)).encode()).hexdigest()
     return sha256(repr(asked).encode()).hexdigest()
 
 
@@ -60,33 +62,19 @@ def _error(
     )
 
 
-def stored_result(job: Job, outcome: Outcome, finished_at: datetime) -> StoredResult:
+def stored_result(command: Command, outcome: Outcome, *, took_ms: float, finished_at: datetime) -> StoredResult:
     """The row of an outcome."""
     return StoredResult(
-        request_id=job.request_id,
-        meter_name=job.subject,
-        ok=outcome.ok,
-        reply_code=outcome.reply_code,
-        level=outcome.level,
-        reason=printable(outcome.reason),  # it may quote what a meter sent
-        attempted=outcome.attempted,
-        took_ms=outcome.took_ms,
-        detail=json.dumps(format_seen(outcome)),
+        request_id=command.request_id,
+        meter_name=command.meter.name,
+        outcome=replace(outcome, reason=printable(outcome.reason)),  # it may quote what a meter sent
+        took_ms=took_ms,
         finished_at=finished_at,
     )
 
 
-def worked(command: StoredCommand) -> Worked:
+def worked(stored: StoredCommand) -> Worked:
     """What a report needs to know of a command that has its result."""
-    result = command.result
-    if result is None:
-        raise LookupError(f"{command.meter_name} of {command.request_id} has no result yet")
-    outcome = Outcome(
-        ok=result.ok,
-        reply_code=result.reply_code,
-        level=result.level,
-        reason=result.reason,
-        took_ms=result.took_ms,
-        attempted=result.attempted,
-    )
-    return Worked(command.mrid, outcome)
+    if stored.result is None:
+        raise LookupError(f"{stored.command.meter.name} of {stored.command.request_id} has no result yet")
+    return Worked(stored.command, stored.result.outcome)

@@ -1,0 +1,45 @@
+"""What is asked of one meter, and what truthfully came of it: the values that jobs, the store, nouns and operations share.
+
+They name no noun and no kind of meter object: an operation is a word, its body and its payload are text that only the
+operation of that name (`ami_hes.operations.OPERATIONS`) and the noun that asked for it can read.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MeterId:
+    """Which meter is meant: the mRID decides, whatever the meter is called by now; `name` is what it was called."""
+
+    name: str
+    mrid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One operation on one meter. A request has at most one for each meter."""
+
+    request_id: str
+    meter: MeterId
+    operation: str
+    """A row of `OPERATIONS`."""
+    body: str
+    """What the operation needs to know beside the meter, in its own form; short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a command.
+
+    `ok` only when the meter said so and was seen so. An OK with a `code` (0.0) has something to add that the requester
+    must read. `attempted`: what changes the meter may have reached it, in this life of the process or an earlier one.
+    """
+
+    ok: bool
+    code: str | None = None
+    """Reply/Error/code."""
+    level: str | None = None
+    reason: str = ""
+    payload: str = ""
+    """What was read or seen, in the operation's own form."""
+    attempted: bool = False

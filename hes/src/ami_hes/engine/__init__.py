@@ -1,0 +1,27 @@
+"""What dispatches the work, and who may have hold of what: narrow ports, and the engine of a single process behind them."""
+
+from ami_hes.engine.embedded import EmbeddedEngine
+from ami_hes.engine.ports import (
+    ANSWERED,
+    Answers,
+    CommandJob,
+    Delivery,
+    Engine,
+    Events,
+    Jobs,
+    ReplyJob,
+    Stopping,
+)
+
+__all__ = [
+    "ANSWERED",
+    "Answers",
+    "CommandJob",
+    "Delivery",
+    "EmbeddedEngine",
+    "Engine",
+    "Events",
+    "Jobs",
+    "ReplyJob",
+    "Stopping",
+]

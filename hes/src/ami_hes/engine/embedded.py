@@ -1,0 +1,74 @@
+"""The engine of a single process: dispatch in memory beside the store, and what an earlier life left open put again at its start.
+
+Recovery is this engine's own, since its queues are lost with the process. What cannot be read of one request leaves that
+request as it is, reported, and keeps no other back.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+
+import structlog
+
+from ami_hes.engine.memory_events import MemoryEvents
+from ami_hes.engine.memory_queue import MemoryQueue
+from ami_hes.engine.ports import ANSWERED, CommandJob, ReplyJob
+from ami_hes.engine.stored_answers import StoredAnswers
+from ami_hes.store import Deliveries, Results, StoreUnavailable
+
+log = structlog.get_logger()
+
+
+class EmbeddedEngine:
+    """The Engine port."""
+
+    def __init__(
+        self, results: Results, deliveries: Deliveries, now: Callable[[], datetime], *, reply_age: timedelta
+    ) -> None:
+        self.commands: MemoryQueue[CommandJob] = MemoryQueue()
+        self.replies: MemoryQueue[ReplyJob] = MemoryQueue()
+        self.answers = StoredAnswers(results, now)
+        self.events = MemoryEvents()
+        self.events.listen(ANSWERED, self.answers.announce)
+        self._results = results
+        self._deliveries = deliveries
+        self._reply_age = reply_age
+
+    async def open(self) -> None:
+        """To be done before any request is taken."""
+        unanswered, owed = await self._results.unanswered(), await self._results.owed()
+        commands = await _each(unanswered, self._restore_commands)  # oldest first: a meter gets its commands in order
+        replies = await _each(owed, self._restore_reply)
+        if unanswered or owed:
+            log.info("recovered", requests=len(unanswered), commands=commands, replies=replies)
+        if given_up := await self._deliveries.dead_letters():
+            log.warning("dead_letters", replies=given_up)
+
+    async def _restore_commands(self, request_id: str) -> int:
+        """Its commands without result; where only the answer is missing any one of them, since who takes it answers."""
+        request = await self._results.find(request_id)
+        if request is None:
+            raise LookupError(f"the request {request_id} is not kept")
+        left = await self._results.open_commands(request_id)
+        chosen = left or [one for done in await self._results.completed([request_id]) for one in done.commands[:1]]
+        self.commands.restore([CommandJob(one.command, request.deadline_at) for one in chosen])
+        return len(left)
+
+    async def _restore_reply(self, request_id: str) -> int:
+        request = await self._results.find(request_id)
+        if request is None:
+            raise LookupError(f"the request {request_id} is not kept")
+        self.replies.restore([ReplyJob.of(request, self._reply_age)])
+        return 1
+
+
+async def _each(request_ids: Iterable[str], restore: Callable[[str], Awaitable[int]]) -> int:
+    """Each request for itself; how many jobs were restored."""
+    restored = 0
+    for request_id in request_ids:
+        try:
+            restored += await restore(request_id)
+        except StoreUnavailable:
+            raise
+        except Exception as problem:
+            log.error("recovery_failed", message_id=request_id, exc_info=problem)
+    return restored

@@ -1,0 +1,143 @@
+"""The narrow ports of the engine: dispatch, one holder of a meter, waiting for an answer, events out.
+
+Behind them is one process (`ami_hes.engine.embedded`), or later a broker and many workers; one test suite holds each engine to
+the same contract. Everything that may be a call over a network is awaited. The truth is in the store (`ami_hes.store.ports`) and
+not here. Delivery is at least once, so the order of the work is: save the result, save the answer, hand it on (a reply job, or
+an event), mark it replied, and only then `done`; wherever that is interrupted, the job comes again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, Self, TypeVar
+
+from ami_hes.commands import Command
+from ami_hes.store import StoredRequest
+
+
+class Dispatched(Protocol):
+    """What a job has to have, of whatever kind it is."""
+
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def subject(self) -> str:
+        """Two jobs of one lane with the same subject (a meter, a reply) are never in hand at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandJob:
+    """A command to be carried out."""
+
+    command: Command
+    deadline_at: datetime
+
+    @property
+    def request_id(self) -> str:
+        return self.command.request_id
+
+    @property
+    def subject(self) -> str:
+        return self.command.meter.name
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyJob:
+    """The answer of a request, to be posted to its reply address."""
+
+    request_id: str
+    address: str
+    give_up_at: datetime
+
+    @classmethod
+    def of(cls, request: StoredRequest, age: timedelta) -> Self:
+        """For a request whose answer is owed; `age`: how long after the request it is still posted."""
+        return cls(request.request_id, request.reply_address or "", request.accepted_at + age)
+
+    @property
+    def subject(self) -> str:
+        return self.request_id
+
+
+ANSWERED = "requests.answered"
+"""The subject of events whose id is that of a request that has its answer now."""
+
+J = TypeVar("J", bound=Dispatched)
+J_co = TypeVar("J_co", bound=Dispatched, covariant=True)
+
+
+class Delivery(Protocol[J_co]):
+    """A job in hand; it comes again until it is done."""
+
+    @property
+    def job(self) -> J_co: ...
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether somebody may have had it in hand before: then the store knows how far it got."""
+
+    async def done(self) -> None:
+        """It is finished and never comes again."""
+
+    async def again(self, after_s: float) -> None:
+        """Bring it again after this many seconds."""
+
+
+class Jobs(Protocol[J]):
+    """A lane of dispatch, with room of its own: what is put is delivered, in order for one subject.
+
+    The same (request, subject) twice counts once.
+    """
+
+    async def put(self, jobs: Sequence[J]) -> None: ...
+
+    async def take(self, limit: int) -> Sequence[Delivery[J]]:
+        """At least one and at most `limit` deliveries; waits for the first."""
+
+    async def cancel(self, request_id: str) -> None:
+        """Drop the jobs of a request that are in nobody's hand; those that are in hand go on."""
+
+    async def pending(self) -> int:
+        """How many jobs are not done yet."""
+
+
+class Stopping(Exception):
+    """The engine is about to stop."""
+
+
+class Answers(Protocol):
+    """Waiting for the answer of an accepted request."""
+
+    async def wait(self, request_id: str, until: datetime) -> bytes:
+        """The answer as it is stored, whichever process has made it.
+
+        Raises TimeoutError when there is none by then, Stopping, LookupError for a request that is not kept, and
+        StoreUnavailable.
+        """
+
+    def stop(self) -> None:
+        """Whoever waits is let go, with Stopping."""
+
+
+class Events(Protocol):
+    """What others may want to know of."""
+
+    async def publish(self, subject: str, event_id: str, body: bytes) -> None:
+        """The same id of a subject twice counts once."""
+
+
+class Engine(Protocol):
+    """All of them."""
+
+    @property
+    def commands(self) -> Jobs[CommandJob]: ...
+
+    @property
+    def replies(self) -> Jobs[ReplyJob]: ...
+
+    @property
+    def answers(self) -> Answers: ...
+
+    @property
+    def events(self) -> Events: ...

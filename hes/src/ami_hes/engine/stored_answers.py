@@ -1,0 +1,68 @@
+"""Waiting for an answer: it is in the store, whoever has made it, and an event of this process says sooner when to look.
+
+An answer that another process has made announces itself here only where the engine's events reach every process, so the store
+is looked into now and then as well.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+from ami_hes.engine.ports import Stopping
+from ami_hes.store import Results
+
+LOOK_EVERY_S = 1.0
+"""How often the store is looked into when nothing announces the answer."""
+
+
+class StoredAnswers:
+    """The Answers port."""
+
+    def __init__(self, results: Results, now: Callable[[], datetime]) -> None:
+        self._results = results
+        self._now = now
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._stopping = False
+
+    def announce(self, request_id: str, _: bytes = b"") -> None:
+        """The answer of this request is in the store."""
+        for one in self._waiting.get(request_id, ()):
+            one.set()
+
+    def stop(self) -> None:
+        """Whoever waits is let go, with Stopping."""
+        self._stopping = True
+        for request_id in self._waiting:
+            self.announce(request_id)
+
+    async def wait(self, request_id: str, until: datetime) -> bytes:
+        announced = asyncio.Event()  # from before the first look on, so that no announcement is missed
+        waiting = self._waiting.setdefault(request_id, set())
+        waiting.add(announced)
+        try:
+            return await self._look_until(request_id, until, announced)
+        finally:
+            waiting.discard(announced)
+            if not waiting:
+                self._waiting.pop(request_id, None)
+
+    async def _look_until(self, request_id: str, until: datetime, announced: asyncio.Event) -> bytes:
+        time = asyncio.get_running_loop().time
+        end = time() + (until - self._now()).total_seconds()  # a clock that is set meanwhile changes nothing
+        while (answer := await self._stored(request_id)) is None:
+            if self._stopping:
+                raise Stopping
+            if (left_s := end - time()) <= 0:
+                raise TimeoutError(f"no answer by {until.isoformat()}")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, LOOK_EVERY_S)):
+                    await announced.wait()
+            announced.clear()
+        return answer
+
+    async def _stored(self, request_id: str) -> bytes | None:
+        kept = await self._results.find(request_id)
+        if kept is None:
+            raise LookupError(f"the request {request_id} is not kept")
+        return kept.answer

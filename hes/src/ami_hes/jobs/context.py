@@ -1,0 +1,54 @@
+"""What everything that works on requests needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from ami_cim.codes import Verb
+from ami_cim.correlation import reply_header
+from ami_cim.message import Header, Reply, ResponseMessage
+from ami_cim.payloads import Payload
+from ami_cim.schema import Schemas
+from ami_hes.engine import Engine, ReplyJob
+from ami_hes.store import Deliveries, Results, StoredRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The store, the engine, and what differs from run to run."""
+
+    results: Results
+    deliveries: Deliveries
+    engine: Engine
+    schemas: Schemas
+    source: str
+    now: Callable[[], datetime]
+    new_uuid: Callable[[], UUID]
+    reply_age: timedelta
+    """How long after its request a reply is still posted."""
+
+    def message(self, header: Header, reply: Reply) -> ResponseMessage:
+        """A message of ours that answers a request's header."""
+        answering = reply_header(header, message_id=str(self.new_uuid()), timestamp=self.now(), source=self.source)
+        return ResponseMessage(header=answering, reply=reply)
+
+    def answer(self, request: StoredRequest, reply: Reply, payload: Payload | None = None) -> ResponseMessage:
+        """A message of ours that answers a kept request."""
+        header = Header(
+            verb=Verb.REPLY,
+            noun=request.noun,
+            timestamp=self.now(),
+            source=self.source,
+            message_id=str(self.new_uuid()),
+            correlation_id=request.correlation_id,
+        )
+        return ResponseMessage(header=header, reply=reply, payload=payload)
+
+    def reply_job(self, request: StoredRequest) -> ReplyJob:
+        """The posting of an answer that is owed."""
+        return ReplyJob.of(request, self.reply_age)
+
+    def milliseconds_since(self, moment: datetime) -> float:
+        """For people; by the wall clock."""
+        return round((self.now() - moment).total_seconds() * 1000, 1)

@@ -1,0 +1,187 @@
+"""The worker: takes commands, works a bounded number of meters at once, each within its deadline, keeps results in batches.
+
+Only what is answered and handed on is done. Until then a command comes again, to this process or another one, and the store
+knows how far it got: whether it may have reached its meter, and whether it has its result already.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import TypeVar
+
+import structlog
+
+from ami_hes.commands import Command, Outcome
+from ami_hes.engine import CommandJob, Delivery
+from ami_hes.jobs.answers import AnswerMaker
+from ami_hes.jobs.context import Context
+from ami_hes.jobs.room import Room
+from ami_hes.jobs.rows import stored_result
+from ami_hes.meters.registry import Registry
+from ami_hes.meters.trace import tracing
+from ami_hes.operations import Assignment, Attempt, failed, log_done
+from ami_hes.store import StoredCommand, StoredResult, StoreUnavailable
+
+GRACE_S = 1.0
+"""A recipe ends by its deadline and says why; this much later it is ended for it."""
+BATCH = 500
+"""Results that are committed together at most. As many may wait to be; then no further meter is worked."""
+AGAIN_S = 5.0
+"""When a command comes again that could not be looked up."""
+STOP_S = 3.0
+"""How long the last results may take to be committed when the process stops."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+Run = Callable[[Assignment], Awaitable[Outcome]]
+"""What carries a command out (`ami_hes.operations.run`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    delivery: Delivery[CommandJob]
+    result: StoredResult
+
+
+class CommandWorker:
+    """Works the lane of commands."""
+
+    def __init__(self, context: Context, answers: AnswerMaker, registry: Registry, run: Run, *, room: int) -> None:
+        self._context = context
+        self._answers = answers
+        self._registry = registry
+        self._run = run
+        self._room = Room(room)
+        self._finished: asyncio.Queue[_Finished] = asyncio.Queue(BATCH)
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_results())
+            while True:
+                for delivery in await self._context.engine.commands.take(await self._room.free()):
+                    self._room.enter()
+                    group.create_task(self._work_off(delivery))
+
+    async def _work_off(self, delivery: Delivery[CommandJob]) -> None:
+        try:
+            result = await self._alone(delivery, self._result(delivery))
+            if result is not None:
+                await self._finished.put(_Finished(delivery, result))
+        finally:
+            self._room.leave()
+
+    async def _alone(self, delivery: Delivery[CommandJob], work: Awaitable[T]) -> T | None:
+        """What comes of it; None if the command comes again. Whatever can't be read of one keeps no other back."""
+        try:
+            return await work
+        except StoreUnavailable:  # the store says so itself
+            await delivery.again(AGAIN_S)
+        except Exception as problem:
+            job = delivery.job
+            log.error("command_failed", message_id=job.request_id, meter=job.subject, exc_info=problem)
+            await delivery.again(AGAIN_S)
+        return None
+
+    async def _result(self, delivery: Delivery[CommandJob]) -> StoredResult:
+        job = delivery.job
+        known = StoredCommand(job.command)
+        if delivery.redelivered:
+            found = await self._context.results.command(job.request_id, job.command.meter.name)
+            if found is None:
+                raise LookupError("the command is not kept")
+            known = found
+        if known.result is not None:
+            return known.result
+        return await self._carried_out(job, known, redelivered=delivery.redelivered)
+
+    async def _carried_out(self, job: CommandJob, known: StoredCommand, *, redelivered: bool) -> StoredResult:
+        started = perf_counter()
+        command, now = job.command, self._context.now()
+        attempt = Attempt(partial(self._begin, command), begun=known.attempted)
+        meter = self._registry.find_by_mrid(command.meter.mrid)
+        left_s = (job.deadline_at - now).total_seconds()
+        if meter is None:
+            detail = f"{command.meter.mrid}, then named {command.meter.name}"
+            outcome = failed(command, attempt, "identity", "removed", detail=detail)
+        elif left_s <= 0:
+            outcome = failed(command, attempt, "deadline", "passed" if redelivered else "busy")
+        else:
+            outcome = await self._in_time(Assignment(meter, command, attempt, job.deadline_at), left_s)
+        took_ms = round((perf_counter() - started) * 1000, 1)
+        log_done(command, meter, outcome, ms=took_ms)
+        return stored_result(command, outcome, took_ms=took_ms, finished_at=self._context.now())
+
+    async def _in_time(self, assignment: Assignment, left_s: float) -> Outcome:
+        with tracing(assignment.command.request_id):
+            recipe = asyncio.ensure_future(self._run(assignment))
+            try:
+                await asyncio.wait({recipe}, timeout=left_s + GRACE_S)
+            finally:
+                if not recipe.done():
+                    recipe.cancel()
+                    await asyncio.wait({recipe}, timeout=GRACE_S)
+        if recipe.done() and not recipe.cancelled() and recipe.exception() is None:
+            return recipe.result()
+        return _broken(assignment, recipe)
+
+    async def _begin(self, command: Command) -> None:
+        await self._context.results.attempt(command.request_id, command.meter.name, self._context.now())
+
+    async def _keep_results(self) -> None:
+        batch: list[_Finished] = []
+        try:
+            while True:
+                batch = [await self._finished.get(), *self._drain(BATCH - 1)]
+                await self._keep(batch)
+                batch = []
+        finally:  # what a meter has done is kept even if we are about to stop
+            await self._keep_at_last(batch + self._drain(self._finished.qsize()))
+
+    async def _keep_at_last(self, batch: list[_Finished]) -> None:
+        """The process stops; what a store does not take in time is worked again by the next life, as attempted."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._keep(batch)
+        except TimeoutError:
+            log.error("results_not_kept", commands=len(batch))
+
+    def _drain(self, most: int) -> list[_Finished]:
+        return [self._finished.get_nowait() for _ in range(min(most, self._finished.qsize()))]
+
+    async def _keep(self, batch: Sequence[_Finished]) -> None:
+        """Save, answer, hand on, and only then done; what completes no request waits for no answer."""
+        completed = await self._context.results.save([one.result for one in batch])
+        completing = {one.request.request_id for one in completed}
+        for one in batch:
+            if one.result.request_id not in completing:
+                await self._done(one.delivery)
+        handed_on = await self._answers.finish(completed)
+        for one in batch:
+            if one.result.request_id in handed_on:
+                await one.delivery.done()
+            elif one.result.request_id in completing:
+                await one.delivery.again(AGAIN_S)
+
+    async def _done(self, delivery: Delivery[CommandJob]) -> None:
+        """Its request waits for other meters, or was answered before by somebody who may not have come further."""
+        if delivery.redelivered and not await self._alone(
+            delivery, self._answers.hand_on_again(delivery.job.request_id)
+        ):
+            return
+        await delivery.done()
+
+
+def _broken(assignment: Assignment, recipe: asyncio.Future[Outcome]) -> Outcome:
+    """The recipe did not come to its own end: a fault of ours."""
+    command, meter = assignment.command, assignment.command.meter.name
+    problem = recipe.exception() if recipe.done() and not recipe.cancelled() else None
+    if problem is None:
+        log.error("operation_overdue", message_id=command.request_id, meter=meter)
+        return failed(command, assignment.attempt, "deadline", "no-answer")
+    log.error("operation_failed", message_id=command.request_id, meter=meter, exc_info=problem)
+    return failed(command, assignment.attempt, "internal", "failed", detail=type(problem).__name__)

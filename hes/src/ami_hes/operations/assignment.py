@@ -1,0 +1,40 @@
+"""A command in the hands of its recipe, and the one place that knows whether it may have reached its meter."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ami_hes.commands import Command
+from ami_hes.meters.registry import Meter
+
+
+class Attempt:
+    """Whether what changes the meter may have left for it, in this life of the process or an earlier one.
+
+    The only place that knows: every reason that is given asks here (docs/mapping.md, M-021). `keep` commits to the store
+    that it is about to leave.
+    """
+
+    def __init__(self, keep: Callable[[], Awaitable[None]], *, begun: bool) -> None:
+        self._keep = keep
+        self._begun = begun
+
+    @property
+    def begun(self) -> bool:
+        return self._begun
+
+    async def begin(self) -> None:
+        """To be done right before the first octet leaves; what `keep` raises means that it must not leave."""
+        if not self._begun:
+            await self._keep()
+            self._begun = True
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One command for the meter that its mRID names by now; everything has to end before the deadline."""
+
+    meter: Meter
+    command: Command
+    attempt: Attempt
+    deadline_at: datetime

@@ -1,0 +1,26 @@
+"""What a module of this package offers to the table `OPERATIONS`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from ami_hes.commands import Command, Outcome
+from ami_hes.meters import Meter, Meters
+from ami_hes.operations.assignment import Assignment
+
+Recipe = Callable[[Meters, Assignment], Awaitable[Outcome]]
+"""Carries a command out; whatever happens on the way to the meter ends as an Outcome."""
+Describe = Callable[[Command, Meter | None, Outcome], Mapping[str, object]]
+"""What the event `meter_done` says of the command beside what it says of every command; values of JSON, short.
+
+The meter is None when no registry entry has its mRID any more.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A row of the table."""
+
+    run: Recipe
+    describe: Describe
+    acts: bool
+    """Whether it may change the meter: then each failure has to say whether it may have (docs/mapping.md, M-021)."""
