@@ -1,0 +1,23 @@
+"""A head-end system that kills itself behind a named step: python dying_hes.py DIRECTORY STEP. It prints where it listens."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from engines import STEPS
+from north_bench import StandIn, settings
+
+from ami_hes.app import Chance, running
+
+
+async def main(directory: Path, step: str) -> None:
+    STEPS[step]()
+    async with running(settings(directory), Chance(), StandIn()) as listening:
+        print(f"http://{listening[0]}", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

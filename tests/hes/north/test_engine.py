@@ -1,0 +1,151 @@
+"""The contract of the other ports of an engine: waiting for an answer, events, and what its next start makes of what was open."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engines import Opened, OpenEngine
+from structlog.testing import capture_logs
+from test_store import NOW, a_request, a_result, some_commands
+
+from ami_hes.engine import ANSWERED, Stopping
+from ami_hes.store import Database, SqlResults
+
+ADDRESS = "http://127.0.0.1/cim"
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=20)
+
+
+@pytest.fixture
+async def opened(open_engine: OpenEngine, tmp_path: Path) -> AsyncIterator[Opened]:
+    async with open_engine(tmp_path) as one:
+        yield one
+
+
+async def accept(results: SqlResults, request_id: str, *meters: str, **changes: Any) -> None:
+    assert await results.accept(a_request(request_id, **changes), some_commands(request_id, *meters)) is None
+
+
+# waiting for an answer
+
+
+async def test_an_answer_that_is_there_is_given_at_once(opened: Opened) -> None:
+    await accept(opened.results, "r1", "M1")
+    await opened.results.answer({"r1": b"<answer/>"}, NOW)
+    assert await opened.engine.answers.wait("r1", NOW) == b"<answer/>", "however late it is"
+
+
+async def test_an_answer_that_is_announced_is_given_to_all_who_wait(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ami_hes.engine.stored_answers.LOOK_EVERY_S", 3600.0)
+    await accept(opened.results, "r1", "M1")
+    waiting = [asyncio.create_task(opened.engine.answers.wait("r1", soon())) for _ in range(3)]
+    await asyncio.sleep(0)
+    await opened.results.answer({"r1": b"<answer/>"}, NOW)
+    await opened.engine.events.publish(ANSWERED, "r1", b"")
+    assert await asyncio.gather(*waiting) == [b"<answer/>"] * 3
+
+
+async def test_an_answer_that_another_process_has_made_is_found(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ami_hes.engine.stored_answers.LOOK_EVERY_S", 0.01)
+    await accept(opened.results, "r1", "M1")
+    waiting = asyncio.create_task(opened.engine.answers.wait("r1", soon()))
+    await asyncio.sleep(0)
+    async with Database(tmp_path / "hes.sqlite") as of_another:
+        await SqlResults(of_another).answer({"r1": b"<answer/>"}, NOW)
+    assert await waiting == b"<answer/>"
+
+
+async def test_who_waits_in_vain_is_let_go(opened: Opened) -> None:
+    await accept(opened.results, "r1", "M1")
+    with pytest.raises(TimeoutError):
+        await opened.engine.answers.wait("r1", datetime.now(UTC) + timedelta(seconds=0.05))
+    with pytest.raises(LookupError):
+        await opened.engine.answers.wait("r2", soon())
+
+
+async def test_who_waits_when_the_engine_stops_is_let_go(opened: Opened) -> None:
+    await accept(opened.results, "r1", "M1")
+    waiting = asyncio.create_task(opened.engine.answers.wait("r1", soon()))
+    await asyncio.sleep(0)
+    opened.engine.answers.stop()
+    with pytest.raises(Stopping):
+        await waiting
+
+
+# events
+
+
+async def test_the_same_event_twice_counts_once(opened: Opened) -> None:
+    heard: list[tuple[str, bytes]] = []
+    opened.listen("meters", lambda event_id, body: heard.append((event_id, body)))
+    for event_id, subject in (("e1", "meters"), ("e1", "meters"), ("e2", "meters"), ("e1", "others")):
+        await opened.engine.events.publish(subject, event_id, event_id.encode())
+    assert heard == [("e1", b"e1"), ("e2", b"e2")]
+
+
+# the next start
+
+
+async def test_what_was_open_is_delivered_again_in_its_order(open_engine: OpenEngine, tmp_path: Path) -> None:
+    async with open_engine(tmp_path) as one:
+        await accept(one.results, "r2", "M1", "M2", accepted_at=NOW)
+        await accept(one.results, "r1", "M1", "M3", accepted_at=NOW + timedelta(seconds=1))
+        await one.results.save([a_result("r2", "M2")])
+    async with open_engine(tmp_path) as one:
+        taken = await one.engine.commands.take(9)
+        assert [(d.job.request_id, d.job.subject, d.redelivered) for d in taken] == [
+            ("r2", "M1", True),
+            ("r1", "M3", True),
+        ]
+        await taken[0].done()
+        assert [d.job.request_id for d in await one.engine.commands.take(9)] == ["r1"]
+
+
+async def test_what_lacks_only_its_answer_is_delivered_once(open_engine: OpenEngine, tmp_path: Path) -> None:
+    async with open_engine(tmp_path) as one:
+        await accept(one.results, "r1", "M1", "M2")
+        await one.results.save([a_result("r1", "M1"), a_result("r1", "M2")])
+    async with open_engine(tmp_path) as one:
+        (delivery,) = await one.engine.commands.take(9)
+        assert (delivery.job.request_id, delivery.redelivered) == ("r1", True)
+        assert await one.engine.commands.pending() == 1
+
+
+async def test_what_is_owed_is_delivered_again_until_it_was_taken(open_engine: OpenEngine, tmp_path: Path) -> None:
+    async with open_engine(tmp_path) as one:
+        await accept(one.results, "r1", "M1", reply_address=ADDRESS)
+        await one.results.answer({"r1": b"<answer/>"}, NOW)
+    async with open_engine(tmp_path) as one:
+        (delivery,) = await one.engine.replies.take(9)
+        assert (delivery.job.address, delivery.job.give_up_at) == (ADDRESS, NOW + timedelta(days=7))
+        assert await one.engine.commands.pending() == 0
+        await one.results.replied("r1", NOW)
+    async with open_engine(tmp_path) as one:
+        assert await one.engine.replies.pending() == 0
+
+
+async def test_a_request_that_cannot_be_read_keeps_no_other_back(open_engine: OpenEngine, tmp_path: Path) -> None:
+    async with open_engine(tmp_path) as one:
+        for request_id in ("r1", "r2", "r3"):
+            await accept(one.results, request_id, request_id.upper(), accepted_at=NOW)
+    store = sqlite3.connect(tmp_path / "hes.sqlite")
+    with store:
+        store.execute("UPDATE requests SET deadline_at = 'tomorrow' WHERE request_id = 'r2'")
+    store.close()
+    with capture_logs() as events:
+        async with open_engine(tmp_path) as one:
+            assert [d.job.request_id for d in await one.engine.commands.take(9)] == ["r1", "r3"]
+    (failed,) = [event for event in events if event["event"] == "recovery_failed"]
+    assert failed["message_id"] == "r2"

@@ -1,0 +1,100 @@
+"""The process is killed (SIGKILL) behind each step of a request; the next one loses nothing, doubles nothing, and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import sys
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from engines import STEPS
+from north_bench import DISCONNECT, TYPED, Cis, control, north, octets, request, texts
+
+HES = Path(__file__).with_name("dying_hes.py")
+METERS = ["M1", "M2"]
+SYNCHRONOUS = [step for step in STEPS if step not in ("reply put", "posted", "replied", "reply done")]
+ASYNCHRONOUS = [step for step in STEPS if step != "announced"]
+SMALL = ("saved", "answered", "posted")
+"""Those that the small run of the tests makes: between them lay the gaps of earlier versions."""
+
+
+def steps(names: list[str]) -> list[object]:
+    return [pytest.param(name, marks=() if name in SMALL else pytest.mark.ci) for name in names]
+
+
+@dataclass(frozen=True)
+class Left:
+    """What the store of the killed process says."""
+
+    finished: set[str]
+    attempted: set[str]
+    answer: bytes | None
+    taken: bool
+
+
+def left_in(directory: Path) -> Left:
+    with closing(sqlite3.connect(directory / "hes.sqlite")) as store:
+        return Left(
+            {name for (name,) in store.execute("SELECT meter_name FROM commands WHERE finished_at IS NOT NULL")},
+            {name for (name,) in store.execute("SELECT meter_name FROM attempts")},
+            store.execute("SELECT answer FROM requests").fetchone()[0],
+            store.execute("SELECT count(*) FROM replies WHERE taken_at IS NOT NULL").fetchone() == (1,),
+        )
+
+
+async def killed_behind(directory: Path, step: str, body: bytes) -> Left:
+    """A first life that gets the request and dies of it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(HES), str(directory), step, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    url = (await process.stdout.readline()).decode().strip()
+    async with httpx.AsyncClient(timeout=50, trust_env=False) as client:
+        with suppress(httpx.TransportError):  # it dies before it has answered, or behind that
+            await client.post(url + TYPED, content=body, headers={"Content-Type": "text/xml; charset=utf-8"})
+    assert await process.wait() == -signal.SIGKILL, f"it never came to the step {step!r}"
+    return left_in(directory)
+
+
+def results_in(directory: Path) -> list[tuple[str, int]]:
+    with closing(sqlite3.connect(directory / "hes.sqlite")) as store:
+        return store.execute("SELECT meter_name, ok FROM commands ORDER BY meter_name").fetchall()
+
+
+@pytest.mark.parametrize("step", steps(SYNCHRONOUS))
+async def test_a_synchronous_request(tmp_path: Path, step: str) -> None:
+    body = octets(request(control(DISCONNECT, *METERS)))
+    left = await killed_behind(tmp_path, step, body)
+    async with north(tmp_path) as hes:
+        answers = [(await hes.post(body)).content for _ in range(2)]
+        assert [texts(answer, "Result") for answer in answers] == [["OK"]] * 2
+        assert answers[0] == answers[1]
+        again = {name: attempted for name, _, attempted in hes.meters.told()}
+    assert again == {name: name in left.attempted for name in METERS if name not in left.finished}
+    assert results_in(tmp_path) == [("M1", 1), ("M2", 1)]
+    assert left.answer in (None, left_in(tmp_path).answer)
+
+
+@pytest.mark.parametrize("step", steps(ASYNCHRONOUS))
+async def test_an_asynchronous_request(tmp_path: Path, step: str) -> None:
+    async with Cis().serving() as cis:
+        body = octets(request(control(DISCONNECT, *METERS), async_reply_flag=True, reply_address=cis.url))
+        left = await killed_behind(tmp_path, step, body)
+        posted = len(cis.requests)
+        async with north(tmp_path) as hes:
+            assert texts((await hes.post(body)).content, "code") == ["0.3"], "the acknowledgement, once more"
+            async with asyncio.timeout(20):
+                while not left_in(tmp_path).taken:
+                    await asyncio.sleep(0.01)
+            again = {name: attempted for name, _, attempted in hes.meters.told()}
+        assert again == {name: name in left.attempted for name in METERS if name not in left.finished}
+        assert len(cis.requests) == posted + (not left.taken)
+        assert len({reply for _, reply in cis.requests}) == 1, "whoever gets it twice gets the same message"
+        assert texts(cis.requests[0][1], "Result") == ["OK"]
+    assert results_in(tmp_path) == [("M1", 1), ("M2", 1)]
+    assert left.answer in (None, left_in(tmp_path).answer)
