@@ -8,13 +8,15 @@ from pathlib import Path
 
 from engines import STEPS
 from north_bench import StandIn, settings
+from reported import ignore
 
-from ami_hes.app import Chance, running
+from ami_hes.app import running
+from ami_process.environment import Environment
 
 
 async def main(directory: Path, step: str) -> None:
     STEPS[step]()
-    async with running(settings(directory), Chance(), StandIn()) as listening:
+    async with running(settings(directory), Environment(emit=ignore), StandIn()) as listening:
         print(f"http://{listening[0]}", flush=True)
         await asyncio.Event().wait()
 

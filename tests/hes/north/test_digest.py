@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from ami_cim.message import Header, RequestMessage
 from ami_cim.payloads import Payload
-from ami_hes.jobs.records import digest
+from ami_hes.jobs.rows import digest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -190,7 +190,7 @@ async def test_a_recipe_that_ignores_its_deadline_is_ended(tmp_path: Path, monke
     monkeypatch.setattr("ami_hes.jobs.worker.GRACE_S", 0.01)
     stand_in = StandIn()
     stand_in.open.clear()
-    async with north(tmp_path, stand_in, deadline_s=0.1) as hes:
+    async with north(tmp_path, stand_in, deadline_s=1.0) as hes:
         reply = (await hes.ask(request(control(DISCONNECT, "M1")))).reply
         assert (reply.result, [e.code for e in reply.errors]) == ("FAILED", ["4.1"])
         assert "may or may not have switched" in (reply.errors[0].reason or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sqlite3
 import sys
@@ -50,7 +51,12 @@ def left_in(directory: Path) -> Left:
 async def killed_behind(directory: Path, step: str, body: bytes) -> Left:
     """A first life that gets the request and dies of it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(HES), str(directory), step, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        str(HES),
+        str(directory),
+        step,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(HES.parents[2])},
     )
     assert process.stdout is not None
     url = (await process.stdout.readline()).decode().strip()

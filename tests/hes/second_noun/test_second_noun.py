@@ -19,6 +19,7 @@ import register_noun
 import register_operation
 from north_bench import GENERIC, SCHEMAS, Cis, North, StandIn, settings
 from register_payload import NOUN, RegisterReading, format, parse
+from reported import ignore
 from small_meter import SmallMeter
 from structlog.testing import capture_logs
 
@@ -27,11 +28,12 @@ from ami_cim.message import Header, RequestMessage
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_dlms import data
 from ami_dlms.obis import Obis
-from ami_hes.app import Chance, running
+from ami_hes.app import running
 from ami_hes.commands import Outcome
 from ami_hes.jobs import Run
 from ami_hes.nouns import NOUNS
 from ami_hes.operations import OPERATIONS, Assignment
+from ami_process.environment import Environment
 
 ENERGY, NOT_THERE = "1-0:1.8.0*255", "1-0:2.8.0*255"
 PRODUCTION_FILES = ("register_payload.py", "register_noun.py", "register_operation.py")
@@ -73,7 +75,7 @@ async def whole(directory: Path, run: Run | None = None) -> AsyncIterator[Whole]
         stack.push_async_callback(meter.close)
         meter.values[Obis.parse(ENERGY), 2] = data.double_long_unsigned(4711)
         configured = settings(directory, registry=[meter.entry()])
-        listening = await stack.enter_async_context(running(configured, Chance(), run))
+        listening = await stack.enter_async_context(running(configured, Environment(emit=ignore), run))
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=20, trust_env=False))
         yield Whole(North(f"http://{listening[0]}", client, StandIn()), meter)
 

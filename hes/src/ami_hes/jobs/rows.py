@@ -27,8 +27,6 @@ def digest(message: RequestMessage) -> str:
         (message.payload, message.payload_identifiers),
         *(() if message.query is None else (message.query,)),
     )
-    if message.query is not None:  # apart, so that what has none is digested as it was before there were any
-        return sha256(repr((*asked, message.query)).encode()).hexdigest()
     return sha256(repr(asked).encode()).hexdigest()
 
 
