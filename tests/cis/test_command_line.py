@@ -18,7 +18,7 @@ from cis_stand_in import METERS, StandInHes, acknowledging, answering, failed_me
 from ami_cim.message import Reply, ReplyError
 from ami_cis.__main__ import main
 from ami_cis.app import running
-from ami_cis.settings import load
+from ami_cis.settings import Settings
 from ami_process.environment import Environment
 from ami_process.events import Event
 
@@ -44,7 +44,7 @@ def written(directory: Path, hes_url: str, port: int = 0, more: str = "") -> Pat
 
 async def sent(config: Path, *arguments: str) -> int:
     """`cis send` to a CIS that serves with this configuration."""
-    async with running(load(config), Environment(emit=silent), 0) as system:
+    async with running(Settings.load(config), Environment(emit=silent), 0) as system:
         return await asyncio.to_thread(
             main, ["send", "--url", f"http://127.0.0.1:{system.listen.rpartition(':')[2]}", *arguments]
         )

@@ -150,7 +150,7 @@ def test_meters_behind_one_address_know_each_other(tmp_path: Path, config: dict[
         ({"name": "m1002"}, "more than one"),
         ({"suite": 2}, "suite"),
         ({"simulated": {"control_mode": 7}}, "control_mode"),
-        ({"simulated": {"lie": True}}, "lie: Extra inputs"),
+        ({"simulated": {"lie": True}}, "lie: unknown key"),
         ({"simulated": {"push_to": "127.0.0.1:4059"}}, "tcp://host:port"),
     ],
 )

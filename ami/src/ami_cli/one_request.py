@@ -113,7 +113,7 @@ async def _send(directory: Path, document: configuration.Document, events: list[
     _, new_uuid = seeded("cis")
 
     environment = Environment(emit=events.append, new_uuid=new_uuid).by(SteppedClock(AT))
-    settings = ami_cis.settings.load(directory / "ami.toml")
+    settings = ami_cis.settings.Settings.load(directory / "ami.toml")
     target = Target.meter(METER, document["meters"][0]["mrid"])
     async with ami_cis.app.running(settings, environment, 0) as system:
         return await system.controls.run(Order(code=DISCONNECT, targets=(target,)))

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from ami_cis.app import serve
-from ami_cis.settings import Settings, load
+from ami_cis.settings import Settings
 from ami_cis.store import SCHEMA, StoreUnavailable, StoreUnusable
 from ami_process.commands import exit_code_of, version_option
 from ami_process.environment import Environment, clock_of
@@ -24,7 +24,7 @@ from ami_process.store.commands import store_commands
 USAGE = 2
 
 app = typer.Typer(name="cis", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-app.add_typer(store_commands(SCHEMA, lambda config: load(config).cis.store), name="store")
+app.add_typer(store_commands(SCHEMA, lambda config: Settings.load(config).cis.store), name="store")
 
 
 class Verb(StrEnum):
@@ -58,7 +58,7 @@ def serve_until_stopped(
     Exit code 1: a command of the last cycles was not confirmed; 2: the configuration cannot be used; 98: a port is taken.
     """
     with _explaining():
-        settings = load(config)
+        settings = Settings.load(config)
         if not no_loop and not settings.meters:
             raise SettingsError(f"{config}: there are no [[meters]] to control; --no-loop only serves")
         if cycles is not None:

@@ -6,18 +6,14 @@ no business with them. An unknown key in [demo] or [cis] is refused, since it is
 The environment wins over the file: `AMI_CIS__PORT=9000` sets [cis] port, `AMI_METERS=20` takes the first 20 meters.
 """
 
-import os
-import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ami_process.settings import ClockSettings, HttpUrl, Seconds, Section, SettingsError, check_sections
+from ami_process.settings import FileSettings, HttpUrl, Seconds, Section
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
 
@@ -106,36 +102,13 @@ class Meter(BaseModel):
     usage_points: tuple[str, ...] = ()
 
 
-class _Environment(EnvSettingsSource):
-    """AMI_CIS__* and AMI_DEMO__*; AMI_METERS is a number and not the list, so it is not taken as such."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        if field_name == "meters":
-            return None, field_name, False
-        return super().get_field_value(field, field_name)
-
-
-class Settings(BaseSettings):
+class Settings(FileSettings):
     """All that the composition root reads."""
 
-    model_config = SettingsConfigDict(env_prefix="AMI_", env_nested_delimiter="__", extra="forbid", frozen=True)
-
-    clock: ClockSettings = ClockSettings()
     demo: Demo = Demo()
     cis: Cis = Cis()
     hes: Hes = Hes()
     meters: tuple[Meter, ...] = ()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return _Environment(settings_cls), init_settings
 
     @model_validator(mode="after")
     def _meters_are_told_apart(self) -> Self:
@@ -153,35 +126,7 @@ class Settings(BaseSettings):
         return self.hes.deadline_s is not None and self.cis.request_timeout_s <= self.hes.deadline_s
 
 
-def load(path: Path) -> Settings:
-    """Read the file and the environment; raises SettingsError with a sentence that names the key."""
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path}: {error}") from error
-    check_sections(path, content)
-    own: dict[str, Any] = {name: content[name] for name in ("clock", "demo", "cis", "hes") if name in content}
-    own["meters"] = _first(content.get("meters", []), os.environ.get("AMI_METERS"))
-    try:
-        return Settings(**own)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{path} or environment: {where}: {what}") from error
-
-
 def _with_port(url: str, port: int) -> str:
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return urlunsplit(parts._replace(netloc=f"{host}:{port}"))
-
-
-def _first(meters: Any, number: str | None) -> Any:
-    if number is None or number == "" or not isinstance(meters, list):
-        return meters
-    if not number.isdecimal():
-        raise SettingsError(f"AMI_METERS: a number of meters is wanted, not {number!r}")
-    if int(number) > len(meters):
-        raise SettingsError(f"AMI_METERS: {number} wanted, but the file has {len(meters)}")
-    return meters[: int(number)]

@@ -64,7 +64,7 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
     hes = settings.hes
     http_limits = _http_limits(settings)
     allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions)
-    registry = Registry(settings.active_meters)
+    registry = Registry(settings.meters)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
         stack.enter_context(hold_store(hes.store, SCHEMA))

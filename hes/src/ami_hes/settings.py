@@ -154,15 +154,3 @@ class Settings(FileSettings):
     cis: CisAddress = CisAddress()
     partners: tuple[PartnerSettings, ...] = ()
     meters: tuple[dict[str, Any], ...] = Field(default=(), repr=False, description="read by ami_hes.meters.registry")
-    meter_count: int | None = Field(default=None, ge=0)
-
-    @model_validator(mode="after")
-    def _enough_meters(self) -> Self:
-        if self.meter_count is not None and self.meter_count > len(self.meters):
-            raise ValueError(f"AMI_METERS asks for {self.meter_count} meters, [[meters]] holds {len(self.meters)}")
-        return self
-
-    @property
-    def active_meters(self) -> tuple[dict[str, Any], ...]:
-        """The meters that take part."""
-        return self.meters[: self.meter_count]

@@ -207,17 +207,14 @@ class Settings(FileSettings):
 
     meter_sim: MeterSimSettings = MeterSimSettings()
     meters: tuple[MeterSettings, ...] = ()
-    meter_count: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="before")
     @classmethod
     def _only_simulated(cls, values: dict[str, Any]) -> dict[str, Any]:
-        meters, count = values.get("meters"), values.get("meter_count")
+        meters = values.get("meters")
         if not isinstance(meters, list | tuple):
             return values
-        if isinstance(count, int) and count > len(meters):
-            raise ValueError(f"AMI_METERS asks for {count} meters, [[meters]] holds {len(meters)}")
-        numbered = enumerate(meters[:count], 1)
+        numbered = enumerate(meters, 1)
         ours = [
             Numbered(number, one) if isinstance(one, dict) else one
             for number, one in numbered

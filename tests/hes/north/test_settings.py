@@ -26,12 +26,12 @@ def test_the_demo_file_is_read() -> None:
     settings = Settings.load(DEMO)
     assert settings.hes.port == 8081
     assert settings.hes.system_title == bytes.fromhex("414D490000000001")
-    assert [meter["name"] for meter in settings.active_meters][:2] == ["M1001", "M1002"]
+    assert [meter["name"] for meter in settings.meters][:2] == ["M1001", "M1002"]
 
 
 def test_nothing_is_needed_but_a_file(tmp_path: Path) -> None:
     settings = load(tmp_path, "")
-    assert settings.active_meters == ()
+    assert settings.meters == ()
     assert settings.hes.reply_networks == ()
 
 
@@ -40,7 +40,7 @@ def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AMI_METERS", "1")
     settings = load(tmp_path, '[hes]\nport = 1\nhost = "::1"\n[[meters]]\nname = "A"\n[[meters]]\nname = "B"\n')
     assert (settings.hes.port, settings.hes.host) == (9081, "::1")
-    assert [meter["name"] for meter in settings.active_meters] == ["A"]
+    assert [meter["name"] for meter in settings.meters] == ["A"]
 
 
 def test_more_meters_than_the_file_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ its own for the sections that it reads, and refuses unknown keys in them, becaus
 worse than a refusal. No message of this module ever holds a value, which may be a key.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,7 +23,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariable
 
 SECTIONS = frozenset({"clock", "demo", "cis", "hes", "partners", "meter_sim", "meters"})
 """Every section that the file may have, whichever process reads it."""
@@ -80,17 +84,16 @@ class ClockSettings(Section):
 
 
 class _Environment(EnvSettingsSource):
-    """The environment; a bare number in AMI_METERS means how many of the file's meters take part."""
+    """The environment but for AMI_METERS, which is a number and no list."""
 
-    def __call__(self) -> dict[str, Any]:
-        values = super().__call__()
-        if isinstance(values.get("meters"), int):
-            values["meter_count"] = values.pop("meters")
-        return values
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        if field_name == "meters":
+            return None, field_name, False
+        return super().get_field_value(field, field_name)
 
 
 class FileSettings(BaseSettings):
-    """What a process reads of the file; AMI_METERS arrives as the field `meter_count`."""
+    """What a process reads of the file; with AMI_METERS=20 `meters` has the first 20."""
 
     model_config = SettingsConfigDict(
         env_prefix="AMI_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
@@ -120,10 +123,13 @@ class FileSettings(BaseSettings):
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{path} is not TOML: {error}") from None
         check_sections(path, content)
+        content["meters"] = _first(content.get("meters", []), os.environ.get("AMI_METERS", ""))
         try:
             return cls(**{name: value for name, value in content.items() if name in cls.model_fields})
         except ValidationError as error:
             raise SettingsError("\n".join(_problems(path, error))) from None
+        except UnreadableVariable as error:
+            raise SettingsError(f"environment: {error}") from None
 
 
 def check_sections(path: Path, content: Mapping[str, Any]) -> None:
@@ -134,4 +140,19 @@ def check_sections(path: Path, content: Mapping[str, Any]) -> None:
 
 def _problems(path: Path, error: ValidationError) -> list[str]:
     """One line per problem: where it is and what is wrong, without the value."""
-    return [f"{path}: {'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]
+    return [f"{path}: {'.'.join(map(str, item['loc'])) or 'file'}: {_what(item)}" for item in error.errors()]
+
+
+def _what(problem: ErrorDetails) -> str:
+    return "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
+
+
+def _first(meters: Any, number: str) -> Any:
+    """So many of the meters, all where no number is given."""
+    if not number or not isinstance(meters, list):
+        return meters
+    if not (number.isascii() and number.isdecimal()):
+        raise SettingsError(f"AMI_METERS: a number of meters is wanted, not {number[:20]!r}")
+    if len(number) > 9 or int(number) > len(meters):
+        raise SettingsError(f"AMI_METERS asks for {number[:20]} meters, [[meters]] holds {len(meters)}")
+    return meters[: int(number)]
