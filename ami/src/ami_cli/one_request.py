@@ -25,7 +25,7 @@ from ami_cis.workflows import Order, Outcome, Target
 from ami_cli import configuration
 from ami_cli.quiet import quiet
 from ami_cli.recording import Recorder, http_bodies
-from ami_dlms.explain import Keyring, Session, deciphered, explain, headline, inside
+from ami_dlms.explain import Keyring, Session, deciphered, explain, headline, inside, items_of
 from ami_dlms.framing import wrapper
 from ami_meter_sim.events import Switched
 from ami_process.clocks import SteppedClock
@@ -166,6 +166,8 @@ def _explained(pdu: wrapper.WrapperPdu, session: Session) -> Explained:
     [tree] = explain(pdu.apdu, session)
     clear, information = deciphered(tree), inside(tree)
     summary = headline(clear) if clear is tree else f"{headline(tree)}: {headline(clear)}"
+    if len(items := items_of(clear)) > 1:
+        summary += f" ({'; '.join((item.part('descriptor') or item).text for item in items)})"
     octets = None if clear is tree else clear.octets
     if information is not None:
         opened = deciphered(information)
@@ -220,7 +222,8 @@ REPLY_WORDS = (
     "Result OK: the meter's action-result was success, and output_state and control_state were read back and agree."
 )
 FRAMES_WORDS = (
-    "First the public client (wrapper port 16, no security) asks who this is and which invocation counter comes next. Then "
+    "This is the first session with the meter, so the public client (wrapper port 16, no security) asks who this is and which "
+    "invocation counter comes next; the sessions after it leave that out. Then "
     "the management client proves itself (HLS-GMAC), compares the device id, reads the state, acts, and reads again. Each "
     "frame begins with the wrapper: version 0001, source, destination, length.\n"
 )

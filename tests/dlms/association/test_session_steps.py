@@ -11,6 +11,7 @@ from ami_dlms.association.client.session import (
     LOGICAL_DEVICE_NAME,
     CountFrom,
     Identify,
+    IsNews,
     OpeningStep,
     OpenManagement,
     OpenPublic,
@@ -22,9 +23,8 @@ from ami_dlms.association.client.session import (
     Wanted,
     count_of,
     opening,
-    run,
-    run_async,
 )
+from ami_dlms.association.client.steps import run, run_async
 from ami_dlms.obis import Obis
 
 COUNTER = Obis.parse("0-0:43.1.1*255")
@@ -141,3 +141,83 @@ async def test_both_drivers_take_the_same_steps() -> None:
 @pytest.mark.parametrize("value", [data.octet_string(b"\x01"), data.boolean(True), data.long(-1), data.null()])
 def test_what_is_no_counter(value: data.Data) -> None:
     assert count_of(value) is None
+
+
+KNOWN = EVERYTHING._replace(known=True, visit=False)
+
+
+class Refused(Exception):
+    pass
+
+
+def sense_known(error: Exception) -> Trouble | int:
+    return Trouble.REFUSED if isinstance(error, Refused) else sense(error)
+
+
+class KnownDriver(Driver):
+    """Of a meter whose counter was right the last time; `news`: whether the public client tells a higher one."""
+
+    def __init__(self, failing: dict[type, Iterable[Exception]] | None = None, *, news: bool = False) -> None:
+        super().__init__(failing)
+        self._news = news
+
+    def perform(self, step: OpeningStep) -> object:
+        done = super().perform(step)
+        return self._news if isinstance(step, IsNews) else done
+
+
+def test_a_known_meter_is_not_asked_publicly() -> None:
+    driver = KnownDriver()
+    run(opening(KNOWN, sense_known), driver.perform)
+    assert driver.steps == [OpenManagement(0)]
+
+
+def test_a_refusal_is_looked_into_and_stays_one_when_the_counter_was_right() -> None:
+    driver = KnownDriver({OpenManagement: [Refused("first")]})
+    with pytest.raises(Refused, match="first"):
+        run(opening(KNOWN, sense_known), driver.perform)
+    assert driver.kinds == [
+        OpenManagement,
+        OpenPublic,
+        ReadPublic,
+        Identify,
+        ReadPublic,
+        CountFrom,
+        ReleasePublic,
+        IsNews,
+    ]
+
+
+def test_after_a_refusal_the_counter_that_is_news_is_tried_once() -> None:
+    driver = KnownDriver({OpenManagement: [Refused()]}, news=True)
+    run(opening(KNOWN, sense_known), driver.perform)
+    assert driver.steps[-1] == OpenManagement(7)
+    driver = KnownDriver({OpenManagement: [Refused(), Refused("second")]}, news=True)
+    with pytest.raises(Refused, match="second"):
+        run(opening(KNOWN, sense_known), driver.perform)
+    assert driver.kinds.count(OpenManagement) == 2
+
+
+def test_another_meter_that_refuses_is_another_meter() -> None:
+    driver = KnownDriver({OpenManagement: [Refused()], Identify: [ValueError("another meter")]})
+    with pytest.raises(ValueError, match="another meter"):
+        run(opening(KNOWN, sense_known), driver.perform)
+
+
+def test_a_refusal_stays_one_where_the_public_client_is_refused_too() -> None:
+    driver = KnownDriver({OpenManagement: [Refused("first")], OpenPublic: [Refused("public")]})
+    with pytest.raises(Refused, match="first"):
+        run(opening(KNOWN, sense_known), driver.perform)
+
+
+def test_a_known_meter_that_hangs_up_is_called_again_and_asked() -> None:
+    driver = KnownDriver({OpenManagement: [Lost()]})
+    run(opening(KNOWN, sense_known), driver.perform)
+    assert driver.kinds[:3] == [OpenManagement, Reconnect, OpenPublic] and driver.steps[-1] == OpenManagement(7)
+
+
+def test_what_is_neither_lost_nor_refused_is_not_tried_again() -> None:
+    driver = KnownDriver({OpenManagement: [TimeoutError()]})
+    with pytest.raises(TimeoutError):
+        run(opening(KNOWN, sense_known), driver.perform)
+    assert driver.kinds == [OpenManagement]

@@ -40,25 +40,31 @@ from ami_dlms.association import (
     Unconfirmed,
 )
 from ami_dlms.association import Read as ReadNames
-from ami_dlms.association.client.session import ExchangeStep, Read, Tell, TopUp, Write, exchange, hang_up, run
+from ami_dlms.association.client.steps import (
+    ExchangeStep,
+    Read,
+    Tell,
+    TopUp,
+    Write,
+    exchange,
+    hang_up,
+    most_in_a_list,
+    run,
+)
 from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.cosem.short_names import STEP, ShortNames, reserved_base_name
 from ami_dlms.data import Data
-from ami_dlms.enums import Conformance, DataAccessResult, ServiceError
+from ami_dlms.enums import DataAccessResult, ServiceError
 from ami_dlms.errors import LinkError, LocalError, RemoteError, SecurityError
 from ami_dlms.framing.framing import Framing
 from ami_dlms.security import SendCounter
 
 A = TypeVar("A")
-MAX_PDU_SIZE = 0xFFFF
 HANG_UP_S = 1.0
-LIST_ITEM_OCTETS = 10
-AROUND_A_LIST = 80
 MAX_UNSOLICITED = 1000
 """Notifications that may come before one answer."""
-"""Octets of a request that are not its items: its own head, and the longest protection around it."""
 
 
 class LinkDown(MeterError):
@@ -154,7 +160,7 @@ class Association:
     def open(self, where: str) -> Opened:
         """Open it, unless it exists beforehand; what was agreed."""
         opened = self._exists_beforehand() or self._open(where)
-        self.most_in_a_list = _most_in_a_list(opened)
+        self.most_in_a_list = most_in_a_list(opened)
         return opened
 
     def _exists_beforehand(self) -> Opened | None:
@@ -386,14 +392,6 @@ def _is_about_a_secret(request: Request) -> bool:
     if isinstance(request, GetList):
         return any(map(_is_about_a_secret, request.items))
     return isinstance(request, Get | Set | Action) and is_secret(request.descriptor)
-
-
-def _most_in_a_list(opened: Opened) -> int:
-    """How many attributes one request of the agreed size can name."""
-    if not opened.conformance & Conformance.MULTIPLE_REFERENCES:
-        return 0
-    size = opened.server_max_receive_pdu_size or MAX_PDU_SIZE
-    return max(size - AROUND_A_LIST, 0) // LIST_ITEM_OCTETS
 
 
 _KEYS = (ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR)

@@ -34,8 +34,8 @@ from ami_dlms.association.client.session import (
     Wanted,
     count_of,
     opening,
-    run,
 )
+from ami_dlms.association.client.steps import run
 from ami_dlms.data import Data
 
 WITHOUT_PUBLIC = (ExitCode.NO_ASSOCIATION, ExitCode.REFUSED, ExitCode.NO_ANSWER)

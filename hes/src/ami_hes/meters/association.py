@@ -1,10 +1,10 @@
 """One association over a link: hands requests to the protocol core, waits for their answers, maps what goes wrong.
 
-The exchange itself is the protocol core's (`ami_dlms.association.client.session`); here its steps meet a link, a store and a clock.
+The exchange itself is the protocol core's (`ami_dlms.association.client.steps`); here its steps meet a link, a store and a clock.
 Frames that are no answer here go to `ami_hes.meters.push` and never disturb the exchange.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,6 +14,8 @@ from ami_dlms.association import (
     ClientConnection,
     ClientSettings,
     Get,
+    GetList,
+    GetListResult,
     GetResult,
     InformationReported,
     Open,
@@ -25,7 +27,7 @@ from ami_dlms.association import (
     Set,
     SetResult,
 )
-from ami_dlms.association.client.session import (
+from ami_dlms.association.client.steps import (
     ExchangeStep,
     Read,
     Steps,
@@ -36,6 +38,7 @@ from ami_dlms.association.client.session import (
     answer,
     exchange,
     hang_up,
+    most_in_a_list,
     run_async,
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -87,6 +90,7 @@ class Association:
         self._routed = Routed(self._line.framing, link, settings)
         self._before: Callable[[], Awaitable[None]] | None = None
         self._until: float | None = None
+        self._most_in_a_list = 0
         self._notifications = notifications
         self._patience = patience
         self._supply = supply
@@ -103,7 +107,9 @@ class Association:
         event = await self._exchange(Open(), where)
         if isinstance(event, OpenRefused):
             raise refused(event, where)
-        return self._expected(Opened, event, where)
+        opened = self._expected(Opened, event, where)
+        self._most_in_a_list = most_in_a_list(opened)
+        return opened
 
     async def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None, where: str) -> Data:
         """The attribute's value."""
@@ -111,6 +117,28 @@ class Association:
         if event.value is None:
             raise Refusal(event.result, where)
         return event.value
+
+    async def get_many(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data]:
+        """The attributes' values, by one request where the meter has agreed to lists and answers them, else one by one."""
+        if 1 < len(descriptors) <= self._most_in_a_list:
+            try:
+                return await self._get_list(descriptors)
+            except MeterFault as fault:
+                if fault.kind != "exception":
+                    raise
+                self._most_in_a_list = 0
+        return [await self.get(one, None, f"reading {one}") for one in descriptors]
+
+    async def _get_list(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data]:
+        where = f"reading {descriptors[0]} and {len(descriptors) - 1} more"
+        asked = GetList(tuple(Get(one) for one in descriptors))
+        results = self._expected(GetListResult, await self._exchange(asked, where), where).results
+        values = []
+        for one, result in zip(descriptors, results, strict=True):
+            if result.value is None:
+                raise Refusal(result.result, f"reading {one}")
+            values.append(result.value)
+        return values
 
     async def set(self, descriptor: AttributeDescriptor, value: Data, where: str) -> DataAccessResult:
         return self._expected(SetResult, await self._exchange(Set(descriptor, value), where), where).result
@@ -132,7 +160,7 @@ class Association:
 
     async def _exchange(
         self,
-        request: Open | Get | Set | Action | Release,
+        request: Open | Get | GetList | Set | Action | Release,
         where: str,
         before: Callable[[], Awaitable[None]] | None = None,
     ) -> object:

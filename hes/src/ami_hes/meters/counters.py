@@ -41,6 +41,7 @@ class Supply:
         if self.tried:
             await self.counters.go_on_above(self.meter, self.counter)
             self.tried = False
+        self.counters.confirmed(self.meter)
 
 
 class InvocationCounters:
@@ -50,6 +51,7 @@ class InvocationCounters:
         self._store = store
         self._max_jump = max_jump
         self._counters: dict[str, SendCounter] = {}
+        self._confirmed: set[tuple[str, str]] = set()
 
     async def supply(self, meter: Meter, at_least: int) -> Supply:
         """Values for a meter that claims to take none below `at_least`."""
@@ -64,6 +66,14 @@ class InvocationCounters:
         if tried is None:
             return Supply(meter, self, await self._ours(meter, at_least))
         return Supply(meter, self, SendCounter(*tried), tried=True)
+
+    def confirmed(self, meter: Meter) -> None:
+        """The meter has opened an association with this key's counter."""
+        self._confirmed.add((meter.name, meter.key_id))
+
+    def knows(self, meter: Meter) -> bool:
+        """Whether it has done so in this life of the process, so that the next value is most likely right."""
+        return (meter.name, meter.key_id) in self._confirmed
 
     async def top_up(self, meter: Meter, counter: SendCounter) -> None:
         """Reserve more when little is left."""

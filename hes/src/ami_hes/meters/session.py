@@ -1,8 +1,8 @@
 """One meter, held by one user, for one piece of work: who it is, that it is the one we mean, then a secured association.
 
-A session begins with the public client (wrapper port 16, no security), which reads the logical device name and the
-invocation counter: a wrong address is reported as a wrong address before any key is used, and our counter goes on above the
-meter's, as far as that can be believed (docs/adr/0003, docs/mapping.md M-041).
+The procedure is the protocol core's (`ami_dlms.association.client.session`). The public client (wrapper port 16, no security)
+reads the logical device name and the invocation counter where they are not known yet, or where the meter refuses what it took
+before (docs/adr/0016, docs/mapping.md M-041 and M-044).
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,6 +15,7 @@ from ami_dlms.association.client.session import (
     PUBLIC_CLIENT,
     CountFrom,
     Identify,
+    IsNews,
     OpeningStep,
     OpenManagement,
     OpenPublic,
@@ -25,13 +26,13 @@ from ami_dlms.association.client.session import (
     Wanted,
     count_of,
     opening,
-    run_async,
 )
+from ami_dlms.association.client.steps import run_async
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import CompactArray, Data
 from ami_dlms.enums import DataAccessResult, Mechanism
-from ami_dlms.security.hls import usual_challenge
+from ami_dlms.security.hls import HLS, usual_challenge
 from ami_hes.meters.association import Association, Patience, Refusal
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.faults import CounterRefused, MeterFault
@@ -104,6 +105,9 @@ class Session:
         self._around = surroundings
         self._association: Association | None = None
         self._public: Association
+        self._answered = False
+        self._tried_from = 0
+        self._refusal: MeterFault | None = None
         self._reconnect: Callable[[], Awaitable[Link]] | None = None
 
     async def open(self, reconnect: Callable[[], Awaitable[Link]] | None = None) -> None:
@@ -115,13 +119,21 @@ class Session:
         wanted = Wanted(
             name=meter.public_client,
             counter=meter.invocation_counter if meter.public_client and meter.keyed else None,
+            known=meter.public_client and meter.authentication in HLS and self._around.counters.knows(meter),
         )
         self._reconnect = reconnect
-        await self._guarded(run_async(opening(wanted, self._sense), self._perform))
+        try:
+            await self._guarded(run_async(opening(wanted, self._sense), self._perform))
+        except MeterFault as fault:
+            raise self._explained(fault) from None
 
     async def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
         """An attribute's value; a refusal of the meter is a MeterFault of kind data-access-result."""
         return await self._guarded(self._open.get(descriptor, selection, f"reading {descriptor}"))
+
+    async def get_many(self, *descriptors: AttributeDescriptor) -> list[Data]:
+        """Several attributes' values, in as few requests as the meter takes; refusals as for `get`."""
+        return await self._guarded(self._open.get_many(descriptors))
 
     async def set(self, descriptor: AttributeDescriptor, value: Data) -> DataAccessResult:
         return await self._guarded(self._open.set(descriptor, value, f"writing {descriptor}"))
@@ -170,8 +182,11 @@ class Session:
     def _sense(self, error: Exception) -> Trouble | int:
         if isinstance(error, CounterRefused):
             return error.expected
-        lost = isinstance(error, MeterFault) and error.kind == "transport" and self._reconnect is not None
-        return Trouble.LOST if lost else Trouble.OTHER
+        if not isinstance(error, MeterFault):
+            return Trouble.OTHER
+        if error.kind == "transport" and self._reconnect is not None:
+            return Trouble.LOST
+        return Trouble.REFUSED if error.kind in _REFUSALS else Trouble.OTHER
 
     async def _perform(self, step: OpeningStep) -> object:
         match step:
@@ -188,11 +203,26 @@ class Session:
                 return _count(value)
             case ReleasePublic():
                 await self._public.release("releasing the public association")
+                self._answered = True
             case Reconnect():
                 await self._connect_anew()
             case OpenManagement(at_least):
                 await self._open_association(at_least)
+            case IsNews(at_least):
+                return at_least > self._tried_from
         return None
+
+    def _explained(self, fault: MeterFault) -> MeterFault:
+        """A meter that answered the public client and then falls silent, or refuses without a reason, often has other keys."""
+        if fault is not self._refusal or not (self._answered and self.meter.keyed):
+            return fault
+        if (fault.kind, fault.name) in _WITHOUT_REASON:
+            return MeterFault("security", "keys-suspected", where=fault.where, detail=fault.detail)
+        if fault.kind in ("transport", "deadline"):
+            fault.add_detail(
+                "the public client was answered just before; some meters are silent when the keys are wrong"
+            )
+        return fault
 
     def _compare(self, name: str) -> None:
         if name != self.meter.logical_device_name:
@@ -207,6 +237,7 @@ class Session:
     async def _open_association(self, at_least: int) -> None:
         meter, around = self.meter, self._around
         supply = await around.counters.supply(meter, at_least) if meter.keyed else None
+        self._tried_from = 0 if supply is None else supply.counter.next_value
         association = Association(
             self.link,
             client_settings(meter, around.system_title),
@@ -220,7 +251,8 @@ class Session:
         try:
             await association.open("opening the association")
         except MeterFault as fault:
-            raise _with_hint(fault, meter, "" if supply is None else supply.doubt) from None
+            self._refusal = fault if supply is None or not supply.doubt else fault.add_detail(supply.doubt)
+            raise
         if supply is not None:
             await around.received.keep(meter, Channel.ASSOCIATION)
             await supply.confirm()
@@ -237,13 +269,4 @@ def _count(value: Data) -> int:
 _WITHOUT_REASON = {
     (kind, name) for kind in ("association", "association-provider") for name in ("NULL", "NO_REASON_GIVEN")
 } | {("exception", "other"), ("exception", "OTHER_REASON")}
-
-
-def _with_hint(fault: MeterFault, meter: Meter, doubt: str) -> MeterFault:
-    """A meter that answered the public client and then falls silent, or refuses without a reason, often has other keys."""
-    answered = meter.keyed and meter.public_client  # and nothing but the keys is new
-    if answered and (fault.kind, fault.name) in _WITHOUT_REASON:
-        fault = MeterFault("security", "keys-suspected", where=fault.where, detail=fault.detail)
-    elif answered and fault.kind in ("transport", "deadline"):
-        fault.add_detail("the public client was answered just before; some meters are silent when the keys are wrong")
-    return fault.add_detail(doubt) if doubt else fault
+_REFUSALS = ("association", "association-provider", "exception", "security")

@@ -203,11 +203,8 @@ class _Work:
 
 
 async def _read_state(session: Session, control: Control) -> DisconnectState:
-    values = [
-        (await session.get(control.attribute(attribute))).value
-        for attribute in (OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE)
-    ]
-    output_state, control_state, control_mode = values
+    attributes = (control.attribute(one) for one in (OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE))
+    output_state, control_state, control_mode = (data.value for data in await session.get_many(*attributes))
     if not isinstance(output_state, bool) or not isinstance(control_state, int) or not isinstance(control_mode, int):
         raise MeterFault("data-access-result", "unexpected-value", where="reading the disconnect control")
     return DisconnectState(output_state, int(control_state), int(control_mode))

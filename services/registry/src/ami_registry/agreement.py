@@ -1,7 +1,8 @@
 """From an entry to the settings of the protocol core: how this meter has to be addressed, and how it protects its APDUs."""
 
 from ami_dlms.association import Ciphering, ClientSettings, Security
-from ami_dlms.association.settings import MAX_RESULT_OCTETS, WITH_SECRET
+from ami_dlms.association.settings import CLIENT_CONFORMANCE, MAX_RESULT_OCTETS, WITH_SECRET
+from ami_dlms.enums import Conformance
 from ami_dlms.security import AsymmetricKeys, GlobalKeys
 from ami_dlms.security.suites import suite_of
 from ami_registry.meter import Meter
@@ -21,6 +22,7 @@ def client_settings(meter: Meter, system_title: bytes) -> ClientSettings:
         security=security(
             meter, system_title, meter.system_title, AsymmetricKeys(meter.signing_key, meter.meter_signing_key)
         ),
+        conformance=CLIENT_CONFORMANCE | Conformance.MULTIPLE_REFERENCES,
         max_result_octets=MAX_RESULT_OCTETS if meter.keyed else MAX_UNPROVED_OCTETS,
     )
 

@@ -10,7 +10,7 @@ from ami_dlms.explain.encoding import octets_of
 from ami_dlms.explain.frames import explain, explain_data
 from ami_dlms.explain.keyring import Keyring, Session, Title
 from ami_dlms.explain.node import FRAMING, MISSING, Derived, Node, is_sound, leaves, nodes
-from ami_dlms.explain.summaries import deciphered, headline, inside, is_ciphered
+from ami_dlms.explain.summaries import deciphered, headline, inside, is_ciphered, items_of
 
 __all__ = [
     "FRAMING",
@@ -31,6 +31,7 @@ __all__ = [
     "inside",
     "is_ciphered",
     "is_sound",
+    "items_of",
     "leaves",
     "nodes",
     "octets_of",

@@ -31,10 +31,19 @@ def _telling(root: Node) -> Iterator[Node]:
         if part.name == "block":
             yield from _telling(part)
         elif part.name in LISTS:
-            items = [item for item in part.parts if item.type != FRAMING]
+            items = _items(part)
             yield items[0] if len(items) == 1 else part
         elif part.name in SAID:
             yield part
+
+
+def items_of(root: Node) -> list[Node]:
+    """The items of a request for many, or of its answer."""
+    return [item for part in root.parts if part.name in LISTS for item in _items(part)]
+
+
+def _items(part: Node) -> list[Node]:
+    return [item for item in part.parts if item.type != FRAMING]
 
 
 def _said(part: Node, places: Container[int]) -> str:

@@ -1,123 +1,38 @@
-"""A session of a client with a meter, written once for every driver and without I/O.
+"""The way to an association, written once for every driver and without I/O: a generator of steps (`steps`).
 
-Two procedures, each a generator of steps. The driver carries a step out, be it with asyncio or with a blocking socket, and
-sends back what came of it; what goes wrong it throws in, as an exception of its own.
-
-`exchange` asks one thing over an association: octets out, octets in, until the answer is there. `opening` is the way to an
-association: the public client where it is needed, the identity, the invocation counter, the association itself, once more
-with the counter that the meter demands, and once more over a new connection where the meter hangs up after a release.
+The public client where it is needed, the identity, the invocation counter, the association itself, once more with the counter
+that the meter demands, and once more over a new connection where the meter hangs up after a release. When the public client is
+needed: docs/adr/0016.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from ami_dlms.association.client.connection import ClientConnection
-from ami_dlms.association.events import ClientOutput, EventNotified, InformationReported, Notified, Request
+from ami_dlms.association.client.steps import Steps
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
-from ami_dlms.framing.line import Line
 from ami_dlms.obis import Obis
 
 PUBLIC_CLIENT = 16
 VALUE = 2
 LOGICAL_DEVICE_NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), VALUE)
-UNSOLICITED = (Notified, EventNotified, InformationReported)
-Unsolicited = Notified | EventNotified | InformationReported
 R = TypeVar("R")
-S = TypeVar("S")
-Steps = Generator[S, Any, R]
-
-
-# --- one exchange
-
-
-class TopUp(NamedTuple):
-    """Invocation counters are about to be used: see that there are enough."""
-
-
-class Write(NamedTuple):
-    """Octets for the link; `first` are those of the request itself."""
-
-    octets: bytes
-    first: bool = False
-
-
-class Read(NamedTuple):
-    """Whatever comes, as bytes; None when nothing came within the line's time."""
-
-
-class Tell(NamedTuple):
-    """The meter said something unasked."""
-
-    event: Unsolicited
-
-
-ExchangeStep = TopUp | Write | Read | Tell
-
-
-def exchange(connection: ClientConnection, line: Line, request: Request) -> Steps[ExchangeStep, ClientOutput]:
-    """Ask, and return the answer. TimeoutError when none comes; DlmsError as the connection raises it."""
-    yield TopUp()
-    line.begin()
-    yield Write(connection.send(request), first=True)
-    return (yield from answer(connection, line))
-
-
-def answer(connection: ClientConnection, line: Line) -> Steps[ExchangeStep, ClientOutput]:
-    """The answer to what was asked before."""
-    while True:
-        while (event := connection.next_event()) is None:
-            if octets := connection.data_to_send():
-                yield TopUp()
-                yield Write(octets)
-            received: bytes | None = yield Read()
-            if received is None:
-                yield Write(_asked_again(line))
-            else:
-                line.heard(received)
-                connection.receive_data(received)
-        if not isinstance(event, UNSOLICITED):
-            if octets := connection.data_to_send():
-                yield Write(octets)
-            return event
-        yield Tell(event)
-
-
-def hang_up(line: Line) -> Steps[ExchangeStep, None]:
-    """Take down the data link under an association that has been released."""
-    if not line.is_up:
-        return
-    yield Write(line.take_down())
-    while line.is_up:
-        received: bytes | None = yield Read()
-        if received is None:
-            return
-        line.framing.receive_data(received)
-        line.framing.next_pdu()
-
-
-def _asked_again(line: Line) -> bytes:
-    octets = line.ask_again()
-    if not octets:
-        raise TimeoutError("no answer in time")
-    return octets
-
-
-# --- the way to an association
 
 
 class Wanted(NamedTuple):
     """What the public client is asked: who answers, the counter in this object, or something of the driver's own.
 
-    With none of them it is not opened at all.
+    With none of them it is not opened at all. With `known` it is asked only when the association can't be opened without: the
+    counter was right the last time, and the meter proves by its keys who it is.
     """
 
     name: bool = False
     counter: Obis | None = None
     visit: bool = False
+    known: bool = False
 
 
 class OpenPublic(NamedTuple):
@@ -156,17 +71,26 @@ class OpenManagement(NamedTuple):
     at_least: int
 
 
+class IsNews(NamedTuple):
+    """Whether this counter is above what the association was tried with."""
+
+    at_least: int
+
+
 class Reconnect(NamedTuple):
     """Give the connection up, and call again."""
 
 
-OpeningStep = OpenPublic | ReadPublic | Identify | CountFrom | Visit | ReleasePublic | OpenManagement | Reconnect
+OpeningStep = (
+    OpenPublic | ReadPublic | Identify | CountFrom | Visit | ReleasePublic | OpenManagement | IsNews | Reconnect
+)
 
 
 class Trouble(Enum):
     """What an exception of the driver's means here."""
 
     LOST = "the connection has come to an end"
+    REFUSED = "the meter answers, and does not open the association"
     OTHER = "anything else"
 
 
@@ -176,6 +100,49 @@ Judge = Callable[[Exception], Trouble | int]
 
 def opening(wanted: Wanted, judge: Judge) -> Steps[OpeningStep, None]:
     """Everything up to the open association; the last exception of the driver when it can't be had."""
+    if not wanted.known:
+        yield from _open_asking_first(wanted, judge)
+        return
+    try:
+        yield from _open_management(0, judge)
+    except Exception as error:
+        sense = judge(error)
+        if sense is Trouble.OTHER:
+            raise
+        if sense is Trouble.LOST:
+            yield Reconnect()
+            yield from _open_asking_first(wanted, judge)
+        else:
+            yield from _open_after(error, wanted, judge)
+
+
+def _open_after(refusal: Exception, wanted: Wanted, judge: Judge) -> Steps[OpeningStep, None]:
+    """Ask the public client who it is that refuses, and try once more when the counter was the reason."""
+    asked = _ask_public(wanted)
+    at_least, _ = yield from _or_else(refusal, asked)
+    if not (yield IsNews(at_least)):
+        raise refusal
+    yield OpenManagement(at_least)
+
+
+def _or_else(refusal: Exception, asked: Steps[OpeningStep, R]) -> Steps[OpeningStep, R]:
+    """The same steps; where the public client is refused as well, the first refusal is what counts."""
+    step = next(asked)
+    while True:
+        try:
+            done = yield step
+        except Exception as error:
+            if isinstance(step, Identify):
+                raise
+            raise refusal from error
+        try:
+            step = asked.send(done)
+        except StopIteration as end:
+            found: R = end.value
+            return found
+
+
+def _open_asking_first(wanted: Wanted, judge: Judge) -> Steps[OpeningStep, None]:
     at_least, released = 0, False
     if wanted.name or wanted.counter is not None or wanted.visit:
         at_least, released = yield from _ask_public(wanted)
@@ -226,38 +193,3 @@ def count_of(value: Data) -> int | None:
     """The number that an invocation counter object holds; None when it holds something else."""
     found = value.value
     return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
-
-
-# --- drivers
-
-
-def run(steps: Steps[S, R], perform: Callable[[S], Any]) -> R:
-    """Carry the steps out, one by one."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                done = perform(step)
-            except Exception as error:  # noqa: BLE001 - thrown in, and out again if nothing there takes it
-                step = steps.throw(error)
-            else:
-                step = steps.send(done)
-    except StopIteration as end:
-        found: R = end.value
-        return found
-
-
-async def run_async(steps: Steps[S, R], perform: Callable[[S], Awaitable[Any]]) -> R:
-    """The same where steps are awaited."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                done = await perform(step)
-            except Exception as error:  # noqa: BLE001
-                step = steps.throw(error)
-            else:
-                step = steps.send(done)
-    except StopIteration as end:
-        found: R = end.value
-        return found
