@@ -1,4 +1,4 @@
-"""A stand-in HES for what only the CIS does: real sockets, our cim package and FastAPI, and a behaviour that a test may set."""
+"""A stand-in HES for what only the CIS does: real sockets, our cim package and Starlette, and a behaviour that a test may set."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from fastapi import FastAPI, Request, Response
 from lxml import etree
 from reported import as_read
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from ami_cim import envelope, wire, wsdl
 from ami_cim.envelope import Received
@@ -143,17 +146,20 @@ class StandInHes:
         octets = wsdl.resolve(name, str(request.url.replace(query="")))
         return Response(self.change_wsdl(octets), media_type="text/xml")
 
-    async def health(self) -> Response:
+    async def health(self, _: Request) -> Response:
         return Response(status_code=200 if self.healthy else 503)
 
 
 @asynccontextmanager
 async def standing_in(port: int = 0) -> AsyncIterator[StandInHes]:
     hes = StandInHes()
-    application = FastAPI()
-    application.add_api_route("/cim/ExecuteEndDeviceControls", hes.deliver, methods=["POST"], response_model=None)
-    application.add_api_route("/cim/ExecuteEndDeviceControls", hes.describe, methods=["GET"], response_model=None)
-    application.add_api_route("/healthz", hes.health, methods=["GET"], response_model=None)
+    application = Starlette(
+        routes=[
+            Route("/cim/ExecuteEndDeviceControls", hes.deliver, methods=["POST"]),
+            Route("/cim/ExecuteEndDeviceControls", hes.describe, methods=["GET"]),
+            Route("/healthz", hes.health, methods=["GET"]),
+        ]
+    )
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening("127.0.0.1", port, "cis."))
         hes.url = f"http://127.0.0.1:{listener.getsockname()[1]}"

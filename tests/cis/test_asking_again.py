@@ -28,8 +28,8 @@ from cis_stand_in import (
     saying,
     settings,
 )
-from fastapi import Response
 from free_ports import free_port
+from starlette.responses import Response
 
 from ami_cim import soap
 from ami_cim.envelope import Received

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 from cis_stand_in import SCHEMAS, StandInHes, answering, saying
-from fastapi import Response
 from lxml import etree
+from starlette.responses import Response
 
 from ami_cim import envelope, soap, wire
 from ami_cim.identity import EndDevice, Name

@@ -27,7 +27,6 @@ LAYERS = (
     ("/ami_hes/meters/", "HES sessions"),
     ("/ami_hes/", "HES jobs and recipes"),
     ("/structlog/", "logging"),
-    ("/fastapi/", "HTTP"),
     ("/starlette/", "HTTP"),
     ("/uvicorn/", "HTTP"),
     ("/h11/", "HTTP"),
