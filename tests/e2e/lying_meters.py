@@ -24,12 +24,13 @@ from ami_dlms.apdu.action import ActionResponseNormal
 from ami_dlms.apdu.faults import ExceptionResponse
 from ami_dlms.apdu.get import GetResponseNormal
 from ami_dlms.association import (
-    ActionAnswer,
-    ActionRequested,
+    Action,
+    ActionOutcome,
+    Answer,
     AssociationOpened,
     AssociationReleased,
-    GetAnswer,
-    GetRequested,
+    Get,
+    Requested,
     ServerConnection,
 )
 from ami_dlms.enums import ActionResult, DataAccessResult, ServiceError, StateError
@@ -91,25 +92,26 @@ class LyingMeter(SmallMeter):
     async def _answer(self, connection: ServerConnection, writer: asyncio.StreamWriter) -> bool:
         while (event := connection.next_event()) is not None:
             match event:
-                case GetRequested(key, descriptor):
+                case Requested(key, items=(Get(descriptor),)):
                     self.asked.append("GET")
                     value = self._get(descriptor)
                     step = self._step(id(connection)) if descriptor.instance_id == DISCONNECT_CONTROL else None
                     clear = GetResponseNormal(key.invoke_id_and_priority, data.null())
-                    refusal = GetAnswer(key, DataAccessResult.READ_WRITE_DENIED)
-                    honest = GetAnswer(key, value)
+                    refusal = Answer(key, (DataAccessResult.READ_WRITE_DENIED,))
+                    honest = Answer(key, (value,))
                     if not await self._say(step, connection, writer, honest, refusal, clear):
                         return False
-                case ActionRequested(key, descriptor):
+                case Requested(key, items=(Action(descriptor),)):
                     self.asked.append("ACTION")
                     self._read_back[id(connection)] = 0
                     clear = ActionResponseNormal(key.invoke_id_and_priority, ActionResult.SUCCESS)
-                    refusal = ActionAnswer(key, ActionResult.HARDWARE_FAULT)
+                    refusal = Answer(key, (ActionOutcome(ActionResult.HARDWARE_FAULT, None),))
                     if Step.ACTION_CAME in self.faults:
                         step, result = Step.ACTION_CAME, ActionResult.SUCCESS
                     else:
                         step, result = Step.ACTION_DONE, self._act(descriptor)
-                    if not await self._say(step, connection, writer, ActionAnswer(key, result), refusal, clear):
+                    honest = Answer(key, (ActionOutcome(result, None),))
+                    if not await self._say(step, connection, writer, honest, refusal, clear):
                         return False
                 case AssociationOpened(profile):
                     self.asked.append(f"open {profile.client_wport}")

@@ -22,6 +22,7 @@ from in_memory import (
     from_client,
     from_server,
     pair,
+    receive_counter,
 )
 
 from ami_dlms import data
@@ -139,8 +140,7 @@ def server(octets: bytes) -> None:
 
 def serves(joined: Pair, octet: int) -> None:
     """A client that knows the secrets gets in and gets what it asks for."""
-    counter = joined.server._associations[SERVER_WPORT, CLIENT_WPORT].profile.receive_counter
-    assert counter is not None
+    counter = receive_counter(joined)
     if counter.lowest_acceptable > LAST_COUNTERS:
         return  # a genuine frame has used the counter up
     new = agreed(octet, counter.lowest_acceptable)
@@ -154,7 +154,8 @@ def client(octets: bytes) -> None:
     if not octets:
         return
     joined, request = agreed(octets[0]), REQUESTS[octets[0] // len(AGREED) % len(REQUESTS)]
-    association = joined.server._associations[SERVER_WPORT, CLIENT_WPORT]
+    association = joined.server._association(SERVER_WPORT, CLIENT_WPORT)
+    assert association is not None
     if isinstance(request, Open):
         joined.client.send(request)
     else:

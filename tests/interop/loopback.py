@@ -11,33 +11,18 @@ from typing import Any, cast
 
 from ami_dlms import data
 from ami_dlms.association import (
-    AccessAnswer,
-    AccessRequested,
     Action,
-    ActionAnswer,
     ActionOutcome,
-    ActionRequested,
     Answer,
     AssociationProfile,
     AttributeAccess,
     Get,
-    GetAnswer,
-    GetListAnswer,
-    GetListRequested,
-    GetRequested,
-    GetResult,
-    ReadAnswer,
-    ReadRequested,
+    ItemResult,
+    Requested,
     ServerConnection,
     ServerOutput,
     Set,
-    SetAnswer,
-    SetListAnswer,
-    SetListRequested,
-    SetRequested,
-    SetResult,
-    WriteAnswer,
-    WriteRequested,
+    lookup_among,
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import BY_ENTRY, EntryDescriptor, RangeDescriptor, SelectiveAccess
@@ -126,9 +111,8 @@ class Loopback:
     port: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        wports = (self.profile.server_wport, self.profile.client_wport)
         connection = ServerConnection(
-            {wports: self.profile},
+            lookup_among(self.profile),
             random_bytes=lambda count: bytes(range(1, count + 1)),
             framing=cast(Framing, Noting(FRAMINGS[self.framing](), self.tags)),
         )
@@ -148,42 +132,15 @@ class Loopback:
             writer.close()
 
     def _answer(self, event: ServerOutput) -> Answer | None:
-        match event:
-            case GetRequested(key, descriptor, selection):
-                return GetAnswer(key, self._get(Get(descriptor, selection)))
-            case SetRequested(key, descriptor, _, value):
-                return SetAnswer(key, self._set(Set(descriptor, value)))
-            case ActionRequested(key):
-                return ActionAnswer(key, ActionResult.SUCCESS)
-            case GetListRequested(key, items):
-                return GetListAnswer(key, tuple(map(self._get, items)))
-            case SetListRequested(key, items):
-                return SetListAnswer(key, tuple(map(self._set, items)))
-            case AccessRequested(key, items):
-                return AccessAnswer(key, tuple(map(self._access, items)))
-            case ReadRequested(key, items):
-                return ReadAnswer(key, tuple(map(self._read, items)))
-            case WriteRequested(key, items):
-                return WriteAnswer(key, tuple(map(self._write, items)))
-        return None
+        return Answer(event.key, tuple(map(self._do, event.items))) if isinstance(event, Requested) else None
 
-    def _get(self, item: Get) -> Data:
-        return self.values[item.descriptor] if item.selection is None else selected(item.selection)
-
-    def _set(self, item: Set) -> DataAccessResult:
+    def _do(self, item: Get | Set | Action) -> ItemResult:
+        if isinstance(item, Get):
+            return self.values[item.descriptor] if item.selection is None else selected(item.selection)
+        if isinstance(item, Action):
+            return ActionOutcome(ActionResult.SUCCESS, None)
         self.values[item.descriptor] = item.value
         return DataAccessResult.SUCCESS
-
-    def _access(self, item: Get | Set | Action) -> GetResult | SetResult | ActionOutcome:
-        if isinstance(item, Get):
-            return GetResult(self._get(item), DataAccessResult.SUCCESS)
-        return SetResult(self._set(item)) if isinstance(item, Set) else ActionOutcome(ActionResult.SUCCESS, None)
-
-    def _read(self, item: Get | Action) -> Data:
-        return self._get(item) if isinstance(item, Get) else data.null()
-
-    def _write(self, item: Set | Action) -> DataAccessResult:
-        return self._set(item) if isinstance(item, Set) else DataAccessResult.SUCCESS
 
 
 def selected(selection: SelectiveAccess) -> Data:

@@ -9,10 +9,10 @@ from pathlib import Path
 from bench import CLOCK, SWITCH, Bench, Dialogue, attribute, clear_client, method, session, setup
 
 from ami_dlms import data
-from ami_dlms.association import Action, ActionOutcome, Get
+from ami_dlms.association import Action, ActionOutcome, Get, ItemResult
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.effects import Die, Effect, HangUp, Report, Send, Wait
-from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, Item, LieAboutAction, RefuseAction, Result, Silence
+from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, Item, LieAboutAction, RefuseAction, Silence
 
 DISCONNECT = Action(method(SWITCH, 1), data.integer(0))
 ADJUST = Action(method(CLOCK, 3), data.integer(0))
@@ -71,7 +71,7 @@ def test_a_refused_action_breaks_down_as_well(tmp_path: Path) -> None:
 class Doubled(Fault):
     """A fault of a test's own: readings are refused, and every frame comes twice."""
 
-    def on_request(self, item: Item) -> Result | None:
+    def on_request(self, item: Item) -> ItemResult | None:
         return DataAccessResult.HARDWARE_FAULT if isinstance(item, Get) else None
 
     def on_frame(self, leaving: Sequence[Effect], answers: bool) -> Sequence[Effect]:

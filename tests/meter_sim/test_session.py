@@ -22,6 +22,7 @@ from bench import (
     PROFILE,
     SAPS,
     SECURITY_SETUP,
+    START,
     SWITCH,
     WRONG_KEYS,
     Bench,
@@ -35,6 +36,7 @@ from bench import (
     lls_client,
     method,
     public_client,
+    randomness,
     session,
     setup,
 )
@@ -60,6 +62,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.effects import Die, HangUp, Report, Wait
 from ami_meter_sim.events import Switched
 from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, LieAboutAction, RefuseAction, Silence
+from ami_meter_sim.meter.session import Session
 from ami_meter_sim.meter.setup import LockOutSetup, ManagementAssociation
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
@@ -89,6 +92,17 @@ def opened(bench: Bench, connection: Any = None) -> Dialogue:
 
 
 @pytest.mark.parametrize("which", READABLE_BY_ALL)
+def test_one_of_a_thousand_meters_behind_an_address_is_one_association(tmp_path: Path) -> None:
+    """A connection costs what is spoken over it, not what is behind the address."""
+    bench = Bench(tmp_path)
+    meter = bench.start(setup())
+    meters = dict.fromkeys(range(1, 1001), meter)
+    near = Session(meters, now=lambda: START, random_bytes=randomness())
+    assert not near._connection._associations
+    assert isinstance(Dialogue(near, public_client()).open(), Opened)
+    assert list(near._connection._associations) == [(1, 16)]
+
+
 def test_the_public_client_reads_who_the_meter_is(bench: Bench, which: ObjectName) -> None:
     result = opened(bench, public_client()).get(which)
     assert result.result is DataAccessResult.SUCCESS and result.value is not None

@@ -8,15 +8,12 @@ something to say about a request or its answer decides, and every one may change
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ami_dlms.association import Action, ActionOutcome, Get, Set
-from ami_dlms.data import Data
-from ami_dlms.enums import ActionResult, DataAccessResult
+from ami_dlms.association import Action, ActionOutcome, Get, ItemResult, Set
+from ami_dlms.enums import ActionResult
 from ami_meter_sim.effects import Die, Effect, HangUp, Wait
 
 DISCONNECT_CONTROL = 70
 Item = Get | Set | Action
-Result = Data | DataAccessResult | ActionOutcome
-"""Of a Get a value or why not, of a Set how it ended, of an Action its outcome."""
 
 
 class Fault:
@@ -24,7 +21,7 @@ class Fault:
 
     __slots__ = ()
 
-    def on_request(self, item: Item) -> Result | None:
+    def on_request(self, item: Item) -> ItemResult | None:
         """The result in place of the meter's own, which is then not asked for; None leaves it to the meter."""
         return None
 
@@ -44,7 +41,7 @@ class RefuseAction(Fault):
     result: ActionResult
     class_id: int = DISCONNECT_CONTROL
 
-    def on_request(self, item: Item) -> Result | None:
+    def on_request(self, item: Item) -> ItemResult | None:
         """The refusal."""
         return ActionOutcome(self.result, None) if _is_action(item, self.class_id) else None
 
@@ -55,7 +52,7 @@ class LieAboutAction(Fault):
 
     class_id: int = DISCONNECT_CONTROL
 
-    def on_request(self, item: Item) -> Result | None:
+    def on_request(self, item: Item) -> ItemResult | None:
         """The lie."""
         return ActionOutcome(ActionResult.SUCCESS, None) if _is_action(item, self.class_id) else None
 

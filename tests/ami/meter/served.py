@@ -16,23 +16,16 @@ from ami_dlms.apdu import encode as encode_apdu
 from ami_dlms.association import (
     SERVER_CONFORMANCE,
     Action,
-    ActionAnswer,
-    ActionRequested,
+    ActionOutcome,
+    Answer,
     AssociationProfile,
     AttributeAccess,
     Get,
-    GetAnswer,
-    GetListAnswer,
-    GetListRequested,
-    GetRequested,
-    ReadAnswer,
-    ReadRequested,
+    ItemResult,
+    Requested,
     ServerConnection,
     Set,
-    SetAnswer,
-    SetRequested,
-    WriteAnswer,
-    WriteRequested,
+    lookup_among,
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
@@ -64,32 +57,17 @@ class Meter:
     def method(self, descriptor: MethodDescriptor) -> bool | None:
         return descriptor in self.methods
 
-    def read(self, one: Get | Action | GetRequested) -> Data | DataAccessResult:
-        if isinstance(one, Action):
-            return data.null() if one.parameters is None else one.parameters
-        return self.values[one.descriptor]
-
-    def write(self, one: Set | Action | SetRequested) -> DataAccessResult:
-        if not isinstance(one, Action):
-            self.values[one.descriptor] = one.value
+    def carry_out(self, item: Get | Set | Action) -> ItemResult:
+        if isinstance(item, Get):
+            return self.values[item.descriptor]
+        if isinstance(item, Action):
+            return ActionOutcome(ActionResult.SUCCESS, item.parameters)
+        self.values[item.descriptor] = item.value
         return DataAccessResult.SUCCESS
 
-    def answer(self, event: object) -> object:
+    def answer(self, event: object) -> Answer | None:
         """The application's answer to an event, None when it wants none."""
-        match event:
-            case GetRequested(key=key):
-                return GetAnswer(key, self.read(event))
-            case GetListRequested(key=key, items=items):
-                return GetListAnswer(key, tuple(map(self.read, items)))
-            case SetRequested(key=key):
-                return SetAnswer(key, self.write(event))
-            case ActionRequested(key=key, parameters=parameters):
-                return ActionAnswer(key, ActionResult.SUCCESS, parameters)
-            case ReadRequested(key=key, items=items):
-                return ReadAnswer(key, tuple(map(self.read, items)))
-            case WriteRequested(key=key, items=items):
-                return WriteAnswer(key, tuple(map(self.write, items)))
-        return None
+        return Answer(event.key, tuple(map(self.carry_out, event.items))) if isinstance(event, Requested) else None
 
     def refusal(self, pdu: wrapper.WrapperPdu) -> bytes:
         """Octets that answer this instead of the protocol core; none when that serves it."""
@@ -138,10 +116,10 @@ def object_list(values: Mapping[AttributeDescriptor, Data], version: int = 0) ->
 @contextmanager
 def served(meter: Meter, *profiles: AssociationProfile) -> Iterator[int]:
     """The port; one connection after the other."""
-    associations = {(one.server_wport, one.client_wport): one for one in profiles or (profile(meter),)}
+    profile_of = lookup_among(*profiles or (profile(meter),))
 
     def talk(near: socket.socket) -> None:
-        connection, frames = ServerConnection(associations, random_bytes=secrets.token_bytes), wrapper.Deframer()
+        connection, frames = ServerConnection(profile_of, random_bytes=secrets.token_bytes), wrapper.Deframer()
         while octets := near.recv(65536):
             frames.receive_data(octets)
             while (pdu := frames.next_pdu()) is not None:
@@ -151,7 +129,7 @@ def served(meter: Meter, *profiles: AssociationProfile) -> Iterator[int]:
                 connection.receive_data(wrapper.encode(pdu))
                 while (event := connection.next_event()) is not None:
                     if (answer := meter.answer(event)) is not None:
-                        near.sendall(connection.send(answer))  # type: ignore[arg-type]
+                        near.sendall(connection.send(answer))
                 near.sendall(connection.data_to_send())
 
     with socket.create_server(("127.0.0.1", 0)) as door:

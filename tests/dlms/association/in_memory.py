@@ -9,14 +9,9 @@ from ami_dlms import apdu, data
 from ami_dlms.apdu.initiate import InitiateRequest
 from ami_dlms.association import (
     CLIENT_CONFORMANCE,
-    AccessAnswer,
-    AccessRequested,
     Action,
-    ActionAnswer,
-    ActionListAnswer,
-    ActionListRequested,
     ActionOutcome,
-    ActionRequested,
+    Answer,
     AssociationProfile,
     AttributeAccess,
     Ciphering,
@@ -24,26 +19,16 @@ from ami_dlms.association import (
     ClientOutput,
     ClientSettings,
     Get,
-    GetAnswer,
-    GetListAnswer,
-    GetListRequested,
-    GetRequested,
-    GetResult,
+    ItemResult,
     Open,
-    ReadAnswer,
-    ReadRequested,
     Request,
+    Requested,
     Security,
     ServerConnection,
     ServerOutput,
+    Service,
     Set,
-    SetAnswer,
-    SetListAnswer,
-    SetListRequested,
-    SetRequested,
-    SetResult,
-    WriteAnswer,
-    WriteRequested,
+    lookup_among,
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
@@ -117,7 +102,7 @@ def random_bytes(count: int) -> bytes:
 
 
 def server_of(*profiles: AssociationProfile) -> ServerConnection:
-    return ServerConnection({(p.server_wport, p.client_wport): p for p in profiles}, random_bytes=random_bytes)
+    return ServerConnection(lookup_among(*profiles), random_bytes=random_bytes)
 
 
 @dataclass
@@ -171,45 +156,29 @@ class Pair:
 
     def _serve(self, event: ServerOutput) -> bytes:
         self.seen.append(event)
-        if isinstance(event, GetRequested):
-            return self.server.send(GetAnswer(event.key, self.values[event.descriptor]))
-        if isinstance(event, SetRequested):
-            self.values[event.descriptor] = event.value
-            return self.server.send(SetAnswer(event.key, DataAccessResult.SUCCESS))
-        if isinstance(event, ActionRequested):
-            return self.server.send(ActionAnswer(event.key, ActionResult.SUCCESS, event.parameters))
-        return self._serve_list(event)
+        if not isinstance(event, Requested):
+            return b""
+        return self.server.send(Answer(event.key, tuple(self._do(item) for item in event.items)))
 
-    def _serve_list(self, event: ServerOutput) -> bytes:
-        if isinstance(event, GetListRequested):
-            return self.server.send(
-                GetListAnswer(event.key, tuple(self.values[item.descriptor] for item in event.items))
-            )
-        if isinstance(event, SetListRequested):
-            self.values |= {item.descriptor: item.value for item in event.items}
-            return self.server.send(SetListAnswer(event.key, (DataAccessResult.SUCCESS,) * len(event.items)))
-        if isinstance(event, ActionListRequested):
-            results = tuple(ActionOutcome(ActionResult.SUCCESS, item.parameters) for item in event.items)
-            return self.server.send(ActionListAnswer(event.key, results))
-        if isinstance(event, AccessRequested):
-            return self.server.send(AccessAnswer(event.key, tuple(self._do(item) for item in event.items)))
-        if isinstance(event, ReadRequested):
-            done = [self._do(item) for item in event.items]
-            return self.server.send(
-                ReadAnswer(event.key, tuple(getattr(one, "value", None) or data.null() for one in done))
-            )
-        if isinstance(event, WriteRequested):
-            results = tuple(DataAccessResult(int(self._do(item).result)) for item in event.items)
-            return self.server.send(WriteAnswer(event.key, results))
-        return b""
-
-    def _do(self, item: Get | Set | Action) -> GetResult | SetResult | ActionOutcome:
+    def _do(self, item: Get | Set | Action) -> ItemResult:
         if isinstance(item, Get):
-            return GetResult(self.values[item.descriptor], DataAccessResult.SUCCESS)
+            return self.values[item.descriptor]
         if isinstance(item, Action):
             return ActionOutcome(ActionResult.SUCCESS, item.parameters)
         self.values[item.descriptor] = item.value
-        return SetResult(DataAccessResult.SUCCESS)
+        return DataAccessResult.SUCCESS
+
+
+def services(joined: Pair) -> list[Service]:
+    """Of the requests that reached the server's application, in their order."""
+    return [event.service for event in joined.seen if isinstance(event, Requested)]
+
+
+def requested(event: object, service: Service) -> Requested:
+    """A request of this service."""
+    assert isinstance(event, Requested)
+    assert event.service is service
+    return event
 
 
 def feed(end: Any, octets: bytes, portion: int, react: Any) -> bytes:
@@ -284,10 +253,9 @@ def secured(mechanism: Mechanism = Mechanism.GMAC, ciphering: Ciphering = Cipher
 
 
 def receive_counter(joined: Pair) -> ReceiveCounter:
-    association = joined.server._associations[SERVER_WPORT, CLIENT_WPORT]
-    counter = association.profile.receive_counter
-    assert counter is not None
-    return counter
+    found = joined.server._profile_of(CLIENT_WPORT, SERVER_WPORT)
+    assert found is not None and found.receive_counter is not None
+    return found.receive_counter
 
 
 def altered(octets: bytes, index: int = -1) -> bytes:

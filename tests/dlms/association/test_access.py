@@ -19,6 +19,7 @@ from in_memory import (
     from_server,
     opened,
     pdus,
+    requested,
 )
 
 from ami_dlms import apdu, data
@@ -35,16 +36,17 @@ from ami_dlms.apdu.faults import ExceptionResponse
 from ami_dlms.association import (
     LN_CONFORMANCE,
     Access,
-    AccessAnswer,
-    AccessRequested,
     AccessResult,
     Action,
     ActionOutcome,
+    Answer,
     Ciphering,
     Discarded,
     Get,
     GetResult,
     PeerFault,
+    Requested,
+    Service,
     Set,
     SetResult,
 )
@@ -101,7 +103,7 @@ def test_a_mixture(size: int, described: bool) -> None:
     joined = talking(size)
     assert joined.ask(Access(MIXED, self_descriptive=described)) == [mixed_result(joined)]
     (event,) = joined.seen
-    assert isinstance(event, AccessRequested)
+    requested(event, Service.ACCESS)
     assert event.items == MIXED
     assert max(len(pdu.apdu) for _, octets in joined.wire for pdu in pdus(octets)) <= (size or 0xFFFF)
 
@@ -131,7 +133,7 @@ def test_each_item_has_its_own_right() -> None:
         )
     ]
     (event,) = joined.seen
-    assert isinstance(event, AccessRequested)
+    requested(event, Service.ACCESS)
     assert event.items == (Get(NAME), Action(DISCONNECT))
 
 
@@ -157,23 +159,22 @@ def test_nothing_behind_a_denial_when_errors_break() -> None:
     ]
     assert joined.values[CLOCK] != VALUE
     (event,) = joined.seen
-    assert isinstance(event, AccessRequested)
+    requested(event, Service.ACCESS)
     assert event.break_on_error
     assert event.items == (Get(NAME),)
 
 
-def asked(joined: Pair, request: Access) -> AccessRequested:
+def asked(joined: Pair, request: Access) -> Requested:
     joined.server.receive_data(joined.client.send(request))
     event = joined.server.next_event()
-    assert isinstance(event, AccessRequested)
-    return event
+    return requested(event, Service.ACCESS)
 
 
 def test_an_application_that_stops_at_an_error() -> None:
     joined = talking()
     request = Access((Get(NAME), Get(CLOCK), Action(DISCONNECT)), break_on_error=True)
     event = asked(joined, request)
-    answer = joined.server.send(AccessAnswer(event.key, (GetResult(None, DataAccessResult.HARDWARE_FAULT),)))
+    answer = joined.server.send(Answer(event.key, (DataAccessResult.HARDWARE_FAULT,)))
     assert joined.carry_back(answer) == [
         AccessResult(
             (
@@ -190,14 +191,15 @@ def test_an_answer_must_fit_its_request() -> None:
     event = asked(joined, Access((Get(NAME), Set(CLOCK, VALUE))))
     for results in (
         (),
-        (GetResult(data.null(), OK),),
-        (SetResult(OK), SetResult(OK)),
-        (GetResult(data.null(), OK),) * 3,
+        (data.null(),),
+        (OK, data.null()),
+        (ActionOutcome(ActionResult.SUCCESS, None), OK),
+        (data.null(), OK, OK),
     ):
         with pytest.raises(LocalError):
-            joined.server.send(AccessAnswer(event.key, results))
+            joined.server.send(Answer(event.key, results))
     moment = CosemDateTime(2026, 11, 20, 5, 12, 0, 0, 0, 0, 0)
-    answer = joined.server.send(AccessAnswer(event.key, (GetResult(data.null(), OK), SetResult(DENIED)), moment))
+    answer = joined.server.send(Answer(event.key, (data.null(), DENIED), moment))
     assert joined.carry_back(answer) == [AccessResult((GetResult(data.null(), OK), SetResult(DENIED)), moment)]
 
 
@@ -240,7 +242,7 @@ def test_who_wants_no_answer_gets_none() -> None:
     joined = talking()
     message = AccessRequest(1, None, (AccessRequestGet(NAME), AccessRequestGet(HIDDEN)), (data.null(),) * 2)
     assert joined.to_server(from_client(apdu.encode(message))) == b""
-    assert isinstance(joined.seen[-1], AccessRequested)
+    requested(joined.seen[-1], Service.ACCESS)
 
 
 def test_selection_needs_its_conformance() -> None:

@@ -31,13 +31,13 @@ from sizes import examples
 from ami_dlms import apdu, data
 from ami_dlms.apdu.ciphered import GeneralGloCiphering
 from ami_dlms.apdu.get import GetRequestNormal
-from ami_dlms.association import SERVER_CONFORMANCE, AssociationOpened, Get, GetAnswer, Open, RequestKey, SetAnswer
+from ami_dlms.association import SERVER_CONFORMANCE, ActionOutcome, Answer, AssociationOpened, Get, Open, RequestKey
 from ami_dlms.association.protection.apdu_protection import SIGNED, ApduProtection, CipheringKind
 from ami_dlms.association.protection.association_protection import AssociationProtection
 from ami_dlms.association.protection.fast_ciphering import FastCiphering, FrameKeys
 from ami_dlms.cosem.selection import EntryDescriptor
 from ami_dlms.cursor import encode_length
-from ami_dlms.enums import Conformance, DataAccessResult, Mechanism
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
 from ami_dlms.errors import DlmsError, LocalError
 from ami_dlms.security import ReceiveCounter, SendCounter
 
@@ -252,12 +252,13 @@ def test_any_answers_to_plain_gets_end_alike_on_both_paths(conformance: Conforma
         said.append(server.data_to_send().hex())
         key = RequestKey(SERVER_WPORT, CLIENT_WPORT, 0xC1)
         for answer in (
-            SetAnswer(key, DataAccessResult.SUCCESS),
-            GetAnswer(key, data.unsigned(256)),
-            GetAnswer(key, data.unsigned(1)),
-            GetAnswer(key, data.unsigned(1)),
-            GetAnswer(key._replace(invoke_id_and_priority=2), DataAccessResult.OBJECT_UNAVAILABLE),
-            GetAnswer(key._replace(invoke_id_and_priority=3), data.octet_string(bytes(70_000))),
+            Answer(key, (ActionOutcome(ActionResult.SUCCESS, None),)),
+            Answer(key, ()),
+            Answer(key, (data.unsigned(256),)),
+            Answer(key, (data.unsigned(1),)),
+            Answer(key, (data.unsigned(1),)),
+            Answer(key._replace(invoke_id_and_priority=2), (DataAccessResult.OBJECT_UNAVAILABLE,)),
+            Answer(key._replace(invoke_id_and_priority=3), (data.octet_string(bytes(70_000)),)),
         ):
             try:
                 said.append(server.send(answer).hex())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from in_memory import CLOCK, DISCONNECT, HIDDEN, LONG, NAME, Pair, from_client, from_server, opened, pdus
+from in_memory import CLOCK, DISCONNECT, HIDDEN, LONG, NAME, Pair, from_client, from_server, opened, pdus, requested
 from sizes import examples
 
 from ami_dlms import apdu, data
@@ -23,17 +23,17 @@ from ami_dlms.association import (
     AccessResult,
     Action,
     ActionOutcome,
+    Answer,
     ClientState,
     Discarded,
     Get,
-    GetAnswer,
     GetList,
     GetListResult,
-    GetRequested,
     GetResult,
     Notified,
     PeerFault,
     ServerState,
+    Service,
     Set,
     SetList,
     SetListResult,
@@ -472,9 +472,9 @@ def test_an_answer_that_comes_after_the_client_has_begun_something_else() -> Non
     joined = talking(64)
     joined.server.receive_data(ask_block(1, 0, REQUEST))
     event = joined.server.next_event()
-    assert isinstance(event, GetRequested)
+    requested(event, Service.GET)
     joined.to_server(ask_block(1, 0, REQUEST[:2] + b"\xc6" + REQUEST[3:]))
-    assert joined.server.send(GetAnswer(event.key, data.null())) == b""
+    assert joined.server.send(Answer(event.key, (data.null(),))) == b""
 
 
 def test_a_request_in_the_middle_of_an_answer_in_blocks() -> None:
@@ -542,9 +542,9 @@ def test_the_answer_to_what_was_given_up_is_not_sent() -> None:
     joined = talking(64)
     joined.server.receive_data(ask_block(1, 0, REQUEST))
     event = joined.server.next_event()
-    assert isinstance(event, GetRequested)
+    requested(event, Service.GET)
     joined.to_server(from_client(ABORTED))
-    assert joined.server.send(GetAnswer(event.key, data.null())) == b""
+    assert joined.server.send(Answer(event.key, (data.null(),))) == b""
 
 
 def test_a_confirmation_of_nothing_with_a_window_gives_nothing_up() -> None:

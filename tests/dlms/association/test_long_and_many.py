@@ -20,6 +20,8 @@ from in_memory import (
     from_server,
     opened,
     pdus,
+    requested,
+    services,
 )
 
 from ami_dlms import apdu, data
@@ -50,29 +52,23 @@ from ami_dlms.apdu.set import (
 from ami_dlms.association import (
     LN_CONFORMANCE,
     Action,
-    ActionAnswer,
     ActionList,
     ActionListOutcome,
     ActionOutcome,
-    ActionRequested,
+    Answer,
     Ciphering,
     ClientState,
     Discarded,
     Get,
-    GetAnswer,
     GetList,
-    GetListAnswer,
-    GetListRequested,
     GetListResult,
     GetResult,
     PeerFault,
     ServerState,
+    Service,
     Set,
-    SetAnswer,
     SetList,
-    SetListRequested,
     SetListResult,
-    SetRequested,
     SetResult,
 )
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism, ServiceError
@@ -125,7 +121,7 @@ def test_long_set(size: int, policy: tuple[bool, bool] | None, ciphering: Cipher
     joined = talking(size, policy, ciphering=ciphering)
     assert joined.ask(Set(CLOCK, VALUE)) == [SetResult(OK)]
     assert joined.values[CLOCK] == VALUE
-    assert [type(event) for event in joined.seen] == [SetRequested]
+    assert services(joined) == [Service.SET] and len(joined.seen) == 1
     check_sizes(joined, size)
     assert joined.ask(Get(CLOCK)) == [GetResult(VALUE, OK)]
     assert joined.ask(Set(CLOCK, data.null())) == [SetResult(OK)]
@@ -135,7 +131,7 @@ def test_long_set(size: int, policy: tuple[bool, bool] | None, ciphering: Cipher
 def test_long_action_both_ways(size: int, policy: tuple[bool, bool] | None, ciphering: Ciphering) -> None:
     joined = talking(size, policy, ciphering=ciphering)
     assert joined.ask(Action(DISCONNECT, VALUE)) == [ActionOutcome(ActionResult.SUCCESS, VALUE)]
-    assert [type(event) for event in joined.seen] == [ActionRequested]
+    assert services(joined) == [Service.ACTION] and len(joined.seen) == 1
     check_sizes(joined, size)
     assert joined.ask(Action(DISCONNECT)) == [ActionOutcome(ActionResult.SUCCESS, None)]
 
@@ -193,12 +189,12 @@ def test_each_item_has_its_own_right() -> None:
         )
     )
     event = joined.seen[-1]
-    assert isinstance(event, GetListRequested)
+    requested(event, Service.GET_WITH_LIST)
     assert event.items == (Get(NAME), Get(CLOCK)), "the application sees what the client may have"
     (answer,) = joined.ask(SetList((Set(NAME, VALUE), Set(CLOCK, VALUE), Set(HIDDEN, VALUE))))
     assert answer == SetListResult((SetResult(DENIED), SetResult(OK), SetResult(UNDEFINED)))
     event = joined.seen[-1]
-    assert isinstance(event, SetListRequested)
+    requested(event, Service.SET_WITH_LIST)
     assert event.items == (Set(CLOCK, VALUE),)
     (answer,) = joined.ask(ActionList((Action(FORBIDDEN), Action(DISCONNECT), Action(UNKNOWN))))
     assert answer == ActionListOutcome(
@@ -506,14 +502,14 @@ def test_an_answer_must_fit_its_request() -> None:
     joined = talking()
     event = asked(joined, GetList((Get(NAME), Get(HIDDEN))))
     for wrong in (
-        GetAnswer(event.key, data.null()),
-        GetListAnswer(event.key, ()),
-        GetListAnswer(event.key, (data.null(), data.null())),
-        SetAnswer(event.key, OK),
+        Answer(event.key, (ActionOutcome(ActionResult.SUCCESS, None),)),
+        Answer(event.key, ()),
+        Answer(event.key, (data.null(), data.null())),
+        Answer(event.key, (GetResult(data.null(), OK),)),
     ):
         with pytest.raises(LocalError):
             joined.server.send(wrong)
-    answer = joined.server.send(GetListAnswer(event.key, (data.null(),)))
+    answer = joined.server.send(Answer(event.key, (data.null(),)))
     expected = GetListResult((GetResult(data.null(), OK), GetResult(None, UNDEFINED)))
     assert joined.carry_back(answer) == [expected]
 
@@ -527,13 +523,9 @@ def test_who_wants_no_answer_gets_none() -> None:
         SetRequestWithList(0x84, (AttributeItem(CLOCK),), (data.null(),)),
     ):
         assert server_reply(joined, message) is None
-    assert [type(event).__name__ for event in joined.seen] == [
-        "SetRequested",
-        "Discarded",
-        "ActionRequested",
-        "SetListRequested",
-    ]
+    assert [type(event).__name__ for event in joined.seen] == ["Requested", "Discarded", "Requested", "Requested"]
+    assert services(joined) == [Service.SET, Service.ACTION, Service.SET_WITH_LIST]
     event = joined.seen[2]
-    assert isinstance(event, ActionRequested)
+    requested(event, Service.ACTION)
     with pytest.raises(LocalError, match="not open"):
-        joined.server.send(ActionAnswer(event.key, ActionResult.SUCCESS))
+        joined.server.send(Answer(event.key, (ActionOutcome(ActionResult.SUCCESS, None),)))

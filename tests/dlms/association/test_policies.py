@@ -18,6 +18,7 @@ from in_memory import (
     from_server,
     pdus,
     profile,
+    requested,
     server_of,
     settings,
 )
@@ -39,7 +40,6 @@ from ami_dlms.association import (
     ClientConnection,
     Discarded,
     Get,
-    GetRequested,
     GetResult,
     Notified,
     Open,
@@ -47,7 +47,9 @@ from ami_dlms.association import (
     OpenRefused,
     Release,
     Released,
+    Requested,
     Security,
+    Service,
 )
 from ami_dlms.association.protection.apdu_protection import PLAIN, ApduProtection, CipheringKind, largest_plaintext
 from ami_dlms.association.protection.association_protection import AssociationProtection, Counters
@@ -370,7 +372,7 @@ def test_a_signature_that_does_not_hold_moves_no_counter(wrong_part: str) -> Non
         "recipient": apdu.encode(sign_general(header._replace(recipient_system_title=b"OTHER123"), ours, request)),
         "content": apdu.encode(replace(good, content=request[:-1] + b"\7")),
     }[wrong_part]
-    for inner, expected in ((plaintext, Discarded), (apdu.encode(good), GetRequested)):
+    for inner, expected in ((plaintext, Discarded), (apdu.encode(good), Requested)):
         content = protect(0x31, ours.keys, CLIENT_TITLE, 9000, inner)
         joined.to_server(from_client(apdu.encode(GeneralGloCiphering(CLIENT_TITLE, content))))
         assert isinstance(joined.seen[-1], expected), "the same counter serves when the signature holds"
@@ -483,4 +485,4 @@ def test_no_octet_of_a_signed_request_can_be_altered(ciphering: Ciphering) -> No
             joined.to_server(from_client(bytes(octets)))
     assert {type(event) for event in joined.seen} == {Discarded}
     joined.to_server(from_client(asked.apdu))
-    assert isinstance(joined.seen[-1], GetRequested)
+    requested(joined.seen[-1], Service.GET)

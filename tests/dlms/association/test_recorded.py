@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_memory import Rights, from_client, from_server, pdus
+from in_memory import Rights, from_client, from_server, pdus, requested
 
 from ami_dlms import apdu, data
 from ami_dlms.apdu.get import GetResponseNormal
 from ami_dlms.apdu.initiate import InitiateResponse
 from ami_dlms.association import (
+    Answer,
     AssociationOpened,
     AssociationProfile,
     AssociationRefused,
@@ -21,16 +22,17 @@ from ami_dlms.association import (
     ClientConnection,
     ClientSettings,
     Get,
-    GetAnswer,
-    GetRequested,
     GetResult,
     Open,
     Opened,
     OpenRefused,
     Release,
     Released,
+    Requested,
     Security,
     ServerConnection,
+    Service,
+    lookup_among,
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.enums import ApduTag, Conformance, DataAccessResult, Mechanism
@@ -115,15 +117,15 @@ def test_recorded_session_from_the_server() -> None:
         conformance=Conformance(0x00181F),
         max_receive_pdu_size=0x00FA,
     )
-    server = ServerConnection({(17, 1): profile}, random_bytes=bytes)
+    server = ServerConnection(lookup_among(profile), random_bytes=bytes)
     server.receive_data(from_client(octets("sess_aarq")))
     assert server.next_event() == AssociationOpened(profile, CLIENT_TITLE)
     assert server.data_to_send() == from_server(octets("sess_aare"))
     server.receive_data(from_client(octets("sess_ded_get_request")))
     asked = server.next_event()
-    assert isinstance(asked, GetRequested)
-    assert asked.descriptor == CLOCK
-    assert server.send(GetAnswer(asked.key, NOW)) == from_server(octets("sess_ded_get_response"))
+    requested(asked, Service.GET)
+    assert asked.items == (Get(CLOCK),)
+    assert server.send(Answer(asked.key, (NOW,))) == from_server(octets("sess_ded_get_response"))
     server.receive_data(from_client(octets("sess_rlrq")))
     assert server.next_event() == AssociationReleased(profile)
     assert server.data_to_send() == from_server(octets("sess_rlre"))
@@ -144,7 +146,7 @@ def green_book_server(mechanism: Mechanism, *, ciphered: bool = False, **changes
         max_receive_pdu_size=500,
         **changes,
     )
-    return ServerConnection({(17, 1): profile}, random_bytes=bytes)
+    return ServerConnection(lookup_among(profile), random_bytes=bytes)
 
 
 @pytest.mark.parametrize(("aarq", "mechanism"), [("gb_aarq_lowest", Mechanism.LOWEST), ("gb_aarq_lls", Mechanism.LOW)])
@@ -191,7 +193,7 @@ def test_published_ciphered_get(name: str, authenticated: bool, encrypted: bool,
         send_counter=SendCounter(1),
         receive_counter=counter,
     )
-    server = ServerConnection({(17, 1): profile}, random_bytes=bytes)
+    server = ServerConnection(lookup_among(profile), random_bytes=bytes)
     mine = Security(
         keys=GREEN_BOOK_KEYS, system_title=GREEN_BOOK_TITLE, authenticated=authenticated, encrypted=encrypted
     )
@@ -202,7 +204,7 @@ def test_published_ciphered_get(name: str, authenticated: bool, encrypted: bool,
     assert isinstance(server.next_event(), AssociationOpened)
     server.receive_data(from_client(octets(name + ("_badtag" if bad else ""))))
     event = server.next_event()
-    assert isinstance(event, GetRequested) is not bad
+    assert isinstance(event, Requested) is not bad
     assert counter.lowest_acceptable == (1 if bad else 0x01234568)
 
 
@@ -237,7 +239,7 @@ def test_published_hls_aarq_is_asked_for_its_proof() -> None:
         send_counter=SendCounter(1),
         receive_counter=ReceiveCounter(0),
     )
-    server = ServerConnection({(17, 1): profile}, random_bytes=lambda count: b"P6wRJ21F")
+    server = ServerConnection(lookup_among(profile), random_bytes=lambda count: b"P6wRJ21F")
     server.receive_data(from_client(octets("gb_aarq_hls5")))
     assert server.next_event() is None
     aare = pdus(server.data_to_send())[0].apdu

@@ -21,6 +21,7 @@ from in_memory import (
     opened,
     pair,
     pdus,
+    requested,
 )
 
 from ami_dlms import apdu, data
@@ -47,6 +48,7 @@ from ami_dlms.association import (
     ActionList,
     ActionListOutcome,
     ActionOutcome,
+    Answer,
     Ciphering,
     ClientState,
     Discarded,
@@ -59,18 +61,16 @@ from ami_dlms.association import (
     OpenRefused,
     PeerFault,
     Read,
-    ReadAnswer,
-    ReadRequested,
     ReadResult,
     Release,
     Released,
     ServerState,
+    Service,
     Set,
     SetList,
     SetListResult,
     SetResult,
     Write,
-    WriteRequested,
     WriteResult,
 )
 from ami_dlms.cosem.descriptors import MethodDescriptor
@@ -239,14 +239,14 @@ def test_names_themselves() -> None:
         ReadResult((GetResult(joined.values[NAME], OK), GetResult(None, UNDEFINED), GetResult(joined.values[LONG], OK)))
     ]
     event = joined.seen[-1]
-    assert isinstance(event, ReadRequested)
+    requested(event, Service.READ)
     assert event.items == (Get(NAME), Get(LONG, ENTRIES))
     written = (VariableName(0x0108), VariableName(0x0620), VariableName(0x0001))
     assert joined.ask(Write(written, (VALUE, data.integer(1), VALUE))) == [
         WriteResult((SetResult(OK), SetResult(OK), SetResult(UNDEFINED)))
     ]
     event = joined.seen[-1]
-    assert isinstance(event, WriteRequested)
+    requested(event, Service.WRITE)
     assert event.items == (Set(CLOCK, VALUE), Action(DISCONNECT, data.integer(1)))
     assert "000102" not in repr(Write(written, (VALUE,)))
 
@@ -264,7 +264,7 @@ def test_a_method_named_without_parameters() -> None:
     assert joined.ask(Read((VariableName(0x0620),))) == [ReadResult((GetResult(data.null(), OK),))]
     assert joined.ask(Write((VariableName(0x0620),), (data.null(),))) == [WriteResult((SetResult(OK),))]
     event = joined.seen[-1]
-    assert isinstance(event, WriteRequested)
+    requested(event, Service.WRITE)
     assert event.items == (Action(DISCONNECT),)
 
 
@@ -518,8 +518,27 @@ def test_the_second_request_waits_for_the_first() -> None:
     octets = joined.client.send(Get(NAME))
     joined.server.receive_data(octets)
     first = joined.server.next_event()
-    assert isinstance(first, ReadRequested)
+    requested(first, Service.READ)
     joined.server.receive_data(octets)
     assert isinstance(joined.server.next_event(), Discarded)
-    answer = joined.server.send(ReadAnswer(first.key, (data.null(),)))
+    answer = joined.server.send(Answer(first.key, (data.null(),)))
     assert joined.carry_back(answer) == [GetResult(data.null(), OK)]
+
+
+def test_a_method_that_fails_is_answered_with_its_code() -> None:
+    """The application says how a method ended as it does for ACTION; Read and Write have one kind of code for all."""
+    joined = talking()
+    failed = ActionOutcome(ActionResult.HARDWARE_FAULT, None)
+    for request, service, expected in (
+        (Action(DISCONNECT), Service.READ, ActionOutcome(ActionResult.HARDWARE_FAULT, None)),
+        (
+            Write((VariableName(0x0620),), (data.null(),)),
+            Service.WRITE,
+            WriteResult((SetResult(DataAccessResult.HARDWARE_FAULT),)),
+        ),
+    ):
+        joined.server.receive_data(joined.client.send(request))
+        event = requested(joined.server.next_event(), service)
+        with pytest.raises(LocalError, match="does not answer Action"):
+            joined.server.send(Answer(event.key, (DataAccessResult.HARDWARE_FAULT,)))
+        assert joined.carry_back(joined.server.send(Answer(event.key, (failed,)))) == [expected]

@@ -18,6 +18,7 @@ from in_memory import (
     opened,
     pair,
     profile,
+    requested,
     server_of,
 )
 from states_page import page
@@ -42,6 +43,7 @@ from ami_dlms.association import (
     LN_CONFORMANCE,
     SERVER_TABLE,
     Action,
+    Answer,
     AssociationOpened,
     AssociationRefused,
     AssociationReleased,
@@ -50,16 +52,15 @@ from ami_dlms.association import (
     Confirm,
     Discarded,
     Get,
-    GetAnswer,
-    GetRequested,
     GetResult,
     Open,
     PeerFault,
     Release,
+    Requested,
     ServerEvent,
     ServerState,
+    Service,
     Set,
-    SetRequested,
     Unconfirmed,
 )
 from ami_dlms.association.client.ln import SetExchange
@@ -308,7 +309,7 @@ def test_the_server_follows_its_table(state: ServerState, event: ServerEvent) ->
     if following is None:
         assert isinstance(outcome, Discarded)
     answered = joined.server.data_to_send()
-    assert bool(answered) is (not isinstance(outcome, GetRequested | SetRequested))
+    assert bool(answered) is (not isinstance(outcome, Requested))
 
 
 @pytest.mark.parametrize("state", S)
@@ -332,23 +333,23 @@ def test_the_server_refuses_a_late_answer() -> None:
     assert isinstance(server.next_event(), AssociationOpened)
     server.receive_data(from_client(apdu.encode(GetRequestNormal(0xC1, NAME))))
     asked = server.next_event()
-    assert isinstance(asked, GetRequested)
+    requested(asked, Service.GET)
     server.receive_data(from_client(apdu.encode(Rlrq())))
     assert isinstance(server.next_event(), AssociationReleased)
     with pytest.raises(LocalError):
-        server.send(GetAnswer(asked.key, data.null()))
+        server.send(Answer(asked.key, (data.null(),)))
 
 
 def test_an_answer_is_given_once() -> None:
     joined = opened()
     joined.server.receive_data(joined.client.send(Get(NAME)))
     asked = joined.server.next_event()
-    assert isinstance(asked, GetRequested)
-    joined.server.send(GetAnswer(asked.key, data.null()))
+    requested(asked, Service.GET)
+    joined.server.send(Answer(asked.key, (data.null(),)))
     with pytest.raises(LocalError):
-        joined.server.send(GetAnswer(asked.key, data.null()))
+        joined.server.send(Answer(asked.key, (data.null(),)))
     with pytest.raises(LocalError):
-        joined.server.send(GetAnswer(asked.key._replace(client_wport=99), data.null()))
+        joined.server.send(Answer(asked.key._replace(client_wport=99), (data.null(),)))
 
 
 def test_a_request_without_association_gets_an_exception_response() -> None:

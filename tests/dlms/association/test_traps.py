@@ -24,6 +24,7 @@ from in_memory import (
     pair,
     pdus,
     profile,
+    requested,
     secured,
     security,
     server_of,
@@ -41,6 +42,7 @@ from ami_dlms.apdu.set import SetResponseNormal
 from ami_dlms.association import (
     LN_CONFORMANCE,
     Action,
+    Answer,
     AssociationOpened,
     AssociationRefused,
     AssociationReleased,
@@ -48,8 +50,6 @@ from ami_dlms.association import (
     ClientState,
     Discarded,
     Get,
-    GetAnswer,
-    GetRequested,
     GetResult,
     Notified,
     Open,
@@ -59,6 +59,7 @@ from ami_dlms.association import (
     Release,
     Released,
     ServerState,
+    Service,
     Set,
     SetResult,
 )
@@ -450,9 +451,9 @@ def test_the_same_request_twice_reaches_the_application_once() -> None:
     octets = joined.client.send(Get(NAME))
     joined.server.receive_data(octets + octets)
     first, second = joined.server.next_event(), joined.server.next_event()
-    assert isinstance(first, GetRequested)
+    requested(first, Service.GET)
     assert isinstance(second, Discarded)
-    assert joined.server.send(GetAnswer(first.key, data.null()))
+    assert joined.server.send(Answer(first.key, (data.null(),)))
 
 
 def test_a_request_longer_than_the_server_takes_is_refused_by_both_ends() -> None:

@@ -16,6 +16,7 @@ from in_memory import (
     from_server,
     opened,
     pdus,
+    requested,
 )
 
 from ami_dlms import apdu, data
@@ -26,11 +27,8 @@ from ami_dlms.association import (
     LN_CONFORMANCE,
     SN_CONFORMANCE,
     Access,
-    AccessRequested,
     Action,
     ActionList,
-    ActionListRequested,
-    ActionRequested,
     Ciphering,
     ClientState,
     Confirm,
@@ -42,13 +40,11 @@ from ami_dlms.association import (
     Notified,
     Read,
     ServerState,
+    Service,
     Set,
     SetList,
-    SetListRequested,
-    SetRequested,
     Unconfirmed,
     Write,
-    WriteRequested,
 )
 from ami_dlms.cosem.short_names import NamedObject, ShortNames
 from ami_dlms.datetimes import CosemDateTime
@@ -189,19 +185,19 @@ def test_a_confirmation_while_an_answer_is_awaited() -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize(
-    ("request_", "event"),
+    ("request_", "service"),
     [
-        (Set(CLOCK, data.null()), SetRequested),
-        (SetList((Set(CLOCK, data.null()),)), SetListRequested),
-        (Action(DISCONNECT), ActionRequested),
-        (ActionList((Action(DISCONNECT),)), ActionListRequested),
-        (Access((Get(NAME), Set(CLOCK, data.null()))), AccessRequested),
+        (Set(CLOCK, data.null()), Service.SET),
+        (SetList((Set(CLOCK, data.null()),)), Service.SET_WITH_LIST),
+        (Action(DISCONNECT), Service.ACTION),
+        (ActionList((Action(DISCONNECT),)), Service.ACTION_WITH_LIST),
+        (Access((Get(NAME), Set(CLOCK, data.null()))), Service.ACCESS),
     ],
 )
-def test_unconfirmed_requests(request_: Any, event: type, policy: tuple[bool, bool] | None) -> None:
+def test_unconfirmed_requests(request_: Any, service: Service, policy: tuple[bool, bool] | None) -> None:
     joined = talking(policy=policy)
     assert joined.to_server(joined.client.send(Unconfirmed(request_))) == b""
-    assert isinstance(joined.seen[-1], event)
+    requested(joined.seen[-1], service)
     assert joined.client.state is ClientState.OPEN
     assert joined.ask(Get(NAME)) == [GetResult(joined.values[NAME], OK)]
 
@@ -214,7 +210,7 @@ def test_unconfirmed_requests(request_: Any, event: type, policy: tuple[bool, bo
 def test_unconfirmed_writes(request_: Any) -> None:
     joined = talking(names=NAMES, without=Conformance.WRITE)
     assert joined.to_server(joined.client.send(Unconfirmed(request_))) == b""
-    assert isinstance(joined.seen[-1], WriteRequested)
+    requested(joined.seen[-1], Service.WRITE)
     assert joined.values[CLOCK] == data.null()
     with pytest.raises(LocalError, match="UNCONFIRMED_WRITE"):
         talking(names=NAMES, without=Conformance.UNCONFIRMED_WRITE).client.send(Unconfirmed(request_))

@@ -22,6 +22,7 @@ from in_memory import (
     SERVER_TITLE,
     Pair,
     random_bytes,
+    requested,
     security,
 )
 from sizes import examples
@@ -32,6 +33,7 @@ from ami_dlms.association import (
     CLIENT_CONFORMANCE,
     Action,
     ActionOutcome,
+    Answer,
     AssociationOpened,
     AssociationRefused,
     AssociationReleased,
@@ -40,8 +42,6 @@ from ami_dlms.association import (
     ClientOutput,
     Discarded,
     Get,
-    GetAnswer,
-    GetRequested,
     GetResult,
     Notified,
     Open,
@@ -52,8 +52,10 @@ from ami_dlms.association import (
     Released,
     ServerConnection,
     ServerState,
+    Service,
     Set,
     SetResult,
+    lookup_among,
 )
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism
 from ami_dlms.errors import LocalError, ProtocolError
@@ -132,9 +134,7 @@ def hdlc_pair(
         in_memory.profile(mechanism, **(server_keys | (profile or {}))),
         in_memory.profile(client_wport=OTHER_CLIENT),
     ]
-    server = ServerConnection(
-        {(one.server_wport, one.client_wport): one for one in profiles}, random_bytes=random_bytes, framing=theirs
-    )
+    server = ServerConnection(lookup_among(*profiles), random_bytes=random_bytes, framing=theirs)
     return HdlcPair(client, server, portion, ours=ours, theirs=theirs, faults=faults)
 
 
@@ -195,9 +195,9 @@ def test_a_slow_answer_comes_when_it_is_asked_for() -> None:
     joined.answer(Open())
     joined.server.receive_data(joined.client.send(Get(NAME)))
     asked = joined.server.next_event()
-    assert isinstance(asked, GetRequested)
+    requested(asked, Service.GET)
     joined.carry(joined.ours.timeout())
-    assert joined.server.send(GetAnswer(asked.key, data.integer(7))) == b""
+    assert joined.server.send(Answer(asked.key, (data.integer(7),))) == b""
     joined.carry(joined.ours.timeout())
     assert joined.got[-1] == GetResult(data.integer(7), DataAccessResult.SUCCESS)
 
@@ -230,10 +230,10 @@ def test_a_request_given_up_and_another_one() -> None:
     joined.answer(Open())
     joined.server.receive_data(joined.client.send(Get(NAME)))
     asked = joined.server.next_event()
-    assert isinstance(asked, GetRequested)
+    requested(asked, Service.GET)
     joined.client.abandon()
     assert joined.client.send(Get(CLOCK)) == b"", "the turn is the server's"
-    joined.carry_back(joined.server.send(GetAnswer(asked.key, data.integer(7))))
+    joined.carry_back(joined.server.send(Answer(asked.key, (data.integer(7),))))
     assert joined.got[-1] == GetResult(joined.values[CLOCK], DataAccessResult.SUCCESS)
 
 
@@ -289,11 +289,11 @@ def test_a_late_answer_to_a_link_that_is_gone_is_dropped() -> None:
     joined.answer(Open())
     joined.server.receive_data(joined.client.send(Get(NAME)))
     asked = joined.server.next_event()
-    assert isinstance(asked, GetRequested)
+    requested(asked, Service.GET)
     joined.server.receive_data(snrm())
     assert isinstance(joined.server.next_event(), AssociationReleased)
     with pytest.raises(LocalError):
-        joined.server.send(GetAnswer(asked.key, data.null()))
+        joined.server.send(Answer(asked.key, (data.null(),)))
 
 
 def test_a_link_without_association_ends_without_a_word() -> None:

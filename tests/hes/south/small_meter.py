@@ -23,17 +23,19 @@ from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic
 from ami_dlms.apdu.ciphered import GeneralGloCiphering, ServiceCiphering
 from ami_dlms.apdu.faults import ExceptionResponse
 from ami_dlms.association import (
-    ActionAnswer,
-    ActionRequested,
+    Action,
+    ActionOutcome,
+    Answer,
     AssociationOpened,
     AssociationProfile,
     AssociationReleased,
     AttributeAccess,
     Discarded,
-    GetAnswer,
-    GetRequested,
+    Get,
+    Requested,
     Security,
     ServerConnection,
+    lookup_among,
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
@@ -174,7 +176,7 @@ class SmallMeter:
         }
         return entry | changes
 
-    def _profiles(self) -> dict[tuple[int, int], AssociationProfile]:
+    def _profiles(self) -> tuple[AssociationProfile, AssociationProfile]:
         security = None
         if self.authentication != "none":
             security = Security(keys=GlobalKeys(self.encryption_key, self.authentication_key), system_title=self.title)
@@ -190,7 +192,7 @@ class SmallMeter:
             receive_counter=self.receive_counter,
         )
         public = AssociationProfile(client_wport=16, server_wport=self.server_wport, access=Everything())
-        return {(self.server_wport, 16): public, (self.server_wport, 1): management}
+        return public, management
 
     async def listen(self) -> SmallMeter:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -215,7 +217,7 @@ class SmallMeter:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._open.add(writer)
-        connection = ServerConnection(self._profiles(), random_bytes=os.urandom)
+        connection = ServerConnection(lookup_among(*self._profiles()), random_bytes=os.urandom)
         try:
             while (octets := await reader.read(65536)) and not self.silent:
                 self.inbound += octets
@@ -237,14 +239,14 @@ class SmallMeter:
     async def _answer(self, connection: ServerConnection, writer: asyncio.StreamWriter) -> bool:
         while (event := connection.next_event()) is not None:
             match event:
-                case GetRequested(key, descriptor):
+                case Requested(key, items=(Get(descriptor),)):
                     self.asked.append("GET")
                     if self.asked.count("GET") == self.dies_after_reads:
                         return False
                     if self.in_the_middle:
                         writer.write(self.in_the_middle)
-                    await self._write(writer, connection.send(GetAnswer(key, self._get(descriptor))))
-                case ActionRequested(key, descriptor, parameters):
+                    await self._write(writer, connection.send(Answer(key, (self._get(descriptor),))))
+                case Requested(key, items=(Action(descriptor, parameters),)):
                     self.asked.append("ACTION")
                     assert parameters == data.integer(0)
                     result = self._act(descriptor)
@@ -253,7 +255,7 @@ class SmallMeter:
                         return False
                     if self.gate is not None:
                         await self.gate.wait()
-                    await self._write(writer, connection.send(ActionAnswer(key, result)))
+                    await self._write(writer, connection.send(Answer(key, (ActionOutcome(result, None),))))
                     if self.dies_after_answer:
                         self.dies_after_answer = False
                         return False

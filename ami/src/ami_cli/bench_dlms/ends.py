@@ -7,7 +7,7 @@ from itertools import count
 from typing import Protocol
 
 from ami_cli.bench_dlms import samples
-from ami_dlms.association import Get, GetAnswer, GetRequested, GetResult, Open, Opened
+from ami_dlms.association import Answer, Get, GetResult, Open, Opened, Requested
 
 CIPHERED_REQUEST_OCTETS = 8 + 10 + 1 + 5 + 13 + 12
 CIPHERED_RESPONSE_OCTETS = 8 + 10 + 1 + 5 + 9 + 12
@@ -72,8 +72,8 @@ class Meter:
         connection.receive_data(octets)
         answer = b""
         while (event := connection.next_event()) is not None:
-            if isinstance(event, GetRequested):
-                answer += connection.send(GetAnswer(event.key, samples.ENERGY_VALUE))
+            if isinstance(event, Requested):
+                answer += connection.send(Answer(event.key, (samples.ENERGY_VALUE,)))
         return connection.data_to_send() + answer
 
 

@@ -10,6 +10,7 @@ from ami_dlms.association import (
     ClientSettings,
     Security,
     ServerConnection,
+    lookup_among,
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
@@ -70,7 +71,7 @@ def server(number: int) -> ServerConnection:
         receive_counter=ReceiveCounter(),
     )
     challenge = b"a challenge of a server."
-    return ServerConnection({(SERVER_WPORT, CLIENT_WPORT): profile}, random_bytes=lambda count: challenge[:count])
+    return ServerConnection(lookup_among(profile), random_bytes=lambda count: challenge[:count])
 
 
 def load_profile() -> Data:

@@ -12,23 +12,28 @@ from typing import Literal
 from ami_dlms.association import (
     Action,
     ActionOutcome,
+    Answer,
     AssociationOpened,
+    AssociationProfile,
     AssociationRefused,
     AssociationReleased,
     Discarded,
     Get,
+    ItemResult,
     NotificationConfirmed,
+    Requested,
+    RequestKey,
     ServerConnection,
+    ServerOutput,
 )
-from ami_dlms.association.events import RequestKey, ServerOutput
 from ami_dlms.cosem.classes import method_name
 from ami_dlms.cosem.selection import SelectiveAccess
-from ami_dlms.enums import DataAccessResult
+from ami_dlms.data import Data
+from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.errors import DlmsError
 from ami_meter_sim import events
 from ami_meter_sim.effects import Effect, HangUp, Report, Send
-from ami_meter_sim.faults import Item, Result
-from ami_meter_sim.meter.requests import Requested, answer_to, items_of, stops_at
+from ami_meter_sim.faults import Item
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.disconnect_control import Switch
@@ -45,10 +50,7 @@ class Session:
         self._meters = meters
         self._now = now
         self._titles: dict[tuple[int, int], bytes | None] = {}
-        profiles = (profile for meter in meters.values() for profile in meter.profiles)
-        self._connection = ServerConnection(
-            {(one.server_wport, one.client_wport): one for one in profiles}, random_bytes=random_bytes
-        )
+        self._connection = ServerConnection(self._profile, random_bytes=random_bytes)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
 
@@ -56,6 +58,11 @@ class Session:
     def associated(self) -> bool:
         """Whether an association is open."""
         return bool(self._open)
+
+    def _profile(self, client_wport: int, server_wport: int) -> AssociationProfile | None:
+        meter = self._meters.get(server_wport)
+        association = None if meter is None else meter.associations.get(client_wport)
+        return None if association is None else association.profile
 
     def receive_data(self, octets: bytes) -> Iterator[Effect]:
         """What follows from these octets."""
@@ -114,29 +121,29 @@ class Session:
                 yield self._association(profile.server_wport, profile.client_wport, "released")
             case Discarded(reason):
                 yield Report(events.Discarded(meter=self._only_name(), reason=reason))
+            case Requested():
+                yield from self._serve(event)
             case NotificationConfirmed():
                 pass
-            case _:
-                yield from self._serve(event)
 
     def _serve(self, event: Requested) -> Iterator[Effect]:
         """Carry out a request item by item, and answer; or break down before the answer, as the faults want it."""
         meter = self._meters[event.key.server_wport]
         items: list[Item] = []
-        results: list[Result] = []
-        for item in items_of(event):
+        results: list[ItemResult] = []
+        for item in event.items:
             items.append(item)
             results.append((yield from self._carry_out(meter, event.key, item)))
-            if stops_at(event, results[-1]):
+            if event.break_on_error and not _succeeded(results[-1]):
                 break
         breakdowns = (fault.on_outcome(items) for fault in meter.setup.faults)
         instead = next((one for one in breakdowns if one is not None), None)
         if instead is not None:
             yield instead
         else:
-            yield from self._outgoing(self._connection.send(answer_to(event, results)), answers=True)
+            yield from self._outgoing(self._connection.send(Answer(event.key, tuple(results))), answers=True)
 
-    def _carry_out(self, meter: Meter, key: RequestKey, item: Item) -> Generator[Effect, None, Result]:
+    def _carry_out(self, meter: Meter, key: RequestKey, item: Item) -> Generator[Effect, None, ItemResult]:
         for fault in meter.setup.faults:
             if (wrong := fault.on_request(item)) is not None:
                 return wrong
@@ -187,6 +194,12 @@ class Session:
             for fault in meter.setup.faults:
                 leaving = fault.on_frame(leaving, answers)
             yield from leaving
+
+
+def _succeeded(result: ItemResult) -> bool:
+    if isinstance(result, ActionOutcome):
+        return result.result is ActionResult.SUCCESS
+    return isinstance(result, Data) or result is DataAccessResult.SUCCESS
 
 
 def describe_switch(switch: Switch) -> events.SwitchState:

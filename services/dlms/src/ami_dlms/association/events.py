@@ -17,6 +17,7 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, AssociationResult, Conformance, DataAccessResult, DiagnosticSource
 from ami_dlms.frozen import frozen
+from ami_dlms.transitions import Named
 
 # --- what a client sends
 
@@ -296,82 +297,33 @@ class AssociationRefused:
     reason: str
 
 
-@frozen
-class GetRequested:
-    """A client may and wants to read an attribute."""
+class Service(Named):
+    """The confirmed services of both ways of naming."""
 
-    key: RequestKey
-    descriptor: AttributeDescriptor
-    selection: SelectiveAccess | None
-
-
-@frozen
-class SetRequested:
-    """A client may and wants to write an attribute."""
-
-    key: RequestKey
-    descriptor: AttributeDescriptor
-    selection: SelectiveAccess | None
-    value: Data
+    GET = "GET"
+    GET_WITH_LIST = "GET with list"
+    SET = "SET"
+    SET_WITH_LIST = "SET with list"
+    ACTION = "ACTION"
+    ACTION_WITH_LIST = "ACTION with list"
+    ACCESS = "ACCESS"
+    READ = "Read"
+    WRITE = "Write"
 
 
 @frozen
-class ActionRequested:
-    """A client may and wants to call a method."""
+class Requested:
+    """A client makes a request: those of its items that it may have, in their order, whatever the service.
+
+    It has to be answered, even where the client wants no response. With `break_on_error` (ACCESS) the first item that fails
+    is the last one to be carried out.
+    """
 
     key: RequestKey
-    descriptor: MethodDescriptor
-    parameters: Data | None
-
-
-@frozen
-class GetListRequested:
-    """A client wants to read several attributes: those of them that it may."""
-
-    key: RequestKey
-    items: tuple[Get, ...]
-
-
-@frozen
-class SetListRequested:
-    """A client wants to write several attributes: those of them that it may."""
-
-    key: RequestKey
-    items: tuple[Set, ...]
-
-
-@frozen
-class ActionListRequested:
-    """A client wants to call several methods: those of them that it may."""
-
-    key: RequestKey
-    items: tuple[Action, ...]
-
-
-@frozen
-class AccessRequested:
-    """A client wants to read, write and call: what of it it may. With `break_on_error` stop at the first that fails."""
-
-    key: RequestKey
+    service: Service
     items: tuple[Get | Set | Action, ...]
-    break_on_error: bool
-    date_time: CosemDateTime | None
-
-
-@frozen
-class ReadRequested:
-    """A client wants to read attributes, or call methods, by short names: those of them that it may."""
-
-    key: RequestKey
-    items: tuple[Get | Action, ...]
-
-
-@frozen
-class WriteRequested:
-    """A client wants to write attributes, or call methods, by short names; it has to be answered even if nobody is told."""
-
-    key: RequestKey
-    items: tuple[Set | Action, ...]
+    break_on_error: bool = False
+    date_time: CosemDateTime | None = None
 
 
 @frozen
@@ -409,107 +361,23 @@ class Discarded:
 
 
 ServerOutput = (
-    AssociationOpened
-    | AssociationRefused
-    | GetRequested
-    | SetRequested
-    | ActionRequested
-    | GetListRequested
-    | SetListRequested
-    | ActionListRequested
-    | AccessRequested
-    | ReadRequested
-    | WriteRequested
-    | NotificationConfirmed
-    | AssociationReleased
-    | Discarded
+    AssociationOpened | AssociationRefused | Requested | NotificationConfirmed | AssociationReleased | Discarded
 )
 
 # --- what a server sends
 
 
-@frozen
-class GetAnswer:
-    """The application's answer to GetRequested."""
-
-    key: RequestKey
-    result: Data | DataAccessResult
+ItemResult = Data | DataAccessResult | ActionOutcome
+"""Of a Get a value or why there is none, of a Set how it ended, of an Action its outcome."""
 
 
 @frozen
-class SetAnswer:
-    """The application's answer to SetRequested."""
+class Answer:
+    """The application's answer: a result for each item of the Requested with this key, in their order.
+
+    There may be fewer where the request breaks on an error. `date_time` is for ACCESS alone.
+    """
 
     key: RequestKey
-    result: DataAccessResult
-
-
-@frozen
-class ActionAnswer:
-    """The application's answer to ActionRequested."""
-
-    key: RequestKey
-    result: ActionResult
-    value: Data | None = field(default=None)
-
-
-@frozen
-class GetListAnswer:
-    """The application's answer to GetListRequested: a result for each of its items, in their order."""
-
-    key: RequestKey
-    results: tuple[Data | DataAccessResult, ...]
-
-
-@frozen
-class SetListAnswer:
-    """The application's answer to SetListRequested."""
-
-    key: RequestKey
-    results: tuple[DataAccessResult, ...]
-
-
-@frozen
-class ActionListAnswer:
-    """The application's answer to ActionListRequested."""
-
-    key: RequestKey
-    results: tuple[ActionOutcome, ...]
-
-
-@frozen
-class AccessAnswer:
-    """The application's answer to AccessRequested; fewer results than items when it stopped at one that failed."""
-
-    key: RequestKey
-    results: tuple[GetResult | SetResult | ActionOutcome, ...]
+    results: tuple[ItemResult, ...]
     date_time: CosemDateTime | None = None
-
-
-@frozen
-class ReadAnswer:
-    """The application's answer to ReadRequested; a method without answer gives null-data."""
-
-    key: RequestKey
-    results: tuple[Data | DataAccessResult, ...]
-
-
-@frozen
-class WriteAnswer:
-    """The application's answer to WriteRequested."""
-
-    key: RequestKey
-    results: tuple[DataAccessResult, ...]
-
-
-Answer = (
-    GetAnswer
-    | SetAnswer
-    | ActionAnswer
-    | GetListAnswer
-    | SetListAnswer
-    | ActionListAnswer
-    | AccessAnswer
-    | ReadAnswer
-    | WriteAnswer
-)

@@ -37,6 +37,8 @@ _ANSWERED_BY: dict[type, type] = {Get: AccessResponseGet, Set: AccessResponseSet
 class AccessExchange(Exchange):
     """ACCESS; what is too long goes by general block transfer, the service has no blocks of its own."""
 
+    __slots__ = ("_items", "_long_invoke_id")
+
     needs = Conformance.ACCESS
     answers = (AccessResponse,)
 

@@ -125,8 +125,9 @@ class ClientConnection(Connection):
         if exchange.event is not SEND_REQUEST:
             following = self._after(exchange.event)
         transfer, parts = self._transfers.cut(self._protect(exchange.first, protection), self._opened)
+        exchange.most = self._most
         self._transfers.under_way = transfer
-        self._begin(exchange, protection, following)
+        self._pending, self._pending_protection, self.state = exchange, protection, following
         return self._framed(*parts)
 
     def _send_fast(self, request: Get) -> bytes | None:
@@ -139,13 +140,10 @@ class ClientConnection(Connection):
             return None
         octets = fast.seal(exchange.first)
         self._invoke_id += 1
-        self._transfers.under_way = None
-        self._begin(exchange, fast.protection, following)
-        return self._framing.encode(self._settings.client_wport, self._settings.server_wport, octets)
-
-    def _begin(self, exchange: Exchange, protection: ApduProtection, following: ClientState) -> None:
         exchange.most = self._most
-        self._pending, self._pending_protection, self.state = exchange, protection, following
+        self._transfers.under_way = None
+        self._pending, self._pending_protection, self.state = exchange, fast.protection, following
+        return self._framing.encode(self._settings.client_wport, self._settings.server_wport, octets)
 
     def _framed_and_moved(self, octets: bytes, following: ClientState) -> bytes:
         framed = self._framed(octets)

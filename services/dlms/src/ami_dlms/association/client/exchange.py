@@ -27,9 +27,19 @@ SEND_REQUEST, SEND_FIRST_BLOCK = ClientEvent.SEND_REQUEST, ClientEvent.SEND_FIRS
 SUCCESS = DataAccessResult.SUCCESS
 
 
+def invoke_id(number: int) -> int:
+    """Of the request with this number: from 1 to 15 in turn."""
+    return (number - 1) % INVOKE_ID_MASK + 1
+
+
+def invoke_flags(*, high_priority: bool) -> int:
+    """The other bits of invoke-id-and-priority: the request is confirmed."""
+    return CONFIRMED | HIGH_PRIORITY if high_priority else CONFIRMED
+
+
 def invoke_of(number: int, *, high_priority: bool = True) -> int:
-    """Invoke-id-and-priority of the request with this number: confirmed, invoke ids from 1 to 15 in turn."""
-    return CONFIRMED | (HIGH_PRIORITY if high_priority else 0) | ((number - 1) % INVOKE_ID_MASK + 1)
+    """Invoke-id-and-priority of the request with this number."""
+    return invoke_flags(high_priority=high_priority) | invoke_id(number)
 
 
 class Limits(NamedTuple):
@@ -59,6 +69,8 @@ Step = Next | Done | None
 
 class Exchange(ABC):
     """One request until its answer is complete."""
+
+    __slots__ = ("_following", "_incoming", "_outgoing", "first", "invoke_id_and_priority", "most")
 
     needs: ClassVar[Conformance] = Conformance(0)
     answers: ClassVar[tuple[type, ...]] = ()

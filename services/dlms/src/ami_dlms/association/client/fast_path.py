@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import error as StructError
 
 from ami_dlms.apdu.fast_get import GET_RESPONSE_NORMAL, REQUEST_SIZE, request_for, value_in
-from ami_dlms.association.client.exchange import INVOKE_ID_MASK, SUCCESS, Exchange, invoke_of
+from ami_dlms.association.client.exchange import INVOKE_ID_MASK, SUCCESS, Exchange, invoke_flags, invoke_id
 from ami_dlms.association.client.ln import GetExchange
 from ami_dlms.association.events import Get, GetResult
 from ami_dlms.association.protection.apdu_protection import largest_plaintext
@@ -21,10 +21,10 @@ from ami_dlms.association.settings import ClientSettings
 class FastPath:
     """Plain GETs of one open association."""
 
-    __slots__ = ("_high_priority", "protection", "seal")
+    __slots__ = ("_flags", "protection", "seal")
 
     def __init__(self, settings: ClientSettings, ciphering: FastCiphering) -> None:
-        self._high_priority = settings.high_priority
+        self._flags = invoke_flags(high_priority=settings.high_priority)
         self.protection = ciphering.protection
         self.seal = ciphering.seal
 
@@ -32,7 +32,7 @@ class FastPath:
         """The exchange of the request with this number; None when it is more than a plain GET."""
         if request.selection is not None:
             return None
-        invoke = invoke_of(number, high_priority=self._high_priority)
+        invoke = self._flags | invoke_id(number)
         try:
             return GetExchange(invoke, request_for(invoke, request.descriptor))
         except StructError:

@@ -74,6 +74,8 @@ def get_exchange(number: int, request: Get, limits: Limits) -> GetExchange:
 class GetExchange(Exchange):
     """GET of one attribute."""
 
+    __slots__ = ()
+
     answers: ClassVar[tuple[type, ...]] = (GetResponseNormal, GetResponseWithDataBlock)
 
     def _step(self, message: GetResponseNormal | GetResponseWithDataBlock) -> Step:
@@ -100,6 +102,8 @@ class GetExchange(Exchange):
 
 class GetListExchange(GetExchange):
     """GET of several attributes."""
+
+    __slots__ = ("_count",)
 
     needs = MULTIPLE
     answers = (GetResponseWithList, GetResponseWithDataBlock, GetResponseNormal)
@@ -136,6 +140,8 @@ class GetListExchange(GetExchange):
 class SetExchange(Exchange):
     """SET of one attribute."""
 
+    __slots__ = ()
+
     answers = (SetResponseNormal, SetResponseDataBlock, SetResponseLastDataBlock)
 
     def __init__(self, number: int, request: Set, limits: Limits) -> None:
@@ -158,6 +164,8 @@ class SetExchange(Exchange):
 
 class SetListExchange(Exchange):
     """SET of several attributes."""
+
+    __slots__ = ("_count",)
 
     needs = MULTIPLE
     answers = (
@@ -194,6 +202,8 @@ class SetListExchange(Exchange):
 class ActionExchange(Exchange):
     """ACTION of one method."""
 
+    __slots__ = ()
+
     answers = (ActionResponseNormal, ActionResponseWithBlock, ActionResponseNextBlock)
 
     def __init__(self, number: int, request: Action, limits: Limits) -> None:
@@ -221,6 +231,8 @@ class ActionExchange(Exchange):
 
 class ActionListExchange(Exchange):
     """ACTION of several methods."""
+
+    __slots__ = ("_count",)
 
     needs = MULTIPLE
     answers = (ActionResponseWithList, ActionResponseWithBlock, ActionResponseNextBlock, ActionResponseNormal)

@@ -59,6 +59,8 @@ Finish = Callable[[Sequence[Any]], ClientOutput]
 class SnExchange(Exchange):
     """One Read or Write; `finish` says what its results are to the application."""
 
+    __slots__ = ("_count", "_finish", "_needed")
+
     def __init__(self, whole: Apdu, variables: Sequence[VariableAccess], service: Conformance, finish: Finish) -> None:
         super().__init__(0, apdu.encode(whole))
         self._count = len(variables)
@@ -89,6 +91,8 @@ class SnExchange(Exchange):
 class ReadExchange(SnExchange):
     """Read."""
 
+    __slots__ = ()
+
     answers = (ReadResponse,)
 
     def __init__(self, variables: tuple[VariableAccess, ...], limits: Limits, finish: Finish) -> None:
@@ -112,6 +116,8 @@ class ReadExchange(SnExchange):
 
 class WriteExchange(SnExchange):
     """Write."""
+
+    __slots__ = ()
 
     answers = (WriteResponse,)
 

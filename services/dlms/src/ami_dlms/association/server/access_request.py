@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ami_dlms.apdu.access import (
     BREAK_ON_ERROR,
@@ -22,25 +21,21 @@ from ami_dlms.apdu.access import (
     AccessResponseSpecification,
 )
 from ami_dlms.association.events import (
-    AccessAnswer,
-    AccessRequested,
     Action,
     ActionOutcome,
+    Answer,
     Get,
-    GetResult,
+    ItemResult,
+    Requested,
     RequestKey,
-    ServerOutput,
+    Service,
     Set,
-    SetResult,
 )
 from ami_dlms.association.server.requests import Denial, Item, PendingRequest, Response
 from ami_dlms.data import NULL, Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
-from ami_dlms.errors import LocalError, ProtocolError
-
-Result = GetResult | SetResult | ActionOutcome
-_ANSWERED_BY: dict[type, type] = {Get: GetResult, Set: SetResult, Action: ActionOutcome}
+from ami_dlms.errors import ProtocolError
 
 
 class PendingAccess(PendingRequest):
@@ -48,7 +43,7 @@ class PendingAccess(PendingRequest):
 
     __slots__ = ("_date_time", "_message", "break_on_error")
 
-    answered_by = AccessAnswer
+    service = Service.ACCESS
     needs = Conformance.ACCESS
 
     def __init__(
@@ -63,10 +58,10 @@ class PendingAccess(PendingRequest):
     def silent(self) -> bool:
         return not self.invoke & CONFIRMED
 
-    def event(self) -> ServerOutput:
-        return AccessRequested(self.key, self.items, self.break_on_error, self._message.date_time)
+    def event(self) -> Requested:
+        return Requested(self.key, self.service, self.items, self.break_on_error, self._message.date_time)
 
-    def respond(self, results: Sequence[Result]) -> Response:
+    def respond(self, results: Sequence[ItemResult]) -> Response:
         said = [_said(item, result) for item, result in zip(self.requested, results, strict=True)]
         return Response(self._response(said), self._refusal)
 
@@ -78,24 +73,18 @@ class PendingAccess(PendingRequest):
         values, results = tuple(value for _, value in said), tuple(result for result, _ in said)
         return AccessResponse(self.invoke, self._date_time, described, values, results)
 
-    def _results(self, answer: AccessAnswer) -> Sequence[Any]:
+    def results(self, answer: Answer) -> Sequence[ItemResult]:
         self._date_time = answer.date_time
         left = len(self.items) - len(answer.results)
-        stopped = self.break_on_error and left > 0
-        return [*answer.results, *map(_failed, self.items[-left:])] if stopped else answer.results
-
-    def _merged(self, results: Sequence[Any]) -> Sequence[Any]:
-        if len(results) != len(self.items):
-            raise LocalError(f"{len(results)} results for {len(self.items)} items")
-        granted = iter(results)
-        pairs = zip(self.requested, self.denials, strict=True)
-        return [next(granted) if denial is None else _denied(item, denial) for item, denial in pairs]
+        if not self.break_on_error or left <= 0:
+            return super().results(answer)
+        return super().results(Answer(answer.key, (*answer.results, *map(_failed, self.items[-left:]))))
 
 
 def _up_to_the_first(items: Sequence[Item], denials: Sequence[Denial | None]) -> Sequence[Denial | None]:
     """Behind an item that is denied everything is, so that nothing of it reaches the application."""
     first = next((index for index, denial in enumerate(denials) if denial is not None), len(denials))
-    return [*denials[: first + 1], *(_failed(item).result for item in items[first + 1 :])]
+    return [*denials[: first + 1], *map(_failure, items[first + 1 :])]
 
 
 def items_of(message: AccessRequest) -> tuple[Item, ...]:
@@ -120,25 +109,20 @@ def _item(specification: AccessRequestSpecification, value: Data) -> Item:
     )
 
 
-def _failed(item: Item) -> Result:
+def _failure(item: Item) -> Denial:
+    return ActionResult.OTHER_REASON if isinstance(item, Action) else DataAccessResult.OTHER_REASON
+
+
+def _failed(item: Item) -> ItemResult:
     """What is said of an item that was not carried out for no reason of its own."""
-    return _denied(item, ActionResult.OTHER_REASON if isinstance(item, Action) else DataAccessResult.OTHER_REASON)
+    failure = _failure(item)
+    return ActionOutcome(failure, None) if isinstance(failure, ActionResult) else failure
 
 
-def _denied(item: Item, denial: Denial) -> Result:
-    if isinstance(item, Action):
-        return ActionOutcome(ActionResult(denial), None)
-    result = DataAccessResult(denial)
-    return GetResult(None, result) if isinstance(item, Get) else SetResult(result)
-
-
-def _said(item: Item, result: Result) -> tuple[AccessResponseSpecification, Data]:
+def _said(item: Item, result: ItemResult) -> tuple[AccessResponseSpecification, Data]:
     """A result as the response says it: its code, and its data or null-data."""
-    if not isinstance(result, _ANSWERED_BY[type(item)]):
-        raise LocalError(f"{type(result).__name__} does not answer {type(item).__name__}")
-    if isinstance(result, SetResult):
-        return AccessResponseSet(result.result), NULL
-    value = NULL if result.value is None else result.value
     if isinstance(result, ActionOutcome):
-        return AccessResponseAction(result.result), value
-    return AccessResponseGet(result.result), value
+        return AccessResponseAction(result.result), NULL if result.value is None else result.value
+    if isinstance(result, Data):
+        return AccessResponseGet(DataAccessResult.SUCCESS), result
+    return (AccessResponseSet if isinstance(item, Set) else AccessResponseGet)(result), NULL

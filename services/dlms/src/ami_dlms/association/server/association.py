@@ -21,6 +21,7 @@ from ami_dlms.association.events import (
     AssociationRefused,
     AssociationReleased,
     Discarded,
+    Requested,
     RequestKey,
     Unsolicited,
 )
@@ -106,8 +107,8 @@ class ServerAssociation:
         self._go_on_without_blocks()
         return self._react(message)
 
-    def receive_fast(self, octets: bytes) -> Reply | None:
-        """React to a frame of the fast path; None: nothing has happened, and the general path decides."""
+    def receive_fast(self, octets: bytes) -> Requested | Reply | None:
+        """React to a frame of the fast path, by a plain GET or otherwise; None: nothing has happened, and the general path decides."""
         fast, services = self._fast, self._services
         if fast is None or services is None or len(octets) > self._limit:
             return None
@@ -116,9 +117,9 @@ class ServerAssociation:
             return None
         if self._transfers is not None:
             self._transfers.forget()
-        event = None if self.state is PROVING else services.serve_fast(plaintext)
-        if event is not None:
-            return Reply(b"", event)
+        request = None if self.state is PROVING else services.serve_fast(plaintext)
+        if request is not None:
+            return request
         try:
             return self._react(Verified(apdu.decode(plaintext), fast.answer_protection, fast.request_protection))
         except DecodeError as error:

@@ -7,14 +7,14 @@ read any more ends the connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from ami_dlms import apdu
 from ami_dlms.apdu.acse import Aare, Aarq, Rlre
 from ami_dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.association.connection import Connection
-from ami_dlms.association.events import Answer, AssociationRefused, Discarded, ServerOutput, Unsolicited
+from ami_dlms.association.events import Answer, AssociationRefused, Discarded, Requested, ServerOutput, Unsolicited
 from ami_dlms.association.server.association import ServerAssociation
 from ami_dlms.association.server.opening import Refusal, refusing_aare
 from ami_dlms.association.server.services import Reply, fault
@@ -27,21 +27,27 @@ from ami_dlms.framing.framing import Framing, LinkLost, WrapperPdu
 NEVER_ANSWERED = (Aare, Rlre, ExceptionResponse, ConfirmedServiceError, DataNotification)
 
 
+ProfileLookup = Callable[[int, int], AssociationProfile | None]
+"""Gets the wrapper ports of a client and a server; the association that they may open, None when there is none."""
+
+
+def lookup_among(*profiles: AssociationProfile) -> ProfileLookup:
+    """A lookup among a few profiles."""
+    by_wports = {(profile.client_wport, profile.server_wport): profile for profile in profiles}
+    return lambda client_wport, server_wport: by_wports.get((client_wport, server_wport))
+
+
 class ServerConnection(Connection):
-    """All associations of one connection, keyed by (server_wport, client_wport)."""
+    """All associations of one connection; each is made when its first APDU comes, whatever else is behind the address."""
 
     def __init__(
-        self,
-        associations: Mapping[tuple[int, int], AssociationProfile],
-        *,
-        random_bytes: Callable[[int], bytes],
-        framing: Framing | None = None,
+        self, profile_of: ProfileLookup, *, random_bytes: Callable[[int], bytes], framing: Framing | None = None
     ) -> None:
         super().__init__(framing)
         self._closed = False
-        self._associations = {
-            wports: ServerAssociation(profile, random_bytes) for wports, profile in associations.items()
-        }
+        self._profile_of = profile_of
+        self._random_bytes = random_bytes
+        self._associations: dict[tuple[int, int], ServerAssociation] = {}
 
     @property
     def closed(self) -> bool:
@@ -49,7 +55,7 @@ class ServerConnection(Connection):
 
     def state(self, server_wport: int, client_wport: int) -> ServerState:
         """Where an association stands."""
-        association = self._associations.get((server_wport, client_wport))
+        association = self._association(server_wport, client_wport)
         return ServerState.UNASSOCIATED if association is None else association.state
 
     def send(self, answer: Answer) -> bytes:
@@ -62,7 +68,7 @@ class ServerConnection(Connection):
 
     def notify(self, server_wport: int, client_wport: int, notification: Unsolicited) -> bytes:
         """Framed octets of a notification inside an open association; LocalError when it was not negotiated."""
-        association = self._associations.get((server_wport, client_wport))
+        association = self._association(server_wport, client_wport)
         if association is None:
             raise LocalError("no such association")
         return self._framing.encode(server_wport, client_wport, *association.notify(notification))
@@ -87,7 +93,10 @@ class ServerConnection(Connection):
                 return Discarded(f"not the framing of DLMS: {error}")
             if pdu is None:
                 return None
-            octets, event, blocks = self._receive(pdu)
+            reply = self._receive(pdu)
+            if isinstance(reply, Requested):
+                return reply
+            octets, event, blocks = reply
             if octets or blocks:
                 self._post(pdu.destination, pdu.source, *((octets, *blocks) if octets else blocks))
             elif event is None or isinstance(event, Discarded):
@@ -96,16 +105,30 @@ class ServerConnection(Connection):
                 return event
         return None
 
-    def _receive(self, pdu: WrapperPdu | LinkLost) -> Reply:
-        association = self._associations.get((pdu.destination, pdu.source))
+    def _receive(self, pdu: WrapperPdu | LinkLost) -> Reply | Requested:
         if isinstance(pdu, LinkLost):
-            return Reply() if association is None else association.lost()
+            lost = self._associations.get((pdu.destination, pdu.source))
+            return Reply() if lost is None else lost.lost()
+        association = self._associations.get((pdu.destination, pdu.source))
+        if association is None:
+            association = self._association(pdu.destination, pdu.source)
         try:
             reply = None if association is None else association.receive_fast(pdu.apdu)
             return self._receive_generally(pdu, association) if reply is None else reply
         except DlmsError as error:
             self._closed = True
             return Reply(event=Discarded(f"we can't go on: {error}"))
+
+    def _association(self, server_wport: int, client_wport: int) -> ServerAssociation | None:
+        wports = (server_wport, client_wport)
+        association = self._associations.get(wports)
+        if association is not None:
+            return association
+        profile = self._profile_of(client_wport, server_wport)
+        if profile is None:
+            return None
+        association = self._associations[wports] = ServerAssociation(profile, self._random_bytes)
+        return association
 
     def _receive_generally(self, pdu: WrapperPdu, association: ServerAssociation | None) -> Reply:
         try:

@@ -12,7 +12,7 @@ from struct import error as StructError
 
 from ami_dlms.apdu.fast_get import GET_REQUEST_NORMAL, KNOWN_DESCRIPTORS, REQUEST_SIZE, asked_in, response_with
 from ami_dlms.association.access_rights import AccessRights
-from ami_dlms.association.events import Answer, Get, GetAnswer
+from ami_dlms.association.events import Answer, Get
 from ami_dlms.association.protection.apdu_protection import PLAIN, largest_plaintext
 from ami_dlms.association.protection.association_protection import AssociationProtection
 from ami_dlms.association.protection.fast_ciphering import FastCiphering
@@ -63,10 +63,11 @@ class FastPath:
         """The plain response when the answer is a value that fits into one APDU."""
         if type(pending) is not PendingGet or pending.answer_protection is not self.answer_protection:
             return None
-        if type(answer) is not GetAnswer or type(answer.result) is not Data:
+        results = answer.results
+        if len(results) != 1 or type(results[0]) is not Data:
             return None
         try:
-            whole = response_with(pending.key.invoke_id_and_priority, answer.result)
+            whole = response_with(pending.key.invoke_id_and_priority, results[0])
         except (StructError, OverflowError):
             return None
         return whole if len(whole) <= self._room else None

@@ -28,24 +28,13 @@ from ami_dlms.apdu.set import (
 )
 from ami_dlms.association.events import (
     Action,
-    ActionAnswer,
-    ActionListAnswer,
-    ActionListRequested,
     ActionOutcome,
-    ActionRequested,
     Answer,
     Get,
-    GetAnswer,
-    GetListAnswer,
-    GetListRequested,
-    GetRequested,
+    Requested,
     RequestKey,
-    ServerOutput,
+    Service,
     Set,
-    SetAnswer,
-    SetListAnswer,
-    SetListRequested,
-    SetRequested,
 )
 from ami_dlms.association.protection.apdu_protection import PLAIN
 from ami_dlms.data import Data
@@ -56,6 +45,11 @@ from ami_dlms.security import ProtectionFlags
 Item = Get | Set | Action
 Denial = DataAccessResult | ActionResult
 CONFIRMED = 0x40
+RESULTS_OF: dict[type, tuple[type, ...]] = {
+    Get: (Data, DataAccessResult),
+    Set: (DataAccessResult,),
+    Action: (ActionOutcome,),
+}
 NOTHING_DENIED: Sequence[Denial | None] = (None,)
 
 
@@ -86,7 +80,7 @@ class PendingRequest(ABC):
         "required_protection",
     )
 
-    answered_by: ClassVar[type]
+    service: ClassVar[Service]
     needs: ClassVar[Conformance]
     request_blocks: ClassVar[Conformance] = Conformance(0)
     answer_blocks: ClassVar[Conformance] = Conformance(0)
@@ -133,27 +127,25 @@ class PendingRequest(ABC):
     def _name(self, item: Any) -> str:
         return str(item.descriptor)
 
-    @abstractmethod
-    def event(self) -> ServerOutput:
-        """The event of the application."""
+    def event(self) -> Requested:
+        """The event for the application."""
+        return Requested(self.key, self.service, self.items)
 
     @abstractmethod
     def respond(self, results: Sequence[Any]) -> Response:
         """The response with a result for each item of the request."""
 
     def results(self, answer: Answer) -> Sequence[Any]:
-        """The results that an answer brings; LocalError when it is none to this request."""
-        if type(answer) is not self.answered_by:
-            raise LocalError(f"{type(answer).__name__} does not answer {type(self).__name__}")
-        return self._merged(self._results(answer))
+        """The results that an answer brings, with the refusals, in the order of the request; LocalError when they don't fit."""
+        results = answer.results
+        for item, result in zip(self.items, results, strict=False):
+            if not isinstance(result, RESULTS_OF[type(item)]):
+                raise LocalError(f"{type(result).__name__} does not answer {type(item).__name__}")
+        return self._merged(results)
 
     def denied(self) -> Sequence[Any]:
         """The results when nothing is allowed."""
         return self._merged(())
-
-    def _results(self, answer: Any) -> Sequence[Any]:
-        results: Sequence[Any] = answer.results
-        return results
 
     def _merged(self, results: Sequence[Any]) -> Sequence[Any]:
         """The application's results and the refusals, in the order of the request."""
@@ -163,7 +155,7 @@ class PendingRequest(ABC):
         return [next(granted) if denial is None else self._refused(denial) for denial in self.denials]
 
     def _refused(self, denial: Denial) -> Any:
-        return denial
+        return ActionOutcome(denial, None) if isinstance(denial, ActionResult) else denial
 
 
 class PendingGet(PendingRequest):
@@ -171,14 +163,10 @@ class PendingGet(PendingRequest):
 
     __slots__ = ()
 
-    answered_by: ClassVar[type] = GetAnswer
+    service: ClassVar[Service] = Service.GET
     needs = Conformance.GET
     answer_blocks = Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
     always_answered = True
-
-    def event(self) -> ServerOutput:
-        (item,) = self.items
-        return GetRequested(self.key, item.descriptor, item.selection)
 
     def respond(self, results: Sequence[Data | DataAccessResult]) -> Response:
         (result,) = results
@@ -190,9 +178,6 @@ class PendingGet(PendingRequest):
     def _refusal(self) -> Apdu:
         return GetResponseNormal(self.invoke, DataAccessResult.OTHER_REASON)
 
-    def _results(self, answer: GetAnswer) -> Sequence[Any]:
-        return (answer.result,)
-
     def _block(self, block: Block) -> Apdu:
         return GetResponseWithDataBlock(self.invoke, block.last_block, block.block_number, block.raw_data)
 
@@ -202,11 +187,8 @@ class PendingGetList(PendingGet):
 
     __slots__ = ()
 
-    answered_by = GetListAnswer
+    service = Service.GET_WITH_LIST
     needs = Conformance.GET | Conformance.MULTIPLE_REFERENCES
-
-    def event(self) -> ServerOutput:
-        return GetListRequested(self.key, self.items)
 
     def respond(self, results: Sequence[Data | DataAccessResult]) -> Response:
         whole = GetResponseWithList(self.invoke, tuple(results))
@@ -215,22 +197,15 @@ class PendingGetList(PendingGet):
     def _refusal(self) -> Apdu:
         return GetResponseWithList(self.invoke, (DataAccessResult.OTHER_REASON,) * len(self.requested))
 
-    def _results(self, answer: Any) -> Sequence[Any]:
-        return PendingRequest._results(self, answer)
-
 
 class PendingSet(PendingRequest):
     """SET of one attribute."""
 
     __slots__ = ()
 
-    answered_by = SetAnswer
+    service = Service.SET
     needs = Conformance.SET
     request_blocks = Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
-
-    def event(self) -> ServerOutput:
-        (item,) = self.items
-        return SetRequested(self.key, item.descriptor, item.selection, item.value)
 
     def respond(self, results: Sequence[DataAccessResult]) -> Response:
         (result,) = results
@@ -239,21 +214,15 @@ class PendingSet(PendingRequest):
             whole = SetResponseLastDataBlock(self.invoke, result, self.block_number)
         return Response(whole)
 
-    def _results(self, answer: SetAnswer) -> Sequence[Any]:
-        return (answer.result,)
-
 
 class PendingSetList(PendingRequest):
     """SET of several attributes."""
 
     __slots__ = ()
 
-    answered_by = SetListAnswer
+    service = Service.SET_WITH_LIST
     needs = Conformance.SET | Conformance.MULTIPLE_REFERENCES
     request_blocks = Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
-
-    def event(self) -> ServerOutput:
-        return SetListRequested(self.key, self.items)
 
     def respond(self, results: Sequence[DataAccessResult]) -> Response:
         whole: Apdu = SetResponseWithList(self.invoke, tuple(results))
@@ -267,15 +236,11 @@ class PendingAction(PendingRequest):
 
     __slots__ = ()
 
-    answered_by: ClassVar[type] = ActionAnswer
+    service: ClassVar[Service] = Service.ACTION
     needs = Conformance.ACTION
     request_blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION
     answer_blocks = Conformance.BLOCK_TRANSFER_WITH_ACTION
     blocks_wanted_by = ActionRequestNextBlock
-
-    def event(self) -> ServerOutput:
-        (item,) = self.items
-        return ActionRequested(self.key, item.descriptor, item.parameters)
 
     def respond(self, results: Sequence[ActionOutcome]) -> Response:
         (outcome,) = results
@@ -290,12 +255,6 @@ class PendingAction(PendingRequest):
             self._block,
         )
 
-    def _results(self, answer: ActionAnswer) -> Sequence[Any]:
-        return (ActionOutcome(answer.result, answer.value),)
-
-    def _refused(self, denial: Denial) -> ActionOutcome:
-        return ActionOutcome(ActionResult(denial), None)
-
     def _block(self, block: Block) -> Apdu:
         return ActionResponseWithBlock(self.invoke, block)
 
@@ -305,11 +264,8 @@ class PendingActionList(PendingAction):
 
     __slots__ = ()
 
-    answered_by = ActionListAnswer
+    service = Service.ACTION_WITH_LIST
     needs = Conformance.ACTION | Conformance.MULTIPLE_REFERENCES
-
-    def event(self) -> ServerOutput:
-        return ActionListRequested(self.key, self.items)
 
     def respond(self, results: Sequence[ActionOutcome]) -> Response:
         responses = tuple(ActionResponse(outcome.result, outcome.value) for outcome in results)
@@ -320,6 +276,3 @@ class PendingActionList(PendingAction):
             lambda: contents.encode(contents.ACTION_RESPONSES, responses),
             self._block,
         )
-
-    def _results(self, answer: Any) -> Sequence[Any]:
-        return PendingRequest._results(self, answer)

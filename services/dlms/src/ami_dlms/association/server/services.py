@@ -17,7 +17,7 @@ from ami_dlms.apdu.faults import ExceptionResponse
 from ami_dlms.apdu.fields import Block
 from ami_dlms.apdu.notify import DataNotificationConfirm
 from ami_dlms.association.blocks.service_block_transfer import EMPTY, IncomingBlocks, OutgoingBlocks, room_beside
-from ami_dlms.association.events import Answer, Discarded, NotificationConfirmed, RequestKey, ServerOutput
+from ami_dlms.association.events import Answer, Discarded, NotificationConfirmed, Requested, RequestKey, ServerOutput
 from ami_dlms.association.protection.apdu_protection import ApduProtection, largest_plaintext
 from ami_dlms.association.protection.association_protection import AssociationProtection
 from ami_dlms.association.server.access_control import judge
@@ -143,7 +143,7 @@ class Services(ABC):
             return fault(reason, ServiceError.SERVICE_NOT_SUPPORTED, StateError.SERVICE_UNKNOWN)
         return handler(self, message, answer_protection)
 
-    def serve_fast(self, plaintext: bytes) -> ServerOutput | None:
+    def serve_fast(self, plaintext: bytes) -> Requested | None:
         """The event of a plain GET; None: nothing has moved, and the general path decides."""
         fast = self._fast
         items = None if fast is None else fast.granted(plaintext)
@@ -152,22 +152,20 @@ class Services(ABC):
         key = self._key(plaintext[INVOKE_ID])
         if key in self._pending or len(self._pending) >= MAX_PENDING:
             return None
-        self._begin_anew()
+        self._move(REQUEST)
+        self._answer = self._request = None
         pending = PendingGet(key, items, NOTHING_DENIED)
         pending.answer_protection, pending.request_protection = fast.answer_protection, fast.request_protection
         self._pending[key] = pending
-        return pending.event()
+        return Requested(key, pending.service, items)
 
     def _begin(self, needed: Conformance, message: Apdu) -> Reply | None:
         """A new request ends what was under way; the refusal of one that was not negotiated does not."""
         refused = self._not_negotiated(needed, message)
         if refused is None:
-            self._begin_anew()
+            self._move(REQUEST)
+            self._answer = self._request = None
         return refused
-
-    def _begin_anew(self) -> None:
-        self._move(REQUEST)
-        self._answer = self._request = None
 
     def _begin_long(self, needed: Conformance, message: Apdu, request: LongRequest) -> Reply | None:
         """The same for the first block of a long request."""

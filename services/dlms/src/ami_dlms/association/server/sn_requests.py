@@ -16,23 +16,13 @@ from ami_dlms.apdu.short_names import (
     VariableName,
     WriteResponse,
 )
-from ami_dlms.association.events import (
-    Action,
-    Get,
-    ReadAnswer,
-    ReadRequested,
-    RequestKey,
-    ServerOutput,
-    Set,
-    WriteAnswer,
-    WriteRequested,
-)
+from ami_dlms.association.events import Action, ActionOutcome, Get, ItemResult, RequestKey, Service, Set
 from ami_dlms.association.server.requests import Denial, Item, PendingRequest, Response
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.cosem.short_names import ShortNames
 from ami_dlms.data import NULL, Data
-from ami_dlms.enums import Conformance, DataAccessResult
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
 from ami_dlms.errors import ProtocolError
 
 
@@ -53,17 +43,14 @@ class PendingRead(_SnPendingRequest):
 
     __slots__ = ()
 
-    answered_by = ReadAnswer
+    service = Service.READ
     needs = Conformance.READ
     answer_blocks = Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
     blocks_wanted_by = ReadRequest
     always_answered = True
 
-    def event(self) -> ServerOutput:
-        return ReadRequested(self.key, self.items)
-
-    def respond(self, results: Sequence[Data | DataAccessResult]) -> Response:
-        whole = ReadResponse(tuple(results))
+    def respond(self, results: Sequence[ItemResult]) -> Response:
+        whole = ReadResponse(tuple(map(_read, results)))
         return Response(whole, self._refusal, lambda: contents.encode(contents.READ_RESPONSE, whole), _block)
 
     def _refusal(self) -> Apdu:
@@ -75,7 +62,7 @@ class PendingWrite(_SnPendingRequest):
 
     __slots__ = ("_confirmed",)
 
-    answered_by = WriteAnswer
+    service = Service.WRITE
     needs = Conformance.WRITE
 
     def __init__(
@@ -93,11 +80,8 @@ class PendingWrite(_SnPendingRequest):
     def silent(self) -> bool:
         return not self._confirmed
 
-    def event(self) -> ServerOutput:
-        return WriteRequested(self.key, self.items)
-
-    def respond(self, results: Sequence[DataAccessResult]) -> Response:
-        return Response(WriteResponse(tuple(results)))
+    def respond(self, results: Sequence[DataAccessResult | ActionOutcome]) -> Response:
+        return Response(WriteResponse(tuple(map(_written, results))))
 
 
 def read_item(names: ShortNames, variable: VariableAccess) -> Item | None:
@@ -126,6 +110,19 @@ def _named(names: ShortNames, variable: VariableAccess) -> tuple[Any, SelectiveA
     if isinstance(variable, ParameterizedAccess):
         return names.resolve(variable.name), SelectiveAccess(variable.selector, variable.parameter)
     raise ProtocolError("blocks among variables")
+
+
+def _read(result: ItemResult) -> Data | DataAccessResult:
+    """A method gives its value, null-data, or a code that both enumerations have."""
+    if not isinstance(result, ActionOutcome):
+        return result
+    if result.result is not ActionResult.SUCCESS:
+        return DataAccessResult(result.result)
+    return NULL if result.value is None else result.value
+
+
+def _written(result: DataAccessResult | ActionOutcome) -> DataAccessResult:
+    return DataAccessResult(result.result) if isinstance(result, ActionOutcome) else result
 
 
 def _block(block: Block) -> Apdu:
