@@ -92,17 +92,6 @@ def opened(bench: Bench, connection: Any = None) -> Dialogue:
 
 
 @pytest.mark.parametrize("which", READABLE_BY_ALL)
-def test_one_of_a_thousand_meters_behind_an_address_is_one_association(tmp_path: Path) -> None:
-    """A connection costs what is spoken over it, not what is behind the address."""
-    bench = Bench(tmp_path)
-    meter = bench.start(setup())
-    meters = dict.fromkeys(range(1, 1001), meter)
-    near = Session(meters, now=lambda: START, random_bytes=randomness())
-    assert not near._connection._associations
-    assert isinstance(Dialogue(near, public_client()).open(), Opened)
-    assert list(near._connection._associations) == [(1, 16)]
-
-
 def test_the_public_client_reads_who_the_meter_is(bench: Bench, which: ObjectName) -> None:
     result = opened(bench, public_client()).get(which)
     assert result.result is DataAccessResult.SUCCESS and result.value is not None
@@ -428,3 +417,14 @@ def test_security_errors_of_the_client_side_are_not_ours(tmp_path: Path) -> None
     dialogue.connection.receive_data(octets[:-1] + bytes((octets[-1] ^ 1,)))
     with pytest.raises(SecurityError):
         dialogue.connection.next_event()
+
+
+def test_one_of_a_thousand_meters_behind_an_address_is_one_association(tmp_path: Path) -> None:
+    """A connection costs what is spoken over it, not what is behind the address."""
+    bench = Bench(tmp_path)
+    meter = bench.start(setup())
+    meters = dict.fromkeys(range(1, 1001), meter)
+    near = Session(meters, now=lambda: START, random_bytes=randomness())
+    assert not near._connection._associations
+    assert isinstance(Dialogue(near, public_client()).open(), Opened)
+    assert list(near._connection._associations) == [(1, 16)]
