@@ -114,7 +114,7 @@ class Store:
 
     async def forget(self, now: datetime) -> int:
         """Drop requests with their replies, and events, that are older than the retention says; how many."""
-        before = (now - self._retention.age).isoformat()
+        before = now - self._retention.age
         return await self._database.transaction(lambda c: _forget(c, before))
 
     async def add_request(self, request: SentRequest, octets: bytes | None = None) -> None:
@@ -166,7 +166,7 @@ class Store:
             "verb": taken.verb,
             "noun": taken.noun,
             "octets": taken.octets,
-            "received_at": taken.received_at.isoformat(),
+            "received_at": taken.received_at,
         }
         if connection.execute(insert(EVENTS).values(row).on_conflict_do_nothing()).rowcount != 1:
             return False
@@ -192,7 +192,7 @@ class Store:
         connection.execute(delete(EVENTS).where(EVENTS.c.message_id.in_(select(ranked.c.message_id).where(beyond))))
 
 
-def _forget(connection: Connection, before: str) -> int:
+def _forget(connection: Connection, before: datetime) -> int:
     old = select(REQUESTS.c.message_id).where(REQUESTS.c.sent_at < before)
     connection.execute(delete(REPLIES).where(REPLIES.c.request.in_(old)))
     requests = connection.execute(delete(REQUESTS).where(REQUESTS.c.sent_at < before))
@@ -208,7 +208,7 @@ def _add_request(connection: Connection, request: SentRequest, octets: bytes | N
         "code": request.code,
         "meters": list(request.meters),
         "asynchronous": request.asynchronous,
-        "sent_at": request.sent_at.isoformat(),
+        "sent_at": request.sent_at,
         "state": request.state.value,
         "reason": request.reason,
     }
@@ -236,7 +236,7 @@ def _add_reply(connection: Connection, message_id: str, reply: TakenReply) -> bo
         "final": reply.final,
         "result": reply.result,
         "errors": list(reply.errors),
-        "received_at": reply.received_at.isoformat(),
+        "received_at": reply.received_at,
     }
     inserted = connection.execute(insert(REPLIES).values(row).on_conflict_do_nothing())
     if reply.final:
@@ -255,7 +255,7 @@ def _request(row: RowMapping) -> SentRequest:
         code=row["code"],
         meters=tuple(row["meters"]),
         asynchronous=row["asynchronous"],
-        sent_at=datetime.fromisoformat(row["sent_at"]),
+        sent_at=row["sent_at"],
         state=State(row["state"]),
         reason=row["reason"],
     )
@@ -267,5 +267,5 @@ def _reply(row: RowMapping) -> TakenReply:
         final=row["final"],
         result=row["result"],
         errors=tuple(row["errors"]),
-        received_at=datetime.fromisoformat(row["received_at"]),
+        received_at=row["received_at"],
     )

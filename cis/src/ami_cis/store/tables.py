@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from ami_process.store.columns import UtcDateTime
 from ami_process.store.schema import Schema
 
 METADATA = MetaData()
@@ -29,7 +30,7 @@ REQUESTS = Table(
     Column("code", String, nullable=False),
     Column("meters", JSON, nullable=False),
     Column("asynchronous", Boolean, nullable=False),
-    Column("sent_at", String, nullable=False),
+    Column("sent_at", UtcDateTime, nullable=False),
     Column("state", String, nullable=False, index=True),
     Column("reason", String),
 )
@@ -43,7 +44,7 @@ REPLIES = Table(
     Column("final", Boolean, nullable=False),
     Column("result", String, nullable=False),
     Column("errors", JSON, nullable=False),
-    Column("received_at", String, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
     UniqueConstraint("request", "digest"),
 )
 
@@ -62,7 +63,7 @@ EVENTS = Table(
     Column("verb", String, nullable=False),
     Column("noun", String, nullable=False),
     Column("octets", LargeBinary, nullable=False),
-    Column("received_at", String, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
 )
 
 HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
@@ -71,7 +72,7 @@ HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="cis",
     owner="customer information system",
-    revision="0002",
+    revision="0003",
     tables=METADATA,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

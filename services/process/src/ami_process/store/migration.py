@@ -32,6 +32,7 @@ def migrate(store: Path, schema: Schema, *, keep_copy: bool) -> tuple[str, Path 
             found = _known_revision(connection, schema, scripts)
             if found == schema.revision:
                 return None
+            _demand_all(connection, schema, scripts, found)
             copy = store.with_name(f"{store.name}.schema-{found}") if keep_copy else None
             if copy is not None:
                 write_copy(store, copy)
@@ -66,6 +67,15 @@ def _known_revision(connection: Connection, schema: Schema, scripts: ScriptDirec
             f"version that wrote it, or bring a copy back that this one knows: {schema.role} store restore COPY"
         )
     return found
+
+
+def _demand_all(connection: Connection, schema: Schema, scripts: ScriptDirectory, revision: str) -> None:
+    """What a revision says of its tables has to be true before the next one builds on it."""
+    wanted = {name for name, _ in _shape_of(scripts, revision)}
+    if missing := sorted(wanted - table_names(connection)):
+        raise StoreUnusable(
+            f"it has schema {revision} but no table {missing[0]}; bring a copy back: {schema.role} store restore COPY"
+        )
 
 
 def _recognised(connection: Connection, schema: Schema, scripts: ScriptDirectory) -> str:
