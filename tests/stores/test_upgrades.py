@@ -186,11 +186,6 @@ def test_a_store_that_has_lost_a_table_is_refused(tmp_path: Path, role: str) -> 
         ready_store(store, SCHEMAS[role])
 
 
-def test_a_process_that_may_not_migrate_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnusable, match="cis store migrate"):
-        ready_store(a_copy("cis", "0001", tmp_path), CIS, may_migrate=False)
-
-
 @pytest.mark.parametrize("role", SCHEMAS)
 def test_a_locked_store_is_not_upgraded_and_says_so(tmp_path: Path, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ami_process.store.sqlite.BUSY_MS", 0)

@@ -98,9 +98,9 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, path: Path, retention: Retention = KEEP, *, may_migrate: bool = True) -> AsyncIterator[Self]:
+    async def opened(cls, path: Path, retention: Retention = KEEP) -> AsyncIterator[Self]:
         """Open or create the file, for its owner alone; closes it at the end. StoreUnavailable, StoreUnusable."""
-        async with Database(path, SCHEMA, may_migrate=may_migrate) as database:
+        async with Database(path, SCHEMA) as database:
             yield cls(database, retention)
 
     @property

@@ -43,14 +43,12 @@ class Database:
         path: Path,
         schema: Schema,
         *,
-        may_migrate: bool = True,
         changed: Callable[[str | None], None] = _unreported,
     ) -> None:
         self.migrated: StoreMigrated | None = None
         """The upgrade that was made when the store was opened."""
         self._path = path
         self._schema = schema
-        self._may_migrate = may_migrate
         self._changed = changed
         self._available = True
         self._engine = sqlite_engine(path)
@@ -58,9 +56,7 @@ class Database:
         self._heartbeat = schema.tables.tables["heartbeat"]
 
     async def __aenter__(self) -> Self:
-        self.migrated = await self._in_thread(
-            lambda: ready_store(self._path, self._schema, may_migrate=self._may_migrate)
-        )
+        self.migrated = await self._in_thread(lambda: ready_store(self._path, self._schema))
         return self
 
     async def __aexit__(self, *_: object) -> None:

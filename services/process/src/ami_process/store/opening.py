@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ami_process.events import Event
 from ami_process.ownership import make_private
-from ami_process.store.errors import StoreUnusable, problems_of
+from ami_process.store.errors import problems_of
 from ami_process.store.schema import Schema, create, demand_tables, found_revision, table_names, versions
 from ami_process.store.sqlite import sqlite_engine
 
@@ -26,17 +26,15 @@ class StoreMigrated(Event):
     """Where the store as it was before has been kept."""
 
 
-def ready_store(store: Path, schema: Schema, *, may_migrate: bool = True) -> StoreMigrated | None:
+def ready_store(store: Path, schema: Schema) -> StoreMigrated | None:
     """Make the store or bring it to the schema; what was upgraded, if anything. Raises StoreUnavailable, StoreUnusable.
 
-    Whoever may migrate holds the store alone.
+    The process holds the store alone, because it may have to upgrade it.
     """
     with problems_of(store):
         make_private(store)
         if is_ready(store, schema):
             return None
-        if not may_migrate:
-            raise StoreUnusable(f"it has an older schema than {schema.revision}: run {schema.role} store migrate")
         done = migrate_file(store, schema)
         if done is None:
             return None
