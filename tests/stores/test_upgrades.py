@@ -36,7 +36,7 @@ from ami_process.store.schema import create
 HERE = Path(__file__).parent
 VERSIONS = {
     "hes": ("0001", "0002-unversioned", "0002", "0003"),
-    "cis": ("0001", "0002-unversioned", "0002"),
+    "cis": ("0001", "0002-unversioned", "0002", "0003"),
 }
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
 SCHEMAS = {"hes": HES, "cis": CIS}
