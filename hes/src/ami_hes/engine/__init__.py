@@ -1,4 +1,4 @@
-"""What dispatches the work, and who may have hold of what: narrow ports, and the engine of a single process behind them."""
+"""What dispatches the work: narrow ports, and the engine of a single process behind them."""
 
 from ami_hes.engine.embedded import EmbeddedEngine
 from ami_hes.engine.ports import (

@@ -1,4 +1,4 @@
-"""The narrow ports of the engine: dispatch, one holder of a meter, waiting for an answer, events out.
+"""The narrow ports of the engine: dispatch, waiting for an answer, events out.
 
 Behind them is one process (`ami_hes.engine.embedded`), or later a broker and many workers; one test suite holds each engine to
 the same contract. Everything that may be a call over a network is awaited. The truth is in the store (`ami_hes.store.ports`) and
