@@ -1,0 +1,79 @@
+"""The worker and what comes again: how far a command got is in the store, and what can't be read of one keeps no other back."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from engines import embedded
+from north_bench import DISCONNECT, SCHEMAS, Cis, StandIn, control, north, registry, request
+from test_store import NOW, a_request, a_result, some_commands
+
+from ami_cim import wire
+from ami_cim.message import Header, Reply
+from ami_hes.engine import CommandJob
+from ami_hes.jobs import AnswerMaker, CommandWorker, Context
+from ami_hes.outbox import format_answer
+from ami_hes.store import SqlDeliveries
+
+
+async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(tmp_path: Path) -> None:
+    """As with an engine whose queue survives the process: it died between the answer and the reply job."""
+    stand_in = StandIn()
+    async with embedded(tmp_path) as opened:
+        results, engine = opened.results, opened.engine
+        context = Context(
+            results,
+            SqlDeliveries(results._database),
+            engine,
+            SCHEMAS,
+            "HES",
+            lambda: NOW,
+            uuid.uuid4,
+            timedelta(days=7),
+        )
+        (command,) = some_commands("r1", "M1")
+        await results.accept(a_request("r1", reply_address="http://127.0.0.1/cim"), [command])
+        await results.save([a_result("r1", "M1")])
+        message = context.message(Header(verb="create", noun="EndDeviceControls", message_id="r1"), Reply(result="OK"))
+        await results.answer({"r1": format_answer(message, SCHEMAS)}, NOW)
+        engine.commands.restore([CommandJob(command, NOW)])  # type: ignore[attr-defined]
+        worker = asyncio.create_task(CommandWorker(context, AnswerMaker(context), registry(), stand_in, room=1).work())
+        (reply,) = await engine.replies.take(1)
+        assert reply.job.request_id == "r1"
+        async with asyncio.timeout(10):
+            while await engine.commands.pending():
+                await asyncio.sleep(0)
+        assert stand_in.commands == [], "what has its result is not worked again"
+        worker.cancel()
+        await asyncio.wait([worker])
+
+
+async def test_a_request_whose_rows_cannot_be_read_is_answered_as_what_it_is_and_the_next_as_usual(
+    tmp_path: Path,
+) -> None:
+    stand_in = StandIn()
+    stand_in.open.clear()
+    async with Cis().serving() as cis:
+        asked = {"async_reply_flag": True, "reply_address": cis.url, "timestamp": datetime.now(UTC)}
+        async with north(tmp_path, stand_in) as hes:
+            for number in (1, 2):
+                await hes.ask(request(control(DISCONNECT, f"M{number}"), message_id=f"r{number}", **asked))
+            async with asyncio.timeout(10):
+                while stand_in.at_work < 2:
+                    await asyncio.sleep(0)
+        store = sqlite3.connect(tmp_path / "hes.sqlite")
+        with store:
+            store.execute("UPDATE requests SET errors = 'no JSON' WHERE request_id = 'r1'")
+        store.close()
+        async with north(tmp_path):
+            replies = {}
+            for _ in range(2):
+                late = wire.read_delivery(await cis.taken.get(), SCHEMAS).message
+                replies[late.header.correlation_id] = late.reply  # type: ignore[union-attr]
+    assert (replies["r2"].result, replies["r1"].result) == ("OK", "FAILED")
+    (error,) = replies["r1"].errors
+    assert error.code == "5.3" and "its answer could not be written" in (error.reason or "")
