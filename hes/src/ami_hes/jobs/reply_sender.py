@@ -17,6 +17,7 @@ from ami_hes.jobs.destinations import Destinations, Post
 from ami_hes.outbox import NotServed, Outbox, parse_answer
 from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, parse
 from ami_hes.store import StoredRequest, StoreUnavailable
+from ami_process.environment import real_sleep
 
 ROOM = 100
 """Replies that are posted at once."""
@@ -64,7 +65,7 @@ class ReplySender:
             self._group.create_task(self._deliver(post))
 
     async def _rest(self, destination: str, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await real_sleep(seconds)
         self._destinations.wake(destination)
         self._begin()
 

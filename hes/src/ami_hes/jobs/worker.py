@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
 from typing import TypeVar
 
 import structlog
@@ -23,6 +22,7 @@ from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt, failed, log_done
 from ami_hes.store import StoredCommand, StoredResult, StoreUnavailable
+from ami_process.environment import real_time
 
 GRACE_S = 1.0
 """A recipe ends by its deadline and says why; this much later it is ended for it."""
@@ -100,7 +100,7 @@ class CommandWorker:
         return await self._carried_out(job, known, redelivered=delivery.redelivered)
 
     async def _carried_out(self, job: CommandJob, known: StoredCommand, *, redelivered: bool) -> StoredResult:
-        started = perf_counter()
+        started = real_time()
         command, now = job.command, self._context.now()
         attempt = Attempt(partial(self._begin, command), begun=known.attempted)
         meter = self._registry.find_by_mrid(command.meter.mrid)
@@ -112,7 +112,7 @@ class CommandWorker:
             outcome = failed(command, attempt, "deadline", "passed" if redelivered else "busy")
         else:
             outcome = await self._in_time(Assignment(meter, command, attempt, job.deadline_at), left_s)
-        took_ms = round((perf_counter() - started) * 1000, 1)
+        took_ms = round((real_time() - started) * 1000, 1)
         log_done(command, meter, outcome, ms=took_ms)
         return stored_result(command, outcome, took_ms=took_ms, finished_at=self._context.now())
 

@@ -5,12 +5,10 @@ after a read; when its answer is lost the meter is looked at again to tell how i
 (docs/mapping.md, M-004 and M-011; docs/adr/0005).
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from time import perf_counter
 
 import structlog
 
@@ -34,6 +32,7 @@ from ami_mapping.controls import (
     refusal,
 )
 from ami_mapping.faults import Fault, explain
+from ami_process.environment import real_sleep, real_time
 
 NAME = "disconnect_control"
 """The operation's name; the body of its commands is an EndDeviceControlType."""
@@ -135,7 +134,7 @@ class _Work:
             await self._attempt.begin()
         except StoreUnavailable as problem:
             raise MeterFault("internal", "store", detail=str(problem)) from None
-        self._sent_at = perf_counter()
+        self._sent_at = real_time()
 
     async def _read_back(self, session: Session) -> Verdict:
         """Read until the state agrees, or has had its time to settle."""
@@ -144,7 +143,7 @@ class _Work:
             verdict = self._judge()
             if verdict.ok or pause_s is None or self.action_result != ActionResult.SUCCESS:
                 break
-            await asyncio.sleep(pause_s)
+            await real_sleep(pause_s)
         return verdict
 
     async def _read(self, session: Session) -> DisconnectState:
@@ -181,14 +180,14 @@ class _Work:
                 left_s = (deadline_at - self._meters.environment.now()).total_seconds()
                 if fault.kind != "transport" or left_s <= pause_s:
                     return f"it could not be read again: {fault}"
-            await asyncio.sleep(pause_s)
+            await real_sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_RETRY_S)
 
     async def _await_late_answer(self, session: Session) -> None:
         """Runs after the command has failed: an answer that comes late is logged, with the state that was read then."""
         with tracing(self._command.request_id):
             outcome = await session.late_action()
-            ms = round((perf_counter() - (self._sent_at or perf_counter())) * 1000, 1)
+            ms = round((real_time() - (self._sent_at or real_time())) * 1000, 1)
             after = await self._read(session)
         log.warning(
             "late_answer",
