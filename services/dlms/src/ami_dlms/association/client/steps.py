@@ -94,7 +94,7 @@ def hang_up(line: Line) -> Steps[ExchangeStep, None]:
 def _asked_again(line: Line) -> bytes:
     octets = line.ask_again()
     if not octets:
-        raise TimeoutError("no answer in time")
+        raise TimeoutError
     return octets
 
 
