@@ -112,8 +112,8 @@ class Answers(Protocol):
     async def wait(self, request_id: str, until: datetime) -> bytes:
         """The answer as it is stored, whichever process has made it.
 
-        Raises TimeoutError when there is none by then, Stopping, LookupError for a request that is not kept, and
-        StoreUnavailable.
+        Raises TimeoutError when there is none by then, Stopping, and LookupError for a request that is not kept. A
+        store that is unavailable for a while is waited for as well.
         """
 
     def stop(self) -> None:

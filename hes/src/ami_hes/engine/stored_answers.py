@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from ami_hes.engine.ports import Stopping
-from ami_hes.store import Results
+from ami_hes.store import Results, StoreUnavailable
 
 LOOK_EVERY_S = 1.0
 """How often the store is looked into when nothing announces the answer."""
@@ -62,7 +62,10 @@ class StoredAnswers:
         return answer
 
     async def _stored(self, request_id: str) -> bytes | None:
-        kept = await self._results.find(request_id)
+        try:
+            kept = await self._results.find(request_id)
+        except StoreUnavailable:  # for a while: the answer is waited for all the same
+            return None
         if kept is None:
             raise LookupError(f"the request {request_id} is not kept")
         return kept.answer
