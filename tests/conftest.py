@@ -7,6 +7,7 @@ marked so. What a test needs beside Python it says itself (tools.py).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 ONE_WORKER = ("tests/ami/test_simulated_faults.py", "tests/e2e/test_attempted.py")
 """Modules whose tests look at what one fixture of many seconds has done: each worker would make it anew."""
+
+SYSTEMS = Path(__file__).parent / "e2e"
+SYSTEM_S = 200
+"""The limit of a test that starts several processes, each with much to import, on a machine that may be busy."""
 
 
 class Scheduling(LoadScopeScheduling):
@@ -58,3 +63,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=large)
     left_out = set(large)
     items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if item.path.is_relative_to(SYSTEMS) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SYSTEM_S))

@@ -291,7 +291,7 @@ def test_hes_killed_in_the_middle_finishes_after_its_restart(ami: System) -> Non
 
 def test_accepted_and_never_started_is_not_forgotten(ami: System) -> None:
     """Nobody answers at the meters' addresses when the HES is killed; after its restart they are switched or honestly failed."""
-    ami.config["hes"] |= {"deadline_s": 20.0}
+    ami.config["hes"] |= {"deadline_s": 50.0}
     ami.meter("M1001")["simulated"]["silent"] = True
     receiver = Receiver()
     try:
