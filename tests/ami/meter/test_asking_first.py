@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -41,6 +42,12 @@ def test_other_methods_are_not_asked_about(ami: Ami) -> None:
     assert called.code == 1 and actions(meter) == 1
 
 
+def take_the_terminal() -> None:
+    """In the child: the terminal is its own, and Ctrl-C reaches it also where this run was started in the background."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "said"),
     [
@@ -75,7 +82,7 @@ def test_on_a_terminal(tmp_path: Path, answer: str, code: int, said: str) -> Non
             env=environ,
             cwd=tmp_path,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0) and None,
+            preexec_fn=take_the_terminal,
         ) as process:
             os.close(line)
             shown = b""

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from engines import Opened, OpenEngine
+from stored_values import NOW, a_request, a_result, some_commands
 from structlog.testing import capture_logs
-from test_store import NOW, a_request, a_result, some_commands
 
 from ami_hes.engine import ANSWERED, Stopping
 from ami_hes.store import Database, SqlResults

@@ -4,8 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import examples
 from sqlalchemy import create_engine
+from stored_values import NOW, a_request, a_result, some_commands
 
-from ami_hes.commands import Command, MeterId, Outcome
+from ami_hes.commands import Command
 from ami_hes.store import (
     ClaimTooHigh,
     CountersExhausted,
@@ -28,14 +28,10 @@ from ami_hes.store import (
     SqlReceivedCounters,
     SqlResults,
     StoredCommand,
-    StoredRequest,
-    StoredResult,
     StoreUnavailable,
 )
 from ami_hes.store.tables import SCHEMA
 from ami_process.store.migration import upgrade
-
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 @asynccontextmanager
@@ -56,32 +52,8 @@ def first_schema(directory: Path) -> sqlite3.Connection:
     return sqlite3.connect(path)
 
 
-def a_request(request_id: str = "r1", **changes: object) -> StoredRequest:
-    request = StoredRequest(
-        request_id=request_id,
-        digest="d",
-        noun="EndDeviceControls",
-        correlation_id="c",
-        reply_address=None,
-        accepted_at=NOW,
-        deadline_at=NOW + timedelta(seconds=30),
-        errors="[]",
-    )
-    return replace(request, **changes)  # type: ignore[arg-type]
-
-
-def some_commands(request_id: str, *meters: str) -> list[Command]:
-    return [Command(request_id, MeterId(m, m.lower()), "disconnect_control", "3.31.0.23") for m in meters]
-
-
 def kept(*commands: Command) -> list[StoredCommand]:
     return [StoredCommand(command) for command in commands]
-
-
-def a_result(request_id: str, meter: str, **changes: object) -> StoredResult:
-    outcome = Outcome(ok=True, reason="disconnected", payload='{"before": null}', attempted=True)
-    changed = replace(outcome, **changes)  # type: ignore[arg-type]
-    return StoredResult(request_id=request_id, meter_name=meter, outcome=changed, took_ms=12.5, finished_at=NOW)
 
 
 async def test_what_is_accepted_is_there_as_it_was_given(tmp_path: Path) -> None:

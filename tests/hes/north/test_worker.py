@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engines import embedded
 from north_bench import DISCONNECT, SCHEMAS, Cis, StandIn, control, north, registry, request
-from test_store import NOW, a_request, a_result, some_commands
+from stored_values import NOW, a_request, a_result, some_commands
 
 from ami_cim import wire
 from ami_cim.message import Header, Reply
