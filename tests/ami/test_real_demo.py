@@ -22,7 +22,12 @@ pytestmark = pytest.mark.timeout(3 * PATIENCE_S)
 
 @pytest.mark.parametrize(
     "options",
-    [(), ("--security", "none"), ("--mode", "dial-in", "--asynchronous"), ("--meters", "3")],
+    [
+        (),
+        pytest.param(("--security", "none"), marks=pytest.mark.ci),
+        ("--mode", "dial-in", "--asynchronous"),
+        pytest.param(("--meters", "3"), marks=pytest.mark.ci),
+    ],
     ids=["default", "unencrypted", "dial-in and asynchronous", "three meters"],
 )
 def test_every_command_is_confirmed_by_every_meter(

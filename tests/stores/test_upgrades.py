@@ -224,6 +224,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path, room: int) -> No
     assert ready_store(store, HES) is not None
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("role", SCHEMAS)
 def test_an_upgrade_that_is_killed_at_any_step_has_happened_or_not(tmp_path: Path, role: str) -> None:

@@ -59,7 +59,10 @@ async def by_hand(config: Path, *arguments: str) -> Any:
     return json.loads(out) if "--json" in arguments else out.decode()
 
 
-@pytest.mark.parametrize("public_client", [True, False], ids=["public", "no-public"])
+@pytest.mark.parametrize(
+    "public_client",
+    [pytest.param(True, id="public"), pytest.param(False, id="no-public", marks=pytest.mark.ci)],
+)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_head_end_and_ami_meter_work_the_same_meter(
     ami: South, simulator: Simulator, tmp_path: Path, transport: str, public_client: bool
