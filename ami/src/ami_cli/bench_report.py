@@ -17,11 +17,11 @@ HEADING = """\
 
 Written by `make bench WRITE=docs`; run `make bench` to see your own machine's figures.
 
-One `create EndDeviceControls` for so many meters, one SOAP message in, one reply out, over real sockets: the time from
-the first octet of the request to the last octet of the reply. Every meter gets a public association, a secured one
-(HLS-GMAC, authenticated encryption), the identity check, three reads before, the ACTION and three reads after; a run
-counts only if the reply is OK. Meters and HES are two processes on the same machine; median of the counted runs after
-the warm-up.
+One `create EndDeviceControls` for N meters, one SOAP message in, one reply out, over real sockets: the time from the
+first octet of the request to the last octet of the reply. Every meter gets a connection and a secured association
+(HLS-GMAC, authenticated encryption), the identity check, its state read before, the ACTION and the state read after, and a
+public association before all that in the first session only, which is in the warm-up. A run counts only if the reply is
+OK. Meters and HES are two processes on the same machine; median of the counted runs after the warm-up.
 """
 
 
