@@ -1,1 +1,1 @@
-"""The command line of the AMI reference system: starts, watches, decodes and measures the whole."""
+"""The command line of the AMI reference system: starts, watches, decodes and measures it."""

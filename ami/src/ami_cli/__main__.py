@@ -1,4 +1,4 @@
-"""The front door: one command line that starts, watches and measures the whole."""
+"""The command line `ami`: starts, watches, decodes and measures the reference system."""
 
 import asyncio
 import sys
@@ -63,7 +63,9 @@ def run_demo(
     cycles: Annotated[
         int,
         typer.Option(
-            min=0, envvar="AMI_DEMO__CYCLES", help="Stop after so many disconnects and connects; 0: Ctrl-C stops."
+            min=0,
+            envvar="AMI_DEMO__CYCLES",
+            help="Stop after this number of cycles (a disconnect and a connect each); 0 = no limit.",
         ),
     ] = 0,
     period: Annotated[

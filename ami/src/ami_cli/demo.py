@@ -34,7 +34,7 @@ START_S = 180.0
 """Until everybody listens; a busy machine takes long, and a process that ends by itself is noticed at once."""
 REQUESTS_A_CYCLE = 2
 METER_PROCESSES = 8
-"""So many meters have a process of their own; all further ones share one."""
+"""The number of meters with a process of their own; all further ones share one."""
 ANSWERED_BY_OPTIONS = (
     "AMI_CIS__PORT",
     "AMI_HES__PORT",

@@ -1,6 +1,6 @@
 """Meters by the number: registry entries with identities and keys of their own, the same ones for the same seed.
 
-The keys are for simulated meters only: whoever knows the seed knows them. Three layouts (docs/adr/0004): `ports` gives
+The keys are for simulated meters only: anyone who knows the seed knows them. Three layouts (docs/adr/0004): `ports` gives
 every meter a port of one host, `one-address` makes all of them logical devices of one address, told apart by the server
 wrapper port, and `docker` is what docker-compose.yml starts: meter-1, meter-2, and `meters` for all others.
 """

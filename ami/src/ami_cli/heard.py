@@ -8,7 +8,7 @@ WANTED = {DISCONNECT: ("disconnected",), CONNECT: ("connected", "ready for recon
 """Control code -> the states that fulfil it; a connect may leave the last step to the customer (control modes 1, 3, 5, 6)."""
 CONTROL_NAMES = {DISCONNECT: "Disconnect", CONNECT: "Connect"}
 OTHER = "other"
-"""Whoever sends a request to the HES and is not the demo's CIS."""
+"""A sender of requests to the HES other than the demo's CIS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Request:
 
     @property
     def ms(self) -> float | None:
-        """From request to reply, as whoever tells the outcome has measured it."""
+        """From request to reply, as measured by the process that reports the outcome."""
         return self.outcome.ms if self.outcome else None
 
     @property

@@ -215,7 +215,7 @@ def _worked(request: Request, note: str) -> Outcome | None:
 
 
 def _reply_dead_letter(model: Model, event: hes.ReplyDeadLetter, at: datetime) -> list[Step]:
-    """The work is done, but whoever asked for it will not hear of it."""
+    """The work is done, but its sender will not receive the answer."""
     request = model.request(event.message_id, at)
     request.sent = Outcome("FAILED", reasons=(f"the reply could not be delivered: {event.reason}",))
     target = "CIS" if request.own else OTHER

@@ -56,7 +56,7 @@ class AskingAgain(Event):
     reason: str
     """Why its end is not known."""
     after_s: float | None = None
-    """After so many seconds; absent: at once."""
+    """Seconds after which it is due; absent: at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,7 @@ class Inbox:
         return wire.write_response(ResponseMessage(header=header, reply=reply), delivered.wrapper, self._schemas)
 
     def _report(self, message: ResponseMessage, taken: Taken) -> Reply:
-        """The event and the answer; of an awaited reply, whoever waits for it reports."""
+        """The event and the answer; an awaited reply is reported by the waiting workflow."""
         if taken.awaited:
             return taken.answer()
         self._environment.emit(self._event(message, taken))

@@ -2,7 +2,7 @@
 
 Products differ in what they echo, so a reply matches if its CorrelationID, or failing that its MessageID, is the MessageID
 or the CorrelationID of a request of ours. The store decides, not the memory: a reply whose request was sent before a restart
-is still a reply. Whoever waits inside this process gets it as well.
+is still a reply. A workflow of this process that waits for it gets it as well.
 """
 
 import asyncio

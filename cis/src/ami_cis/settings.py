@@ -19,14 +19,14 @@ WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not 
 
 
 class Demo(Section):
-    """The loop: a disconnect every so many seconds and the connect so much later; `cycles` 0 means for ever."""
+    """The loop: a disconnect each period and the connect some seconds later; `cycles` 0 means no limit."""
 
     period_s: Seconds = 10.0
     """From one disconnect to the next."""
     connect_after_s: float = Field(default=2.0, ge=0, allow_inf_nan=False)
     """From a disconnect to the connect after it."""
     cycles: int = Field(default=0, ge=0)
-    """End after so many disconnects and connects; 0: go on."""
+    """End after this number of cycles (a disconnect and a connect each); 0 = no limit."""
 
 
 class Cis(Section):

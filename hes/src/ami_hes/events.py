@@ -325,12 +325,12 @@ class ReplyPostponed(Event):
     attempts: int
     """How many so far."""
     after_s: float
-    """In so many seconds."""
+    """In seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyDeadLetter(Event):
-    """A reply was given up; whoever asks again with the same MessageID gets it."""
+    """A reply was given up; a sender that asks again with the same MessageID gets it."""
 
     severity: ClassVar[Severity | None] = "warning"
 

@@ -50,7 +50,7 @@ class Fleet:
         self._switched: dict[str, asyncio.Event] = {}
 
     def switched(self, name: str) -> asyncio.Event:
-        """Set whenever the meter of this name has switched; whoever waits clears it."""
+        """Set whenever the meter of this name has switched; the waiting task clears it."""
         return self._switched.setdefault(name, asyncio.Event())
 
     async def serve(

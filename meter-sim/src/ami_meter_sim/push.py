@@ -1,4 +1,4 @@
-"""DataNotifications of a meter's own accord, over TCP or UDP: when it has switched, every so many seconds, or both.
+"""Unsolicited DataNotifications, over TCP or UDP: when the meter has switched, periodically, or both.
 
 Nobody confirms them. What can't be delivered is reported and dropped; the next one carries the state of its own time.
 """

@@ -93,7 +93,7 @@ class SimulatedSettings(Section):
     silent: Literal[False, True, "always"] = False
     """`true`: associations open, requests stay unanswered; `"always"`: nothing is answered."""
     lock_out_after: int | None = Field(
-        default=None, ge=1, description="so many wrong keys in a row shut the management client out"
+        default=None, ge=1, description="number of successive wrong keys that lock the management client out"
     )
     lock_out_s: Seconds = Field(
         default=60.0, description="for so long the first time; twice as long each further time, up to an hour"

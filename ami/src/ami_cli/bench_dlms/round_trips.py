@@ -65,7 +65,7 @@ def contenders(peers: dict[str, Peer]) -> list[Contender]:
 
 
 def measure(peers: dict[str, Peer], runs: int, seconds: float, tell: Tell) -> list[RoundTrips]:
-    """So many runs of each contender, one of each in turn."""
+    """A number of runs of each contender, alternating."""
     all_of_them = contenders(peers)
     counted: dict[Contender, list[Counted]] = {contender: [] for contender in all_of_them}
     for run in range(runs):

@@ -161,7 +161,7 @@ def _ask_for(selector: selectors.BaseSelector, seconds: float) -> None:
 
 
 def serve(skin: str, listener: socket.socket, make: Callable[[], Answering], connections: int) -> None:
-    """Serve so many connections until each of them has ended."""
+    """Serve a number of connections until each of them has ended."""
     if skin == "asyncio":
         asyncio.run(_serve_asyncio(listener, make, connections))
     else:
@@ -169,7 +169,7 @@ def serve(skin: str, listener: socket.socket, make: Callable[[], Answering], con
 
 
 def ask(skin: str, make: Callable[[], Asking], load: Load) -> Counted:
-    """Ask over so many connections at once, each its next question as soon as it has an answer."""
+    """Send requests over a number of connections at once, the next one on each as soon as it has an answer."""
     if skin == "asyncio":
         return asyncio.run(_ask_asyncio(make, load))
     return _ask_selectors(make, load)

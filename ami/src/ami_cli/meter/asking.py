@@ -23,7 +23,7 @@ Answer = tuple[Data | None, str]
 Ask = Callable[[AttributeDescriptor], Answer]
 
 MOST = 24
-"""So many attributes in one request: their answer has some hundred octets, and blocks are for long values."""
+"""The number of attributes in one request: their answer has some hundred octets, and blocks are for long values."""
 REFUSED_LISTS = 2
 FINAL = frozenset(
     {
@@ -38,7 +38,7 @@ FINAL = frozenset(
 SPOILED = frozenset({ExitCode.NO_ANSWER, ExitCode.NOT_UNDERSTOOD})
 """Ends of a request after which a new association may answer the next."""
 MOST_IN_A_ROW = 3
-"""So many requests without an answer one after the other, and the meter counts as gone."""
+"""After this number of successive requests without an answer the meter counts as gone."""
 
 
 def one_by_one(association: Association) -> Ask:

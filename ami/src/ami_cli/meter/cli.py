@@ -235,7 +235,7 @@ def profile(
         str, typer.Option("--from", help="2026-01-31T00:00:00+01:00; no offset: meter's local time.")
     ] = "",
     until: Annotated[str, typer.Option("--to", help="The same; both ends are included.")] = "",
-    last: Annotated[int | None, typer.Option(min=1, help="Only the last rows, so many.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the last N rows.")] = None,
     columns: Annotated[str, typer.Option(help="Numbers from 1, or OBIS codes, with commas.")] = "",
     json: Json = False,
     csv: Csv = False,

@@ -209,7 +209,7 @@ def _rows(
 def _outside(
     rows: Sequence[Row], columns: Sequence[CaptureObject], wanted: Wanted, notes: list[str]
 ) -> tuple[bool, ...]:
-    """Which rows were not asked for: their time lies outside, or there are more than the last so many."""
+    """Which rows were not asked for: their time lies outside, or there are more than the number of last rows."""
     if wanted.last is not None and len(rows) > wanted.last:
         notes.append(f"{OUTSIDE.strip()} {len(rows)} rows came, and {wanted.last} were asked for")
         return (True,) * (len(rows) - wanted.last) + (False,) * wanted.last
@@ -310,7 +310,7 @@ def _chosen(columns: tuple[CaptureObject, ...], wanted: Sequence[str]) -> tuple[
 
 
 def _first_entry(ask: GoingOn, one: CosemObject, wanted: Wanted, notes: list[str]) -> int:
-    """Where the last so many rows begin; at the first one when the meter does not tell how many there are."""
+    """Where the requested last rows begin; at the first one when the meter does not tell how many there are."""
     if wanted.last is None:
         return 1
     in_use, trouble = ask(one.attribute(ENTRIES_IN_USE))

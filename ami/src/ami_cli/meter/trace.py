@@ -28,7 +28,7 @@ from ami_dlms.security import ENCRYPTED
 HEX_LINE = 32
 LONGEST_SUMMARY = 400
 PIECE = 2
-"""So many octets of a secret in a row give it away as cut in two by a frame."""
+"""The number of successive octets by which a secret is recognised that a frame cuts in two."""
 
 
 class Trace:

@@ -180,7 +180,7 @@ class Controls:
         return Outcome(message_id=message_id, result=None, reason=reason, ms=self._ms_since(started))
 
     async def _unknown(self, message_id: str, problem: str, ms: float) -> Outcome:
-        """Whoever reads this has to look at the meters, or to ask again under the same MessageID."""
+        """The reader has to look at the meters, or to ask again under the same MessageID."""
         reason = f"it is not known what became of the request, which the HES may have carried out: {problem}"
         if not await self._recorded(
             partial(self._pending.is_answered, message_id)

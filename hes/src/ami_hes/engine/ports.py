@@ -117,7 +117,7 @@ class Answers(Protocol):
         """
 
     def stop(self) -> None:
-        """Whoever waits is let go, with Stopping."""
+        """Waiting requests end, with Stopping."""
 
 
 class Events(Protocol):

@@ -1,4 +1,4 @@
-"""Waiting for an answer: it is in the store, whoever has made it, and an event of this process says sooner when to look.
+"""Waiting for an answer: it is in the store, whichever process has made it, and an event of this process says sooner when to look.
 
 An answer that another process has made announces itself here only where the engine's events reach every process, so the store
 is looked into now and then as well.
@@ -31,7 +31,7 @@ class StoredAnswers:
             one.set()
 
     def stop(self) -> None:
-        """Whoever waits is let go, with Stopping."""
+        """Waiting requests end, with Stopping."""
         self._stopping = True
         for request_id in self._waiting:
             self.announce(request_id)

@@ -1,6 +1,6 @@
 """How a request ends: what came of its commands becomes one answer, kept before anybody gets it, then handed on.
 
-Handed on is a reply job where the answer goes to a reply address, else an event for whoever waits. Both bear being repeated.
+Handed on is a reply job where the answer goes to a reply address, else an event for the waiting request. Both bear being repeated.
 """
 
 from collections.abc import Sequence

@@ -143,7 +143,7 @@ class Intake:
             raise _stopping(accepted=True) from None
 
     async def _is_dead_letter(self, request: StoredRequest) -> bool:
-        """Whether posting the answer was given up: then it goes to whoever asks again."""
+        """Whether posting the answer was given up: then it goes to the sender that asks again."""
         if request.answer is None:
             return False
         kept = await self._context.deliveries.find(request.request_id)

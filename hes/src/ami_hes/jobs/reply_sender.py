@@ -1,7 +1,7 @@
 """Asynchronous replies: posted to the ReplyAddress, ever more slowly, until they are taken or given up.
 
 A delivery has an end, in attempts and in age, both over all lives of the process; then the reply is a dead letter: kept,
-reported, and handed to whoever asks again with its MessageID. Receivers don't wait for each other (`ami_hes.jobs.destinations`).
+reported, and handed to the sender that asks again with its MessageID. Receivers don't wait for each other (`ami_hes.jobs.destinations`).
 Nothing that goes wrong with one reply ends the work on the others.
 """
 
@@ -38,7 +38,7 @@ class Backoff:
     attempts: int
 
     def pause_s(self, failures: int) -> float:
-        """The pause after so many failures."""
+        """The pause after this number of failures."""
         return float(min(self.first_s * 2 ** min(failures - 1, 40), self.most_s))
 
 

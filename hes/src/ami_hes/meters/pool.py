@@ -1,4 +1,4 @@
-"""Who may speak to which meter now: at most so many sessions at once, and never two with the same meter.
+"""Who may speak to which meter now: a limited number of sessions at once, and never two with the same meter.
 
 A connection on which a late answer is still awaited may stay after its holder has left; it takes up no room and goes as
 soon as somebody else wants the meter (docs/mapping.md, M-012).

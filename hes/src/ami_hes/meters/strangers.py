@@ -1,4 +1,4 @@
-"""What octets look like that are no frame of the DLMS wrapper, so that whoever set up the sender finds out at once.
+"""What octets look like that are no frame of the DLMS wrapper, so that a wrong setting of the sender is found at once.
 
 A guess for a person, of the first octets alone; nothing is decided by it.
 """

@@ -1,6 +1,6 @@
 """Recipes over a session: each takes a command to its meter and says truthfully what came of it.
 
-The table `OPERATIONS` has a row for each; whoever dispatches commands (`ami_hes.jobs`) knows none of them.
+The table `OPERATIONS` has a row for each; the dispatch of commands (`ami_hes.jobs`) knows none of them.
 """
 
 from ami_hes.operations.assignment import Assignment, Attempt

@@ -21,7 +21,7 @@ class ManagementAssociation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushSetup:
-    """Where DataNotifications go, and when: at every switching, every so many seconds, or both."""
+    """Where DataNotifications go, and when: at every switching, periodically, or both."""
 
     transport: str
     host: str

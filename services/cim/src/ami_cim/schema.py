@@ -99,7 +99,7 @@ def _elements_before_error(element: Element, schema: etree.XMLSchema) -> int | N
 
 
 def _beginning(element: Element, count: int) -> Element:
-    """A copy that holds the first so many elements alone."""
+    """A copy with the first `count` elements alone."""
     root = deepcopy(element)
     last = next(islice(root.iter("*"), count - 1, None), root)
     del last[:]

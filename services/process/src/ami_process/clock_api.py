@@ -16,7 +16,7 @@ PATH = "/api/v1/clock"
 
 
 class Step(BaseModel):
-    """How far the clock moves: to a moment, or on by so many seconds."""
+    """How far the clock moves: to a moment, or forward by a number of seconds."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -1,8 +1,8 @@
 """Who is connected to an HTTP server, and who has to leave when too many are.
 
-There are so many connections at once, and so many from one address (of IPv6: from one /64). When there are more, the oldest
+There is a limit of connections at once, and one per address (of IPv6: from one /64). When there are more, the oldest
 ones that have no complete request are closed, first those of the same address, then of the address that has the most: a moment
-later, so that what has been sent already counts. So whoever says nothing keeps nobody else out.
+later, so that what has been sent already counts. So a silent client keeps no other out.
 """
 
 import asyncio

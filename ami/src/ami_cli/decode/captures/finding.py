@@ -61,7 +61,7 @@ class Finder:
             self._drop(min([beginning.start() if beginning else len(self._begun), *self._starts]))
 
     def _drop(self, count: int) -> None:
-        """Nothing is looked for any more in so many octets."""
+        """This number of octets will not be searched again."""
         self._begun = self._begun[count:]
         self._starts = [start - count for start in self._starts if start > count]
 
