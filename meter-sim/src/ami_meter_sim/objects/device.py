@@ -14,6 +14,7 @@ from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load import Energy
 from ami_meter_sim.objects.cosem_object import CosemObject, StaticObject
 from ami_meter_sim.objects.disconnect_control import Switch
+from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
 from ami_meter_sim.objects.model import PROFILE_GENERIC, Model, ObjectDescription
 
 POWER_DOWN = 0x80
@@ -57,6 +58,8 @@ class Device:
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     event_code: int = 0
     profile_status: int = 0
+    kept: Kept = field(default_factory=KeptInMemory)
+    history: History = field(default_factory=HistoryInMemory)
     built: dict[tuple[int, Obis], CosemObject] = field(default_factory=dict)
     build: Callable[[ObjectDescription, "Device"], CosemObject]
 
