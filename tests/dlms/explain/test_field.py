@@ -251,6 +251,12 @@ class TestDamage:
         if place > 2:  # with a wrong length the frame ends elsewhere
             assert f"octet 0x{place:04X} is {bad[place]:02X} and was {good[place]:02X}" in troubles(trees)
 
+    def test_what_resembles_a_wrapper_pdu_inside_a_damaged_frame_is_its_information(self) -> None:
+        bad = bytearray(frame(LLC + PUSH + bytes.fromhex("0110")))
+        bad[3] ^= 1
+        assert "octet 0x0003 is 40 and was 41" in troubles(read(bytes(bad)))
+        assert not named(read(bytes(bad)), "wrapper")
+
     def test_translated_line_ends(self) -> None:
         good = frame(LLC + PUSH + bytes.fromhex("0A0D0A0A"))
         bad = good.replace(b"\n", b"\r\n")

@@ -1,7 +1,8 @@
 """Good frames in octets of any kind: what a person copies begins in the middle, and other devices speak on the same line.
 
 A frame counts as good when its checks hold. A wrapper header has none, so after octets that belong to nothing it counts only
-if its APDU has a known tag and the octets end with it, or another frame follows at once.
+if its APDU has a known tag and the octets end with it, or another frame follows at once; and never inside what is an HDLC frame from
+flag to flag but for a check that does not hold, because that frame carries such octets as its information.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ class Found(NamedTuple):
 
 def good_frames(octets: bytes) -> Iterator[Found]:
     """All of them in order, none within another."""
-    place = 0
+    place = broken_end = 0
     after_hdlc = False
     while place < len(octets):
         found = _frame_at(octets, place, after_hdlc=after_hdlc)
         if found is None:
+            broken_end = max(broken_end, _broken_hdlc_end(octets, place))
+        if found is None or (found.kind is Kind.WRAPPER and place < broken_end):
             after_hdlc = False
             beginning = _BEGINNING.search(octets, place + 1)
             place = beginning.start() if beginning else len(octets)
@@ -71,6 +74,14 @@ def claimed_hdlc_end(octets: bytes, flag: int) -> int:
     head = octets[flag + 1 : flag + 1 + FORMAT_SIZE]
     length = int.from_bytes(head, "big") & hdlc.MAX_LENGTH
     return min(flag + length + 2, len(octets)) if len(head) == FORMAT_SIZE else len(octets)
+
+
+def _broken_hdlc_end(octets: bytes, flag: int) -> int:
+    """Where a frame is over that begins with this flag and has one where its length says; 0 for anything else."""
+    if octets[flag] != FLAG or octets[flag + 1 : flag + 2] == b"" or octets[flag + 1] & 0xF0 != hdlc.FORMAT_TYPE:
+        return 0
+    end = claimed_hdlc_end(octets, flag)
+    return end if end > flag + FORMAT_SIZE + 2 and octets[end - 1] == FLAG else 0
 
 
 def hdlc_end(octets: bytes, flag: int) -> int | None:
