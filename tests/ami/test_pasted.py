@@ -163,6 +163,10 @@ def test_an_octet_split_by_the_end_of_a_line(octets: bytes, data: st.DataObject)
     assert b"".join(read_text(f"{text[:place]}\n{text[place:]}")) == octets
 
 
+def test_half_an_octet_at_the_start_of_a_line_is_no_offset() -> None:
+    assert b"".join(read_text("00 00 00 00 00 00 0\n6")) == bytes.fromhex("00000000000006")
+
+
 @UNHURRIED
 @given(st.text(max_size=60) | st.text("0123456789abcdefABCDEF :.-\n[](){}|,;#\\xb'\"", max_size=60))
 def test_any_text_ends_in_octets_or_in_a_refusal(text: str) -> None:

@@ -78,7 +78,9 @@ def _check_digits(rows: list[list[Token]]) -> None:
 
 
 def _check_numbering(rows: list[list[Token]]) -> None:
-    """The first octets of lines that count like offsets or line numbers may be just that."""
+    """The first octets of lines that count like offsets or line numbers may be just that; the second half of an octet is not."""
+    if not _halves(rows).isdisjoint(row[0] for row in rows[1:]):
+        return
     counts, first = [len(row) for row in rows], [row[0].digits[:8] for row in rows]
     width = counts[0] - 1
     if len(rows) < 2 or width < 2 or any(count != counts[0] for count in counts[:-1]):
