@@ -26,7 +26,7 @@ SERVICES = {"cis": "cis", "hes": "hes", "meter-1": "meter-sim", "meter-2": "mete
 OWN = {
     "cis": {"ami-cis", "ami-cim", "ami-process"},
     "hes": {"ami-hes", "ami-mapping", "ami-cim", "ami-dlms", "ami-registry", "ami-process"},
-    "meter-sim": {"ami-meter-sim", "ami-dlms", "ami-registry", "ami-process"},
+    "meter-sim": {"ami-meter-sim", "ami-dlms", "ami-registry", "ami-packs", "ami-process"},
 }
 
 

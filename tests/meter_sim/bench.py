@@ -28,8 +28,8 @@ from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateFiles
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.device import Identity
-from ami_meter_sim.objects.model import MANAGEMENT
 from ami_meter_sim.objects.model_files import load_model
+from ami_packs.model import MANAGEMENT
 from ami_process.environment import Environment
 from ami_process.events import Event
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bench import RESIDENTIAL, START
 
-from ami_meter_sim.load import Curve, Energy, household
+from ami_meter_sim.load import Curve, Energy, curves, household
 
 FLAT = Curve((1000,) * 24)
 NAMES = [f"M{number}" for number in range(1001, 1101)]
@@ -35,13 +35,13 @@ def test_same_name_same_load_other_name_other_load() -> None:
 def test_some_households_generate_and_most_do_not() -> None:
     generating = [name for name in NAMES if household(name, FLAT, FLAT).generation.permille]
     assert 10 < len(generating) < 45
-    house = household(generating[0], RESIDENTIAL.consumption, RESIDENTIAL.generation)
+    house = household(generating[0], *curves(RESIDENTIAL.load))
     noon, midnight = datetime(2026, 3, 2, 12, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
     assert house.generation.power_w(noon) > 0 == house.generation.power_w(midnight)
 
 
 def test_energy_does_not_depend_on_how_often_it_is_settled() -> None:
-    house = household("M1001", RESIDENTIAL.consumption, RESIDENTIAL.generation)
+    house = household("M1001", *curves(RESIDENTIAL.load))
     once, often = (Energy(house, 0, 0, START) for _ in range(2))
     once.settle(START + timedelta(days=3), True)
     for minute in range(0, 3 * 1440 + 1, 7):

@@ -13,7 +13,7 @@ import ami_meter_sim.objects
 from ami_dlms.cosem.classes import class_versions
 from ami_meter_sim.objects.cosem_object import CosemObject
 from ami_meter_sim.objects.families import FAMILIES
-from ami_meter_sim.objects.model import MANAGEMENT
+from ami_packs.model import MANAGEMENT
 
 (OBJECTS,) = ami_meter_sim.objects.__path__
 SOURCES = sorted(Path(OBJECTS).glob("*.py"))

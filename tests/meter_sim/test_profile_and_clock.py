@@ -16,8 +16,7 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.obis import Obis
-from ami_meter_sim.load import Curve
-from ami_meter_sim.objects.model import Model
+from ami_packs.model import LoadTable, Model
 
 BY_CLOCK = CaptureObject(8, Obis.parse("0-0:1.0.0"), 2)
 BY_IMPORT = CaptureObject(3, Obis.parse("1-0:1.8.0"), 2)
@@ -174,7 +173,7 @@ def test_the_oldest_rows_go_first(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     objects = tuple(RESIDENTIAL.objects.values())
     small = [one if one.capture_period == 0 else replace(one, profile_entries=3) for one in objects]
-    bench.start(setup(model=Model(tuple(small), Curve((100,) * 24), Curve((0,) * 24))))
+    bench.start(setup(model=Model(tuple(small), load=LoadTable((100,) * 24, (0,) * 24))))
     bench.later(hours=1)
     assert moments(bench.read(PROFILE)) == ["10:30", "10:45", "11:00"]
     for _ in range(30):

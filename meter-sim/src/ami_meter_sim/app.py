@@ -23,7 +23,6 @@ from ami_meter_sim.meter.setup import LockOutSetup, ManagementAssociation, Meter
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError, StateFiles
 from ami_meter_sim.objects.device import Identity
-from ami_meter_sim.objects.model import Model
 from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.push import push
 from ami_meter_sim.settings import (
@@ -31,6 +30,7 @@ from ami_meter_sim.settings import (
     MeterSimSettings,
     SimulatedSettings,
 )
+from ami_packs.model import Model
 from ami_process.environment import Environment
 from ami_process.events import Ready, cannot_listen
 from ami_process.open_files import allow_open_files

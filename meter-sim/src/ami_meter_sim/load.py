@@ -7,12 +7,17 @@ integers; it is counted only while the switch is closed.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from itertools import accumulate
+
+from ami_packs.model import HOURS, LoadTable
 
 DAY_S = 86_400
 HOUR_S = 3_600
 WS_PER_WH = 3_600
+NO_TABLE = LoadTable((250,) * HOURS, (0,) * HOURS)
+"""For a model that says nothing of its load."""
 
 
 class Curve:
@@ -73,6 +78,13 @@ def household(name: str, consumption: Curve, generation: Curve) -> Household:
         (1_000_000 + int.from_bytes(digest[6:9], "big") % 8_000_000) * WS_PER_WH,
         (100_000 + int.from_bytes(digest[9:12], "big") % 900_000) * WS_PER_WH if roof else 0,
     )
+
+
+@cache
+def curves(table: LoadTable | None) -> tuple[Curve, Curve]:
+    """Consumption and generation of a model."""
+    table = table or NO_TABLE
+    return Curve(table.consumption_w), Curve(table.generation_w)
 
 
 @dataclass(slots=True)

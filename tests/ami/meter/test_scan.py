@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import tomli_w
-from meter_bench import ROOT, Ami, Fleet, free_port, meter
+from meter_bench import Ami, Fleet, free_port, meter
 
 from ami_dlms import data
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -16,8 +16,9 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.model import MANAGEMENT, ModelError
 from ami_meter_sim.objects.model_files import load_model
+from ami_packs.model import MANAGEMENT, ModelError
+from ami_packs.model_files import model_text
 
 MOVING = {
     ("0-0:1.0.0*255", 2),
@@ -125,7 +126,7 @@ MAIL = {"2": "120019", "4": data.encode(data.octet_string(b"swordfish")).hex()}
 
 def strange_model(directory: Path) -> Path:
     """A model with what no residential model has: classes without code, refusals, other rights, wide versions."""
-    model = tomllib.loads((ROOT / "meter-sim/src/ami_meter_sim/models/residential.toml").read_text())
+    model = tomllib.loads(model_text("residential"))
     value = data.encode(data.array(data.structure(data.octet_string(b"week"), data.unsigned(7)))).hex()
     name = {"1": data.encode(data.octet_string(bytes((0, 0, 13, 0, 0, 255)))).hex()}
     calendar = {
@@ -209,7 +210,7 @@ def test_a_saved_model_as_the_loader_sees_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("static = true", "static = false"),
+        ("[objects.listed]", "[objects.listing]"),
         ('"temporary-failure"', '"bad-mood"'),
         ("0a0141", "0a0241"),
         ("0a0141", "zz"),

@@ -6,7 +6,7 @@ from ami_dlms.association import Security
 from ami_dlms.enums import Mechanism
 from ami_meter_sim.faults import Fault
 from ami_meter_sim.objects.device import Identity
-from ami_meter_sim.objects.model import Model
+from ami_packs.model import Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
 from ami_dlms.framing.wrapper import WrapperPdu
 from ami_dlms.framing.wrapper import encode as encode_wrapper
 from ami_meter_sim.clock import MeterClock
-from ami_meter_sim.load import Energy, household
+from ami_meter_sim.load import Energy, curves, household
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.setup import MeterSetup
@@ -27,8 +27,8 @@ from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, ReadC
 from ami_meter_sim.objects.device import POWER_DOWN, Device, Rows
 from ami_meter_sim.objects.disconnect_control import ControlState, DisconnectControl, Switch, Trigger
 from ami_meter_sim.objects.families import build
-from ami_meter_sim.objects.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
+from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
 """Every service with logical names but the one that this meter never sends."""
@@ -199,7 +199,7 @@ class Meter:
 
     def _make_device(self, state: MeterState, at: datetime) -> Device:
         setup = self.setup
-        house = household(self.name, setup.model.consumption, setup.model.generation)
+        house = household(self.name, *curves(setup.model.load))
         zone_kept = setup.time_zone_minutes == state.configured_time_zone_minutes
         zone = state.time_zone_minutes if zone_kept else setup.time_zone_minutes
         return Device(
@@ -280,7 +280,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _new_state(setup: MeterSetup, at: datetime) -> MeterState:
-    house = household(setup.identity.name, setup.model.consumption, setup.model.generation)
+    house = household(setup.identity.name, *curves(setup.model.load))
     return MeterState(
         control_mode=setup.control_mode,
         control_state=int(ControlState.CONNECTED),

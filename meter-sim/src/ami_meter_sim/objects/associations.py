@@ -13,7 +13,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ApplicationContext, DataAccessResult
 from ami_meter_sim.objects.cosem_object import CosemObject, Read, ReadContext, Refused
 from ami_meter_sim.objects.device import Device
-from ami_meter_sim.objects.model import ObjectDescription
+from ami_packs.model import ObjectDescription
 
 COSEM_ARCS = bytes.fromhex("6085740508")
 """2.16.756.5.8, the arcs in front of context and mechanism names."""

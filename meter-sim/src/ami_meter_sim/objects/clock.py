@@ -13,7 +13,7 @@ from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.errors import DecodeError, LocalError
 from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Refused, integer_in
 from ami_meter_sim.objects.device import Device
-from ami_meter_sim.objects.model import ObjectDescription
+from ami_packs.model import ObjectDescription
 
 CLOCK_BASE_INTERNAL_CRYSTAL = 1
 SHIFT_S = range(-900, 901)

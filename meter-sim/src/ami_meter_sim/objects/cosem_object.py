@@ -14,7 +14,8 @@ from ami_dlms.cosem.classes import class_versions
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
-from ami_meter_sim.objects.model import ObjectDescription
+from ami_meter_sim.objects.memory import Kept
+from ami_packs.model import ObjectDescription
 
 SIMPLE_TYPES = {
     tag.name.lower().replace("_", "-"): tag for tag in DataTag if tag not in (DataTag.ARRAY, DataTag.STRUCTURE)
@@ -134,27 +135,27 @@ class CosemObject:
         self.methods[method](self, None)
 
 
-class StaticObject(CosemObject):
-    """An object of any class as it was scanned. What a client writes stays until the process ends."""
+class PlainObject(CosemObject):
+    """An object of any class without behaviour: its attributes are what the model says, or what was written last."""
 
-    __slots__ = ("_written",)
+    __slots__ = ("_kept",)
 
-    def __init__(self, described: ObjectDescription) -> None:
+    def __init__(self, described: ObjectDescription, kept: Kept) -> None:
         super().__init__(described)
-        self._written: dict[int, Data] = {}
+        self._kept = kept
 
     def read(self, attribute_id: int, context: ReadContext = ITSELF) -> Data:
-        """What was written last, else what was scanned."""
-        if context.selection is None and attribute_id in self._written:
-            return self._written[attribute_id]
-        return super().read(attribute_id, context)
+        """What was written last, else what the model says."""
+        written = self._kept.get(self.described.class_id, self.described.obis, attribute_id)
+        return super().read(attribute_id, context) if written is None or context.selection is not None else written
 
     def write(self, attribute_id: int, value: Data) -> None:
-        """A value of the type that was scanned."""
-        scanned = self.described.attributes.get(attribute_id)
-        if scanned is not None and scanned.tag is not value.tag:
+        """A value of the type that the model has."""
+        described = self.described
+        before = described.attributes.get(attribute_id)
+        if before is not None and before.tag is not value.tag:
             raise Refused(DataAccessResult.TYPE_UNMATCHED)
-        self._written[attribute_id] = value
+        self._kept.put(described.class_id, described.obis, attribute_id, value)
 
 
 def integer_in(value: Data, tag: DataTag, numbers: range) -> int:

@@ -12,7 +12,7 @@ from ami_dlms import data
 from ami_dlms.data import Data
 from ami_meter_sim.objects.cosem_object import CosemObject
 from ami_meter_sim.objects.device import Device
-from ami_meter_sim.objects.model import ModelError, ObjectDescription
+from ami_packs.model import ObjectDescription
 
 REGISTER_LIMIT = 2**32
 """A register of type double-long-unsigned rolls over here, as the display of a meter does."""
@@ -48,8 +48,6 @@ class DataObject(CosemObject):
 
     def __init__(self, described: ObjectDescription, device: Device) -> None:
         super().__init__(described)
-        if described.value not in VALUES:
-            raise ModelError(f"{described.obis}: there is no value {described.value!r}; there are: {', '.join(VALUES)}")
         self._device = device
         self._value = VALUES[described.value]
 

@@ -12,10 +12,10 @@ from ami_dlms.obis import Obis
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load import Energy
-from ami_meter_sim.objects.cosem_object import CosemObject, StaticObject
+from ami_meter_sim.objects.cosem_object import CosemObject
 from ami_meter_sim.objects.disconnect_control import Switch
 from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
-from ami_meter_sim.objects.model import PROFILE_GENERIC, Model, ObjectDescription
+from ami_packs.model import PROFILE_GENERIC, Model, ObjectDescription
 
 POWER_DOWN = 0x80
 CLOCK_ADJUSTED = 0x20
@@ -68,7 +68,7 @@ class Device:
         key = (class_id, obis)
         found = self.built.get(key)
         if found is None and (described := self.model.objects.get(key)) is not None:
-            found = StaticObject(described) if described.static else self.build(described, self)
+            found = self.build(described, self)
             self.built[key] = found
         return found
 

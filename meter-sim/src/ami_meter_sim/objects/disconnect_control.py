@@ -13,7 +13,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Refused, integer_in
-from ami_meter_sim.objects.model import ObjectDescription
+from ami_packs.model import ObjectDescription
 
 
 class ControlState(IntEnum):

@@ -1,15 +1,15 @@
-"""Which code is behind which interface class; a new class is one name here."""
+"""Which code is behind which interface class; a new class is one name here. All others are served as plain attributes."""
 
 from typing import Protocol
 
 from ami_meter_sim.objects.associations import AssociationLN, SapAssignment, SecuritySetup
 from ami_meter_sim.objects.clock import Clock
-from ami_meter_sim.objects.cosem_object import CosemObject
+from ami_meter_sim.objects.cosem_object import CosemObject, PlainObject
 from ami_meter_sim.objects.data_and_register import DataObject, Register
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
-from ami_meter_sim.objects.model import ObjectDescription
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
+from ami_packs.model import ObjectDescription
 
 
 class Family(Protocol):
@@ -38,6 +38,8 @@ BY_CLASS = {class_id: one for (class_id, _), one in sorted(FAMILIES.items())}
 
 
 def build(described: ObjectDescription, device: Device) -> CosemObject:
-    """The object of a description, with the code of its class and version or else of its class."""
-    key = (described.class_id, described.version)
-    return FAMILIES[key](described, device) if key in FAMILIES else BY_CLASS[described.class_id](described, device)
+    """The object of a description: with the code of its class and version, of its class, or without any."""
+    family = None if described.static else FAMILIES.get((described.class_id, described.version))
+    if family is None and described.listed is not None and not described.static:
+        family = BY_CLASS.get(described.class_id)
+    return PlainObject(described, device.kept) if family is None else family(described, device)

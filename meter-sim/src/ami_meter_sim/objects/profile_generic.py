@@ -24,7 +24,7 @@ from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.cosem_object import CosemObject, Refused
 from ami_meter_sim.objects.device import Device, Rows
-from ami_meter_sim.objects.model import ObjectDescription
+from ami_packs.model import ObjectDescription
 
 SORT_METHOD_FIFO = 1
 NO_SORT_OBJECT = CaptureObject(0, Obis(bytes(6)), 0, 0)

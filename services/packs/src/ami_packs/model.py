@@ -3,8 +3,8 @@
 Strategy: frozen records made once per file; nothing of a single meter is in them. An object list as the standard encodes
 it (class 15, attribute 2) is made once per association and shared too.
 
-A model that was saved from a scan of a meter also has `static` objects: there is no code for them, they are served
-attribute by attribute as they were scanned, under the numbers and rights that were listed.
+A model that was saved from a scan of a meter also has `static` objects, which are served attribute by attribute as they
+were scanned, under the numbers and rights that were listed.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from ami_dlms.cosem.selection import BY_ENTRY, BY_RANGE, CaptureObject
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.obis import Obis
-from ami_meter_sim.load import Curve
 
 PUBLIC = "public"
 MANAGEMENT = "management"
 PUBLIC_CLIENT_WPORT = 16
 PROFILE_GENERIC = 7
+HOURS = 24
 SELECTORS = {(PROFILE_GENERIC, "buffer"): (BY_RANGE, BY_ENTRY)}
 """(class, attribute) -> the selectors with which it can be read in parts."""
 
@@ -123,19 +123,30 @@ class Rights:
         return None if described is None else described.access.get(self.association)
 
 
+@dataclass(frozen=True, slots=True)
+class LoadTable:
+    """A day's power by the hour (UTC) in watts, 24 of each direction."""
+
+    consumption_w: tuple[int, ...]
+    generation_w: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for watts in (self.consumption_w, self.generation_w):
+            if len(watts) != HOURS or min(watts) < 0:
+                raise ValueError("a load table has 24 powers in watts, none of them negative")
+
+
 class Model:
-    """All objects of a model, its load curves, and the associations that it offers, each with rights and an object list."""
+    """All objects of a model, and the associations that it offers, each with rights and an object list."""
 
     def __init__(
         self,
         objects: tuple[ObjectDescription, ...],
-        consumption: Curve,
-        generation: Curve,
         associations: tuple[Offered, ...] = OFFERED,
+        load: LoadTable | None = None,
     ) -> None:
         self.objects = {(described.class_id, described.obis): described for described in objects}
-        self.consumption = consumption
-        self.generation = generation
+        self.load = load
         self.associations = associations
         self.rights = {one.name: Rights(self.objects, one.name) for one in associations}
         self.object_lists = {one.name: _object_list(objects, one.name) for one in associations}
