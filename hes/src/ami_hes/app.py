@@ -19,6 +19,7 @@ from ami_hes.engine import EmbeddedEngine
 from ami_hes.inbox import InboxSettings, create_inbox
 from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Intake, Limits, ReplySender, Run
 from ami_hes.meters import Meters, MetersSettings, Registry
+from ami_hes.meters.shipments import read_shipments
 from ami_hes.nouns import Partner
 from ami_hes.outbox import Outbox
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
@@ -64,7 +65,7 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
     hes = settings.hes
     http_limits = _http_limits(settings)
     allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions)
-    registry = Registry(settings.meters)
+    registry = Registry(settings.meters, shipped=read_shipments(hes.shipments, hes.transport_key))
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
         stack.enter_context(hold_store(hes.store, SCHEMA))

@@ -66,6 +66,14 @@ class HesSettings(Section):
     )
     store: Path = Path("var/hes.sqlite")
     """Requests, results, answers, counters: what has to survive."""
+    shipments: tuple[Path, ...] = Field(
+        default=(), description="shipment files (JSON or CSV) with further meters, beside those of [[meters]]"
+    )
+    transport_key: str | None = Field(
+        default=None,
+        repr=False,
+        description="that wraps the keys of shipment files: hex, `env:NAME` or `file:PATH`",
+    )
     deadline_s: Seconds = 30.0
     """The work on all meters of a request has to end within this."""
     apdu_timeout_s: Seconds = 5.0

@@ -1,33 +1,47 @@
 """The meters of the head-end by each of the names that a request, a notification or a dialled-in connection can use.
 
-Built once from the [[meters]] entries of the configuration file (`ami_registry`). An entry that can't be right is refused at
+Built once from the [[meters]] entries of the configuration file (`ami_registry`) and from shipment files. An entry that can't be right is refused at
 the start with its name, its field and what to change; so are two meters that share a name, an mRID, a usage point, a logical
 device name or a system title. Keys are never shown: not in a repr, not in a refusal.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from ami_cim.identity import mrid_key
 from ami_dlms.enums import Mechanism
 from ami_process.secret_sources import SecretSources
-from ami_registry import EntryError, Meter, Resolve, parse_meter
+from ami_registry import Entry, EntryError, Meter, Resolve, parse_meter
 from ami_registry.entries import NEEDED
 
 __all__ = ["Meter", "Registry", "RegistryError"]
 
 K = TypeVar("K")
 RegistryError = EntryError
+NOTHING_SHIPPED: Mapping[str, object] = MappingProxyType({})
 
 
 class Registry:
     """The meters, found by any of their names."""
 
-    def __init__(self, entries: Iterable[object] = (), *, resolve: Resolve | None = None) -> None:
-        """`resolve` fetches what `env:` and `file:` name, by default from the environment and the working directory."""
+    def __init__(
+        self,
+        entries: Iterable[object] = (),
+        *,
+        shipped: Mapping[str, object] = NOTHING_SHIPPED,
+        resolve: Resolve | None = None,
+    ) -> None:
+        """`shipped` are further entries by the words for where they are from.
+
+        `resolve` fetches what `env:` and `file:` name, by default from the environment and the working directory.
+        """
         resolve = resolve or SecretSources(os.environ)
-        self.meters = tuple(_meter(number, entry, resolve) for number, entry in enumerate(entries, 1))
+        places: dict[Entry, object] = dict(enumerate(entries, 1))
+        places.update(shipped)
+        self._places = tuple(places)
+        self.meters = tuple([_meter(place, entry, resolve) for place, entry in places.items()])
         self._by_mrid = self._index("mrid", lambda meter: [mrid_key(meter.mrid)])
         self._by_name = self._index("name", lambda meter: [meter.name])
         self._by_usage_point = self._index("usage_points", lambda meter: meter.usage_points)
@@ -58,20 +72,20 @@ class Registry:
 
     def _index(self, field_name: str, names_of: Callable[[Meter], Iterable[K]]) -> dict[K, Meter]:
         index: dict[K, Meter] = {}
-        for number, meter in enumerate(self.meters, 1):
+        for place, meter in zip(self._places, self.meters, strict=True):
             for name in names_of(meter):
                 if name in index:
                     shown = name.hex().upper() if isinstance(name, bytes) else name
-                    raise EntryError(number, meter.name, field_name, f"{shown} already belongs to {index[name].name}")
+                    raise EntryError(place, meter.name, field_name, f"{shown} already belongs to {index[name].name}")
                 index[name] = meter
         return index
 
 
-def _meter(number: int, entry: object, resolve: Resolve) -> Meter:
-    meter = parse_meter(number, entry, resolve, needed=(*NEEDED, "mrid"))
+def _meter(place: Entry, entry: object, resolve: Resolve) -> Meter:
+    meter = parse_meter(place, entry, resolve, needed=(*NEEDED, "mrid"))
     problem = meter.problem() or _problem_for_a_client(meter)
     if problem:
-        raise EntryError(number, meter.name, *problem)
+        raise EntryError(place, meter.name, *problem)
     return meter
 
 

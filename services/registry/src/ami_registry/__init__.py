@@ -4,24 +4,28 @@ Pure: what an environment variable or a file holds is asked of a `Resolve` that 
 """
 
 from ami_registry.agreement import client_settings, security
-from ami_registry.entries import FIELDS, EntryError, Field, parse_field, parse_meter
+from ami_registry.entries import FIELDS, Entry, EntryError, Field, parse_field, parse_meter
 from ami_registry.meter import Meter, Transport, key_id
 from ami_registry.references import FORMS, Resolve, parse_secret
+from ami_registry.shipments import ShipmentError, parse_shipment
 from ami_registry.values import DIALS_IN
 
 __all__ = [
     "DIALS_IN",
     "FIELDS",
     "FORMS",
+    "Entry",
     "EntryError",
     "Field",
     "Meter",
     "Resolve",
+    "ShipmentError",
     "Transport",
     "client_settings",
     "key_id",
     "parse_field",
     "parse_meter",
     "parse_secret",
+    "parse_shipment",
     "security",
 ]

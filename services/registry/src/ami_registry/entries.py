@@ -19,14 +19,17 @@ IGNORED = frozenset({"simulated"})
 """How a simulated meter behaves is for the simulator alone."""
 NEEDED = ("name", "address", "logical_device_name", "device_id")
 WPORTS = (1, 0xFFFF)
+Entry = int | str
+"""Where an entry comes from: its number among [[meters]], from 1, or words for another place."""
 
 
 class EntryError(ValueError):
     """An entry can't be used; the text says which, where and why."""
 
-    def __init__(self, number: int, name: object, field: str, problem: str) -> None:
+    def __init__(self, entry: Entry, name: object, field: str, problem: str) -> None:
         called = f" ({name})" if isinstance(name, str) and name else ""
-        super().__init__(f"[[meters]] entry {number}{called}, {field}: {problem}")
+        where = f"[[meters]] entry {entry}" if isinstance(entry, int) else entry
+        super().__init__(f"{where}{called}, {field}: {problem}")
         self.field = field
         self.problem = problem
 
@@ -103,6 +106,7 @@ FIELDS = (
         "16 octets, 32 in suite 2: hex, `env:NAME` or `file:PATH`; a relative path starts at the working directory",
     ),
     Field("authentication_key", values.secret, "hex", "the same"),
+    Field("master_key", values.secret, "hex", "the same; wraps the keys that are sent to the meter"),
     Field("secret", values.password, "hex", "the password of LLS, or the secret of an HLS; the same, or `text:...`"),
     Field("signing_key", values.private_key, "hex", "the head-end's private key, for `hls-ecdsa`; the same"),
     Field("meter_signing_key", values.public_key, "hex", "the meter's public key, x and y, for `hls-ecdsa`; the same"),
@@ -132,29 +136,27 @@ FIELDS = (
 _PARSERS = {field.name: field.parse for field in FIELDS}
 
 
-def parse_meter(number: int, table: object, resolve: Resolve, needed: Collection[str] = NEEDED) -> Meter:
-    """The meter of entry `number` (from 1); EntryError says what a person has to change.
+def parse_meter(entry: Entry, table: object, resolve: Resolve, needed: Collection[str] = NEEDED) -> Meter:
+    """The meter of this entry; EntryError says what a person has to change.
 
     Whether its fields fit together is another question: `Meter.problem`.
     """
     if not isinstance(table, Mapping):
-        raise EntryError(number, None, "entry", f"is a {type(table).__name__}; a table was expected")
+        raise EntryError(entry, None, "entry", f"is a {type(table).__name__}; a table was expected")
     found: dict[str, Any] = {
-        field: parse_field(number, table, field, resolve) for field in table if field not in IGNORED
+        field: parse_field(entry, table, field, resolve) for field in table if field not in IGNORED
     }
     for field in needed:
         if field not in found:
-            raise EntryError(number, table.get("name"), field, "is missing")
+            raise EntryError(entry, table.get("name"), field, "is missing")
     return Meter(**found)
 
 
-def parse_field(number: int, table: Mapping[str, object], field: str, resolve: Resolve) -> Any:
+def parse_field(entry: Entry, table: Mapping[str, object], field: str, resolve: Resolve) -> Any:
     """One field of an entry that has it; EntryError as above."""
     if field not in _PARSERS:
-        raise EntryError(
-            number, table.get("name"), field, "this field does not exist; known are " + ", ".join(_PARSERS)
-        )
+        raise EntryError(entry, table.get("name"), field, "this field does not exist; known are " + ", ".join(_PARSERS))
     try:
         return _PARSERS[field](table[field], resolve)
     except ValueError as error:
-        raise EntryError(number, table.get("name"), field, str(error)) from None
+        raise EntryError(entry, table.get("name"), field, str(error)) from None

@@ -18,6 +18,7 @@ INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")  # of what the meter has taken
 DEVICE_ID = Obis.parse("0-0:96.1.0*255")
 HDLC_CLIENTS = range(1, MAX_SHORT + 1)
 SYMMETRIC_KEYS = ("encryption_key", "authentication_key")
+"""What an association of HLS-GMAC computes with."""
 
 
 class Transport(StrEnum):
@@ -47,6 +48,7 @@ class Meter:
     ciphering: Ciphering | None = Ciphering.GENERAL_GLO
     encryption_key: bytes | None = field(default=None, repr=False)
     authentication_key: bytes | None = field(default=None, repr=False)
+    master_key: bytes | None = field(default=None, repr=False)
     secret: bytes | None = field(default=None, repr=False)
     signing_key: PrivateKey | None = field(default=None, repr=False)
     meter_signing_key: PublicKey | None = None
@@ -125,7 +127,7 @@ class Meter:
 
     def _wrong_key(self) -> tuple[str, str] | None:
         wanted = suite_of(self.suite).key_length
-        for name in SYMMETRIC_KEYS:
+        for name in (*SYMMETRIC_KEYS, "master_key"):
             key: bytes | None = getattr(self, name)
             if key is not None and len(key) != wanted:
                 return name, f"has {len(key)} octets; security suite {self.suite} wants {wanted} octets"

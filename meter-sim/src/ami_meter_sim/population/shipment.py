@@ -1,0 +1,172 @@
+"""The shipment file of a population: what a manufacturer sends along with its meters, for the head-end and for the CIS.
+
+Strategy: one row per meter with the fields of a [[meters]] entry, so that a head-end reads it as such, and beside them what an
+enterprise system wants to know: usage point, place in the network, time zone, coordinates. Rows are made one by one from the
+population's identities; no meter has to run, and a million rows need no memory. Keys are plain, or wrapped by a transport key
+(RFC 3394) under names that say so. What is for the CIS has neither keys nor addresses.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TextIO
+
+from ami_dlms.association import Ciphering
+from ami_dlms.association.settings import WITH_SECRET
+from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
+from ami_dlms.enums import Mechanism
+from ami_dlms.security import SecuritySuite, wrap_key
+from ami_dlms.security.suites import suite_of
+from ami_meter_sim.population.identity import Identities, Secret
+from ami_meter_sim.population.topology import Topology
+
+FORMAT = 1
+WRAPPED = "_wrapped"
+"""Behind the name of a key that is wrapped by the transport key."""
+FOR_THE_CIS = (
+    "name",
+    "mrid",
+    "usage_points",
+    "usage_point_mrid",
+    "model",
+    "time_zone_minutes",
+    "substation",
+    "feeder",
+    "transformer",
+    "phase",
+    "latitude",
+    "longitude",
+)
+SEVERAL = ";"
+"""Between several names in one column of CSV."""
+Row = dict[str, object]
+
+
+class Form(StrEnum):
+    """How a shipment is written."""
+
+    JSON = "json"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What all meters of a population have in common. `place` gives host, port and server wrapper port of an index."""
+
+    model: str
+    place: Callable[[int], tuple[str, int, int]]
+    transport: str = "wrapper"
+    client_wport: int = 1
+    public_client: bool = True
+    mechanism: Mechanism = Mechanism.GMAC
+    suite: SecuritySuite = SecuritySuite.AES_GCM_128
+    ciphering: Ciphering | None = Ciphering.GENERAL_GLO
+    three_phase: bool = False
+    time_zone_minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """The rows of one population. `transport_key` wraps all keys; None leaves them plain."""
+
+    identities: Identities
+    topology: Topology
+    terms: Terms
+    transport_key: bytes | None = None
+
+    def rows(self, indexes: Iterable[int] | None = None) -> Iterator[Row]:
+        """For the head-end, of these meters or of all."""
+        for index in range(self.identities.count) if indexes is None else indexes:
+            yield self.row(index)
+
+    def row(self, index: int) -> Row:
+        """One meter: a [[meters]] entry, and what else there is to know."""
+        identities, terms = self.identities, self.terms
+        host, port, server_wport = terms.place(index)
+        at = self.topology.place(index, three_phase=terms.three_phase)
+        return {
+            "name": identities.name(index),
+            "mrid": str(identities.mrid(index)),
+            "usage_points": [identities.usage_point(index)],
+            "usage_point_mrid": str(identities.usage_point_mrid(index)),
+            "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "transport": terms.transport,
+            "client_wport": terms.client_wport,
+            "server_wport": server_wport,
+            "public_client": terms.public_client,
+            "authentication": format_mechanism(terms.mechanism),
+            "suite": int(terms.suite),
+            "ciphering": format_ciphering(terms.ciphering),
+            **self._keys(index),
+            "system_title": identities.system_title(index).hex().upper(),
+            "logical_device_name": identities.logical_device_name(index).decode("ascii"),
+            "device_id": identities.device_id(index),
+            "model": terms.model,
+            "time_zone_minutes": terms.time_zone_minutes,
+            "substation": at.substation,
+            "feeder": at.feeder,
+            "transformer": at.transformer,
+            "phase": at.phase,
+            "latitude": at.latitude,
+            "longitude": at.longitude,
+        }
+
+    def _keys(self, index: int) -> Row:
+        identities, terms = self.identities, self.terms
+        if terms.mechanism is Mechanism.LOWEST:
+            return {}
+        octets = suite_of(terms.suite).key_length
+        keys = {
+            "encryption_key": identities.key(index, Secret.ENCRYPTION, octets),
+            "authentication_key": identities.key(index, Secret.AUTHENTICATION, octets),
+            "master_key": identities.key(index, Secret.MASTER, octets),
+        }
+        if terms.mechanism in WITH_SECRET:
+            purpose = Secret.LOW_LEVEL if terms.mechanism is Mechanism.LOW else Secret.HIGH_LEVEL
+            keys["secret"] = identities.key(index, purpose)
+        return dict(self._written(name, key) for name, key in keys.items())
+
+    def _written(self, name: str, key: bytes) -> tuple[str, str]:
+        if self.transport_key is None:
+            return name, key.hex().upper()
+        return name + WRAPPED, wrap_key(self.transport_key, key).hex().upper()
+
+
+def for_the_cis(rows: Iterable[Row]) -> Iterator[Row]:
+    """The same without keys and addresses."""
+    return ({name: row[name] for name in FOR_THE_CIS} for row in rows)
+
+
+def write(rows: Iterable[Row], form: Form, out: TextIO) -> int:
+    """Write them one by one; returns their number."""
+    written = _write_csv if form is Form.CSV else _write_json
+    return sum(1 for _ in written(rows, out))
+
+
+def _write_json(rows: Iterable[Row], out: TextIO) -> Iterator[Row]:
+    """An object with a row per line, so that a large file can be read and compared line by line."""
+    out.write(f'{{"format": {FORMAT}, "meters": [')
+    separator = "\n"
+    for row in rows:
+        out.write(separator + json.dumps(row))
+        separator = ",\n"
+        yield row
+    out.write("\n]}\n")
+
+
+def _write_csv(rows: Iterable[Row], out: TextIO) -> Iterator[Row]:
+    writer: csv.DictWriter[str] | None = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(out, list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+        yield row
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, list):
+        return SEVERAL.join(value)
+    return str(value).lower() if isinstance(value, bool) else value
