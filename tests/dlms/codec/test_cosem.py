@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ami_dlms import data
-from ami_dlms.cosem.classes import attribute_name, class_name, interface_classes, method_name
+from ami_dlms.cosem.classes import attribute_name, class_name, class_versions, interface_classes, method_name
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.profile import Origin, decode_rows, encode_rows
 from ami_dlms.cosem.quantity import ScalerUnit, unit_of, units
@@ -48,12 +49,29 @@ class TestClasses:
     def test_every_class_is_whole(self) -> None:
         classes = interface_classes()
         assert {1, 3, 4, 5, 6, 7, 8, 9, 11, 15, 17, 18, 20, 22, 40, 41, 64, 70, 71} <= classes.keys()
-        for item in classes.values():
+        for item in class_versions().values():
             names = [attribute.name for attribute in item.attributes]
             assert names[0] == "logical_name"
             assert len(set(names)) == len(names)
             assert [attribute.number for attribute in item.attributes] == list(range(1, len(names) + 1))
             assert item.source.endswith(f"(class_id {item.class_id})") or f"(class_id {item.class_id})" in item.source
+
+    @pytest.mark.parametrize(
+        ("class_id", "sizes"),
+        [
+            (12, {0: (2, 8), 1: (2, 8), 2: (4, 8), 3: (6, 10), 4: (6, 10)}),
+            (15, {0: (8, 4), 1: (9, 4), 2: (11, 6), 3: (11, 6)}),
+            (40, {0: (7, 1), 1: (10, 1), 2: (13, 2)}),
+            (64, {0: (5, 2), 1: (6, 8)}),
+            (72, {0: (12, 8), 1: (14, 8)}),
+        ],
+    )
+    def test_a_class_in_the_versions_that_meters_have(self, class_id: int, sizes: dict[int, tuple[int, int]]) -> None:
+        """Attributes and methods of each: a later version adds behind those of the earlier one, and renames none."""
+        versions = {version: one for (number, version), one in class_versions().items() if number == class_id}
+        assert {version: (len(one.attributes), len(one.methods)) for version, one in versions.items()} == sizes
+        names = [[attribute.name for attribute in one.attributes] for one in versions.values()]
+        assert all(later[: len(earlier)] == earlier for earlier, later in pairwise(names))
 
 
 class TestQuantity:

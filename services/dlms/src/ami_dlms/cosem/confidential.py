@@ -17,6 +17,7 @@ SECRET_ATTRIBUTES = frozenset(
         (44, 5),  # PPP setup: PPP_authentication
         (45, 3),  # GPRS modem setup: PIN_code
         (46, 4),  # SMTP setup: login_password
+        (100, 6),  # NTP setup: authentication_keys
     }
 )
 SECRET_METHODS = frozenset(
@@ -27,6 +28,7 @@ SECRET_METHODS = frozenset(
         (64, 2),  # Security setup: key_transfer, global_key_transfer
         (72, 7),  # M-Bus client: set_encryption_key
         (72, 8),  # M-Bus client: transfer_key
+        (100, 2),  # NTP setup: add_authentication_key
     }
 )
 

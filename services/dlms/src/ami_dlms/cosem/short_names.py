@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 
 from ami_dlms import data
-from ami_dlms.cosem.classes import interface_classes
+from ami_dlms.cosem.classes import class_versions
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.tables import table
 from ami_dlms.data import Data
@@ -102,8 +102,8 @@ class NamedObject:
 
     def _counts(self) -> tuple[int, int]:
         """How many attributes and methods there are; without limit for a class or version that is not known."""
-        known = interface_classes().get(self.class_id)
-        if known is None or known.version != self.version:
+        known = class_versions().get((self.class_id, self.version))
+        if known is None:
             return len(NAMES), len(NAMES)
         return len(known.attributes), len(known.methods)
 
