@@ -15,8 +15,16 @@ from ami_packs.model import MANAGEMENT, PUBLIC, ModelError
 from ami_packs.model_files import model_text
 
 TEXT = model_text("residential")
-SIZES = {(1, 0): (2, 0), (3, 0): (3, 1), (7, 1): (8, 2), (8, 0): (9, 6), (15, 1): (9, 4), (17, 0): (2, 1)}
-SIZES |= {(64, 0): (5, 2), (70, 0): (4, 2)}
+SIZES = {
+    (1, 0): (2, 0),
+    (3, 0): (3, 1),
+    (7, 1): (8, 2),
+    (8, 0): (9, 6),
+    (15, 1): (9, 4),
+    (17, 0): (2, 1),
+    (64, 0): (5, 2),
+    (70, 0): (4, 2),
+}
 """(class, version) -> how many attributes and methods the Blue Book gives it."""
 
 
@@ -117,3 +125,11 @@ def test_a_model_that_lists_no_association_offers_the_public_and_the_management_
     head, _, rest = TEXT.partition("[[associations]]")
     (tmp_path / "none.toml").write_text(head + rest[rest.index("# --- who the meter is") :])
     assert load_model(str(tmp_path / "none.toml")).associations == RESIDENTIAL.associations
+
+
+@pytest.mark.parametrize("options", ["{ speed = 3 }", '{ mood = "good" }'])
+def test_an_option_that_the_class_does_not_have_is_refused_by_name(tmp_path: Path, options: str) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(TEXT.replace('name = "Clock"', f'name = "Clock"\noptions = {options}'))
+    with pytest.raises(ModelError, match=r"0-0:1\.0\.0.*there is no option (speed|mood).*there are: none"):
+        load_model(str(path))

@@ -67,7 +67,7 @@ class CosemObject:
 
     `reads` give the value of an attribute as the plain value of its simple type, or as Data where the standard has a
     structure, an array or a CHOICE. `writes` change an attribute, `methods` carry one out. `selective` are the attributes
-    with selective access.
+    with selective access. `options` are the choices that a model has where meters differ, each with what counts without one.
     """
 
     __slots__ = ("described",)
@@ -78,6 +78,7 @@ class CosemObject:
     writes: ClassVar[Mapping[str, Write]] = {}
     methods: ClassVar[Mapping[str, Invoke]] = {}
     selective: ClassVar[frozenset[str]] = frozenset()
+    options: ClassVar[Mapping[str, bool | int | str]] = {}
     _reads: ClassVar[Mapping[int, tuple[DataTag | None, Read]]] = _OF_EVERY_CLASS
     _writes: ClassVar[Mapping[int, Write]] = {}
     _methods: ClassVar[Mapping[int, Invoke]] = {}
@@ -127,6 +128,10 @@ class CosemObject:
         if method_id not in self._methods:
             raise ActionRefused(ActionResult.OBJECT_UNAVAILABLE)
         return self._methods[method_id](self, parameters)
+
+    def option(self, name: str) -> Any:
+        """The model's choice, of the type that the class gives the option."""
+        return self.described.options.get(name, self.options[name])
 
     def call(self, method: str) -> None:
         """Carry out a method of this name at the meter's own wish; ActionRefused when there is no code for it."""

@@ -1,5 +1,6 @@
 """Which code is behind which interface class; a new class is one name here. All others are served as plain attributes."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from ami_meter_sim.objects.associations import AssociationLN, SapAssignment, SecuritySetup
@@ -17,6 +18,7 @@ class Family(Protocol):
 
     class_id: int
     version: int
+    options: Mapping[str, bool | int | str]
 
     def __call__(self, described: ObjectDescription, device: Device) -> CosemObject:
         """One object."""
@@ -37,9 +39,15 @@ BY_CLASS = {class_id: one for (class_id, _), one in sorted(FAMILIES.items())}
 """The newest code of each class, for objects of other versions whose attributes a model lists."""
 
 
+def family_of(described: ObjectDescription) -> Family | None:
+    """The code of a description's class and version, or else of its class; None where it is served without any."""
+    if described.static:
+        return None
+    family = FAMILIES.get((described.class_id, described.version))
+    return BY_CLASS.get(described.class_id) if family is None and described.listed is not None else family
+
+
 def build(described: ObjectDescription, device: Device) -> CosemObject:
-    """The object of a description: with the code of its class and version, of its class, or without any."""
-    family = None if described.static else FAMILIES.get((described.class_id, described.version))
-    if family is None and described.listed is not None and not described.static:
-        family = BY_CLASS.get(described.class_id)
+    """The object of a description."""
+    family = family_of(described)
     return PlainObject(described, device.kept) if family is None else family(described, device)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ami_meter_sim.objects.data_and_register import VALUES
-from ami_packs.model import Model, ModelError
+from ami_meter_sim.objects.families import family_of
+from ami_packs.model import Model, ModelError, ObjectDescription
 from ami_packs.model_files import SUFFIX, parse_model, shipped_model
 
 MAX_OCTETS = 4 * 1024 * 1024
@@ -17,7 +18,18 @@ def load_model(name: str) -> Model:
             raise ModelError(
                 f"{name}: {described.obis}: there is no value {described.value!r}; there are: {', '.join(VALUES)}"
             )
+        _check_options(name, described)
     return model
+
+
+def _check_options(name: str, described: ObjectDescription) -> None:
+    """Each is one of its class, and of that one's type."""
+    family = family_of(described)
+    known = {} if family is None else family.options
+    for option, chosen in described.options.items():
+        if type(chosen) is not type(known.get(option)):
+            there = ", ".join(f"{one} = {usual!r}" for one, usual in known.items()) or "none"
+            raise ModelError(f"{name}: {described.obis}: there is no option {option} = {chosen!r}; there are: {there}")
 
 
 def _text(path: Path) -> str:

@@ -76,7 +76,7 @@ class ObjectDescription:
     """One object of a model; the fields after `access` belong to single families.
 
     `attributes` and `errors` are what an attribute answers whatever the class has code for. `rows` are what a profile
-    begins with, each an encoded structure.
+    begins with, each an encoded structure. `options` say how the class behaves where meters differ, in words of its code.
     """
 
     obis: Obis
@@ -99,6 +99,7 @@ class ObjectDescription:
     listed: Listed | None = None
     selectors: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     rows: tuple[bytes, ...] = ()
+    options: Mapping[str, bool | int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
