@@ -13,6 +13,7 @@ import typer
 
 from ami_cis.app import serve
 from ami_cis.settings import Settings
+from ami_cis.shipments import read_shipments
 from ami_cis.store import SCHEMA, StoreUnavailable, StoreUnusable
 from ami_process.commands import exit_code_of, version_option
 from ami_process.environment import Environment, clock_of
@@ -59,8 +60,11 @@ def serve_until_stopped(
     """
     with _explaining():
         settings = Settings.load(config)
+        settings = settings.with_meters(read_shipments(settings.cis.shipments))
         if not no_loop and not settings.meters:
-            raise SettingsError(f"{config}: there are no [[meters]] to control; --no-loop only serves")
+            raise SettingsError(
+                f"{config}: there are no [[meters]] and no cis.shipments to control; --no-loop only serves"
+            )
         if cycles is not None:
             settings = settings.model_copy(update={"demo": settings.demo.model_copy(update={"cycles": cycles})})
         clock = clock_of(settings.clock)

@@ -7,13 +7,14 @@ The environment wins over the file: `AMI_CIS__PORT=9000` sets [cis] port, `AMI_M
 """
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ami_process.settings import FileSettings, HttpUrl, Seconds, Section
+from ami_process.settings import FileSettings, HttpUrl, Seconds, Section, SettingsError
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
 
@@ -62,6 +63,9 @@ class Cis(Section):
     )
     store: Path = Path("var/cis.sqlite")
     """Open requests: what has to survive."""
+    shipments: tuple[Path, ...] = Field(
+        default=(), description="shipment files (JSON or CSV) with further meters, beside those of [[meters]]"
+    )
     keep_days: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="how long requests, replies and events stay"
     )
@@ -111,19 +115,32 @@ class Settings(FileSettings):
     meters: tuple[Meter, ...] = ()
 
     @model_validator(mode="after")
-    def _meters_are_told_apart(self) -> Self:
-        names = Counter(meter.name for meter in self.meters)
-        mrids = Counter(meter.mrid for meter in self.meters if meter.mrid is not None)
-        for what, values in (("name", names), ("mrid", mrids)):
-            for value, times in values.most_common(1):
-                if times > 1:
-                    raise ValueError(f"two meters have the {what} {value!r}")
+    def _meters_are_distinct(self) -> Self:
+        _check_distinct(self.meters)
         return self
+
+    def with_meters(self, further: Iterable[Meter]) -> Self:
+        """The same with these meters beside the others; SettingsError when two share a name or an mRID."""
+        meters = (*self.meters, *further)
+        try:
+            _check_distinct(meters)
+        except ValueError as problem:
+            raise SettingsError(f"cis.shipments: {problem}") from None
+        return self.model_copy(update={"meters": meters})
 
     @property
     def gives_up_too_early(self) -> bool:
         """Whether we stop waiting while the HES may still be at work."""
         return self.hes.deadline_s is not None and self.cis.request_timeout_s <= self.hes.deadline_s
+
+
+def _check_distinct(meters: Sequence[Meter]) -> None:
+    names = Counter(meter.name for meter in meters)
+    mrids = Counter(meter.mrid for meter in meters if meter.mrid is not None)
+    for what, values in (("name", names), ("mrid", mrids)):
+        for value, times in values.most_common(1):
+            if times > 1:
+                raise ValueError(f"two meters have the {what} {value!r}")
 
 
 def _with_port(url: str, port: int) -> str:
