@@ -1,0 +1,84 @@
+"""Noise that needs no state: the finaliser of splitmix64 over a key and a counter, the same integers in Python and in numpy.
+
+Strategy: a key is a 64-bit number per seed and stream; the draw at a counter is a function of both. Draws below a bound take
+the upper 32 bits, so that a product of two numbers below 2^32 stays inside 64 bits in numpy too.
+"""
+
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Keys = NDArray[np.uint64]
+
+MASK = 0xFFFF_FFFF_FFFF_FFFF
+GOLDEN = 0x9E37_79B9_7F4A_7C15
+_FIRST = 0xBF58_476D_1CE4_E5B9
+_SECOND = 0x94D0_49BB_1331_11EB
+
+
+def mix(number: int) -> int:
+    """64 bits well mixed."""
+    number = (number ^ (number >> 30)) * _FIRST & MASK
+    number = (number ^ (number >> 27)) * _SECOND & MASK
+    return number ^ (number >> 31)
+
+
+def _mix_each(numbers: Keys) -> Keys:
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(_FIRST)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(_SECOND)
+    return numbers ^ (numbers >> np.uint64(31))
+
+
+def _wrapped(number: "int | Integers | Keys") -> Keys:
+    """64 bits, negative numbers as their complement; at least one dimension, because numpy warns of scalars that wrap."""
+    if isinstance(number, int):
+        return np.array([number & MASK], np.uint64)
+    return np.atleast_1d(number.astype(np.uint64, copy=False))
+
+
+@overload
+def key(seed: int, stream: int) -> int: ...
+@overload
+def key(seed: Keys, stream: int) -> Keys: ...
+@overload
+def key(seed: int, stream: Integers) -> Keys: ...
+def key(seed: "int | Keys", stream: "int | Integers") -> "int | Keys":
+    """The key of one stream of a seed; of arrays, one each."""
+    if isinstance(seed, int) and isinstance(stream, int):
+        return mix((mix((seed + GOLDEN) & MASK) + stream * GOLDEN) & MASK)
+    mixed = _mix_each(_wrapped(seed) + np.uint64(GOLDEN))
+    return _mix_each(mixed + _wrapped(stream) * np.uint64(GOLDEN))
+
+
+def below(key: int, counter: int, bound: int) -> int:
+    """A draw in 0..bound-1; the bound is at most 2^32."""
+    number = (key + counter * GOLDEN) & MASK
+    number = (number ^ (number >> 30)) * _FIRST & MASK
+    number = (number ^ (number >> 27)) * _SECOND & MASK
+    return ((number ^ (number >> 31)) >> 32) * bound >> 32
+
+
+def each_below(key: "int | Keys", counter: "int | Integers", bound: "int | Integers") -> Integers:
+    """As `below`, of arrays that fit each other."""
+    numbers = _mix_each(_wrapped(key) + _wrapped(counter) * np.uint64(GOLDEN))
+    return ((numbers >> np.uint64(32)) * _wrapped(bound) >> np.uint64(32)).astype(np.int64)
+
+
+@overload
+def draw(key: int, counter: int, bound: int) -> int: ...
+@overload
+def draw(key: "int | Keys", counter: "int | Integers", bound: "int | Integers") -> "int | Integers": ...
+def draw(key: "int | Keys", counter: "int | Integers", bound: "int | Integers") -> "int | Integers":
+    """A draw for one key, or one for each."""
+    if isinstance(key, int) and isinstance(counter, int) and isinstance(bound, int):
+        return below(key, counter, bound)
+    return each_below(key, counter, bound)
+
+
+def bell(key: Any, counter: Any, middle: int, half_width: int) -> Any:
+    """A draw around a middle, or one for each: the sum of four, within +-half_width, with a standard deviation of 0.29 of it."""
+    quarter = half_width // 2 + 1
+    draws = [draw(key, 4 * counter + number, quarter) for number in range(4)]
+    return middle - half_width + draws[0] + draws[1] + draws[2] + draws[3]

@@ -1,0 +1,124 @@
+"""A part of a house: one shared table, a meter's share of it, noise, and appliances that run in uses of fixed energy.
+
+Strategy: the noise is monotone by its bounds. The base's time is warped by 0 to 600 s between draws every 1,800 s (power +-33 %), and
+the energy is moved at the boundaries of days and of weeks, which count in energy and not in time. An appliance has one use in each
+slot of a fixed energy of the table, so uses are as frequent as the profile is high at any hour and in any season; energy before a slot is a
+product. The same arithmetic is written for one instant (integers) and for arrays of instants or of meters; numbers stay below 2^63.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ami_meter_sim.load.noise import Integers, Keys, below, each_below
+from ami_meter_sim.load.table import Table
+
+WARP_S = 600
+WARP_EVERY_S = 1_800
+DAY_NOISE = 38
+WEEK_NOISE = 30
+"""Percent of the energy of a mean day and a mean week that a boundary is moved by at most."""
+SHARE_BITS = 10
+"""A share of 1 << 10 is the table itself."""
+
+
+class Appliance(NamedTuple):
+    """Uses of `power_w` for `duration_s`, one in each slot of `slot` watt-seconds of the table; fields are integers or arrays."""
+
+    key: Any
+    slot: Any
+    room: Any
+    """A use's middle lies this far into its slot at most, so that it is over when the next one can begin."""
+    phase: Any
+    power_w: Any
+    duration_s: int
+
+
+class Part(NamedTuple):
+    """Fields but the table are integers for one meter, or arrays for many."""
+
+    table: Table
+    warp: Any
+    days: Any
+    weeks: Any
+    """Keys of the three noises."""
+    phase: Any
+    share: Any
+    appliances: tuple[Appliance, ...]
+
+    def energy(self, second: int) -> int:
+        """Watt-seconds up to a second; only differences mean anything."""
+        table = self.table
+        lattice, part = divmod(second, WARP_EVERY_S)
+        before = below(self.warp, lattice, WARP_S + 1)
+        after = below(self.warp, lattice + 1, WARP_S + 1)
+        taken = table.at(second - WARP_S // 2 + before + (after - before) * part // WARP_EVERY_S) + self.phase
+        day = table.mean_day
+        moved = _moved(self.days, taken, day, day * DAY_NOISE // 100)
+        moved += _moved(self.weeks, taken, 7 * day, 7 * day * WEEK_NOISE // 100)
+        energy: int = (taken + moved) * self.share >> SHARE_BITS
+        for one in self.appliances:
+            energy += _used(table, one, second)
+        return energy
+
+    def energies(self, seconds: "int | Integers") -> Integers:
+        """As `energy`, at each second of one meter, or of each meter at one second."""
+        table = self.table
+        at = np.atleast_1d(np.asarray(seconds, np.int64))
+        lattice, part = np.divmod(at, WARP_EVERY_S)
+        before = each_below(self.warp, lattice, WARP_S + 1)
+        after = each_below(self.warp, lattice + 1, WARP_S + 1)
+        taken = table.at_each(at - WARP_S // 2 + before + (after - before) * part // WARP_EVERY_S) + self.phase
+        day = table.mean_day
+        moved = _moved_each(self.days, taken, day, day * DAY_NOISE // 100)
+        moved += _moved_each(self.weeks, taken, 7 * day, 7 * day * WEEK_NOISE // 100)
+        energy: Integers = (taken + moved) * self.share >> SHARE_BITS
+        for one in self.appliances:
+            energy = energy + _used_each(table, one, at)
+        return energy
+
+
+def _moved(key: int, taken: int, lattice: int, most: int) -> int:
+    """Noise at whole multiples of `lattice`, linear between."""
+    number, part = divmod(taken, lattice)
+    before = below(key, number, most)
+    return before + (below(key, number + 1, most) - before) * part // lattice
+
+
+def _moved_each(key: "int | Keys", taken: Integers, lattice: int, most: int) -> Integers:
+    number, part = np.divmod(taken, lattice)
+    before = each_below(key, number, most)
+    moved: Integers = before + (each_below(key, number + 1, most) - before) * part // lattice
+    return moved
+
+
+def _used(table: Table, one: Appliance, second: int) -> int:
+    half = one.duration_s // 2
+    number: int
+    number, rest = divmod(table.at(second + half) + one.phase, one.slot)
+    use: int = one.power_w * one.duration_s
+    middle = below(one.key, number, one.room)
+    if rest < middle:
+        return number * use
+    energy = number * one.slot + middle - one.phase
+    if table.at(second - half) >= energy:
+        return number * use + use
+    running = min(max(second - table.when(energy) + half, 0), one.duration_s)
+    return number * use + running * use // one.duration_s
+
+
+def _used_each(table: Table, one: Appliance, seconds: Integers) -> Integers:
+    half = one.duration_s // 2
+    number, rest = np.divmod(table.at_each(seconds + half) + one.phase, one.slot)
+    use = one.power_w * one.duration_s
+    middle = each_below(one.key, number, one.room)
+    energies = number * one.slot + middle - one.phase
+    begun, ended = rest >= middle, table.at_each(seconds - half) >= energies
+    used: Integers = (number + (begun & ended)) * use
+    (running,) = np.nonzero(begun & ~ended)
+    if len(running):
+        shape = used.shape
+        at = np.broadcast_to(seconds, shape)[running]
+        power = np.broadcast_to(np.asarray(one.power_w, np.int64), shape)[running]
+        used[running] += power * np.clip(at - table.when_each(energies[running]) + half, 0, one.duration_s)
+    return used
