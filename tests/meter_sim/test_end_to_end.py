@@ -161,6 +161,15 @@ async def test_connection_dies_between_action_and_answer(make: Make) -> None:
     assert wire.died == 0 and not bench.meter.switch.output_state
 
 
+async def test_connection_is_reset_between_action_and_answer(make: Make) -> None:
+    wire, bench = await make(faults=(BreakDownAfterAction(HangUp(abrupt=True)),))
+    caller = await opened(wire.port, clear_client())
+    with pytest.raises(ConnectionResetError):
+        await caller.ask(DISCONNECT)
+    caller.writer.transport.abort()
+    assert not bench.meter.switch.output_state
+
+
 async def test_process_dies_between_action_and_answer(make: Make) -> None:
     wire, _ = await make(faults=(BreakDownAfterAction(Die()),))
     caller = await opened(wire.port, clear_client())

@@ -32,12 +32,15 @@ class Fleet:
         self.meters = {meter.name: meter for meter in meters}
         self.environment = environment
         self.die = die
-        self.commit = Commit()
+        self.commit = Commit(self.write)
         self._switched: dict[str, asyncio.Event] = {}
 
     def switched(self, name: str) -> asyncio.Event:
         """Set whenever the meter of this name has switched; the waiting task clears it."""
         return self._switched.setdefault(name, asyncio.Event())
+
+    def write(self) -> None:
+        """Everything that has changed is on disk after this: a meter writes its files when they change."""
 
     def report(self, event: Event) -> None:
         """Something that a session says has happened."""

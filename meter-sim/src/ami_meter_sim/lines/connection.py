@@ -169,8 +169,8 @@ class Connection(ABC):
                 return False
             case Wait(seconds):
                 self._resume = asyncio.get_running_loop().call_later(seconds, self._waited)
-            case HangUp():
-                self._end = self._close
+            case HangUp(abrupt):
+                self._end = self._reset if abrupt else self._close
             case Die():
                 self._end = self._die
         return True
@@ -231,3 +231,7 @@ class Connection(ABC):
     @abstractmethod
     def _close(self) -> None:
         """End the connection; what was written still leaves."""
+
+    def _reset(self) -> None:
+        """End it without a farewell, if the carrier can."""
+        self._close()

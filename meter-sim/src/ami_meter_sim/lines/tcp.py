@@ -1,10 +1,16 @@
 """Connections of TCP as an asyncio Protocol: no task, no stream, and no session until the first octets come."""
 
 import asyncio
+import socket
+import struct
+from contextlib import suppress
 from typing import Protocol, cast
 
 from ami_meter_sim.lines.addresses import Behind
 from ami_meter_sim.lines.connection import Connection, Service
+
+AT_ONCE = struct.pack("ii", 1, 0)
+"""Lingers for no time: the end of the connection is a reset."""
 
 
 class Keeper(Protocol):
@@ -83,3 +89,8 @@ class TcpConnection(Connection, asyncio.Protocol):
 
     def _close(self) -> None:
         self.transport.close()
+
+    def _reset(self) -> None:
+        with suppress(OSError):
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        self.transport.abort()
