@@ -14,7 +14,8 @@ from ami_dlms.cosem.classes import class_versions
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
-from ami_meter_sim.objects.disconnect_control import ControlState, DisconnectControl, Switch, Trigger, move
+from ami_meter_sim.objects.disconnect_control import DisconnectControl
+from ami_meter_sim.objects.switch import ControlState, Switch, Trigger, move
 
 D, C, R = ControlState.DISCONNECTED, ControlState.CONNECTED, ControlState.READY_FOR_RECONNECTION
 RD, RR = Trigger.REMOTE_DISCONNECT, Trigger.REMOTE_RECONNECT
@@ -32,10 +33,11 @@ EXPECTED: dict[int, dict[ControlState, dict[Trigger, ControlState | str]]] = {
     4: {D: {RR: C, RD: SAME}, C: {RD: D, LD: R, RR: SAME}, R: {RD: D, MR: C}},
     5: {D: {RR: R, RD: SAME}, C: {RD: D, MD: R, LD: R, RR: SAME}, R: {RD: D, MR: C, LR: C, RR: SAME}},
     6: {D: {RR: R, RD: SAME}, C: {RD: D, LD: R, RR: SAME}, R: {RD: D, MR: C, LR: C, RR: SAME}},
+    7: {D: {RR: C, RD: SAME}, C: {RD: D, LD: R, RR: SAME}, R: {RD: D, MR: C, LR: C, RR: C}},
 }
 
 
-@pytest.mark.parametrize(("mode", "state", "trigger"), list(itertools.product(range(7), ControlState, Trigger)))
+@pytest.mark.parametrize(("mode", "state", "trigger"), list(itertools.product(range(8), ControlState, Trigger)))
 def test_every_mode_state_and_trigger(mode: int, state: ControlState, trigger: Trigger) -> None:
     after = move(Switch(mode, state), trigger)
     expected = EXPECTED[mode][state].get(trigger)

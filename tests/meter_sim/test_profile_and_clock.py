@@ -252,7 +252,7 @@ def test_time_zone_can_be_written_and_moves_no_moment(bench: Bench) -> None:
     shown = CosemDateTime.decode(bench.value(CLOCK))
     assert (shown.hour, shown.deviation_minutes, shown.to_datetime()) == (11, -60, START)
     assert bench.meter.set(attribute(CLOCK, 3), data.long(721), bench.at) is DataAccessResult.TYPE_UNMATCHED
-    assert bench.meter.set(attribute(CLOCK, 8), data.boolean(True), bench.at) is DataAccessResult.READ_WRITE_DENIED
+    assert bench.meter.set(attribute(CLOCK, 4), data.unsigned(0), bench.at) is DataAccessResult.READ_WRITE_DENIED
 
 
 @pytest.mark.parametrize(

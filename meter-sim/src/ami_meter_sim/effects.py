@@ -28,9 +28,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Close the connection; `abrupt`: reset it, and what is on its way is lost."""
-
-    abrupt: bool = False
+    """Close the connection."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,17 +17,20 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
 from ami_dlms.framing.wrapper import WrapperPdu
 from ami_dlms.framing.wrapper import encode as encode_wrapper
-from ami_meter_sim.clock import MeterClock
+from ami_meter_sim.clock import ClockStateInMemory, MeterClock
 from ami_meter_sim.load import Energy, curves, household
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.meter.state import MeterState, StateError, StateFiles
+from ami_meter_sim.objects import timed
+from ami_meter_sim.objects.clock import start_clock
 from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, ReadContext, Refused
 from ami_meter_sim.objects.device import POWER_DOWN, Device, Rows
-from ami_meter_sim.objects.disconnect_control import ControlState, DisconnectControl, Switch, Trigger
+from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
+from ami_meter_sim.objects.switch import ControlState, Switch, Trigger
 from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
@@ -95,10 +98,7 @@ class Meter:
         """Write an attribute; on disk before the answer."""
         try:
             self.advance(at)
-            found = self._device.find(descriptor.class_id, descriptor.instance_id)
-            if found is None:
-                return DataAccessResult.OBJECT_UNDEFINED
-            found.write(descriptor.attribute_id, value)
+            self._device.write(descriptor.class_id, descriptor.instance_id, descriptor.attribute_id, value)
             self.save()
         except Refused as refused:
             return refused.result
@@ -132,14 +132,15 @@ class Meter:
     def advance(self, at: datetime) -> None:
         """Catch up: every capture that was due, at its own instant, then the energy up to `at`."""
         device = self._device
-        captured = False
+        captured, since = False, self._captured_until
         for due_at, profile in sorted(self._due(at), key=lambda due: due[0]):
-            device.clock.at = due_at
+            timed.advance(device, since, due_at)
+            since = due_at
             device.settle()
             profile.capture()
             device.profile_status = 0
             captured = True
-        device.clock.at = at
+        timed.advance(device, since, at)
         device.settle()
         self._captured_until = max(self._captured_until, at)
         if captured:
@@ -202,10 +203,10 @@ class Meter:
         house = household(self.name, *curves(setup.model.load))
         zone_kept = setup.time_zone_minutes == state.configured_time_zone_minutes
         zone = state.time_zone_minutes if zone_kept else setup.time_zone_minutes
-        return Device(
+        device = Device(
             identity=setup.identity,
             model=setup.model,
-            clock=MeterClock(at, state.offset_s, zone),
+            clock=MeterClock(at, ClockStateInMemory(state.offset_s, time_zone_min=zone)),
             energy=Energy(house, state.import_ws, state.export_ws, at),
             switch=_switch(state, setup.control_mode),
             rows=self._rows,
@@ -215,6 +216,8 @@ class Meter:
             profile_status=state.profile_status,
             build=build,
         )
+        start_clock(device)
+        return device
 
     def _offered(self) -> Iterator[Association]:
         """The associations of the model, with what the setup says of them."""

@@ -1,19 +1,31 @@
-"""Clock (class 8): the meter's time, settable, with its deviation; no daylight saving.
+"""Clock (class 8): the meter's time, settable, with its deviation, daylight saving and drift.
 
-Times that a client writes may leave out the deviation: the meter's own stands in. Daylight saving is disabled and can't be
-enabled, and the attributes say so.
+Times that a client writes may leave out the deviation: the meter's own, of the daylight saving that is in force, stands in. A clock
+that is set leaves two events, one with the old time and one with the new one.
 """
 
-from datetime import datetime, timedelta
-from typing import ClassVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
 
+from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.errors import DecodeError, LocalError
-from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Refused, integer_in
-from ami_meter_sim.objects.device import Device
-from ami_packs.model import ObjectDescription
+from ami_dlms.obis import Obis
+from ami_meter_sim.clock import MeterClock
+from ami_meter_sim.clock.daylight_saving import DaylightSaving
+from ami_meter_sim.objects import timed
+from ami_meter_sim.objects.cosem_object import ActionRefused, Refused, integer_in
+from ami_meter_sim.objects.kept_object import FIRST_OWN
+from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.recording import record
+from ami_meter_sim.objects.shapes import Number, boolean, date_time_octets
+from ami_meter_sim.objects.timed import TimedObject
+from ami_packs.event_list import Occurrence
+
+if TYPE_CHECKING:
+    from ami_meter_sim.objects.device import Device
 
 CLOCK_BASE_INTERNAL_CRYSTAL = 1
 SHIFT_S = range(-900, 901)
@@ -21,22 +33,34 @@ QUARTER_S = 900
 MINUTE_S = 60
 YEARS = range(2000, 2100)
 """What the clock can show, as the two digits of most displays."""
+CLOCK = Obis.parse("0-0:1.0.0")
+PRESET = FIRST_OWN
+"""What preset_adjusting_time left for adjust_to_preset_time: three moments in seconds since the epoch."""
+NEVER = data.octet_string(CosemDateTime().encode())
 
 
-class Clock(CosemObject):
-    """`_preset` is what preset_adjusting_time left for adjust_to_preset_time. A new time zone moves what is shown, not the moment."""
+class Clock(TimedObject):
+    """A new time zone or daylight saving moves what is shown, not the moment."""
 
-    __slots__ = ("_device", "_preset")
+    __slots__ = ()
 
     class_id, version = 8, 0
+    initial: ClassVar = {
+        "daylight_savings_begin": NEVER,
+        "daylight_savings_end": NEVER,
+        "daylight_savings_deviation": data.integer(0),
+        "daylight_savings_enabled": data.boolean(False),
+    }
+    writable: ClassVar = {
+        "daylight_savings_begin": date_time_octets,
+        "daylight_savings_end": date_time_octets,
+        "daylight_savings_deviation": Number(DataTag.INTEGER, range(-120, 121)),
+        "daylight_savings_enabled": boolean,
+    }
     reads: ClassVar = {
-        "time": lambda self, _: self._device.clock.date_time.encode(),
-        "time_zone": lambda self, _: self._device.clock.time_zone_minutes,
-        "status": lambda self, _: self._device.clock.date_time.clock_status or 0,
-        "daylight_savings_begin": lambda self, _: CosemDateTime().encode(),
-        "daylight_savings_end": lambda self, _: CosemDateTime().encode(),
-        "daylight_savings_deviation": lambda self, _: 0,
-        "daylight_savings_enabled": lambda self, _: False,
+        "time": lambda self, _: self.device.clock.date_time.encode(),
+        "time_zone": lambda self, _: self.device.clock.time_zone_minutes,
+        "status": lambda self, _: self.device.clock.status,
         "clock_base": lambda self, _: CLOCK_BASE_INTERNAL_CRYSTAL,
     }
     writes: ClassVar = {
@@ -52,18 +76,38 @@ class Clock(CosemObject):
         "shift_time": lambda self, parameters: self._shift_time(parameters),
     }
 
-    def __init__(self, described: ObjectDescription, device: Device) -> None:
-        super().__init__(described)
-        self._device = device
-        self._preset: tuple[datetime, datetime, datetime] | None = None
+    def next_due(self, after: datetime) -> datetime | None:
+        """The next change of daylight saving, where the model has an event for it."""
+        clock = self.device.clock
+        if not self.device.model.events.of(Occurrence.DAYLIGHT_SAVING_CHANGED):
+            return None
+        change = clock.next_change(clock.shown(after))
+        return None if change is None else clock.real_instant(change.at)
+
+    def advance(self, at: datetime) -> bool:
+        """Log that local time has changed."""
+        record(self.device, Occurrence.DAYLIGHT_SAVING_CHANGED)
+        return True
+
+    def change(self, name: str, value: Data) -> None:
+        """A rule of daylight saving counts at once."""
+        super().change(name, value)
+        self.device.clock.daylight_saving = daylight_saving(self)
+        self.device.clock_changed()
 
     def _set(self, wanted: datetime) -> None:
-        self._device.clock.set_time(wanted)
-        self._device.clock_changed()
+        device = self.device
+        before = device.clock.utc
+        record(device, Occurrence.CLOCK_ADJUSTED_OLD)
+        device.clock.set_time(wanted)
+        device.history.happened(Record(device.clock.at, Kind.CLOCK, number=device.clock.offset_s))
+        device.clock_changed()
+        record(device, Occurrence.CLOCK_ADJUSTED_NEW)
+        timed.clock_moved(device, before)
 
     def _set_time_zone(self, value: Data) -> None:
-        self._device.clock.time_zone_minutes = integer_in(value, DataTag.LONG, range(-720, 721))
-        self._device.clock_changed()
+        self.device.clock.time_zone_minutes = integer_in(value, DataTag.LONG, range(-720, 721))
+        self.device.clock_changed()
 
     def _moment(self, value: Data) -> datetime:
         try:
@@ -71,7 +115,7 @@ class Clock(CosemObject):
                 value = Data(DataTag.DATE_TIME, CosemDateTime.decode(value.value))
             if not isinstance(value.value, CosemDateTime):
                 raise Refused(DataAccessResult.TYPE_UNMATCHED)
-            moment = value.value.to_datetime(self._device.clock.time_zone_minutes)
+            moment = moment_of(value.value, self.device.clock)
         except (DecodeError, LocalError):
             raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
         if moment.year not in YEARS:
@@ -79,13 +123,13 @@ class Clock(CosemObject):
         return moment
 
     def _round_to(self, step_s: int) -> None:
-        local = self._device.clock.time
+        local = self.device.clock.time
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         steps = round((local - midnight).total_seconds() / step_s)
         self._set(midnight + timedelta(seconds=steps * step_s))
 
     def _measuring_period_s(self) -> int:
-        periods = [one.capture_period for one in self._device.model.profiles if one.capture_period]
+        periods = [one.capture_period for one in self.device.model.profiles if one.capture_period]
         return min(periods, default=QUARTER_S)
 
     def _preset_adjusting_time(self, parameters: Data | None) -> None:
@@ -93,16 +137,17 @@ class Clock(CosemObject):
         if not isinstance(parts, tuple) or len(parts) != 3:
             raise ActionRefused(ActionResult.TYPE_UNMATCHED)
         try:
-            preset, start, end = (self._moment(part) for part in parts)
+            moments = [self._moment(part) for part in parts]
         except Refused:
             raise ActionRefused(ActionResult.TYPE_UNMATCHED) from None
-        self._preset = preset, start, end
+        self.remember(PRESET, data.structure(*(data.double_long_unsigned(int(one.timestamp())) for one in moments)))
 
     def _adjust_to_preset_time(self) -> None:
-        if self._preset is None:
+        kept = self.remembered(PRESET)
+        if kept is None:
             raise ActionRefused(ActionResult.TEMPORARY_FAILURE)
-        preset, start, end = self._preset
-        if not start <= self._device.clock.time <= end:
+        preset, start, end = (datetime.fromtimestamp(one.value, UTC) for one in kept.value)
+        if not start <= self.device.clock.utc <= end:
             raise ActionRefused(ActionResult.TEMPORARY_FAILURE)
         self._set(preset)
 
@@ -110,4 +155,28 @@ class Clock(CosemObject):
         shift = parameters.value if parameters is not None and parameters.tag == DataTag.LONG else None
         if not isinstance(shift, int) or shift not in SHIFT_S:
             raise ActionRefused(ActionResult.TYPE_UNMATCHED)
-        self._set(self._device.clock.time + timedelta(seconds=shift))
+        self._set(self.device.clock.time + timedelta(seconds=shift))
+
+
+def moment_of(value: CosemDateTime, clock: MeterClock) -> datetime:
+    """The moment (UTC) that a client means; without a deviation of its own it is local time of this clock.
+
+    LocalError when it is no single moment.
+    """
+    if value.deviation_minutes is not None:
+        return value.to_datetime()
+    return clock.utc_of(value.to_datetime(0).replace(tzinfo=None))
+
+
+def daylight_saving(clock: Clock) -> DaylightSaving:
+    """The rules that a clock object has."""
+    begin, end = (CosemDateTime.decode(clock.sound(f"daylight_savings_{name}").value) for name in ("begin", "end"))
+    deviation, enabled = (clock.sound(f"daylight_savings_{name}").value for name in ("deviation", "enabled"))
+    return DaylightSaving(begin, end, deviation, enabled)
+
+
+def start_clock(device: "Device") -> None:
+    """Give the clock of a meter that is being made the rules of its clock object."""
+    found = device.find(Clock.class_id, CLOCK)
+    if isinstance(found, Clock):
+        device.clock.daylight_saving = daylight_saving(found)

@@ -6,16 +6,21 @@ objects themselves are made when they are first asked for, so a meter that nobod
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
+from ami_dlms.data import Data
+from ami_dlms.enums import DataAccessResult
 from ami_dlms.obis import Obis
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load import Energy
-from ami_meter_sim.objects.cosem_object import CosemObject
-from ami_meter_sim.objects.disconnect_control import Switch
+from ami_meter_sim.objects.cosem_object import CosemObject, Refused
 from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
-from ami_packs.model import PROFILE_GENERIC, Model, ObjectDescription
+from ami_meter_sim.objects.monitoring import written
+from ami_meter_sim.objects.recording import Notice
+from ami_meter_sim.objects.switch import Switch
+from ami_packs.model import Model, ObjectDescription
 
 POWER_DOWN = 0x80
 CLOCK_ADJUSTED = 0x20
@@ -44,9 +49,17 @@ class Identity:
     system_title: bytes | None = None
 
 
+def _unheard(_: Notice) -> None:
+    """Nobody pushes."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Device:
-    """One meter's inside. `profile_status` follows IDIS: 0x80 power down, 0x20 clock adjusted since the last capture."""
+    """One meter's inside. `profile_status` follows IDIS: 0x80 power down, 0x20 clock adjusted since the last capture.
+
+    `off_since`: the instant at which power went, None while there is power. `notice` hears of everything that happens, alarms included,
+    for who pushes it.
+    """
 
     identity: Identity
     model: Model
@@ -58,6 +71,8 @@ class Device:
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     event_code: int = 0
     profile_status: int = 0
+    off_since: datetime | None = None
+    notice: Callable[[Notice], None] = _unheard
     kept: Kept = field(default_factory=KeptInMemory)
     history: History = field(default_factory=HistoryInMemory)
     built: dict[tuple[int, Obis], CosemObject] = field(default_factory=dict)
@@ -71,6 +86,14 @@ class Device:
             found = self.build(described, self)
             self.built[key] = found
         return found
+
+    def write(self, class_id: int, obis: Obis, attribute_id: int, value: Data) -> None:
+        """Write an attribute, for a client or a script, and let the monitors see it; Refused with the reason why not."""
+        found = self.find(class_id, obis)
+        if found is None:
+            raise Refused(DataAccessResult.OBJECT_UNDEFINED)
+        found.write(attribute_id, value)
+        written(self, class_id, obis, attribute_id, value)
 
     def settle(self) -> None:
         """Count the energy up to the clock's instant, with the switch as it stands."""
@@ -87,10 +110,3 @@ class Device:
     def clock_changed(self) -> None:
         """Mark the running capture period."""
         self.profile_status |= CLOCK_ADJUSTED
-
-    def record_event(self, log: Obis, number: int) -> None:
-        """Set the event code and capture the log."""
-        self.event_code = number
-        profile = self.find(PROFILE_GENERIC, log)
-        if profile is not None:
-            profile.call("capture")

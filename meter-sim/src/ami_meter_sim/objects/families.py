@@ -3,13 +3,22 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from ami_meter_sim.objects.activity_calendar import ActivityCalendar
+from ami_meter_sim.objects.arbitrator import Arbitrator
 from ami_meter_sim.objects.associations import AssociationLN, SapAssignment, SecuritySetup
 from ami_meter_sim.objects.clock import Clock
 from ami_meter_sim.objects.cosem_object import CosemObject, PlainObject
 from ami_meter_sim.objects.data_and_register import DataObject, Register
 from ami_meter_sim.objects.device import Device
-from ami_meter_sim.objects.disconnect_control import DisconnectControl
+from ami_meter_sim.objects.disconnect_control import DisconnectControl, DisconnectControl1
+from ami_meter_sim.objects.functions import FunctionControl, StatusMapping
+from ami_meter_sim.objects.limiter import Limiter
+from ami_meter_sim.objects.monitoring import ParameterMonitor, RegisterMonitor
+from ami_meter_sim.objects.port_protection import PortProtection
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
+from ami_meter_sim.objects.schedules import Schedule, SingleActionSchedule
+from ami_meter_sim.objects.script_table import ScriptTable
+from ami_meter_sim.objects.special_days import SpecialDaysTable
 from ami_packs.model import ObjectDescription
 
 
@@ -33,6 +42,19 @@ _CLASSES: tuple[Family, ...] = (
     SapAssignment,
     SecuritySetup,
     DisconnectControl,
+    DisconnectControl1,
+    ScriptTable,
+    Schedule,
+    SpecialDaysTable,
+    ActivityCalendar,
+    RegisterMonitor,
+    SingleActionSchedule,
+    StatusMapping,
+    ParameterMonitor,
+    Arbitrator,
+    Limiter,
+    FunctionControl,
+    PortProtection,
 )
 FAMILIES = {(one.class_id, one.version): one for one in _CLASSES}
 BY_CLASS = {class_id: one for (class_id, _), one in sorted(FAMILIES.items())}

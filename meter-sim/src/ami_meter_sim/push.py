@@ -5,11 +5,10 @@ Nobody confirms them. What can't be delivered is reported and dropped; the next 
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import suppress
 
 from ami_dlms.errors import DlmsError
 from ami_meter_sim.events import Pushed, PushFailed
-from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.fleet import Fleet, close
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError
@@ -58,9 +57,7 @@ async def _over_tcp(host: str, port: int, octets: bytes) -> None:
         writer.write(octets)
         await writer.drain()
     finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+        await close(writer)
 
 
 async def _over_udp(host: str, port: int, octets: bytes) -> None:

@@ -1,0 +1,116 @@
+"""What happens in a meter becomes an event: a row in its log, the event code, alarm bits, and a notice to who pushes alarms.
+
+Strategy: one function for all of it, `record`, at the instant at which the meter's clock stands: everything that follows from one
+occurrence has one time stamp. A row is captured whole and kept as the record's detail, so a log is nothing but its records.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ami_dlms import data
+from ami_dlms.cosem.selection import CaptureObject
+from ami_dlms.data import Data
+from ami_dlms.obis import Obis
+from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.monitoring import value_changed
+from ami_packs.event_list import AlarmBit, LoggedEvent, Occurrence
+
+if TYPE_CHECKING:
+    from ami_meter_sim.objects.device import Device
+
+DATA = 1
+PROFILE_GENERIC = 7
+VALUE = 2
+EVENT_CODES = bytes((96, 11))
+"""Value groups C and D of the objects that show the last event of a log."""
+FILTER_E = 10
+DESCRIPTOR_E = 20
+"""Where filter and descriptor of an alarm register are: value group E plus this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something has happened to a meter. `alarms`: bits of a descriptor that were not set before, by its name."""
+
+    at: datetime
+    occurrence: Occurrence | None
+    alarms: tuple[tuple[Obis, int], ...] = ()
+
+
+def record(device: "Device", occurrence: Occurrence) -> None:
+    """Something has happened: log it, as the model's event list says, and raise its alarms."""
+    raised = tuple([one for event in device.model.events.of(occurrence) for one in _enter(device, event)])
+    device.notice(Notice(device.clock.at, occurrence, raised))
+
+
+def record_number(device: "Device", log: Obis, number: int) -> None:
+    """The same for an event that a model names by log and number."""
+    raised = tuple(_enter(device, device.model.events.of_number(log, number)))
+    device.notice(Notice(device.clock.at, None, raised))
+
+
+def _enter(device: "Device", event: LoggedEvent) -> Iterator[tuple[Obis, int]]:
+    log = device.model.objects.get((PROFILE_GENERIC, event.log))
+    if log is not None:
+        _log(device, event, log.columns)
+    if event.alarm is not None and (DATA, event.alarm.register) in device.model.objects:
+        yield from _raise(device, event.alarm)
+
+
+def _log(device: "Device", event: LoggedEvent, columns: Sequence[CaptureObject]) -> None:
+    device.event_code = event.number
+    for one in filter(_is_event_code, columns):
+        device.kept.put(DATA, one.logical_name, VALUE, data.unsigned(event.number))
+    row = data.encode(data.structure(*(_cell(device, one) for one in columns)))
+    device.history.happened(Record(device.clock.at, Kind.EVENT, event.log, event.number, row))
+    profile = device.find(PROFILE_GENERIC, event.log)
+    if profile is not None:
+        profile.call("capture")
+
+
+def _is_event_code(column: CaptureObject) -> bool:
+    return column.class_id == DATA and column.logical_name[2:4] == EVENT_CODES
+
+
+def _cell(device: "Device", column: CaptureObject) -> Data:
+    found = device.find(column.class_id, column.logical_name)
+    return data.null() if found is None else found.read(column.attribute_index)
+
+
+def _raise(device: "Device", alarm: AlarmBit) -> Iterator[tuple[Obis, int]]:
+    """Set the bit in the register, and in the descriptor as far as the filter lets it through."""
+    bit = 1 << alarm.bit
+    put_bits(device, alarm.register, bits(device, alarm.register) | bit)
+    descriptor = beside(alarm.register, DESCRIPTOR_E)
+    passed = bits(device, beside(alarm.register, FILTER_E), everything=True) & bit
+    shown = descriptor if (DATA, descriptor) in device.model.objects else alarm.register
+    before = bits(device, descriptor)
+    if passed and not before & bit:
+        put_bits(device, descriptor, before | bit)
+        yield shown, bit
+        value_changed(device, DATA, shown)
+
+
+def beside(register: Obis, e: int) -> Obis:
+    """The object whose value group E is so much higher."""
+    octets = bytearray(bytes(register))
+    octets[4] += e
+    return Obis(bytes(octets))
+
+
+def bits(device: "Device", obis: Obis, everything: bool = False) -> int:
+    """The bits of an alarm object; an object that the model does not have has none, or all."""
+    kept = device.kept.get(DATA, obis, VALUE)
+    if kept is None:
+        described = device.model.objects.get((DATA, obis))
+        kept = None if described is None else described.attributes.get(VALUE)
+    if kept is None or not isinstance(kept.value, int):
+        return 0xFFFFFFFF if everything else 0
+    return kept.value
+
+
+def put_bits(device: "Device", obis: Obis, value: int) -> None:
+    """Keep the bits of an alarm object."""
+    device.kept.put(DATA, obis, VALUE, data.double_long_unsigned(value))

@@ -1,0 +1,88 @@
+"""What a meter does by itself as time goes on: schedules, calendars, limits, monitors, each a function of (state, from, to).
+
+Strategy: an object says when it has to do something next, and does what is due at that very instant; between two such instants
+nothing happens. So one jump of a day comes to the same as 1,440 steps of a minute, and a meter that nobody moves costs nothing.
+"""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ami_dlms.obis import Obis
+from ami_meter_sim.objects.functions import switched_off
+from ami_meter_sim.objects.kept_object import KeptObject
+from ami_packs.model import Model
+
+if TYPE_CHECKING:
+    from ami_meter_sim.objects.device import Device
+
+TIMED = (8, 22, 10, 20, 21, 71)
+"""Classes with timed behaviour, in the order in which they act at one instant."""
+
+
+class TimedObject(KeptObject):
+    """Times are instants of the process (aware, UTC); what the meter's clock shows at them is up to `device.clock`."""
+
+    __slots__ = ()
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """The first instant after `after` at which there is something to do as things are now; None for never."""
+
+    def advance(self, at: datetime) -> bool:
+        """Do what is due at `at`, where `device.clock` stands; whether that may have changed anything of other objects."""
+        return False
+
+    def clock_moved(self, before: datetime) -> None:
+        """The clock was set; `before`: what it showed until then (UTC)."""
+
+    def powered_up(self, off_since: datetime) -> None:
+        """Power is back; `off_since`: the instant at which it went."""
+
+
+@lru_cache(maxsize=256)
+def _keys(model: Model) -> tuple[tuple[int, Obis], ...]:
+    keys = [key for key in model.objects if key[0] in TIMED]
+    return tuple(sorted(keys, key=lambda key: TIMED.index(key[0])))
+
+
+def timed_objects(device: "Device") -> list[TimedObject]:
+    """The objects of a meter that act by themselves, in the order in which they act at one instant."""
+    keys = _keys(device.model)
+    off = switched_off(device) if keys else frozenset()
+    found = (device.find(*key) for key in keys if key not in off)
+    return [one for one in found if isinstance(one, TimedObject)]
+
+
+def next_due(device: "Device", after: datetime) -> datetime | None:
+    """When the meter has to do something next."""
+    due = [at for one in timed_objects(device) if (at := one.next_due(after)) is not None]
+    return min(due, default=None)
+
+
+def advance(device: "Device", since: datetime, until: datetime) -> None:
+    """Do everything that was due after `since` and up to `until`, each at its own instant."""
+    objects = timed_objects(device) if since < until else []
+    due = [one.next_due(since) for one in objects]
+    while any(due):
+        at = min(one for one in due if one is not None)
+        if at > until:
+            break
+        device.clock.at = at
+        device.settle()
+        acting = [number for number, one in enumerate(due) if one == at]
+        changed = [objects[number].advance(at) for number in acting]
+        for number in range(len(objects)) if any(changed) else acting:
+            due[number] = objects[number].next_due(at)
+    device.clock.at = until
+
+
+def clock_moved(device: "Device", before: datetime) -> None:
+    """Let every object know that the clock was set; `before`: what it showed until then (UTC)."""
+    for one in timed_objects(device):
+        one.clock_moved(before)
+
+
+def powered_up(device: "Device", off_since: datetime) -> None:
+    """Let every object catch up on what a meter without power has missed."""
+    for one in timed_objects(device):
+        one.powered_up(off_since)
