@@ -1,6 +1,6 @@
-"""What stands between a transport and a simulated meter, which speaks the wrapper over TCP: UDP, HDLC over TCP, a serial line.
+"""What may stand between a client and a simulated meter: a serial line, a line that loses, a meter that hangs up.
 
-Each relay hands whole APDUs on, in both directions, in a thread; the far end is always a real meter process.
+Each relay hands octets on as they come, in both directions, in a thread; the far end is always a real meter process.
 """
 
 from __future__ import annotations
@@ -15,75 +15,52 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from ami_dlms.enums import ApduTag
-from ami_dlms.framing import wrapper
-from ami_dlms.framing.framing import WrapperPdu
-from ami_dlms.framing.hdlc_framing import HdlcServerFraming
 from ami_dlms.framing.mode_e import Identification, ModeEServer
+from ami_dlms.framing.wrapper import HEADER_SIZE
 
 Read = Callable[[], bytes]
-Write = Callable[[bytes], None]
-
-
-class _Hdlc:
-    """HDLC on one side; the first frames may be lost, to see that they are asked for again."""
-
-    def __init__(self, lose: int = 0, physical: int | None = None) -> None:
-        self._framing = HdlcServerFraming((1, 2), physical)
-        self._lose = lose
-
-    def from_client(self, octets: bytes) -> Iterator[WrapperPdu]:
-        self._framing.receive_data(octets)
-        while (pdu := self._framing.next_pdu()) is not None:
-            if isinstance(pdu, WrapperPdu):
-                yield pdu
-
-    def to_client(self, pdu: WrapperPdu | None) -> bytes:
-        octets = self._framing.data_to_send() if pdu is None else self._framing.encode(*pdu)
-        if octets and self._lose:
-            self._lose -= 1
-            return b""
-        return octets
-
-
-class _Datagrams:
-    """The wrapper, an APDU a datagram; answers may be cut short."""
-
-    def __init__(self, cut: bool = False) -> None:
-        self._cut = cut
-
-    def from_client(self, octets: bytes) -> Iterator[WrapperPdu]:
-        yield wrapper.decode_datagram(octets)
-
-    def to_client(self, pdu: WrapperPdu | None) -> bytes:
-        octets = b"" if pdu is None else wrapper.encode(pdu)
-        return octets[:-1] if self._cut else octets
+Write = Callable[[bytes], object]
+Back = Callable[[bytes], bytes]
+"""What becomes of the meter's octets on their way to the client."""
 
 
 class _Over(Exception):
     """The connection is to end."""
 
 
-class _UntilRelease(_Datagrams):
+class _Loses:
+    """The first portions from the meter, so that they have to be asked for again."""
+
+    def __init__(self, lose: int) -> None:
+        self._lose = lose
+
+    def __call__(self, octets: bytes) -> bytes:
+        if self._lose:
+            self._lose -= 1
+            return b""
+        return octets
+
+
+class _UntilRelease:
     """Everything until an association has been released."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._released = False
 
-    def to_client(self, pdu: WrapperPdu | None) -> bytes:
+    def __call__(self, octets: bytes) -> bytes:
         if self._released:
             raise _Over
-        self._released = pdu is not None and pdu.apdu[0] == ApduTag.RLRE
-        return super().to_client(pdu)
+        self._released = octets[HEADER_SIZE : HEADER_SIZE + 1] == bytes((ApduTag.RLRE,))
+        return octets
 
 
-Side = _Hdlc | _Datagrams
+def _same(octets: bytes) -> bytes:
+    return octets
 
 
-def _relay(near: int, read: Read, write: Write, side: Side, meter_port: int, stop: int) -> None:
+def _relay(near: int, read: Read, write: Write, far: socket.socket, stop: int, back: Back = _same) -> None:
     """Until `stop` is readable or one side ends."""
-    with socket.create_connection(("127.0.0.1", meter_port)) as far, selectors.DefaultSelector() as ready:
-        deframer = wrapper.Deframer()
+    with selectors.DefaultSelector() as ready:
         for source in (near, far.fileno(), stop):
             ready.register(source, selectors.EVENT_READ)
         while True:
@@ -94,13 +71,9 @@ def _relay(near: int, read: Read, write: Write, side: Side, meter_port: int, sto
                 if not octets:
                     return
                 if key.fd == near:
-                    for pdu in side.from_client(octets):
-                        far.sendall(wrapper.encode(pdu))
-                else:
-                    deframer.receive_data(octets)
-                    while (pdu := deframer.next_pdu()) is not None:
-                        write(side.to_client(pdu))
-                write(side.to_client(None))
+                    far.sendall(octets)
+                elif octets := back(octets):
+                    write(octets)
 
 
 def _waits(source: int, stop: int) -> bool:
@@ -127,61 +100,77 @@ def _running(serve: Callable[[int], None]) -> Iterator[None]:
 
 
 @contextmanager
-def udp(meter_port: int, *, cut: bool = False) -> Iterator[int]:
-    """The port of a UDP socket with this meter behind it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as near:
-        near.bind(("127.0.0.1", 0))
-        peer: list[tuple[str, int]] = []
-
-        def read() -> bytes:
-            octets, address = near.recvfrom(65536)
-            peer[:] = [address]
-            return octets
-
-        def write(octets: bytes) -> None:
-            if octets:
-                near.sendto(octets, peer[0])
-
-        side = _Datagrams(cut)
-        with _running(lambda stop: _relay(near.fileno(), read, write, side, meter_port, stop)):
-            yield int(near.getsockname()[1])
-
-
-@contextmanager
-def hdlc(meter_port: int, *, lose: int = 0, physical: int | None = None) -> Iterator[int]:
-    """The port of a TCP socket that speaks HDLC, with this meter behind it; one connection after the other."""
+def _door(meter_port: int, back: Callable[[], Back]) -> Iterator[int]:
+    """The port of a TCP socket with this meter behind it; one connection after the other."""
     with socket.create_server(("127.0.0.1", 0)) as door:
 
         def serve(stop: int) -> None:
             while _waits(door.fileno(), stop):
-                with door.accept()[0] as near, suppress(OSError):
-                    side = _Hdlc(lose, physical)
-                    _relay(near.fileno(), partial(near.recv, 65536), near.sendall, side, meter_port, stop)
+                with (
+                    door.accept()[0] as near,
+                    socket.create_connection(("127.0.0.1", meter_port)) as far,
+                    suppress(_Over, OSError),
+                ):
+                    _relay(near.fileno(), partial(near.recv, 65536), near.sendall, far, stop, back())
 
         with _running(serve):
             yield int(door.getsockname()[1])
 
 
 @contextmanager
+def loses_first(meter_port: int, lose: int) -> Iterator[int]:
+    """The port of a line that loses so many portions of what the meter says first."""
+    with _door(meter_port, lambda: _Loses(lose)) as port:
+        yield port
+
+
+@contextmanager
+def hangs_up_after_release(meter_port: int) -> Iterator[int]:
+    """The port of a meter that closes the connection once an association has been released, as some do."""
+    with _door(meter_port, _UntilRelease) as port:
+        yield port
+
+
+@contextmanager
+def cuts_datagrams(meter_port: int) -> Iterator[int]:
+    """The port of a UDP socket with this meter behind it, whose answers lose their last octet."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as near,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far,
+    ):
+        near.bind(("127.0.0.1", 0))
+        far.connect(("127.0.0.1", meter_port))
+        client: list[tuple[str, int]] = []
+
+        def read() -> bytes:
+            octets, address = near.recvfrom(65536)
+            client[:] = [address]
+            return octets
+
+        def write(octets: bytes) -> None:
+            near.sendto(octets[:-1], client[0])
+
+        with _running(lambda stop: _relay(near.fileno(), read, write, far, stop)):
+            yield int(near.getsockname()[1])
+
+
+@contextmanager
 def serial_line(meter_port: int, *, sign_on: Identification | None = None) -> Iterator[str]:
-    """The device of a serial line that speaks HDLC, after a sign-on if one is wanted."""
+    """The device of a serial line that ends at this meter, which speaks HDLC, after a sign-on if one is wanted."""
     near, line = os.openpty()
     tty.setraw(line)
-
-    def write(octets: bytes) -> None:
-        if octets:
-            os.write(near, octets)
 
     def serve(stop: int) -> None:
         if sign_on is not None:
             server = ModeEServer(sign_on)
             while (switch := server.next_event()) is None:
-                write(server.data_to_send())
+                os.write(near, server.data_to_send())
                 if not _waits(near, stop):
                     return
                 server.receive_data(os.read(near, 100))
-            write(getattr(switch, "confirmation", b""))
-        _relay(near, lambda: os.read(near, 65536), write, _Hdlc(), meter_port, stop)
+            os.write(near, getattr(switch, "confirmation", b""))
+        with socket.create_connection(("127.0.0.1", meter_port)) as far:
+            _relay(near, lambda: os.read(near, 65536), partial(os.write, near), far, stop)
 
     try:
         with _running(serve):
@@ -189,18 +178,3 @@ def serial_line(meter_port: int, *, sign_on: Identification | None = None) -> It
     finally:
         os.close(near)
         os.close(line)
-
-
-@contextmanager
-def hangs_up_after_release(meter_port: int) -> Iterator[int]:
-    """The port of a meter that closes the connection once an association has been released, as some do."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-
-        def serve(stop: int) -> None:
-            while _waits(door.fileno(), stop):
-                with door.accept()[0] as near, suppress(_Over, OSError):
-                    side = _UntilRelease()
-                    _relay(near.fileno(), partial(near.recv, 65536), near.sendall, side, meter_port, stop)
-
-        with _running(serve):
-            yield int(door.getsockname()[1])

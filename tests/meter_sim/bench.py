@@ -17,11 +17,16 @@ from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult, Mechanism
+from ami_dlms.framing.framing import Framing
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, SendCounter
 from ami_meter_sim.effects import Effect, Send
 from ami_meter_sim.fleet import Fleet
-from ami_meter_sim.listener import Listener
+from ami_meter_sim.lines.addresses import OneAddress
+from ami_meter_sim.lines.admission import Admission
+from ami_meter_sim.lines.connection import Service
+from ami_meter_sim.lines.listener import TcpListener
+from ami_meter_sim.lines.udp import UdpListener
 from ami_meter_sim.meter.session import Session
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup
 from ami_meter_sim.meter.simulated_meter import Meter
@@ -148,12 +153,12 @@ class Dialogue:
         return result
 
 
-def public_client(server_wport: int = 1) -> ClientConnection:
-    return ClientConnection(ClientSettings(client_wport=16, server_wport=server_wport))
+def public_client(server_wport: int = 1, framing: Framing | None = None) -> ClientConnection:
+    return ClientConnection(ClientSettings(client_wport=16, server_wport=server_wport), framing=framing)
 
 
-def clear_client(server_wport: int = 1) -> ClientConnection:
-    return ClientConnection(ClientSettings(client_wport=1, server_wport=server_wport))
+def clear_client(server_wport: int = 1, framing: Framing | None = None) -> ClientConnection:
+    return ClientConnection(ClientSettings(client_wport=1, server_wport=server_wport), framing=framing)
 
 
 def lls_client(secret: bytes) -> ClientConnection:
@@ -191,7 +196,8 @@ class Wire:
         environment = Environment(emit=self._take, now=now, random_bytes=randomness())
         self.fleet = Fleet(meters, environment, self._die)
         self.watch: Callable[[Event], None] = lambda event: None
-        self.listener: Listener | None = None
+        self.bench: Bench | None = None
+        self.listener: TcpListener | UdpListener | None = None
         self.port = 0
 
     def _take(self, event: Event) -> None:
@@ -201,15 +207,26 @@ class Wire:
     def _die(self) -> None:
         self.died += 1
 
-    async def listen(self, most: int = 4, idle_timeout_s: float = 5.0) -> None:
+    async def listen(self, most: int = 4, idle_timeout_s: float = 5.0, **more: Any) -> None:
+        """Over TCP, by the wrapper unless `communication` says otherwise."""
+        await self._listen(TcpListener, most, idle_timeout_s, **more)
+
+    async def listen_udp(self, most: int = 4, idle_timeout_s: float = 5.0) -> None:
+        await self._listen(UdpListener, most, idle_timeout_s)
+
+    async def _listen(
+        self, kind: type[TcpListener | UdpListener], most: int, idle_timeout_s: float, **more: Any
+    ) -> None:
         behind = {one.setup.server_wport: one for one in self.fleet.meters.values()}
-        self.listener = Listener(self.fleet, behind, most=most, idle_timeout_s=idle_timeout_s)
+        self.admission = Admission(idle_timeout_s)
+        self.listener = kind(Service(self.fleet, **more), self.admission, OneAddress(behind), most * len(behind))
         address = await self.listener.start("127.0.0.1", 0)
         self.port = int(address.rsplit(":", 1)[1])
 
     async def stop(self) -> None:
         if self.listener is not None:
             await self.listener.stop()
+            self.admission.close()
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return self.reported.seen(name)

@@ -50,13 +50,14 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult
 from ami_dlms.framing.wrapper import decode_datagram
 from ami_dlms.security import ReceiveCounter
-from ami_meter_sim import listener
-from ami_meter_sim.dialler import BackOff, dial
 from ami_meter_sim.effects import Die, HangUp
 from ami_meter_sim.events import PushFailed
 from ami_meter_sim.faults import BreakDownAfterAction, Delay
+from ami_meter_sim.lines import admission
+from ami_meter_sim.lines.connection import Service
+from ami_meter_sim.lines.dialler import BackOff, dial
+from ami_meter_sim.lines.push import push
 from ami_meter_sim.meter.setup import PushSetup
-from ami_meter_sim.push import push
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
 Make = Callable[..., Awaitable[tuple[Wire, Bench]]]
@@ -160,6 +161,15 @@ async def test_connection_dies_between_action_and_answer(make: Make) -> None:
     assert wire.died == 0 and not bench.meter.switch.output_state
 
 
+async def test_connection_is_reset_between_action_and_answer(make: Make) -> None:
+    wire, bench = await make(faults=(BreakDownAfterAction(HangUp(abrupt=True)),))
+    caller = await opened(wire.port, clear_client())
+    with pytest.raises(ConnectionResetError):
+        await caller.ask(DISCONNECT)
+    caller.writer.transport.abort()
+    assert not bench.meter.switch.output_state
+
+
 async def test_process_dies_between_action_and_answer(make: Make) -> None:
     wire, _ = await make(faults=(BreakDownAfterAction(Die()),))
     caller = await opened(wire.port, clear_client())
@@ -195,7 +205,7 @@ async def test_silent_connections_do_not_silence_the_meter(make: Make) -> None:
 async def test_associations_without_requests_do_not_silence_the_meter(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "IDLE_S", 0.0)
+    monkeypatch.setattr(admission, "IDLE_S", 0.0)
     wire, _ = await make()
     idle = [await opened(wire.port, public_client()) for _ in range(4)]
     caller = await opened(wire.port, clear_client())
@@ -287,7 +297,7 @@ async def test_a_meter_dials_in_again_and_again(tmp_path: Path) -> None:
     calls: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     server = await asyncio.start_server(lambda r, w: calls.put_nowait((r, w)), "127.0.0.1", 0)
     address = server.sockets[0].getsockname()[:2]
-    task = asyncio.create_task(dial(wire.fleet, bench.meter, address, BackOff(0.01, 0.02)))
+    task = asyncio.create_task(dial(Service(wire.fleet), bench.meter, address, BackOff(0.01, 0.02)))
     try:
         for number in range(3):
             caller = Caller(gmac_client(1 + 100 * number), *await asyncio.wait_for(calls.get(), 5))
@@ -308,7 +318,7 @@ async def test_a_meter_that_can_not_dial_tries_again(tmp_path: Path) -> None:
     probe.close()
     tried = asyncio.Event()
     wire.watch = lambda event: tried.set() if len(wire.events("dial_failed")) == 3 else None
-    task = asyncio.create_task(dial(wire.fleet, bench.meter, (host, port), BackOff(0.001, 0.002)))
+    task = asyncio.create_task(dial(Service(wire.fleet), bench.meter, (host, port), BackOff(0.001, 0.002)))
     await asyncio.wait_for(tried.wait(), 5)
     task.cancel()
 

@@ -11,7 +11,8 @@ from ami_dlms.cosem.classes import class_versions
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.families import FAMILIES
 from ami_meter_sim.objects.model_files import load_model
-from ami_packs.model import MANAGEMENT, PUBLIC, ModelError
+from ami_packs.document import ModelError
+from ami_packs.model import MANAGEMENT, PUBLIC
 from ami_packs.model_files import model_text
 
 TEXT = model_text("residential")
@@ -90,7 +91,7 @@ def test_the_numbers_of_the_issue_are_there() -> None:
         ("generation_w = [0,", "generation_w = ["),
         ("public = { read = [1, 2] }", "public = { see = [1, 2] }"),
         ("scaler = 0", "scalar = 0"),
-        ("[load]", "[load"),
+        ("[load]", "[loads]"),
         ("client_wport = 16", "client = 16"),
         ("[model]", "model]"),
     ],

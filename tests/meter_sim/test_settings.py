@@ -186,6 +186,15 @@ def test_two_meters_can_not_share_address_and_wrapper_port(tmp_path: Path, confi
         load(tmp_path, config)
 
 
+@pytest.mark.parametrize("change", [{"transport": "hdlc"}, {"transport": "udp"}])
+def test_meters_behind_one_address_speak_one_way(
+    tmp_path: Path, config: dict[str, Any], change: dict[str, Any]
+) -> None:
+    config["meters"][1] |= {"address": config["meters"][0]["address"], "server_wport": 2} | change
+    with pytest.raises(SettingsError, match="differ in transport or physical_address"):
+        load(tmp_path, config)
+
+
 def test_unknown_result_and_model_and_meter(tmp_path: Path, config: dict[str, Any]) -> None:
     config["meters"][0]["simulated"] |= {"refuse_action": "maybe"}
     with pytest.raises(SettingsError, match=r"M1001.*MAYBE.*temporary-failure"):

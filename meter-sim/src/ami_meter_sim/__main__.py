@@ -13,7 +13,7 @@ from ami_meter_sim.app import run
 from ami_meter_sim.fleet import die_at_once
 from ami_meter_sim.meter.state import StateError
 from ami_meter_sim.settings import Settings, choose_meters
-from ami_packs.model import ModelError
+from ami_packs.document import ModelError
 from ami_process.commands import exit_code_of, version_option
 from ami_process.environment import Environment, clock_of
 from ami_process.events import Events, events_on_standard_output

@@ -14,17 +14,22 @@ from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.enums import ActionResult
 from ami_dlms.errors import LocalError
 from ami_dlms.security import AsymmetricKeys, PrivateKey, PublicKey
-from ami_meter_sim.dialler import BackOff, dial
 from ami_meter_sim.effects import Die, HangUp
 from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, LieAboutAction, RefuseAction, Silence
 from ami_meter_sim.fleet import Fleet, die_at_once
-from ami_meter_sim.listener import Listener
+from ami_meter_sim.lines.addresses import OneAddress
+from ami_meter_sim.lines.admission import Admission
+from ami_meter_sim.lines.connection import Service
+from ami_meter_sim.lines.dialler import BackOff, dial
+from ami_meter_sim.lines.listener import TcpListener
+from ami_meter_sim.lines.push import push
+from ami_meter_sim.lines.udp import UdpListener
+from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
 from ami_meter_sim.meter.setup import LockOutSetup, ManagementAssociation, MeterSetup, PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError, StateFiles
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.model_files import load_model
-from ami_meter_sim.push import push
 from ami_meter_sim.settings import (
     MeterSettings,
     MeterSimSettings,
@@ -37,7 +42,8 @@ from ami_process.open_files import allow_open_files
 from ami_process.ownership import Hold, InUse
 from ami_process.settings import SettingsError
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, PortTaken
-from ami_registry import security
+from ami_registry import Meter as Entry
+from ami_registry import Transport, security
 
 OPEN_FILES_PER_METER = 8
 SILENCES: dict[bool | str, Fault | None] = {False: None, True: Silence(), "always": Silence(always=True)}
@@ -54,14 +60,16 @@ class Running:
 
     fleet: Fleet
     hold: Hold
+    admission: Admission
     listening: list[str] = field(default_factory=list)
-    listeners: list[Listener] = field(default_factory=list)
+    listeners: list[TcpListener | UdpListener] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def stop(self) -> None:
         """Close everything and keep what has to be kept."""
         for listener in self.listeners:
             await listener.stop()
+        self.admission.close()
         for task in self.tasks:
             task.cancel()
         try:
@@ -122,7 +130,7 @@ async def start(
     allow_open_files(len(chosen) * OPEN_FILES_PER_METER)
     hold = _sole_user(settings.state, chosen)
     fleet = Fleet(make_meters(settings, chosen, environment.now()), environment, die)
-    running = Running(fleet, hold)
+    running = Running(fleet, hold, Admission(settings.idle_timeout_s))
     try:
         for address, behind in _by_address(chosen):
             running.listening.append(await _listen(running, settings, address, behind))
@@ -134,7 +142,9 @@ async def start(
         meter = fleet.meters[one.name]
         if one.simulated.dial_to is not None:
             back_off = BackOff(settings.redial_first_s, settings.redial_most_s)
-            running.tasks.append(asyncio.create_task(dial(fleet, meter, split(one.simulated.dial_to), back_off)))
+            running.tasks.append(
+                asyncio.create_task(dial(Service(fleet), meter, split(one.simulated.dial_to), back_off))
+            )
         if meter.setup.push is not None:
             running.tasks.append(asyncio.create_task(push(fleet, meter, meter.setup.push)))
     return running
@@ -267,9 +277,11 @@ def _by_address(chosen: Sequence[MeterSettings]) -> list[tuple[str, list[MeterSe
 
 async def _listen(running: Running, settings: MeterSimSettings, address: str, behind: list[MeterSettings]) -> str:
     meters = {one.meter.server_wport: running.fleet.meters[one.name] for one in behind}
-    listener = Listener(
-        running.fleet, meters, most=settings.connections_per_meter, idle_timeout_s=settings.idle_timeout_s
-    )
+    first = behind[0].meter
+    kind = UdpListener if first.transport is Transport.UDP else TcpListener
+    service = Service(running.fleet, _communication(first))
+    most = settings.connections_per_meter * len(meters)
+    listener = kind(service, running.admission, OneAddress(meters), most)
     try:
         real = await listener.start(*split(address))
     except OSError as error:
@@ -280,3 +292,7 @@ async def _listen(running: Running, settings: MeterSimSettings, address: str, be
         raise SettingsError(f"{setting}: {address} can't be listened on: {error.strerror or error}") from None
     running.listeners.append(listener)
     return real
+
+
+def _communication(meter: Entry) -> CommunicationProfile:
+    return HdlcProfile(meter.physical_address) if meter.transport is Transport.HDLC else WRAPPER

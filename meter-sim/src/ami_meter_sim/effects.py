@@ -28,7 +28,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Close the connection."""
+    """Close the connection; `abrupt`: reset it, and what is on its way is lost."""
+
+    abrupt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,11 +163,6 @@ class MeterSettings(BaseModel):
     def _fits_together(self) -> Self:
         if self.meter.address is None and self.simulated.dial_to is None:
             raise ValueError(f'address = "{DIALS_IN}" needs simulated.dial_to = "host:port"')
-        if self.meter.transport is not Transport.WRAPPER and self.simulated.listen is None:
-            raise ValueError(
-                f'transport = "{self.meter.transport}" needs simulated.listen, and a converter at the address: '
-                "a simulated meter listens for the wrapper over TCP"
-            )
         if self.meter.authentication is Mechanism.ECDSA:
             for name in ("signing_key", "client_signing_key"):
                 if getattr(self.simulated, name) is None:
@@ -237,7 +232,21 @@ class Settings(FileSettings):
         for (kind, value), count in Counter(everyone).items():
             if count > 1:
                 raise ValueError(f"the {kind} {value} stands in more than one of [[meters]]")
+        for address, ways in _ways(self.meters).items():
+            if len(ways) > 1:
+                raise ValueError(
+                    f"the meters behind {address} differ in transport or physical_address: one socket speaks one way"
+                )
         return self
+
+
+def _ways(meters: Sequence[MeterSettings]) -> Mapping[str, set[tuple[Transport, int | None]]]:
+    """How the meters behind each address are spoken to."""
+    ways: dict[str, set[tuple[Transport, int | None]]] = {}
+    for one in meters:
+        if one.listens_on is not None and not one.listens_on.endswith(":0"):
+            ways.setdefault(one.listens_on, set()).add((one.meter.transport, one.meter.physical_address))
+    return ways
 
 
 def choose_meters(settings: Settings, names: Sequence[str]) -> tuple[MeterSettings, ...]:

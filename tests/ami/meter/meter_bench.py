@@ -74,6 +74,12 @@ class Fleet:
                 meter("SHA1", 1013, free_port(), authentication="hls-sha1", secret=secret),
                 meter("SHA256", 1014, free_port(), authentication="hls-sha256", ciphering="none", secret=secret),
                 meter("SHA256-CIPHERED", 1015, free_port(), authentication="hls-sha256", secret=secret),
+                meter("GMAC-UDP", 1016, free_port(), transport="udp"),
+                meter("LLS-UDP", 1017, free_port(), transport="udp", ciphering="none", **lls),
+                meter("CLEAR-UDP", 1018, free_port(), transport="udp", authentication="none"),
+                meter("GMAC-HDLC", 1019, free_port(), transport="hdlc", physical_address=17),
+                meter("LLS-CIPHERED-HDLC", 1020, free_port(), transport="hdlc", **lls),
+                meter("CLEAR-HDLC", 1021, free_port(), transport="hdlc", authentication="none"),
                 meter("FIXED", 1011, free_port(), authentication="none", simulated={"control_mode": 0}),
             ],
         )

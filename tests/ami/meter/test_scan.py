@@ -17,7 +17,8 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.model_files import load_model
-from ami_packs.model import MANAGEMENT, ModelError
+from ami_packs.document import ModelError
+from ami_packs.model import MANAGEMENT
 from ami_packs.model_files import model_text
 
 MOVING = {

@@ -1,4 +1,4 @@
-"""The same session over UDP, HDLC over TCP and a serial line, with simulated meters behind relays; and what goes wrong there."""
+"""The same session over UDP, HDLC over TCP and a serial line, with simulated meters; and what goes wrong there."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def named(ami: Ami, kind: str, *where: object) -> str:
 
 @pytest.mark.parametrize("kind", ["GMAC", "LLS", "CLEAR"])
 def test_udp(ami: Ami, kind: str) -> None:
-    with relays.udp(ami.fleet.port(kind)) as port:
-        assert named(ami, kind, "--transport", "udp", "--port", port).startswith("AMI")
+    assert named(ami, f"{kind}-UDP").startswith("AMI")
+    where = ("--host", "127.0.0.1", "--port", ami.fleet.port("CLEAR-UDP"))
+    assert ami.run("clock", "--transport", "udp", *where).ok()
 
 
 def test_udp_nobody_listens_and_nothing_comes(ami: Ami) -> None:
@@ -39,32 +40,29 @@ def test_udp_nobody_listens_and_nothing_comes(ami: Ami) -> None:
 
 
 def test_a_datagram_that_is_cut_short_is_not_waited_for(ami: Ami) -> None:
-    with relays.udp(ami.fleet.port("CLEAR"), cut=True) as port:
+    with relays.cuts_datagrams(ami.fleet.port("CLEAR-UDP")) as port:
         result = ami.run("clock", "--host", "127.0.0.1", "--port", port, "--transport", "udp")
     assert result.code == 7 and "octets of APDU" in result.err
 
 
 @pytest.mark.parametrize("kind", ["GMAC", "LLS-CIPHERED", "CLEAR"])
 def test_hdlc_over_tcp(ami: Ami, kind: str) -> None:
-    with relays.hdlc(ami.fleet.port(kind)) as port:
-        assert named(ami, kind, "--transport", "hdlc", "--port", port).startswith("AMI")
-        shown = ami.on(kind, "scan", "--transport", "hdlc", "--port", port).ok().out
-        assert "Logical device 1: 18 objects, 70 values" in shown
+    assert named(ami, f"{kind}-HDLC").startswith("AMI")
+    shown = ami.on(f"{kind}-HDLC", "scan", "--transport", "hdlc").ok().out
+    assert "Logical device 1: 18 objects, 70 values" in shown
 
 
 def test_hdlc_shows_its_frames(ami: Ami) -> None:
-    with relays.hdlc(ami.fleet.port("GMAC"), physical=17) as port:
-        where = ("--transport", "hdlc", "--port", port, "--physical", 17, "--host", "127.0.0.1")
-        traced = ami.run("read", LDN, 2, "-v", *where).ok().err
+    where = ("--transport", "hdlc", "--port", ami.fleet.port("GMAC-HDLC"), "--physical", 17, "--host", "127.0.0.1")
+    traced = ami.run("read", LDN, 2, "-v", *where).ok().err
     assert (
         "sent     7EA0" in traced and "received 7EA0" in traced and "get-request-normal: data 0-0:42.0.0*255" in traced
     )
 
 
 def test_hdlc_asks_again_when_frames_are_lost(ami: Ami) -> None:
-    with relays.hdlc(ami.fleet.port("CLEAR"), lose=2) as port:
-        where = ("--transport", "hdlc", "--port", port, "--timeout", 0.8)
-        assert named(ami, "CLEAR", *where) == "AMI0000000001005"
+    with relays.loses_first(ami.fleet.port("CLEAR-HDLC"), 2) as port:
+        assert named(ami, "CLEAR-HDLC", "--port", port, "--timeout", 0.8) == "AMI0000000001021"
 
 
 def test_hdlc_gives_up_on_a_silent_line(ami: Ami) -> None:
@@ -80,25 +78,26 @@ def test_hdlc_addresses_that_do_not_fit(ami: Ami) -> None:
 
 
 def test_the_wrong_transport_is_told(ami: Ami) -> None:
-    with relays.hdlc(ami.fleet.port("CLEAR")) as port:
-        result = ami.run("clock", "--host", "127.0.0.1", "--port", port, "--timeout", 0.2)
+    port = ami.fleet.port("CLEAR-HDLC")
+    result = ami.run("clock", "--host", "127.0.0.1", "--port", port, "--timeout", 0.2)
     assert result.code == 4 and "no answer in time" in result.err
 
 
 @pytest.mark.parametrize("kind", ["GMAC", "CLEAR"])
 def test_a_serial_line(ami: Ami, kind: str) -> None:
-    with relays.serial_line(ami.fleet.port(kind)) as device:
-        assert named(ami, kind, "--device", device).startswith("AMI")
+    with relays.serial_line(ami.fleet.port(f"{kind}-HDLC")) as device:
+        assert named(ami, f"{kind}-HDLC", "--device", device).startswith("AMI")
 
 
 def test_a_serial_line_after_a_sign_on(ami: Ami, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_on, "CHANGE_S", 0.0)
-    with relays.serial_line(ami.fleet.port("GMAC"), sign_on=Identification("AMI", 9600)) as device:
-        assert named(ami, "GMAC", "--device", device, "--mode-e") == "AMI0000000001001"
+    port = ami.fleet.port("GMAC-HDLC")
+    with relays.serial_line(port, sign_on=Identification("AMI", 9600)) as device:
+        assert named(ami, "GMAC-HDLC", "--device", device, "--mode-e") == "AMI0000000001019"
 
 
 def test_nobody_signs_on(ami: Ami) -> None:
-    with relays.serial_line(ami.fleet.port("GMAC")) as device:
+    with relays.serial_line(ami.fleet.port("GMAC-HDLC")) as device:
         result = ami.run("clock", "--device", device, "--mode-e", "--timeout", 0.1)
         assert result.code == 4 and "does not name itself" in result.err and "optical head" in result.err
         slow = ami.run("clock", "--device", device, "--mode-e", "--baud", 110)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import relays
 from meter_bench import PASSWORD, Ami
 
 from ami_cli.meter.trace import Trace
@@ -56,12 +55,11 @@ def test_octets_that_are_authenticated_only() -> None:
 
 
 def test_over_hdlc(ami: Ami) -> None:
-    with relays.hdlc(ami.fleet.port("CLEAR")) as port:
-        where = ("--transport", "hdlc", "--port", port, "--host", "127.0.0.1", "--client", 1)
-        long = ("0-0:40.0.0", 7, f"text:{NEW * 8}", "--class", 15, "--type", "octet-string")
-        for given in (SECRET, long):
-            traced = ami.run("write", *given, "-v", *where).err
-            assert hides(traced) and "sent     7EA0" in traced
+    where = ("--transport", "hdlc", "--port", ami.fleet.port("CLEAR-HDLC"), "--host", "127.0.0.1", "--client", 1)
+    long = ("0-0:40.0.0", 7, f"text:{NEW * 8}", "--class", 15, "--type", "octet-string")
+    for given in (SECRET, long):
+        traced = ami.run("write", *given, "-v", *where).err
+        assert hides(traced) and "sent     7EA0" in traced
     assert "not shown: a secret is among them" in traced  # frames have cut the long one
 
 

@@ -1,7 +1,4 @@
-"""The head-end and `ami meter` work the same simulated meter over each transport, from the same registry entry.
-
-The simulator speaks the wrapper over TCP; for UDP and HDLC a relay stands between, which hands whole APDUs on.
-"""
+"""The head-end and `ami meter` work the same simulated meter over each transport, from the same registry entry."""
 
 from __future__ import annotations
 
@@ -9,8 +6,6 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +18,6 @@ from test_simulated_meter import Simulator
 
 from ami_hes.meters.registry import Registry, RegistryError
 
-TRANSPORTS = ("wrapper", "udp", "hdlc")
-
 
 @pytest.fixture
 async def simulator(tmp_path: Path) -> Any:
@@ -33,18 +26,11 @@ async def simulator(tmp_path: Path) -> Any:
     await one.stop()
 
 
-@contextmanager
-def relay(transport: str, port: int) -> Iterator[int]:
-    """The port where the meter behind `port` is reached over this transport."""
-    match transport:
-        case "udp":
-            with relays.udp(port) as near:
-                yield near
-        case "hdlc":
-            with relays.hdlc(port, physical=17) as near:
-                yield near
-        case _:
-            yield port
+WAYS: dict[str, dict[str, Any]] = {
+    "wrapper": {},
+    "udp": {"transport": "udp"},
+    "hdlc": {"transport": "hdlc", "physical_address": 17},
+}
 
 
 async def by_hand(config: Path, *arguments: str) -> Any:
@@ -63,28 +49,24 @@ async def by_hand(config: Path, *arguments: str) -> Any:
     "public_client",
     [pytest.param(True, id="public"), pytest.param(False, id="no-public", marks=pytest.mark.ci)],
 )
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", WAYS)
 async def test_head_end_and_ami_meter_work_the_same_meter(
     ami: South, simulator: Simulator, tmp_path: Path, transport: str, public_client: bool
 ) -> None:
-    port = free_port()
-    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}", public_client=public_client)
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{free_port()}", public_client=public_client) | WAYS[transport]
     await simulator.start(entry | {"simulated": {}})
-    with relay(transport, port) as near:
-        line = {"physical_address": 17} if transport == "hdlc" else {}
-        entry |= {"address": f"127.0.0.1:{near}", "transport": transport} | line
-        config = tmp_path / "registry.toml"
-        config.write_text(tomli_w.dumps({"meters": [entry]}))
-        await ami.start(entry, apdu_timeout_s=20.0)
-        outcome = await ami.switch(DISCONNECT, deadline_s=40.0)
-        assert outcome.ok, outcome.reason
-        [seen] = await by_hand(config, "read", "0-0:96.3.10", "2", "--class", "70", "--json")
-        assert seen["value"] is False
-        await by_hand(config, "connect", "--yes")
-        await simulator.until(lambda: len(simulator.switchings("M1001")) == 2)
-        outcome = await ami.switch(CONNECT, deadline_s=40.0)
-        assert outcome.ok and "as it was before" in outcome.reason, outcome.reason
-        await ami.stop()
+    config = tmp_path / "registry.toml"
+    config.write_text(tomli_w.dumps({"meters": [entry]}))
+    await ami.start(entry, apdu_timeout_s=20.0)
+    outcome = await ami.switch(DISCONNECT, deadline_s=40.0)
+    assert outcome.ok, outcome.reason
+    [seen] = await by_hand(config, "read", "0-0:96.3.10", "2", "--class", "70", "--json")
+    assert seen["value"] is False
+    await by_hand(config, "connect", "--yes")
+    await simulator.until(lambda: len(simulator.switchings("M1001")) == 2)
+    outcome = await ami.switch(CONNECT, deadline_s=40.0)
+    assert outcome.ok and "as it was before" in outcome.reason, outcome.reason
+    await ami.stop()
     assert simulator.switchings("M1001") == [(True, False), (False, True)]
     if not public_client:
         assert not [event for event in simulator.events if event.get("client_wport") == 16]
@@ -92,10 +74,10 @@ async def test_head_end_and_ami_meter_work_the_same_meter(
 
 async def test_what_is_lost_on_a_line_is_asked_for_again(ami: South, simulator: Simulator) -> None:
     port = free_port()
-    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}")
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}", transport="hdlc")
     await simulator.start(entry | {"simulated": {}})
-    with relays.hdlc(port, lose=2) as near:
-        await ami.start(entry | {"address": f"127.0.0.1:{near}", "transport": "hdlc"}, apdu_timeout_s=8.0)
+    with relays.loses_first(port, 2) as near:
+        await ami.start(entry | {"address": f"127.0.0.1:{near}"}, apdu_timeout_s=8.0)
         outcome = await ami.switch(DISCONNECT, deadline_s=50.0)
         await ami.stop()
     assert outcome.ok, outcome.reason
@@ -105,22 +87,20 @@ async def test_what_is_lost_on_a_line_is_asked_for_again(ami: South, simulator: 
 async def test_over_udp_nothing_is_sent_twice_and_a_lost_answer_may_have_switched(
     ami: South, simulator: Simulator
 ) -> None:
-    port = free_port()
-    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}")
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{free_port()}", transport="udp")
     await simulator.start(entry | {"simulated": {"silent": True}})
-    with relays.udp(port) as near:
-        await ami.start(entry | {"address": f"127.0.0.1:{near}", "transport": "udp"}, apdu_timeout_s=2.0)
-        outcome = await ami.switch(DISCONNECT, deadline_s=20.0)
-        await ami.stop()
+    await ami.start(entry, apdu_timeout_s=2.0)
+    outcome = await ami.switch(DISCONNECT, deadline_s=20.0)
+    await ami.stop()
     assert not outcome.ok and outcome.reply_code == "4.1", outcome.reason
 
 
 async def test_a_datagram_that_is_cut_short_is_reported(ami: South, simulator: Simulator) -> None:
     port = free_port()
-    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}")
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}", transport="udp")
     await simulator.start(entry | {"simulated": {}})
-    with relays.udp(port, cut=True) as near:
-        await ami.start(entry | {"address": f"127.0.0.1:{near}", "transport": "udp"}, apdu_timeout_s=5.0)
+    with relays.cuts_datagrams(port) as near:
+        await ami.start(entry | {"address": f"127.0.0.1:{near}"}, apdu_timeout_s=5.0)
         outcome = await ami.switch(DISCONNECT, deadline_s=20.0)
         await ami.stop()
     assert not outcome.ok and not outcome.attempted and "octets of APDU" in outcome.reason

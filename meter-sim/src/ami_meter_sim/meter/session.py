@@ -31,26 +31,33 @@ from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.errors import DlmsError
+from ami_dlms.framing.hdlc_framing import HdlcServerFraming
 from ami_meter_sim import events
 from ami_meter_sim.effects import Effect, HangUp, Report, Send
 from ami_meter_sim.faults import Item
+from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Switch
-
-HEADER = 8
 
 
 class Session:
     """The meters behind one address, by server wrapper port, on one connection."""
 
     def __init__(
-        self, meters: Mapping[int, Meter], *, now: Callable[[], datetime], random_bytes: Callable[[int], bytes]
+        self,
+        meters: Mapping[int, Meter],
+        *,
+        now: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes],
+        communication: CommunicationProfile = WRAPPER,
     ) -> None:
         self._meters = meters
         self._now = now
         self._titles: dict[tuple[int, int], bytes | None] = {}
-        self._connection = ServerConnection(self._profile, random_bytes=random_bytes)
+        self._framing = communication.framing(meters)
+        self._frames = communication.frames
+        self._connection = ServerConnection(self._profile, random_bytes=random_bytes, framing=self._framing)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
 
@@ -66,8 +73,19 @@ class Session:
 
     def receive_data(self, octets: bytes) -> Iterator[Effect]:
         """What follows from these octets."""
+        self._connection.receive_data(octets)
+        return self._react()
+
+    def inactive(self) -> Iterator[Effect]:
+        """What follows from a silence that is longer than an HDLC link may be idle; over the wrapper nothing does."""
+        if not isinstance(self._framing, HdlcServerFraming):
+            return iter(())
+        self._framing.silence()
+        self._framing.timeout()
+        return self._react()
+
+    def _react(self) -> Iterator[Effect]:
         try:
-            self._connection.receive_data(octets)
             while (event := self._connection.next_event()) is not None:
                 if self._locked_out(event):
                     yield Report(events.LockedOut(meter=self._only_name()))
@@ -181,14 +199,12 @@ class Session:
 
     def _outgoing(self, octets: bytes, answers: bool = False) -> Iterator[Effect]:
         """Frames on their way out: each leaves as its meter's faults allow, its counters being on disk before."""
-        while octets:
-            end = HEADER + int.from_bytes(octets[6:8], "big")
-            frame, octets = octets[:end], octets[end:]
-            meter = self._meters.get(int.from_bytes(frame[2:4], "big"))
+        for server_wport, frame in self._frames(octets):
+            meter = self._meters.get(server_wport)
             if meter is None:
                 yield Send(frame)
                 continue
-            self._talking.add(meter.setup.server_wport)
+            self._talking.add(server_wport)
             meter.reserve_counters()
             leaving: Sequence[Effect] = (Send(frame),)
             for fault in meter.setup.faults:

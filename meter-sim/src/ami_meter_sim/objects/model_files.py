@@ -1,35 +1,31 @@
-"""The model that a meter's settings name: one that comes with `ami_packs`, or a file's."""
+"""The model that a meter's settings name: one that comes with `ami_packs`, or a file's, with the words that objects here know."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ami_meter_sim.objects.data_and_register import VALUES
-from ami_meter_sim.objects.families import family_of
-from ami_packs.model import Model, ModelError, ObjectDescription
+from ami_meter_sim.objects.families import BY_CLASS, FAMILIES
+from ami_packs.document import ModelError
+from ami_packs.model import Model
 from ami_packs.model_files import SUFFIX, parse_model, shipped_model
+from ami_packs.object_keys import Vocabulary
 
 MAX_OCTETS = 4 * 1024 * 1024
 
 
+def _options(class_id: int, version: int) -> Mapping[str, bool | int | str]:
+    family = FAMILIES.get((class_id, version), BY_CLASS.get(class_id))
+    return {} if family is None else family.options
+
+
+VOCABULARY = Vocabulary(frozenset(VALUES), _options)
+
+
 def load_model(name: str) -> Model:
-    """The model of this name, or the one in this file when the name ends like one. ModelError says what is wrong."""
-    model = parse_model(_text(Path(name)), name) if name.endswith(SUFFIX) else shipped_model(name)
-    for described in model.objects.values():
-        if described.value and described.value not in VALUES:
-            raise ModelError(
-                f"{name}: {described.obis}: there is no value {described.value!r}; there are: {', '.join(VALUES)}"
-            )
-        _check_options(name, described)
-    return model
-
-
-def _check_options(name: str, described: ObjectDescription) -> None:
-    """Each is one of its class, and of that one's type."""
-    family = family_of(described)
-    known = {} if family is None else family.options
-    for option, chosen in described.options.items():
-        if type(chosen) is not type(known.get(option)):
-            there = ", ".join(f"{one} = {usual!r}" for one, usual in known.items()) or "none"
-            raise ModelError(f"{name}: {described.obis}: there is no option {option} = {chosen!r}; there are: {there}")
+    """The model of this name, or the one in this file when the name ends like one. ModelError says all that is wrong."""
+    if name.endswith(SUFFIX):
+        return parse_model(_text(Path(name)), name, VOCABULARY)
+    return shipped_model(name, VOCABULARY)
 
 
 def _text(path: Path) -> str:

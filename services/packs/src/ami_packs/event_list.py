@@ -105,6 +105,8 @@ class LoggedEvent:
     log: Obis
     number: int
     alarm: AlarmBit | None = None
+    meaning: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

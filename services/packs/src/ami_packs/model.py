@@ -16,7 +16,7 @@ from ami_dlms.cosem.classes import class_versions
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import BY_ENTRY, BY_RANGE, CaptureObject
 from ami_dlms.data import Data
-from ami_dlms.enums import DataAccessResult
+from ami_dlms.enums import DataAccessResult, Mechanism
 from ami_dlms.obis import Obis
 from ami_packs.event_list import NO_EVENTS, EventList
 
@@ -29,20 +29,29 @@ SELECTORS = {(PROFILE_GENERIC, "buffer"): (BY_RANGE, BY_ENTRY)}
 """(class, attribute) -> the selectors with which it can be read in parts."""
 
 
-class ModelError(Exception):
-    """A model file can't be used; the text says which part."""
-
-
 @dataclass(frozen=True, slots=True)
 class Offered:
     """An association that a meter of this model offers.
 
-    The client of a port of its own associates without authentication and without ciphering. Without a port of its own it
-    is the association that the meter's own settings describe: its client, mechanism and keys.
+    Without a port of its own it is the association that the meter's own settings describe: its client, mechanism and keys.
+    With one, the mechanism is this one, and the keys are those of this security setup of the meter (1 or 2). `protected` is
+    what is demanded of requests and responses; a pre-established association is open without AARQ.
     """
 
     name: str
     client_wport: int | None = None
+    mechanism: Mechanism = Mechanism.LOWEST
+    authenticated: bool = False
+    encrypted: bool = False
+    security_setup: int = 1
+    pre_established: bool = False
+
+    @property
+    def keyed(self) -> bool:
+        """Whether a client of this association needs a key or a password of the meter; without a port the settings say so."""
+        return self.client_wport is not None and (
+            self.mechanism is not Mechanism.LOWEST or self.authenticated or self.encrypted
+        )
 
 
 OFFERED = (Offered(PUBLIC, PUBLIC_CLIENT_WPORT), Offered(MANAGEMENT))
@@ -147,10 +156,12 @@ class Model:
         associations: tuple[Offered, ...] = OFFERED,
         load: LoadTable | None = None,
         events: EventList = NO_EVENTS,
+        title: str = "",
     ) -> None:
+        self.title = title
+        self.events = events
         self.objects = {(described.class_id, described.obis): described for described in objects}
         self.load = load
-        self.events = events
         self.associations = associations
         self.rights = {one.name: Rights(self.objects, one.name) for one in associations}
         self.object_lists = {one.name: _object_list(objects, one.name) for one in associations}

@@ -1,132 +1,369 @@
-"""Models of meters, read from TOML; what a file says is checked before any meter is made of it."""
+"""Models of meters, read from TOML and checked as a whole before any meter is made of them.
 
-import tomllib
-from collections.abc import Callable, Iterable, Iterator
+Strategy: a model may begin with another one (`base`, one of those that come with this package) and then says only what is different: an object
+of the same class and OBIS code replaces the base's, `without` takes some away. What refers to something is checked when all is there.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
-from ami_dlms import data
-from ami_dlms.cosem.classes import class_versions
-from ami_dlms.cosem.selection import CaptureObject
-from ami_dlms.enums import DataAccessResult
-from ami_dlms.errors import DlmsError
+from ami_dlms.association.vocabulary import MECHANISMS
+from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
-from ami_packs.event_list import AlarmBit, EventList, LoggedEvent, event_list
-from ami_packs.model import OFFERED, Access, Listed, LoadTable, Model, ModelError, ObjectDescription, Offered
-
-T = TypeVar("T")
+from ami_packs.document import (
+    Key,
+    ModelError,
+    Node,
+    Problem,
+    Problems,
+    Wrong,
+    list_of,
+    obis,
+    one_of,
+    parse_document,
+    suggestion,
+    text,
+    true_or_false,
+    whole_number,
+)
+from ami_packs.event_list import AlarmBit, EventList, LoggedEvent, Occurrence, event_list
+from ami_packs.model import HOURS, OFFERED, PROFILE_GENERIC, LoadTable, Model, Offered
+from ami_packs.object_keys import ANY, KEYS, Known, ObjectKey, Parsed, Vocabulary, check_references, parse_object
 
 SUFFIX = ".toml"
+MAX_BASES = 4
+MAX_OBJECTS = 5_000
+MAX_EVENTS = 2_000
+DATA = 1
+ALARM_BITS = 32
+
+
+def _as_it_is(node: Node) -> Node:
+    return node
+
+
+def _alarm(node: Node) -> AlarmBit:
+    entries = node.table()
+    if set(entries) != {"register", "bit"}:
+        raise Wrong(node, "an alarm has `register` and `bit`")
+    return AlarmBit(obis(entries["register"]), whole_number(0, ALARM_BITS - 1)(entries["bit"]))
+
+
+_POLICIES = {"none": (False, False), "authenticated": (True, False), "encrypted": (False, True), "both": (True, True)}
+_WATTS = list_of(whole_number(0, 1_000_000), HOURS)
+
+SECTIONS: Mapping[str, Key] = {
+    "model": Key(_as_it_is, "table", "what the model is", needed=True),
+    "load": Key(_as_it_is, "table", "a day's power by the hour (UTC) in watts"),
+    "associations": Key(_as_it_is, "tables", "which associations a meter offers; without any: public and management"),
+    "rights": Key(_as_it_is, "tables", "named sets of rights, for objects to refer to"),
+    "objects": Key(_as_it_is, "tables", "one object each"),
+    "groups": Key(_as_it_is, "tables", "objects that have some keys in common"),
+    "events": Key(_as_it_is, "tables", "what happens, and under which number it is logged where"),
+}
+MODEL_KEYS: Mapping[str, Key] = {
+    "title": Key(text, "text", "what it is, for people", needed=True),
+    "base": Key(text, "text", "a model of this package that this one begins with"),
+    "event_list": Key(
+        text, "text", "a list of events of this package; of logs that the model does not have, none count"
+    ),
+    "without": Key(
+        list_of(obis, MAX_OBJECTS), "list", "OBIS codes of the base's objects that this model does not have"
+    ),
+}
+LOAD_KEYS: Mapping[str, Key] = {
+    "consumption_w": Key(_WATTS, "list", f"{HOURS} powers in watts", needed=True),
+    "generation_w": Key(_WATTS, "list", f"{HOURS} powers in watts", needed=True),
+}
+ASSOCIATION_KEYS: Mapping[str, Key] = {
+    "name": Key(text, "text", "by which objects give it rights", needed=True),
+    "client_wport": Key(whole_number(1, 0xFFFF), "whole number", "its client; unset: the one of the meter's settings"),
+    "authentication": Key(one_of(MECHANISMS), "text", "mechanism: " + ", ".join(MECHANISMS)),
+    "policy": Key(one_of(_POLICIES), "text", "protection of APDUs: " + ", ".join(_POLICIES)),
+    "security_setup": Key(whole_number(1, 2), "whole number", "whose keys and invocation counters it has"),
+    "pre_established": Key(true_or_false, "true or false", "open without AARQ"),
+}
+GROUP_KEYS: Mapping[str, Key] = {"objects": Key(_as_it_is, "list", "the objects, each with the keys it does not share")}
+EVENT_KEYS: Mapping[str, Key] = {
+    "occurrence": Key(one_of({str(one): one for one in Occurrence}), "text", "what happens in the meter", needed=True),
+    "log": Key(obis, "text", "the log, an object of class 7", needed=True),
+    "number": Key(whole_number(0, 0xFFFF), "whole number", "under which it is logged", needed=True),
+    "meaning": Key(text, "text", "what the number means, for people", needed=True),
+    "source": Key(text, "text", "where that is written"),
+    "alarm": Key(_alarm, "table", "`register` and `bit` (0 to 31) of the alarm that it raises"),
+}
+LIST_KEYS: Mapping[str, Key] = {
+    "source": Key(text, "text", "where the numbers are written", needed=True),
+    "events": Key(_as_it_is, "tables", "the events", needed=True),
+}
+
+
+class _Logged(NamedTuple):
+    """An event of a model, and what brings it about."""
+
+    occurrence: Occurrence
+    event: LoggedEvent
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A model as far as it has been read, its base first."""
+
+    title: str = ""
+    load: LoadTable | None = None
+    associations: dict[str, Offered] = field(default_factory=dict)
+    rights: dict[str, Node] = field(default_factory=dict)
+    objects: dict[ObjectKey, Parsed] = field(default_factory=dict)
+    listed: tuple[_Logged, ...] = ()
+    events: dict[_Logged, Node] = field(default_factory=dict)
+
+
+def _names(folder: str) -> tuple[str, ...]:
+    there = files("ami_packs").joinpath(folder).iterdir()
+    return tuple(sorted(one.name.removesuffix(SUFFIX) for one in there if one.name.endswith(SUFFIX)))
+
+
+def _packaged(folder: str, name: str) -> str:
+    return files("ami_packs").joinpath(folder, f"{name}{SUFFIX}").read_text("utf-8")
 
 
 def model_names() -> tuple[str, ...]:
     """The models that come with this package."""
-    there = files("ami_packs").joinpath("models").iterdir()
-    return tuple(sorted(one.name.removesuffix(SUFFIX) for one in there if one.name.endswith(SUFFIX)))
+    return _names("models")
 
 
 def model_text(name: str) -> str:
     """The text of a model that comes with this package; ModelError names those that do."""
     if name not in model_names():
         raise ModelError(f"model {name}: there is none of this name; there are: {', '.join(model_names())}")
-    return files("ami_packs").joinpath("models", f"{name}{SUFFIX}").read_text("utf-8")
+    return _packaged("models", name)
 
 
 @cache
-def shipped_model(name: str) -> Model:
+def shipped_model(name: str, vocabulary: Vocabulary = ANY) -> Model:
     """A model that comes with this package; ModelError names those that do."""
-    return parse_model(model_text(name), f"{name}{SUFFIX}")
-
-
-def parse_model(text: str, file: str) -> Model:
-    """The model that a text describes; ModelError with the name of its file when it describes none."""
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ModelError(f"{file} is not TOML: {error}") from None
-    try:
-        load = LoadTable(*map(tuple, _load(**content["load"]))) if "load" in content else None
-        associations = tuple(Offered(**row) for row in content.get("associations", ())) or OFFERED
-        names = [one.name for one in associations]
-        objects = tuple(_object(row, names) for row in content["objects"])
-        return Model(objects, associations, load, event_list(_events(content)))
-    except (AttributeError, KeyError, TypeError, ValueError, DlmsError) as error:
-        raise ModelError(f"{file}: {type(error).__name__}: {error}") from None
-
-
-def _events(content: dict[str, Any]) -> Iterator[tuple[str, LoggedEvent]]:
-    """The events of a model: those of the list that it names, then its own."""
-    if "event_list" in content:
-        yield from _events(_event_list_content(content["event_list"]))
-    for row in content.get("events", ()):
-        yield row["occurrence"], _event(**{key: value for key, value in row.items() if key != "occurrence"})
-
-
-def _event_list_content(name: str) -> dict[str, Any]:
-    listed = files("ami_packs").joinpath("event_lists", f"{name}{SUFFIX}")
-    if not listed.is_file():
-        raise ValueError(f"there is no event list {name!r}")
-    return tomllib.loads(listed.read_text("utf-8"))
+    return parse_model(model_text(name), f"{name}{SUFFIX}", vocabulary)
 
 
 @cache
 def event_list_named(name: str) -> EventList:
-    """An event list that comes with this package; ValueError for a name that none has."""
-    return event_list(_events(_event_list_content(name)))
+    """An event list that comes with this package; ModelError for a name that none has."""
+    if name not in _names("event_lists"):
+        raise ModelError(f"there is no event list {name}; there are: {', '.join(_names('event_lists'))}")
+    problems = Problems()
+    found = _listed_events(name, problems)
+    problems.raise_any()
+    return event_list((str(one.occurrence), one.event) for one in found)
 
 
-def _event(log: str, number: int, alarm: dict[str, Any] | None = None) -> LoggedEvent:
-    bit = None if alarm is None else _alarm_bit(**alarm)
-    return LoggedEvent(Obis.parse(log), number, bit)
+def parse_model(content: str, file: str, vocabulary: Vocabulary = ANY) -> Model:
+    """The model that a text describes; ModelError with every problem, its file and line, when it can't be used.
+
+    `file` is what messages call it; the vocabulary are the words of who brings the objects to life.
+    """
+    problems = Problems()
+    draft = _Draft()
+    _read(parse_document(content, file), draft, problems, vocabulary)
+    check_references(draft.objects, problems)
+    _check_events(draft, problems)
+    problems.raise_any()
+    described = tuple([one.described for one in draft.objects.values()])
+    return Model(described, tuple(draft.associations.values()), draft.load, _event_list(draft), draft.title)
 
 
-def _alarm_bit(register: str, bit: int) -> AlarmBit:
-    return AlarmBit(Obis.parse(register), bit)
+def _read(root: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary, depth: int = 0) -> None:
+    """Read a file over what the draft has from its base."""
+    sections = problems.read_keys(root.table(), SECTIONS, root, "a model")
+    header = _table(sections.get("model"), MODEL_KEYS, "[model]", problems)
+    if "base" in header:
+        _read_base(sections["model"].table()["base"], draft, problems, vocabulary, depth)
+    draft.title = header.get("title", draft.title)
+    _leave_out(sections.get("model"), header.get("without", ()), draft, problems)
+    if "load" in sections:
+        draft.load = _load(sections["load"], problems) or draft.load
+    _read_associations(sections.get("associations"), draft, problems)
+    draft.rights |= problems.table(sections.get("rights"))
+    _check_rights(draft, problems)
+    known = Known(problems, tuple(draft.associations), draft.rights, vocabulary)
+    _read_objects(sections, draft, known)
+    _read_events(sections, header, draft, problems)
 
 
-def _load(consumption_w: list[int], generation_w: list[int]) -> tuple[list[int], list[int]]:
-    return consumption_w, generation_w
+def _table(node: Node | None, keys: Mapping[str, Key], what: str, problems: Problems) -> dict[str, Any]:
+    return {} if node is None else problems.read_keys(problems.table(node), keys, node, what)
 
 
-def _object(row: dict[str, Any], associations: Iterable[str]) -> ObjectDescription:
-    """One row of the file; what the row has beyond the names below goes to the families as it is."""
-    row = dict(row)
-    access = {name: _access(row.pop(name)) for name in associations if name in row}
-    columns = tuple(
-        CaptureObject(one["class_id"], Obis.parse(one["obis"]), one["attribute"], one.get("data_index", 0))
-        for one in row.pop("columns", ())
+def _each(node: Node | None, read: Callable[[Node], None], problems: Problems) -> None:
+    for one in problems.elements(node):
+        try:
+            read(one)
+        except Wrong as wrong:
+            problems.found.append(wrong.problem)
+
+
+def _read_base(node: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary, depth: int) -> None:
+    name = str(node.value)
+    if depth >= MAX_BASES:
+        problems.add(node, f"more than {MAX_BASES} models would begin with one another")
+    elif name not in model_names():
+        problems.add(node, f"there is no model `{name}`; {suggestion(name, model_names())}")
+    else:
+        _read(parse_document(model_text(name), f"{name}{SUFFIX}"), draft, problems, vocabulary, depth + 1)
+
+
+def _leave_out(header: Node | None, codes: tuple[Obis, ...], draft: _Draft, problems: Problems) -> None:
+    if header is None:
+        return
+    there = {code for _, code in draft.objects}
+    for code in codes:
+        if code not in there:
+            problems.add(header.table()["without"], f"the base has no object {code}")
+    draft.objects = {key: one for key, one in draft.objects.items() if key[1] not in codes}
+    draft.events = {key: node for key, node in draft.events.items() if key.event.log not in codes}
+
+
+def _load(node: Node, problems: Problems) -> LoadTable | None:
+    found = _table(node, LOAD_KEYS, "[load]", problems)
+    if set(found) != set(LOAD_KEYS):
+        return None
+    for name, watts in found.items():
+        if len(watts) != HOURS:
+            problems.add(node.table()[name], f"{HOURS} powers were expected, one for each hour, not {len(watts)}")
+            return None
+    return LoadTable(**found)
+
+
+def _read_associations(node: Node | None, draft: _Draft, problems: Problems) -> None:
+    of_this_file: dict[str, Node] = {}
+
+    def read(one: Node) -> None:
+        found = _table(one, ASSOCIATION_KEYS, "an association", problems)
+        if "name" not in found:
+            return
+        name = found["name"]
+        if name in of_this_file:
+            raise Wrong(one, f"the association `{name}` is there already, in line {of_this_file[name].line}")
+        if name in KEYS or name in GROUP_KEYS:
+            raise Wrong(one, f"an association can't be called `{name}`, which is a key of objects")
+        of_this_file[name] = one
+        draft.associations[name] = _offered(one, found, draft.associations)
+
+    _each(node, read, problems)
+    if not draft.associations:
+        draft.associations = {one.name: one for one in OFFERED}
+
+
+def _offered(node: Node, found: dict[str, Any], others: Mapping[str, Offered]) -> Offered:
+    client = found.get("client_wport")
+    for one in others.values():
+        if one.name != found["name"] and one.client_wport == client:
+            what = f"client {client} has" if client is not None else "the client of the meter's settings has"
+            raise Wrong(node, f"{what} the association `{one.name}` already")
+    if client is None and set(found) - {"name"}:
+        raise Wrong(node, "without `client_wport` it is the association of the meter's settings, which say the rest")
+    authenticated, encrypted = found.get("policy", _POLICIES["none"])
+    pre_established = found.get("pre_established", False)
+    mechanism = found.get("authentication", Mechanism.LOWEST)
+    if pre_established and mechanism is not Mechanism.LOWEST:
+        raise Wrong(node, "a pre-established association has no authentication: it opens without AARQ")
+    return Offered(
+        found["name"], client, mechanism, authenticated, encrypted, found.get("security_setup", 1), pre_established
     )
-    log, listed = row.pop("log", None), row.pop("listed", None)
-    described = ObjectDescription(
-        obis=Obis.parse(row.pop("obis")),
-        access=access,
-        columns=columns,
-        log=None if log is None else Obis.parse(log),
-        listed=None if listed is None else Listed(tuple(listed["attributes"]), tuple(listed["methods"])),
-        attributes=_numbered(row.pop("attributes", {}), lambda text: data.decode(bytes.fromhex(text))),
-        errors=_numbered(row.pop("errors", {}), _result),
-        selectors=_numbered(row.pop("selectors", {}), tuple),
-        rows=tuple(map(bytes.fromhex, row.pop("rows", ()))),
-        **row,
-    )
-    if described.listed is None and (described.class_id, described.version) not in class_versions():
-        raise ValueError(f"{described.obis}: class {described.class_id} version {described.version} needs `listed`")
-    return described
 
 
-def _numbered(table: dict[str, Any], read: Callable[[Any], T]) -> dict[int, T]:
-    """A table by attribute numbers, which TOML has as text."""
-    return {int(number): read(content) for number, content in table.items()}
+def _check_rights(draft: _Draft, problems: Problems) -> None:
+    """Every named set of rights is of associations that exist; what they say is checked with each object."""
+    for name, node in draft.rights.items():
+        for association, inner in problems.table(node).items():
+            if association not in draft.associations:
+                there = suggestion(association, tuple(draft.associations))
+                problems.add(inner, f"`{name}` gives a right to `{association}`, which is no association; {there}")
+    draft.rights = {name: node for name, node in draft.rights.items() if isinstance(node.value, dict)}
 
 
-def _result(name: str) -> DataAccessResult:
-    return DataAccessResult[name.upper().replace("-", "_")]
+def _read_objects(sections: Mapping[str, Any], draft: _Draft, known: Known) -> None:
+    of_this_file: dict[ObjectKey, Node] = {}
+
+    def read(one: Node, shared: Mapping[str, Node] | None = None) -> None:
+        parsed = parse_object({**(shared or {}), **one.table()}, one, known)
+        if parsed is None:
+            return
+        key = (parsed.described.class_id, parsed.described.obis)
+        if key in of_this_file:
+            raise Wrong(one, f"{key[1]} of class {key[0]} is there already, in line {of_this_file[key].line}")
+        if len(draft.objects) >= MAX_OBJECTS:
+            raise ModelError(one.problem(f"has more than {MAX_OBJECTS} objects"))
+        of_this_file[key] = one
+        draft.objects[key] = parsed
+
+    def read_group(group: Node) -> None:
+        shared = group.table()
+        members = shared.pop("objects", None)
+        if members is None:
+            raise Wrong(group, "a group needs the key `objects`, a list of its objects")
+        _each(members, lambda one: read(one, shared), known.problems)
+
+    _each(sections.get("objects"), read, known.problems)
+    _each(sections.get("groups"), read_group, known.problems)
 
 
-def _access(row: dict[str, Any]) -> Access:
-    rights: dict[str, Any] = {
-        kind: _numbered(content, int) if isinstance(content, dict) else frozenset(content)
-        for kind, content in row.items()
-    }
-    return Access(**rights)
+def _read_events(sections: Mapping[str, Any], header: Mapping[str, Any], draft: _Draft, problems: Problems) -> None:
+    """Those of the list that the model names, as far as it has their logs, and its own."""
+    name = header.get("event_list")
+    if name in _names("event_lists"):
+        draft.listed = _listed_events(str(name), problems)
+    elif name is not None:
+        node = sections["model"].table()["event_list"]
+        problems.add(node, f"there is no event list `{name}`; {suggestion(name, _names('event_lists'))}")
+    for node, logged in _events(sections.get("events"), "", problems):
+        draft.events[logged] = node
+
+
+def _listed_events(name: str, problems: Problems) -> tuple[_Logged, ...]:
+    root = parse_document(_packaged("event_lists", name), f"{name}{SUFFIX}")
+    found = _table(root, LIST_KEYS, "an event list", problems)
+    return tuple([logged for _, logged in _events(found.get("events"), found.get("source", ""), problems)])
+
+
+def _events(rows: Node | None, source: str, problems: Problems) -> list[tuple[Node, _Logged]]:
+    found: dict[tuple[Occurrence, Obis, int], tuple[Node, _Logged]] = {}
+    nodes = problems.elements(rows)
+    if len(nodes) > MAX_EVENTS:
+        problems.add(nodes[MAX_EVENTS], f"there are more than {MAX_EVENTS} events")
+    for node in nodes[:MAX_EVENTS]:
+        row = _table(node, EVENT_KEYS, "an event", problems)
+        if not {"occurrence", "log", "number", "meaning"} <= set(row):
+            continue
+        key = (row["occurrence"], row["log"], row["number"])
+        if key in found:
+            problems.add(node, f"event {row['number']} of {row['log']} is there already, in line {found[key][0].line}")
+            continue
+        event = LoggedEvent(row["log"], row["number"], row.get("alarm"), row["meaning"], row.get("source", source))
+        found[key] = (node, _Logged(row["occurrence"], event))
+    return list(found.values())
+
+
+def _check_events(draft: _Draft, problems: Problems) -> None:
+    """An event of a model's own is of a log, and its alarm of a register, that the model has."""
+    for logged, node in draft.events.items():
+        alarm = logged.event.alarm
+        if (PROFILE_GENERIC, logged.event.log) not in draft.objects:
+            problems.add(node, f"the model has no log {logged.event.log} (class {PROFILE_GENERIC})")
+        if alarm is not None and (DATA, alarm.register) not in draft.objects:
+            problems.add(node, f"the model has no alarm register {alarm.register} (class {DATA})")
+
+
+def _event_list(draft: _Draft) -> EventList:
+    """Of the list that the model names, what it has logs for, and the alarms that it has registers for; and its own."""
+    rows = []
+    for occurrence, event in (*draft.listed, *draft.events):
+        if (PROFILE_GENERIC, event.log) in draft.objects:
+            has_register = event.alarm is not None and (DATA, event.alarm.register) in draft.objects
+            rows.append((str(occurrence), event if has_register else replace(event, alarm=None)))
+    return event_list(rows)
+
+
+__all__ = ["ModelError", "Problem", "model_names", "model_text", "parse_model", "shipped_model"]

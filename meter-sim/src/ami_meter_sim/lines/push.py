@@ -5,10 +5,11 @@ Nobody confirms them. What can't be delivered is reported and dropped; the next 
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from ami_dlms.errors import DlmsError
 from ami_meter_sim.events import Pushed, PushFailed
-from ami_meter_sim.fleet import Fleet, close
+from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError
@@ -57,7 +58,9 @@ async def _over_tcp(host: str, port: int, octets: bytes) -> None:
         writer.write(octets)
         await writer.drain()
     finally:
-        await close(writer)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _over_udp(host: str, port: int, octets: bytes) -> None:

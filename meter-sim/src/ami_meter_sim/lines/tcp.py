@@ -1,0 +1,96 @@
+"""Connections of TCP as an asyncio Protocol: no task, no stream, and no session until the first octets come."""
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from typing import Protocol, cast
+
+from ami_meter_sim.lines.addresses import Behind
+from ami_meter_sim.lines.connection import Connection, Service
+
+AT_ONCE = struct.pack("ii", 1, 0)
+"""Lingers for no time: the end of the connection is a reset."""
+
+
+class Keeper(Protocol):
+    """Who has opened or accepted a connection."""
+
+    def behind(self, one: "TcpConnection") -> Behind:
+        """The meters that it is served by; asked when it says something."""
+
+    def made(self, one: "TcpConnection") -> None:
+        """It is there."""
+
+    def gone(self, one: "TcpConnection") -> None:
+        """It is no more."""
+
+
+class TcpConnection(Connection, asyncio.Protocol):
+    """One connection, whoever opened it."""
+
+    __slots__ = ("_does_not_read", "_keeper", "_paused", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(self, service: Service, keeper: Keeper) -> None:
+        super().__init__(service)
+        self._keeper = keeper
+        self._paused = False
+        self._does_not_read = False
+
+    @property
+    def own_host(self) -> str:
+        """The address of ours that it was opened to or from."""
+        host: str = self.transport.get_extra_info("sockname")[0]
+        return host
+
+    def _behind(self) -> Behind:
+        return self._keeper.behind(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._keeper.made(self)
+
+    def data_received(self, octets: bytes) -> None:
+        if self.open:
+            self.take(octets)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost()
+        self._keeper.gone(self)
+
+    def pause_writing(self) -> None:
+        self._does_not_read = True
+        self._mind_reading()
+
+    def resume_writing(self) -> None:
+        self._does_not_read = False
+        self._go_on_if_possible()
+        self._mind_reading()
+
+    def abort(self) -> None:
+        """End it at once, whatever is still to be written."""
+        self.lost()
+        self.transport.abort()
+
+    @property
+    def _choked(self) -> bool:
+        return self._does_not_read
+
+    def _mind_reading(self) -> None:
+        wanted = self.busy or self._does_not_read
+        if wanted != self._paused and not self.transport.is_closing():
+            self._paused = wanted
+            (self.transport.pause_reading if wanted else self.transport.resume_reading)()
+
+    def _write(self, frames: list[bytes]) -> None:
+        self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def _close(self) -> None:
+        self.transport.close()
+
+    def _reset(self) -> None:
+        with suppress(OSError):
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        self.transport.abort()

@@ -1,0 +1,418 @@
+"""One object of a model file: its keys, its rights, the attributes that it has from the beginning, and what it refers to.
+
+Strategy: numbers of attributes and methods are checked against the interface class, and may be given by the standard's names. An object
+with `listed` is one of a scanned meter: it has what is listed, whatever the standard says, and refers to what it likes.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from ami_dlms.cosem.classes import Attribute, class_versions
+from ami_dlms.cosem.quantity import ScalerUnit, units
+from ami_dlms.cosem.selection import CaptureObject
+from ami_dlms.data import Data
+from ami_dlms.enums import DataAccessResult
+from ami_dlms.obis import Obis
+from ami_packs.document import (
+    Key,
+    Node,
+    Problems,
+    Wrong,
+    list_of,
+    obis,
+    octets,
+    one_of,
+    suggestion,
+    text,
+    true_or_false,
+    whole_number,
+)
+from ami_packs.model import PROFILE_GENERIC, Access, Listed, ObjectDescription
+from ami_packs.values import attribute_value
+
+T = TypeVar("T")
+
+ALL = "all"
+NUMBERS = range(-128, 128)
+READ, WRITE, METHODS, MODES, METHOD_MODES = RIGHTS = ("read", "write", "methods", "modes", "method_modes")
+SCALER_UNIT_OF = {3: 3, 4: 3, 5: 4}
+"""class_id -> number of the attribute scaler_unit."""
+OF_ONE_VALUE = {1, *SCALER_UNIT_OF}
+"""Classes whose objects are alive by the name of a value; one without is served as it is."""
+REFUSALS = {one.name.lower().replace("_", "-"): one for one in DataAccessResult if one is not DataAccessResult.SUCCESS}
+ObjectKey = tuple[int, Obis]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An object refers to an attribute of another; `node` is where."""
+
+    node: Node
+    class_id: int
+    obis: Obis
+    attribute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """An object as a file describes it, and where."""
+
+    described: ObjectDescription
+    node: Node
+    references: tuple[Reference, ...]
+
+
+Options = Callable[[int, int], Mapping[str, bool | int | str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words of who brings objects to life: names of values, and the options of a class and version; None: any."""
+
+    values: frozenset[str] | None = None
+    options: Options | None = None
+
+
+ANY = Vocabulary()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the rest of a model lets an object name."""
+
+    problems: Problems
+    associations: tuple[str, ...]
+    rights: Mapping[str, Node]
+    vocabulary: Vocabulary
+
+
+def _unit(node: Node) -> int:
+    """A unit by its code or its symbol."""
+    if not isinstance(node.value, str):
+        return whole_number(0, 255)(node)
+    symbols: dict[str, int] = {}
+    for code, unit in units().items():
+        symbols.setdefault(unit.symbol, code)
+    return one_of(symbols)(node)
+
+
+def _event_numbers(node: Node) -> dict[str, int]:
+    return {name: whole_number(0, 255)(number) for name, number in node.table().items()}
+
+
+def _options(node: Node) -> dict[str, bool | int | str]:
+    entries = node.table()
+    for inner in entries.values():
+        if not isinstance(inner.value, bool | int | str):
+            raise Wrong(inner, "an option is a text, a whole number, true or false")
+    return {name: inner.value for name, inner in entries.items()}
+
+
+def _listed(node: Node) -> Listed:
+    entries = node.table()
+    if set(entries) != {"attributes", "methods"}:
+        raise Wrong(node, "`attributes` and `methods` were expected, each a list of numbers")
+    numbers = list_of(whole_number(NUMBERS[0], NUMBERS[-1]), len(NUMBERS))
+    return Listed(numbers(entries["attributes"]), numbers(entries["methods"]))
+
+
+def _as_it_is(node: Node) -> Node:
+    return node
+
+
+KEYS: Mapping[str, Key] = {
+    "obis": Key(obis, "text", "logical name, A-B:C.D.E with *F behind it unless F is 255", needed=True),
+    "class_id": Key(whole_number(1, 0xFFFF), "whole number", "interface class", needed=True),
+    "version": Key(whole_number(0, 255), "whole number", "of the interface class", needed=True),
+    "name": Key(text, "text", "what it is, for people", needed=True),
+    "source": Key(text, "text", "where that is written", needed=True),
+    "rights": Key(_as_it_is, "text", "a set of rights of `[rights]`; what the object says itself comes first"),
+    "value": Key(
+        text, "text", "name of the live value behind a class 1, 3, 4 or 5; without it `attributes` are served"
+    ),
+    "scaler": Key(whole_number(-128, 127), "whole number", "power of ten of scaler_unit"),
+    "unit": Key(_unit, "text or whole number", "symbol or code of the unit of scaler_unit"),
+    "capture_period": Key(whole_number(0, 2**32 - 1), "whole number", "seconds; 0: what happens or a script captures"),
+    "profile_entries": Key(whole_number(1, 1_000_000), "whole number", "rows that a profile keeps"),
+    "columns": Key(_as_it_is, "list", 'capture_objects, each "class/obis/attribute" or a table'),
+    "log": Key(obis, "text", "event log of a disconnect control"),
+    "events": Key(_event_numbers, "table", "event numbers of a disconnect control, by what moved it"),
+    "options": Key(_options, "table", "how the class behaves where meters differ, in words of its code"),
+    "static": Key(true_or_false, "true or false", "served as plain attributes even where there is code for the class"),
+    "attributes": Key(_as_it_is, "table", "values that attributes have from the beginning, by name or number"),
+    "errors": Key(_as_it_is, "table", "data-access-results in place of values, by name or number"),
+    "listed": Key(_listed, "table", "`attributes` and `methods` of an object as a scan found it"),
+    "selectors": Key(_as_it_is, "table", "selectors of attributes with selective access, as a scan found them"),
+    "rows": Key(list_of(octets, 100_000), "list", "encoded rows that a profile begins with"),
+}
+_AS_READ = ("obis", "class_id", "version", "name", "source", "value", "scaler", "unit")
+_AS_READ_OF_SOME = ("capture_period", "profile_entries", "log", "events", "options", "listed", "rows")
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The attributes and methods that an object has, by number; names are those of the standard."""
+
+    attributes: Mapping[int, Attribute | None]
+    methods: Collection[int]
+    attribute_names: Mapping[str, int] = field(default_factory=dict)
+    method_names: Mapping[str, int] = field(default_factory=dict)
+
+
+def parse_object(given: Mapping[str, Node], owner: Node, known: Known) -> Parsed | None:
+    """The object of these keys; None when it can't be made, with the problems noted."""
+    rights = {name: node for name, node in given.items() if name in known.associations}
+    rest = {name: node for name, node in given.items() if name not in rights}
+    problems_before = len(known.problems.found)
+    found = known.problems.read_keys(rest, KEYS, owner, "an object")
+    if not {"obis", "class_id", "version", "name", "source"} <= set(found):
+        return None
+    members = _members(found, rest, owner, known.problems)
+    if members is None:
+        return None
+    fields: dict[str, Any] = {name: found[name] for name in (*_AS_READ, *_AS_READ_OF_SOME) if name in found}
+    columns: tuple[CaptureObject, ...] = ()
+    if "columns" in found:
+        columns = known.problems.attempt(list_of(_column), found["columns"], columns)
+    fields |= {
+        "access": _access(_rights(found, rights, known), members, known.problems),
+        "columns": columns,
+        "attributes": _attributes(found, members, known.problems),
+        "errors": _numbered(found.get("errors"), one_of(REFUSALS), members, known.problems),
+        "selectors": _numbered(found.get("selectors"), list_of(whole_number(0, 255), 16), members, known.problems),
+    }
+    fields["static"] = found.get("static", False) or _has_no_value(found)
+    if not fields["access"] and len(known.problems.found) == problems_before:
+        known.problems.add(owner, _unseen(found["obis"], known))
+    _check_value(found, rest, known)
+    _check_options(found, rest, known)
+    return Parsed(ObjectDescription(**fields), owner, _references(found, columns))
+
+
+def _unseen(name: Obis, known: Known) -> str:
+    first = known.associations[-1] if known.associations else "management"
+    return f"no association sees {name}; add a line like `{first} = {{ read = [1, 2] }}`, or `rights`"
+
+
+def _has_no_value(found: Mapping[str, Any]) -> bool:
+    return found["class_id"] in OF_ONE_VALUE and "value" not in found
+
+
+def _check_value(found: Mapping[str, Any], given: Mapping[str, Node], known: Known) -> None:
+    name = found.get("value")
+    if name is None:
+        return
+    if found["class_id"] not in OF_ONE_VALUE:
+        known.problems.add(given["value"], f"a class {found['class_id']} has no value of its own; remove it")
+    elif known.vocabulary.values is not None and name not in known.vocabulary.values:
+        there = suggestion(name, tuple(sorted(known.vocabulary.values)))
+        known.problems.add(given["value"], f"there is no value `{name}`; {there}")
+
+
+def _check_options(found: Mapping[str, Any], given: Mapping[str, Node], known: Known) -> None:
+    """Each is one of its class, and of that one's type."""
+    if known.vocabulary.options is None or "options" not in found:
+        return
+    there = {} if found.get("static") else known.vocabulary.options(found["class_id"], found["version"])
+    for name, node in given["options"].table().items():
+        if type(node.value) is not type(there.get(name)):
+            usual = ", ".join(f"{one} = {value!r}" for one, value in there.items()) or "none"
+            known.problems.add(node, f"{found['obis']}: there is no option {name} = {node.value!r}; there are: {usual}")
+
+
+def _members(found: Mapping[str, Any], given: Mapping[str, Node], owner: Node, problems: Problems) -> _Members | None:
+    class_id, version = found["class_id"], found["version"]
+    standard = class_versions().get((class_id, version))
+    listed: Listed | None = found.get("listed")
+    if standard is None and listed is None:
+        versions = [str(known) for number, known in class_versions() if number == class_id]
+        there = f"known are the versions {', '.join(versions)}" if versions else "the class is not known"
+        where = given["version"] if versions else given.get("class_id", owner)
+        problems.add(where, f"class {class_id} version {version}: {there}; an object of any other class needs `listed`")
+        return None
+    attributes = {one.number: one for one in standard.attributes} if standard else {}
+    names = {one.name: one.number for one in standard.attributes} if standard else {}
+    methods = {one.name: one.number for one in standard.methods} if standard else {}
+    if listed is not None:
+        shown = {*listed.attributes, *listed.methods}
+        names = {name: number for name, number in names.items() if number in shown}
+        return _Members(
+            {number: attributes.get(number) for number in listed.attributes}, listed.methods, names, methods
+        )
+    return _Members(attributes, tuple(methods.values()), names, methods)
+
+
+def _rights(found: Mapping[str, Any], own: Mapping[str, Node], known: Known) -> Mapping[str, Node]:
+    """The rights of each association: the named set, and over it the object's own."""
+    chosen: Node | None = found.get("rights")
+    if chosen is None:
+        return own
+    name = known.problems.attempt(text, chosen, "")
+    if name and name not in known.rights:
+        known.problems.add(chosen, f"there is no `[rights]` called `{name}`; {suggestion(name, known.rights)}")
+    return {**(known.rights[name].table() if name in known.rights else {}), **own}
+
+
+def _access(rights: Mapping[str, Node], members: _Members, problems: Problems) -> dict[str, Access]:
+    found = {}
+    for association, node in rights.items():
+        access = problems.attempt(partial(_access_of, members=members), node, None)
+        if access is not None and access != Access():
+            found[association] = access
+    return found
+
+
+def _access_of(node: Node, members: _Members) -> Access:
+    entries = node.table()
+    for name, inner in entries.items():
+        if name not in RIGHTS:
+            raise Wrong(inner, f"a right has no key `{name}`; {suggestion(name, RIGHTS)}")
+    attributes = partial(_number, known=members.attributes, names=members.attribute_names, what="attribute")
+    methods = partial(_number, known=members.methods, names=members.method_names, what="method")
+    return Access(
+        read=_numbers(entries.get(READ), attributes, members.attributes),
+        write=_numbers(entries.get(WRITE), attributes, members.attributes),
+        methods=_numbers(entries.get(METHODS), methods, members.methods),
+        modes=_modes(entries.get(MODES), attributes),
+        method_modes=_modes(entries.get(METHOD_MODES), methods),
+    )
+
+
+def _numbers(node: Node | None, read: Callable[[Node], int], known: Collection[int]) -> frozenset[int]:
+    """A list of numbers or names, or "all"."""
+    if node is None:
+        return frozenset()
+    return frozenset(known) if node.value == ALL else frozenset(map(read, node.array()))
+
+
+def _modes(node: Node | None, read: Callable[[Node], int]) -> dict[int, int]:
+    """Access modes by attribute or method, whose number a TOML key has as text."""
+    if node is None:
+        return {}
+    return {read(_as_number(key, inner)): whole_number(0, 255)(inner) for key, inner in node.table().items()}
+
+
+def _as_number(key: str, node: Node) -> Node:
+    digits = key.removeprefix("-")
+    value: Any = int(key) if digits.isdecimal() and digits.isascii() and len(digits) <= 3 else key
+    return Node(value, node.file, node.path, node.lines)
+
+
+def _number(node: Node, known: Collection[int], names: Mapping[str, int], what: str) -> int:
+    """An attribute or method that the object has, by its number or its name."""
+    if isinstance(node.value, str):
+        return one_of(names)(node)
+    number = whole_number(NUMBERS[0], NUMBERS[-1])(node)
+    if number not in known:
+        there = ", ".join(map(str, known)) or "none"
+        raise Wrong(node, f"the object has no {what} {number}; it has {there}")
+    return number
+
+
+def _numbered(node: Node | None, read: Callable[[Node], T], members: _Members, problems: Problems) -> dict[int, T]:
+    """A table by attributes."""
+    found: dict[int, T] = {}
+    attribute = partial(_number, known=members.attributes, names=members.attribute_names, what="attribute")
+    for key, inner in problems.table(node).items():
+        try:
+            found[attribute(_as_number(key, inner))] = read(inner)
+        except Wrong as wrong:
+            problems.found.append(wrong.problem)
+    return found
+
+
+def _attributes(found: Mapping[str, Any], members: _Members, problems: Problems) -> dict[int, Data]:
+    """Values of attributes; of a register without a live value scaler_unit is one of them."""
+    standard = {node.path: one for node, one in _standard_of(found.get("attributes"), members)}
+    values = _numbered(
+        found.get("attributes"), lambda node: attribute_value(node, standard.get(node.path)), members, problems
+    )
+    number = SCALER_UNIT_OF.get(found["class_id"])
+    if number is not None and "unit" in found and _has_no_value(found):
+        values.setdefault(number, ScalerUnit(found.get("scaler", 0), found["unit"]).encode())
+    return values
+
+
+def _standard_of(node: Node | None, members: _Members) -> list[tuple[Node, Attribute | None]]:
+    """Each value of `attributes` with what the standard says of its attribute."""
+    if node is None or not isinstance(node.value, dict):
+        return []
+    found = []
+    for key, inner in node.table().items():
+        number = members.attribute_names.get(key, _as_number(key, inner).value)
+        found.append((inner, members.attributes.get(number) if isinstance(number, int) else None))
+    return found
+
+
+def _column(node: Node) -> CaptureObject:
+    """ "class/obis/attribute", with /data_index behind it if need be, or a table."""
+    if isinstance(node.value, str):
+        parts = node.value.split("/")
+        if len(parts) not in (3, 4):
+            raise Wrong(node, 'a column is "class/obis/attribute" or "class/obis/attribute/data_index"')
+        class_id, logical_name, *numbers = [_as_column_part(part, node) for part in parts]
+    else:
+        entries = node.table()
+        if not {"class_id", "obis", "attribute"} <= set(entries) <= {"class_id", "obis", "attribute", "data_index"}:
+            raise Wrong(node, "a column has `class_id`, `obis`, `attribute` and, if need be, `data_index`")
+        class_id, logical_name = entries["class_id"], entries["obis"]
+        numbers = [entries[name] for name in ("attribute", "data_index") if name in entries]
+    attribute, *index = numbers
+    return CaptureObject(
+        whole_number(0, 0xFFFF)(class_id),
+        obis(logical_name),
+        whole_number(NUMBERS[0], NUMBERS[-1])(attribute),
+        whole_number(0, 0xFFFF)(index[0]) if index else 0,
+    )
+
+
+def _as_column_part(part: str, node: Node) -> Node:
+    value: Any = int(part) if part.isdecimal() and part.isascii() and len(part) <= 5 else part
+    return Node(value, node.file, node.path, node.lines)
+
+
+def _references(found: Mapping[str, Any], columns: tuple[CaptureObject, ...]) -> tuple[Reference, ...]:
+    """What the object needs of the rest of the model; a scanned one needs nothing."""
+    if found.get("listed") is not None:
+        return ()
+    nodes = found["columns"].array() if columns else []
+    return tuple(
+        [
+            Reference(node, column.class_id, column.logical_name, column.attribute_index)
+            for node, column in zip(nodes, columns, strict=True)
+        ]
+    )
+
+
+def check_references(parsed: Mapping[ObjectKey, Parsed], problems: Problems) -> None:
+    """Note every column that names no attribute of the model, and every log that is none."""
+    for one in parsed.values():
+        for reference in one.references:
+            _check_reference(reference, parsed, problems)
+        log = one.described.log
+        if log is not None and (PROFILE_GENERIC, log) not in parsed and one.described.listed is None:
+            problems.add(
+                one.node, f"the log {log} of {one.described.obis} is no object of class {PROFILE_GENERIC} here"
+            )
+
+
+def _check_reference(reference: Reference, parsed: Mapping[ObjectKey, Parsed], problems: Problems) -> None:
+    target = parsed.get((reference.class_id, reference.obis))
+    if target is None:
+        problems.add(reference.node, f"the model has no object {reference.obis} of class {reference.class_id}")
+        return
+    described = target.described
+    standard = class_versions().get((described.class_id, described.version))
+    numbers = (
+        described.listed.attributes
+        if described.listed
+        else [one.number for one in standard.attributes]
+        if standard
+        else []
+    )
+    if reference.attribute not in numbers:
+        problems.add(
+            reference.node, f"{reference.obis} of class {reference.class_id} has no attribute {reference.attribute}"
+        )
