@@ -1,7 +1,7 @@
 """What a demo runs on: the one configuration file, changed by what was asked for on the command line.
 
 Pure functions over the TOML document (a dict): what a person wrote stays as it is unless an option says otherwise. The
-result is written into the demo's own directory, readable by nobody else (it holds keys), and every process reads that.
+result is written into the demo's own directory, readable by its owner alone (it holds keys), and every process reads that.
 """
 
 import copy
@@ -203,7 +203,7 @@ def _move_meters(meters: list[Document], port: int) -> None:
 
 def _dial_in(meter: Document, hes: Document) -> None:
     if "simulated" not in meter:
-        raise ConfigurationError(f"meter {meter['name']} is not simulated, so it cannot be told to dial in")
+        raise ConfigurationError(f"meter {meter['name']} is not simulated, so it cannot be made to dial in")
     meter["address"] = "dials-in"
     meter["simulated"].pop("listen", None)
     meter["simulated"]["dial_to"] = f"{_reachable(hes.get('dlms_host', '127.0.0.1'))}:{hes.get('dlms_port', 4059)}"

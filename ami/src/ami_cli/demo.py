@@ -210,7 +210,7 @@ class Demo:
         self._over.set()
 
     def _ended(self, message: Ended) -> None:
-        """A process ended that nobody asked to; the HES can go on without a meter, and has to say so."""
+        """A process ended unasked; the HES can go on without a meter, and has to say so."""
         if self._over.is_set():
             return
         program, code = message.origin, message.exit_code

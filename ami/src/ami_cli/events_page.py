@@ -103,7 +103,7 @@ def _kinds(hint: Any) -> Iterator[str]:
 
 
 def meaning(kind: type[Any], name: str) -> str:
-    """What stands below the declaration of a field, in the class or the one that it continues; empty when nothing does."""
+    """What is below the declaration of a field, in the class or the one that it continues; empty when nothing does."""
     return next((found for one in kind.__mro__ if (found := _meanings(one).get(name))), "")
 
 

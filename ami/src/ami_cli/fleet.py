@@ -1,7 +1,7 @@
 """Meters by the number: registry entries with identities and keys of their own, the same ones for the same seed.
 
 The keys are for simulated meters only: anyone who knows the seed knows them. Three layouts (docs/adr/0004): `ports` gives
-every meter a port of one host, `one-address` makes all of them logical devices of one address, told apart by the server
+every meter a port of one host, `one-address` makes all of them logical devices of one address, distinguished by the server
 wrapper port, and `docker` is what docker-compose.yml starts: meter-1, meter-2, and `meters` for all others.
 """
 
@@ -29,7 +29,7 @@ HEADING = """\
 
 
 class Layout(StrEnum):
-    """How the meters are told apart on the network."""
+    """How the meters are distinguished on the network."""
 
     PORTS = "ports"
     ONE_ADDRESS = "one-address"

@@ -13,7 +13,7 @@ OTHER = "other"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What one meter was told for one request, and what became of it (`meter_done` of the HES)."""
+    """What one meter was sent for one request, and what became of it (`meter_done` of the HES)."""
 
     meter: str
     class_id: int | None
@@ -54,7 +54,7 @@ class Request:
     asynchronous: bool = False
     sent_at: datetime
     own: bool = False
-    """The CIS of the demo has sent it. The HES may be heard of it before, so at first nobody knows."""
+    """The CIS of the demo has sent it. The HES may be heard of it before, so at first it is unknown."""
     accepted: bool = False
     announced: bool = False
     """There is a step that tells of it."""
@@ -144,7 +144,7 @@ class Octets:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something that nobody asked for: a push, a meter dialling in, a refused association. `who` did what `text` says."""
+    """Something unsolicited: a push, a meter dialling in, a refused association. `who` did what `text` says."""
 
     at: datetime
     text: str

@@ -103,7 +103,7 @@ class Model:
         return self.requests.setdefault(message_id, Request(message_id=message_id, sent_at=at))
 
     def unnamed(self) -> str:
-        """What stands for the MessageID of a message that has none."""
+        """What is shown as the MessageID of a message that has none."""
         self._unnamed += 1
         return f"no MessageID ({self._unnamed})"
 
@@ -207,7 +207,7 @@ def _reply_postponed(model: Model, event: hes.ReplyPostponed, at: datetime) -> l
 
 
 def _worked(request: Request, note: str) -> Outcome | None:
-    """What the reply says that nobody has taken: how it went with all of the meters; None as long as one is not heard of."""
+    """What the reply says that was not taken: how it went with all of the meters; None as long as one is not heard of."""
     if not request.meters or not request.work.keys() >= set(request.meters):
         return None
     good = [request.work[meter].ok for meter in request.meters]

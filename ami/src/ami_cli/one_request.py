@@ -1,6 +1,6 @@
 """One disconnect, hop by hop, with the real XML and the real octets: what writes docs/one-request.md.
 
-CIS, HES and one meter run on real sockets as always, with two recording proxies between them. The clock stands still, and
+CIS, HES and one meter run on real sockets as always, with two recording proxies between them. The clock is stopped, and
 randomness and identifiers come from seeds, so the same source writes the same page: a test holds it true.
 """
 
@@ -204,8 +204,8 @@ HEADING = """\
 # One request, hop by hop
 
 One disconnect of meter {meter} as it happens in `make demo`: the CIS asks in CIM, the HES does it in DLMS, the meter
-switches, the HES reads back, the CIS is told. Everything below is real: `ami one-request` writes this page from a run
-over sockets with a clock that stands still and seeded randomness, and `tests/ami/test_one_request.py` holds it true.
+switches, the HES reads back and replies to the CIS. Everything below is real: `ami one-request` writes this page from a run
+over sockets with a stopped clock and seeded randomness, and `tests/ami/test_one_request.py` holds it true.
 
 The road through the files:
 

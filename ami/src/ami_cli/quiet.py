@@ -10,7 +10,7 @@ CRITICAL = 50
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No structlog event below critical (nobody here says one) gets out while this is entered; afterwards all is as before."""
+    """No structlog event below critical (none is used here) gets out while this is entered; afterwards all is as before."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(CRITICAL))
     try:

@@ -119,7 +119,7 @@ def _rows_of_an_entry() -> Iterator[str]:
 
 
 def _word(value: object) -> object:
-    """As it stands in the file."""
+    """As it is written in the file."""
     match value:
         case Mechanism():
             return format_mechanism(value)
@@ -148,7 +148,7 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _kinds(annotation: Any) -> Iterator[str]:
-    """The words for what a value may be; what stands for an absent key is left out."""
+    """The words for what a value may be; what means an absent key is left out."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _kinds(get_args(annotation)[0])
@@ -180,7 +180,7 @@ def _quoted(value: Any) -> str:
 
 
 def _toml(value: Any) -> str:
-    """The value as it stands in the file; a text without its quotation marks."""
+    """The value as it is written in the file; a text without its quotation marks."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, bytes):

@@ -95,7 +95,7 @@ class ReplyRepeated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyContradicting(ReplyRepeated):
-    """A reply came for a request that was answered otherwise before; the first answer stands."""
+    """A reply came for a request that was answered otherwise before; the first answer remains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

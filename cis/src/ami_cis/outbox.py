@@ -257,7 +257,7 @@ def _content(response: httpx.Response, came: bytes) -> tuple[bytes, str | None]:
 
 
 def _trusted(hes_url: str) -> ssl.SSLContext:
-    """The usual authorities for https; nobody for http, where no certificate will be shown."""
+    """The usual authorities for https; none for http, where no certificate will be shown."""
     if hes_url.startswith("https:"):
         return httpx.create_ssl_context(trust_env=False)
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -49,7 +49,7 @@ class Taken:
         if self.disposition is Disposition.UNKNOWN:
             return _refusal("no request of ours has this CorrelationID or MessageID")
         if self.disposition is Disposition.CONTRADICTING:
-            return _refusal("this request has been answered before, and differently; the first answer stands")
+            return _refusal("this request has been answered before, and differently; the first answer remains")
         return Reply(result="OK")
 
 
@@ -75,7 +75,7 @@ class Pending:
         return await self._store.outgoing()
 
     async def is_answered(self, message_id: str) -> bool:
-        """Whether a final reply is kept, whoever has taken it."""
+        """Whether a final reply is kept, by whichever way it came."""
         request = await self._store.find_request([message_id])
         return request is not None and request.state is State.ANSWERED
 
@@ -88,7 +88,7 @@ class Pending:
         await self._store.move(message_id, State.FAILED, reason)
 
     async def give_up(self, message_id: str, reason: str) -> None:
-        """We have given up asking, and nobody has said what became of it; a reply that still comes is taken as late."""
+        """We have given up asking, and its outcome is unknown; a reply that still comes is taken as late."""
         await self._store.move(message_id, State.UNKNOWN, reason)
 
     @contextmanager

@@ -79,7 +79,7 @@ class Cis(Section):
         return self
 
     def reply_address_at(self, port: int) -> str | None:
-        """The Header.ReplyAddress of an inbox on `port`; None if it listens everywhere and nobody has said under which name."""
+        """The Header.ReplyAddress of an inbox on `port`; None if it listens everywhere and no name is configured."""
         if self.reply_address is not None:
             return self.reply_address if port == self.port else _with_port(self.reply_address, port)
         if self.host in WILDCARDS:

@@ -255,7 +255,7 @@ def test_a_name_that_stands_for_nothing() -> None:
     joined = talking()
     assert joined.ask(Read((VariableName(0),))) == [ReadResult((GetResult(None, UNDEFINED),))]
     assert joined.ask(Write((VariableName(0x00F8),), (VALUE,))) == [WriteResult((SetResult(UNDEFINED),))]
-    assert joined.seen[-1] == Discarded("a short name that stands for nothing: object-undefined")
+    assert joined.seen[-1] == Discarded("a short name that names nothing: object-undefined")
     assert joined.ask(Read(())) == [ReadResult(())]
 
 

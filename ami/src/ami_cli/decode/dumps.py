@@ -96,7 +96,7 @@ def _read_all(lines: Sequence[str], base: int) -> list[bytes]:
 
 
 def _rows(lines: Sequence[str]) -> list[Line | int]:
-    """Lines of a dump, and the number of each line that stands for repetitions; titles are left out."""
+    """Lines of a dump, and the number of each line that means repetitions; titles are left out."""
     found: list[Line | int] = []
     for number, text in enumerate(lines, 1):
         match = _LINE.match(text)
@@ -119,7 +119,7 @@ def _number(row: Line, base: int) -> int:
 
 
 def _repeat(octets: bytearray, last: bytes, offset: int) -> None:
-    """Where a star stands the last line is repeated up to the next offset."""
+    """At a star the last line is repeated up to the next offset."""
     missing = offset - len(octets)
     if last and 0 < missing <= MOST and missing % len(last) == 0:
         octets += last * (missing // len(last))

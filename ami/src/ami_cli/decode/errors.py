@@ -1,4 +1,4 @@
-"""What was given is no octets: where it stops being so, and what stands there."""
+"""What was given is no octets: where it stops being so, and what is there."""
 
 
 class NotOctets(Exception):

@@ -16,7 +16,7 @@ class Keyrings:
     by_title: Mapping[bytes, Keyring] = field(default_factory=dict)
 
     def session(self, messages: Sequence[bytes]) -> Session:
-        """For messages that belong together: a system title stands in an AARE, and in every general-glo frame."""
+        """For messages that belong together: a system title is in an AARE, and in every general-glo frame."""
         return self.session_of(next((title for message in messages if (title := self.title_in(message))), None))
 
     def title_in(self, message: bytes) -> bytes | None:

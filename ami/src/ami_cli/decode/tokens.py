@@ -73,7 +73,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a line; `digits` are the hex digits of octets, and `parted` what stands between them."""
+    """A piece of a line; `digits` are the hex digits of octets, and `parted` what is between them."""
 
     kind: Kind
     text: str
@@ -172,7 +172,7 @@ def _explicit(tokens: Sequence[Token]) -> list[Token]:
 
 
 def _without_remark(tokens: list[Token]) -> list[Token]:
-    """What stands before a divider that a word follows; a divider between octets is refused unless it is between all."""
+    """What precedes a divider that a word follows; a divider between octets is refused unless it is between all."""
     octets = [place for place, token in enumerate(tokens) if token.kind in (Kind.OCTETS, Kind.ODD)]
     dividers = [
         place for place, token in enumerate(tokens) if token.text in _DIVIDERS and place > min(octets, default=0)

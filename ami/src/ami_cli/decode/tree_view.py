@@ -1,7 +1,7 @@
 """A tree in lines for a person: where, which octets, which field, what they say. Pure: trees in, styled pieces out.
 
-What octets turned into when they were deciphered or put together stands behind a bar, with offsets of its own. State is
-told by shape and word and colour, never by colour alone.
+What octets turned into when they were deciphered or put together is shown behind a bar, with offsets of its own. State is
+shown by shape and word and colour, never by colour alone.
 """
 
 from collections.abc import Iterator

@@ -91,7 +91,7 @@ class Faulty(MeterError):
 
 
 class CounterRefused(MeterError):
-    """The meter takes no invocation counter below `expected`; nobody has proved that it is the meter who says so."""
+    """The meter takes no invocation counter below `expected`; this claim is not authenticated."""
 
     def __init__(self, expected: int, what: str, where: str, hint: str) -> None:
         super().__init__(ExitCode.NO_ASSOCIATION, what, where=where, hint=hint)

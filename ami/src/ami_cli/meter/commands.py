@@ -24,7 +24,7 @@ from ami_cli.meter.values import (
 )
 from ami_dlms import data
 from ami_dlms.association import Action, ActionOutcome, Set
-from ami_dlms.cosem.classes import interface_classes, method_name
+from ami_dlms.cosem.classes import class_of, interface_classes, method_name
 from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
@@ -57,7 +57,7 @@ def place_of(text: str) -> tuple[Obis, int | None]:
 
 
 def locate(association: Association, obis: Obis, class_id: int | None, *, rights: bool) -> CosemObject:
-    """The object: from the object list, unless the class is given and nobody needs the rights."""
+    """The object: from the object list, unless the class is given and the rights are not needed."""
     if class_id is not None and not rights:
         return from_class(obis, class_id)
     try:
@@ -70,14 +70,14 @@ def locate(association: Association, obis: Obis, class_id: int | None, *, rights
 
 def attribute_number(one: CosemObject, text: str) -> int:
     """An attribute by number or by name."""
-    known = interface_classes().get(one.class_id)
+    known = class_of(one.class_id, one.version)
     names = {attribute.name: attribute.number for attribute in known.attributes} if known else {}
     return _number(one, text, names, "attribute")
 
 
 def method_number(one: CosemObject, text: str) -> int:
     """A method by number or by name."""
-    known = interface_classes().get(one.class_id)
+    known = class_of(one.class_id, one.version)
     names = {method.name: method.number for method in known.methods} if known else {}
     return _number(one, text, names, "method")
 
@@ -272,7 +272,7 @@ class ClockSeen:
 
 
 def read_clock(session: Session) -> ClockSeen:
-    """Attribute 2 of 0-0:1.0.0*255; where it says no offset, time_zone stands in."""
+    """Attribute 2 of 0-0:1.0.0*255; where it says no offset, time_zone is used."""
     asked_at = datetime.now(UTC)
     value = session.association.get(CLOCK)
     uncertain = (datetime.now(UTC) - asked_at) / 2

@@ -1,7 +1,7 @@
 """disconnect and connect: read, act, read back, and the truth about it, as the head-end does it (docs/mapping.md, M-004).
 
 Done means that the meter accepted the method AND shows the wanted state afterwards. When the answer is lost the meter is
-asked again over a new connection how it stands, which tells a person more but does not make it done.
+asked for its state again over a new connection, which tells a person more but does not make it done.
 """
 
 from collections.abc import Callable
@@ -123,7 +123,7 @@ def _read_back(association: Association, control: Control, found: Switching, pau
 
 
 def _look_again(target: Target, around: Surroundings, control: Control, found: Switching) -> None:
-    """How the meter stands now, over a new connection; what can't be read stays unknown, whatever was seen halfway."""
+    """The state of the meter now, over a new connection; what can't be read stays unknown, whatever was seen halfway."""
     found.after = None
     try:
         with connected(target, around) as session:

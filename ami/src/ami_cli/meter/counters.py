@@ -31,7 +31,7 @@ RANDOM_OCTETS = 5
 
 
 def default_file(environ: Mapping[str, str]) -> Path:
-    """Where the counters are kept when nobody says otherwise."""
+    """Where the counters are kept by default."""
     state = environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "ami" / "invocation-counters.json"
 
@@ -49,7 +49,7 @@ class CounterFile:
         return bytes.fromhex(title)
 
     def reserve(self, name: str, at_least: int, *, exactly: bool = False, count: int = RESERVED_AT_ONCE) -> SendCounter:
-        """Values that nobody has used; `name` stands for key and title. With `exactly` the first has to be `at_least`,
+        """Unused values; `name` identifies key and title. With `exactly` the first has to be `at_least`,
         which a person has given; without, it is what a meter claims, and is believed within bounds."""
         with self._locked() as content:
             following = content["next"].get(name, 0)

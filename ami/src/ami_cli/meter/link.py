@@ -112,7 +112,7 @@ class SerialLink:
 
 
 def open_link(reach: Reach) -> Link:
-    """The link to the meter; MeterError when there is nobody."""
+    """The link to the meter; MeterError when it can't be reached."""
     try:
         match reach.transport:
             case Transport.TCP | Transport.HDLC:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from ami_cli.meter.client import Association
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.options import ASSOCIATION_LN, CURRENT_ASSOCIATION
-from ami_dlms.cosem.classes import class_name, interface_classes
+from ami_dlms.cosem.classes import class_name, class_of, interface_classes
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.short_names import STEP, NamedObject, ShortNames
 from ami_dlms.data import Data
@@ -111,7 +111,7 @@ def of_short_names(names: ShortNames) -> tuple[CosemObject, ...]:
 
 def _certain_attributes(one: NamedObject) -> tuple[int, ...]:
     """What lies behind them may be a method, and reading its short name may call it."""
-    known = interface_classes().get(one.class_id)
+    known = class_of(one.class_id, one.version)
     if known is None or (known.version != one.version and one.first_method is None):
         return FIRST_TWO
     numbers = (attribute.number for attribute in known.attributes)

@@ -176,7 +176,7 @@ class Identity:
 
     @property
     def ciphered(self) -> bool:
-        """Whether APDUs are ciphered: there is a key, and nobody said otherwise."""
+        """Whether APDUs are ciphered: there is a key, and no option says otherwise."""
         return self.encryption_key is not None and self.ciphering is not None
 
     @property

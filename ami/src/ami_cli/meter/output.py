@@ -59,7 +59,7 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """A line that is no result. Written to what stands for standard error now: while a bar is shown, that is above it."""
+    """A line that is no result. Written to what serves as standard error now: while a bar is shown, that is above it."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
@@ -91,7 +91,7 @@ def csv_of(rows: Iterable[Sequence[str]]) -> str:
 
 
 def readings_table(readings: Sequence[Reading], title: str = "") -> Table:
-    """One line an attribute; an object's name stands at its first one, what it is at its second."""
+    """One line per attribute; an object's name is at its first one, what it is at its second."""
     table = _table(title, ("object", "attribute", "access", "value"))
     for _, group in groupby(readings, lambda one: (one.descriptor.class_id, one.descriptor.instance_id)):
         rows = list(group)

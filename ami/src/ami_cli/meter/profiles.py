@@ -164,7 +164,7 @@ def _title(column: CaptureObject) -> str:
 
 
 def _came_whole(buffer: Data, columns: Sequence[CaptureObject], chosen: Sequence[CaptureObject]) -> bool:
-    """Whether the rows have the columns of the profile instead of the chosen: by their number, or by where the time stands."""
+    """Whether the rows have the columns of the profile instead of the chosen: by their number, or by the place of the time."""
     items = data.expand(buffer.value) if buffer.tag is DataTag.COMPACT_ARRAY else buffer.value
     if buffer.tag not in (DataTag.ARRAY, DataTag.COMPACT_ARRAY) or not items:
         return False

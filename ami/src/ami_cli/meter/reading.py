@@ -7,7 +7,7 @@ from ami_cli.meter.asking import Ask
 from ami_cli.meter.objects import CosemObject
 from ami_cli.meter.values import DIFFERENCE, Json, json_of, text_of, type_name
 from ami_dlms import data
-from ami_dlms.cosem.classes import attribute_name, class_name, interface_classes
+from ami_dlms.cosem.classes import attribute_name, class_name, class_of
 from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.obis_names import describe
@@ -70,7 +70,7 @@ def attribute_numbers(one: CosemObject) -> Sequence[int]:
     """The attributes that the object list names; those of the class when it names none."""
     if one.attributes or one.numbers:
         return sorted(one.attributes) or one.numbers
-    known = interface_classes().get(one.class_id)
+    known = class_of(one.class_id, one.version)
     return [attribute.number for attribute in known.attributes] if known else [1, 2]
 
 

@@ -1,6 +1,6 @@
 """Everything that a meter shows: its logical devices, then every object of the association with every readable attribute.
 
-What the meter refuses stands in the result in the meter's own words. When the connection ends in the middle, what was read
+What the meter refuses is in the result in the meter's own words. When the connection ends in the middle, what was read
 until then is kept and the end is reported.
 """
 

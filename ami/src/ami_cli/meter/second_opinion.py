@@ -94,7 +94,7 @@ def _question(target: Target, around: Surroundings, ours: Reading) -> dict[str, 
 
 
 def _keys(target: Target, identity: Identity, around: Surroundings) -> dict[str, Any]:
-    """Keys and counters that nobody has used; those that the peer leaves over are never used again."""
+    """Unused keys and counters; those that the peer leaves over are never used again."""
     file = CounterFile(target.counters)
     title = identity.title or file.own_title(around.random_bytes(8))
     counter = file.reserve(f"{identity.key_id}/{title.hex().upper()}", 0, count=PEER_COUNTERS)

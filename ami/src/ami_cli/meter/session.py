@@ -73,7 +73,7 @@ def connected(
 ) -> Iterator[Session]:
     """The association that the target describes, open; `ask_public` is called with the public one while that is open.
 
-    `server` stands in for the target's own logical device.
+    `server` replaces the target's own logical device.
     """
     opening = _Opening(target, around, server)
     try:

@@ -1,6 +1,6 @@
 """`-v`: every APDU in words, its octets deciphered, and the octets that really went over the wire.
 
-It stands around the framing, so it sees an APDU just before it is framed and just after. `ami_dlms.explain` deciphers it with the
+It wraps the framing, so it sees an APDU just before it is framed and just after. `ami_dlms.explain` deciphers it with the
 same keys once more, so the protocol core needs no window into it. Passwords and keys that pass are shown as asterisks, in
 the words, in the clear octets, and in those of the wire.
 """
@@ -128,7 +128,7 @@ class TracedFraming:
 
 
 def _trouble(tree: Node) -> str:
-    """Why an APDU can't be read: it stands at the part where it stopped."""
+    """Why an APDU can't be read, at the part where it stopped."""
     return next((one.trouble for one in nodes(tree) if one.trouble), "")
 
 

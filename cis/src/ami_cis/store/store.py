@@ -39,7 +39,7 @@ KEEP = Retention()
 class State(StrEnum):
     """How far a request has come; `answered` is the end, and the others may still become it by a late reply.
 
-    `failed` was surely not taken by the HES; `unknown` may have been, and nobody says what became of it.
+    `failed` was surely not taken by the HES; `unknown` may have been, without word of its outcome.
     """
 
     SENT = "sent"

@@ -3,7 +3,7 @@
 A control is one message with one EndDevices element a meter. It counts as confirmed only if the final reply says OK: an
 acknowledgement, silence, or an answer to another request is never taken for success. Nor is a lost answer taken for a
 failure: once the request may have reached the HES, it is sent again as it was, under the same MessageID, until an answer
-comes or the patience has an end; then the truth is that nobody knows. A request that a former life of the process left
+comes or the time is over; then the outcome is reported as unknown. A request that a former life of the process left
 without an end is taken up again in the same way.
 """
 

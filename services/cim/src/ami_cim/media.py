@@ -50,7 +50,7 @@ def _content_type(headers: Mapping[str, str]) -> str:
 
 
 def gunzip(octets: bytes, most: int, what: str) -> bytes:
-    """What one gzip member holds, at most so many octets; InvalidMessage says how `what` fails to be that."""
+    """What one gzip member holds, up to a number of octets; InvalidMessage says how `what` fails to be that."""
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         unpacked = unpacker.decompress(octets, most + 1)

@@ -1,6 +1,6 @@
 """The messages of IEC 61968-100 ed. 1 (clause 6 of the 2013 edition: Header, Request, Reply, Payload) as values.
 
-Names are the schema's in snake_case. What the schema allows and nobody here needs (stack traces, XPath, pipeline locations)
+Names are the schema's in snake_case. What the schema allows and is not needed here (stack traces, XPath, pipeline locations)
 is accepted on the wire and not carried; `envelope` turns these values into elements and back."""
 
 from dataclasses import dataclass

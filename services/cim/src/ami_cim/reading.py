@@ -47,7 +47,7 @@ class SoapReading(Generic[R]):
         return cast(R, _READERS[self._kind][0](octets, self._schemas, self.limits, charset=charset))
 
     def order(self, octets: bytes, charset: str | None) -> tuple[bytes, int]:
-        """What the process that reads is told, and how many octets its answer may have."""
+        """What the reading process is given, and how many octets its answer may have."""
         order = Order(kind=self._kind, limits=self.limits, charset=charset)
         return transfer.write_order(order), order.room(octets)
 

@@ -93,7 +93,7 @@ def write_fault(error: CimError) -> bytes:
 
 
 def peer_fault(fault: soap.Fault) -> PeerFault:
-    """A fault that came back as an error to raise, told by its FaultMessage where it has one."""
+    """A fault that came back as an error to raise, explained by its FaultMessage where it has one."""
     try:
         reply = envelope.parse_fault(fault.detail).reply if fault.detail is not None else None
     except InvalidMessage:

@@ -37,7 +37,7 @@ _DATETIME = re.compile(
     re.ASCII,
 )
 _CYCLE = 400
-"""After so many years the calendar repeats itself."""
+"""The years after which the calendar repeats itself."""
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -91,7 +91,7 @@ def _decode(octets: bytes, charset: str | None) -> str:
 def _encoding(octets: bytes, charset: str | None) -> str:
     """The octets' own mark, what came with them, their declaration, UTF-8: the first that there is (RFC 7303, clause 3).
 
-    Where the second and the third differ one of them is wrong, and unless all is ASCII, nobody can say which."""
+    Where the second and the third differ one of them is wrong, and unless all is ASCII, it is unknown which."""
     marked = _marked(octets)
     given = None if charset is None else _known(charset, UnsupportedMedia, "The HTTP header names a charset")
     found = None if marked else _DECLARED.match(octets)

@@ -95,7 +95,7 @@ class Reader:
         return self.take(self.length())
 
     def count(self, at_least: int = 1) -> int:
-        """A number of elements, refused at once when so many of `at_least` octets each cannot follow."""
+        """A number of elements, refused at once when that many of `at_least` octets each cannot follow."""
         offset = self.offset
         count = self.length()
         if count * at_least > self.remaining:

@@ -163,7 +163,7 @@ class CosemDateTime:
         """The moment in UTC; LocalError when date, hour, minute or deviation are not specified or no real moment.
 
         Seconds and hundredths that are not specified count as 0. `default_deviation` (minutes, local time to UTC)
-        stands in when the meter does not say its own.
+        is used when the meter does not say its own.
         """
         deviation = default_deviation if self.deviation_minutes is None else self.deviation_minutes
         parts = (self.year, self.month, self.day, self.hour, self.minute, deviation)

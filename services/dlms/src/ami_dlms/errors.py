@@ -30,7 +30,7 @@ class DecodeError(RemoteError):
         return DecodeError(self.expected, self.got, self.offset, f"{field}.{self.field}" if self.field else field)
 
     def shifted(self, start: int) -> DecodeError:
-        """The same error, told by a decoder of octets that begin at `start` of the whole."""
+        """The same error as reported by a decoder of octets that begin at `start` of the whole."""
         return DecodeError(self.expected, self.got, self.offset + start, self.field)
 
     def __str__(self) -> str:

@@ -104,7 +104,7 @@ def _initializer(made: type, own: tuple[Field[Any], ...]) -> Callable[..., None]
 
 @cache
 def _body(count: int, checked: bool) -> Callable[..., FunctionType]:
-    """What makes an `__init__` of so many fields of the functions that set them; `checked` when __post_init__ follows."""
+    """What makes an `__init__` for this number of fields from the functions that set them; `checked` when __post_init__ follows."""
     numbers = range(count)
     lines = [f"set_{number}(self, value_{number})" for number in numbers]
     if checked:

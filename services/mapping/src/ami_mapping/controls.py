@@ -73,7 +73,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class DisconnectState:
-    """The three attributes of a disconnect control object that say how it stands."""
+    """The three attributes of a disconnect control object that give its state."""
 
     output_state: bool
     control_state: int
@@ -152,7 +152,7 @@ def judge(
     before: DisconnectState | None = None,
     detail: str = "",
 ) -> Verdict:
-    """The verdict over a control that was sent (M-004); None stands for an answer or a read-back that never came.
+    """The verdict over a control that was sent (M-004); None is an answer or a read-back that never came.
 
     `detail` says why it did not come. Without a read-back nothing tells what the meter has done, whatever it answered.
     """

@@ -90,7 +90,7 @@ def refuse(status: HTTPStatus, reason: str) -> Response:
 
 
 class _Guard:
-    """Lets nobody through without a token."""
+    """Refuses requests without a token."""
 
     def __init__(self, application: ASGIApp, tokens: Tokens) -> None:
         self._application = application

@@ -1,4 +1,4 @@
-"""The clocks that a process can live by: the machine's, the machine's but faster, and one that stands until it is stepped.
+"""The clocks that a process can live by: the machine's, the machine's but faster, and one that stops until it is stepped.
 
 A clock has three readings: `now` (aware, UTC), `monotonic` (seconds that never go back) and `sleep`. `rate` says how many of
 its seconds pass in one second of the machine's clock, by which sockets go on living whatever the clock of the process is.
@@ -116,7 +116,7 @@ class SteppedClock:
         """Move on; who sleeps is woken on the way, each at its own time. Raises ClockError for the past and for leaps.
 
         What wakes up gets a few rounds of the event loop before the clock moves on. What needs the network takes longer: then
-        whoever steps the clock takes smaller steps, and looks between them at what it waits for.
+        the caller that steps the clock takes smaller steps, and looks between them at what it waits for.
         """
         async with self._moving:
             if moment < self._now:
@@ -131,7 +131,7 @@ class SteppedClock:
             await _rounds()
 
     def _forget_one(self) -> None:
-        """Clean up now and then, so that sleepers that are cancelled do not pile up while the clock stands."""
+        """Clean up now and then, so that sleepers that are cancelled do not pile up while the clock is stopped."""
         self._gone += 1
         if self._gone > len(self._sleepers) // 2:
             self._sleepers = [one for one in self._sleepers if not one[2].done()]

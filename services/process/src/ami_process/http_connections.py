@@ -99,7 +99,7 @@ def _can_give_way(candidates: Iterable[Connection], new: Connection | None = Non
 
 
 def _close(candidates: Iterable[Connection], count: int) -> int:
-    """Close so many of those that have no complete request; how many there were."""
+    """Close up to this number of those that have no complete request; returns how many there were."""
     leaving = list(islice(_can_give_way(candidates), max(count, 0)))
     for one in leaving:
         one.give_way()

@@ -13,7 +13,7 @@ from ami_process.http_protocol import LimitedConfig, LimitedProtocol
 from ami_process.sockets import BACKLOG
 
 ACCEPTED_AT_ONCE = 100
-"""asyncio accepts so many connections before it looks at any that it has."""
+"""The connections that asyncio accepts before it looks at any that it has."""
 
 GRACE_S = 1
 """How long requests under way may take when the process ends."""

@@ -1,4 +1,4 @@
-"""Reads a message where it harms nobody: a light one in its turn on the event loop, another one in the worker's process.
+"""Reads a message where it delays no other: a light one in its turn on the event loop, another one in the worker's process.
 
 What a message is, the reader doesn't know: it is given pure functions for both ways (`Reading`)."""
 
@@ -21,7 +21,7 @@ class Reading(Protocol[M_co]):
         """The message."""
 
     def order(self, octets: bytes, charset: str | None) -> tuple[bytes, int]:
-        """What the worker's function is told beside the octets, and how many octets its answer may have."""
+        """What the worker's function is given beside the octets, and how many octets its answer may have."""
 
     def read_answer(self, answer: bytes) -> M_co:
         """The message in the answer of the worker's function; raises what `read` would raise."""

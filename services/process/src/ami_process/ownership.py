@@ -70,5 +70,5 @@ class Hold:
 
 
 def _place(name: str) -> int:
-    """The octet of the lock file that stands for a name; the file need not be that long."""
+    """The octet of the lock file that belongs to a name; the file need not be that long."""
     return int.from_bytes(sha256(name.encode()).digest()[:8], "big") >> 2

@@ -65,7 +65,7 @@ class ClockSettings(Section):
     """`[clock]`: the time that all processes live by; sockets and their time limits stay with the machine's."""
 
     mode: ClockMode = ClockMode.REAL
-    """The machine's clock; one that is `rate` times as fast; or one that stands until `/api/v1/clock` moves it."""
+    """The machine's clock; one that is `rate` times as fast; or one that stops until `/api/v1/clock` moves it."""
     start_at: AwareDatetime | None = None
     """When a stepped clock begins to stand there; when a scaled one agreed with the machine's."""
     rate: float = Field(default=60.0, gt=0, le=100_000, allow_inf_nan=False)
@@ -148,7 +148,7 @@ def _what(problem: ErrorDetails) -> str:
 
 
 def _first(meters: Any, number: str) -> Any:
-    """So many of the meters, all where no number is given."""
+    """The first meters up to this number, all where none is given."""
     if not number or not isinstance(meters, list):
         return meters
     if not (number.isascii() and number.isdecimal()):

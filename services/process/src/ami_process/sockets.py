@@ -65,7 +65,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def format_address(host: str, port: int) -> str:
-    """`host:port`; an IPv6 address stands in brackets."""
+    """`host:port`; an IPv6 address is in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

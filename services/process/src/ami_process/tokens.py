@@ -30,7 +30,7 @@ class Tokens:
     """Those that are taken. Neither they nor what was given in their place is ever in a message of this class."""
 
     def __init__(self, tokens: Collection[str], setting: str, *, open_to_all: bool = False) -> None:
-        """`setting` is where the file can be named; `open_to_all`: whoever reaches us is let in without a token."""
+        """`setting` is where the file can be named; `open_to_all`: no token is asked for."""
         self._digests = [sha256(token.encode()).digest() for token in tokens]
         self._setting = setting
         self._open_to_all = open_to_all

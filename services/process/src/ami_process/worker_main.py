@@ -23,7 +23,7 @@ except ModuleNotFoundError as missing:
 NICE = 5
 OOM_SCORE_ADJ = "500"
 TRACEBACK = 20_000
-"""Characters of a traceback that are told, from its end."""
+"""Characters of a traceback that are reported, from its end."""
 
 
 def main(function: str, cpu_s: str, memory: str) -> None:
@@ -52,7 +52,7 @@ def _called(work: Callable[[bytes, bytes], bytes], head: bytes, body: bytes) -> 
         return Outcome.RETURNED, work(head, body)
     except MemoryError:
         raise SystemExit(1) from None
-    except Exception:  # noqa: BLE001 (told on the other side)
+    except Exception:  # noqa: BLE001 (reported on the other side)
         return Outcome.RAISED, traceback.format_exc()[-TRACEBACK:].encode("utf-8", "backslashreplace")
 
 

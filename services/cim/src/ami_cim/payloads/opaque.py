@@ -1,4 +1,4 @@
-"""A payload that nobody here can read: another noun, an OperationSet. Kept so that the answer can be honest and correlated."""
+"""A payload that can't be read here: another noun, an OperationSet. Kept so that the answer can be honest and correlated."""
 
 from dataclasses import dataclass, field
 

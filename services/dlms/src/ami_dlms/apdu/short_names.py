@@ -60,7 +60,7 @@ class ReadDataBlockAccess:
 
 @frozen
 class WriteDataBlockAccess:
-    """Write-Data-Block-Access: names the block that stands in the list of data of a WriteRequest."""
+    """Write-Data-Block-Access: names the block in the list of data of a WriteRequest."""
 
     last_block: Boolean
     block_number: Unsigned16
@@ -175,7 +175,7 @@ class WriteResponse:
 
 @frozen
 class UnconfirmedWriteRequest:
-    """UnconfirmedWriteRequest: a WriteRequest that nobody answers."""
+    """UnconfirmedWriteRequest: a WriteRequest that is not answered."""
 
     variables: VariableAccesses
     values: DataValues = field(repr=False)

@@ -26,7 +26,7 @@ class Connection(ABC):
             self._framing.receive_data(octets)
 
     def data_to_send(self) -> bytes:
-        """Octets to write that nobody asked to send: proofs, requests for the next block, refusals, and the link's own."""
+        """Octets to write beyond what was asked to be sent: proofs, requests for the next block, refusals, and the link's own."""
         if not self._outbox:
             return self._framing.data_to_send()
         octets = b"".join(self._outbox) + self._framing.data_to_send()

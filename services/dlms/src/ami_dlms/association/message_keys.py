@@ -34,7 +34,7 @@ class MessageKeys:
     """The form of our own requests and notifications, and the forms that we take of the peer; answers go as was asked.
 
     Where `taken` leaves IDENTIFIED out, nothing but opening and release passes under a global or dedicated key.
-    `random_bytes` has to give secret octets that nobody can foresee.
+    `random_bytes` has to give secret, unpredictable octets.
     """
 
     _: KW_ONLY

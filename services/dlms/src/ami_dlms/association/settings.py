@@ -185,7 +185,7 @@ class ClientSettings:
     Requests have high or normal priority. `any_invoke_id` takes the answer to the open request under whatever invoke id,
     `any_address` from and to whatever wrapper ports: for servers that get these wrong. A late answer to an earlier request
     can then be taken for the right one. `fast_path` False sends and takes every APDU by the general path: the octets are the
-    same, so that a fault of the fast path can be told from a fault of the peer.
+    same, so that a fault of the fast path can be distinguished from one of the peer.
     """
 
     _: KW_ONLY

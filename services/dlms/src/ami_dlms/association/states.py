@@ -12,7 +12,7 @@ from ami_dlms.transitions import Named
 
 
 class ClientState(Named):
-    """Where a client stands on its connection."""
+    """The state of a client on its connection."""
 
     IDLE = "idle"
     OPENING = "opening"
@@ -52,7 +52,7 @@ class ClientEvent(Named):
 
 
 class ServerState(Named):
-    """Where one association of a server stands."""
+    """The state of one association of a server."""
 
     UNASSOCIATED = "unassociated"
     PROVING = "proving"

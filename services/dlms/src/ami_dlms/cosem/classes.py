@@ -80,6 +80,11 @@ def interface_classes() -> Mapping[int, InterfaceClass]:
     return {class_id: one for (class_id, _), one in sorted(class_versions().items())}
 
 
+def class_of(class_id: int, version: int) -> InterfaceClass | None:
+    """The class in this version, or in the newest that is known where this one is not; None for an unknown class."""
+    return class_versions().get((class_id, version)) or interface_classes().get(class_id)
+
+
 def class_name(class_id: int) -> str:
     """Name of a class; "class 999" when it is not known."""
     known = interface_classes().get(class_id)

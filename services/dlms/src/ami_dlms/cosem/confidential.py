@@ -1,6 +1,6 @@
 """Which attributes and methods carry passwords and keys (IEC 62056-6-2), so that nothing that shows values shows those.
 
-Wrapped keys count as well: whoever has the wrapping key can open what a log has kept. Public keys, certificates and proofs
+Wrapped keys count as well: the holder of the wrapping key can open what a log has kept. Public keys, certificates and proofs
 of HLS are no secrets.
 """
 

@@ -2,7 +2,7 @@
 
 A null-data cell means "as in the row above"; in the clock's column it means "one capture period later". Each value put
 back is marked, because a reader must be able to tell what the meter sent from what was concluded. A null with nothing
-above it stays null-data: the meter had no value. A delta number is the difference to what stands above, and no reading: it
+above it stays null-data: the meter had no value. A delta number is the difference to the value above, and no reading: it
 stays as it was sent and is marked, and a null below it stays null-data.
 """
 
@@ -43,7 +43,7 @@ class Row:
 
 @frozen
 class OddRow:
-    """What stands in place of an entry and is no structure with one element a column."""
+    """What is in place of an entry and is no structure with one element per column."""
 
     value: Data
     wanted: int

@@ -36,7 +36,7 @@ class CaptureObject:
     data_index: int = 0
 
     def encode(self) -> Data:
-        """The structure of four elements that stands in capture_objects and in selectors."""
+        """The structure of four elements in capture_objects and in selectors."""
         return data.structure(
             data.long_unsigned(self.class_id),
             data.octet_string(self.logical_name),

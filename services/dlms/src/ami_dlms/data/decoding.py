@@ -40,7 +40,7 @@ class Room:
             raise DecodeError(f"at most {MAX_ELEMENTS} elements", "more", offset)
 
     def enter(self, count: int, offset: int) -> None:
-        """One level deeper, for so many elements; whoever enters takes the level off again."""
+        """One level deeper, for this number of elements; the caller that enters takes the level off again."""
         if self.depth >= MAX_DEPTH:
             raise DecodeError(f"at most {MAX_DEPTH} levels", "more", offset)
         self.take(count, offset)

@@ -140,7 +140,7 @@ def _number(root: Node) -> None:
 
 
 def _broken_wrapper(octets: bytes, start: int, end: int) -> Node:
-    """All up to the next good frame belongs to nothing: without a header nobody knows where the next PDU begins."""
+    """All up to the next good frame belongs to nothing: without a header the beginning of the next PDU is unknown."""
     root = Node("wrapper", start, octets[start:end], type=MISSING)
     reader = Tracer(octets[:end], root, start)
     try:

@@ -33,7 +33,7 @@ def good_hdlc(octets: bytes, start: int, end: int, session: Session) -> Node:
 
 
 def fields_of(octets: bytes, flag: int, end: int) -> Iterator[_Field]:
-    """Names and sizes of the fields, as far as they can be told apart."""
+    """Names and sizes of the fields, as far as they can be distinguished."""
     yield "opening_flag", 1
     yield "format", FORMAT_SIZE
     offset = flag + 1 + FORMAT_SIZE

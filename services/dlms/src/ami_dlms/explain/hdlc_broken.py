@@ -58,7 +58,7 @@ def _trouble(whole: bytes, flag: int) -> str:
 
 
 def _fields(whole: bytes) -> _Fields:
-    """As of a good frame; without a closing flag nobody knows where the information ends."""
+    """As of a good frame; without a closing flag the end of the information is unknown."""
     found: _Fields = []
     padded = whole if whole[-1] == FLAG and len(whole) > 1 else whole + bytes((*bytes(CHECK_SIZE), FLAG))
     try:

@@ -1,4 +1,4 @@
-"""What stands behind an LLC header: one APDU, several with a header each, or a later block that has no header of its own.
+"""What follows an LLC header: one APDU, several with a header each, or a later block that has no header of its own.
 
 Meters that cut a long APDU into blocks of general-block-transfer send the header with the first block alone, and some put
 several notifications into one frame.

@@ -82,7 +82,7 @@ def signature_verdict(message: GeneralSigning, keys: Sequence[PublicKey]) -> boo
 
 
 def ephemeral_verdict(info: AgreedKey, keys: Sequence[PublicKey]) -> bool | None:
-    """The same of an ephemeral key, which stands before its signature."""
+    """The same of an ephemeral key, which precedes its signature."""
     octets = info.key_ciphered_data
     halves = ((key, octets[: 2 * key.suite.coordinate_length]) for key in keys)
     return any(signature_holds(key, public, octets[len(public) :]) for key, public in halves) if keys else None

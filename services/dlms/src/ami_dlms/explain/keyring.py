@@ -1,4 +1,4 @@
-"""What a person knows beside the octets: keys and system titles; and what earlier messages of the same input have told.
+"""What a person knows beside the octets: keys and system titles; and what earlier messages of the same input have shown.
 
 An association's APDUs name the titles of both ends, and its InitiateRequest may carry the dedicated key, so a recorded
 session explains itself from the global keys alone.
@@ -64,7 +64,7 @@ class Keyring:
         return None if self.encryption_key is None else self._keys(self.encryption_key)
 
     def _keys(self, key: bytes) -> GlobalKeys:
-        """The broadcast key takes the same place: whoever decodes a broadcast gives that one."""
+        """The broadcast key takes the same place: to decode a broadcast, give that one."""
         return GlobalKeys(key, self.authentication_key or bytes(len(key)), broadcast_encryption_key=key)
 
     def keys_under(self, encryption_key: bytes) -> GlobalKeys:

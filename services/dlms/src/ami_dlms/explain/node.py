@@ -79,7 +79,7 @@ def is_sound(node: Node) -> bool:
 
 
 def fill(node: Node, name: str, text: str = "") -> None:
-    """Give the octets that no part has to leaves of their own: what stands before, between and behind the parts."""
+    """Give the octets that no part has to leaves of their own: what is before, between and behind the parts."""
     if not node.parts:
         return
     filled: list[Node] = []

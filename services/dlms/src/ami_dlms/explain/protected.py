@@ -1,4 +1,4 @@
-"""What stands inside other APDUs: user-information, ciphered contents, signed ones; deciphered where the keys are known.
+"""What is inside other APDUs: user-information, ciphered contents, signed ones; deciphered where the keys are known.
 
 A content is taken apart into security control, invocation counter, body and tag, which are leaves like any other. What a
 body deciphers to is a tree of its own, together with how that went: which title was used, and whether the tag holds.
@@ -40,7 +40,7 @@ from ami_dlms.security import AUTHENTICATED, COMPRESSED, ENCRYPTED, GlobalKeys, 
 from ami_dlms.security.aead import HEADER_LENGTH, TAG_LENGTH
 
 MOST_LAYERS = 32
-"""APDUs in APDUs: nobody needs more than three or four, and an enemy has room for thousands."""
+"""APDUs in APDUs: three or four are enough for any use, and an attacker has room for thousands."""
 VERDICTS = {True: "holds", False: "does not hold", None: "not checked: no public key, give --signature-key"}
 FROM_SERVER = frozenset(
     tag for tag in ApduTag if tag.name.endswith(("RESPONSE", "CONFIRMED_SERVICE_ERROR")) or "NOTIFICATION" in tag.name
@@ -90,7 +90,7 @@ def _assemble(root: Node, session: Session, title: Title | None) -> None:
 
 
 def _embed(node: Node, session: Session, title: Title | None, framing: str) -> None:
-    """Octets that are an APDU; it stands at the end of those of the field."""
+    """Octets that are an APDU, at the end of those of the field."""
     start = node.end - len(node.value)
     inner = read_message(node.value, start, session, title)
     node.parts, node.text = [inner], inner.text

@@ -68,7 +68,7 @@ def deciphered(root: Node) -> Node:
 
 
 def inside(root: Node) -> Node | None:
-    """The APDU in the user-information of an association's APDU, as it stands there."""
+    """The APDU in the user-information of an association's APDU, as it was sent."""
     information = root.part("user_information")
     held = [] if information is None else [part for part in information.parts if part.type == root.type]
     return held[0] if held else None

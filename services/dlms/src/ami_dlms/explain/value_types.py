@@ -1,7 +1,7 @@
 """Values as documents spell them: a word for the type, and a plain value that JSON and XML can both hold.
 
 Types of Data keep the standard's names; plain fields have names of their own (number, truth, octets, ...), so that the type
-alone tells what a CHOICE has chosen. What has no spelling stands in the document as its octets in hex.
+alone tells what a CHOICE has chosen. What has no spelling is written into the document as its octets in hex.
 """
 
 from __future__ import annotations

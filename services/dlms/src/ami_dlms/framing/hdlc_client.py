@@ -66,7 +66,7 @@ class HdlcClient(HdlcLink):
         return self.data_to_send()
 
     def send_apdu(self, *apdus: bytes) -> bytes:
-        """Send APDUs now, or as soon as the link stands and the turn is ours; the octets that may go now."""
+        """Send APDUs now, or as soon as the link is set up and the turn is ours; the octets that may go now."""
         following = next_state(CLIENT_LINK_TABLE, self.state, ClientLinkEvent.SEND_APDU)
         self._line_up(apdus)
         self.state = following
@@ -75,7 +75,7 @@ class HdlcClient(HdlcLink):
         return self.data_to_send()
 
     def send_unnumbered(self, apdu: bytes, destination: HdlcAddress | None = None) -> bytes:
-        """Send an APDU that nobody acknowledges, to the server or, for instance, to all stations."""
+        """Send an unacknowledged APDU, to the server or, for instance, to all stations."""
         self._move(ClientLinkEvent.SEND_UNNUMBERED)
         self._write_unnumbered(apdu, destination or self.peer, final=False)
         return self.data_to_send()

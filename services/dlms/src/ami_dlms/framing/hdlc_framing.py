@@ -110,7 +110,7 @@ class HdlcServerFraming:
         self._outbox: list[bytes] = []
 
     def encode(self, source: int, destination: int, *apdus: bytes) -> bytes:
-        """Frames to write now; none when the client has no link any more, for then nobody listens."""
+        """Frames to write now; none when the client has no link any more."""
         link = self._links.get((destination, source))
         if apdus and link is not None and link.connected:
             self._outbox.append(link.send_apdu(*apdus))
@@ -123,7 +123,7 @@ class HdlcServerFraming:
             self._outbox.append(link.pass_turn())
 
     def push(self, pdu: WrapperPdu) -> bytes:
-        """An APDU that nobody asked for, as unnumbered information; it needs no link."""
+        """An unsolicited APDU, as unnumbered information; it needs no link."""
         link = self._links.get((pdu.destination, pdu.source))
         if link is None:
             own = HdlcAddress(pdu.source, self._physical_address)

@@ -2,7 +2,7 @@
 
 `HdlcClient` and `HdlcServer` are the two roles. Both take octets with `receive_data`, say with `next_event` what they meant,
 and hold in `data_to_send` what the link itself answers. Damaged frames and frames for others are dropped and counted.
-Nobody here knows the time: silence is told to the link by `timeout`.
+Time is not known here: silence is reported to the link by `timeout`.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class HdlcLink(ABC):
     # --- receiving
 
     def _receive_unnumbered(self, frame: Frame) -> None:
-        """Unnumbered information is nobody's answer: what can't be read of it is dropped."""
+        """Unnumbered information answers nothing: what can't be read of it is dropped."""
         try:
             apdu = self._unnumbered.take(frame)
         except (DecodeError, FrameRejected):

@@ -50,7 +50,7 @@ class Numbering:
 
     @property
     def crowded(self) -> bool:
-        """Whether so many APDUs wait that no more should be provoked."""
+        """Whether enough APDUs are waiting that no more should be requested."""
         return len(self._apdus) >= ENOUGH_QUEUED
 
     @property

@@ -59,7 +59,7 @@ class HdlcServer(HdlcLink):
         return self.data_to_send()
 
     def send_unnumbered(self, apdu: bytes, destination: HdlcAddress | None = None) -> bytes:
-        """Push an APDU that nobody acknowledges."""
+        """Push an unacknowledged APDU."""
         self._move(ServerLinkEvent.SEND_UNNUMBERED)
         self._write_unnumbered(apdu, destination or self.peer, final=True)
         return self.data_to_send()

@@ -13,7 +13,7 @@ from ami_dlms.framing.hdlc import FrameKind
 
 
 class ClientLinkState(Enum):
-    """Where the primary station stands; in READY the turn is ours, in WAITING the server's."""
+    """The state of the primary station; in READY the turn is ours, in WAITING the server's."""
 
     DISCONNECTED = "disconnected"
     CONNECTING = "connecting"
@@ -46,7 +46,7 @@ class ClientLinkEvent(Enum):
 
 
 class ServerLinkState(Enum):
-    """Where the secondary station stands; in LISTENING the turn is the client's, in ANSWERING ours."""
+    """The state of the secondary station; in LISTENING the turn is the client's, in ANSWERING ours."""
 
     DISCONNECTED = "disconnected"
     LISTENING = "listening"

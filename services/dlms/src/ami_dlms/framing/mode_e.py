@@ -45,7 +45,7 @@ _SEVEN_BITS = bytes(octet & 0x7F for octet in range(256))
 
 
 class SignOnState(Enum):
-    """Where a sign-on stands, at either end."""
+    """The state of a sign-on, at either end."""
 
     IDLE = "idle"
     AWAITING_IDENTIFICATION = "awaiting identification"

@@ -13,7 +13,7 @@ from ami_dlms.security.keys import PublicKey, public_key_of
 
 
 def public_key_in(certificate: bytes) -> PublicKey:
-    """The public key that a DER certificate holds, whoever's it is and whatever for; LocalError when there is none."""
+    """The public key that a DER certificate holds, of any owner and for any use; LocalError when there is none."""
     from cryptography import x509
 
     try:

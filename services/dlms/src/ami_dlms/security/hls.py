@@ -98,7 +98,7 @@ def challenge_lengths(mechanism: Mechanism) -> range:
 
 
 def usual_challenge(mechanism: Mechanism) -> int:
-    """How many octets a challenge of ours has when nobody asks for another length; 0 without HLS."""
+    """The octets of a challenge of ours unless another length is asked for; 0 without HLS."""
     return max(USUAL_CHALLENGE, challenge_lengths(mechanism)[0]) if mechanism in HLS else 0
 
 

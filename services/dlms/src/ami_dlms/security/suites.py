@@ -1,6 +1,6 @@
 """Security suites and the security control octet (Green Book 9.2.3.7 and 9.2.7.2.4.1).
 
-The octet stands at the head of every ciphered APDU and of every GMAC: suite number in the low nibble, then one bit each
+The octet is at the head of every ciphered APDU and of every GMAC: suite number in the low nibble, then one bit each
 for authentication, encryption, the broadcast key set and compression. Suites 1 and 2 add an elliptic curve and its hash.
 """
 

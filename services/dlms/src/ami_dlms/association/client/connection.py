@@ -181,7 +181,9 @@ class ClientConnection(Connection):
         told from the next: LocalError.
         """
         if self._settings.short_names is not None:
-            raise LocalError("without invoke ids a late answer can't be told from the next one: close the connection")
+            raise LocalError(
+                "without invoke ids a late answer can't be distinguished from the next one: close the connection"
+            )
         self._move(ClientEvent.SEND_ABANDON)
         self._pending = None
         return self._framed(*self._transfers.abandon())

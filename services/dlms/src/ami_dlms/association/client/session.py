@@ -156,7 +156,7 @@ def _open_asking_first(wanted: Wanted, judge: Judge) -> Steps[OpeningStep, None]
 
 
 def _open_management(at_least: int, judge: Judge) -> Steps[OpeningStep, None]:
-    """A meter that demands a higher counter than it told is asked once more with the one that it demands."""
+    """A meter that demands a higher counter than it reported is asked once more with the one that it demands."""
     try:
         yield OpenManagement(at_least)
     except Exception as error:
@@ -167,7 +167,7 @@ def _open_management(at_least: int, judge: Judge) -> Steps[OpeningStep, None]:
 
 
 def _ask_public(wanted: Wanted) -> Steps[OpeningStep, tuple[int, bool]]:
-    """The lowest counter that the meter takes, and whether an association was released; what nobody needs may fail."""
+    """The lowest counter that the meter takes, and whether an association was released; what is not needed may fail."""
     at_least = 0
     try:
         yield OpenPublic()

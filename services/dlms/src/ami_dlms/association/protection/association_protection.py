@@ -8,7 +8,7 @@ a new counter value. Signing goes inside, ciphering around it.
 Keys of one message (wrapped, agreed) prove who made them and nothing about when: a recorded message stays genuine for ever.
 So their messages take counter values from the same two counters as all others, and a replay is refused whatever its key.
 No initialization vector comes twice either, even when a peer asks twice under one transaction id, from which alone the key
-of two static pairs follows. A peer that starts its counter at 0 with every such key is refused: it can't be told from a replay.
+of two static pairs follows. A peer that starts its counter at 0 with every such key is refused: it can't be distinguished from a replay.
 """
 
 from __future__ import annotations

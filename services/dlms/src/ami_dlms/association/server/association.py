@@ -281,7 +281,7 @@ class ServerAssociation:
         return Reply(apdu.encode(Rlre(ReleaseReason.NORMAL, answer)), AssociationReleased(self.profile))
 
     def lost(self) -> Reply:
-        """The data link below is gone: what was agreed over it may not serve whoever sets it up next."""
+        """The data link below is gone: what was agreed over it must not serve the next peer that sets one up."""
         if self.state is ServerState.UNASSOCIATED or self.profile.pre_established is not None:
             return Reply()
         self._move(ServerEvent.RELEASED)

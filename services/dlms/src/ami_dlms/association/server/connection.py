@@ -54,7 +54,7 @@ class ServerConnection(Connection):
         return self._closed
 
     def state(self, server_wport: int, client_wport: int) -> ServerState:
-        """Where an association stands."""
+        """The state of an association."""
         association = self._association(server_wport, client_wport)
         return ServerState.UNASSOCIATED if association is None else association.state
 

@@ -189,7 +189,7 @@ class Services(ABC):
         return Reply(event=pending.event())
 
     def _judged(self, items: Sequence[Item | None]) -> list[Denial | None]:
-        """Why each item is denied, None where it is granted; None among the items stands for nothing that exists."""
+        """Why each item is denied, None where it is granted; None among the items is a name of no existing object."""
         return [DataAccessResult.OBJECT_UNDEFINED if item is None else self._judge(item) for item in items]
 
     def _judge(self, item: Item) -> Denial | None:

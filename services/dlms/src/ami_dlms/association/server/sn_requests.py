@@ -32,14 +32,14 @@ class _SnPendingRequest(PendingRequest):
     __slots__ = ()
 
     def _name(self, item: Item | None) -> str:
-        return "a short name that stands for nothing" if item is None else str(item.descriptor)
+        return "a short name that names nothing" if item is None else str(item.descriptor)
 
     def _refused(self, denial: Denial) -> DataAccessResult:
         return DataAccessResult(denial)
 
 
 class PendingRead(_SnPendingRequest):
-    """Read: attributes, and methods that are called; None stands for a name that stands for nothing."""
+    """Read: attributes, and methods that are called; None for a short name that names nothing."""
 
     __slots__ = ()
 
