@@ -21,6 +21,7 @@ from ami_dlms.framing.framing import Framing
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, SendCounter
 from ami_meter_sim.effects import Effect, Send
+from ami_meter_sim.faults import Faults, Rule
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.addresses import OneAddress
 from ami_meter_sim.lines.admission import Admission
@@ -183,18 +184,29 @@ def randomness() -> Callable[[int], bytes]:
     return lambda length: next(numbers).to_bytes(length, "big")
 
 
-def session(*meters: Meter, at: datetime = START) -> Session:
-    return Session({one.setup.server_wport: one for one in meters}, now=lambda: at, random_bytes=randomness())
+def misbehaving(*rules: dict[str, Any]) -> Faults:
+    """Faults as a file has them."""
+    faults = Faults()
+    for one in rules:
+        faults.set(Rule.parse(one))
+    return faults
+
+
+def session(*meters: Meter, at: datetime = START, faults: Faults | None = None) -> Session:
+    behind = {one.setup.server_wport: one for one in meters}
+    return Session(behind, now=lambda: at, random_bytes=randomness(), faults=faults)
 
 
 class Wire:
     """Meters on a real loopback socket; what they tell is kept."""
 
-    def __init__(self, *meters: Meter, now: Callable[[], datetime] = lambda: START) -> None:
+    def __init__(
+        self, *meters: Meter, now: Callable[[], datetime] = lambda: START, faults: Faults | None = None
+    ) -> None:
         self.reported = Reported()
         self.died = 0
         environment = Environment(emit=self._take, now=now, random_bytes=randomness())
-        self.fleet = Fleet(meters, environment, self._die)
+        self.fleet = Fleet(meters, environment, self._die, faults)
         self.watch: Callable[[Event], None] = lambda event: None
         self.bench: Bench | None = None
         self.listener: TcpListener | UdpListener | None = None

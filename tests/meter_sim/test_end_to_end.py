@@ -29,6 +29,7 @@ from bench import (
     gmac,
     gmac_client,
     method,
+    misbehaving,
     public_client,
     setup,
 )
@@ -50,9 +51,8 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult
 from ami_dlms.framing.wrapper import decode_datagram
 from ami_dlms.security import ReceiveCounter
-from ami_meter_sim.effects import Die, HangUp
 from ami_meter_sim.events import PushFailed
-from ami_meter_sim.faults import BreakDownAfterAction, Delay
+from ami_meter_sim.faults import Faults
 from ami_meter_sim.lines import admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, dial
@@ -68,10 +68,12 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     """A listening meter with this setup."""
     wires: list[Wire] = []
 
-    async def listening(most: int = 4, idle_timeout_s: float = 5.0, **more: Any) -> tuple[Wire, Bench]:
+    async def listening(
+        most: int = 4, idle_timeout_s: float = 5.0, faults: Faults | None = None, **more: Any
+    ) -> tuple[Wire, Bench]:
         bench = Bench(tmp_path)
         bench.start(setup(**more))
-        wire = Wire(bench.meter, now=lambda: bench.at)
+        wire = Wire(bench.meter, now=lambda: bench.at, faults=faults)
         wires.append(wire)
         await wire.listen(most, idle_timeout_s)
         return wire, bench
@@ -151,7 +153,7 @@ async def test_meters_on_two_addresses_do_not_share_state(make: Make, tmp_path: 
 
 
 async def test_connection_dies_between_action_and_answer(make: Make) -> None:
-    wire, bench = await make(faults=(BreakDownAfterAction(HangUp()),))
+    wire, bench = await make(faults=misbehaving({"fault": "reset-after-action", "how": "close"}))
     caller = await opened(wire.port, clear_client())
     assert await caller.ask(DISCONNECT) is None
     await caller.close()
@@ -162,7 +164,7 @@ async def test_connection_dies_between_action_and_answer(make: Make) -> None:
 
 
 async def test_connection_is_reset_between_action_and_answer(make: Make) -> None:
-    wire, bench = await make(faults=(BreakDownAfterAction(HangUp(abrupt=True)),))
+    wire, bench = await make(faults=misbehaving({"fault": "reset-after-action"}))
     caller = await opened(wire.port, clear_client())
     with pytest.raises(ConnectionResetError):
         await caller.ask(DISCONNECT)
@@ -171,7 +173,7 @@ async def test_connection_is_reset_between_action_and_answer(make: Make) -> None
 
 
 async def test_process_dies_between_action_and_answer(make: Make) -> None:
-    wire, _ = await make(faults=(BreakDownAfterAction(Die()),))
+    wire, _ = await make(faults=misbehaving({"fault": "reset-after-action", "how": "exit"}))
     caller = await opened(wire.port, clear_client())
     assert await caller.ask(DISCONNECT) is None
     await caller.close()
@@ -216,7 +218,7 @@ async def test_associations_without_requests_do_not_silence_the_meter(
 
 
 async def test_a_request_under_way_does_not_give_way(make: Make) -> None:
-    wire, _ = await make(most=1, faults=(Delay(0.3),))
+    wire, _ = await make(most=1, faults=misbehaving({"fault": "slow", "seconds": 0.3}))
     caller = await Caller.call(wire.port, clear_client())
     asking = asyncio.create_task(caller.ask(Open()))
     await asyncio.wait({asking}, timeout=0.05)

@@ -20,6 +20,7 @@ from bench import (
     client_security,
     gmac,
     method,
+    misbehaving,
     session,
     setup,
 )
@@ -50,7 +51,7 @@ from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanis
 from ami_dlms.security import SendCounter
 from ami_meter_sim.effects import Die, HangUp, Report
 from ami_meter_sim.events import Switched
-from ami_meter_sim.faults import BreakDownAfterAction, LieAboutAction, Silence
+from ami_meter_sim.faults import Faults
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
 DENIED, UNDEFINED = DataAccessResult.READ_WRITE_DENIED, DataAccessResult.OBJECT_UNDEFINED
@@ -75,9 +76,11 @@ def secured_client(**more: Any) -> ClientConnection:
     return ClientConnection(settings, challenge=b"client's words 1", send_counter=SendCounter(1))
 
 
-def talk(tmp_path: Path, connection: ClientConnection | None = None, **more: Any) -> tuple[Dialogue, Bench]:
+def talk(
+    tmp_path: Path, connection: ClientConnection | None = None, faults: Faults | None = None, **more: Any
+) -> tuple[Dialogue, Bench]:
     bench = Bench(tmp_path)
-    dialogue = Dialogue(session(bench.start(setup(**more))), connection or client())
+    dialogue = Dialogue(session(bench.start(setup(**more)), faults=faults), connection or client())
     assert isinstance(dialogue.open(), Opened)
     return dialogue, bench
 
@@ -177,24 +180,24 @@ def test_access_stops_at_the_first_failure_where_it_is_told_to(tmp_path: Path) -
     assert bench.meter.switch.output_state is False
 
 
-@pytest.mark.parametrize("effect", [HangUp(), Die()])
-def test_a_meter_that_dies_after_switching_answers_no_list(tmp_path: Path, effect: HangUp | Die) -> None:
-    dialogue, bench = talk(tmp_path, faults=(BreakDownAfterAction(effect),))
+@pytest.mark.parametrize(("how", "effect"), [("close", HangUp()), ("exit", Die())])
+def test_a_meter_that_dies_after_switching_answers_no_list(tmp_path: Path, how: str, effect: HangUp | Die) -> None:
+    dialogue, bench = talk(tmp_path, faults=misbehaving({"fault": "reset-after-action", "how": how}))
     assert dialogue.ask(access(Get(attribute(IMPORT, 2)), DISCONNECT)) is None
     assert effect in dialogue.effects
     assert bench.meter.switch.output_state is False
 
 
 def test_a_meter_that_lies_lies_in_lists_too(tmp_path: Path) -> None:
-    dialogue, bench = talk(tmp_path, faults=(LieAboutAction(),))
+    dialogue, bench = talk(tmp_path, faults=misbehaving({"fault": "accepts-but-does-not-switch"}))
     assert dialogue.ask(ActionList((DISCONNECT,))).results == (ActionOutcome(ActionResult.SUCCESS, None),)
     assert bench.meter.switch.output_state is True
 
 
 def test_a_silent_meter_keeps_silent(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    one = bench.start(setup(faults=(Silence(),)))
-    dialogue = Dialogue(session(one), client())
+    faults = misbehaving({"fault": "silent", "when": {"service": "get"}})
+    dialogue = Dialogue(session(bench.start(setup()), faults=faults), client())
     assert isinstance(dialogue.open(), Opened)
     assert dialogue.ask(GetList((Get(attribute(IMPORT, 2)),))) is None
 

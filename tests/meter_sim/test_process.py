@@ -88,7 +88,7 @@ def test_a_configuration_that_can_not_be_used(tmp_path: Path) -> None:
     assert out == "" and "suite" in err and "Traceback" not in err
 
 
-def thousand(directory: Path, **change: Any) -> tuple[MeterSimSettings, list[MeterSettings]]:
+def thousand(directory: Path, **change: Any) -> tuple[Settings, list[MeterSettings]]:
     meters = [
         MeterSettings(
             meter=Meter(
@@ -104,7 +104,7 @@ def thousand(directory: Path, **change: Any) -> tuple[MeterSimSettings, list[Met
         )
         for number in range(1001, 2001)
     ]
-    return MeterSimSettings(state=directory / "meters"), meters
+    return Settings(meter_sim=MeterSimSettings(state=directory / "meters")), meters
 
 
 async def test_a_thousand_meters_start_within_seconds(tmp_path: Path) -> None:
@@ -155,4 +155,4 @@ async def test_a_task_that_fails_ends_the_process_and_keeps_the_state(tmp_path: 
     await asyncio.wait_for(running.last_until(asyncio.Event()), 5)
     with pytest.raises(ArithmeticError):
         await running.stop()
-    assert (settings.state / "M1001.json").exists()
+    assert (settings.meter_sim.state / "M1001.json").exists()

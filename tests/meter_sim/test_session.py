@@ -35,6 +35,7 @@ from bench import (
     gmac_client,
     lls_client,
     method,
+    misbehaving,
     public_client,
     randomness,
     session,
@@ -61,7 +62,6 @@ from ami_dlms.errors import SecurityError
 from ami_dlms.obis import Obis
 from ami_meter_sim.effects import Die, HangUp, Report, Wait
 from ami_meter_sim.events import Switched
-from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, LieAboutAction, RefuseAction, Silence
 from ami_meter_sim.meter.session import Session
 from ami_meter_sim.meter.setup import LockOutSetup, ManagementAssociation
 
@@ -315,10 +315,10 @@ def test_two_logical_devices_behind_one_address(tmp_path: Path) -> None:
 # --- faults, at the edge only
 
 
-def faulty(tmp_path: Path, *faults: Fault) -> Dialogue:
+def faulty(tmp_path: Path, *rules: dict[str, Any]) -> Dialogue:
     bench = Bench(tmp_path)
-    bench.start(setup(faults=faults))
-    return Dialogue(session(bench.meter), clear_client())
+    bench.start(setup())
+    return Dialogue(session(bench.meter, faults=misbehaving(*rules)), clear_client())
 
 
 def meter_of(dialogue: Dialogue) -> Any:
@@ -326,7 +326,7 @@ def meter_of(dialogue: Dialogue) -> Any:
 
 
 def test_a_lie(tmp_path: Path) -> None:
-    dialogue = faulty(tmp_path, LieAboutAction())
+    dialogue = faulty(tmp_path, {"fault": "accepts-but-does-not-switch"})
     dialogue.open()
     assert dialogue.ask(DISCONNECT) == ActionOutcome(ActionResult.SUCCESS, None)
     assert dialogue.get(SWITCH).value == data.boolean(True)
@@ -334,16 +334,16 @@ def test_a_lie(tmp_path: Path) -> None:
 
 
 def test_a_refusal(tmp_path: Path) -> None:
-    dialogue = faulty(tmp_path, RefuseAction(ActionResult.TEMPORARY_FAILURE))
+    dialogue = faulty(tmp_path, {"fault": "refuses", "result": "temporary-failure"})
     dialogue.open()
     assert dialogue.ask(DISCONNECT).result is ActionResult.TEMPORARY_FAILURE
     assert dialogue.ask(Action(method(CLOCK, 3), data.integer(0))).result is ActionResult.SUCCESS, "other classes work"
     assert dialogue.get(SWITCH).value == data.boolean(True)
 
 
-@pytest.mark.parametrize("effect", [HangUp(), Die()])
-def test_dead_between_action_and_answer(tmp_path: Path, effect: HangUp | Die) -> None:
-    dialogue = faulty(tmp_path, BreakDownAfterAction(effect))
+@pytest.mark.parametrize(("how", "effect"), [("close", HangUp()), ("reset", HangUp(abrupt=True)), ("exit", Die())])
+def test_dead_between_action_and_answer(tmp_path: Path, how: str, effect: HangUp | Die) -> None:
+    dialogue = faulty(tmp_path, {"fault": "reset-after-action", "how": how})
     dialogue.open()
     assert dialogue.ask(DISCONNECT) is None
     assert dialogue.effects[-1] == effect and len(told(dialogue, "switched")) == 1
@@ -354,7 +354,7 @@ def test_dead_between_action_and_answer(tmp_path: Path, effect: HangUp | Die) ->
 
 
 def test_slow(tmp_path: Path) -> None:
-    dialogue = faulty(tmp_path, Delay(2.5))
+    dialogue = faulty(tmp_path, {"fault": "slow", "seconds": 2.5})
     dialogue.open()
     dialogue.get(CLOCK)
     dialogue.ask(DISCONNECT)
@@ -365,13 +365,13 @@ def test_slow(tmp_path: Path) -> None:
 
 
 def test_silent_after_the_association(tmp_path: Path) -> None:
-    dialogue = faulty(tmp_path, Silence())
+    dialogue = faulty(tmp_path, {"fault": "silent", "when": {"service": ["get", "set", "action"]}})
     assert isinstance(dialogue.open(), Opened)
     assert dialogue.ask(Get(attribute(CLOCK, 2))) is None
 
 
 def test_silent_always(tmp_path: Path) -> None:
-    assert faulty(tmp_path, Silence(always=True)).open() is None
+    assert faulty(tmp_path, {"fault": "silent"}).open() is None
 
 
 # --- hostile octets

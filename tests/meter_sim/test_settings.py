@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 import tomli_w
 
-from ami_dlms.enums import ActionResult, Mechanism
+from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
-from ami_meter_sim.app import make_meters
-from ami_meter_sim.effects import Die, HangUp
-from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, LieAboutAction, RefuseAction, Silence
+from ami_meter_sim.app import make_faults, make_meters
 from ami_meter_sim.meter.setup import LockOutSetup
 from ami_meter_sim.settings import Settings, choose_meters
 from ami_process.settings import SettingsError
@@ -49,39 +47,73 @@ def test_the_demo_s_own_configuration(tmp_path: Path, config: dict[str, Any]) ->
     )
     assert one.management.mechanism is Mechanism.GMAC and one.management.security.ciphered
     assert one.management.security.keys != two.management.security.keys
-    assert one.faults == () and one.lock_out == LockOutSetup() and one.push is None and one.control_mode == 4
+    assert not make_faults((), load(tmp_path, config).meters).rules
+    assert one.lock_out == LockOutSetup() and one.push is None and one.control_mode == 4
     assert one.model is two.model
     assert one.logical_devices == ((1, b"AMI0000000001001"),)
+
+
+REFUSED = {"fault": "refuses", "result": "read-write-denied", "when": {"service": ["action"], "class": [70]}}
+FALSE = {"fault": "accepts-but-does-not-switch", "when": {"service": ["action"], "class": [70]}}
+BROKEN = {"fault": "reset-after-action", "when": {"service": ["action"], "class": [70]}}
+UNANSWERED = {"fault": "silent", "when": {"service": ["get", "set", "action"]}}
 
 
 @pytest.mark.parametrize(
     ("simulated", "expected"),
     [
-        ({"kill_after_action": True}, (BreakDownAfterAction(HangUp()),)),
-        ({"kill_after_action": "exit"}, (BreakDownAfterAction(Die()),)),
-        ({"lie_about_action": True}, (LieAboutAction(),)),
-        ({"answer_delay_s": 0.5}, (Delay(0.5),)),
-        ({"silent": True}, (Silence(),)),
-        ({"silent": "always"}, (Silence(always=True),)),
-        ({"refuse_action": "temporary-failure"}, (RefuseAction(ActionResult.TEMPORARY_FAILURE),)),
-        ({"refuse_action": 3}, (RefuseAction(ActionResult.READ_WRITE_DENIED),)),
+        ({"kill_after_action": True}, [BROKEN | {"how": "close"}]),
+        ({"kill_after_action": "exit"}, [BROKEN | {"how": "exit"}]),
+        ({"lie_about_action": True}, [FALSE]),
+        ({"answer_delay_s": 0.5}, [{"fault": "slow", "seconds": 0.5, "jitter_s": 0.0}]),
+        ({"silent": True}, [UNANSWERED]),
+        ({"silent": "always"}, [{"fault": "silent"}]),
+        ({"refuse_action": "temporary-failure"}, [REFUSED | {"result": "temporary-failure"}]),
+        ({"refuse_action": 3}, [REFUSED]),
         (
             {"silent": True, "answer_delay_s": 2, "lie_about_action": True, "refuse_action": 3},
-            (RefuseAction(ActionResult.READ_WRITE_DENIED), LieAboutAction(), Delay(2.0), Silence()),
+            [REFUSED, FALSE, {"fault": "slow", "seconds": 2.0, "jitter_s": 0.0}, UNANSWERED],
         ),
     ],
 )
-def test_faults(tmp_path: Path, config: dict[str, Any], simulated: dict[str, Any], expected: tuple[Fault, ...]) -> None:
+def test_faults(
+    tmp_path: Path, config: dict[str, Any], simulated: dict[str, Any], expected: list[dict[str, Any]]
+) -> None:
     config["meters"][0]["simulated"] |= simulated
-    one, two = setups(tmp_path, config)
-    assert (one.faults, two.faults) == (expected, ())
+    faults = make_faults((), load(tmp_path, config).meters)
+    usual = {"meters": ["M1001"], "probability": 1.0, "seed": 0, "share": 1.0}
+    assert [rule.described() for _, rule in faults.rules] == [usual | one for one in expected]
+    assert ([one.number for one in faults.of("M1001")], faults.of("M1002")) == (
+        list(range(1, len(expected) + 1)),
+        (),
+    )
+
+
+def test_rules_of_the_file(tmp_path: Path, config: dict[str, Any]) -> None:
+    config["faults"] = [{"fault": "slow", "share": 0.5}, {"fault": "busy", "when": {"first": 2}}]
+    settings = load(tmp_path, config)
+    assert [rule.fault for _, rule in make_faults(settings.faults, settings.meters).rules] == ["slow", "busy"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"fault": "lazy"}, r"\[\[faults\]\] number 2: fault: there is no 'lazy'; there are silent"),
+        ({"fault": "slow", "second": 1}, r"number 2: slow: there is no 'second'; there are seconds"),
+    ],
+)
+def test_a_rule_that_is_misspelt(tmp_path: Path, config: dict[str, Any], rule: dict[str, Any], reason: str) -> None:
+    config["faults"] = [{"fault": "slow"}, rule]
+    settings = load(tmp_path, config)
+    with pytest.raises(SettingsError, match=reason):
+        make_faults(settings.faults, settings.meters)
 
 
 def test_lock_out(tmp_path: Path, config: dict[str, Any]) -> None:
     config["meters"][0]["simulated"] |= {"lock_out_after": 3, "lock_out_s": 5}
     one, two = setups(tmp_path, config)
     assert (one.lock_out, two.lock_out) == (LockOutSetup(3, 5.0), LockOutSetup(None, 60.0))
-    assert one.faults == ()
+    assert not make_faults((), load(tmp_path, config).meters).rules
 
 
 def test_push(tmp_path: Path, config: dict[str, Any]) -> None:
@@ -198,7 +230,7 @@ def test_meters_behind_one_address_speak_one_way(
 def test_unknown_result_and_model_and_meter(tmp_path: Path, config: dict[str, Any]) -> None:
     config["meters"][0]["simulated"] |= {"refuse_action": "maybe"}
     with pytest.raises(SettingsError, match=r"M1001.*MAYBE.*temporary-failure"):
-        setups(tmp_path, config)
+        make_faults((), load(tmp_path, config).meters)
     with pytest.raises(SettingsError, match=r"M7.*M1001, M1002"):
         choose_meters(load(tmp_path, config), ["M7"])
 

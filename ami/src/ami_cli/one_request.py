@@ -90,7 +90,7 @@ async def _meter(
     environment = Environment(emit=events.append, random_bytes=random_bytes).by(SteppedClock(AT))
     settings = ami_meter_sim.settings.Settings.load(directory / "ami.toml")
     chosen = ami_meter_sim.settings.choose_meters(settings, [METER])
-    running = await ami_meter_sim.app.start(settings.meter_sim, chosen, environment)
+    running = await ami_meter_sim.app.start(settings, chosen, environment)
     south.target = running.listening[0]
     try:
         yield

@@ -57,7 +57,7 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
     ),
     (
         "[meters.simulated]",
-        "How a simulated meter behaves; a meter without it is a real one. Faults, with examples: [simulated-faults](howto/simulated-faults.md).",
+        "How a simulated meter behaves; a meter without it is a real one. Faults, with examples: [inject-faults](howto/inject-faults.md), and all keys of `[[faults]]`: [faults](faults.md).",
         SimulatedSettings,
         "",
     ),

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ami_meter_sim.app import run
+from ami_meter_sim.faults.page import listed, page
 from ami_meter_sim.fleet import die_at_once
 from ami_meter_sim.meter.state import StateError
 from ami_meter_sim.settings import Settings, choose_meters
@@ -50,6 +51,19 @@ def serve_until_stopped(
     raise typer.Exit(exit_code)
 
 
+@app.command("faults")
+def list_faults(
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the page with all parameters here, in Markdown.")
+    ] = None,
+) -> None:
+    """List every fault that a simulated meter can have, and what a head-end should do about it."""
+    if write is None:
+        typer.echo("\n".join(listed()))
+    else:
+        write.write_text(page(), "utf-8")
+
+
 async def _run(settings: Settings, names: Sequence[str], environment: Environment, events: Events) -> int:
     def die() -> None:
         """As a process that is killed, but what was reported is out."""
@@ -60,7 +74,7 @@ async def _run(settings: Settings, names: Sequence[str], environment: Environmen
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    return await run(settings.meter_sim, choose_meters(settings, names), environment, stop, die)
+    return await run(settings, choose_meters(settings, names), environment, stop, die)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,11 +11,9 @@ from pathlib import Path
 
 from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
-from ami_dlms.enums import ActionResult
 from ami_dlms.errors import LocalError
 from ami_dlms.security import AsymmetricKeys, PrivateKey, PublicKey
-from ami_meter_sim.effects import Die, HangUp
-from ami_meter_sim.faults import BreakDownAfterAction, Delay, Fault, LieAboutAction, RefuseAction, Silence
+from ami_meter_sim.faults import FaultError, Faults, Rule
 from ami_meter_sim.fleet import Fleet, die_at_once
 from ami_meter_sim.lines.addresses import OneAddress
 from ami_meter_sim.lines.admission import Admission
@@ -33,6 +31,7 @@ from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.settings import (
     MeterSettings,
     MeterSimSettings,
+    Settings,
     SimulatedSettings,
 )
 from ami_packs.model import Model
@@ -46,12 +45,7 @@ from ami_registry import Meter as Entry
 from ami_registry import Transport, security
 
 OPEN_FILES_PER_METER = 8
-SILENCES: dict[bool | str, Fault | None] = {False: None, True: Silence(), "always": Silence(always=True)}
-BREAKDOWNS: dict[bool | str, Fault | None] = {
-    False: None,
-    True: BreakDownAfterAction(HangUp()),
-    "exit": BreakDownAfterAction(Die()),
-}
+REQUESTS = ["get", "set", "action"]
 
 
 @dataclass(slots=True)
@@ -88,7 +82,7 @@ class Running:
 
 
 async def run(
-    settings: MeterSimSettings,
+    settings: Settings,
     chosen: Sequence[MeterSettings],
     environment: Environment,
     stop: asyncio.Event,
@@ -96,7 +90,7 @@ async def run(
 ) -> int:
     """Run these meters until `stop` is set; the exit code."""
     try:
-        async with _serving_api(settings, environment) as addresses:
+        async with _serving_api(settings.meter_sim, environment) as addresses:
             running = await start(settings, chosen, environment, die)
             names = [meter.name for meter in chosen]
             environment.emit(Ready(role="meter", listen=[*running.listening, *addresses], meters=names))
@@ -121,19 +115,20 @@ async def _serving_api(settings: MeterSimSettings, environment: Environment) -> 
 
 
 async def start(
-    settings: MeterSimSettings,
+    settings: Settings,
     chosen: Sequence[MeterSettings],
     environment: Environment,
     die: Callable[[], None] = die_at_once,
 ) -> Running:
     """Make the meters and let them listen, dial and push. SettingsError, StateError or PortTaken when that is impossible."""
     allow_open_files(len(chosen) * OPEN_FILES_PER_METER)
-    hold = _sole_user(settings.state, chosen)
-    fleet = Fleet(make_meters(settings, chosen, environment.now()), environment, die)
-    running = Running(fleet, hold, Admission(settings.idle_timeout_s))
+    faults, section = make_faults(settings.faults, chosen), settings.meter_sim
+    hold = _sole_user(section.state, chosen)
+    fleet = Fleet(make_meters(section, chosen, environment.now()), environment, die, faults)
+    running = Running(fleet, hold, Admission(section.idle_timeout_s))
     try:
         for address, behind in _by_address(chosen):
-            running.listening.append(await _listen(running, settings, address, behind))
+            running.listening.append(await _listen(running, section, address, behind))
     except PortTaken:
         await running.stop()
         raise
@@ -141,7 +136,7 @@ async def start(
     for one in chosen:
         meter = fleet.meters[one.name]
         if one.simulated.dial_to is not None:
-            back_off = BackOff(settings.redial_first_s, settings.redial_most_s)
+            back_off = BackOff(section.redial_first_s, section.redial_most_s)
             running.tasks.append(
                 asyncio.create_task(dial(Service(fleet), meter, split(one.simulated.dial_to), back_off))
             )
@@ -198,7 +193,6 @@ def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[in
         logical_devices=logical_devices,
         control_mode=one.simulated.control_mode,
         time_zone_minutes=one.simulated.time_zone_minutes,
-        faults=_faults(one.simulated, meter.name),
         lock_out=LockOutSetup(one.simulated.lock_out_after, one.simulated.lock_out_s),
         push=_push(one.simulated),
     )
@@ -218,26 +212,38 @@ def _security(one: MeterSettings) -> Security | None:
         ) from None
 
 
-def _faults(simulated: SimulatedSettings, name: str) -> tuple[Fault, ...]:
-    refused = _action_result(simulated.refuse_action, name)
-    found: list[Fault | None] = [
-        RefuseAction(refused) if refused is not None else None,
-        LieAboutAction() if simulated.lie_about_action else None,
-        BREAKDOWNS[simulated.kill_after_action],
-        Delay(simulated.answer_delay_s) if simulated.answer_delay_s else None,
-        SILENCES[simulated.silent],
-    ]
-    return tuple([fault for fault in found if fault is not None])
+def make_faults(rules: Sequence[Mapping[str, object]], chosen: Sequence[MeterSettings]) -> Faults:
+    """Those of the meters' own switches, then those of [[faults]]. Raises SettingsError."""
+    faults = Faults()
+    for one in chosen:
+        for given in _switched_on(one.simulated):
+            _set(faults, {"meters": [one.name], **given}, f"meter {one.name}: simulated")
+    for number, rule in enumerate(rules, 1):
+        _set(faults, rule, f"[[faults]] number {number}")
+    return faults
 
 
-def _action_result(wanted: int | str | None, name: str) -> ActionResult | None:
-    if wanted is None:
-        return None
+def _set(faults: Faults, rule: Mapping[str, object], where: str) -> None:
     try:
-        return ActionResult[wanted] if isinstance(wanted, str) else ActionResult(wanted)
-    except (KeyError, ValueError):
-        known = ", ".join(one.name.lower().replace("_", "-") for one in ActionResult)
-        raise SettingsError(f"meter {name}: simulated.refuse_action {wanted} is none of {known}") from None
+        faults.set(Rule.parse(rule))
+    except FaultError as problem:
+        raise SettingsError(f"{where}: {problem}") from None
+
+
+def _switched_on(simulated: SimulatedSettings) -> Iterator[dict[str, object]]:
+    """The faults that the switches of [meters.simulated] stand for."""
+    if simulated.refuse_action is not None:
+        yield {"fault": "refuses", "result": simulated.refuse_action}
+    if simulated.lie_about_action:
+        yield {"fault": "accepts-but-does-not-switch"}
+    if simulated.kill_after_action:
+        yield {"fault": "reset-after-action", "how": "exit" if simulated.kill_after_action == "exit" else "close"}
+    if simulated.answer_delay_s:
+        yield {"fault": "slow", "seconds": simulated.answer_delay_s}
+    if simulated.silent:
+        yield (
+            {"fault": "silent"} if simulated.silent == "always" else {"fault": "silent", "when": {"service": REQUESTS}}
+        )
 
 
 def _push(simulated: SimulatedSettings) -> PushSetup | None:

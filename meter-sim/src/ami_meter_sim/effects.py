@@ -14,7 +14,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing for so long."""
+    """Do nothing for this time."""
 
     seconds: float
 

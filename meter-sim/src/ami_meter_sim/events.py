@@ -62,6 +62,18 @@ class Discarded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FaultHappened(Event):
+    """A meter does something wrong because a fault was set; what it does is in the list of `meter-sim faults`."""
+
+    meter: str
+    """Its name."""
+    fault: str
+    """Name of the fault."""
+    rule: int
+    """Number of the rule that says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateError(Event):
     """What a meter has to keep can't be kept or read."""
 

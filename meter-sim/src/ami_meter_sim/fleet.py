@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from ami_meter_sim import events
 from ami_meter_sim.commit import Commit
+from ami_meter_sim.faults import Faults
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import StateError
 from ami_process.environment import Environment
@@ -27,9 +28,14 @@ class Fleet:
     """The meters of this process by name."""
 
     def __init__(
-        self, meters: Sequence[Meter], environment: Environment, die: Callable[[], None] = die_at_once
+        self,
+        meters: Sequence[Meter],
+        environment: Environment,
+        die: Callable[[], None] = die_at_once,
+        faults: Faults | None = None,
     ) -> None:
         self.meters = {meter.name: meter for meter in meters}
+        self.faults = faults or Faults()
         self.environment = environment
         self.die = die
         self.commit = Commit(self.write)

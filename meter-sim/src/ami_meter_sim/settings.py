@@ -202,6 +202,8 @@ class Settings(FileSettings):
 
     meter_sim: MeterSimSettings = MeterSimSettings()
     meters: tuple[MeterSettings, ...] = ()
+    faults: tuple[dict[str, Any], ...] = ()
+    """`[[faults]]`: rules as `ami_meter_sim.faults.Rule` reads them."""
 
     @model_validator(mode="before")
     @classmethod

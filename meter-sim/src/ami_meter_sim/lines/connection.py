@@ -127,6 +127,7 @@ class Connection(ABC):
                 now=environment.now,
                 random_bytes=environment.random_bytes,
                 communication=self._service.communication,
+                faults=self._service.fleet.faults,
             )
         return self._session
 

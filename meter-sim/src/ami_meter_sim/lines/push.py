@@ -8,7 +8,9 @@ from collections.abc import Awaitable
 from contextlib import suppress
 
 from ami_dlms.errors import DlmsError
+from ami_meter_sim.effects import Report, Send, Wait
 from ami_meter_sim.events import Pushed, PushFailed
+from ami_meter_sim.faults import Occasion, disturbed
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
@@ -22,8 +24,9 @@ async def push(fleet: Fleet, meter: Meter, setup: PushSetup) -> None:
     switched = fleet.switched(meter.name)
     while True:
         await _due(fleet, switched, setup)
+        why = "switch" if switched.is_set() else "interval"
         switched.clear()
-        await _once(fleet, meter, setup)
+        await send_once(fleet, meter, setup, why)
 
 
 async def _due(fleet: Fleet, switched: asyncio.Event, setup: PushSetup) -> None:
@@ -39,17 +42,24 @@ async def _due(fleet: Fleet, switched: asyncio.Event, setup: PushSetup) -> None:
             task.cancel()
 
 
-async def _once(fleet: Fleet, meter: Meter, setup: PushSetup) -> None:
+async def send_once(fleet: Fleet, meter: Meter, setup: PushSetup, why: str) -> None:
+    """Push now; `why` is `switch` or `interval`, or what else has happened."""
     environment = fleet.environment
     where = {"meter": meter.name, "transport": setup.transport, "address": f"{setup.host}:{setup.port}"}
+    send = _over_udp if setup.transport == "udp" else _over_tcp
     try:
         octets = meter.notification(environment.now())
-        send = _over_udp if setup.transport == "udp" else _over_tcp
-        await asyncio.wait_for(send(setup.host, setup.port, octets), TIMEOUT_S)
+        for effect in disturbed(fleet.faults, meter.name, octets, Occasion(environment.now(), push=why)):
+            match effect:
+                case Report(event):
+                    environment.emit(event)
+                case Wait(seconds):
+                    await environment.sleep(seconds)
+                case Send(octets):
+                    await asyncio.wait_for(send(setup.host, setup.port, octets), TIMEOUT_S)
+                    environment.emit(Pushed(**where))
     except (OSError, TimeoutError, StateError, DlmsError) as error:
         environment.emit(PushFailed(**where, reason=str(error) or type(error).__name__))
-    else:
-        environment.emit(Pushed(**where))
 
 
 async def _over_tcp(host: str, port: int, octets: bytes) -> None:

@@ -1,8 +1,8 @@
 """One transport connection seen from the meters behind it: octets in, effects out, no I/O.
 
 Strategy: `ami_dlms.association.ServerConnection` speaks the protocol, the meters answer, and this module stands at the edge
-between them. It is the only place that calls the hooks of faults. What has to happen outside (writing, waiting, reporting, hanging
-up, dying) comes out as values, in order, and the caller carries it out.
+between them, where the hooks of faults are called. What has to happen outside (writing, waiting, reporting, hanging up, dying)
+comes out as values, in order, and the caller carries it out.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ from ami_dlms.association import (
     RequestKey,
     ServerConnection,
     ServerOutput,
+    Set,
 )
 from ami_dlms.cosem.classes import method_name
 from ami_dlms.cosem.selection import SelectiveAccess
@@ -34,11 +35,15 @@ from ami_dlms.errors import DlmsError
 from ami_dlms.framing.hdlc_framing import HdlcServerFraming
 from ami_meter_sim import events
 from ami_meter_sim.effects import Effect, HangUp, Report, Send
-from ami_meter_sim.faults import Item
+from ami_meter_sim.faults import Active, Faults, Item, Occasion
+from ami_meter_sim.faults.answers import refusal
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Switch
+
+WRAPPER_VERSION = b"\x00\x01"
+OF_A_REQUEST = ("on_arrival", "on_request", "on_result", "on_outcome", "on_frame")
 
 
 class Session:
@@ -51,9 +56,15 @@ class Session:
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
         communication: CommunicationProfile = WRAPPER,
+        faults: Faults | None = None,
     ) -> None:
         self._meters = meters
         self._now = now
+        self._faults = faults or Faults()
+        self._decided: dict[int, bool] = {}
+        self._reports: list[Report] = []
+        self._answers = self._octets = 0
+        self._begun = False
         self._titles: dict[tuple[int, int], bytes | None] = {}
         self._framing = communication.framing(meters)
         self._frames = communication.frames
@@ -69,10 +80,18 @@ class Session:
     def _profile(self, client_wport: int, server_wport: int) -> AssociationProfile | None:
         meter = self._meters.get(server_wport)
         association = None if meter is None else meter.associations.get(client_wport)
-        return None if association is None else association.profile
+        if meter is None or association is None:
+            return None
+        profile = association.profile
+        for active in self._happening(meter, self._occasion(), "on_profile"):
+            profile = active.fault.on_profile(profile)
+        return profile
 
     def receive_data(self, octets: bytes) -> Iterator[Effect]:
         """What follows from these octets."""
+        end = self._end_before(octets)
+        if end is not None:
+            return iter([*self._reported(), end])
         self._connection.receive_data(octets)
         return self._react()
 
@@ -145,26 +164,54 @@ class Session:
                 pass
 
     def _serve(self, event: Requested) -> Iterator[Effect]:
-        """Carry out a request item by item, and answer; or break down before the answer, as the faults want it."""
+        """Carry out a request item by item, and answer; or what the faults that happen now make of it."""
         meter = self._meters[event.key.server_wport]
-        items: list[Item] = []
+        occasion = self._occasion(event.items)
+        happening = self._happening(meter, occasion, *OF_A_REQUEST)
+        yield from self._reported()
+        arrivals = [one.fault.on_arrival() for one in happening if one.rule.direction == "request"]
+        if None in arrivals:
+            self._forget(event)
+            return
+        for effects in arrivals:
+            yield from effects or ()
         results: list[ItemResult] = []
         for item in event.items:
-            items.append(item)
-            results.append((yield from self._carry_out(meter, event.key, item)))
+            results.append((yield from self._carry_out(meter, event.key, item, happening)))
             if event.break_on_error and not _succeeded(results[-1]):
                 break
-        breakdowns = (fault.on_outcome(items) for fault in meter.setup.faults)
-        instead = next((one for one in breakdowns if one is not None), None)
+        instead = next(
+            (one for one in (each.fault.on_outcome(occasion) for each in happening) if one is not None), None
+        )
         if instead is not None:
-            yield instead
-        else:
-            yield from self._outgoing(self._connection.send(Answer(event.key, tuple(results))), answers=True)
+            yield from instead
+            return
+        octets = self._connection.send(Answer(event.key, tuple(results)))
+        yield from self._outgoing(octets, occasion, happening)
+        self._answers += 1
 
-    def _carry_out(self, meter: Meter, key: RequestKey, item: Item) -> Generator[Effect, None, ItemResult]:
-        for fault in meter.setup.faults:
-            if (wrong := fault.on_request(item)) is not None:
-                return wrong
+    def _forget(self, event: Requested) -> None:
+        """A request that is lost: the connection has to get rid of it, and nothing of that leaves."""
+        refusals = tuple(refusal(item, ActionResult.TEMPORARY_FAILURE) for item in event.items)
+        self._connection.send(Answer(event.key, refusals))
+
+    def _carry_out(
+        self, meter: Meter, key: RequestKey, item: Item, happening: Sequence[Active]
+    ) -> Generator[Effect, None, ItemResult]:
+        concerned = [one.fault for one in happening if one.rule.when.covers(item)]
+        for fault in concerned:
+            instead = fault.on_request(item)
+            if isinstance(instead, Get | Set | Action):
+                item = instead
+            elif instead is not None:
+                return instead
+        result = yield from self._result(meter, key, item)
+        for fault in concerned:
+            result = fault.on_result(item, result)
+        return result
+
+    def _result(self, meter: Meter, key: RequestKey, item: Item) -> Generator[Effect, None, ItemResult]:
+        """What the meter itself says."""
         if isinstance(item, Get):
             return meter.get(item.descriptor, self._context(meter, key, item.selection), self._now())
         if isinstance(item, Action):
@@ -172,6 +219,42 @@ class Session:
         if item.selection is not None:
             return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
         return meter.set(item.descriptor, item.value, self._now())
+
+    # --- faults
+
+    def _occasion(self, items: Sequence[Item] = ()) -> Occasion:
+        return Occasion(self._now(), items, answers=self._answers, octets=self._octets)
+
+    def _happening(self, meter: Meter, occasion: Occasion, *hooks: str) -> list[Active]:
+        """The faults that have one of these hooks and happen now."""
+        happening = [
+            one for one in self._faults.of(meter.name) if one.fault.has(*hooks) and one.happens(occasion, self._decided)
+        ]
+        for one in happening:
+            self._faults.happened(one)
+            self._reports.append(Report(events.FaultHappened(meter=meter.name, fault=one.rule.fault, rule=one.number)))
+        return happening
+
+    def _reported(self) -> Iterator[Effect]:
+        reports, self._reports = self._reports, []
+        yield from reports
+
+    def _end_before(self, octets: bytes) -> Effect | None:
+        """The end of the connection, where its meter is not there or restarts."""
+        meter = self._addressed(octets)
+        if meter is None or not (faults := self._faults.of(meter.name)):
+            return None
+        if any(one.fault.is_down(self._now()) for one in faults):
+            return HangUp(abrupt=True)
+        happening = [] if self._begun else self._happening(meter, self._occasion(), "on_connection")
+        self._begun = True
+        return next((end for one in happening if (end := one.fault.on_connection()) is not None), None)
+
+    def _addressed(self, octets: bytes) -> Meter | None:
+        """Whom these octets are for, if that can be seen: the only meter, or that of the wrapper's destination."""
+        if len(self._meters) == 1:
+            return next(iter(self._meters.values()))
+        return self._meters.get(int.from_bytes(octets[4:6], "big")) if octets[:2] == WRAPPER_VERSION else None
 
     def _association(
         self,
@@ -197,8 +280,13 @@ class Session:
             yield Report(events.Switched(meter=meter.name, method=method, before=describe_switch(before), after=after))
         return outcome
 
-    def _outgoing(self, octets: bytes, answers: bool = False) -> Iterator[Effect]:
-        """Frames on their way out: each leaves as its meter's faults allow, its counters being on disk before."""
+    def _outgoing(
+        self, octets: bytes, occasion: Occasion | None = None, happening: Sequence[Active] | None = None
+    ) -> Iterator[Effect]:
+        """Frames on their way out: each leaves as its meter's faults allow, its counters being on disk before.
+
+        `happening` are the faults that happen to the request of this occasion; for all other frames they are found here.
+        """
         for server_wport, frame in self._frames(octets):
             meter = self._meters.get(server_wport)
             if meter is None:
@@ -206,10 +294,21 @@ class Session:
                 continue
             self._talking.add(server_wport)
             meter.reserve_counters()
-            leaving: Sequence[Effect] = (Send(frame),)
-            for fault in meter.setup.faults:
-                leaving = fault.on_frame(leaving, answers)
-            yield from leaving
+            yield from self._leaving(meter, frame, occasion, happening)
+
+    def _leaving(
+        self, meter: Meter, frame: bytes, occasion: Occasion | None, happening: Sequence[Active] | None
+    ) -> Iterator[Effect]:
+        now = self._occasion(() if occasion is None else occasion.items)
+        if happening is None:
+            happening = self._happening(meter, now, "on_frame")
+            yield from self._reported()
+        leaving: Sequence[Effect] = (Send(frame),)
+        for one in happening:
+            if one.rule.direction == "answer":
+                leaving = one.fault.on_frame(leaving, now)
+        self._octets += sum(len(effect.octets) for effect in leaving if isinstance(effect, Send))
+        yield from leaving
 
 
 def _succeeded(result: ItemResult) -> bool:

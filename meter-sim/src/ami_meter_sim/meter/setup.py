@@ -1,10 +1,9 @@
-"""What one meter is made of: who it is, who may talk to it, what it does wrong, where it pushes to."""
+"""What one meter is made of: who it is, who may talk to it, where it pushes to."""
 
 from dataclasses import dataclass, field
 
 from ami_dlms.association import Security
 from ami_dlms.enums import Mechanism
-from ami_meter_sim.faults import Fault
 from ami_meter_sim.objects.device import Identity
 from ami_packs.model import Model
 
@@ -51,6 +50,5 @@ class MeterSetup:
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     control_mode: int = 4
     time_zone_minutes: int = 0
-    faults: tuple[Fault, ...] = ()
     lock_out: LockOutSetup = LockOutSetup()
     push: PushSetup | None = None

@@ -1,0 +1,11 @@
+"""What simulated meters do wrong on purpose, by name: 39 faults, each with conditions, a probability and a seed.
+
+`registry` is the table of all of them, `rule` says where and when one happens, `book` keeps the rules of a process.
+"""
+
+from ami_meter_sim.faults.book import Active, Faults, disturbed
+from ami_meter_sim.faults.fault import Fault, Item, Occasion
+from ami_meter_sim.faults.registry import FAULTS, Row
+from ami_meter_sim.faults.rule import FaultError, Rule
+
+__all__ = ["FAULTS", "Active", "Fault", "FaultError", "Faults", "Item", "Occasion", "Row", "Rule", "disturbed"]

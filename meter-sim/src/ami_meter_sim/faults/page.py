@@ -1,0 +1,102 @@
+"""The list of all faults for people: on a terminal, and as the page docs/faults.md, from the table and the models of parameters."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from ami_meter_sim.faults.registry import FAULTS, Row
+from ami_meter_sim.faults.rule import Rule
+from ami_meter_sim.faults.when import When
+
+INTRODUCTION = """\
+# Faults
+
+Every fault that a simulated meter can have, what it does, and what a head-end should do about it. How to set them:
+[inject-faults](howto/inject-faults.md). This page is written by `meter-sim faults --write docs/faults.md`.
+
+| fault | the meter | the head-end |
+|---|---|---|
+"""
+OF_A_RULE = """
+## The keys of a rule
+
+In a file each rule is a table `[[faults]]`; the API and the command line take the same keys. The parameters of the fault are keys of the
+same table.
+
+"""
+OF_WHEN = """
+## The keys of `[faults.when]`
+
+All that is given has to hold.
+
+"""
+HEADER = "| key | value | default | meaning |\n|---|---|---|---|\n"
+TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+BOUNDS = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"), ("exclusiveMaximum", "below"))
+
+
+def listed() -> Iterator[str]:
+    """A line for each fault, and one for the head-end."""
+    width = max(map(len, FAULTS))
+    for row in FAULTS.values():
+        yield f"{row.name:{width}}  {row.does}"
+        yield f"{'':{width}}  head-end: {row.advice}"
+
+
+def page() -> str:
+    """The page in Markdown."""
+    table = "".join(f"| [`{row.name}`](#{row.name}) | {row.does} | {row.advice} |\n" for row in FAULTS.values())
+    keys = OF_A_RULE + HEADER + _rows(Rule) + OF_WHEN + HEADER + _rows(When)
+    return INTRODUCTION + table + keys + "".join(map(_section, FAULTS.values()))
+
+
+def _section(row: Row) -> str:
+    fault = row.kind
+    usual: dict[str, Any] = {"when": fault.about} if fault.about else {}
+    if fault.usual_probability < 1:
+        usual["probability"] = fault.usual_probability
+    text = f"\n## {row.name}\n\n{' '.join((fault.__doc__ or '').split())}\n\n"
+    text += f"Possible directions: {', '.join(f'`{one}`' for one in fault.directions)}."
+    if usual:
+        text += f" Unless the rule says otherwise: {', '.join(f'`{key} = {_toml(value)}`' for key, value in usual.items())}."
+    rows = _rows(fault)
+    return text + "\n" + (f"\n{HEADER}{rows}" if rows else "")
+
+
+def _rows(model: type[BaseModel]) -> str:
+    schema = model.model_json_schema()
+    required = schema.get("required", ())
+    return "".join(
+        f"| `{name}` | {_value(about)} | {_default(about, name in required)} | {about.get('description', '')} |\n"
+        for name, about in schema["properties"].items()
+    )
+
+
+def _value(about: Mapping[str, Any]) -> str:
+    """What may stand there, with its bounds."""
+    if "anyOf" in about:
+        return " or ".join(dict.fromkeys(_value(one) for one in about["anyOf"] if one.get("type") != "null"))
+    if "enum" in about:
+        return " or ".join(f"`{one}`" for one in about["enum"])
+    if about.get("type") == "array":
+        return f"one or a list of: {_value(about['items'])}"
+    if "$ref" in about:
+        return "table"
+    word = TYPES[about["type"]]
+    bounds = " ".join(f"{text} {_toml(about[key])}" for key, text in BOUNDS if key in about)
+    return f"{word}, {bounds}" if bounds else word
+
+
+def _default(about: Mapping[str, Any], required: bool) -> str:
+    if required:
+        return "required"
+    value = about.get("default")
+    return "" if value in (None, []) or isinstance(value, dict) else f"`{_toml(value)}`"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value)

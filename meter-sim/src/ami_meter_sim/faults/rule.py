@@ -1,0 +1,120 @@
+"""A rule: which fault, with which parameters, when, how probably, and at which meters. Files, API and commands have the same form.
+
+{fault = "slow", seconds = 3.0, probability = 0.2, seed = 7, share = 0.1, when = {service = "get", class = 7}}
+"""
+
+from collections.abc import Collection, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from ami_meter_sim.faults.dice import fraction
+from ami_meter_sim.faults.fault import Direction, Fault
+from ami_meter_sim.faults.registry import FAULTS
+from ami_meter_sim.faults.when import When
+
+WILDCARDS = "*?["
+
+
+class FaultError(ValueError):
+    """A rule can't be used; the text says which part, and what there is."""
+
+
+class Rule(BaseModel):
+    """What is said of every fault; the parameters of the fault stand beside it, by their own names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+    fault: str
+    """Its name in the table."""
+    when: When = When()
+    """A table `[faults.when]`; by default it happens whenever it can."""
+    probability: float = Field(default=1.0, ge=0, le=1)
+    """Of each time."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """The same seed, the same decisions."""
+    meters: list[str] = Field(default=[], max_length=10_000)
+    """Names, with * and ? for any letters; none: all."""
+    group: str | None = Field(default=None, max_length=100)
+    """Only those of this population, substation, feeder, transformer or model."""
+    share: float = Field(default=1.0, ge=0, le=1)
+    """Of these meters, the same ones for the same seed."""
+    _parameters: Fault = PrivateAttr(default_factory=Fault)
+
+    @property
+    def parameters(self) -> Fault:
+        """The fault itself, with its parameters."""
+        return self._parameters
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Self:
+        """From a table of a file or an object of the API. Raises FaultError."""
+        name = given.get("fault")
+        row = FAULTS.get(name) if isinstance(name, str) else None
+        if row is None:
+            raise FaultError(f"fault: there is no {str(name)[:60]!r}; there are {', '.join(FAULTS)}")
+        own = {key: value for key, value in given.items() if key not in cls.model_fields}
+        rest = {key: value for key, value in given.items() if key in cls.model_fields}
+        try:
+            fault = row.kind.model_validate(own)
+            rule = cls.model_validate({"probability": fault.usual_probability, **rest})
+        except ValidationError as problem:
+            raise FaultError(_problem(row.name, row.kind, problem)) from None
+        rule._parameters = fault
+        return rule._completed()
+
+    def _completed(self) -> Self:
+        """With what the fault is usually about, and checked for what it can't be."""
+        fault, when = self.parameters, self.when
+        if when.direction is not None and when.direction not in fault.directions:
+            raise FaultError(
+                f"{self.fault}: when.direction {when.direction} is not possible; possible: {', '.join(fault.directions)}"
+            )
+        if when.service is None and not when.names_an_object:
+            given = when.model_dump(exclude_none=True)
+            when = When.model_validate(given | dict(fault.about))
+        return self.model_copy(update={"when": when})
+
+    @property
+    def direction(self) -> Direction:
+        """Where it happens."""
+        if self.when.direction is not None:
+            return self.when.direction
+        possible = self.parameters.directions
+        return "push" if self.when.service == ["push"] and "push" in possible else possible[0]
+
+    @property
+    def names(self) -> list[str] | None:
+        """The meters that it is about, if they are named without wildcards and by nothing else."""
+        if (
+            not self.meters
+            or self.group is not None
+            or any(letter in name for name in self.meters for letter in WILDCARDS)
+        ):
+            return None
+        return self.meters
+
+    def applies_to(self, name: str, groups: Collection[str]) -> bool:
+        """Whether a meter of this name and these groups has the fault."""
+        if self.meters and not any(fnmatchcase(name, pattern) for pattern in self.meters):
+            return False
+        if self.group is not None and self.group not in groups:
+            return False
+        return self.share >= 1 or fraction(self.seed, "share", self.fault, name) < self.share
+
+    def described(self) -> dict[str, Any]:
+        """The form that it is parsed from, with what it was completed with."""
+        about = self.model_dump(mode="json", exclude_none=True, exclude={"when"})
+        when = self.when.model_dump(mode="json", exclude_none=True)
+        return about | self.parameters.model_dump(mode="json", exclude_none=True) | ({"when": when} if when else {})
+
+
+def _problem(name: str, kind: type[Fault], problem: ValidationError) -> str:
+    first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        of_when = where.startswith("when.")
+        known = When.model_json_schema()["properties"] if of_when else [*kind.model_fields, *Rule.model_fields]
+        return f"{name}: there is no {where[:60]!r}; there are {', '.join(known)}"
+    return f"{name}: {where}: {first['msg'].removeprefix('Value error, ')}"
