@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from harness import System
 START = datetime(2026, 1, 15, tzinfo=UTC)
 STEP = timedelta(minutes=15)
 PERIOD_S, CONNECT_AFTER_S = 6 * 3600.0, 3600.0
+CAPTURED = "SELECT count(*) FROM history JOIN ranges ON ranges.number = meter WHERE name = ? AND source = ?"
 
 
 class Hand:
@@ -76,8 +79,9 @@ def test_a_day_passes_over_three_processes(stepped: System) -> None:
     for process in stepped.processes:
         assert process.stop() == 0
     for name in ("M1001", "M1002"):
-        (rows,) = (stepped.directory / "meters").glob(f"{name}.1-0_99.1.0_255.rows")
-        assert len(rows.read_text().splitlines()) == 96
+        with closing(sqlite3.connect(stepped.directory / "meters/meters.sqlite")) as store:
+            (captured,) = store.execute(CAPTURED, (name, bytes.fromhex("0100630100ff"))).fetchone()
+        assert captured == 96
 
 
 def test_nobody_moves_a_clock_without_its_token(stepped: System) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from reported import Reported
 
@@ -28,13 +31,14 @@ from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.listener import TcpListener
 from ami_meter_sim.lines.udp import UdpListener
+from ami_meter_sim.meter.memory import memory_of
 from ami_meter_sim.meter.session import Session
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.meter.state import StateFiles
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.model_files import load_model
+from ami_meter_sim.population.store import Store, Wanted
 from ami_packs.model import MANAGEMENT
 from ami_process.environment import Environment
 from ami_process.events import Event
@@ -61,6 +65,10 @@ SAPS = (17, "0-0:41.0.0")
 SECURITY_SETUP = (64, "0-0:43.0.0")
 
 ObjectName = tuple[int, str]
+STORES: WeakKeyDictionary[Meter, Store] = WeakKeyDictionary()
+"""Of every meter on a bench."""
+OPENED: list[Store] = []
+"""Closed after each test by conftest."""
 
 
 def attribute(which: ObjectName, number: int) -> AttributeDescriptor:
@@ -96,10 +104,19 @@ class Bench:
     directory: Path
     at: datetime = START
     meter: Meter = field(init=False)
+    store: Store = field(init=False)
+    begun: bool = False
 
     def start(self, one: MeterSetup | None = None) -> Meter:
+        """Begin; a meter that ran before has died after a turn of the event loop, without goodbye."""
         one = one or setup()
-        self.meter = Meter(one, StateFiles(self.directory, one.identity.name), self.at)
+        if self.begun:
+            self.store.journal.write()
+            self.store.abandon()
+        self.begun, self.store = True, Store.open(self.directory, [Wanted(one.identity.name)])
+        OPENED.append(self.store)
+        self.meter = Meter(one, memory_of(self.store, 0), self.at)
+        STORES[self.meter] = self.store
         return self.meter
 
     def later(self, **time: float) -> datetime:
@@ -122,6 +139,27 @@ class Bench:
         return self.read(which, number).value
 
 
+@contextmanager
+def no_room(bench: Bench) -> Iterator[None]:
+    """A disk that takes no octet more: the descriptor of the journal's file can only be read meanwhile."""
+    segment = bench.store.journal.segments[-1]
+    writable = os.dup(segment.file)
+    only_read = os.open(segment.path, os.O_RDONLY)
+    os.dup2(only_read, segment.file)
+    try:
+        yield
+    finally:
+        os.dup2(writable, segment.file)
+        os.close(only_read)
+        os.close(writable)
+
+
+def all_die() -> None:
+    """What has been opened so far ends without goodbye."""
+    while OPENED:
+        OPENED.pop().abandon()
+
+
 class Dialogue:
     """A client joined to a session in memory; what is not octets is kept."""
 
@@ -139,6 +177,8 @@ class Dialogue:
                     self.connection.receive_data(effect.octets)
                 else:
                     self.effects.append(effect)
+            for meter in self.session.meters:
+                STORES[meter].journal.write()
             event = self.connection.next_event()
             octets = self.connection.data_to_send()
             if event is not None:
@@ -206,7 +246,7 @@ class Wire:
         self.reported = Reported()
         self.died = 0
         environment = Environment(emit=self._take, now=now, random_bytes=randomness())
-        self.fleet = Fleet(meters, environment, self._die, faults)
+        self.fleet = Fleet(meters, environment, self._die, faults, STORES[meters[0]])
         self.watch: Callable[[Event], None] = lambda event: None
         self.bench: Bench | None = None
         self.listener: TcpListener | UdpListener | None = None

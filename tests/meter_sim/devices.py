@@ -20,7 +20,7 @@ from ami_meter_sim.objects.device import Device, Identity
 from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.memory import Kind
 from ami_meter_sim.objects.recording import Notice
-from ami_meter_sim.objects.switch import Switch
+from ami_meter_sim.population.row import row_in_memory
 from ami_packs.event_list import EventList
 from ami_packs.model import Model, ObjectDescription
 from ami_packs.model_files import event_list_named
@@ -94,12 +94,14 @@ class Inside:
         self.heard: list[Notice] = []
         self.buffers: dict[Obis, RowsInMemory] = {}
         clock = described(CLOCK) if not any(one.class_id == 8 for one in objects) else None
+        row = row_in_memory()
+        row.control_mode = mode
         self.device = Device(
             identity=Identity("M1", b"AMIM1", b"1"),
             model=Model((*([clock] if clock else []), *objects), events=events),
             clock=MeterClock(at, ClockStateInMemory(time_zone_min=zone)),
             energy=Energy(household("M1", curve, curve), 0, 0, at),
-            switch=Switch(mode),
+            row=row,
             rows=lambda one: self.buffers.setdefault(one.obis, RowsInMemory()),
             notice=self.heard.append,
             build=build,

@@ -30,6 +30,7 @@ from bench import (
     gmac_client,
     method,
     misbehaving,
+    no_room,
     public_client,
     setup,
 )
@@ -268,10 +269,10 @@ async def test_captures_go_on_while_nobody_asks(tmp_path: Path) -> None:
     wire = Wire(meter, now=lambda: bench.at)
     bench.at = START.replace(minute=14, second=59, microsecond=999_000)
     task = asyncio.create_task(wire.fleet.keep_time())
-    rows = tmp_path / "M1001.1-0_99.1.0_255.rows"
+    before = bench.store.journal.segments[-1].end
     await asyncio.sleep(0)
     bench.at = START.replace(minute=15)
-    while not rows.exists():
+    while bench.store.journal.segments[-1].end == before:
         await asyncio.sleep(0)
     task.cancel()
     assert bench.value(PROFILE, 7) == 1
@@ -281,13 +282,15 @@ async def test_a_state_that_can_not_be_kept_is_told(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     meter = bench.start()
     wire = Wire(meter, now=lambda: bench.at)
-    (tmp_path / "M1001.json.new").mkdir()
     wire.fleet.advance(meter)
-    assert wire.events("state_error") == []
-    bench.later(hours=1)
-    wire.fleet.advance(meter)
-    wire.fleet.finish()
-    assert len(wire.events("state_error")) == 2 and "M1001.json" in str(wire.events("state_error"))
+    with no_room(bench):
+        wire.fleet.advance(meter)
+        assert wire.events("state_error") == []
+        bench.later(hours=1)
+        wire.fleet.advance(meter)
+        wire.fleet.finish()
+    name = bench.store.directory.name
+    assert len(wire.events("state_error")) == 2 and f"{name}/" in str(wire.events("state_error"))
 
 
 # --- meters that dial in

@@ -28,6 +28,7 @@ from bench import (
     Bench,
     Dialogue,
     ObjectName,
+    all_die,
     attribute,
     clear_client,
     client_security,
@@ -348,6 +349,7 @@ def test_dead_between_action_and_answer(tmp_path: Path, how: str, effect: HangUp
     assert dialogue.ask(DISCONNECT) is None
     assert dialogue.effects[-1] == effect and len(told(dialogue, "switched")) == 1
     assert not meter_of(dialogue).switch.output_state
+    all_die()
     bench = Bench(tmp_path)
     bench.start()
     assert bench.value(SWITCH) is False, "on disk before it died"

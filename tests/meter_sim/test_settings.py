@@ -13,6 +13,7 @@ from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
 from ami_meter_sim.app import make_faults, make_meters
 from ami_meter_sim.meter.setup import LockOutSetup
+from ami_meter_sim.population.store import Store, Wanted
 from ami_meter_sim.settings import Settings, choose_meters
 from ami_process.settings import SettingsError
 
@@ -35,7 +36,12 @@ def setups(directory: Path, config: dict[str, Any]) -> list[Any]:
     section = settings.meter_sim.model_copy(update={"state": directory / "state"})
     from bench import START
 
-    return [meter.setup for meter in make_meters(section, choose_meters(settings, ()), START)]
+    chosen = choose_meters(settings, ())
+    store = Store.open(section.state, [Wanted(one.name) for one in chosen])
+    try:
+        return [meter.setup for meter in make_meters(section, chosen, store, START)]
+    finally:
+        store.abandon()
 
 
 def test_the_demo_s_own_configuration(tmp_path: Path, config: dict[str, Any]) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from bench import (
     CLOCK,
     COUNTER,
     EVENT_LOG,
+    EXPORT,
     IMPORT,
     PROFILE,
     START,
@@ -21,6 +26,7 @@ from bench import (
     gmac,
     gmac_client,
     method,
+    no_room,
     public_client,
     session,
     setup,
@@ -29,11 +35,14 @@ from bench import (
 from ami_dlms import data
 from ami_dlms.association import Opened
 from ami_dlms.datetimes import CosemDateTime
-from ami_dlms.enums import ActionResult
+from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.security.counters import COUNTER_END
 from ami_meter_sim.meter.counters import RECEIVE_AHEAD, SEND_AHEAD, Counters
+from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.meter.state import MeterState, RowFile, StateError, StateFiles
+from ami_meter_sim.meter.state import take_over_all
+from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.store import Store, Wanted
 
 SECURED = setup(management=gmac())
 
@@ -112,7 +121,7 @@ def test_two_meters_share_nothing(tmp_path: Path) -> None:
     assert one.value(IMPORT) != two.value(IMPORT)
     one.meter.act(method(PROFILE, 1), None, one.at)
     assert (one.value(PROFILE, 7), two.value(PROFILE, 7)) == (0, 4)
-    assert sorted(file.name for file in tmp_path.glob("*.json")) == ["M1001.json", "M1002.json"]
+    assert one.meter.row.number != two.meter.row.number
 
 
 # --- invocation counters
@@ -147,14 +156,14 @@ def test_after_a_crash_no_counter_is_used_or_accepted_again(tmp_path: Path) -> N
 def test_writes_are_bounded(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     meter = bench.start(SECURED)
-    written = []
-    original = meter.save
-    meter.save = lambda: (written.append(1), original())[1]  # type: ignore[method-assign, func-returns-value]
+    segment = bench.store.journal.segments[-1]
     dialogue = Dialogue(session(meter), gmac_client(1))
     assert isinstance(dialogue.open(), Opened)
+    ends = set()
     for _ in range(400):
         dialogue.get(IMPORT)
-    assert len(written) <= 400 / RECEIVE_AHEAD + 2
+        ends.add(segment.end)
+    assert 4 <= len(ends) <= 400 / RECEIVE_AHEAD + 2
 
 
 def test_reservations_stop_at_the_end_of_the_numbers() -> None:
@@ -179,79 +188,45 @@ def test_nothing_is_sent_beyond_what_is_written() -> None:
     assert counters.send.limit == counters.send_from == 1 + SEND_AHEAD
 
 
-# --- files
-
-STATE = MeterState(
-    control_mode=4,
-    control_state=1,
-    configured_control_mode=4,
-    import_ws=5,
-    export_ws=6,
-    offset_s=-7,
-    time_zone_minutes=-60,
-    configured_time_zone_minutes=-60,
-    event_code=62,
-    profile_status=0,
-    captured_until_s=8,
-    send_from=9,
-    receive_from=10,
-)
+# --- the store and its files
 
 
-def test_state_comes_back_as_it_went(tmp_path: Path) -> None:
-    files = StateFiles(tmp_path, "M1001")
-    assert files.load() is None
-    files.save(STATE)
-    assert files.load() == STATE
-    assert [file.name for file in tmp_path.iterdir()] == ["M1001.json"]
-
-
-@pytest.mark.parametrize("change", [{"format": 2}, {"send_from": "9"}, {"send_from": True}, {"more": 1}])
-def test_another_format_is_refused_by_name(tmp_path: Path, change: dict[str, object]) -> None:
-    files = StateFiles(tmp_path, "M1001")
-    files.save(STATE)
-    path = tmp_path / "M1001.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(StateError, match=r"M1001\.json"):
-        files.load()
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
-def test_a_damaged_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
-    (tmp_path / "M1001.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(StateError, match=r"M1001\.json"):
-        StateFiles(tmp_path, "M1001").load()
-
-
-def test_a_torn_row_is_dropped_and_the_next_one_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "rows"
-    first = RowFile(path, 10)
-    first.append(b"one")
-    first.append(b"two")
-    path.write_bytes(path.read_bytes() + b"7468")
-    assert RowFile(path, 10).read() == [b"one", b"two"]
-    second = RowFile(path, 10)
-    second.append(b"four")
-    assert RowFile(path, 10).read() == second.read() == [b"one", b"two", b"four"]
+def test_all_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "meters")
+    bench.start()
+    files = list((tmp_path / "meters").iterdir())
+    assert {file.suffix for file in files} >= {".sqlite", ".journal"}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files if file.name != "in-use.lock"} == {0o600}
 
 
 def test_rows_that_can_not_be_kept_are_a_hardware_fault_and_not_a_crash(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.start()
-    (tmp_path / "M1001.1-0_99.1.0_255.rows").mkdir()
-    assert bench.refusal(PROFILE, 2).name == "HARDWARE_FAULT"
-    assert bench.meter.act(method(PROFILE, 2), None, bench.at).result is ActionResult.HARDWARE_FAULT
+    with no_room(bench):
+        assert bench.meter.act(method(SWITCH, 1), None, bench.at).result is ActionResult.SUCCESS
+        with pytest.raises(StateError, match="journal can't be written"):
+            bench.store.journal.write()
+        assert bench.meter.act(method(PROFILE, 2), None, bench.at).result is ActionResult.HARDWARE_FAULT
+        written = bench.meter.set(attribute(SWITCH, 4), data.enum(3), bench.at)
+        assert written is DataAccessResult.HARDWARE_FAULT
+    assert bench.meter.act(method(PROFILE, 2), None, bench.at).result is ActionResult.SUCCESS
+    bench.start()
+    assert (bench.value(SWITCH), bench.value(PROFILE, 7)) == (False, 1), "what was tried without room came later"
 
 
 def test_no_key_is_on_disk_or_in_a_repr(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     meter = bench.start(SECURED)
     meter.finish(bench.at)
-    kept = (tmp_path / "M1001.json").read_text()
+    bench.store.journal.write()
+    bench.start(SECURED)
+    kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert bytes("M1001", "ascii") in kept
     security = SECURED.management.security
     assert security is not None
     for key in (security.keys.encryption_key, security.keys.authentication_key):
-        for text in (kept, repr(SECURED), repr(meter.profiles)):
+        assert key not in kept and key.hex().encode() not in kept.lower()
+        for text in (repr(SECURED), repr(meter.profiles)):
             assert key.hex() not in text.lower() and repr(key) not in text
 
 
@@ -259,5 +234,101 @@ def test_time_in_the_state_is_readable(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.start()
     bench.meter.finish(bench.later(minutes=1))
-    kept = json.loads((tmp_path / "M1001.json").read_text())
-    assert datetime.fromtimestamp(kept["captured_until_s"], UTC) == START + timedelta(minutes=1)
+    bench.store.close()
+    with closing(sqlite3.connect(tmp_path / "meters.sqlite")) as store:
+        (captured_until,) = store.execute("SELECT captured_until FROM rows").fetchone()
+    assert datetime.fromtimestamp(captured_until, UTC) == START + timedelta(minutes=1)
+
+
+# --- files of earlier versions
+
+CONTENT = {
+    "format": 1,
+    "control_mode": 3,
+    "control_state": 0,
+    "configured_control_mode": 4,
+    "import_ws": 5_000 * 3_600,
+    "export_ws": 6_000 * 3_600,
+    "offset_s": -7,
+    "time_zone_minutes": -60,
+    "configured_time_zone_minutes": 0,
+    "event_code": 62,
+    "profile_status": 0,
+    "captured_until_s": int(START.timestamp()) - 3_600,
+    "send_from": 1_001,
+    "receive_from": 101,
+}
+ROW = data.encode(data.structure(data.octet_string(bytes(12)), data.unsigned(3)))
+
+
+def left_by_an_earlier_version(directory: Path, **change: object) -> Path:
+    path = directory / "M1001.json"
+    path.write_text(json.dumps(CONTENT | change))
+    return path
+
+
+def taken_over(directory: Path, one: MeterSetup = SECURED) -> Bench:
+    """A bench whose meter goes on where the files end."""
+    bench = Bench(directory)
+    with closing_on_error(Store.open(directory, [Wanted("M1001")])) as store:
+        take_over_all(directory, [one], store)
+        store.close()
+    bench.start(one)
+    return bench
+
+
+@contextmanager
+def closing_on_error(store: Store) -> Iterator[Store]:
+    try:
+        yield store
+    except BaseException:
+        store.abandon()
+        raise
+
+
+def test_a_meter_goes_on_where_an_earlier_version_left_it(tmp_path: Path) -> None:
+    left_by_an_earlier_version(tmp_path)
+    rows = tmp_path / "M1001.0-0_99.98.2_255.rows"
+    rows.write_text(f"{ROW.hex()}\n{ROW.hex()}\n7468")
+    bench = taken_over(tmp_path)
+    assert [bench.value(SWITCH, number) for number in (2, 3, 4)] == [False, 0, 3]
+    assert (bench.value(IMPORT), bench.value(EXPORT)) == (5_000, 6_000)
+    assert bench.read(EVENT_LOG) == data.array(data.decode(ROW), data.decode(ROW)), "and the torn row is dropped"
+    assert (bench.meter.row.clock_offset_s, bench.value(CLOCK, 3), bench.meter.row.event_code) == (-7, -60, 62)
+    assert (bench.meter.counters.send.next_value, bench.meter.counters.receive.lowest_acceptable) == (1_001, 101)
+    assert sorted(file.name for file in tmp_path.glob("M1001*")) == [
+        "M1001.0-0_99.98.2_255.rows.imported",
+        "M1001.json.imported",
+    ]
+
+
+def test_what_was_imported_is_never_read_again(tmp_path: Path) -> None:
+    left_by_an_earlier_version(tmp_path, control_mode=4)
+    bench = taken_over(tmp_path)
+    bench.meter.act(method(SWITCH, 2), None, bench.at)
+    left_by_an_earlier_version(tmp_path)
+    bench.store.journal.write()
+    bench.store.abandon()
+    assert taken_over(tmp_path).value(SWITCH) is True
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"send_from": "9"}, {"send_from": True}, {"more": 1}])
+def test_another_format_is_refused_by_name(tmp_path: Path, change: dict[str, object]) -> None:
+    left_by_an_earlier_version(tmp_path, **change)
+    with pytest.raises(StateError, match=r"M1001\.json"):
+        taken_over(tmp_path)
+    assert (tmp_path / "M1001.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
+def test_a_damaged_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "M1001.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(StateError, match=r"M1001\.json"):
+        taken_over(tmp_path)
+
+
+def test_a_damaged_row_is_refused_by_name(tmp_path: Path) -> None:
+    left_by_an_earlier_version(tmp_path)
+    (tmp_path / "M1001.1-0_99.1.0_255.rows").write_text("no digits\n")
+    with pytest.raises(StateError, match=r"M1001\.1-0_99\.1\.0_255\.rows"):
+        taken_over(tmp_path)

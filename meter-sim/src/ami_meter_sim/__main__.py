@@ -12,7 +12,7 @@ import typer
 from ami_meter_sim.app import run
 from ami_meter_sim.faults.page import listed, page
 from ami_meter_sim.fleet import die_at_once
-from ami_meter_sim.meter.state import StateError
+from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.settings import Settings, choose_meters
 from ami_packs.document import ModelError
 from ami_process.commands import exit_code_of, version_option

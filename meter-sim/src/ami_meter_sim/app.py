@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
@@ -23,11 +22,13 @@ from ami_meter_sim.lines.listener import TcpListener
 from ami_meter_sim.lines.push import push
 from ami_meter_sim.lines.udp import UdpListener
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
+from ami_meter_sim.meter.memory import memory_of
 from ami_meter_sim.meter.setup import LockOutSetup, ManagementAssociation, MeterSetup, PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.meter.state import StateError, StateFiles
+from ami_meter_sim.meter.state import take_over_all
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.model_files import load_model
+from ami_meter_sim.population.store import Store, Wanted
 from ami_meter_sim.settings import (
     MeterSettings,
     MeterSimSettings,
@@ -38,7 +39,6 @@ from ami_packs.model import Model
 from ami_process.environment import Environment
 from ami_process.events import Ready, cannot_listen
 from ami_process.open_files import allow_open_files
-from ami_process.ownership import Hold, InUse
 from ami_process.settings import SettingsError
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, PortTaken
 from ami_registry import Meter as Entry
@@ -53,7 +53,6 @@ class Running:
     """What has been started and has to be stopped."""
 
     fleet: Fleet
-    hold: Hold
     admission: Admission
     listening: list[str] = field(default_factory=list)
     listeners: list[TcpListener | UdpListener] = field(default_factory=list)
@@ -72,7 +71,6 @@ class Running:
                     await task
         finally:
             self.fleet.finish()
-            self.hold.close()
 
     async def last_until(self, stop: asyncio.Event) -> None:
         """Wait for `stop`; a task that ends before that has failed, and stopping will raise its error."""
@@ -123,16 +121,21 @@ async def start(
     """Make the meters and let them listen, dial and push. SettingsError, StateError or PortTaken when that is impossible."""
     allow_open_files(len(chosen) * OPEN_FILES_PER_METER)
     faults, section = make_faults(settings.faults, chosen), settings.meter_sim
-    hold = _sole_user(section.state, chosen)
-    fleet = Fleet(make_meters(section, chosen, environment.now()), environment, die, faults)
-    running = Running(fleet, hold, Admission(section.idle_timeout_s))
+    store = Store.open(section.state, [Wanted(one.name) for one in chosen])
+    try:
+        meters = make_meters(section, chosen, store, environment.now())
+    except BaseException:
+        store.abandon()
+        raise
+    fleet = Fleet(meters, environment, die, faults, store)
+    running = Running(fleet, Admission(section.idle_timeout_s))
     try:
         for address, behind in _by_address(chosen):
             running.listening.append(await _listen(running, section, address, behind))
     except PortTaken:
         await running.stop()
         raise
-    running.tasks.append(asyncio.create_task(fleet.keep_time()))
+    running.tasks += [asyncio.create_task(fleet.keep_time()), asyncio.create_task(fleet.keep_state())]
     for one in chosen:
         meter = fleet.meters[one.name]
         if one.simulated.dial_to is not None:
@@ -145,33 +148,15 @@ async def start(
     return running
 
 
-def _sole_user(state: Path, chosen: Sequence[MeterSettings]) -> Hold:
-    """A meter that ran twice would use its invocation counters twice."""
-    try:
-        return Hold(state / "in-use.lock", *(one.name for one in chosen))
-    except InUse as problem:
-        reason = f"meter {problem.name} already runs with its state in {state}: stop that one, or set another meter_sim.state"
-        raise StateError(reason) from None
-    except OSError as error:
-        raise _cannot_make(state, error) from None
-
-
-def _cannot_make(state: Path, error: OSError) -> StateError:
-    return StateError(f"{state} can't be made: {error.strerror}; another place: meter_sim.state")
-
-
-def make_meters(settings: MeterSimSettings, chosen: Sequence[MeterSettings], at: datetime) -> list[Meter]:
-    """The meters with their kept state; models are shared."""
-    try:
-        settings.state.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_make(settings.state, error) from None
+def make_meters(settings: MeterSimSettings, chosen: Sequence[MeterSettings], store: Store, at: datetime) -> list[Meter]:
+    """The meters with what the store has of them; models are shared. Raises StateError."""
     models = {name: load_model(name) for name in {one.simulated.model for one in chosen}}
     devices: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
     for one in chosen:
         devices[_place(one)].append((one.meter.server_wport, one.meter.logical_device_name.encode("ascii")))
-    setups = (make_setup(one, models[one.simulated.model], tuple(devices[_place(one)])) for one in chosen)
-    return [Meter(setup, StateFiles(settings.state, setup.identity.name), at) for setup in setups]
+    setups = [make_setup(one, models[one.simulated.model], tuple(devices[_place(one)])) for one in chosen]
+    take_over_all(settings.state, setups, store)
+    return [Meter(setup, memory_of(store, index), at) for index, setup in enumerate(setups)]
 
 
 def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[int, bytes], ...]) -> MeterSetup:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from ami_meter_sim.meter.state import StateError
+from ami_meter_sim.population.journal import StateError
 
 
 class Held(Protocol):

@@ -11,12 +11,14 @@ from ami_meter_sim import events
 from ami_meter_sim.commit import Commit
 from ami_meter_sim.faults import Faults
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.meter.state import StateError
-from ami_process.environment import Environment
+from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.store import Store
+from ami_process.environment import Environment, real_sleep
 from ami_process.events import Event
 
 CAPTURE_PERIOD_S = 900
 AFTER_THE_BOUNDARY_S = 0.1
+BRING_IN_EVERY_S = 1.0
 
 
 def die_at_once() -> None:
@@ -33,26 +35,46 @@ class Fleet:
         environment: Environment,
         die: Callable[[], None] = die_at_once,
         faults: Faults | None = None,
+        store: Store | None = None,
     ) -> None:
         self.meters = {meter.name: meter for meter in meters}
         self.faults = faults or Faults()
         self.environment = environment
         self.die = die
         self.commit = Commit(self.write)
+        self._store = store
         self._switched: dict[str, asyncio.Event] = {}
 
     def switched(self, name: str) -> asyncio.Event:
         """Set whenever the meter of this name has switched; the waiting task clears it."""
         return self._switched.setdefault(name, asyncio.Event())
 
-    def write(self) -> None:
-        """Everything that has changed is on disk after this: a meter writes its files when they change."""
-
     def report(self, event: Event) -> None:
         """Something that a session says has happened."""
         self.environment.emit(event)
         if isinstance(event, events.Switched):
             self.switched(event.meter).set()
+
+    def write(self) -> None:
+        """Everything that has changed is on disk after this. Raises StateError."""
+        if self._store is not None:
+            self._store.journal.write()
+
+    async def keep_state(self) -> None:
+        """Bring what the journal says into the store, once a second of the machine's time."""
+        loop = asyncio.get_running_loop()
+        while self._store is not None:
+            await real_sleep(BRING_IN_EVERY_S)
+            done = False
+            try:
+                ends = self._store.begin_bringing_in()
+                try:
+                    await loop.run_in_executor(None, self._store.bring_in, ends)
+                    done = True
+                finally:
+                    self._store.end_bringing_in(done)
+            except StateError as error:
+                self.environment.emit(events.StateError(reason=str(error)))
 
     async def keep_time(self) -> None:
         """Move every meter on just after each capture period of the process's clock."""
@@ -67,6 +89,7 @@ class Fleet:
         """One meter's captures that are due."""
         try:
             meter.advance(self.environment.now())
+            self.write()
         except StateError as error:
             self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
 
@@ -77,3 +100,8 @@ class Fleet:
                 meter.finish(self.environment.now())
             except StateError as error:
                 self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
+        try:
+            if self._store is not None:
+                self._store.close()
+        except StateError as error:
+            self.environment.emit(events.StateError(reason=str(error)))

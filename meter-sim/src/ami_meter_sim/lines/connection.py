@@ -17,7 +17,7 @@ from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.addresses import Behind
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile
 from ami_meter_sim.meter.session import Session
-from ami_meter_sim.meter.state import StateError
+from ami_meter_sim.population.journal import StateError
 from ami_process.environment import real_time
 
 HELD_OCTETS = 0x20000

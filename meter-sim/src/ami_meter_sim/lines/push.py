@@ -14,7 +14,7 @@ from ami_meter_sim.faults import Occasion, disturbed
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.meter.state import StateError
+from ami_meter_sim.population.journal import StateError
 
 TIMEOUT_S = 10.0
 
@@ -49,6 +49,7 @@ async def send_once(fleet: Fleet, meter: Meter, setup: PushSetup, why: str) -> N
     send = _over_udp if setup.transport == "udp" else _over_tcp
     try:
         octets = meter.notification(environment.now())
+        fleet.write()
         for effect in disturbed(fleet.faults, meter.name, octets, Occasion(environment.now(), push=why)):
             match effect:
                 case Report(event):

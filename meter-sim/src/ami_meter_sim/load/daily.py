@@ -54,7 +54,11 @@ class Load:
 
     def energy_ws(self, at: datetime) -> int:
         """Monotonic in `at`; only differences mean anything."""
-        return self.curve.energy_ws(int(at.timestamp()) + self.shift_s) * self.permille // 1000
+        return self.energy_ws_at(int(at.timestamp()))
+
+    def energy_ws_at(self, second: int) -> int:
+        """The same at a second since the epoch."""
+        return self.curve.energy_ws(second + self.shift_s) * self.permille // 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,18 @@
 """The invocation counters of one meter's keys, reserved ahead so that a restart reuses none and one write serves many frames.
 
+In the row of the meter both lie side by side: what is reserved (on disk) and what is exact (in memory), so that a meter that goes
+and comes back goes on exactly where it was, and only a crash leaves a gap.
+
 Sending: values below the written limit may be used. Receiving: the written value is ahead of the lowest acceptable one, so
 after a crash the meter refuses up to `RECEIVE_AHEAD` values that nobody has used; the invocation counter object tells a
 client where to go on. After a clean end both are exact.
 """
 
+from typing import Self
+
 from ami_dlms.security import ReceiveCounter, SendCounter
 from ami_dlms.security.counters import COUNTER_END
+from ami_meter_sim.population.row import Row
 
 SEND_AHEAD = 1000
 SEND_REMAINING = 500
@@ -14,15 +20,27 @@ RECEIVE_AHEAD = 100
 
 
 class Counters:
-    """`send_from` and `receive_from` are what has to stand on disk."""
+    """`send_from` and `receive_from` are what has to stand on disk; without exact values the first ones are those."""
 
     __slots__ = ("receive", "receive_from", "send", "send_from")
 
-    def __init__(self, send_from: int, receive_from: int) -> None:
-        self.send = SendCounter(send_from, send_from)
-        self.receive = ReceiveCounter(receive_from)
+    def __init__(
+        self, send_from: int, receive_from: int, send_next: int | None = None, receive_lowest: int | None = None
+    ) -> None:
+        self.send = SendCounter(send_from if send_next is None else send_next, send_from)
+        self.receive = ReceiveCounter(receive_from if receive_lowest is None else receive_lowest)
         self.send_from = send_from
         self.receive_from = receive_from
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Those of a meter's first security setup, as it left them."""
+        return cls(row.send_reserved, row.receive_reserved, row.send_next, row.receive_lowest)
+
+    def note(self, row: Row) -> None:
+        """Put them down in the row."""
+        row.send_reserved, row.receive_reserved = self.send_from, self.receive_from
+        row.send_next, row.receive_lowest = self.send.next_value, self.receive.lowest_acceptable
 
     @property
     def settled(self) -> bool:

@@ -5,7 +5,7 @@ between them, where the hooks of faults are called. What has to happen outside (
 comes out as values, in order, and the caller carries it out.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -71,6 +71,11 @@ class Session:
         self._connection = ServerConnection(self._profile, random_bytes=random_bytes, framing=self._framing)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
+
+    @property
+    def meters(self) -> Iterable[Meter]:
+        """Those that a client may address."""
+        return self._meters.values()
 
     @property
     def associated(self) -> bool:

@@ -1,4 +1,4 @@
-"""One meter in time: what was due since the last time, then the request, then what has to be on disk before the answer.
+"""One meter in time: what was due since the last time, then the request; what it changes is in the journal before the answer leaves.
 
 Strategy: nothing runs by itself. Whoever calls says which instant it is (`at`, aware, UTC); the meter first catches up on
 the captures that were due, each at its own instant, which is exact because energy is a function of time and the switch
@@ -17,20 +17,22 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
 from ami_dlms.framing.wrapper import WrapperPdu
 from ami_dlms.framing.wrapper import encode as encode_wrapper
-from ami_meter_sim.clock import ClockStateInMemory, MeterClock
-from ami_meter_sim.load import Energy, curves, household
+from ami_meter_sim.clock import MeterClock
+from ami_meter_sim.load.daily import curves, household
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
+from ami_meter_sim.meter.memory import Memory
 from ami_meter_sim.meter.setup import MeterSetup
-from ami_meter_sim.meter.state import MeterState, StateError, StateFiles
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.clock import start_clock
 from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, ReadContext, Refused
-from ami_meter_sim.objects.device import POWER_DOWN, Device, Rows
+from ami_meter_sim.objects.device import Device, energy_of
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
 from ami_meter_sim.objects.switch import ControlState, Switch, Trigger
+from ami_meter_sim.population.columns import KNOWN
+from ami_meter_sim.population.journal import StateError
 from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
@@ -46,24 +48,43 @@ class Association(NamedTuple):
 
 
 class Meter:
-    """One simulated meter; `setup` says which. Raises StateError when its files can't be used."""
+    """One simulated meter, alive; `setup` says which, `memory` is what it was before. `began_at`: since when its process runs."""
 
-    def __init__(self, setup: MeterSetup, files: StateFiles, at: datetime) -> None:
+    def __init__(self, setup: MeterSetup, memory: Memory, at: datetime, began_at: datetime | None = None) -> None:
         self.setup = setup
-        self._files = files
-        kept = files.load()
-        state = kept or _new_state(setup, at)
-        self.counters = Counters(state.send_from, state.receive_from)
+        self.row = memory.row
+        self._memory = memory
+        self.counters = Counters.of(self.row)
         self.lock_out = LockOut(setup.lock_out.allowed, setup.lock_out.first_s)
         self._invoke_id = 0
-        self._captured_until = at
-        self._device = self._make_device(state, at)
-        if kept is not None:
-            self._device.profile_status |= POWER_DOWN
-        else:
-            self._begin_profiles()
+        self._device = self._make_device(at)
+        if not self.row.alive_since:
+            self._come_alive(began_at or at)
+        self._captured_until = EPOCH + timedelta(seconds=self.row.captured_until)
         self.associations = {one.profile.client_wport: one for one in self._offered()}
         self.reserve_counters()
+
+    def _come_alive(self, at: datetime) -> None:
+        """The first time in this process, which began at this instant: until then the meter was powered down."""
+        device, row, second = self._device, self.row, int(at.timestamp())
+        if row.flags & KNOWN:
+            device.was_off(row.captured_until, second)
+        else:
+            device.install(second)
+            self._begin_profiles()
+        self._configure(new=not row.flags & KNOWN)
+        row.flags |= KNOWN
+        row.captured_until = row.alive_since = second
+
+    def _configure(self, new: bool) -> None:
+        """What the setup says of a new meter counts, and what has changed in it since the last run."""
+        setup, row = self.setup, self.row
+        if new or row.configured_control_mode != setup.control_mode:
+            state = ControlState.CONNECTED if setup.control_mode == 0 else self._device.switch.control_state
+            self._device.switch = Switch(setup.control_mode, state)
+        if new or row.configured_time_zone_min != setup.time_zone_minutes:
+            row.time_zone_min = setup.time_zone_minutes
+        row.configured_control_mode, row.configured_time_zone_min = setup.control_mode, setup.time_zone_minutes
 
     @property
     def name(self) -> str:
@@ -97,6 +118,7 @@ class Meter:
     def set(self, descriptor: AttributeDescriptor, value: Data, at: datetime) -> DataAccessResult:
         """Write an attribute; on disk before the answer."""
         try:
+            self._memory.check()
             self.advance(at)
             self._device.write(descriptor.class_id, descriptor.instance_id, descriptor.attribute_id, value)
             self.save()
@@ -109,6 +131,7 @@ class Meter:
     def act(self, descriptor: MethodDescriptor, parameters: Data | None, at: datetime) -> ActionOutcome:
         """Carry out a method; what it did is on disk before the answer."""
         try:
+            self._memory.check()
             self.advance(at)
             found = self._device.find(descriptor.class_id, descriptor.instance_id)
             if found is None:
@@ -172,25 +195,9 @@ class Meter:
         return encode_wrapper(WrapperPdu(self.setup.server_wport, management.client_wport, apdu))
 
     def save(self) -> None:
-        """Write everything but the rows, which are written as they come."""
-        device = self._device
-        self._files.save(
-            MeterState(
-                control_mode=device.switch.control_mode,
-                control_state=int(device.switch.control_state),
-                configured_control_mode=self.setup.control_mode,
-                import_ws=device.energy.import_ws,
-                export_ws=device.energy.export_ws,
-                offset_s=device.clock.offset_s,
-                time_zone_minutes=device.clock.time_zone_minutes,
-                configured_time_zone_minutes=self.setup.time_zone_minutes,
-                event_code=device.event_code,
-                profile_status=device.profile_status,
-                captured_until_s=int(self._captured_until.timestamp()),
-                send_from=self.counters.send_from,
-                receive_from=self.counters.receive_from,
-            )
-        )
+        """Put down what is not in the row by itself: how far it has come, and its counters."""
+        self.row.captured_until = int(self._captured_until.timestamp())
+        self.counters.note(self.row)
 
     def finish(self, at: datetime) -> None:
         """A clean end: catch up and keep the exact counters. Nothing may be asked of the meter after this."""
@@ -198,22 +205,20 @@ class Meter:
         self.counters.finish()
         self.save()
 
-    def _make_device(self, state: MeterState, at: datetime) -> Device:
-        setup = self.setup
+    def _make_device(self, at: datetime) -> Device:
+        setup, memory = self.setup, self._memory
         house = household(self.name, *curves(setup.model.load))
-        zone_kept = setup.time_zone_minutes == state.configured_time_zone_minutes
-        zone = state.time_zone_minutes if zone_kept else setup.time_zone_minutes
         device = Device(
             identity=setup.identity,
             model=setup.model,
-            clock=MeterClock(at, ClockStateInMemory(state.offset_s, time_zone_min=zone)),
-            energy=Energy(house, state.import_ws, state.export_ws, at),
-            switch=_switch(state, setup.control_mode),
-            rows=self._rows,
+            clock=MeterClock(at, memory.row),
+            energy=energy_of(memory.row, house, at),
+            row=memory.row,
+            rows=memory.rows,
+            kept=memory.kept,
+            history=memory.history,
             receive_counter=self.counters.receive,
             logical_devices=setup.logical_devices,
-            event_code=state.event_code,
-            profile_status=state.profile_status,
             build=build,
         )
         start_clock(device)
@@ -247,13 +252,10 @@ class Meter:
             receive_counter=self.counters.receive if management.security else None,
         )
 
-    def _rows(self, described: ObjectDescription) -> Rows:
-        return self._files.rows(str(described.obis).replace(":", "_").replace("*", "_"), described.profile_entries)
-
     def _begin_profiles(self) -> None:
         """A new meter's profiles hold what its model says."""
         for described in self.setup.model.profiles:
-            rows = self._rows(described)
+            rows = self._memory.rows(described)
             for row in () if rows.read() else described.rows:
                 rows.append(row)
 
@@ -280,28 +282,3 @@ class Meter:
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _new_state(setup: MeterSetup, at: datetime) -> MeterState:
-    house = household(setup.identity.name, *curves(setup.model.load))
-    return MeterState(
-        control_mode=setup.control_mode,
-        control_state=int(ControlState.CONNECTED),
-        configured_control_mode=setup.control_mode,
-        import_ws=house.installed_import_ws,
-        export_ws=house.installed_export_ws,
-        offset_s=0,
-        time_zone_minutes=setup.time_zone_minutes,
-        configured_time_zone_minutes=setup.time_zone_minutes,
-        event_code=0,
-        profile_status=0,
-        captured_until_s=int(at.timestamp()),
-        send_from=1,
-        receive_from=1,
-    )
-
-
-def _switch(state: MeterState, configured_mode: int) -> Switch:
-    """As it was kept; a mode that the setup has changed since the last run wins, and mode 0 means connected."""
-    mode = state.control_mode if configured_mode == state.configured_control_mode else configured_mode
-    return Switch(mode, ControlState.CONNECTED if mode == 0 else ControlState(state.control_state))

@@ -1,23 +1,25 @@
-"""What a meter keeps over a restart, as files that a person can read: one JSON file, and one file of rows per profile.
+"""The files in which earlier versions kept what a meter has to keep: read once, and then put aside.
 
-Strategy: the JSON file is small and replaced as a whole by renaming, rows are appended as lines of hex digits; a torn last
-line is dropped. Both survive the death of the process at any instant; a power cut of the machine may cost the last writes.
-Invocation counters stand in the file ahead of their use: after a clean end exactly, after a crash with a gap.
+A JSON file holds everything but the rows of profiles; there is one file for each profile, with a line of hex digits for each row. A
+torn last line is dropped.
 """
 
 import json
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ami_meter_sim.load.daily import Household, Load, curves, household
+from ami_meter_sim.meter.memory import Memory, memory_of
+from ami_meter_sim.meter.setup import MeterSetup
+from ami_meter_sim.objects.switch import ControlState
+from ami_meter_sim.population.columns import KNOWN
+from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.store import Store
+from ami_packs.model import Model
+
 FORMAT = 1
-COMPACT_AT = 2
-"""A file of rows is rewritten when it holds so many times what the profile may hold."""
-
-
-class StateError(Exception):
-    """A state file can't be used; the text says which and what to do."""
+IMPORTED = ".imported"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,81 +72,60 @@ class StateFiles:
     def _unusable(self, why: str) -> StateError:
         return StateError(f"{self._path} can't be used ({why}): mend it, or remove it and give the meter new keys")
 
-    def save(self, state: MeterState) -> None:
-        """Replace the file; StateError when that is impossible."""
-        _replace(self._path, json.dumps({"format": FORMAT} | asdict(state), indent=1) + "\n")
+    def rows(self, profile: str) -> Sequence[bytes]:
+        """The rows of one profile, by its logical name; the oldest first. Raises StateError."""
+        return _rows_of(self._rows_path(profile))
 
-    def rows(self, profile: str, entries: int) -> "RowFile":
-        """The buffer of one profile, by a name that may stand in a file name."""
-        return RowFile(self._directory / f"{self._name}.{profile}.rows", entries)
+    def put_aside(self) -> None:
+        """They are in the store, and are not to be read again."""
+        for path in (self._path, *self._directory.glob(f"{self._name}.*.rows")):
+            if path.exists():
+                path.replace(path.with_name(path.name + IMPORTED))
 
-
-class RowFile:
-    """A profile's buffer: the newest `entries` lines of a file, read only when somebody asks."""
-
-    __slots__ = ("_entries", "_mended", "_path", "_rows")
-
-    def __init__(self, path: Path, entries: int) -> None:
-        self._path = path
-        self._entries = entries
-        self._rows: deque[bytes] | None = None
-        self._mended = False
-
-    def read(self) -> Sequence[bytes]:
-        """All rows, the oldest first."""
-        return list(self._loaded())
-
-    def append(self, row: bytes) -> None:
-        """Write a row behind the others; the file is shortened now and then."""
-        line = row.hex() + "\n"
-        try:
-            size = self._write_behind(line)
-        except OSError as error:
-            raise StateError(f"{self._path} can't be written: {error.strerror}") from None
-        if self._rows is not None:
-            self._rows.append(row)
-        if size > COMPACT_AT * self._entries * len(line):
-            self._rewrite()
-
-    def clear(self) -> None:
-        """Forget all rows."""
-        self._rows = deque(maxlen=self._entries)
-        self._rewrite()
-
-    def _write_behind(self, line: str) -> int:
-        if not self._mended:
-            self._mend()
-        with self._path.open("a", encoding="ascii") as file:
-            file.write(line)
-            return file.tell()
-
-    def _mend(self) -> None:
-        """Cut off the last line if a crash tore it, so that the next row does not grow onto it."""
-        self._mended = True
-        if not self._path.exists():
-            return
-        with self._path.open("rb+") as file:
-            content = file.read()
-            if not content.endswith(b"\n"):
-                file.truncate(content.rfind(b"\n") + 1)
-
-    def _loaded(self) -> deque[bytes]:
-        if self._rows is None:
-            self._rows = deque(_rows_of(self._path), maxlen=self._entries)
-        return self._rows
-
-    def _rewrite(self) -> None:
-        _replace(self._path, "".join(row.hex() + "\n" for row in self._loaded()))
+    def _rows_path(self, profile: str) -> Path:
+        return self._directory / f"{self._name}.{profile.replace(':', '_').replace('*', '_')}.rows"
 
 
-def _replace(path: Path, text: str) -> None:
-    """All of it or nothing: a reader sees the old file or the new one."""
-    new = path.with_name(path.name + ".new")
-    try:
-        new.write_text(text, "utf-8")
-        new.replace(path)
-    except OSError as error:
-        raise StateError(f"{path} can't be written: {error.strerror}") from None
+def take_over_all(directory: Path, setups: Sequence[MeterSetup], store: Store) -> None:
+    """What earlier versions left of the first meters of the store, which have these setups, goes into it, once. Raises StateError."""
+    all_files = [StateFiles(directory, setup.identity.name) for setup in setups]
+    for index, (setup, files) in enumerate(zip(setups, all_files, strict=True)):
+        house = household(setup.identity.name, *curves(setup.model.load))
+        take_over(files, memory_of(store, index), setup.model, house)
+    store.journal.write()
+    for files in all_files:
+        files.put_aside()
+
+
+def take_over(files: StateFiles, memory: Memory, model: Model, house: Household) -> bool:
+    """Let a new meter go on where an earlier version left it; whether there was something. Raises StateError."""
+    row = memory.row
+    state = None if row.flags & KNOWN else files.load()
+    if state is None:
+        return False
+    until = state.captured_until_s
+    row.control_mode, row.control_state = state.control_mode, state.control_state
+    row.configured_control_mode = state.configured_control_mode
+    row.lost_import_ws = _lost(house.consumption, house.installed_import_ws, state.import_ws, until)
+    row.lost_export_ws = _lost(house.generation, house.installed_export_ws, state.export_ws, until)
+    row.off_since = until if state.control_state != ControlState.CONNECTED else 0
+    row.clock_offset_s = state.offset_s
+    row.time_zone_min, row.configured_time_zone_min = state.time_zone_minutes, state.configured_time_zone_minutes
+    row.event_code, row.profile_status = state.event_code, state.profile_status
+    row.captured_until = until
+    row.send_reserved = row.send_next = state.send_from
+    row.receive_reserved = row.receive_lowest = state.receive_from
+    for described in model.profiles:
+        rows = memory.rows(described)
+        for content in files.rows(str(described.obis))[-described.profile_entries :]:
+            rows.append(content)
+    row.flags |= KNOWN
+    return True
+
+
+def _lost(flow: Load, installed_ws: int, shown_ws: int, second: int) -> int:
+    """What did not flow, so that the register shows this at that second."""
+    return installed_ws + flow.energy_ws_at(second) - shown_ws
 
 
 def _rows_of(path: Path) -> list[bytes]:

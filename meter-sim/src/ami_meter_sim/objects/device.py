@@ -1,7 +1,7 @@
 """The inside of one meter, as far as its objects need it: identity, clock, energy, switch, logs.
 
-Strategy: plain fields that the objects read and change; the meter loads them, saves them and moves `clock.at`. The
-objects themselves are made when they are first asked for, so a meter that nobody reads holds none.
+Strategy: what changes lies in the meter's row, which is the only copy, and the objects read and change it here; the meter moves
+`clock.at`. The objects themselves are made when they are first asked for, so a meter that nobody reads holds none.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,12 +14,13 @@ from ami_dlms.enums import DataAccessResult
 from ami_dlms.obis import Obis
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.clock import MeterClock
-from ami_meter_sim.load import Energy
+from ami_meter_sim.load.daily import Energy, Household, Load
 from ami_meter_sim.objects.cosem_object import CosemObject, Refused
 from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
 from ami_meter_sim.objects.monitoring import written
 from ami_meter_sim.objects.recording import Notice
-from ami_meter_sim.objects.switch import Switch
+from ami_meter_sim.objects.switch import ControlState, Switch
+from ami_meter_sim.population.row import Row, row_in_memory
 from ami_packs.model import Model, ObjectDescription
 
 POWER_DOWN = 0x80
@@ -65,12 +66,10 @@ class Device:
     model: Model
     clock: MeterClock
     energy: Energy
-    switch: Switch
+    row: Row = field(default_factory=row_in_memory)
     rows: Callable[[ObjectDescription], Rows]
     receive_counter: ReceiveCounter | None = None
     logical_devices: tuple[tuple[int, bytes], ...] = ()
-    event_code: int = 0
-    profile_status: int = 0
     off_since: datetime | None = None
     notice: Callable[[Notice], None] = _unheard
     kept: Kept = field(default_factory=KeptInMemory)
@@ -95,6 +94,63 @@ class Device:
         found.write(attribute_id, value)
         written(self, class_id, obis, attribute_id, value)
 
+    @property
+    def switch(self) -> Switch:
+        return Switch(self.row.control_mode, ControlState(self.row.control_state))
+
+    @switch.setter
+    def switch(self, after: Switch) -> None:
+        if after.output_state is not self.switch.output_state:
+            self._supplied(after.output_state)
+        self.row.control_mode, self.row.control_state = after.control_mode, after.control_state
+
+    def _supplied(self, connected: bool) -> None:
+        """The supply comes back or goes, at this instant: what would have flowed in the meantime is lost."""
+        second = int(self.clock.at.timestamp())
+        if connected:
+            self._lose(self.row.off_since, second)
+        self.row.off_since = 0 if connected else second
+
+    def was_off(self, since: int, until: int) -> None:
+        """The meter had no power between these seconds."""
+        if not self.row.off_since:
+            self._lose(since, until)
+        self.profile_status |= POWER_DOWN
+        self.energy = energy_of(self.row, self.energy.household, self.clock.at)
+
+    def install(self, second: int) -> None:
+        """A new meter: its registers show what they were installed with."""
+        for flow, name in self._flows():
+            setattr(self.row, name, flow.energy_ws_at(second))
+        self.energy = energy_of(self.row, self.energy.household, self.clock.at)
+
+    def _lose(self, since: int, until: int) -> None:
+        """Nothing flowed between these seconds."""
+        for flow, name in self._flows():
+            lost = flow.energy_ws_at(until) - flow.energy_ws_at(since)
+            setattr(self.row, name, getattr(self.row, name) + lost)
+
+    def _flows(self) -> tuple[tuple[Load, str], tuple[Load, str]]:
+        """What flows in each direction, and where the row has what did not flow."""
+        house = self.energy.household
+        return (house.consumption, "lost_import_ws"), (house.generation, "lost_export_ws")
+
+    @property
+    def event_code(self) -> int:
+        return self.row.event_code
+
+    @event_code.setter
+    def event_code(self, code: int) -> None:
+        self.row.event_code = code
+
+    @property
+    def profile_status(self) -> int:
+        return self.row.profile_status
+
+    @profile_status.setter
+    def profile_status(self, status: int) -> None:
+        self.row.profile_status = status
+
     def settle(self) -> None:
         """Count the energy up to the clock's instant, with the switch as it stands."""
         self.energy.settle(self.clock.at, self.switch.output_state)
@@ -110,3 +166,14 @@ class Device:
     def clock_changed(self) -> None:
         """Mark the running capture period."""
         self.profile_status |= CLOCK_ADJUSTED
+
+
+def energy_of(row: Row, house: Household, at: datetime) -> Energy:
+    """The registers: what flowed since ever, without what the row says did not flow."""
+    second = row.off_since or int(at.timestamp())
+    return Energy(
+        house,
+        house.installed_import_ws + house.consumption.energy_ws_at(second) - row.lost_import_ws,
+        house.installed_export_ws + house.generation.energy_ws_at(second) - row.lost_export_ws,
+        at,
+    )

@@ -52,17 +52,23 @@ class Hold:
         lock.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
         self._file = lock.open("ab")
         for name in names:
-            try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
-            except (BlockingIOError, PermissionError):
+            if not self.also(name):
                 self._file.close()
-                raise InUse(lock, name) from None
+                raise InUse(lock, name)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def also(self, name: str) -> bool:
+        """Hold another name as well; False when another process has it."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
 
     def close(self) -> None:
         """Give the names up."""

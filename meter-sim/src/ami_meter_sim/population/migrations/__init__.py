@@ -1,0 +1,1 @@
+"""Revisions of the store of simulated meters, the first one first."""
