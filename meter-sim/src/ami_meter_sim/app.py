@@ -1,7 +1,6 @@
 """The composition root: from settings to meters, sockets and tasks, and back to nothing when it is told to stop."""
 
 import asyncio
-import errno
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,9 +17,8 @@ from ami_meter_sim.lines.addresses import OneAddress
 from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, dial
-from ami_meter_sim.lines.listener import TcpListener
+from ami_meter_sim.lines.opening import Listener, Socket, listen
 from ami_meter_sim.lines.push import push
-from ami_meter_sim.lines.udp import UdpListener
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
 from ami_meter_sim.meter.memory import memory_of
 from ami_meter_sim.meter.setup import LockOutSetup, ManagementAssociation, MeterSetup, PushSetup
@@ -55,7 +53,7 @@ class Running:
     fleet: Fleet
     admission: Admission
     listening: list[str] = field(default_factory=list)
-    listeners: list[TcpListener | UdpListener] = field(default_factory=list)
+    listeners: list[Listener] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def stop(self) -> None:
@@ -132,9 +130,11 @@ async def start(
     try:
         for address, behind in _by_address(chosen):
             running.listening.append(await _listen(running, section, address, behind))
-    except PortTaken:
+    except CannotListen as problem:
         await running.stop()
-        raise
+        if isinstance(problem, PortTaken):
+            raise
+        raise SettingsError(f"{problem.setting}: {problem.address} can't be listened on: {problem.reason}") from None
     running.tasks += [asyncio.create_task(fleet.keep_time()), asyncio.create_task(fleet.keep_state())]
     for one in chosen:
         meter = fleet.meters[one.name]
@@ -269,18 +269,11 @@ def _by_address(chosen: Sequence[MeterSettings]) -> list[tuple[str, list[MeterSe
 async def _listen(running: Running, settings: MeterSimSettings, address: str, behind: list[MeterSettings]) -> str:
     meters = {one.meter.server_wport: running.fleet.meters[one.name] for one in behind}
     first = behind[0].meter
-    kind = UdpListener if first.transport is Transport.UDP else TcpListener
+    setting = f"meters[{first.name}]." + ("simulated.listen" if behind[0].simulated.listen else "address")
+    where = Socket(*split(address), setting, udp=first.transport is Transport.UDP)
     service = Service(running.fleet, _communication(first))
     most = settings.connections_per_meter * len(meters)
-    listener = kind(service, running.admission, OneAddress(meters), most)
-    try:
-        real = await listener.start(*split(address))
-    except OSError as error:
-        setting = f"meters[{behind[0].name}]." + ("simulated.listen" if behind[0].simulated.listen else "address")
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(address, setting, error.strerror or str(error)) from None
-        await running.stop()
-        raise SettingsError(f"{setting}: {address} can't be listened on: {error.strerror or error}") from None
+    listener, real = await listen(where, service, running.admission, OneAddress(meters), most)
     running.listeners.append(listener)
     return real
 

@@ -1,13 +1,15 @@
-"""Which meters are behind an address of this machine: those of one socket, or of each address of a range that one socket serves."""
+"""The live meters behind an address of this machine: those of a socket of their own, or of a population's."""
 
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.population.addressing import Door
 
 Behind = Mapping[int, Meter]
 """The meters behind one address by server wrapper port."""
+MOST_LIVE = 256
+"""Meters that one connection can keep alive."""
 
 
 class Addresses(Protocol):
@@ -17,7 +19,7 @@ class Addresses(Protocol):
         """Whether there are meters at this address of ours."""
 
     def behind(self, host: str) -> Behind:
-        """Them; only asked for addresses that are served."""
+        """Them, for one connection; only asked for addresses that are served."""
 
 
 class OneAddress:
@@ -35,33 +37,44 @@ class OneAddress:
         return self._meters
 
 
-class AddressRange:
-    """`count` addresses from `first` on, one for each meter; `meters_of` makes or finds what is behind the nth, from 0."""
+class OfPopulation:
+    """A door of a population; `live` makes or finds the meter of an index, and may raise StateError."""
 
-    def __init__(self, first: str, count: int, meters_of: Callable[[int], Behind]) -> None:
-        self._family = socket.AF_INET6 if ":" in first else socket.AF_INET
-        self._first = int.from_bytes(socket.inet_pton(self._family, first), "big")
-        self._count = count
-        self._meters_of = meters_of
-
-    def index(self, host: str) -> int | None:
-        """Which meter has this address; None when it is outside of the range."""
-        try:
-            index = int.from_bytes(socket.inet_pton(self._family, host), "big") - self._first
-        except OSError:
-            return None
-        return index if 0 <= index < self._count else None
-
-    def address(self, index: int) -> str:
-        """The inverse of `index`."""
-        size = 16 if self._family == socket.AF_INET6 else 4
-        return socket.inet_ntop(self._family, (self._first + index).to_bytes(size, "big"))
+    def __init__(self, door: Door, live: Callable[[int], Meter]) -> None:
+        self._door = door
+        self._live = live
 
     def serves(self, host: str) -> bool:
-        """Whether it is one of the range."""
-        return self.index(host) is not None
+        """Whether it is one of the population's."""
+        return self._door.serves(host)
 
     def behind(self, host: str) -> Behind:
-        """The meter of this address."""
-        index = self.index(host)
-        return {} if index is None else self._meters_of(index)
+        """Its meters, none of which is made yet."""
+        return LiveMeters(self._door, host, self._live)
+
+
+class LiveMeters(Behind):
+    """Meters that are made when they are asked for, and kept alive as long as this connection is."""
+
+    __slots__ = ("_door", "_host", "_live", "_made")
+
+    def __init__(self, door: Door, host: str, live: Callable[[int], Meter]) -> None:
+        self._door = door
+        self._host = host
+        self._live = live
+        self._made: dict[int, Meter] = {}
+
+    def __getitem__(self, server_wport: int) -> Meter:
+        found = self._made.get(server_wport)
+        if found is None:
+            index = self._door.index(self._host, server_wport)
+            if index is None or len(self._made) >= MOST_LIVE:
+                raise KeyError(server_wport)
+            found = self._made[server_wport] = self._live(index)
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._door.wports(self._host))
+
+    def __len__(self) -> int:
+        return len(self._door.wports(self._host))
