@@ -81,6 +81,7 @@ async def test_what_is_lost_on_a_line_is_asked_for_again(ami: South, simulator: 
         outcome = await ami.switch(DISCONNECT, deadline_s=50.0)
         await ami.stop()
     assert outcome.ok, outcome.reason
+    await simulator.until(lambda: bool(simulator.switchings("M1001")))
     assert simulator.switchings("M1001") == [(True, False)]
 
 
