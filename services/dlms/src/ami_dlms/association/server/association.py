@@ -280,6 +280,20 @@ class ServerAssociation:
         self._forget()
         return Reply(apdu.encode(Rlre(ReleaseReason.NORMAL, answer)), AssociationReleased(self.profile))
 
+    def renew(self, profile: AssociationProfile) -> None:
+        """Go on under the keys and rights of another profile, without opening anew; open requests are forgotten."""
+        before = self._protection
+        self.profile = profile
+        self._protection = protection_of(profile)
+        self._authentication = Authentication(profile, self._protection)
+        if self._protection is not None and before is not None:
+            self._protection.accept_title(before.peer_title)
+            self._protection.peer_signing = before.peer_signing or self._protection.peer_signing
+        if self._admission is not None:
+            if self._protection is not None:
+                self._protection.use_dedicated_key(self._admission.initiate.dedicated_key)
+            self._be_open(self._admission)
+
     def lost(self) -> Reply:
         """The data link below is gone: what was agreed over it must not serve the next peer that sets one up."""
         if self.state is ServerState.UNASSOCIATED or self.profile.pre_established is not None:

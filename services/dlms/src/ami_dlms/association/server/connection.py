@@ -1,5 +1,8 @@
 """The server's side of one transport connection, without I/O: any number of associations, one per pair of wrapper ports.
 
+What is offered is looked up when the first APDU comes and with every AARQ, so keys that were changed count from the next
+association on, on the same connection too.
+
 `receive_data` takes octets, `next_event` says what a client wants, `send` gives the octets of the answer, `data_to_send`
 holds what the protocol itself answers. Nothing that a client sends raises: it ends in Discarded, and a stream that can't be
 read any more ends the connection.
@@ -73,6 +76,16 @@ class ServerConnection(Connection):
             raise LocalError("no such association")
         return self._framing.encode(server_wport, client_wport, *association.notify(notification))
 
+    def renew(self, server_wport: int, client_wport: int) -> None:
+        """Let an open association go on under what is offered now: for a server whose new keys count from the next APDU on.
+
+        Its open requests are forgotten, so the answer to the one that has changed the keys has to be sent before.
+        """
+        association = self._associations.get((server_wport, client_wport))
+        profile = self._profile_of(client_wport, server_wport)
+        if association is not None and profile is not None and profile is not association.profile:
+            association.renew(profile)
+
     def timeout(self, server_wport: int, client_wport: int) -> bytes:
         """Framed octets to send when nothing came from a client for too long: what a general block transfer repeats."""
         association = self._associations.get((server_wport, client_wport))
@@ -110,11 +123,12 @@ class ServerConnection(Connection):
             lost = self._associations.get((pdu.destination, pdu.source))
             return Reply() if lost is None else lost.lost()
         association = self._associations.get((pdu.destination, pdu.source))
+        known = association is not None
         if association is None:
             association = self._association(pdu.destination, pdu.source)
         try:
             reply = None if association is None else association.receive_fast(pdu.apdu)
-            return self._receive_generally(pdu, association) if reply is None else reply
+            return self._receive_generally(pdu, association, known) if reply is None else reply
         except DlmsError as error:
             self._closed = True
             return Reply(event=Discarded(f"we can't go on: {error}"))
@@ -130,16 +144,27 @@ class ServerConnection(Connection):
         association = self._associations[wports] = ServerAssociation(profile, self._random_bytes)
         return association
 
-    def _receive_generally(self, pdu: WrapperPdu, association: ServerAssociation | None) -> Reply:
+    def _receive_generally(self, pdu: WrapperPdu, association: ServerAssociation | None, known: bool) -> Reply:
+        """React to a frame; `known` when its association is older than the frame."""
         try:
             message = apdu.decode(pdu.apdu)
         except DecodeError as error:
             return fault(f"unreadable: {error}", ServiceError.OTHER_REASON, StateError.SERVICE_UNKNOWN)
         if isinstance(message, NEVER_ANSWERED):
             return Reply(event=Discarded(f"a client does not send {type(message).__name__}"))
+        if association is not None and known and isinstance(message, Aarq):
+            association = self._offered_now(pdu, association)
         if association is None:
             return _unknown(message, pdu)
         return association.receive(message, len(pdu.apdu))
+
+    def _offered_now(self, pdu: WrapperPdu, association: ServerAssociation) -> ServerAssociation | None:
+        """The association that is offered by now, in place of the one that another profile made."""
+        profile = self._profile_of(pdu.source, pdu.destination)
+        if profile is association.profile:
+            return association
+        del self._associations[pdu.destination, pdu.source]
+        return self._association(pdu.destination, pdu.source)
 
 
 def _unknown(message: apdu.Apdu, pdu: WrapperPdu) -> Reply:
