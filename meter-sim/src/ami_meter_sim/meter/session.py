@@ -71,6 +71,7 @@ class Session:
         self._connection = ServerConnection(self._profile, random_bytes=random_bytes, framing=self._framing)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
+        self._restarts = self._restarts_so_far()
 
     @property
     def meters(self) -> Iterable[Meter]:
@@ -92,6 +93,14 @@ class Session:
             profile = active.fault.on_profile(profile)
         return profile
 
+    def _restarts_so_far(self) -> int:
+        return sum(meter.communication.restarts for meter in self._meters.values())
+
+    @property
+    def _restarted(self) -> bool:
+        """Whether a meter of this connection has restarted since it began."""
+        return self._restarts_so_far() != self._restarts
+
     def receive_data(self, octets: bytes) -> Iterator[Effect]:
         """What follows from these octets."""
         end = self._end_before(octets)
@@ -109,6 +118,9 @@ class Session:
         return self._react()
 
     def _react(self) -> Iterator[Effect]:
+        if self._restarted:
+            yield HangUp()
+            return
         try:
             while (event := self._connection.next_event()) is not None:
                 if self._locked_out(event):
@@ -123,7 +135,7 @@ class Session:
             yield HangUp()
         for server_wport in self._talking:
             self._meters[server_wport].reserve_counters()
-        if self._connection.closed:
+        if self._connection.closed or self._restarted:
             yield HangUp()
 
     def _locked_out(self, event: ServerOutput) -> bool:
@@ -171,6 +183,7 @@ class Session:
     def _serve(self, event: Requested) -> Iterator[Effect]:
         """Carry out a request item by item, and answer; or what the faults that happen now make of it."""
         meter = self._meters[event.key.server_wport]
+        at_once = meter.communication.changes_at_once
         occasion = self._occasion(event.items)
         happening = self._happening(meter, occasion, *OF_A_REQUEST)
         yield from self._reported()
@@ -194,6 +207,13 @@ class Session:
         octets = self._connection.send(Answer(event.key, tuple(results)))
         yield from self._outgoing(octets, occasion, happening)
         self._answers += 1
+        if meter.communication.changes_at_once != at_once:
+            self._renew()
+
+    def _renew(self) -> None:
+        """The meter's new keys count from the next request on."""
+        for server_wport, client_wport in self._open:
+            self._connection.renew(server_wport, client_wport)
 
     def _forget(self, event: Requested) -> None:
         """A request that is lost: the connection has to get rid of it, and nothing of that leaves."""
@@ -220,10 +240,10 @@ class Session:
         if isinstance(item, Get):
             return meter.get(item.descriptor, self._context(meter, key, item.selection), self._now())
         if isinstance(item, Action):
-            return (yield from self._act(meter, item))
+            return (yield from self._act(meter, key, item))
         if item.selection is not None:
             return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
-        return meter.set(item.descriptor, item.value, self._now())
+        return meter.set(item.descriptor, item.value, self._now(), self._context(meter, key, None))
 
     # --- faults
 
@@ -277,9 +297,9 @@ class Session:
         title = self._titles.get((key.server_wport, key.client_wport))
         return ReadContext(association.name, association.profile, title, selection)
 
-    def _act(self, meter: Meter, item: Action) -> Generator[Effect, None, ActionOutcome]:
+    def _act(self, meter: Meter, key: RequestKey, item: Action) -> Generator[Effect, None, ActionOutcome]:
         before = meter.switch
-        outcome = meter.act(item.descriptor, item.parameters, self._now())
+        outcome = meter.act(item.descriptor, item.parameters, self._now(), self._context(meter, key, None))
         if meter.switch != before:
             method, after = method_name(item.descriptor), describe_switch(meter.switch)
             yield Report(events.Switched(meter=meter.name, method=method, before=describe_switch(before), after=after))

@@ -25,10 +25,12 @@ from ami_meter_sim.meter.memory import Memory
 from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.clock import start_clock
-from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, ReadContext, Refused
+from ami_meter_sim.objects.communication import SECURITY_SETUP, Communication
+from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused
 from ami_meter_sim.objects.device import Device, energy_of
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
+from ami_meter_sim.objects.keys import secret_in_force, security_in_force
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
 from ami_meter_sim.objects.switch import ControlState, Switch, Trigger
 from ami_meter_sim.population.columns import KNOWN
@@ -57,11 +59,12 @@ class Meter:
         self.counters = Counters.of(self.row)
         self.lock_out = LockOut(setup.lock_out.allowed, setup.lock_out.first_s)
         self._invoke_id = 0
+        self._changes = self._counters_begun = 0
         self._device = self._make_device(at)
         if not self.row.alive_since:
             self._come_alive(began_at or at)
         self._captured_until = EPOCH + timedelta(seconds=self.row.captured_until)
-        self.associations = {one.profile.client_wport: one for one in self._offered()}
+        self._offer()
         self.reserve_counters()
 
     def _come_alive(self, at: datetime) -> None:
@@ -85,6 +88,28 @@ class Meter:
         if new or row.configured_time_zone_min != setup.time_zone_minutes:
             row.time_zone_min = setup.time_zone_minutes
         row.configured_control_mode, row.configured_time_zone_min = setup.control_mode, setup.time_zone_minutes
+
+    def _offer(self) -> None:
+        """Say anew which associations there are, with the keys and policies that count by now."""
+        self.associations = {one.profile.client_wport: one for one in self._offered()}
+
+    def _follow_changes(self) -> None:
+        """Keys, policies or secrets have changed: the next association counts them in."""
+        communication = self._device.communication
+        if communication.security_changes == self._changes:
+            return
+        self._changes = communication.security_changes
+        if communication.counters_begun != self._counters_begun:
+            self._counters_begun = communication.counters_begun
+            self.counters = Counters(0, 0)
+            self._device.receive_counter = self.counters.receive
+        self._offer()
+        self.reserve_counters()
+
+    @property
+    def communication(self) -> Communication:
+        """What sessions have to know of what has happened to it."""
+        return self._device.communication
 
     @property
     def name(self) -> str:
@@ -115,12 +140,16 @@ class Meter:
         except StateError:
             return DataAccessResult.HARDWARE_FAULT
 
-    def set(self, descriptor: AttributeDescriptor, value: Data, at: datetime) -> DataAccessResult:
+    def set(
+        self, descriptor: AttributeDescriptor, value: Data, at: datetime, context: ReadContext = ITSELF
+    ) -> DataAccessResult:
         """Write an attribute; on disk before the answer."""
+        self._device.communication.asked_by = context
         try:
             self._memory.check()
             self.advance(at)
             self._device.write(descriptor.class_id, descriptor.instance_id, descriptor.attribute_id, value)
+            self._follow_changes()
             self.save()
         except Refused as refused:
             return refused.result
@@ -128,8 +157,11 @@ class Meter:
             return DataAccessResult.HARDWARE_FAULT
         return DataAccessResult.SUCCESS
 
-    def act(self, descriptor: MethodDescriptor, parameters: Data | None, at: datetime) -> ActionOutcome:
+    def act(
+        self, descriptor: MethodDescriptor, parameters: Data | None, at: datetime, context: ReadContext = ITSELF
+    ) -> ActionOutcome:
         """Carry out a method; what it did is on disk before the answer."""
+        self._device.communication.asked_by = context
         try:
             self._memory.check()
             self.advance(at)
@@ -137,6 +169,7 @@ class Meter:
             if found is None:
                 return ActionOutcome(ActionResult.OBJECT_UNDEFINED, None)
             value = found.invoke(descriptor.method_id, parameters)
+            self._follow_changes()
             self.save()
         except ActionRefused as refused:
             return ActionOutcome(refused.result, None)
@@ -189,7 +222,8 @@ class Meter:
             data.enum(device.switch.control_state),
         )
         wanted = self.setup.push is not None and self.setup.push.protected
-        security = management.security if wanted and management.security and management.security.ciphered else None
+        current = security_in_force(device, SECURITY_SETUP)
+        security = current if wanted and current and current.ciphered else None
         counter = self.counters.send if security is not None else None
         apdu = protect_notification(DataNotification(self._invoke_id, now, body), security, counter)
         return encode_wrapper(WrapperPdu(self.setup.server_wport, management.client_wport, apdu))
@@ -218,11 +252,19 @@ class Meter:
             kept=memory.kept,
             history=memory.history,
             receive_counter=self.counters.receive,
+            communication=self._communication(),
             logical_devices=setup.logical_devices,
             build=build,
         )
         start_clock(device)
         return device
+
+    def _communication(self) -> Communication:
+        security = self.setup.management.security
+        return Communication(
+            securities={} if security is None else {SECURITY_SETUP: security},
+            offered=lambda name: next((one.profile for one in self.associations.values() if one.name == name), None),
+        )
 
     def _offered(self) -> Iterator[Association]:
         """The associations of the model, with what the setup says of them."""
@@ -246,8 +288,8 @@ class Meter:
             access=access,
             conformance=CONFORMANCE,
             mechanism=management.mechanism,
-            secret=management.secret,
-            security=management.security,
+            secret=secret_in_force(self._device, management.client_wport, management.secret),
+            security=security_in_force(self._device, SECURITY_SETUP),
             send_counter=self.counters.send if management.security else None,
             receive_counter=self.counters.receive if management.security else None,
         )

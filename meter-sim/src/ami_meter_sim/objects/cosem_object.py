@@ -53,6 +53,7 @@ ITSELF = ReadContext()
 Read = Callable[[Any, ReadContext], Any]
 Write = Callable[[Any, Data], None]
 Invoke = Callable[[Any, Data | None], Data | None]
+Options = Mapping[str, bool | int | str]
 
 
 def _logical_name(self: "CosemObject", context: ReadContext) -> bytes:
@@ -78,7 +79,7 @@ class CosemObject:
     writes: ClassVar[Mapping[str, Write]] = {}
     methods: ClassVar[Mapping[str, Invoke]] = {}
     selective: ClassVar[frozenset[str]] = frozenset()
-    options: ClassVar[Mapping[str, bool | int | str]] = {}
+    options: ClassVar[Options] = {}
     _reads: ClassVar[Mapping[int, tuple[DataTag | None, Read]]] = _OF_EVERY_CLASS
     _writes: ClassVar[Mapping[int, Write]] = {}
     _methods: ClassVar[Mapping[int, Invoke]] = {}

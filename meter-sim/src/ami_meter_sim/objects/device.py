@@ -15,6 +15,7 @@ from ami_dlms.obis import Obis
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load.daily import Energy, Household, Load
+from ami_meter_sim.objects.communication import Communication
 from ami_meter_sim.objects.cosem_object import CosemObject, Refused
 from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
 from ami_meter_sim.objects.monitoring import written
@@ -74,6 +75,7 @@ class Device:
     notice: Callable[[Notice], None] = _unheard
     kept: Kept = field(default_factory=KeptInMemory)
     history: History = field(default_factory=HistoryInMemory)
+    communication: Communication = field(default_factory=Communication)
     built: dict[tuple[int, Obis], CosemObject] = field(default_factory=dict)
     build: Callable[[ObjectDescription, "Device"], CosemObject]
 

@@ -1,13 +1,12 @@
 """Which code is behind which interface class; a new class is one name here. All others are served as plain attributes."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from ami_meter_sim.objects.activity_calendar import ActivityCalendar
 from ami_meter_sim.objects.arbitrator import Arbitrator
-from ami_meter_sim.objects.associations import AssociationLN, SapAssignment, SecuritySetup
 from ami_meter_sim.objects.clock import Clock
-from ami_meter_sim.objects.cosem_object import CosemObject, PlainObject
+from ami_meter_sim.objects.communication_classes import COMMUNICATION
+from ami_meter_sim.objects.cosem_object import CosemObject, Options, PlainObject
 from ami_meter_sim.objects.data_and_register import DataObject, Register
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.disconnect_control import DisconnectControl, DisconnectControl1
@@ -27,7 +26,7 @@ class Family(Protocol):
 
     class_id: int
     version: int
-    options: Mapping[str, bool | int | str]
+    options: Options
 
     def __call__(self, described: ObjectDescription, device: Device) -> CosemObject:
         """One object."""
@@ -38,9 +37,6 @@ _CLASSES: tuple[Family, ...] = (
     Register,
     ProfileGeneric,
     Clock,
-    AssociationLN,
-    SapAssignment,
-    SecuritySetup,
     DisconnectControl,
     DisconnectControl1,
     ScriptTable,
@@ -55,6 +51,7 @@ _CLASSES: tuple[Family, ...] = (
     Limiter,
     FunctionControl,
     PortProtection,
+    *COMMUNICATION,
 )
 FAMILIES = {(one.class_id, one.version): one for one in _CLASSES}
 BY_CLASS = {class_id: one for (class_id, _), one in sorted(FAMILIES.items())}

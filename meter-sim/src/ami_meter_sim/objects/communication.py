@@ -1,0 +1,62 @@
+"""What of a meter's inside concerns its connections: the keys of its setup, and what a session has to do when an object has changed them.
+
+Strategy: objects count what happened, and who serves the meter compares; so an object needs no session, and every session of a
+meter that restarts notices it when its next octets come.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from os import urandom
+
+from ami_dlms.association import AssociationProfile, Security
+from ami_dlms.obis import Obis
+from ami_meter_sim.objects.cosem_object import ITSELF, ReadContext
+
+SECURITY_SETUP = Obis(bytes((0, 0, 43, 0, 0, 255)))
+"""The security setup of associations that name no other."""
+
+
+def _nothing(_name: str) -> AssociationProfile | None:
+    return None
+
+
+@dataclass(slots=True)
+class Communication:
+    """`securities`: what the meter's setup gives each security setup. `offered`: a named association as it is offered now."""
+
+    securities: Mapping[Obis, Security] = field(default_factory=dict, repr=False)
+    offered: Callable[[str], AssociationProfile | None] = _nothing
+    asked_by: ReadContext = ITSELF
+    """Through which association the request came that is being worked on."""
+    random_bytes: Callable[[int], bytes] = urandom
+    restarts: int = 0
+    """How often the meter has restarted: every connection that is older ends."""
+    security_changes: int = 0
+    """How often keys, policy, certificates or a secret have changed: associations are offered anew."""
+    changes_at_once: int = 0
+    """How many of them count from the next request on, in open associations too."""
+    counters_begun: int = 0
+    """How often the invocation counters begin anew, because the key is another one."""
+
+    pushes_wanted: list[Obis] = field(default_factory=list)
+    """Push setups whose method was called, each once, the first one first."""
+
+    def want_push(self, setup: Obis) -> None:
+        """A push is wanted; one that is wanted already is not sent twice."""
+        if setup not in self.pushes_wanted:
+            self.pushes_wanted.append(setup)
+
+    def forget_push(self, setup: Obis) -> None:
+        """It is not wanted any more."""
+        if setup in self.pushes_wanted:
+            self.pushes_wanted.remove(setup)
+
+    def restart(self) -> None:
+        """The meter goes down and comes back: no connection survives it."""
+        self.restarts += 1
+
+    def security_changed(self, *, at_once: bool = False, new_counters: bool = False) -> None:
+        """What is offered is another thing now."""
+        self.security_changes += 1
+        self.changes_at_once += at_once
+        self.counters_begun += new_counters
