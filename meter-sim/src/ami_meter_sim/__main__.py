@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ami_meter_sim import commands
 from ami_meter_sim.app import run
 from ami_meter_sim.faults.page import listed, page
 from ami_meter_sim.fleet import die_at_once
@@ -24,6 +25,8 @@ from ami_process.settings import SettingsError
 UNUSABLE = 2
 
 app = typer.Typer(name="meter-sim", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app.add_typer(commands.meters)
+app.add_typer(commands.fault)
 
 
 @app.callback()

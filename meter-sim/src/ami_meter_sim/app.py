@@ -4,13 +4,14 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.errors import LocalError
 from ami_dlms.security import AsymmetricKeys, PrivateKey, PublicKey
+from ami_meter_sim.admin.tap import Tap
 from ami_meter_sim.faults import FaultError, Faults, Rule
 from ami_meter_sim.fleet import Fleet, die_at_once
 from ami_meter_sim.lines.addresses import OneAddress
@@ -85,12 +86,16 @@ async def run(
     die: Callable[[], None] = die_at_once,
 ) -> int:
     """Run these meters until `stop` is set; the exit code."""
+    tap = Tap(environment.emit)
+    environment = replace(environment, emit=tap)
     try:
-        async with _serving_api(settings.meter_sim, environment) as addresses:
-            running = await start(settings, chosen, environment, die)
-            names = [meter.name for meter in chosen]
-            environment.emit(Ready(role="meter", listen=[*running.listening, *addresses], meters=names))
-            await running.last_until(stop)
+        running = await start(settings, chosen, environment, die)
+        try:
+            async with _serving_api(settings.meter_sim, running.fleet, tap) as addresses:
+                names = [meter.name for meter in chosen]
+                environment.emit(Ready(role="meter", listen=[*running.listening, *addresses], meters=names))
+                await running.last_until(stop)
+        finally:
             await running.stop()
     except CannotListen as problem:
         environment.emit(cannot_listen(problem))
@@ -99,14 +104,14 @@ async def run(
 
 
 @asynccontextmanager
-async def _serving_api(settings: MeterSimSettings, environment: Environment) -> AsyncIterator[list[str]]:
+async def _serving_api(settings: MeterSimSettings, fleet: Fleet, tap: Tap) -> AsyncIterator[list[str]]:
     """The API of the process, if it has a port; gives the address."""
     if settings.port is None:
         yield []
         return
-    from ami_meter_sim import admin  # here, since a meter that serves none needs no HTTP server in its memory
+    from ami_meter_sim.admin.serving import serving_api  # here: who serves none needs no HTTP server in its memory
 
-    async with admin.serving_api(settings, settings.port, environment) as address:
+    async with serving_api(settings, settings.port, fleet, tap) as address:
         yield [address]
 
 

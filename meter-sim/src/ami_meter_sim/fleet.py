@@ -6,6 +6,7 @@ Captures go on while nobody asks, because `keep_time` moves every meter on once 
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ami_meter_sim import events
 from ami_meter_sim.commit import Commit
@@ -26,6 +27,17 @@ def die_at_once() -> None:
     os._exit(1)
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What connections have carried since the process began. A frame holds one APDU, over HDLC a part of one."""
+
+    sessions: int = 0
+    open: int = 0
+    frames_sent: int = 0
+    octets_sent: int = 0
+    octets_received: int = 0
+
+
 class Fleet:
     """The meters of this process by name."""
 
@@ -39,6 +51,7 @@ class Fleet:
     ) -> None:
         self.meters = {meter.name: meter for meter in meters}
         self.faults = faults or Faults()
+        self.traffic = Traffic()
         self.environment = environment
         self.die = die
         self.commit = Commit(self.write)

@@ -91,6 +91,8 @@ class Connection(ABC):
 
     def lost(self) -> None:
         """The other end is gone, or we are: nothing more comes of it."""
+        if self.open and self._session is not None:
+            self._service.fleet.traffic.open -= 1
         self.open = False
         self._effects = None
         self._backlog = None
@@ -111,6 +113,7 @@ class Connection(ABC):
         """React to octets; those that come while it is busy are looked at afterwards."""
         self.since = real_time()
         self.spoken = True
+        self._service.fleet.traffic.octets_received += len(octets)
         if self._effects is None:
             self._go_on(octets)
             return
@@ -121,7 +124,9 @@ class Connection(ABC):
 
     def _made(self) -> Session:
         if self._session is None:
-            environment = self._service.fleet.environment
+            environment, traffic = self._service.fleet.environment, self._service.fleet.traffic
+            traffic.sessions += 1
+            traffic.open += 1
             self._session = Session(
                 self._behind(),
                 now=environment.now,
@@ -163,6 +168,9 @@ class Connection(ABC):
         match effect:
             case Send(octets):
                 self._held.append(octets)
+                traffic = self._service.fleet.traffic
+                traffic.frames_sent += 1
+                traffic.octets_sent += len(octets)
                 self._held_octets += len(octets)
                 return self._held_octets > HELD_OCTETS
             case Report(event):

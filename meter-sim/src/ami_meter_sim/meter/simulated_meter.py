@@ -32,9 +32,11 @@ from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.keys import secret_in_force, security_in_force
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
+from ami_meter_sim.objects.recording import record
 from ami_meter_sim.objects.switch import ControlState, Switch, Trigger
 from ami_meter_sim.population.columns import KNOWN
 from ami_meter_sim.population.journal import StateError
+from ami_packs.event_list import Occurrence
 from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
@@ -126,6 +128,11 @@ class Meter:
         return frozenset(one.client_wport for one in self.setup.model.associations if one.client_wport is not None)
 
     @property
+    def device(self) -> Device:
+        """Its inside, for who stands beside the meter."""
+        return self._device
+
+    @property
     def switch(self) -> Switch:
         return self._device.switch
 
@@ -184,6 +191,12 @@ class Meter:
         moved = isinstance(found, DisconnectControl) and found.pull(trigger)
         self.save()
         return moved
+
+    def occur(self, occurrence: Occurrence, at: datetime) -> None:
+        """Something happens to the meter: it is logged and raises alarms as its model says."""
+        self.advance(at)
+        record(self._device, occurrence)
+        self.save()
 
     def advance(self, at: datetime) -> None:
         """Catch up: every capture that was due, at its own instant, then the energy up to `at`."""

@@ -3,7 +3,7 @@
 Refusals are JSON objects with an `error` for a person. Nothing here is reached without a token but where `tokens` says so.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.http_entrance import Entrance, Rules
@@ -25,6 +25,7 @@ BODY_S = 10.0
 JSON = "application/json"
 
 Body = TypeVar("Body", bound=BaseModel)
+ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Refused(Exception):
@@ -39,12 +40,45 @@ def create_api(
     routes: Sequence[BaseRoute], tokens: Tokens, *, names: Collection[str] = (), names_setting: str
 ) -> ASGIApp:
     """The ASGI application."""
-    application = Starlette(
-        routes=list(routes), exception_handlers={Refused: _refused, HTTPException: _not_served, Exception: _failed}
-    )
+    application = Starlette(routes=list(routes), exception_handlers=exception_handlers())
     application.router.redirect_slashes = False
+    return guarded(application, tokens, names=names, names_setting=names_setting)
+
+
+def guarded(
+    application: ASGIApp, tokens: Tokens, *, names: Collection[str] = (), names_setting: str, bounded: bool = False
+) -> ASGIApp:
+    """Any application behind the entrance and the tokens of an API; `bounded`: one that reads bodies without a bound."""
     rules = Rules(names=names, names_setting=names_setting, media_types=(JSON,), max_octets=MAX_BODY)
-    return Entrance(_Guard(application, tokens), rules, refuse)
+    return Entrance(_Guard(Bounded(application) if bounded else application, tokens), rules, refuse)
+
+
+def exception_handlers() -> dict[type[Exception], ExceptionHandler]:
+    """Refusals and faults in the words of an API."""
+    return {Refused: _refused, HTTPException: _not_served, Exception: _failed}
+
+
+class Bounded:
+    """Reads the body of each request within bounds before the application sees it."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        try:
+            body = await _read(Request(scope, receive))
+        except Refused as problem:
+            await refuse(problem.status, str(problem))(scope, receive, send)
+            return
+        parts = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def replay() -> Message:
+            return next(parts, None) or await receive()
+
+        await self._application(scope, replay, send)
 
 
 class Branch:
@@ -66,14 +100,21 @@ _BODIES = Bodies(octets=MAX_BODY, seconds=BODY_S)
 
 async def read_body(request: Request, model: type[Body]) -> Body:
     """The body of a request as this model; raises Refused."""
+    body = await _read(request)
     try:
-        return model.model_validate_json(await _BODIES.read(request))
+        return model.model_validate_json(body)
     except ValidationError as problem:
         wrong = problem.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, wrong["loc"])) or "body"
         raise Refused(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {wrong['msg'].removeprefix('Value error, ')}"
         ) from None
+
+
+async def _read(request: Request) -> bytes:
+    """The body of a request, within bounds; raises Refused."""
+    try:
+        return await _BODIES.read(request)
     except BodyTooLarge:
         reason = f"the body has more than {MAX_BODY} octets"
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason) from None

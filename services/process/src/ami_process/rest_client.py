@@ -27,10 +27,18 @@ class Refused(Exception):
 
 def post(url: str, path: str, content: str, token_file: Path | None = None) -> bytes:
     """Send JSON to the process at `url` and return its answer, however long that takes. Raises NotReached, Broken, Refused."""
-    headers = {"Content-Type": "application/json", **_authorization(token_file)}
+    return ask(url, "POST", path, content, token_file)
+
+
+def ask(url: str, method: str, path: str, content: str | None = None, token_file: Path | None = None) -> bytes:
+    """The same by any method, with or without a body."""
+    headers = _authorization(token_file)
+    if content is not None:
+        headers["Content-Type"] = "application/json"
     with _client(url) as client:
         try:
-            with client.stream("POST", path, content=content.encode(), headers=headers) as response:
+            body = None if content is None else content.encode()
+            with client.stream(method, path, content=body, headers=headers) as response:
                 answer = _read(response)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as problem:
             raise NotReached(f"{url} cannot be reached: {problem}") from None

@@ -1,0 +1,76 @@
+"""What the API takes and gives, for its schema and its checks."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ami_meter_sim.control import MOST_LISTED
+from ami_packs.event_list import Occurrence
+
+
+class Body(BaseModel):
+    """An object of a request: a key that it does not have is refused."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Filter(Body):
+    """Which meters of a list; all that is given has to hold."""
+
+    name: str | None = Field(default=None, max_length=64)
+    """With * and ? for any letters."""
+    group: str | None = Field(default=None, max_length=100)
+    """Population, substation, feeder, transformer or model."""
+    connected: bool | None = None
+    """Whether its supply is connected."""
+    fault: str | None = Field(default=None, max_length=64)
+    """Those that have a fault of this name."""
+    limit: int = Field(default=100, ge=1, le=MOST_LISTED)
+    """At most this number."""
+    skip: int = Field(default=0, ge=0, le=100_000_000)
+    """After this number of them."""
+
+
+class Meters(Body):
+    """A part of the list."""
+
+    meters: list[dict[str, Any]]
+    more: bool
+    """Whether there are more behind them."""
+
+
+class Value(Body):
+    """A value of an attribute."""
+
+    type: str
+    """The standard's name: `long-unsigned`, `octet-string`, `structure` ..."""
+    value: Any = None
+    """Number, text, true or false; octets as hexadecimal digits; of an array or structure a list of such objects."""
+
+
+class Press(Body):
+    """A hand at the meter."""
+
+    button: Literal["connect", "disconnect"]
+    """Which button."""
+
+
+class Happening(Body):
+    """Something that happens to a meter by itself or by a hand: a cover, a magnet, a phase that is missing."""
+
+    occurrence: Occurrence
+    """What, as in the event lists of models."""
+
+
+class RuleSet(Body):
+    """A rule that counts now."""
+
+    number: int
+    rule: dict[str, Any]
+
+
+class Reset(Body):
+    """What a reset has ended."""
+
+    rules: int
+    """Number of rules that count no longer."""

@@ -1,0 +1,183 @@
+"""The routes below /api/v1 and the metrics, as a FastAPI application; what they do is in `ami_meter_sim.control`."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from ami_meter_sim.admin import metrics, values
+from ami_meter_sim.admin.bodies import Filter, Happening, Meters, Press, Reset, RuleSet, Value
+from ami_meter_sim.admin.stream import stream
+from ami_meter_sim.admin.tap import MOST_READERS, Tap
+from ami_meter_sim.control import Control, NotPossible, NotThere, Selection
+from ami_meter_sim.faults import FAULTS, FaultError, Rule
+from ami_process.api import Refused, exception_handlers, refuse
+from ami_process.clock_api import clock_routes
+
+BASE = "/api/v1"
+MOST_RULES = 10_000
+Name = Annotated[str, Path(max_length=64)]
+ClassId = Annotated[int, Path(ge=0, le=0xFFFF)]
+Instance = Annotated[str, Path(max_length=40)]
+Attribute = Annotated[int, Path(ge=1, le=127)]
+OBJECT = BASE + "/meters/{name}/objects/{class_id}/{instance}/{attribute}"
+
+
+def application(control: Control, tap: Tap, version: str) -> FastAPI:
+    """The application, with its schema at /api/v1/openapi.json."""
+    app = FastAPI(
+        title="Simulated meters",
+        version=version,
+        openapi_url=f"{BASE}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=_handlers(),
+    )
+    app.router.routes.extend(clock_routes(control.fleet.environment.clock))
+    _meters(app, control)
+    _faults(app, control)
+    _watching(app, control, tap)
+    return app
+
+
+def _meters(app: FastAPI, control: Control) -> None:
+    @app.get(f"{BASE}/meters", response_model=Meters)
+    async def list_meters(wanted: Annotated[Filter, Query()]) -> dict[str, Any]:
+        """The meters of the process, a part at a time."""
+        given = wanted.model_dump(exclude={"limit", "skip"})
+        found = await control.select(Selection(**given), most=wanted.limit + 1, skip=wanted.skip)
+        listed = [control.summary(meter) for meter in found[: wanted.limit]]
+        return {"meters": listed, "more": len(found) > wanted.limit}
+
+    @app.get(f"{BASE}/meters/{{name}}")
+    async def show_meter(name: Name) -> dict[str, Any]:
+        """Identity, switch, clock, energy, power, counters and faults of one meter."""
+        return control.state(name)
+
+    @app.get(f"{BASE}/meters/{{name}}/objects")
+    async def list_objects(name: Name) -> list[dict[str, Any]]:
+        """The COSEM objects of one meter."""
+        return list(control.objects(name))
+
+    @app.get(OBJECT, response_model=Value)
+    async def read_attribute(name: Name, class_id: ClassId, instance: Instance, attribute: Attribute) -> dict[str, Any]:
+        """An attribute of an object, as the meter itself sees it: no association, no fault."""
+        try:
+            return values.to_json(control.read(name, class_id, instance, attribute))
+        except ValueError as problem:
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(problem)) from None
+
+    @app.put(OBJECT, response_model=Value)
+    async def set_attribute(
+        name: Name, class_id: ClassId, instance: Instance, attribute: Attribute, value: Value
+    ) -> dict[str, Any]:
+        """Set an attribute, as the meter itself could; gives what it reads afterwards."""
+        try:
+            wanted = values.from_json(value.model_dump())
+        except ValueError as problem:
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
+        control.write(name, class_id, instance, attribute, wanted)
+        return values.to_json(control.read(name, class_id, instance, attribute))
+
+    @app.post(f"{BASE}/meters/{{name}}/button")
+    async def press_button(name: Name, press: Press) -> dict[str, Any]:
+        """Press the button of the meter; gives its state."""
+        control.press(name, press.button)
+        return control.state(name)
+
+    @app.post(f"{BASE}/meters/{{name}}/occurrences")
+    async def let_happen(name: Name, happening: Happening) -> dict[str, Any]:
+        """Let something happen to the meter: it is logged and raises alarms as its model says; gives its state."""
+        control.occur(name, happening.occurrence)
+        return control.state(name)
+
+
+def _faults(app: FastAPI, control: Control) -> None:
+    faults = control.fleet.faults
+
+    @app.get(f"{BASE}/faults/kinds")
+    async def list_kinds() -> list[dict[str, Any]]:
+        """Every fault that there is, what a head-end should do about it, and the schema of its parameters."""
+        return [
+            {"fault": row.name, "does": row.does, "head_end": row.advice, "parameters": row.kind.model_json_schema()}
+            for row in FAULTS.values()
+        ]
+
+    @app.get(f"{BASE}/faults", response_model=list[RuleSet])
+    async def list_rules() -> list[dict[str, Any]]:
+        """The rules that count."""
+        return [{"number": number, "rule": rule.described()} for number, rule in faults.rules]
+
+    @app.post(f"{BASE}/faults", response_model=RuleSet)
+    async def set_rule(rule: dict[str, Any]) -> dict[str, Any]:
+        """Set a rule: the keys of a table [[faults]]. It counts at once, and for open connections too."""
+        if len(faults.rules) >= MOST_RULES:
+            raise Refused(HTTPStatus.CONFLICT, f"{MOST_RULES} rules are set already")
+        parsed = Rule.parse(rule)
+        return {"number": faults.set(parsed), "rule": parsed.described()}
+
+    @app.delete(f"{BASE}/faults", response_model=Reset)
+    async def reset() -> dict[str, Any]:
+        """Back to health: no rule counts any longer."""
+        return {"rules": faults.reset()}
+
+    @app.delete(f"{BASE}/faults/{{number}}", response_model=Reset)
+    async def remove_rule(number: Annotated[int, Path(ge=1, le=2**53)]) -> dict[str, Any]:
+        """End one rule."""
+        if not faults.remove(number):
+            raise Refused(HTTPStatus.NOT_FOUND, f"there is no rule number {number}")
+        return {"rules": 1}
+
+
+def _watching(app: FastAPI, control: Control, tap: Tap) -> None:
+    registry = metrics.metrics_of(control.fleet, tap)
+
+    @app.get(f"{BASE}/events")
+    async def follow_events(
+        event: Annotated[list[str], Query(max_length=50)] = [],  # noqa: B006 -- FastAPI copies it
+        meter: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> Response:
+        """What happens from now on, as server-sent events; of these kinds and this meter alone where they are given."""
+        if tap.full:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_READERS} read along already")
+        found = stream(tap, control.fleet.environment, frozenset(event), meter)
+        return StreamingResponse(found, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    @app.get("/metrics")
+    async def show_metrics() -> Response:
+        """Sessions, frames, octets, faults and pushes, for Prometheus."""
+        return Response(metrics.exposition(registry), media_type=metrics.CONTENT_TYPE)
+
+
+def _handlers() -> dict[Any, Any]:
+    async def invalid(_: Request, problem: RequestValidationError) -> Response:
+        wrong = problem.errors()[0]
+        where = ".".join(str(one) for one in wrong["loc"][1:]) or "body"
+        return refuse(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {wrong['msg'].removeprefix('Value error, ')}")
+
+    async def unreadable(request: Request, problem: HTTPException) -> Response:
+        if problem.status_code == HTTPStatus.BAD_REQUEST:
+            return refuse(HTTPStatus.BAD_REQUEST, "the body is no JSON")
+        return await exception_handlers()[HTTPException](request, problem)
+
+    async def not_there(_: Request, problem: Exception) -> Response:
+        return refuse(HTTPStatus.NOT_FOUND, str(problem))
+
+    async def not_possible(_: Request, problem: Exception) -> Response:
+        return refuse(HTTPStatus.CONFLICT, str(problem))
+
+    async def no_rule(_: Request, problem: Exception) -> Response:
+        return refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem))
+
+    own = {
+        HTTPException: unreadable,
+        RequestValidationError: invalid,
+        NotThere: not_there,
+        NotPossible: not_possible,
+        FaultError: no_rule,
+    }
+    return {**exception_handlers(), **own}

@@ -1,0 +1,29 @@
+"""Serving the API of the process that plays the meters, at a socket of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from ami_meter_sim.admin.routes import application
+from ami_meter_sim.admin.tap import Tap
+from ami_meter_sim.control import Control
+from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.settings import MeterSimSettings
+from ami_process.api import guarded
+from ami_process.http_server import serving
+from ami_process.sockets import address_of, listening
+from ami_process.tokens import Tokens
+
+
+@asynccontextmanager
+async def serving_api(settings: MeterSimSettings, port: int, fleet: Fleet, tap: Tap) -> AsyncIterator[str]:
+    """Serve it at `meter_sim.host` and this port; gives the address. Raises CannotListen, SettingsError."""
+    with listening(settings.host, port, "meter_sim.") as listener:
+        tokens = Tokens.of(settings.token_file, "meter_sim.token_file", bound_to=listener.getsockname()[0])
+        app = application(Control(fleet), tap, version("ami-meter-sim"))
+        api = guarded(app, tokens, names=(settings.host,), names_setting="meter_sim.host", bounded=True)
+        async with serving(api, listener):
+            try:
+                yield address_of(listener)
+            finally:
+                tap.end()

@@ -1,0 +1,80 @@
+"""Whoever wants to see what happens sees it here, as it is reported: streams with bounds, and counts for metrics."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ami_meter_sim import events
+from ami_process.events import Emit, Event
+
+MOST_WAITING = 1000
+"""Events that wait for a reader that is slow; more are dropped, and counted."""
+MOST_READERS = 20
+
+
+class NoRoom(Exception):
+    """As many read along as can."""
+
+
+@dataclass(slots=True, eq=False)
+class Reader:
+    """One who reads along."""
+
+    waiting: asyncio.Queue[Event] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """The process goes, and nothing more comes."""
+    dropped: int = 0
+
+    def take_dropped(self) -> int:
+        """How many were dropped since the last time."""
+        dropped, self.dropped = self.dropped, 0
+        return dropped
+
+
+class Tap:
+    """A sink of events that hands each on to the sink of the process."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._readers: set[Reader] = set()
+        self.associations: Counter[str] = Counter()
+        self.pushes: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        self._emit(event)
+        match event:
+            case events.Association(what=what):
+                self.associations[what] += 1
+            case events.Pushed(transport=transport):
+                self.pushes[transport, "sent"] += 1
+            case events.PushFailed(transport=transport):
+                self.pushes[transport, "failed"] += 1
+        for reader in self._readers:
+            try:
+                reader.waiting.put_nowait(event)
+            except asyncio.QueueFull:
+                reader.dropped += 1
+
+    def end(self) -> None:
+        """Nothing more comes: the process goes."""
+        for reader in self._readers:
+            reader.ended.set()
+
+    @property
+    def full(self) -> bool:
+        """Whether no one more can read along."""
+        return len(self._readers) >= MOST_READERS
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Read along as long as this is entered. NoRoom."""
+        if self.full:
+            raise NoRoom(f"{MOST_READERS} read along already")
+        reader = Reader()
+        self._readers.add(reader)
+        try:
+            yield reader
+        finally:
+            self._readers.discard(reader)

@@ -1,0 +1,176 @@
+"""What can be asked of the meters of a process and done to them, beside what their clients do by DLMS: for the API and for scenarios.
+
+Strategy: everything is checked before anything is done, so a refusal leaves all as it was; what was done is on disk when a call returns.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.enums import DataAccessResult
+from ami_dlms.errors import DlmsError
+from ami_dlms.obis import Obis
+from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.meter.session import describe_switch
+from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.objects.cosem_object import ReadContext
+from ami_meter_sim.objects.switch import Trigger
+from ami_packs.event_list import Occurrence
+
+MOST_LISTED = 1000
+AT_A_TIME = 500
+"""Meters that are looked at before others have a turn."""
+BUTTONS = {"connect": Trigger.MANUAL_RECONNECT, "disconnect": Trigger.MANUAL_DISCONNECT}
+
+
+class NotThere(Exception):
+    """There is no such meter or object; the text says which."""
+
+
+class NotPossible(Exception):
+    """It can't be done now, and nothing was; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which meters: all that is given has to hold. `name` may have * and ? for any letters."""
+
+    name: str | None = None
+    model: str | None = None
+    group: str | None = None
+    connected: bool | None = None
+    fault: str | None = None
+
+
+class Control:
+    """The hands on a fleet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+
+    # --- finding
+
+    def meter(self, name: str) -> Meter:
+        """The meter of this name; NotThere."""
+        found = self.fleet.meters.get(name)
+        if found is None:
+            raise NotThere(f"there is no meter {name[:64]!r} in this process")
+        return found
+
+    async def select(self, wanted: Selection, *, most: int = MOST_LISTED, skip: int = 0) -> list[Meter]:
+        """The meters that are wanted, in their order."""
+        found: list[Meter] = []
+        for number, meter in enumerate(list(self.fleet.meters.values())):
+            if number % AT_A_TIME == AT_A_TIME - 1:
+                await asyncio.sleep(0)
+            if not self._is_wanted(meter, wanted):
+                continue
+            if skip:
+                skip -= 1
+                continue
+            found.append(meter)
+            if len(found) == most:
+                break
+        return found
+
+    def _is_wanted(self, meter: Meter, wanted: Selection) -> bool:
+        conditions: Sequence[tuple[object, Callable[[], bool]]] = (
+            (wanted.name, lambda: fnmatchcase(meter.name, wanted.name or "")),
+            (wanted.group, lambda: wanted.group in self.fleet.faults.groups_of(meter.name)),
+            (wanted.connected, lambda: meter.switch.output_state is wanted.connected),
+            (wanted.fault, lambda: any(one.rule.fault == wanted.fault for one in self.fleet.faults.of(meter.name))),
+        )
+        return all(holds() for given, holds in conditions if given is not None)
+
+    # --- looking
+
+    def summary(self, meter: Meter) -> dict[str, Any]:
+        """A line of a list."""
+        faults = [one.rule.fault for one in self.fleet.faults.of(meter.name)]
+        return {"name": meter.name, "connected": meter.switch.output_state, "faults": faults}
+
+    def state(self, name: str) -> dict[str, Any]:
+        """All that is to be seen of one meter at a glance. Never a key."""
+        meter = self.meter(name)
+        meter.advance(self.fleet.environment.now())
+        device, switch = meter.device, describe_switch(meter.switch)
+        return {
+            **self.summary(meter),
+            "logical_device_name": device.identity.logical_device_name.decode("ascii", "replace"),
+            "device_id": device.identity.device_id.decode("ascii", "replace"),
+            "system_title": None if device.identity.system_title is None else device.identity.system_title.hex(),
+            "switch": {
+                "output_state": switch.output_state,
+                "control_state": switch.control_state,
+                "control_mode": switch.control_mode,
+            },
+            "clock": device.clock.time.isoformat(),
+            "import_wh": device.energy.import_wh,
+            "export_wh": device.energy.export_wh,
+            "import_power_w": device.import_power_w,
+            "export_power_w": device.export_power_w,
+            "next_sent_counter": meter.counters.send.next_value,
+            "lowest_accepted_counter": meter.counters.receive.lowest_acceptable,
+        }
+
+    def objects(self, name: str) -> Iterator[dict[str, Any]]:
+        """What a meter has, as its model says."""
+        for described in self.meter(name).setup.model.objects.values():
+            yield {
+                "class": described.class_id,
+                "version": described.version,
+                "instance": str(described.obis),
+                "name": described.name,
+            }
+
+    def read(self, name: str, class_id: int, instance: str, attribute: int) -> Data:
+        """An attribute as the meter itself sees it. NotThere, NotPossible."""
+        meter, descriptor = self.meter(name), _descriptor(class_id, instance, attribute)
+        value = meter.get(descriptor, ReadContext(), self.fleet.environment.now())
+        if isinstance(value, DataAccessResult):
+            raise _refusal(descriptor, value)
+        return value
+
+    # --- doing
+
+    def write(self, name: str, class_id: int, instance: str, attribute: int, value: Data) -> None:
+        """Set an attribute, with the right of the meter itself. NotThere, NotPossible."""
+        meter, descriptor = self.meter(name), _descriptor(class_id, instance, attribute)
+        result = meter.set(descriptor, value, self.fleet.environment.now())
+        if result is not DataAccessResult.SUCCESS:
+            raise _refusal(descriptor, result)
+        self.fleet.write()
+
+    def press(self, name: str, button: str) -> None:
+        """A hand at the meter presses the button that connects or disconnects. NotThere, NotPossible."""
+        meter = self.meter(name)
+        if not meter.pull(BUTTONS[button], self.fleet.environment.now()):
+            mode = meter.switch.control_mode
+            raise NotPossible(f"{name}: control mode {mode} lets no one {button} by hand as the switch is now")
+        self.fleet.write()
+
+    def occur(self, name: str, occurrence: Occurrence) -> None:
+        """Something happens to the meter, as a cover that is opened. NotThere, NotPossible."""
+        meter = self.meter(name)
+        if not list(meter.setup.model.events.of(occurrence)):
+            raise NotPossible(f"{name}: its model notes no {occurrence}")
+        meter.occur(occurrence, self.fleet.environment.now())
+        self.fleet.write()
+
+
+def _descriptor(class_id: int, instance: str, attribute: int) -> AttributeDescriptor:
+    try:
+        return AttributeDescriptor(class_id, Obis.parse(instance), attribute)
+    except (DlmsError, ValueError):
+        raise NotThere(f"{instance[:40]!r} is no logical name such as 0-0:96.3.10*255") from None
+
+
+def _refusal(descriptor: AttributeDescriptor, result: DataAccessResult) -> NotThere | NotPossible:
+    what = f"attribute {descriptor.attribute_id} of class {descriptor.class_id} {descriptor.instance_id}"
+    if result in (DataAccessResult.OBJECT_UNDEFINED, DataAccessResult.OBJECT_UNAVAILABLE):
+        return NotThere(f"the meter has no {what}")
+    return NotPossible(f"{what}: {result.name.lower().replace('_', '-')}")

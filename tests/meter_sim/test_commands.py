@@ -1,0 +1,74 @@
+"""The command line over the API of a process that runs: `meter-sim meters` and `meter-sim fault`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from test_api import served
+from typer.testing import CliRunner
+
+from ami_meter_sim.__main__ import app
+from ami_process.tokens import load
+
+SWITCH = ("70", "0-0:96.3.10*255", "4")
+
+
+async def run(url: str, *words: str, fails: bool = False) -> str:
+    """What a command writes; it runs in a thread, as the process that it asks runs in this one."""
+    found = await asyncio.to_thread(CliRunner().invoke, app, [*words, "--url", url])
+    assert (found.exit_code != 0) is fails, found.output
+    return found.output
+
+
+async def test_meters(tmp_path: Path) -> None:
+    async with served(tmp_path) as api:
+        url = str(api.client.base_url)
+        assert (await run(url, "meters", "list", "--name", "M*")).splitlines() == ["M1001 connected", "M1002 connected"]
+        assert (await run(url, "meters", "list", "--limit", "2")).splitlines()[-1] == "and more: --skip 2"
+        assert (await run(url, "meters", "list", "--no-connected")) == ""
+        assert json.loads(await run(url, "meters", "show", "M1001"))["device_id"] == "1001"
+        assert "0-0:96.3.10*255" in await run(url, "meters", "objects", "M1001")
+        assert json.loads(await run(url, "meters", "read", "M1001", *SWITCH)) == {"type": "enum", "value": 4}
+        wanted = '{"type": "enum", "value": 2}'
+        assert json.loads(await run(url, "meters", "set", "M1001", *SWITCH, wanted)) == {"type": "enum", "value": 2}
+        pressed = json.loads(await run(url, "meters", "press", "M1001", "disconnect"))
+        assert pressed["switch"]["output_state"] is False
+
+
+async def test_faults(tmp_path: Path) -> None:
+    async with served(tmp_path) as api:
+        url = str(api.client.base_url)
+        keys = ("seconds=0.5", "when.class=[7, 3]", "when.service=get", 'meters=["M*"]', "seed=3")
+        made = json.loads(await run(url, "fault", "set", "slow", *keys))
+        assert made["rule"]["when"] == {"service": ["get"], "class": [7, 3]} and made["rule"]["seconds"] == 0.5
+        assert (await run(url, "meters", "list", "--fault", "slow")).splitlines() == [
+            "M1001 connected slow",
+            "M1002 connected slow",
+        ]
+        assert (await run(url, "fault", "list")).startswith("1 {")
+        assert json.loads(await run(url, "fault", "reset", "1")) == {"rules": 1}
+        await run(url, "fault", "set", "silent")
+        assert json.loads(await run(url, "fault", "reset")) == {"rules": 1}
+
+
+async def test_what_goes_wrong_is_said(tmp_path: Path) -> None:
+    async with served(tmp_path) as api:
+        url = str(api.client.base_url)
+        assert "there is no 'lazy'" in await run(url, "fault", "set", "lazy", fails=True)
+        assert "is not key=value" in await run(url, "fault", "set", "slow", "seconds", fails=True)
+        assert "no meter 'M7'" in await run(url, "meters", "show", "M7", fails=True)
+        assert "notes no magnet_on" in await run(url, "meters", "occur", "M1001", "magnet_on", fails=True)
+    assert "cannot be reached" in await run(url, "meters", "list", fails=True)
+
+
+async def test_with_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "token"
+    load(file, "meter_sim.token_file")
+    async with served(tmp_path / "state", file) as api:
+        url = str(api.client.base_url)
+        assert "bearer token" in await run(url, "meters", "list", fails=True)
+        monkeypatch.setenv("METER_SIM_TOKEN_FILE", str(file))
+        assert len((await run(url, "meters", "list")).splitlines()) == 3
