@@ -64,7 +64,8 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
     """
     hes = settings.hes
     http_limits = _http_limits(settings)
-    allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions)
+    kept_open = hes.max_kept_open if hes.keep_open_s else 0
+    allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions + kept_open)
     registry = Registry(settings.meters, shipped=read_shipments(hes.shipments, hes.transport_key))
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
@@ -130,6 +131,8 @@ async def _listening_to_meters(
         system_title=hes.system_title,
         apdu_timeout_s=hes.apdu_timeout_s,
         max_sessions=hes.max_sessions,
+        keep_open_s=hes.keep_open_s,
+        max_kept_open=hes.max_kept_open,
         max_callers=hes.max_callers,
         max_callers_per_address=hes.max_callers_per_address,
         max_counter_jump=hes.max_counter_jump,

@@ -80,6 +80,13 @@ class HesSettings(Section):
     """A single answer of a meter has to come within this."""
     max_sessions: int = Field(default=100, ge=1)
     """Meters worked on at the same time."""
+    keep_open_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="how long an association stays open after its work, for the next work on the meter; 0: not at all",
+    )
+    max_kept_open: int = Field(default=1_000, ge=1, description="associations that stay open so, at most")
     max_callers: int = Field(
         default=64, ge=2, description="connections at a time that have not said which meter they are"
     )

@@ -142,6 +142,11 @@ class SmallMeter:
         return f"M{self.number}"
 
     @property
+    def connected(self) -> int:
+        """How many connections are open."""
+        return len(self._open)
+
+    @property
     def actions(self) -> int:
         return self.asked.count("ACTION")
 
@@ -205,11 +210,20 @@ class SmallMeter:
         self._tasks.add(task)
         return task
 
+    def hang_up(self) -> None:
+        """Close the connections that are open."""
+        for writer in list(self._open):
+            writer.close()
+
+    def say(self, octets: bytes) -> None:
+        """Send octets unasked over each of them."""
+        for writer in self._open:
+            writer.write(octets)
+
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-        for writer in list(self._open):
-            writer.close()
+        self.hang_up()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -261,9 +275,11 @@ class SmallMeter:
                         return False
                 case AssociationOpened(profile):
                     self.asked.append(f"open {profile.client_wport}")
-                case AssociationReleased() if self.hangs_up:
-                    await self._write(writer, connection.data_to_send())
-                    return False
+                case AssociationReleased():
+                    self.asked.append("release")
+                    if self.hangs_up:
+                        await self._write(writer, connection.data_to_send())
+                        return False
                 case Discarded(reason):
                     self.asked.append(f"discarded: {reason}")
         await self._write(writer, connection.data_to_send())

@@ -13,6 +13,7 @@ from ami_hes.meters.association import Patience
 from ami_hes.meters.callers import Places
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.faults import MeterFault
+from ami_hes.meters.kept import KeptSessions
 from ami_hes.meters.link import Link, connect
 from ami_hes.meters.listener import Listener
 from ami_hes.meters.parking import Parking, Standing
@@ -45,6 +46,8 @@ class MetersSettings:
     max_callers: int = 64
     max_callers_per_address: int = 32
     max_counter_jump: int = 2**20
+    keep_open_s: float = 0.0
+    max_kept_open: int = 1_000
     log_apdus: bool = False
 
 
@@ -67,6 +70,7 @@ class Meters:
         self._notifications = Notifications(registry, self._received, environment.emit)
         self._parking = Parking(self._notifications, environment.emit)
         self._pool = Pool(settings.max_sessions)
+        self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._part)
         self._listener = Listener(
             registry,
             self._parking,
@@ -90,6 +94,7 @@ class Meters:
         """Close the door and every connection that waits."""
         await self._listener.stop()
         await self._pool.close()
+        await self._kept.close()
         await self._parking.close()
         await self._notifications.close()
 
@@ -98,7 +103,8 @@ class Meters:
         """The meter, for one user at a time; everything has to end before the deadline. Raises MeterFault."""
         until = self._until(deadline_at)
         async with self._pool.place(meter, until):
-            session = await self._opened(meter, Patience(self.settings.apdu_timeout_s, until))
+            patience = Patience(self.settings.apdu_timeout_s, until)
+            session = await self._resumed(meter, patience) or await self._opened(meter, patience)
             try:
                 yield session
             except BaseException as error:
@@ -106,6 +112,14 @@ class Meters:
                 raise
             finally:
                 await self._leave(session)
+
+    async def _resumed(self, meter: Meter, patience: Patience) -> Session | None:
+        """The session that the last holder has left open."""
+        session = await self._kept.take(meter)
+        if session is not None:
+            began = real_time()
+            session.resume(patience, lambda: self._link(meter, patience, began))
+        return session
 
     async def _opened(self, meter: Meter, patience: Patience) -> Session:
         """A session over the first connection on which it can be opened.
@@ -166,7 +180,10 @@ class Meters:
 
     async def _leave(self, session: Session) -> None:
         afterwards = session.afterwards
-        if afterwards is None or not await self._pool.stay(session.meter, lambda: self._stay(session, afterwards)):
+        if afterwards is None:
+            if not self._kept.keep(session):
+                await self._part(session)
+        elif not await self._pool.stay(session.meter, lambda: self._stay(session, afterwards)):
             await self._part(session)
 
     async def _stay(self, session: Session, afterwards: Afterwards) -> None:
@@ -183,6 +200,7 @@ class Meters:
 
     async def _part(self, session: Session) -> None:
         """Say goodbye; a connection that the meter opened is kept for the next session."""
+        session.wait_by(Patience(self.settings.apdu_timeout_s, real_time() + RELEASE_S))
         try:
             async with asyncio.timeout(RELEASE_S):
                 await session.release()

@@ -47,7 +47,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.security import ReceiveCounter, SendCounter
 from ami_hes.meters.counters import Supply
-from ami_hes.meters.faults import MeterFault, border, peer_fault, refused
+from ami_hes.meters.faults import FOREIGN, MeterFault, fault_of, peer_fault, refused
 from ami_hes.meters.lines import Routed, line_of
 from ami_hes.meters.link import Link
 from ami_hes.meters.push import Notifications
@@ -92,7 +92,7 @@ class Association:
         self._until: float | None = None
         self._most_in_a_list = 0
         self._notifications = notifications
-        self._patience = patience
+        self.patience = patience
         self._supply = supply
         self._received = received or ReceiveCounter()
         self._connection = ClientConnection(
@@ -154,6 +154,12 @@ class Association:
         self._until = None
         return self._expected(ActionOutcome, await self._carry_out(answer(self._connection, self._line), where), where)
 
+    async def listen(self, where: str) -> None:
+        """Take what comes unasked while nothing is pending; ends with MeterFault only."""
+        self._until = None
+        event = await self._carry_out(answer(self._connection, self._line), where)
+        raise MeterFault("protocol", "other", where=where, detail=f"{type(event).__name__} came unasked")
+
     async def release(self, where: str) -> None:
         self._expected(Released, await self._exchange(Release(), where), where)
         await self._carry_out(hang_up(self._line), where)
@@ -168,18 +174,20 @@ class Association:
         return await self._carry_out(exchange(self._connection, self._line, request), where)
 
     async def _carry_out(self, steps: Steps[ExchangeStep, R], where: str) -> R:
-        with border(where):
+        try:
             return await run_async(steps, self._perform)
+        except FOREIGN as error:
+            raise fault_of(error, where) from None
 
     async def _perform(self, step: ExchangeStep) -> bytes | None:
         match step:
-            case TopUp():
-                if self._supply is not None:
-                    await self._supply.top_up()
-            case Write(octets, first):
-                await self._write(octets, first=first)
             case Read():
                 return await self._read()
+            case Write(octets, first):
+                await self._write(octets, first=first)
+            case TopUp():
+                if self._supply is not None and self._supply.is_low:
+                    await self._supply.top_up()
             case Tell(event):
                 self._tell(event)
         return None
@@ -187,7 +195,7 @@ class Association:
     async def _write(self, octets: bytes, *, first: bool) -> None:
         if first and self._before is not None:
             await self._before()
-        until = self._patience.next_answer
+        until = self.patience.next_answer
         if first or self._until is not None:  # every frame of a long exchange has its own time
             self._until = until
         await self._link.send(octets, until)
@@ -202,7 +210,7 @@ class Association:
             return b""
         until = self._until
         if until is not None:
-            until = min(until, real_time() + self._line.wait_s(self._patience.apdu_timeout_s))
+            until = min(until, real_time() + self._line.wait_s(self.patience.apdu_timeout_s))
         try:
             return await self._link.receive(until)
         except TimeoutError:

@@ -31,9 +31,14 @@ class Supply:
     """The values follow a claim that nobody has proved yet: there are no more of them."""
     doubt: str = ""
 
+    @property
+    def is_low(self) -> bool:
+        """Whether more are needed before the next request."""
+        return not self.tried and self.counter.remaining < LOW
+
     async def top_up(self) -> None:
         """Have enough for the next request."""
-        if not self.tried:
+        if self.is_low:
             await self.counters.top_up(self.meter, self.counter)
 
     async def confirm(self) -> None:

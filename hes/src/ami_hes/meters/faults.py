@@ -4,8 +4,6 @@ What a peer, a socket or a clock does wrong is named here once, by the rows of t
 module nobody catches an exception of `dlms` or of the operating system.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import IntEnum
 from typing import Self
 
@@ -47,23 +45,23 @@ class CounterRefused(MeterFault):
         self.expected = expected
 
 
-@contextmanager
-def border(where: str) -> Iterator[None]:
-    """Everything that can go wrong on the way to a meter and back leaves as MeterFault."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise MeterFault("deadline", "no-answer", where=where, detail=str(error)) from None
-    except (OSError, LinkError) as error:
-        raise MeterFault(
-            "transport", "lost", where=where, detail=getattr(error, "strerror", None) or str(error)
-        ) from None
-    except SecurityError as error:
-        raise MeterFault("security", "unprotected", where=where, detail=str(error)) from None
-    except RemoteError as error:
-        raise MeterFault("protocol", "other", where=where, detail=str(error)) from None
-    except LocalError as error:
-        raise MeterFault("protocol", "local", where=where, detail=str(error)) from None
+FOREIGN = (OSError, LinkError, RemoteError, LocalError)
+"""What the way to a meter and back may raise; TimeoutError is an OSError."""
+
+
+def fault_of(error: Exception, where: str) -> MeterFault:
+    """As what one of these exceptions leaves the border."""
+    match error:
+        case TimeoutError():
+            return MeterFault("deadline", "no-answer", where=where, detail=str(error))
+        case OSError() | LinkError():
+            detail = getattr(error, "strerror", None) or str(error)
+            return MeterFault("transport", "lost", where=where, detail=detail)
+        case SecurityError():
+            return MeterFault("security", "unprotected", where=where, detail=str(error))
+        case RemoteError():
+            return MeterFault("protocol", "other", where=where, detail=str(error))
+    return MeterFault("protocol", "local", where=where, detail=str(error))
 
 
 def refused(event: OpenRefused, where: str) -> MeterFault:

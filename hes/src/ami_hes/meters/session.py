@@ -109,6 +109,7 @@ class Session:
         self._tried_from = 0
         self._refusal: MeterFault | None = None
         self._reconnect: Callable[[], Awaitable[Link]] | None = None
+        self._in_doubt = False
 
     async def open(self, reconnect: Callable[[], Awaitable[Link]] | None = None) -> None:
         """Public association where there is one, comparison, secured association (`ami_dlms.association.client.session`).
@@ -129,11 +130,11 @@ class Session:
 
     async def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
         """An attribute's value; a refusal of the meter is a MeterFault of kind data-access-result."""
-        return await self._guarded(self._open.get(descriptor, selection, f"reading {descriptor}"))
+        return await self._read(lambda: self._open.get(descriptor, selection, f"reading {descriptor}"))
 
     async def get_many(self, *descriptors: AttributeDescriptor) -> list[Data]:
         """Several attributes' values, in as few requests as the meter takes; refusals as for `get`."""
-        return await self._guarded(self._open.get_many(descriptors))
+        return await self._read(lambda: self._open.get_many(descriptors))
 
     async def set(self, descriptor: AttributeDescriptor, value: Data) -> DataAccessResult:
         return await self._guarded(self._open.set(descriptor, value, f"writing {descriptor}"))
@@ -149,6 +150,26 @@ class Session:
         outcome = await self._guarded(self._open.late_action("waiting for a late answer"))
         self.healthy = True
         return outcome
+
+    async def listen(self) -> None:
+        """Take what the meter sends unasked, until its connection ends: then, or at any answer, MeterFault."""
+        try:
+            await self._open.listen("waiting for the next request")
+        except MeterFault:
+            self.healthy = False
+            raise
+
+    def resume(self, patience: Patience, reconnect: Callable[[], Awaitable[Link]]) -> None:
+        """Go on with what was kept open. Whether the meter still has it shows at the first read, which opens it anew if not."""
+        self.wait_by(patience)
+        self._reconnect = reconnect
+        self._in_doubt = True
+
+    def wait_by(self, patience: Patience) -> None:
+        """How long to wait from now on."""
+        self._patience = patience
+        if self._association is not None:
+            self._association.patience = patience
 
     def stay(self, afterwards: Afterwards) -> None:
         """Keep the connection for this work when the holder leaves, until it ends or somebody else wants the meter."""
@@ -169,6 +190,24 @@ class Session:
         if self._association is None:
             raise RuntimeError("a session is used before it is open")
         return self._association
+
+    async def _read(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """A read; the first one over what was kept open is repeated over a new connection, since nothing else has left."""
+        if not self._in_doubt:
+            return await self._guarded(work())
+        self._in_doubt = False
+        try:
+            return await self._guarded(work())
+        except Refusal:
+            raise
+        except MeterFault:
+            await self._open_anew()
+        return await self._guarded(work())
+
+    async def _open_anew(self) -> None:
+        await self._connect_anew()
+        self._association, self.healthy = None, True
+        await self.open(self._reconnect)
 
     async def _guarded(self, work: Coroutine[object, object, T]) -> T:
         try:
