@@ -15,8 +15,9 @@ from ami_dlms.framing import wrapper
 from ami_hes.events import DialledIn, NotProved
 from ami_hes.meters.association import Patience
 from ami_hes.meters.callers import Caller, Places
+from ami_hes.meters.channels import TcpChannel
 from ami_hes.meters.faults import MeterFault
-from ami_hes.meters.link import Link, accepted
+from ami_hes.meters.link import Link
 from ami_hes.meters.parking import Parking, Standing
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter, Registry
@@ -63,8 +64,9 @@ class Listener:
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen on both; OSError when a port is taken. Port 0 chooses one that is free for both."""
+        loop = asyncio.get_running_loop()
         for choices_left in reversed(range(_PORT_CHOICES)):
-            self._server = await asyncio.start_server(self._accept, host, port, backlog=BACKLOG)
+            self._server = await loop.create_server(lambda: TcpChannel(self._accept), host, port, backlog=BACKLOG)
             address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
             try:
                 self._datagrams = await self._listen_to_datagrams(*address)
@@ -92,8 +94,8 @@ class Listener:
         transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._notifications), (host, port))
         return transport
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = accepted(reader, writer, ApduTrace("unknown", self._emit) if self._log_apdus else None)
+    def _accept(self, channel: TcpChannel) -> None:
+        link = Link(channel, channel.peer, trace=ApduTrace("unknown", self._emit) if self._log_apdus else None)
         address = counted_address(link.host)
         crowded_out = self._places.crowded_out(list(self._unknown), address)
         if crowded_out is not None:
