@@ -16,7 +16,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    tuple_,
+    text,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -25,6 +25,7 @@ from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.store.database import Database
 from ami_hes.store.ports import Completed, NonceUsed, SpentId, StoredCommand, StoredRequest, StoredResult
 from ami_hes.store.tables import attempts, commands, deliveries, nonces, replies, requests, spent_ids
+from ami_process.store.columns import UtcDateTime
 from ami_process.store.group_commit import GroupCommit
 
 _OUTCOME = ("ok", "reply_code", "level", "reason", "payload", "attempted")
@@ -55,6 +56,11 @@ _ATTEMPTED = (
     .where(attempts.c.request_id == commands.c.request_id, attempts.c.meter_name == commands.c.meter_name)
     .label("begun")
 )
+_BEGIN = text(
+    "INSERT INTO attempts (request_id, meter_name, begun_at) VALUES (:request_id, :meter_name, :begun_at)"
+    " ON CONFLICT DO NOTHING"
+).bindparams(bindparam("begun_at", type_=UtcDateTime()))
+"""The same in SQLite and in PostgreSQL; SQLAlchemy has an insert of its own for each."""
 _OWE = insert(replies).from_select(
     ["request_id"],
     select(requests.c.request_id).where(
@@ -185,12 +191,7 @@ def _accept(connection: Connection, request: StoredRequest, new: Sequence[Comman
 
 
 def _attempt(connection: Connection, begun: Sequence[StoredAttempt]) -> None:
-    key = attempts.c.request_id, attempts.c.meter_name
-    wanted = {row[:2]: row for row in begun}
-    known = {tuple(row) for row in connection.execute(select(*key).where(tuple_(*key).in_(list(wanted))))}
-    new = [row._asdict() for name, row in wanted.items() if name not in known]
-    if new:
-        connection.execute(insert(attempts), new)
+    connection.execute(_BEGIN, [row._asdict() for row in begun])
 
 
 def _save(connection: Connection, results: Sequence[StoredResult]) -> list[Completed]:
