@@ -11,12 +11,13 @@ import platform
 import statistics
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import httpx
 
@@ -88,12 +89,12 @@ async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callab
         url, document = await stack.enter_async_context(_system(base, meters, directory))
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=REQUEST_S))
         for run in range(warm_up):
-            await _request(client, url, document, run)
+            await request(client, url, document, run)
             tell(f"warm-up {run + 1} of {warm_up}")
         seconds = []
         with Sampler() as sampler:
             for run in range(runs):
-                seconds.append(await _request(client, url, document, warm_up + run))
+                seconds.append(await request(client, url, document, warm_up + run))
                 tell(f"run {run + 1} of {runs}: {seconds[-1]:.3f} s")
     return Figures(meters, tuple(seconds), tuple(sampler.shares))
 
@@ -101,30 +102,48 @@ async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callab
 @asynccontextmanager
 async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tuple[str, fleet.Document]]:
     """The meters in a process, the HES here; gives the HES's address and the configuration."""
-    address = f"127.0.0.1:{FIRST_METER_PORT}"
-    document = fleet.fleet(configuration.load(base), meters, seed="bench", layout=fleet.Layout.PORTS, address=address)
-    document["hes"] |= {"port": 0, "dlms_port": 0, "deadline_s": REQUEST_S}
-    document = configuration.anchored(document, directory)
-    path = directory / "bench.toml"
-    configuration.write(document, path)
+    path, document = write_configuration(base, meters, directory, FIRST_METER_PORT)
     async with Processes(directory / "logs", environment(("AMI_METERS", "AMI_CONFIG"))) as processes:
         meter_sim = Program("meters", "meter", module("ami_meter_sim", "serve", "--config", str(path)))
         await processes.start(meter_sim)
-        await asyncio.wait_for(_until_ready(processes, meter_sim), READY_S)
+        await until_ready(processes, meter_sim)
         async with running(Settings.load(path), Environment(emit=lambda event: None)) as listening:
             yield f"http://{listening[0]}{PATH}", document
 
 
-async def _until_ready(processes: Processes, program: Program) -> None:
-    async for message in processes.messages():
-        if isinstance(message, Said) and message.event["event"] == "ready":
-            return
-        if isinstance(message, Said) and message.event["event"] == "port_taken":
-            raise BenchError(f"{message.event['address']} is taken")
-    raise BenchError(f"the meters did not start: {processes.last_words(program)}")
+def write_configuration(
+    base: Path, meters: int, directory: Path, first_port: int, hes: Mapping[str, object] | None = None
+) -> tuple[Path, fleet.Document]:
+    """The file for HES and meters, and what is in it; `hes` on top of its section [hes]."""
+    address = f"127.0.0.1:{first_port}"
+    document = fleet.fleet(configuration.load(base), meters, seed="bench", layout=fleet.Layout.PORTS, address=address)
+    document["hes"] |= {"port": 0, "dlms_port": 0, "deadline_s": REQUEST_S} | dict(hes or {})
+    document = configuration.anchored(document, directory)
+    directory.mkdir(exist_ok=True)
+    path = directory / "bench.toml"
+    configuration.write(document, path)
+    return path, document
 
 
-async def _request(client: httpx.AsyncClient, url: str, document: fleet.Document, run: int) -> float:
+async def until_ready(processes: Processes, program: Program) -> Mapping[str, Any]:
+    """The event `ready` of a program that was just started; BenchError when it does not come."""
+    try:
+        async with asyncio.timeout(READY_S):
+            async for message in processes.messages():
+                if message.origin is not program:
+                    continue
+                if isinstance(message, Said) and message.event["event"] == "port_taken":
+                    raise BenchError(f"{message.event['address']} is taken")
+                if isinstance(message, Said) and message.event["event"] == "ready":
+                    return message.event
+                if not isinstance(message, Said):
+                    break
+    except TimeoutError:
+        pass
+    raise BenchError(f"{program.name} did not start: {processes.last_words(program)}")
+
+
+async def request(client: httpx.AsyncClient, url: str, document: fleet.Document, run: int) -> float:
     """One request and its reply; the seconds between. Disconnect and connect take turns, so every run switches."""
     message_id = str(uuid.uuid4())
     control = EndDeviceControl(

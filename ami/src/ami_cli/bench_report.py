@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ami_cli.bench import Figures
+from ami_cli.bench_cpu import HesCpu
 
 BAR = 24
 HEADING = """\
@@ -25,18 +26,32 @@ OK. Meters and HES are two processes on the same machine; median of the counted 
 """
 
 
-def document(figures: Sequence[Figures], machine: str, measured_at: datetime | None = None) -> dict[str, Any]:
+CPU_WORDS = """\
+CPU time of the HES's process per meter, in one request for {meters:,} meters, each HES with meters of its own, taking turns: in the
+first request of the process, when it knows no meter yet and asks the public client for the invocation counter, and in the
+requests after it (median of {runs}). *Cold*: no association is open before the request, and each is opened and released in it
+(`hes.keep_open_s = 0`). *Warm*: the associations of the request before are still open.{other}
+"""
+OTHER_WORDS = """ *The other one*: the HES of another
+checkout before the same simulated meters, given as `make bench AGAINST='../other/.venv/bin/python -m ami_hes serve'`. CPU time
+goes up when others use the machine; the ratio is what counts."""
+
+
+def document(
+    figures: Sequence[Figures], machine: str, measured_at: datetime | None = None, cpu: Sequence[HesCpu] = ()
+) -> dict[str, Any]:
     """The figures as plain values."""
     at = (measured_at or datetime.now(UTC)).date().isoformat()
     rows = [
         asdict(one) | {"median_s": one.median_s, "meters_per_second": round(one.meters_per_second, 1)}
         for one in figures
     ]
-    return {"machine": machine, "measured_on": at, "requests": rows}
+    used = [asdict(one) | {"median_ms": one.median_ms} for one in cpu]
+    return {"machine": machine, "measured_on": at, "requests": rows, "hes_cpu": used}
 
 
-def terminal(figures: Sequence[Figures], machine: str) -> Group:
-    """Two tables for a person: speed, and the layers of the greatest request."""
+def terminal(figures: Sequence[Figures], machine: str, cpu: Sequence[HesCpu] = ()) -> Group:
+    """Tables for a person: speed, the CPU of the HES, and the layers of the greatest request."""
     speed = Table(box=None, pad_edge=False, header_style="grey58", padding=(0, 3, 0, 0))
     for name in ("meters in the request", "median", "fastest", "slowest", "meters/s"):
         speed.add_column(name, justify="right")
@@ -47,10 +62,36 @@ def terminal(figures: Sequence[Figures], machine: str) -> Group:
     for layer, share in figures[-1].shares:
         layers.add_row(layer, Text("━" * max(1, round(BAR * share)), "dodger_blue2"), f"{share:.0%}")
     title = f"Where the HES's CPU time goes, {figures[-1].meters:,} meters"
-    return Group(Text(machine, "grey58"), Text(), speed, Text(), Text(title, "bold"), layers)
+    used = Table(box=None, pad_edge=False, header_style="grey58", padding=(0, 3, 0, 0))
+    for name in ("HES", "first, ms per meter", "then", "ratio"):
+        used.add_column(name, justify="left" if name == "HES" else "right")
+    for one in _cpu_rows(cpu):
+        used.add_row(*one)
+    parts = [used, Text()] if cpu else []
+    return Group(Text(machine, "grey58"), Text(), speed, Text(), *parts, Text(title, "bold"), layers)
 
 
-def markdown(figures: Sequence[Figures], machine: str, measured_at: datetime | None = None) -> str:
+def _cpu_rows(cpu: Sequence[HesCpu]) -> list[tuple[str, str, str, str]]:
+    """Name, first, median after it, and that as a ratio to the first of the list."""
+    return [
+        (one.name, f"{one.first_ms:.2f}", f"{one.median_ms:.2f}", f"{one.median_ms / cpu[0].median_ms:.2f}")
+        for one in cpu
+    ]
+
+
+def _cpu_section(cpu: Sequence[HesCpu]) -> list[str]:
+    if not cpu:
+        return []
+    other = OTHER_WORDS if len(cpu) > 2 else ""
+    words = CPU_WORDS.format(meters=cpu[0].meters, runs=len(cpu[0].known_ms), other=other)
+    lines = ["", "## CPU of the HES per meter", "", words]
+    lines += ["| HES | first request, ms | then, ms | ratio |", "|---|--:|--:|--:|"]
+    return lines + [f"| {' | '.join(row)} |" for row in _cpu_rows(cpu)]
+
+
+def markdown(
+    figures: Sequence[Figures], machine: str, measured_at: datetime | None = None, cpu: Sequence[HesCpu] = ()
+) -> str:
     """The page docs/bench.md."""
     at = (measured_at or datetime.now(UTC)).date().isoformat()
     lines = [HEADING, f"Measured {at} on: {machine}.", ""]
@@ -58,6 +99,7 @@ def markdown(figures: Sequence[Figures], machine: str, measured_at: datetime | N
     for one in figures:
         times = " | ".join(_time(value) for value in (one.median_s, min(one.seconds), max(one.seconds)))
         lines.append(f"| {one.meters:,} | {len(one.seconds)} | {times} | {one.meters_per_second:,.0f} |")
+    lines += _cpu_section(cpu)
     lines += [
         "",
         f"Where the HES's CPU time goes with {figures[-1].meters:,} meters (sampled every 2 ms of CPU time):",

@@ -113,6 +113,10 @@ class Processes:
             found.append(self._messages.get_nowait())
         return found
 
+    def process_id(self, program: Program) -> int:
+        """The number that the system knows it by."""
+        return next(child.process.pid for child in self._children if child.program is program)
+
     def log_of(self, program: Program) -> Path:
         """Where its standard error goes."""
         return self.logs / f"{program.name}.log"

@@ -8,7 +8,7 @@ around each read, took a seventh of its CPU time.
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Protocol, Self, cast
+from typing import Protocol, cast
 
 from ami_dlms.framing.wrapper import datagrams, decode_datagram
 
@@ -85,7 +85,7 @@ class _Waiting:
 class TcpChannel(asyncio.Protocol):
     """A stream; `connected` is called with it when it is there."""
 
-    def __init__(self, connected: Callable[[Self], None] | None = None) -> None:
+    def __init__(self, connected: "Callable[[TcpChannel], None] | None" = None) -> None:
         self._connected = connected
         self._transport: asyncio.Transport
         self._reading, self._writing = _Waiting(), _Waiting()

@@ -1,0 +1,110 @@
+"""CPU time of the HES per meter: with associations opened for each request, with kept ones, and of another checkout's HES.
+
+Wall time says little on a machine that others use too. So each HES is a process of its own with simulated meters of its own, they
+take turns, and what counts is the user and system time of the HES's process from the request to its reply, as the kernel keeps
+it. Linux only.
+"""
+
+import os
+import shlex
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from ami_cli import fleet
+from ami_cli.bench import FIRST_METER_PORT, PATH, REQUEST_S, request, until_ready, write_configuration
+from ami_cli.processes import Processes, Program, environment, module
+
+KEPT_S = 3_600.0
+"""How long associations stay open where they are kept: longer than the runs."""
+OURS = module("ami_hes", "serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """An HES: the command that `--config FILE` is appended to, and what differs in its section [hes]."""
+
+    name: str
+    command: tuple[str, ...]
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HesCpu:
+    """Milliseconds of the HES's CPU per meter: of its first request, when no meter is known yet, and of those after it."""
+
+    name: str
+    meters: int
+    first_ms: float
+    known_ms: tuple[float, ...]
+
+    @property
+    def median_ms(self) -> float:
+        return statistics.median(self.known_ms)
+
+
+@dataclass(slots=True)
+class _Turn:
+    contender: Contender
+    process_id: int
+    url: str
+    document: fleet.Document
+    used_ms: list[float] = field(default_factory=list)
+
+
+def is_measurable() -> bool:
+    """Whether this system shows what another process has used."""
+    return Path("/proc/self/stat").is_file()
+
+
+def contenders(against: str | None) -> list[Contender]:
+    """Cold and warm, and first of all the other command if there is one."""
+    other = [] if against is None else [Contender("the other one", tuple(shlex.split(against)))]
+    kept = {"keep_open_s": KEPT_S, "max_kept_open": 100_000}
+    return [*other, Contender("cold", OURS, {"keep_open_s": 0}), Contender("warm", OURS, kept)]
+
+
+async def measure(
+    base: Path, meters: int, runs: int, taking_part: Sequence[Contender], tell: Callable[[str], None]
+) -> list[HesCpu]:
+    """`runs` requests of each after its first one; BenchError if a meter does not confirm."""
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ami-bench-")))
+        surroundings = environment(("AMI_METERS", "AMI_CONFIG"))
+        processes = await stack.enter_async_context(Processes(directory / "logs", surroundings))
+        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=REQUEST_S))
+        turns = []
+        for number, one in enumerate(taking_part):
+            own, port = directory / str(number), FIRST_METER_PORT + number * meters
+            path, document = write_configuration(base, meters, own, port, one.settings)
+            turns.append(await _start(processes, one, path, document))
+        for run in range(runs + 1):
+            for one in turns:
+                before_s = _used_s(one.process_id)
+                await request(client, one.url, one.document, run)
+                one.used_ms.append((_used_s(one.process_id) - before_s) * 1000 / meters)
+                tell(f"CPU, run {run} of {runs}: {one.contender.name} {one.used_ms[-1]:.2f} ms per meter")
+    return [HesCpu(one.contender.name, meters, one.used_ms[0], tuple(one.used_ms[1:])) for one in turns]
+
+
+async def _start(processes: Processes, contender: Contender, path: Path, document: fleet.Document) -> _Turn:
+    """Meters first, then the HES that works them."""
+    name = contender.name
+    simulated = Program(f"meters of {name}", "meter", module("ami_meter_sim", "serve", "--config", str(path)), rank=1)
+    await processes.start(simulated)
+    await until_ready(processes, simulated)
+    hes = Program(name, "hes", (*contender.command, "--config", str(path)))
+    await processes.start(hes)
+    ready = await until_ready(processes, hes)
+    return _Turn(contender, processes.process_id(hes), f"http://{ready['listen'][0]}{PATH}", document)
+
+
+def _used_s(process_id: int) -> float:
+    """User and system time of all its threads (proc_pid_stat(5), fields 14 and 15)."""
+    after_the_name = Path(f"/proc/{process_id}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    return (int(after_the_name[11]) + int(after_the_name[12])) / os.sysconf("SC_CLK_TCK")
