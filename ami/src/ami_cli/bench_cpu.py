@@ -84,12 +84,12 @@ async def measure(
             path, document = write_configuration(base, meters, own, port, one.settings)
             turns.append(await _start(processes, one, path, document))
         for run in range(runs + 1):
-            for one in turns:
-                before_s = _used_s(one.process_id)
-                await request(client, one.url, one.document, run)
-                one.used_ms.append((_used_s(one.process_id) - before_s) * 1000 / meters)
-                tell(f"CPU, run {run} of {runs}: {one.contender.name} {one.used_ms[-1]:.2f} ms per meter")
-    return [HesCpu(one.contender.name, meters, one.used_ms[0], tuple(one.used_ms[1:])) for one in turns]
+            for turn in turns:
+                before_s = _used_s(turn.process_id)
+                await request(client, turn.url, turn.document, run)
+                turn.used_ms.append((_used_s(turn.process_id) - before_s) * 1000 / meters)
+                tell(f"CPU, run {run} of {runs}: {turn.contender.name} {turn.used_ms[-1]:.2f} ms per meter")
+    return [HesCpu(turn.contender.name, meters, turn.used_ms[0], tuple(turn.used_ms[1:])) for turn in turns]
 
 
 async def _start(processes: Processes, contender: Contender, path: Path, document: fleet.Document) -> _Turn:

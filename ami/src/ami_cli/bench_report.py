@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -65,9 +65,9 @@ def terminal(figures: Sequence[Figures], machine: str, cpu: Sequence[HesCpu] = (
     used = Table(box=None, pad_edge=False, header_style="grey58", padding=(0, 3, 0, 0))
     for name in ("HES", "first, ms per meter", "then", "ratio"):
         used.add_column(name, justify="left" if name == "HES" else "right")
-    for one in _cpu_rows(cpu):
-        used.add_row(*one)
-    parts = [used, Text()] if cpu else []
+    for row in _cpu_rows(cpu):
+        used.add_row(*row)
+    parts: list[RenderableType] = [used, Text()] if cpu else []
     return Group(Text(machine, "grey58"), Text(), speed, Text(), *parts, Text(title, "bold"), layers)
 
 
