@@ -213,6 +213,25 @@ def test_what_is_no_model(text: str) -> None:
     assert all(one.startswith("odd.toml:") for one in problems_of(text))
 
 
+def test_the_objects_of_a_group_share_attributes_and_may_change_them() -> None:
+    group = """
+[[groups]]
+class_id = 40
+version = 0
+source = "test"
+management = { read = "all" }
+attributes = { number_of_retries = { unsigned = 3 }, repetition_delay = { long_unsigned = 60 } }
+objects = [
+  { obis = "0-1:25.9.0", name = "one" },
+  { obis = "0-2:25.9.0", name = "two", attributes = { number_of_retries = { unsigned = 0 } } },
+]
+"""
+    model = parse_model(TEXT + group, "small.toml")
+    one, two = (model.objects[40, Obis.parse(f"0-{number}:25.9.0")].attributes for number in (1, 2))
+    assert one == {6: data.unsigned(3), 7: data.long_unsigned(60)}
+    assert two == one | {6: data.unsigned(0)}
+
+
 def test_a_model_that_lists_no_association_offers_the_public_and_the_management_one() -> None:
     text = '[model]\ntitle = "bare"\n' + TEXT[TEXT.index("[[objects]]") :].replace('rights = "shown"\n', "")
     text = text.replace('source = "test"\nobjects', 'source = "test"\nmanagement = { read = "all" }\nobjects')
@@ -231,6 +250,11 @@ def test_a_model_that_lists_no_association_offers_the_public_and_the_management_
         ('{ bit_string = "1011" }', "0404B0"),
         ("{ structure = [{ integer = -1 }, { enum = 30 }] }", "02020FFF161E"),
         ("{ array = [{ boolean = true }] }", "01010301"),
+        ('{ date_time = "*-*-* *:*:*" }', "090CFFFFFFFFFFFFFFFFFF8000FF"),
+        ('{ attribute = "3/1-0:1.7.0/2" }', "020312000309060100010700FF0F02"),
+        ('{ script = "0-0:10.0.106/1" }', "0202090600000A006AFF120001"),
+        ('{ execute = "70/0-0:96.3.10/1" }', "020516021200460906000060030AFF0F010F00"),
+        ('{ columns = ["8/0-0:1.0.0/2"] }', "0101020412000809060000010000FF0F02120000"),
         ('{ octet_string = "00ff" }', "090200FF"),
         ('{ visible_string = "x" }', "0A0178"),
         ("{ float32 = 1.5 }", "173FC00000"),
@@ -252,6 +276,10 @@ def test_values_as_a_person_writes_them(written: str, octets: str) -> None:
         '{ date = "2026-13-01" }',
         '{ date = "Christmas" }',
         '{ date_time = "06:00" }',
+        '{ script = "0-0:10.0.106" }',
+        '{ attribute = "3/1-0:1.7.0" }',
+        '{ execute = "70/0-0:96.3/1" }',
+        '{ columns = ["8/0-0:1.0.0"] }',
         '{ bit_string = "12" }',
         '{ text = "é" }',
         "{ float32 = 1e300 }",

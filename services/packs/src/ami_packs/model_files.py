@@ -288,7 +288,7 @@ def _read_objects(sections: Mapping[str, Any], draft: _Draft, known: Known) -> N
     of_this_file: dict[ObjectKey, Node] = {}
 
     def read(one: Node, shared: Mapping[str, Node] | None = None) -> None:
-        parsed = parse_object({**(shared or {}), **one.table()}, one, known)
+        parsed = parse_object(one.table(), one, known, shared or {})
         if parsed is None:
             return
         key = (parsed.described.class_id, parsed.described.obis)

@@ -30,7 +30,8 @@ from ami_packs.document import (
     whole_number,
 )
 from ami_packs.model import PROFILE_GENERIC, Access, Listed, ObjectDescription
-from ami_packs.values import attribute_value
+from ami_packs.positions import Path
+from ami_packs.values import attribute_value, column
 
 T = TypeVar("T")
 
@@ -161,8 +162,10 @@ class _Members:
     method_names: Mapping[str, int] = field(default_factory=dict)
 
 
-def parse_object(given: Mapping[str, Node], owner: Node, known: Known) -> Parsed | None:
-    """The object of these keys; None when it can't be made, with the problems noted."""
+def parse_object(own: Mapping[str, Node], owner: Node, known: Known, shared: Mapping[str, Node]) -> Parsed | None:
+    """The object of its own keys over those that its group shares; None when it can't be made, with the problems noted."""
+    attributes = [one["attributes"] for one in (shared, own) if "attributes" in one]
+    given = {**shared, **own}
     rights = {name: node for name, node in given.items() if name in known.associations}
     rest = {name: node for name, node in given.items() if name not in rights}
     problems_before = len(known.problems.found)
@@ -175,11 +178,11 @@ def parse_object(given: Mapping[str, Node], owner: Node, known: Known) -> Parsed
     fields: dict[str, Any] = {name: found[name] for name in (*_AS_READ, *_AS_READ_OF_SOME) if name in found}
     columns: tuple[CaptureObject, ...] = ()
     if "columns" in found:
-        columns = known.problems.attempt(list_of(_column), found["columns"], columns)
+        columns = known.problems.attempt(list_of(column), found["columns"], columns)
     fields |= {
         "access": _access(_rights(found, rights, known), members, known.problems),
         "columns": columns,
-        "attributes": _attributes(found, members, known.problems),
+        "attributes": _attributes(found, attributes, members, known.problems),
         "errors": _numbered(found.get("errors"), one_of(REFUSALS), members, known.problems),
         "selectors": _numbered(found.get("selectors"), list_of(whole_number(0, 255), 16), members, known.problems),
     }
@@ -323,54 +326,32 @@ def _numbered(node: Node | None, read: Callable[[Node], T], members: _Members, p
     return found
 
 
-def _attributes(found: Mapping[str, Any], members: _Members, problems: Problems) -> dict[int, Data]:
-    """Values of attributes; of a register without a live value scaler_unit is one of them."""
-    standard = {node.path: one for node, one in _standard_of(found.get("attributes"), members)}
-    values = _numbered(
-        found.get("attributes"), lambda node: attribute_value(node, standard.get(node.path)), members, problems
-    )
+def _attributes(found: Mapping[str, Any], given: list[Node], members: _Members, problems: Problems) -> dict[int, Data]:
+    """Values of attributes, a group's first; of a register without a live value scaler_unit is one of them."""
+    values: dict[int, Data] = {}
+    for node in given:
+        standard = {one.path: attribute for one, attribute in _standard_of(node, members)}
+        read = partial(_attribute_value, standard=standard)
+        values |= _numbered(node, read, members, problems)
     number = SCALER_UNIT_OF.get(found["class_id"])
     if number is not None and "unit" in found and _has_no_value(found):
         values.setdefault(number, ScalerUnit(found.get("scaler", 0), found["unit"]).encode())
     return values
 
 
-def _standard_of(node: Node | None, members: _Members) -> list[tuple[Node, Attribute | None]]:
+def _attribute_value(node: Node, standard: Mapping[Path, Attribute | None]) -> Data:
+    return attribute_value(node, standard.get(node.path))
+
+
+def _standard_of(node: Node, members: _Members) -> list[tuple[Node, Attribute | None]]:
     """Each value of `attributes` with what the standard says of its attribute."""
-    if node is None or not isinstance(node.value, dict):
+    if not isinstance(node.value, dict):
         return []
     found = []
     for key, inner in node.table().items():
         number = members.attribute_names.get(key, _as_number(key, inner).value)
         found.append((inner, members.attributes.get(number) if isinstance(number, int) else None))
     return found
-
-
-def _column(node: Node) -> CaptureObject:
-    """ "class/obis/attribute", with /data_index behind it if need be, or a table."""
-    if isinstance(node.value, str):
-        parts = node.value.split("/")
-        if len(parts) not in (3, 4):
-            raise Wrong(node, 'a column is "class/obis/attribute" or "class/obis/attribute/data_index"')
-        class_id, logical_name, *numbers = [_as_column_part(part, node) for part in parts]
-    else:
-        entries = node.table()
-        if not {"class_id", "obis", "attribute"} <= set(entries) <= {"class_id", "obis", "attribute", "data_index"}:
-            raise Wrong(node, "a column has `class_id`, `obis`, `attribute` and, if need be, `data_index`")
-        class_id, logical_name = entries["class_id"], entries["obis"]
-        numbers = [entries[name] for name in ("attribute", "data_index") if name in entries]
-    attribute, *index = numbers
-    return CaptureObject(
-        whole_number(0, 0xFFFF)(class_id),
-        obis(logical_name),
-        whole_number(NUMBERS[0], NUMBERS[-1])(attribute),
-        whole_number(0, 0xFFFF)(index[0]) if index else 0,
-    )
-
-
-def _as_column_part(part: str, node: Node) -> Node:
-    value: Any = int(part) if part.isdecimal() and part.isascii() and len(part) <= 5 else part
-    return Node(value, node.file, node.path, node.lines)
 
 
 def _references(found: Mapping[str, Any], columns: tuple[CaptureObject, ...]) -> tuple[Reference, ...]:

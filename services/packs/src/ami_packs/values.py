@@ -1,15 +1,18 @@
 """Values of attributes as a person writes them: a table of one key, which is the type, as in { long_unsigned = 5 }.
 
 Octet-strings have forms of their own for what they hold in the interface classes (IEC 62056-6-2): { text = "..." }, { obis = "0-0:1.0.0" },
-{ time = "06:00" }, { date = "*-12-25" }, { date_time = "*-03-last Sun 02:00" }, where * means any. A text in place of the table is
-A-XDR in hexadecimal digits, as a scan writes it.
+{ time = "06:00" }, { date = "*-12-25" }, { date_time = "*-03-last Sun 02:00" }, where * means any. Structures that many classes share have
+one too: { attribute = "3/1-0:1.7.0/2" }, { script = "0-0:10.0.106/1" }, { execute = "70/0-0:96.3.10/1" } (an action of a script),
+{ columns = ["8/0-0:1.0.0/2"] } (capture objects). A text in place of the table is A-XDR in hexadecimal digits, as a scan writes it.
 """
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from ami_dlms import data
 from ami_dlms.cosem.classes import Attribute
+from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.data import Data
 from ami_dlms.datetimes import LAST_DAY_OF_MONTH, CosemDate, CosemDateTime, CosemTime
 from ami_dlms.enums import DataTag
@@ -21,6 +24,7 @@ _TIME = re.compile(r"(\*|\d\d):(\*|\d\d)(?::(\*|\d\d))?", re.ASCII)
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DATE_FORM = "YYYY-MM-DD, with * for any, `last` for the last day, and a day of the week behind it if need be"
 TIME_FORM = "HH:MM or HH:MM:SS, with * for any"
+EXECUTE = 2
 BITS = {
     DataTag.INTEGER: 8,
     DataTag.LONG: 16,
@@ -124,7 +128,7 @@ def _time(node: Node, text: str) -> CosemTime:
     if match is None:
         raise Wrong(node, f"a time was expected: {TIME_FORM}")
     hour, minute, second = match.groups()
-    found = CosemTime(_part(hour), _part(minute), _part(second or "00"), 0)
+    found = CosemTime(_part(hour), _part(minute), _part(second or "00"), None if second == "*" else 0)
     if found.hour not in (None, *range(24)) or any(
         one not in (None, *range(60)) for one in (found.minute, found.second)
     ):
@@ -138,6 +142,60 @@ def _date_time(node: Node) -> bytes:
     return CosemDateTime(
         day.year, day.month, day.day, day.day_of_week, clock.hour, clock.minute, clock.second, clock.hundredths
     ).encode()
+
+
+def column(node: Node) -> CaptureObject:
+    """ "class/obis/attribute", with /data_index behind it if need be, or a table."""
+    if isinstance(node.value, str):
+        parts = node.value.split("/")
+        if len(parts) not in (3, 4):
+            raise Wrong(node, 'a column is "class/obis/attribute" or "class/obis/attribute/data_index"')
+        class_id, logical_name, *numbers = [_part_of(part, node) for part in parts]
+    else:
+        entries = node.table()
+        if not {"class_id", "obis", "attribute"} <= set(entries) <= {"class_id", "obis", "attribute", "data_index"}:
+            raise Wrong(node, "a column has `class_id`, `obis`, `attribute` and, if need be, `data_index`")
+        class_id, logical_name = entries["class_id"], entries["obis"]
+        numbers = [entries[name] for name in ("attribute", "data_index") if name in entries]
+    attribute, *index = numbers
+    return CaptureObject(
+        whole_number(0, 0xFFFF)(class_id),
+        obis(logical_name),
+        whole_number(-128, 127)(attribute),
+        whole_number(0, 0xFFFF)(index[0]) if index else 0,
+    )
+
+
+def _part_of(part: str, node: Node) -> Node:
+    value: Any = int(part) if part.isdecimal() and part.isascii() and len(part) <= 5 else part
+    return Node(value, node.file, node.path, node.lines)
+
+
+def _three_parts(node: Node, what: str) -> tuple[Data, Data, Data]:
+    """ "class/obis/number"."""
+    parts = _characters(node).split("/")
+    if len(parts) != 3:
+        raise Wrong(node, f'{what} is "class/obis/number"')
+    class_id, logical_name, number = [_part_of(part, node) for part in parts]
+    return (
+        data.long_unsigned(whole_number(0, 0xFFFF)(class_id)),
+        data.octet_string(obis(logical_name)),
+        data.integer(whole_number(-128, 127)(number)),
+    )
+
+
+def _script(node: Node) -> Data:
+    """ "obis/selector"."""
+    name, separator, selector = _characters(node).partition("/")
+    if not separator:
+        raise Wrong(node, 'a script is "obis/selector"')
+    number = whole_number(0, 0xFFFF)(_part_of(selector, node))
+    return data.structure(data.octet_string(obis(_part_of(name, node))), data.long_unsigned(number))
+
+
+def _execute(node: Node) -> Data:
+    """service_id 2 of a script: a method with integer (0)."""
+    return data.structure(data.enum(EXECUTE), *_three_parts(node, "an action"), data.integer(0))
 
 
 _FORMS: dict[str, Callable[[Node], Data]] = {
@@ -155,6 +213,10 @@ _FORMS: dict[str, Callable[[Node], Data]] = {
     "date": lambda node: data.octet_string(_date(node, _characters(node)).encode()),
     "time": lambda node: data.octet_string(_time(node, _characters(node)).encode()),
     "date_time": lambda node: data.octet_string(_date_time(node)),
+    "attribute": lambda node: data.structure(*_three_parts(node, "an attribute")),
+    "script": _script,
+    "execute": _execute,
+    "columns": lambda node: data.array(*(one.encode() for one in list_of(column)(node))),
     "array": lambda node: data.array(*list_of(typed_value)(node)),
     "structure": lambda node: data.structure(*list_of(typed_value)(node)),
 }
