@@ -21,7 +21,7 @@ from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
 from ami_hes.settings import HesSettings, PartnerSettings
-from ami_meter_sim.settings import MeterSimSettings, SimulatedSettings
+from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
 from ami_process.settings import ClockSettings
 from ami_registry import FIELDS, Meter
 
@@ -59,6 +59,12 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
         "[meters.simulated]",
         "How a simulated meter behaves; a meter without it is a real one. Faults, with examples: [inject-faults](howto/inject-faults.md), and all keys of `[[faults]]`: [faults](faults.md).",
         SimulatedSettings,
+        "",
+    ),
+    (
+        "[[meters.simulated.associations]]",
+        "A table for each association of the model that the meter offers beside the public and the management one.",
+        AssociationSettings,
         "",
     ),
 )
@@ -131,7 +137,8 @@ def _word(value: object) -> object:
 
 
 def _is_section(field: FieldInfo) -> bool:
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    annotation = get_args(field.annotation)[0] if get_origin(field.annotation) is tuple else field.annotation
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _row(name: str, field: FieldInfo) -> str:

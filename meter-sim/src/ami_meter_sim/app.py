@@ -10,7 +10,7 @@ from datetime import datetime
 from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.errors import LocalError
-from ami_dlms.security import AsymmetricKeys, PrivateKey, PublicKey
+from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
 from ami_meter_sim.admin.tap import Tap
 from ami_meter_sim.faults import FaultError, Faults, Rule
 from ami_meter_sim.fleet import Fleet, die_at_once
@@ -21,14 +21,16 @@ from ami_meter_sim.lines.dialler import BackOff, dial
 from ami_meter_sim.lines.opening import Listener, Socket, listen
 from ami_meter_sim.lines.push import push
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
+from ami_meter_sim.meter.further import Credentials, further_association
 from ami_meter_sim.meter.memory import memory_of
-from ami_meter_sim.meter.setup import LockOutSetup, ManagementAssociation, MeterSetup, PushSetup
+from ami_meter_sim.meter.setup import FurtherAssociation, LockOutSetup, ManagementAssociation, MeterSetup, PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import take_over_all
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.population.store import Store, Wanted
 from ami_meter_sim.settings import (
+    AssociationSettings,
     MeterSettings,
     MeterSimSettings,
     Settings,
@@ -178,6 +180,7 @@ def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[in
             secret=meter.secret if meter.authentication in WITH_SECRET else None,
             security=_security(one),
         ),
+        further={given.name: _further(one, given, model) for given in one.simulated.associations},
         public_client=meter.public_client,
         server_wport=meter.server_wport,
         logical_devices=logical_devices,
@@ -186,6 +189,31 @@ def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[in
         lock_out=LockOutSetup(one.simulated.lock_out_after, one.simulated.lock_out_s),
         push=_push(one.simulated),
     )
+
+
+def _further(one: MeterSettings, given: AssociationSettings, model: Model) -> FurtherAssociation:
+    """An association beside the management one, as the model has it, with the keys of the settings. Raises SettingsError."""
+    where = f"meter {one.name}, simulated.associations {given.name}"
+    keyed = {offered.name: offered for offered in model.associations if offered.keyed}
+    if given.name not in keyed:
+        raise SettingsError(
+            f"{where}: the model has no association of this name with keys; it has {', '.join(keyed) or 'none'}"
+        )
+    own = _security(one)
+    try:
+        keys = _keys_of(given, None if own is None else own.keys)
+        return further_association(
+            keyed[given.name], one.meter.system_title, Credentials(keys, given.secret, given.client_system_title), own
+        )
+    except LocalError as error:
+        raise SettingsError(f"{where}: {error}") from None
+
+
+def _keys_of(given: AssociationSettings, own: GlobalKeys | None) -> GlobalKeys | None:
+    """The association's own keys, and where one is not given the meter's."""
+    encryption = given.encryption_key or (own.encryption_key if own else None)
+    authentication = given.authentication_key or (own.authentication_key if own else None)
+    return None if encryption is None or authentication is None else GlobalKeys(encryption, authentication)
 
 
 def _security(one: MeterSettings) -> Security | None:

@@ -67,6 +67,21 @@ class MeterSimSettings(Section):
     """The longest pause."""
 
 
+class AssociationSettings(Section):
+    """`[[meters.simulated.associations]]`: the keys of one of the model's associations beside the management one."""
+
+    name: str
+    """Which of the model's associations."""
+    encryption_key: Secret | None = Field(default=None, repr=False)
+    """16 octets, 32 in suite 2; unset: the meter's own, as most meters have one for all clients of a security setup."""
+    authentication_key: Secret | None = Field(default=None, repr=False)
+    """The same."""
+    secret: Secret | None = Field(default=None, repr=False)
+    """The password of LLS, or the secret of an HLS."""
+    client_system_title: Secret | None = None
+    """8 octets, of the only client that may ask; an association that is pre-established needs it."""
+
+
 class SimulatedSettings(Section):
     """`[meters.simulated]`: what only the simulator reads."""
 
@@ -110,6 +125,8 @@ class SimulatedSettings(Section):
     """The meter's private key, for `hls-ecdsa`."""
     client_signing_key: Secret | None = None
     """The head-end's public key, x and y, for `hls-ecdsa`."""
+    associations: tuple[AssociationSettings, ...] = ()
+    """Further associations of the model that the meter offers, with their keys."""
 
     @field_validator("listen", "dial_to")
     @classmethod

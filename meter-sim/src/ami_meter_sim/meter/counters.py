@@ -17,12 +17,15 @@ from ami_meter_sim.population.row import Row
 SEND_AHEAD = 1000
 SEND_REMAINING = 500
 RECEIVE_AHEAD = 100
+_FIELDS = ("send_reserved", "receive_reserved", "send_next", "receive_lowest")
+_SUFFIXES = {1: "", 2: "_2"}
+"""Security setup -> how the fields of its counters in the row end."""
 
 
 class Counters:
     """`send_from` and `receive_from` are what has to stand on disk; without exact values the first ones are those."""
 
-    __slots__ = ("receive", "receive_from", "send", "send_from")
+    __slots__ = ("_suffix", "receive", "receive_from", "send", "send_from")
 
     def __init__(
         self, send_from: int, receive_from: int, send_next: int | None = None, receive_lowest: int | None = None
@@ -31,16 +34,21 @@ class Counters:
         self.receive = ReceiveCounter(receive_from if receive_lowest is None else receive_lowest)
         self.send_from = send_from
         self.receive_from = receive_from
+        self._suffix = ""
 
     @classmethod
-    def of(cls, row: Row) -> Self:
-        """Those of a meter's first security setup, as it left them."""
-        return cls(row.send_reserved, row.receive_reserved, row.send_next, row.receive_lowest)
+    def of(cls, row: Row, security_setup: int = 1) -> Self:
+        """Those of a meter's first or second security setup, as it left them."""
+        suffix = _SUFFIXES[security_setup]
+        counters = cls(*(getattr(row, name + suffix) for name in _FIELDS))
+        counters._suffix = suffix
+        return counters
 
     def note(self, row: Row) -> None:
         """Put them down in the row."""
-        row.send_reserved, row.receive_reserved = self.send_from, self.receive_from
-        row.send_next, row.receive_lowest = self.send.next_value, self.receive.lowest_acceptable
+        values = (self.send_from, self.receive_from, self.send.next_value, self.receive.lowest_acceptable)
+        for name, value in zip(_FIELDS, values, strict=True):
+            setattr(row, name + self._suffix, value)
 
     @property
     def settled(self) -> bool:

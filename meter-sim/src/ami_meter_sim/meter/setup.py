@@ -1,5 +1,6 @@
 """What one meter is made of: who it is, who may talk to it, where it pushes to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ami_dlms.association import Security
@@ -14,6 +15,14 @@ class ManagementAssociation:
 
     client_wport: int = 1
     mechanism: Mechanism = Mechanism.LOWEST
+    secret: bytes | None = field(default=None, repr=False)
+    security: Security | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherAssociation:
+    """What an association needs beyond what the model says of it: a secret, or keys, or both."""
+
     secret: bytes | None = field(default=None, repr=False)
     security: Security | None = None
 
@@ -40,11 +49,15 @@ class LockOutSetup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterSetup:
-    """One meter. `control_mode` and `time_zone_minutes` count when they differ from the last run's setup."""
+    """One meter. `further`: associations of the model that have keys, by name; one that is not here is not offered.
+
+    `control_mode` and `time_zone_minutes` count when they differ from the last run's setup.
+    """
 
     identity: Identity
     model: Model
     management: ManagementAssociation = ManagementAssociation()
+    further: Mapping[str, FurtherAssociation] = field(default_factory=dict)
     public_client: bool = True
     server_wport: int = 1
     logical_devices: tuple[tuple[int, bytes], ...] = ()

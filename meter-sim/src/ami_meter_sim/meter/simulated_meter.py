@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ami_dlms import data
 from ami_dlms.apdu.notify import DataNotification
-from ami_dlms.association import LN_CONFORMANCE, ActionOutcome, AssociationProfile, protect_notification
+from ami_dlms.association import LN_CONFORMANCE, ActionOutcome, AssociationProfile, PreEstablished, protect_notification
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
@@ -22,10 +22,10 @@ from ami_meter_sim.load.daily import curves, household
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.memory import Memory
-from ami_meter_sim.meter.setup import MeterSetup
+from ami_meter_sim.meter.setup import FurtherAssociation, MeterSetup
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.clock import start_clock
-from ami_meter_sim.objects.communication import SECURITY_SETUP, Communication
+from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS, Communication
 from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused
 from ami_meter_sim.objects.device import Device, energy_of
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
@@ -59,6 +59,7 @@ class Meter:
         self.row = memory.row
         self._memory = memory
         self.counters = Counters.of(self.row)
+        self.second_counters = Counters.of(self.row, 2)
         self.lock_out = LockOut(setup.lock_out.allowed, setup.lock_out.first_s)
         self._invoke_id = 0
         self._changes = self._counters_begun = 0
@@ -94,6 +95,8 @@ class Meter:
     def _offer(self) -> None:
         """Say anew which associations there are, with the keys and policies that count by now."""
         self.associations = {one.profile.client_wport: one for one in self._offered()}
+        in_use = {one.profile.send_counter for one in self.associations.values()}
+        self._counters_in_use = [one for one in (self.counters, self.second_counters) if one.send in in_use]
 
     def _follow_changes(self) -> None:
         """Keys, policies or secrets have changed: the next association counts them in."""
@@ -125,7 +128,9 @@ class Meter:
     @property
     def open_clients(self) -> frozenset[int]:
         """The clients that associate without authentication, so that no key of theirs can be wrong."""
-        return frozenset(one.client_wport for one in self.setup.model.associations if one.client_wport is not None)
+        return frozenset(
+            one.client_wport for one in self.setup.model.associations if one.client_wport is not None and not one.keyed
+        )
 
     @property
     def device(self) -> Device:
@@ -217,10 +222,13 @@ class Meter:
 
     def reserve_counters(self) -> None:
         """Write the counters down if what is on disk does not cover the next exchange."""
-        if self.setup.management.security is not None and not self.counters.settled:
-            self.counters.reserve()
+        unsettled = [one for one in self._counters_in_use if not one.settled]
+        if unsettled:
+            for one in unsettled:
+                one.reserve()
             self.save()
-            self.counters.written()
+            for one in unsettled:
+                one.written()
 
     def notification(self, at: datetime) -> bytes:
         """A framed DataNotification: clock, device id, control state; protected as the management association is."""
@@ -245,11 +253,13 @@ class Meter:
         """Put down what is not in the row by itself: how far it has come, and its counters."""
         self.row.captured_until = int(self._captured_until.timestamp())
         self.counters.note(self.row)
+        self.second_counters.note(self.row)
 
     def finish(self, at: datetime) -> None:
         """A clean end: catch up and keep the exact counters. Nothing may be asked of the meter after this."""
         self.advance(at)
         self.counters.finish()
+        self.second_counters.finish()
         self.save()
 
     def _make_device(self, at: datetime) -> Device:
@@ -273,21 +283,29 @@ class Meter:
         return device
 
     def _communication(self) -> Communication:
-        security = self.setup.management.security
+        setup = self.setup
+        securities = {
+            SECURITY_SETUPS[one.security_setup]: setup.further[one.name].security
+            for one in setup.model.associations
+            if one.name in setup.further
+        } | {SECURITY_SETUP: setup.management.security}
         return Communication(
-            securities={} if security is None else {SECURITY_SETUP: security},
+            securities={obis: security for obis, security in securities.items() if security is not None},
             offered=lambda name: next((one.profile for one in self.associations.values() if one.name == name), None),
         )
 
     def _offered(self) -> Iterator[Association]:
         """The associations of the model, with what the setup says of them."""
         for offered in self.setup.model.associations:
-            if offered.client_wport != PUBLIC_CLIENT_WPORT or self.setup.public_client:
+            public = self.setup.public_client or offered.client_wport != PUBLIC_CLIENT_WPORT
+            if public and (not offered.keyed or offered.name in self.setup.further):
                 yield Association(offered.name, self._profile(offered))
 
     def _profile(self, offered: Offered) -> AssociationProfile:
         setup, management = self.setup, self.setup.management
         access = setup.model.rights[offered.name]
+        if offered.keyed:
+            return self._keyed_profile(offered, setup.further[offered.name])
         if offered.client_wport is not None:
             return AssociationProfile(
                 client_wport=offered.client_wport,
@@ -305,6 +323,24 @@ class Meter:
             security=security_in_force(self._device, SECURITY_SETUP),
             send_counter=self.counters.send if management.security else None,
             receive_counter=self.counters.receive if management.security else None,
+        )
+
+    def _keyed_profile(self, offered: Offered, given: FurtherAssociation) -> AssociationProfile:
+        """Of an association beside the management one: the model's mechanism, and keys and counters of its security setup."""
+        counters = self.counters if offered.security_setup == 1 else self.second_counters
+        of_setup = SECURITY_SETUPS[offered.security_setup]
+        security = given.security and security_in_force(self._device, of_setup, given.security)
+        return AssociationProfile(
+            client_wport=offered.client_wport or 0,
+            server_wport=self.setup.server_wport,
+            access=self.setup.model.rights[offered.name],
+            conformance=CONFORMANCE,
+            mechanism=offered.mechanism,
+            secret=given.secret,
+            security=security,
+            send_counter=counters.send if security else None,
+            receive_counter=counters.receive if security else None,
+            pre_established=PreEstablished() if offered.pre_established else None,
         )
 
     def _begin_profiles(self) -> None:

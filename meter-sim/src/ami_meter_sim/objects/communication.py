@@ -13,6 +13,8 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.objects.cosem_object import ITSELF, ReadContext
 
 SECURITY_SETUP = Obis(bytes((0, 0, 43, 0, 0, 255)))
+SECURITY_SETUPS = {1: SECURITY_SETUP, 2: Obis(bytes((0, 0, 43, 0, 2, 255)))}
+"""The two that a meter may have, by the number that models call them."""
 """The security setup of associations that name no other."""
 
 

@@ -34,9 +34,12 @@ GLOBAL_KEYS = {
 """key_id -> where a changed key lies, and which one it is."""
 
 
-def security_in_force(device: "Device", setup: Obis) -> Security | None:
-    """What counts for the next association that a security setup belongs to; None without one."""
-    given = device.communication.securities.get(setup)
+def security_in_force(device: "Device", setup: Obis, given: Security | None = None) -> Security | None:
+    """What counts for the next association that a security setup belongs to; None without one.
+
+    `given` is what the association began with, if that is not what the security setup has.
+    """
+    given = given or device.communication.securities.get(setup)
     if given is None:
         return None
     return replace(
