@@ -105,7 +105,9 @@ async def disconnected_by_hand(api: Served, name: str) -> None:
 async def test_meters_are_listed_a_part_at_a_time(api: Served) -> None:
     whole = await api.get("/api/v1/meters")
     assert whole == {
-        "meters": [{"name": name, "connected": True, "faults": []} for name in ("M1001", "M1002", "N1003")],
+        "meters": [
+            {"name": name, "connected": True, "powered": True, "faults": []} for name in ("M1001", "M1002", "N1003")
+        ],
         "more": False,
     }
     part = await api.get("/api/v1/meters", limit=1, skip=1)
@@ -178,6 +180,16 @@ async def test_what_happens_to_a_meter_is_logged(tmp_path: Path) -> None:
         unknown = {"occurrence": "magnet_off"}
         answer = await api.client.post("/api/v1/meters/M1001/occurrences", json=unknown)
         assert answer.status_code == 409 and "notes no magnet_off" in answer.json()["error"]
+
+
+async def test_power_goes_and_comes_back(api: Served) -> None:
+    assert await api.post("/api/v1/power", on=False, name="M*") == {"meters": 2}
+    while len(api.wire.events("power_lost")) < 2:
+        await asyncio.sleep(0)
+    without = await api.get("/api/v1/meters", powered=False)
+    assert [one["name"] for one in without["meters"]] == ["M1001", "M1002"]
+    assert await api.post("/api/v1/power", on=False) == {"meters": 1}, "the one that had some"
+    assert await api.post("/api/v1/power", on=True, share=0.0) == {"meters": 0}
 
 
 # --- faults
@@ -302,6 +314,8 @@ async def test_the_clock_is_where_it_was(api: Served) -> None:
         ("POST", "/api/v1/meters/M1001/button", {"button": "both"}, 422, "button"),
         ("POST", "/api/v1/meters/M7/button", {"button": "connect"}, 404, "no meter 'M7'"),
         ("POST", "/api/v1/meters/M1001/occurrences", {"occurrence": "rain"}, 422, "occurrence"),
+        ("POST", "/api/v1/power", {}, 422, "on"),
+        ("POST", "/api/v1/power", {"on": False, "spread_s": -1}, 422, "spread_s"),
         ("POST", "/api/v1/faults", {"fault": "lazy"}, 422, "there is no 'lazy'; there are silent"),
         ("POST", "/api/v1/faults", {"fault": "slow", "second": 1}, 422, "there is no 'second'"),
         ("POST", "/api/v1/faults", [], 422, "body"),

@@ -53,6 +53,7 @@ def list_meters(
     found = _asked(url, token_file, "GET", f"/meters?{query}")
     for one in found["meters"]:
         state = "connected" if one["connected"] else "disconnected"
+        state += "" if one["powered"] else " without power"
         typer.echo(" ".join([one["name"], state, *one["faults"]]))
     if found["more"]:
         typer.echo(f"and more: --skip {skip + limit}")
@@ -119,6 +120,23 @@ def let_happen(
     """Let something happen to a meter."""
     path = f"/meters/{quote(name, safe='')}/occurrences"
     _show(_asked(url, token_file, "POST", path, {"occurrence": occurrence}))
+
+
+@meters.command("power")
+def change_power(
+    state: Annotated[str, typer.Argument(help="on or off")],
+    name: Annotated[str | None, typer.Option(help="With * and ? for any letters.")] = None,
+    group: Annotated[str | None, typer.Option(help="Population, substation, feeder, transformer or model.")] = None,
+    share: Annotated[float, typer.Option(help="Of these meters.")] = 1.0,
+    spread_s: Annotated[float, typer.Option(help="Each at a moment of its own within so many seconds.")] = 0.0,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Let meters lose power, each with its last gasp, or get it back."""
+    if state not in ("on", "off"):
+        raise typer.BadParameter("on or off")
+    body = {"on": state == "on", "name": name, "group": group, "share": share, "spread_s": spread_s}
+    _show(_asked(url, token_file, "POST", "/power", body))
 
 
 @fault.command("set")

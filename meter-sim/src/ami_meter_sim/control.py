@@ -14,17 +14,26 @@ from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
+from ami_meter_sim import events
+from ami_meter_sim.faults.dice import fraction
+from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.lines.push import send_once
 from ami_meter_sim.meter.session import describe_switch
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Trigger
+from ami_meter_sim.population.journal import StateError
 from ami_packs.event_list import Occurrence
 
 MOST_LISTED = 1000
 AT_A_TIME = 500
 """Meters that are looked at before others have a turn."""
 BUTTONS = {"connect": Trigger.MANUAL_RECONNECT, "disconnect": Trigger.MANUAL_DISCONNECT}
+
+
+POWER_UP = "power-up"
+PUSHES_AT_ONCE = 50
 
 
 class NotThere(Exception):
@@ -40,10 +49,12 @@ class Selection:
     """Which meters: all that is given has to hold. `name` may have * and ? for any letters."""
 
     name: str | None = None
-    model: str | None = None
     group: str | None = None
     connected: bool | None = None
+    powered: bool | None = None
     fault: str | None = None
+    share: float = 1.0
+    seed: int = 0
 
 
 class Control:
@@ -51,6 +62,8 @@ class Control:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pushing = asyncio.Semaphore(PUSHES_AT_ONCE)
 
     # --- finding
 
@@ -82,6 +95,8 @@ class Control:
             (wanted.name, lambda: fnmatchcase(meter.name, wanted.name or "")),
             (wanted.group, lambda: wanted.group in self.fleet.faults.groups_of(meter.name)),
             (wanted.connected, lambda: meter.switch.output_state is wanted.connected),
+            (wanted.powered, lambda: meter.powered is wanted.powered),
+            (wanted.share, lambda: wanted.share >= 1 or fraction(wanted.seed, "share", meter.name) < wanted.share),
             (wanted.fault, lambda: any(one.rule.fault == wanted.fault for one in self.fleet.faults.of(meter.name))),
         )
         return all(holds() for given, holds in conditions if given is not None)
@@ -91,7 +106,12 @@ class Control:
     def summary(self, meter: Meter) -> dict[str, Any]:
         """A line of a list."""
         faults = [one.rule.fault for one in self.fleet.faults.of(meter.name)]
-        return {"name": meter.name, "connected": meter.switch.output_state, "faults": faults}
+        return {
+            "name": meter.name,
+            "connected": meter.switch.output_state,
+            "powered": meter.powered,
+            "faults": faults,
+        }
 
     def state(self, name: str) -> dict[str, Any]:
         """All that is to be seen of one meter at a glance. Never a key."""
@@ -144,6 +164,38 @@ class Control:
         if result is not DataAccessResult.SUCCESS:
             raise _refusal(descriptor, result)
         self.fleet.write()
+
+    def power(self, meters: Sequence[Meter], on: bool, *, spread_s: float = 0.0, seed: int = 0) -> None:
+        """Let them lose power, each with its last gasp, or get it back; each within so many seconds from now by the process's clock."""
+        for meter in meters:
+            later_s = spread_s * fraction(seed, "power", meter.name)
+            task = asyncio.create_task(self._power(meter, on, later_s))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _power(self, meter: Meter, on: bool, later_s: float) -> None:
+        environment = self.fleet.environment
+        if later_s:
+            await environment.sleep(later_s)
+        if meter.powered is on:
+            return
+        try:
+            (meter.get_power_back if on else meter.lose_power)(environment.now())
+            self.fleet.write()
+        except StateError as problem:
+            environment.emit(events.StateError(meter=meter.name, reason=str(problem)))
+            return
+        kind = events.PowerBack if on else events.PowerLost
+        environment.emit(kind(meter=meter.name))
+        if meter.setup.push is not None:
+            async with self._pushing:
+                await send_once(self.fleet, meter, meter.setup.push, POWER_UP if on else POWER_DOWN)
+
+    async def end(self) -> None:
+        """Nothing that is still to come happens."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def press(self, name: str, button: str) -> None:
         """A hand at the meter presses the button that connects or disconnects. NotThere, NotPossible."""

@@ -74,6 +74,22 @@ class FaultHappened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PowerLost(Event):
+    """A meter has no power any more."""
+
+    meter: str
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerBack(Event):
+    """A meter has power again."""
+
+    meter: str
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateError(Event):
     """What a meter has to keep can't be kept or read."""
 

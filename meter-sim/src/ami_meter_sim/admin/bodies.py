@@ -23,6 +23,8 @@ class Filter(Body):
     """Population, substation, feeder, transformer or model."""
     connected: bool | None = None
     """Whether its supply is connected."""
+    powered: bool | None = None
+    """Whether it has power."""
     fault: str | None = Field(default=None, max_length=64)
     """Those that have a fault of this name."""
     limit: int = Field(default=100, ge=1, le=MOST_LISTED)
@@ -60,6 +62,30 @@ class Happening(Body):
 
     occurrence: Occurrence
     """What, as in the event lists of models."""
+
+
+class Power(Body):
+    """Power that goes or comes back."""
+
+    on: bool
+    """Whether it comes back."""
+    name: str | None = Field(default=None, max_length=64)
+    """At which meters; with * and ? for any letters."""
+    group: str | None = Field(default=None, max_length=100)
+    """Population, substation, feeder, transformer or model."""
+    share: float = Field(default=1.0, ge=0, le=1)
+    """Of these meters, the same ones for the same seed."""
+    spread_s: float = Field(default=0.0, ge=0, le=86_400, allow_inf_nan=False)
+    """Each at a moment of its own within so many seconds, by the clock of the process."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """The same seed, the same meters and moments."""
+
+
+class Concerned(Body):
+    """Whom it concerns."""
+
+    meters: int
+    """Number of meters."""
 
 
 class RuleSet(Body):

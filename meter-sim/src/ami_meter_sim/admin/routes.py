@@ -9,7 +9,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from ami_meter_sim.admin import metrics, values
-from ami_meter_sim.admin.bodies import Filter, Happening, Meters, Press, Reset, RuleSet, Value
+from ami_meter_sim.admin.bodies import Concerned, Filter, Happening, Meters, Power, Press, Reset, RuleSet, Value
 from ami_meter_sim.admin.stream import stream
 from ami_meter_sim.admin.tap import MOST_READERS, Tap
 from ami_meter_sim.control import Control, NotPossible, NotThere, Selection
@@ -19,6 +19,8 @@ from ami_process.clock_api import clock_routes
 
 BASE = "/api/v1"
 MOST_RULES = 10_000
+MOST_AT_ONCE = 100_000
+"""Meters that one request concerns at most."""
 Name = Annotated[str, Path(max_length=64)]
 ClassId = Annotated[int, Path(ge=0, le=0xFFFF)]
 Instance = Annotated[str, Path(max_length=40)]
@@ -94,6 +96,14 @@ def _meters(app: FastAPI, control: Control) -> None:
         """Let something happen to the meter: it is logged and raises alarms as its model says; gives its state."""
         control.occur(name, happening.occurrence)
         return control.state(name)
+
+    @app.post(f"{BASE}/power", response_model=Concerned)
+    async def change_power(power: Power) -> dict[str, Any]:
+        """An outage, with its last gasps, or its end; the answer does not wait for the moments of the meters."""
+        wanted = Selection(name=power.name, group=power.group, share=power.share, seed=power.seed, powered=not power.on)
+        meters = await control.select(wanted, most=MOST_AT_ONCE)
+        control.power(meters, power.on, spread_s=power.spread_s, seed=power.seed)
+        return {"meters": len(meters)}
 
 
 def _faults(app: FastAPI, control: Control) -> None:

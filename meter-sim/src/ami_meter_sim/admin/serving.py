@@ -20,10 +20,12 @@ async def serving_api(settings: MeterSimSettings, port: int, fleet: Fleet, tap: 
     """Serve it at `meter_sim.host` and this port; gives the address. Raises CannotListen, SettingsError."""
     with listening(settings.host, port, "meter_sim.") as listener:
         tokens = Tokens.of(settings.token_file, "meter_sim.token_file", bound_to=listener.getsockname()[0])
-        app = application(Control(fleet), tap, version("ami-meter-sim"))
+        control = Control(fleet)
+        app = application(control, tap, version("ami-meter-sim"))
         api = guarded(app, tokens, names=(settings.host,), names_setting="meter_sim.host", bounded=True)
         async with serving(api, listener):
             try:
                 yield address_of(listener)
             finally:
                 tap.end()
+                await control.end()

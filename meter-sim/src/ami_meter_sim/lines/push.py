@@ -11,6 +11,7 @@ from ami_dlms.errors import DlmsError
 from ami_meter_sim.effects import Report, Send, Wait
 from ami_meter_sim.events import Pushed, PushFailed
 from ami_meter_sim.faults import Occasion, disturbed
+from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
@@ -43,7 +44,9 @@ async def _due(fleet: Fleet, switched: asyncio.Event, setup: PushSetup) -> None:
 
 
 async def send_once(fleet: Fleet, meter: Meter, setup: PushSetup, why: str) -> None:
-    """Push now; `why` is `switch` or `interval`, or what else has happened."""
+    """Push now; `why` is `switch` or `interval`, or what else has happened. Without power only the last gasp leaves."""
+    if not meter.powered and why != POWER_DOWN:
+        return
     environment = fleet.environment
     where = {"meter": meter.name, "transport": setup.transport, "address": f"{setup.host}:{setup.port}"}
     send = _over_udp if setup.transport == "udp" else _over_tcp

@@ -65,6 +65,7 @@ class Session:
         self._reports: list[Report] = []
         self._answers = self._octets = 0
         self._begun = False
+        self._power_cycles: dict[str, int] = {}
         self._titles: dict[tuple[int, int], bytes | None] = {}
         self._framing = communication.framing(meters)
         self._frames = communication.frames
@@ -103,9 +104,9 @@ class Session:
 
     def receive_data(self, octets: bytes) -> Iterator[Effect]:
         """What follows from these octets."""
-        end = self._end_before(octets)
-        if end is not None:
-            return iter([*self._reported(), end])
+        before = self._before(octets)
+        if before is not None:
+            return iter([*self._reported(), *before])
         self._connection.receive_data(octets)
         return self._react()
 
@@ -264,16 +265,22 @@ class Session:
         reports, self._reports = self._reports, []
         yield from reports
 
-    def _end_before(self, octets: bytes) -> Effect | None:
-        """The end of the connection, where its meter is not there or restarts."""
+    def _before(self, octets: bytes) -> list[Effect] | None:
+        """What happens in place of a reaction, where the meter has no power, restarts, or is not there."""
         meter = self._addressed(octets)
-        if meter is None or not (faults := self._faults.of(meter.name)):
+        if meter is None:
+            return None
+        if not meter.powered:
+            return []
+        if self._power_cycles.setdefault(meter.name, meter.power_cycles) != meter.power_cycles:
+            return [HangUp(abrupt=True)]
+        if not (faults := self._faults.of(meter.name)):
             return None
         if any(one.fault.is_down(self._now()) for one in faults):
-            return HangUp(abrupt=True)
+            return [HangUp(abrupt=True)]
         happening = [] if self._begun else self._happening(meter, self._occasion(), "on_connection")
         self._begun = True
-        return next((end for one in happening if (end := one.fault.on_connection()) is not None), None)
+        return next(([end] for one in happening if (end := one.fault.on_connection()) is not None), None)
 
     def _addressed(self, octets: bytes) -> Meter | None:
         """Whom these octets are for, if that can be seen: the only meter, or that of the wrapper's destination."""

@@ -34,7 +34,7 @@ from ami_meter_sim.objects.keys import secret_in_force, security_in_force
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
 from ami_meter_sim.objects.recording import record
 from ami_meter_sim.objects.switch import ControlState, Switch, Trigger
-from ami_meter_sim.population.columns import KNOWN
+from ami_meter_sim.population.columns import KNOWN, WITHOUT_POWER
 from ami_meter_sim.population.journal import StateError
 from ami_packs.event_list import Occurrence
 from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
@@ -61,6 +61,8 @@ class Meter:
         self.counters = Counters.of(self.row)
         self.second_counters = Counters.of(self.row, 2)
         self.lock_out = LockOut(setup.lock_out.allowed, setup.lock_out.first_s)
+        self.power_cycles = 0
+        """How often power has gone since it is alive: connections of before are gone."""
         self._invoke_id = 0
         self._changes = self._counters_begun = 0
         self._device = self._make_device(at)
@@ -197,6 +199,33 @@ class Meter:
         self.save()
         return moved
 
+    @property
+    def powered(self) -> bool:
+        """Whether it has power."""
+        return not self.row.flags & WITHOUT_POWER
+
+    def lose_power(self, at: datetime) -> None:
+        """From here on nothing flows, nothing is captured, and no client is answered."""
+        if not self.powered:
+            return
+        self.advance(at)
+        record(self._device, Occurrence.POWER_DOWN)
+        self.row.flags |= WITHOUT_POWER
+        self.power_cycles += 1
+        self.save()
+
+    def get_power_back(self, at: datetime) -> None:
+        """The end of that: what it has missed is caught up on as its objects say."""
+        if self.powered:
+            return
+        device, off_since = self._device, self._captured_until
+        self.row.flags &= ~WITHOUT_POWER
+        device.clock.at = self._captured_until = at
+        device.was_off(int(off_since.timestamp()), int(at.timestamp()))
+        timed.powered_up(device, off_since)
+        record(device, Occurrence.POWER_UP)
+        self.save()
+
     def occur(self, occurrence: Occurrence, at: datetime) -> None:
         """Something happens to the meter: it is logged and raises alarms as its model says."""
         self.advance(at)
@@ -204,7 +233,9 @@ class Meter:
         self.save()
 
     def advance(self, at: datetime) -> None:
-        """Catch up: every capture that was due, at its own instant, then the energy up to `at`."""
+        """Catch up: every capture that was due, at its own instant, then the energy up to `at`. Without power nothing is due."""
+        if not self.powered:
+            return
         device = self._device
         captured, since = False, self._captured_until
         for due_at, profile in sorted(self._due(at), key=lambda due: due[0]):

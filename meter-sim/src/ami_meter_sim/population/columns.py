@@ -74,6 +74,8 @@ NAMES: Mapping[int, str] = {one.number: name for name, one in COLUMNS.items() if
 NO_DUE_TIME = 0
 KNOWN = 1
 """Flag: the meter has been here before; what its settings say of a new meter is in its row."""
+WITHOUT_POWER = 2
+"""Flag: it has had no power since `captured_until`."""
 
 Array = NDArray[Any]
 
