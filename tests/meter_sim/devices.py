@@ -110,6 +110,7 @@ class Inside:
     def restart(self) -> None:
         """Only what is kept is left of the objects."""
         self.device.built.clear()
+        self.device.due = None
 
     def to(self, until: datetime, step: timedelta | None = None) -> None:
         """Let time pass, at once or in steps."""

@@ -5,9 +5,9 @@ the captures that were due, each at its own instant, which is exact because ener
 moves only here. While its process does not run the meter counts as powered down: nothing flows and nothing is captured.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ami_dlms import data
 from ami_dlms.apdu.notify import DataNotification
@@ -42,6 +42,9 @@ from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
 """Every service with logical names but the one that this meter never sends."""
 INVOKE_ID_BITS = 0xFFFFFF
+
+
+T = TypeVar("T")
 
 
 class Association(NamedTuple):
@@ -231,6 +234,13 @@ class Meter:
         self.advance(at)
         record(self._device, occurrence)
         self.save()
+
+    def happen(self, what: Callable[[Device], T], at: datetime) -> T:
+        """Let the world do something to the meter: `what` is one of the functions of `objects.conditions`, or made of them."""
+        self.advance(at)
+        done = what(self._device)
+        self.save()
+        return done
 
     def advance(self, at: datetime) -> None:
         """Catch up: every capture that was due, at its own instant, then the energy up to `at`. Without power nothing is due."""

@@ -15,6 +15,7 @@ from ami_dlms.obis import Obis
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load.daily import Energy, Household, Load
+from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.communication import Communication
 from ami_meter_sim.objects.cosem_object import CosemObject, Refused
 from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
@@ -59,8 +60,8 @@ def _unheard(_: Notice) -> None:
 class Device:
     """One meter's inside. `profile_status` follows IDIS: 0x80 power down, 0x20 clock adjusted since the last capture.
 
-    `off_since`: the instant at which power went, None while there is power. `notice` hears of everything that happens, alarms included,
-    for who pushes it.
+    `due`: when it has to do something next; None while that is not known, which whatever may change it sets. `notice` hears of everything
+    that happens, alarms included, for who pushes it.
     """
 
     identity: Identity
@@ -71,7 +72,7 @@ class Device:
     rows: Callable[[ObjectDescription], Rows]
     receive_counter: ReceiveCounter | None = None
     logical_devices: tuple[tuple[int, bytes], ...] = ()
-    off_since: datetime | None = None
+    due: timed.Due | None = None
     notice: Callable[[Notice], None] = _unheard
     kept: Kept = field(default_factory=KeptInMemory)
     history: History = field(default_factory=HistoryInMemory)
@@ -155,7 +156,7 @@ class Device:
 
     def settle(self) -> None:
         """Count the energy up to the clock's instant, with the switch as it stands."""
-        self.energy.settle(self.clock.at, self.switch.output_state)
+        self.energy.settle(self.clock.at, self.switch.output_state and timed.off_since(self) is None)
 
     @property
     def import_power_w(self) -> int:
@@ -166,7 +167,8 @@ class Device:
         return self.energy.household.generation.power_w(self.clock.at) if self.switch.output_state else 0
 
     def clock_changed(self) -> None:
-        """Mark the running capture period."""
+        """Mark the running capture period; what is due by the clock is due at another instant."""
+        self.due = None
         self.profile_status |= CLOCK_ADJUSTED
 
 

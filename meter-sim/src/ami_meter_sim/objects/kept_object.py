@@ -65,6 +65,7 @@ class KeptObject(CosemObject):
     def change(self, name: str, value: Data) -> None:
         """Keep another value of an attribute."""
         self.device.kept.put(self.described.class_id, self.described.obis, self._numbers[name], value)
+        self.device.due = None
 
     def sound(self, name: str) -> Data:
         """The same for the meter's own use: where a model has something of another shape, the class's first value."""
@@ -84,6 +85,7 @@ class KeptObject(CosemObject):
     def remember(self, own: int, value: Data | None) -> None:
         """Keep something for itself. `own` counts down from `FIRST_OWN`."""
         self.device.kept.put(self.described.class_id, self.described.obis, own, value)
+        self.device.due = None
 
 
 def _write(name: str, shape: Shape) -> Callable[[KeptObject, Data], None]:

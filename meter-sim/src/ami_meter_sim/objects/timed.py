@@ -4,9 +4,9 @@ Strategy: an object says when it has to do something next, and does what is due 
 nothing happens. So one jump of a day comes to the same as 1,440 steps of a minute, and a meter that nobody moves costs nothing.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.functions import switched_off
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 TIMED = (8, 22, 10, 20, 21, 71, 18)
 """Classes with timed behaviour, in the order in which they act at one instant."""
+METER, OFF_SINCE = Obis(bytes(6)), -2
+"""Where the meter itself keeps the second at which power went; no class has the number 0."""
+
+
+class Due(NamedTuple):
+    """When a meter has to do something next, None for never."""
+
+    at: datetime | None
 
 
 class TimedObject(KeptObject):
@@ -53,15 +61,30 @@ def timed_objects(device: "Device") -> list[TimedObject]:
     return [one for one in found if isinstance(one, TimedObject)]
 
 
+def off_since(device: "Device") -> datetime | None:
+    """The instant at which power went; None while there is power."""
+    kept = device.kept.get(0, METER, OFF_SINCE)
+    return None if kept is None else datetime.fromtimestamp(kept.value, UTC)
+
+
 def next_due(device: "Device", after: datetime) -> datetime | None:
-    """When the meter has to do something next."""
-    due = [at for one in timed_objects(device) if (at := one.next_due(after)) is not None]
-    return min(due, default=None)
+    """When the meter has to do something next, which is worked out once and holds until something changes."""
+    if device.due is None:
+        _work_out(device, [one.next_due(after) for one in timed_objects(device)])
+    return None if device.due is None else device.due.at
+
+
+def _work_out(device: "Device", due: list[datetime | None]) -> None:
+    device.due = Due(min((at for at in due if at is not None), default=None))
 
 
 def advance(device: "Device", since: datetime, until: datetime) -> None:
-    """Do everything that was due after `since` and up to `until`, each at its own instant."""
-    objects = timed_objects(device) if since < until else []
+    """Do everything that was due after `since` and up to `until`, each at its own instant; without power, nothing."""
+    first = next_due(device, since) if since < until and off_since(device) is None else None
+    if first is None or first > until:
+        device.clock.at = until
+        return
+    objects = timed_objects(device)
     due = [one.next_due(since) for one in objects]
     while any(due):
         at = min(one for one in due if one is not None)
@@ -73,6 +96,7 @@ def advance(device: "Device", since: datetime, until: datetime) -> None:
         changed = [objects[number].advance(at) for number in acting]
         for number in range(len(objects)) if any(changed) else acting:
             due[number] = objects[number].next_due(at)
+    _work_out(device, due)
     device.clock.at = until
 
 
