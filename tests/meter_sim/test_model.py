@@ -147,14 +147,15 @@ def test_a_model_offers_the_associations_that_it_lists(tmp_path: Path) -> None:
     assert len(model.object_lists["reader"].value) == len(model.object_lists["public"].value) > 0
     bench = Bench(tmp_path)
     meter = bench.start(setup(model=model))
-    assert {client: one.name for client, one in meter.associations.items()} == {
+    assert {client: one.name for client in range(128) if (one := meter.association(client)) is not None} == {
         16: "public",
         2: "reader",
         1: "management",
     }
     assert (
-        meter.associations[2].profile.security is None
-        and meter.associations[2].profile.access is model.rights["reader"]
+        (reader := meter.association(2)) is not None
+        and reader.profile.security is None
+        and reader.profile.access is model.rights["reader"]
     )
 
 

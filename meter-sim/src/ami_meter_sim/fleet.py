@@ -1,24 +1,32 @@
-"""All meters of the process, what they report, and the write that all of them share.
+"""All meters of the process: the live ones, what they report, the write that all of them share, and the scan for what is due.
 
-Captures go on while nobody asks, because `keep_time` moves every meter on once per capture period.
+Strategy: a meter is made when somebody asks for it and kept as long as who asked keeps it, so there is one live meter for a row or
+none. Nothing runs by itself: one look at the column `next_due_at` finds the meters that have something to do, at most once a second
+of the process's clock, and their work is done in portions between which connections are served.
 """
 
 import asyncio
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from ami_meter_sim import events
 from ami_meter_sim.commit import Commit
 from ami_meter_sim.faults import Faults
+from ami_meter_sim.meter.member import Population
+from ami_meter_sim.meter.memory import memory_of
 from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.population.columns import NO_DUE_TIME
 from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.store import Store
 from ami_process.environment import Environment, real_sleep
 from ami_process.events import Event
 
-CAPTURE_PERIOD_S = 900
-AFTER_THE_BOUNDARY_S = 0.1
+SCAN_EVERY_S = 1.0
+LONGEST_PAUSE_S = 3600.0
+PORTION_S = 0.002
 BRING_IN_EVERY_S = 1.0
 
 
@@ -39,7 +47,7 @@ class Traffic:
 
 
 class Fleet:
-    """The meters of this process by name."""
+    """The meters of `[[meters]]`, which are kept alive, and those of populations, by their index in the store."""
 
     def __init__(
         self,
@@ -50,13 +58,53 @@ class Fleet:
         store: Store | None = None,
     ) -> None:
         self.meters = {meter.name: meter for meter in meters}
+        self.populations: list[Population] = []
         self.faults = faults or Faults()
         self.traffic = Traffic()
         self.environment = environment
         self.die = die
         self.commit = Commit(self.write)
-        self._store = store
+        self.store = store
+        self._firsts: list[int] = []
+        self._live: WeakValueDictionary[int, Meter] = WeakValueDictionary({one.row.index: one for one in meters})
+        self._began_at = environment.now()
         self._switched: dict[str, asyncio.Event] = {}
+        self._sooner = asyncio.Event()
+        self._wakes_at = 0.0
+
+    # --- meters
+
+    def add(self, population: Population, first: int) -> None:
+        """The meters of a population are at `first` and the following indexes, behind those that were added before."""
+        self.populations.append(population)
+        self._firsts.append(first)
+
+    def live(self, index: int) -> Meter:
+        """The meter at this index of the store, which lives as long as somebody keeps it. Raises StateError."""
+        found = self._live.get(index)
+        if found is None:
+            if self.store is None:
+                raise LookupError(index)
+            number = bisect_right(self._firsts, index) - 1
+            setup = self.populations[number].setup(index - self._firsts[number])
+            memory = memory_of(self.store, index, self.planned)
+            found = self._live[index] = Meter(setup, memory, self.environment.now(), self._began_at)
+        return found
+
+    def find(self, name: str) -> Meter | None:
+        """The meter of this name, of `[[meters]]` or of a population; None for a stranger."""
+        found = self.meters.get(name)
+        for population, first in zip(self.populations, self._firsts, strict=True):
+            if found is None and (index := population.identities.index_of_name(name)) is not None:
+                found = self.live(first + index)
+        return found
+
+    @property
+    def alive(self) -> int:
+        """How many meters are live."""
+        return len(self._live)
+
+    # --- what happens to them
 
     def switched(self, name: str) -> asyncio.Event:
         """Set whenever the meter of this name has switched; the waiting task clears it."""
@@ -68,53 +116,82 @@ class Fleet:
         if isinstance(event, events.Switched):
             self.switched(event.meter).set()
 
+    # --- what outlives the process
+
     def write(self) -> None:
         """Everything that has changed is on disk after this. Raises StateError."""
-        if self._store is not None:
-            self._store.journal.write()
+        if self.store is not None:
+            self.store.journal.write()
 
     async def keep_state(self) -> None:
         """Bring what the journal says into the store, once a second of the machine's time."""
-        loop = asyncio.get_running_loop()
-        while self._store is not None:
+        while self.store is not None:
             await real_sleep(BRING_IN_EVERY_S)
-            done = False
             try:
-                ends = self._store.begin_bringing_in()
-                try:
-                    await loop.run_in_executor(None, self._store.bring_in, ends)
-                    done = True
-                finally:
-                    self._store.end_bringing_in(done)
+                await self._bring_in(self.store)
             except StateError as error:
                 self.environment.emit(events.StateError(reason=str(error)))
 
+    async def _bring_in(self, store: Store) -> None:
+        done, ends = False, store.begin_bringing_in()
+        work = asyncio.get_running_loop().run_in_executor(None, store.bring_in, ends)
+        try:
+            await asyncio.shield(work)
+            done = True
+        finally:
+            if not work.done():  # the process ends: the store may be closed only after the thread has left it
+                await asyncio.wait([work])
+                done = work.exception() is None
+            store.end_bringing_in(done)
+
+    # --- time
+
     async def keep_time(self) -> None:
-        """Move every meter on just after each capture period of the process's clock."""
-        while True:
-            second = self.environment.now().timestamp()
-            await self.environment.sleep(CAPTURE_PERIOD_S - second % CAPTURE_PERIOD_S + AFTER_THE_BOUNDARY_S)
-            for meter in self.meters.values():
-                self.advance(meter)
-                await asyncio.sleep(0)  # the others' round
+        """Do what is due, at the process's clock, for ever."""
+        while self.store is not None:
+            await self._until_due(self.store.columns.first_due())
+            portion_began = self.environment.perf_counter()
+            for index in self.store.columns.due(int(self.environment.now().timestamp())):
+                self.advance(self.live(int(index)))
+                if self.environment.perf_counter() - portion_began >= PORTION_S:
+                    await asyncio.sleep(0)  # the others' round
+                    portion_began = self.environment.perf_counter()
 
     def advance(self, meter: Meter) -> None:
-        """One meter's captures that are due."""
+        """Do what is due at one meter."""
         try:
             meter.advance(self.environment.now())
             self.write()
         except StateError as error:
             self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
 
+    def planned(self, second: int) -> None:
+        """A meter has something to do at this second, 0 for never: perhaps before all others."""
+        if second != NO_DUE_TIME and second < self._wakes_at:
+            self._sooner.set()
+
+    async def _until_due(self, first: int) -> None:
+        """Until the first meter has something to do, but for a second at least."""
+        now = self.environment.now().timestamp()
+        pause_s = LONGEST_PAUSE_S if first == NO_DUE_TIME else min(max(first - now, SCAN_EVERY_S), LONGEST_PAUSE_S)
+        self._wakes_at = now + pause_s
+        self._sooner.clear()
+        tasks = [asyncio.ensure_future(one) for one in (self.environment.sleep(pause_s), self._sooner.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
     def finish(self) -> None:
         """A clean end for all meters."""
-        for meter in self.meters.values():
+        for meter in tuple(self._live.values()):
             try:
                 meter.finish(self.environment.now())
             except StateError as error:
                 self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
         try:
-            if self._store is not None:
-                self._store.close()
+            if self.store is not None:
+                self.store.close()
         except StateError as error:
             self.environment.emit(events.StateError(reason=str(error)))

@@ -66,8 +66,3 @@ class Counters:
     def written(self) -> None:
         """It stands on disk: the new values may be used."""
         self.send.extend(self.send_from)
-
-    def finish(self) -> None:
-        """The exact values, for a clean end; nothing is sent after this."""
-        self.send_from = self.send.next_value
-        self.receive_from = self.receive.lowest_acceptable

@@ -132,16 +132,22 @@ class Memory:
     rows: Callable[[ObjectDescription], Rows]
     check: Callable[[], None]
     """Raises StateError while nothing can be kept."""
+    planned: Callable[[int], None]
+    """Called with the second at which the meter has something to do next, 0 for never."""
 
 
-def memory_of(store: Store, index: int) -> Memory:
+def _unplanned(_: int) -> None:
+    """For a meter that is moved by hand."""
+
+
+def memory_of(store: Store, index: int, planned: Callable[[int], None] = _unplanned) -> Memory:
     """That of the meter at this index."""
 
     def rows(described: ObjectDescription) -> Rows:
         return CapturedRows(store, index, described.obis, described.profile_entries)
 
     kept, history = KeptInStore(store, index), HistoryInStore(store, index)
-    return Memory(store.row(index), kept, history, rows, store.journal.check)
+    return Memory(store.row(index), kept, history, rows, store.journal.check, planned)
 
 
 def microseconds(at: datetime) -> int:

@@ -72,7 +72,8 @@ class Session:
         self._connection = ServerConnection(self._profile, random_bytes=random_bytes, framing=self._framing)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
-        self._restarts = self._restarts_so_far()
+        self._restarts: dict[int, int] = {}
+        """How often each meter that was addressed had restarted before."""
 
     @property
     def meters(self) -> Iterable[Meter]:
@@ -86,21 +87,19 @@ class Session:
 
     def _profile(self, client_wport: int, server_wport: int) -> AssociationProfile | None:
         meter = self._meters.get(server_wport)
-        association = None if meter is None else meter.associations.get(client_wport)
+        association = None if meter is None else meter.association(client_wport)
         if meter is None or association is None:
             return None
+        self._restarts.setdefault(server_wport, meter.communication.restarts)
         profile = association.profile
         for active in self._happening(meter, self._occasion(), "on_profile"):
             profile = active.fault.on_profile(profile)
         return profile
 
-    def _restarts_so_far(self) -> int:
-        return sum(meter.communication.restarts for meter in self._meters.values())
-
     @property
     def _restarted(self) -> bool:
         """Whether a meter of this connection has restarted since it began."""
-        return self._restarts_so_far() != self._restarts
+        return any(self._meters[wport].communication.restarts != before for wport, before in self._restarts.items())
 
     def receive_data(self, octets: bytes) -> Iterator[Effect]:
         """What follows from these octets."""
@@ -300,7 +299,9 @@ class Session:
         return Report(events.Association(meter=name, client_wport=client_wport, what=what, reason=reason))
 
     def _context(self, meter: Meter, key: RequestKey, selection: SelectiveAccess | None) -> ReadContext:
-        association = meter.associations[key.client_wport]
+        association = meter.association(key.client_wport)
+        if association is None:
+            raise LookupError(f"no association of client {key.client_wport} was opened")
         title = self._titles.get((key.server_wport, key.client_wport))
         return ReadContext(association.name, association.profile, title, selection)
 

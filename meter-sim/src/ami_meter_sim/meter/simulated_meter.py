@@ -7,6 +7,7 @@ moves only here. While its process does not run the meter counts as powered down
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import NamedTuple, TypeVar
 
 from ami_dlms import data
@@ -34,7 +35,7 @@ from ami_meter_sim.objects.keys import secret_in_force, security_in_force
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
 from ami_meter_sim.objects.recording import record
 from ami_meter_sim.objects.switch import ControlState, Switch, Trigger
-from ami_meter_sim.population.columns import KNOWN, WITHOUT_POWER
+from ami_meter_sim.population.columns import KNOWN, NO_DUE_TIME, WITHOUT_POWER
 from ami_meter_sim.population.journal import StateError
 from ami_packs.event_list import Occurrence
 from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
@@ -42,6 +43,8 @@ from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
 """Every service with logical names but the one that this meter never sends."""
 INVOKE_ID_BITS = 0xFFFFFF
+MOST_ASKED = 0x100
+"""Clients that a meter remembers to have offered something or nothing."""
 
 
 T = TypeVar("T")
@@ -63,7 +66,7 @@ class Meter:
         self._memory = memory
         self.counters = Counters.of(self.row)
         self.second_counters = Counters.of(self.row, 2)
-        self.lock_out = LockOut(setup.lock_out.allowed, setup.lock_out.first_s)
+        self.lock_out = LockOut(setup.lock_out.allowed, setup.lock_out.first_s, self.row)
         self.power_cycles = 0
         """How often power has gone since it is alive: connections of before are gone."""
         self._invoke_id = 0
@@ -72,7 +75,7 @@ class Meter:
         if not self.row.alive_since:
             self._come_alive(began_at or at)
         self._captured_until = EPOCH + timedelta(seconds=self.row.captured_until)
-        self._offer()
+        self._associations: dict[int, Association | None] = {}
         self.reserve_counters()
 
     def _come_alive(self, at: datetime) -> None:
@@ -86,6 +89,7 @@ class Meter:
         self._configure(new=not row.flags & KNOWN)
         row.flags |= KNOWN
         row.captured_until = row.alive_since = second
+        self.plan(at)
 
     def _configure(self, new: bool) -> None:
         """What the setup says of a new meter counts, and what has changed in it since the last run."""
@@ -97,12 +101,6 @@ class Meter:
             row.time_zone_min = setup.time_zone_minutes
         row.configured_control_mode, row.configured_time_zone_min = setup.control_mode, setup.time_zone_minutes
 
-    def _offer(self) -> None:
-        """Say anew which associations there are, with the keys and policies that count by now."""
-        self.associations = {one.profile.client_wport: one for one in self._offered()}
-        in_use = {one.profile.send_counter for one in self.associations.values()}
-        self._counters_in_use = [one for one in (self.counters, self.second_counters) if one.send in in_use]
-
     def _follow_changes(self) -> None:
         """Keys, policies or secrets have changed: the next association counts them in."""
         communication = self._device.communication
@@ -113,7 +111,7 @@ class Meter:
             self._counters_begun = communication.counters_begun
             self.counters = Counters(0, 0)
             self._device.receive_counter = self.counters.receive
-        self._offer()
+        self._associations.clear()
         self.reserve_counters()
 
     @property
@@ -128,7 +126,21 @@ class Meter:
     @property
     def profiles(self) -> tuple[AssociationProfile, ...]:
         """What the server needs to know of each association."""
-        return tuple([one.profile for one in self.associations.values()])
+        offered = (self._client_wport(one) for one in self.setup.model.associations)
+        return tuple([one.profile for wport in offered if (one := self.association(wport)) is not None])
+
+    def association(self, client_wport: int) -> Association | None:
+        """What this meter offers to a client; made when it is first asked for."""
+        if client_wport not in self._associations and len(self._associations) < MOST_ASKED:
+            offered = (one for one in self._offered() if self._client_wport(one) == client_wport)
+            made = next((Association(one.name, self._profile(one)) for one in offered), None)
+            self._associations[client_wport] = made
+            if made is not None and made.profile.send_counter is not None:
+                self.reserve_counters()
+        return self._associations.get(client_wport)
+
+    def _client_wport(self, offered: Offered) -> int:
+        return self.setup.management.client_wport if offered.client_wport is None else offered.client_wport
 
     @property
     def open_clients(self) -> frozenset[int]:
@@ -168,6 +180,7 @@ class Meter:
             self._device.write(descriptor.class_id, descriptor.instance_id, descriptor.attribute_id, value)
             self._follow_changes()
             self.save()
+            self.plan(at)
         except Refused as refused:
             return refused.result
         except StateError:
@@ -188,6 +201,7 @@ class Meter:
             value = found.invoke(descriptor.method_id, parameters)
             self._follow_changes()
             self.save()
+            self.plan(at)
         except ActionRefused as refused:
             return ActionOutcome(refused.result, None)
         except StateError:
@@ -200,6 +214,7 @@ class Meter:
         found = next((self._find(one) for one in self._descriptions(DisconnectControl.class_id)), None)
         moved = isinstance(found, DisconnectControl) and found.pull(trigger)
         self.save()
+        self.plan(at)
         return moved
 
     @property
@@ -214,6 +229,7 @@ class Meter:
         self.advance(at)
         record(self._device, Occurrence.POWER_DOWN)
         self.row.flags |= WITHOUT_POWER
+        self.row.next_due_at = NO_DUE_TIME
         self.power_cycles += 1
         self.save()
 
@@ -228,24 +244,36 @@ class Meter:
         timed.powered_up(device, off_since)
         record(device, Occurrence.POWER_UP)
         self.save()
+        self.plan(at)
 
     def occur(self, occurrence: Occurrence, at: datetime) -> None:
         """Something happens to the meter: it is logged and raises alarms as its model says."""
         self.advance(at)
         record(self._device, occurrence)
         self.save()
+        self.plan(at)
 
     def happen(self, what: Callable[[Device], T], at: datetime) -> T:
         """Let the world do something to the meter: `what` is one of the functions of `objects.conditions`, or made of them."""
         self.advance(at)
         done = what(self._device)
         self.save()
+        self.plan(at)
         return done
 
     def advance(self, at: datetime) -> None:
-        """Catch up: every capture that was due, at its own instant, then the energy up to `at`. Without power nothing is due."""
+        """Catch up: everything that was due, each at its own instant, then the energy up to `at`. Without power nothing is due."""
         if not self.powered:
             return
+        if at.timestamp() < self.row.next_due_at or self.row.next_due_at == NO_DUE_TIME:
+            self._device.clock.at = at
+            self._device.settle()
+            self._captured_until = max(self._captured_until, at)
+            return
+        self._do_what_is_due(at)
+        self.plan(at)
+
+    def _do_what_is_due(self, at: datetime) -> None:
         device = self._device
         captured, since = False, self._captured_until
         for due_at, profile in sorted(self._due(at), key=lambda due: due[0]):
@@ -261,15 +289,39 @@ class Meter:
         if captured:
             self.save()
 
+    def plan(self, at: datetime) -> None:
+        """Say in the row when there is something to do next by itself, as things are at this instant."""
+        if not self.powered:
+            return
+        due = [one for one in (timed.next_due(self._device, at), self._next_capture(at)) if one is not None]
+        self.row.next_due_at = ceil(min(due).timestamp()) if due else NO_DUE_TIME
+        self._memory.planned(self.row.next_due_at)
+
+    def _next_capture(self, at: datetime) -> datetime | None:
+        """The end of the next capture period on the meter's clock."""
+        clock, periods = self._device.clock, [one.capture_period for one in self.setup.model.profiles]
+        shown = int(clock.shown(at).timestamp())
+        ends = [(shown // period + 1) * period for period in periods if period]
+        return clock.real_instant(EPOCH + timedelta(seconds=min(ends))) if ends else None
+
     def reserve_counters(self) -> None:
-        """Write the counters down if what is on disk does not cover the next exchange."""
-        unsettled = [one for one in self._counters_in_use if not one.settled]
+        """Write the counters down if what is on disk does not cover the next exchange; in the row they are exact."""
+        in_use = self._counters_in_use()
+        unsettled = [one for one in in_use if not one.settled]
         if unsettled:
             for one in unsettled:
                 one.reserve()
             self.save()
             for one in unsettled:
                 one.written()
+        for one in in_use:
+            one.note(self.row)
+
+    def _counters_in_use(self) -> list[Counters]:
+        """Those of the keys that a client has addressed, and of the management association, which pushes use as well."""
+        sending = [one.profile.send_counter for one in self._associations.values() if one is not None]
+        found = [self.counters] if self.setup.management.security or self.counters.send in sending else []
+        return [*found, self.second_counters] if self.second_counters.send in sending else found
 
     def notification(self, at: datetime) -> bytes:
         """A framed DataNotification: clock, device id, control state; protected as the management association is."""
@@ -299,9 +351,8 @@ class Meter:
     def finish(self, at: datetime) -> None:
         """A clean end: catch up and keep the exact counters. Nothing may be asked of the meter after this."""
         self.advance(at)
-        self.counters.finish()
-        self.second_counters.finish()
         self.save()
+        self.row.give_back_counters()
 
     def _make_device(self, at: datetime) -> Device:
         setup, memory = self.setup, self._memory
@@ -332,15 +383,18 @@ class Meter:
         } | {SECURITY_SETUP: setup.management.security}
         return Communication(
             securities={obis: security for obis, security in securities.items() if security is not None},
-            offered=lambda name: next((one.profile for one in self.associations.values() if one.name == name), None),
+            offered=self._profile_named,
         )
 
-    def _offered(self) -> Iterator[Association]:
-        """The associations of the model, with what the setup says of them."""
+    def _profile_named(self, name: str) -> AssociationProfile | None:
+        return next((self._profile(one) for one in self._offered() if one.name == name), None)
+
+    def _offered(self) -> Iterator[Offered]:
+        """The associations of the model that the setup does not leave out."""
         for offered in self.setup.model.associations:
             public = self.setup.public_client or offered.client_wport != PUBLIC_CLIENT_WPORT
             if public and (not offered.keyed or offered.name in self.setup.further):
-                yield Association(offered.name, self._profile(offered))
+                yield offered
 
     def _profile(self, offered: Offered) -> AssociationProfile:
         setup, management = self.setup, self.setup.management

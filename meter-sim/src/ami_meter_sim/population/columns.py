@@ -93,6 +93,19 @@ class Columns:
             for name, one in COLUMNS.items()
         }
 
+    def first_due(self) -> int:
+        """When the first work is due; 0 for never."""
+        at = self.arrays["next_due_at"]
+        planned = at[at != NO_DUE_TIME]
+        return int(planned.min()) if planned.size else NO_DUE_TIME
+
+    def used_ahead(self) -> Array:
+        """The indexes of meters whose counters on disk are ahead of what was used."""
+        arrays = self.arrays
+        pairs = (("send_reserved", "send_next"), ("receive_reserved", "receive_lowest"))
+        ahead = [arrays[on_disk + two] != arrays[exact + two] for on_disk, exact in pairs for two in ("", "_2")]
+        return numpy.flatnonzero(numpy.logical_or.reduce(ahead))
+
     def due(self, until: int) -> Array:
         """The indexes of the meters with work that is due at this second or was before."""
         at = self.arrays["next_due_at"]

@@ -55,6 +55,11 @@ class Row:
         self.number = number
         self.sink = sink
 
+    def give_back_counters(self) -> None:
+        """What was reserved and not used may be used in another life of the process. Nothing may be sent after this."""
+        self.send_reserved, self.receive_reserved = self.send_next, self.receive_lowest
+        self.send_reserved_2, self.receive_reserved_2 = self.send_next_2, self.receive_lowest_2
+
     send_reserved = Field()
     receive_reserved = Field()
     send_reserved_2 = Field()

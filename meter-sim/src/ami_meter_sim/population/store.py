@@ -219,8 +219,10 @@ class Store:
             gone.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """A clean end: all of it is in SQLite, and the journal goes. Raises StateError."""
+        """A clean end: counters are exact, all of it is in SQLite, and the journal goes. Raises StateError."""
         try:
+            for index in self.columns.used_ahead():
+                self.row(int(index)).give_back_counters()
             self.bring_in(self.begin_bringing_in())
             for segment in self.journal.segments:
                 segment.path.unlink(missing_ok=True)
