@@ -11,6 +11,7 @@ LATER = {
     "sample": "ami_cli.sample",
     "settings": "ami_cli.settings_page",
     "events": "ami_cli.events_page",
+    "models": "ami_cli.models_page",
     "decode": "ami_cli.decode.cli",
     "encode": "ami_cli.decode.encode",
     "bench-dlms": "ami_cli.bench_dlms.cli",

@@ -6,9 +6,12 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
-from meter_bench import AK, EK, PASSWORD, ROOT, Ami
+import tomli_w
+from meter_bench import AK, EK, PASSWORD, ROOT, Ami, Fleet, free_port, meter
 
 from ami_dlms import data
 from ami_dlms.data import Data
@@ -104,3 +107,33 @@ def test_a_scan_of_a_foreign_meter(
     assert found["1-0:1.8.0*255", "value"] == "12345.6 Wh"
     assert found["0-0:96.3.10*255", "control_state"] == "1 (connected)"
     assert len(found) == 1 + 2 + 2 + 3 + 4 + 2
+
+
+def test_a_foreign_meter_saved_as_a_model_is_served_and_scanned_the_same(ami: Ami, tmp_path: Path) -> None:
+    """Values and refusals of what is no more than data; clock, switch, SAP assignment and association come to life."""
+    registry, saved = tmp_path / "foreign.toml", tmp_path / "saved.toml"
+    with foreign_meter("none") as port:
+        foreign = {"name": "GRX", "address": f"127.0.0.1:{port}", "authentication": "none", "public_client": False}
+        foreign |= {"logical_device_name": "GRX0000000000001", "device_id": "1"}
+        registry.write_text(tomli_w.dumps({"meters": [foreign]}))
+        first = ami.run("scan", "--json", "--save-model", saved, "--registry", registry, "--meter", "GRX")
+    entry = meter(
+        "TWIN", 2101, free_port(), authentication="none", public_client=False, simulated={"model": str(saved)}
+    )
+    with Fleet(tmp_path, [entry]) as served:
+        again = Ami(served).on("TWIN", "scan", "--json").ok().json
+        switched = Ami(served).on("TWIN", "disconnect", "--yes")
+    (before,), (after,) = first.ok().json["devices"], again["devices"]
+    assert names(before) == names(after)
+    energy = ("1-0:1.8.0*255", "value")
+    assert texts(before)[energy] == texts(after)[energy] == "12345.6 Wh"
+    assert texts(after)["0-0:96.3.10*255", "control_state"] == "1 (connected)"
+    assert switched.code == 1, "the foreign meter gave no right to a method"
+
+
+def names(device: dict[str, Any]) -> list[tuple[str, int, int]]:
+    return sorted((one["obis"], one["class_id"], one["version"]) for one in device["objects"])
+
+
+def texts(device: dict[str, Any]) -> dict[tuple[str, str], str]:
+    return {(one["obis"], one["attribute"]): one["text"] for each in device["objects"] for one in each["attributes"]}

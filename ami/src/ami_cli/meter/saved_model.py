@@ -5,6 +5,7 @@ asks, profiles (which begin with the scanned rows), and the few values that make
 served as it was scanned, with the rights, and the refusals, of the meter that was asked.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import tomli_w
@@ -22,8 +23,12 @@ from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult, DataTag
 from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
+from ami_packs.document import MAX_TEXT
+from ami_packs.model import MANAGEMENT, PUBLIC
 
 DATA = 1
+OBJECT_LIST = 2
+READ = 1
 VALUE = 2
 ALIVE = {(8, 0), (17, 0), (64, 0), (70, 0)}
 """Classes and versions whose behaviour meter-sim has, whatever was scanned."""
@@ -31,8 +36,6 @@ LOGICAL_DEVICE_NAME = Obis.parse("0-0:42.0.0*255")
 DEVICE_ID = Obis.parse("0-0:96.1.0*255")
 CAPTURE_OBJECTS, CAPTURE_PERIOD, SORT_METHOD, SORT_OBJECT, PROFILE_ENTRIES = 3, 4, 5, 6, 8
 REFUSALS = {one.name.lower().replace("_", "-") for one in DataAccessResult}
-HOURS = 24
-HOUSEHOLD_W = 250
 
 HEADING = """\
 # A meter model for meter-sim, saved by `ami meter scan --save-model` from {target}.
@@ -46,15 +49,28 @@ Row = dict[str, Any]
 
 def model_text(device: DeviceScan, target: Target) -> str:
     """The TOML file."""
+    shows_public = device.public is not None or target.identity.client == PUBLIC_CLIENT
+    public: list[Row] = [{"name": PUBLIC, "client_wport": PUBLIC_CLIENT}] if shows_public else []
     document = {
-        "model": {"title": f"Scanned: {target}"},
-        "load": {"consumption_w": [HOUSEHOLD_W] * HOURS, "generation_w": [0] * HOURS},
+        "model": {"title": f"Scanned: {target}"[:MAX_TEXT]},
+        "associations": [*public, {"name": MANAGEMENT}],
         "objects": [_object(device, one, target) for one in device.objects],
     }
     return HEADING.format(target=target) + tomli_w.dumps(document)
 
 
-def _object(device: DeviceScan, one: CosemObject, target: Target) -> Row:
+def _readable(one: CosemObject, target: Target) -> CosemObject:
+    """The list of this object can be read, whatever it says of itself: it was read."""
+    if (one.class_id, one.obis) != (ASSOCIATION_LN, target.identity.association_object):
+        return one
+    right = one.attributes.get(OBJECT_LIST)
+    if right is not None and right.readable:
+        return one
+    return replace(one, attributes={**one.attributes, OBJECT_LIST: AttributeRight(READ)})
+
+
+def _object(device: DeviceScan, scanned: CosemObject, target: Target) -> Row:
+    one = _readable(scanned, target)
     readings = {reading.descriptor.attribute_id: reading for reading in device.readings_of(one)}
     row: Row = {
         "obis": str(one.obis),
@@ -68,10 +84,10 @@ def _object(device: DeviceScan, one: CosemObject, target: Target) -> Row:
     if selectors := {str(number): list(right.selectors) for number, right in one.attributes.items() if right.selectors}:
         row["selectors"] = selectors
     if target.identity.client == PUBLIC_CLIENT:
-        return row | {"public": _rights(one), "management": _rights(one)}
-    row["management"] = _rights(one)
+        return row | {PUBLIC: _rights(one), MANAGEMENT: _rights(one)}
+    row[MANAGEMENT] = _rights(one)
     public = [other for other in device.public or () if (other.class_id, other.obis) == (one.class_id, one.obis)]
-    return row | ({"public": _rights(public[0])} if public else {})
+    return row | ({PUBLIC: _rights(public[0])} if public else {})
 
 
 def _content(device: DeviceScan, one: CosemObject, readings: dict[int, Reading], target: Target) -> Row:

@@ -157,8 +157,10 @@ class Model:
         load: LoadTable | None = None,
         events: EventList = NO_EVENTS,
         title: str = "",
+        base: str = "",
     ) -> None:
         self.title = title
+        self.base = base
         self.events = events
         self.objects = {(described.class_id, described.obis): described for described in objects}
         self.load = load

@@ -113,6 +113,7 @@ class _Draft:
     """A model as far as it has been read, its base first."""
 
     title: str = ""
+    base: str = ""
     load: LoadTable | None = None
     associations: dict[str, Offered] = field(default_factory=dict)
     rights: dict[str, Node] = field(default_factory=dict)
@@ -171,7 +172,7 @@ def parse_model(content: str, file: str, vocabulary: Vocabulary = ANY) -> Model:
     _check_events(draft, problems)
     problems.raise_any()
     described = tuple([one.described for one in draft.objects.values()])
-    return Model(described, tuple(draft.associations.values()), draft.load, _event_list(draft), draft.title)
+    return Model(described, tuple(draft.associations.values()), draft.load, _event_list(draft), draft.title, draft.base)
 
 
 def _read(root: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary, depth: int = 0) -> None:
@@ -180,7 +181,7 @@ def _read(root: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary,
     header = _table(sections.get("model"), MODEL_KEYS, "[model]", problems)
     if "base" in header:
         _read_base(sections["model"].table()["base"], draft, problems, vocabulary, depth)
-    draft.title = header.get("title", draft.title)
+    draft.title, draft.base = header.get("title", draft.title), header.get("base", "")
     _leave_out(sections.get("model"), header.get("without", ()), draft, problems)
     if "load" in sections:
         draft.load = _load(sections["load"], problems) or draft.load
