@@ -6,7 +6,7 @@ comes out as values, in order, and the caller carries it out.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from ami_dlms.association import (
@@ -17,6 +17,7 @@ from ami_dlms.association import (
     AssociationProfile,
     AssociationRefused,
     AssociationReleased,
+    Cause,
     Discarded,
     Get,
     ItemResult,
@@ -41,7 +42,10 @@ from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Switch
+from ami_packs.event_list import Occurrence
 
+ATTACKS = {Cause.PROTECTION: Occurrence.DECRYPTION_FAILED, Cause.REPLAY: Occurrence.REPLAY}
+ATTACK_LOGGED_ONCE_IN = timedelta(minutes=1)
 WRAPPER_VERSION = b"\x00\x01"
 OF_A_REQUEST = ("on_arrival", "on_request", "on_result", "on_outcome", "on_frame")
 
@@ -158,6 +162,16 @@ class Session:
             meter.lock_out.failed(self._now())
         return False
 
+    def _attacked(self, meter: Meter | None, cause: Cause, client_wport: int | None = None) -> None:
+        """A meter logs what may be an attack on its keys: a foreign frame, an old one, a client that is not who it says."""
+        if meter is not None and client_wport not in meter.open_clients:
+            meter.occur_at_most(
+                ATTACKS.get(cause, Occurrence.AUTHENTICATION_FAILED), self._now(), once_in=ATTACK_LOGGED_ONCE_IN
+            )
+
+    def _only_meter(self) -> Meter | None:
+        return next(iter(self._meters.values())) if len(self._meters) == 1 else None
+
     def _only_name(self) -> str:
         return next(iter(self._meters.values())).name if len(self._meters) == 1 else ""
 
@@ -167,13 +181,16 @@ class Session:
                 self._titles[profile.server_wport, profile.client_wport] = title
                 self._open.add((profile.server_wport, profile.client_wport))
                 yield self._association(profile.server_wport, profile.client_wport, "opened")
-            case AssociationRefused(server_wport, client_wport, reason):
+            case AssociationRefused(server_wport, client_wport, reason, cause):
                 self._open.discard((server_wport, client_wport))
+                self._attacked(self._meters.get(server_wport), cause, client_wport)
                 yield self._association(server_wport, client_wport, "refused", reason)
             case AssociationReleased(profile):
                 self._open.discard((profile.server_wport, profile.client_wport))
                 yield self._association(profile.server_wport, profile.client_wport, "released")
-            case Discarded(reason):
+            case Discarded(reason, cause):
+                if cause in ATTACKS:
+                    self._attacked(self._only_meter(), cause)
                 yield Report(events.Discarded(meter=self._only_name(), reason=reason))
             case Requested():
                 yield from self._serve(event)

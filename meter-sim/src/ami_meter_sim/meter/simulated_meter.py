@@ -33,7 +33,7 @@ from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.keys import secret_in_force, security_in_force
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
-from ami_meter_sim.objects.recording import record
+from ami_meter_sim.objects.recording import has_occurred, record
 from ami_meter_sim.objects.switch import ControlState, Switch, Trigger
 from ami_meter_sim.population.columns import KNOWN, NO_DUE_TIME, WITHOUT_POWER
 from ami_meter_sim.population.journal import StateError
@@ -252,6 +252,11 @@ class Meter:
         record(self._device, occurrence)
         self.save()
         self.plan(at)
+
+    def occur_at_most(self, occurrence: Occurrence, at: datetime, once_in: timedelta) -> None:
+        """The same, but what a stranger can repeat at will is logged no more often than that."""
+        if not has_occurred(self._device, occurrence, at - once_in):
+            self.occur(occurrence, at)
 
     def happen(self, what: Callable[[Device], T], at: datetime) -> T:
         """Let the world do something to the meter: `what` is one of the functions of `objects.conditions`, or made of them."""

@@ -45,6 +45,15 @@ def record(device: "Device", occurrence: Occurrence) -> None:
     device.notice(Notice(device.clock.at, occurrence, raised))
 
 
+def has_occurred(device: "Device", occurrence: Occurrence, since: datetime) -> bool:
+    """Whether an occurrence has been logged since then."""
+    return any(
+        one.number == event.number
+        for event in device.model.events.of(occurrence)
+        for one in device.history.records(Kind.EVENT, since, source=event.log)
+    )
+
+
 def record_number(device: "Device", log: Obis, number: int) -> None:
     """The same for an event that a model names by log and number."""
     raised = tuple(_enter(device, device.model.events.of_number(log, number)))

@@ -288,6 +288,18 @@ class AssociationOpened:
     client_system_title: bytes | None
 
 
+class Cause(Enum):
+    """What about an APDU that was discarded or refused was not as it should be."""
+
+    OTHER = "other"
+    ADDRESS = "address"
+    INVOKE_ID = "invoke id"
+    NOT_AGREED = "not agreed"
+    NOTHING_ASKED = "nothing asked"
+    PROTECTION = "protection"
+    REPLAY = "replay"
+
+
 @frozen
 class AssociationRefused:
     """A client was refused; the reason is for our own log, the client gets less."""
@@ -295,6 +307,7 @@ class AssociationRefused:
     server_wport: int
     client_wport: int
     reason: str
+    cause: Cause = Cause.OTHER
 
 
 class Service(Named):
@@ -340,16 +353,6 @@ class AssociationReleased:
     """A client has released its association."""
 
     profile: AssociationProfile
-
-
-class Cause(Enum):
-    """What about a discarded APDU was not as it should be."""
-
-    OTHER = "other"
-    ADDRESS = "address"
-    INVOKE_ID = "invoke id"
-    NOT_AGREED = "not agreed"
-    NOTHING_ASKED = "nothing asked"
 
 
 @frozen

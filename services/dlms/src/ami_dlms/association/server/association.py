@@ -20,6 +20,7 @@ from ami_dlms.association.events import (
     AssociationOpened,
     AssociationRefused,
     AssociationReleased,
+    Cause,
     Discarded,
     Requested,
     RequestKey,
@@ -136,7 +137,7 @@ class ServerAssociation:
         except ReplayError as error:
             return self._replayed(error)
         except SecurityError as error:
-            return fault(str(error), ServiceError.DECIPHERING_ERROR)
+            return fault(str(error), ServiceError.DECIPHERING_ERROR, cause=Cause.PROTECTION)
         except ProtocolError as error:
             return fault(str(error), ServiceError.OPERATION_NOT_POSSIBLE)
         except DecodeError as error:
@@ -198,7 +199,7 @@ class ServerAssociation:
         """Only a genuine frame gets so far, so its sender may learn which counter would pass."""
         expected = min(error.lowest_acceptable, MAX_COUNTER)
         response = ExceptionResponse(StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR, expected)
-        return Reply(apdu.encode(response), Discarded(str(error)))
+        return Reply(apdu.encode(response), Discarded(str(error), Cause.REPLAY))
 
     # --- opening and releasing
 
@@ -218,7 +219,7 @@ class ServerAssociation:
             )
         except ReplayError as error:
             self._move(ServerEvent.REFUSED)
-            return Reply(self._replayed(error).octets, self._refused(str(error)))
+            return Reply(self._replayed(error).octets, self._refused(str(error), Cause.REPLAY))
         self._be_open(admission)
         self._move(ServerEvent.ACCEPTED if challenge is None else ServerEvent.PROOF_WANTED)
         if challenge is not None:
@@ -305,8 +306,8 @@ class ServerAssociation:
     def _association_opened(self) -> AssociationOpened:
         return AssociationOpened(self.profile, None if self._protection is None else self._protection.peer_title)
 
-    def _refused(self, reason: str) -> AssociationRefused:
-        return AssociationRefused(self.profile.server_wport, self.profile.client_wport, reason)
+    def _refused(self, reason: str, cause: Cause = Cause.OTHER) -> AssociationRefused:
+        return AssociationRefused(self.profile.server_wport, self.profile.client_wport, reason, cause)
 
     def answer(self, answer: Answer) -> tuple[bytes, ...]:
         """The APDUs of an answer; LocalError when its request is not open any more."""

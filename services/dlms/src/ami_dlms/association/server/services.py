@@ -17,7 +17,15 @@ from ami_dlms.apdu.faults import ExceptionResponse
 from ami_dlms.apdu.fields import Block
 from ami_dlms.apdu.notify import DataNotificationConfirm
 from ami_dlms.association.blocks.service_block_transfer import EMPTY, IncomingBlocks, OutgoingBlocks, room_beside
-from ami_dlms.association.events import Answer, Discarded, NotificationConfirmed, Requested, RequestKey, ServerOutput
+from ami_dlms.association.events import (
+    Answer,
+    Cause,
+    Discarded,
+    NotificationConfirmed,
+    Requested,
+    RequestKey,
+    ServerOutput,
+)
 from ami_dlms.association.protection.apdu_protection import ApduProtection, largest_plaintext
 from ami_dlms.association.protection.association_protection import AssociationProtection
 from ami_dlms.association.server.access_control import judge
@@ -50,9 +58,14 @@ class Terms(NamedTuple):
     client_limit: int
 
 
-def fault(reason: str, service_error: ServiceError, state_error: StateError = StateError.SERVICE_NOT_ALLOWED) -> Reply:
+def fault(
+    reason: str,
+    service_error: ServiceError,
+    state_error: StateError = StateError.SERVICE_NOT_ALLOWED,
+    cause: Cause = Cause.OTHER,
+) -> Reply:
     """An exception-response for the peer, and the reason for ourselves."""
-    return Reply(apdu.encode(ExceptionResponse(state_error, service_error)), Discarded(reason))
+    return Reply(apdu.encode(ExceptionResponse(state_error, service_error)), Discarded(reason, cause))
 
 
 @dataclass(slots=True)
