@@ -29,12 +29,12 @@ from ami_dlms import data
 from ami_dlms.association import Get, Open, Opened
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.obis import Obis
-from ami_meter_sim.admin import tap as tapping
+from ami_meter_sim import tap as tapping
 from ami_meter_sim.admin import values
 from ami_meter_sim.admin.serving import serving_api
-from ami_meter_sim.admin.tap import Tap
 from ami_meter_sim.faults import FAULTS
 from ami_meter_sim.settings import MeterSimSettings
+from ami_meter_sim.tap import Tap
 from ami_packs.event_list import EventList, LoggedEvent, Occurrence
 from ami_packs.model import Model
 from ami_process.tokens import load
@@ -224,6 +224,32 @@ async def test_every_kind_of_fault_is_described(api: Served) -> None:
     assert all(one["does"] and one["head_end"] for one in kinds)
 
 
+# --- scenarios
+
+
+async def test_a_scenario_is_started_followed_and_stopped(api: Served) -> None:
+    assert await api.get("/api/v1/scenario") == {"status": "none"}
+    assert "feeder-outage" in [one["name"] for one in await api.get("/api/v1/scenarios")]
+    steps = [{"do": "lose_power"}, {"wait_for": "power_lost"}, {"wait_s": 3600}]
+    made = {"name": "mine", "about": "a test", "tracks": [{"name": "out", "meters": "M*", "steps": steps}]}
+    started = await api.post("/api/v1/scenario", scenario=made)
+    assert (started["status"], started["name"]) == ("running", "mine")
+    shown: dict[str, Any] = {}
+    while [one["step"] for one in shown.get("places", [])] != [3, 3]:
+        shown = await api.get("/api/v1/scenario", limit=10)
+    assert shown["meters"] == {"under way": 2} and shown["places"][0]["until"] > shown["began_at"]
+    of_one = await api.get("/api/v1/scenario", limit=10, meter="M1002")
+    assert [one["what"] for one in of_one["history"]] == [
+        "lose_power",
+        "wait for power_lost",
+        "power_lost came",
+        "wait 3600 s",
+    ]
+    answer = await api.client.post("/api/v1/scenario", json={"name": "chaos"})
+    assert answer.status_code == 409 and "stop it first" in answer.json()["error"]
+    assert (await api.client.delete("/api/v1/scenario")).json()["status"] == "stopped"
+
+
 # --- what happens
 
 
@@ -315,6 +341,12 @@ async def test_the_clock_is_where_it_was(api: Served) -> None:
         ("POST", "/api/v1/meters/M7/button", {"button": "connect"}, 404, "no meter 'M7'"),
         ("POST", "/api/v1/meters/M1001/occurrences", {"occurrence": "rain"}, 422, "occurrence"),
         ("POST", "/api/v1/power", {}, 422, "on"),
+        ("POST", "/api/v1/scenario", {}, 422, "either name or scenario"),
+        ("POST", "/api/v1/scenario", {"name": "flood"}, 422, "no scenario 'flood'"),
+        ("POST", "/api/v1/scenario", {"name": "../x"}, 422, "name"),
+        ("POST", "/api/v1/scenario", {"name": "x.toml"}, 422, "name"),
+        ("POST", "/api/v1/scenario", {"scenario": {"name": "a"}}, 422, "about"),
+        ("GET", "/api/v1/scenario?limit=1001", None, 422, "limit"),
         ("POST", "/api/v1/power", {"on": False, "spread_s": -1}, 422, "spread_s"),
         ("POST", "/api/v1/faults", {"fault": "lazy"}, 422, "there is no 'lazy'; there are silent"),
         ("POST", "/api/v1/faults", {"fault": "slow", "second": 1}, 422, "there is no 'second'"),

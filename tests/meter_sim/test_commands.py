@@ -54,6 +54,24 @@ async def test_faults(tmp_path: Path) -> None:
         assert json.loads(await run(url, "fault", "reset")) == {"rules": 1}
 
 
+async def test_scenarios(tmp_path: Path) -> None:
+    async with served(tmp_path) as api:
+        url = str(api.client.base_url)
+        file = tmp_path / "mine.toml"
+        file.write_text(
+            'name = "mine"\nabout = "a test"\nlasts_s = 3600.0\n[[disturbances]]\nrule = { fault = "slow" }\n'
+        )
+        assert json.loads(await run(url, "scenario", "run", str(file)))["status"] == "running"
+        shown = json.loads(await run(url, "scenario", "show"))
+        assert (shown["name"], shown["places"]) == ("mine", [])
+        assert (await run(url, "fault", "list")).startswith("1 ")
+        assert json.loads(await run(url, "scenario", "stop"))["status"] == "stopped"
+        assert (await run(url, "fault", "list")) == ""
+        assert "no scenario 'flood'" in await run(url, "scenario", "run", "flood", fails=True)
+    listed = CliRunner().invoke(app, ["scenario", "list"]).output
+    assert "chaos" in listed and "A head-end should" in listed
+
+
 async def test_what_goes_wrong_is_said(tmp_path: Path) -> None:
     async with served(tmp_path) as api:
         url = str(api.client.base_url)

@@ -27,6 +27,7 @@ UNUSABLE = 2
 app = typer.Typer(name="meter-sim", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.add_typer(commands.meters)
 app.add_typer(commands.fault)
+app.add_typer(commands.scenario)
 
 
 @app.callback()

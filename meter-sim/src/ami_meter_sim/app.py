@@ -11,7 +11,6 @@ from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.errors import LocalError
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
-from ami_meter_sim.admin.tap import Tap
 from ami_meter_sim.faults import FaultError, Faults, Rule
 from ami_meter_sim.fleet import Fleet, die_at_once
 from ami_meter_sim.lines.addresses import OneAddress
@@ -36,6 +35,7 @@ from ami_meter_sim.settings import (
     Settings,
     SimulatedSettings,
 )
+from ami_meter_sim.tap import Tap
 from ami_packs.model import Model
 from ami_process.environment import Environment
 from ami_process.events import Ready, cannot_listen

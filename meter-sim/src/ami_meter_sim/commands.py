@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from ami_meter_sim.scenarios.model import ScenarioError, load, shipped
 from ami_process.rest_client import Broken, NotReached, Refused, ask
 
 API = "/api/v1"
@@ -31,6 +32,11 @@ meters = typer.Typer(
 )
 fault = typer.Typer(
     name="fault", no_args_is_help=True, help="Set faults at the meters of a running process, and reset them."
+)
+
+
+scenario = typer.Typer(
+    name="scenario", no_args_is_help=True, help="Let things happen to many meters in the course of time."
 )
 
 
@@ -174,6 +180,46 @@ def reset_faults(
     """Back to health."""
     path = "/faults" if number is None else f"/faults/{number}"
     _show(_asked(url, token_file, "DELETE", path))
+
+
+@scenario.command("list")
+def list_scenarios() -> None:
+    """List the scenarios that come with the simulator, and what to expect of a head-end."""
+    for name in shipped():
+        typer.echo(f"{name}\n  {' '.join(load(name).about.split())}")
+
+
+@scenario.command("run")
+def run_scenario(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="One of the list, or a file ending with .toml.")],
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Start a scenario at the meters of a running process."""
+    try:
+        made = load(name)
+    except ScenarioError as problem:
+        raise typer.BadParameter(str(problem)) from None
+    body = {"scenario": made.model_dump(mode="json", exclude_none=True, exclude_defaults=True)}
+    _show(_asked(url, token_file, "POST", "/scenario", body))
+
+
+@scenario.command("show")
+def show_scenario(
+    meter: Annotated[str | None, typer.Option(help="Only this meter, with * and ? for any letters.")] = None,
+    limit: Annotated[int, typer.Option(help="At most this number of meters and of lines of the history.")] = 20,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Show which meter is at which step, what it waits for, and what has happened."""
+    wanted = {"limit": str(limit)} | ({} if meter is None else {"meter": meter})
+    _show(_asked(url, token_file, "GET", f"/scenario?{urlencode(wanted)}"))
+
+
+@scenario.command("stop")
+def stop_scenario(url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
+    """Stop the scenario that runs; its faults are reset."""
+    _show(_asked(url, token_file, "DELETE", "/scenario"))
 
 
 def _object(name: str, class_id: int, instance: str, attribute: int) -> str:

@@ -4,7 +4,7 @@ Strategy: everything is checked before anything is done, so a refusal leaves all
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -20,6 +20,7 @@ from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.push import send_once
 from ami_meter_sim.meter.session import describe_switch
+from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Trigger
@@ -169,9 +170,23 @@ class Control:
         """Let them lose power, each with its last gasp, or get it back; each within so many seconds from now by the process's clock."""
         for meter in meters:
             later_s = spread_s * fraction(seed, "power", meter.name)
-            task = asyncio.create_task(self._power(meter, on, later_s))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._power(meter, on, later_s))
+
+    def push(self, name: str, why: str) -> None:
+        """Let a meter push now, if it is set up to. NotThere, NotPossible."""
+        meter = self.meter(name)
+        if meter.setup.push is None:
+            raise NotPossible(f"{name} is not set up to push")
+        self._begin(self._push(meter, meter.setup.push, why))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _push(self, meter: Meter, push: PushSetup, why: str) -> None:
+        async with self._pushing:
+            await send_once(self.fleet, meter, push, why)
 
     async def _power(self, meter: Meter, on: bool, later_s: float) -> None:
         environment = self.fleet.environment
@@ -188,8 +203,7 @@ class Control:
         kind = events.PowerBack if on else events.PowerLost
         environment.emit(kind(meter=meter.name))
         if meter.setup.push is not None:
-            async with self._pushing:
-                await send_once(self.fleet, meter, meter.setup.push, POWER_UP if on else POWER_DOWN)
+            await self._push(meter, meter.setup.push, POWER_UP if on else POWER_DOWN)
 
     async def end(self) -> None:
         """Nothing that is still to come happens."""

@@ -1,8 +1,8 @@
 """What the API takes and gives, for its schema and its checks."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ami_meter_sim.control import MOST_LISTED
 from ami_packs.event_list import Occurrence
@@ -86,6 +86,32 @@ class Concerned(Body):
 
     meters: int
     """Number of meters."""
+
+
+class Start(Body):
+    """Which scenario: one that comes with the simulator, or a whole one."""
+
+    name: str | None = Field(default=None, max_length=60, pattern=r"^[a-z0-9-]+$")
+    """Its name."""
+    scenario: dict[str, Any] | None = None
+    """What its file holds."""
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.name is None) == (self.scenario is None):
+            raise ValueError("say either name or scenario")
+        return self
+
+
+class Part(Body):
+    """Which part of the meters and of the history is shown."""
+
+    meter: str | None = Field(default=None, max_length=64)
+    """Name of the meter, with * and ? for any letters."""
+    limit: int = Field(default=100, ge=0, le=MOST_LISTED)
+    """At most this number of each, of the history the newest."""
+    skip: int = Field(default=0, ge=0, le=100_000_000)
+    """After this number of meters."""
 
 
 class RuleSet(Body):

@@ -7,9 +7,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ami_meter_sim.admin.tap import Tap
 from ami_meter_sim.faults import FAULTS
 from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.tap import Tap
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -9,11 +9,25 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from ami_meter_sim.admin import metrics, values
-from ami_meter_sim.admin.bodies import Concerned, Filter, Happening, Meters, Power, Press, Reset, RuleSet, Value
+from ami_meter_sim.admin.bodies import (
+    Concerned,
+    Filter,
+    Happening,
+    Meters,
+    Part,
+    Power,
+    Press,
+    Reset,
+    RuleSet,
+    Start,
+    Value,
+)
 from ami_meter_sim.admin.stream import stream
-from ami_meter_sim.admin.tap import MOST_READERS, Tap
 from ami_meter_sim.control import Control, NotPossible, NotThere, Selection
 from ami_meter_sim.faults import FAULTS, FaultError, Rule
+from ami_meter_sim.scenarios.model import Scenario, ScenarioError, load, shipped
+from ami_meter_sim.scenarios.runner import Busy, Runner
+from ami_meter_sim.tap import MOST_READERS, Tap
 from ami_process.api import Refused, exception_handlers, refuse
 from ami_process.clock_api import clock_routes
 
@@ -28,7 +42,7 @@ Attribute = Annotated[int, Path(ge=1, le=127)]
 OBJECT = BASE + "/meters/{name}/objects/{class_id}/{instance}/{attribute}"
 
 
-def application(control: Control, tap: Tap, version: str) -> FastAPI:
+def application(control: Control, runner: Runner, tap: Tap, version: str) -> FastAPI:
     """The application, with its schema at /api/v1/openapi.json."""
     app = FastAPI(
         title="Simulated meters",
@@ -42,6 +56,7 @@ def application(control: Control, tap: Tap, version: str) -> FastAPI:
     app.router.routes.extend(clock_routes(control.fleet.environment.clock))
     _meters(app, control)
     _faults(app, control)
+    _scenarios(app, runner)
     _watching(app, control, tap)
     return app
 
@@ -143,6 +158,31 @@ def _faults(app: FastAPI, control: Control) -> None:
         return {"rules": 1}
 
 
+def _scenarios(app: FastAPI, runner: Runner) -> None:
+    @app.get(f"{BASE}/scenarios")
+    async def list_scenarios() -> list[dict[str, Any]]:
+        """The scenarios that come with the simulator, and what to expect of a head-end in each."""
+        return [{"name": name, "about": load(name).about} for name in shipped()]
+
+    @app.post(f"{BASE}/scenario")
+    async def start_scenario(start: Start) -> dict[str, Any]:
+        """Start one; another one that runs has to be stopped before."""
+        scenario = Scenario.parse(start.scenario) if start.scenario is not None else load(str(start.name))
+        await runner.start(scenario)
+        return runner.described()
+
+    @app.get(f"{BASE}/scenario")
+    async def show_scenario(part: Annotated[Part, Query()]) -> dict[str, Any]:
+        """The one that runs, or the last one: which meter is at which step, what it waits for, and what has happened."""
+        return runner.described(part.meter, part.limit, part.skip)
+
+    @app.delete(f"{BASE}/scenario")
+    async def stop_scenario() -> dict[str, Any]:
+        """Stop the one that runs; its faults are reset."""
+        await runner.stop()
+        return runner.described()
+
+
 def _watching(app: FastAPI, control: Control, tap: Tap) -> None:
     registry = metrics.metrics_of(control.fleet, tap)
 
@@ -180,7 +220,7 @@ def _handlers() -> dict[Any, Any]:
     async def not_possible(_: Request, problem: Exception) -> Response:
         return refuse(HTTPStatus.CONFLICT, str(problem))
 
-    async def no_rule(_: Request, problem: Exception) -> Response:
+    async def unusable(_: Request, problem: Exception) -> Response:
         return refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem))
 
     own = {
@@ -188,6 +228,8 @@ def _handlers() -> dict[Any, Any]:
         RequestValidationError: invalid,
         NotThere: not_there,
         NotPossible: not_possible,
-        FaultError: no_rule,
+        FaultError: unusable,
+        ScenarioError: unusable,
+        Busy: not_possible,
     }
     return {**exception_handlers(), **own}

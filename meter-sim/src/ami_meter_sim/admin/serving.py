@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from ami_meter_sim.admin.routes import application
-from ami_meter_sim.admin.tap import Tap
 from ami_meter_sim.control import Control
 from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.scenarios.runner import Runner
 from ami_meter_sim.settings import MeterSimSettings
+from ami_meter_sim.tap import Tap
 from ami_process.api import guarded
 from ami_process.http_server import serving
 from ami_process.sockets import address_of, listening
@@ -21,11 +22,13 @@ async def serving_api(settings: MeterSimSettings, port: int, fleet: Fleet, tap: 
     with listening(settings.host, port, "meter_sim.") as listener:
         tokens = Tokens.of(settings.token_file, "meter_sim.token_file", bound_to=listener.getsockname()[0])
         control = Control(fleet)
-        app = application(control, tap, version("ami-meter-sim"))
+        runner = Runner(control, tap)
+        app = application(control, runner, tap, version("ami-meter-sim"))
         api = guarded(app, tokens, names=(settings.host,), names_setting="meter_sim.host", bounded=True)
         async with serving(api, listener):
             try:
                 yield address_of(listener)
             finally:
                 tap.end()
+                await runner.stop()
                 await control.end()

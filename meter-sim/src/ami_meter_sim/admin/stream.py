@@ -6,7 +6,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from ami_meter_sim.admin.tap import Reader, Tap
+from ami_meter_sim.tap import Reader, Tap
 from ami_process.environment import Environment
 from ami_process.events import Event, as_object, format_object
 

@@ -23,6 +23,8 @@ class Reader:
     """One who reads along."""
 
     waiting: asyncio.Queue[Event] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+    """Something waits that did not before; the reader clears it."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """The process goes, and nothing more comes."""
     dropped: int = 0
@@ -39,6 +41,7 @@ class Tap:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._readers: set[Reader] = set()
+        self._own: set[Reader] = set()
         self.associations: Counter[str] = Counter()
         self.pushes: Counter[tuple[str, str]] = Counter()
 
@@ -51,11 +54,12 @@ class Tap:
                 self.pushes[transport, "sent"] += 1
             case events.PushFailed(transport=transport):
                 self.pushes[transport, "failed"] += 1
-        for reader in self._readers:
+        for reader in (*self._readers, *self._own):
             try:
                 reader.waiting.put_nowait(event)
             except asyncio.QueueFull:
                 reader.dropped += 1
+            reader.more.set()
 
     def end(self) -> None:
         """Nothing more comes: the process goes."""
@@ -66,6 +70,16 @@ class Tap:
     def full(self) -> bool:
         """Whether no one more can read along."""
         return len(self._readers) >= MOST_READERS
+
+    @contextmanager
+    def follow(self) -> Iterator[Reader]:
+        """Read along without a bound, for the process itself, which keeps up."""
+        reader = Reader(asyncio.Queue())
+        self._own.add(reader)
+        try:
+            yield reader
+        finally:
+            self._own.discard(reader)
 
     @contextmanager
     def read(self) -> Iterator[Reader]:

@@ -1,0 +1,153 @@
+"""Runs a scenario at the meters of the process, by the clock of the process, one at a time."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from ami_meter_sim.control import Control, NotPossible, Selection
+from ami_meter_sim.faults import Rule
+from ami_meter_sim.scenarios.model import Expectation, Scenario, Step
+from ami_meter_sim.scenarios.run import Run
+from ami_meter_sim.tap import Reader, Tap
+
+MOST_METERS = 1_000_000
+LOOK_S = 1.0
+"""Of the process's clock: how often it is looked whether something is due that was not before."""
+Status = Literal["none", "running", "passed", "failed", "stopped"]
+
+
+class Busy(Exception):
+    """Another scenario runs."""
+
+
+class MeterHands:
+    """The hands of a run on the meters of a fleet."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def act(self, meter: str, step: Step) -> str | None:
+        """As `Hands`."""
+        control = self._control
+        try:
+            match step.do:
+                case "lose_power" | "get_power_back":
+                    control.power([control.meter(meter)], step.do == "get_power_back")
+                case "push":
+                    control.push(meter, "scenario")
+                case "occur" if step.occurrence is not None:
+                    control.occur(meter, step.occurrence)
+                case "press" if step.button is not None:
+                    control.press(meter, step.button)
+        except NotPossible as problem:
+            return str(problem)
+        return None
+
+    def set_rule(self, rule: Mapping[str, Any]) -> int:
+        """As `Hands`."""
+        return self._control.fleet.faults.set(Rule.parse(rule))
+
+    def remove_rule(self, number: int) -> None:
+        """As `Hands`."""
+        self._control.fleet.faults.remove(number)
+
+    def count(self, expectation: Expectation, meters: Sequence[str]) -> int:
+        """As `Hands`."""
+        found = (self._control.meter(name) for name in meters)
+        return sum(
+            (expectation.powered is None or meter.powered is expectation.powered)
+            and (expectation.connected is None or meter.switch.output_state is expectation.connected)
+            for meter in found
+        )
+
+
+class Runner:
+    """The scenario of a process: the one that runs, or the last one."""
+
+    def __init__(self, control: Control, tap: Tap) -> None:
+        self.run: Run | None = None
+        self.status: Status = "none"
+        self._control = control
+        self._tap = tap
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, scenario: Scenario) -> Run:
+        """Begin. Busy when one runs."""
+        if self.status == "running":
+            raise Busy("a scenario runs; stop it first")
+        self.status = "running"
+        try:
+            meters = [
+                await self._control.select(
+                    Selection(name=track.meters, group=track.group, share=track.share, seed=scenario.seed),
+                    most=MOST_METERS,
+                )
+                for track in scenario.tracks
+            ]
+        except BaseException:
+            self.status = "none"
+            raise
+        names = [[meter.name for meter in chosen] for chosen in meters]
+        now = self._control.fleet.environment.now()
+        self.run = Run(scenario, names, MeterHands(self._control), now)
+        self._task = asyncio.create_task(self._follow(self.run))
+        return self.run
+
+    def described(self, meter: str | None = None, limit: int = 0, skip: int = 0) -> dict[str, Any]:
+        """How it goes, with some of its meters, and the newest of what has happened to them."""
+        run = self.run
+        if run is None:
+            return {"status": self.status}
+        places = [one for one in run.places if meter is None or fnmatchcase(one.meter, meter)]
+        history = [one for one in run.history if meter is None or fnmatchcase(one.meter, meter)]
+        return {
+            "status": self.status,
+            "name": run.scenario.name,
+            "began_at": run.began_at.isoformat(),
+            "meters": dict(Counter(one.state for one in run.places)),
+            "expected": [{"what": what, "held": held} for what, held in run.results],
+            "places": [one.described() for one in places[skip : skip + limit]],
+            "history": [one._asdict() | {"at": one.at.isoformat()} for one in history[-limit:] if limit],
+        }
+
+    async def stop(self) -> None:
+        """End the one that runs, if one does; faults that it has set are reset."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        if self.run is not None and self.status == "running":
+            self.run.stop(self._control.fleet.environment.now())
+            self.status = "stopped"
+
+    async def wait(self) -> None:
+        """Until it is at its end."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def _follow(self, run: Run) -> None:
+        environment = self._control.fleet.environment
+        with self._tap.follow() as reader:
+            while not run.advance(environment.now()):
+                await self._until_something(run, reader)
+                while not reader.waiting.empty():
+                    event = reader.waiting.get_nowait()
+                    run.saw(type(event).event, str(getattr(event, "meter", "") or ""), environment.now())
+        self.status = "passed" if run.passed else "failed"
+
+    async def _until_something(self, run: Run, reader: Reader) -> None:
+        """Until the next moment of the run, or until something is reported."""
+        environment = self._control.fleet.environment
+        due_at = run.next_due_at
+        left_s = LOOK_S if due_at is None else max((due_at - environment.now()).total_seconds(), 0.0)
+        waits = [asyncio.ensure_future(environment.sleep(left_s)), asyncio.ensure_future(reader.more.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+        reader.more.clear()
