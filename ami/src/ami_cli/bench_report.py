@@ -22,7 +22,8 @@ One `create EndDeviceControls` for N meters, one SOAP message in, one reply out,
 first octet of the request to the last octet of the reply. Every meter gets a connection and a secured association
 (HLS-GMAC, authenticated encryption), the identity check, its state read before, the ACTION and the state read after, and a
 public association before all that in the first session only, which is in the warm-up. A run counts only if the reply is
-OK. Meters and HES are two processes on the same machine; median of the counted runs after the warm-up.
+OK. Meters and HES are two processes on the same machine; median of the counted runs after the warm-up. Here the HES runs in the
+benchmark's own process and on asyncio's event loop, whose Python frames the sampler can see; `hes serve` runs on uvloop's.
 """
 
 

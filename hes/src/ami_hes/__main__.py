@@ -15,6 +15,7 @@ from ami_hes.settings import Settings
 from ami_hes.store import SCHEMA, StoreUnavailable, StoreUnusable, assume_the_worst
 from ami_process.commands import exit_code_of, version_option
 from ami_process.environment import Environment, clock_of
+from ami_process.event_loop import run
 from ami_process.events import events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
@@ -42,7 +43,7 @@ def serve_until_stopped(
         clock = clock_of(settings.clock)
         with events_on_standard_output(clock.now) as events:
             events.configure_loggers()
-            exit_code = asyncio.run(_serve(settings, Environment(emit=events).by(clock)))
+            exit_code = run(_serve(settings, Environment(emit=events).by(clock)))
     except (SettingsError, RegistryError, StoreUnusable, StoreUnavailable) as problem:
         sys.stderr.write(f"hes: {problem}\n")
         exit_code = USAGE

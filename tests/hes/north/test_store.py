@@ -40,6 +40,19 @@ async def opened(directory: Path) -> AsyncIterator[tuple[SqlResults, SqlCounters
         yield SqlResults(database), SqlCounters(database)
 
 
+def counted(database: Database) -> list[object]:
+    """The transactions of this store from now on."""
+    transactions: list[object] = []
+    transaction = database.transaction
+
+    async def counting(work: Any) -> Any:
+        transactions.append(work)
+        return await transaction(work)
+
+    database.transaction = counting  # type: ignore[method-assign]
+    return transactions
+
+
 def first_schema(directory: Path) -> sqlite3.Connection:
     """An empty store as the first version made it, to be filled."""
     path = directory / "deeper" / "hes.sqlite"
@@ -155,17 +168,9 @@ async def test_attempts_of_many_meters_share_their_commits(tmp_path: Path) -> No
     async with Database(tmp_path / "hes.sqlite") as database:
         results = SqlResults(database)
         await results.accept(a_request("r1"), some_commands("r1", *(f"M{n}" for n in range(1000))))
-        transactions = 0
-        transaction = database.transaction
-
-        async def counted(work: Any) -> Any:
-            nonlocal transactions
-            transactions += 1
-            return await transaction(work)
-
-        database.transaction = counted  # type: ignore[method-assign]
+        transactions = counted(database)
         await asyncio.gather(*(results.attempt("r1", f"M{n}", NOW) for n in range(1000)))
-        assert transactions <= 2
+        assert len(transactions) <= 2
         assert all(one.attempted for one in await results.open_commands())
 
 
@@ -238,6 +243,27 @@ async def test_counters_are_never_handed_out_twice(tmp_path: Path) -> None:
         assert sorted(values) == list(range(200))
     async with opened(tmp_path) as (_, counters):
         assert await counters.reserve_counters("k", 0, 5) == (200, 205)
+
+
+async def test_counters_of_many_keys_share_their_commits(tmp_path: Path) -> None:
+    async with Database(tmp_path / "hes.sqlite") as database:
+        counters, transactions = SqlCounters(database), counted(database)
+        ranges = await asyncio.gather(*(counters.reserve_counters(f"k{n}", n, 5) for n in range(1000)))
+        assert ranges == [(n, n + 5) for n in range(1000)]
+        assert len(transactions) <= 2
+
+
+async def test_a_key_without_values_fails_alone_among_those_that_share_a_commit(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (_, counters):
+        asked = (
+            counters.reserve_counters("k", 7, 5),
+            counters.reserve_counters("used up", 2**32, 5),
+            counters.try_counters("claimed", 2**31 + 1, 8, max_jump=1),
+            counters.reserve_counters("l", 9, 5),
+        )
+        first, used_up, claimed, last = await asyncio.gather(*asked, return_exceptions=True)
+    assert (first, last) == ((7, 12), (9, 14))
+    assert isinstance(used_up, CountersExhausted) and isinstance(claimed, ClaimTooHigh)
 
 
 async def test_counters_go_above_what_the_meter_has_seen_and_never_back(tmp_path: Path) -> None:

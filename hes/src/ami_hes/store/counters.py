@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ami_hes.store.database import Database
 from ami_hes.store.ports import ClaimTooHigh, CounterRange, CountersExhausted, ReceivedKey
 from ami_hes.store.tables import key_counters, received_counters
 from ami_process.store.group_commit import GroupCommit
+from ami_process.store.shared_transaction import SharedTransaction
 
 _VALUES = 2**32
 """An invocation counter has 32 bits; past them a key must not be used (NIST SP 800-38D: no nonce twice)."""
@@ -16,19 +17,27 @@ _HALF = _VALUES // 2
 """How far a key that was never used here may begin: whatever is claimed, half of its values stay."""
 
 
+_SPENT = (
+    select(key_counters.c.next_value, key_counters.c.tried_from, key_counters.c.tried_to)
+    .where(key_counters.c.key_id == bindparam("of_key"))
+    .with_for_update()
+)
+_MOVE = update(key_counters).where(key_counters.c.key_id == bindparam("of_key"))
+
+
 class SqlCounters:
     """The Counters port."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._shared = SharedTransaction(database, (CountersExhausted, ClaimTooHigh))
 
     async def reserve_counters(self, key_id: str, at_least: int, count: int) -> CounterRange:
         _check(at_least, count)
-        return await self._database.transaction(lambda c: _reserve(c, key_id, at_least, count))
+        return await self._shared.run(lambda c: _reserve(c, key_id, at_least, count))
 
     async def try_counters(self, key_id: str, at_least: int, count: int, *, max_jump: int) -> CounterRange | None:
         _check(at_least, count)
-        return await self._database.transaction(lambda c: _try(c, key_id, at_least, count, max_jump))
+        return await self._shared.run(lambda c: _try(c, key_id, at_least, count, max_jump))
 
 
 class SqlReceivedCounters:
@@ -60,8 +69,7 @@ class _Spent(NamedTuple):
 
 def _row(connection: Connection, key_id: str) -> _Spent:
     """The key's row, made when there is none."""
-    columns = select(key_counters.c.next_value, key_counters.c.tried_from, key_counters.c.tried_to)
-    row = connection.execute(columns.where(key_counters.c.key_id == key_id).with_for_update()).one_or_none()
+    row = connection.execute(_SPENT, {"of_key": key_id}).one_or_none()
     if row is not None:
         return _Spent(*row)
     connection.execute(insert(key_counters).values(key_id=key_id, **_Spent()._asdict()))
@@ -76,8 +84,9 @@ def _reserve(connection: Connection, key_id: str, at_least: int, count: int) -> 
     limit = min(first + count, _VALUES)
     if first >= limit:
         raise CountersExhausted("the key has no invocation counter left")
-    values = {"next_value": limit} | ({"tried_from": 0, "tried_to": 0} if tried_to <= limit else {})
-    connection.execute(update(key_counters).where(key_counters.c.key_id == key_id).values(values))
+    tried_from, tried_to = (tried_from, tried_to) if tried_to > limit else (0, 0)
+    values = _Spent(limit, tried_from, tried_to)._asdict()
+    connection.execute(_MOVE, {"of_key": key_id} | values)
     return CounterRange(first, limit)
 
 
@@ -92,8 +101,8 @@ def _try(connection: Connection, key_id: str, at_least: int, count: int, max_jum
     limit = first + count
     if limit > _VALUES:
         raise CountersExhausted("the key has no invocation counter left")
-    values = {"tried_from": min(tried_from, first) if tried_to else first, "tried_to": limit}
-    connection.execute(update(key_counters).where(key_counters.c.key_id == key_id).values(values))
+    values = _Spent(next_value, min(tried_from, first) if tried_to else first, limit)._asdict()
+    connection.execute(_MOVE, {"of_key": key_id} | values)
     return CounterRange(first, limit)
 
 
