@@ -17,7 +17,7 @@ from ami_dlms import data
 from ami_dlms.enums import ApduTag
 from ami_dlms.framing.wrapper import Deframer
 
-WITH_LISTS, ONE_BY_ONE = 14, 24
+WITH_LISTS, ONE_BY_ONE = 12, 24
 
 
 class Relay:
@@ -101,7 +101,7 @@ async def test_a_known_meter_that_offers_none(ami: South) -> None:
         known = await switched(ami, CONNECT, between)
         await ami.stop()
     assert known <= ONE_BY_ONE
-    assert known == WITH_LISTS + 8  # three attributes one by one, before and after
+    assert known == WITH_LISTS + 10  # the device id and three attributes one by one, and these three again
 
 
 def openings(meter: SmallMeter, client: int) -> int:

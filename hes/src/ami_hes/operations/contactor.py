@@ -6,18 +6,20 @@ after a read; when its answer is lost the meter is looked at again to tell how i
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult
 from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters, Session
 from ami_hes.meters.trace import tracing
 from ami_hes.operations.assignment import Assignment
-from ami_hes.operations.identity import check_identity
+from ami_hes.operations.identity import read_identified
 from ami_hes.operations.operation import Operation
 from ami_hes.store import StoreUnavailable
 from ami_mapping.controls import (
@@ -108,8 +110,7 @@ class _Work:
     async def _switch(self) -> Verdict | None:
         """The recipe; None when the meter accepted the control and could then not be read on this connection."""
         async with self._meters.hold(self._meter, deadline_at=self._deadline_at) as session:
-            await check_identity(session)
-            self.before = await self._read(session)
+            self.before = _state(await read_identified(session, *self._attributes))
             refused = refusal(self._control, self.before, attempted=self._attempt.begun)
             if refused is not None:
                 return refused
@@ -146,8 +147,12 @@ class _Work:
             await real_sleep(pause_s)
         return verdict
 
+    @property
+    def _attributes(self) -> list[AttributeDescriptor]:
+        return [self._control.attribute(one) for one in (OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE)]
+
     async def _read(self, session: Session) -> DisconnectState:
-        return await _read_state(session, self._control)
+        return _state(await session.get_many(*self._attributes))
 
     def _judge(self) -> Verdict:
         return judge(self._control, self.action_result, self.after, before=self.before)
@@ -173,8 +178,7 @@ class _Work:
         while True:
             try:
                 async with self._meters.hold(self._meter, deadline_at=deadline_at) as session:
-                    await check_identity(session)
-                    self.after = await self._read(session)
+                    self.after = _state(await read_identified(session, *self._attributes))
                 return f"read again over a new connection: {self.after.described}"
             except MeterFault as fault:
                 left_s = (deadline_at - self._meters.environment.now()).total_seconds()
@@ -201,9 +205,8 @@ class _Work:
         )
 
 
-async def _read_state(session: Session, control: Control) -> DisconnectState:
-    attributes = (control.attribute(one) for one in (OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE))
-    output_state, control_state, control_mode = (data.value for data in await session.get_many(*attributes))
+def _state(values: Sequence[Data]) -> DisconnectState:
+    output_state, control_state, control_mode = (data.value for data in values)
     if not isinstance(output_state, bool) or not isinstance(control_state, int) or not isinstance(control_mode, int):
         raise MeterFault("data-access-result", "unexpected-value", where="reading the disconnect control")
     return DisconnectState(output_state, int(control_state), int(control_mode))
