@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ami_dlms.cosem.classes import class_versions
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
-from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused
+from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused, Write
 from ami_meter_sim.objects.shapes import Shape
 from ami_packs.model import ObjectDescription
 
@@ -32,6 +32,7 @@ class KeptObject(CosemObject):
 
     initial: ClassVar[Mapping[str, Data]] = {}
     writable: ClassVar[Mapping[str, Shape]] = {}
+    _own_writes: ClassVar[Mapping[str, Write]] = {}
     _numbers: ClassVar[Mapping[str, int]] = {}
     _names: ClassVar[Mapping[int, str]] = {}
 
@@ -42,7 +43,8 @@ class KeptObject(CosemObject):
         standard = class_versions()[cls.class_id, cls.version]
         cls._numbers = {name: standard.attribute(name).number for name in (*cls.initial, *cls.writable)}
         cls._names = {cls._numbers[name]: name for name in cls.initial}
-        cls.writes = {**{name: _write(name, shape) for name, shape in cls.writable.items()}, **cls.writes}
+        cls._own_writes = {**cls._own_writes, **cls.__dict__.get("writes", {})}
+        cls.writes = {**{name: _write(name, shape) for name, shape in cls.writable.items()}, **cls._own_writes}
         super().__init_subclass__()
 
     def __init__(self, described: ObjectDescription, device: "Device") -> None:
