@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bench import (
+    CLOCK,
     COUNTER,
+    DEVICE_ID,
     DEVICE_NAME,
     KEYS,
     METER_TITLE,
@@ -31,6 +36,7 @@ from bench import (
 from devices import described
 
 from ami_dlms import data
+from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.association import (
     Action,
     ActionOutcome,
@@ -47,18 +53,24 @@ from ami_dlms.association import (
     Security,
     Set,
     SetResult,
+    unprotect_notification,
 )
+from ami_dlms.association.blocks.general_block_transfer import PushedBlocks
+from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, Mechanism
-from ami_dlms.security import GlobalKeys, SendCounter, wrap_key
+from ami_dlms.framing.wrapper import decode_datagram
+from ami_dlms.obis import Obis
+from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter, wrap_key
 from ami_meter_sim.meter.setup import ManagementAssociation
 from ami_meter_sim.objects.firmware import make_image
+from ami_meter_sim.objects.push_setup import Destination
 from ami_packs.model import MANAGEMENT, Access, Model, ObjectDescription
 
 MASTER = bytes(range(200, 216))
 WITH_MASTER = replace(KEYS, master_key=MASTER)
 NEW = GlobalKeys(b"a new unicast k.", b"a new auth. key.", master_key=MASTER)
-SETUP, ASSOCIATION, IMAGE = (64, "0-0:43.0.0"), (15, "0-0:40.0.0"), (18, "0-0:44.0.0")
+SETUP, ASSOCIATION, IMAGE, PUSH = (64, "0-0:43.0.0"), (15, "0-0:40.0.0"), (18, "0-0:44.0.0"), (40, "0-0:25.9.0")
 NOTHING = data.integer(0)
 BLOCK = 128
 Make = Callable[..., Awaitable[tuple[Wire, Bench]]]
@@ -77,6 +89,7 @@ def model(**options: Any) -> Model:
         with_rights(SETUP, 1, (6, 8), options=options),
         with_rights(ASSOCIATION, 1, (9, 4)),
         with_rights(IMAGE, 0, (7, 4), attributes={2: data.double_long_unsigned(BLOCK)}),
+        with_rights(PUSH, 0, (7, 1), options={"max_pdu_size": 60}),
     )
     objects = {(one.class_id, one.obis): one for one in (*RESIDENTIAL.objects.values(), *more)}
     return Model(tuple(objects.values()), RESIDENTIAL.associations, RESIDENTIAL.load)
@@ -295,3 +308,128 @@ async def test_an_image_with_lost_blocks_is_completed_verified_and_activated(mak
     assert await value(again, 6) == 6
     for one in (caller, idle, again):
         await one.close()
+
+
+# --- in the middle of it all, the process dies
+
+
+def act(bench: Bench, action: Action) -> ActionOutcome:
+    return bench.meter.act(action.descriptor, action.parameters, bench.at)
+
+
+def keys_of(bench: Bench) -> tuple[bytes, bytes]:
+    (found,) = (one for one in bench.meter.profiles if one.security is not None)
+    assert found.security is not None
+    return found.security.keys.encryption_key, found.security.keys.authentication_key
+
+
+OLD_KEYS, NEW_KEYS = (KEYS.encryption_key, KEYS.authentication_key), (NEW.encryption_key, NEW.authentication_key)
+
+
+@pytest.mark.parametrize("new_counters", [False, True])
+def test_a_key_change_is_whole_or_has_not_happened_wherever_the_write_was_torn(
+    tmp_path: Path, new_counters: bool
+) -> None:
+    """The journal's last frame is cut at many places: the keys after it are both the old ones or both the new ones."""
+    bench = Bench(tmp_path / "whole")
+    bench.directory.mkdir()
+    wanted = setup(management=guarded(), model=model(new_counters=new_counters))
+    bench.start(wanted)
+    bench.store.journal.write()
+    before = bench.store.journal.segments[-1].end
+    assert act(bench, TRANSFER) == DONE
+    bench.store.journal.write()
+    path, end = bench.store.journal.segments[-1].path, bench.store.journal.segments[-1].end
+    bench.store.abandon()
+    seen = []
+    for cut in (*range(before, end, 23), end - 1, end):
+        copy = tmp_path / str(cut)
+        shutil.copytree(bench.directory, copy)
+        os.truncate(copy / path.name, cut)
+        again = Bench(copy)
+        again.start(wanted)
+        seen.append(keys_of(again))
+        again.store.abandon()
+    assert seen[0] == OLD_KEYS
+    assert set(seen[:-1]) == {OLD_KEYS}
+    assert seen[-1] == NEW_KEYS
+
+
+def test_an_activation_that_was_interrupted_ends_in_the_new_version(tmp_path: Path) -> None:
+    image = (18, "0-0:44.0.0")
+    more = with_rights(image, 0, (7, 4), options={"activation_s": 60})
+    slow = Model((*RESIDENTIAL.objects.values(), more), RESIDENTIAL.associations, RESIDENTIAL.load)
+    bench = Bench(tmp_path)
+    wanted = setup(model=slow)
+    bench.start(wanted)
+    content = make_image("3.0", b"")
+    given = data.structure(data.octet_string(b"fw"), data.double_long_unsigned(len(content)))
+    assert act(bench, Action(method(image, 1), given)) == DONE
+    bench.start(wanted)
+    given = data.structure(data.double_long_unsigned(0), data.octet_string(content))
+    assert act(bench, Action(method(image, 2), given)) == DONE
+    bench.start(wanted)
+    assert act(bench, Action(method(image, 3), NOTHING)) == DONE
+    assert act(bench, Action(method(image, 4), NOTHING)).result is ActionResult.TEMPORARY_FAILURE
+    bench.later(seconds=59)
+    bench.start(wanted)
+    assert bench.value(image, 6) == 5
+    bench.later(seconds=1)
+    assert bench.value(image, 6) == 6
+    bench.start(wanted)
+    assert bench.value(image, 6) == 6
+
+
+# --- pushes
+
+
+async def test_a_push_that_a_client_asks_for_comes_in_blocks_under_the_key_that_counts(make: Make) -> None:
+    """Called over a socket, sent over another one; after a key transfer it is under the new key."""
+    wire, bench = await make(guarded())
+    caller = await Caller.call(wire.port, client(WITH_MASTER, 1))
+    assert isinstance(await caller.ask(Open()), Opened)
+    listed = data.array(
+        *(CaptureObject(name[0], Obis.parse(name[1]), number).encode() for name, number in ((CLOCK, 2), (DEVICE_ID, 2)))
+    )
+    assert await caller.ask(Set(attribute(PUSH, 2), listed)) == SetResult(DataAccessResult.SUCCESS)
+    where = data.structure(data.enum(1), data.octet_string(b"127.0.0.1:4059"), data.enum(0))
+    assert await caller.ask(Set(attribute(PUSH, 3), where)) == SetResult(DataAccessResult.SUCCESS)
+    assert await caller.ask(TRANSFER) == DONE
+    assert await caller.ask(Action(method(PUSH, 1), NOTHING)) == DONE
+    (plan,) = bench.meter.wanted_pushes(bench.at, lambda: 0.0)
+    assert bench.meter.wanted_pushes(bench.at, lambda: 0.0) == ()
+    assert plan.destination == Destination(1, "127.0.0.1", 4059)
+    taken = ReceiveCounter()
+    for _ in range(2):  # an attempt and its retry: each has a counter of its own
+        frames = bench.meter.push_frames(plan, bench.at)
+        assert len(frames) > 1
+        notification = await received(frames, taken)
+        assert notification.body.value[1] == data.octet_string(b"1001")
+    assert bench.meter.push_retry_at(plan, 1, bench.at) is None, "no retries are written"
+    await caller.close()
+
+
+async def received(frames: Sequence[bytes], taken: ReceiveCounter) -> DataNotification:
+    """What a receiver of datagrams makes of them."""
+    loop, arrived = asyncio.get_running_loop(), asyncio.Queue[bytes]()
+
+    class Receiver(asyncio.DatagramProtocol):
+        def datagram_received(self, octets: bytes, address: Any) -> None:
+            arrived.put_nowait(octets)
+
+    listening, _ = await loop.create_datagram_endpoint(Receiver, local_addr=("127.0.0.1", 0))
+    address = listening.get_extra_info("sockname")
+    sending, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=address)
+    blocks, whole = PushedBlocks(), None
+    for frame in frames:
+        assert len(frame) <= 8 + 60
+        sending.sendto(frame)
+        pdu = decode_datagram(await asyncio.wait_for(arrived.get(), 5))
+        assert (pdu.source, pdu.destination) == (1, 1)
+        whole = blocks.join(pdu.apdu)
+    sending.close()
+    listening.close()
+    assert whole is not None
+    notification, title = unprotect_notification(whole, lambda _: (NEW, taken))
+    assert title == METER_TITLE
+    return notification

@@ -104,7 +104,7 @@ def test_transferred_keys_count_for_the_next_association(version: int, suite: in
     after = now(one)
     assert after.keys == GlobalKeys(new[0], new[2], new[1], before.keys.master_key)
     assert one.device.communication.security_changes == 1
-    assert one.device.communication.changes_at_once == one.device.communication.counters_begun == 0
+    assert (one.device.communication.changes_at_once, one.device.communication.new_counters) == (0, set())
     one.restart()
     assert now(one) == after
 
@@ -171,9 +171,9 @@ def test_a_meter_without_keys_has_a_setup_that_changes_nothing() -> None:
 def test_variants_say_when_keys_count_and_what_becomes_of_counters() -> None:
     one = meter(at_once=True, new_counters=True)
     transfer(one, (2, b"a" * 16))
-    assert (one.device.communication.changes_at_once, one.device.communication.counters_begun) == (1, 0)
+    assert (one.device.communication.changes_at_once, one.device.communication.new_counters) == (1, set())
     transfer(one, (0, b"e" * 16))
-    assert (one.device.communication.changes_at_once, one.device.communication.counters_begun) == (2, 1)
+    assert (one.device.communication.changes_at_once, one.device.communication.new_counters) == (2, {SECURITY_SETUP})
 
 
 @pytest.mark.parametrize("version", [0, 1])

@@ -44,6 +44,13 @@ class Counters:
         counters._suffix = suffix
         return counters
 
+    @classmethod
+    def anew(cls, security_setup: int) -> Self:
+        """From 0, for a key that was never used."""
+        counters = cls(0, 0)
+        counters._suffix = _SUFFIXES[security_setup]
+        return counters
+
     def note(self, row: Row) -> None:
         """Put them down in the row."""
         values = (self.send_from, self.receive_from, self.send.next_value, self.receive.lowest_acceptable)

@@ -11,18 +11,22 @@ from math import ceil
 from typing import NamedTuple, TypeVar
 
 from ami_dlms import data
-from ami_dlms.apdu.notify import DataNotification
-from ami_dlms.association import LN_CONFORMANCE, ActionOutcome, AssociationProfile, PreEstablished, protect_notification
+from ami_dlms.association import (
+    LN_CONFORMANCE,
+    ActionOutcome,
+    AssociationProfile,
+    PreEstablished,
+)
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
-from ami_dlms.framing.wrapper import WrapperPdu
-from ami_dlms.framing.wrapper import encode as encode_wrapper
+from ami_dlms.errors import LocalError
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load.daily import curves, household
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.memory import Memory
+from ami_meter_sim.meter.notifications import Sending, notification_frames, protected_as
 from ami_meter_sim.meter.setup import FurtherAssociation, MeterSetup
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.clock import start_clock
@@ -33,6 +37,7 @@ from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.keys import secret_in_force, security_in_force
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
+from ami_meter_sim.objects.push_setup import PushPlan, PushSetupV0
 from ami_meter_sim.objects.recording import has_occurred, record
 from ami_meter_sim.objects.switch import ControlState, Switch, Trigger
 from ami_meter_sim.population.columns import KNOWN, NO_DUE_TIME, WITHOUT_POWER
@@ -43,8 +48,6 @@ from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
 """Every service with logical names but the one that this meter never sends."""
 INVOKE_ID_BITS = 0xFFFFFF
-MOST_ASKED = 0x100
-"""Clients that a meter remembers to have offered something or nothing."""
 
 
 T = TypeVar("T")
@@ -70,12 +73,12 @@ class Meter:
         self.power_cycles = 0
         """How often power has gone since it is alive: connections of before are gone."""
         self._invoke_id = 0
-        self._changes = self._counters_begun = 0
+        self._changes = 0
         self._device = self._make_device(at)
         if not self.row.alive_since:
             self._come_alive(began_at or at)
         self._captured_until = EPOCH + timedelta(seconds=self.row.captured_until)
-        self._associations: dict[int, Association | None] = {}
+        self._associations: dict[int, Association] = {}
         self.reserve_counters()
 
     def _come_alive(self, at: datetime) -> None:
@@ -107,10 +110,12 @@ class Meter:
         if communication.security_changes == self._changes:
             return
         self._changes = communication.security_changes
-        if communication.counters_begun != self._counters_begun:
-            self._counters_begun = communication.counters_begun
-            self.counters = Counters(0, 0)
+        if SECURITY_SETUPS[1] in communication.new_counters:
+            self.counters = Counters.anew(1)
             self._device.receive_counter = self.counters.receive
+        if SECURITY_SETUPS[2] in communication.new_counters:
+            self.second_counters = Counters.anew(2)
+        communication.new_counters.clear()
         self._associations.clear()
         self.reserve_counters()
 
@@ -130,14 +135,17 @@ class Meter:
         return tuple([one.profile for wport in offered if (one := self.association(wport)) is not None])
 
     def association(self, client_wport: int) -> Association | None:
-        """What this meter offers to a client; made when it is first asked for."""
-        if client_wport not in self._associations and len(self._associations) < MOST_ASKED:
+        """What this meter offers to a client; made when it is first asked for, and nothing is kept of strangers."""
+        found = self._associations.get(client_wport)
+        if found is None:
             offered = (one for one in self._offered() if self._client_wport(one) == client_wport)
-            made = next((Association(one.name, self._profile(one)) for one in offered), None)
-            self._associations[client_wport] = made
-            if made is not None and made.profile.send_counter is not None:
+            found = next((Association(one.name, self._profile(one)) for one in offered), None)
+            if found is None:
+                return None
+            self._associations[client_wport] = found
+            if found.profile.send_counter is not None:
                 self.reserve_counters()
-        return self._associations.get(client_wport)
+        return found
 
     def _client_wport(self, offered: Offered) -> int:
         return self.setup.management.client_wport if offered.client_wport is None else offered.client_wport
@@ -324,7 +332,7 @@ class Meter:
 
     def _counters_in_use(self) -> list[Counters]:
         """Those of the keys that a client has addressed, and of the management association, which pushes use as well."""
-        sending = [one.profile.send_counter for one in self._associations.values() if one is not None]
+        sending = [one.profile.send_counter for one in self._associations.values()]
         found = [self.counters] if self.setup.management.security or self.counters.send in sending else []
         return [*found, self.second_counters] if self.second_counters.send in sending else found
 
@@ -333,19 +341,54 @@ class Meter:
         self.advance(at)
         self.reserve_counters()
         device, management = self._device, self.setup.management
-        now = device.clock.date_time
-        self._invoke_id = (self._invoke_id + 1) & INVOKE_ID_BITS
         body = data.structure(
-            data.octet_string(now.encode()),
+            data.octet_string(device.clock.date_time.encode()),
             data.octet_string(device.identity.device_id),
             data.enum(device.switch.control_state),
         )
         wanted = self.setup.push is not None and self.setup.push.protected
-        current = security_in_force(device, SECURITY_SETUP)
-        security = current if wanted and current and current.ciphered else None
-        counter = self.counters.send if security is not None else None
-        apdu = protect_notification(DataNotification(self._invoke_id, now, body), security, counter)
-        return encode_wrapper(WrapperPdu(self.setup.server_wport, management.client_wport, apdu))
+        profile = self._of_client(management.client_wport)
+        security = protected_as(profile.security, None) if wanted else None
+        sending = Sending(profile.server_wport, profile.client_wport, security, profile.send_counter)
+        return b"".join(self._frames(sending, body))
+
+    def wanted_pushes(self, at: datetime, draw: Callable[[], float]) -> tuple[PushPlan, ...]:
+        """Those whose method was called since the last time; `draw` gives a number from 0 to below 1."""
+        self.advance(at)
+        wanted = self.communication.pushes_wanted
+        found = [self._device.find(PushSetupV0.class_id, obis) for obis in wanted]
+        wanted.clear()
+        return tuple([one.plan(draw) for one in found if isinstance(one, PushSetupV0)])
+
+    def push_frames(self, plan: PushPlan, at: datetime) -> tuple[bytes, ...]:
+        """The wrapper PDUs of one attempt, protected as the push setup says or else as its client's association.
+
+        A client without an association of its own gets what the management association would send. LocalError where a protection
+        is wanted that the keys can't give.
+        """
+        self.advance(at)
+        self.reserve_counters()
+        client = self.setup.management.client_wport if plan.client_wport is None else plan.client_wport
+        profile = self._of_client(client)
+        security = protected_as(profile.security, plan.protection)
+        sending = Sending(profile.server_wport, client, security, profile.send_counter, plan.max_pdu_size)
+        return self._frames(sending, plan.body)
+
+    def push_retry_at(self, plan: PushPlan, retry: int, failed_at: datetime) -> datetime | None:
+        """When retry number `retry`, from 1, is made after an attempt that failed; None for no more."""
+        found = self._device.find(PushSetupV0.class_id, plan.setup)
+        return found.retry_at(retry, failed_at) if isinstance(found, PushSetupV0) else None
+
+    def _of_client(self, client_wport: int) -> AssociationProfile:
+        """What is offered to a client, or else to the management client."""
+        found = self.association(client_wport) or self.association(self.setup.management.client_wport)
+        if found is None:
+            raise LocalError("this meter offers no association to push by")
+        return found.profile
+
+    def _frames(self, sending: Sending, body: Data) -> tuple[bytes, ...]:
+        self._invoke_id = (self._invoke_id + 1) & INVOKE_ID_BITS
+        return notification_frames(sending, self._invoke_id, self._device.clock.date_time, body)
 
     def save(self) -> None:
         """Put down what is not in the row by itself: how far it has come, and its counters."""
@@ -436,7 +479,7 @@ class Meter:
             access=self.setup.model.rights[offered.name],
             conformance=CONFORMANCE,
             mechanism=offered.mechanism,
-            secret=given.secret,
+            secret=secret_in_force(self._device, offered.client_wport or 0, given.secret),
             security=security,
             send_counter=counters.send if security else None,
             receive_counter=counters.receive if security else None,

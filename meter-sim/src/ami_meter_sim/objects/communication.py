@@ -37,8 +37,8 @@ class Communication:
     """How often keys, policy, certificates or a secret have changed: associations are offered anew."""
     changes_at_once: int = 0
     """How many of them count from the next request on, in open associations too."""
-    counters_begun: int = 0
-    """How often the invocation counters begin anew, because the key is another one."""
+    new_counters: set[Obis] = field(default_factory=set)
+    """Security setups whose invocation counters begin anew, because their key is another one; who has done so takes them out."""
 
     pushes_wanted: list[Obis] = field(default_factory=list)
     """Push setups whose method was called, each once, the first one first."""
@@ -57,8 +57,9 @@ class Communication:
         """The meter goes down and comes back: no connection survives it."""
         self.restarts += 1
 
-    def security_changed(self, *, at_once: bool = False, new_counters: bool = False) -> None:
+    def security_changed(self, *, at_once: bool = False, new_counters_of: Obis | None = None) -> None:
         """What is offered is another thing now."""
         self.security_changes += 1
         self.changes_at_once += at_once
-        self.counters_begun += new_counters
+        if new_counters_of is not None:
+            self.new_counters.add(new_counters_of)

@@ -16,6 +16,7 @@ from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
 from ami_dlms.enums import DataTag
+from ami_dlms.obis import Obis
 from ami_dlms.security import ProtectionFlags
 from ami_meter_sim.clock.wildcards import next_moment
 from ami_meter_sim.objects.captured import CAPTURE_OBJECT, MOST_OBJECTS, WITH_COLUMNS, WITH_RESTRICTION, Element
@@ -86,6 +87,7 @@ class PushPlan:
     When a retry is made says `PushSetupV0.retry_at`, since it counts from the attempt before. `client_wport` None is the client of the management association, `protection` None what the policy of the association says.
     """
 
+    setup: Obis
     body: Data
     destination: Destination | None
     first_at: datetime | None
@@ -160,6 +162,7 @@ class PushSetupV0(KeptObject):
         at = self.device.clock.at
         randomised = timedelta(seconds=draw() * self.sound("randomisation_start_interval").value)
         return PushPlan(
+            setup=self.described.obis,
             body=self.body(),
             destination=self.destination,
             first_at=self._opens_at(at + randomised),
@@ -171,7 +174,9 @@ class PushSetupV0(KeptObject):
         )
 
     def retry_at(self, retry: int, failed_at: datetime) -> datetime | None:
-        """When retry number `retry`, from 1, is made after an attempt that failed; None when no window opens any more."""
+        """When retry number `retry`, from 1, is made after an attempt that failed; None for no more."""
+        if retry > self.sound("number_of_retries").value:
+            return None
         return self._opens_at(failed_at + timedelta(seconds=self._delay_s(retry)))
 
     @property

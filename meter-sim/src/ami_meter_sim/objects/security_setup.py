@@ -147,7 +147,8 @@ class SecuritySetupV0(KeptObject):
         with_keys(now, changed)
         keep_keys(self.device, self.described.obis, changed)
         new_counters = self.option("new_counters") and _UNICAST in changed
-        self.device.communication.security_changed(at_once=self.option("at_once"), new_counters=new_counters)
+        begin = self.described.obis if new_counters else None
+        self.device.communication.security_changed(at_once=self.option("at_once"), new_counters_of=begin)
         record(self.device, Occurrence.KEYS_CHANGED)
 
 
