@@ -14,7 +14,7 @@ from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.families import family_of
 from ami_meter_sim.objects.model_files import load_model
-from ami_packs import model_files, object_keys
+from ami_packs import event_keys, model_files, object_keys
 from ami_packs.document import Key, ModelError
 from ami_packs.event_list import LoggedEvent
 from ami_packs.model import Access, Model, ObjectDescription, Offered
@@ -26,7 +26,7 @@ TABLES: tuple[tuple[str, Mapping[str, Key]], ...] = (
     ("`[model]`", model_files.MODEL_KEYS),
     ("`[[associations]]`", model_files.ASSOCIATION_KEYS),
     ("`[[objects]]`, and what the objects of `[[groups]]` share", object_keys.KEYS),
-    ("`[[events]]`", model_files.EVENT_KEYS),
+    ("`[[events]]`", event_keys.EVENT_KEYS),
     ("`[load]`", model_files.LOAD_KEYS),
 )
 INTRODUCTION = """\

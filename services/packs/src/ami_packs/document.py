@@ -19,6 +19,7 @@ T = TypeVar("T")
 MAX_CHARACTERS = 4 * 1024 * 1024
 MAX_PROBLEMS = 50
 MAX_TEXT = 500
+MAX_WORDS = 24
 Table = Mapping[str, Any]
 
 
@@ -171,7 +172,15 @@ def suggestion(name: str, known: Mapping[str, Any] | Iterator[str] | tuple[str, 
     """What was probably meant, or all that is known."""
     words = list(known)
     near = get_close_matches(name, words, 1)
-    return f"did you mean `{near[0]}`?" if near else f"known are {', '.join(words) or 'none'}"
+    if near:
+        return f"did you mean `{near[0]}`?"
+    more = f" and {len(words) - MAX_WORDS} more (docs/models.md)" if len(words) > MAX_WORDS else ""
+    return f"known are {', '.join(words[:MAX_WORDS]) or 'none'}{more}"
+
+
+def as_it_is(node: Node) -> Node:
+    """For what is read later, when more is known."""
+    return node
 
 
 def text(node: Node) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 from ami_dlms.association.vocabulary import MECHANISMS
 from ami_dlms.enums import Mechanism
@@ -17,9 +17,9 @@ from ami_packs.document import (
     Key,
     ModelError,
     Node,
-    Problem,
     Problems,
     Wrong,
+    as_it_is,
     list_of,
     obis,
     one_of,
@@ -29,40 +29,28 @@ from ami_packs.document import (
     true_or_false,
     whole_number,
 )
-from ami_packs.event_list import AlarmBit, EventList, LoggedEvent, Occurrence, event_list
+from ami_packs.event_keys import LIST_KEYS, Logged, read_events
+from ami_packs.event_list import EventList, event_list
 from ami_packs.model import HOURS, OFFERED, PROFILE_GENERIC, LoadTable, Model, Offered
 from ami_packs.object_keys import ANY, KEYS, Known, ObjectKey, Parsed, Vocabulary, check_references, parse_object
 
 SUFFIX = ".toml"
 MAX_BASES = 4
 MAX_OBJECTS = 5_000
-MAX_EVENTS = 2_000
 DATA = 1
-ALARM_BITS = 32
-
-
-def _as_it_is(node: Node) -> Node:
-    return node
-
-
-def _alarm(node: Node) -> AlarmBit:
-    entries = node.table()
-    if set(entries) != {"register", "bit"}:
-        raise Wrong(node, "an alarm has `register` and `bit`")
-    return AlarmBit(obis(entries["register"]), whole_number(0, ALARM_BITS - 1)(entries["bit"]))
 
 
 _POLICIES = {"none": (False, False), "authenticated": (True, False), "encrypted": (False, True), "both": (True, True)}
 _WATTS = list_of(whole_number(0, 1_000_000), HOURS)
 
 SECTIONS: Mapping[str, Key] = {
-    "model": Key(_as_it_is, "table", "what the model is", needed=True),
-    "load": Key(_as_it_is, "table", "a day's power by the hour (UTC) in watts"),
-    "associations": Key(_as_it_is, "tables", "which associations a meter offers; without any: public and management"),
-    "rights": Key(_as_it_is, "tables", "named sets of rights, for objects to refer to"),
-    "objects": Key(_as_it_is, "tables", "one object each"),
-    "groups": Key(_as_it_is, "tables", "objects that have some keys in common"),
-    "events": Key(_as_it_is, "tables", "what happens, and under which number it is logged where"),
+    "model": Key(as_it_is, "table", "what the model is", needed=True),
+    "load": Key(as_it_is, "table", "a day's power by the hour (UTC) in watts"),
+    "associations": Key(as_it_is, "tables", "which associations a meter offers; without any: public and management"),
+    "rights": Key(as_it_is, "tables", "named sets of rights, for objects to refer to"),
+    "objects": Key(as_it_is, "tables", "one object each"),
+    "groups": Key(as_it_is, "tables", "objects that have some keys in common"),
+    "events": Key(as_it_is, "tables", "what happens, and under which number it is logged where"),
 }
 MODEL_KEYS: Mapping[str, Key] = {
     "title": Key(text, "text", "what it is, for people", needed=True),
@@ -86,26 +74,7 @@ ASSOCIATION_KEYS: Mapping[str, Key] = {
     "security_setup": Key(whole_number(1, 2), "whole number", "whose keys and invocation counters it has"),
     "pre_established": Key(true_or_false, "true or false", "open without AARQ"),
 }
-GROUP_KEYS: Mapping[str, Key] = {"objects": Key(_as_it_is, "list", "the objects, each with the keys it does not share")}
-EVENT_KEYS: Mapping[str, Key] = {
-    "occurrence": Key(one_of({str(one): one for one in Occurrence}), "text", "what happens in the meter", needed=True),
-    "log": Key(obis, "text", "the log, an object of class 7", needed=True),
-    "number": Key(whole_number(0, 0xFFFF), "whole number", "under which it is logged", needed=True),
-    "meaning": Key(text, "text", "what the number means, for people", needed=True),
-    "source": Key(text, "text", "where that is written"),
-    "alarm": Key(_alarm, "table", "`register` and `bit` (0 to 31) of the alarm that it raises"),
-}
-LIST_KEYS: Mapping[str, Key] = {
-    "source": Key(text, "text", "where the numbers are written", needed=True),
-    "events": Key(_as_it_is, "tables", "the events", needed=True),
-}
-
-
-class _Logged(NamedTuple):
-    """An event of a model, and what brings it about."""
-
-    occurrence: Occurrence
-    event: LoggedEvent
+GROUP_KEYS: Mapping[str, Key] = {"objects": Key(as_it_is, "list", "the objects, each with the keys it does not share")}
 
 
 @dataclass(slots=True)
@@ -118,8 +87,8 @@ class _Draft:
     associations: dict[str, Offered] = field(default_factory=dict)
     rights: dict[str, Node] = field(default_factory=dict)
     objects: dict[ObjectKey, Parsed] = field(default_factory=dict)
-    listed: tuple[_Logged, ...] = ()
-    events: dict[_Logged, Node] = field(default_factory=dict)
+    listed: tuple[Logged, ...] = ()
+    events: dict[Logged, Node] = field(default_factory=dict)
 
 
 def _names(folder: str) -> tuple[str, ...]:
@@ -319,32 +288,14 @@ def _read_events(sections: Mapping[str, Any], header: Mapping[str, Any], draft: 
     elif name is not None:
         node = sections["model"].table()["event_list"]
         problems.add(node, f"there is no event list `{name}`; {suggestion(name, _names('event_lists'))}")
-    for node, logged in _events(sections.get("events"), "", problems):
+    for node, logged in read_events(sections.get("events"), "", problems):
         draft.events[logged] = node
 
 
-def _listed_events(name: str, problems: Problems) -> tuple[_Logged, ...]:
+def _listed_events(name: str, problems: Problems) -> tuple[Logged, ...]:
     root = parse_document(_packaged("event_lists", name), f"{name}{SUFFIX}")
     found = _table(root, LIST_KEYS, "an event list", problems)
-    return tuple([logged for _, logged in _events(found.get("events"), found.get("source", ""), problems)])
-
-
-def _events(rows: Node | None, source: str, problems: Problems) -> list[tuple[Node, _Logged]]:
-    found: dict[tuple[Occurrence, Obis, int], tuple[Node, _Logged]] = {}
-    nodes = problems.elements(rows)
-    if len(nodes) > MAX_EVENTS:
-        problems.add(nodes[MAX_EVENTS], f"there are more than {MAX_EVENTS} events")
-    for node in nodes[:MAX_EVENTS]:
-        row = _table(node, EVENT_KEYS, "an event", problems)
-        if not {"occurrence", "log", "number", "meaning"} <= set(row):
-            continue
-        key = (row["occurrence"], row["log"], row["number"])
-        if key in found:
-            problems.add(node, f"event {row['number']} of {row['log']} is there already, in line {found[key][0].line}")
-            continue
-        event = LoggedEvent(row["log"], row["number"], row.get("alarm"), row["meaning"], row.get("source", source))
-        found[key] = (node, _Logged(row["occurrence"], event))
-    return list(found.values())
+    return tuple([logged for _, logged in read_events(found.get("events"), found.get("source", ""), problems)])
 
 
 def _check_events(draft: _Draft, problems: Problems) -> None:
@@ -365,6 +316,3 @@ def _event_list(draft: _Draft) -> EventList:
             has_register = event.alarm is not None and (DATA, event.alarm.register) in draft.objects
             rows.append((str(occurrence), event if has_register else replace(event, alarm=None)))
     return event_list(rows)
-
-
-__all__ = ["ModelError", "Problem", "model_names", "model_text", "parse_model", "shipped_model"]

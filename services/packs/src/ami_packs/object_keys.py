@@ -1,11 +1,11 @@
 """One object of a model file: its keys, its rights, the attributes that it has from the beginning, and what it refers to.
 
-Strategy: numbers of attributes and methods are checked against the interface class, and may be given by the standard's names. An object
-with `listed` is one of a scanned meter: it has what is listed, whatever the standard says, and refers to what it likes.
+Strategy: one table of keys, each with its reader and its meaning; what depends on the interface class follows (`members`). An object with
+`listed` is one of a scanned meter, and refers to what it likes.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from ami_packs.document import (
     Node,
     Problems,
     Wrong,
+    as_it_is,
     list_of,
     obis,
     octets,
@@ -29,15 +30,13 @@ from ami_packs.document import (
     true_or_false,
     whole_number,
 )
-from ami_packs.model import PROFILE_GENERIC, Access, Listed, ObjectDescription
+from ami_packs.members import Members, access_by_association, as_number, by_attribute, listed_members, members_of
+from ami_packs.model import PROFILE_GENERIC, ObjectDescription
 from ami_packs.positions import Path
 from ami_packs.values import attribute_value, column
 
 T = TypeVar("T")
 
-ALL = "all"
-NUMBERS = range(-128, 128)
-READ, WRITE, METHODS, MODES, METHOD_MODES = RIGHTS = ("read", "write", "methods", "modes", "method_modes")
 SCALER_UNIT_OF = {3: 3, 4: 3, 5: 4}
 """class_id -> number of the attribute scaler_unit."""
 OF_ONE_VALUE = {1, *SCALER_UNIT_OF}
@@ -111,25 +110,13 @@ def _options(node: Node) -> dict[str, bool | int | str]:
     return {name: inner.value for name, inner in entries.items()}
 
 
-def _listed(node: Node) -> Listed:
-    entries = node.table()
-    if set(entries) != {"attributes", "methods"}:
-        raise Wrong(node, "`attributes` and `methods` were expected, each a list of numbers")
-    numbers = list_of(whole_number(NUMBERS[0], NUMBERS[-1]), len(NUMBERS))
-    return Listed(numbers(entries["attributes"]), numbers(entries["methods"]))
-
-
-def _as_it_is(node: Node) -> Node:
-    return node
-
-
 KEYS: Mapping[str, Key] = {
     "obis": Key(obis, "text", "logical name, A-B:C.D.E with *F behind it unless F is 255", needed=True),
     "class_id": Key(whole_number(1, 0xFFFF), "whole number", "interface class", needed=True),
     "version": Key(whole_number(0, 255), "whole number", "of the interface class", needed=True),
     "name": Key(text, "text", "what it is, for people", needed=True),
     "source": Key(text, "text", "where that is written", needed=True),
-    "rights": Key(_as_it_is, "text", "a set of rights of `[rights]`; what the object says itself comes first"),
+    "rights": Key(as_it_is, "text", "a set of rights of `[rights]`; what the object says itself comes first"),
     "value": Key(
         text, "text", "name of the live value behind a class 1, 3, 4 or 5; without it `attributes` are served"
     ),
@@ -137,29 +124,19 @@ KEYS: Mapping[str, Key] = {
     "unit": Key(_unit, "text or whole number", "symbol or code of the unit of scaler_unit"),
     "capture_period": Key(whole_number(0, 2**32 - 1), "whole number", "seconds; 0: what happens or a script captures"),
     "profile_entries": Key(whole_number(1, 1_000_000), "whole number", "rows that a profile keeps"),
-    "columns": Key(_as_it_is, "list", 'capture_objects, each "class/obis/attribute" or a table'),
+    "columns": Key(as_it_is, "list", 'capture_objects, each "class/obis/attribute" or a table'),
     "log": Key(obis, "text", "event log of a disconnect control"),
     "events": Key(_event_numbers, "table", "event numbers of a disconnect control, by what moved it"),
     "options": Key(_options, "table", "how the class behaves where meters differ, in words of its code"),
     "static": Key(true_or_false, "true or false", "served as plain attributes even where there is code for the class"),
-    "attributes": Key(_as_it_is, "table", "values that attributes have from the beginning, by name or number"),
-    "errors": Key(_as_it_is, "table", "data-access-results in place of values, by name or number"),
-    "listed": Key(_listed, "table", "`attributes` and `methods` of an object as a scan found it"),
-    "selectors": Key(_as_it_is, "table", "selectors of attributes with selective access, as a scan found them"),
+    "attributes": Key(as_it_is, "table", "values that attributes have from the beginning, by name or number"),
+    "errors": Key(as_it_is, "table", "data-access-results in place of values, by name or number"),
+    "listed": Key(listed_members, "table", "`attributes` and `methods` of an object as a scan found it"),
+    "selectors": Key(as_it_is, "table", "selectors of attributes with selective access, as a scan found them"),
     "rows": Key(list_of(octets, 100_000), "list", "encoded rows that a profile begins with"),
 }
 _AS_READ = ("obis", "class_id", "version", "name", "source", "value", "scaler", "unit")
 _AS_READ_OF_SOME = ("capture_period", "profile_entries", "log", "events", "options", "listed", "rows")
-
-
-@dataclass(frozen=True, slots=True)
-class _Members:
-    """The attributes and methods that an object has, by number; names are those of the standard."""
-
-    attributes: Mapping[int, Attribute | None]
-    methods: Collection[int]
-    attribute_names: Mapping[str, int] = field(default_factory=dict)
-    method_names: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse_object(own: Mapping[str, Node], owner: Node, known: Known, shared: Mapping[str, Node]) -> Parsed | None:
@@ -172,7 +149,7 @@ def parse_object(own: Mapping[str, Node], owner: Node, known: Known, shared: Map
     found = known.problems.read_keys(rest, KEYS, owner, "an object")
     if not {"obis", "class_id", "version", "name", "source"} <= set(found):
         return None
-    members = _members(found, rest, owner, known.problems)
+    members = members_of(found, rest, owner, known.problems)
     if members is None:
         return None
     fields: dict[str, Any] = {name: found[name] for name in (*_AS_READ, *_AS_READ_OF_SOME) if name in found}
@@ -180,11 +157,11 @@ def parse_object(own: Mapping[str, Node], owner: Node, known: Known, shared: Map
     if "columns" in found:
         columns = known.problems.attempt(list_of(column), found["columns"], columns)
     fields |= {
-        "access": _access(_rights(found, rights, known), members, known.problems),
+        "access": access_by_association(_rights(found, rights, known), members, known.problems),
         "columns": columns,
         "attributes": _attributes(found, attributes, members, known.problems),
-        "errors": _numbered(found.get("errors"), one_of(REFUSALS), members, known.problems),
-        "selectors": _numbered(found.get("selectors"), list_of(whole_number(0, 255), 16), members, known.problems),
+        "errors": by_attribute(found.get("errors"), one_of(REFUSALS), members, known.problems),
+        "selectors": by_attribute(found.get("selectors"), list_of(whole_number(0, 255), 16), members, known.problems),
     }
     fields["static"] = found.get("static", False) or _has_no_value(found)
     if not fields["access"] and len(known.problems.found) == problems_before:
@@ -225,28 +202,6 @@ def _check_options(found: Mapping[str, Any], given: Mapping[str, Node], known: K
             known.problems.add(node, f"{found['obis']}: there is no option {name} = {node.value!r}; there are: {usual}")
 
 
-def _members(found: Mapping[str, Any], given: Mapping[str, Node], owner: Node, problems: Problems) -> _Members | None:
-    class_id, version = found["class_id"], found["version"]
-    standard = class_versions().get((class_id, version))
-    listed: Listed | None = found.get("listed")
-    if standard is None and listed is None:
-        versions = [str(known) for number, known in class_versions() if number == class_id]
-        there = f"known are the versions {', '.join(versions)}" if versions else "the class is not known"
-        where = given["version"] if versions else given.get("class_id", owner)
-        problems.add(where, f"class {class_id} version {version}: {there}; an object of any other class needs `listed`")
-        return None
-    attributes = {one.number: one for one in standard.attributes} if standard else {}
-    names = {one.name: one.number for one in standard.attributes} if standard else {}
-    methods = {one.name: one.number for one in standard.methods} if standard else {}
-    if listed is not None:
-        shown = {*listed.attributes, *listed.methods}
-        names = {name: number for name, number in names.items() if number in shown}
-        return _Members(
-            {number: attributes.get(number) for number in listed.attributes}, listed.methods, names, methods
-        )
-    return _Members(attributes, tuple(methods.values()), names, methods)
-
-
 def _rights(found: Mapping[str, Any], own: Mapping[str, Node], known: Known) -> Mapping[str, Node]:
     """The rights of each association: the named set, and over it the object's own."""
     chosen: Node | None = found.get("rights")
@@ -258,81 +213,13 @@ def _rights(found: Mapping[str, Any], own: Mapping[str, Node], known: Known) -> 
     return {**(known.rights[name].table() if name in known.rights else {}), **own}
 
 
-def _access(rights: Mapping[str, Node], members: _Members, problems: Problems) -> dict[str, Access]:
-    found = {}
-    for association, node in rights.items():
-        access = problems.attempt(partial(_access_of, members=members), node, None)
-        if access is not None and access != Access():
-            found[association] = access
-    return found
-
-
-def _access_of(node: Node, members: _Members) -> Access:
-    entries = node.table()
-    for name, inner in entries.items():
-        if name not in RIGHTS:
-            raise Wrong(inner, f"a right has no key `{name}`; {suggestion(name, RIGHTS)}")
-    attributes = partial(_number, known=members.attributes, names=members.attribute_names, what="attribute")
-    methods = partial(_number, known=members.methods, names=members.method_names, what="method")
-    return Access(
-        read=_numbers(entries.get(READ), attributes, members.attributes),
-        write=_numbers(entries.get(WRITE), attributes, members.attributes),
-        methods=_numbers(entries.get(METHODS), methods, members.methods),
-        modes=_modes(entries.get(MODES), attributes),
-        method_modes=_modes(entries.get(METHOD_MODES), methods),
-    )
-
-
-def _numbers(node: Node | None, read: Callable[[Node], int], known: Collection[int]) -> frozenset[int]:
-    """A list of numbers or names, or "all"."""
-    if node is None:
-        return frozenset()
-    return frozenset(known) if node.value == ALL else frozenset(map(read, node.array()))
-
-
-def _modes(node: Node | None, read: Callable[[Node], int]) -> dict[int, int]:
-    """Access modes by attribute or method, whose number a TOML key has as text."""
-    if node is None:
-        return {}
-    return {read(_as_number(key, inner)): whole_number(0, 255)(inner) for key, inner in node.table().items()}
-
-
-def _as_number(key: str, node: Node) -> Node:
-    digits = key.removeprefix("-")
-    value: Any = int(key) if digits.isdecimal() and digits.isascii() and len(digits) <= 3 else key
-    return Node(value, node.file, node.path, node.lines)
-
-
-def _number(node: Node, known: Collection[int], names: Mapping[str, int], what: str) -> int:
-    """An attribute or method that the object has, by its number or its name."""
-    if isinstance(node.value, str):
-        return one_of(names)(node)
-    number = whole_number(NUMBERS[0], NUMBERS[-1])(node)
-    if number not in known:
-        there = ", ".join(map(str, known)) or "none"
-        raise Wrong(node, f"the object has no {what} {number}; it has {there}")
-    return number
-
-
-def _numbered(node: Node | None, read: Callable[[Node], T], members: _Members, problems: Problems) -> dict[int, T]:
-    """A table by attributes."""
-    found: dict[int, T] = {}
-    attribute = partial(_number, known=members.attributes, names=members.attribute_names, what="attribute")
-    for key, inner in problems.table(node).items():
-        try:
-            found[attribute(_as_number(key, inner))] = read(inner)
-        except Wrong as wrong:
-            problems.found.append(wrong.problem)
-    return found
-
-
-def _attributes(found: Mapping[str, Any], given: list[Node], members: _Members, problems: Problems) -> dict[int, Data]:
+def _attributes(found: Mapping[str, Any], given: list[Node], members: Members, problems: Problems) -> dict[int, Data]:
     """Values of attributes, a group's first; of a register without a live value scaler_unit is one of them."""
     values: dict[int, Data] = {}
     for node in given:
         standard = {one.path: attribute for one, attribute in _standard_of(node, members)}
         read = partial(_attribute_value, standard=standard)
-        values |= _numbered(node, read, members, problems)
+        values |= by_attribute(node, read, members, problems)
     number = SCALER_UNIT_OF.get(found["class_id"])
     if number is not None and "unit" in found and _has_no_value(found):
         values.setdefault(number, ScalerUnit(found.get("scaler", 0), found["unit"]).encode())
@@ -343,13 +230,13 @@ def _attribute_value(node: Node, standard: Mapping[Path, Attribute | None]) -> D
     return attribute_value(node, standard.get(node.path))
 
 
-def _standard_of(node: Node, members: _Members) -> list[tuple[Node, Attribute | None]]:
+def _standard_of(node: Node, members: Members) -> list[tuple[Node, Attribute | None]]:
     """Each value of `attributes` with what the standard says of its attribute."""
     if not isinstance(node.value, dict):
         return []
     found = []
     for key, inner in node.table().items():
-        number = members.attribute_names.get(key, _as_number(key, inner).value)
+        number = members.attribute_names.get(key, as_number(key, inner).value)
         found.append((inner, members.attributes.get(number) if isinstance(number, int) else None))
     return found
 
