@@ -21,6 +21,7 @@ from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
 from ami_hes.settings import HesSettings, PartnerSettings
+from ami_meter_sim.population_settings import PopulationSettings, SharesSettings, TopologySettings
 from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
 from ami_process.settings import ClockSettings
 from ami_registry import FIELDS, Meter
@@ -53,6 +54,24 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
         "[[meters]]",
         "A table for each meter, real or simulated. The CIS reads the first three keys alone.",
         Meter,
+        "",
+    ),
+    (
+        "[[populations]]",
+        "A table for each population: simulated meters in great number, each with keys and names of its own, which follow from the seed.",
+        PopulationSettings,
+        "",
+    ),
+    (
+        "[populations.topology]",
+        "The network that a population fills from its first substation on.",
+        TopologySettings,
+        "",
+    ),
+    (
+        "[populations.shares]",
+        "What is behind the meters of a population; only the ratios count.",
+        SharesSettings,
         "",
     ),
     (

@@ -39,7 +39,10 @@ def simulated_meters(version: Annotated[bool, version_option("ami-meter-sim")] =
 def serve_until_stopped(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file with [meter_sim] and [[meters]].")],
     meter: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only this meter; may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Only this meter of [[meters]]; may be repeated. Default: all, populations included."
+        ),
     ] = None,
 ) -> None:
     """Be the simulated meters of a configuration, as one process, until SIGTERM or SIGINT."""
@@ -78,7 +81,10 @@ async def _run(settings: Settings, names: Sequence[str], environment: Environmen
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    return await run(settings, choose_meters(settings, names), environment, stop, die)
+    chosen = choose_meters(settings, names)
+    if names:
+        settings = settings.model_copy(update={"populations": ()})
+    return await run(settings, chosen, environment, stop, die)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from ipaddress import ip_address
 
 from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
@@ -13,7 +14,7 @@ from ami_dlms.errors import LocalError
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
 from ami_meter_sim.faults import FaultError, Faults, Rule
 from ami_meter_sim.fleet import Fleet, die_at_once
-from ami_meter_sim.lines.addresses import OneAddress
+from ami_meter_sim.lines.addresses import OfPopulation, OneAddress
 from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, dial
@@ -21,12 +22,14 @@ from ami_meter_sim.lines.opening import Listener, Socket, listen
 from ami_meter_sim.lines.push import push
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
 from ami_meter_sim.meter.further import Credentials, further_association
-from ami_meter_sim.meter.memory import memory_of
+from ami_meter_sim.meter.memory import memory_of, unplanned
 from ami_meter_sim.meter.setup import FurtherAssociation, LockOutSetup, ManagementAssociation, MeterSetup, PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import take_over_all
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.model_files import load_model
+from ami_meter_sim.populating import Prepared, names_of, prepare
+from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_meter_sim.population.store import Store, Wanted
 from ami_meter_sim.settings import (
     AssociationSettings,
@@ -46,6 +49,9 @@ from ami_registry import Meter as Entry
 from ami_registry import Transport, security
 
 OPEN_FILES_PER_METER = 8
+OPEN_FILES_OF_POPULATIONS = 20_000
+"""So many connections are wanted at once; what the machine does not give is said when it is missing."""
+LOOPBACK_DEVICE = "lo"
 REQUESTS = ["get", "set", "action"]
 
 
@@ -94,7 +100,7 @@ async def run(
         running = await start(settings, chosen, environment, die)
         try:
             async with _serving_api(settings.meter_sim, running.fleet, tap) as addresses:
-                names = [meter.name for meter in chosen]
+                names = [*(meter.name for meter in chosen), *names_of(settings.populations)]
                 environment.emit(Ready(role="meter", listen=[*running.listening, *addresses], meters=names))
                 await running.last_until(stop)
         finally:
@@ -124,19 +130,24 @@ async def start(
     die: Callable[[], None] = die_at_once,
 ) -> Running:
     """Make the meters and let them listen, dial and push. SettingsError, StateError or PortTaken when that is impossible."""
-    allow_open_files(len(chosen) * OPEN_FILES_PER_METER)
+    prepared = prepare(settings.populations)
+    allow_open_files(len(chosen) * OPEN_FILES_PER_METER + OPEN_FILES_OF_POPULATIONS * bool(prepared))
     faults, section = make_faults(settings.faults, chosen), settings.meter_sim
-    store = Store.open(section.state, [Wanted(one.name) for one in chosen])
+    store = Store.open(section.state, [*(Wanted(one.name) for one in chosen), *(one.wanted for one in prepared)])
+    fleet = Fleet((), environment, die, faults, store)
     try:
-        meters = make_meters(section, chosen, store, environment.now())
+        fleet.keep(make_meters(section, chosen, store, environment.now(), fleet.planned))
     except BaseException:
         store.abandon()
         raise
-    fleet = Fleet(meters, environment, die, faults, store)
     running = Running(fleet, Admission(section.idle_timeout_s))
     try:
         for address, behind in _by_address(chosen):
             running.listening.append(await _listen(running, section, address, behind))
+        for population in prepared:
+            first = store.ranges[population.wanted.name].index
+            fleet.add(population.population, first)
+            await _listen_for(running, section, population, first)
     except CannotListen as problem:
         await running.stop()
         if isinstance(problem, PortTaken):
@@ -155,7 +166,13 @@ async def start(
     return running
 
 
-def make_meters(settings: MeterSimSettings, chosen: Sequence[MeterSettings], store: Store, at: datetime) -> list[Meter]:
+def make_meters(
+    settings: MeterSimSettings,
+    chosen: Sequence[MeterSettings],
+    store: Store,
+    at: datetime,
+    planned: Callable[[int], None] = unplanned,
+) -> list[Meter]:
     """The meters with what the store has of them; models are shared. Raises StateError."""
     models = {name: load_model(name) for name in {one.simulated.model for one in chosen}}
     devices: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
@@ -163,7 +180,7 @@ def make_meters(settings: MeterSimSettings, chosen: Sequence[MeterSettings], sto
         devices[_place(one)].append((one.meter.server_wport, one.meter.logical_device_name.encode("ascii")))
     setups = [make_setup(one, models[one.simulated.model], tuple(devices[_place(one)])) for one in chosen]
     take_over_all(settings.state, setups, store)
-    return [Meter(setup, memory_of(store, index), at) for index, setup in enumerate(setups)]
+    return [Meter(setup, memory_of(store, index, planned), at) for index, setup in enumerate(setups)]
 
 
 def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[int, bytes], ...]) -> MeterSetup:
@@ -309,6 +326,24 @@ async def _listen(running: Running, settings: MeterSimSettings, address: str, be
     listener, real = await listen(where, service, running.admission, OneAddress(meters), most)
     running.listeners.append(listener)
     return real
+
+
+async def _listen_for(running: Running, settings: MeterSimSettings, prepared: Prepared, first: int) -> None:
+    """Open the sockets behind which the meters of a population are; `first`: the index of its first one in the store."""
+    fleet, plan, service = running.fleet, prepared.plan, Service(running.fleet)
+    for door in plan.doors():
+        where = Socket(door.host, door.port, prepared.where, device=_device(plan))
+        addresses = OfPopulation(door, lambda index: fleet.live(first + index))
+        most = settings.connections_per_meter * len(door.wports(plan.host))
+        listener, real = await listen(where, service, running.admission, addresses, most)
+        running.listening.append(real)
+        running.listeners.append(listener)
+
+
+def _device(plan: Plan) -> str | None:
+    """Addresses of this machine alone are not offered to others, though the socket is bound to all."""
+    each = plan.addressing is Addressing.ADDRESS_EACH
+    return LOOPBACK_DEVICE if each and ip_address(plan.host).is_loopback else None
 
 
 def _communication(meter: Entry) -> CommunicationProfile:

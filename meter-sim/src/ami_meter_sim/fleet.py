@@ -8,7 +8,7 @@ of the process's clock, and their work is done in portions between which connect
 import asyncio
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -73,6 +73,11 @@ class Fleet:
         self._wakes_at = 0.0
 
     # --- meters
+
+    def keep(self, meters: Iterable[Meter]) -> None:
+        """Keep these alive, by their names."""
+        for meter in meters:
+            self._live[meter.row.index] = self.meters[meter.name] = meter
 
     def add(self, population: Population, first: int) -> None:
         """The meters of a population are at `first` and the following indexes, behind those that were added before."""

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, field_validator, model_validator
 
 from ami_dlms.enums import Mechanism
+from ami_meter_sim.population_settings import PopulationSettings
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import ClockMode, FileSettings, Port, Seconds, Section, SettingsError
 from ami_registry import DIALS_IN, EntryError, Meter, Transport, parse_meter, parse_secret
@@ -219,6 +220,7 @@ class Settings(FileSettings):
 
     meter_sim: MeterSimSettings = MeterSimSettings()
     meters: tuple[MeterSettings, ...] = ()
+    populations: tuple[PopulationSettings, ...] = ()
     faults: tuple[dict[str, Any], ...] = ()
     """`[[faults]]`: rules as `ami_meter_sim.faults.Rule` reads them."""
 

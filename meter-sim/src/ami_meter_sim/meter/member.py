@@ -1,13 +1,14 @@
 """A meter of a population: what all of them have in common, and the setup of each one, derived when somebody asks for it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from ami_dlms.association import Ciphering, Security
 from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.enums import Mechanism
 from ami_dlms.security import GlobalKeys, SecuritySuite
 from ami_dlms.security.suites import suite_of
+from ami_meter_sim.load.houses import MIXED, Kind
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.population.identity import Identities, Secret
@@ -28,6 +29,8 @@ class Population:
     ciphering: Ciphering | None = Ciphering.GENERAL_GLO
     control_mode: int = 4
     time_zone_minutes: int = 0
+    shares: Mapping[Kind, int] = field(default_factory=lambda: MIXED)
+    """Of what is behind the meters."""
 
     def setup(self, index: int) -> MeterSetup:
         """What the meter at this index is. IndexError beyond the population."""

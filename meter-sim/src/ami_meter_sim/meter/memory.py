@@ -136,11 +136,11 @@ class Memory:
     """Called with the second at which the meter has something to do next, 0 for never."""
 
 
-def _unplanned(_: int) -> None:
+def unplanned(_: int) -> None:
     """For a meter that is moved by hand."""
 
 
-def memory_of(store: Store, index: int, planned: Callable[[int], None] = _unplanned) -> Memory:
+def memory_of(store: Store, index: int, planned: Callable[[int], None] = unplanned) -> Memory:
     """That of the meter at this index."""
 
     def rows(described: ObjectDescription) -> Rows:

@@ -28,7 +28,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariable
 
-SECTIONS = frozenset({"clock", "demo", "cis", "hes", "partners", "meter_sim", "meters", "faults"})
+SECTIONS = frozenset({"clock", "demo", "cis", "hes", "partners", "populations", "meter_sim", "meters", "faults"})
 """Every section that the file may have, whichever process reads it."""
 
 

@@ -1,0 +1,109 @@
+"""From the settings of populations to what fleet, listeners and shipment files need of them. Raises SettingsError with the table's name."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ami_dlms.association.vocabulary import parse_ciphering, parse_mechanism
+from ami_dlms.enums import Mechanism
+from ami_dlms.security import SecuritySuite
+from ami_meter_sim.load import Kind
+from ami_meter_sim.meter.member import Population
+from ami_meter_sim.objects.model_files import load_model
+from ami_meter_sim.population.addressing import Addressing, Plan
+from ami_meter_sim.population.identity import Identities, IdentityError
+from ami_meter_sim.population.shipment import Shipment, Terms
+from ami_meter_sim.population.store import Wanted
+from ami_meter_sim.population.topology import Topology
+from ami_meter_sim.population_settings import PopulationSettings
+from ami_process.settings import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A population, where its meters are reached, and where they are in the network."""
+
+    settings: PopulationSettings
+    population: Population
+    plan: Plan
+    topology: Topology
+
+    @property
+    def wanted(self) -> Wanted:
+        """Its name in the store, which no meter of its own can have."""
+        return Wanted(f"population/{self.settings.name}", self.settings.count, population=True)
+
+    @property
+    def where(self) -> str:
+        """The table, for a person."""
+        return f"populations[{self.settings.name}]"
+
+    def shipment(self, transport_key: bytes | None = None) -> Shipment:
+        """What a manufacturer sends along with these meters."""
+        settings, population = self.settings, self.population
+        terms = Terms(
+            model=settings.model,
+            place=self.plan.place,
+            client_wport=settings.client_wport,
+            public_client=settings.public_client,
+            mechanism=population.mechanism,
+            suite=population.suite,
+            ciphering=population.ciphering,
+            time_zone_minutes=settings.time_zone_minutes,
+        )
+        return Shipment(population.identities, self.topology, terms, transport_key)
+
+
+def prepare(tables: Sequence[PopulationSettings]) -> list[Prepared]:
+    """All of them; checked each and together."""
+    prepared = [_prepared(one) for one in tables]
+    _check_distinct(prepared)
+    return prepared
+
+
+def _prepared(settings: PopulationSettings) -> Prepared:
+    try:
+        identities = Identities(settings.seed, settings.first_serial, settings.count, settings.manufacturer)
+        plan = Plan(Addressing(settings.addressing), settings.address, settings.port, settings.count)
+    except IdentityError as problem:
+        raise SettingsError(f"populations[{settings.name}]: {problem}") from None
+    mechanism, ciphering = parse_mechanism(settings.authentication), parse_ciphering(settings.ciphering)
+    if ciphering is not None and mechanism is Mechanism.LOWEST:
+        raise SettingsError(
+            f'populations[{settings.name}]: authentication = "none" needs ciphering = "none": there are no keys'
+        )
+    population = Population(
+        identities=identities,
+        model=load_model(settings.model),
+        server_wport=lambda index: plan.place(index)[2],
+        client_wport=settings.client_wport,
+        public_client=settings.public_client,
+        mechanism=mechanism,
+        suite=SecuritySuite(settings.suite),
+        ciphering=ciphering,
+        control_mode=settings.control_mode,
+        time_zone_minutes=settings.time_zone_minutes,
+        shares={kind: getattr(settings.shares, kind.name.lower()) for kind in Kind},
+    )
+    return Prepared(settings, population, plan, Topology(**settings.topology.model_dump()))
+
+
+def _check_distinct(prepared: Sequence[Prepared]) -> None:
+    """No two populations have one name, one meter or one key."""
+    for number, one in enumerate(prepared):
+        for other in prepared[:number]:
+            if one.settings.name == other.settings.name:
+                raise SettingsError(f"the name {one.settings.name} stands in more than one of [[populations]]")
+            if _overlap(one.population.identities, other.population.identities):
+                raise SettingsError(
+                    f"{other.where} and {one.where} have serial numbers in common: another first_serial"
+                )
+
+
+def _overlap(one: Identities, other: Identities) -> bool:
+    within = one.first < other.first + other.count and other.first < one.first + one.count
+    return within and one.manufacturer == other.manufacturer
+
+
+def names_of(tables: Sequence[PopulationSettings]) -> Iterator[str]:
+    """What a process says it is, beside the names of single meters."""
+    return (f"{one.name}[{one.count}]" for one in tables)

@@ -1,0 +1,111 @@
+"""The settings of a population: one `[[populations]]` table for any number of meters, each of which is derived from seed and number.
+
+What a table says is checked here and, where it has to fit together (serial numbers, addresses, security), when the population is made.
+"""
+
+import os
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from ami_process.secret_sources import SecretSources
+from ami_process.settings import Port, Section
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+MOST = 1 << 24
+"""Meters of one population: the store spreads the numbers of meters out by this."""
+
+
+def _seed(value: object) -> object:
+    """As it is, or `env:NAME` or `file:PATH`."""
+    if isinstance(value, str) and value.startswith(("env:", "file:")):
+        scheme, _, rest = value.partition(":")
+        return SecretSources(os.environ)(scheme, rest).strip()
+    return value
+
+
+class TopologySettings(Section):
+    """`[populations.topology]`: how many of each there are in the next larger one."""
+
+    meters_per_transformer: int = Field(default=40, ge=1)
+    """Meters behind one transformer."""
+    transformers_per_feeder: int = Field(default=12, ge=1)
+    """Transformers on one feeder."""
+    feeders_per_substation: int = Field(default=8, ge=1)
+    """Feeders of one substation."""
+    latitude: float = Field(default=0.0, ge=-90, le=90)
+    """Of the first substation, in degrees; 0, 0 is in the sea."""
+    longitude: float = Field(default=0.0, ge=-180, le=180)
+    """The same."""
+
+
+class SharesSettings(Section):
+    """`[populations.shares]`: parts of the population behind whose meters there is this; only the ratios count."""
+
+    household: int = Field(default=55, ge=0)
+    """A household without anything of the following."""
+    solar: int = Field(default=25, ge=0, description="a household with a solar roof")
+    heat_pump: int = Field(default=10, ge=0)
+    """A household with a heat pump."""
+    car: int = Field(default=7, ge=0, description="a household with an electric car")
+    shop: int = Field(default=3, ge=0)
+    """A shop."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not (self.household or self.solar or self.heat_pump or self.car or self.shop):
+            raise ValueError("one of the shares has to be above 0")
+        return self
+
+
+class PopulationSettings(Section):
+    """`[[populations]]`: meters in great number, each with keys, titles and names of its own."""
+
+    name: str = Field(description="by which the store knows it: another name is another population")
+    model: str = Field(
+        default="residential",
+        pattern=r"^([A-Za-z0-9_-]+|.+\.toml)$",
+        description="a model that comes with the simulator, or the path of a file",
+    )
+    count: int = Field(ge=1, le=MOST, description="number of meters; may grow from one run to the next")
+    seed: Annotated[str, BeforeValidator(_seed)] = Field(
+        repr=False, min_length=1, description="decides everything, the keys included: a text, `env:NAME` or `file:PATH`"
+    )
+    manufacturer: str = Field(default="AMI", pattern="^[A-Z]{3}$", description="three capital letters")
+    first_serial: int = Field(
+        default=1_000_001,
+        ge=1,
+        description="the serial number of the first meter, which is in its system title as well",
+    )
+    address: str = "127.1.0.0"
+    """Of the first meter, or of all."""
+    port: Port = 4059
+    """The same."""
+    addressing: Literal["address-each", "port-each", "logical-devices"] = Field(
+        default="address-each", description="what tells the meters apart; the last: the server wrapper port"
+    )
+    client_wport: int = Field(default=1, ge=1, le=127)
+    """Of the management client."""
+    public_client: bool = True
+    """Whether client 16 may read who the meter is, without a key."""
+    authentication: Literal["none", "lls", "hls-md5", "hls-sha1", "hls-gmac", "hls-sha256"] = "hls-gmac"
+    """How the management client associates."""
+    suite: int = Field(default=0, ge=0, le=2)
+    """Security suite."""
+    ciphering: Literal["none", "general-glo", "general-ded", "service-specific"] = "general-glo"
+    """How its APDUs are ciphered; `none`: not at all."""
+    control_mode: int = Field(default=4, ge=0, le=7)
+    """Of the disconnect control."""
+    time_zone_minutes: int = Field(default=0, ge=-720, le=720, description="minutes from local time to UTC")
+    topology: TopologySettings = TopologySettings()
+    """Sizes of its network: `[populations.topology]`."""
+    shares: SharesSettings = SharesSettings()
+    """What is behind its meters: `[populations.shares]`."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if NAME.fullmatch(value) is None:
+            raise ValueError("up to 64 letters, digits, dots, hyphens and underscores")
+        return value

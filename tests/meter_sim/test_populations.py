@@ -1,0 +1,250 @@
+"""Populations: tables that are checked, meters that are made when they are addressed, and go with their last connection."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from bench import CLIENT_TITLE, DEVICE_ID, IMPORT, START, SWITCH, Caller, attribute, gmac_client, method
+from free_ports import free_port
+
+from ami_dlms import data
+from ami_dlms.association import Action, ClientConnection, Get, Open, Opened, Release, Security
+from ami_dlms.enums import ActionResult
+from ami_dlms.security import GlobalKeys
+from ami_meter_sim.app import Running, start
+from ami_meter_sim.meter.counters import RECEIVE_AHEAD
+from ami_meter_sim.populating import prepare
+from ami_meter_sim.population.identity import Secret
+from ami_meter_sim.settings import Settings
+from ami_process.clocks import SteppedClock
+from ami_process.environment import Environment
+from ami_process.settings import SettingsError
+
+DISCONNECT = Action(method(SWITCH, 1), data.integer(0))
+COUNT, FIRST = 50_000, 2_001
+
+
+def load(directory: Path, *tables: dict[str, Any]) -> Settings:
+    path = directory / "ami.toml"
+    path.write_text(tomli_w.dumps({"meter_sim": {"state": str(directory / "state")}, "populations": list(tables)}))
+    return Settings.load(path)
+
+
+def table(**more: Any) -> dict[str, Any]:
+    return {"name": "north", "count": COUNT, "seed": "a seed", "first_serial": FIRST, "port": 1} | more
+
+
+def client(settings: Settings, index: int, counter: int = 1) -> ClientConnection:
+    (one,) = prepare(settings.populations)
+    identities = one.population.identities
+    keys = GlobalKeys(identities.key(index, Secret.ENCRYPTION), identities.key(index, Secret.AUTHENTICATION))
+    title = identities.system_title(index)
+    return gmac_client(counter, security=Security(keys=keys, system_title=CLIENT_TITLE, peer_system_title=title))
+
+
+class Site:
+    """A population that is served on loopback addresses, and started again as often as wanted."""
+
+    def __init__(self, directory: Path) -> None:
+        self.settings = load(directory, table(port=free_port()))
+        self.clock = SteppedClock(START)
+        self.events: list[Any] = []
+        self.running: Running
+
+    async def start(self) -> Site:
+        environment = Environment(emit=self.events.append).by(self.clock)
+        self.running = await start(self.settings, (), environment)
+        return self
+
+    async def die(self) -> None:
+        """As a process that is killed; what was written is all that is left."""
+        for listener in self.running.listeners:
+            await listener.stop()
+        for task in self.running.tasks:
+            task.cancel()
+        await asyncio.gather(*self.running.tasks, return_exceptions=True)
+        assert self.running.fleet.store is not None
+        self.running.fleet.store.abandon()
+
+    async def call(self, index: int, counter: int = 1) -> Caller:
+        (one,) = prepare(self.settings.populations)
+        host, port, _ = one.plan.place(index)
+        reader, writer = await asyncio.open_connection(host, port)
+        caller = Caller(client(self.settings, index, counter), reader, writer)
+        assert isinstance(await caller.ask(Open()), Opened)
+        return caller
+
+    async def nobody_is_alive(self) -> None:
+        while self.running.fleet.alive:
+            await asyncio.sleep(0)
+            gc.collect()
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    one = await Site(tmp_path).start()
+    yield one
+    await one.running.stop()
+
+
+async def value(caller: Caller, which: tuple[int, str], number: int = 2) -> Any:
+    return (await caller.ask(Get(attribute(which, number)))).value.value
+
+
+async def test_each_address_is_a_meter_of_its_own(site: Site) -> None:
+    for index in (0, 1, 255, COUNT - 1):
+        caller = await site.call(index)
+        assert await value(caller, DEVICE_ID) == b"%010d" % (FIRST + index)
+        await caller.ask(Release())
+        await caller.close()
+
+
+async def test_a_meter_lives_as_long_as_its_connections(site: Site) -> None:
+    first, second = await site.call(7), await site.call(7, 10)
+    other = await site.call(8)
+    assert site.running.fleet.alive == 2, "one for both connections to the same meter"
+    assert (await second.ask(DISCONNECT)).result is ActionResult.SUCCESS
+    assert await value(second, SWITCH) is False
+    for caller in (first, second, other):
+        await caller.close()
+    await site.nobody_is_alive()
+    again = await site.call(7, 30)
+    assert await value(again, SWITCH) is False, "its row is what it was"
+    await again.close()
+
+
+async def test_counters_go_on_exactly_where_they_were_and_a_session_writes_nothing(site: Site) -> None:
+    caller = await site.call(7, 1)
+    await caller.close()
+    store = site.running.fleet.store
+    assert store is not None
+    end, sent = store.journal.segments[-1].end, 0
+    for session in range(1, 6):
+        counter = int(store.columns["receive_lowest"][7])
+        caller = await site.call(7, counter)
+        assert await value(caller, IMPORT) is not None
+        await caller.close()
+        await site.nobody_is_alive()
+        assert counter < int(store.columns["receive_lowest"][7]) <= counter + 5
+        sent = int(store.columns["send_next"][7])
+        assert sent < 10 * session
+    assert store.journal.segments[-1].end == end, "five sessions that only read are inside what was reserved"
+
+
+async def test_no_counter_is_used_twice_when_the_process_is_killed(site: Site) -> None:
+    used = set()
+    for _ in range(3):
+        store = site.running.fleet.store
+        assert store is not None
+        caller = await site.call(7, int(store.columns["receive_lowest"][7]))
+        await caller.ask(DISCONNECT)
+        before = int(store.columns["send_next"][7])
+        assert before not in used
+        used |= set(range(before))
+        await caller.close()
+        await site.die()
+        await site.start()
+        assert site.running.fleet.store is not None
+        assert site.running.fleet.store.columns["send_next"][7] >= before
+        assert site.running.fleet.store.columns["receive_lowest"][7] <= 3 * (RECEIVE_AHEAD + 10)
+        assert site.running.fleet.live(7).switch.output_state is False
+
+
+async def test_after_a_clean_end_counters_are_exact(site: Site) -> None:
+    caller = await site.call(7)
+    await caller.close()
+    store = site.running.fleet.store
+    assert store is not None
+    used = int(store.columns["send_next"][7]), int(store.columns["receive_lowest"][7])
+    await site.running.stop()
+    await site.start()
+    assert site.running.fleet.store is not None
+    columns = site.running.fleet.store.columns
+    assert (columns["send_next"][7], columns["receive_lowest"][7]) == used
+
+
+async def test_what_is_due_is_done_while_nobody_talks_to_the_meter(site: Site) -> None:
+    site.running.fleet.live(7)
+    gc.collect()
+    assert site.running.fleet.alive == 0 and site.running.fleet.store is not None
+    await site.clock.advance_to(START + timedelta(hours=1))
+    planned = site.running.fleet.store.columns["next_due_at"]
+    assert datetime.fromtimestamp(planned[7], START.tzinfo) > START + timedelta(hours=1)
+    assert not planned[:7].any() and not planned[8:].any()
+
+
+async def test_a_meter_is_found_by_its_name(site: Site) -> None:
+    found = site.running.fleet.find("AMI0000002008")
+    assert found is not None and found.row.index == 7
+    assert site.running.fleet.find("AMI0000000000") is site.running.fleet.find("M1001") is None
+
+
+async def test_a_connection_to_a_neighbour_s_address_is_closed(site: Site) -> None:
+    reader, writer = await asyncio.open_connection("127.9.9.9", site.settings.populations[0].port)
+    writer.write(b"\x00\x01")
+    with pytest.raises(ConnectionError):
+        while await reader.read(1):
+            pass
+        raise ConnectionError
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "none-such"}, "none-such"),
+        ({"count": 0}, "count"),
+        ({"count": 2**24 + 1}, "count"),
+        ({"name": "a/b"}, "name"),
+        ({"seed": ""}, "seed"),
+        ({"manufacturer": "ami"}, "manufacturer"),
+        ({"first_serial": 10**10 - 1}, "serial numbers"),
+        ({"addressing": "port-each", "port": 60_000}, "ports from 60000"),
+        ({"addressing": "logical-devices", "count": 70_000}, "logical devices"),
+        ({"address": "host.example"}, "host.example is no address"),
+        ({"authentication": "none"}, 'needs ciphering = "none"'),
+        ({"shares": {"shop": 0, "household": 0, "solar": 0, "heat_pump": 0, "car": 0}}, "shares"),
+        ({"shares": {"factory": 3}}, "factory"),
+        ({"topology": {"meters_per_transformer": 0}}, "meters_per_transformer"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_table_that_can_not_be_used_is_refused_with_the_reason(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Exception, match=said) as refused:
+        prepare(load(tmp_path, table(**change)).populations)
+    assert isinstance(refused.value, SettingsError) or type(refused.value).__name__ == "ModelError"
+    assert "a seed" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("change", "said"), [({}, "the name north"), ({"name": "south"}, "serial numbers in common")])
+def test_two_populations_share_nothing(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        prepare(load(tmp_path, table(), table(**change)).populations)
+
+
+def test_a_seed_may_be_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEED", "a seed")
+    named, given = (load(tmp_path, table(seed=seed)).populations for seed in ("env:SEED", "a seed"))
+    one, other = (prepare(tables)[0].population.identities for tables in (named, given))
+    assert one.key(3, Secret.ENCRYPTION) == other.key(3, Secret.ENCRYPTION)
+    assert "a seed" not in repr(named)
+
+
+def test_a_shipment_says_what_the_meters_are(tmp_path: Path) -> None:
+    (one,) = prepare(load(tmp_path, table(time_zone_minutes=-60, suite=2)).populations)
+    row, setup = one.shipment().row(7), one.population.setup(7)
+    security = setup.management.security
+    assert security is not None
+    assert row["encryption_key"] == security.keys.encryption_key.hex().upper()
+    assert row["address"] == "127.1.0.7:1" and row["server_wport"] == setup.server_wport
+    assert row["system_title"] == security.system_title.hex().upper()
+    assert (row["name"], row["time_zone_minutes"]) == (setup.identity.name, setup.time_zone_minutes)
