@@ -17,6 +17,7 @@ from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.clock import ClockStateInMemory, MeterClock
 from ami_meter_sim.clock.daylight_saving import DaylightSaving
 from ami_meter_sim.clock.wildcards import matches, next_moment
+from ami_meter_sim.objects.clock import start_clock
 from ami_meter_sim.objects.memory import Kind
 
 LAST = 0xFE
@@ -221,3 +222,11 @@ def test_status_says_that_the_clock_is_doubtful_until_it_is_set() -> None:
     assert inside.read(CLOCK, 4) == 0x02 and shown(inside).clock_status == 0x02
     inside.write(CLOCK, 2, date_time("2026-03-02 12:00:00", 0))
     assert inside.read(CLOCK, 4) == 0
+
+
+def test_a_model_says_how_much_a_crystal_gains() -> None:
+    inside = Inside(described(CLOCK, options={"drift_ppm": 100}))
+    start_clock(inside.device)
+    inside.write(CLOCK, 2, date_time("2026-03-02 12:00:00", 0))
+    inside.later(days=1)
+    assert shown(inside).to_datetime() == datetime(2026, 3, 3, 12, 0, 8, 640_000, tzinfo=UTC)

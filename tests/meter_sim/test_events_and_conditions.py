@@ -27,6 +27,7 @@ from ami_dlms import data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects import conditions, timed
+from ami_meter_sim.objects.clock import start_clock
 from ami_meter_sim.objects.conditions import SIGNS, Condition, press_button, set_condition
 from ami_meter_sim.objects.memory import Kind
 from ami_meter_sim.objects.recording import record
@@ -70,6 +71,15 @@ def test_an_alarm_that_is_there_is_not_raised_again_until_it_is_cleared() -> Non
     inside.write(DESCRIPTOR, 2, data.double_long_unsigned(0))
     set_condition(inside.device, Condition.TERMINAL_COVER, True)
     assert len(inside.heard[-1].alarms) == 1
+
+
+def test_a_register_that_a_client_clears_is_an_event() -> None:
+    inside = alarmed()
+    set_condition(inside.device, Condition.MAGNET, True)
+    for value in (FRAUD_BIT, 0, 0):
+        inside.write(REGISTER, 2, data.double_long_unsigned(value))
+    inside.write(DESCRIPTOR, 2, data.double_long_unsigned(0))
+    assert inside.logged("standard") == [11]
 
 
 def test_the_filter_keeps_an_alarm_from_the_descriptor() -> None:
@@ -157,6 +167,9 @@ def test_a_short_outage_is_no_long_failure_and_a_very_long_one_costs_the_clock()
         inside.later(hours=hours)
         conditions.power_up(inside.device)
         assert inside.heard[-1].occurrence == last
+        inside.restart()
+        inside.device.clock.quality = 0
+        start_clock(inside.device)
         assert inside.read((8, "0-0:1.0.0"), 4) == status
 
 

@@ -16,7 +16,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.clock.daylight_saving import DaylightSaving
 from ami_meter_sim.objects import timed
-from ami_meter_sim.objects.cosem_object import ActionRefused, Refused, integer_in
+from ami_meter_sim.objects.cosem_object import ActionRefused, Options, Refused, integer_in
 from ami_meter_sim.objects.kept_object import FIRST_OWN
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.recording import record
@@ -36,11 +36,14 @@ YEARS = range(2000, 2100)
 CLOCK = Obis.parse("0-0:1.0.0")
 PRESET = FIRST_OWN
 """What preset_adjusting_time left for adjust_to_preset_time: three moments in seconds since the epoch."""
+QUALITY = FIRST_OWN - 1
+"""Status bits that the meter has set itself: 0x01 invalid, 0x02 doubtful; gone when the clock is set."""
+INVALID = 0x01
 NEVER = data.octet_string(CosemDateTime().encode())
 
 
 class Clock(TimedObject):
-    """A new time zone or daylight saving moves what is shown, not the moment."""
+    """A new time zone or daylight saving moves what is shown, not the moment. `drift_ppm`: what its crystal gains."""
 
     __slots__ = ()
 
@@ -67,6 +70,7 @@ class Clock(TimedObject):
         "time": lambda self, value: self._set(self._moment(value)),
         "time_zone": lambda self, value: self._set_time_zone(value),
     }
+    options: ClassVar[Options] = {"drift_ppm": 0}
     methods: ClassVar = {
         "adjust_to_quarter": lambda self, _: self._round_to(QUARTER_S),
         "adjust_to_measuring_period": lambda self, _: self._round_to(self._measuring_period_s()),
@@ -100,6 +104,7 @@ class Clock(TimedObject):
         before = device.clock.utc
         record(device, Occurrence.CLOCK_ADJUSTED_OLD)
         device.clock.set_time(wanted)
+        self.remember(QUALITY, None)
         device.history.happened(Record(device.clock.at, Kind.CLOCK, number=device.clock.offset_s))
         device.clock_changed()
         record(device, Occurrence.CLOCK_ADJUSTED_NEW)
@@ -176,7 +181,19 @@ def daylight_saving(clock: Clock) -> DaylightSaving:
 
 
 def start_clock(device: "Device") -> None:
-    """Give the clock of a meter that is being made the rules of its clock object."""
+    """Give the clock of a meter that is being made the rules, the drift and the status of its clock object."""
     found = device.find(Clock.class_id, CLOCK)
     if isinstance(found, Clock):
+        quality = found.remembered(QUALITY)
         device.clock.daylight_saving = daylight_saving(found)
+        device.clock.drift_ppm = found.option("drift_ppm")
+        device.clock.quality = 0 if quality is None else quality.value
+
+
+def invalidate(device: "Device") -> None:
+    """The clock has lost its time: what it shows is invalid until it is set."""
+    found = device.find(Clock.class_id, CLOCK)
+    if isinstance(found, Clock):
+        device.clock.quality |= INVALID
+        found.remember(QUALITY, data.unsigned(device.clock.quality))
+    record(device, Occurrence.CLOCK_INVALID)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_meter_sim.objects import timed
+from ami_meter_sim.objects.clock import invalidate
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.recording import record
@@ -26,7 +27,6 @@ CONDITIONS = -1
 LONG_FAILURE = timedelta(minutes=3)
 CLOCK_RESERVE = timedelta(days=7)
 """How long the clock goes on without power; after that it is invalid until it is set."""
-CLOCK_INVALID = 0x01
 
 
 class Signs(NamedTuple):
@@ -136,8 +136,7 @@ def power_up(device: "Device") -> bool:
     at = device.clock.at
     device.history.happened(Record(at, Kind.POWER_UP))
     if at - since > CLOCK_RESERVE:
-        device.clock.quality |= CLOCK_INVALID
-        record(device, Occurrence.CLOCK_INVALID)
+        invalidate(device)
     record(device, Occurrence.POWER_UP)
     if at - since >= LONG_FAILURE:
         record(device, Occurrence.LONG_POWER_FAILURE)

@@ -20,7 +20,7 @@ from ami_meter_sim.objects.communication import Communication
 from ami_meter_sim.objects.cosem_object import CosemObject, Refused
 from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
 from ami_meter_sim.objects.monitoring import written
-from ami_meter_sim.objects.recording import Notice
+from ami_meter_sim.objects.recording import DATA, Notice, bits, data_written
 from ami_meter_sim.objects.switch import ControlState, Switch
 from ami_meter_sim.population.row import Row, row_in_memory
 from ami_packs.model import Model, ObjectDescription
@@ -94,7 +94,10 @@ class Device:
         found = self.find(class_id, obis)
         if found is None:
             raise Refused(DataAccessResult.OBJECT_UNDEFINED)
+        before = bits(self, obis) if class_id == DATA else 0
         found.write(attribute_id, value)
+        if class_id == DATA:
+            data_written(self, obis, before)
         written(self, class_id, obis, attribute_id, value)
 
     @property

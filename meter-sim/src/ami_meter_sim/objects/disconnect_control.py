@@ -76,7 +76,7 @@ class DisconnectControl(CosemObject):
         occurrence = Occurrence.READY_FOR_RECONNECTION if ready else Occurrence(trigger)
         number = self.described.events.get(occurrence)
         if self.described.log is not None and number is not None:
-            record_number(self._device, self.described.log, number)
+            record_number(self._device, self.described.log, number, occurrence)
         else:
             record(self._device, occurrence)
 

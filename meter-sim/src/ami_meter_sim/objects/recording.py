@@ -35,7 +35,7 @@ class Notice:
     """Something has happened to a meter. `alarms`: bits of a descriptor that were not set before, by its name."""
 
     at: datetime
-    occurrence: Occurrence | None
+    occurrence: Occurrence
     alarms: tuple[tuple[Obis, int], ...] = ()
 
 
@@ -54,10 +54,10 @@ def has_occurred(device: "Device", occurrence: Occurrence, since: datetime) -> b
     )
 
 
-def record_number(device: "Device", log: Obis, number: int) -> None:
-    """The same for an event that a model names by log and number."""
+def record_number(device: "Device", log: Obis, number: int, occurrence: Occurrence) -> None:
+    """The same for an event whose log and number an object of the model names itself."""
     raised = tuple(_enter(device, device.model.events.of_number(log, number)))
-    device.notice(Notice(device.clock.at, None, raised))
+    device.notice(Notice(device.clock.at, occurrence, raised))
 
 
 def _enter(device: "Device", event: LoggedEvent) -> Iterator[tuple[Obis, int]]:
@@ -107,6 +107,13 @@ def beside(register: Obis, e: int) -> Obis:
     octets = bytearray(bytes(register))
     octets[4] += e
     return Obis(bytes(octets))
+
+
+def data_written(device: "Device", obis: Obis, before: int) -> None:
+    """An object of class 1 that had these bits was written: an alarm register may have none left."""
+    registers = {one.alarm.register for events in device.model.events.events.values() for one in events if one.alarm}
+    if before and obis in registers and not bits(device, obis):
+        record(device, Occurrence.ALARM_REGISTER_CLEARED)
 
 
 def bits(device: "Device", obis: Obis, everything: bool = False) -> int:
