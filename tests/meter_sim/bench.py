@@ -30,6 +30,8 @@ from ami_meter_sim.lines.addresses import OneAddress
 from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.listener import TcpListener
+from ami_meter_sim.lines.meter_pushes import begin_pushing
+from ami_meter_sim.lines.push import Push, PushSender
 from ami_meter_sim.lines.udp import UdpListener
 from ami_meter_sim.meter.memory import memory_of
 from ami_meter_sim.meter.session import Session
@@ -249,6 +251,7 @@ class Wire:
         self.fleet = Fleet(meters, environment, self._die, faults, STORES[meters[0]])
         self.watch: Callable[[Event], None] = lambda event: None
         self.bench: Bench | None = None
+        self.sending: asyncio.Task[None] | None = None
         self.listener: TcpListener | UdpListener | None = None
         self.port = 0
 
@@ -275,13 +278,35 @@ class Wire:
         address = await self.listener.start("127.0.0.1", 0)
         self.port = int(address.rsplit(":", 1)[1])
 
+    def push(self) -> None:
+        """From now on meters push where their setups say."""
+        self.sender = PushSender(self.fleet)
+        for meter in self.fleet.meters.values():
+            if meter.setup.push is not None:
+                begin_pushing(self.sender, self.fleet, meter, meter.setup.push)
+        self.sending = asyncio.create_task(self.sender.run())
+
     async def stop(self) -> None:
+        if self.sending is not None:
+            self.sending.cancel()
         if self.listener is not None:
             await self.listener.stop()
             self.admission.close()
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return self.reported.seen(name)
+
+
+async def send(fleet: Fleet, *pushes: Push) -> PushSender:
+    """Send these and no others, and return when nothing waits any more."""
+    sender = PushSender(fleet)
+    for one in pushes:
+        sender.want(one, fleet.environment.now())
+    task = asyncio.create_task(sender.run())
+    while sender.waiting and not task.done():
+        await asyncio.sleep(0)
+    task.cancel()
+    return sender
 
 
 class Caller:

@@ -29,6 +29,7 @@ from bench import (
     method,
     misbehaving,
     public_client,
+    send,
     setup,
 )
 
@@ -41,7 +42,7 @@ from ami_dlms.errors import DlmsError, SecurityError
 from ami_dlms.obis import Obis
 from ami_dlms.security import ReplayError
 from ami_meter_sim.faults import FAULTS
-from ami_meter_sim.lines.push import send_once
+from ami_meter_sim.lines.meter_pushes import push_for
 from ami_meter_sim.meter.setup import PushSetup
 from ami_packs.model import MANAGEMENT, Access, Listed, Model, ObjectDescription
 
@@ -410,8 +411,8 @@ async def push(scene: Scene, why: str) -> Mailbox:
     host, port = transport.get_extra_info("sockname")[:2]
     where = PushSetup(transport="udp", host=host, port=port)
     try:
-        await send_once(scene.wire.fleet, scene.bench.meter, where, why)
-        await send_once(scene.wire.fleet, scene.bench.meter, where, "the last one")
+        await send(scene.wire.fleet, push_for(scene.bench.meter, where, why))
+        await send(scene.wire.fleet, push_for(scene.bench.meter, where, "the last one"))
         mailbox.came.put_nowait(await asyncio.wait_for(mailbox.came.get(), 5))
         while len(scene.wire.events("pushed")) > mailbox.came.qsize():
             await asyncio.sleep(0)

@@ -32,6 +32,7 @@ from bench import (
     misbehaving,
     no_room,
     public_client,
+    send,
     setup,
 )
 
@@ -57,8 +58,10 @@ from ami_meter_sim.faults import Faults
 from ami_meter_sim.lines import admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, dial
-from ami_meter_sim.lines.push import push
+from ami_meter_sim.lines.meter_pushes import begin_pushing, push_for
+from ami_meter_sim.lines.push import PushSender
 from ami_meter_sim.meter.setup import PushSetup
+from ami_meter_sim.meter.simulated_meter import Meter
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
 Make = Callable[..., Awaitable[tuple[Wire, Bench]]]
@@ -355,6 +358,12 @@ def pushed(frame: bytes, protected: bool) -> tuple[Any, bytes | None]:
     return notification, title
 
 
+def pushing(wire: Wire, meter: Meter, where: PushSetup) -> asyncio.Task[None]:
+    sender = PushSender(wire.fleet)
+    begin_pushing(sender, wire.fleet, meter, where)
+    return asyncio.create_task(sender.run())
+
+
 @pytest.mark.parametrize("protected", [True, False])
 async def test_a_switching_is_pushed_over_udp(tmp_path: Path, protected: bool) -> None:
     transport, mailbox = await asyncio.get_running_loop().create_datagram_endpoint(Mailbox, local_addr=("127.0.0.1", 0))
@@ -363,7 +372,7 @@ async def test_a_switching_is_pushed_over_udp(tmp_path: Path, protected: bool) -
     where = PushSetup(transport="udp", host=host, port=port, protected=protected)
     meter = bench.start(setup(management=gmac(), push=where))
     wire = Wire(meter)
-    task = asyncio.create_task(push(wire.fleet, meter, where))
+    task = pushing(wire, meter, where)
     try:
         await wire.listen()
         caller = await opened(wire.port, gmac_client(1))
@@ -392,7 +401,7 @@ async def test_pushes_by_time_over_tcp(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     where = PushSetup(transport="tcp", host=host, port=port, on_switch=False, every_s=0.01)
     meter = bench.start(setup(management=gmac(), push=where))
-    task = asyncio.create_task(push(Wire(meter).fleet, meter, where))
+    task = pushing(Wire(meter), meter, where)
     counters = []
     for _ in range(3):
         frame = await asyncio.wait_for(calls.get(), 5)
@@ -413,10 +422,8 @@ async def test_a_push_that_nobody_takes_is_told_and_dropped(tmp_path: Path) -> N
     wire = Wire(meter)
     failed = asyncio.Event()
     wire.watch = lambda event: failed.set() if isinstance(event, PushFailed) else None
-    wire.fleet.switched("M1001").set()
-    task = asyncio.create_task(push(wire.fleet, meter, where))
-    await asyncio.wait_for(failed.wait(), 5)
-    task.cancel()
+    sender = await asyncio.wait_for(send(wire.fleet, push_for(meter, where, "switch")), 5)
+    assert failed.is_set() and (sender.sent, sender.failed) == (0, 1)
 
 
 def test_notifications_are_taken_by_a_client_in_the_middle_of_a_get(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ async def test_an_outage_sends_its_last_gasps_but_for_those_that_are_lost(tmp_pa
     faults = misbehaving({"fault": "last-gasp-lost", "probability": 0.3, "seed": 5})
     wire = feeder(tmp_path, transport.get_extra_info("sockname")[1], 100, faults)
     control = Control(wire.fleet)
+    wire.push()
     try:
         meters = await control.select(Selection(name="M*", powered=True))
         control.power(meters, on=False, spread_s=0.2, seed=1)
@@ -108,6 +109,7 @@ async def test_an_outage_sends_its_last_gasps_but_for_those_that_are_lost(tmp_pa
         assert all(meter.powered for meter in meters)
     finally:
         await control.end()
+        await wire.stop()
         transport.close()
 
 

@@ -224,6 +224,10 @@ def test_files(tmp_path: Path) -> None:
 # --- those that come with the simulator
 
 
+FOR_EVER_S = 1e8
+"""A period that no scenario lasts for."""
+
+
 class Stage:
     """Some meters that push over UDP, by a stepped clock."""
 
@@ -276,7 +280,7 @@ def model() -> Model:
 async def stage(directory: Path) -> AsyncIterator[Stage]:
     transport, mailbox = await asyncio.get_running_loop().create_datagram_endpoint(Mailbox, local_addr=("127.0.0.1", 0))
     host, port = transport.get_extra_info("sockname")[:2]
-    where, ours = PushSetup(transport="udp", host=host, port=port, on_switch=False), model()
+    where, ours = PushSetup(transport="udp", host=host, port=port, on_switch=False, every_s=FOR_EVER_S), model()
     meters = [
         Bench(directory).start(setup(f"M{number}", server_wport=number, push=where, model=ours))
         for number in range(1, METERS + 1)
@@ -284,6 +288,7 @@ async def stage(directory: Path) -> AsyncIterator[Stage]:
     wire = Wire(*meters)
     one = Stage(wire, SteppedClock(START), mailbox.came)
     await wire.listen(most=METERS)
+    wire.push()
     try:
         yield one
     finally:

@@ -18,8 +18,9 @@ from ami_meter_sim.lines.addresses import OfPopulation, OneAddress
 from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, dial
+from ami_meter_sim.lines.meter_pushes import WantedPushes, begin_pushing
 from ami_meter_sim.lines.opening import Listener, Socket, listen
-from ami_meter_sim.lines.push import push
+from ami_meter_sim.lines.push import PushSender
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
 from ami_meter_sim.meter.further import Credentials, further_association
 from ami_meter_sim.meter.memory import memory_of, unplanned
@@ -153,7 +154,12 @@ async def start(
         if isinstance(problem, PortTaken):
             raise
         raise SettingsError(f"{problem.setting}: {problem.address} can't be listened on: {problem.reason}") from None
-    running.tasks += [asyncio.create_task(fleet.keep_time()), asyncio.create_task(fleet.keep_state())]
+    sender = PushSender(fleet)
+    wanted = WantedPushes(sender, environment)
+    fleet.when_live = wanted.watch
+    for meter in fleet.meters.values():
+        wanted.watch(meter)
+    running.tasks += [asyncio.create_task(one) for one in (fleet.keep_time(), fleet.keep_state(), sender.run())]
     for one in chosen:
         meter = fleet.meters[one.name]
         if one.simulated.dial_to is not None:
@@ -162,7 +168,7 @@ async def start(
                 asyncio.create_task(dial(Service(fleet), meter, split(one.simulated.dial_to), back_off))
             )
         if meter.setup.push is not None:
-            running.tasks.append(asyncio.create_task(push(fleet, meter, meter.setup.push)))
+            begin_pushing(sender, fleet, meter, meter.setup.push)
     return running
 
 

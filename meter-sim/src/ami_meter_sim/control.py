@@ -16,11 +16,8 @@ from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
 from ami_meter_sim import events
 from ami_meter_sim.faults.dice import fraction
-from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
-from ami_meter_sim.lines.push import send_once
 from ami_meter_sim.meter.session import describe_switch
-from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Trigger
@@ -31,10 +28,6 @@ MOST_LISTED = 1000
 AT_A_TIME = 500
 """Meters that are looked at before others have a turn."""
 BUTTONS = {"connect": Trigger.MANUAL_RECONNECT, "disconnect": Trigger.MANUAL_DISCONNECT}
-
-
-POWER_UP = "power-up"
-PUSHES_AT_ONCE = 50
 
 
 class NotThere(Exception):
@@ -64,7 +57,6 @@ class Control:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pushing = asyncio.Semaphore(PUSHES_AT_ONCE)
 
     # --- finding
 
@@ -175,18 +167,15 @@ class Control:
     def push(self, name: str, why: str) -> None:
         """Let a meter push now, if it is set up to. NotThere, NotPossible."""
         meter = self.meter(name)
-        if meter.setup.push is None:
+        push = self.fleet.pushes.get(meter.name)
+        if push is None:
             raise NotPossible(f"{name} is not set up to push")
-        self._begin(self._push(meter, meter.setup.push, why))
+        push(why)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _push(self, meter: Meter, push: PushSetup, why: str) -> None:
-        async with self._pushing:
-            await send_once(self.fleet, meter, push, why)
 
     async def _power(self, meter: Meter, on: bool, later_s: float) -> None:
         environment = self.fleet.environment
@@ -200,10 +189,7 @@ class Control:
         except StateError as problem:
             environment.emit(events.StateError(meter=meter.name, reason=str(problem)))
             return
-        kind = events.PowerBack if on else events.PowerLost
-        environment.emit(kind(meter=meter.name))
-        if meter.setup.push is not None:
-            await self._push(meter, meter.setup.push, POWER_UP if on else POWER_DOWN)
+        self.fleet.report((events.PowerBack if on else events.PowerLost)(meter=meter.name))
 
     async def end(self) -> None:
         """Nothing that is still to come happens."""

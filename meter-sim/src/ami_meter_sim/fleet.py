@@ -46,6 +46,10 @@ class Traffic:
     octets_received: int = 0
 
 
+def _born(meter: Meter) -> None:
+    """Nothing follows."""
+
+
 class Fleet:
     """The meters of `[[meters]]`, which are kept alive, and those of populations, by their index in the store."""
 
@@ -68,7 +72,12 @@ class Fleet:
         self._firsts: list[int] = []
         self._live: WeakValueDictionary[int, Meter] = WeakValueDictionary({one.row.index: one for one in meters})
         self._began_at = environment.now()
-        self._switched: dict[str, asyncio.Event] = {}
+        self.heeds: dict[str, Callable[[Event], None]] = {}
+        """What is called with each event that is reported of the meter of this name."""
+        self.pushes: dict[str, Callable[[str], None]] = {}
+        """Lets the meter of this name push to its own destination; called with the reason."""
+        self.when_live: Callable[[Meter], None] = _born
+        """What is called with each meter of a population that is made."""
         self._sooner = asyncio.Event()
         self._wakes_at = 0.0
 
@@ -94,6 +103,7 @@ class Fleet:
             setup = self.populations[number].setup(index - self._firsts[number])
             memory = memory_of(self.store, index, self.planned)
             found = self._live[index] = Meter(setup, memory, self.environment.now(), self._began_at)
+            self.when_live(found)
         return found
 
     def find(self, name: str) -> Meter | None:
@@ -111,15 +121,12 @@ class Fleet:
 
     # --- what happens to them
 
-    def switched(self, name: str) -> asyncio.Event:
-        """Set whenever the meter of this name has switched; the waiting task clears it."""
-        return self._switched.setdefault(name, asyncio.Event())
-
     def report(self, event: Event) -> None:
-        """Something that a session says has happened."""
+        """Something that has happened, for who reads the events and for who has to do something about it."""
         self.environment.emit(event)
-        if isinstance(event, events.Switched):
-            self.switched(event.meter).set()
+        heeds = self.heeds.get(getattr(event, "meter", None) or "")
+        if heeds is not None:
+            heeds(event)
 
     # --- what outlives the process
 

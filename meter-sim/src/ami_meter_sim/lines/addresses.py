@@ -77,4 +77,4 @@ class LiveMeters(Behind):
         return iter(self._door.wports(self._host))
 
     def __len__(self) -> int:
-        return len(self._door.wports(self._host))
+        return self._door.devices

@@ -1,86 +1,314 @@
-"""Unsolicited DataNotifications, over TCP or UDP: when the meter has switched, periodically, or both.
+"""What meters send unasked: due in order of time, over TCP or UDP, from the address of the meter, and tried again where that is wanted.
 
-Nobody confirms them. What can't be delivered is reported and dropped; the next one carries the state of its own time.
+Strategy: one sender for all meters of the process, and no task for any of them. A push is made into octets when it is sent, since a
+counter is used once, and leaves after the write of its turn like every answer. A few are sent in each turn of the event loop, so that a
+session beside ten thousand of them hardly notices. `sent` counts what has left; what arrives only the receiver knows.
 """
 
 import asyncio
-from collections.abc import Awaitable
+import heapq
+import itertools
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from typing import Any
 
 from ami_dlms.errors import DlmsError
-from ami_meter_sim.effects import Report, Send, Wait
+from ami_meter_sim.effects import Effect, Report, Send, Wait
 from ami_meter_sim.events import Pushed, PushFailed
 from ami_meter_sim.faults import Occasion, disturbed
-from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
-from ami_meter_sim.meter.setup import PushSetup
-from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.lines.sockets import Address, Datagrams, resolve
 from ami_meter_sim.population.journal import StateError
+from ami_process.sockets import format_address
 
 TIMEOUT_S = 10.0
+"""For one attempt over TCP."""
+AT_ONCE = 10
+"""Pushes in one turn of the event loop."""
+MOST_CALLS = 64
+"""Connections at a time; further ones wait."""
+ANYWHERE = {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::", 0)}  # noqa: S104 - to send from any address of ours
 
 
-async def push(fleet: Fleet, meter: Meter, setup: PushSetup) -> None:
-    """Push until cancelled."""
-    switched = fleet.switched(meter.name)
-    while True:
-        await _due(fleet, switched, setup)
-        why = "switch" if switched.is_set() else "interval"
-        switched.clear()
-        await send_once(fleet, meter, setup, why)
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """`transport` is `tcp` or `udp`."""
+
+    transport: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return format_address(self.host, self.port)
 
 
-async def _due(fleet: Fleet, switched: asyncio.Event, setup: PushSetup) -> None:
-    """Until it has switched or the period is over, whichever the setup wants and comes first."""
-    waits: list[Awaitable[object]] = [switched.wait()] if setup.on_switch else []
-    if setup.every_s is not None or not setup.on_switch:
-        waits.append(fleet.environment.sleep(setup.every_s or TIMEOUT_S))
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
+def no_retry(attempt: int, at: datetime) -> None:
+    """A push that is tried once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """A push that a meter wants to send.
+
+    `frames` makes its octets at the instant of an attempt (StateError or DlmsError: there are none). `why` is the word for faults and
+    for who reads about it. `own_host` is the address of ours that it leaves from, None for any. `retry_at` says when attempt number
+    1, 2, ... is made after one that failed at an instant, None for no more; `every` is the period of one that comes again.
+    """
+
+    meter: str
+    frames: Callable[[datetime], Sequence[bytes]]
+    destination: Destination
+    why: str
+    own_host: str | None = None
+    retry_at: Callable[[int, datetime], datetime | None] = no_retry
+    every: timedelta | None = None
+    attempt: int = 0
+
+
+@dataclass(slots=True)
+class Sending:
+    """What is left to do of one attempt."""
+
+    push: Push
+    effects: Iterator[Effect]
+
+
+class PushSender:
+    """Sends the pushes of all meters while `run` runs."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.sent = 0
+        self.failed = 0
+        self._fleet = fleet
+        self._due: list[tuple[float, int, Push | Sending]] = []
+        self._number = itertools.count()
+        self._more = asyncio.Event()
+        self._sockets: dict[int, Datagrams] = {}
+        self._held = 0
+        self._calls: set[asyncio.Task[None]] = set()
+        self._callers: deque[Sending] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Pushes that are not due yet or not sent yet."""
+        return len(self._due) + self._held + len(self._callers) + len(self._calls)
+
+    def want(self, push: Push, at: datetime) -> None:
+        """Send it when it is `at` (aware)."""
+        self._line_up((at - self._fleet.environment.now()).total_seconds(), push)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                self._more.clear()
+                if self._some():
+                    await asyncio.sleep(0)  # the turn of others
+                else:
+                    await self._wait()
+        finally:
+            for call in self._calls:
+                call.cancel()
+            while self._sockets:
+                self._sockets.popitem()[1].close()
+
+    # --- what is due
+
+    def _line_up(self, seconds: float, what: Push | Sending) -> None:
+        """After this time of the process's clock."""
+        heapq.heappush(self._due, (self._fleet.environment.monotonic() + seconds, next(self._number), what))
+        self._more.set()
+
+    def _some(self) -> bool:
+        """Send a few that are due; False when none is."""
+        environment = self._fleet.environment
+        until, now = environment.monotonic(), environment.now()
+        made: list[Sending] = []
+        for _ in range(AT_ONCE):
+            if not self._due or self._due[0][0] > until:
+                break
+            what = heapq.heappop(self._due)[2]
+            sending = what if isinstance(what, Sending) else self._made(what, now)
+            if sending is not None:
+                made.append(sending)
+        if made:
+            self._held += len(made)
+            self._fleet.commit.hold(Batch(self, made))
+        return bool(made)
+
+    async def _wait(self) -> None:
+        """Until more is wanted or the first of those that wait is due."""
+        environment = self._fleet.environment
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._more.wait())]
+        if self._due:
+            seconds = max(self._due[0][0] - environment.monotonic(), 0.0)
+            waits.append(asyncio.ensure_future(environment.sleep(seconds)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+    # --- an attempt
+
+    def _made(self, push: Push, now: datetime) -> Sending | None:
+        """The octets of an attempt, as the meter's faults let them leave."""
+        try:
+            frames = push.frames(now)
+        except (StateError, DlmsError) as error:
+            self._fail(push, str(error))
+            return None
+        occasion = Occasion(now, push=push.why)
+        effects = (disturbed(self._fleet.faults, push.meter, frame, occasion) for frame in frames)
+        return Sending(push, itertools.chain.from_iterable(effects))
+
+    def go_on(self, sendings: Sequence[Sending]) -> None:
+        """Send them now, over UDP at once, over TCP when there is a connection."""
+        self._held -= len(sendings)
+        for sending in sendings:
+            where = sending.push.destination
+            if where.transport == "udp" and _is_address(where.host):
+                self._send_datagrams(sending, (where.host, where.port))
+            else:
+                self._callers.append(sending)
+        self._call()
+
+    def give_up(self, sendings: Sequence[Sending], reason: str) -> None:
+        """Their counters are not on disk."""
+        self._held -= len(sendings)
+        for sending in sendings:
+            self._fail(sending.push, reason)
+
+    def _call(self) -> None:
+        while self._callers and len(self._calls) < MOST_CALLS:
+            call = asyncio.get_running_loop().create_task(self._send_with_waiting(self._callers.popleft()))
+            self._calls.add(call)
+            call.add_done_callback(self._call_ended)
+
+    def _call_ended(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        if not call.cancelled():
+            call.result()
+            self._call()
+
+    def _send_datagrams(self, sending: Sending, to: Address) -> None:
+        push = sending.push
+        try:
+            for effect in sending.effects:
+                match effect:
+                    case Send(octets):
+                        self._socket(to).send(octets, to, push.own_host)
+                        self._has_left(push)
+                    case Wait(seconds):
+                        self._line_up(seconds, sending)
+                        return
+                    case Report(event):
+                        self._fleet.report(event)
+                    case _:
+                        break
+        except OSError as error:
+            self._fail(push, error.strerror or str(error))
+        else:
+            self._ended(push)
+
+    async def _send_with_waiting(self, sending: Sending) -> None:
+        push, destination = sending.push, sending.push.destination
+        try:
+            if destination.transport == "udp":
+                async with asyncio.timeout(TIMEOUT_S):
+                    to = (await resolve(destination.host, destination.port, socket.SOCK_DGRAM))[0][1]
+                self._send_datagrams(sending, to)
+                return
+            await self._send_over_tcp(sending)
+        except (OSError, TimeoutError) as error:
+            self._fail(push, str(error) or type(error).__name__)
+        else:
+            self._ended(push)
+
+    async def _send_over_tcp(self, sending: Sending) -> None:
+        """One connection for all frames of the push, made when the first octets leave."""
+        push, writer = sending.push, None
+        try:
+            for effect in sending.effects:
+                match effect:
+                    case Send(octets):
+                        async with asyncio.timeout(TIMEOUT_S):
+                            writer = writer or await self._connect(push)
+                            writer.write(octets)
+                            await writer.drain()
+                        self._has_left(push)
+                    case Wait(seconds):
+                        await self._fleet.environment.sleep(seconds)
+                    case Report(event):
+                        self._fleet.report(event)
+                    case _:
+                        break
+        finally:
+            if writer is not None:
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
+
+    async def _connect(self, push: Push) -> asyncio.StreamWriter:
+        own = None if push.own_host is None else (push.own_host, 0)
+        _, writer = await asyncio.open_connection(push.destination.host, push.destination.port, local_addr=own)
+        return writer
+
+    def _socket(self, to: Address) -> Datagrams:
+        family = socket.AF_INET6 if ":" in to[0] else socket.AF_INET
+        if family not in self._sockets:
+            self._sockets[family] = Datagrams(family, ANYWHERE[family])
+        return self._sockets[family]
+
+    # --- how it ended
+
+    def _has_left(self, push: Push) -> None:
+        self.sent += 1
+        where = push.destination
+        self._fleet.report(Pushed(meter=push.meter, transport=where.transport, address=str(where)))
+
+    def _fail(self, push: Push, reason: str) -> None:
+        """It could not be sent: later, if it is wanted then."""
+        self.failed += 1
+        where = push.destination
+        self._fleet.report(PushFailed(meter=push.meter, transport=where.transport, address=str(where), reason=reason))
+        attempt = push.attempt + 1
+        again = push.retry_at(attempt, self._fleet.environment.now())
+        if again is None:
+            self._ended(push)
+        else:
+            self.want(replace(push, attempt=attempt), again)
+
+    def _ended(self, push: Push) -> None:
+        """It has left, or is given up; the next one of a period carries the state of its own time."""
+        if push.every is not None:
+            self._line_up(push.every.total_seconds(), replace(push, attempt=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pushes that wait for the write of their turn."""
+
+    sender: PushSender
+    sendings: Sequence[Sending]
+
+    def leave(self) -> None:
+        """Send them."""
+        self.sender.go_on(self.sendings)
+
+    def abandon(self, reason: str) -> None:
+        """Nothing leaves."""
+        self.sender.give_up(self.sendings, reason)
+
+
+def _is_address(host: str) -> bool:
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-async def send_once(fleet: Fleet, meter: Meter, setup: PushSetup, why: str) -> None:
-    """Push now; `why` is `switch` or `interval`, or what else has happened. Without power only the last gasp leaves."""
-    if not meter.powered and why != POWER_DOWN:
-        return
-    environment = fleet.environment
-    where = {"meter": meter.name, "transport": setup.transport, "address": f"{setup.host}:{setup.port}"}
-    send = _over_udp if setup.transport == "udp" else _over_tcp
-    try:
-        octets = meter.notification(environment.now())
-        fleet.write()
-        for effect in disturbed(fleet.faults, meter.name, octets, Occasion(environment.now(), push=why)):
-            match effect:
-                case Report(event):
-                    environment.emit(event)
-                case Wait(seconds):
-                    await environment.sleep(seconds)
-                case Send(octets):
-                    await asyncio.wait_for(send(setup.host, setup.port, octets), TIMEOUT_S)
-                    environment.emit(Pushed(**where))
-    except (OSError, TimeoutError, StateError, DlmsError) as error:
-        environment.emit(PushFailed(**where, reason=str(error) or type(error).__name__))
-
-
-async def _over_tcp(host: str, port: int, octets: bytes) -> None:
-    _, writer = await asyncio.open_connection(host, port)
-    try:
-        writer.write(octets)
-        await writer.drain()
-    finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-
-
-async def _over_udp(host: str, port: int, octets: bytes) -> None:
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=(host, port))
-    try:
-        transport.sendto(octets)
-    finally:
-        transport.close()
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 
 from ami_dlms.errors import DecodeError
-from ami_dlms.framing.wrapper import datagrams, decode_datagram
+from ami_dlms.framing.wrapper import decode_datagram
 from ami_meter_sim import events
 from ami_meter_sim.lines.addresses import Addresses, Behind
 from ami_meter_sim.lines.admission import Admission
@@ -43,9 +43,8 @@ class UdpPeer(Connection):
 
     def _write(self, frames: list[bytes]) -> None:
         for octets in frames:
-            for datagram in datagrams(octets):
-                with suppress(OSError):
-                    self._socket.send(datagram, self.client, self.own_host)
+            with suppress(OSError):
+                self._socket.send(octets, self.client, self.own_host)
 
     def _close(self) -> None:
         self._listener.gone(self)

@@ -27,6 +27,7 @@ from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.memory import Memory
 from ami_meter_sim.meter.notifications import Sending, notification_frames, protected_as
+from ami_meter_sim.meter.pushes import INSTALLATION, push_what_happens, want
 from ami_meter_sim.meter.setup import FurtherAssociation, MeterSetup
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.clock import start_clock
@@ -89,6 +90,7 @@ class Meter:
         else:
             device.install(second)
             self._begin_profiles()
+            want(device, INSTALLATION)
         self._configure(new=not row.flags & KNOWN)
         row.flags |= KNOWN
         row.captured_until = row.alive_since = second
@@ -420,6 +422,7 @@ class Meter:
             build=build,
         )
         start_clock(device)
+        push_what_happens(device)
         return device
 
     def _communication(self) -> Communication:

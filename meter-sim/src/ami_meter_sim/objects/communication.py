@@ -22,6 +22,10 @@ def _nothing(_name: str) -> AssociationProfile | None:
     return None
 
 
+def _nobody_sends() -> None:
+    """It waits until somebody does."""
+
+
 @dataclass(slots=True)
 class Communication:
     """`securities`: what the meter's setup gives each security setup. `offered`: a named association as it is offered now."""
@@ -42,11 +46,14 @@ class Communication:
 
     pushes_wanted: list[Obis] = field(default_factory=list)
     """Push setups whose method was called, each once, the first one first."""
+    when_push_wanted: Callable[[], None] = _nobody_sends
+    """What is called when there is one more; who sends it looks when the meter is done."""
 
     def want_push(self, setup: Obis) -> None:
         """A push is wanted; one that is wanted already is not sent twice."""
         if setup not in self.pushes_wanted:
             self.pushes_wanted.append(setup)
+            self.when_push_wanted()
 
     def forget_push(self, setup: Obis) -> None:
         """It is not wanted any more."""

@@ -52,6 +52,11 @@ class Door(ABC):
     def index(self, own_host: str, server_wport: int) -> int | None:
         """Which meter that is; None when there is none."""
 
+    @property
+    def devices(self) -> int:
+        """Number of meters at each of its addresses."""
+        return 1
+
     @abstractmethod
     def wports(self, own_host: str) -> Sequence[int]:
         """The server wrapper ports at this address."""
@@ -118,9 +123,14 @@ class LogicalDevices(Door):
         index = server_wport - FIRST_LOGICAL_DEVICE - (server_wport > ALL_STATION)
         return index if 0 <= index < self.count and server_wport != ALL_STATION else None
 
+    @property
+    def devices(self) -> int:
+        """All of them."""
+        return self.count
+
     def wports(self, own_host: str) -> Sequence[int]:
         """All of them."""
-        return range(FIRST_LOGICAL_DEVICE, logical_device(self.count - 1) + 1)
+        return [logical_device(index) for index in range(self.count)]
 
 
 def logical_device(index: int) -> int:
