@@ -49,11 +49,12 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One size of request: seconds of each counted run, and the HES's time by layer (fractions of 1)."""
+    """One size of request: seconds of each counted run, and the HES's time by layer and by step (fractions of 1)."""
 
     meters: int
     seconds: tuple[float, ...]
     shares: tuple[tuple[str, float], ...]
+    steps: tuple[tuple[str, float], ...]
 
     @property
     def median_s(self) -> float:
@@ -96,7 +97,7 @@ async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callab
             for run in range(runs):
                 seconds.append(await request(client, url, document, warm_up + run))
                 tell(f"run {run + 1} of {runs}: {seconds[-1]:.3f} s")
-    return Figures(meters, tuple(seconds), tuple(sampler.shares))
+    return Figures(meters, tuple(seconds), tuple(sampler.shares), tuple(sampler.steps))
 
 
 @asynccontextmanager

@@ -108,6 +108,13 @@ def markdown(
     ]
     lines += ["| layer | share |", "|---|--:|"]
     lines += [f"| {layer} | {share:.0%} |" for layer, share in figures[-1].shares]
+    lines += [
+        "",
+        "The same samples by what was being done for a meter; associations are opened and released for each request:",
+        "",
+    ]
+    lines += ["| step | share |", "|---|--:|"]
+    lines += [f"| {step} | {share:.0%} |" for step, share in figures[-1].steps]
     lines += ["", "Ratios between layers travel from machine to machine; milliseconds do not."]
     return "\n".join(lines) + "\n"
 

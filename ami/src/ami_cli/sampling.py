@@ -37,6 +37,19 @@ LAYERS = (
 )
 OTHER = "other"
 
+HES = "/ami_hes/"
+STEPS = {
+    "connect": "connecting",
+    "Session.open": "opening the association",
+    "Session.get_many": "reading the device id and the state, before and after",
+    "Session.action": "the ACTION, its attempt kept before it leaves",
+    "Meters._part": "releasing and closing",
+    "CommandWorker._work_off": "a command: place, deadline, outcome, event",
+    "CommandWorker._keep_results": "results and the answer",
+}
+"""Functions of the HES: what a sample belongs to is the innermost of them."""
+NO_STEP = "the event loop between them, closing sockets, the request's XML"
+
 
 def layer_of(frame: FrameType | None) -> str:
     """The layer of the innermost frame that belongs to one."""
@@ -49,15 +62,27 @@ def layer_of(frame: FrameType | None) -> str:
     return OTHER
 
 
+def step_of(frame: FrameType | None) -> str:
+    """The step of a command's way that the innermost frame belongs to."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_qualname in STEPS and HES in code.co_filename:
+            return STEPS[code.co_qualname]
+        frame = frame.f_back
+    return NO_STEP
+
+
 class Sampler:
-    """Counts samples while it is entered; `shares` are fractions of all of them, the greatest first."""
+    """Counts samples while it is entered; `shares` and `steps` are fractions of all of them, the greatest first."""
 
     def __init__(self, interval_s: float = INTERVAL_S) -> None:
         self._interval_s = interval_s
         self.samples: Counter[str] = Counter()
+        self._by_step: Counter[str] = Counter()
 
     def _sample(self, _signal: int, frame: FrameType | None) -> None:
         self.samples[layer_of(frame)] += 1
+        self._by_step[step_of(frame)] += 1
 
     def __enter__(self) -> Sampler:
         signal.signal(signal.SIGPROF, self._sample)
@@ -72,5 +97,15 @@ class Sampler:
 
     @property
     def shares(self) -> list[tuple[str, float]]:
-        whole = sum(self.samples.values())
-        return [(layer, count / whole) for layer, count in self.samples.most_common()]
+        """By layer."""
+        return _fractions(self.samples)
+
+    @property
+    def steps(self) -> list[tuple[str, float]]:
+        """By step."""
+        return _fractions(self._by_step)
+
+
+def _fractions(counted: Counter[str]) -> list[tuple[str, float]]:
+    whole = sum(counted.values())
+    return [(name, count / whole) for name, count in counted.most_common()]
