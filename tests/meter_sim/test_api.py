@@ -169,6 +169,15 @@ async def test_the_button_moves_the_switch_or_says_why_not(api: Served) -> None:
     assert answer.status_code == 409 and "control mode 0" in answer.json()["error"]
 
 
+async def test_a_cover_is_opened_and_closed(api: Served) -> None:
+    path = "/api/v1/meters/M1001/conditions"
+    assert (await api.post(path, condition="terminal_cover", there=True))["conditions"] == ["terminal_cover"]
+    assert (await api.post(path, condition="magnet", there=True))["conditions"] == ["magnet", "terminal_cover"]
+    answer = await api.client.post(path, json={"condition": "magnet", "there": True})
+    assert answer.status_code == 409 and "is so already" in answer.json()["error"]
+    assert (await api.post(path, condition="terminal_cover", there=False))["conditions"] == ["magnet"]
+
+
 async def test_what_happens_to_a_meter_is_logged(tmp_path: Path) -> None:
     log = Obis.parse(EVENT_LOG[1])
     noted = EventList({Occurrence.MAGNET_ON: (LoggedEvent(log, 42),)})
@@ -340,6 +349,7 @@ async def test_the_clock_is_where_it_was(api: Served) -> None:
         ("POST", "/api/v1/meters/M1001/button", {"button": "both"}, 422, "button"),
         ("POST", "/api/v1/meters/M7/button", {"button": "connect"}, 404, "no meter 'M7'"),
         ("POST", "/api/v1/meters/M1001/occurrences", {"occurrence": "rain"}, 422, "occurrence"),
+        ("POST", "/api/v1/meters/M1001/conditions", {"condition": "rain", "there": True}, 422, "condition"),
         ("POST", "/api/v1/power", {}, 422, "on"),
         ("POST", "/api/v1/scenario", {}, 422, "either name or scenario"),
         ("POST", "/api/v1/scenario", {"name": "flood"}, 422, "no scenario 'flood'"),

@@ -116,6 +116,21 @@ def press_button(
     _show(_asked(url, token_file, "POST", f"/meters/{quote(name, safe='')}/button", {"button": button}))
 
 
+@meters.command("wrong")
+def set_condition(
+    name: Name,
+    condition: Annotated[str, typer.Argument(help="terminal_cover, meter_cover, magnet, neutral_missing ...")],
+    state: Annotated[str, typer.Argument(help="on or off")] = "on",
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Open a cover, hold a magnet to the meter, take a phase away; or end that."""
+    if state not in ("on", "off"):
+        raise typer.BadParameter("on or off")
+    path = f"/meters/{quote(name, safe='')}/conditions"
+    _show(_asked(url, token_file, "POST", path, {"condition": condition, "there": state == "on"}))
+
+
 @meters.command("occur")
 def let_happen(
     name: Name,

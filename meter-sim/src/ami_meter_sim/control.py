@@ -19,6 +19,7 @@ from ami_meter_sim.faults.dice import fraction
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.session import describe_switch
 from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.objects.conditions import Condition, conditions
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Trigger
 from ami_meter_sim.population.journal import StateError
@@ -121,6 +122,7 @@ class Control:
                 "control_state": switch.control_state,
                 "control_mode": switch.control_mode,
             },
+            "conditions": sorted(conditions(device)),
             "clock": device.clock.time.isoformat(),
             "import_wh": device.energy.import_wh,
             "export_wh": device.energy.export_wh,
@@ -203,6 +205,14 @@ class Control:
         if not meter.pull(BUTTONS[button], self.fleet.environment.now()):
             mode = meter.switch.control_mode
             raise NotPossible(f"{name}: control mode {mode} lets no one {button} by hand as the switch is now")
+        self.fleet.write()
+
+    def set_condition(self, name: str, condition: Condition, there: bool) -> None:
+        """A cover, a magnet, a phase: open or closed, there or not. NotThere, NotPossible."""
+        meter = self.meter(name)
+        if not meter.set_condition(condition, there, self.fleet.environment.now()):
+            reason = "is so already" if meter.powered else "is not noticed: the meter has no power"
+            raise NotPossible(f"{name}: {condition} = {str(there).lower()} {reason}")
         self.fleet.write()
 
     def occur(self, name: str, occurrence: Occurrence) -> None:

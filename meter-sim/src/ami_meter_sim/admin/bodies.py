@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ami_meter_sim.control import MOST_LISTED
+from ami_meter_sim.objects.conditions import Condition
 from ami_packs.event_list import Occurrence
 
 
@@ -86,6 +87,15 @@ class Concerned(Body):
 
     meters: int
     """Number of meters."""
+
+
+class Wrong(Body):
+    """Something that is wrong at a meter, or no longer."""
+
+    condition: Condition
+    """A cover that is open, a magnet, a phase that is missing ..."""
+    there: bool
+    """Whether it begins or ends."""
 
 
 class Start(Body):

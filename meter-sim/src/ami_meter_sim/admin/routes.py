@@ -21,6 +21,7 @@ from ami_meter_sim.admin.bodies import (
     RuleSet,
     Start,
     Value,
+    Wrong,
 )
 from ami_meter_sim.admin.stream import stream
 from ami_meter_sim.control import Control, NotPossible, NotThere, Selection
@@ -104,6 +105,12 @@ def _meters(app: FastAPI, control: Control) -> None:
     async def press_button(name: Name, press: Press) -> dict[str, Any]:
         """Press the button of the meter; gives its state."""
         control.press(name, press.button)
+        return control.state(name)
+
+    @app.post(f"{BASE}/meters/{{name}}/conditions")
+    async def set_condition(name: Name, wrong: Wrong) -> dict[str, Any]:
+        """Open or close a cover, hold a magnet to the meter, take a phase away: logged, with alarms, as the model says."""
+        control.set_condition(name, wrong.condition, wrong.there)
         return control.state(name)
 
     @app.post(f"{BASE}/meters/{{name}}/occurrences")

@@ -29,9 +29,10 @@ from ami_meter_sim.meter.memory import Memory
 from ami_meter_sim.meter.notifications import Sending, notification_frames, protected_as
 from ami_meter_sim.meter.pushes import INSTALLATION, push_what_happens, want
 from ami_meter_sim.meter.setup import FurtherAssociation, MeterSetup
-from ami_meter_sim.objects import timed
+from ami_meter_sim.objects import conditions, timed
 from ami_meter_sim.objects.clock import start_clock
 from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS, Communication
+from ami_meter_sim.objects.conditions import Condition
 from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused
 from ami_meter_sim.objects.device import Device, energy_of
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
@@ -237,7 +238,7 @@ class Meter:
         if not self.powered:
             return
         self.advance(at)
-        record(self._device, Occurrence.POWER_DOWN)
+        conditions.power_down(self._device)
         self.row.flags |= WITHOUT_POWER
         self.row.next_due_at = NO_DUE_TIME
         self.power_cycles += 1
@@ -251,10 +252,16 @@ class Meter:
         self.row.flags &= ~WITHOUT_POWER
         device.clock.at = self._captured_until = at
         device.was_off(int(off_since.timestamp()), int(at.timestamp()))
-        timed.powered_up(device, off_since)
-        record(device, Occurrence.POWER_UP)
+        conditions.power_up(device)
         self.save()
         self.plan(at)
+
+    def set_condition(self, condition: Condition, there: bool, at: datetime) -> bool:
+        """Something is wrong at the meter from here on, or no longer; False if it was so already, or if the meter has no power."""
+        self.advance(at)
+        changed = conditions.set_condition(self._device, condition, there)
+        self.save()
+        return changed
 
     def occur(self, occurrence: Occurrence, at: datetime) -> None:
         """Something happens to the meter: it is logged and raises alarms as its model says."""
