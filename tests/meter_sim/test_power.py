@@ -98,13 +98,13 @@ async def test_an_outage_sends_its_last_gasps_but_for_those_that_are_lost(tmp_pa
     wire.push()
     try:
         meters = await control.select(Selection(name="M*", powered=True))
-        control.power(meters, on=False, spread_s=0.2, seed=1)
+        control.power([one.name for one in meters], on=False, spread_s=0.2, seed=1)
         await until(lambda: len(wire.events("power_lost")) == 100 and len(mailbox.came) + faults.counts.total() == 100)
         await until(lambda: len(wire.events("pushed")) == len(mailbox.came))
         assert 15 < faults.counts["last-gasp-lost"] < 45
         assert len(mailbox.came) == len(set(mailbox.came))
         assert len(await control.select(Selection(powered=False))) == 100
-        control.power(meters, on=True, spread_s=0.2, seed=2)
+        control.power([one.name for one in meters], on=True, spread_s=0.2, seed=2)
         await until(lambda: len(wire.events("power_back")) == 100)
         assert all(meter.powered for meter in meters)
     finally:
@@ -116,7 +116,7 @@ async def test_an_outage_sends_its_last_gasps_but_for_those_that_are_lost(tmp_pa
 async def test_what_is_still_to_come_ends_with_the_process(tmp_path: Path) -> None:
     wire = Wire(Bench(tmp_path).start())
     control = Control(wire.fleet)
-    control.power(list(wire.fleet.meters.values()), on=False, spread_s=3600, seed=1)
+    control.power(list(wire.fleet.meters), on=False, spread_s=3600, seed=1)
     await control.end()
     assert wire.fleet.meters["M1001"].powered
 

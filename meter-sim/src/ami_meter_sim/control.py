@@ -4,7 +4,7 @@ Strategy: everything is checked before anything is done, so a refusal leaves all
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -23,11 +23,13 @@ from ami_meter_sim.objects.conditions import Condition, conditions
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Trigger
 from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.roster import Listed, all_listed, listed
 from ami_packs.event_list import Occurrence
 
 MOST_LISTED = 1000
 AT_A_TIME = 500
 """Meters that are looked at before others have a turn."""
+WILDCARDS = "*?["
 BUTTONS = {"connect": Trigger.MANUAL_RECONNECT, "disconnect": Trigger.MANUAL_DISCONNECT}
 
 
@@ -62,50 +64,53 @@ class Control:
     # --- finding
 
     def meter(self, name: str) -> Meter:
-        """The meter of this name; NotThere."""
-        found = self.fleet.meters.get(name)
+        """The meter of this name, live as long as it is kept; NotThere."""
+        found = self.fleet.find(name)
         if found is None:
             raise NotThere(f"there is no meter {name[:64]!r} in this process")
         return found
 
-    async def select(self, wanted: Selection, *, most: int = MOST_LISTED, skip: int = 0) -> list[Meter]:
+    async def select(self, wanted: Selection, *, most: int = MOST_LISTED, skip: int = 0) -> list[Listed]:
         """The meters that are wanted, in their order."""
-        found: list[Meter] = []
-        for number, meter in enumerate(list(self.fleet.meters.values())):
+        found: list[Listed] = []
+        for number, one in enumerate(self._candidates(wanted)):
             if number % AT_A_TIME == AT_A_TIME - 1:
                 await asyncio.sleep(0)
-            if not self._is_wanted(meter, wanted):
+            if not self._is_wanted(one, wanted):
                 continue
             if skip:
                 skip -= 1
                 continue
-            found.append(meter)
+            found.append(one)
             if len(found) == most:
                 break
         return found
 
-    def _is_wanted(self, meter: Meter, wanted: Selection) -> bool:
+    def _candidates(self, wanted: Selection) -> Iterable[Listed]:
+        """A name without wildcards is looked up, and nobody is asked for theirs."""
+        if wanted.name is None or any(letter in wanted.name for letter in WILDCARDS):
+            return all_listed(self.fleet)
+        found = listed(self.fleet, wanted.name)
+        return () if found is None else (found,)
+
+    def _is_wanted(self, one: Listed, wanted: Selection) -> bool:
+        faults = self.fleet.faults
         conditions: Sequence[tuple[object, Callable[[], bool]]] = (
-            (wanted.name, lambda: fnmatchcase(meter.name, wanted.name or "")),
-            (wanted.group, lambda: wanted.group in self.fleet.faults.groups_of(meter.name)),
-            (wanted.connected, lambda: meter.switch.output_state is wanted.connected),
-            (wanted.powered, lambda: meter.powered is wanted.powered),
-            (wanted.share, lambda: wanted.share >= 1 or fraction(wanted.seed, "share", meter.name) < wanted.share),
-            (wanted.fault, lambda: any(one.rule.fault == wanted.fault for one in self.fleet.faults.of(meter.name))),
+            (wanted.name, lambda: fnmatchcase(one.name, wanted.name or "")),
+            (wanted.connected, lambda: one.connected is wanted.connected),
+            (wanted.powered, lambda: one.powered is wanted.powered),
+            (wanted.group, lambda: wanted.group in faults.groups_of(one.name)),
+            (wanted.share, lambda: wanted.share >= 1 or fraction(wanted.seed, "share", one.name) < wanted.share),
+            (wanted.fault, lambda: any(active.rule.fault == wanted.fault for active in faults.of(one.name))),
         )
         return all(holds() for given, holds in conditions if given is not None)
 
     # --- looking
 
-    def summary(self, meter: Meter) -> dict[str, Any]:
+    def summary(self, one: Listed) -> dict[str, Any]:
         """A line of a list."""
-        faults = [one.rule.fault for one in self.fleet.faults.of(meter.name)]
-        return {
-            "name": meter.name,
-            "connected": meter.switch.output_state,
-            "powered": meter.powered,
-            "faults": faults,
-        }
+        faults = [active.rule.fault for active in self.fleet.faults.of(one.name)]
+        return {"name": one.name, "connected": one.connected, "powered": one.powered, "faults": faults}
 
     def state(self, name: str) -> dict[str, Any]:
         """All that is to be seen of one meter at a glance. Never a key."""
@@ -113,7 +118,7 @@ class Control:
         meter.advance(self.fleet.environment.now())
         device, switch = meter.device, describe_switch(meter.switch)
         return {
-            **self.summary(meter),
+            **self.summary(Listed(meter.name, meter.row.columns, meter.row.index)),
             "logical_device_name": device.identity.logical_device_name.decode("ascii", "replace"),
             "device_id": device.identity.device_id.decode("ascii", "replace"),
             "system_title": None if device.identity.system_title is None else device.identity.system_title.hex(),
@@ -160,11 +165,10 @@ class Control:
             raise _refusal(descriptor, result)
         self.fleet.write()
 
-    def power(self, meters: Sequence[Meter], on: bool, *, spread_s: float = 0.0, seed: int = 0) -> None:
+    def power(self, names: Iterable[str], on: bool, *, spread_s: float = 0.0, seed: int = 0) -> None:
         """Let them lose power, each with its last gasp, or get it back; each within so many seconds from now by the process's clock."""
-        for meter in meters:
-            later_s = spread_s * fraction(seed, "power", meter.name)
-            self._begin(self._power(meter, on, later_s))
+        for name in names:
+            self._begin(self._power(name, on, spread_s * fraction(seed, "power", name)))
 
     def push(self, name: str, why: str) -> None:
         """Let a meter push now, if it is set up to. NotThere, NotPossible."""
@@ -179,17 +183,18 @@ class Control:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _power(self, meter: Meter, on: bool, later_s: float) -> None:
+    async def _power(self, name: str, on: bool, later_s: float) -> None:
         environment = self.fleet.environment
         if later_s:
             await environment.sleep(later_s)
-        if meter.powered is on:
-            return
         try:
+            meter = self.meter(name)
+            if meter.powered is on:
+                return
             (meter.get_power_back if on else meter.lose_power)(environment.now())
             self.fleet.write()
         except StateError as problem:
-            environment.emit(events.StateError(meter=meter.name, reason=str(problem)))
+            environment.emit(events.StateError(meter=name, reason=str(problem)))
             return
         self.fleet.report((events.PowerBack if on else events.PowerLost)(meter=meter.name))
 

@@ -93,6 +93,11 @@ class Fleet:
         self.populations.append(population)
         self._firsts.append(first)
 
+    @property
+    def placed(self) -> Sequence[tuple[Population, int]]:
+        """The populations, each with the index of its first meter."""
+        return list(zip(self.populations, self._firsts, strict=True))
+
     def live(self, index: int) -> Meter:
         """The meter at this index of the store, which lives as long as somebody keeps it. Raises StateError."""
         found = self._live.get(index)

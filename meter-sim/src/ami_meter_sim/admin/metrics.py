@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from ami_meter_sim.faults import FAULTS
 from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.roster import number_of
 from ami_meter_sim.tap import Tap
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -22,7 +23,7 @@ class _Collector(Collector):
     def collect(self) -> Iterator[Metric]:
         """All of them, as they are now."""
         fleet, traffic = self._fleet, self._fleet.traffic
-        yield GaugeMetricFamily("meter_sim_meters", "Meters of the process", len(fleet.meters))
+        yield GaugeMetricFamily("meter_sim_meters", "Meters of the process", number_of(fleet))
         yield GaugeMetricFamily("meter_sim_sessions_open", "Connections that are served now", traffic.open)
         yield CounterMetricFamily("meter_sim_sessions", "Connections that were served", traffic.sessions)
         yield CounterMetricFamily("meter_sim_frames_sent", "Frames that were sent to clients", traffic.frames_sent)

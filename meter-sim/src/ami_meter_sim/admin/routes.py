@@ -124,7 +124,7 @@ def _meters(app: FastAPI, control: Control) -> None:
         """An outage, with its last gasps, or its end; the answer does not wait for the moments of the meters."""
         wanted = Selection(name=power.name, group=power.group, share=power.share, seed=power.seed, powered=not power.on)
         meters = await control.select(wanted, most=MOST_AT_ONCE)
-        control.power(meters, power.on, spread_s=power.spread_s, seed=power.seed)
+        control.power([one.name for one in meters], power.on, spread_s=power.spread_s, seed=power.seed)
         return {"meters": len(meters)}
 
 

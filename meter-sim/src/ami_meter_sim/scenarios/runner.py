@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ami_meter_sim.control import Control, NotPossible, Selection
 from ami_meter_sim.faults import Rule
+from ami_meter_sim.roster import listed
 from ami_meter_sim.scenarios.model import Expectation, Scenario, Step
 from ami_meter_sim.scenarios.run import Run
 from ami_meter_sim.tap import Reader, Tap
@@ -35,7 +36,7 @@ class MeterHands:
         try:
             match step.do:
                 case "lose_power" | "get_power_back":
-                    control.power([control.meter(meter)], step.do == "get_power_back")
+                    control.power([meter], step.do == "get_power_back")
                 case "push":
                     control.push(meter, "scenario")
                 case "occur" if step.occurrence is not None:
@@ -56,11 +57,12 @@ class MeterHands:
 
     def count(self, expectation: Expectation, meters: Sequence[str]) -> int:
         """As `Hands`."""
-        found = (self._control.meter(name) for name in meters)
+        found = (listed(self._control.fleet, name) for name in meters)
         return sum(
-            (expectation.powered is None or meter.powered is expectation.powered)
-            and (expectation.connected is None or meter.switch.output_state is expectation.connected)
-            for meter in found
+            (expectation.powered is None or one.powered is expectation.powered)
+            and (expectation.connected is None or one.connected is expectation.connected)
+            for one in found
+            if one is not None
         )
 
 

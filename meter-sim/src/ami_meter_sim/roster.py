@@ -1,0 +1,54 @@
+"""All meters of a process by name, looked at through their rows: none is made live for being listed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.objects.switch import ControlState
+from ami_meter_sim.population.columns import WITHOUT_POWER, Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One meter and where its row is."""
+
+    name: str
+    columns: Columns
+    index: int
+
+    @property
+    def connected(self) -> bool:
+        """Whether its supply is connected."""
+        return bool(self.columns["control_state"].item(self.index) == ControlState.CONNECTED)
+
+    @property
+    def powered(self) -> bool:
+        """Whether it has power."""
+        return not self.columns["flags"].item(self.index) & WITHOUT_POWER
+
+
+def all_listed(fleet: Fleet) -> Iterator[Listed]:
+    """Those of `[[meters]]`, then those of the populations, each in its order."""
+    for meter in list(fleet.meters.values()):
+        yield Listed(meter.name, meter.row.columns, meter.row.index)
+    if fleet.store is None:
+        return
+    for population, first in fleet.placed:
+        for number in range(population.identities.count):
+            yield Listed(population.identities.name(number), fleet.store.columns, first + number)
+
+
+def listed(fleet: Fleet, name: str) -> Listed | None:
+    """The one of this name; None for a stranger."""
+    if (meter := fleet.meters.get(name)) is not None:
+        return Listed(name, meter.row.columns, meter.row.index)
+    for population, first in fleet.placed:
+        index = population.identities.index_of_name(name)
+        if index is not None and fleet.store is not None:
+            return Listed(name, fleet.store.columns, first + index)
+    return None
+
+
+def number_of(fleet: Fleet) -> int:
+    """How many there are."""
+    return len(fleet.meters) + sum(population.identities.count for population in fleet.populations)

@@ -1,0 +1,74 @@
+"""Meters of a population are found, listed and let go without power through their rows: none lives longer than it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench import RESIDENTIAL, START, randomness
+from reported import Reported
+
+from ami_meter_sim.control import Control, NotThere, Selection
+from ami_meter_sim.faults import Faults, Rule
+from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.meter.member import Population
+from ami_meter_sim.population.identity import Identities
+from ami_meter_sim.population.store import Store, Wanted
+from ami_meter_sim.roster import number_of
+from ami_process.environment import Environment
+
+COUNT = 2_000
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    store = Store.open(tmp_path, [Wanted("some", COUNT, population=True)])
+    environment = Environment(emit=Reported(), now=lambda: START, random_bytes=randomness())
+    one = Fleet((), environment, store=store, faults=Faults())
+    identities = Identities("a seed", 1, COUNT)
+    one.add(Population(identities=identities, model=RESIDENTIAL, server_wport=lambda index: 1), 0)
+    feeder = {identities.name(index) for index in range(100, 200)}
+    one.faults.groups_of = lambda name: ("feeder-1",) if name in feeder else ()
+    yield one
+    one.finish()
+
+
+async def test_a_part_of_the_list_makes_no_meter_live(fleet: Fleet) -> None:
+    found = await Control(fleet).select(Selection(), most=3, skip=1998)
+    identities = fleet.populations[0].identities
+    assert [one.name for one in found] == [identities.name(1998), identities.name(1999)]
+    assert all(one.powered and one.connected for one in found)
+    assert (number_of(fleet), fleet.alive) == (COUNT, 0)
+
+
+async def test_one_by_its_name_and_a_stranger(fleet: Fleet) -> None:
+    control, name = Control(fleet), fleet.populations[0].identities.name(7)
+    assert [one.index for one in await control.select(Selection(name=name))] == [7]
+    assert await control.select(Selection(name="M7")) == []
+    assert control.state(name)["connected"] is True
+    with pytest.raises(NotThere, match="no meter 'M7'"):
+        control.meter("M7")
+
+
+async def test_an_outage_of_a_feeder(fleet: Fleet) -> None:
+    control = Control(fleet)
+    chosen = await control.select(Selection(group="feeder-1"), most=COUNT)
+    assert len(chosen) == 100
+    control.power([one.name for one in chosen], on=False)
+    async with asyncio.timeout(20):
+        while len(await control.select(Selection(powered=False), most=COUNT)) < 100:
+            await asyncio.sleep(0)
+    await control.end()
+    without = await control.select(Selection(powered=False), most=COUNT)
+    assert [one.index for one in without] == list(range(100, 200))
+    gc.collect()
+    assert fleet.alive == 0, "they live as long as their power goes"
+
+
+async def test_a_fault_of_a_group_and_a_share(fleet: Fleet) -> None:
+    fleet.faults.set(Rule.parse({"fault": "silent", "group": "feeder-1", "share": 0.5, "seed": 2}))
+    found = await Control(fleet).select(Selection(fault="silent"), most=COUNT)
+    assert 30 < len(found) < 70 and all(100 <= one.index < 200 for one in found)
