@@ -15,9 +15,11 @@ from ami_meter_sim.control import Control, NotThere, Selection
 from ami_meter_sim.faults import Faults, Rule
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.member import Population
+from ami_meter_sim.populating import Prepared, prepare
 from ami_meter_sim.population.identity import Identities
 from ami_meter_sim.population.store import Store, Wanted
-from ami_meter_sim.roster import number_of
+from ami_meter_sim.population_settings import PopulationSettings, TopologySettings
+from ami_meter_sim.roster import groups_of, number_of
 from ami_process.environment import Environment
 
 COUNT = 2_000
@@ -72,3 +74,20 @@ async def test_a_fault_of_a_group_and_a_share(fleet: Fleet) -> None:
     fleet.faults.set(Rule.parse({"fault": "silent", "group": "feeder-1", "share": 0.5, "seed": 2}))
     found = await Control(fleet).select(Selection(fault="silent"), most=COUNT)
     assert 30 < len(found) < 70 and all(100 <= one.index < 200 for one in found)
+
+
+def test_the_groups_of_a_meter_are_where_it_is_in_the_network() -> None:
+    topology = TopologySettings(meters_per_transformer=10, transformers_per_feeder=3, feeders_per_substation=2)
+    settings = PopulationSettings(name="town", count=200, seed="a seed", port=0, topology=topology)
+    [prepared] = prepare([settings])
+    groups, name = groups_of([prepared], {"M1001": "residential"}), prepared.population.identities.name
+    assert groups(name(0)) == {"town", "residential", "S1", "S1-F1", "S1-F1-T1"}
+    assert groups(name(75)) == {"town", "residential", "S2", "S2-F1", "S2-F1-T2"}
+    assert (groups("M1001"), groups("M7")) == ({"residential"}, frozenset())
+    fed = [number for number in range(200) if "S1-F2" in groups(name(number))]
+    assert fed == list(topology_of(prepared, "S1-F2"))
+
+
+def topology_of(prepared: Prepared, place: str) -> range:
+    """The indexes that the topology itself names."""
+    return prepared.topology.fed_by(place, prepared.settings.count)

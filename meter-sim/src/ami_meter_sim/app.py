@@ -32,6 +32,7 @@ from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.populating import Prepared, names_of, prepare
 from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_meter_sim.population.store import Store, Wanted
+from ami_meter_sim.roster import groups_of
 from ami_meter_sim.settings import (
     AssociationSettings,
     MeterSettings,
@@ -134,6 +135,7 @@ async def start(
     prepared = prepare(settings.populations)
     allow_open_files(len(chosen) * OPEN_FILES_PER_METER + OPEN_FILES_OF_POPULATIONS * bool(prepared))
     faults, section = make_faults(settings.faults, chosen), settings.meter_sim
+    faults.groups_of = groups_of(prepared, {one.name: one.simulated.model for one in chosen})
     store = Store.open(section.state, [*(Wanted(one.name) for one in chosen), *(one.wanted for one in prepared)])
     fleet = Fleet((), environment, die, faults, store)
     try:

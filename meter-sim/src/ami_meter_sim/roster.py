@@ -1,10 +1,11 @@
 """All meters of a process by name, looked at through their rows: none is made live for being listed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.objects.switch import ControlState
+from ami_meter_sim.populating import Prepared
 from ami_meter_sim.population.columns import WITHOUT_POWER, Columns
 
 
@@ -47,6 +48,23 @@ def listed(fleet: Fleet, name: str) -> Listed | None:
         if index is not None and fleet.store is not None:
             return Listed(name, fleet.store.columns, first + index)
     return None
+
+
+def groups_of(prepared: Sequence[Prepared], models: Mapping[str, str]) -> Callable[[str], frozenset[str]]:
+    """In which groups the meter of a name is: its model, and of a population its name, substation, feeder and transformer."""
+
+    def groups(name: str) -> frozenset[str]:
+        if name in models:
+            return frozenset({models[name]})
+        for one in prepared:
+            index = one.population.identities.index_of_name(name)
+            if index is not None:
+                place = one.topology.place(index)
+                named = one.settings.name, one.settings.model
+                return frozenset((*named, place.substation, place.feeder, place.transformer))
+        return frozenset()
+
+    return groups
 
 
 def number_of(fleet: Fleet) -> int:
