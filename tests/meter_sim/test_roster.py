@@ -78,7 +78,7 @@ async def test_a_fault_of_a_group_and_a_share(fleet: Fleet) -> None:
 
 def test_the_groups_of_a_meter_are_where_it_is_in_the_network() -> None:
     topology = TopologySettings(meters_per_transformer=10, transformers_per_feeder=3, feeders_per_substation=2)
-    settings = PopulationSettings(name="town", count=200, seed="a seed", port=0, topology=topology)
+    settings = PopulationSettings(name="town", count=200, seed="a seed", topology=topology)
     [prepared] = prepare([settings])
     groups, name = groups_of([prepared], {"M1001": "residential"}), prepared.population.identities.name
     assert groups(name(0)) == {"town", "residential", "S1", "S1-F1", "S1-F1-T1"}
