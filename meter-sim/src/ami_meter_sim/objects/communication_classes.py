@@ -16,6 +16,8 @@ from ami_meter_sim.objects.associations import (
 )
 from ami_meter_sim.objects.compact_data import CompactData, CompactData1
 from ami_meter_sim.objects.image_transfer import ImageTransfer
+from ami_meter_sim.objects.mbus_client import MBusClientV0, MBusClientV1
+from ami_meter_sim.objects.prepayment import Account, Charge, Credit
 from ami_meter_sim.objects.push_setup import PushSetupV0, PushSetupV1, PushSetupV2
 from ami_meter_sim.objects.security_setup import SecuritySetupV0, SecuritySetupV1
 from ami_meter_sim.objects.setups import (
@@ -28,6 +30,7 @@ from ami_meter_sim.objects.setups import (
     MacAddressSetup,
     TcpUdpSetup,
 )
+from ami_meter_sim.objects.token_gateway import TokenGateway
 
 COMMUNICATION = (
     AssociationSNv0,
@@ -48,6 +51,12 @@ COMMUNICATION = (
     CompactData1,
     SecuritySetupV0,
     SecuritySetupV1,
+    MBusClientV0,
+    MBusClientV1,
+    Account,
+    Credit,
+    Charge,
+    TokenGateway,
     LocalPort,
     HdlcSetup,
     TcpUdpSetup,

@@ -16,7 +16,7 @@ from ami_packs.model import Model
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
 
-TIMED = (8, 22, 10, 20, 21, 71, 18)
+TIMED = (8, 22, 10, 20, 21, 71, 18, 113)
 """Classes with timed behaviour, in the order in which they act at one instant."""
 METER, OFF_SINCE = Obis(bytes(6)), -2
 """Where the meter itself keeps the second at which power went; no class has the number 0."""
