@@ -4,25 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
-from bench import CLIENT_TITLE, DEVICE_ID, IMPORT, START, SWITCH, Caller, attribute, gmac_client, method
+from bench import (
+    CLIENT_TITLE,
+    DEVICE_ID,
+    DEVICE_NAME,
+    IMPORT,
+    START,
+    SWITCH,
+    Caller,
+    attribute,
+    gmac_client,
+    method,
+    public_client,
+)
+from devices import described
 from free_ports import free_port
+from reported import Reported
 
 from ami_dlms import data
 from ami_dlms.association import Action, ClientConnection, Get, Open, Opened, Release, Security
 from ami_dlms.enums import ActionResult
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_framing import HdlcClientFraming
+from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys
+from ami_meter_sim import app
 from ami_meter_sim.app import Running, start
 from ami_meter_sim.meter.counters import RECEIVE_AHEAD
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population.identity import Secret
 from ami_meter_sim.settings import Settings
+from ami_packs.model import Model
 from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
 from ami_process.settings import SettingsError
@@ -248,3 +269,84 @@ def test_a_shipment_says_what_the_meters_are(tmp_path: Path) -> None:
     assert row["address"] == "127.1.0.7:1" and row["server_wport"] == setup.server_wport
     assert row["system_title"] == security.system_title.hex().upper()
     assert (row["name"], row["time_zone_minutes"]) == (setup.identity.name, setup.time_zone_minutes)
+
+
+# --- transports, and what leaves unasked
+
+
+class Served:
+    """A population with these settings on real sockets, which pushes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.reported = Reported()
+        self.running: Running
+
+    async def __aenter__(self) -> Served:
+        environment = Environment(emit=self.reported, now=lambda: START)
+        self.running = await start(self.settings, (), environment)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.running.stop()
+
+
+async def test_a_population_over_hdlc(tmp_path: Path) -> None:
+    async with Served(load(tmp_path, table(port=free_port(), transport="hdlc"))) as one:
+        (prepared,) = prepare(one.settings.populations)
+        for index in (0, COUNT - 1):
+            host, port, server = prepared.plan.place(index)
+            framing = HdlcClientFraming(16, HdlcAddress(server))
+            caller = Caller(public_client(framing=framing), *await asyncio.open_connection(host, port))
+            assert isinstance(await caller.ask(Open()), Opened)
+            assert await value(caller, DEVICE_NAME) == prepared.population.identities.logical_device_name(index)
+            await caller.close()
+        assert next(iter(prepared.shipment().rows([0])))["transport"] == "hdlc"
+
+
+async def test_a_population_over_udp_answers_from_the_address_that_was_asked(tmp_path: Path) -> None:
+    async with Served(load(tmp_path, table(port=free_port(), transport="udp"))) as one:
+        (prepared,) = prepare(one.settings.populations)
+        host, port, _ = prepared.plan.place(300)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.setblocking(False)
+            client.connect((host, port))
+            connection = public_client()
+            client.send(connection.send(Open()))
+            connection.receive_data(await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 65536), 5))
+            assert isinstance(connection.next_event(), Opened)
+
+
+def test_logical_devices_beyond_an_octet_have_no_address_of_hdlc(tmp_path: Path) -> None:
+    many = load(tmp_path, table(addressing="logical-devices", transport="hdlc", address="127.0.0.1", count=1000))
+    with pytest.raises(SettingsError, match="no upper address of HDLC"):
+        prepare(many.populations)
+
+
+async def test_a_push_leaves_from_the_meter_s_own_address(tmp_path: Path) -> None:
+    """The last of a new meter's pushes: it announces itself as soon as somebody addresses it."""
+    setup_name = Obis.parse("0-7:25.9.0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)
+        host, port = receiver.getsockname()
+        destination = data.structure(data.enum(1), data.octet_string(f"{host}:{port}".encode()), data.enum(0))
+        async with Served(load(tmp_path, table(port=free_port()))) as one:
+            (population,) = one.running.fleet.populations
+            pushing = described((40, str(setup_name)), attributes={3: destination})
+            model = population.model
+            more = Model((*model.objects.values(), pushing), model.associations, model.load)
+            one.running.fleet.populations[0] = replace(population, model=more)
+            one.running.fleet.live(4321)
+            octets, (sender, _) = await asyncio.wait_for(asyncio.get_running_loop().sock_recvfrom(receiver, 65536), 5)
+            assert sender == prepare(one.settings.populations)[0].plan.place(4321)[0]
+            assert octets[:2] == b"\0\1"
+
+
+async def test_a_limit_of_open_files_that_is_too_low_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "OPEN_FILES_OF_POPULATIONS", 10**9)
+    async with Served(load(tmp_path, table(port=free_port()))) as one:
+        (few,) = one.reported.seen("few_open_files")
+    assert few["wanted"] == 10**9 and 0 < few["possible"] < 10**9

@@ -12,13 +12,14 @@ from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.errors import LocalError
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
+from ami_meter_sim.events import FewOpenFiles
 from ami_meter_sim.faults import FaultError, Faults, Rule
 from ami_meter_sim.fleet import Fleet, die_at_once
 from ami_meter_sim.lines.addresses import OfPopulation, OneAddress
 from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, dial
-from ami_meter_sim.lines.meter_pushes import WantedPushes, begin_pushing
+from ami_meter_sim.lines.meter_pushes import OwnHosts, WantedPushes, begin_pushing
 from ami_meter_sim.lines.opening import Listener, Socket, listen
 from ami_meter_sim.lines.push import PushSender
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
@@ -133,7 +134,7 @@ async def start(
 ) -> Running:
     """Make the meters and let them listen, dial and push. SettingsError, StateError or PortTaken when that is impossible."""
     prepared = prepare(settings.populations)
-    allow_open_files(len(chosen) * OPEN_FILES_PER_METER + OPEN_FILES_OF_POPULATIONS * bool(prepared))
+    _allow_connections(len(chosen) * OPEN_FILES_PER_METER + OPEN_FILES_OF_POPULATIONS * bool(prepared), environment)
     faults, section = make_faults(settings.faults, chosen), settings.meter_sim
     faults.groups_of = groups_of(prepared, {one.name: one.simulated.model for one in chosen})
     store = Store.open(section.state, [*(Wanted(one.name) for one in chosen), *(one.wanted for one in prepared)])
@@ -157,7 +158,8 @@ async def start(
             raise
         raise SettingsError(f"{problem.setting}: {problem.address} can't be listened on: {problem.reason}") from None
     sender = PushSender(fleet)
-    wanted = WantedPushes(sender, environment)
+    own_hosts = OwnHosts([(store.ranges[one.wanted.name].index, one.plan) for one in prepared])
+    wanted = WantedPushes(sender, environment, own_hosts.of)
     fleet.when_live = wanted.watch
     for meter in fleet.meters.values():
         wanted.watch(meter)
@@ -172,6 +174,12 @@ async def start(
         if meter.setup.push is not None:
             begin_pushing(sender, fleet, meter, meter.setup.push)
     return running
+
+
+def _allow_connections(wanted: int, environment: Environment) -> None:
+    possible = allow_open_files(wanted)
+    if possible < wanted:
+        environment.emit(FewOpenFiles(wanted=wanted, possible=possible))
 
 
 def make_meters(
@@ -338,9 +346,11 @@ async def _listen(running: Running, settings: MeterSimSettings, address: str, be
 
 async def _listen_for(running: Running, settings: MeterSimSettings, prepared: Prepared, first: int) -> None:
     """Open the sockets behind which the meters of a population are; `first`: the index of its first one in the store."""
-    fleet, plan, service = running.fleet, prepared.plan, Service(running.fleet)
+    fleet, plan = running.fleet, prepared.plan
+    hdlc = prepared.transport is Transport.HDLC
+    service = Service(fleet, HdlcProfile() if hdlc else WRAPPER)
     for door in plan.doors():
-        where = Socket(door.host, door.port, prepared.where, device=_device(plan))
+        where = Socket(door.host, door.port, prepared.where, prepared.transport is Transport.UDP, _device(plan))
         addresses = OfPopulation(door, lambda index: fleet.live(first + index))
         most = settings.connections_per_meter * len(door.wports(plan.host))
         listener, real = await listen(where, service, running.admission, addresses, most)

@@ -100,6 +100,16 @@ class StateError(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FewOpenFiles(Event):
+    """The system lets the process open fewer files than its connections may need: raise the hard limit (`ulimit -Hn`)."""
+
+    wanted: int
+    """Connections that the settings allow."""
+    possible: int
+    """Connections that there can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed(Event):
     """A DataNotification has left."""
 

@@ -16,6 +16,10 @@ from ami_meter_sim.population.store import Wanted
 from ami_meter_sim.population.topology import Topology
 from ami_meter_sim.population_settings import PopulationSettings
 from ami_process.settings import SettingsError
+from ami_registry import Transport
+
+HDLC_DEVICES = range(1, 0x7F)
+"""Upper addresses of one octet, without all-station."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,11 @@ class Prepared:
     population: Population
     plan: Plan
     topology: Topology
+
+    @property
+    def transport(self) -> Transport:
+        """How its meters are spoken to."""
+        return Transport(self.settings.transport)
 
     @property
     def wanted(self) -> Wanted:
@@ -43,6 +52,7 @@ class Prepared:
         terms = Terms(
             model=settings.model,
             place=self.plan.place,
+            transport=settings.transport,
             client_wport=settings.client_wport,
             public_client=settings.public_client,
             mechanism=population.mechanism,
@@ -66,6 +76,11 @@ def _prepared(settings: PopulationSettings) -> Prepared:
         plan = Plan(Addressing(settings.addressing), settings.address, settings.port, settings.count)
     except IdentityError as problem:
         raise SettingsError(f"populations[{settings.name}]: {problem}") from None
+    last = plan.place(settings.count - 1)[2]
+    if Transport(settings.transport) is Transport.HDLC and last not in HDLC_DEVICES:
+        raise SettingsError(
+            f"populations[{settings.name}]: logical device {last} is no upper address of HDLC in one octet: fewer meters, or address-each"
+        )
     mechanism, ciphering = parse_mechanism(settings.authentication), parse_ciphering(settings.ciphering)
     if ciphering is not None and mechanism is Mechanism.LOWEST:
         raise SettingsError(

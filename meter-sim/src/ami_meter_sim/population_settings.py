@@ -85,6 +85,8 @@ class PopulationSettings(Section):
     addressing: Literal["address-each", "port-each", "logical-devices"] = Field(
         default="address-each", description="what tells the meters apart; the last: the server wrapper port"
     )
+    transport: Literal["wrapper", "udp", "hdlc"] = "wrapper"
+    """The wrapper over TCP or UDP, or HDLC over TCP."""
     client_wport: int = Field(default=1, ge=1, le=127)
     """Of the management client."""
     public_client: bool = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import weakref
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from ami_dlms.errors import DlmsError
@@ -13,6 +14,7 @@ from ami_meter_sim.meter.pushes import POWER_UP, reason_of
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.push_setup import PushPlan, Transport
+from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_meter_sim.population.journal import StateError
 from ami_process.environment import Environment
 from ami_process.events import Event
@@ -60,12 +62,30 @@ def begin_pushing(sender: PushSender, fleet: Fleet, meter: Meter, setup: PushSet
         sender.want(push_for(meter, setup, INTERVAL, period), now() + period)
 
 
+class OwnHosts:
+    """The address that the meters of populations send from, by the store's index of each population's first one."""
+
+    def __init__(self, plans: Sequence[tuple[int, Plan]]) -> None:
+        self._plans = plans
+
+    def of(self, meter: Meter) -> str | None:
+        """None for one that has no address of its own."""
+        index = meter.row.index
+        for first, plan in self._plans:
+            if first <= index < first + plan.count and plan.addressing is Addressing.ADDRESS_EACH:
+                return plan.place(index - first)[0]
+        return None
+
+
 class WantedPushes:
     """Takes what objects of a meter want to push, whatever has made them want it, and hands it to the sender."""
 
-    def __init__(self, sender: PushSender, environment: Environment) -> None:
+    def __init__(
+        self, sender: PushSender, environment: Environment, own_host: Callable[[Meter], str | None] = lambda meter: None
+    ) -> None:
         self._sender = sender
         self._environment = environment
+        self._own_host = own_host
 
     def watch(self, meter: Meter) -> None:
         """From now on, and what it wants already."""
@@ -106,6 +126,7 @@ class WantedPushes:
             frames=lambda at: meter.push_frames(plan, at) if may_leave(meter, why) else (),
             destination=Destination(transport, where.host, where.port),
             why=why,
+            own_host=self._own_host(meter),
             retry_at=retry_at,
         )
         self._sender.want(push, plan.first_at)
