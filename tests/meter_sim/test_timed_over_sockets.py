@@ -106,6 +106,8 @@ async def test_a_limit_that_a_client_writes_opens_the_switch_although_the_proces
         assert await meter.get(SWITCH, 3) == 2, "ready for reconnection: the meter opened it itself"
         assert await meter.get(POWER) == 0
         assert await meter.numbers("disconnector") == [67, 65, 64]
+        (moved,) = meter.wire.events("switched")
+        assert (moved["method"], moved["after"]["control_state"]) == ("local_disconnect", 2)
 
 
 async def test_a_schedule_runs_at_its_time_of_the_meters_clock(tmp_path: Path) -> None:
@@ -128,6 +130,7 @@ async def test_a_script_that_a_client_executes_switches_remotely(tmp_path: Path)
         execute = Action(method((9, "0-0:10.0.106"), 1), data.long_unsigned(1))
         assert (await meter.caller.ask(execute)).result is ActionResult.SUCCESS
         assert await meter.get(SWITCH, 3) == 0
+        assert [one["method"] for one in meter.wire.events("switched")] == ["remote_disconnect"]
         unknown = Action(method((9, "0-0:10.0.106"), 1), data.long_unsigned(9))
         assert (await meter.caller.ask(unknown)).result is ActionResult.OTHER_REASON
 

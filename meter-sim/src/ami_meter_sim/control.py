@@ -211,6 +211,7 @@ class Control:
             mode = meter.switch.control_mode
             raise NotPossible(f"{name}: control mode {mode} lets no one {button} by hand as the switch is now")
         self.fleet.write()
+        self.fleet.report_moves(meter)
 
     def set_condition(self, name: str, condition: Condition, there: bool) -> None:
         """A cover, a magnet, a phase: open or closed, there or not. NotThere, NotPossible."""

@@ -31,12 +31,12 @@ class Association(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switched(Event):
-    """The disconnect control of a meter has moved, by order of a client."""
+    """The disconnect control of a meter has moved: by order of a client, by a hand, or by the meter itself."""
 
     meter: str
     """Its name."""
     method: str
-    """`remote_disconnect` or `remote_reconnect`."""
+    """`remote_disconnect` or `remote_reconnect` of a client or a schedule, `manual_` of a hand, `local_` of a limiter or monitor."""
     before: SwitchState
     """The three attributes before."""
     after: SwitchState

@@ -17,6 +17,7 @@ from ami_meter_sim.commit import Commit
 from ami_meter_sim.faults import Faults
 from ami_meter_sim.meter.member import Population
 from ami_meter_sim.meter.memory import memory_of
+from ami_meter_sim.meter.session import switched
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.population.columns import NO_DUE_TIME
 from ami_meter_sim.population.journal import StateError
@@ -133,6 +134,11 @@ class Fleet:
         if heeds is not None:
             heeds(event)
 
+    def report_moves(self, meter: Meter) -> None:
+        """What the switch of a meter has done by itself or by a hand."""
+        for one in switched(meter):
+            self.report(one)
+
     # --- what outlives the process
 
     def write(self) -> None:
@@ -179,6 +185,7 @@ class Fleet:
         try:
             meter.advance(self.environment.now())
             self.write()
+            self.report_moves(meter)
         except StateError as error:
             self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
 

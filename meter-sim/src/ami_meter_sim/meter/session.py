@@ -28,7 +28,6 @@ from ami_dlms.association import (
     ServerOutput,
     Set,
 )
-from ami_dlms.cosem.classes import method_name
 from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
@@ -254,10 +253,15 @@ class Session:
 
     def _result(self, meter: Meter, key: RequestKey, item: Item) -> Generator[Effect, None, ItemResult]:
         """What the meter itself says."""
+        result = self._said(meter, key, item)
+        yield from map(Report, switched(meter))
+        return result
+
+    def _said(self, meter: Meter, key: RequestKey, item: Item) -> ItemResult:
         if isinstance(item, Get):
             return meter.get(item.descriptor, self._context(meter, key, item.selection), self._now())
         if isinstance(item, Action):
-            return (yield from self._act(meter, key, item))
+            return meter.act(item.descriptor, item.parameters, self._now(), self._context(meter, key, None))
         if item.selection is not None:
             return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
         return meter.set(item.descriptor, item.value, self._now(), self._context(meter, key, None))
@@ -322,14 +326,6 @@ class Session:
         title = self._titles.get((key.server_wport, key.client_wport))
         return ReadContext(association.name, association.profile, title, selection)
 
-    def _act(self, meter: Meter, key: RequestKey, item: Action) -> Generator[Effect, None, ActionOutcome]:
-        before = meter.switch
-        outcome = meter.act(item.descriptor, item.parameters, self._now(), self._context(meter, key, None))
-        if meter.switch != before:
-            method, after = method_name(item.descriptor), describe_switch(meter.switch)
-            yield Report(events.Switched(meter=meter.name, method=method, before=describe_switch(before), after=after))
-        return outcome
-
     def _outgoing(
         self, octets: bytes, occasion: Occasion | None = None, happening: Sequence[Active] | None = None
     ) -> Iterator[Effect]:
@@ -365,6 +361,13 @@ def _succeeded(result: ItemResult) -> bool:
     if isinstance(result, ActionOutcome):
         return result.result is ActionResult.SUCCESS
     return isinstance(result, Data) or result is DataAccessResult.SUCCESS
+
+
+def switched(meter: Meter) -> Iterator[events.Switched]:
+    """What the switch of a meter has done since somebody asked last, as events."""
+    for one in meter.take_moves():
+        before, after = describe_switch(one.before), describe_switch(one.after)
+        yield events.Switched(meter=meter.name, method=one.trigger, before=before, after=after)
 
 
 def describe_switch(switch: Switch) -> events.SwitchState:

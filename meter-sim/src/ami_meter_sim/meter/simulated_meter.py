@@ -41,7 +41,7 @@ from ami_meter_sim.objects.keys import secret_in_force, security_in_force
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
 from ami_meter_sim.objects.push_setup import PushPlan, PushSetupV0
 from ami_meter_sim.objects.recording import has_occurred, record
-from ami_meter_sim.objects.switch import ControlState, Switch, Trigger
+from ami_meter_sim.objects.switch import ControlState, Move, Switch, Trigger
 from ami_meter_sim.population.columns import KNOWN, NO_DUE_TIME, WITHOUT_POWER
 from ami_meter_sim.population.journal import StateError
 from ami_packs.event_list import Occurrence
@@ -227,6 +227,12 @@ class Meter:
         self.save()
         self.plan(at)
         return moved
+
+    def take_moves(self) -> list[Move]:
+        """What the switch has done since somebody asked last, whoever made it."""
+        moves = self._device.moves[:]
+        self._device.moves.clear()
+        return moves
 
     @property
     def powered(self) -> bool:

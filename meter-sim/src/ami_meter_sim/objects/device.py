@@ -21,7 +21,7 @@ from ami_meter_sim.objects.cosem_object import CosemObject, Refused
 from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
 from ami_meter_sim.objects.monitoring import written
 from ami_meter_sim.objects.recording import DATA, Notice, bits, data_written
-from ami_meter_sim.objects.switch import ControlState, Switch
+from ami_meter_sim.objects.switch import ControlState, Move, Switch
 from ami_meter_sim.population.row import Row, row_in_memory
 from ami_packs.model import Model, ObjectDescription
 
@@ -60,7 +60,7 @@ def _unheard(_: Notice) -> None:
 class Device:
     """One meter's inside. `profile_status` follows IDIS: 0x80 power down, 0x20 clock adjusted since the last capture.
 
-    `due`: when it has to do something next; None while that is not known, which whatever may change it sets. `notice` hears of everything
+    `moves`: of the switch, that have not been reported yet. `due`: when it has to do something next; None while that is not known, which whatever may change it sets. `notice` hears of everything
     that happens, alarms included, for who pushes it.
     """
 
@@ -73,6 +73,7 @@ class Device:
     receive_counter: ReceiveCounter | None = None
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     due: timed.Due | None = None
+    moves: list[Move] = field(default_factory=list)
     notice: Callable[[Notice], None] = _unheard
     kept: Kept = field(default_factory=KeptInMemory)
     history: History = field(default_factory=HistoryInMemory)

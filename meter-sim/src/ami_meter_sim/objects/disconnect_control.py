@@ -13,7 +13,7 @@ from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Refused, integer_in
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.recording import record, record_number
-from ami_meter_sim.objects.switch import ControlState, Switch, Trigger, move
+from ami_meter_sim.objects.switch import ControlState, Move, Switch, Trigger, move
 from ami_packs.event_list import Occurrence
 from ami_packs.model import ObjectDescription
 
@@ -61,12 +61,14 @@ class DisconnectControl(CosemObject):
     def pull(self, trigger: Trigger) -> bool:
         """Let something happen to the switch; False when the control mode has no such transition."""
         device = self._device
-        after = move(device.switch, trigger)
+        before = device.switch
+        after = move(before, trigger)
         if after is None:
             return False
-        if after != device.switch:
+        if after != before:
             device.settle()
             device.switch = after
+            device.moves.append(Move(trigger, before, after))
             device.history.happened(Record(device.clock.at, Kind.SWITCH, self.described.obis, int(after.control_state)))
             self._log(trigger, after)
         return True

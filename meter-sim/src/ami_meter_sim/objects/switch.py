@@ -7,6 +7,7 @@ remote reconnect closes a switch that is ready for reconnection, which in modes 
 
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 
 class ControlState(IntEnum):
@@ -79,6 +80,14 @@ class Switch:
     def output_state(self) -> bool:
         """Whether the supply is connected: the simulated contact always follows the control state."""
         return self.control_state is CONNECTED
+
+
+class Move(NamedTuple):
+    """The switch has moved."""
+
+    trigger: Trigger
+    before: Switch
+    after: Switch
 
 
 def move(switch: Switch, trigger: Trigger) -> Switch | None:
