@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from ami_dlms.framing.wrapper import datagrams, decode_datagram
+from ami_process.environment import real_time, real_timer
 
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # a dead peer is noticed in two minutes
 _MOST_OCTETS = 2**17  # that wait to be read; then the peer has to wait
@@ -38,7 +39,6 @@ class _Waiting:
     """One waits until it is woken or its time is over. Nearly every wait is over long before, so the timer is left to run."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._until: float | None = None
@@ -46,7 +46,7 @@ class _Waiting:
     async def wait(self, until: float | None) -> None:
         if self._future is not None:
             raise RuntimeError("two wait for the same")
-        self._future = self._loop.create_future()
+        self._future = asyncio.get_running_loop().create_future()
         self._until = until
         if until is not None and (self._timer is None or until < self._timer.when()):
             self._set_timer(until)
@@ -69,14 +69,14 @@ class _Waiting:
     def _set_timer(self, until: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(until, self._ring)
+        self._timer = real_timer(until, self._ring)
 
     def _ring(self) -> None:
         """For the wait that set it, or a later one that has more time."""
         self._timer = None
         if self._future is None or self._future.done() or self._until is None:
             return
-        if self._loop.time() < self._until:
+        if real_time() < self._until:
             self._set_timer(self._until)
         else:
             self._future.set_exception(TimeoutError())

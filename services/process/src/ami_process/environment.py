@@ -4,7 +4,7 @@ One `Environment` is made where the process begins and handed to its parts, whic
 with another one a run is deterministic, and with a clock that is stepped a day takes no longer than its work.
 
 There are two times. `now`, `monotonic` and `sleep` are the clock of the process, by which it keeps its periods, ages and
-promises. What waits for a socket lives by `real_time` and `real_sleep`, the machine's clock, whatever the other one does,
+promises. What waits for a socket lives by `real_time`, `real_timer` and `real_sleep`, the machine's clock, whatever the other one does,
 because the other end of a socket does.
 """
 
@@ -68,6 +68,11 @@ def clock_of(settings: ClockSettings) -> Clock:
 def real_time() -> float:
     """Seconds of the event loop's clock, as `asyncio.timeout_at` takes them."""
     return asyncio.get_running_loop().time()
+
+
+def real_timer(until: float, ring: Callable[[], None]) -> asyncio.TimerHandle:
+    """Have it called at a time of `real_time`, unless it is cancelled before."""
+    return asyncio.get_running_loop().call_at(until, ring)
 
 
 async def real_sleep(seconds: float) -> None:
