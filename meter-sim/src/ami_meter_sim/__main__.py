@@ -14,6 +14,7 @@ from ami_meter_sim.app import run
 from ami_meter_sim.faults.page import listed, page
 from ami_meter_sim.fleet import die_at_once
 from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.shipment import Form, Receiver
 from ami_meter_sim.settings import Settings, choose_meters
 from ami_packs.document import ModelError
 from ami_process.commands import exit_code_of, version_option
@@ -69,6 +70,42 @@ def list_faults(
         typer.echo("\n".join(listed()))
     else:
         write.write_text(page(), "utf-8")
+
+
+@app.command("shipment")
+def write_shipment(
+    config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file with [[populations]].")],
+    population: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this one of [[populations]]; may be repeated. Default: all."),
+    ] = None,
+    receiver: Annotated[
+        Receiver, typer.Option("--for", help="hes: with addresses and keys; cis: without either.")
+    ] = Receiver.HES,
+    form: Annotated[Form, typer.Option("--format", help="How it is written.")] = Form.JSON,
+    transport_key: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="Wrap all keys by this one (RFC 3394): env:NAME, file:PATH or hex digits."),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Into this file, for its owner alone. Default: standard output.")
+    ] = None,
+) -> None:
+    """Write the shipment file of populations: what comes along with delivered meters. No meter has to run for it.
+
+    Exit code 2: the configuration can't be used, or the file can't be written.
+    """
+    from ami_meter_sim.shipping import ship  # a process that serves meters has no use for it
+
+    try:
+        count = ship(
+            Settings.load(config).populations, population or (), receiver, form, reference=transport_key, path=write
+        )
+    except (SettingsError, ModelError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(UNUSABLE) from None
+    if write is not None:
+        sys.stderr.write(f"{write}: {count:,} meters\n")
 
 
 async def _run(settings: Settings, names: Sequence[str], environment: Environment, events: Events) -> int:

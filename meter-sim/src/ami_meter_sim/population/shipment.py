@@ -51,6 +51,13 @@ class Form(StrEnum):
     CSV = "csv"
 
 
+class Receiver(StrEnum):
+    """Whom a shipment file is for."""
+
+    HES = "hes"
+    CIS = "cis"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What all meters of a population have in common. `place` gives host, port and server wrapper port of an index."""

@@ -1,0 +1,82 @@
+"""A population from its shipment file to its switches: the simulator writes the file, the HES reads it and works its meters."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from free_ports import free_port
+from harness import ROOT, System, system
+from stranger import CONNECT, DISCONNECT, Stranger
+
+COUNT = 300
+KEY = "000102030405060708090A0B0C0D0E0F"
+
+
+def shipment(path: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ami_meter_sim", "shipment", "--config", path, *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def town(port: int, **more: object) -> dict[str, Any]:
+    return {"name": "town", "count": COUNT, "seed": "a town", "port": port, "model": "residential"} | more
+
+
+@pytest.mark.parametrize("addressing", ["address-each", "logical-devices"])
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_meters_of_a_shipment_are_switched(tmp_path: Path, addressing: str, form: str) -> None:
+    with system(tmp_path) as ami:
+        file = ship_and_start(ami, form, town(free_port(), addressing=addressing))
+        rows = json.loads(shipment(ami.path, "--for", "cis").stdout)["meters"]
+        asked = [{"mRID": rows[index]["mrid"]} for index in (0, 17, COUNT - 1)]
+        hes = Stranger(ami.hes_url)
+        for code in (DISCONNECT, CONNECT):
+            answer = hes.switch(code, asked)
+            assert (answer.result, answer.failures) == ("OK", []), answer.reasons
+        assert hes.switch(DISCONNECT, usage_points=rows[5]["usage_points"]).result == "OK"
+        meters = next(one for one in ami.processes if one.name.startswith("ami_meter_sim"))
+        switched = {event["meter"] for event in meters.wait_for_some("switched", 7)}
+        assert switched == {rows[index]["name"] for index in (0, 5, 17, COUNT - 1)}
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def ship_and_start(ami: System, form: str, population: dict[str, Any]) -> Path:
+    """The shipment with wrapped keys is all that the HES knows of the population."""
+    file = ami.directory / f"shipment.{form}"
+    ami.config["populations"] = [population]
+    ami.write()
+    written = shipment(ami.path, "--format", form, "--transport-key", KEY, "--write", str(file))
+    assert (written.returncode, written.stderr) == (0, f"{file}: {COUNT} meters\n")
+    ami.config["hes"] |= {"shipments": [str(file)], "transport_key": KEY}
+    ami.start_together()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--population", "village"], "there is none of this name; there are town"),
+        (["--transport-key", "00"], "--transport-key: has 1 octets"),
+        (["--transport-key", "env:NOT_THERE"], "--transport-key: the environment has no variable NOT_THERE"),
+        (["--write", "/no/such/place"], "/no/such/place can't be written: No such file"),
+    ],
+)
+def test_what_cannot_be_shipped_is_said_and_nothing_is_written(tmp_path: Path, options: list[str], why: str) -> None:
+    with system(tmp_path) as ami:
+        ami.config["populations"] = [town(4061)]
+        ami.write()
+        done = shipment(ami.path, *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert why in done.stderr
+
+
+def test_without_a_population_there_is_nothing_to_ship(tmp_path: Path) -> None:
+    with system(tmp_path) as ami:
+        ami.write()
+        done = shipment(ami.path)
+    assert (done.returncode, done.stderr) == (2, "there is no [[populations]] to ship\n")
