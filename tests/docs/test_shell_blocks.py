@@ -1,7 +1,7 @@
 """Every shell block of README, CONTRIBUTING and the how-tos is run as it is pasted, in the order of the page.
 
 Each page has a bash of its own, in a directory that looks like the repository; only ports are exchanged for free ones, and
-config/demo.toml and my.toml (with the meter 4711 that the pages ask for, a simulated one here) stand on them. A comment in the
+config/*.toml and my.toml (with the meter 4711 that the pages ask for, a simulated one here) stand on them. A comment in the
 source of the page, on the line before a block, says what is special about it:
 
     <!-- shell: keeps running, ready when it says "ready" -->
@@ -89,6 +89,13 @@ class Repository:
             meter["address"] = f"127.0.0.1:{port}"
         self.config = config
         (directory / "config").mkdir()
+        town = tomllib.loads((ROOT / "config/town.toml").read_text("utf-8"))
+        for section in ("cis", "hes"):
+            town[section] |= {
+                key: config[section][key] for key in ("port", "hes_url", "dlms_port") if key in town[section]
+            }
+        town["populations"][0]["port"] = free_port()
+        (directory / "config/town.toml").write_text(tomli_w.dumps(town), "utf-8")
         (directory / "config/demo.toml").write_text(tomli_w.dumps(config), "utf-8")
         mine = dict(config, meters=[{**config["meters"][0], "name": "4711"}])
         (directory / "my.toml").write_text(tomli_w.dumps(mine), "utf-8")

@@ -75,6 +75,7 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
         return
     beside = path.with_name(f"{path.name}.new")
     try:
+        path.parent.mkdir(exist_ok=True)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
             yield out
