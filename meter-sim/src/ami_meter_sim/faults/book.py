@@ -52,6 +52,8 @@ class Faults:
     """The rules of a process. `groups_of` says in which groups the meter of a name is."""
 
     groups_of: Callable[[str], Collection[str]] = lambda name: ()
+    generation: int = 0
+    """Goes up whenever the rules change."""
     counts: Counter[str] = field(default_factory=Counter)
     """How often each fault has happened, by name."""
     _rules: dict[int, Rule] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Faults:
     def set(self, rule: Rule) -> int:
         """Let a rule count from now on; its number."""
         number = next(self._numbers)
+        self.generation += 1
         self._rules[number] = rule
         for name in rule.names or ():
             self._by_name[name].append(number)
@@ -81,6 +84,7 @@ class Faults:
         rule = self._rules.pop(number, None)
         if rule is None:
             return False
+        self.generation += 1
         for name in rule.names or ():
             self._by_name[name].remove(number)
         if rule.names is None:
@@ -91,6 +95,7 @@ class Faults:
     def reset(self) -> int:
         """Back to health; the number of rules that counted."""
         rules = len(self._rules)
+        self.generation += 1
         self._rules, self._by_name, self._general, self._of = {}, defaultdict(list), [], {}
         return rules
 

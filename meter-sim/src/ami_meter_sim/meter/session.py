@@ -68,6 +68,8 @@ class Session:
         self._reports: list[Report] = []
         self._answers = self._octets = 0
         self._begun = False
+        self._found: dict[str, tuple[Active, ...]] = {}
+        self._generation = -1
         self._power_cycles: dict[str, int] = {}
         self._titles: dict[tuple[int, int], bytes | None] = {}
         self._framing = communication.framing(meters)
@@ -95,7 +97,7 @@ class Session:
             return None
         self._restarts.setdefault(server_wport, meter.communication.restarts)
         profile = association.profile
-        for active in self._happening(meter, self._occasion(), "on_profile"):
+        for active in self._happening(meter, (), "on_profile"):
             profile = active.fault.on_profile(profile)
         return profile
 
@@ -200,8 +202,7 @@ class Session:
         """Carry out a request item by item, and answer; or what the faults that happen now make of it."""
         meter = self._meters[event.key.server_wport]
         at_once = meter.communication.changes_at_once
-        occasion = self._occasion(event.items)
-        happening = self._happening(meter, occasion, *OF_A_REQUEST)
+        happening = self._happening(meter, event.items, *OF_A_REQUEST)
         yield from self._reported()
         arrivals = [one.fault.on_arrival() for one in happening if one.rule.direction == "request"]
         if None in arrivals:
@@ -214,14 +215,13 @@ class Session:
             results.append((yield from self._carry_out(meter, event.key, item, happening)))
             if event.break_on_error and not _succeeded(results[-1]):
                 break
-        instead = next(
-            (one for one in (each.fault.on_outcome(occasion) for each in happening) if one is not None), None
-        )
+        outcomes = (one.fault.on_outcome(self._occasion(event.items)) for one in happening)
+        instead = next((one for one in outcomes if one is not None), None)
         if instead is not None:
             yield from instead
             return
         octets = self._connection.send(Answer(event.key, tuple(results)))
-        yield from self._outgoing(octets, occasion, happening)
+        yield from self._outgoing(octets, event.items, happening)
         self._answers += 1
         if meter.communication.changes_at_once != at_once:
             self._renew()
@@ -271,11 +271,23 @@ class Session:
     def _occasion(self, items: Sequence[Item] = ()) -> Occasion:
         return Occasion(self._now(), items, answers=self._answers, octets=self._octets)
 
-    def _happening(self, meter: Meter, occasion: Occasion, *hooks: str) -> list[Active]:
+    def _active(self, meter: Meter) -> tuple[Active, ...]:
+        """The faults of a meter, looked up when the rules have changed."""
+        if self._generation != self._faults.generation:
+            self._generation = self._faults.generation
+            self._found.clear()
+        found = self._found.get(meter.name)
+        if found is None:
+            found = self._found[meter.name] = self._faults.of(meter.name)
+        return found
+
+    def _happening(self, meter: Meter, items: Sequence[Item], *hooks: str) -> Sequence[Active]:
         """The faults that have one of these hooks and happen now."""
-        happening = [
-            one for one in self._faults.of(meter.name) if one.fault.has(*hooks) and one.happens(occasion, self._decided)
-        ]
+        active = self._active(meter)
+        if not active:
+            return active
+        occasion = self._occasion(items)
+        happening = [one for one in active if one.fault.has(*hooks) and one.happens(occasion, self._decided)]
         for one in happening:
             self._faults.happened(one)
             self._reports.append(Report(events.FaultHappened(meter=meter.name, fault=one.rule.fault, rule=one.number)))
@@ -294,11 +306,11 @@ class Session:
             return []
         if self._power_cycles.setdefault(meter.name, meter.power_cycles) != meter.power_cycles:
             return [HangUp(abrupt=True)]
-        if not (faults := self._faults.of(meter.name)):
+        if not (faults := self._active(meter)):
             return None
         if any(one.fault.is_down(self._now()) for one in faults):
             return [HangUp(abrupt=True)]
-        happening = [] if self._begun else self._happening(meter, self._occasion(), "on_connection")
+        happening = [] if self._begun else self._happening(meter, (), "on_connection")
         self._begun = True
         return next(([end] for one in happening if (end := one.fault.on_connection()) is not None), None)
 
@@ -327,11 +339,11 @@ class Session:
         return ReadContext(association.name, association.profile, title, selection)
 
     def _outgoing(
-        self, octets: bytes, occasion: Occasion | None = None, happening: Sequence[Active] | None = None
+        self, octets: bytes, items: Sequence[Item] = (), happening: Sequence[Active] | None = None
     ) -> Iterator[Effect]:
         """Frames on their way out: each leaves as its meter's faults allow, its counters being on disk before.
 
-        `happening` are the faults that happen to the request of this occasion; for all other frames they are found here.
+        `happening` are the faults that happen to the request of these items; for all other frames they are found here.
         """
         for server_wport, frame in self._frames(octets):
             meter = self._meters.get(server_wport)
@@ -340,15 +352,18 @@ class Session:
                 continue
             self._talking.add(server_wport)
             meter.reserve_counters()
-            yield from self._leaving(meter, frame, occasion, happening)
+            found = self._happening(meter, (), "on_frame") if happening is None else happening
+            if self._reports:
+                yield from self._reported()
+            if not found:
+                self._octets += len(frame)
+                yield Send(frame)
+                continue
+            yield from self._leaving(frame, items, found)
 
-    def _leaving(
-        self, meter: Meter, frame: bytes, occasion: Occasion | None, happening: Sequence[Active] | None
-    ) -> Iterator[Effect]:
-        now = self._occasion(() if occasion is None else occasion.items)
-        if happening is None:
-            happening = self._happening(meter, now, "on_frame")
-            yield from self._reported()
+    def _leaving(self, frame: bytes, items: Sequence[Item], happening: Sequence[Active]) -> Iterator[Effect]:
+        """What becomes of a frame with which these faults happen."""
+        now = self._occasion(items)
         leaving: Sequence[Effect] = (Send(frame),)
         for one in happening:
             if one.rule.direction == "answer":
