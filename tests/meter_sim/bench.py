@@ -86,7 +86,7 @@ def meter_security(**more: Any) -> Security:
 
 
 def client_security(keys: GlobalKeys = KEYS, **more: Any) -> Security:
-    return Security(keys=keys, system_title=CLIENT_TITLE, peer_system_title=METER_TITLE, **more)
+    return Security(**{"keys": keys, "system_title": CLIENT_TITLE, "peer_system_title": METER_TITLE} | more)
 
 
 def setup(name: str = "M1001", **more: Any) -> MeterSetup:

@@ -12,24 +12,38 @@ import sys
 import time
 import tomllib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
-from bench import START, Caller, clear_client, public_client
+from bench import (
+    SECURITY_SETUP,
+    START,
+    Caller,
+    clear_client,
+    client_security,
+    gmac_client,
+    method,
+    public_client,
+)
 from free_ports import free_port
 from reported import Reported
 
-from ami_dlms.association import Open, Opened
-from ami_dlms.enums import Mechanism
+from ami_dlms import data
+from ami_dlms.association import Action, ActionOutcome, Open, Opened, OpenRefused
+from ami_dlms.enums import ActionResult, Mechanism
+from ami_dlms.security import GlobalKeys, wrap_key
 from ami_meter_sim.app import run, start
 from ami_meter_sim.settings import MeterSettings, MeterSimSettings, Settings
+from ami_packs.model_files import model_text
 from ami_process.environment import Environment
 from ami_process.events import Event, Ready
 from ami_registry import Meter
 
 DEMO = Path(__file__).parents[2] / "config/demo.toml"
+MASTER = bytes(range(100, 116))
 
 
 def write(directory: Path, **change: Any) -> Path:
@@ -58,6 +72,41 @@ def kept_in(state: Path) -> set[str]:
     assert not list(state.glob("*.journal"))
     with closing(sqlite3.connect(state / "meters.sqlite")) as store:
         return {name for (name,) in store.execute("SELECT name FROM ranges JOIN rows ON rows.meter = ranges.number")}
+
+
+async def test_a_key_that_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    """Transferred over a socket under the master key of the settings; the process is killed as soon as the answer is there."""
+    model = model_text("residential").replace(
+        'name = "Security setup"\nmanagement = { read = [1, 2, 3, 4, 5] }',
+        'name = "Security setup"\nmanagement = { read = [1, 2, 3, 4, 5], methods = [2] }',
+    )
+    (tmp_path / "open.toml").write_text(model)
+    keys = {"encryption_key": bytes(range(16)).hex(), "authentication_key": bytes(range(16, 32)).hex()}
+    simulated = {"model": str(tmp_path / "open.toml")}
+    path = write(tmp_path, authentication="hls-gmac", master_key=MASTER.hex(), simulated=simulated, **keys)
+    (one, *_) = Settings.load(path).meters
+    port, title = int(one.listens_on.rpartition(":")[2]), one.meter.system_title
+    old = GlobalKeys(bytes(range(16)), bytes(range(16, 32)), master_key=MASTER)
+    new = replace(old, encryption_key=b"n" * 16)
+    with process(path, "--meter", one.name) as running:
+        assert next_event(running)["event"] == "ready"
+        caller = await Caller.call(port, gmac_client(1, security=client_security(old, peer_system_title=title)))
+        assert isinstance(await caller.ask(Open()), Opened)
+        wrapped = data.structure(data.enum(0), data.octet_string(wrap_key(MASTER, new.encryption_key)))
+        outcome = await caller.ask(Action(method(SECURITY_SETUP, 2), data.array(wrapped)))
+        running.kill()
+        running.wait(10)
+        await caller.close()
+    assert outcome == ActionOutcome(ActionResult.SUCCESS, None)
+    with process(path, "--meter", one.name) as running:
+        assert next_event(running)["event"] == "ready"
+        for keys_now, event in ((old, OpenRefused), (new, Opened)):
+            security = client_security(keys_now, peer_system_title=title)
+            caller = await Caller.call(port, gmac_client(5000, security=security))
+            assert isinstance(await caller.ask(Open()), event)
+            await caller.close()
+        running.terminate()
+        assert running.wait(10) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -246,7 +246,9 @@ def _keys_of(given: AssociationSettings, own: GlobalKeys | None) -> GlobalKeys |
     """The association's own keys, and where one is not given the meter's."""
     encryption = given.encryption_key or (own.encryption_key if own else None)
     authentication = given.authentication_key or (own.authentication_key if own else None)
-    return None if encryption is None or authentication is None else GlobalKeys(encryption, authentication)
+    if encryption is None or authentication is None:
+        return None
+    return GlobalKeys(encryption, authentication, master_key=own.master_key if own else None)
 
 
 def _security(one: MeterSettings) -> Security | None:

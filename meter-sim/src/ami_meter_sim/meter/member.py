@@ -67,6 +67,7 @@ class Population:
             keys=GlobalKeys(
                 self.identities.key(index, Secret.ENCRYPTION, octets),
                 self.identities.key(index, Secret.AUTHENTICATION, octets),
+                master_key=self.identities.key(index, Secret.MASTER, octets),
             ),
             system_title=title,
             suite=self.suite,

@@ -50,4 +50,4 @@ def global_keys(meter: Meter) -> GlobalKeys:
     if not meter.keyed:
         zeros = bytes(suite_of(meter.suite).key_length)
         return GlobalKeys(zeros, zeros)
-    return GlobalKeys(meter.encryption_key or b"", meter.authentication_key or b"")
+    return GlobalKeys(meter.encryption_key or b"", meter.authentication_key or b"", master_key=meter.master_key)
