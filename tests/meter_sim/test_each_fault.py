@@ -543,6 +543,14 @@ def test_half_of_a_key_change_is_carried_out(keys: int, taken: int) -> None:
     assert instead == Action(method(SECURITY_SETUP, 2), data.array(*some[:taken]))
 
 
+async def test_a_profile_of_many_rows_has_gaps_too(scene: Scene) -> None:
+    scene.wire.fleet.faults.set(misbehaving({"fault": "profile-gap", "of_rows": 0.1}).rules[0][1])
+    scene.bench.later(days=3)
+    seen = times((await get(await scene.opened(), PROFILE)).value)
+    there = times(data.decode(data.encode(scene.bench.read(PROFILE))))
+    assert len(there) == 288 and 240 < len(seen) < 280 and set(seen) < set(there)
+
+
 async def test_a_truncated_frame_that_promises_more_ends_with_the_connection(scene: Scene) -> None:
     given = {"fault": "truncated", "framed": False, "when": ANSWERS}
     scene.wire.fleet.faults.set(misbehaving(given).rules[0][1])

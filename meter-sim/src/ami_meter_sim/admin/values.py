@@ -24,9 +24,10 @@ TEXTS = (DataTag.VISIBLE_STRING, DataTag.UTF8_STRING)
 
 def to_json(value: Data) -> dict[str, Any]:
     """The JSON object of a value. ValueError when it is too long for that."""
-    if len(data.encode(value)) > MOST_OCTETS:
+    octets = data.encode(value)
+    if len(octets) > MOST_OCTETS:
         raise ValueError(f"the value has more than {MOST_OCTETS} octets: read it by DLMS, in parts")
-    return _shown(value)
+    return _shown(data.decode(octets))  # what was kept encoded has its elements now
 
 
 def _shown(value: Data) -> dict[str, Any]:

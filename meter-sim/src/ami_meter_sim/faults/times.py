@@ -82,7 +82,8 @@ class ProfileFault(Fault):
         if not _asks_for_a_buffer(item) or not isinstance(result, Data) or result.tag != DataTag.ARRAY:
             return result
         rows: list[Data] = []
-        for row in result.value:
+        there = result if isinstance(result.value, tuple) else data.decode(data.encode(result))
+        for row in there.value:
             rows += self.disturbed(row) if self._dice.fraction_of(data.encode(row)) < self.of_rows else (row,)
         return data.array(*rows)
 
