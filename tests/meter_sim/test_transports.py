@@ -19,11 +19,13 @@ from bench import (
     Wire,
     attribute,
     clear_client,
+    misbehaving,
     public_client,
     setup,
 )
 
 from ami_dlms.association import ClientConnection, Get, Open, Opened, Request
+from ami_dlms.errors import DecodeError
 from ami_dlms.framing import wrapper
 from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.framing.hdlc_address import HdlcAddress
@@ -224,3 +226,67 @@ async def test_a_client_of_udp_that_is_silent_is_forgotten(
         await asyncio.sleep(0)
     caller.connection = clear_client()
     assert isinstance(await caller.ask(Open()), Opened), "and may begin anew"
+
+
+# --- what a meter does wrong, over HDLC
+
+
+def misbehaving_wire(directory: Path, **rule: Any) -> Wire:
+    return Wire(Bench(directory).start(), faults=misbehaving(rule))
+
+
+async def test_a_silent_meter_keeps_its_link_and_answers_no_question(tmp_path: Path) -> None:
+    """A question that is repeated by the link is no reason to answer: the meter has nothing to say."""
+    wire = misbehaving_wire(tmp_path, fault="silent", when={"service": ["get"]})
+    await wire.listen(communication=HdlcProfile(PHYSICAL))
+    caller = await Caller.call(wire.port, over_hdlc())
+    assert isinstance(await caller.ask(Open()), Opened)
+    framing = caller.connection._framing
+    assert isinstance(framing, HdlcClientFraming)
+    caller.writer.write(caller.connection.send(Get(attribute(IMPORT, 2))))
+    for _ in range(2):
+        caller.writer.write(framing.timeout())
+        caller.connection.receive_data(await asyncio.wait_for(caller.reader.read(4096), 5))
+        assert caller.connection.next_event() is None, "the link answers, the meter does not"
+    await caller.close()
+    await wire.stop()
+
+
+async def test_a_meter_that_is_always_silent_sends_no_frame(tmp_path: Path) -> None:
+    wire = misbehaving_wire(tmp_path, fault="silent")
+    await wire.listen(communication=HdlcProfile(PHYSICAL))
+    caller, other = await Caller.call(wire.port, over_hdlc()), await Caller.call(wire.port, over_hdlc(client=16))
+    said = [one.connection.send(Open()) for one in (caller, other)]
+    for one, octets in zip((caller, other), said, strict=True):
+        one.writer.write(octets)
+    while wire.fleet.traffic.octets_received < sum(map(len, said)):
+        await asyncio.sleep(0)
+    await wire.stop()
+    for one in (caller, other):
+        assert await asyncio.wait_for(one.reader.read(), 5) == b""
+        await one.close()
+
+
+@pytest.mark.parametrize(
+    "rule", [{"fault": "slice", "size": 3}, {"fault": "splits-every-byte"}, {"fault": "latency", "seconds": 0.01}]
+)
+async def test_frames_in_pieces_are_still_frames(tmp_path: Path, rule: dict[str, Any]) -> None:
+    wire = misbehaving_wire(tmp_path, **rule)
+    await wire.listen(communication=HdlcProfile(PHYSICAL))
+    caller = await Caller.call(wire.port, over_hdlc())
+    assert isinstance(await caller.ask(Open()), Opened)
+    assert (await caller.ask(Get(attribute(DEVICE_NAME, 2)))).value.value == b"AMIM1001"
+    await caller.close()
+    await wire.stop()
+
+
+async def test_an_apdu_that_is_cut_short_comes_in_a_frame_with_the_right_check(tmp_path: Path) -> None:
+    wire = misbehaving_wire(tmp_path, fault="truncated", when={"service": ["get"]})
+    await wire.listen(communication=HdlcProfile(PHYSICAL))
+    caller = await Caller.call(wire.port, over_hdlc())
+    assert isinstance(await caller.ask(Open()), Opened)
+    with pytest.raises(DecodeError, match="get_response"):
+        await caller.ask(Get(attribute(DEVICE_NAME, 2)))
+    assert caller.connection._framing.link.discarded == 0, "no frame was damaged"  # type: ignore[attr-defined]
+    await caller.close()
+    await wire.stop()

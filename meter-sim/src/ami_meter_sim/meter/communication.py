@@ -1,39 +1,128 @@
-"""The two communication profiles of a served connection: the framing it speaks, and whose each leaving frame is."""
+"""The two communication profiles of a served connection. Above the line an APDU is a wrapper PDU over both of them.
 
-from collections.abc import Callable, Iterable, Iterator
+Strategy: what a meter does wrong on purpose concerns its APDUs, so HDLC is what they become afterwards: a frame that never left the meter is
+none that the link would repeat, and an APDU that was changed has frames whose checks are right.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ami_dlms.framing.framing import Framing
-from ami_dlms.framing.hdlc_address import address_size, decode_address
+from ami_dlms.framing.framing import LinkLost, WrapperPdu
 from ami_dlms.framing.hdlc_framing import HdlcServerFraming
 from ami_dlms.framing.hdlc_parameters import LinkParameters
-from ami_dlms.framing.wrapper import HEADER_SIZE, WrapperFraming
-
-Frames = Callable[[bytes], Iterator[tuple[int, bytes]]]
-"""Octets that leave as whole frames, each after the server wrapper port (upper HDLC address) that it comes from."""
+from ami_dlms.framing.wrapper import HEADER_SIZE, VERSION, WrapperFraming
+from ami_meter_sim.effects import Effect, Send
 
 DEFAULT_PARAMETERS = LinkParameters()
-FLAGS = 2
-HDLC_LENGTH = slice(1, 3)
-LENGTH_BITS = 0x7FF
-ADDRESSES = 3
+VERSION_OCTETS = VERSION.to_bytes(2, "big")
+
+
+class Line(WrapperFraming):
+    """The wrapper over TCP or UDP: what leaves is what goes over the line."""
+
+    __slots__ = ()
+
+    def on_line(self, leaving: Sequence[Effect]) -> Iterable[Effect]:
+        """Effects with wrapper PDUs, as they go over the line."""
+        return leaving
+
+    def own_frames(self) -> bytes:
+        """Frames of a data link: the wrapper has none."""
+        return b""
+
+    def inactive(self) -> bool:
+        """A silence ends nothing."""
+        return False
+
+
+class HdlcLine:
+    """HDLC below wrapper PDUs, with a link for each client of each logical device."""
+
+    def __init__(self, link: HdlcServerFraming) -> None:
+        self._link = link
+        self._wrapper = WrapperFraming()
+
+    # --- above
+
+    def encode(self, source: int, destination: int, *apdus: bytes) -> bytes:
+        """As wrapper PDUs, which `on_line` takes."""
+        return self._wrapper.encode(source, destination, *apdus)
+
+    def pass_turn(self, source: int, destination: int) -> None:
+        """The client need not wait."""
+        self._link.pass_turn(source, destination)
+
+    def receive_data(self, octets: bytes) -> None:
+        """Octets of the line."""
+        self._link.receive_data(octets)
+
+    def next_pdu(self) -> WrapperPdu | LinkLost | None:
+        """What a client has sent."""
+        return self._link.next_pdu()
+
+    def data_to_send(self) -> bytes:
+        """Nothing above the line; `own_frames` are below it."""
+        return b""
+
+    # --- below
+
+    def own_frames(self) -> bytes:
+        """What the links themselves want to send."""
+        return self._link.data_to_send()
+
+    def inactive(self) -> bool:
+        """The line was silent for longer than a link may be idle: the links are gone."""
+        self._link.silence()
+        self._link.timeout()
+        return True
+
+    def on_line(self, leaving: Sequence[Effect]) -> Iterator[Effect]:
+        """Effects with wrapper PDUs, whole or in pieces, as frames; pieces of one PDU become as many pieces of its frames."""
+        pieces = [effect.octets for effect in leaving if isinstance(effect, Send)]
+        whole = b"".join(pieces)
+        if len(pieces) > 1 and _is_pdu(whole):
+            cut = iter(_cut(self._frames(whole), len(pieces)))
+        else:
+            cut = map(self._frames, pieces)
+        for effect in leaving:
+            if not isinstance(effect, Send):
+                yield effect
+            elif octets := next(cut):
+                yield Send(octets)
+
+    def _frames(self, octets: bytes) -> bytes:
+        """The frames of a PDU, or of what is left of one behind its header; other octets are noise and stay what they are."""
+        if octets[:2] != VERSION_OCTETS or len(octets) < HEADER_SIZE:
+            return octets
+        source, destination = int.from_bytes(octets[2:4], "big"), int.from_bytes(octets[4:6], "big")
+        return self._link.encode(source, destination, octets[HEADER_SIZE:]) if octets[HEADER_SIZE:] else b""
+
+
+def _is_pdu(octets: bytes) -> bool:
+    return octets[:2] == VERSION_OCTETS and len(octets) == HEADER_SIZE + int.from_bytes(octets[6:8], "big")
+
+
+def _cut(octets: bytes, count: int) -> list[bytes]:
+    """In `count` pieces of about the same length, the last ones perhaps empty."""
+    size = max(-(-len(octets) // count), 1)
+    return [octets[number * size : (number + 1) * size] for number in range(count)]
+
+
+def wrapper_pdus(octets: bytes) -> Iterator[tuple[int, bytes]]:
+    """Whole PDUs one after the other, each after the server wrapper port that it comes from."""
+    while octets:
+        end = HEADER_SIZE + int.from_bytes(octets[6:8], "big")
+        yield int.from_bytes(octets[2:4], "big"), octets[:end]
+        octets = octets[end:]
 
 
 @dataclass(frozen=True, slots=True)
 class WrapperProfile:
     """The wrapper, over TCP or UDP."""
 
-    def framing(self, logical_devices: Iterable[int]) -> Framing:
+    def line(self, logical_devices: Iterable[int]) -> Line:
         """For one connection."""
-        return WrapperFraming()
-
-    @staticmethod
-    def frames(octets: bytes) -> Iterator[tuple[int, bytes]]:
-        """One per APDU."""
-        while octets:
-            end = HEADER_SIZE + int.from_bytes(octets[6:8], "big")
-            yield int.from_bytes(octets[2:4], "big"), octets[:end]
-            octets = octets[end:]
+        return Line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +132,9 @@ class HdlcProfile:
     physical_address: int | None = None
     parameters: LinkParameters = DEFAULT_PARAMETERS
 
-    def framing(self, logical_devices: Iterable[int]) -> Framing:
-        """For one connection, with a link for each client of each logical device."""
-        return HdlcServerFraming(logical_devices, self.physical_address, self.parameters)
-
-    @staticmethod
-    def frames(octets: bytes) -> Iterator[tuple[int, bytes]]:
-        """One per frame of the link; several may carry one APDU."""
-        while octets:
-            end = FLAGS + (int.from_bytes(octets[HDLC_LENGTH], "big") & LENGTH_BITS)
-            source = ADDRESSES + (address_size(octets, ADDRESSES, end) or 0)
-            size = address_size(octets, source, end) or 0
-            yield decode_address(octets[source : source + size]).upper, octets[:end]
-            octets = octets[end:]
+    def line(self, logical_devices: Iterable[int]) -> HdlcLine:
+        """For one connection."""
+        return HdlcLine(HdlcServerFraming(logical_devices, self.physical_address, self.parameters))
 
 
 CommunicationProfile = WrapperProfile | HdlcProfile

@@ -32,12 +32,11 @@ from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.errors import DlmsError
-from ami_dlms.framing.hdlc_framing import HdlcServerFraming
 from ami_meter_sim import events
 from ami_meter_sim.effects import Effect, HangUp, Report, Send
 from ami_meter_sim.faults import Active, Faults, Item, Occasion
 from ami_meter_sim.faults.answers import refusal
-from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile
+from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, wrapper_pdus
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.switch import Switch
@@ -72,9 +71,8 @@ class Session:
         self._generation = -1
         self._power_cycles: dict[str, int] = {}
         self._titles: dict[tuple[int, int], bytes | None] = {}
-        self._framing = communication.framing(meters)
-        self._frames = communication.frames
-        self._connection = ServerConnection(self._profile, random_bytes=random_bytes, framing=self._framing)
+        self._line = communication.line(meters)
+        self._connection = ServerConnection(self._profile, random_bytes=random_bytes, framing=self._line)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
         self._restarts: dict[int, int] = {}
@@ -116,11 +114,7 @@ class Session:
 
     def inactive(self) -> Iterator[Effect]:
         """What follows from a silence that is longer than an HDLC link may be idle; over the wrapper nothing does."""
-        if not isinstance(self._framing, HdlcServerFraming):
-            return iter(())
-        self._framing.silence()
-        self._framing.timeout()
-        return self._react()
+        return self._react() if self._line.inactive() else iter(())
 
     def _react(self) -> Iterator[Effect]:
         if self._restarted:
@@ -135,6 +129,7 @@ class Session:
                 yield from self._outgoing(self._connection.data_to_send())
                 yield from self._happened(event)
             yield from self._outgoing(self._connection.data_to_send())
+            yield from self._link_answers()
         except DlmsError as error:
             yield Report(events.Discarded(meter=self._only_name(), reason=str(error)))
             yield HangUp()
@@ -345,10 +340,10 @@ class Session:
 
         `happening` are the faults that happen to the request of these items; for all other frames they are found here.
         """
-        for server_wport, frame in self._frames(octets):
+        for server_wport, frame in wrapper_pdus(octets):
             meter = self._meters.get(server_wport)
             if meter is None:
-                yield Send(frame)
+                yield from self._line.on_line((Send(frame),))
                 continue
             self._talking.add(server_wport)
             meter.reserve_counters()
@@ -369,6 +364,19 @@ class Session:
             if one.rule.direction == "answer":
                 leaving = one.fault.on_frame(leaving, now)
         self._octets += sum(len(effect.octets) for effect in leaving if isinstance(effect, Send))
+        yield from self._line.on_line(leaving)
+
+    def _link_answers(self) -> Iterator[Effect]:
+        """Frames of the data link itself. They leave as they are, unless the only meter here sends nothing at all now."""
+        octets = self._line.own_frames()
+        if not octets:
+            return
+        leaving: Sequence[Effect] = (Send(octets),)
+        if len(self._meters) == 1:
+            for one in self._happening(next(iter(self._meters.values())), self._occasion(), "on_frame"):
+                if one.rule.direction == "answer" and not one.fault.on_frame(leaving, self._occasion()):
+                    leaving = ()
+            yield from self._reported()
         yield from leaving
 
 
