@@ -141,7 +141,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path: Path) -> None:
 
 def test_a_configuration_that_can_not_be_used(tmp_path: Path) -> None:
     with process(write(tmp_path, suite=5)) as running:
-        out, err = running.communicate(timeout=10)
+        out, err = running.communicate(timeout=40)
         assert running.returncode == 2
     assert out == "" and "suite" in err and "Traceback" not in err
 
