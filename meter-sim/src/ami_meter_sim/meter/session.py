@@ -352,7 +352,7 @@ class Session:
                 yield from self._reported()
             if not found:
                 self._octets += len(frame)
-                yield Send(frame)
+                yield from self._line.on_line((Send(frame),))
                 continue
             yield from self._leaving(frame, items, found)
 
@@ -373,7 +373,7 @@ class Session:
             return
         leaving: Sequence[Effect] = (Send(octets),)
         if len(self._meters) == 1:
-            for one in self._happening(next(iter(self._meters.values())), self._occasion(), "on_frame"):
+            for one in self._happening(next(iter(self._meters.values())), (), "on_frame"):
                 if one.rule.direction == "answer" and not one.fault.on_frame(leaving, self._occasion()):
                     leaving = ()
             yield from self._reported()
