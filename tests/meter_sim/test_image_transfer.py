@@ -233,6 +233,16 @@ def test_an_activation_restarts_the_meter_into_the_new_version() -> None:
     assert one.act(IMAGE, 4, NOTHING) is ActionResult.OTHER_REASON
 
 
+def test_the_version_of_the_active_firmware_can_be_read() -> None:
+    version = (1, "1-0:0.2.0")
+    one = meter(described(version, {2: data.octet_string(b"1.0")}, static=True), version_object="1-0:0.2.0")
+    send_all(one)
+    assert one.read(version) == b"1.0"
+    one.act(IMAGE, 3, NOTHING)
+    assert one.act(IMAGE, 4, NOTHING) is ActionResult.SUCCESS
+    assert one.read(version) == b"2.0"
+
+
 def test_an_activation_may_fail_and_leaves_the_old_version() -> None:
     one = meter(activation_fails=True)
     send_all(one)

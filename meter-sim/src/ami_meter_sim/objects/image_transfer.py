@@ -37,6 +37,7 @@ INITIATE = Structure(
     Number(DataTag.DOUBLE_LONG_UNSIGNED, range(1, MOST_OCTETS_OF_AN_IMAGE + 1)),
 )
 BLOCK = Structure(UINT32, Octets(most=MOST_OCTETS_OF_A_BLOCK))
+DATA, VALUE = 1, 2
 TRANSFER, DUE_AT, ACTIVE_FIRMWARE = -1, -2, -3
 """What the object keeps for itself."""
 
@@ -65,8 +66,15 @@ class ImageTransfer(TimedObject):
     __slots__ = ()
 
     class_id, version = 18, 0
-    options: ClassVar[Options] = {"verification_s": 0, "activation_s": 0, "firmware": "1.0", "activation_fails": False}
-    """How long verification and activation take, which firmware a new meter has, and whether an activation ever succeeds."""
+    options: ClassVar[Options] = {
+        "verification_s": 0,
+        "activation_s": 0,
+        "firmware": "1.0",
+        "version_object": "",
+        "activation_fails": False,
+    }
+    """How long verification and activation take, which firmware a new meter has, the object (class 1) that shows the version once
+    another one was activated, and whether an activation ever succeeds."""
     initial: ClassVar = {
         "image_block_size": data.double_long_unsigned(512),
         "image_transfer_enabled": data.boolean(True),
@@ -222,6 +230,7 @@ class ImageTransfer(TimedObject):
             record(self.device, Occurrence.IMAGE_ACTIVATION_FAILED)
         else:
             self.remember(ACTIVE_FIRMWARE, data.octet_string(transfer.version))
+            self._show(transfer.version)
             self.remember(TRANSFER, None)
             self.change("image_to_activate_info", data.array())
             self._move(Status.ACTIVATION_SUCCESSFUL)
@@ -229,6 +238,11 @@ class ImageTransfer(TimedObject):
             device.history.happened(Record(device.clock.at, Kind.FIRMWARE, obis, detail=transfer.version))
             record(device, Occurrence.IMAGE_ACTIVATED)
         self.device.communication.restart()
+
+    def _show(self, version: bytes) -> None:
+        """The object with the version has another value from here on, in the same commit."""
+        if where := self.option("version_object"):
+            self.device.kept.put(DATA, Obis.parse(where), VALUE, data.octet_string(version))
 
 
 def active_firmware(device: "Device") -> bytes:
