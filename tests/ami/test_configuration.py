@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ami_cli import configuration
+from ami_cli import configuration, populations
 from ami_cli.configuration import Changes, ConfigurationError, effective, listeners
 
 Document = dict[str, Any]
@@ -140,3 +140,38 @@ def test_the_configuration_of_the_demo_is_the_directory_s_own_or_the_installed_o
     (tmp_path / "config").mkdir()
     configuration.write(configuration.load(installed), tmp_path / "config/demo.toml")
     assert configuration.default() == Path("config/demo.toml")
+
+
+class TestPopulations:
+    def test_many_meters_are_the_files_own_and_a_population(self, document: dict[str, Any]) -> None:
+        found = effective(document, Changes(meters=5000, meter_port=5000, security="none"))
+        assert [meter["name"] for meter in found["meters"]] == ["M1001", "M1002"]
+        (population,) = found["populations"]
+        assert (population["count"], population["port"]) == (4998, 5002)
+        assert (population["authentication"], population["ciphering"]) == ("none", "none")
+        assert found["hes"]["deadline_s"] >= 60 < found["cis"]["request_timeout_s"]
+        (listener,) = [one for one in listeners(found) if "population" in one.setting]
+        assert listener.address == "0.0.0.0:5002"
+
+    def test_a_population_of_the_file_has_as_many_as_are_missing(self, document: dict[str, Any]) -> None:
+        document["populations"] = [{"name": "a", "count": 10}, {"name": "b", "count": 5}]
+        assert [one["count"] for one in effective(document, Changes(meters=40))["populations"]] == [10, 28]
+        with pytest.raises(ConfigurationError, match="12 meters are wanted, and there are 12 beside"):
+            effective(document, Changes(meters=12))
+
+    def test_a_file_of_populations_alone(self, document: dict[str, Any], tmp_path: Path) -> None:
+        path = tmp_path / "town.toml"
+        configuration.write(document | {"meters": [], "populations": [{"name": "a", "count": 2, "seed": "x"}]}, path)
+        loaded = configuration.load(path)
+        populations.ship(loaded, tmp_path)
+        (hes,), (cis,) = loaded["hes"]["shipments"], loaded["cis"]["shipments"]
+        assert list(populations.meter_names(loaded)) == ["AMI0001000001", "AMI0001000002"]
+        assert "encryption_key" in Path(hes).read_text("utf-8")
+        assert "encryption_key" not in Path(cis).read_text("utf-8")
+        with pytest.raises(ConfigurationError, match="can be made to dial in"):
+            effective(loaded, Changes(mode="dial-in"))
+
+    def test_what_is_wrong_in_a_population_is_said(self, document: dict[str, Any]) -> None:
+        document["populations"] = [{"name": "a", "count": 0, "seed": "x"}]
+        with pytest.raises(ConfigurationError, match="populations: count"):
+            list(populations.meter_names(document))

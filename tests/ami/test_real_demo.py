@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_ports
 
 from ami_cli import configuration
 
@@ -27,8 +28,9 @@ pytestmark = pytest.mark.timeout(3 * PATIENCE_S)
         pytest.param(("--security", "none"), marks=pytest.mark.ci),
         ("--mode", "dial-in", "--asynchronous"),
         pytest.param(("--meters", "3"), marks=pytest.mark.ci),
+        pytest.param(("--meters", "150", "--meter-port", str(free_ports(3)[0])), marks=pytest.mark.ci),
     ],
-    ids=["default", "unencrypted", "dial-in and asynchronous", "three meters"],
+    ids=["default", "unencrypted", "dial-in and asynchronous", "three meters", "a population beside its own two"],
 )
 def test_every_command_is_confirmed_by_every_meter(
     document: dict[str, Any], tmp_path: Path, options: tuple[str, ...]
@@ -46,7 +48,7 @@ def test_every_command_is_confirmed_by_every_meter(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    meters = 3 if "--meters" in options else 2
+    meters = int(options[1]) if "--meters" in options else 2
     summary = lines[-1]
     assert (summary["event"], summary["cycles"], summary["trouble"]) == ("summary", 1, [])
     assert summary["confirmed_commands"] == summary["commands"] == 2 * meters

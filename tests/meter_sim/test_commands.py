@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_api import served
+from test_control_api import served
 from typer.testing import CliRunner
 
 from ami_meter_sim.__main__ import app

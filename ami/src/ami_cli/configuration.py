@@ -13,7 +13,8 @@ from typing import Any
 
 import tomli_w
 
-from ami_cli import fleet
+from ami_cli import fleet, populations
+from ami_cli.populations import ConfigurationError as ConfigurationError
 
 Document = dict[str, Any]
 FIRST_METER_PORT = 4061
@@ -23,10 +24,8 @@ KEPT = {("hes", "store"): "hes.sqlite", ("cis", "store"): "cis.sqlite", ("meter_
 
 
 LAST_PORT = 65535
-
-
-class ConfigurationError(Exception):
-    """The configuration cannot be used; the text says where and why."""
+MOST_SINGLE = 100
+"""Beyond this number of meters those that are added are a population."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +77,8 @@ def load(path: Path) -> Document:
     for section in ("cis", "hes"):
         if not isinstance(document.get(section), dict) or "port" not in document[section]:
             raise ConfigurationError(f"{path}: [{section}] with a port is missing")
-    if not document.get("meters"):
-        raise ConfigurationError(f"{path}: there is no [[meters]]")
+    if not (document.setdefault("meters", []) or document.get("populations")):
+        raise ConfigurationError(f"{path}: there is no [[meters]] and no [[populations]]")
     for number, meter in enumerate(document["meters"], 1):
         if missing := {"name", "address"} - meter.keys():
             raise ConfigurationError(f"{path}: [[meters]] number {number} has no {sorted(missing)[0]}")
@@ -102,14 +101,16 @@ def effective(document: Document, changes: Changes) -> Document:
         for (section, key), name in KEPT.items():
             result.setdefault(section, {})[key] = str(changes.state / name)
     if changes.meters is not None:
-        result["meters"] = _so_many(result["meters"], changes.meters)
+        _set_number(result, changes.meters)
     if changes.meter_port is not None:
         _move_meters(result["meters"], changes.meter_port)
+        populations.move(result, changes.meter_port + len(result["meters"]))
     if changes.security == "none":
         for meter in result["meters"]:
             meter["authentication"] = "none"
+        populations.unprotect(result)
     if changes.mode == "dial-in":
-        _dial_in(result["meters"][-1], result["hes"])
+        _dial_in(result)
     return result
 
 
@@ -153,6 +154,16 @@ def listeners(document: Document) -> tuple[Listener, ...]:
             found.append(
                 Listener(host, int(port), f"the address of meter {meter['name']}", "a simulated meter", "METER_PORT")
             )
+    for population in document.get("populations", ()):
+        found.append(
+            Listener(
+                populations.host_of(population),
+                population.get("port", 4059),
+                f"the port of population {population['name']}",
+                "a population of meters",
+                "METER_PORT",
+            )
+        )
     return tuple(dict.fromkeys(found))
 
 
@@ -180,10 +191,25 @@ def _move_servers(document: Document, changes: Changes) -> None:
         cis["hes_url"] = f"http://{_reachable(hes.get('host', '127.0.0.1'))}:{changes.hes_port}"
 
 
-def _so_many(meters: list[Document], count: int) -> list[Document]:
-    """The first `count` meters of the file, and generated ones after its last."""
+def _set_number(document: Document, count: int) -> None:
+    """The first `count` meters of the file, and generated ones after its last; in great number they are a population."""
+    meters = document["meters"]
+    if document.get("populations"):
+        populations.resize(document, count)
+    elif count > MOST_SINGLE:
+        document["meters"] = _first_meters(meters, min(len(meters), MOST_SINGLE))
+        populations.add(document, count - len(document["meters"]), _next_port(meters))
+    else:
+        document["meters"] = _first_meters(meters, count)
+
+
+def _next_port(meters: list[Document]) -> int:
     ports = [int(meter["address"].rpartition(":")[2]) for meter in meters if ":" in meter["address"]]
-    first = max(ports, default=FIRST_METER_PORT - 1) + 1
+    return max(ports, default=FIRST_METER_PORT - 1) + 1
+
+
+def _first_meters(meters: list[Document], count: int) -> list[Document]:
+    first = _next_port(meters)
     more = [
         fleet.meter(number, f"127.0.0.1:{first + index}", seed="demo")
         for index, number in enumerate(range(len(meters) + 1, count + 1))
@@ -201,7 +227,10 @@ def _move_meters(meters: list[Document], port: int) -> None:
             meter["simulated"].pop("listen", None)
 
 
-def _dial_in(meter: Document, hes: Document) -> None:
+def _dial_in(document: Document) -> None:
+    if not document["meters"]:
+        raise ConfigurationError("the meters of a population are called: only one of [[meters]] can be made to dial in")
+    meter, hes = document["meters"][-1], document["hes"]
     if "simulated" not in meter:
         raise ConfigurationError(f"meter {meter['name']} is not simulated, so it cannot be made to dial in")
     meter["address"] = "dials-in"

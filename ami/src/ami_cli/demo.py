@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ami_cli import configuration, ports
+from ami_cli import configuration, populations, ports
 from ami_cli.configuration import Changes, Document
 from ami_cli.model import Model
 from ami_cli.outputs import Output, Setting
@@ -74,6 +74,10 @@ def programs(document: Document, path: Path) -> tuple[Program, ...]:
         meters.append(
             Program("meters", "meter", module("ami_meter_sim", "serve", "--config", str(path), *chosen), rank=2)
         )
+    meters += [
+        Program(name, "meter", module("ami_meter_sim", "serve", "--config", str(path), "--population", name), rank=2)
+        for name in populations.names(document)
+    ]
     hes = Program("hes", "hes", module("ami_hes", "serve", "--config", str(path)), rank=1)
     cis = Program("cis", "cis", module("ami_cis", "serve", "--config", str(path)), rank=0)
     return (*meters, hes, cis)
@@ -88,7 +92,7 @@ async def run(options: Options) -> int:
         raise PortsTaken(ports.advice(trouble, str(options.configuration), own_state=_in_use(document)))
     setting = Setting(
         listeners=listeners,
-        meters=tuple(meter["name"] for meter in document["meters"]),
+        meters=(*(meter["name"] for meter in document["meters"]), *populations.meter_names(document)),
         diallers=tuple(meter["name"] for meter in configuration.simulated(document) if meter["address"] == "dials-in"),
         security=_security(document),
         configuration=str(options.configuration),
@@ -97,6 +101,7 @@ async def run(options: Options) -> int:
     with _alone(document):
         directory = Path(tempfile.mkdtemp(prefix="demo-", dir=options.directory))
         path = (directory / "demo.toml").absolute()
+        populations.ship(document, path.parent)
         configuration.write(document, path)
         started = Processes(directory, environment(ANSWERED_BY_OPTIONS))
         demo = Demo(setting, options.output(setting), started, options.programs(document, path), _cycles(document))

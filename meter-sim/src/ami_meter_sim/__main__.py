@@ -15,7 +15,7 @@ from ami_meter_sim.faults.page import listed, page
 from ami_meter_sim.fleet import die_at_once
 from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.shipment import Form, Receiver
-from ami_meter_sim.settings import Settings, choose_meters
+from ami_meter_sim.settings import Settings, choose
 from ami_packs.document import ModelError
 from ami_process.commands import exit_code_of, version_option
 from ami_process.environment import Environment, clock_of
@@ -45,6 +45,9 @@ def serve_until_stopped(
             metavar="NAME", help="Only this meter of [[meters]]; may be repeated. Default: all, populations included."
         ),
     ] = None,
+    population: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this one of [[populations]]; may be repeated.")
+    ] = None,
 ) -> None:
     """Be the simulated meters of a configuration, as one process, until SIGTERM or SIGINT."""
     keep_private()
@@ -52,7 +55,8 @@ def serve_until_stopped(
         settings = Settings.load(config)
         clock = clock_of(settings.clock)
         with events_on_standard_output(clock.now) as events:
-            exit_code = asyncio.run(_run(settings, meter or [], Environment(emit=events).by(clock), events))
+            chosen = choose(settings, meter or (), population or ())
+            exit_code = asyncio.run(_run(chosen, Environment(emit=events).by(clock), events))
     except (SettingsError, ModelError, StateError) as error:
         sys.stderr.write(f"{error}\n")
         exit_code = UNUSABLE
@@ -108,7 +112,7 @@ def write_shipment(
         sys.stderr.write(f"{write}: {count:,} meters\n")
 
 
-async def _run(settings: Settings, names: Sequence[str], environment: Environment, events: Events) -> int:
+async def _run(settings: Settings, environment: Environment, events: Events) -> int:
     def die() -> None:
         """As a process that is killed, but what was reported is out."""
         events.flush()
@@ -118,10 +122,7 @@ async def _run(settings: Settings, names: Sequence[str], environment: Environmen
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    chosen = choose_meters(settings, names)
-    if names:
-        settings = settings.model_copy(update={"populations": ()})
-    return await run(settings, chosen, environment, stop, die)
+    return await run(settings, settings.meters, environment, stop, die)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -279,3 +279,17 @@ def choose_meters(settings: Settings, names: Sequence[str]) -> tuple[MeterSettin
         there = ", ".join(known) or "none"
         raise SettingsError(f"--meter {' '.join(unknown)}: not among the simulated of [[meters]], which are {there}")
     return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def choose(settings: Settings, meters: Sequence[str], populations: Sequence[str]) -> Settings:
+    """The same with these meters and populations alone, with all where none is named. Raises SettingsError."""
+    known = {one.name: one for one in settings.populations}
+    if unknown := [name for name in populations if name not in known]:
+        there = ", ".join(known) or "none"
+        raise SettingsError(f"--population {unknown[0]}: not among [[populations]], which are {there}")
+    if not meters and not populations:
+        return settings
+    chosen = choose_meters(settings, meters) if meters else ()
+    return settings.model_copy(
+        update={"meters": chosen, "populations": tuple(known[name] for name in dict.fromkeys(populations))}
+    )

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Hashable
 
 from ami_meter_sim.lines.connection import Connection
-from ami_process.environment import real_time
+from ami_process.environment import real_time, real_timer
 
 IDLE_S = 10.0  # without a request, for a connection with an open association
 SWEEP_S = 1.0
@@ -32,7 +32,7 @@ class Admission:
             return False
         there.add(one)
         if self._sweep is None:
-            self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._look)
+            self._sweep = real_timer(real_time() + SWEEP_S, self._look)
         return True
 
     def forget(self, one: Connection, place: Hashable) -> None:
@@ -56,7 +56,7 @@ class Admission:
             else:
                 one.inactive(at)
         if self._places:
-            self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._look)
+            self._sweep = real_timer(real_time() + SWEEP_S, self._look)
 
     def end(self, place: Hashable) -> None:
         """Close every connection of a place."""

@@ -18,7 +18,7 @@ from ami_meter_sim.lines.addresses import Behind
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile
 from ami_meter_sim.meter.session import Session
 from ami_meter_sim.population.journal import StateError
-from ami_process.environment import real_time
+from ami_process.environment import real_time, real_timer
 
 HELD_OCTETS = 0x20000
 """So many may wait to leave before the session has to."""
@@ -177,7 +177,7 @@ class Connection(ABC):
                 self._service.fleet.report(event)
                 return False
             case Wait(seconds):
-                self._resume = asyncio.get_running_loop().call_later(seconds, self._waited)
+                self._resume = real_timer(real_time() + seconds, self._waited)
             case HangUp(abrupt):
                 self._end = self._reset if abrupt else self._close
             case Die():
