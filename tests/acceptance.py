@@ -34,7 +34,11 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "fuzz": ((str(ROOT / ".venv/fuzz/bin/python"), str(TESTS / "fuzz/run.py"), "--seconds", str(FUZZ_S)),),
     "flaky": ((sys.executable, str(TESTS / "flaky.py"), "--times", str(SEEDS)),),
-    "bench": ((*AMI, "bench", "--meters", "2,100,1000"), (*AMI, "bench-dlms")),
+    "bench": (
+        (*AMI, "bench", "--meters", "2,100,1000"),
+        (*AMI, "bench-dlms"),
+        (*AMI, "bench-fleet", "--meters", "1000,10000,100000,1000000"),
+    ),
     "compose": ((*PYTEST, "-m", "compose", "--timeout", "600", str(TESTS / "compose")),),
 }
 """Name -> the commands of a step, of which each has to succeed."""

@@ -15,6 +15,7 @@ LATER = {
     "decode": "ami_cli.decode.cli",
     "encode": "ami_cli.decode.encode",
     "bench-dlms": "ami_cli.bench_dlms.cli",
+    "bench-fleet": "ami_cli.bench_fleet.cli",
 }
 """Name of the sub-command -> the module whose `app` it is."""
 

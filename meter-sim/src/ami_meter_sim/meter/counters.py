@@ -25,7 +25,7 @@ _SUFFIXES = {1: "", 2: "_2"}
 class Counters:
     """`send_from` and `receive_from` are what has to stand on disk; without exact values the first ones are those."""
 
-    __slots__ = ("_suffix", "receive", "receive_from", "send", "send_from")
+    __slots__ = ("_noted", "_suffix", "receive", "receive_from", "send", "send_from")
 
     def __init__(
         self, send_from: int, receive_from: int, send_next: int | None = None, receive_lowest: int | None = None
@@ -35,6 +35,7 @@ class Counters:
         self.send_from = send_from
         self.receive_from = receive_from
         self._suffix = ""
+        self._noted: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, row: Row, security_setup: int = 1) -> Self:
@@ -54,6 +55,9 @@ class Counters:
     def note(self, row: Row) -> None:
         """Put them down in the row."""
         values = (self.send_from, self.receive_from, self.send.next_value, self.receive.lowest_acceptable)
+        if values == self._noted:
+            return
+        self._noted = values
         for name, value in zip(_FIELDS, values, strict=True):
             setattr(row, name + self._suffix, value)
 

@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import connect
-from typing import Self
+from typing import Self, TypeVar
 from uuid import uuid4
 
 import numpy
@@ -39,6 +40,8 @@ from ami_process.ownership import PRIVATE_DIRECTORY, Hold, InUse
 from ami_process.store.errors import StoreUnavailable, StoreUnusable, problems_of
 from ami_process.store.opening import ready_store
 from ami_process.store.sqlite import sqlite_engine
+
+T = TypeVar("T")
 
 FILE = "meters.sqlite"
 LOCK = "in-use.lock"
@@ -118,8 +121,7 @@ class Store:
                     path.unlink(missing_ok=True)
                 _OPEN_HERE.add(name)
                 store = cls(directory, hold, engine, ranges, Journal(directory, name))
-                with engine.connect() as connection:
-                    store._load(connection)
+                store._load()
         except BaseException:
             hold.close()
             raise
@@ -179,6 +181,14 @@ class Store:
         return sorted(chosen, key=lambda one: (one.at, one.n))
 
     # --- into SQLite
+
+    def fill_rows(self, names: Sequence[str], rows: Iterable[Sequence[int]]) -> None:
+        """Rows of meters, by their numbers on disk, past the journal and the columns in memory: for a store that is made on purpose."""
+        places = ", ".join("?" * (len(names) + 1))
+        statement = f"INSERT OR REPLACE INTO rows (meter, {', '.join(names)}) VALUES ({places})"  # noqa: S608 (our own names)
+        with _problems(self.directory / FILE), self._engine.begin() as connection:
+            for many in batched(rows, FETCHED_AT_ONCE):
+                connection.exec_driver_sql(statement, [tuple(row) for row in many])
 
     def begin_bringing_in(self) -> list[int]:
         """Say how far the next `bring_in` goes, which may then run beside the event loop."""
@@ -240,12 +250,12 @@ class Store:
 
     # --- out of SQLite
 
-    def _load(self, connection: Connection) -> None:
+    def _load(self) -> None:
         for one in self.ranges.values():
             span = (one.number, one.number + one.count - 1)
-            self._load_rows(connection, one, span)
+            self._load_rows(one, span)
             kept = "SELECT meter, class_id, obis, attribute_id, content FROM kept WHERE meter BETWEEN ? AND ?"
-            for number, class_id, obis, attribute_id, content in connection.exec_driver_sql(kept, span):
+            for number, class_id, obis, attribute_id, content in self._reading.execute(kept, span):
                 index = number - one.number + one.index
                 self.kept.setdefault(index, {})[class_id, obis, attribute_id] = content
         arrays = self.columns.arrays
@@ -253,19 +263,25 @@ class Store:
             for suffix in ("", "_2"):
                 arrays[exact + suffix][:] = arrays[reserved + suffix]
 
-    def _load_rows(self, connection: Connection, one: Range, span: tuple[int, int]) -> None:
-        names = list(NAMES.values())
-        found = connection.exec_driver_sql(_SELECT_ROWS, span)
+    def _load_rows(self, one: Range, span: tuple[int, int]) -> None:
+        found = self._reading.execute(_SELECT_ROWS, span)
         while rows := found.fetchmany(FETCHED_AT_ONCE):
             numbers, *columns = zip(*rows, strict=True)
             index = numpy.array(numbers, "i8") - one.number + one.index
-            for name, values in zip(names, columns, strict=True):
+            for name, values in zip(NAMES.values(), columns, strict=True):
                 array = self.columns[name]
                 if None not in values:
-                    array[index] = values
-                    continue
-                given = [place for place, value in enumerate(values) if value is not None]
-                array[index[given]] = [values[place] for place in given]
+                    array[index] = numpy.fromiter(values, array.dtype, len(values))
+                elif any(value is not None for value in values):
+                    given = [place for place, value in enumerate(values) if value is not None]
+                    array[index[given]] = [values[place] for place in given]
+
+
+def batched(rows: Iterable[T], number: int) -> Iterator[list[T]]:
+    """Lists of so many."""
+    left = iter(rows)
+    while many := list(islice(left, number)):
+        yield many
 
 
 def _connect_to_read(store: Path) -> SqliteConnection:

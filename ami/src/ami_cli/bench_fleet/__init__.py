@@ -1,0 +1,1 @@
+"""`ami bench-fleet`: what a population of simulated meters costs, from a thousand meters to a million."""

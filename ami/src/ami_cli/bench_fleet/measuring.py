@@ -1,0 +1,186 @@
+"""Populations of several sizes, each a process of its own, measured one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import tomli_w
+
+from ami_cli.bench_fleet.client import Asking, Client, NoAnswer
+from ami_cli.bench_fleet.figures import Dialogues, FleetFigures
+from ami_meter_sim.populating import prepare
+from ami_meter_sim.population.columns import COLUMNS
+from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.store import Store
+from ami_meter_sim.settings import Settings
+from ami_process.settings import SettingsError
+
+AT_ONCE = 32
+CLOCK_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+READY_S = 300.0
+MARGIN = 200
+"""Descriptors that are not connections to meters."""
+OPENED_AT_ONCE = 100
+
+Tell = Callable[[str], None]
+
+
+class FleetBenchError(Exception):
+    """Nothing could be measured; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything is measured at one size."""
+
+    meters: int
+    dialogues: int
+    sessions: int
+
+
+@dataclass(slots=True)
+class Simulator:
+    """The process."""
+
+    process: asyncio.subprocess.Process
+    ready_s: float
+
+    def memory(self) -> int:
+        """Resident, in octets."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
+
+    def cpu_s(self) -> float:
+        """User and system."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * CLOCK_TICK_S
+
+
+def measure(size: Size, tell: Tell) -> FleetFigures:
+    """One size. Raises FleetBenchError."""
+    with tempfile.TemporaryDirectory(prefix="ami-bench-fleet-") as directory:
+        try:
+            return asyncio.run(_measure(size, Path(directory), tell))
+        except (NoAnswer, OSError, TimeoutError, SettingsError, StateError) as trouble:
+            raise FleetBenchError(f"{size.meters} meters: {trouble or type(trouble).__name__}") from None
+
+
+async def _measure(size: Size, directory: Path, tell: Tell) -> FleetFigures:
+    path = _configuration(size.meters, directory)
+    client = Client(prepare(Settings.load(path).populations)[0])
+    tell(f"{size.meters} meters: a new population")
+    async with _simulator(path) as new:
+        new_ready_s = new.ready_s
+    tell(f"{size.meters} meters: filling the store")
+    fill(path)
+    tell(f"{size.meters} meters: from a full store")
+    async with _simulator(path) as simulator:
+        memory = simulator.memory()
+        tell(f"{size.meters} meters: dialogues")
+        for _ in range(AT_ONCE):
+            await client.dialogue_with_any()
+        alone = await _dialogues(client, simulator, size.dialogues, 1)
+        together = await _dialogues(client, simulator, size.dialogues, AT_ONCE)
+        tell(f"{size.meters} meters: open sessions")
+        sessions, added = await _sessions(client, simulator, min(size.sessions, size.meters))
+    return FleetFigures(size.meters, new_ready_s, simulator.ready_s, memory, alone, together, sessions, added)
+
+
+def _configuration(meters: int, directory: Path) -> Path:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    population = {"name": "bench", "count": meters, "seed": "bench", "first_serial": 2, "port": port}
+    content = {"meter_sim": {"state": str(directory / "state")}, "populations": [population]}
+    path = directory / "ami.toml"
+    path.write_text(tomli_w.dumps(content), "utf-8")
+    return path
+
+
+def fill(path: Path) -> None:
+    """Give every meter of a population a row in which most fields have been changed."""
+    settings = Settings.load(path)
+    (prepared,) = prepare(settings.populations)
+    store = Store.open(settings.meter_sim.state, [prepared.wanted])
+    (placed,) = store.ranges.values()
+    names = [name for name, column in COLUMNS.items() if column.number is not None]
+    values = {"flags": 1, "control_state": 1, "control_mode": 4, "configured_control_mode": 4, "off_since": 0}
+    row = [values.get(name, 100) for name in names]
+    numbers = numpy.arange(placed.number, placed.number + placed.count).tolist()
+    store.fill_rows(names, ((number, *row) for number in numbers))
+    store.close()
+
+
+@asynccontextmanager
+async def _simulator(path: Path) -> AsyncIterator[Simulator]:
+    began = time.perf_counter()
+    command = (sys.executable, "-m", "ami_meter_sim", "serve", "--config", str(path))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        if process.stdout is None:
+            raise FleetBenchError("the simulator has no output")
+        line = await asyncio.wait_for(process.stdout.readline(), READY_S)
+        if json.loads(line or b"{}").get("event") != "ready":
+            raise FleetBenchError(f"the simulator did not start: {line.decode(errors='replace')}")
+        drained = asyncio.create_task(_drain(process.stdout))
+        yield Simulator(process, time.perf_counter() - began)
+        process.terminate()
+        await process.wait()
+        await drained
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def most_sessions(wanted: int) -> int:
+    """So many, or as many as this machine gives descriptors for."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - MARGIN)
+
+
+async def _drain(output: asyncio.StreamReader) -> None:
+    while await output.read(65536):
+        pass
+
+
+async def _dialogues(client: Client, simulator: Simulator, number: int, at_once: int) -> Dialogues:
+    seconds: list[float] = []
+    left = iter(range(number))
+
+    async def work() -> None:
+        for _ in left:
+            seconds.append(await client.dialogue_with_any())
+
+    before = simulator.cpu_s()
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    return Dialogues(tuple(seconds), simulator.cpu_s() - before)
+
+
+async def _sessions(client: Client, simulator: Simulator, wanted: int) -> tuple[int, int]:
+    """How many could be opened, and what they have added to the memory."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    number = most_sessions(wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, number + MARGIN), hard))
+    before, opened = simulator.memory(), list[Asking]()
+    first = client.population.settings.count - number
+    try:
+        for begin in range(0, number, OPENED_AT_ONCE):
+            indexes = range(first + begin, first + min(begin + OPENED_AT_ONCE, number))
+            opened += await asyncio.gather(*map(client.associate, indexes))
+        return len(opened), simulator.memory() - before
+    finally:
+        for one in opened:
+            one.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,90 @@
+"""The figures of populations as tables: on a terminal, as Markdown for docs/bench-fleet.md, as JSON for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ami_cli.bench_fleet.figures import FleetFigures
+
+HEADING = """\
+# What a population of simulated meters costs
+
+Written by `make bench WRITE=docs`; run `make bench` to see your own machine's figures.
+
+One process serves each population: an address each, HLS-GMAC, authenticated encryption, model `residential`. **Ready**: from the start of the
+process until it listens, with a new population and with a store that has a changed row of every meter; importing its modules is most of
+the first. **Memory**: resident, after such a start. **Dialogue**: connect, ask the invocation counter as public client, associate with
+HLS, read the energy, release: seven exchanges with a meter that is drawn by lot, most of them for the first time; the asking end shares
+the machine. **A core**: dialogues by the CPU time of the simulator alone, 32 at once. **Open sessions**: each with a ciphered
+association, and what one of them adds to the memory.
+"""
+COLUMNS = (
+    "meters",
+    "ready, new",
+    "ready, full store",
+    "memory",
+    "dialogue p50",
+    "p99",
+    "a core",
+    "open sessions",
+    "memory of one",
+)
+MEGA, KILO = 1e6, 1e3
+
+
+def document(figures: Sequence[FleetFigures], machine: str, measured_at: datetime | None = None) -> dict[str, Any]:
+    """The figures as plain values; seconds and octets."""
+    return {
+        "machine": machine,
+        "measured_on": (measured_at or datetime.now(UTC)).date().isoformat(),
+        "populations": [
+            {
+                "meters": one.meters,
+                "new_ready_s": one.new_ready_s,
+                "full_ready_s": one.full_ready_s,
+                "memory": one.memory,
+                "dialogue_p50_s": one.alone.percentile(50),
+                "dialogue_p99_s": one.alone.percentile(99),
+                "dialogues_per_core_second": one.together.per_core_second,
+                "open_sessions": one.open_sessions,
+                "open_memory": one.open_memory,
+            }
+            for one in figures
+        ],
+    }
+
+
+def markdown(figures: Sequence[FleetFigures], machine: str, measured_at: datetime | None = None) -> str:
+    """The page."""
+    day = (measured_at or datetime.now(UTC)).date().isoformat()
+    rows = "".join(f"| {' | '.join(_cells(one))} |\n" for one in figures)
+    head = f"| {' | '.join(COLUMNS)} |\n|{'---:|' * len(COLUMNS)}\n"
+    return f"{HEADING}\nMeasured on {day}: {machine}.\n\n{head}{rows}"
+
+
+def terminal(figures: Sequence[FleetFigures], machine: str) -> RenderableType:
+    """The same table."""
+    table = Table(*COLUMNS, title="populations")
+    for one in figures:
+        table.add_row(*_cells(one))
+    return Group(table, Text(machine, style="dim"))
+
+
+def _cells(one: FleetFigures) -> tuple[str, ...]:
+    return (
+        f"{one.meters:,}",
+        f"{one.new_ready_s:.1f} s",
+        f"{one.full_ready_s:.1f} s",
+        f"{one.memory / MEGA:.0f} MB",
+        f"{one.alone.percentile(50) * KILO:.1f} ms",
+        f"{one.alone.percentile(99) * KILO:.1f} ms",
+        f"{one.together.per_core_second:,.0f}/s",
+        f"{one.open_sessions:,}",
+        f"{one.open_memory / max(one.open_sessions, 1) / KILO:.1f} kB",
+    )
