@@ -16,6 +16,7 @@ from ami_cli.bench_fleet.measuring import Size, measure
 MEGA = 1e6
 
 
+@pytest.mark.timeout(240)
 def test_one_population_as_json_and_as_a_page(tmp_path: Path) -> None:
     page = tmp_path / "bench-fleet.md"
     options = ["--meters", "200", "--dialogues", "40", "--sessions", "20", "--json", "--write", str(page)]
@@ -41,10 +42,11 @@ def test_percentiles() -> None:
 @pytest.mark.parametrize(
     ("meters", "sessions", "most_mb"),
     [
-        pytest.param(100_000, 200, 150, id="100,000"),
+        pytest.param(100_000, 200, 150, id="100,000", marks=pytest.mark.ci),
         pytest.param(1_000_000, 10_000, 500, id="1,000,000", marks=pytest.mark.acceptance),
     ],
 )
+@pytest.mark.timeout(1_200)
 def test_a_population_fits_into_its_memory(meters: int, sessions: int, most_mb: int) -> None:
     found = measure(Size(meters, dialogues=100, sessions=sessions), lambda text: None)
     assert found.memory < most_mb * MEGA

@@ -52,7 +52,7 @@ from ami_registry import Meter as Entry
 from ami_registry import Transport, security
 
 OPEN_FILES_PER_METER = 8
-OPEN_FILES_OF_POPULATIONS = 20_000
+OPEN_FILES_OF_POPULATIONS = 12_000
 """So many connections are wanted at once; what the machine does not give is said when it is missing."""
 LOOPBACK_DEVICE = "lo"
 REQUESTS = ["get", "set", "action"]

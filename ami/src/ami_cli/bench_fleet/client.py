@@ -76,7 +76,7 @@ class Client:
         began = time.perf_counter()
         asking = await self._connect(index)
         try:
-            public = ClientConnection(ClientSettings(client_wport=PUBLIC, server_wport=self._wport(index)))
+            public = self._public(index)
             managing = self._managing(index, await self._counter(asking, public) + 1)
             await self._expect(asking, managing, Open(), Opened)
             await self._expect(asking, managing, Get(IMPORT), GetResult)
@@ -88,7 +88,7 @@ class Client:
     async def associate(self, index: int) -> Asking:
         """A connection that stays, with an open ciphered association."""
         asking = await self._connect(index)
-        public = ClientConnection(ClientSettings(client_wport=PUBLIC, server_wport=self._wport(index)))
+        public = self._public(index)
         managing = self._managing(index, await self._counter(asking, public) + 1)
         await self._expect(asking, managing, Open(), Opened)
         return asking
@@ -123,6 +123,9 @@ class Client:
 
     def _wport(self, index: int) -> int:
         return self.population.plan.place(index)[2]
+
+    def _public(self, index: int) -> ClientConnection:
+        return ClientConnection(ClientSettings(client_wport=PUBLIC, server_wport=self._wport(index)))
 
     def _managing(self, index: int, counter: int) -> ClientConnection:
         identities = self.population.population.identities

@@ -130,9 +130,7 @@ async def _simulator(path: Path) -> AsyncIterator[Simulator]:
     try:
         if process.stdout is None:
             raise FleetBenchError("the simulator has no output")
-        line = await asyncio.wait_for(process.stdout.readline(), READY_S)
-        if json.loads(line or b"{}").get("event") != "ready":
-            raise FleetBenchError(f"the simulator did not start: {line.decode(errors='replace')}")
+        await asyncio.wait_for(_ready(process.stdout), READY_S)
         drained = asyncio.create_task(_drain(process.stdout))
         yield Simulator(process, time.perf_counter() - began)
         process.terminate()
@@ -148,6 +146,13 @@ def most_sessions(wanted: int) -> int:
     """So many, or as many as this machine gives descriptors for."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - MARGIN)
+
+
+async def _ready(output: asyncio.StreamReader) -> None:
+    while line := await output.readline():
+        if json.loads(line).get("event") == "ready":
+            return
+    raise FleetBenchError("the simulator ended before it was ready")
 
 
 async def _drain(output: asyncio.StreamReader) -> None:
