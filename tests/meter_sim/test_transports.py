@@ -252,6 +252,18 @@ async def test_a_silent_meter_keeps_its_link_and_answers_no_question(tmp_path: P
     await wire.stop()
 
 
+async def test_a_meter_without_power_is_silent_and_the_other_on_the_line_is_not(wire: Wire) -> None:
+    await wire.listen(communication=HdlcProfile(PHYSICAL))
+    wire.fleet.meters["M1002"].lose_power(wire.bench.at)
+    dark, lit = await Caller.call(wire.port, over_hdlc(server=2)), await Caller.call(wire.port, over_hdlc())
+    dark.writer.write(dark.connection.send(Open()))
+    assert isinstance(await lit.ask(Open()), Opened)
+    await wire.stop()
+    assert await asyncio.wait_for(dark.reader.read(), 5) == b"", "not a single octet"
+    for one in (dark, lit):
+        await one.close()
+
+
 async def test_a_meter_that_is_always_silent_sends_no_frame(tmp_path: Path) -> None:
     wire = misbehaving_wire(tmp_path, fault="silent")
     await wire.listen(communication=HdlcProfile(PHYSICAL))

@@ -7,13 +7,18 @@ none that the link would repeat, and an APDU that was changed has frames whose c
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ami_dlms.errors import DecodeError
 from ami_dlms.framing.framing import LinkLost, WrapperPdu
+from ami_dlms.framing.hdlc_address import address_size, decode_address
 from ami_dlms.framing.hdlc_framing import HdlcServerFraming
 from ami_dlms.framing.hdlc_parameters import LinkParameters
 from ami_dlms.framing.wrapper import HEADER_SIZE, VERSION, WrapperFraming
 from ami_meter_sim.effects import Effect, Send
 
 DEFAULT_PARAMETERS = LinkParameters()
+FLAG = b"\x7e"
+HDLC_HEADER = 3
+"""Flag and format, in front of the addresses."""
 VERSION_OCTETS = VERSION.to_bytes(2, "big")
 
 
@@ -33,6 +38,11 @@ class Line(WrapperFraming):
     def inactive(self) -> bool:
         """A silence ends nothing."""
         return False
+
+    @staticmethod
+    def addressed(octets: bytes) -> int | None:
+        """The server wrapper port that octets at the beginning of a PDU are for."""
+        return int.from_bytes(octets[4:6], "big") if octets[:2] == VERSION_OCTETS else None
 
 
 class HdlcLine:
@@ -69,6 +79,15 @@ class HdlcLine:
     def own_frames(self) -> bytes:
         """What the links themselves want to send."""
         return self._link.data_to_send()
+
+    @staticmethod
+    def addressed(octets: bytes) -> int | None:
+        """The upper address that octets at the beginning of a frame are for."""
+        try:
+            size = address_size(octets, HDLC_HEADER, len(octets)) if octets[:1] == FLAG else None
+            return None if size is None else decode_address(octets[HDLC_HEADER : HDLC_HEADER + size]).upper
+        except DecodeError:
+            return None
 
     def inactive(self) -> bool:
         """The line was silent for longer than a link may be idle: the links are gone."""

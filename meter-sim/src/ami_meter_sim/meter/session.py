@@ -44,7 +44,6 @@ from ami_packs.event_list import Occurrence
 
 ATTACKS = {Cause.PROTECTION: Occurrence.DECRYPTION_FAILED, Cause.REPLAY: Occurrence.REPLAY}
 ATTACK_LOGGED_ONCE_IN = timedelta(minutes=1)
-WRAPPER_VERSION = b"\x00\x01"
 OF_A_REQUEST = ("on_arrival", "on_request", "on_result", "on_outcome", "on_frame")
 
 
@@ -310,10 +309,11 @@ class Session:
         return next(([end] for one in happening if (end := one.fault.on_connection()) is not None), None)
 
     def _addressed(self, octets: bytes) -> Meter | None:
-        """Whom these octets are for, if that can be seen: the only meter, or that of the wrapper's destination."""
+        """Whom these octets are for, if that can be seen: the only meter, or that of the destination."""
         if len(self._meters) == 1:
             return next(iter(self._meters.values()))
-        return self._meters.get(int.from_bytes(octets[4:6], "big")) if octets[:2] == WRAPPER_VERSION else None
+        server_wport = self._line.addressed(octets)
+        return None if server_wport is None else self._meters.get(server_wport)
 
     def _association(
         self,
