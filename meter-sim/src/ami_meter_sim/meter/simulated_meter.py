@@ -505,8 +505,10 @@ class Meter:
     def _begin_profiles(self) -> None:
         """A new meter's profiles hold what its model says."""
         for described in self.setup.model.profiles:
-            rows = self._memory.rows(described)
-            for row in () if rows.read() else described.rows:
+            rows = self._memory.rows(described) if described.rows else None
+            if rows is None or rows.read():
+                continue
+            for row in described.rows:
                 rows.append(row)
 
     def _descriptions(self, class_id: int) -> Iterator[ObjectDescription]:
