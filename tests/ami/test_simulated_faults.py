@@ -21,6 +21,7 @@ from ami_meter_sim.settings import SimulatedSettings
 PAGE = Path(__file__).parents[2] / "docs/howto/simulated-faults.md"
 EXAMPLES = re.findall(r"```toml\n(.*?)```\n\n```text\n(.*?)\n```", PAGE.read_text("utf-8"), re.DOTALL)
 NO_FAULTS = {
+    "associations",
     "signing_key",
     "client_signing_key",
     "model",
