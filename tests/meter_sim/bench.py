@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from reported import Reported
 
+from ami_dlms import data
 from ami_dlms.association import ClientConnection, ClientSettings, Get, GetResult, Open, Request, Security
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.cosem.selection import SelectiveAccess
@@ -109,9 +110,12 @@ class Bench:
     store: Store = field(init=False)
     begun: bool = False
 
-    def start(self, one: MeterSetup | None = None) -> Meter:
-        """Begin; a meter that ran before has died after a turn of the event loop, without goodbye."""
-        one = one or setup()
+    def start(self, one: MeterSetup | None = None, with_past: bool = False) -> Meter:
+        """Begin; a meter that ran before has died after a turn of the event loop, without goodbye.
+
+        The load profile of a new meter is emptied, so that a test sees what comes after, unless it is `with_past`.
+        """
+        one, new = one or setup(), not self.begun
         if self.begun:
             self.store.journal.write()
             self.store.abandon()
@@ -119,6 +123,8 @@ class Bench:
         OPENED.append(self.store)
         self.meter = Meter(one, memory_of(self.store, 0), self.at)
         STORES[self.meter] = self.store
+        if new and not with_past:
+            self.meter.act(method(PROFILE, 1), data.integer(0), self.at)
         return self.meter
 
     def later(self, **time: float) -> datetime:

@@ -13,12 +13,14 @@ from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.obis import Obis
 from ami_meter_sim.clock import ClockStateInMemory, MeterClock
-from ami_meter_sim.load import Curve, Energy, household
+from ami_meter_sim.load.houses import House
+from ami_meter_sim.load.houses import Kind as HouseKind
+from ami_meter_sim.load.network import Connection
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.cosem_object import ActionRefused, Refused
 from ami_meter_sim.objects.device import Device, Identity
 from ami_meter_sim.objects.families import build
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.recording import Notice
 from ami_meter_sim.population.row import row_in_memory
 from ami_packs.event_list import EventList
@@ -33,22 +35,6 @@ SWITCH_SCRIPTS = (9, "0-0:10.0.106")
 LOGS = {"standard": 0, "fraud": 1, "disconnector": 2, "quality": 4, "communication": 5}
 """Value group E of the logs and of their event codes."""
 Name = tuple[int, str]
-
-
-class RowsInMemory:
-    """A profile's buffer."""
-
-    def __init__(self) -> None:
-        self.all: list[bytes] = []
-
-    def read(self) -> list[bytes]:
-        return self.all
-
-    def append(self, row: bytes) -> None:
-        self.all.append(row)
-
-    def clear(self) -> None:
-        self.all.clear()
 
 
 def described(
@@ -84,15 +70,23 @@ def bits(e: int, value: int = 0) -> ObjectDescription:
     return described((1, f"0-0:97.98.{e}"), {2: data.double_long_unsigned(value)}, static=True)
 
 
+EMPTY = House(HouseKind.HOUSEHOLD, (), (), 0, 0, (500, 300, 200), 0)
+"""A house that takes nothing."""
+
+
 class Inside:
-    """A device of these objects and a clock."""
+    """A device of these objects. Nothing flows behind it unless it is given a house, or told watts."""
 
     def __init__(
-        self, *objects: ObjectDescription, at: datetime = START, events: EventList = IDIS, mode: int = 4, zone: int = 0
+        self,
+        *objects: ObjectDescription,
+        at: datetime = START,
+        events: EventList = IDIS,
+        mode: int = 4,
+        zone: int = 0,
+        house: House = EMPTY,
     ) -> None:
-        curve = Curve((500,) * 24)
         self.heard: list[Notice] = []
-        self.buffers: dict[Obis, RowsInMemory] = {}
         clock = described(CLOCK) if not any(one.class_id == 8 for one in objects) else None
         row = row_in_memory()
         row.control_mode = mode
@@ -100,12 +94,16 @@ class Inside:
             identity=Identity("M1", b"AMIM1", b"1"),
             model=Model((*([clock] if clock else []), *objects), events=events),
             clock=MeterClock(at, ClockStateInMemory(time_zone_min=zone)),
-            energy=Energy(household("M1", curve, curve), 0, 0, at),
+            house=house,
+            connection=Connection(1, 500),
             row=row,
-            rows=lambda one: self.buffers.setdefault(one.obis, RowsInMemory()),
             notice=self.heard.append,
             build=build,
         )
+
+    def takes(self, watts: int) -> None:
+        """From now on so much flows in addition."""
+        self.device.history.happened(Record(self.device.clock.at, Kind.LOAD, number=watts))
 
     def restart(self) -> None:
         """Only what is kept is left of the objects."""

@@ -21,7 +21,9 @@ from ami_meter_sim.meter.session import describe_switch
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.conditions import Condition, conditions
 from ami_meter_sim.objects.cosem_object import ReadContext
+from ami_meter_sim.objects.quantities import QUANTITIES
 from ami_meter_sim.objects.switch import Trigger
+from ami_meter_sim.objects.timeline import second_of
 from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.roster import Listed, all_listed, listed
 from ami_packs.event_list import Occurrence
@@ -117,6 +119,12 @@ class Control:
         meter = self.meter(name)
         meter.advance(self.fleet.environment.now())
         device, switch = meter.device, describe_switch(meter.switch)
+        metering, second = device.metering, second_of(device.clock.at)
+
+        def metered(name: str) -> int:
+            value: int = QUANTITIES[name].at(metering, second)
+            return value
+
         return {
             **self.summary(Listed(meter.name, meter.row.columns, meter.row.index)),
             "logical_device_name": device.identity.logical_device_name.decode("ascii", "replace"),
@@ -129,10 +137,10 @@ class Control:
             },
             "conditions": sorted(conditions(device)),
             "clock": device.clock.time.isoformat(),
-            "import_wh": device.energy.import_wh,
-            "export_wh": device.energy.export_wh,
-            "import_power_w": device.import_power_w,
-            "export_power_w": device.export_power_w,
+            "import_wh": metered("import_energy_wh"),
+            "export_wh": metered("export_energy_wh"),
+            "import_power_w": metered("import_power_w"),
+            "export_power_w": metered("export_power_w"),
             "next_sent_counter": meter.counters.send.next_value,
             "lowest_accepted_counter": meter.counters.receive.lowest_acceptable,
         }

@@ -4,7 +4,7 @@ Strategy: the parameters are drawn by the same code for one seed and for arrays 
 first second of the tables; before that they would show less.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum, unique
 from typing import Any, NamedTuple
 
@@ -96,18 +96,18 @@ class House(NamedTuple):
 
     def imports_ws(self, seconds: "int | Integers") -> Integers:
         """As `import_ws`, at each second, or of each house."""
-        parts = iter(self.imports)
-        energies: Integers = next(parts).energies(seconds) + self.installed_import_ws
-        for part in parts:
-            energies += part.energies(seconds)
-        return energies
+        return _sum(self.imports, self.installed_import_ws, seconds)
 
     def exports_ws(self, seconds: "int | Integers") -> Integers:
         """As `export_ws`, at each second, or of each house; one zero where nothing is exported."""
-        energies: Integers = np.zeros(np.shape(np.atleast_1d(seconds)), np.int64) + self.installed_export_ws
-        for part in self.exports:
-            energies = energies + part.energies(seconds)
-        return energies
+        return _sum(self.exports, self.installed_export_ws, seconds)
+
+
+def _sum(parts: Sequence[Part | Charging], installed_ws: Any, seconds: "int | Integers") -> Integers:
+    energies: Integers = np.zeros(np.shape(np.atleast_1d(seconds)), np.int64) + installed_ws
+    for part in parts:
+        energies = energies + part.energies(seconds)
+    return energies
 
 
 def kind_of(seed: int, shares: Mapping[Kind, int] = MIXED) -> Kind:

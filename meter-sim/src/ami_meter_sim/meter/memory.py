@@ -1,10 +1,8 @@
 """The memory of one meter: its row, and the doors of `ami_meter_sim.objects.memory` over the store of the process.
 
-Strategy: nothing is copied. A changed attribute lies in the store's sparse table, a record in its history, and the rows that a
-profile has captured are records as well, of a kind of their own.
+Strategy: nothing is copied. A changed attribute lies in the store's sparse table, a record in its history.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,15 +10,11 @@ from datetime import UTC, datetime, timedelta
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.device import Rows
-from ami_meter_sim.objects.memory import History, Kept, Kind, Record
+from ami_meter_sim.objects.memory import History, Kept, Kind, Record, chosen
 from ami_meter_sim.population.journal import NO_SOURCE, Happened
 from ami_meter_sim.population.row import Row
 from ami_meter_sim.population.store import Store
-from ami_packs.model import ObjectDescription
 
-CAPTURED = 64
-"""The kind of a record that is a row of a profile; `detail` is the encoded row."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -47,13 +41,16 @@ class KeptInStore:
 
 
 class HistoryInStore:
-    """`History` over the records of the store."""
+    """`History` over the records of the store. What was read is good until the meter's newest record is another one."""
 
-    __slots__ = ("_index", "_store")
+    __slots__ = ("_index", "_newest", "_read", "_row", "_store")
 
     def __init__(self, store: Store, index: int) -> None:
         self._store = store
         self._index = index
+        self._row = store.row(index)
+        self._newest = 0
+        self._read: dict[Kind, list[Record]] = {}
 
     def happened(self, record: Record) -> None:
         """As `History`."""
@@ -62,64 +59,30 @@ class HistoryInStore:
             self._index, Happened(0, record.kind, 0, microseconds(record.at), source, record.number, record.detail)
         )
 
+    def forget(self, kind: Kind, source: Obis, keep: int) -> None:
+        """As `History`."""
+        found = sorted(one.n for one in self._store.records(self._index, kind, source=bytes(source)))
+        if len(found) > keep:
+            self._store.forget(self._index, kind, bytes(source), found[len(found) - keep - 1])
+            self._read.clear()
+
     def records(
         self, kind: Kind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None
     ) -> Sequence[Record]:
         """As `History`."""
-        low, high = (None if at is None else microseconds(at) for at in (since, until))
-        wanted = None if source is None else bytes(source)
-        return [
-            Record(
-                EPOCH + one.at * MICROSECOND,
-                kind,
-                None if one.source == NO_SOURCE else Obis(one.source),
-                one.number,
-                one.detail,
-            )
-            for one in self._store.records(self._index, kind, low, high, wanted)
-        ]
+        if not (newest := self._row.last_record):
+            return ()
+        if newest != self._newest:
+            self._newest = newest
+            self._read.clear()
+        if kind not in self._read:
+            self._read[kind] = [_record(kind, one) for one in self._store.records(self._index, kind)]
+        return chosen(self._read[kind], since, until, source)
 
 
-class CapturedRows:
-    """`Rows` of one profile: the newest `entries` of what it has captured."""
-
-    __slots__ = ("_entries", "_index", "_newest", "_profile", "_store")
-
-    def __init__(self, store: Store, index: int, profile: Obis, entries: int) -> None:
-        self._store = store
-        self._index = index
-        self._profile = bytes(profile)
-        self._entries = entries
-        self._newest: deque[tuple[int, bytes]] | None = None
-
-    def read(self) -> Sequence[bytes]:
-        """As `Rows`."""
-        return [row for _, row in self._rows()]
-
-    def append(self, row: bytes) -> None:
-        """As `Rows`."""
-        self._store.journal.check()
-        rows = self._rows()
-        if rows and len(rows) == self._entries:
-            self._forget(rows[0][0])
-        number = self._store.happened(self._index, Happened(0, CAPTURED, 0, 0, self._profile, 0, row))
-        rows.append((number, row))
-
-    def clear(self) -> None:
-        """As `Rows`."""
-        rows = self._rows()
-        if rows:
-            self._forget(rows[-1][0])
-            rows.clear()
-
-    def _forget(self, number: int) -> None:
-        self._store.forget(self._index, CAPTURED, self._profile, number)
-
-    def _rows(self) -> deque[tuple[int, bytes]]:
-        if self._newest is None:
-            found = self._store.records(self._index, CAPTURED, source=self._profile)
-            self._newest = deque(((one.n, one.detail) for one in found), self._entries)
-        return self._newest
+def _record(kind: Kind, one: Happened) -> Record:
+    source = None if one.source == NO_SOURCE else Obis(one.source)
+    return Record(EPOCH + one.at * MICROSECOND, kind, source, one.number, one.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +92,6 @@ class Memory:
     row: Row
     kept: Kept
     history: History
-    rows: Callable[[ObjectDescription], Rows]
     check: Callable[[], None]
     """Raises StateError while nothing can be kept."""
     planned: Callable[[int], None]
@@ -142,12 +104,8 @@ def unplanned(_: int) -> None:
 
 def memory_of(store: Store, index: int, planned: Callable[[int], None] = unplanned) -> Memory:
     """That of the meter at this index."""
-
-    def rows(described: ObjectDescription) -> Rows:
-        return CapturedRows(store, index, described.obis, described.profile_entries)
-
     kept, history = KeptInStore(store, index), HistoryInStore(store, index)
-    return Memory(store.row(index), kept, history, rows, store.journal.check, planned)
+    return Memory(store.row(index), kept, history, store.journal.check, planned)
 
 
 def microseconds(at: datetime) -> int:

@@ -1,8 +1,8 @@
 """One meter in time: what was due since the last time, then the request; what it changes is in the journal before the answer leaves.
 
 Strategy: nothing runs by itself. Whoever calls says which instant it is (`at`, aware, UTC); the meter first catches up on
-the captures that were due, each at its own instant, which is exact because energy is a function of time and the switch
-moves only here. While its process does not run the meter counts as powered down: nothing flows and nothing is captured.
+what was due, each at its own instant. Registers and profiles are functions of time and of what happened. While its process does not run
+the meter counts as powered down: nothing flows and nothing is captured.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
 from ami_dlms.errors import LocalError
 from ami_meter_sim.clock import MeterClock
-from ami_meter_sim.load.daily import curves, household
+from ami_meter_sim.load.site import seed_of_name, site_of
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.memory import Memory
@@ -34,14 +34,15 @@ from ami_meter_sim.objects.clock import start_clock
 from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS, Communication
 from ami_meter_sim.objects.conditions import Condition
 from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused
-from ami_meter_sim.objects.device import Device, energy_of
+from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.keys import secret_in_force, security_in_force
-from ami_meter_sim.objects.profile_generic import ProfileGeneric
+from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.push_setup import PushPlan, PushSetupV0
 from ami_meter_sim.objects.recording import has_occurred, record
 from ami_meter_sim.objects.switch import ControlState, Move, Switch, Trigger
+from ami_meter_sim.objects.timeline import instant_of
 from ami_meter_sim.population.columns import KNOWN, NO_DUE_TIME, WITHOUT_POWER
 from ami_meter_sim.population.journal import StateError
 from ami_packs.event_list import Occurrence
@@ -85,23 +86,28 @@ class Meter:
 
     def _come_alive(self, at: datetime) -> None:
         """The first time in this process, which began at this instant: until then the meter was powered down."""
-        device, row, second = self._device, self.row, int(at.timestamp())
-        if row.flags & KNOWN:
-            device.was_off(row.captured_until, second)
-        else:
-            device.install(second)
-            self._begin_profiles()
-            want(device, INSTALLATION)
+        row, second = self.row, int(at.timestamp())
+        if not row.flags & KNOWN:
+            want(self._device, INSTALLATION)
+        elif self.powered:
+            self._was_off(row.captured_until, second)
         self._configure(new=not row.flags & KNOWN)
         row.flags |= KNOWN
         row.captured_until = row.alive_since = second
         self.plan(at)
+
+    def _was_off(self, since: int, until: int) -> None:
+        history = self._memory.history
+        history.happened(Record(instant_of(since), Kind.POWER_DOWN))
+        history.happened(Record(instant_of(max(since, until)), Kind.POWER_UP))
 
     def _configure(self, new: bool) -> None:
         """What the setup says of a new meter counts, and what has changed in it since the last run."""
         setup, row = self.setup, self.row
         if new or row.configured_control_mode != setup.control_mode:
             state = ControlState.CONNECTED if setup.control_mode == 0 else self._device.switch.control_state
+            if state is not self._device.switch.control_state:
+                self._memory.history.happened(Record(self._device.clock.at, Kind.SWITCH, number=int(state)))
             self._device.switch = Switch(setup.control_mode, state)
         if new or row.configured_time_zone_min != setup.time_zone_minutes:
             row.time_zone_min = setup.time_zone_minutes
@@ -254,10 +260,9 @@ class Meter:
         """The end of that: what it has missed is caught up on as its objects say."""
         if self.powered:
             return
-        device, off_since = self._device, self._captured_until
+        device = self._device
         self.row.flags &= ~WITHOUT_POWER
         device.clock.at = self._captured_until = at
-        device.was_off(int(off_since.timestamp()), int(at.timestamp()))
         conditions.power_up(device)
         self.save()
         self.plan(at)
@@ -290,47 +295,24 @@ class Meter:
         return done
 
     def advance(self, at: datetime) -> None:
-        """Catch up: everything that was due, each at its own instant, then the energy up to `at`. Without power nothing is due."""
+        """Catch up: everything that was due, each at its own instant; without power nothing is. The meter's time never goes back."""
         if not self.powered:
             return
-        if at.timestamp() < self.row.next_due_at or self.row.next_due_at == NO_DUE_TIME:
+        since, at = self._captured_until, max(at, self._captured_until)
+        self._captured_until = at
+        if self.row.next_due_at == NO_DUE_TIME or at.timestamp() < self.row.next_due_at:
             self._device.clock.at = at
-            self._device.settle()
-            self._captured_until = max(self._captured_until, at)
             return
-        self._do_what_is_due(at)
+        timed.advance(self._device, since, at)
         self.plan(at)
-
-    def _do_what_is_due(self, at: datetime) -> None:
-        device = self._device
-        captured, since = False, self._captured_until
-        for due_at, profile in sorted(self._due(at), key=lambda due: due[0]):
-            timed.advance(device, since, due_at)
-            since = due_at
-            device.settle()
-            profile.capture()
-            device.profile_status = 0
-            captured = True
-        timed.advance(device, since, at)
-        device.settle()
-        self._captured_until = max(self._captured_until, at)
-        if captured:
-            self.save()
 
     def plan(self, at: datetime) -> None:
         """Say in the row when there is something to do next by itself, as things are at this instant."""
         if not self.powered:
             return
-        due = [one for one in (timed.next_due(self._device, at), self._next_capture(at)) if one is not None]
-        self.row.next_due_at = ceil(min(due).timestamp()) if due else NO_DUE_TIME
+        due = timed.next_due(self._device, at)
+        self.row.next_due_at = NO_DUE_TIME if due is None else ceil(due.timestamp())
         self._memory.planned(self.row.next_due_at)
-
-    def _next_capture(self, at: datetime) -> datetime | None:
-        """The end of the next capture period on the meter's clock."""
-        clock, periods = self._device.clock, [one.capture_period for one in self.setup.model.profiles]
-        shown = int(clock.shown(at).timestamp())
-        ends = [(shown // period + 1) * period for period in periods if period]
-        return clock.real_instant(EPOCH + timedelta(seconds=min(ends))) if ends else None
 
     def reserve_counters(self) -> None:
         """Write the counters down if what is on disk does not cover the next exchange; in the row they are exact."""
@@ -419,14 +401,14 @@ class Meter:
 
     def _make_device(self, at: datetime) -> Device:
         setup, memory = self.setup, self._memory
-        house = household(self.name, *curves(setup.model.load))
+        site = site_of(seed_of_name(self.name))
         device = Device(
             identity=setup.identity,
             model=setup.model,
             clock=MeterClock(at, memory.row),
-            energy=energy_of(memory.row, house, at),
+            house=site.house,
+            connection=site.connection,
             row=memory.row,
-            rows=memory.rows,
             kept=memory.kept,
             history=memory.history,
             receive_counter=self.counters.receive,
@@ -502,35 +484,11 @@ class Meter:
             pre_established=PreEstablished() if offered.pre_established else None,
         )
 
-    def _begin_profiles(self) -> None:
-        """A new meter's profiles hold what its model says."""
-        for described in self.setup.model.profiles:
-            rows = self._memory.rows(described) if described.rows else None
-            if rows is None or rows.read():
-                continue
-            for row in described.rows:
-                rows.append(row)
-
     def _descriptions(self, class_id: int) -> Iterator[ObjectDescription]:
         return (one for one in self.setup.model.objects.values() if one.class_id == class_id)
 
     def _find(self, described: ObjectDescription) -> CosemObject | None:
         return self._device.find(described.class_id, described.obis)
-
-    def _due(self, at: datetime) -> Iterator[tuple[datetime, ProfileGeneric]]:
-        """Every end of a capture period on the meter's clock since the last time, at most a buffer full of them."""
-        clock = self._device.clock
-        start = int(self._captured_until.timestamp()) + clock.offset_s
-        end = int(at.timestamp()) + clock.offset_s
-        for described in self.setup.model.profiles:
-            period = described.capture_period
-            if not period or start // period >= end // period:
-                continue
-            profile = self._find(described)
-            first = max(start // period + 1, end // period + 1 - described.profile_entries)
-            for number in range(first, end // period + 1):
-                if isinstance(profile, ProfileGeneric):
-                    yield clock.real_instant(EPOCH + timedelta(seconds=number * period)), profile
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ami_meter_sim.load.daily import Household, Load, curves, household
+from ami_meter_sim.load.houses import House
+from ami_meter_sim.load.site import seed_of_name, site_of
 from ami_meter_sim.meter.memory import Memory, memory_of
 from ami_meter_sim.meter.setup import MeterSetup
+from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.switch import ControlState
+from ami_meter_sim.objects.timeline import instant_of
 from ami_meter_sim.population.columns import KNOWN
 from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.store import Store
@@ -90,14 +93,14 @@ def take_over_all(directory: Path, setups: Sequence[MeterSetup], store: Store) -
     """What earlier versions left of the first meters of the store, which have these setups, goes into it, once. Raises StateError."""
     all_files = [StateFiles(directory, setup.identity.name) for setup in setups]
     for index, (setup, files) in enumerate(zip(setups, all_files, strict=True)):
-        house = household(setup.identity.name, *curves(setup.model.load))
+        house = site_of(seed_of_name(setup.identity.name)).house
         take_over(files, memory_of(store, index), setup.model, house)
     store.journal.write()
     for files in all_files:
         files.put_aside()
 
 
-def take_over(files: StateFiles, memory: Memory, model: Model, house: Household) -> bool:
+def take_over(files: StateFiles, memory: Memory, model: Model, house: House) -> bool:
     """Let a new meter go on where an earlier version left it; whether there was something. Raises StateError."""
     row = memory.row
     state = None if row.flags & KNOWN else files.load()
@@ -106,26 +109,25 @@ def take_over(files: StateFiles, memory: Memory, model: Model, house: Household)
     until = state.captured_until_s
     row.control_mode, row.control_state = state.control_mode, state.control_state
     row.configured_control_mode = state.configured_control_mode
-    row.lost_import_ws = _lost(house.consumption, house.installed_import_ws, state.import_ws, until)
-    row.lost_export_ws = _lost(house.generation, house.installed_export_ws, state.export_ws, until)
-    row.off_since = until if state.control_state != ControlState.CONNECTED else 0
+    row.lost_import_ws = house.import_ws(until) - state.import_ws
+    row.lost_export_ws = house.export_ws(until) - state.export_ws
     row.clock_offset_s = state.offset_s
     row.time_zone_min, row.configured_time_zone_min = state.time_zone_minutes, state.configured_time_zone_minutes
-    row.event_code, row.profile_status = state.event_code, state.profile_status
+    row.event_code = state.event_code
     row.captured_until = until
     row.send_reserved = row.send_next = state.send_from
     row.receive_reserved = row.receive_lowest = state.receive_from
+    at = instant_of(until)
+    if state.control_state != ControlState.CONNECTED:
+        memory.history.happened(Record(at, Kind.SWITCH, number=state.control_state))
+    if state.offset_s:
+        memory.history.happened(Record(at, Kind.CLOCK, number=state.offset_s))
     for described in model.profiles:
-        rows = memory.rows(described)
-        for content in files.rows(str(described.obis))[-described.profile_entries :]:
-            rows.append(content)
+        rows = files.rows(str(described.obis))[-described.profile_entries :]
+        for content in () if described.capture_period else rows:
+            memory.history.happened(Record(at, Kind.EVENT, described.obis, detail=content))
     row.flags |= KNOWN
     return True
-
-
-def _lost(flow: Load, installed_ws: int, shown_ws: int, second: int) -> int:
-    """What did not flow, so that the register shows this at that second."""
-    return installed_ws + flow.energy_ws_at(second) - shown_ws
 
 
 def _rows_of(path: Path) -> list[bytes]:

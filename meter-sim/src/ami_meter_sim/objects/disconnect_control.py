@@ -66,7 +66,6 @@ class DisconnectControl(CosemObject):
         if after is None:
             return False
         if after != before:
-            device.settle()
             device.switch = after
             device.moves.append(Move(trigger, before, after))
             device.history.happened(Record(device.clock.at, Kind.SWITCH, self.described.obis, int(after.control_state)))

@@ -7,7 +7,7 @@ from ami_meter_sim.objects.arbitrator import Arbitrator
 from ami_meter_sim.objects.clock import Clock
 from ami_meter_sim.objects.communication_classes import COMMUNICATION
 from ami_meter_sim.objects.cosem_object import CosemObject, Options, PlainObject
-from ami_meter_sim.objects.data_and_register import DataObject, Register
+from ami_meter_sim.objects.data_and_register import DataObject, DemandRegister, ExtendedRegister, Register
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.disconnect_control import DisconnectControl, DisconnectControl1
 from ami_meter_sim.objects.functions import FunctionControl, StatusMapping
@@ -15,6 +15,7 @@ from ami_meter_sim.objects.limiter import Limiter
 from ami_meter_sim.objects.monitoring import ParameterMonitor, RegisterMonitor
 from ami_meter_sim.objects.port_protection import PortProtection
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
+from ami_meter_sim.objects.register_activation import RegisterActivation
 from ami_meter_sim.objects.schedules import Schedule, SingleActionSchedule
 from ami_meter_sim.objects.script_table import ScriptTable
 from ami_meter_sim.objects.special_days import SpecialDaysTable
@@ -35,6 +36,9 @@ class Family(Protocol):
 _CLASSES: tuple[Family, ...] = (
     DataObject,
     Register,
+    ExtendedRegister,
+    DemandRegister,
+    RegisterActivation,
     ProfileGeneric,
     Clock,
     DisconnectControl,

@@ -34,6 +34,8 @@ class Kind(IntEnum):
     """The end of a billing period; `number` counts them."""
     FIRMWARE = 9
     KEY = 10
+    LOAD = 11
+    """`number` is the power in watts that flows in addition to what is behind the meter from here on; negative: is fed in."""
 
 
 class Record(NamedTuple):
@@ -44,7 +46,7 @@ class Record(NamedTuple):
     source: Obis | None = None
     number: int = 0
     detail: bytes = b""
-    """What this kind needs beyond that; at most 255 octets."""
+    """What this kind needs beyond that; at most 1,024 octets."""
 
 
 class Kept(Protocol):
@@ -67,6 +69,24 @@ class History(Protocol):
         self, kind: Kind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None
     ) -> Sequence[Record]:
         """Those of this kind, and of this source if one is given, with since <= at < until, the oldest first."""
+
+    def forget(self, kind: Kind, source: Obis, keep: int) -> None:
+        """Of this kind and source only the newest `keep` count from now on."""
+
+
+def chosen(
+    records: Sequence[Record], since: datetime | None, until: datetime | None, source: Obis | None
+) -> Sequence[Record]:
+    """Those of this source, if one is given, with since <= at < until."""
+    if since is None and until is None and source is None:
+        return records
+    return [
+        one
+        for one in records
+        if (since is None or since <= one.at)
+        and (until is None or one.at < until)
+        and (source is None or one.source == source)
+    ]
 
 
 class KeptInMemory:
@@ -101,15 +121,14 @@ class HistoryInMemory:
         """As `History`."""
         insort(self._records, record, key=lambda one: one.at)
 
+    def forget(self, kind: Kind, source: Obis, keep: int) -> None:
+        """As `History`."""
+        found = [one for one in self._records if one.kind is kind and one.source == source]
+        dropped = {id(one) for one in found[: max(len(found) - keep, 0)]}
+        self._records = [one for one in self._records if id(one) not in dropped]
+
     def records(
         self, kind: Kind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None
     ) -> Sequence[Record]:
         """As `History`."""
-        return [
-            one
-            for one in self._records
-            if one.kind is kind
-            and (since is None or since <= one.at)
-            and (until is None or one.at < until)
-            and (source is None or one.source == source)
-        ]
+        return chosen([one for one in self._records if one.kind is kind], since, until, source)

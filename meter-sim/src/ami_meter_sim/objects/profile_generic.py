@@ -1,12 +1,12 @@
-"""Profile generic (class 7): load profiles and event logs, first in first out, with selective access.
+"""Profile generic (class 7): load profiles that are computed, event logs that were recorded, in every order, with selective access.
 
-Strategy: a row is captured by reading the objects that `capture_objects` names, at the instant that the meter's clock
-stands at, and is kept encoded; rows are decoded when somebody reads them. The buffer lies behind `Rows`.
+Strategy: a profile with a capture period is a function of time (`computed_rows`). Without one its rows are the records of its own in the
+history, each captured whole. Both come as encoded rows, are sorted and selected by arrays, and an answer of many rows stays encoded.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
 
 from ami_dlms import data
 from ami_dlms.cosem.selection import (
@@ -18,109 +18,254 @@ from ami_dlms.cosem.selection import (
     SelectiveAccess,
 )
 from ami_dlms.data import Data
-from ami_dlms.datetimes import CosemDateTime
-from ami_dlms.enums import DataAccessResult, DataTag
+from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.cosem_object import CosemObject, Refused
-from ami_meter_sim.objects.device import Device, Rows
+from ami_meter_sim.load.noise import Integers
+from ami_meter_sim.objects.buffer import FIFO, SORT_METHODS, Buffer, Computed, Recorded, comparable, order
+from ami_meter_sim.objects.computed_rows import MOST_ENTRIES, element, instants
+from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Options, Refused, integer_in
+from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.periods import every, monthly
+from ami_meter_sim.objects.timeline import resets, second_of
 from ami_packs.model import ObjectDescription
 
-SORT_METHOD_FIFO = 1
+if TYPE_CHECKING:
+    from ami_meter_sim.objects.device import Device
+
 NO_SORT_OBJECT = CaptureObject(0, Obis(bytes(6)), 0, 0)
 CLOCK_CLASS = 8
+LONGEST_MONTH_S = 31 * 86_400 + 3_600
+MOST_COLUMNS = 32
+LEAST_PERIOD_S = 60
+DETAIL_OCTETS = 1024
+EVER = -(1 << 40)
+CAPTURE_OBJECTS, CAPTURE_PERIOD, SORT_METHOD, SORT_OBJECT, PROFILE_ENTRIES = 3, 4, 5, 6, 8
+
+
+class Row(NamedTuple):
+    """An encoded structure, and the second at which it was captured."""
+
+    second: int
+    octets: bytes
 
 
 class ProfileGeneric(CosemObject):
-    """The parameter of both methods, integer (0), means nothing."""
+    """`sort` is the sort method of a new meter, `sort_column` the number of the column from 1 that it sorts by (0: none).
 
-    __slots__ = ("_device", "_rows")
+    `months`: a row at the begin of each month of the meter's clock, although there is no capture period. The parameter of both methods,
+    integer (0), means nothing.
+    """
+
+    __slots__ = ("_device",)
 
     class_id, version = 7, 1
     reads: ClassVar = {
         "buffer": lambda self, context: self._buffer(context.selection),
-        "capture_objects": lambda self, _: data.array(*(column.encode() for column in self.described.columns)),
-        "capture_period": lambda self, _: self.described.capture_period,
-        "sort_method": lambda self, _: SORT_METHOD_FIFO,
-        "sort_object": lambda self, _: NO_SORT_OBJECT.encode(),
-        "entries_in_use": lambda self, _: len(self._rows.read()),
-        "profile_entries": lambda self, _: self.described.profile_entries,
+        "capture_objects": lambda self, _: data.array(*(one.encode() for one in self.columns)),
+        "capture_period": lambda self, _: self.period_s,
+        "sort_method": lambda self, _: self._kept(SORT_METHOD, self.option("sort")),
+        "sort_object": lambda self, _: self._sort_object.encode(),
+        "entries_in_use": lambda self, _: self._in_use(),
+        "profile_entries": lambda self, _: self.entries,
     }
-    methods: ClassVar = {"reset": lambda self, _: self._rows.clear(), "capture": lambda self, _: self.capture()}
+    writes: ClassVar = {
+        "capture_objects": lambda self, value: self._set(CAPTURE_OBJECTS, _columns_in(value)),
+        "capture_period": lambda self, value: self._set(CAPTURE_PERIOD, _period_in(value)),
+        "sort_method": lambda self, value: self._set(SORT_METHOD, _sort_method_in(value)),
+        "sort_object": lambda self, value: self._set(SORT_OBJECT, self._sort_object_in(value)),
+        "profile_entries": lambda self, value: self._set(
+            PROFILE_ENTRIES, _number_in(value, range(1, MOST_ENTRIES + 1))
+        ),
+    }
+    methods: ClassVar = {"reset": lambda self, _: self.reset(), "capture": lambda self, _: self.capture()}
     selective = frozenset({"buffer"})
+    options: ClassVar[Options] = {"sort": FIFO, "sort_column": 0, "months": False}
 
-    def __init__(self, described: ObjectDescription, device: Device) -> None:
+    def __init__(self, described: ObjectDescription, device: "Device") -> None:
         super().__init__(described)
         self._device = device
-        self._rows: Rows = device.rows(described)
+
+    # --- what it is
+
+    @property
+    def columns(self) -> tuple[CaptureObject, ...]:
+        """capture_objects."""
+        changed = self._device.kept.get(self.class_id, self.described.obis, CAPTURE_OBJECTS)
+        return self.described.columns if changed is None else tuple(map(CaptureObject.decode, changed.value))
+
+    @property
+    def period_s(self) -> int:
+        """capture_period: 0 of a profile whose rows are recorded."""
+        period: int = self._kept(CAPTURE_PERIOD, self.described.capture_period)
+        return period
+
+    @property
+    def entries(self) -> int:
+        """profile_entries."""
+        entries: int = self._kept(PROFILE_ENTRIES, self.described.profile_entries)
+        return entries
+
+    @property
+    def _sort_object(self) -> CaptureObject:
+        changed = self._device.kept.get(self.class_id, self.described.obis, SORT_OBJECT)
+        if changed is not None:
+            return CaptureObject.decode(changed)
+        number: int = self.option("sort_column")
+        return self.columns[number - 1] if 0 < number <= len(self.columns) else NO_SORT_OBJECT
+
+    def _kept(self, attribute_id: int, otherwise: Any) -> Any:
+        changed = self._device.kept.get(self.class_id, self.described.obis, attribute_id)
+        return otherwise if changed is None else changed.value
+
+    # --- what changes it
 
     def capture(self) -> None:
         """Add a row with the values of this instant."""
-        values = (self._column_value(column) for column in self.described.columns)
-        self._rows.append(data.encode(data.structure(*values)))
+        device, obis = self._device, self.described.obis
+        cells = (self._cell(one) for one in self.columns)
+        row = data.encode(data.structure(*cells))
+        if len(row) > DETAIL_OCTETS:
+            raise ActionRefused(ActionResult.OTHER_REASON)
+        device.history.happened(Record(device.clock.at, Kind.EVENT, obis, 0, row))
+        device.history.forget(Kind.EVENT, obis, self.entries)
 
-    def _column_value(self, column: CaptureObject) -> Data:
-        source = self._device.find(column.class_id, column.logical_name)
-        if source is None:
+    def reset(self) -> None:
+        """Empty the buffer."""
+        device, obis = self._device, self.described.obis
+        device.history.happened(Record(device.clock.at, Kind.RESET, obis, self._in_use()))
+        device.history.forget(Kind.RESET, obis, 1)
+        device.history.forget(Kind.EVENT, obis, 0)
+
+    def _set(self, attribute_id: int, value: Data) -> None:
+        """What is written to a profile empties its buffer."""
+        self.reset()
+        self._device.kept.put(self.class_id, self.described.obis, attribute_id, value)
+
+    def _cell(self, captured: CaptureObject) -> Data:
+        source = self._device.find(captured.class_id, captured.logical_name)
+        try:
+            return (
+                data.null() if source is None else element(source.read(captured.attribute_index), captured.data_index)
+            )
+        except Refused:
             return data.null()
-        value = source.read(column.attribute_index)
-        if column.data_index and isinstance(value.value, tuple):
-            part: Data = value.value[column.data_index - 1]
-            return part
+
+    def _sort_object_in(self, value: Data) -> Data:
+        try:
+            wanted = CaptureObject.decode(value)
+        except DecodeError:
+            raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
+        if wanted != NO_SORT_OBJECT and wanted not in self.columns:
+            raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         return value
 
+    # --- the rows
+
+    def _since(self) -> int:
+        """Rows at or before this second are gone."""
+        found = resets(self._device, self.described.obis)
+        return second_of(found[-1].at) if found else EVER
+
+    def _recorded(self) -> list[Row]:
+        """Rows of the history, the oldest first, with those that the model gives a new meter before them."""
+        records = self._device.history.records(Kind.EVENT, source=self.described.obis)
+        rows = [Row(second_of(one.at), one.detail) for one in records]
+        if resets(self._device, self.described.obis):
+            return rows
+        return [*(Row(EVER, row) for row in self.described.rows), *rows]
+
+    def _computed(self) -> Integers:
+        """The seconds of the rows that are computed."""
+        if self.described.rows:
+            return np.zeros(0, np.int64)
+        if self.option("months"):
+            return instants(self._device, monthly, LONGEST_MONTH_S, self._since(), self.entries)
+        if not self.period_s:
+            return np.zeros(0, np.int64)
+        return instants(self._device, every(self.period_s), self.period_s, self._since(), self.entries)
+
+    def _in_use(self) -> int:
+        return min(self.entries, len(self._computed()) + len(self._recorded()))
+
+    def _rows(self) -> Buffer:
+        """Computed ones, recorded ones, or both in order of time; the newest."""
+        recorded, columns = self._recorded(), self.columns
+        computed = Computed(self._device, columns, self._computed(), self.period_s or LONGEST_MONTH_S)
+        if not recorded:
+            return computed
+        both = [Row(int(second), row) for second, row in zip(computed.seconds, computed.row_octets(), strict=True)]
+        both = sorted((*both, *recorded), key=lambda row: row.second)
+        return Recorded([row.octets for row in both[-self.entries :]], self._device.clock)
+
+    # --- reading them
+
     def _buffer(self, selection: SelectiveAccess | None) -> Data:
-        rows = self._rows.read()
+        rows = self._rows()
+        columns = self.columns
+        sort_object = self._sort_object
+        sort_column = columns.index(sort_object) if sort_object in columns else None
+        ordered = order(rows, self._kept(SORT_METHOD, self.option("sort")), sort_column)
         if selection is None:
-            return data.array(*map(data.decode, rows))
+            return rows.encoded(ordered, range(len(columns)))
         try:
             if selection.selector == BY_RANGE:
-                return self._by_range(rows, RangeDescriptor.decode(selection))
+                return self._by_range(rows, ordered, RangeDescriptor.decode(selection))
             if selection.selector == BY_ENTRY:
-                return self._by_entry(rows, EntryDescriptor.decode(selection))
+                return self._by_entry(rows, ordered, EntryDescriptor.decode(selection))
         except (DecodeError, LocalError):
             raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
         raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
 
-    def _by_entry(self, rows: Sequence[bytes], wanted: EntryDescriptor) -> Data:
+    def _by_entry(self, rows: Buffer, ordered: Integers, wanted: EntryDescriptor) -> Data:
         """Numbers from 1, both ends included, 0 as an end for the last."""
         if wanted.from_entry < 1 or wanted.from_selected_value < 1:
             raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
-        chosen = rows[wanted.from_entry - 1 : wanted.to_entry or None]
-        left, right = wanted.from_selected_value - 1, wanted.to_selected_value or None
-        return data.array(*(data.structure(*_values(row)[left:right]) for row in chosen))
+        chosen = ordered[wanted.from_entry - 1 : wanted.to_entry or None]
+        columns = range(len(self.columns))[wanted.from_selected_value - 1 : wanted.to_selected_value or None]
+        return rows.encoded(chosen, columns)
 
-    def _by_range(self, rows: Sequence[bytes], wanted: RangeDescriptor) -> Data:
+    def _by_range(self, rows: Buffer, ordered: Integers, wanted: RangeDescriptor) -> Data:
         """Rows whose restricting column lies between both values, these included."""
-        columns = self.described.columns
         restricting = self._column_number(wanted.restricting_object)
-        chosen = [self._column_number(column) for column in wanted.selected_values] or range(len(columns))
-        is_time = columns[restricting].class_id == CLOCK_CLASS
-        lowest, highest = (self._comparable(value, is_time) for value in (wanted.from_value, wanted.to_value))
-        found = []
-        for row in map(_values, rows):
-            if lowest <= self._comparable(row[restricting], is_time) <= highest:
-                found.append(data.structure(*(row[number] for number in chosen)))
-        return data.array(*found)
+        chosen = [self._column_number(column) for column in wanted.selected_values] or range(len(self.columns))
+        is_time = self.columns[restricting].class_id == CLOCK_CLASS
+        clock = self._device.clock
+        lowest, highest = (comparable(value, clock, is_time) for value in (wanted.from_value, wanted.to_value))
+        values = rows.comparable(restricting)[ordered]
+        return rows.encoded(ordered[(lowest <= values) & (values <= highest)], chosen)
 
     def _column_number(self, column: CaptureObject) -> int:
-        if column not in self.described.columns:
+        if column not in self.columns:
             raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
-        return self.described.columns.index(column)
-
-    def _comparable(self, value: Data, is_time: bool) -> float:
-        """Moments as seconds since the epoch, numbers as they are."""
-        content: object = value.value
-        if is_time and value.tag == DataTag.OCTET_STRING and isinstance(content, bytes):
-            content = CosemDateTime.decode(content)
-        if isinstance(content, CosemDateTime):
-            moment: datetime = content.to_datetime(self._device.clock.time_zone_minutes)
-            return moment.timestamp()
-        if is_time or isinstance(content, bool) or not isinstance(content, int):
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
-        return content
+        return self.columns.index(column)
 
 
-def _values(row: bytes) -> tuple[Data, ...]:
-    values: tuple[Data, ...] = data.decode(row).value
-    return values
+def _columns_in(value: Data) -> Data:
+    """Checked capture_objects."""
+    columns = value.value
+    if value.tag != DataTag.ARRAY or not 0 < len(columns) <= MOST_COLUMNS:
+        raise Refused(DataAccessResult.TYPE_UNMATCHED)
+    try:
+        for one in columns:
+            CaptureObject.decode(one)
+    except DecodeError:
+        raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
+    return value
+
+
+def _number_in(value: Data, numbers: range) -> Data:
+    integer_in(value, DataTag.DOUBLE_LONG_UNSIGNED, numbers)
+    return value
+
+
+def _period_in(value: Data) -> Data:
+    """A period that is neither 0 nor at least a minute would make more rows than anybody reads."""
+    if value.value != 0:
+        integer_in(value, DataTag.DOUBLE_LONG_UNSIGNED, range(LEAST_PERIOD_S, 1 << 32))
+    return _number_in(value, range(1 << 32))
+
+
+def _sort_method_in(value: Data) -> Data:
+    integer_in(value, DataTag.ENUM, SORT_METHODS)
+    return value

@@ -4,7 +4,7 @@ Strategy: one function for all of it, `record`, at the instant at which the mete
 occurrence has one time stamp. A row is captured whole and kept as the record's detail, so a log is nothing but its records.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.monitoring import value_changed
 from ami_packs.event_list import AlarmBit, LoggedEvent, Occurrence
+from ami_packs.model import ObjectDescription
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
@@ -63,20 +64,18 @@ def record_number(device: "Device", log: Obis, number: int, occurrence: Occurren
 def _enter(device: "Device", event: LoggedEvent) -> Iterator[tuple[Obis, int]]:
     log = device.model.objects.get((PROFILE_GENERIC, event.log))
     if log is not None:
-        _log(device, event, log.columns)
+        _log(device, event, log)
     if event.alarm is not None and (DATA, event.alarm.register) in device.model.objects:
         yield from _raise(device, event.alarm)
 
 
-def _log(device: "Device", event: LoggedEvent, columns: Sequence[CaptureObject]) -> None:
+def _log(device: "Device", event: LoggedEvent, log: ObjectDescription) -> None:
     device.event_code = event.number
-    for one in filter(_is_event_code, columns):
+    for one in filter(_is_event_code, log.columns):
         device.kept.put(DATA, one.logical_name, VALUE, data.unsigned(event.number))
-    row = data.encode(data.structure(*(_cell(device, one) for one in columns)))
+    row = data.encode(data.structure(*(_cell(device, one) for one in log.columns)))
     device.history.happened(Record(device.clock.at, Kind.EVENT, event.log, event.number, row))
-    profile = device.find(PROFILE_GENERIC, event.log)
-    if profile is not None:
-        profile.call("capture")
+    device.history.forget(Kind.EVENT, event.log, log.profile_entries)
 
 
 def _is_event_code(column: CaptureObject) -> bool:

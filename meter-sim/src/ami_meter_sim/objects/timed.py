@@ -91,7 +91,6 @@ def advance(device: "Device", since: datetime, until: datetime) -> None:
         if at > until:
             break
         device.clock.at = at
-        device.settle()
         acting = [number for number, one in enumerate(due) if one == at]
         changed = [objects[number].advance(at) for number in acting]
         for number in range(len(objects)) if any(changed) else acting:

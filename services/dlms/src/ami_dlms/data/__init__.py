@@ -10,6 +10,7 @@ from __future__ import annotations
 from ami_dlms.data.columns import decode_columns
 from ami_dlms.data.compact import expand, to_python
 from ami_dlms.data.decoding import MAX_DEPTH, decode, read
+from ami_dlms.data.encoded import EncodedItems
 from ami_dlms.data.encoding import encode, write
 from ami_dlms.data.types import NULL, CompactArray, Data, TypeDescription
 from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
@@ -20,6 +21,7 @@ __all__ = [
     "NULL",
     "CompactArray",
     "Data",
+    "EncodedItems",
     "TypeDescription",
     "array",
     "bit_string",

@@ -9,6 +9,7 @@ from typing import Any
 
 from ami_dlms.ber import pack_bits
 from ami_dlms.cursor import encode_length
+from ami_dlms.data.encoded import EncodedItems
 from ami_dlms.data.types import FORMATS, CompactArray, Data, TypeDescription
 from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
 from ami_dlms.enums import DataTag
@@ -37,6 +38,14 @@ def _write_items(out: bytearray, value: tuple[Data, ...]) -> None:
     for tag, element in value:
         out.append(tag)
         _WRITERS[tag](out, element)
+
+
+def _write_array(out: bytearray, value: tuple[Data, ...] | EncodedItems) -> None:
+    if isinstance(value, EncodedItems):
+        out += encode_length(len(value))
+        out += value.octets
+    else:
+        _write_items(out, value)
 
 
 def _write_octets(out: bytearray, value: bytes) -> None:
@@ -99,7 +108,7 @@ _U16 = Struct(">H")
 _WRITERS: dict[DataTag, Callable[[bytearray, Any], None]] = {
     **{tag: _write_fixed(layout) for tag, layout in FORMATS.items()},
     DataTag.NULL_DATA: _write_nothing,
-    DataTag.ARRAY: _write_items,
+    DataTag.ARRAY: _write_array,
     DataTag.STRUCTURE: _write_items,
     DataTag.BIT_STRING: _write_bits,
     DataTag.OCTET_STRING: _write_octets,

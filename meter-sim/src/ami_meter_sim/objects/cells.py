@@ -1,0 +1,110 @@
+"""Columns of a profile as octets: encoded A-XDR cells of many rows, filled by numpy (IEC 62056-5-3, clause 8).
+
+Strategy: a column is a matrix with one row of octets per row of the profile, all of one width, tag included; rows are columns side by side.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ami_dlms import data
+from ami_dlms.data import Data
+from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE
+from ami_dlms.enums import DataTag
+from ami_meter_sim.load.noise import Integers
+from ami_meter_sim.load.table import DAY_S
+from ami_meter_sim.objects.periods import local
+from ami_meter_sim.objects.timeline import clock_settings, shown
+
+if TYPE_CHECKING:
+    from ami_meter_sim.objects.device import Device
+
+Octets = NDArray[np.uint8]
+
+WIDTHS = {
+    DataTag.UNSIGNED: ">u1",
+    DataTag.LONG_UNSIGNED: ">u2",
+    DataTag.DOUBLE_LONG_UNSIGNED: ">u4",
+    DataTag.LONG64_UNSIGNED: ">u8",
+    DataTag.INTEGER: ">i1",
+    DataTag.LONG: ">i2",
+    DataTag.DOUBLE_LONG: ">i4",
+    DataTag.LONG64: ">i8",
+    DataTag.ENUM: ">u1",
+}
+DATE_TIME_OCTETS = 12
+
+
+class Cells(NamedTuple):
+    """A column: its octets, and what it is sorted and selected by, where it is a number or a time (seconds, UTC)."""
+
+    octets: Octets
+    comparable: Integers | None
+
+
+def of_numbers(tag: DataTag, numbers: Integers) -> Cells:
+    """Numbers of one type."""
+    return Cells(_with_prefix(bytes((tag,)), _big(numbers, WIDTHS[tag])), numbers)
+
+
+def of_strings(strings: list[bytes]) -> Cells:
+    """Octet-strings of one length, below 128."""
+    octets = np.frombuffer(b"".join(strings), np.uint8).reshape(len(strings), -1)
+    return Cells(_with_prefix(bytes((DataTag.OCTET_STRING, octets.shape[1])), octets), None)
+
+
+def of_times(device: "Device", seconds: Integers) -> Cells:
+    """The clock's time at these seconds, as an octet-string."""
+    octets, utc = date_times(device, seconds)
+    return Cells(_with_prefix(bytes((DataTag.OCTET_STRING, DATE_TIME_OCTETS)), octets), utc)
+
+
+def repeated(value: Data, count: int) -> Cells:
+    """The same value in every row."""
+    octets = np.frombuffer(data.encode(value), np.uint8)
+    number = value.value if isinstance(value.value, int) and not isinstance(value.value, bool) else None
+    comparable = None if number is None else np.full(count, number, np.int64)
+    return Cells(np.broadcast_to(octets, (count, len(octets))), comparable)
+
+
+def rows_of(columns: list[Cells], count: int) -> Octets:
+    """Structures of these columns, one per row."""
+    prefix = bytes((DataTag.STRUCTURE, len(columns)))
+    return _with_prefix(
+        prefix, np.concatenate([np.zeros((count, 0), np.uint8), *(one.octets for one in columns)], axis=1)
+    )
+
+
+def date_times(device: "Device", seconds: Integers) -> tuple[Octets, Integers]:
+    """COSEM date-times that the clock shows at these seconds, 12 octets each, and the same in UTC."""
+    settings = clock_settings(device)
+    utc = np.atleast_1d(shown(settings, seconds))
+    ahead, saving = local(device.clock, utc)
+    moments = utc + ahead
+    days = moments // DAY_S
+    second = moments - days * DAY_S
+    dates = days.astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    years = dates.astype("datetime64[Y]")
+    octets = np.zeros((len(utc), DATE_TIME_OCTETS), np.uint8)
+    octets[:, 0:2] = _big(years.astype(np.int64) + 1970, ">u2")
+    octets[:, 2] = months.astype(np.int64) % 12 + 1
+    octets[:, 3] = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
+    octets[:, 4] = (days + 3) % 7 + 1
+    octets[:, 5] = second // 3600
+    octets[:, 6] = second // 60 % 60
+    octets[:, 7] = second % 60
+    octets[:, 9:11] = _big(-ahead // 60, ">i2")
+    octets[:, 11] = saving * DAYLIGHT_SAVING_ACTIVE
+    return octets, utc
+
+
+def _big(numbers: Integers, layout: str) -> Octets:
+    big = np.ascontiguousarray(numbers.astype(layout))
+    return big.view(np.uint8).reshape(len(numbers), big.itemsize)
+
+
+def _with_prefix(prefix: bytes, octets: Octets) -> Octets:
+    start = np.broadcast_to(np.frombuffer(prefix, np.uint8), (len(octets), len(prefix)))
+    return np.concatenate((start, octets), axis=1)

@@ -1,0 +1,144 @@
+"""What happened to a meter, as seconds: when nothing flowed, when it had no power, how its clock was set.
+
+Strategy: read from the history whenever registers or profiles are computed, and never kept: the history is the only truth. Seconds are
+whole; what happened within a second happened at its beginning.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ami_dlms.obis import Obis
+from ami_meter_sim.clock import PPM, MeterClock
+from ami_meter_sim.load.noise import Integers
+from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.switch import ControlState
+
+if TYPE_CHECKING:
+    from ami_meter_sim.objects.device import Device
+
+FOR_EVER = 1 << 40
+"""A second after every other."""
+
+
+class Intervals(NamedTuple):
+    """Disjoint intervals [begins, ends) in order; the last one may be open, and ends at FOR_EVER then."""
+
+    begins: Integers
+    ends: Integers
+
+    def cover(self, seconds: Integers) -> "np.typing.NDArray[np.bool_]":
+        """Which seconds lie inside one of them."""
+        if not len(self.begins):
+            return np.zeros(len(seconds), np.bool_)
+        number = np.searchsorted(self.begins, seconds, "right") - 1
+        covered: np.typing.NDArray[np.bool_] = (number >= 0) & (seconds < self.ends[number])
+        return covered
+
+
+class ClockSetting(NamedTuple):
+    """The clock as it was set from `since` on; the first one since ever."""
+
+    since: int
+    clock: MeterClock
+
+
+def without_power(device: "Device") -> Intervals:
+    """When the meter had no power."""
+    return _intervals((second, not powered) for second, powered in _powered(device))
+
+
+def without_flow(device: "Device") -> Intervals:
+    """When nothing flowed: no power, or the switch open."""
+    switched = [
+        (second_of(one.at), one.number == ControlState.CONNECTED) for one in device.history.records(Kind.SWITCH)
+    ]
+    powered = closed = True
+    states: list[tuple[int, bool]] = []
+    changes = [(second, True, state) for second, state in _powered(device)]
+    changes += [(second, False, state) for second, state in switched]
+    for second, of_power, state in sorted(changes, key=lambda change: change[0]):
+        powered, closed = (state, closed) if of_power else (powered, state)
+        states.append((second, not (powered and closed)))
+    return _intervals(iter(states))
+
+
+def clock_settings(device: "Device") -> tuple[ClockSetting, ...]:
+    """Every setting of the clock, the oldest first; the last one is how it is now."""
+    found: list[ClockSetting] = []
+    since, offset, set_at = -FOR_EVER, 0, None
+    for one in device.history.records(Kind.CLOCK):
+        found.append(ClockSetting(since, device.clock.as_it_was_set(offset, set_at)))
+        since, offset, set_at = second_of(one.at), one.number, one.at
+    return (*found, ClockSetting(since, device.clock))
+
+
+def shown(settings: tuple[ClockSetting, ...], seconds: Any) -> Any:
+    """What the clock shows at one second or at many, as seconds since 1970 in UTC."""
+    since = np.array([one.since for one in settings])
+    rules = np.array([_linear(one.clock) for one in settings], np.int64)
+    number = np.searchsorted(since, seconds, "right") - 1
+    offset, set_at, ppm = rules[number].T
+    found = seconds + offset + (seconds - set_at) * ppm // PPM
+    return int(found) if isinstance(seconds, int) else found
+
+
+def reached(setting: ClockSetting, shown: Integers) -> Integers:
+    """The first second at which the clock, set like this, shows at least so much."""
+    offset, set_at, ppm = _linear(setting.clock)
+    undrifted: Integers = shown - offset
+    return undrifted if not ppm else set_at - (undrifted - set_at) * PPM // -(PPM + ppm)
+
+
+def _linear(clock: MeterClock) -> tuple[int, int, int]:
+    return clock.offset_s, second_of(clock.set_at), clock.drift_ppm
+
+
+def resets(device: "Device", source: Obis) -> list[Record]:
+    """The resets of a register or profile, the oldest first."""
+    return list(device.history.records(Kind.RESET, source=source))
+
+
+def second_of(at: datetime) -> int:
+    """Seconds since the epoch, whole."""
+    return int(at.timestamp() // 1)
+
+
+def instant_of(second: int) -> datetime:
+    """And back."""
+    return datetime.fromtimestamp(second, UTC)
+
+
+def _powered(device: "Device") -> Iterator[tuple[int, bool]]:
+    """Whether there is power from a second on. What went and came within a second counts for nothing, in whatever order it is kept."""
+    steps: Counter[int] = Counter()
+    for kind, step in ((Kind.POWER_DOWN, -1), (Kind.POWER_UP, 1)):
+        for one in device.history.records(kind):
+            steps[second_of(one.at)] += step
+    powered = True
+    for second in sorted(steps):
+        if steps[second]:
+            powered = steps[second] > 0
+            yield second, powered
+
+
+def _intervals(states: Iterator[tuple[int, bool]]) -> Intervals:
+    """From (second, inside from here on) in order; what has no length is left out."""
+    begins: list[int] = []
+    ends: list[int] = []
+    begin: int | None = None
+    for second, inside in states:
+        if inside and begin is None:
+            begin = second
+        elif not inside and begin is not None:
+            if second > begin:
+                begins.append(begin)
+                ends.append(second)
+            begin = None
+    if begin is not None:
+        begins.append(begin)
+        ends.append(FOR_EVER)
+    return Intervals(np.array(begins, np.int64), np.array(ends, np.int64))
