@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +11,13 @@ import typer
 
 from ami_dlms.association.vocabulary import format_mechanism
 from ami_dlms.cosem.classes import class_name
+from ami_dlms.cosem.quantity import unit_of
 from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.families import family_of
+from ami_meter_sim.objects.data_and_register import NAMED
+from ami_meter_sim.objects.families import FAMILIES, family_of
 from ami_meter_sim.objects.model_files import load_model
+from ami_meter_sim.objects.quantities import QUANTITIES
 from ami_packs import event_keys, model_files, object_keys
 from ami_packs.document import Key, ModelError
 from ami_packs.event_list import LoggedEvent
@@ -74,7 +78,24 @@ def page() -> str:
     )
     sections = "".join(_section(name) for name in names)
     keys = "".join(_keys(title, table) for title, table in TABLES)
-    return f"{INTRODUCTION}\n| model | what it is | objects |\n|---|---|---|\n{overview}{sections}\n## What a model file may say\n{keys}"
+    overview = f"\n| model | what it is | objects |\n|---|---|---|\n{overview}"
+    return f"{INTRODUCTION}{overview}{sections}{_values()}{_options()}\n## What a model file may say\n{keys}"
+
+
+def _values() -> str:
+    rows = [(name, what, "") for name, (what, _) in NAMED.items()]
+    rows += [(name, one.what, unit_of(one.unit).symbol) for name, one in QUANTITIES.items()]
+    cells = "".join(f"| `{name}` | {_cell(what)} | {unit} |\n" for name, what, unit in rows)
+    return f"\n## Live values\n\nWhat `value` may name.\n\n| value | what it is | unit |\n|---|---|---|\n{cells}"
+
+
+def _options() -> str:
+    cells = "".join(
+        f"| {class_id} v{version} {class_name(class_id).replace('_', ' ')} | `{name}` | `{json.dumps(usual)}` |\n"
+        for (class_id, version), family in sorted(FAMILIES.items())
+        for name, usual in family.options.items()
+    )
+    return f"\n## Options\n\nWhat `options` may say of a class.\n\n| class | option | unset |\n|---|---|---|\n{cells}"
 
 
 def _keys(title: str, table: Mapping[str, Key]) -> str:

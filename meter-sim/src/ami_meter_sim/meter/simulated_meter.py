@@ -350,12 +350,12 @@ class Meter:
         return b"".join(self._frames(sending, body))
 
     def wanted_pushes(self, at: datetime, draw: Callable[[], float]) -> tuple[PushPlan, ...]:
-        """Those whose method was called since the last time; `draw` gives a number from 0 to below 1."""
+        """Those whose method was called since the last time, and that have a destination; `draw` gives a number from 0 to below 1."""
         self.advance(at)
         wanted = self.communication.pushes_wanted
         found = [self._device.find(PushSetupV0.class_id, obis) for obis in wanted]
         wanted.clear()
-        return tuple([one.plan(draw) for one in found if isinstance(one, PushSetupV0)])
+        return tuple([one.plan(draw) for one in found if isinstance(one, PushSetupV0) and one.addressed])
 
     def push_frames(self, plan: PushPlan, at: datetime) -> tuple[bytes, ...]:
         """The wrapper PDUs of one attempt, protected as the push setup says or else as its client's association.
@@ -412,6 +412,7 @@ class Meter:
             kept=memory.kept,
             history=memory.history,
             receive_counter=self.counters.receive,
+            second_receive_counter=self.second_counters.receive,
             communication=self._communication(),
             logical_devices=setup.logical_devices,
             build=build,

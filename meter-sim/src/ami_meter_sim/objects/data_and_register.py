@@ -15,11 +15,13 @@ import numpy as np
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult, DataTag
+from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.cells import date_times
 from ami_meter_sim.objects.cosem_object import ITSELF, SIMPLE_TYPES, CosemObject, Options, ReadContext, Refused
 from ami_meter_sim.objects.demand import Demand
 from ami_meter_sim.objects.device import Device
+from ami_meter_sim.objects.image_transfer import active_firmware
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.metering import Seconds
 from ami_meter_sim.objects.profile_status import running_status
@@ -33,8 +35,7 @@ _NEXT = b"next_period"
 VALUE = 2
 
 
-def _invocation_counter(device: Device) -> Data:
-    counter = device.receive_counter
+def _last_accepted(counter: ReceiveCounter | None) -> Data:
     lowest = 1 if counter is None else counter.lowest_acceptable
     return data.double_long_unsigned(max(lowest - 1, 0))
 
@@ -46,12 +47,20 @@ NAMED: dict[str, tuple[str, Callable[[Device], Data]]] = {
     ),
     "device_id": ("its number", lambda device: data.octet_string(device.identity.device_id)),
     "system_title": ("8 octets", lambda device: data.octet_string(device.identity.system_title or b"")),
-    "invocation_counter": ("the last one accepted of the management client", _invocation_counter),
+    "invocation_counter": (
+        "the last one accepted of the management client",
+        lambda device: _last_accepted(device.receive_counter),
+    ),
+    "second_invocation_counter": (
+        "the last one accepted under the keys of the second security setup",
+        lambda device: _last_accepted(device.second_receive_counter),
+    ),
     "event_code": ("the last event", lambda device: data.unsigned(device.event_code)),
     "profile_status": (
         "status of the running capture period: 0x80 power down, 0x20 clock adjusted",
         lambda device: data.unsigned(running_status(device)),
     ),
+    "firmware": ("identifier of the firmware that runs", lambda device: data.octet_string(active_firmware(device))),
     "active_tariff": ("number of the tariff in force", lambda device: data.unsigned(device.metering.tariff)),
     "power_failures": (
         "how often power went",

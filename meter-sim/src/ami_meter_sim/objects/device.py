@@ -55,6 +55,8 @@ class Device:
     connection: Connection
     row: Row = field(default_factory=row_in_memory)
     receive_counter: ReceiveCounter | None = None
+    second_receive_counter: ReceiveCounter | None = None
+    """Of the second security setup."""
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     due: timed.Due | None = None
     moves: list[Move] = field(default_factory=list)

@@ -186,6 +186,12 @@ class PushSetupV0(KeptObject):
         return parse_destination(transport.value, where.value)
 
     @property
+    def addressed(self) -> bool:
+        """Whether any destination is written: a meter whose pushes nobody wants sends none."""
+        _, where, _ = self.elements("send_destination_and_method")
+        return bool(where.value)
+
+    @property
     def operation(self) -> OperationMethod:
         """What makes another attempt."""
         return OperationMethod.UNCONFIRMED_RETRY_ON_FAILURE
