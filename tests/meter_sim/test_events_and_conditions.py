@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -25,6 +26,7 @@ from devices import (
 
 from ami_dlms import data
 from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import ActionResult
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects import conditions, timed
 from ami_meter_sim.objects.clock import start_clock
@@ -80,6 +82,26 @@ def test_a_register_that_a_client_clears_is_an_event() -> None:
         inside.write(REGISTER, 2, data.double_long_unsigned(value))
     inside.write(DESCRIPTOR, 2, data.double_long_unsigned(0))
     assert inside.logged("standard") == [11]
+
+
+def test_a_log_that_is_cleared_begins_with_that_and_leaves_others_alone() -> None:
+    inside = alarmed()
+    for one in (Condition.MAGNET, Condition.METER_COVER):
+        set_condition(inside.device, one, True)
+    press_button(inside.device)
+    assert inside.act(log_of("fraud"), 1, data.integer(0)) is ActionResult.SUCCESS
+    assert [row.value[1].value for row in inside.read(log_of("fraud"))] == [255]
+    assert (inside.logged("disconnector"), inside.logged("standard")) == ([60], [])
+
+
+def test_each_log_has_a_code_of_its_own() -> None:
+    fraud, disconnector = event_log("fraud"), event_log("disconnector")
+    codes = [replace(one[1], static=False, value="event_code", attributes={}) for one in (fraud, disconnector)]
+    inside = Inside(fraud[0], disconnector[0], *codes, described(SWITCH), mode=5)
+    set_condition(inside.device, Condition.MAGNET, True)
+    press_button(inside.device)
+    inside.restart()
+    assert [inside.read((1, f"0-0:96.11.{e}")) for e in (1, 2)] == [42, 60]
 
 
 def test_the_filter_keeps_an_alarm_from_the_descriptor() -> None:

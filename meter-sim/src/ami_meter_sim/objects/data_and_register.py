@@ -33,6 +33,8 @@ STATUS_VALID = 0
 _NEXT = b"next_period"
 """The detail of a record that ends a period without setting the averages to 0."""
 VALUE = 2
+KEPT = ("", "event_code")
+"""Values that may lie among what the meter keeps."""
 
 
 def _last_accepted(counter: ReceiveCounter | None) -> Data:
@@ -92,8 +94,8 @@ class DataObject(CosemObject):
         self.quantity: Quantity | None = QUANTITIES.get(described.value)
 
     def read(self, attribute_id: int, context: ReadContext = ITSELF) -> Data:
-        """What was written counts over what the model says."""
-        if attribute_id == VALUE and not self.described.value and context.selection is None:
+        """What was written counts over what the model says; the last event of a log over that of all logs."""
+        if attribute_id == VALUE and self.described.value in KEPT and context.selection is None:
             kept = self._device.kept.get(self.class_id, self.described.obis, VALUE)
             if kept is not None:
                 return kept

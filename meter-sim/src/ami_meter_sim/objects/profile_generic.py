@@ -27,6 +27,7 @@ from ami_meter_sim.objects.computed_rows import MOST_ENTRIES, element, instants
 from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Options, Refused, integer_in
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.periods import every, monthly
+from ami_meter_sim.objects.recording import record_cleared
 from ami_meter_sim.objects.timeline import resets, second_of
 from ami_packs.model import ObjectDescription
 
@@ -78,7 +79,7 @@ class ProfileGeneric(CosemObject):
             PROFILE_ENTRIES, _number_in(value, range(1, MOST_ENTRIES + 1))
         ),
     }
-    methods: ClassVar = {"reset": lambda self, _: self.reset(), "capture": lambda self, _: self.capture()}
+    methods: ClassVar = {"reset": lambda self, _: self._clear(), "capture": lambda self, _: self.capture()}
     selective = frozenset({"buffer"})
     options: ClassVar[Options] = {"sort": FIFO, "sort_column": 0, "months": False}
 
@@ -136,6 +137,11 @@ class ProfileGeneric(CosemObject):
         device.history.happened(Record(device.clock.at, Kind.RESET, obis, self._in_use()))
         device.history.forget(Kind.RESET, obis, 1)
         device.history.forget(Kind.EVENT, obis, 0)
+
+    def _clear(self) -> None:
+        """The same by order of a client, which is an event."""
+        self.reset()
+        record_cleared(self._device, self.described.obis)
 
     def _set(self, attribute_id: int, value: Data) -> None:
         """What is written to a profile empties its buffer."""

@@ -26,6 +26,8 @@ PROFILE_GENERIC = 7
 VALUE = 2
 EVENT_CODES = bytes((96, 11))
 """Value groups C and D of the objects that show the last event of a log."""
+CLEARED = 255
+"""The event that a log has as its first entry after it was cleared."""
 FILTER_E = 10
 DESCRIPTOR_E = 20
 """Where filter and descriptor of an alarm register are: value group E plus this."""
@@ -59,6 +61,15 @@ def record_number(device: "Device", log: Obis, number: int, occurrence: Occurren
     """The same for an event whose log and number an object of the model names itself."""
     raised = tuple(_enter(device, device.model.events.of_number(log, number)))
     device.notice(Notice(device.clock.at, occurrence, raised))
+
+
+def record_cleared(device: "Device", profile: Obis) -> None:
+    """A profile was cleared; that of a log is the first entry of the log itself."""
+    logs = {one.log for events in device.model.events.events.values() for one in events}
+    if profile in logs:
+        record_number(device, profile, CLEARED, Occurrence.LOG_CLEARED)
+    else:
+        record(device, Occurrence.PROFILE_CLEARED)
 
 
 def _enter(device: "Device", event: LoggedEvent) -> Iterator[tuple[Obis, int]]:
