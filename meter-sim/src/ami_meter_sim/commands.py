@@ -2,8 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -11,7 +9,6 @@ from urllib.parse import quote, urlencode
 import typer
 
 from ami_meter_sim.scenarios.model import ScenarioError, load, shipped
-from ami_process.rest_client import Broken, NotReached, Refused, ask
 
 API = "/api/v1"
 FAILED = 1
@@ -266,16 +263,12 @@ def _show(found: Any) -> None:
 
 
 def _asked(url: str, token_file: Path | None, method: str, path: str, body: Any = None) -> Any:
-    with _failing():
-        content = None if body is None else json.dumps(body)
-        return json.loads(ask(url, method, API + path, content, token_file))
+    """The process's answer; a request that fails ends the command with the reason."""
+    from ami_process.rest_client import Broken, NotReached, Refused, ask  # `serve` has no use for an HTTP client
 
-
-@contextmanager
-def _failing() -> Iterator[None]:
-    """A request that fails ends the command with the reason."""
+    content = None if body is None else json.dumps(body)
     try:
-        yield
+        return json.loads(ask(url, method, API + path, content, token_file))
     except (NotReached, Broken, Refused) as problem:
         sys.stderr.write(f"{problem}\n")
         raise typer.Exit(FAILED) from None
