@@ -14,7 +14,8 @@ from workload import NEW_CLOCK, Work, in_python, named, obis, reading, written
 from ami_dlms import data
 from ami_dlms.association import Action, ActionOutcome, Get, GetResult
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
-from ami_dlms.cosem.selection import EntryDescriptor, SelectiveAccess
+from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescriptor, SelectiveAccess
+from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult
 from ami_dlms.obis import Obis
 
@@ -22,6 +23,7 @@ OBJECTS = AttributeDescriptor(15, Obis.parse("0-0:40.0.0*255"), 2)
 NUMBER = AttributeDescriptor(1, Obis.parse("0-0:96.1.0*255"), 2)
 SWITCH = AttributeDescriptor(70, DISCONNECT.instance_id, 2)
 CAPTURE = MethodDescriptor(7, PROFILE.instance_id, 2)
+TIME = CaptureObject(8, CLOCK.instance_id, 2, 0)
 CAPTURES = 4
 FIRST, LAST = 2, 3
 TO_THE_HOUR = 2 * 6
@@ -33,16 +35,19 @@ async def meter_work(row: Row, port: int) -> tuple[Work, ...]:
     async with association(row, port) as client:
         for _ in range(CAPTURES):
             assert await client.ask(Action(CAPTURE, data.integer(0))) == ActionOutcome(ActionResult.SUCCESS, None)
-        name, number, objects, everything = [await value(client, one) for one in (NAME, NUMBER, OBJECTS, PROFILE)]
+        name, number, objects = [await value(client, one) for one in (NAME, NUMBER, OBJECTS)]
+        now = datetime.now(UTC)
+        begin, end = now - timedelta(hours=1), now + timedelta(hours=1)
+        recent = await value(client, PROFILE, RangeDescriptor(TIME, *map(moment, (begin, end))).encode())
+        assert len(recent) >= CAPTURES
         part = await value(client, PROFILE, EntryDescriptor(FIRST, LAST).encode())
-    now = datetime.now(UTC)
-    span = {"from": (now - timedelta(hours=1)).isoformat(), "to": (now + timedelta(hours=1)).isoformat()}
+    span = {"from": begin.isoformat(), "to": end.isoformat()}
     listed = {"attributes": [named(NAME), named(NUMBER)]}
     entries = {"first": FIRST, "count": LAST - FIRST + 1}
     return (
         reading("GET", NAME, name),
         reading("long GET", OBJECTS, objects),
-        Work("by range", {"do": "by range", **named(PROFILE), **span}, rows_of(everything)),
+        Work("by range", {"do": "by range", **named(PROFILE), **span}, rows_of(recent)),
         Work("by entry", {"do": "by entry", **named(PROFILE), **entries}, part),
         Work("GET list", {"do": "get-list", **listed}, [name, number]),
         Work("SET", {"do": "set", **written(CLOCK, NEW_CLOCK)}, True),
@@ -52,6 +57,10 @@ async def meter_work(row: Row, port: int) -> tuple[Work, ...]:
         Work("ACCESS", {"do": "access", **listed}, [name, number]),
         Work("release", {"do": "release"}, True),
     )
+
+
+def moment(at: datetime) -> data.Data:
+    return data.octet_string(CosemDateTime.from_datetime(at).encode())
 
 
 def rows_of(before: list[Any]) -> Callable[[object], bool]:

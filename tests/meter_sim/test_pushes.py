@@ -256,16 +256,24 @@ async def test_the_method_push_and_an_alarm_and_a_power_down_push(tmp_path: Path
         await wire.stop()
 
 
-async def test_a_push_without_a_destination_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("destination", "reported"),
+    [(b"", []), (b"head-end", ["the push setup has no destination over TCP or UDP"])],
+    ids=["none is written, so no push is wanted", "what is written is none"],
+)
+async def test_a_push_without_a_destination_is_not_sent(
+    tmp_path: Path, destination: bytes, reported: list[str]
+) -> None:
     bench = Bench(tmp_path)
     rights = {MANAGEMENT: Access(EVERYTHING, EVERYTHING, EVERYTHING)}
-    nowhere = replace(described((40, INSTALLATION)), access=rights)
+    where = data.structure(data.enum(1), data.octet_string(destination), data.enum(0))
+    nowhere = replace(described((40, INSTALLATION), attributes={3: where}), access=rights)
     objects = (*RESIDENTIAL.objects.values(), nowhere)
     meter = bench.start(setup(model=Model(objects, RESIDENTIAL.associations, RESIDENTIAL.load)))
     wire = Wire(meter)
     with pushing(wire, meter) as sender:
         assert sender.waiting == 0
-    assert "no destination" in wire.events("push_failed")[0]["reason"]
+    assert [one["reason"] for one in wire.events("push_failed")] == reported
 
 
 @pytest.mark.parametrize("lost", [0.0, 0.3])
