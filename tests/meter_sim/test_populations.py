@@ -39,9 +39,12 @@ from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys
 from ami_meter_sim import app
 from ami_meter_sim.app import Running, start
+from ami_meter_sim.events import StateError as StateErrorEvent
 from ami_meter_sim.meter.counters import RECEIVE_AHEAD
+from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population.identity import Secret
+from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.settings import Settings
 from ami_packs.model import Model
 from ami_process.clocks import SteppedClock
@@ -201,6 +204,28 @@ async def test_what_is_due_is_done_while_nobody_talks_to_the_meter(site: Site) -
     site.running.fleet.planned(due_at)
     await site.clock.advance_to(START + timedelta(hours=1))
     assert not planned.any(), "it was looked at, and has nothing more to do: rows of a profile are no work"
+
+
+async def test_a_meter_that_can_not_be_made_does_not_keep_the_others_from_what_is_due(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = site.running.fleet
+    assert fleet.store is not None
+    whole = fleet.live
+
+    def live(index: int) -> Meter:
+        if index == 7:
+            raise StateError("no room")
+        return whole(index)
+
+    monkeypatch.setattr(fleet, "live", live)
+    due_at = int((START + timedelta(minutes=30)).timestamp())
+    for index in (7, 8):
+        fleet.store.columns["next_due_at"][index] = due_at
+    fleet.planned(due_at)
+    await site.clock.advance_to(START + timedelta(minutes=31))
+    assert fleet.store.columns["next_due_at"][8] != due_at
+    assert "no room" in [event.reason for event in site.events if isinstance(event, StateErrorEvent)]
 
 
 async def test_a_meter_is_found_by_its_name(site: Site) -> None:

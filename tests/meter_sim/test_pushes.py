@@ -43,6 +43,7 @@ from ami_meter_sim.faults import Rule
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.meter_pushes import WantedPushes
 from ami_meter_sim.lines.push import Destination, Push, PushSender
+from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_packs.event_list import AlarmBit, LoggedEvent, Occurrence, event_list
 from ami_packs.model import MANAGEMENT, Access, Model
@@ -254,6 +255,16 @@ async def test_the_method_push_and_an_alarm_and_a_power_down_push(tmp_path: Path
             assert sender.sent == 4, "an alarm that is there already is no new one"
             await caller.close()
         await wire.stop()
+
+
+def test_what_a_push_has_used_is_in_the_row_before_the_meter_can_go(tmp_path: Path) -> None:
+    """A meter that nobody keeps alive is made anew from its row: the next push may not use the same counter."""
+    bench = Bench(tmp_path)
+    meter = bench.start(setup(management=gmac(), push=PushSetup(transport="udp", host="127.0.0.1", port=1)))
+    for _ in range(2):
+        used = meter.counters.send.next_value
+        meter.notification(bench.at)
+        assert meter.row.send_next == meter.counters.send.next_value == used + 1
 
 
 @pytest.mark.parametrize(

@@ -175,10 +175,19 @@ class Fleet:
             await self._until_due(self.store.columns.first_due())
             portion_began = self.environment.perf_counter()
             for index in self.store.columns.due(int(self.environment.now().timestamp())):
-                self.advance(self.live(int(index)))
+                self._advance_at(int(index))
                 if self.environment.perf_counter() - portion_began >= PORTION_S:
                     await asyncio.sleep(0)  # the others' round
                     portion_began = self.environment.perf_counter()
+
+    def _advance_at(self, index: int) -> None:
+        """The same for a meter that may have to be made; one that can't be made is reported, and the others go on."""
+        try:
+            meter = self.live(index)
+        except StateError as error:
+            self.environment.emit(events.StateError(reason=str(error)))
+        else:
+            self.advance(meter)
 
     def advance(self, meter: Meter) -> None:
         """Do what is due at one meter."""

@@ -385,7 +385,9 @@ class Meter:
 
     def _frames(self, sending: Sending, body: Data) -> tuple[bytes, ...]:
         self._invoke_id = (self._invoke_id + 1) & INVOKE_ID_BITS
-        return notification_frames(sending, self._invoke_id, self._device.clock.date_time, body)
+        frames = notification_frames(sending, self._invoke_id, self._device.clock.date_time, body)
+        self.reserve_counters()  # the meter may be gone before the next one: its row has to know what was used
+        return frames
 
     def save(self) -> None:
         """Put down what is not in the row by itself: how far it has come, and its counters."""
