@@ -77,6 +77,7 @@ class Site:
     """A population that is served on loopback addresses, and started again as often as wanted."""
 
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.settings = load(directory, table(port=free_port()))
         self.clock = SteppedClock(START)
         self.events: list[Any] = []
@@ -192,6 +193,32 @@ async def test_after_a_clean_end_counters_are_exact(site: Site) -> None:
     assert site.running.fleet.store is not None
     columns = site.running.fleet.store.columns
     assert (columns["send_next"][7], columns["receive_lowest"][7]) == used
+
+
+async def test_counters_stay_with_their_keys_whatever_the_population_is_called(site: Site) -> None:
+    caller = await site.call(7)
+    assert (await caller.ask(DISCONNECT)).result is ActionResult.SUCCESS
+    await caller.close()
+    assert site.running.fleet.store is not None
+    used = int(site.running.fleet.store.columns["send_next"][7])
+    await site.running.stop()
+    site.settings = load(site.directory, table(name="south", port=site.settings.populations[0].port))
+    await site.start()
+    assert site.running.fleet.store is not None
+    assert site.running.fleet.store.columns["send_next"][7] == used
+    assert site.running.fleet.live(7).switch.output_state is False
+
+
+async def test_a_key_that_was_used_does_not_begin_anew_under_another_number(site: Site) -> None:
+    await site.running.stop()
+    port = site.settings.populations[0].port
+    site.settings = load(site.directory, table(first_serial=FIRST + 5, port=port))
+    with pytest.raises(
+        StateError, match=f"numbers {FIRST} to {FIRST + COUNT - 1}.*first_serial = {FIRST}, another seed"
+    ):
+        await site.start()
+    site.settings = load(site.directory, table(first_serial=FIRST + 5, seed="another", port=port))
+    await site.start()
 
 
 async def test_what_is_due_is_done_while_nobody_talks_to_the_meter(site: Site) -> None:

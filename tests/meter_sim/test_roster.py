@@ -27,7 +27,7 @@ COUNT = 2_000
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    store = Store.open(tmp_path, [Wanted("some", COUNT, population=True)])
+    store = Store.open(tmp_path, [Wanted("some/1", COUNT, population=True)])
     environment = Environment(emit=Reported(), now=lambda: START, random_bytes=randomness())
     one = Fleet((), environment, store=store, faults=Faults())
     identities = Identities("a seed", 1, COUNT)

@@ -38,8 +38,9 @@ class Prepared:
 
     @property
     def wanted(self) -> Wanted:
-        """Its name in the store, which no meter of its own can have."""
-        return Wanted(f"population/{self.settings.name}", self.settings.count, population=True)
+        """Its name in the store, which no meter of its own can have: it follows from its keys, so that counters stay with them."""
+        identities = self.population.identities
+        return Wanted(f"population/{identities.origin}/{identities.first}", identities.count, population=True)
 
     @property
     def where(self) -> str:

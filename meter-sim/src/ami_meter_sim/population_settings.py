@@ -62,7 +62,7 @@ class SharesSettings(Section):
 class PopulationSettings(Section):
     """`[[populations]]`: meters in great number, each with keys, titles and names of its own."""
 
-    name: str = Field(description="by which the store knows it: another name is another population")
+    name: str = Field(description="by which it is known to groups, faults and commands")
     model: str = Field(
         default="residential",
         pattern=r"^([A-Za-z0-9_-]+|.+\.toml)$",

@@ -130,11 +130,11 @@ def test_a_read_while_sqlite_is_written_misses_nothing(tmp_path: Path, opened: l
 
 
 def test_meters_keep_their_numbers_whoever_else_there_is(tmp_path: Path, opened: list[Store]) -> None:
-    north = Wanted("north", 1_000, population=True)
+    north = Wanted("north/1", 1_000, population=True)
     store = open_in(opened, tmp_path, [Wanted("M1001"), Wanted("M1002"), north])
     store.row(1).event_code, store.row(2 + 999).event_code = 7, 9
     store.journal.write()
-    store = open_in(opened, tmp_path, [Wanted("north", 2_000, population=True), Wanted("M9"), Wanted("M1002")])
+    store = open_in(opened, tmp_path, [Wanted("north/1", 2_000, population=True), Wanted("M9"), Wanted("M1002")])
     assert store.row(2_001).event_code == 7 and store.row(999).event_code == 9
     assert store.columns["event_code"].sum() == 16
     assert [one.number for one in store.ranges.values()] == [MOST_OF_A_RANGE, 2, 1]

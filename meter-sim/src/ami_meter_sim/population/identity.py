@@ -18,6 +18,7 @@ from ami_dlms.security import PrivateKey, SecuritySuite
 
 SALT = b"ami-meter-sim population"
 NAMESPACE_PURPOSE = b"namespace of mRIDs"
+FINGERPRINT_PURPOSE = b"fingerprint"
 SERIAL_DIGITS = 10
 SERIALS = range(1, 10**SERIAL_DIGITS)
 """What fits into the five octets of a system title and into the digits of a logical device name."""
@@ -110,6 +111,11 @@ class Identities:
     def usage_point_mrid(self, index: int) -> UUID:
         """Of the UsagePoint."""
         return uuid5(self._namespace, f"UsagePoint/{self.manufacturer}/{self.serial(index)}")
+
+    @property
+    def origin(self) -> str:
+        """What all keys follow from, as a text that gives none of them away: the same for two populations that share keys."""
+        return f"{self.manufacturer}/{_expand(self._extracted, FINGERPRINT_PURPOSE, 8).hex()}"
 
     # --- and back
 

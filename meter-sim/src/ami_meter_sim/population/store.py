@@ -8,7 +8,7 @@ are for their owner alone.
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -57,7 +57,10 @@ _OPEN_HERE: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A meter of its own (count 1, `population` False) or a population, by a name that never changes."""
+    """A meter of its own (count 1, `population` False) or a population, by a name that never changes.
+
+    That of a population ends with a slash and the serial number of its first meter; what is before it stands for its keys.
+    """
 
     name: str
     count: int = 1
@@ -364,6 +367,7 @@ def _placed(connection: Connection, wanted: Sequence[Wanted]) -> Iterator[Range]
     next_population = max((number // MOST_OF_A_RANGE for number in ends), default=0) + 1
     index = 0
     for one in wanted:
+        _check_no_key_has_two_rows(one, known)
         number, count = known.get(one.name, (None, 0))
         if number is None and one.population:
             number, next_population = next_population * MOST_OF_A_RANGE, next_population + 1
@@ -373,6 +377,20 @@ def _placed(connection: Connection, wanted: Sequence[Wanted]) -> Iterator[Range]
             connection.exec_driver_sql("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?)", (one.name, number, one.count))
         yield Range(one.name, index, number, one.count)
         index += one.count
+
+
+def _check_no_key_has_two_rows(one: Wanted, known: Mapping[str, tuple[int, int]]) -> None:
+    """The counters of a key are in the row that it was first used with; another row would begin anew."""
+    origin, _, first = one.name.rpartition("/")
+    for name, (_, count) in known.items():
+        other_origin, _, other_first = name.rpartition("/")
+        if not one.population or other_origin != origin or other_first == first:
+            continue
+        if int(first) < int(other_first) + count and int(other_first) < int(first) + one.count:
+            raise StateError(
+                f"the store has meters of this seed with the serial numbers {other_first} to {int(other_first) + count - 1}, and "
+                f"their keys may not begin anew: first_serial = {other_first}, another seed, or another meter_sim.state"
+            )
 
 
 def _drop(tail: Tail, forgotten: Forget) -> None:
