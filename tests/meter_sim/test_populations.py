@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -38,8 +39,10 @@ from ami_dlms.framing.hdlc_framing import HdlcClientFraming
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys
 from ami_meter_sim import app
+from ami_meter_sim import load as physics
 from ami_meter_sim.app import Running, start
 from ami_meter_sim.events import StateError as StateErrorEvent
+from ami_meter_sim.load import Kind
 from ami_meter_sim.meter.counters import RECEIVE_AHEAD
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.populating import prepare
@@ -312,6 +315,24 @@ def test_a_seed_may_be_in_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     one, other = (prepare(tables)[0].population.identities for tables in (named, given))
     assert one.key(3, Secret.ENCRYPTION) == other.key(3, Secret.ENCRYPTION)
     assert "a seed" not in repr(named)
+
+
+def test_what_is_behind_the_meters_follows_from_shares_seed_and_feeder(tmp_path: Path) -> None:
+    def sites(**more: Any) -> list[physics.Site]:
+        (one,) = prepare(load(tmp_path, table(**more)).populations)
+        found = [one.population.setup(index).site for index in range(600)]
+        assert all(site is not None for site in found)
+        return [site for site in found if site is not None]
+
+    kinds = Counter(
+        site.kind for site in sites(shares={"household": 3, "solar": 1, "heat_pump": 0, "car": 0, "shop": 0})
+    )
+    assert set(kinds) == {Kind.HOUSEHOLD, Kind.SOLAR}
+    assert 0.18 < kinds[Kind.SOLAR] / 600 < 0.32
+    one, other = sites(), sites(seed="another seed")
+    assert {site.seed for site in one}.isdisjoint(site.seed for site in other)
+    assert len({site.connection.feeder for site in one}) == 2, "480 meters on the first feeder, the others on the next"
+    assert [one[index].connection.position_permille for index in (0, 39, 40)] == [0, 1000, 0]
 
 
 def test_a_shipment_says_what_the_meters_are(tmp_path: Path) -> None:

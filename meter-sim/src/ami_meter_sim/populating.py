@@ -87,8 +87,10 @@ def _prepared(settings: PopulationSettings) -> Prepared:
         raise SettingsError(
             f'populations[{settings.name}]: authentication = "none" needs ciphering = "none": there are no keys'
         )
+    topology = Topology(**settings.topology.model_dump())
     population = Population(
         identities=identities,
+        topology=topology,
         model=load_model(settings.model),
         server_wport=lambda index: plan.place(index)[2],
         client_wport=settings.client_wport,
@@ -100,7 +102,7 @@ def _prepared(settings: PopulationSettings) -> Prepared:
         time_zone_minutes=settings.time_zone_minutes,
         shares={kind: getattr(settings.shares, kind.name.lower()) for kind in Kind},
     )
-    return Prepared(settings, population, plan, Topology(**settings.topology.model_dump()))
+    return Prepared(settings, population, plan, topology)
 
 
 def _check_distinct(prepared: Sequence[Prepared]) -> None:

@@ -8,10 +8,13 @@ from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.enums import Mechanism
 from ami_dlms.security import GlobalKeys, SecuritySuite
 from ami_dlms.security.suites import suite_of
+from ami_meter_sim.load import Site, site_of
 from ami_meter_sim.load.houses import MIXED, Kind
+from ami_meter_sim.load.network import Connection
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.population.identity import Identities, Secret
+from ami_meter_sim.population.topology import Topology
 from ami_packs.model import Model
 
 
@@ -31,6 +34,7 @@ class Population:
     time_zone_minutes: int = 0
     shares: Mapping[Kind, int] = field(default_factory=lambda: MIXED)
     """Of what is behind the meters."""
+    topology: Topology = field(default_factory=Topology)
 
     def setup(self, index: int) -> MeterSetup:
         """What the meter at this index is. IndexError beyond the population."""
@@ -50,7 +54,15 @@ class Population:
             logical_devices=((wport, name),),
             control_mode=self.control_mode,
             time_zone_minutes=self.time_zone_minutes,
+            site=self._site(index),
         )
+
+    def _site(self, index: int) -> Site:
+        """What is behind a meter, by the shares; neighbours share their feeder, and its voltage falls along the line."""
+        place = self.topology.place(index)
+        position = 1000 * place.position // max(self.topology.meters_per_transformer - 1, 1)
+        feeder = self.identities.shared_noise(place.feeder)
+        return site_of(self.identities.noise(index), self.shares, Connection(feeder, position))
 
     def _secret(self, index: int) -> bytes | None:
         if self.mechanism not in WITH_SECRET:

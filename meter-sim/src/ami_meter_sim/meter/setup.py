@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ami_dlms.association import Security
 from ami_dlms.enums import Mechanism
+from ami_meter_sim.load import Site
 from ami_meter_sim.objects.device import Identity
 from ami_packs.model import Model
 
@@ -65,3 +66,5 @@ class MeterSetup:
     time_zone_minutes: int = 0
     lock_out: LockOutSetup = LockOutSetup()
     push: PushSetup | None = None
+    site: Site | None = None
+    """What is behind it; None: what its name draws."""

@@ -403,7 +403,7 @@ class Meter:
 
     def _make_device(self, at: datetime) -> Device:
         setup, memory = self.setup, self._memory
-        site = site_of(seed_of_name(self.name))
+        site = setup.site or site_of(seed_of_name(self.name))
         device = Device(
             identity=setup.identity,
             model=setup.model,

@@ -160,6 +160,10 @@ class Identities:
         """64 bits that decide what this meter's household is like; no key can be found from them."""
         return int.from_bytes(_expand(self._extracted, b"noise|" + self._numbered(index), 8), "big")
 
+    def shared_noise(self, place: str) -> int:
+        """The same for all meters of a place, such as a feeder."""
+        return int.from_bytes(_expand(self._extracted, b"noise of a place|" + place.encode("utf-8"), 8), "big")
+
     def _derived(self, index: int, purpose: Secret, octets: int) -> bytes:
         info = b"|".join((purpose.value.encode("ascii"), b"%d" % octets, self._numbered(index)))
         return _expand(self._extracted, info, octets)
