@@ -198,6 +198,23 @@ async def test_after_a_clean_end_counters_are_exact(site: Site) -> None:
     assert (columns["send_next"][7], columns["receive_lowest"][7]) == used
 
 
+async def test_registers_never_go_back_over_a_restart(site: Site) -> None:
+    """Nothing was written in these hours, and the meter is not alive when the process ends."""
+    caller = await site.call(7)
+    before = await value(caller, IMPORT)
+    await site.clock.advance_to(START + timedelta(hours=4))
+    shown = await value(caller, IMPORT)
+    assert shown > before
+    await caller.close()
+    await site.nobody_is_alive()
+    await site.running.stop()
+    await site.start()
+    assert site.running.fleet.store is not None
+    caller = await site.call(7, int(site.running.fleet.store.columns["receive_lowest"][7]))
+    assert await value(caller, IMPORT) == shown
+    await caller.close()
+
+
 async def test_counters_stay_with_their_keys_whatever_the_population_is_called(site: Site) -> None:
     caller = await site.call(7)
     assert (await caller.ask(DISCONNECT)).result is ActionResult.SUCCESS

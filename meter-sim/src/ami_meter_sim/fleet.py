@@ -156,6 +156,7 @@ class Fleet:
                 self.environment.emit(events.StateError(reason=str(error)))
 
     async def _bring_in(self, store: Store) -> None:
+        store.alive_at = int(self.environment.now().timestamp())
         done, ends = False, store.begin_bringing_in()
         work = asyncio.get_running_loop().run_in_executor(None, store.bring_in, ends)
         try:
@@ -225,6 +226,7 @@ class Fleet:
                 self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
         try:
             if self.store is not None:
+                self.store.alive_at = int(self.environment.now().timestamp())
                 self.store.close()
         except StateError as error:
             self.environment.emit(events.StateError(reason=str(error)))

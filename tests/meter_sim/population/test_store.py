@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sizes import examples
 
-from ami_meter_sim.population.columns import COLUMNS, NAMES, Columns
+from ami_meter_sim.population.columns import COLUMNS, KNOWN, NAMES, WITHOUT_POWER, Columns
 from ami_meter_sim.population.journal import Happened, StateError
 from ami_meter_sim.population.row import Row, row_in_memory
 from ami_meter_sim.population.store import FILE, MOST_OF_A_RANGE, Store, Wanted
@@ -138,6 +138,17 @@ def test_meters_keep_their_numbers_whoever_else_there_is(tmp_path: Path, opened:
     assert store.row(2_001).event_code == 7 and store.row(999).event_code == 9
     assert store.columns["event_code"].sum() == 16
     assert [one.number for one in store.ranges.values()] == [MOST_OF_A_RANGE, 2, 1]
+
+
+def test_meters_in_operation_were_so_until_their_process_was_last_seen(tmp_path: Path, opened: list[Store]) -> None:
+    both = [Wanted("M1001"), Wanted("M1002"), Wanted("M1003")]
+    store = open_in(opened, tmp_path, both)
+    for index, flags in enumerate((KNOWN, KNOWN | WITHOUT_POWER, 0)):
+        store.row(index).flags, store.row(index).captured_until = flags, 100
+    store.alive_at = 5_000
+    brought_in(store)
+    store = open_in(opened, tmp_path, both)
+    assert list(store.columns["captured_until"]) == [5_000, 100, 100]
 
 
 def test_two_processes_share_a_folder_and_no_meter(tmp_path: Path, opened: list[Store]) -> None:

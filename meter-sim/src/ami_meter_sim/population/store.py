@@ -21,7 +21,7 @@ from uuid import uuid4
 import numpy
 from sqlalchemy import Connection, Engine, delete, select
 
-from ami_meter_sim.population.columns import NAMES, Columns
+from ami_meter_sim.population.columns import KNOWN, NAMES, WITHOUT_POWER, Columns
 from ami_meter_sim.population.journal import (
     SUFFIX,
     Change,
@@ -50,6 +50,7 @@ MOST_OF_A_RANGE = 2**24
 FETCHED_AT_ONCE = 20_000
 MOST_BEHIND_OCTETS = 256 * 2**20
 """Of the journal while SQLite takes nothing; then nothing is changed any more."""
+_LIVED = "UPDATE ranges SET lived_until = max(lived_until, ?) WHERE name = ?"
 _SELECT_ROWS = f"SELECT meter, {', '.join(NAMES.values())} FROM rows WHERE meter BETWEEN ? AND ?"  # noqa: S608 (our own names)
 _OPEN_HERE: set[str] = set()
 """Names of the journals of this process, whose locks do not keep it out itself."""
@@ -75,6 +76,8 @@ class Range:
     index: int
     number: int
     count: int
+    lived_until: int = 0
+    """When its process was last seen alive, in seconds since the epoch."""
 
 
 AttributeKey = tuple[int, bytes, int]
@@ -99,6 +102,8 @@ class Store:
         self.journal = journal
         self.kept: dict[int, dict[AttributeKey, bytes]] = {}
         """Changed attributes by index."""
+        self.alive_at = 0
+        """Seconds since the epoch by the process's clock, for the next `bring_in`: meters were in operation until then."""
         self._numbers = numpy.zeros(self.columns.count, "u4")
         for one in ranges:
             self._numbers[one.index : one.index + one.count] = numpy.arange(one.number, one.number + one.count)
@@ -210,6 +215,8 @@ class Store:
             batch.store(connection)
             for segment, end in segments:
                 _note(connection, segment.path, end)
+            if self.alive_at:
+                connection.exec_driver_sql(_LIVED, [(self.alive_at, name) for name in self.ranges])
         for segment, end in segments:
             segment.stored = end
 
@@ -257,6 +264,7 @@ class Store:
         for one in self.ranges.values():
             span = (one.number, one.number + one.count - 1)
             self._load_rows(one, span)
+            self._load_life(one)
             kept = "SELECT meter, class_id, obis, attribute_id, content FROM kept WHERE meter BETWEEN ? AND ?"
             for number, class_id, obis, attribute_id, content in self._reading.execute(kept, span):
                 index = number - one.number + one.index
@@ -265,6 +273,13 @@ class Store:
         for exact, reserved in (("send_next", "send_reserved"), ("receive_lowest", "receive_reserved")):
             for suffix in ("", "_2"):
                 arrays[exact + suffix][:] = arrays[reserved + suffix]
+
+    def _load_life(self, one: Range) -> None:
+        """Meters that were in operation were so until their process was last seen, whenever their row was written."""
+        place = slice(one.index, one.index + one.count)
+        until, flags = self.columns["captured_until"][place], self.columns["flags"][place]
+        running = (flags & (KNOWN | WITHOUT_POWER)) == KNOWN
+        until[running] = numpy.maximum(until[running], one.lived_until)
 
     def _load_rows(self, one: Range, span: tuple[int, int]) -> None:
         found = self._reading.execute(_SELECT_ROWS, span)
@@ -361,7 +376,8 @@ def _note(connection: Connection, path: Path, stored: int) -> None:
 
 def _placed(connection: Connection, wanted: Sequence[Wanted]) -> Iterator[Range]:
     """Numbers on disk for the meters, the same as ever for names that were here before."""
-    known = {name: (number, count) for name, number, count in connection.execute(select(RANGES))}
+    lives = {name: (number, count, lived) for name, number, count, lived in connection.execute(select(RANGES))}
+    known = {name: (number, count) for name, (number, count, _) in lives.items()}
     ends = [number for number, _ in known.values()]
     next_meter = max((number for number in ends if number < MOST_OF_A_RANGE), default=-1) + 1
     next_population = max((number // MOST_OF_A_RANGE for number in ends), default=0) + 1
@@ -374,8 +390,11 @@ def _placed(connection: Connection, wanted: Sequence[Wanted]) -> Iterator[Range]
         elif number is None:
             number, next_meter = next_meter, next_meter + 1
         if one.count > count:
-            connection.exec_driver_sql("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?)", (one.name, number, one.count))
-        yield Range(one.name, index, number, one.count)
+            lived = lives[one.name][2] if one.name in lives else 0
+            connection.exec_driver_sql(
+                "INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?)", (one.name, number, one.count, lived)
+            )
+        yield Range(one.name, index, number, one.count, lives[one.name][2] if one.name in lives else 0)
         index += one.count
 
 

@@ -18,8 +18,12 @@ RANGES = Table(
     Column("name", String, primary_key=True),
     Column("number", Integer, nullable=False, unique=True),
     Column("count", Integer, nullable=False),
+    Column("lived_until", Integer, nullable=False, server_default="0"),
 )
-"""A meter of its own, or a population: the numbers of its meters begin at `number`, and belong to it for ever."""
+"""A meter of its own, or a population: the numbers of its meters begin at `number`, and belong to it for ever.
+
+`lived_until`: seconds since the epoch, when its process was last seen alive; 0 for never.
+"""
 
 JOURNALS = Table(
     "journals",

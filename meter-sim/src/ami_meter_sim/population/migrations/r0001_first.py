@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String, primary_key=True),
         sa.Column("number", sa.Integer, nullable=False, unique=True),
         sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("lived_until", sa.Integer, nullable=False, server_default="0"),
     )
     op.create_table(
         "journals",
