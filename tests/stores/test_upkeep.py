@@ -103,6 +103,16 @@ def test_a_copy_is_put_in_the_place_of_the_store_which_is_kept(store: Store) -> 
     assert ready_store(store.path, SCHEMAS[store.role]) is None
 
 
+def test_a_second_restore_keeps_what_the_first_has_replaced(store: Store) -> None:
+    store.made_of("0002")
+    before = dump(store.path)
+    for copy in ("0001", "0002"):
+        assert store.run("restore", HERE / f"{store.role}-{copy}.sqlite").returncode == 0
+    kept = store.path.with_name(store.path.name + ".replaced")
+    assert dump(kept) == before
+    assert kept.with_name(kept.name + "-2").exists()
+
+
 def test_a_copy_takes_the_place_of_a_damaged_store_and_of_none(store: Store) -> None:
     copy = HERE / f"{store.role}-0002.sqlite"
     assert store.run("restore", copy).returncode == 0

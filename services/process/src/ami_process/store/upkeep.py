@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -86,7 +87,7 @@ def _bring_up(file: Path, schema: Schema, assume: Assume | None) -> str:
 
 def _copy_aside(store: Path) -> Path:
     """Until the new file takes its place the store stays as it is, and no log of it may be left for the new one."""
-    aside = store.with_name(store.name + ".replaced")
+    aside = _unused(store.with_name(store.name + ".replaced"))
     try:
         write_copy(store, aside)
         settle(store)
@@ -97,3 +98,9 @@ def _copy_aside(store: Path) -> Path:
         for log in ("-wal", "-shm"):
             store.with_name(store.name + log).unlink(missing_ok=True)
     return aside
+
+
+def _unused(path: Path) -> Path:
+    """This name or the first with a number that is not taken: what an earlier restore has kept may be the only true store."""
+    names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1))
+    return next(name for name in names if not name.exists())
