@@ -119,7 +119,7 @@ def test_an_image_holds_its_own_packages_and_nothing_else(compose: Compose, serv
     [
         ("cis", ["ami_dlms", "ami_mapping", "ami_hes", "ami_meter_sim", "cryptography"]),
         ("hes", ["ami_cis", "ami_meter_sim", "zeep"]),
-        ("meter-1", ["ami_cim", "lxml", "ami_mapping", "ami_hes", "ami_cis", "fastapi"]),
+        ("meter-1", ["ami_cim", "lxml", "ami_mapping", "ami_hes", "ami_cis", "zeep"]),
     ],
 )
 def test_what_an_image_must_not_be_able_to_import(compose: Compose, service: str, absent: list[str]) -> None:
@@ -184,7 +184,8 @@ def test_state_survives_a_restart_and_a_stop_is_clean(compose: Compose, seen: Mo
 
 def test_no_image_is_larger_than_a_small_one(compose: Compose) -> None:
     base = _size("python:3.13-slim")
-    for image, most_mb in (("ami-cis", 100), ("ami-hes", 100), ("ami-meter-sim", 180)):
+    # of these 16 MB are uvloop in the HES, and 70 MB numpy in the simulator
+    for image, most_mb in (("ami-cis", 100), ("ami-hes", 120), ("ami-meter-sim", 160)):
         assert (_size(image) - base) / 1e6 < most_mb, image
 
 
