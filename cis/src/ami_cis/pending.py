@@ -150,7 +150,7 @@ class Pending:
 
 
 def _with_parts(response: ResponseMessage, kept: Sequence[TakenReply]) -> ResponseMessage:
-    """The final reply in the light of the parts before it: one that was not OK spoils the whole."""
+    """The final reply with the parts before it: it is OK only if all of them were."""
     if response.reply.result == "OK" and any(part.result != "OK" for part in kept if not part.final):
         return replace(response, reply=replace(response.reply, result="PARTIAL"))
     return response

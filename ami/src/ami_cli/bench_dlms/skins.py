@@ -1,7 +1,7 @@
 """Two ways to carry octets between ends and sockets: asyncio protocols, and a bare loop over selectors.
 
-The first is what a service would use, the second what remains when only the system calls and `dlms` are left. Whoever
-asks counts for a while after a warm-up: round trips, seconds, and CPU seconds of this process.
+The first is what a service would use, the second what remains when only the system calls and `dlms` are left. The asking
+end counts for a while after a warm-up: round trips, seconds, and CPU seconds of this process.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ class Dialogues:
     cpu_s: float
 
     def percentile(self, percent: float) -> float:
-        """The time that so many of a hundred did not exceed."""
+        """The time that this percentage of all did not exceed."""
         ordered = sorted(self.seconds)
         return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)]
 

@@ -143,7 +143,7 @@ async def _simulator(path: Path) -> AsyncIterator[Simulator]:
 
 
 def most_sessions(wanted: int) -> int:
-    """So many, or as many as this machine gives descriptors for."""
+    """This number, or the number that this machine has descriptors for."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard - MARGIN)
 

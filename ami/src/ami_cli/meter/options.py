@@ -41,7 +41,7 @@ OBJECT_LIST = AttributeDescriptor(ASSOCIATION_LN, CURRENT_ASSOCIATION, 2)
 OFFERED, SN_OFFERED = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES, SN_CONFORMANCE
 """The conformance that is offered unless another is asked for, with logical and with short names."""
 NO_KEY = bytes(16)
-"""Stands in a Security that is there for its titles alone; nothing is ever computed with it."""
+"""The key in a Security that is made for its titles alone; nothing is ever computed with it."""
 
 
 class Transport(StrEnum):

@@ -1,4 +1,4 @@
-"""Requests, commands and replies in the database: the Results port in SQL that SQLite and PostgreSQL both speak."""
+"""Requests, commands and replies in the database: the Results port on SQLite."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

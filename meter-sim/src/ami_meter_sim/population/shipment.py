@@ -21,10 +21,8 @@ from ami_dlms.security import SecuritySuite, wrap_key
 from ami_dlms.security.suites import suite_of
 from ami_meter_sim.population.identity import Identities, Secret
 from ami_meter_sim.population.topology import Topology
+from ami_registry.shipments import FORMAT, SEVERAL, WRAPPED
 
-FORMAT = 1
-WRAPPED = "_wrapped"
-"""Behind the name of a key that is wrapped by the transport key."""
 FOR_THE_CIS = (
     "name",
     "mrid",
@@ -39,8 +37,6 @@ FOR_THE_CIS = (
     "latitude",
     "longitude",
 )
-SEVERAL = ";"
-"""Between several names in one column of CSV."""
 Row = dict[str, object]
 
 

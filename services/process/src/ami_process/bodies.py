@@ -8,7 +8,7 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 
 FREE = 65_536
-"""Octets of each body that always have room; `CONNECTIONS` of the HTTP server bounds their sum."""
+"""Octets of each body that always have room; the limit of HTTP connections bounds their sum."""
 
 ROOM = 40_000_000
 """Octets beyond these that all bodies may hold together."""

@@ -15,7 +15,9 @@ from ami_dlms.security import unwrap_key
 
 FORMAT = 1
 WRAPPED = "_wrapped"
+"""Behind the name of a key that is wrapped by the transport key."""
 SEVERAL = ";"
+"""Between several names in one cell of CSV."""
 INFORMATION = frozenset(
     {"model", "time_zone_minutes", "substation", "feeder", "transformer", "phase", "latitude", "longitude"}
 )
