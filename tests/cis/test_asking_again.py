@@ -146,6 +146,19 @@ async def test_a_hes_that_has_forgotten_the_request_says_nothing_about_it(
     assert (outcome.result, outcome.unknown) == ("FAILED", False)
 
 
+async def test_another_control_under_a_used_message_id_is_not_sent(
+    hes: StandInHes, tmp_path: Path, events: Events
+) -> None:
+    hes.behaviour = answering(Reply(result="OK", errors=(ReplyError(code="0.0"),)))
+    async with a_cis(tmp_path, hes.url, environment(events)) as cis:
+        assert (await cis.controls.run(Order(code=DISCONNECT, targets=BOTH, message_id="mine"))).confirmed
+        outcome = await cis.controls.run(Order(code=CONNECT, targets=BOTH, message_id="mine"))
+        kept = await cis.store.find_request(["mine"])
+    assert (outcome.result, outcome.unknown, len(hes.requests)) == (None, False, 1)
+    assert outcome.reason == "nothing was sent: the MessageID mine belongs to another request that was sent before"
+    assert kept is not None and (kept.code, kept.state) == (DISCONNECT, State.ANSWERED)
+
+
 async def test_a_reply_that_comes_while_the_acknowledgement_is_lost_is_taken(
     hes: StandInHes, tmp_path: Path, events: Events
 ) -> None:

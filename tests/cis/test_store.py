@@ -5,12 +5,23 @@ from __future__ import annotations
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from ami_cis.store import Retention, SentRequest, Store, StoreUnavailable, StoreUnusable, TakenEvent, TakenReply
+from ami_cis.store import (
+    MessageIdUsed,
+    Retention,
+    SentRequest,
+    State,
+    Store,
+    StoreUnavailable,
+    StoreUnusable,
+    TakenEvent,
+    TakenReply,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -68,6 +79,28 @@ async def test_what_is_too_old_is_forgotten_with_its_replies(tmp_path: Path) -> 
         assert await store.find_request(["young"]) is not None
         assert len(await store.replies("young")) == 1
     assert kept_events(tmp_path / "cis.sqlite") == ["e-29"]
+
+
+async def test_another_request_under_a_used_message_id_is_refused_and_the_record_stays(tmp_path: Path) -> None:
+    async with Store.opened(tmp_path / "cis.sqlite") as store:
+        await store.add_request(first := a_request("m-1", NOW), b"<first/>")
+        for other in ({"code": "3.31.0.18"}, {"meters": ("M1002",)}, {"correlation_id": "c"}, {"asynchronous": False}):
+            with pytest.raises(MessageIdUsed, match="m-1"):
+                await store.add_request(replace(first, sent_at=NOW + timedelta(hours=1), **other), b"<other/>")
+        assert await store.outgoing() == [(first, b"<first/>")]
+
+
+async def test_the_same_request_once_more_is_on_its_way_again_unless_it_is_answered(tmp_path: Path) -> None:
+    again = replace(first := a_request("m-1", NOW), sent_at=NOW + timedelta(hours=1))
+    async with Store.opened(tmp_path / "cis.sqlite") as store:
+        await store.add_request(first, b"<first/>")
+        await store.move("m-1", State.UNKNOWN, "no answer")
+        await store.add_request(again, b"<again/>")
+        assert await store.outgoing() == [(again, b"<again/>")]
+        await store.add_reply("m-1", TakenReply("d", True, "OK", (), NOW))
+        await store.add_request(first, b"<third/>")
+        assert await store.find_request(["m-1"]) == replace(again, state=State.ANSWERED)
+        assert await store.outgoing() == []
 
 
 async def test_the_files_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class Pending:
         self._one_by_one = asyncio.Lock()
 
     async def add(self, request: SentRequest, octets: bytes | None = None) -> None:
-        """Remember a request and the message that it is; call before sending it."""
+        """Remember a request and the message that it is; call before sending it. Raises MessageIdUsed, StoreUnavailable."""
         await self._store.add_request(request, octets)
 
     async def outgoing(self) -> list[tuple[SentRequest, bytes]]:

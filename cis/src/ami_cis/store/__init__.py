@@ -1,12 +1,13 @@
 """What the CIS remembers across a restart; the only place with SQL."""
 
-from ami_cis.store.store import KEEP, Retention, SentRequest, State, Store, TakenEvent, TakenReply
+from ami_cis.store.store import KEEP, MessageIdUsed, Retention, SentRequest, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 __all__ = [
     "KEEP",
     "SCHEMA",
+    "MessageIdUsed",
     "Retention",
     "SentRequest",
     "State",

@@ -7,14 +7,13 @@ says) is unique, so that a reply which is delivered twice leaves one row. Nothin
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
 
 from ami_cis.store.tables import EVENTS, OUTGOING, REPLIES, REQUESTS, SCHEMA
 from ami_process.store.database import Database
@@ -87,6 +86,13 @@ class TakenEvent:
     received_at: datetime
 
 
+class MessageIdUsed(Exception):
+    """Another request of ours has this MessageID; what is kept of it stays as it is."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"the MessageID {message_id} belongs to another request that was sent before")
+
+
 class Store:
     """The one place with SQL. Every method has committed when it returns, or raises StoreUnavailable."""
 
@@ -118,7 +124,11 @@ class Store:
         return await self._database.transaction(lambda c: _forget(c, before))
 
     async def add_request(self, request: SentRequest, octets: bytes | None = None) -> None:
-        """Remember before sending, with the message itself where it may have to be sent again; the same MessageID sent once more is the same request."""
+        """Remember before sending, with the message itself where it may have to be sent again.
+
+        The same request once more is on its way again, unless it is answered already. Raises MessageIdUsed for another
+        request under a MessageID that is kept.
+        """
         await self._database.transaction(lambda c: _add_request(c, request, octets))
 
     async def outgoing(self) -> list[tuple[SentRequest, bytes]]:
@@ -161,15 +171,10 @@ class Store:
         return await self._database.transaction(lambda c: c.execute(query).mappings().all())
 
     def _add_event(self, connection: Connection, taken: TakenEvent) -> bool:
-        row = {
-            "message_id": taken.message_id,
-            "verb": taken.verb,
-            "noun": taken.noun,
-            "octets": taken.octets,
-            "received_at": taken.received_at,
-        }
-        if connection.execute(insert(EVENTS).values(row).on_conflict_do_nothing()).rowcount != 1:
+        same = select(EVENTS.c.message_id).where(EVENTS.c.message_id == taken.message_id)
+        if connection.execute(same).first() is not None:
             return False
+        connection.execute(insert(EVENTS).values(asdict(taken)))
         self._make_room(connection, len(taken.octets))
         return True
 
@@ -201,22 +206,27 @@ def _forget(connection: Connection, before: datetime) -> int:
 
 
 def _add_request(connection: Connection, request: SentRequest, octets: bytes | None) -> None:
-    row = {
-        "correlation_id": request.correlation_id,
-        "verb": request.verb,
-        "noun": request.noun,
-        "code": request.code,
-        "meters": list(request.meters),
-        "asynchronous": request.asynchronous,
-        "sent_at": request.sent_at,
-        "state": request.state.value,
-        "reason": request.reason,
-    }
-    statement = insert(REQUESTS).values(message_id=request.message_id, **row)
-    connection.execute(statement.on_conflict_do_update(index_elements=["message_id"], set_=row))
+    """Who holds the store is its only writer, so what is looked up here stays so until it is written."""
+    this = REQUESTS.c.message_id == request.message_id
+    kept = connection.execute(select(REQUESTS).where(this)).mappings().first()
+    if kept is None:
+        values = asdict(request) | {"meters": list(request.meters), "state": request.state.value}
+        connection.execute(insert(REQUESTS).values(values))
+    elif not _same(_request(kept), request):
+        raise MessageIdUsed(request.message_id)
+    elif kept["state"] == State.ANSWERED.value:
+        return
+    else:
+        again = {"state": request.state.value, "reason": request.reason, "sent_at": request.sent_at}
+        connection.execute(update(REQUESTS).where(this).values(again))
     if octets is not None:
-        kept = insert(OUTGOING).values(message_id=request.message_id, octets=octets)
-        connection.execute(kept.on_conflict_do_update(index_elements=["message_id"], set_={"octets": octets}))
+        connection.execute(delete(OUTGOING).where(OUTGOING.c.message_id == request.message_id))
+        connection.execute(insert(OUTGOING).values(message_id=request.message_id, octets=octets))
+
+
+def _same(kept: SentRequest, request: SentRequest) -> bool:
+    """Whether both ask for the same; when, and what came of it, does not matter."""
+    return replace(request, sent_at=kept.sent_at, state=kept.state, reason=kept.reason) == kept
 
 
 def _find_request(connection: Connection, identifiers: Sequence[str]) -> SentRequest | None:
@@ -230,20 +240,16 @@ def _find_request(connection: Connection, identifiers: Sequence[str]) -> SentReq
 
 
 def _add_reply(connection: Connection, message_id: str, reply: TakenReply) -> bool:
-    row = {
-        "request": message_id,
-        "digest": reply.digest,
-        "final": reply.final,
-        "result": reply.result,
-        "errors": list(reply.errors),
-        "received_at": reply.received_at,
-    }
-    inserted = connection.execute(insert(REPLIES).values(row).on_conflict_do_nothing())
+    same = select(REPLIES.c.number).where(REPLIES.c.request == message_id, REPLIES.c.digest == reply.digest)
+    new = connection.execute(same).first() is None
+    if new:
+        values = asdict(reply) | {"request": message_id, "errors": list(reply.errors)}
+        connection.execute(insert(REPLIES).values(values))
     if reply.final:
         close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
         connection.execute(close.values(state=State.ANSWERED.value, reason=None))
         connection.execute(delete(OUTGOING).where(OUTGOING.c.message_id == message_id))
-    return inserted.rowcount == 1
+    return new
 
 
 def _request(row: RowMapping) -> SentRequest:

@@ -24,7 +24,7 @@ from ami_cim.schema import Schemas
 from ami_cis import events
 from ami_cis.outbox import Outbox, OutboxError, UndecidedError
 from ami_cis.pending import ACKNOWLEDGEMENT, INVALID_REQUEST_ID, PARTIAL_MORE_FOLLOW, Pending
-from ami_cis.store import SentRequest, State, StoreUnavailable
+from ami_cis.store import MessageIdUsed, SentRequest, State, StoreUnavailable
 from ami_cis.workflows.orders import CONTROL_WORDS, MeterError, Order, Outcome, Target
 from ami_process.environment import Environment, real_sleep
 
@@ -67,7 +67,7 @@ class Controls:
         try:
             octets = wire.write_request(request, envelope.REQUEST_MESSAGE, self._schemas)
             await self._pending.add(self._sent(order, request), octets)
-        except (CimError, StoreUnavailable) as problem:
+        except (CimError, MessageIdUsed, StoreUnavailable) as problem:
             return self._not_sent(request, problem)
         self._environment.emit(_sent_event(order, request))
         return await self._see_through(request, order.targets, self._ask_again_s)
@@ -189,7 +189,7 @@ class Controls:
             self._environment.emit(events.RequestUnknown(message_id=message_id, reason=reason))
         return Outcome(message_id=message_id, result=None, reason=reason, unknown=True, ms=ms)
 
-    def _not_sent(self, request: RequestMessage, problem: StoreUnavailable | CimError) -> Outcome:
+    def _not_sent(self, request: RequestMessage, problem: StoreUnavailable | MessageIdUsed | CimError) -> Outcome:
         """What can't be written or remembered is not sent."""
         message_id, reason = request.header.message_id or "", f"nothing was sent: {problem}"
         if isinstance(problem, StoreUnavailable):
