@@ -113,6 +113,22 @@ def test_a_second_restore_keeps_what_the_first_has_replaced(store: Store) -> Non
     assert kept.with_name(kept.name + "-2").exists()
 
 
+def test_a_second_upgrade_keeps_what_the_first_has_copied(store: Store) -> None:
+    revision = SCHEMAS[store.role].revision
+    for number, suffix in enumerate(("", "-2")):
+        store.made_of("0001")
+        with closing(sqlite3.connect(store.path)) as connection, connection:
+            connection.execute(f"UPDATE requests SET correlation_id = 'life {number}'")
+        done = store.run("migrate")
+        copy = store.path.with_name(f"{store.path.name}.schema-0001{suffix}")
+        assert done.stdout.endswith(f"has {revision} now; as it was before, it is in {copy}\n")
+    for number, suffix in enumerate(("", "-2")):
+        with closing(sqlite3.connect(store.path.with_name(f"{store.path.name}.schema-0001{suffix}"))) as connection:
+            assert connection.execute("SELECT DISTINCT correlation_id FROM requests").fetchall() == [
+                (f"life {number}",)
+            ]
+
+
 def test_a_copy_takes_the_place_of_a_damaged_store_and_of_none(store: Store) -> None:
     copy = HERE / f"{store.role}-0002.sqlite"
     assert store.run("restore", copy).returncode == 0

@@ -166,8 +166,9 @@ def test_a_store_of_a_newer_version_is_refused_with_both_versions(tmp_path: Path
     Store.open(tmp_path, ONE).close()
     with closing(sqlite3.connect(tmp_path / FILE)) as store, store:
         store.execute("UPDATE alembic_version SET version_num = '0099'")
-    with pytest.raises(StateError, match=r"meters\.sqlite.* schema 0099.* 0001"):
+    with pytest.raises(StateError, match=r"meters\.sqlite.* schema 0099.* 0001") as refused:
         Store.open(tmp_path, ONE)
+    assert str(refused.value).count(FILE) == 1
 
 
 @pytest.mark.parametrize("content", [b"no database at all, whatever its name says" * 30])

@@ -11,7 +11,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect
 
-from ami_process.store.copies import write_copy
+from ami_process.store.copies import unused, write_copy
 from ami_process.store.errors import StoreUnusable
 from ami_process.store.schema import Schema, demand_tables, found_revision, stamp, table_names, versions
 from ami_process.store.sqlite import sqlite_engine
@@ -33,7 +33,7 @@ def migrate(store: Path, schema: Schema, *, keep_copy: bool) -> tuple[str, Path 
             if found == schema.revision:
                 return None
             _demand_all(connection, schema, scripts, found)
-            copy = store.with_name(f"{store.name}.schema-{found}") if keep_copy else None
+            copy = unused(store.with_name(f"{store.name}.schema-{found}")) if keep_copy else None
             if copy is not None:
                 write_copy(store, copy)
             upgrade(connection, scripts, schema.revision)

@@ -8,12 +8,11 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from itertools import count
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from ami_process.store.copies import settle, sync, write_copy
+from ami_process.store.copies import settle, sync, unused, write_copy
 from ami_process.store.errors import StoreUnusable, problems_of
 from ami_process.store.holding import hold_store
 from ami_process.store.opening import StoreMigrated, is_ready, migrate_file, ready_store
@@ -87,7 +86,7 @@ def _bring_up(file: Path, schema: Schema, assume: Assume | None) -> str:
 
 def _copy_aside(store: Path) -> Path:
     """Until the new file takes its place the store stays as it is, and no log of it may be left for the new one."""
-    aside = _unused(store.with_name(store.name + ".replaced"))
+    aside = unused(store.with_name(store.name + ".replaced"))
     try:
         write_copy(store, aside)
         settle(store)
@@ -98,9 +97,3 @@ def _copy_aside(store: Path) -> Path:
         for log in ("-wal", "-shm"):
             store.with_name(store.name + log).unlink(missing_ok=True)
     return aside
-
-
-def _unused(path: Path) -> Path:
-    """This name or the first with a number that is not taken: what an earlier restore has kept may be the only true store."""
-    names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1))
-    return next(name for name in names if not name.exists())
