@@ -75,7 +75,9 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
         schemas = Schemas()
         results, deliveries = SqlResults(database), SqlDeliveries(database)
         reply_age = timedelta(seconds=hes.reply_max_age_s)
-        engine = EmbeddedEngine(results, deliveries, environment.now, reply_age=reply_age)
+        engine = EmbeddedEngine(
+            results, deliveries, environment.now, reply_age=reply_age, look_every_s=hes.look_for_answers_s
+        )
         context = Context(
             results, deliveries, engine, schemas, hes.source, environment.now, environment.new_uuid, reply_age
         )

@@ -119,6 +119,10 @@ class HesSettings(Section):
     """The longest pause."""
     reply_attempts_max: int = Field(default=1_000, ge=1, description="attempts until a reply is a dead letter")
     reply_max_age_s: Seconds = Field(default=259_200.0, description="age of a request (3 days) until then")
+    look_for_answers_s: Seconds = Field(
+        default=30.0,
+        description="how often a waiting request looks into the store for an answer that nothing in this process has announced",
+    )
     keep_answers_days: float = Field(default=30.0, gt=0, description="how long a request and its answer are kept")
     keep_message_ids: int = Field(
         default=1_000_000, ge=0, description="MessageIDs of requests no longer kept; they are refused"

@@ -29,11 +29,17 @@ class Opened:
 
 
 @asynccontextmanager
-async def embedded(directory: Path) -> AsyncIterator[Opened]:
+async def embedded(directory: Path, look_every_s: float = 3600.0) -> AsyncIterator[Opened]:
     async with Database(directory / "hes.sqlite") as database:
         results = SqlResults(database)
         age = timedelta(days=7)
-        engine = EmbeddedEngine(results, SqlDeliveries(database), lambda: datetime.now(UTC), reply_age=age)
+        engine = EmbeddedEngine(
+            results,
+            SqlDeliveries(database),
+            lambda: datetime.now(UTC),
+            reply_age=age,
+            look_every_s=look_every_s,
+        )
         await engine.open()
         yield Opened(engine, results, engine.events.listen)
 
@@ -70,5 +76,6 @@ STEPS: dict[str, Callable[[], None]] = {
 }
 """The steps of a request, in their order, and how the embedded engine's process is made to die right behind each."""
 
-OpenEngine = Callable[[Path], AbstractAsyncContextManager[Opened]]
+OpenEngine = Callable[..., AbstractAsyncContextManager[Opened]]
+"""Opens one on a directory; `look_every_s`: how often it looks for an answer that nothing has announced."""
 ENGINES: dict[str, OpenEngine] = {"embedded": embedded}

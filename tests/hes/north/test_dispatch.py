@@ -97,32 +97,3 @@ async def test_a_cancelled_taker_loses_nothing(jobs: Jobs[CommandJob]) -> None:
     await nothing(jobs)
     await jobs.put([job("r1")])
     assert len(await jobs.take(10)) == 1
-
-
-async def test_a_cancelled_request_keeps_only_what_is_in_hand(jobs: Jobs[CommandJob]) -> None:
-    await jobs.put(
-        [job("r1", "M1"), job("r1", "M2"), job("r1", "M3"), job("r2", "M1"), job("r2", "M2"), job("r1", "M4")]
-    )
-    (in_hand,) = await jobs.take(1)
-    await jobs.cancel("r1")
-    assert await jobs.pending() == 3
-    (other,) = await jobs.take(10)
-    assert (other.job.request_id, other.job.subject) == ("r2", "M2")
-    await in_hand.done()
-    (behind,) = await jobs.take(10)
-    assert (behind.job.request_id, behind.job.subject) == ("r2", "M1")
-    await jobs.cancel("r1")
-    assert await jobs.pending() == 2
-
-
-async def test_what_was_to_come_again_is_cancelled_too_and_may_be_put_anew(jobs: Jobs[CommandJob]) -> None:
-    await jobs.put([job("r1"), job("r2")])
-    (delivery,) = await jobs.take(10)
-    await delivery.again(0.001)
-    await jobs.cancel("r1")
-    (next_one,) = await jobs.take(10)
-    assert next_one.job.request_id == "r2"
-    await next_one.done()
-    await jobs.put([job("r1")])
-    assert [d.job.request_id for d in await jobs.take(10)] == ["r1"]
-    await nothing(jobs)

@@ -43,10 +43,7 @@ async def test_an_answer_that_is_there_is_given_at_once(opened: Opened) -> None:
     assert await opened.engine.answers.wait("r1", NOW) == b"<answer/>", "however late it is"
 
 
-async def test_an_answer_that_is_announced_is_given_to_all_who_wait(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ami_hes.engine.stored_answers.LOOK_EVERY_S", 3600.0)
+async def test_an_answer_that_is_announced_is_given_to_all_who_wait(opened: Opened) -> None:
     await accept(opened.results, "r1", "M1")
     waiting = [asyncio.create_task(opened.engine.answers.wait("r1", soon())) for _ in range(3)]
     await asyncio.sleep(0)
@@ -55,16 +52,14 @@ async def test_an_answer_that_is_announced_is_given_to_all_who_wait(
     assert await asyncio.gather(*waiting) == [b"<answer/>"] * 3
 
 
-async def test_an_answer_that_another_process_has_made_is_found(
-    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ami_hes.engine.stored_answers.LOOK_EVERY_S", 0.01)
-    await accept(opened.results, "r1", "M1")
-    waiting = asyncio.create_task(opened.engine.answers.wait("r1", soon()))
-    await asyncio.sleep(0)
-    async with Database(tmp_path / "hes.sqlite") as of_another:
-        await SqlResults(of_another).answer({"r1": b"<answer/>"}, NOW)
-    assert await waiting == b"<answer/>"
+async def test_an_answer_that_another_process_has_made_is_found(open_engine: OpenEngine, tmp_path: Path) -> None:
+    async with open_engine(tmp_path, look_every_s=0.01) as opened:
+        await accept(opened.results, "r1", "M1")
+        waiting = asyncio.create_task(opened.engine.answers.wait("r1", soon()))
+        await asyncio.sleep(0)
+        async with Database(tmp_path / "hes.sqlite") as of_another:
+            await SqlResults(of_another).answer({"r1": b"<answer/>"}, NOW)
+        assert await waiting == b"<answer/>"
 
 
 async def test_who_waits_in_vain_is_let_go(opened: Opened) -> None:

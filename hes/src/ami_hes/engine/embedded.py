@@ -22,11 +22,17 @@ class EmbeddedEngine:
     """The Engine port."""
 
     def __init__(
-        self, results: Results, deliveries: Deliveries, now: Callable[[], datetime], *, reply_age: timedelta
+        self,
+        results: Results,
+        deliveries: Deliveries,
+        now: Callable[[], datetime],
+        *,
+        reply_age: timedelta,
+        look_every_s: float,
     ) -> None:
         self.commands: MemoryQueue[CommandJob] = MemoryQueue()
         self.replies: MemoryQueue[ReplyJob] = MemoryQueue()
-        self.answers = StoredAnswers(results, now)
+        self.answers = StoredAnswers(results, now, look_every_s=look_every_s)
         self.events = MemoryEvents()
         self.events.listen(ANSWERED, self.answers.announce)
         self._results = results

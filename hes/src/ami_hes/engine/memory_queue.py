@@ -20,16 +20,14 @@ class MemoryDelivery(Generic[J]):
     job: J
     redelivered: bool
     queue: "MemoryQueue[J]"
-    in_hand: bool = False
     over: bool = False
-    """Done or cancelled."""
 
     async def done(self) -> None:
         if not self.over:
             self.queue.finish(self)
 
     async def again(self, after_s: float) -> None:
-        self.in_hand, self.redelivered = False, True
+        self.redelivered = True
         asyncio.get_running_loop().call_later(after_s, self.queue.bring, self)
 
 
@@ -52,29 +50,22 @@ class MemoryQueue(Generic[J]):
     async def take(self, limit: int) -> Sequence[MemoryDelivery[J]]:
         taken: list[MemoryDelivery[J]] = []
         while not taken or (len(taken) < limit and not self._ready.empty()):
-            delivery = await self._ready.get()
-            if not delivery.over:
-                delivery.in_hand = True
-                taken.append(delivery)
+            taken.append(await self._ready.get())
         return taken
-
-    async def cancel(self, request_id: str) -> None:
-        for subject, line in list(self._lines.items()):
-            for delivery in [one for one in line if one.job.request_id == request_id and not one.in_hand]:
-                first = line[0] is delivery
-                self._forget(delivery)
-                line.remove(delivery)
-                if first:
-                    self._come_forward(subject)
 
     async def pending(self) -> int:
         return len(self._known)
 
     def finish(self, delivery: MemoryDelivery[J]) -> None:
         """Forget a job that was in hand, and let the next of its subject come forward."""
-        self._forget(delivery)
-        self._lines[delivery.job.subject].popleft()
-        self._come_forward(delivery.job.subject)
+        delivery.over = True
+        self._known.remove(_key(delivery.job))
+        line = self._lines[delivery.job.subject]
+        line.popleft()
+        if line:
+            self._ready.put_nowait(line[0])
+        else:
+            del self._lines[delivery.job.subject]
 
     def bring(self, delivery: MemoryDelivery[J]) -> None:
         """Deliver it once more, before those behind it."""
@@ -90,16 +81,6 @@ class MemoryQueue(Generic[J]):
             line.append(MemoryDelivery(job, redelivered, self))
             if len(line) == 1:
                 self._ready.put_nowait(line[0])
-
-    def _forget(self, delivery: MemoryDelivery[J]) -> None:
-        delivery.over = True
-        self._known.remove(_key(delivery.job))
-
-    def _come_forward(self, subject: str) -> None:
-        if self._lines[subject]:
-            self._ready.put_nowait(self._lines[subject][0])
-        else:
-            del self._lines[subject]
 
 
 def _key(job: J) -> tuple[str, str]:

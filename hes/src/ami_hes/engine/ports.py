@@ -95,9 +95,6 @@ class Jobs(Protocol[J]):
     async def take(self, limit: int) -> Sequence[Delivery[J]]:
         """At least one and at most `limit` deliveries; waits for the first."""
 
-    async def cancel(self, request_id: str) -> None:
-        """Drop the jobs of a request that are in nobody's hand; those that are in hand go on."""
-
     async def pending(self) -> int:
         """How many jobs are not done yet."""
 

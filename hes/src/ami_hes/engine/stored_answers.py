@@ -1,7 +1,7 @@
-"""Waiting for an answer: it is in the store, whichever process has made it, and an event of this process says sooner when to look.
+"""Waiting for an answer: it is in the store, whichever process has made it, and an event says when to look.
 
-An answer that another process has made announces itself here only where the engine's events reach every process, so the store
-is looked into now and then as well.
+An answer of this process always announces itself. One that another process has made does so only where the engine's events reach
+every process, so the store is looked into now and then as well, seldom enough to cost nothing.
 """
 
 import asyncio
@@ -12,16 +12,17 @@ from datetime import datetime
 from ami_hes.engine.ports import Stopping
 from ami_hes.store import Results, StoreUnavailable
 
-LOOK_EVERY_S = 1.0
-"""How often the store is looked into when nothing announces the answer."""
+UNAVAILABLE_S = 1.0
+"""When a store that was unavailable is looked into again: the announcement has come and gone."""
 
 
 class StoredAnswers:
     """The Answers port."""
 
-    def __init__(self, results: Results, now: Callable[[], datetime]) -> None:
+    def __init__(self, results: Results, now: Callable[[], datetime], *, look_every_s: float) -> None:
         self._results = results
         self._now = now
+        self._look_every_s = look_every_s
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._stopping = False
 
@@ -50,22 +51,24 @@ class StoredAnswers:
     async def _look_until(self, request_id: str, until: datetime, announced: asyncio.Event) -> bytes:
         time = asyncio.get_running_loop().time
         end = time() + (until - self._now()).total_seconds()  # a clock that is set meanwhile changes nothing
-        while (answer := await self._stored(request_id)) is None:
+        while True:
+            announced.clear()
+            look_after_s = self._look_every_s
+            try:
+                if (answer := await self._stored(request_id)) is not None:
+                    return answer
+            except StoreUnavailable:  # for a while: the answer is waited for all the same
+                look_after_s = min(UNAVAILABLE_S, look_after_s)
             if self._stopping:
                 raise Stopping
             if (left_s := end - time()) <= 0:
                 raise TimeoutError(f"no answer by {until.isoformat()}")
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left_s, LOOK_EVERY_S)):
+                async with asyncio.timeout(min(left_s, look_after_s)):
                     await announced.wait()
-            announced.clear()
-        return answer
 
     async def _stored(self, request_id: str) -> bytes | None:
-        try:
-            kept = await self._results.find(request_id)
-        except StoreUnavailable:  # for a while: the answer is waited for all the same
-            return None
+        kept = await self._results.find(request_id)
         if kept is None:
             raise LookupError(f"the request {request_id} is not kept")
         return kept.answer

@@ -90,10 +90,8 @@ class Results(Protocol):
 
     async def command(self, request_id: str, meter_name: str) -> StoredCommand | None: ...
 
-    async def open_commands(
-        self, request_id: str | None = None, *, meter_name: str | None = None
-    ) -> list[StoredCommand]:
-        """The commands that have no result yet: all, or those of a request or a meter."""
+    async def open_commands(self, request_id: str | None = None) -> list[StoredCommand]:
+        """The commands that have no result yet: all, or those of a request."""
 
     async def unanswered(self) -> list[str]:
         """The ids of requests that have no answer yet, oldest first."""

@@ -118,14 +118,10 @@ class SqlResults:
         found = await self._commands(select(commands, _ATTEMPTED).where(*this))
         return found[0] if found else None
 
-    async def open_commands(
-        self, request_id: str | None = None, *, meter_name: str | None = None
-    ) -> list[StoredCommand]:
+    async def open_commands(self, request_id: str | None = None) -> list[StoredCommand]:
         query = select(commands, _ATTEMPTED).where(commands.c.finished_at.is_(None))
         if request_id is not None:
             query = query.where(commands.c.request_id == request_id)
-        if meter_name is not None:
-            query = query.where(commands.c.meter_name == meter_name)
         return await self._commands(query.order_by(commands.c.request_id, commands.c.position))
 
     async def unanswered(self) -> list[str]:
