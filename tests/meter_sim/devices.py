@@ -97,7 +97,7 @@ class Inside:
             house=house,
             connection=Connection(1, 500),
             row=row,
-            notice=self.heard.append,
+            notice=lambda _, notice: self.heard.append(notice),
             build=build,
         )
 

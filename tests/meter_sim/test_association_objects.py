@@ -82,14 +82,14 @@ def test_the_meter_itself_has_no_association_to_show() -> None:
 
 def test_another_association_is_shown_by_its_name_and_as_not_associated() -> None:
     one = Inside(described(LN, version=1), described(OTHER, version=1, options={"association": "public"}))
-    one.device.communication.offered = {"public": profile(client_wport=16)}.get
+    one.device.communication.offered = lambda _, name: {"public": profile(client_wport=16)}.get(name)
     context = asked(one)
     found = one.found(OTHER)
     assert found.read(3, context).value[0] == data.integer(16)
     assert found.read(8, context) == data.enum(0)
     assert one.found(LN).read(3, context).value[0] == data.integer(1)
     assert one.found(LN).read(8, context) == data.enum(2)
-    one.device.communication.offered = lambda _: None
+    one.device.communication.offered = lambda _device, _name: None
     with pytest.raises(Refused):
         found.read(3, context)
 

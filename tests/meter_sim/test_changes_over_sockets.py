@@ -62,6 +62,7 @@ from ami_dlms.enums import ActionResult, DataAccessResult, Mechanism
 from ami_dlms.framing.wrapper import decode_datagram
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter, wrap_key
+from ami_meter_sim.meter.pushing import push_frames, push_retry_at, wanted_pushes
 from ami_meter_sim.meter.setup import ManagementAssociation
 from ami_meter_sim.objects.firmware import make_image
 from ami_meter_sim.objects.push_setup import Destination
@@ -396,16 +397,16 @@ async def test_a_push_that_a_client_asks_for_comes_in_blocks_under_the_key_that_
     assert await caller.ask(Set(attribute(PUSH, 3), where)) == SetResult(DataAccessResult.SUCCESS)
     assert await caller.ask(TRANSFER) == DONE
     assert await caller.ask(Action(method(PUSH, 1), NOTHING)) == DONE
-    (plan,) = bench.meter.wanted_pushes(bench.at, lambda: 0.0)
-    assert bench.meter.wanted_pushes(bench.at, lambda: 0.0) == ()
+    (plan,) = wanted_pushes(bench.meter, bench.at, lambda: 0.0)
+    assert wanted_pushes(bench.meter, bench.at, lambda: 0.0) == ()
     assert plan.destination == Destination(1, "127.0.0.1", 4059)
     taken = ReceiveCounter()
     for _ in range(2):  # an attempt and its retry: each has a counter of its own
-        frames = bench.meter.push_frames(plan, bench.at)
+        frames = push_frames(bench.meter, plan, bench.at)
         assert len(frames) > 1
         notification = await received(frames, taken)
         assert notification.body.value[1] == data.octet_string(b"1001")
-    assert bench.meter.push_retry_at(plan, 1, bench.at) is None, "no retries are written"
+    assert push_retry_at(bench.meter, plan, 1, bench.at) is None, "no retries are written"
     await caller.close()
 
 

@@ -60,6 +60,7 @@ from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, dial
 from ami_meter_sim.lines.meter_pushes import begin_pushing, push_for
 from ami_meter_sim.lines.push import PushSender
+from ami_meter_sim.meter.pushing import notification
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 
@@ -431,7 +432,7 @@ def test_notifications_are_taken_by_a_client_in_the_middle_of_a_get(tmp_path: Pa
     bench = Bench(tmp_path)
     meter = bench.start()
     client = clear_client()
-    client.receive_data(meter.notification(bench.at))
+    client.receive_data(notification(meter, bench.at))
     event = client.next_event()
     assert isinstance(event, Notified)
     assert client_security().system_title == CLIENT_TITLE

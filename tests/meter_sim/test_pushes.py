@@ -43,6 +43,7 @@ from ami_meter_sim.faults import Rule
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.meter_pushes import WantedPushes
 from ami_meter_sim.lines.push import Destination, Push, PushSender
+from ami_meter_sim.meter.pushing import notification
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_packs.event_list import AlarmBit, LoggedEvent, Occurrence, event_list
@@ -263,7 +264,7 @@ def test_what_a_push_has_used_is_in_the_row_before_the_meter_can_go(tmp_path: Pa
     meter = bench.start(setup(management=gmac(), push=PushSetup(transport="udp", host="127.0.0.1", port=1)))
     for _ in range(2):
         used = meter.counters.send.next_value
-        meter.notification(bench.at)
+        notification(meter, bench.at)
         assert meter.row.send_next == meter.counters.send.next_value == used + 1
 
 

@@ -11,6 +11,7 @@ from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.push import Destination, Push, PushSender
 from ami_meter_sim.meter.pushes import POWER_UP, reason_of
+from ami_meter_sim.meter.pushing import notification, push_frames, push_retry_at, wanted_pushes
 from ami_meter_sim.meter.setup import PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.push_setup import PushPlan, Transport
@@ -32,7 +33,7 @@ def push_for(meter: Meter, setup: PushSetup, why: str, every: timedelta | None =
     """A push of this meter, once or in a period."""
     return Push(
         meter=meter.name,
-        frames=lambda at: (meter.notification(at),) if may_leave(meter, why) else (),
+        frames=lambda at: (notification(meter, at),) if may_leave(meter, why) else (),
         destination=Destination(setup.transport, setup.host, setup.port),
         why=why,
         every=every,
@@ -102,7 +103,7 @@ class WantedPushes:
     def collect(self, meter: Meter) -> None:
         """What has become wanted in this turn of the loop."""
         try:
-            for plan in meter.wanted_pushes(self._environment.now(), self._draw):
+            for plan in wanted_pushes(meter, self._environment.now(), self._draw):
                 self._want(meter, plan)
         except (StateError, DlmsError) as error:
             self._environment.emit(PushFailed(meter=meter.name, transport="", address="", reason=str(error)))
@@ -119,11 +120,11 @@ class WantedPushes:
             return
 
         def retry_at(attempt: int, at: datetime) -> datetime | None:
-            return meter.push_retry_at(plan, attempt, at) if attempt <= plan.retries else None
+            return push_retry_at(meter, plan, attempt, at) if attempt <= plan.retries else None
 
         push = Push(
             meter=meter.name,
-            frames=lambda at: meter.push_frames(plan, at) if may_leave(meter, why) else (),
+            frames=lambda at: push_frames(meter, plan, at) if may_leave(meter, why) else (),
             destination=Destination(transport, where.host, where.port),
             why=why,
             own_host=self._own_host(meter),

@@ -23,17 +23,13 @@ def reason_of(setup: Obis) -> str:
     return REASONS.get(setup, INTERVAL)
 
 
-def push_what_happens(device: Device) -> None:
-    """From now on an alarm, a power-down and a power-up want the push that the model has for them."""
-
-    def look(notice: Notice) -> None:
-        following = None if notice.occurrence is None else FOLLOWING.get(notice.occurrence)
-        if following is not None:
-            want(device, following)
-        if notice.alarms:
-            want(device, ALARM)
-
-    device.notice = look
+def push_what_follows(device: Device, notice: Notice) -> None:
+    """An alarm, a power-down and a power-up want the push that the model has for them."""
+    following = None if notice.occurrence is None else FOLLOWING.get(notice.occurrence)
+    if following is not None:
+        want(device, following)
+    if notice.alarms:
+        want(device, ALARM)
 
 
 def want(device: Device, setup: Obis) -> None:

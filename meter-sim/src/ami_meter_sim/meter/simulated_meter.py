@@ -8,27 +8,20 @@ the meter counts as powered down: nothing flows and nothing is captured.
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from ami_dlms import data
-from ami_dlms.association import (
-    LN_CONFORMANCE,
-    ActionOutcome,
-    AssociationProfile,
-    PreEstablished,
-)
+from ami_dlms.association import ActionOutcome, AssociationProfile
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
-from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
-from ami_dlms.errors import LocalError
+from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load.site import seed_of_name, site_of
+from ami_meter_sim.meter.associations import Association, Associations
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.memory import Memory
-from ami_meter_sim.meter.notifications import Sending, notification_frames, protected_as
-from ami_meter_sim.meter.pushes import INSTALLATION, push_what_happens, want
-from ami_meter_sim.meter.setup import FurtherAssociation, MeterSetup
+from ami_meter_sim.meter.pushes import INSTALLATION, push_what_follows, want
+from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.objects import conditions, timed
 from ami_meter_sim.objects.clock import start_clock
 from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS, Communication
@@ -37,30 +30,19 @@ from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObjec
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
-from ami_meter_sim.objects.keys import secret_in_force, security_in_force
 from ami_meter_sim.objects.memory import Kind, Record
-from ami_meter_sim.objects.push_setup import PushPlan, PushSetupV0
 from ami_meter_sim.objects.recording import has_occurred, record
 from ami_meter_sim.objects.switch import ControlState, Move, Switch, Trigger
 from ami_meter_sim.objects.timeline import instant_of
 from ami_meter_sim.population.columns import KNOWN, NO_DUE_TIME, WITHOUT_POWER
 from ami_meter_sim.population.journal import StateError
 from ami_packs.event_list import Occurrence
-from ami_packs.model import PUBLIC_CLIENT_WPORT, ObjectDescription, Offered
+from ami_packs.model import ObjectDescription
 
-CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
-"""Every service with logical names but the one that this meter never sends."""
 INVOKE_ID_BITS = 0xFFFFFF
 
 
 T = TypeVar("T")
-
-
-class Association(NamedTuple):
-    """An association that this meter offers: its name in the model, and its profile."""
-
-    name: str
-    profile: AssociationProfile
 
 
 class Meter:
@@ -70,8 +52,8 @@ class Meter:
         self.setup = setup
         self.row = memory.row
         self._memory = memory
-        self.counters = Counters.of(self.row)
-        self.second_counters = Counters.of(self.row, 2)
+        self._counters = {number: Counters.of(self.row, number) for number in SECURITY_SETUPS}
+        self._associations = Associations(setup, self._counters)
         self.lock_out = LockOut(setup.lock_out.allowed, setup.lock_out.first_s, self.row)
         self.power_cycles = 0
         """How often power has gone since it is alive: connections of before are gone."""
@@ -81,7 +63,6 @@ class Meter:
         if not self.row.alive_since:
             self._come_alive(began_at or at)
         self._captured_until = EPOCH + timedelta(seconds=self.row.captured_until)
-        self._associations: dict[int, Association] = {}
         self.reserve_counters()
 
     def _come_alive(self, at: datetime) -> None:
@@ -119,14 +100,24 @@ class Meter:
         if communication.security_changes == self._changes:
             return
         self._changes = communication.security_changes
-        if SECURITY_SETUPS[1] in communication.new_counters:
-            self.counters = Counters.anew(1)
-            self._device.receive_counter = self.counters.receive
-        if SECURITY_SETUPS[2] in communication.new_counters:
-            self.second_counters = Counters.anew(2)
+        for number, obis in SECURITY_SETUPS.items():
+            if obis in communication.new_counters:
+                self._counters[number] = Counters.anew(number)
+        self._device.receive_counter = self.counters.receive
+        self._device.second_receive_counter = self.second_counters.receive
         communication.new_counters.clear()
-        self._associations.clear()
+        self._associations.renew()
         self.reserve_counters()
+
+    @property
+    def counters(self) -> Counters:
+        """Of the keys of the first security setup."""
+        return self._counters[1]
+
+    @property
+    def second_counters(self) -> Counters:
+        """Of the keys of the second security setup."""
+        return self._counters[2]
 
     @property
     def communication(self) -> Communication:
@@ -140,24 +131,18 @@ class Meter:
     @property
     def profiles(self) -> tuple[AssociationProfile, ...]:
         """What the server needs to know of each association."""
-        offered = (self._client_wport(one) for one in self.setup.model.associations)
+        offered = map(self._associations.client_wport, self.setup.model.associations)
         return tuple([one.profile for wport in offered if (one := self.association(wport)) is not None])
 
     def association(self, client_wport: int) -> Association | None:
-        """What this meter offers to a client; made when it is first asked for, and nothing is kept of strangers."""
-        found = self._associations.get(client_wport)
-        if found is None:
-            offered = (one for one in self._offered() if self._client_wport(one) == client_wport)
-            found = next((Association(one.name, self._profile(one)) for one in offered), None)
-            if found is None:
-                return None
-            self._associations[client_wport] = found
-            if found.profile.send_counter is not None:
-                self.reserve_counters()
+        """What this meter offers to a client; None for a stranger."""
+        known = self._associations.known(client_wport)
+        if known is not None:
+            return known
+        found = self._associations.make(self._device, client_wport)
+        if found is not None and found.profile.send_counter is not None:
+            self.reserve_counters()
         return found
-
-    def _client_wport(self, offered: Offered) -> int:
-        return self.setup.management.client_wport if offered.client_wport is None else offered.client_wport
 
     @property
     def open_clients(self) -> frozenset[int]:
@@ -316,7 +301,7 @@ class Meter:
 
     def reserve_counters(self) -> None:
         """Write the counters down if what is on disk does not cover the next exchange; in the row they are exact."""
-        in_use = self._counters_in_use()
+        in_use = self._associations.counters_in_use
         unsettled = [one for one in in_use if not one.settled]
         if unsettled:
             for one in unsettled:
@@ -327,67 +312,10 @@ class Meter:
         for one in in_use:
             one.note(self.row)
 
-    def _counters_in_use(self) -> list[Counters]:
-        """Those of the keys that a client has addressed, and of the management association, which pushes use as well."""
-        sending = [one.profile.send_counter for one in self._associations.values()]
-        found = [self.counters] if self.setup.management.security or self.counters.send in sending else []
-        return [*found, self.second_counters] if self.second_counters.send in sending else found
-
-    def notification(self, at: datetime) -> bytes:
-        """A framed DataNotification: clock, device id, control state; protected as the management association is."""
-        self.advance(at)
-        self.reserve_counters()
-        device, management = self._device, self.setup.management
-        body = data.structure(
-            data.octet_string(device.clock.date_time.encode()),
-            data.octet_string(device.identity.device_id),
-            data.enum(device.switch.control_state),
-        )
-        wanted = self.setup.push is not None and self.setup.push.protected
-        profile = self._of_client(management.client_wport)
-        security = protected_as(profile.security, None) if wanted else None
-        sending = Sending(profile.server_wport, profile.client_wport, security, profile.send_counter)
-        return b"".join(self._frames(sending, body))
-
-    def wanted_pushes(self, at: datetime, draw: Callable[[], float]) -> tuple[PushPlan, ...]:
-        """Those whose method was called since the last time, and that have a destination; `draw` gives a number from 0 to below 1."""
-        self.advance(at)
-        wanted = self.communication.pushes_wanted
-        found = [self._device.find(PushSetupV0.class_id, obis) for obis in wanted]
-        wanted.clear()
-        return tuple([one.plan(draw) for one in found if isinstance(one, PushSetupV0) and one.addressed])
-
-    def push_frames(self, plan: PushPlan, at: datetime) -> tuple[bytes, ...]:
-        """The wrapper PDUs of one attempt, protected as the push setup says or else as its client's association.
-
-        A client without an association of its own gets what the management association would send. LocalError where a protection
-        is wanted that the keys can't give.
-        """
-        self.advance(at)
-        self.reserve_counters()
-        client = self.setup.management.client_wport if plan.client_wport is None else plan.client_wport
-        profile = self._of_client(client)
-        security = protected_as(profile.security, plan.protection)
-        sending = Sending(profile.server_wport, client, security, profile.send_counter, plan.max_pdu_size)
-        return self._frames(sending, plan.body)
-
-    def push_retry_at(self, plan: PushPlan, retry: int, failed_at: datetime) -> datetime | None:
-        """When retry number `retry`, from 1, is made after an attempt that failed; None for no more."""
-        found = self._device.find(PushSetupV0.class_id, plan.setup)
-        return found.retry_at(retry, failed_at) if isinstance(found, PushSetupV0) else None
-
-    def _of_client(self, client_wport: int) -> AssociationProfile:
-        """What is offered to a client, or else to the management client."""
-        found = self.association(client_wport) or self.association(self.setup.management.client_wport)
-        if found is None:
-            raise LocalError("this meter offers no association to push by")
-        return found.profile
-
-    def _frames(self, sending: Sending, body: Data) -> tuple[bytes, ...]:
+    def next_invoke_id(self) -> int:
+        """Of the next notification that is not confirmed."""
         self._invoke_id = (self._invoke_id + 1) & INVOKE_ID_BITS
-        frames = notification_frames(sending, self._invoke_id, self._device.clock.date_time, body)
-        self.reserve_counters()  # the meter may be gone before the next one: its row has to know what was used
-        return frames
+        return self._invoke_id
 
     def save(self) -> None:
         """Put down what is not in the row by itself: how far it has come, and its counters."""
@@ -418,9 +346,9 @@ class Meter:
             communication=self._communication(),
             logical_devices=setup.logical_devices,
             build=build,
+            notice=push_what_follows,
         )
         start_clock(device)
-        push_what_happens(device)
         return device
 
     def _communication(self) -> Communication:
@@ -432,59 +360,7 @@ class Meter:
         } | {SECURITY_SETUP: setup.management.security}
         return Communication(
             securities={obis: security for obis, security in securities.items() if security is not None},
-            offered=self._profile_named,
-        )
-
-    def _profile_named(self, name: str) -> AssociationProfile | None:
-        return next((self._profile(one) for one in self._offered() if one.name == name), None)
-
-    def _offered(self) -> Iterator[Offered]:
-        """The associations of the model that the setup does not leave out."""
-        for offered in self.setup.model.associations:
-            public = self.setup.public_client or offered.client_wport != PUBLIC_CLIENT_WPORT
-            if public and (not offered.keyed or offered.name in self.setup.further):
-                yield offered
-
-    def _profile(self, offered: Offered) -> AssociationProfile:
-        setup, management = self.setup, self.setup.management
-        access = setup.model.rights[offered.name]
-        if offered.keyed:
-            return self._keyed_profile(offered, setup.further[offered.name])
-        if offered.client_wport is not None:
-            return AssociationProfile(
-                client_wport=offered.client_wport,
-                server_wport=setup.server_wport,
-                access=access,
-                conformance=CONFORMANCE,
-            )
-        return AssociationProfile(
-            client_wport=management.client_wport,
-            server_wport=setup.server_wport,
-            access=access,
-            conformance=CONFORMANCE,
-            mechanism=management.mechanism,
-            secret=secret_in_force(self._device, management.client_wport, management.secret),
-            security=security_in_force(self._device, SECURITY_SETUP),
-            send_counter=self.counters.send if management.security else None,
-            receive_counter=self.counters.receive if management.security else None,
-        )
-
-    def _keyed_profile(self, offered: Offered, given: FurtherAssociation) -> AssociationProfile:
-        """Of an association beside the management one: the model's mechanism, and keys and counters of its security setup."""
-        counters = self.counters if offered.security_setup == 1 else self.second_counters
-        of_setup = SECURITY_SETUPS[offered.security_setup]
-        security = given.security and security_in_force(self._device, of_setup, given.security)
-        return AssociationProfile(
-            client_wport=offered.client_wport or 0,
-            server_wport=self.setup.server_wport,
-            access=self.setup.model.rights[offered.name],
-            conformance=CONFORMANCE,
-            mechanism=offered.mechanism,
-            secret=secret_in_force(self._device, offered.client_wport or 0, given.secret),
-            security=security,
-            send_counter=counters.send if security else None,
-            receive_counter=counters.receive if security else None,
-            pre_established=PreEstablished() if offered.pre_established else None,
+            offered=self._associations.named,
         )
 
     def _descriptions(self, class_id: int) -> Iterator[ObjectDescription]:

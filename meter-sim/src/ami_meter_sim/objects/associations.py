@@ -175,7 +175,8 @@ class AssociationLN(AssociationObject):
     def profile(self, context: ReadContext) -> AssociationProfile:
         """The association that this object is about."""
         name = self.option("association")
-        found = context.profile if name in ("", context.association) else self.device.communication.offered(name)
+        device = self.device
+        found = context.profile if name in ("", context.association) else device.communication.offered(device, name)
         if found is None:
             raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
         return found

@@ -7,10 +7,14 @@ meter that restarts notices it when its next octets come.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import urandom
+from typing import TYPE_CHECKING
 
 from ami_dlms.association import AssociationProfile, Security
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.cosem_object import ITSELF, ReadContext
+
+if TYPE_CHECKING:
+    from ami_meter_sim.objects.device import Device
 
 SECURITY_SETUP = Obis(bytes((0, 0, 43, 0, 0, 255)))
 SECURITY_SETUPS = {1: SECURITY_SETUP, 2: Obis(bytes((0, 0, 43, 0, 2, 255)))}
@@ -18,7 +22,7 @@ SECURITY_SETUPS = {1: SECURITY_SETUP, 2: Obis(bytes((0, 0, 43, 0, 2, 255)))}
 """The security setup of associations that name no other."""
 
 
-def _nothing(_name: str) -> AssociationProfile | None:
+def _nothing(_device: "Device", _name: str) -> AssociationProfile | None:
     return None
 
 
@@ -28,10 +32,10 @@ def _nobody_sends() -> None:
 
 @dataclass(slots=True)
 class Communication:
-    """`securities`: what the meter's setup gives each security setup. `offered`: a named association as it is offered now."""
+    """`securities`: what the meter's setup gives each security setup. `offered`: an association of a device, by its name, as it is offered now."""
 
     securities: Mapping[Obis, Security] = field(default_factory=dict, repr=False)
-    offered: Callable[[str], AssociationProfile | None] = _nothing
+    offered: Callable[["Device", str], AssociationProfile | None] = _nothing
     asked_by: ReadContext = ITSELF
     """Through which association the request came that is being worked on."""
     random_bytes: Callable[[int], bytes] = urandom

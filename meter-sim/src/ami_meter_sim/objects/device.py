@@ -36,7 +36,7 @@ class Identity:
     system_title: bytes | None = None
 
 
-def _unheard(_: Notice) -> None:
+def _unheard(_device: "Device", _notice: Notice) -> None:
     """Nobody pushes."""
 
 
@@ -60,7 +60,7 @@ class Device:
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     due: timed.Due | None = None
     moves: list[Move] = field(default_factory=list)
-    notice: Callable[[Notice], None] = _unheard
+    notice: Callable[["Device", Notice], None] = _unheard
     kept: Kept = field(default_factory=KeptInMemory)
     history: History = field(default_factory=HistoryInMemory)
     communication: Communication = field(default_factory=Communication)

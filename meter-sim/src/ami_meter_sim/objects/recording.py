@@ -45,7 +45,7 @@ class Notice:
 def record(device: "Device", occurrence: Occurrence) -> None:
     """Something has happened: log it, as the model's event list says, and raise its alarms."""
     raised = tuple([one for event in device.model.events.of(occurrence) for one in _enter(device, event)])
-    device.notice(Notice(device.clock.at, occurrence, raised))
+    device.notice(device, Notice(device.clock.at, occurrence, raised))
 
 
 def has_occurred(device: "Device", occurrence: Occurrence, since: datetime) -> bool:
@@ -60,7 +60,7 @@ def has_occurred(device: "Device", occurrence: Occurrence, since: datetime) -> b
 def record_number(device: "Device", log: Obis, number: int, occurrence: Occurrence) -> None:
     """The same for an event whose log and number an object of the model names itself."""
     raised = tuple(_enter(device, device.model.events.of_number(log, number)))
-    device.notice(Notice(device.clock.at, occurrence, raised))
+    device.notice(device, Notice(device.clock.at, occurrence, raised))
 
 
 def record_cleared(device: "Device", profile: Obis) -> None:

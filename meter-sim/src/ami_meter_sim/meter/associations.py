@@ -1,0 +1,121 @@
+"""What a meter offers its clients: the associations of its model, with the keys, secrets and counters in force."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ami_dlms.association import LN_CONFORMANCE, AssociationProfile, PreEstablished
+from ami_dlms.enums import Conformance
+from ami_meter_sim.meter.counters import Counters
+from ami_meter_sim.meter.setup import FurtherAssociation, MeterSetup
+from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS
+from ami_meter_sim.objects.device import Device
+from ami_meter_sim.objects.keys import secret_in_force, security_in_force
+from ami_packs.model import PUBLIC_CLIENT_WPORT, Offered
+
+CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
+"""Every service with logical names but the one that this meter never sends."""
+
+
+class Association(NamedTuple):
+    """An association that this meter offers: its name in the model, and its profile."""
+
+    name: str
+    profile: AssociationProfile
+
+
+class Associations:
+    """Those of one meter. `counters`: by the number of the security setup; whoever replaces one there calls `renew`.
+
+    The device is handed in with each question: it knows its associations, and a reference back would keep a meter that goes in memory
+    until the next garbage collection.
+    """
+
+    __slots__ = ("_counters", "_made", "_setup")
+
+    def __init__(self, setup: MeterSetup, counters: Mapping[int, Counters]) -> None:
+        self._setup = setup
+        self._counters = counters
+        self._made: dict[int, Association] = {}
+
+    def known(self, client_wport: int) -> Association | None:
+        """What was made for a client before."""
+        return self._made.get(client_wport)
+
+    def make(self, device: Device, client_wport: int) -> Association | None:
+        """What is offered to a client; nothing is kept of strangers."""
+        offered = next((one for one in self._offered() if self.client_wport(one) == client_wport), None)
+        if offered is None:
+            return None
+        made = self._made[client_wport] = Association(offered.name, self._profile(device, offered))
+        return made
+
+    def named(self, device: Device, name: str) -> AssociationProfile | None:
+        """An association by its name in the model, as it is offered now."""
+        return next((self._profile(device, one) for one in self._offered() if one.name == name), None)
+
+    def renew(self) -> None:
+        """Keys, policies or secrets have changed: the next association counts them in."""
+        self._made.clear()
+
+    def client_wport(self, offered: Offered) -> int:
+        """Of the client that an association of the model is for."""
+        return self._setup.management.client_wport if offered.client_wport is None else offered.client_wport
+
+    @property
+    def counters_in_use(self) -> list[Counters]:
+        """Those of the keys that a client has addressed, and of the management association, which pushes use as well."""
+        sending = [one.profile.send_counter for one in self._made.values()]
+        first, second = self._counters[1], self._counters[2]
+        found = [first] if self._setup.management.security or first.send in sending else []
+        return [*found, second] if second.send in sending else found
+
+    def _offered(self) -> Iterator[Offered]:
+        """The associations of the model that the setup does not leave out."""
+        for offered in self._setup.model.associations:
+            public = self._setup.public_client or offered.client_wport != PUBLIC_CLIENT_WPORT
+            if public and (not offered.keyed or offered.name in self._setup.further):
+                yield offered
+
+    def _profile(self, device: Device, offered: Offered) -> AssociationProfile:
+        setup = self._setup
+        if offered.keyed:
+            return self._keyed(device, offered, setup.further[offered.name])
+        if offered.client_wport is None:
+            return self._management(device, offered)
+        return AssociationProfile(
+            client_wport=offered.client_wport,
+            server_wport=setup.server_wport,
+            access=setup.model.rights[offered.name],
+            conformance=CONFORMANCE,
+        )
+
+    def _management(self, device: Device, offered: Offered) -> AssociationProfile:
+        setup, management, counters = self._setup, self._setup.management, self._counters[1]
+        return AssociationProfile(
+            client_wport=management.client_wport,
+            server_wport=setup.server_wport,
+            access=setup.model.rights[offered.name],
+            conformance=CONFORMANCE,
+            mechanism=management.mechanism,
+            secret=secret_in_force(device, management.client_wport, management.secret),
+            security=security_in_force(device, SECURITY_SETUP),
+            send_counter=counters.send if management.security else None,
+            receive_counter=counters.receive if management.security else None,
+        )
+
+    def _keyed(self, device: Device, offered: Offered, given: FurtherAssociation) -> AssociationProfile:
+        """Of an association beside the management one: the model's mechanism, and keys and counters of its security setup."""
+        counters, of_setup = self._counters[offered.security_setup], SECURITY_SETUPS[offered.security_setup]
+        security = given.security and security_in_force(device, of_setup, given.security)
+        return AssociationProfile(
+            client_wport=offered.client_wport or 0,
+            server_wport=self._setup.server_wport,
+            access=self._setup.model.rights[offered.name],
+            conformance=CONFORMANCE,
+            mechanism=offered.mechanism,
+            secret=secret_in_force(device, offered.client_wport or 0, given.secret),
+            security=security,
+            send_counter=counters.send if security else None,
+            receive_counter=counters.receive if security else None,
+            pre_established=PreEstablished() if offered.pre_established else None,
+        )
