@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomli_w
 from bench import (
     CLIENT_TITLE,
     DEVICE_ID,
@@ -29,7 +28,7 @@ from bench import (
 )
 from devices import described
 from free_ports import free_port
-from reported import Reported
+from served import COUNT, FIRST, Served, load, table
 
 from ami_dlms import data
 from ami_dlms.association import Action, ClientConnection, Get, Open, Opened, Release, Security
@@ -55,17 +54,6 @@ from ami_process.environment import Environment
 from ami_process.settings import SettingsError
 
 DISCONNECT = Action(method(SWITCH, 1), data.integer(0))
-COUNT, FIRST = 50_000, 2_001
-
-
-def load(directory: Path, *tables: dict[str, Any]) -> Settings:
-    path = directory / "ami.toml"
-    path.write_text(tomli_w.dumps({"meter_sim": {"state": str(directory / "state")}, "populations": list(tables)}))
-    return Settings.load(path)
-
-
-def table(**more: Any) -> dict[str, Any]:
-    return {"name": "north", "count": COUNT, "seed": "a seed", "first_serial": FIRST, "port": 1} | more
 
 
 def client(settings: Settings, index: int, counter: int = 1) -> ClientConnection:
@@ -364,23 +352,6 @@ def test_a_shipment_says_what_the_meters_are(tmp_path: Path) -> None:
 
 
 # --- transports, and what leaves unasked
-
-
-class Served:
-    """A population with these settings on real sockets, which pushes."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.reported = Reported()
-        self.running: Running
-
-    async def __aenter__(self) -> Served:
-        environment = Environment(emit=self.reported, now=lambda: START)
-        self.running = await start(self.settings, (), environment)
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.running.stop()
 
 
 async def test_a_population_over_hdlc(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from ami_meter_sim.lines.meter_pushes import OwnHosts, WantedPushes, begin_pushi
 from ami_meter_sim.lines.opening import Listener, Socket, listen
 from ami_meter_sim.lines.push import PushSender
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
-from ami_meter_sim.meter.further import Credentials, further_association
+from ami_meter_sim.meter.further import Given, further_association
 from ami_meter_sim.meter.memory import memory_of, unplanned
 from ami_meter_sim.meter.setup import FurtherAssociation, LockOutSetup, ManagementAssociation, MeterSetup, PushSetup
 from ami_meter_sim.meter.simulated_meter import Meter
@@ -236,7 +236,7 @@ def _further(one: MeterSettings, given: AssociationSettings, model: Model) -> Fu
     try:
         keys = _keys_of(given, None if own is None else own.keys)
         return further_association(
-            keyed[given.name], one.meter.system_title, Credentials(keys, given.secret, given.client_system_title), own
+            keyed[given.name], one.meter.system_title, Given(keys, given.secret, given.client_system_title), own
         )
     except LocalError as error:
         raise SettingsError(f"{where}: {error}") from None
@@ -354,7 +354,8 @@ async def _listen_for(running: Running, settings: MeterSimSettings, prepared: Pr
     for door in plan.doors():
         where = Socket(door.host, door.port, prepared.where, prepared.transport is Transport.UDP, _device(plan))
         addresses = OfPopulation(door, lambda index: fleet.live(first + index))
-        most = settings.connections_per_meter * len(door.wports(plan.host))
+        each = prepared.settings.connections_per_meter or settings.connections_per_meter
+        most = each * len(door.wports(plan.host))
         listener, real = await listen(where, service, running.admission, addresses, most)
         running.listening.append(real)
         running.listeners.append(listener)

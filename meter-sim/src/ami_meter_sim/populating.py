@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from ami_dlms.association.vocabulary import parse_ciphering, parse_mechanism
 from ami_dlms.enums import Mechanism
-from ami_dlms.security import SecuritySuite
+from ami_dlms.errors import LocalError
+from ami_dlms.security import PublicKey, SecuritySuite
+from ami_dlms.security.suites import suite_of
 from ami_meter_sim.load import Kind
 from ami_meter_sim.meter.member import Population
+from ami_meter_sim.meter.setup import LockOutSetup
 from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_meter_sim.population.identity import Identities, IdentityError
@@ -60,6 +63,8 @@ class Prepared:
             suite=population.suite,
             ciphering=population.ciphering,
             time_zone_minutes=settings.time_zone_minutes,
+            further=population.further,
+            client_signing_key=population.client_signing_key,
         )
         return Shipment(population.identities, self.topology, terms, transport_key)
 
@@ -87,6 +92,8 @@ def _prepared(settings: PopulationSettings) -> Prepared:
         raise SettingsError(
             f'populations[{settings.name}]: authentication = "none" needs ciphering = "none": there are no keys'
         )
+    if mechanism is Mechanism.ECDSA and not suite_of(SecuritySuite(settings.suite)).coordinate_length:
+        raise SettingsError(f'populations[{settings.name}]: authentication = "hls-ecdsa" needs suite 1 or 2')
     topology = Topology(**settings.topology.model_dump())
     population = Population(
         identities=identities,
@@ -101,8 +108,23 @@ def _prepared(settings: PopulationSettings) -> Prepared:
         control_mode=settings.control_mode,
         time_zone_minutes=settings.time_zone_minutes,
         shares={kind: getattr(settings.shares, kind.name.lower()) for kind in Kind},
+        client_system_title=settings.client_system_title,
+        client_signing_key=_client_signing_key(settings),
+        lock_out=LockOutSetup(settings.lock_out_after, settings.lock_out_s),
     )
     return Prepared(settings, population, plan, topology)
+
+
+def _client_signing_key(settings: PopulationSettings) -> PublicKey | None:
+    if settings.client_signing_key is None:
+        return None
+    try:
+        key = PublicKey(settings.client_signing_key)
+    except LocalError as error:
+        raise SettingsError(f"populations[{settings.name}].client_signing_key: {error}") from None
+    if key.suite != settings.suite:
+        raise SettingsError(f"populations[{settings.name}].client_signing_key: is a key of suite {key.suite:d}")
+    return key
 
 
 def _check_distinct(prepared: Sequence[Prepared]) -> None:

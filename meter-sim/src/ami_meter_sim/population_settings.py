@@ -10,7 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from ami_process.secret_sources import SecretSources
-from ami_process.settings import Port, Section
+from ami_process.settings import Port, Seconds, Section
+from ami_registry import parse_secret
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 MOST = 1 << 24
@@ -23,6 +24,13 @@ def _seed(value: object) -> object:
         scheme, _, rest = value.partition(":")
         return SecretSources(os.environ)(scheme, rest).strip()
     return value
+
+
+def _secret(value: object) -> object:
+    return parse_secret(value, SecretSources(os.environ)) if isinstance(value, str) else value
+
+
+Secret = Annotated[bytes, BeforeValidator(_secret)]
 
 
 class TopologySettings(Section):
@@ -87,16 +95,35 @@ class PopulationSettings(Section):
     )
     transport: Literal["wrapper", "udp", "hdlc"] = "wrapper"
     """The wrapper over TCP or UDP, or HDLC over TCP."""
+    connections_per_meter: int | None = Field(
+        default=None,
+        ge=1,
+        description="1 for a meter with one session at a time; one more takes an idle one's place, or is closed at once; unset: as `[meter_sim]` says",
+    )
     client_wport: int = Field(default=1, ge=1, le=127)
     """Of the management client."""
     public_client: bool = True
     """Whether client 16 may read who the meter is, without a key."""
-    authentication: Literal["none", "lls", "hls-md5", "hls-sha1", "hls-gmac", "hls-sha256"] = "hls-gmac"
-    """How the management client associates."""
+    authentication: Literal["none", "lls", "hls-md5", "hls-sha1", "hls-gmac", "hls-sha256", "hls-ecdsa"] = "hls-gmac"
+    """How the management client associates; `hls-ecdsa` in suites 1 and 2."""
     suite: int = Field(default=0, ge=0, le=2)
     """Security suite."""
     ciphering: Literal["none", "general-glo", "general-ded", "service-specific"] = "general-glo"
     """How its APDUs are ciphered; `none`: not at all."""
+    client_system_title: Secret = Field(
+        default=bytes.fromhex("414D490000000001"),
+        min_length=8,
+        max_length=8,
+        description="8 octets, of the only client of an association that is pre-established; unset: that of the HES",
+    )
+    client_signing_key: Secret | None = None
+    """The head-end's public key, x and y, for `hls-ecdsa`; unset: a pair that the seed decides, in the shipment file."""
+    lock_out_after: int | None = Field(
+        default=None, ge=1, description="number of successive wrong keys that lock clients out"
+    )
+    lock_out_s: Seconds = Field(
+        default=60.0, description="for so long the first time; twice as long each further time, up to an hour"
+    )
     control_mode: int = Field(default=4, ge=0, le=7)
     """Of the disconnect control."""
     time_zone_minutes: int = Field(default=0, ge=-720, le=720, description="minutes from local time to UTC")

@@ -10,24 +10,20 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator, model_validator
 
 from ami_dlms.enums import Mechanism
-from ami_meter_sim.population_settings import PopulationSettings
+from ami_meter_sim.population_settings import PopulationSettings, Secret
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import ClockMode, FileSettings, Port, Seconds, Section, SettingsError
-from ami_registry import DIALS_IN, EntryError, Meter, Transport, parse_meter, parse_secret
+from ami_registry import DIALS_IN, EntryError, Meter, Transport, parse_meter
 
 PUBLIC_CLIENT_WPORT = 16
 CLIENT_WPORTS = range(1, 128)
 DEVICE_ID_LETTERS = 48
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
-
-
-def _secret(value: object) -> object:
-    return parse_secret(value, SecretSources(os.environ)) if isinstance(value, str) else value
 
 
 def _socket_address(value: str) -> str:
@@ -40,9 +36,6 @@ def _socket_address(value: str) -> str:
 def _action_result(value: object) -> object:
     """A name of the standard, however it is written, for comparison with the enumeration."""
     return value.strip().upper().replace("-", "_") if isinstance(value, str) else value
-
-
-Secret = Annotated[bytes, BeforeValidator(_secret)]
 
 
 class MeterSimSettings(Section):

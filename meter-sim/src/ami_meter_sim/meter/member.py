@@ -1,26 +1,34 @@
 """A meter of a population: what all of them have in common, and the setup of each one, derived when somebody asks for it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ami_dlms.association import Ciphering, Security
-from ami_dlms.association.settings import WITH_SECRET
+from ami_dlms.association.settings import WITH_TITLES
 from ami_dlms.enums import Mechanism
-from ami_dlms.security import GlobalKeys, SecuritySuite
-from ami_dlms.security.suites import suite_of
+from ami_dlms.security import PublicKey, SecuritySuite
 from ami_meter_sim.load import Site, site_of
 from ami_meter_sim.load.houses import MIXED, Kind
 from ami_meter_sim.load.network import Connection
-from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup
+from ami_meter_sim.meter.further import Given, further_association
+from ami_meter_sim.meter.setup import FurtherAssociation, LockOutSetup, ManagementAssociation, MeterSetup
 from ami_meter_sim.objects.device import Identity
-from ami_meter_sim.population.identity import Identities, Secret
+from ami_meter_sim.population.credentials import Credentials
+from ami_meter_sim.population.identity import Identities
 from ami_meter_sim.population.topology import Topology
-from ami_packs.model import Model
+from ami_packs.model import Model, Offered
+
+NO_LOCK_OUT = LockOutSetup()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Population:
-    """The meters of one population; `server_wport` gives the wrapper port of an index. Ciphering None: keys serve HLS alone."""
+    """The meters of one population; `server_wport` gives the wrapper port of an index. Ciphering None: keys serve HLS alone.
+
+    `client_system_title` is that of the only client of an association that is pre-established, `client_signing_key` the public key of
+    the head-end where the seed does not give it one.
+    """
 
     identities: Identities
     model: Model
@@ -35,25 +43,43 @@ class Population:
     shares: Mapping[Kind, int] = field(default_factory=lambda: MIXED)
     """Of what is behind the meters."""
     topology: Topology = field(default_factory=Topology)
+    client_system_title: bytes | None = None
+    client_signing_key: PublicKey | None = None
+    lock_out: LockOutSetup = NO_LOCK_OUT
+
+    @cached_property
+    def credentials(self) -> Credentials:
+        """The keys of its meters."""
+        return Credentials(self.identities, self.mechanism, self.suite, self.client_signing_key)
+
+    @cached_property
+    def further(self) -> tuple[Offered, ...]:
+        """The associations beside the management one that its meters have keys for: none where nothing has keys."""
+        if self.mechanism is Mechanism.LOWEST:
+            return ()
+        return tuple([one for one in self.model.associations if one.keyed])
 
     def setup(self, index: int) -> MeterSetup:
         """What the meter at this index is. IndexError beyond the population."""
         identities, wport = self.identities, self.server_wport(index)
         name, title = identities.logical_device_name(index), identities.system_title(index)
+        security = self._security(index, title)
         return MeterSetup(
             identity=Identity(identities.name(index), name, identities.device_id(index).encode("ascii"), title),
             model=self.model,
             management=ManagementAssociation(
                 client_wport=self.client_wport,
                 mechanism=self.mechanism,
-                secret=self._secret(index),
-                security=self._security(index, title),
+                secret=self.credentials.secret(index),
+                security=security,
             ),
+            further=FurtherOfMember(self, index, security),
             public_client=self.public_client,
             server_wport=wport,
             logical_devices=((wport, name),),
             control_mode=self.control_mode,
             time_zone_minutes=self.time_zone_minutes,
+            lock_out=self.lock_out,
             site=self._site(index),
         )
 
@@ -64,26 +90,49 @@ class Population:
         feeder = self.identities.shared_noise(place.feeder)
         return site_of(self.identities.noise(index), self.shares, Connection(feeder, position))
 
-    def _secret(self, index: int) -> bytes | None:
-        if self.mechanism not in WITH_SECRET:
-            return None
-        purpose = Secret.LOW_LEVEL if self.mechanism is Mechanism.LOW else Secret.HIGH_LEVEL
-        return self.identities.key(index, purpose)
-
     def _security(self, index: int, title: bytes) -> Security | None:
-        if self.ciphering is None and self.mechanism is not Mechanism.GMAC:
+        if self.ciphering is None and self.mechanism not in WITH_TITLES:
             return None
-        octets = suite_of(self.suite).key_length
         ciphered = self.ciphering is not None
         return Security(
-            keys=GlobalKeys(
-                self.identities.key(index, Secret.ENCRYPTION, octets),
-                self.identities.key(index, Secret.AUTHENTICATION, octets),
-                master_key=self.identities.key(index, Secret.MASTER, octets),
-            ),
+            keys=self.credentials.keys(index),
             system_title=title,
             suite=self.suite,
             authenticated=ciphered,
             encrypted=ciphered,
             ciphering=self.ciphering or Ciphering.GENERAL_GLO,
+            asymmetric=self.credentials.asymmetric(index),
         )
+
+
+class FurtherOfMember(Mapping[str, FurtherAssociation]):
+    """The associations of one meter beside the management one; keys are derived when somebody asks for them."""
+
+    __slots__ = ("_index", "_management", "_population")
+
+    def __init__(self, population: Population, index: int, management: Security | None) -> None:
+        self._population = population
+        self._index = index
+        self._management = management
+
+    def __getitem__(self, name: str) -> FurtherAssociation:
+        population, index = self._population, self._index
+        offered = next((one for one in population.further if one.name == name), None)
+        if offered is None:
+            raise KeyError(name)
+        shared = self._management if offered.security_setup == 1 else None
+        given = Given(
+            population.credentials.keys(index, offered.security_setup) if shared is None else shared.keys,
+            population.credentials.further_secret(index, offered),
+            population.client_system_title,
+        )
+        return further_association(offered, population.identities.system_title(index), given, self._management)
+
+    def __contains__(self, name: object) -> bool:
+        return any(one.name == name for one in self._population.further)
+
+    def __iter__(self) -> Iterator[str]:
+        return (one.name for one in self._population.further)
+
+    def __len__(self) -> int:
+        return len(self._population.further)

@@ -46,6 +46,13 @@ class Secret(StrEnum):
     HIGH_LEVEL = "high level secret"
     SIGNING = "signing key"
     AGREEMENT = "key agreement key"
+    ENCRYPTION_2 = "global unicast encryption key of the second security setup"
+    AUTHENTICATION_2 = "authentication key of the second security setup"
+    MASTER_2 = "master key of the second security setup"
+
+
+OF_AN_ASSOCIATION = "secret of association "
+OF_THE_CLIENT = b"signing key of the head-end"
 
 
 class IdentityError(ValueError):
@@ -147,14 +154,19 @@ class Identities:
 
     def key(self, index: int, purpose: Secret, octets: int = 16) -> bytes:
         """A symmetric key or secret of this meter: 16 octets, 32 in suite 2."""
-        return self._derived(index, purpose, octets)
+        return self._derived(index, purpose.value, octets)
 
     def private_key(self, index: int, purpose: Secret, suite: SecuritySuite) -> PrivateKey:
         """A private key of suite 1 or 2."""
-        order = ORDERS[suite]
-        drawn = self._derived(index, purpose, suite.coordinate_length + EXTRA_OCTETS)
-        number = int.from_bytes(drawn, "big") % (order - 1) + 1
-        return PrivateKey(number.to_bytes(suite.coordinate_length, "big"))
+        return _private_key(self._derived(index, purpose.value, suite.coordinate_length + EXTRA_OCTETS), suite)
+
+    def secret_of(self, index: int, association: str, octets: int = 16) -> bytes:
+        """Password or HLS secret of an association beside the management one."""
+        return self._derived(index, OF_AN_ASSOCIATION + association, octets)
+
+    def client_key(self, suite: SecuritySuite) -> PrivateKey:
+        """A signing key for the head-end of this population, in suite 1 or 2."""
+        return _private_key(_expand(self._extracted, OF_THE_CLIENT, suite.coordinate_length + EXTRA_OCTETS), suite)
 
     def noise(self, index: int) -> int:
         """64 bits that decide what this meter's household is like; no key can be found from them."""
@@ -164,12 +176,17 @@ class Identities:
         """The same for all meters of a place, such as a feeder."""
         return int.from_bytes(_expand(self._extracted, b"noise of a place|" + place.encode("utf-8"), 8), "big")
 
-    def _derived(self, index: int, purpose: Secret, octets: int) -> bytes:
-        info = b"|".join((purpose.value.encode("ascii"), b"%d" % octets, self._numbered(index)))
+    def _derived(self, index: int, purpose: str, octets: int) -> bytes:
+        info = b"|".join((purpose.encode("utf-8"), b"%d" % octets, self._numbered(index)))
         return _expand(self._extracted, info, octets)
 
     def _numbered(self, index: int) -> bytes:
         return self.manufacturer.encode("ascii") + self.serial(index).to_bytes(5, "big")
+
+
+def _private_key(drawn: bytes, suite: SecuritySuite) -> PrivateKey:
+    number = int.from_bytes(drawn, "big") % (ORDERS[suite] - 1) + 1
+    return PrivateKey(number.to_bytes(suite.coordinate_length, "big"))
 
 
 def _expand(extracted: bytes, info: bytes, octets: int) -> bytes:

@@ -9,19 +9,19 @@ population's identities; no meter has to run, and a million rows need no memory.
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TextIO
 
 from ami_dlms.association import Ciphering
-from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
-from ami_dlms.security import SecuritySuite, wrap_key
-from ami_dlms.security.suites import suite_of
-from ami_meter_sim.population.identity import Identities, Secret
+from ami_dlms.security import PublicKey, SecuritySuite, wrap_key
+from ami_meter_sim.population.credentials import Credentials
+from ami_meter_sim.population.identity import Identities
 from ami_meter_sim.population.topology import Topology
-from ami_registry.shipments import FORMAT, SEVERAL, WRAPPED
+from ami_packs.model import Offered
+from ami_registry.shipments import FORMAT, OF_ASSOCIATION, SEVERAL, WRAPPED
 
 FOR_THE_CIS = (
     "name",
@@ -56,7 +56,10 @@ class Receiver(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What all meters of a population have in common. `place` gives host, port and server wrapper port of an index."""
+    """What all meters of a population have in common. `place` gives host, port and server wrapper port of an index.
+
+    `further`: the associations with keys that they offer beside the management one.
+    """
 
     model: str
     place: Callable[[int], tuple[str, int, int]]
@@ -68,6 +71,9 @@ class Terms:
     ciphering: Ciphering | None = Ciphering.GENERAL_GLO
     three_phase: bool = False
     time_zone_minutes: int = 0
+    further: tuple[Offered, ...] = ()
+    client_signing_key: PublicKey | None = None
+    """Of the head-end, for ECDSA; None: the one that the seed gives it, whose private half is in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,12 @@ class Shipment:
     topology: Topology
     terms: Terms
     transport_key: bytes | None = None
+    _credentials: Credentials = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        terms = self.terms
+        credentials = Credentials(self.identities, terms.mechanism, terms.suite, terms.client_signing_key)
+        object.__setattr__(self, "_credentials", credentials)
 
     def rows(self, indexes: Iterable[int] | None = None) -> Iterator[Row]:
         """For the head-end, of these meters or of all."""
@@ -117,21 +129,34 @@ class Shipment:
         }
 
     def _keys(self, index: int) -> Row:
-        identities, terms = self.identities, self.terms
-        if terms.mechanism is Mechanism.LOWEST:
+        """Those of the management association, then those of each further one, under its name."""
+        if self.terms.mechanism is Mechanism.LOWEST:
             return {}
-        octets = suite_of(terms.suite).key_length
-        keys = {
-            "encryption_key": identities.key(index, Secret.ENCRYPTION, octets),
-            "authentication_key": identities.key(index, Secret.AUTHENTICATION, octets),
-            "master_key": identities.key(index, Secret.MASTER, octets),
-        }
-        if terms.mechanism in WITH_SECRET:
-            purpose = Secret.LOW_LEVEL if terms.mechanism is Mechanism.LOW else Secret.HIGH_LEVEL
-            keys["secret"] = identities.key(index, purpose)
-        return dict(self._written(name, key) for name, key in keys.items())
+        credentials = self._credentials
+        row = self._written("", index, 1, credentials.secret(index)) | self._signing_keys(index)
+        for one in self.terms.further:
+            place = one.name + OF_ASSOCIATION
+            row |= {place + "client_wport": one.client_wport, place + "authentication": format_mechanism(one.mechanism)}
+            row |= self._written(place, index, one.security_setup, credentials.further_secret(index, one))
+        return row
 
-    def _written(self, name: str, key: bytes) -> tuple[str, str]:
+    def _written(self, place: str, index: int, security_setup: int, secret: bytes | None) -> Row:
+        keys = self._credentials.keys(index, security_setup)
+        named = {
+            "encryption_key": keys.encryption_key,
+            "authentication_key": keys.authentication_key,
+            "master_key": keys.master_key,
+            "secret": secret,
+        }
+        return dict(self._cell(place + name, key) for name, key in named.items() if key is not None)
+
+    def _signing_keys(self, index: int) -> Row:
+        """The meter's public key, and the head-end's private one if it comes from here."""
+        signing, client = self._credentials.asymmetric(index).signing, self._credentials.own_client_key
+        row: Row = {} if signing is None else {"meter_signing_key": signing.public_key.octets.hex().upper()}
+        return row if client is None else row | dict([self._cell("signing_key", client.octets)])
+
+    def _cell(self, name: str, key: bytes) -> tuple[str, str]:
         if self.transport_key is None:
             return name, key.hex().upper()
         return name + WRAPPED, wrap_key(self.transport_key, key).hex().upper()

@@ -1,8 +1,8 @@
 """Shipment files: what comes along with delivered meters, as tables for `parse_meter`.
 
 JSON is an object with `format` and `meters`, CSV has one line of names and one line per meter. Both have the fields of a
-[[meters]] entry, and beside them what an enterprise system wants to know, which is left out here. Keys may be wrapped by a
-transport key (RFC 3394); their names then end in `_wrapped`.
+[[meters]] entry, and beside them what an enterprise system wants to know and what clients of other associations need: both are left
+out here. Keys may be wrapped by a transport key (RFC 3394); their names then end in `_wrapped`.
 """
 
 import csv
@@ -16,6 +16,8 @@ from ami_dlms.security import unwrap_key
 FORMAT = 1
 WRAPPED = "_wrapped"
 """Behind the name of a key that is wrapped by the transport key."""
+OF_ASSOCIATION = "."
+"""Between the name of an association and that of a column: what a client other than the head-end needs, as reader.encryption_key."""
 SEVERAL = ";"
 """Between several names in one cell of CSV."""
 INFORMATION = frozenset(
@@ -76,6 +78,7 @@ def _of_cell(name: str, cell: str) -> object:
 
 
 def _table(number: int, row: Mapping[str, object], transport_key: bytes | None) -> Mapping[str, object]:
+    row = {name: value for name, value in row.items() if OF_ASSOCIATION not in name}
     table = {name: value for name, value in row.items() if name not in INFORMATION and not name.endswith(WRAPPED)}
     mrid = table.pop(USAGE_POINT_MRID, None)
     points = table.get("usage_points", [])

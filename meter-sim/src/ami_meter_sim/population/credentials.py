@@ -1,0 +1,66 @@
+"""The keys and secrets of a meter's associations, derived: the same for the meter that has them and for the shipment file that says so.
+
+Strategy: an association has the keys of its security setup, so clients that share a setup share its keys, as in the field. The second
+setup of a meter and the passwords of further associations have purposes of their own.
+"""
+
+from dataclasses import dataclass, field
+
+from ami_dlms.association.settings import WITH_SECRET
+from ami_dlms.enums import Mechanism
+from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey, SecuritySuite
+from ami_dlms.security.suites import suite_of
+from ami_meter_sim.population.identity import Identities, Secret
+from ami_packs.model import Offered
+
+OF_SETUP = {
+    1: (Secret.ENCRYPTION, Secret.AUTHENTICATION, Secret.MASTER),
+    2: (Secret.ENCRYPTION_2, Secret.AUTHENTICATION_2, Secret.MASTER_2),
+}
+"""Security setup -> the purposes of its encryption, authentication and master key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Those of one population. `client_signing_key`: of its head-end, for ECDSA; None: of the pair that the seed gives it."""
+
+    identities: Identities
+    mechanism: Mechanism = Mechanism.GMAC
+    suite: SecuritySuite = SecuritySuite.AES_GCM_128
+    client_signing_key: PublicKey | None = None
+    _of_client: PublicKey | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        own = self.own_client_key
+        object.__setattr__(self, "_of_client", self.client_signing_key if own is None else own.public_key)
+
+    def keys(self, index: int, security_setup: int = 1) -> GlobalKeys:
+        """The keys of one of its security setups."""
+        octets = suite_of(self.suite).key_length
+        encryption, authentication, master = (
+            self.identities.key(index, one, octets) for one in OF_SETUP[security_setup]
+        )
+        return GlobalKeys(encryption, authentication, master_key=master)
+
+    def secret(self, index: int) -> bytes | None:
+        """Password or HLS secret of the management association; None where its mechanism has none."""
+        if self.mechanism not in WITH_SECRET:
+            return None
+        return self.identities.key(index, Secret.LOW_LEVEL if self.mechanism is Mechanism.LOW else Secret.HIGH_LEVEL)
+
+    def further_secret(self, index: int, offered: Offered) -> bytes | None:
+        """The same of another association of the model."""
+        return self.identities.secret_of(index, offered.name) if offered.mechanism in WITH_SECRET else None
+
+    def asymmetric(self, index: int) -> AsymmetricKeys:
+        """The meter's signing key and its head-end's public one; without ECDSA there are none."""
+        if self.mechanism is not Mechanism.ECDSA:
+            return AsymmetricKeys()
+        return AsymmetricKeys(self.identities.private_key(index, Secret.SIGNING, self.suite), self._of_client)
+
+    @property
+    def own_client_key(self) -> PrivateKey | None:
+        """The signing key that the seed gives the head-end; None where it has one of its own, or needs none."""
+        if self.mechanism is not Mechanism.ECDSA or self.client_signing_key is not None:
+            return None
+        return self.identities.client_key(self.suite)
