@@ -105,6 +105,7 @@ $(VENV)/.run: requirements/run.txt VERSION $(PACKAGES:=/pyproject.toml) | $(BIN)
 	@$(PIP) --require-hashes -r requirements/run.txt
 	@echo "installing the $(words $(PACKAGES)) packages of this repository" >&2
 	@$(PIP) --quiet --no-deps --no-build-isolation $(EDITABLE)
+	@$(BIN)/python -m compileall -q $(PACKAGES:=/src) >&2
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run

@@ -7,6 +7,8 @@ marked so. What a test needs beside Python it says itself (tools.py).
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ ONE_WORKER = ("tests/ami/test_simulated_faults.py", "tests/e2e/test_attempted.py
 SYSTEMS = Path(__file__).parent / "e2e"
 SYSTEM_S = 200
 """The limit of a test that starts several processes, each with much to import, on a machine that may be busy."""
+
+
+# A run starts hundreds of processes. Where Python may not keep what it compiles, each of them would compile all of our modules
+# again (0.3 s), and each worker all tests (10 s); so here it may, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 class Scheduling(LoadScopeScheduling):
