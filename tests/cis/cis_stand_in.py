@@ -27,7 +27,8 @@ from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseM
 from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cis.app import FORGET_EVERY_S
-from ami_cis.settings import Cis, Demo, Meter, Settings
+from ami_cis.meters import Meter
+from ami_cis.settings import Cis, Demo, Settings
 from ami_process.environment import Environment
 from ami_process.events import Event
 from ami_process.http_server import serving

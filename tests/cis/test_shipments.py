@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ami_cis.settings import Meter, Settings
+from ami_cis.meters import Meter
+from ami_cis.settings import Settings
 from ami_cis.shipments import read_shipments
 from ami_process.settings import SettingsError
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ami_cis.settings import Meter
+from ami_cis.meters import Meter
 from ami_cis.workflows import Controls, Order, Outcome, Target
 from ami_process.api import Refused, read_body
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ami_cis.meters import Meter
 from ami_process.settings import FileSettings, HttpUrl, Seconds, Section, SettingsError
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
@@ -94,16 +95,6 @@ class Hes(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     deadline_s: Seconds | None = None
-
-
-class Meter(BaseModel):
-    """A meter as CIM names it; everything else of [[meters]] belongs to the HES and the simulator, who check it."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    name: str = Field(min_length=1)
-    mrid: str | None = None
-    usage_points: tuple[str, ...] = ()
 
 
 class Settings(FileSettings):

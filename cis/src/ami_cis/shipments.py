@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ami_cis.settings import Meter
+from ami_cis.meters import Meter
 from ami_process.settings import SettingsError
 
 MOST_LETTERS = 1 << 30
