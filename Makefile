@@ -64,7 +64,7 @@ bench: $(VENV)/.run     ## how fast the whole is, the DLMS core alone, and popul
 
 interop: $(VENV)/.dev   ## sessions with foreign DLMS stacks, each in an environment of its own: WRITE=docs/interop.md ONLY='HDLC'
 	$(BIN)/python tests/interop/prepare.py
-	$(if $(call given,WRITE)$(call given,ONLY),$(BIN)/python tests/interop/run.py $(call option,WRITE,--write) $(if $(call given,ONLY),--only '$(call given,ONLY)'),\
+	$(if $(call given,WRITE)$(call given,ONLY),PYTHONPATH=tests $(BIN)/python tests/interop/run.py $(call option,WRITE,--write) $(if $(call given,ONLY),--only '$(call given,ONLY)'),\
 		AMI_REQUIRE=dlms-cosem,gurux-dlms $(BIN)/python -m pytest -n auto --size ci tests/interop $(ARGS))
 
 fuzz: $(VENV)/fuzz/.done  ## fuzz every decoder that reads untrusted input; the same inputs each time, or others: SEED=2 or SECONDS=600

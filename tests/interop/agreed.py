@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from loopback import SERVER_WPORT, SHORT_NAMES, Rights, stored
-from matrix import DEDICATED, ECDSA, GMAC, Row
+from matrix import DEDICATED, ECDSA, GMAC, METER, Row
 
 from ami_dlms import data
 from ami_dlms.association import AssociationProfile, Ciphering, Security
@@ -73,7 +73,7 @@ def security(row: Row, *, server: bool, keys: GlobalKeys | None = None) -> Secur
     return Security(
         keys=keys or keys_of(row),
         system_title=SERVER_TITLE if server else CLIENT_TITLE,
-        peer_system_title=None if server else SERVER_TITLE,
+        peer_system_title=None if server or row.ours == METER else SERVER_TITLE,
         suite=row.suite,
         authenticated=authenticated,
         encrypted=encrypted,

@@ -34,6 +34,7 @@ DIGESTS = ("HLS 2", "HLS 3 MD5", "HLS 4 SHA-1", "HLS 6 SHA-256")
 GLOBAL, DEDICATED = ("general-glo", "glo-*"), ("general-ded", "ded-*")
 PARTS = ("authenticated", "encrypted", "both")
 SMALL, LARGE = 256, 65535
+WRAPPER, UDP, HDLC = "wrapper", "wrapper/UDP", "HDLC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,16 @@ class Cannot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One session; `ours` is what we are in it, `window` that of general block transfer (0: blocks of the services)."""
+    """One session; `ours` is what we are in it, `window` that of general block transfer (0: blocks of the services).
+
+    `model` is that of a simulated meter.
+    """
 
     ours: str
     peer: str
     mechanism: str
-    framing: str = "wrapper"
+    framing: str = WRAPPER
+    model: str = "-"
     names: str = "LN"
     window: int = 0
     suite: int = 0
@@ -68,7 +73,7 @@ class Row:
         suite = "-" if self.policy == "none" else str(self.suite)
         blocks = f"general, {self.window}" if self.window else "service"
         travel = (self.framing, self.names, blocks, str(self.pdu_size))
-        return (self.ours, self.peer, *travel, self.mechanism, suite, self.ciphering, self.policy)
+        return (self.ours, self.model, self.peer, *travel, self.mechanism, suite, self.ciphering, self.policy)
 
     @property
     def name(self) -> str:
@@ -133,6 +138,7 @@ def rows() -> tuple[Row, ...]:
         *gurux_client_with_general_blocks(),
         *gurux_client_over_hdlc(),
         *gurux_client_to_a_meter(),
+        *gurux_client_to_every_model(),
         *cosem_client(),
         *gurux_meter(),
     )
@@ -193,7 +199,7 @@ def gurux_client_with_general_blocks() -> Iterator[Row]:
 
 
 def gurux_client_over_hdlc() -> Iterator[Row]:
-    over: dict[str, Any] = {"ours": SERVER, "peer": GURUX_CLIENT, "framing": "HDLC"}
+    over: dict[str, Any] = {"ours": SERVER, "peer": GURUX_CLIENT, "framing": HDLC}
     yield Row(**over, mechanism="none")
     yield Row(**over, mechanism="LLS")
     for size in (SMALL, LARGE):
@@ -203,7 +209,7 @@ def gurux_client_over_hdlc() -> Iterator[Row]:
             left_out = (
                 {"services": tuple(one for one in SERVICES if one != "long SET"), "cannot": ()} if excused else {}
             )
-            yield from ciphered(GMAC, ciphering, pdu_size=size, framing="HDLC", **left_out)
+            yield from ciphered(GMAC, ciphering, pdu_size=size, framing=HDLC, **left_out)
 
 
 METER_SERVICES = tuple(service for service in SERVICES if service not in ("long SET", "SET list"))
@@ -216,13 +222,31 @@ def gurux_client_to_a_meter() -> Iterator[Row]:
 
 def to_a_meter(peer: str, services: tuple[str, ...], cipherings: tuple[str, ...]) -> Iterator[Row]:
     for size in (SMALL, LARGE):
-        common: dict[str, Any] = {"ours": METER, "peer": peer, "pdu_size": size}
+        common: dict[str, Any] = {"ours": METER, "model": "residential", "peer": peer, "pdu_size": size}
         yield Row(**common, mechanism="none", services=services)
         yield Row(**common, mechanism="LLS", services=services)
         for ciphering in cipherings:
             kept = services if ciphering.startswith("general") else WITH_TAGS_OF_THEIR_OWN
             served = tuple(service for service in services if service in kept)
             yield Row(**common, mechanism=GMAC, policy="both", ciphering=ciphering, services=served)
+
+
+MODELS = ("single-phase", "three-phase", "three-phase-ct", "prosumer", "minimal", "gas-submeter", "residential")
+WITHOUT_SWITCH = ("three-phase-ct", "minimal")
+
+
+def gurux_client_to_every_model() -> Iterator[Row]:
+    for model in MODELS:
+        for framing in (WRAPPER, UDP, HDLC):
+            if (model, framing) != ("residential", WRAPPER):
+                yield to_a_model(model, GURUX_CLIENT, METER_SERVICES, framing)
+
+
+def to_a_model(model: str, peer: str, services: tuple[str, ...], framing: str = WRAPPER) -> Row:
+    """Ciphered, and without blocks: how these travel does not depend on the model."""
+    served = tuple(service for service in services if service != "ACTION" or model not in WITHOUT_SWITCH)
+    ciphered: dict[str, Any] = {"mechanism": GMAC, "policy": "both", "ciphering": "general-glo", "pdu_size": LARGE}
+    return Row(ours=METER, model=model, peer=peer, framing=framing, services=served, **ciphered)
 
 
 COSEM_SERVICES = ("open", "GET", "long GET", "by range", "GET list", "SET", "ACTION", "release")
@@ -237,6 +261,8 @@ def cosem_client() -> Iterator[Row]:
             yield Row(**common, mechanism=mechanism, policy="both", ciphering="general-glo")
     services = tuple(service for service in COSEM_SERVICES if service in METER_SERVICES)
     yield from to_a_meter(COSEM_CLIENT, services, ("general-glo",))
+    for model in MODELS[:-1]:
+        yield to_a_model(model, COSEM_CLIENT, services)
 
 
 GURUX_METER_SERVICES = ("open", "GET", "long GET", "SET", "ACTION", "release")

@@ -1,21 +1,17 @@
-"""Our client on a socket, and a real process of the simulated meter for it and for foreign clients."""
+"""Our client on a socket, over the transport of its row."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from asyncio.subprocess import PIPE
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import tomli_w
-from agreed import CLIENT_WPORT, KEYS, MECHANISMS, PASSWORD, SERVER_TITLE, aes_of_challenge, security
+from agreed import CLIENT_WPORT, MECHANISMS, PASSWORD, aes_of_challenge, security
 from loopback import SERVER_WPORT
-from matrix import GMAC, Row
+from matrix import HDLC, UDP, Row
 
 from ami_dlms.association import (
     ClientConnection,
@@ -27,9 +23,10 @@ from ami_dlms.association import (
     Released,
     Request,
 )
+from ami_dlms.framing.hdlc_address import HdlcAddress
+from ami_dlms.framing.hdlc_framing import HdlcClientFraming
 from ami_dlms.security import GlobalKeys, SendCounter
 
-AUTHENTICATIONS = {"none": "none", "LLS": "lls", GMAC: "hls-gmac"}
 PATIENCE_S = 20
 
 
@@ -38,15 +35,16 @@ class OurClient:
     """Our client on a socket."""
 
     connection: ClientConnection
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    socket: socket.socket
 
     async def ask(self, request: Request) -> ClientOutput:
         """Send a request and read until its event is there."""
+        loop = asyncio.get_running_loop()
         octets = self.connection.send(request)
         while True:
-            self.writer.write(octets)
-            received = await asyncio.wait_for(self.reader.read(65536), PATIENCE_S)
+            if octets:
+                await loop.sock_sendall(self.socket, octets)
+            received = await asyncio.wait_for(loop.sock_recv(self.socket, 65536), PATIENCE_S)
             assert received, "closed by the meter"
             self.connection.receive_data(received)
             event = self.connection.next_event()
@@ -70,14 +68,15 @@ async def our_client(
         "max_receive_pdu_size": row.pdu_size,
     }
     connection = ClientConnection(
-        ClientSettings(**(settings | changes)), challenge=b"0123456789abcdef", send_counter=SendCounter(counter)
+        ClientSettings(**(settings | changes)),
+        challenge=b"0123456789abcdef",
+        send_counter=SendCounter(counter),
+        framing=HdlcClientFraming(CLIENT_WPORT, HdlcAddress(SERVER_WPORT)) if row.framing == HDLC else None,
     )
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield OurClient(connection, reader, writer)
-    finally:
-        writer.close()
-        await writer.wait_closed()
+    with socket.socket(type=socket.SOCK_DGRAM if row.framing == UDP else socket.SOCK_STREAM) as near:
+        near.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(near, ("127.0.0.1", port))
+        yield OurClient(connection, near)
 
 
 @asynccontextmanager
@@ -88,40 +87,3 @@ async def association(row: Row, port: int) -> AsyncIterator[OurClient]:
         assert isinstance(opened, Opened), opened
         yield client
         assert await client.ask(Release()) == Released()
-
-
-@asynccontextmanager
-async def simulated_meter(row: Row, directory: Path) -> AsyncIterator[int]:
-    """`python -m ami_meter_sim` with one meter that fits the row; its port."""
-    config = directory / "meter.toml"
-    config.write_text(tomli_w.dumps(configuration(row, directory)))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ami_meter_sim", "serve", "--config", str(config), stdout=PIPE, stderr=PIPE
-    )
-    try:
-        assert process.stdout is not None and process.stderr is not None
-        ready = await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)
-        assert ready, (await process.stderr.read()).decode()
-        yield int(json.loads(ready)["listen"][0].rpartition(":")[2])
-    finally:
-        process.terminate()
-        await process.communicate()
-
-
-def configuration(row: Row, directory: Path) -> dict[str, Any]:
-    meter: dict[str, Any] = {
-        "name": "M1001",
-        "address": "127.0.0.1:4059",
-        "client_wport": CLIENT_WPORT,
-        "server_wport": SERVER_WPORT,
-        "authentication": AUTHENTICATIONS[row.mechanism],
-        "secret": PASSWORD.hex(),
-        "ciphering": "none" if row.policy == "none" else "general-glo",
-        "system_title": SERVER_TITLE.hex(),
-        "logical_device_name": "AMI0000000001001",
-        "device_id": "1001",
-        "simulated": {"control_mode": 4, "listen": "127.0.0.1:0"},
-    }
-    if row.policy != "none":
-        meter |= {"encryption_key": KEYS.encryption_key.hex(), "authentication_key": KEYS.authentication_key.hex()}
-    return {"meter_sim": {"state": str(directory / "state")}, "meters": [meter]}

@@ -12,10 +12,23 @@ from matrix import SERVICES, Row
 from play import PASSES, Outcome
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "interop.md"
-HEADINGS = ("we are", "with", "over", "names", "blocks", "PDU", "mechanism", "suite", "ciphering", "policy", *SERVICES)
+HEADINGS = (
+    "we are",
+    "model",
+    "with",
+    "over",
+    "names",
+    "blocks",
+    "PDU",
+    "mechanism",
+    "suite",
+    "ciphering",
+    "policy",
+    *SERVICES,
+)
 INTRODUCTION = """# Interoperability
 
-Sessions between us and foreign stacks, each stack in a process and a virtual environment of its own, over TCP on this machine.
+Sessions between us and foreign stacks, each stack in a process and a virtual environment of its own, over TCP and UDP on this machine.
 `make interop` prepares the peers, plays all rows and compares them with this page; `make interop WRITE=docs/interop.md` writes it.
 The rows are in `tests/interop/matrix.py`, the scripts that drive the peers in `tests/interop/peers/`. Nothing that the project
 ships imports the peers.
@@ -33,8 +46,8 @@ the vectors (`tests/vectors/`) and on both of our own roles. The library that dr
 
 ## What passed
 
-"we are": `server` is our `ServerConnection` behind a socket with four objects, `simulated meter` a process `python -m ami_meter_sim`,
-`client` our `ClientConnection`. Each row is one session. `yes`: what came back was right, on both sides. `-`: not asked for.
+"we are": `server` is our `ServerConnection` behind a socket with four objects, `simulated meter` a meter
+of the process `python -m ami_meter_sim`, of the model that is named, `client` our `ClientConnection`. Each row is one session. `yes`: what came back was right, on both sides. `-`: not asked for.
 A number: it cannot pass because of the peer, for the reason below the table; it is asked for all the same.
 "names" is the referencing, by logical names (LN) or short names (SN: GET is Read, SET is Write). "PDU" is the largest APDU that
 either side takes; with 256 octets the long GET and the long SET travel in blocks: those of the service, or those of

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from agreed import for_meter, for_peer, keyed, profile
 from loopback import Loopback, loopback
 from matrix import CLIENT, METER, Row
 from meter_work import meter_work
-from our_client import OurClient, our_client, simulated_meter
+from our_client import OurClient, our_client
 from peer import play as play_peer
 from peer import running
 from workload import Work, client_work, loopback_work
@@ -36,12 +34,12 @@ Outcome = Mapping[str, str]
 """What became of each service of a row: PASSES, or how it failed."""
 
 
-async def play(row: Row) -> Outcome:
-    """Play a row once."""
+async def play(row: Row, ports: Mapping[Row, int]) -> Outcome:
+    """Play a row once; `ports` are those of the simulated meters."""
     if row.ours == CLIENT:
         return await _our_client(row)
     if row.ours == METER:
-        return await _simulated_meter(row)
+        return await _simulated_meter(row, ports[row])
     return await _loopback(row)
 
 
@@ -93,11 +91,9 @@ def _watched(row: Row, server: Loopback) -> list[tuple[str, str]]:
     return wrong
 
 
-async def _simulated_meter(row: Row) -> Outcome:
-    with tempfile.TemporaryDirectory() as directory:
-        async with simulated_meter(row, Path(directory)) as port:
-            work = asked(row, await meter_work(row, port))
-            found = await play_peer(row.peer, for_peer(row, port=port, work=[one.job for one in work]))
+async def _simulated_meter(row: Row, port: int) -> Outcome:
+    work = asked(row, await meter_work(row, port))
+    found = await play_peer(row.peer, for_peer(row, port=port, work=[one.job for one in work]))
     return judged(row, work, found)
 
 

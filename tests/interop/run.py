@@ -1,26 +1,28 @@
-"""Plays all rows and writes the page: `python tests/interop/run.py [--write docs/interop.md] [--only WORDS]`."""
+"""Plays all rows and writes the page: `PYTHONPATH=tests python tests/interop/run.py [--write docs/interop.md] [--only WORDS]`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from matrix import Row, rows
 from page import excuse, page, versions
 from play import PASSES, Outcome, play
+from simulated_meters import simulated_meters
 
 AT_ONCE = 2
 
 
-async def play_all(chosen: list[Row]) -> dict[Row, Outcome]:
+async def play_all(chosen: list[Row], ports: Mapping[Row, int]) -> dict[Row, Outcome]:
     """Some rows at a time, told as they end."""
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one(row: Row) -> Outcome:
         async with room:
-            outcome = await play(row)
+            outcome = await play(row, ports)
         print(f"{row.name}: {told(row, outcome)}", flush=True)
         return outcome
 
@@ -43,7 +45,9 @@ def main() -> int:
     given = parser.parse_args()
     if given.write and given.only:
         parser.error("a page of some rows is none")
-    outcomes = asyncio.run(play_all([row for row in rows() if given.only in row.name]))
+    chosen = [row for row in rows() if given.only in row.name]
+    with simulated_meters(chosen) as ports:
+        outcomes = asyncio.run(play_all(chosen, ports))
     bad = [row.name for row, outcome in outcomes.items() if failed(row, outcome)]
     print(f"{len(outcomes)} sessions, {len(bad)} wrong", *bad, sep="\n  ")
     if given.write:

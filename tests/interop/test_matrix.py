@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from matrix import Row, rows
+from matrix import METER, Row, rows
 from page import PAGE, excuse, line, numbered, page, table_of, versions
 from peer import DISTRIBUTIONS
 from play import PASSES, play
+from simulated_meters import simulated_meters
 
 ROWS = rows()
 
@@ -25,9 +26,15 @@ def cases() -> Iterator[Any]:
         yield pytest.param(row, id=row.name, marks=marks)
 
 
+@pytest.fixture(scope="session")
+def meters() -> Iterator[Mapping[Row, int]]:
+    with simulated_meters(ROWS) as ports:
+        yield ports
+
+
 @pytest.mark.parametrize("row", list(cases()))
-async def test_row(row: Row) -> None:
-    outcome = await play(row)
+async def test_row(row: Row, request: pytest.FixtureRequest) -> None:
+    outcome = await play(row, request.getfixturevalue("meters") if row.ours == METER else {})
     unknown = {service: how for service, how in outcome.items() if how != PASSES and not excuse(row, service, how)}
     assert not unknown
     healed = [cannot for cannot in row.cannot if outcome[cannot.service] == PASSES]

@@ -262,7 +262,11 @@ def attempt(doing, *arguments):
 
 def main():
     client = new_client()
-    with socket.create_connection(("127.0.0.1", GIVEN["port"]), timeout=10) as connection:
+    with socket.socket(
+        type=socket.SOCK_DGRAM if GIVEN["framing"] == "wrapper/UDP" else socket.SOCK_STREAM
+    ) as connection:
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", GIVEN["port"]))
         link = Link(client, connection)
         opened = attempt(associate, client, link)
         work = GIVEN["work"] if "value" in opened else ()
