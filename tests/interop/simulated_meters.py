@@ -29,21 +29,20 @@ def simulated_meters(rows: Iterable[Row]) -> Iterator[Mapping[Row, int]]:
     with tempfile.TemporaryDirectory() as directory:
         config = Path(directory) / "meters.toml"
         config.write_text(tomli_w.dumps(configuration(ports, Path(directory))))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ami_meter_sim", "serve", "--config", str(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert process.stdout is not None
-        try:
+        command = [sys.executable, "-m", "ami_meter_sim", "serve", "--config", str(config)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            assert process.stdout is not None
             ready = process.stdout.readline()
-            assert b'"ready"' in ready, (ready + process.stdout.read()).decode()
-            assert len(json.loads(ready)["listen"]) == len(ports)
-            threading.Thread(target=process.stdout.read, daemon=True).start()  # what it says must not fill the pipe
-            yield ports
-        finally:
-            process.terminate()
-            process.wait()
+            drain = threading.Thread(target=process.stdout.read)  # what it says later must not fill the pipe
+            try:
+                assert b'"ready"' in ready, (ready + process.stdout.read()).decode()
+                assert len(json.loads(ready)["listen"]) == len(ports)
+                drain.start()
+                yield ports
+            finally:
+                process.terminate()
+                if drain.is_alive():
+                    drain.join()
 
 
 def configuration(ports: Mapping[Row, int], directory: Path) -> dict[str, Any]:
