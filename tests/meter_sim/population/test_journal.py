@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,33 @@ def test_a_journal_torn_anywhere_has_all_frames_before_the_tear(turns: list[list
     assert frames_in(torn)[: len(whole)] == whole
     if torn == octets[:cut]:
         assert frames_in(torn) == whole
+
+
+def test_room_that_was_made_is_no_frame_and_the_next_one_takes_it(tmp_path: Path) -> None:
+    change = Cell(1, 1, 1)
+    one = Journal(tmp_path, "a")
+    [segment] = one.segments
+    one.make_room()
+    assert (segment.end, frames_in(segment.path.read_bytes())) == (0, [])
+    one.add(change)
+    one.write()
+    one.make_room()
+    end = len(frame(change.encode()))
+    assert (segment.end, frames_in(segment.path.read_bytes())) == (end, [(end, change.encode())])
+    one.close()
+
+
+def test_a_disk_that_takes_nothing_is_known_before_something_is_begun(tmp_path: Path) -> None:
+    one = Journal(tmp_path, "a")
+    [segment] = one.segments
+    writable, segment.file = segment.file, os.open(segment.path, os.O_RDONLY)
+    with pytest.raises(StateError, match="can't be written"):
+        one.make_room()
+    assert not one.pending
+    os.close(segment.file)
+    segment.file = writable
+    one.make_room()
+    one.close()
 
 
 def test_damage_in_the_middle_is_no_torn_tail() -> None:

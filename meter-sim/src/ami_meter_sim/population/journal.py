@@ -21,6 +21,8 @@ FRAME_OCTETS = 64 * 2**20
 """A longer frame is not ours."""
 MOST_PENDING_OCTETS = 32 * 2**20
 """Of records that wait for a disk which takes none; beyond that nothing is changed any more."""
+ROOM_OCTETS = 0x4000
+"""Kept free for what a hand on one meter changes. Zeros behind the last frame are none of ours, and read as its end."""
 SUFFIX = ".journal"
 _HEADER = struct.Struct(">II")
 _CELL = struct.Struct(">BIBq")
@@ -212,6 +214,15 @@ class Journal:
         if self.failed is not None:
             self.write()
 
+    def make_room(self) -> None:
+        """Try the disk before something is begun: room behind the last frame, which the next one overwrites. Raises StateError."""
+        self.check()
+        segment = self.segments[-1]
+        try:
+            self._append(segment, bytes(ROOM_OCTETS))
+        except OSError as error:
+            raise StateError(f"{segment.path} can't be written: {error.strerror}") from None
+
     def write(self) -> None:
         """All changes so far, with one system call. Raises StateError; they then wait for the next time."""
         if not self._pending:
@@ -219,9 +230,7 @@ class Journal:
         segment = self.segments[-1]
         octets = frame(b"".join(self._pending))
         try:
-            written = os.pwrite(segment.file, octets, segment.end)
-            if written != len(octets):  # a disk that is full: what was begun is overwritten by the next try
-                raise OSError(0, "there is no room for it")
+            self._append(segment, octets)
         except OSError as error:
             self.failed = f"{segment.path} can't be written: {error.strerror}"
             raise StateError(self.failed) from None
@@ -233,6 +242,11 @@ class Journal:
             with suppress(StateError):  # then this one goes on
                 self._begin_segment()
                 segment.closed = True
+
+    def _append(self, segment: Segment, octets: bytes) -> None:
+        written = os.pwrite(segment.file, octets, segment.end)
+        if written != len(octets):  # a disk that is full: what was begun is overwritten by the next try
+            raise OSError(0, "there is no room for it")
 
     def close(self) -> None:
         """Give the files up as they are."""
