@@ -1,13 +1,16 @@
 """The faults of a process: which rules count, what each meter has of them, and how often each fault has happened.
 
-Strategy: rules are few and meters many, so a meter's own faults are made when it is first asked, and only for meters that have any.
-Changing the rules makes nothing but the changed ones anew: what a fault remembers of a meter lasts as long as its rule.
+Strategy: rules are few and meters many, so what a meter has of them is found out when it is asked for, and kept only as long as somebody
+has it, or for good from the first time that chance was asked: a list of a million meters costs no memory. What a fault remembers of a
+meter lasts as long as its rule.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
+from weakref import WeakValueDictionary
 
 from ami_meter_sim.effects import Effect, Report, Send
 from ami_meter_sim.events import FaultHappened
@@ -16,25 +19,49 @@ from ami_meter_sim.faults.fault import Fault, Occasion
 from ami_meter_sim.faults.rule import Rule
 
 NONE: tuple["Active", ...] = ()
+Key = tuple[int, str]
+"""Number of a rule and name of a meter."""
 
 
-@dataclass(slots=True, eq=False)
+def _unkept(active: "Active") -> None:
+    """For one that belongs to no book."""
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Active:
-    """One fault at one meter."""
+    """One fault at one meter. `keep` is called the first time that it is decided whether it happens."""
 
     number: int
     rule: Rule
-    fault: Fault
-    dice: Dice
+    meter: str
+    keep: Callable[["Active"], None] = _unkept
     times: int = 0
+    _fault: Fault | None = None
+    _dice: Dice | None = None
+
+    @property
+    def fault(self) -> Fault:
+        """The fault with what it remembers of this meter."""
+        if self._fault is None:
+            rule = self.rule
+            self._fault = rule.parameters.of_its_own(Dice(rule.seed, "inside", rule.fault, self.meter))
+        return self._fault
+
+    def has(self, *hooks: str) -> bool:
+        """Whether the fault overrides one of these hooks."""
+        return self.rule.parameters.has(*hooks)
+
+    def is_down(self, at: datetime) -> bool:
+        """As `Fault`; one that has not happened yet has brought nothing down."""
+        return self._fault is not None and self._fault.is_down(at)
 
     def happens(self, occasion: Occasion, decided: dict[int, bool]) -> bool:
         """Whether it happens now; takes one draw. `decided` keeps what chance decided for the whole of a connection."""
         if (self.rule.direction == "push") != (occasion.push is not None):
             return False
-        if not self.rule.when.holds(occasion) or not self.fault.concerns(occasion):
+        if not self.rule.when.holds(occasion) or not self.rule.parameters.concerns(occasion):
             return False
-        if not self.fault.once_per_connection:
+        if not self.rule.parameters.once_per_connection:
             return self._decide()
         if self.number not in decided:
             decided[self.number] = self._decide()
@@ -42,9 +69,16 @@ class Active:
 
     def _decide(self) -> bool:
         self.times += 1
+        if self.times == 1:
+            self.keep(self)
         if not self.rule.when.allows(self.times):
             return False
-        return self.rule.probability >= 1 or self.dice.fraction() < self.rule.probability
+        return self.rule.probability >= 1 or self._draw() < self.rule.probability
+
+    def _draw(self) -> float:
+        if self._dice is None:
+            self._dice = Dice(self.rule.seed, "whether", self.rule.fault, self.meter)
+        return self._dice.fraction()
 
 
 @dataclass(slots=True, eq=False)
@@ -59,13 +93,19 @@ class Faults:
     _rules: dict[int, Rule] = field(default_factory=dict)
     _by_name: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     _general: list[int] = field(default_factory=list)
-    _of: dict[str, tuple[Active, ...]] = field(default_factory=dict)
+    _known: WeakValueDictionary[Key, Active] = field(default_factory=WeakValueDictionary)
+    _kept: dict[Key, Active] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
     def rules(self) -> Sequence[tuple[int, Rule]]:
         """All of them with their numbers, in the order in which they were set."""
         return list(self._rules.items())
+
+    @property
+    def kept(self) -> int:
+        """How many faults of single meters are kept in memory, since something has been decided for them."""
+        return len(self._kept)
 
     def set(self, rule: Rule) -> int:
         """Let a rule count from now on; its number."""
@@ -76,7 +116,6 @@ class Faults:
             self._by_name[name].append(number)
         if rule.names is None:
             self._general.append(number)
-        self._look_anew()
         return number
 
     def remove(self, number: int) -> bool:
@@ -87,45 +126,49 @@ class Faults:
         self.generation += 1
         for name in rule.names or ():
             self._by_name[name].remove(number)
+            if not self._by_name[name]:
+                del self._by_name[name]
         if rule.names is None:
             self._general.remove(number)
-        self._look_anew()
+        self._kept = {key: active for key, active in self._kept.items() if key[0] != number}
         return True
 
     def reset(self) -> int:
         """Back to health; the number of rules that counted."""
         rules = len(self._rules)
         self.generation += 1
-        self._rules, self._by_name, self._general, self._of = {}, defaultdict(list), [], {}
+        self._rules, self._by_name, self._general, self._kept = {}, defaultdict(list), [], {}
         return rules
 
+    def rules_of(self, name: str) -> Iterator[tuple[int, Rule]]:
+        """The rules that concern a meter, in their order: for who only looks at them."""
+        numbers = [*self._by_name.get(name, ()), *self._general] if self._rules else ()
+        groups = self.groups_of(name) if numbers else ()
+        for number in sorted(numbers):
+            rule = self._rules[number]
+            if rule.applies_to(name, groups):
+                yield number, rule
+
     def of(self, name: str) -> tuple[Active, ...]:
-        """The faults of a meter, in the order of their rules."""
+        """The faults of a meter, in the order of their rules: the same ones for everybody who asks."""
         if not self._rules:
             return NONE
-        if name not in self._of and (made := self._made(name, {})):
-            self._of[name] = made
-        return self._of.get(name, NONE)
+        return tuple([self._active(number, rule, name) for number, rule in self.rules_of(name)])
 
     def happened(self, active: Active) -> None:
         """Count it."""
         self.counts[active.rule.fault] += 1
 
-    def _made(self, name: str, before: dict[int, Active]) -> tuple[Active, ...]:
-        numbers = sorted([*self._by_name.get(name, ()), *self._general])
-        groups = self.groups_of(name) if numbers else ()
-        chosen = [(number, self._rules[number]) for number in numbers]
-        return tuple(
-            before.get(number) or _active(number, rule, name)
-            for number, rule in chosen
-            if rule.applies_to(name, groups)
-        )
+    def _active(self, number: int, rule: Rule, name: str) -> Active:
+        found = self._known.get((number, name))
+        if found is None:
+            found = self._known[number, name] = Active(number, rule, name, self._keep)
+        return found
 
-    def _look_anew(self) -> None:
-        """Which faults meters have; what those that stay remember is kept."""
-        before = {name: {one.number: one for one in faults} for name, faults in self._of.items()}
-        made = {name: self._made(name, faults) for name, faults in before.items()}
-        self._of = {name: faults for name, faults in made.items() if faults}
+    def _keep(self, active: Active) -> None:
+        """It has a past now, unless its rule is gone already."""
+        if active.number in self._rules:
+            self._kept[active.number, active.meter] = active
 
 
 def disturbed(faults: Faults, meter: str, octets: bytes, occasion: Occasion) -> Sequence[Effect]:
@@ -133,17 +176,8 @@ def disturbed(faults: Faults, meter: str, octets: bytes, occasion: Occasion) -> 
     leaving: Sequence[Effect] = (Send(octets),)
     reports: list[Effect] = []
     for one in faults.of(meter):
-        if one.fault.has("on_frame") and one.happens(occasion, {}):
+        if one.has("on_frame") and one.happens(occasion, {}):
             faults.happened(one)
             reports.append(Report(FaultHappened(meter=meter, fault=one.rule.fault, rule=one.number)))
             leaving = one.fault.on_frame(leaving, occasion)
     return (*reports, *leaving)
-
-
-def _active(number: int, rule: Rule, name: str) -> Active:
-    return Active(
-        number,
-        rule,
-        rule.parameters.of_its_own(Dice(rule.seed, "inside", rule.fault, name)),
-        Dice(rule.seed, "whether", rule.fault, name),
-    )

@@ -79,7 +79,7 @@ class Fault(BaseModel):
         return any(getattr(type(self), hook) is not getattr(Fault, hook) for hook in hooks)
 
     def concerns(self, occasion: Occasion) -> bool:
-        """Whether there is anything here that it could do wrong."""
+        """Whether there is anything here that it could do wrong, by its parameters alone: all meters of a rule share the answer."""
         return True
 
     def is_down(self, at: datetime) -> bool:

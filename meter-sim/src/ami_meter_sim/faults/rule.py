@@ -5,16 +5,19 @@
 
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ami_meter_sim.faults.dice import fraction
 from ami_meter_sim.faults.fault import Direction, Fault
 from ami_meter_sim.faults.registry import FAULTS
-from ami_meter_sim.faults.when import When
+from ami_meter_sim.faults.when import When, listed
 
 WILDCARDS = "*?["
+GroupName = Annotated[str, Field(min_length=1, max_length=100)]
+Groups = Annotated[list[GroupName], Field(max_length=10), BeforeValidator(listed)]
+"""Populations, substations, feeders, transformers, models: a meter has to be in all of them; one may stand without a list."""
 
 
 class FaultError(ValueError):
@@ -36,8 +39,8 @@ class Rule(BaseModel):
     """The same seed, the same decisions."""
     meters: list[str] = Field(default=[], max_length=10_000)
     """Names, with * and ? for any letters; none: all."""
-    group: str | None = Field(default=None, max_length=100)
-    """Only those of this population, substation, feeder, transformer or model."""
+    group: Groups = []
+    """Only those of this population, substation, feeder, transformer or model; of several, those that are in all of them."""
     share: float = Field(default=1.0, ge=0, le=1)
     """Of these meters, the same ones for the same seed."""
     _parameters: Fault = PrivateAttr(default_factory=Fault)
@@ -87,11 +90,7 @@ class Rule(BaseModel):
     @property
     def names(self) -> list[str] | None:
         """The meters that it is about, if they are named without wildcards and by nothing else."""
-        if (
-            not self.meters
-            or self.group is not None
-            or any(letter in name for name in self.meters for letter in WILDCARDS)
-        ):
+        if not self.meters or self.group or any(letter in name for name in self.meters for letter in WILDCARDS):
             return None
         return self.meters
 
@@ -99,7 +98,7 @@ class Rule(BaseModel):
         """Whether a meter of this name and these groups has the fault."""
         if self.meters and not any(fnmatchcase(name, pattern) for pattern in self.meters):
             return False
-        if self.group is not None and self.group not in groups:
+        if not all(group in groups for group in self.group):
             return False
         return self.share >= 1 or fraction(self.seed, "share", self.fault, name) < self.share
 

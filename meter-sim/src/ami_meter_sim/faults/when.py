@@ -12,7 +12,8 @@ from ami_meter_sim.faults.fault import Direction, Item, Occasion, Service, servi
 T = TypeVar("T")
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """One value as a list of it."""
     return value if isinstance(value, list | tuple) else [value]
 
 
@@ -23,7 +24,7 @@ def _obis(value: str) -> str:
         raise ValueError("is no OBIS code such as 0-0:96.3.10*255") from None
 
 
-OneOrMore = Annotated[list[T], Field(min_length=1, max_length=100), BeforeValidator(_listed)]
+OneOrMore = Annotated[list[T], Field(min_length=1, max_length=100), BeforeValidator(listed)]
 Number = Annotated[int, Field(ge=0, le=0xFFFF)]
 Nth = Annotated[int, Field(ge=1, le=1_000_000_000)]
 

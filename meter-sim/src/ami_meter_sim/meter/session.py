@@ -281,7 +281,7 @@ class Session:
         if not active:
             return active
         occasion = self._occasion(items)
-        happening = [one for one in active if one.fault.has(*hooks) and one.happens(occasion, self._decided)]
+        happening = [one for one in active if one.has(*hooks) and one.happens(occasion, self._decided)]
         for one in happening:
             self._faults.happened(one)
             self._reports.append(Report(events.FaultHappened(meter=meter.name, fault=one.rule.fault, rule=one.number)))
@@ -302,7 +302,7 @@ class Session:
             return [HangUp(abrupt=True)]
         if not (faults := self._active(meter)):
             return None
-        if any(one.fault.is_down(self._now()) for one in faults):
+        if any(one.is_down(self._now()) for one in faults):
             return [HangUp(abrupt=True)]
         happening = [] if self._begun else self._happening(meter, (), "on_connection")
         self._begun = True
