@@ -51,7 +51,7 @@ async def test_faults(tmp_path: Path) -> None:
         assert (await run(url, "fault", "list")).startswith("1 {")
         assert json.loads(await run(url, "fault", "reset", "1")) == {"rules": 1}
         await run(url, "fault", "set", "silent")
-        assert json.loads(await run(url, "fault", "reset")) == {"rules": 1}
+        assert json.loads(await run(url, "fault", "reset")) == {"rules": 1, "conditions": 0}
 
 
 async def test_scenarios(tmp_path: Path) -> None:
@@ -62,14 +62,38 @@ async def test_scenarios(tmp_path: Path) -> None:
             'name = "mine"\nabout = "a test"\nlasts_s = 3600.0\n[[disturbances]]\nrule = { fault = "slow" }\n'
         )
         assert json.loads(await run(url, "scenario", "run", str(file)))["status"] == "running"
-        shown = json.loads(await run(url, "scenario", "show"))
+        shown = json.loads(await run(url, "scenario", "show", "--json"))
         assert (shown["name"], shown["places"]) == ("mine", [])
+        assert (await run(url, "scenario", "show")).splitlines()[1] == "meters: none on a track"
         assert (await run(url, "fault", "list")).startswith("1 ")
         assert json.loads(await run(url, "scenario", "stop"))["status"] == "stopped"
         assert (await run(url, "fault", "list")) == ""
         assert "no scenario 'flood'" in await run(url, "scenario", "run", "flood", fails=True)
     listed = CliRunner().invoke(app, ["scenario", "list"]).output
     assert "chaos" in listed and "A head-end should" in listed
+
+
+async def test_a_scenario_is_followed_as_a_table(tmp_path: Path) -> None:
+    async with served(tmp_path) as api:
+        url = str(api.client.base_url)
+        assert await run(url, "scenario", "show") == "no scenario has run\n"
+        file = tmp_path / "mine.toml"
+        file.write_text(
+            'name = "mine"\nabout = "a test"\n[[tracks]]\nname = "door"\n[[tracks.steps]]\ndo = "set_condition"\n'
+            'condition = "terminal_cover"\n[[tracks.steps]]\nwait_for = "switched"\nwithin_s = 3600\n'
+        )
+        await run(url, "scenario", "run", str(file), "--meters", "M*", "--share", "1")
+        while len(api.wire.events("condition_changed")) < 2:
+            await asyncio.sleep(0)
+        shown = (await run(url, "scenario", "show", "--meter", "*2")).splitlines()
+        assert shown[0].startswith("mine: running, since ") and shown[1] == "meters: 2 under way"
+        assert shown[3].split() == ["METER", "TRACK", "STEP", "STATE", "WAITS", "FOR", "UNTIL"]
+        assert shown[4].split()[:-1] == ["M1002", "door", "2", "of", "2", "under", "way", "switched"]
+        assert [line.split("  ")[-1].strip() for line in shown[6:]] == [
+            "WHAT",
+            "set_condition terminal_cover on",
+            "wait for switched",
+        ]
 
 
 async def test_what_goes_wrong_is_said(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from bench import (
     Wire,
     attribute,
     clear_client,
+    no_room,
     setup,
 )
 
@@ -46,8 +47,9 @@ CLOCK = "/api/v1/meters/M1001/objects/8/0-0:1.0.0*255"
 class Served:
     """Three meters, their API, and a line to them."""
 
-    def __init__(self, wire: Wire, client: httpx.AsyncClient, tap: Tap) -> None:
+    def __init__(self, wire: Wire, client: httpx.AsyncClient, tap: Tap, bench: Bench) -> None:
         self.wire = wire
+        self.bench = bench
         self.client = client
         self.tap = tap
 
@@ -80,7 +82,7 @@ async def served(directory: Path, token_file: Path | None = None, model: Model =
             serving_api(settings, 0, wire.fleet, tap) as address,
             httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as client,
         ):
-            yield Served(wire, client, tap)
+            yield Served(wire, client, tap, benches[0])
     finally:
         await wire.stop()
 
@@ -123,9 +125,13 @@ async def test_meters_are_listed_a_part_at_a_time(api: Served) -> None:
         ({"fault": "slow"}, ["N1003"]),
         ({"name": "M*", "connected": True}, ["M1001"]),
         ({"group": "feeder-1"}, []),
+        ({"group": "feeder-2"}, ["M1002", "N1003"]),
+        ({"group": ["feeder-2", "prosumer"]}, ["N1003"]),
     ],
 )
 async def test_meters_are_filtered(api: Served, wanted: dict[str, Any], names: list[str]) -> None:
+    groups = {"M1002": {"feeder-2"}, "N1003": {"feeder-2", "prosumer"}}
+    api.wire.fleet.faults.groups_of = lambda name: groups.get(name, set())
     await disconnected_by_hand(api, "M1002")
     await api.post("/api/v1/faults", fault="slow", meters=["N*"])
     assert [one["name"] for one in (await api.get("/api/v1/meters", **wanted))["meters"]] == names
@@ -211,7 +217,7 @@ async def test_faults_are_set_listed_and_reset(api: Served) -> None:
     assert await api.get("/api/v1/faults") == [made, other]
     assert (await api.client.delete(f"/api/v1/faults/{other['number']}")).json() == {"rules": 1}
     assert (await api.client.delete(f"/api/v1/faults/{other['number']}")).status_code == 404
-    assert (await api.client.delete("/api/v1/faults")).json() == {"rules": 1}
+    assert (await api.client.delete("/api/v1/faults")).json() == {"rules": 1, "conditions": 0}
     assert await api.get("/api/v1/faults") == []
 
 
@@ -257,6 +263,21 @@ async def test_a_scenario_is_started_followed_and_stopped(api: Served) -> None:
     answer = await api.client.post("/api/v1/scenario", json={"name": "chaos"})
     assert answer.status_code == 409 and "stop it first" in answer.json()["error"]
     assert (await api.client.delete("/api/v1/scenario")).json()["status"] == "stopped"
+
+
+async def test_a_scenario_is_aimed_by_the_api(api: Served) -> None:
+    groups = {"M1002": {"feeder-2"}, "N1003": {"feeder-2", "prosumer"}}
+    api.wire.fleet.faults.groups_of = lambda name: groups.get(name, set())
+    target = {"group": ["feeder-2"], "meters": "M*"}
+    await api.post("/api/v1/scenario", name="feeder-outage", target=target)
+    while not await api.get("/api/v1/faults"):
+        pass
+    shown = await api.get("/api/v1/scenario", limit=10)
+    assert [one["meter"] for one in shown["places"]] == ["M1002"]
+    [rule] = [one["rule"] for one in await api.get("/api/v1/faults")]
+    assert (rule["group"], rule["meters"]) == (["feeder-2"], ["M*"])
+    answer = await api.client.post("/api/v1/scenario", json={"name": "chaos", "target": {"feeder": "S1"}})
+    assert answer.status_code == 422 and "target.feeder" in answer.json()["error"]
 
 
 # --- what happens
@@ -321,6 +342,41 @@ async def test_the_clock_is_where_it_was(api: Served) -> None:
 
 
 # --- what is refused, with nothing half-done
+
+
+async def test_while_nothing_can_be_kept_nothing_is_done(tmp_path: Path) -> None:
+    log = Obis.parse(EVENT_LOG[1])
+    noted = EventList({Occurrence.MAGNET_ON: (LoggedEvent(log, 42),)})
+    model = Model(tuple(RESIDENTIAL.objects.values()), RESIDENTIAL.associations, RESIDENTIAL.load, noted)
+    async with served(tmp_path, model=model) as api:
+        await api.client.put(f"{SWITCH}/4", json={"type": "enum", "value": 2})
+        await api.post("/api/v1/faults", fault="slow")
+        path, requests = "/api/v1/meters/M1001", api.client.request
+        before = [await api.get(path), await api.get(f"{path}/objects/7/{log}/2"), await api.get("/api/v1/faults")]
+        with no_room(api.bench):
+            refused = [
+                await requests("PUT", f"{SWITCH}/4", json={"type": "enum", "value": 4}),
+                await requests("POST", f"{path}/button", json={"button": "disconnect"}),
+                await requests("POST", f"{path}/conditions", json={"condition": "magnet", "there": True}),
+                await requests("POST", f"{path}/occurrences", json={"occurrence": "magnet_on"}),
+                await requests("DELETE", "/api/v1/faults"),
+            ]
+            assert [(one.status_code, "can't be written" in one.json()["error"]) for one in refused] == [
+                (409, True)
+            ] * 5
+            after = [await api.get(path), await api.get(f"{path}/objects/7/{log}/2"), await api.get("/api/v1/faults")]
+            assert after == before
+        await api.post(f"{path}/button", button="disconnect")
+
+
+async def test_a_reset_ends_faults_and_conditions(api: Served) -> None:
+    await api.post("/api/v1/faults", fault="slow")
+    for condition in ("magnet", "terminal_cover"):
+        await api.post("/api/v1/meters/M1001/conditions", condition=condition, there=True)
+    assert (await api.client.delete("/api/v1/faults")).json() == {"rules": 1, "conditions": 2}
+    assert (await api.get("/api/v1/meters/M1001"))["conditions"] == []
+    changes = [(one["condition"], one["there"]) for one in api.wire.events("condition_changed")]
+    assert changes == [("magnet", True), ("terminal_cover", True), ("magnet", False), ("terminal_cover", False)]
 
 
 @pytest.mark.parametrize(

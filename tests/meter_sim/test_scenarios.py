@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import IMPORT, RESIDENTIAL, START, Bench, Caller, Wire, attribute, clear_client, setup
+from bench import (
+    IMPORT,
+    RESIDENTIAL,
+    START,
+    Bench,
+    Caller,
+    Wire,
+    attribute,
+    clear_client,
+    method,
+    no_room,
+    setup,
+)
 
-from ami_dlms.association import Get, Open
+from ami_dlms import data
+from ami_dlms.association import Action, Get, Open
 from ami_dlms.obis import Obis
 from ami_meter_sim.control import Control
+from ami_meter_sim.faults import Rule
 from ami_meter_sim.meter.setup import PushSetup
-from ami_meter_sim.scenarios.model import Expectation, Scenario, ScenarioError, Step, load, shipped
-from ami_meter_sim.scenarios.run import Run
+from ami_meter_sim.objects.conditions import Condition
+from ami_meter_sim.scenarios.model import Expectation, Scenario, ScenarioError, Step, Target, load, shipped
+from ami_meter_sim.scenarios.run import Run, StepFailed
 from ami_meter_sim.scenarios.runner import Busy, Runner
 from ami_meter_sim.tap import Tap
 from ami_packs.event_list import EventList, LoggedEvent, Occurrence
-from ami_packs.model import Model
+from ami_packs.model import MANAGEMENT, Access, Model, ObjectDescription
 from ami_process.clocks import SteppedClock
 
 METERS = 20
+IMAGE = (18, "0-0:44.0.0")
 NOTED = (
     Occurrence.TERMINAL_COVER_OPENED,
     Occurrence.TERMINAL_COVER_CLOSED,
@@ -52,6 +68,9 @@ class Noted:
 
     def remove_rule(self, number: int) -> None:
         del self.rules[number]
+
+    def catch_up(self) -> None:
+        """Nothing is reported here."""
 
     def count(self, expectation: Expectation, meters: Sequence[str]) -> int:
         return len(meters)
@@ -161,6 +180,78 @@ def test_what_is_expected() -> None:
     assert run.results[1][0] == "event switched, share_at_least 1.0: found 1"
 
 
+def test_meters_are_counted_from_which_an_event_came_often_enough() -> None:
+    expect = [
+        {"event": "pushed", "times": 2, "share_at_least": 1.0},
+        {"event": "pushed", "times": 2, "at_least": 1},
+        {"event": "pushed", "at_most": 3},
+        {"event": "fault_happened", "fault": "silent", "at_least": 1},
+        {"event": "fault_happened", "fault": "slow", "at_most": 0},
+        {"event": "fault_happened", "times": 2, "at_least": 1},
+    ]
+    run = Run(scenario(tracks=[track(LOSE)], expect=expect), [["A", "B"]], Noted(), START)
+    for meter in ("A", "A", "A", "C", "C"):
+        run.saw("pushed", meter, START)
+    run.saw("fault_happened", "B", START, "silent")
+    run.saw("fault_happened", "B", START, "busy")
+    assert run.advance(START) is True
+    assert [held for _, held in run.results] == [False, True, False, True, True, True]
+
+
+def test_what_fails_is_the_end_of_a_meter_and_of_no_other() -> None:
+    class Failing(Noted):
+        def act(self, meter: str, step: Step) -> str | None:
+            if meter == "A":
+                raise StepFailed("the disk is full")
+            return super().act(meter, step)
+
+    made = scenario(tracks=[track(LOSE, {"wait_s": 5}, BACK, at_most=0.5)])
+    run = Run(made, [["A", "B"]], Failing(), START)
+    run.advance(START)
+    assert run.advance(at(5)) is True
+    assert [(one.meter, one.state) for one in run.places] == [("A", "failed"), ("B", "done")] and not run.passed
+    assert [one.what for one in run.history if one.meter == "A"] == ["lose_power", "the disk is full"]
+
+
+# --- a target
+
+
+def test_a_scenario_is_aimed_at_a_part_of_the_meters() -> None:
+    given = {
+        "target": {"group": "S1-F2", "share": 0.5},
+        "tracks": [track(LOSE, group="prosumer", share=0.4), track(LOSE, meters="A*")],
+        "disturbances": [{"rule": {"fault": "slow", "share": 0.2}}, {"rule": {"fault": "slow", "group": "S1"}}],
+    }
+    made = scenario(**given)
+    assert [(one.meters, one.group, one.share) for one in made.tracks] == [
+        ("*", ["prosumer", "S1-F2"], 0.2),
+        ("A*", ["S1-F2"], 0.5),
+    ]
+    rules = [Rule.parse(one.rule) for one in made.disturbances]
+    assert [(one.group, one.share) for one in rules] == [(["S1-F2"], 0.1), (["S1", "S1-F2"], 0.5)]
+    again = load("feeder-outage").aimed(Target(meters="M1*", group=["gas-submeter"]))
+    assert (again.tracks[0].meters, again.tracks[0].group) == ("M1*", ["gas-submeter"])
+    assert again.disturbances[0].rule["meters"] == ["M1*"]
+    sent = made.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    assert Scenario.parse(sent) == made, "what is sent to a process is aimed already, and only once"
+
+
+async def test_only_the_meters_of_the_target_lose_power(tmp_path: Path) -> None:
+    async with stage(tmp_path) as one:
+        one.wire.fleet.faults.groups_of = lambda name: {"S1-F1"} if name in ("M1", "M2", "M3") else {"S1-F2"}
+        run = await one.runner.start(load("feeder-outage").aimed(Target(group=["S1-F1"])))
+        await one.clock.advance_to(START + timedelta(seconds=5))
+        without = [name for name, meter in one.wire.fleet.meters.items() if not meter.powered]
+        assert sorted(without) == ["M1", "M2", "M3"] == sorted(place.meter for place in run.places)
+        assert not any(one.wire.fleet.faults.rules_of("M4")) and any(one.wire.fleet.faults.rules_of("M1"))
+
+
+async def test_a_share_of_few_meters_is_one_at_least(tmp_path: Path) -> None:
+    async with stage(tmp_path) as one:
+        run = await one.runner.start(scenario(tracks=[track(LOSE, share=1e-9), track(LOSE, share=0)]))
+        assert len(run.places) == 1
+
+
 def test_what_is_not_possible_is_noted_and_the_meter_goes_on() -> None:
     run = Run(scenario(tracks=[track({"do": "press", "button": "connect"}, LOSE)]), [["A"]], Noted(), START)
     assert run.advance(START) and [one.what for one in run.history] == [
@@ -202,6 +293,19 @@ def test_a_stop_ends_everything() -> None:
         ({"disturbances": [{"rule": {"fault": "slow", "second": 1}}]}, "there is no 'second'"),
         ({"expect": [{"event": "switched"}]}, "has a bound"),
         ({"expect": [{"at_least": 1}]}, "either an event or a state"),
+        ({"expect": [{"event": "switched", "powered": True, "at_least": 1}]}, "either an event or a state"),
+        ({"expect": [{"powered": True, "times": 2, "at_least": 1}]}, "times belongs to an event"),
+        ({"expect": [{"event": "switched", "fault": "slow", "at_least": 1}]}, "fault belongs to"),
+        ({"expect": [{"event": "fault_happened", "fault": "lazy", "at_least": 1}]}, "there is no 'lazy'"),
+        ({"tracks": [track({"do": "set_condition"})]}, "condition belongs to"),
+        ({"tracks": [track({"do": "set_condition", "condition": "rain"})]}, r"condition: "),
+        ({"target": {"colour": "red"}}, r"target\.colour: unknown key"),
+        ({"target": {"share": 2}}, r"target\.share: "),
+        ({"target": {"meters": "A*"}, "tracks": [track(LOSE, meters="B*")]}, "the track track has names of its own: B"),
+        (
+            {"target": {"meters": "A*"}, "disturbances": [{"rule": {"fault": "slow", "meters": ["B1"]}}]},
+            "the rule for slow has names of its own: B1",
+        ),
     ],
 )
 def test_a_scenario_that_can_not_be_used(given: dict[str, Any], reason: str) -> None:
@@ -231,8 +335,9 @@ FOR_EVER_S = 1e8
 class Stage:
     """Some meters that push over UDP, by a stepped clock."""
 
-    def __init__(self, wire: Wire, clock: SteppedClock, mailbox: list[bytes]) -> None:
+    def __init__(self, wire: Wire, clock: SteppedClock, mailbox: list[bytes], benches: Sequence[Bench]) -> None:
         self.wire = wire
+        self.benches = benches
         self.clock = clock
         self.mailbox = mailbox
         self.tap = Tap(wire.fleet.environment.emit)
@@ -241,8 +346,10 @@ class Stage:
         self.runner = Runner(self.control, self.tap)
 
     async def play(self, name: str) -> Run:
-        """The whole of it."""
+        """The whole of it, with what it needs of a head-end."""
         run = await self.runner.start(load(name))
+        await self.clock.advance_to(self.clock.now() + timedelta(seconds=1))
+        await HEAD_ENDS.get(name, idle)(self)
         async with asyncio.timeout(50):
             while self.runner.status == "running":
                 await self.clock.advance_to(self.clock.now() + timedelta(seconds=10))
@@ -261,6 +368,29 @@ class Stage:
             caller.writer.transport.abort()
 
 
+async def idle(one: Stage) -> None:
+    """A head-end that does nothing."""
+
+
+async def campaign(one: Stage) -> None:
+    """A head-end that sends blocks of an image to each meter."""
+    for number in range(1, METERS + 1):
+        caller = await Caller.call(one.wire.port, clear_client(number))
+        with suppress(ConnectionResetError, TimeoutError):
+            if await asyncio.wait_for(caller.ask(Open()), 0.5) is not None:
+                for block in range(20):
+                    await caller.ask(block_of(block))
+        caller.writer.transport.abort()
+
+
+def block_of(number: int) -> Action:
+    content = data.structure(data.double_long_unsigned(number), data.octet_string(bytes(16)))
+    return Action(method(IMAGE, 2), content)
+
+
+HEAD_ENDS: dict[str, Callable[[Stage], Awaitable[None]]] = {"firmware-campaign": campaign}
+
+
 class Mailbox(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.came: list[bytes] = []
@@ -270,10 +400,19 @@ class Mailbox(asyncio.DatagramProtocol):
 
 
 def model() -> Model:
-    """A residential meter that notes tampering and low voltage."""
+    """A residential meter that notes tampering and low voltage, and takes images."""
     log = Obis.parse("0-0:99.98.2")
     noted = {one: (LoggedEvent(log, number),) for number, one in enumerate(NOTED, 40)}
-    return Model(tuple(RESIDENTIAL.objects.values()), RESIDENTIAL.associations, RESIDENTIAL.load, EventList(noted))
+    image = ObjectDescription(
+        obis=Obis.parse(IMAGE[1]),
+        class_id=IMAGE[0],
+        version=0,
+        name="of this test",
+        source="own",
+        access={MANAGEMENT: Access(read=frozenset({1, 2}), methods=frozenset({1, 2, 3, 4}))},
+        attributes={2: data.double_long_unsigned(16)},
+    )
+    return Model((*RESIDENTIAL.objects.values(), image), RESIDENTIAL.associations, RESIDENTIAL.load, EventList(noted))
 
 
 @asynccontextmanager
@@ -281,12 +420,13 @@ async def stage(directory: Path) -> AsyncIterator[Stage]:
     transport, mailbox = await asyncio.get_running_loop().create_datagram_endpoint(Mailbox, local_addr=("127.0.0.1", 0))
     host, port = transport.get_extra_info("sockname")[:2]
     where, ours = PushSetup(transport="udp", host=host, port=port, on_switch=False, every_s=FOR_EVER_S), model()
+    benches = [Bench(directory) for _ in range(METERS)]
     meters = [
-        Bench(directory).start(setup(f"M{number}", server_wport=number, push=where, model=ours))
-        for number in range(1, METERS + 1)
+        bench.start(setup(f"M{number}", server_wport=number, push=where, model=ours))
+        for number, bench in enumerate(benches, 1)
     ]
     wire = Wire(*meters)
-    one = Stage(wire, SteppedClock(START), mailbox.came)
+    one = Stage(wire, SteppedClock(START), mailbox.came, benches)
     await wire.listen(most=METERS)
     wire.push()
     try:
@@ -296,6 +436,83 @@ async def stage(directory: Path) -> AsyncIterator[Stage]:
         await one.control.end()
         await wire.stop()
         transport.close()
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_each_says_what_it_expects(name: str) -> None:
+    assert load(name).expect, "a scenario that can't fail shows nothing"
+
+
+@pytest.mark.parametrize("name", ["billing-day", "connection-storm", "lost-cell"])
+async def test_a_meter_that_does_not_push_is_missed(tmp_path: Path, name: str) -> None:
+    async with stage(tmp_path) as one:
+        del one.wire.fleet.pushes["M3"]
+        run = await one.play(name)
+        assert one.runner.status == "failed"
+        assert [held for what, held in run.results if what.startswith("event pushed")] == [False]
+
+
+async def test_a_campaign_that_is_none_is_missed(tmp_path: Path) -> None:
+    async with stage(tmp_path) as one:
+        run = await one.runner.start(load("firmware-campaign"))
+        await one.clock.advance_to(START + timedelta(hours=2))
+        await one.runner.wait()
+        assert (one.runner.status, [held for _, held in run.results]) == ("failed", [False])
+
+
+async def test_a_theft_that_is_hindered_is_missed(tmp_path: Path) -> None:
+    async with stage(tmp_path) as one:
+        run = await one.runner.start(load("theft-wave"))
+        [victim] = [place.meter for place in run.places]
+        one.control.set_condition(victim, Condition.MAGNET, there=True)
+        await one.clock.advance_to(START + timedelta(hours=2))
+        await one.runner.wait()
+        assert [held for _, held in run.results] == [False, True, True], "the magnet was there before"
+        assert one.runner.status == "failed"
+
+
+async def test_what_can_not_be_kept_ends_the_meter_and_the_scenario_goes_on_to_its_end(tmp_path: Path) -> None:
+    step = {"do": "occur", "occurrence": "magnet_on"}
+    made = scenario(tracks=[track({"wait_s": 5}, step, {"wait_for": "switched"})], lasts_s=30)
+    async with stage(tmp_path) as one:
+        run = await one.runner.start(made)
+        with no_room(one.benches[0]):
+            await one.clock.advance_to(START + timedelta(seconds=31))
+            await asyncio.wait_for(one.runner.wait(), 5)
+        assert one.runner.status == "failed"
+        assert {place.state for place in run.places} == {"failed"}
+        assert {entry.what for entry in run.history if entry.step == 2 and "can't be written" in entry.what}
+
+
+async def test_power_that_can_not_be_kept_does_not_go(tmp_path: Path) -> None:
+    async with stage(tmp_path) as one:
+        with no_room(one.benches[0]):
+            one.control.power(["M1", "M2"], on=False)
+            await one.clock.advance_to(START + timedelta(seconds=1))
+            assert [event["meter"] for event in one.wire.events("state_error") if "meter" in event] == ["M1", "M2"]
+        assert all(one.wire.fleet.meters[name].powered for name in ("M1", "M2"))
+        assert one.wire.events("power_lost") == []
+        one.control.power(["M1", "M2"], on=False)
+        await one.clock.advance_to(START + timedelta(seconds=2))
+        assert [event["meter"] for event in one.wire.events("power_lost")] == ["M1", "M2"]
+
+
+async def test_an_error_that_nobody_expected_ends_the_run_in_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(name: str, why: str) -> None:
+        raise RuntimeError("a defect")
+
+    seen: list[BaseException] = []
+    async with stage(tmp_path) as one:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, about: seen.append(about["exception"]))
+        monkeypatch.setattr(one.control, "push", broken)
+        await one.runner.start(load("billing-day"))
+        await one.clock.advance_to(START + timedelta(seconds=600))
+        await one.runner.wait()
+        await asyncio.sleep(0)
+        assert (one.runner.status, one.wire.fleet.faults.rules, len(seen)) == ("failed", [], 1)
+        await one.runner.start(load("theft-wave"))
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -33,7 +33,7 @@ from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.populating import Prepared, names_of, prepare
 from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_meter_sim.population.store import Store, Wanted
-from ami_meter_sim.roster import groups_of
+from ami_meter_sim.roster import groups_of, members_of
 from ami_meter_sim.settings import (
     AssociationSettings,
     MeterSettings,
@@ -145,18 +145,21 @@ async def start(
         store.abandon()
         raise
     running = Running(fleet, Admission(section.idle_timeout_s))
+    placed: list[tuple[Prepared, int]] = []
     try:
         for address, behind in _by_address(chosen):
             running.listening.append(await _listen(running, section, address, behind))
         for population in prepared:
             first = store.ranges[population.wanted.name].index
             fleet.add(population.population, first)
+            placed.append((population, first))
             await _listen_for(running, section, population, first)
     except CannotListen as problem:
         await running.stop()
         if isinstance(problem, PortTaken):
             raise
         raise SettingsError(f"{problem.setting}: {problem.address} can't be listened on: {problem.reason}") from None
+    fleet.members_of = members_of(placed, [one.simulated.model for one in chosen])
     sender = PushSender(fleet)
     own_hosts = OwnHosts([(store.ranges[one.wanted.name].index, one.plan) for one in prepared])
     wanted = WantedPushes(sender, environment, own_hosts.of)

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from ami_meter_sim.scenarios import progress
 from ami_meter_sim.scenarios.model import ScenarioError, load, shipped
 
 API = "/api/v1"
@@ -22,6 +23,10 @@ Name = Annotated[str, typer.Argument(help="Name of the meter.")]
 ClassId = Annotated[int, typer.Argument(metavar="CLASS", help="Class of the object.")]
 Instance = Annotated[str, typer.Argument(metavar="OBIS", help="Its logical name, such as 0-0:96.3.10*255.")]
 Attribute = Annotated[int, typer.Argument(metavar="ATTRIBUTE", help="Number of the attribute.")]
+Group = Annotated[
+    list[str] | None,
+    typer.Option(help="Population, substation, feeder, transformer or model; may be repeated: in all of them."),
+]
 DEFAULT_URL = "http://127.0.0.1:8082"
 
 meters = typer.Typer(
@@ -40,7 +45,7 @@ scenario = typer.Typer(
 @meters.command("list")
 def list_meters(
     name: Annotated[str | None, typer.Option(help="With * and ? for any letters.")] = None,
-    group: Annotated[str | None, typer.Option(help="Population, substation, feeder, transformer or model.")] = None,
+    group: Group = None,
     connected: Annotated[bool | None, typer.Option(help="Whether the supply is connected.")] = None,
     having: Annotated[str | None, typer.Option("--fault", help="Those that have a fault of this name.")] = None,
     limit: Annotated[int, typer.Option(help="At most this number.")] = 100,
@@ -52,7 +57,7 @@ def list_meters(
     wanted = {"name": name, "group": group, "fault": having, "limit": limit, "skip": skip}
     if connected is not None:
         wanted["connected"] = str(connected).lower()
-    query = urlencode({key: value for key, value in wanted.items() if value is not None})
+    query = urlencode({key: value for key, value in wanted.items() if value is not None}, doseq=True)
     found = _asked(url, token_file, "GET", f"/meters?{query}")
     for one in found["meters"]:
         state = "connected" if one["connected"] else "disconnected"
@@ -144,7 +149,7 @@ def let_happen(
 def change_power(
     state: Annotated[str, typer.Argument(help="on or off")],
     name: Annotated[str | None, typer.Option(help="With * and ? for any letters.")] = None,
-    group: Annotated[str | None, typer.Option(help="Population, substation, feeder, transformer or model.")] = None,
+    group: Group = None,
     share: Annotated[float, typer.Option(help="Of these meters.")] = 1.0,
     spread_s: Annotated[float, typer.Option(help="Each at a moment of its own within so many seconds.")] = 0.0,
     url: Url = DEFAULT_URL,
@@ -153,7 +158,7 @@ def change_power(
     """Let meters lose power, each with its last gasp, or get it back."""
     if state not in ("on", "off"):
         raise typer.BadParameter("on or off")
-    body = {"on": state == "on", "name": name, "group": group, "share": share, "spread_s": spread_s}
+    body = {"on": state == "on", "name": name, "group": group or [], "share": share, "spread_s": spread_s}
     _show(_asked(url, token_file, "POST", "/power", body))
 
 
@@ -204,28 +209,37 @@ def list_scenarios() -> None:
 @scenario.command("run")
 def run_scenario(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="One of the list, or a file ending with .toml.")],
+    meters: Annotated[str, typer.Option(help="Only at meters of these names, with * and ? for any letters.")] = "*",
+    group: Group = None,
+    share: Annotated[float, typer.Option(help="Of the meters of each track and each fault, this share.")] = 1.0,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
-    """Start a scenario at the meters of a running process."""
+    """Start a scenario at the meters of a running process, all of them or those that are named."""
     try:
         made = load(name)
     except ScenarioError as problem:
         raise typer.BadParameter(str(problem)) from None
-    body = {"scenario": made.model_dump(mode="json", exclude_none=True, exclude_defaults=True)}
-    _show(_asked(url, token_file, "POST", "/scenario", body))
+    scenario = made.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    target = {"meters": meters, "group": group or [], "share": share}
+    _show(_asked(url, token_file, "POST", "/scenario", {"scenario": scenario, "target": target}))
 
 
 @scenario.command("show")
 def show_scenario(
     meter: Annotated[str | None, typer.Option(help="Only this meter, with * and ? for any letters.")] = None,
     limit: Annotated[int, typer.Option(help="At most this number of meters and of lines of the history.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="As the API gives it, for programs.")] = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
     """Show which meter is at which step, what it waits for, and what has happened."""
     wanted = {"limit": str(limit)} | ({} if meter is None else {"meter": meter})
-    _show(_asked(url, token_file, "GET", f"/scenario?{urlencode(wanted)}"))
+    found = _asked(url, token_file, "GET", f"/scenario?{urlencode(wanted)}")
+    if as_json:
+        _show(found)
+        return
+    typer.echo("\n".join(progress.lines(found)))
 
 
 @scenario.command("stop")

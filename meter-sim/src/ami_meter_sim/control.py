@@ -4,14 +4,15 @@ Strategy: everything is checked before anything is done, so a refusal leaves all
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms import data
+from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
-from ami_dlms.enums import DataAccessResult
+from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
 from ami_meter_sim import events
@@ -19,19 +20,24 @@ from ami_meter_sim.faults.dice import fraction
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.session import describe_switch
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.objects.conditions import Condition, conditions
+from ami_meter_sim.objects.conditions import KEPT_AT, Condition, conditions, end_all
+from ami_meter_sim.objects.conditions import read as conditions_of
 from ami_meter_sim.objects.cosem_object import ReadContext
+from ami_meter_sim.objects.push_setup import PushSetupV0
 from ami_meter_sim.objects.quantities import QUANTITIES
 from ami_meter_sim.objects.switch import Trigger
 from ami_meter_sim.objects.timeline import second_of
+from ami_meter_sim.outages import Outages
 from ami_meter_sim.population.journal import StateError
-from ami_meter_sim.roster import Listed, all_listed, listed
+from ami_meter_sim.roster import Listed, all_listed, listed, listed_in
 from ami_packs.event_list import Occurrence
 
 MOST_LISTED = 1000
 AT_A_TIME = 500
 """Meters that are looked at before others have a turn."""
 WILDCARDS = "*?["
+PUSH = 1
+"""Method of class 40."""
 BUTTONS = {"connect": Trigger.MANUAL_RECONNECT, "disconnect": Trigger.MANUAL_DISCONNECT}
 
 
@@ -48,7 +54,7 @@ class Selection:
     """Which meters: all that is given has to hold. `name` may have * and ? for any letters."""
 
     name: str | None = None
-    group: str | None = None
+    groups: Sequence[str] = ()
     connected: bool | None = None
     powered: bool | None = None
     fault: str | None = None
@@ -61,7 +67,7 @@ class Control:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._outages = Outages(fleet)
 
     # --- finding
 
@@ -89,11 +95,12 @@ class Control:
         return found
 
     def _candidates(self, wanted: Selection) -> Iterable[Listed]:
-        """A name without wildcards is looked up, and nobody is asked for theirs."""
-        if wanted.name is None or any(letter in wanted.name for letter in WILDCARDS):
-            return all_listed(self.fleet)
-        found = listed(self.fleet, wanted.name)
-        return () if found is None else (found,)
+        """A name without wildcards is looked up, a part of the network is a range: nobody else is looked at."""
+        if wanted.name is not None and not any(letter in wanted.name for letter in WILDCARDS):
+            found = listed(self.fleet, wanted.name)
+            return () if found is None else (found,)
+        ranges = self.fleet.members_of(wanted.groups[0]) if wanted.groups else None
+        return all_listed(self.fleet) if ranges is None else listed_in(self.fleet, ranges)
 
     def _is_wanted(self, one: Listed, wanted: Selection) -> bool:
         faults = self.fleet.faults
@@ -101,9 +108,9 @@ class Control:
             (wanted.name, lambda: fnmatchcase(one.name, wanted.name or "")),
             (wanted.connected, lambda: one.connected is wanted.connected),
             (wanted.powered, lambda: one.powered is wanted.powered),
-            (wanted.group, lambda: wanted.group in faults.groups_of(one.name)),
+            (wanted.groups or None, lambda: set(wanted.groups) <= set(faults.groups_of(one.name))),
             (wanted.share, lambda: wanted.share >= 1 or fraction(wanted.seed, "share", one.name) < wanted.share),
-            (wanted.fault, lambda: any(active.rule.fault == wanted.fault for active in faults.of(one.name))),
+            (wanted.fault, lambda: any(rule.fault == wanted.fault for _, rule in faults.rules_of(one.name))),
         )
         return all(holds() for given, holds in conditions if given is not None)
 
@@ -111,7 +118,7 @@ class Control:
 
     def summary(self, one: Listed) -> dict[str, Any]:
         """A line of a list."""
-        faults = [active.rule.fault for active in self.fleet.faults.of(one.name)]
+        faults = [rule.fault for _, rule in self.fleet.faults.rules_of(one.name)]
         return {"name": one.name, "connected": one.connected, "powered": one.powered, "faults": faults}
 
     def state(self, name: str) -> dict[str, Any]:
@@ -163,79 +170,120 @@ class Control:
             raise _refusal(descriptor, value)
         return value
 
-    # --- doing
+    def conditions(self, one: Listed) -> frozenset[Condition]:
+        """What is wrong at a meter, which is not made live for that."""
+        if (meter := self.fleet.meters.get(one.name)) is not None:
+            return conditions(meter.device)
+        kept = {} if self.fleet.store is None else self.fleet.store.kept.get(one.index, {})
+        content = kept.get(KEPT_AT)
+        return frozenset() if content is None else conditions_of(data.decode(content))
+
+    # --- doing: everything raises StateError, and does nothing, while what it does could not be kept
 
     def write(self, name: str, class_id: int, instance: str, attribute: int, value: Data) -> None:
         """Set an attribute, with the right of the meter itself. NotThere, NotPossible."""
         meter, descriptor = self.meter(name), _descriptor(class_id, instance, attribute)
+        self.fleet.make_room()
         result = meter.set(descriptor, value, self.fleet.environment.now())
         if result is not DataAccessResult.SUCCESS:
             raise _refusal(descriptor, result)
-        self.fleet.write()
+        self._keep()
 
     def power(self, names: Iterable[str], on: bool, *, spread_s: float = 0.0, seed: int = 0) -> None:
         """Let them lose power, each with its last gasp, or get it back; each within so many seconds from now by the process's clock."""
-        for name in names:
-            self._begin(self._power(name, on, spread_s * fraction(seed, "power", name)))
+        self._outages.want(((name, spread_s * fraction(seed, "power", name)) for name in names), on)
 
     def push(self, name: str, why: str) -> None:
-        """Let a meter push now, if it is set up to. NotThere, NotPossible."""
+        """Let a meter push now, if it is set up to: to the destination of its entry, or by its push setups. NotThere, NotPossible."""
         meter = self.meter(name)
+        self.fleet.make_room()
         push = self.fleet.pushes.get(meter.name)
-        if push is None:
+        if push is not None:
+            push(why)
+        elif not self._push_by_setups(meter):
             raise NotPossible(f"{name} is not set up to push")
-        push(why)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _power(self, name: str, on: bool, later_s: float) -> None:
-        environment = self.fleet.environment
-        if later_s:
-            await environment.sleep(later_s)
-        try:
-            meter = self.meter(name)
-            if meter.powered is on:
-                return
-            (meter.get_power_back if on else meter.lose_power)(environment.now())
-            self.fleet.write()
-        except StateError as problem:
-            environment.emit(events.StateError(meter=name, reason=str(problem)))
-            return
-        self.fleet.report((events.PowerBack if on else events.PowerLost)(meter=meter.name))
+    def _push_by_setups(self, meter: Meter) -> bool:
+        """Let each push setup that has a destination push; whether there is one."""
+        pushed = False
+        for class_id, obis in meter.setup.model.objects:
+            setup = meter.device.find(class_id, obis) if class_id == PushSetupV0.class_id else None
+            if isinstance(setup, PushSetupV0) and setup.addressed:
+                outcome = meter.act(
+                    MethodDescriptor(class_id, obis, PUSH), data.integer(0), self.fleet.environment.now()
+                )
+                pushed = pushed or outcome.result is ActionResult.SUCCESS
+        self._keep()
+        return pushed
 
     async def end(self) -> None:
         """Nothing that is still to come happens."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._outages.end()
 
     def press(self, name: str, button: str) -> None:
         """A hand at the meter presses the button that connects or disconnects. NotThere, NotPossible."""
         meter = self.meter(name)
+        self.fleet.make_room()
         if not meter.pull(BUTTONS[button], self.fleet.environment.now()):
             mode = meter.switch.control_mode
             raise NotPossible(f"{name}: control mode {mode} lets no one {button} by hand as the switch is now")
-        self.fleet.write()
+        self._keep()
         self.fleet.report_moves(meter)
 
     def set_condition(self, name: str, condition: Condition, there: bool) -> None:
         """A cover, a magnet, a phase: open or closed, there or not. NotThere, NotPossible."""
         meter = self.meter(name)
+        self.fleet.make_room()
         if not meter.set_condition(condition, there, self.fleet.environment.now()):
             reason = "is so already" if meter.powered else "is not noticed: the meter has no power"
             raise NotPossible(f"{name}: {condition} = {str(there).lower()} {reason}")
-        self.fleet.write()
+        self._keep()
+        self.fleet.report(events.ConditionChanged(meter=name, condition=str(condition), there=there))
 
     def occur(self, name: str, occurrence: Occurrence) -> None:
         """Something happens to the meter, as a cover that is opened. NotThere, NotPossible."""
         meter = self.meter(name)
+        self.fleet.make_room()
         if not list(meter.setup.model.events.of(occurrence)):
             raise NotPossible(f"{name}: its model notes no {occurrence}")
         meter.occur(occurrence, self.fleet.environment.now())
-        self.fleet.write()
+        self._keep()
+
+    async def reset(self) -> tuple[int, int]:
+        """Back to health: no rule counts any longer, and nothing is wrong at any meter; how many rules and conditions have ended.
+
+        Power stays where it is, and a meter without power notices the end of a condition as little as its beginning.
+        """
+        self.fleet.make_room()
+        rules, ended = self.fleet.faults.reset(), 0
+        for number, name in enumerate(self._names_with_conditions()):
+            ended += self._end_conditions(name)
+            if number % AT_A_TIME == AT_A_TIME - 1:
+                await asyncio.sleep(0)
+        return rules, ended
+
+    def _names_with_conditions(self) -> list[str]:
+        fleet = self.fleet
+        if fleet.store is None:
+            return []
+        single = [name for name, meter in fleet.meters.items() if conditions(meter.device)]
+        found = (range(index, index + 1) for index, kept in fleet.store.kept.items() if KEPT_AT in kept)
+        return single + [one.name for one in listed_in(fleet, found) if one.name not in fleet.meters]
+
+    def _end_conditions(self, name: str) -> int:
+        meter = self.meter(name)
+        ended = meter.happen(end_all, self.fleet.environment.now())
+        self._keep()
+        for one in sorted(ended):
+            self.fleet.report(events.ConditionChanged(meter=name, condition=str(one), there=False))
+        return len(ended)
+
+    def _keep(self) -> None:
+        """What was done is on disk. It is done: a disk that fails only now can't undo it."""
+        try:
+            self.fleet.write()
+        except StateError as problem:
+            raise StateError(f"done, but lost if the process ends before the disk takes it: {problem}") from None
 
 
 def _descriptor(class_id: int, instance: str, attribute: int) -> AttributeDescriptor:

@@ -90,6 +90,18 @@ class PowerBack(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionChanged(Event):
+    """Something is wrong at a meter from now on, or no longer, because a hand on the process or a scenario wants it so."""
+
+    meter: str
+    """Its name."""
+    condition: str
+    """What: a cover that is open, a magnet, a phase that is missing."""
+    there: bool
+    """Whether it has begun or ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateError(Event):
     """What a meter has to keep can't be kept or read."""
 

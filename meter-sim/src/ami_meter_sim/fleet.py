@@ -51,6 +51,10 @@ def _born(meter: Meter) -> None:
     """Nothing follows."""
 
 
+def _unknown_group(group: str) -> None:
+    """Only a look at each meter can tell."""
+
+
 class Fleet:
     """The meters of `[[meters]]`, which are kept alive, and those of populations, by their index in the store."""
 
@@ -79,6 +83,8 @@ class Fleet:
         """Lets the meter of this name push to its own destination; called with the reason."""
         self.when_live: Callable[[Meter], None] = _born
         """What is called with each meter of a population that is made."""
+        self.members_of: Callable[[str], Sequence[range] | None] = _unknown_group
+        """The indexes in the store of the meters of a group; None where only a look at each meter can tell."""
         self._sooner = asyncio.Event()
         self._wakes_at = 0.0
 
@@ -140,6 +146,11 @@ class Fleet:
             self.report(one)
 
     # --- what outlives the process
+
+    def make_room(self) -> None:
+        """Before something is begun that has to be kept. Raises StateError while nothing can be."""
+        if self.store is not None:
+            self.store.journal.make_room()
 
     def write(self) -> None:
         """Everything that has changed is on disk after this. Raises StateError."""

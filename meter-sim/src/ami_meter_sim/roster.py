@@ -1,12 +1,14 @@
 """All meters of a process by name, looked at through their rows: none is made live for being listed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.objects.switch import ControlState
 from ami_meter_sim.populating import Prepared
 from ami_meter_sim.population.columns import WITHOUT_POWER, Columns
+from ami_meter_sim.population.topology import TopologyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,24 @@ def listed(fleet: Fleet, name: str) -> Listed | None:
     return None
 
 
+def listed_in(fleet: Fleet, ranges: Iterable[range]) -> Iterator[Listed]:
+    """Those at these indexes of the store."""
+    if fleet.store is None:
+        return
+    names = {meter.row.index: meter.name for meter in fleet.meters.values()}
+    for index in chain.from_iterable(ranges):
+        name = names.get(index) or _name_in_a_population(fleet, index)
+        if name is not None:
+            yield Listed(name, fleet.store.columns, index)
+
+
+def _name_in_a_population(fleet: Fleet, index: int) -> str | None:
+    for population, first in fleet.placed:
+        if first <= index < first + population.identities.count:
+            return population.identities.name(index - first)
+    return None
+
+
 def groups_of(prepared: Sequence[Prepared], models: Mapping[str, str]) -> Callable[[str], frozenset[str]]:
     """In which groups the meter of a name is: its model, and of a population its name, substation, feeder and transformer."""
 
@@ -65,6 +85,27 @@ def groups_of(prepared: Sequence[Prepared], models: Mapping[str, str]) -> Callab
         return frozenset()
 
     return groups
+
+
+def members_of(placed: Sequence[tuple[Prepared, int]], models: Sequence[str]) -> Callable[[str], Sequence[range]]:
+    """Which indexes of the store a group has: `placed` are populations with the index of their first meter, `models` those of `[[meters]]`."""
+
+    def members(group: str) -> Sequence[range]:
+        single = [range(index, index + 1) for index, model in enumerate(models) if model == group]
+        return single + [found for one, first in placed if (found := _members(one, first, group))]
+
+    return members
+
+
+def _members(one: Prepared, first: int, group: str) -> range:
+    count = one.settings.count
+    if group in (one.settings.name, one.settings.model):
+        return range(first, first + count)
+    try:
+        fed = one.topology.fed_by(group, count)
+    except TopologyError:
+        return range(0)
+    return range(first + fed.start, first + fed.stop)
 
 
 def number_of(fleet: Fleet) -> int:

@@ -5,7 +5,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ami_meter_sim.control import MOST_LISTED
+from ami_meter_sim.faults.rule import Groups
 from ami_meter_sim.objects.conditions import Condition
+from ami_meter_sim.scenarios.model import Target
 from ami_packs.event_list import Occurrence
 
 
@@ -20,8 +22,8 @@ class Filter(Body):
 
     name: str | None = Field(default=None, max_length=64)
     """With * and ? for any letters."""
-    group: str | None = Field(default=None, max_length=100)
-    """Population, substation, feeder, transformer or model."""
+    group: Groups = []
+    """Population, substation, feeder, transformer or model; of several, those that are in all of them."""
     connected: bool | None = None
     """Whether its supply is connected."""
     powered: bool | None = None
@@ -72,8 +74,8 @@ class Power(Body):
     """Whether it comes back."""
     name: str | None = Field(default=None, max_length=64)
     """At which meters; with * and ? for any letters."""
-    group: str | None = Field(default=None, max_length=100)
-    """Population, substation, feeder, transformer or model."""
+    group: Groups = []
+    """Population, substation, feeder, transformer or model; of several, those that are in all of them."""
     share: float = Field(default=1.0, ge=0, le=1)
     """Of these meters, the same ones for the same seed."""
     spread_s: float = Field(default=0.0, ge=0, le=86_400, allow_inf_nan=False)
@@ -105,6 +107,8 @@ class Start(Body):
     """Its name."""
     scenario: dict[str, Any] | None = None
     """What its file holds."""
+    target: Target = Target()
+    """At which meters; all that its tracks and faults name has to hold beside it."""
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -131,8 +135,15 @@ class RuleSet(Body):
     rule: dict[str, Any]
 
 
-class Reset(Body):
-    """What a reset has ended."""
+class Removed(Body):
+    """What has ended."""
 
     rules: int
     """Number of rules that count no longer."""
+
+
+class Reset(Removed):
+    """What a reset has ended."""
+
+    conditions: int
+    """Number of open covers, magnets, missing phases and the like at all meters."""

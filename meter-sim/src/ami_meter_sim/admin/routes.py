@@ -17,6 +17,7 @@ from ami_meter_sim.admin.bodies import (
     Part,
     Power,
     Press,
+    Removed,
     Reset,
     RuleSet,
     Start,
@@ -26,6 +27,7 @@ from ami_meter_sim.admin.bodies import (
 from ami_meter_sim.admin.stream import stream
 from ami_meter_sim.control import Control, NotPossible, NotThere, Selection
 from ami_meter_sim.faults import FAULTS, FaultError, Rule
+from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.scenarios.model import Scenario, ScenarioError, load, shipped
 from ami_meter_sim.scenarios.runner import Busy, Runner
 from ami_meter_sim.tap import MOST_READERS, Tap
@@ -66,8 +68,8 @@ def _meters(app: FastAPI, control: Control) -> None:
     @app.get(f"{BASE}/meters", response_model=Meters)
     async def list_meters(wanted: Annotated[Filter, Query()]) -> dict[str, Any]:
         """The meters of the process, a part at a time."""
-        given = wanted.model_dump(exclude={"limit", "skip"})
-        found = await control.select(Selection(**given), most=wanted.limit + 1, skip=wanted.skip)
+        given = wanted.model_dump(exclude={"limit", "skip", "group"})
+        found = await control.select(Selection(groups=wanted.group, **given), most=wanted.limit + 1, skip=wanted.skip)
         listed = [control.summary(meter) for meter in found[: wanted.limit]]
         return {"meters": listed, "more": len(found) > wanted.limit}
 
@@ -122,7 +124,9 @@ def _meters(app: FastAPI, control: Control) -> None:
     @app.post(f"{BASE}/power", response_model=Concerned)
     async def change_power(power: Power) -> dict[str, Any]:
         """An outage, with its last gasps, or its end; the answer does not wait for the moments of the meters."""
-        wanted = Selection(name=power.name, group=power.group, share=power.share, seed=power.seed, powered=not power.on)
+        wanted = Selection(
+            name=power.name, groups=power.group, share=power.share, seed=power.seed, powered=not power.on
+        )
         meters = await control.select(wanted, most=MOST_AT_ONCE)
         control.power([one.name for one in meters], power.on, spread_s=power.spread_s, seed=power.seed)
         return {"meters": len(meters)}
@@ -154,10 +158,11 @@ def _faults(app: FastAPI, control: Control) -> None:
 
     @app.delete(f"{BASE}/faults", response_model=Reset)
     async def reset() -> dict[str, Any]:
-        """Back to health: no rule counts any longer."""
-        return {"rules": faults.reset()}
+        """Back to health: no rule counts any longer, and nothing that a hand has made wrong at a meter stays so."""
+        rules, conditions = await control.reset()
+        return {"rules": rules, "conditions": conditions}
 
-    @app.delete(f"{BASE}/faults/{{number}}", response_model=Reset)
+    @app.delete(f"{BASE}/faults/{{number}}", response_model=Removed)
     async def remove_rule(number: Annotated[int, Path(ge=1, le=2**53)]) -> dict[str, Any]:
         """End one rule."""
         if not faults.remove(number):
@@ -175,7 +180,7 @@ def _scenarios(app: FastAPI, runner: Runner) -> None:
     async def start_scenario(start: Start) -> dict[str, Any]:
         """Start one; another one that runs has to be stopped before."""
         scenario = Scenario.parse(start.scenario) if start.scenario is not None else load(str(start.name))
-        await runner.start(scenario)
+        await runner.start(scenario.aimed(start.target))
         return runner.described()
 
     @app.get(f"{BASE}/scenario")
@@ -238,5 +243,6 @@ def _handlers() -> dict[Any, Any]:
         FaultError: unusable,
         ScenarioError: unusable,
         Busy: not_possible,
+        StateError: not_possible,
     }
     return {**exception_handlers(), **own}

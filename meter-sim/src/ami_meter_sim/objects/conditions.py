@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CONDITIONS = -1
 """Which conditions are there, a bit for each in their order; kept by the meter itself, as `timed.OFF_SINCE` is."""
+KEPT_AT = (0, bytes(timed.METER), CONDITIONS)
+"""Where they lie in the store."""
 LONG_FAILURE = timedelta(minutes=3)
 CLOCK_RESERVE = timedelta(days=7)
 """How long the clock goes on without power; after that it is invalid until it is set."""
@@ -84,9 +86,22 @@ SIGNS: Mapping[Condition, Signs] = {
 
 def conditions(device: "Device") -> frozenset[Condition]:
     """What is wrong at a meter now."""
-    kept = device.kept.get(0, timed.METER, CONDITIONS)
+    return read(device.kept.get(0, timed.METER, CONDITIONS))
+
+
+def read(kept: Data | None) -> frozenset[Condition]:
+    """What the kept value says."""
     mask: int = 0 if kept is None else kept.value
     return frozenset(one for number, one in enumerate(Condition) if mask >> number & 1)
+
+
+def end_all(device: "Device") -> frozenset[Condition]:
+    """Let everything that is wrong end, which a meter without power does not notice; what it was."""
+    found = conditions(device)
+    for one in sorted(found):
+        set_condition(device, one, there=False)
+    device.kept.put(0, timed.METER, CONDITIONS, None)
+    return found
 
 
 def set_condition(device: "Device", condition: Condition, there: bool) -> bool:

@@ -11,14 +11,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ami_meter_sim.faults import FaultError, Rule
+from ami_meter_sim.faults import FAULTS, FaultError, Rule
+from ami_meter_sim.faults.rule import Groups
+from ami_meter_sim.objects.conditions import Condition
 from ami_packs.event_list import Occurrence
 
 SUFFIX = ".toml"
 Seconds = Annotated[float, Field(ge=0, le=400 * 86_400, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 EventName = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
-Action = Literal["lose_power", "get_power_back", "push", "occur", "press"]
+Name = Annotated[str, Field(max_length=64)]
+Action = Literal["lose_power", "get_power_back", "push", "occur", "press", "set_condition"]
+EVERYBODY = "*"
+FAULT_HAPPENED = "fault_happened"
 
 
 class ScenarioError(ValueError):
@@ -40,6 +45,10 @@ class Step(Part):
     """Of `occur`: what, as in the event lists of models. A meter whose model does not note it goes on."""
     button: Literal["connect", "disconnect"] | None = None
     """Of `press`: which button."""
+    condition: Condition | None = None
+    """Of `set_condition`: which cover, magnet, phase."""
+    there: bool = True
+    """Of `set_condition`: whether it begins or ends."""
     wait_s: Seconds | None = None
     """How long it waits, by the clock of the process."""
     jitter_s: Seconds = 0.0
@@ -57,6 +66,8 @@ class Step(Part):
             raise ValueError('occurrence belongs to do = "occur"')
         if (self.do == "press") is not (self.button is not None):
             raise ValueError('button belongs to do = "press"')
+        if (self.do == "set_condition") is not (self.condition is not None):
+            raise ValueError('condition belongs to do = "set_condition"')
         return self
 
     def __str__(self) -> str:
@@ -64,7 +75,20 @@ class Step(Part):
             return f"wait {self.wait_s:g} s"
         if self.wait_for is not None:
             return f"wait for {self.wait_for}"
+        if self.condition is not None:
+            return f"{self.do} {self.condition} {'on' if self.there else 'off'}"
         return " ".join(filter(None, (self.do, self.occurrence, self.button)))
+
+
+class Target(Part):
+    """Which meters a scenario is about, beside what its tracks and faults say."""
+
+    meters: Name = EVERYBODY
+    """Names, with * and ? for any letters."""
+    group: Groups = []
+    """Only those of this population, substation, feeder, transformer or model; of several, those that are in all of them."""
+    share: Share = 1.0
+    """Of the meters of each track and of each fault, this share."""
 
 
 class Track(Part):
@@ -72,12 +96,12 @@ class Track(Part):
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
     """In the history."""
-    meters: Annotated[str, Field(max_length=64)] = "*"
+    meters: Name = EVERYBODY
     """Names, with * and ? for any letters."""
-    group: Annotated[str, Field(max_length=100)] | None = None
-    """Only those of this population, substation, feeder, transformer or model."""
+    group: Groups = []
+    """Only those of this population, substation, feeder, transformer or model; of several, those that are in all of them."""
     share: Share = 1.0
-    """Of these meters, the same ones for the same seed."""
+    """Of these meters, the same ones for the same seed, and one at least."""
     begin_s: Seconds = 0.0
     """When the first one may begin, after the scenario has."""
     spread_s: Seconds = 0.0
@@ -104,15 +128,27 @@ class Disturbance(Part):
     """Until this one; without it until the scenario ends."""
 
 
+def _known_fault(name: str) -> str:
+    if name not in FAULTS:
+        raise ValueError(f"there is no {name[:60]!r}; there are {', '.join(FAULTS)}")
+    return name
+
+
 class Expectation(Part):
     """What has to hold when all tracks are done: how often an event was reported, or how many meters are in a state."""
 
     event: EventName | None = None
     """Counted over all meters of the process."""
+    fault: Annotated[str, AfterValidator(_known_fault)] | None = None
+    """Of `fault_happened`: which one."""
+    times: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Of an event: counted are the meters on the tracks, without any all of them, from which it came this often at least."""
     powered: bool | None = None
     """Meters with power, or without."""
     connected: bool | None = None
     """Meters with their supply connected, or not."""
+    condition: Condition | None = None
+    """Meters at which this is wrong."""
     at_least: int | None = Field(default=None, ge=0)
     """Number."""
     at_most: int | None = Field(default=None, ge=0)
@@ -124,14 +160,19 @@ class Expectation(Part):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if (self.event is None) == (self.powered is None and self.connected is None):
-            raise ValueError("an expectation has either an event or a state (powered, connected)")
+        states = (self.powered, self.connected, self.condition)
+        if (self.event is None) == all(one is None for one in states):
+            raise ValueError("an expectation has either an event or a state (powered, connected, condition)")
+        if self.event is None and self.times is not None:
+            raise ValueError("times belongs to an event")
+        if self.fault is not None and self.event != FAULT_HAPPENED:
+            raise ValueError(f'fault belongs to event = "{FAULT_HAPPENED}"')
         if all(one is None for one in (self.at_least, self.at_most, self.share_at_least, self.share_at_most)):
             raise ValueError("an expectation has a bound: at_least, at_most, share_at_least or share_at_most")
         return self
 
     def __str__(self) -> str:
-        return ", ".join(f"{key} {value}" for key, value in self.model_dump(exclude_none=True).items())
+        return ", ".join(f"{key} {value}" for key, value in self.model_dump(mode="json", exclude_none=True).items())
 
 
 class Scenario(Part):
@@ -143,6 +184,8 @@ class Scenario(Part):
     """What happens, and what to expect of a head-end."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """The same seed, the same meters and moments."""
+    target: Target = Target()
+    """At which meters; without it at all of them."""
     tracks: Annotated[list[Track], Field(max_length=50)] = []
     """They run side by side."""
     disturbances: Annotated[list[Disturbance], Field(max_length=50)] = []
@@ -154,9 +197,9 @@ class Scenario(Part):
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:
-        """From the content of a file or of a request. Raises ScenarioError."""
+        """From the content of a file or of a request, aimed at its own target. Raises ScenarioError."""
         try:
-            return cls.model_validate(given)
+            made = cls.model_validate(given)
         except ValidationError as problem:
             first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"])) or "scenario"
@@ -164,6 +207,37 @@ class Scenario(Part):
             raise ScenarioError(f"{where}: {what}") from None
         except FaultError as problem:
             raise ScenarioError(str(problem)) from None
+        return made.model_copy(update={"target": Target()}).aimed(made.target)
+
+    def aimed(self, target: Target) -> Self:
+        """The same at these meters alone. Raises ScenarioError where names meet names: only one of them can choose."""
+        return self.model_copy(
+            update={
+                "tracks": [_aimed_track(one, target) for one in self.tracks],
+                "disturbances": [_aimed_disturbance(one, target) for one in self.disturbances],
+            }
+        )
+
+
+def _aimed_track(track: Track, target: Target) -> Track:
+    if EVERYBODY not in (track.meters, target.meters):
+        raise ScenarioError(f"target.meters: the track {track.name} has names of its own: {track.meters}")
+    changed = {
+        "meters": track.meters if target.meters == EVERYBODY else target.meters,
+        "group": [*track.group, *target.group],
+        "share": track.share * target.share,
+    }
+    return track.model_copy(update=changed)
+
+
+def _aimed_disturbance(one: Disturbance, target: Target) -> Disturbance:
+    rule = Rule.parse(one.rule)
+    if rule.meters and target.meters != EVERYBODY:
+        raise ScenarioError(f"target.meters: the rule for {rule.fault} has names of its own: {', '.join(rule.meters)}")
+    changed: dict[str, Any] = {"group": [*rule.group, *target.group], "share": rule.share * target.share}
+    if target.meters != EVERYBODY:
+        changed["meters"] = [target.meters]
+    return one.model_copy(update={"rule": {**one.rule, **changed}})
 
 
 def shipped() -> list[str]:

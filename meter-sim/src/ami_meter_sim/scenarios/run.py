@@ -18,20 +18,29 @@ from ami_meter_sim.scenarios.model import Expectation, Scenario, Step, Track
 
 MOST_HISTORY = 100_000
 """Entries; the oldest ones go."""
+Happening = tuple[str, str | None]
+"""An event, and of one about a fault its name, None for any."""
 State = Literal["before", "under way", "done", "failed"]
+
+
+class StepFailed(Exception):
+    """Something that should be done to a meter can't be: the meter goes no further. The text says why."""
 
 
 class Hands(Protocol):
     """What a run does."""
 
     def act(self, meter: str, step: Step) -> str | None:
-        """Do this to the meter; why it was not possible, None when it was."""
+        """Do this to the meter; why it was not possible, None when it was. Raises StepFailed."""
 
     def set_rule(self, rule: Mapping[str, Any]) -> int:
         """Let a rule count; its number."""
 
     def remove_rule(self, number: int) -> None:
         """Let it count no longer."""
+
+    def catch_up(self) -> None:
+        """What was reported and not seen yet comes through `saw`, before it is looked at what was expected."""
 
     def count(self, expectation: Expectation, meters: Sequence[str]) -> int:
         """How many of these meters are in the state."""
@@ -88,7 +97,12 @@ class Run:
     def __init__(self, scenario: Scenario, meters: Sequence[Sequence[str]], hands: Hands, at: datetime) -> None:
         self.scenario = scenario
         self.history: deque[Entry] = deque(maxlen=MOST_HISTORY)
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[Happening] = Counter()
+        self.counts_by_meter: dict[Happening, Counter[str]] = {
+            (one.event, one.fault): Counter()
+            for one in scenario.expect
+            if one.event is not None and one.times is not None
+        }
         self.began_at = at
         self.results: list[tuple[str, bool]] = []
         self._hands = hands
@@ -141,9 +155,12 @@ class Run:
             return True
         return False
 
-    def saw(self, event: str, meter: str, at: datetime) -> None:
-        """The process has reported this."""
-        self.counts[event] += 1
+    def saw(self, event: str, meter: str, at: datetime, fault: str | None = None) -> None:
+        """The process has reported this; `fault`: of an event about one, its name."""
+        for happening in {(event, None), (event, fault)}:
+            self.counts[happening] += 1
+            if happening in self.counts_by_meter:
+                self.counts_by_meter[happening][meter] += 1
         for place in self._awaiting.pop((event, meter), ()):
             if place.awaits == event:
                 self._note(place, at, f"{event} came")
@@ -211,9 +228,18 @@ class Run:
             self._awaiting.setdefault((step.wait_for, place.meter), []).append(place)
             self._wake(place, at + timedelta(seconds=step.within_s))
         else:
-            if (reason := self._hands.act(place.meter, step)) is not None:
-                self._note(place, at, reason)
-            self._next(place, at)
+            self._do(place, step, at)
+
+    def _do(self, place: Place, step: Step, at: datetime) -> None:
+        """What is not possible is noted, and the meter goes on; what fails is its end."""
+        try:
+            reason = self._hands.act(place.meter, step)
+        except StepFailed as problem:
+            self._end(place, at, "failed", str(problem))
+            return
+        if reason is not None:
+            self._note(place, at, reason)
+        self._next(place, at)
 
     def _end(self, place: Place, at: datetime, state: Literal["done", "failed"], what: str) -> None:
         was_under_way = place.state == "under way"
@@ -253,10 +279,19 @@ class Run:
 
     def _finish(self, at: datetime) -> None:
         self._end_rules()
+        self._hands.catch_up()
         names = sorted({place.meter for place in self.places})
         for one in self.scenario.expect:
-            found = self.counts[one.event] if one.event is not None else self._hands.count(one, names)
+            found = self._hands.count(one, names) if one.event is None else self._counted(one, frozenset(names))
             self.results.append((f"{one}: found {found}", _holds(one, found, len(names))))
+
+    def _counted(self, one: Expectation, names: frozenset[str]) -> int:
+        """How often an event was reported, or from how many meters it came often enough."""
+        happening = (one.event or "", one.fault)
+        if one.times is None:
+            return self.counts[happening]
+        by_meter = self.counts_by_meter[happening]
+        return sum(times >= one.times and (not names or meter in names) for meter, times in by_meter.items())
 
 
 def _holds(one: Expectation, found: int, meters: int) -> bool:

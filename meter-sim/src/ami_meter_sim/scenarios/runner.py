@@ -2,16 +2,19 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from ami_meter_sim.control import Control, NotPossible, Selection
+from ami_meter_sim.control import Control, NotPossible, NotThere, Selection
 from ami_meter_sim.faults import Rule
+from ami_meter_sim.faults.dice import fraction
+from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.roster import listed
-from ami_meter_sim.scenarios.model import Expectation, Scenario, Step
-from ami_meter_sim.scenarios.run import Run
+from ami_meter_sim.scenarios.model import Expectation, Scenario, Step, Track
+from ami_meter_sim.scenarios.run import Run, StepFailed
 from ami_meter_sim.tap import Reader, Tap
 
 MOST_METERS = 1_000_000
@@ -27,8 +30,9 @@ class Busy(Exception):
 class MeterHands:
     """The hands of a run on the meters of a fleet."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, catch_up: Callable[[], None]) -> None:
         self._control = control
+        self.catch_up = catch_up
 
     def act(self, meter: str, step: Step) -> str | None:
         """As `Hands`."""
@@ -43,8 +47,12 @@ class MeterHands:
                     control.occur(meter, step.occurrence)
                 case "press" if step.button is not None:
                     control.press(meter, step.button)
+                case "set_condition" if step.condition is not None:
+                    control.set_condition(meter, step.condition, step.there)
         except NotPossible as problem:
             return str(problem)
+        except (NotThere, StateError) as problem:
+            raise StepFailed(str(problem)) from None
         return None
 
     def set_rule(self, rule: Mapping[str, Any]) -> int:
@@ -61,6 +69,7 @@ class MeterHands:
         return sum(
             (expectation.powered is None or one.powered is expectation.powered)
             and (expectation.connected is None or one.connected is expectation.connected)
+            and (expectation.condition is None or expectation.condition in self._control.conditions(one))
             for one in found
             if one is not None
         )
@@ -74,6 +83,7 @@ class Runner:
         self.status: Status = "none"
         self._control = control
         self._tap = tap
+        self._reader: Reader | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, scenario: Scenario) -> Run:
@@ -82,21 +92,33 @@ class Runner:
             raise Busy("a scenario runs; stop it first")
         self.status = "running"
         try:
-            meters = [
-                await self._control.select(
-                    Selection(name=track.meters, group=track.group, share=track.share, seed=scenario.seed),
-                    most=MOST_METERS,
-                )
-                for track in scenario.tracks
-            ]
+            names = [await self._names(track, scenario.seed) for track in scenario.tracks]
         except BaseException:
             self.status = "none"
             raise
-        names = [[meter.name for meter in chosen] for chosen in meters]
         now = self._control.fleet.environment.now()
-        self.run = Run(scenario, names, MeterHands(self._control), now)
+        self.run = Run(scenario, names, MeterHands(self._control, self._catch_up), now)
         self._task = asyncio.create_task(self._follow(self.run))
+        self._task.add_done_callback(self._ended)
         return self.run
+
+    async def _names(self, track: Track, seed: int) -> list[str]:
+        """The meters of a track: its share, and one at least of those that there are."""
+        wanted = Selection(name=track.meters, groups=track.group, share=track.share, seed=seed)
+        found = await self._control.select(wanted, most=MOST_METERS)
+        if not found and track.share > 0:
+            everyone = await self._control.select(replace(wanted, share=1.0), most=MOST_METERS)
+            found = sorted(everyone, key=lambda one: fraction(seed, "share", one.name))[:1]
+        return [one.name for one in found]
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A run that an error has ended has failed, and leaves nothing behind; the error is for who watches the event loop."""
+        if task.cancelled() or task.exception() is None:
+            return
+        if self.run is not None:
+            self.run.stop(self._control.fleet.environment.now())
+        self.status = "failed"
+        task.result()
 
     def described(self, meter: str | None = None, limit: int = 0, skip: int = 0) -> dict[str, Any]:
         """How it goes, with some of its meters, and the newest of what has happened to them."""
@@ -133,13 +155,18 @@ class Runner:
 
     async def _follow(self, run: Run) -> None:
         environment = self._control.fleet.environment
-        with self._tap.follow() as reader:
+        with self._tap.follow() as self._reader:
             while not run.advance(environment.now()):
-                await self._until_something(run, reader)
-                while not reader.waiting.empty():
-                    event = reader.waiting.get_nowait()
-                    run.saw(type(event).event, str(getattr(event, "meter", "") or ""), environment.now())
+                await self._until_something(run, self._reader)
+                self._catch_up()
         self.status = "passed" if run.passed else "failed"
+
+    def _catch_up(self) -> None:
+        """The run sees what has been reported."""
+        while self.run is not None and self._reader is not None and not self._reader.waiting.empty():
+            event = self._reader.waiting.get_nowait()
+            meter, fault = (getattr(event, name, None) for name in ("meter", "fault"))
+            self.run.saw(type(event).event, str(meter or ""), self._control.fleet.environment.now(), fault)
 
     async def _until_something(self, run: Run, reader: Reader) -> None:
         """Until the next moment of the run, or until something is reported."""
