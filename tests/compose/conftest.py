@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from free_ports import free_port
+from free_ports import free_port, free_ports
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -43,12 +43,13 @@ def docker_setup(captures: Path) -> Iterator[list[str]]:
         "HES_PORT": str(free_port()),
         "DLMS_PORT": str(free_port()),
         "CAPTURES": str(captures),
-        "COMPOSE_PROFILES": "capture",
+        "METER_PORTS": "{0[0]}-{0[9]}".format(free_ports(10)),
+        "COMPOSE_PROFILES": "capture,field",
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
-        for name in ("SECURITY", "CYCLES", "ASYNCHRONOUS", "LOG_APDUS", "BIND", "DLMS_BIND"):
+        for name in ("SECURITY", "CYCLES", "ASYNCHRONOUS", "LOG_APDUS", "BIND", "DLMS_BIND", "METER_BIND"):
             patch.delenv(name, raising=False)
         yield ["build --quiet", "up --wait"]
 

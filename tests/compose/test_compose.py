@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
 import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -22,7 +24,8 @@ from ami_cli.model import Model
 pytestmark = [pytest.mark.compose, pytest.mark.needs("docker"), pytest.mark.timeout(600)]
 ROUNDS = 2
 NAMES = tuple(f"M{1001 + index}" for index in range(METERS))
-SERVICES = {"cis": "cis", "hes": "hes", "meter-1": "meter-sim", "meter-2": "meter-sim", "meters": "meter-sim"}
+METERS_OF = ("meter-1", "meter-2", "meters", "field")
+SERVICES = {"cis": "cis", "hes": "hes"} | dict.fromkeys(METERS_OF, "meter-sim")
 OWN = {
     "cis": {"ami-cis", "ami-cim", "ami-process"},
     "hes": {"ami-hes", "ami-mapping", "ami-cim", "ami-dlms", "ami-registry", "ami-process"},
@@ -227,6 +230,34 @@ def test_nobody_takes_the_memory_and_processes_of_the_machine(compose: Compose, 
     assert 0 < host["PidsLimit"] <= 128
 
 
+def test_a_head_end_of_its_own_works_the_published_meters(compose: Compose, tmp_path: Path) -> None:
+    """With nothing but the shipment file, at the published port."""
+    command = ["meter-sim", "shipment", "--config", "/etc/ami/field.toml", "--address", "127.0.0.1"]
+    shipped = json.loads(compose.run("exec", "-T", "field", *command).stdout)["meters"]
+    assert len(shipped) == 10 and len({meter["encryption_key"] for meter in shipped}) == 10
+    last = shipped[-1]
+    assert last["address"] == "127.0.0.1:4109"
+    port = compose.run("port", "field", "4109").stdout.strip().rpartition(":")[2]
+    path = tmp_path / "field.json"
+    path.write_text(json.dumps({"format": 1, "meters": [last | {"address": f"127.0.0.1:{port}"}]}))
+    reading = [
+        sys.executable,
+        "-m",
+        "ami_cli",
+        "meter",
+        "read",
+        "0-0:96.1.0",
+        "value",
+        "--registry",
+        str(path),
+        "--json",
+    ]
+    environment = os.environ | {"AMI_METER_COUNTERS": str(tmp_path / "counters.json")}
+    done = subprocess.run(reading, capture_output=True, text=True, timeout=PATIENCE_S, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert last["device_id"] in done.stdout
+
+
 def test_a_meter_has_no_way_to_the_cim_port_of_the_hes(compose: Compose) -> None:
     places = ("hes", "hes-north", compose.address("hes", "south"), compose.address("hes", "north"))
     for place in places:
@@ -255,6 +286,7 @@ def test_what_cannot_be_started_says_why_and_ends(
     monkeypatch.setenv(name, value)
     for port in ("CIS_PORT", "HES_PORT", "DLMS_PORT"):
         monkeypatch.setenv(port, str(free_port()))
+    monkeypatch.setenv("COMPOSE_PROFILES", "")
     other = Compose(f"{docker_compose_project_name}-wrong")
     try:
         done = other.run("up", check=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
 
+from ami_cli.meter.errors import MeterError
 from ami_cli.meter.registry import read_entry
 from ami_dlms.association import Ciphering, ClientSettings, vocabulary
 from ami_dlms.enums import Mechanism
@@ -108,6 +111,43 @@ def test_all_programs_mean_the_same_by_an_entry(tmp_path: Path) -> None:
     assert found.security is not None and wanted.security is not None
     for name in ("keys", "suite", "ciphering", "peer_system_title", "ciphered"):
         assert getattr(found.security, name) == getattr(wanted.security, name)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv"])
+def test_one_meter_of_a_shipment_file_is_a_target_as_an_entry_is(tmp_path: Path, suffix: str) -> None:
+    table = entry(ciphering="general-ciphering")
+    other = {"name": "another", "model": "minimal", "feeder": "S1-F1"}
+    path, config = tmp_path / f"shipment{suffix}", tmp_path / "ami.toml"
+    config.write_text(tomli_w.dumps({"meters": [table]}))
+    rows = [other, table]
+    if suffix == ".json":
+        path.write_text(json.dumps({"format": 1, "meters": rows}))
+    else:
+        cells = [row | {"usage_points": ";".join(row.get("usage_points", []))} for row in rows]
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, sorted(set().union(*cells)))
+            writer.writeheader()
+            writer.writerows(cells)
+    assert read_entry(path, table["name"], environ={}) == read_entry(config, None, environ={})
+
+
+def test_a_choice_among_many_meters_names_a_few(tmp_path: Path) -> None:
+    path = tmp_path / "shipment.json"
+    path.write_text(json.dumps({"format": 1, "meters": [{"name": f"M{number}"} for number in range(1000)]}))
+    with pytest.raises(MeterError) as told:
+        read_entry(path, None, environ={})
+    assert told.value.hint == "give --meter with one of M0, M1, M2, M3, M4 and 995 more"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [("{", "not JSON"), ('{"format": 7}', "format 7 is not 1"), ('{"format": 1}', "meters is not a list")],
+)
+def test_a_shipment_that_is_none_is_a_sentence(tmp_path: Path, content: str, problem: str) -> None:
+    path = tmp_path / "shipment.json"
+    path.write_text(content)
+    with pytest.raises(MeterError, match=problem):
+        read_entry(path, None, environ={})
 
 
 def test_a_misspelt_section_is_refused_by_the_simulator_too(tmp_path: Path) -> None:

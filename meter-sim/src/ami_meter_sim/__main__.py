@@ -87,6 +87,12 @@ def write_shipment(
         Receiver, typer.Option("--for", help="hes: with addresses and keys; cis: without either.")
     ] = Receiver.HES,
     form: Annotated[Form, typer.Option("--format", help="How it is written.")] = Form.JSON,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST", help="Where the head-end reaches them (the first one), if that is not where they listen."
+        ),
+    ] = None,
     transport_key: Annotated[
         str | None,
         typer.Option(metavar="REF", help="Wrap all keys by this one (RFC 3394): env:NAME, file:PATH or hex digits."),
@@ -99,12 +105,11 @@ def write_shipment(
 
     Exit code 2: the configuration can't be used, or the file can't be written.
     """
-    from ami_meter_sim.shipping import ship  # a process that serves meters has no use for it
+    from ami_meter_sim.shipping import seen_at, ship  # a process that serves meters has no use for it
 
     try:
-        count = ship(
-            Settings.load(config).populations, population or (), receiver, form, reference=transport_key, path=write
-        )
+        tables = seen_at(address, Settings.load(config).populations)
+        count = ship(tables, population or (), receiver, form, reference=transport_key, path=write)
     except (SettingsError, ModelError) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(UNUSABLE) from None

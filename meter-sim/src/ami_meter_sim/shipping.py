@@ -40,6 +40,11 @@ def ship(
         return write(for_the_cis(shown) if receiver is Receiver.CIS else shown, form, out)
 
 
+def seen_at(address: str | None, tables: Sequence[PopulationSettings]) -> Sequence[PopulationSettings]:
+    """The populations with another first address: of a container, or of a machine behind address translation."""
+    return tables if address is None else [one.model_copy(update={"address": address}) for one in tables]
+
+
 def _chosen(prepared: Sequence[Prepared], names: Sequence[str]) -> list[Prepared]:
     known = {one.settings.name: one for one in prepared}
     if not known:

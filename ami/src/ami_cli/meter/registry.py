@@ -1,11 +1,11 @@
-"""A [[meters]] entry of a configuration file as a target: the same parser and the same meaning as for the head-end.
+"""A [[meters]] entry of a configuration file, or of a shipment file, as a target: read as the head-end reads it.
 
 One entry is taken, so what is wrong with others does not matter. The head-end's system title is not taken over: see
 `counters`.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_process.secret_sources import SecretSources
 from ami_registry import EntryError, Meter, parse_field, parse_meter
+from ami_registry.shipments import ShipmentError, parse_shipment
 
+SHIPMENTS = (".json", ".csv")
+SHOWN = 5
 TRANSPORTS = {
     registry.Transport.WRAPPER: Transport.TCP,
     registry.Transport.UDP: Transport.UDP,
@@ -39,11 +42,10 @@ class Entry:
 def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> Entry:
     """The entry of this name, or the only one; MeterError with what to mend."""
     rows = _rows(path)
-    names = [str(row.get("name")) for row in rows]
     chosen = [number for number, row in enumerate(rows) if name is None or row.get("name") == name]
     if len(chosen) != 1:
         what = "has more than one meter" if name is None else f"has no meter {name}"
-        raise MeterError(ExitCode.USAGE, what, where=str(path), hint=f"give --meter with one of {', '.join(names)}")
+        raise MeterError(ExitCode.USAGE, what, where=str(path), hint=f"give --meter with {_some(rows)}")
     number = chosen[0]
     try:
         meter = parse_meter(number + 1, rows[number], SecretSources(environ))
@@ -83,17 +85,26 @@ def read_keys(path: Path, *, environ: Mapping[str, str]) -> Iterator[tuple[bytes
             yield title, encryption, authentication
 
 
+def _some(rows: Sequence[Mapping[str, Any]]) -> str:
+    names = ", ".join(str(row.get("name")) for row in rows[:SHOWN])
+    return f"one of {names}" + (f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else "")
+
+
 def _unusable(path: Path, row: Mapping[str, Any], error: EntryError) -> MeterError:
     where = f"{path}, meter {row.get('name')}"
     hint = "docs/howto/real-meter.md shows an entry"
     return MeterError(ExitCode.USAGE, f"{error.field}: {error.problem}", where=where, hint=hint)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def _rows(path: Path) -> Sequence[Mapping[str, Any]]:
+    shipped = path.suffix.lower() in SHIPMENTS
     try:
-        rows = tomllib.loads(path.read_text("utf-8")).get("meters")
+        text = path.read_text("utf-8")
+        rows = parse_shipment(text) if shipped else tomllib.loads(text).get("meters")
     except OSError as error:
         raise MeterError(ExitCode.USAGE, f"can't be read: {error.strerror}", where=str(path)) from None
+    except ShipmentError as error:
+        raise MeterError(ExitCode.USAGE, str(error), where=str(path)) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MeterError(ExitCode.USAGE, f"is not TOML: {error}", where=str(path)) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

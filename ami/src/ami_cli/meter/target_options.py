@@ -97,7 +97,11 @@ class TargetOptions:
     ] = None
     registry: Annotated[
         Path | None,
-        _option("--registry", panel=_WAY, help="Take everything from a meters entry of this configuration file."),
+        _option(
+            "--registry",
+            panel=_WAY,
+            help="Take everything from a meters entry of this configuration file, or of a shipment file (.json, .csv).",
+        ),
     ] = None
     meter: Annotated[str | None, _option("--meter", panel=_WAY, help="Name of the entry.")] = None
     client: Annotated[
