@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sizes import examples
@@ -16,6 +17,10 @@ from ami_meter_sim.population.columns import COLUMNS, KNOWN, NAMES, WITHOUT_POWE
 from ami_meter_sim.population.journal import Happened, StateError
 from ami_meter_sim.population.row import Row, row_in_memory
 from ami_meter_sim.population.store import FILE, MOST_OF_A_RANGE, Store, Wanted
+from ami_meter_sim.population.tables import SCHEMA
+from ami_process.store.migration import upgrade
+from ami_process.store.schema import stamp
+from ami_process.store.sqlite import sqlite_engine
 
 ONE, LOG, OTHER = [Wanted("M1001")], bytes(6), bytes((0, 0, 99, 98, 0, 255))
 KEY = (1, OTHER, 2)
@@ -166,7 +171,7 @@ def test_a_store_of_a_newer_version_is_refused_with_both_versions(tmp_path: Path
     Store.open(tmp_path, ONE).close()
     with closing(sqlite3.connect(tmp_path / FILE)) as store, store:
         store.execute("UPDATE alembic_version SET version_num = '0099'")
-    with pytest.raises(StateError, match=r"meters\.sqlite.* schema 0099.* 0001") as refused:
+    with pytest.raises(StateError, match=r"meters\.sqlite.* schema 0099.* 0001 to 0002") as refused:
         Store.open(tmp_path, ONE)
     assert str(refused.value).count(FILE) == 1
 
@@ -175,6 +180,35 @@ def test_a_store_of_a_newer_version_is_refused_with_both_versions(tmp_path: Path
 def test_a_file_that_is_no_store_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(StateError, match=r"meters\.sqlite can't be used"):
+        Store.open(tmp_path, ONE)
+
+
+def test_rows_of_the_first_version_keep_what_is_still_used(tmp_path: Path, opened: list[Store]) -> None:
+    migrations = SCHEMA.migrations
+    engine = sqlite_engine(tmp_path / FILE)
+    with engine.begin() as connection:
+        upgrade(connection, ScriptDirectory(migrations, version_locations=[str(migrations)]), "0001")
+        stamp(connection, "0001")
+        connection.exec_driver_sql("INSERT INTO ranges VALUES ('M1001', 0, 1, 0)")
+        connection.exec_driver_sql(
+            "INSERT INTO rows (meter, send_reserved, anchor_day, event_code) VALUES (0, 7, 8, 9)"
+        )
+    engine.dispose()
+    row = open_in(opened, tmp_path).row(0)
+    assert (row.send_reserved, row.send_next, row.event_code) == (7, 7, 9)
+    assert (row.receive_reserved, row.control_mode) == (1, 4), "what was never changed is as it begins"
+    with closing(sqlite3.connect(tmp_path / FILE)) as store:
+        assert {name for _, name, *_ in store.execute("PRAGMA table_info(rows)")} == {"meter", *NAMES.values()}
+
+
+@pytest.mark.parametrize(("value", "name"), [(256, "event_code"), (-1, "captured_until"), ("many", "event_code")])
+def test_a_row_that_is_none_of_a_meter_is_refused_by_name(tmp_path: Path, value: int | str, name: str) -> None:
+    store = Store.open(tmp_path, ONE)
+    store.row(0).event_code = 1
+    store.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as content, content:
+        content.execute(f"UPDATE rows SET {name} = ?", (value,))
+    with pytest.raises(StateError, match=rf"{FILE}.*no {name}|{FILE}.*no number"):
         Store.open(tmp_path, ONE)
 
 

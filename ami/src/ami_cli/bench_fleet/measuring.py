@@ -21,7 +21,7 @@ import tomli_w
 from ami_cli.bench_fleet.client import Asking, Client, NoAnswer
 from ami_cli.bench_fleet.figures import Dialogues, FleetFigures
 from ami_meter_sim.populating import prepare
-from ami_meter_sim.population.columns import COLUMNS
+from ami_meter_sim.population.columns import COLUMNS, KNOWN
 from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.store import Store
 from ami_meter_sim.settings import Settings
@@ -33,6 +33,17 @@ READY_S = 300.0
 MARGIN = 200
 """Descriptors that are not connections to meters."""
 OPENED_AT_ONCE = 100
+
+OF_A_USED_METER = {
+    "flags": KNOWN,
+    "control_state": 1,
+    "control_mode": 4,
+    "configured_control_mode": 4,
+    "clock_offset_s": 0,
+    "failed_logins": 0,
+    "locked_until": 0,
+}
+"""Of the fields of a row that can't be any number."""
 
 Tell = Callable[[str], None]
 
@@ -109,13 +120,14 @@ def _configuration(meters: int, directory: Path) -> Path:
 
 
 def fill(path: Path) -> None:
-    """Give every meter of a population a row in which most fields have been changed."""
+    """Give every meter of a population a row in which most fields have been changed, as of meters that were in operation until now."""
     settings = Settings.load(path)
     (prepared,) = prepare(settings.populations)
     store = Store.open(settings.meter_sim.state, [prepared.wanted])
     (placed,) = store.ranges.values()
     names = [name for name, column in COLUMNS.items() if column.number is not None]
-    values = {"flags": 1, "control_state": 1, "control_mode": 4, "configured_control_mode": 4, "off_since": 0}
+    now = int(time.time())
+    values = OF_A_USED_METER | {"captured_until": now, "clock_set_at": now - 86_400}
     row = [values.get(name, 100) for name in names]
     numbers = numpy.arange(placed.number, placed.number + placed.count).tolist()
     store.fill_rows(names, ((number, *row) for number in numbers))

@@ -2,7 +2,7 @@
 
 Strategy: a scan over one field of a million meters reads one array, and a meter that nobody talks to costs what its fields are
 wide. A lasting column is on disk as well: who changes it writes a record into the journal (`row`). The numbers are on disk and
-never change; a new column is a line here, and a revision of the store.
+never change, and those of columns that are gone are not used again; a new column is a line here, and a revision of the store.
 """
 
 from collections.abc import Mapping
@@ -38,27 +38,16 @@ COLUMNS: Mapping[str, Column] = {
     "clock_set_at": Column(6, "u4"),
     "time_zone_min": Column(7, "i2"),
     # what flowed
-    "off_since": Column(8, "u4"),
     "lost_import_ws": Column(9, "i8"),
     "lost_export_ws": Column(10, "i8"),
-    "anchor_import_ws": Column(11, "i8"),
-    "anchor_export_ws": Column(12, "i8"),
-    "anchor_day": Column(13, "u2"),
     "captured_until": Column(14, "u4"),
     # switch
     "control_mode": Column(15, "u1", 4),
     "control_state": Column(16, "u1", 1),
-    "limit_w": Column(17, "u2"),
-    # alarms, events, what a client did
-    "alarms": Column(18, "u4"),
-    "alarm_filter": Column(19, "u4"),
+    # events, what a client did
     "event_code": Column(20, "u1"),
-    "profile_status": Column(21, "u1"),
     "failed_logins": Column(22, "u1"),
     "locked_until": Column(23, "u4"),
-    "firmware": Column(24, "u1"),
-    "calendar": Column(25, "u1"),
-    "fault": Column(26, "u2"),
     "flags": Column(27, "u2"),
     "last_record": Column(28, "u8"),
     # what the settings said in the last run
@@ -67,7 +56,6 @@ COLUMNS: Mapping[str, Column] = {
     # the process's own
     "alive_since": Column(None, "u4"),
     "next_due_at": Column(None, "u4"),
-    "last_seen": Column(None, "u4"),
 }
 NAMES: Mapping[int, str] = {one.number: name for name, one in COLUMNS.items() if one.number is not None}
 """Number on disk -> name, for the lasting columns."""

@@ -15,13 +15,13 @@ from itertools import islice
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import connect
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import numpy
 from sqlalchemy import Connection, Engine, delete, select
 
-from ami_meter_sim.population.columns import KNOWN, NAMES, WITHOUT_POWER, Columns
+from ami_meter_sim.population.columns import COLUMNS, KNOWN, NAMES, WITHOUT_POWER, Array, Columns
 from ami_meter_sim.population.journal import (
     SUFFIX,
     Change,
@@ -47,11 +47,12 @@ FILE = "meters.sqlite"
 LOCK = "in-use.lock"
 MOST_OF_A_RANGE = 2**24
 """Numbers of meters are spread out by this, so that a population may grow."""
-FETCHED_AT_ONCE = 20_000
+FETCHED_AT_ONCE = 5_000
 MOST_BEHIND_OCTETS = 256 * 2**20
 """Of the journal while SQLite takes nothing; then nothing is changed any more."""
 _LIVED = "UPDATE ranges SET lived_until = max(lived_until, ?) WHERE name = ?"
-_SELECT_ROWS = f"SELECT meter, {', '.join(NAMES.values())} FROM rows WHERE meter BETWEEN ? AND ?"  # noqa: S608 (our own names)
+_CELLS = ", ".join(f"ifnull({name}, {COLUMNS[name].initial})" for name in NAMES.values())
+_SELECT_ROWS = f"SELECT meter, {_CELLS} FROM rows WHERE meter BETWEEN ? AND ?"  # noqa: S608 (our own names)
 _OPEN_HERE: set[str] = set()
 """Names of the journals of this process, whose locks do not keep it out itself."""
 
@@ -284,15 +285,22 @@ class Store:
     def _load_rows(self, one: Range, span: tuple[int, int]) -> None:
         found = self._reading.execute(_SELECT_ROWS, span)
         while rows := found.fetchmany(FETCHED_AT_ONCE):
-            numbers, *columns = zip(*rows, strict=True)
-            index = numpy.array(numbers, "i8") - one.number + one.index
+            try:
+                numbers, *columns = numpy.array(rows, "i8").T
+            except (ValueError, OverflowError):
+                raise StoreUnusable(f"{self.directory / FILE} has no number where a row needs one") from None
+            index = numbers - one.number + one.index
             for name, values in zip(NAMES.values(), columns, strict=True):
                 array = self.columns[name]
-                if None not in values:
-                    array[index] = numpy.fromiter(values, array.dtype, len(values))
-                elif any(value is not None for value in values):
-                    given = [place for place, value in enumerate(values) if value is not None]
-                    array[index[given]] = [values[place] for place in given]
+                if not _fits(values, array.dtype):
+                    raise StoreUnusable(f"{self.directory / FILE} has numbers that are no {name} of a meter")
+                array[index] = values
+
+
+def _fits(values: Array, dtype: numpy.dtype[Any]) -> bool:
+    """Whether whole numbers of 64 bits keep their values in a column."""
+    limits = numpy.iinfo(dtype)
+    return limits.min <= int(values.min()) and int(values.max()) <= limits.max
 
 
 def batched(rows: Iterable[T], number: int) -> Iterator[list[T]]:
