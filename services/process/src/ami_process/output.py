@@ -7,6 +7,7 @@ has gone, the disk is full); how many lines are missing is said in their place a
 import os
 import select
 import threading
+import time
 from collections.abc import Callable
 
 MAX_OCTETS = 8_000_000
@@ -14,6 +15,9 @@ MAX_OCTETS = 8_000_000
 NEWLINE = ord("\n")
 LAST_WORDS_S = 1.0
 """How long the end of the process waits for a reader that does not read."""
+
+PAUSE_S = 0.005
+"""Between two writes: lines of a busy time leave together, so that the thread does not take the interpreter for each of them."""
 
 
 class Output:
@@ -70,6 +74,7 @@ class Output:
             with self._changed:
                 self._writing = False
                 self._changed.notify_all()
+            time.sleep(PAUSE_S)
 
     def _deliver(self, lines: bytes, dropped: int) -> None:
         self._say_what_is_missing()
