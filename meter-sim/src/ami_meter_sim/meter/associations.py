@@ -30,12 +30,13 @@ class Associations:
     until the next garbage collection.
     """
 
-    __slots__ = ("_counters", "_made", "_setup")
+    __slots__ = ("_counters", "_made", "_setup", "counters_in_use")
 
     def __init__(self, setup: MeterSetup, counters: Mapping[int, Counters]) -> None:
         self._setup = setup
         self._counters = counters
         self._made: dict[int, Association] = {}
+        self.counters_in_use = self._in_use()
 
     def known(self, client_wport: int) -> Association | None:
         """What was made for a client before."""
@@ -47,6 +48,7 @@ class Associations:
         if offered is None:
             return None
         made = self._made[client_wport] = Association(offered.name, self._profile(device, offered))
+        self.counters_in_use = self._in_use()
         return made
 
     def named(self, device: Device, name: str) -> AssociationProfile | None:
@@ -56,13 +58,13 @@ class Associations:
     def renew(self) -> None:
         """Keys, policies or secrets have changed: the next association counts them in."""
         self._made.clear()
+        self.counters_in_use = self._in_use()
 
     def client_wport(self, offered: Offered) -> int:
         """Of the client that an association of the model is for."""
         return self._setup.management.client_wport if offered.client_wport is None else offered.client_wport
 
-    @property
-    def counters_in_use(self) -> list[Counters]:
+    def _in_use(self) -> list[Counters]:
         """Those of the keys that a client has addressed, and of the management association, which pushes use as well."""
         sending = [one.profile.send_counter for one in self._made.values()]
         first, second = self._counters[1], self._counters[2]

@@ -52,9 +52,17 @@ class Counters:
         counters._suffix = _SUFFIXES[security_setup]
         return counters
 
+    @property
+    def noted(self) -> bool:
+        """Whether the row has them as they are."""
+        return self._noted == self._values()
+
+    def _values(self) -> tuple[int, ...]:
+        return self.send_from, self.receive_from, self.send.next_value, self.receive.lowest_acceptable
+
     def note(self, row: Row) -> None:
         """Put them down in the row."""
-        values = (self.send_from, self.receive_from, self.send.next_value, self.receive.lowest_acceptable)
+        values = self._values()
         if values == self._noted:
             return
         self._noted = values

@@ -17,6 +17,8 @@ from ami_meter_sim.population.store import Store
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+TOGETHER = range(Kind.SWITCH, Kind.LOAD + 1)
+"""Kinds that a register needs nearly all of, and of which a meter has few: read with one look into the store."""
 
 
 class KeptInStore:
@@ -76,13 +78,18 @@ class HistoryInStore:
             self._newest = newest
             self._read.clear()
         if kind not in self._read:
-            self._read[kind] = [_record(kind, one) for one in self._store.records(self._index, kind)]
+            self._look(TOGETHER if kind in TOGETHER else range(kind, kind + 1))
         return chosen(self._read[kind], since, until, source)
 
+    def _look(self, kinds: range) -> None:
+        self._read |= {Kind(kind): [] for kind in kinds}
+        for one in self._store.records_of(self._index, kinds):
+            self._read[Kind(one.kind)].append(_record(one))
 
-def _record(kind: Kind, one: Happened) -> Record:
+
+def _record(one: Happened) -> Record:
     source = None if one.source == NO_SOURCE else Obis(one.source)
-    return Record(EPOCH + one.at * MICROSECOND, kind, source, one.number, one.detail)
+    return Record(EPOCH + one.at * MICROSECOND, Kind(one.kind), source, one.number, one.detail)
 
 
 @dataclass(frozen=True, slots=True)

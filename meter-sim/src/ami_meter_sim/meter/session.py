@@ -5,6 +5,7 @@ between them, where the hooks of faults are called. What has to happen outside (
 comes out as values, in order, and the caller carries it out.
 """
 
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -71,7 +72,7 @@ class Session:
         self._power_cycles: dict[str, int] = {}
         self._titles: dict[tuple[int, int], bytes | None] = {}
         self._line = communication.line(meters)
-        self._connection = ServerConnection(self._profile, random_bytes=random_bytes, framing=self._line)
+        self._connection = ServerConnection(_asking(self), random_bytes=random_bytes, framing=self._line)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
         self._restarts: dict[int, int] = {}
@@ -87,7 +88,8 @@ class Session:
         """Whether an association is open."""
         return bool(self._open)
 
-    def _profile(self, client_wport: int, server_wport: int) -> AssociationProfile | None:
+    def profile(self, client_wport: int, server_wport: int) -> AssociationProfile | None:
+        """What a meter offers to a client, as its faults let it."""
         meter = self._meters.get(server_wport)
         association = None if meter is None else meter.association(client_wport)
         if meter is None or association is None:
@@ -378,6 +380,17 @@ class Session:
                     leaving = ()
             yield from self._reported()
         yield from leaving
+
+
+def _asking(session: Session) -> Callable[[int, int], AssociationProfile | None]:
+    """Looks up profiles for the connection of a session, which then does not keep its session in memory."""
+    its = weakref.ref(session)
+
+    def profile(client_wport: int, server_wport: int) -> AssociationProfile | None:
+        found = its()
+        return None if found is None else found.profile(client_wport, server_wport)
+
+    return profile
 
 
 def _succeeded(result: ItemResult) -> bool:

@@ -65,6 +65,12 @@ class Meter:
         self._captured_until = EPOCH + timedelta(seconds=self.row.captured_until)
         self.reserve_counters()
 
+    def __del__(self) -> None:
+        """Objects know their device and it knows them: without this a meter that goes waits for the garbage collector."""
+        device = getattr(self, "_device", None)  # which a meter has not that could not be made
+        if device is not None:
+            device.built.clear()
+
     def _come_alive(self, at: datetime) -> None:
         """The first time in this process, which began at this instant: until then the meter was powered down."""
         row, second = self.row, int(at.timestamp())
@@ -302,6 +308,8 @@ class Meter:
     def reserve_counters(self) -> None:
         """Write the counters down if what is on disk does not cover the next exchange; in the row they are exact."""
         in_use = self._associations.counters_in_use
+        if all(one.noted and one.settled for one in in_use):
+            return
         unsettled = [one for one in in_use if not one.settled]
         if unsettled:
             for one in unsettled:

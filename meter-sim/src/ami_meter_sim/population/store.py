@@ -53,6 +53,9 @@ MOST_BEHIND_OCTETS = 256 * 2**20
 _LIVED = "UPDATE ranges SET lived_until = max(lived_until, ?) WHERE name = ?"
 _CELLS = ", ".join(f"ifnull({name}, {COLUMNS[name].initial})" for name in NAMES.values())
 _SELECT_ROWS = f"SELECT meter, {_CELLS} FROM rows WHERE meter BETWEEN ? AND ?"  # noqa: S608 (our own names)
+_SELECT_RECORDS = (
+    "SELECT meter, kind, n, at, source, number, detail FROM history WHERE meter = ? AND kind >= ? AND kind < ?"
+)
 _OPEN_HERE: set[str] = set()
 """Names of the journals of this process, whose locks do not keep it out itself."""
 
@@ -98,6 +101,7 @@ class Store:
 
     def __init__(self, directory: Path, hold: Hold, engine: Engine, ranges: Sequence[Range], journal: Journal) -> None:
         self.directory = directory
+        self._path = directory / FILE
         self.ranges = {one.name: one for one in ranges}
         self.columns = Columns(sum(one.count for one in ranges))
         self.journal = journal
@@ -172,22 +176,24 @@ class Store:
         self, index: int, kind: int, since: int | None = None, until: int | None = None, source: bytes | None = None
     ) -> list[Happened]:
         """Those of this kind, and of this source if one is given, with since <= at < until, the oldest first. Raises StateError."""
-        number = self._numbers.item(index)
         low, high = -(2**63) if since is None else since, 2**63 - 1 if until is None else until
-        with _problems(self.directory / FILE):
-            rows = self._reading.execute(
-                "SELECT meter, kind, n, at, source, number, detail FROM history WHERE meter = ? AND kind = ? AND at >= ? AND at < ?",
-                (number, kind, low, high),
-            )
+        found = self.records_of(index, range(kind, kind + 1))
+        return [one for one in found if low <= one.at < high and source in (None, one.source)]
+
+    def records_of(self, index: int, kinds: range) -> list[Happened]:
+        """Those of several kinds, with one look into the file; those of a kind are in order, the oldest first. Raises StateError."""
+        number = self._numbers.item(index)
+        with _problems(self._path):
+            rows = self._reading.execute(_SELECT_RECORDS, (number, kinds.start, kinds.stop))
             found = {one.n: one for one in map(Happened._make, rows)}
         for forgotten in (*self._leaving.forgotten, *self._tail.forgotten):
-            if forgotten.meter == number and forgotten.kind == kind:
-                found = {n: one for n, one in found.items() if n > forgotten.n or one.source != forgotten.source}
+            if forgotten.meter == number and forgotten.kind in kinds:
+                same = forgotten.kind, forgotten.source
+                found = {n: one for n, one in found.items() if n > forgotten.n or (one.kind, one.source) != same}
         for tail in (self._leaving, self._tail):
             newer = tail.happened.get(number, ())
-            found |= {one.n: one for one in newer if one.kind == kind and low <= one.at < high}
-        chosen = (one for one in found.values() if source is None or one.source == source)
-        return sorted(chosen, key=lambda one: (one.at, one.n))
+            found |= {one.n: one for one in newer if one.kind in kinds}
+        return sorted(found.values(), key=lambda one: (one.at, one.n))
 
     # --- into SQLite
 
@@ -288,12 +294,12 @@ class Store:
             try:
                 numbers, *columns = numpy.array(rows, "i8").T
             except (ValueError, OverflowError):
-                raise StoreUnusable(f"{self.directory / FILE} has no number where a row needs one") from None
+                raise StoreUnusable(f"{self._path} has no number where a row needs one") from None
             index = numbers - one.number + one.index
             for name, values in zip(NAMES.values(), columns, strict=True):
                 array = self.columns[name]
                 if not _fits(values, array.dtype):
-                    raise StoreUnusable(f"{self.directory / FILE} has numbers that are no {name} of a meter")
+                    raise StoreUnusable(f"{self._path} has numbers that are no {name} of a meter")
                 array[index] = values
 
 
