@@ -37,6 +37,6 @@ def test_a_module_says_where_it_runs(module: str, missing: str) -> None:
 
 
 def test_nothing_else_is_hidden() -> None:
-    source = 'import sys\nsys.modules["structlog"] = None\nimport ami_process.events\n'
+    source = 'import sys\nsys.modules["pydantic"] = None\nimport ami_process.settings\n'
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "WSL2" not in done.stderr

@@ -29,8 +29,9 @@ from ami_hes.store import (
 )
 from ami_hes.store.tables import SCHEMA as HES
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
+from ami_process.store.events import StoreMigrated
 from ami_process.store.migration import upgrade
-from ami_process.store.opening import StoreMigrated, ready_store
+from ami_process.store.opening import ready_store
 from ami_process.store.schema import create
 
 HERE = Path(__file__).parent

@@ -13,12 +13,12 @@ import ami_cis.events
 import ami_hes.events
 import ami_meter_sim.events
 import ami_process.events
-import ami_process.store.opening
+import ami_process.store.events
 from ami_process.events import Event
 
 PACKAGES: Mapping[str, tuple[ModuleType, ...]] = {
-    "cis": (ami_process.events, ami_process.store.opening, ami_cis.events),
-    "hes": (ami_process.events, ami_process.store.opening, ami_hes.events),
+    "cis": (ami_process.events, ami_process.store.events, ami_cis.events),
+    "hes": (ami_process.events, ami_process.store.events, ami_hes.events),
     "meter": (ami_process.events, ami_meter_sim.events),
 }
 """Role of a process -> where its events are declared."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -18,8 +16,9 @@ import ami_cis.events
 import ami_hes.events
 import ami_meter_sim.events
 import ami_process.events
-import ami_process.store.opening
+import ami_process.store.events
 from ami_cli.decoding import declared
+from ami_process.meanings import meanings
 
 app = typer.Typer(name="events", add_completion=False)
 
@@ -29,7 +28,7 @@ SECTIONS: tuple[tuple[str, str, ModuleType], ...] = (
         "CIS, HES and simulated meters report these; those of the HES have a `level`.",
         ami_process.events,
     ),
-    ("Every process with a store", "CIS and HES report these.", ami_process.store.opening),
+    ("Every process with a store", "CIS and HES report these.", ami_process.store.events),
     ("CIS", "The customer information system.", ami_cis.events),
     ("HES", "The head-end system. Each line ends with its `level`: `info`, `warning` or `error`.", ami_hes.events),
     ("Simulated meters", "The process that plays them.", ami_meter_sim.events),
@@ -104,17 +103,4 @@ def _kinds(hint: Any) -> Iterator[str]:
 
 def meaning(kind: type[Any], name: str) -> str:
     """What is below the declaration of a field, in the class or the one that it continues; empty when nothing does."""
-    return next((found for one in kind.__mro__ if (found := _meanings(one).get(name))), "")
-
-
-@cache
-def _meanings(kind: type[Any]) -> Mapping[str, str]:
-    if not is_dataclass(kind):
-        return {}
-    (body,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for one, below in zip(body.body, body.body[1:], strict=False):
-        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(below, ast.Expr):
-            found[one.target.id] = str(ast.literal_eval(below.value)).rstrip(".").replace("|", "\\|")
-    return found
+    return meanings(kind).get(name, "").rstrip(".").replace("|", "\\|")

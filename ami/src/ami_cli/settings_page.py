@@ -23,6 +23,7 @@ from ami_dlms.obis import Obis
 from ami_hes.settings import HesSettings, PartnerSettings
 from ami_meter_sim.population_settings import PopulationSettings, SharesSettings, TopologySettings
 from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
+from ami_process.meanings import meanings
 from ami_process.settings import ClockSettings
 from ami_registry import FIELDS, Meter
 
@@ -132,7 +133,9 @@ def _section(title: str, about: str, model: type[BaseModel] | type[Meter], prefi
 
 
 def _rows(model: type[BaseModel]) -> Iterator[str]:
-    yield from (_row(name, field) for name, field in model.model_fields.items() if not _is_section(field))
+    for name, field in model.model_fields.items():
+        if not _is_section(field):
+            yield _row(name, field, field.description or meanings(model).get(name, ""))
 
 
 def _rows_of_an_entry() -> Iterator[str]:
@@ -160,7 +163,7 @@ def _is_section(field: FieldInfo) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _row(name: str, field: FieldInfo) -> str:
+def _row(name: str, field: FieldInfo, meaning: str) -> str:
     kinds = " or ".join(dict.fromkeys(_kinds(field.annotation)))
     bounds = " ".join(
         f"{word} {getattr(one, key)}" for key, word in BOUNDS for one in field.metadata if hasattr(one, key)
@@ -170,7 +173,7 @@ def _row(name: str, field: FieldInfo) -> str:
     elif name.endswith("_days"):
         kinds = kinds.replace("number", "days")
     value = f"{kinds}, {bounds}" if bounds else kinds
-    return f"| `{name}` | {value} | {_default(field)} | {_sentence(field.description or '')} |\n"
+    return f"| `{name}` | {value} | {_default(field)} | {_sentence(meaning)} |\n"
 
 
 def _kinds(annotation: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_
 
 from ami_cis.store.tables import EVENTS, OUTGOING, REPLIES, REQUESTS, SCHEMA
 from ami_process.store.database import Database
-from ami_process.store.opening import StoreMigrated
+from ami_process.store.events import StoreMigrated
 
 PRUNE_PARTS = 10
 """Events are pruned whenever this part of the room has been filled anew."""

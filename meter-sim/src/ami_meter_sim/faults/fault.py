@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import ConfigDict, PrivateAttr
 
 from ami_dlms.association import Action, AssociationProfile, Get, ItemResult, Set
 from ami_meter_sim.effects import Effect, Send
 from ami_meter_sim.faults.dice import Dice
+from ami_process.meanings import Documented
 
 Item = Get | Set | Action
 Direction = Literal["request", "answer", "push"]
@@ -52,10 +53,11 @@ def service_of(item: Item) -> Service:
     return "set" if isinstance(item, Set) else "action"
 
 
-class Fault(BaseModel):
+class Fault(Documented):
     """Nothing wrong yet."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    # a process uses few of the kinds that there are: the validator of one is built with its first use
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     directions: ClassVar[tuple[Direction, ...]] = ("answer",)
     """Where it can happen; the first one unless its rule says another."""

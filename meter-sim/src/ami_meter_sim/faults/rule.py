@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ami_meter_sim.faults.dice import fraction
 from ami_meter_sim.faults.fault import Direction, Fault
 from ami_meter_sim.faults.registry import FAULTS
 from ami_meter_sim.faults.when import When, listed
+from ami_process.meanings import Documented
 
 WILDCARDS = "*?["
 GroupName = Annotated[str, Field(min_length=1, max_length=100)]
@@ -24,10 +25,10 @@ class FaultError(ValueError):
     """A rule can't be used; the text says which part, and what there is."""
 
 
-class Rule(BaseModel):
+class Rule(Documented):
     """What is said of every fault; the parameters of the fault stand beside it, by their own names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     fault: str
     """Its name in the table."""
@@ -39,7 +40,7 @@ class Rule(BaseModel):
     """The same seed, the same decisions."""
     meters: list[str] = Field(default=[], max_length=10_000)
     """Names, with * and ? for any letters; none: all."""
-    group: Groups = []
+    group: Groups = Field(default=[])
     """Only those of this population, substation, feeder, transformer or model; of several, those that are in all of them."""
     share: float = Field(default=1.0, ge=0, le=1)
     """Of these meters, the same ones for the same seed."""

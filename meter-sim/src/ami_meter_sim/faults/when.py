@@ -2,12 +2,13 @@
 
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
 
 from ami_dlms.association import Action
 from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
 from ami_meter_sim.faults.fault import Direction, Item, Occasion, Service, service_of
+from ami_process.meanings import Documented
 
 T = TypeVar("T")
 
@@ -29,12 +30,10 @@ Number = Annotated[int, Field(ge=0, le=0xFFFF)]
 Nth = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
-class When(BaseModel):
+class When(Documented):
     """All that is given has to hold; what is not given, always does."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True, serialize_by_alias=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, serialize_by_alias=True)
 
     direction: Direction | None = None
     """`request` on its way in, `answer` on its way out, or `push`."""

@@ -9,12 +9,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ami_meter_sim.faults import FAULTS, FaultError, Rule
 from ami_meter_sim.faults.rule import Groups
 from ami_meter_sim.objects.conditions import Condition
 from ami_packs.event_list import Occurrence
+from ami_process.meanings import Documented
 
 SUFFIX = ".toml"
 Seconds = Annotated[float, Field(ge=0, le=400 * 86_400, allow_inf_nan=False)]
@@ -30,10 +31,10 @@ class ScenarioError(ValueError):
     """A scenario can't be used; the text says which part, and what there is."""
 
 
-class Part(BaseModel):
+class Part(Documented):
     """A table of a scenario: a key that it does not have is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class Step(Part):
@@ -85,7 +86,7 @@ class Target(Part):
 
     meters: Name = EVERYBODY
     """Names, with * and ? for any letters."""
-    group: Groups = []
+    group: Groups = Field(default=[])
     """Only those of this population, substation, feeder, transformer or model; of several, those that are in all of them."""
     share: Share = 1.0
     """Of the meters of each track and of each fault, this share."""
@@ -98,7 +99,7 @@ class Track(Part):
     """In the history."""
     meters: Name = EVERYBODY
     """Names, with * and ? for any letters."""
-    group: Groups = []
+    group: Groups = Field(default=[])
     """Only those of this population, substation, feeder, transformer or model; of several, those that are in all of them."""
     share: Share = 1.0
     """Of these meters, the same ones for the same seed, and one at least."""
@@ -186,11 +187,11 @@ class Scenario(Part):
     """The same seed, the same meters and moments."""
     target: Target = Target()
     """At which meters; without it at all of them."""
-    tracks: Annotated[list[Track], Field(max_length=50)] = []
+    tracks: list[Track] = Field(default=[], max_length=50)
     """They run side by side."""
-    disturbances: Annotated[list[Disturbance], Field(max_length=50)] = []
+    disturbances: list[Disturbance] = Field(default=[], max_length=50)
     """Faults for a while."""
-    expect: Annotated[list[Expectation], Field(max_length=50)] = []
+    expect: list[Expectation] = Field(default=[], max_length=50)
     """When all tracks are done."""
     lasts_s: Seconds = 0.0
     """It does not end before this time."""

@@ -13,14 +13,11 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
-
-import structlog
-from structlog.typing import EventDict, WrappedLogger
 
 from ami_process import sockets
 from ami_process.output import Output
@@ -146,9 +143,11 @@ class Events:
 
     def configure_loggers(self) -> None:
         """What structlog's loggers say is an event with a `level`."""
+        import structlog  # here: most processes log nothing with it, and it loads all that shows tracebacks on a terminal
+
         output = self._output
 
-        def render(_: WrappedLogger, __: str, event: EventDict) -> str:
+        def render(_: object, __: str, event: MutableMapping[str, Any]) -> str:
             return format_object({"event": event.pop("event"), "at": self._now().isoformat(), **event})
 
         class Lines:

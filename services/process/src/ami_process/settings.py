@@ -16,7 +16,6 @@ from typing import Annotated, Any, Self
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     ConfigDict,
     Field,
     ValidationError,
@@ -27,6 +26,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariable
+
+from ami_process.meanings import Documented
 
 SECTIONS = frozenset({"clock", "demo", "cis", "hes", "partners", "populations", "meter_sim", "meters", "faults"})
 """Every section that the file may have, whichever process reads it."""
@@ -47,10 +48,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Section(BaseModel):
+class Section(Documented):
     """One table of the file; the docstrings of its fields are the settings page."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ClockMode(StrEnum):

@@ -18,7 +18,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from ami_process.store.errors import StoreUnavailable
-from ami_process.store.opening import StoreMigrated, ready_store
+from ami_process.store.events import StoreMigrated
+from ami_process.store.opening import ready_store
 from ami_process.store.schema import Schema
 from ami_process.store.sqlite import sqlite_engine
 

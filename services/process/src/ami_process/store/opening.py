@@ -1,29 +1,12 @@
 """A store is made where there is none, taken as it is when its schema is that of this version, and else upgraded or refused."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from ami_process.events import Event
 from ami_process.ownership import make_private
 from ami_process.store.errors import problems_of
+from ami_process.store.events import StoreMigrated
 from ami_process.store.schema import Schema, create, demand_tables, found_revision, table_names, versions
 from ami_process.store.sqlite import sqlite_engine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreMigrated(Event):
-    """A store of an older version was upgraded."""
-
-    severity = "info"
-
-    store: str
-    """Its path."""
-    found: str
-    """The schema that it had."""
-    now: str
-    """The schema that it has."""
-    copy: str
-    """Where the store as it was before has been kept."""
 
 
 def ready_store(store: Path, schema: Schema) -> StoreMigrated | None:

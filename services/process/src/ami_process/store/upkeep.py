@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from ami_process.store.copies import settle, sync, unused, write_copy
 from ami_process.store.errors import StoreUnusable, problems_of
+from ami_process.store.events import StoreMigrated
 from ami_process.store.holding import hold_store
-from ami_process.store.opening import StoreMigrated, is_ready, migrate_file, ready_store
+from ami_process.store.opening import is_ready, migrate_file, ready_store
 from ami_process.store.schema import Schema
 from ami_process.store.sqlite import sqlite_engine
 
