@@ -27,11 +27,9 @@ def request_sent(message_id: str, code: str, meters: tuple[str, ...] = METERS, a
 
 
 def meter_done(message_id: str, code: str, meter: str, /, **other: Any) -> Event:
+    """A command done; of `other`, what is a detail of the operation goes there."""
     before, after = (CONNECTED, DISCONNECTED) if code == DISCONNECT else (DISCONNECTED, CONNECTED)
-    return {
-        "event": "meter_done",
-        "message_id": message_id,
-        "meter": meter,
+    details = {
         "code": code,
         "control": "disconnect" if code == DISCONNECT else "connect",
         "class_id": 70,
@@ -40,11 +38,19 @@ def meter_done(message_id: str, code: str, meter: str, /, **other: Any) -> Event
         "before": before,
         "after": after,
         "action_result": "success",
+    }
+    done = {
+        "event": "meter_done",
+        "message_id": message_id,
+        "meter": meter,
+        "operation": "disconnect_control",
+        "details": {name: other.pop(name, value) for name, value in details.items()},
         "ok": True,
         "reply_code": "0.0",
         "reason": "",
         "ms": 12.3,
-    } | other
+    }
+    return done | other
 
 
 def reply_received(message_id: str, result: str = "OK", errors: tuple[Event, ...] = (), ms: float = 20.0) -> Event:
@@ -92,7 +98,14 @@ def cycles(count: int, meters: tuple[str, ...] = METERS) -> tuple[list[Event], l
 
 
 def request_accepted(message_id: str, code: str = DISCONNECT, meters: tuple[str, ...] = METERS) -> Event:
-    return {"event": "request_accepted", "message_id": message_id, "code": code, "meters": list(meters)}
+    return {
+        "event": "request_accepted",
+        "message_id": message_id,
+        "verb": "create",
+        "noun": "EndDeviceControls",
+        "summary": code,
+        "meters": list(meters),
+    }
 
 
 def request_refused(message_id: str | None, code: str = "2.4", reason: str = "No such meter M9") -> Event:

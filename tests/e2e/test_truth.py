@@ -44,7 +44,8 @@ def test_both_meters_are_switched_and_read_back(whole: System) -> None:
     assert (answer.result, answer.failures) == ("OK", [])
     for meter in ("M1001", "M1002"):
         done = whole.hes.wait_for("meter_done", meter=meter)
-        assert done["ok"] and done["after"]["output_state"] is False and done["after"]["control_state"] == 0
+        assert done["ok"] and done["details"]["after"]["output_state"] is False
+        assert done["details"]["after"]["control_state"] == 0
         assert switched(whole.process(meter), 1) == [(True, False)]
 
     answer = stranger.switch(CONNECT, [by_mrid(m) for m in both])
@@ -191,8 +192,9 @@ def test_connect_ends_as_the_control_mode_allows(modes: System, mode: int, resul
     assert answer.result == result
     assert word in answer.reasons.replace("_", " ").lower()
     if word.startswith("ready"):
-        done = modes.hes.wait_for("meter_done", meter=meter["name"], control="connect")
-        assert done["after"] == {"output_state": False, "control_state": 2, "control_mode": mode}
+        done = modes.hes.wait_for("meter_done", meter=meter["name"], ok=True, reply_code="0.0")
+        assert done["details"]["control"] == "connect"
+        assert done["details"]["after"] == {"output_state": False, "control_state": 2, "control_mode": mode}
 
 
 def test_same_message_id_twice_is_one_switching_and_the_same_answer(whole: System) -> None:
@@ -284,7 +286,7 @@ def test_hes_killed_in_the_middle_finishes_after_its_restart(ami: System) -> Non
         # the meter's state changed exactly once over both lives of the HES
         assert [pair for pair in switched(ami.process("M1001"), 1) if pair[0] != pair[1]] == [(True, False)]
         if reply.reply.result == "OK":
-            assert ami.hes.wait_for("meter_done", meter="M1001")["after"]["output_state"] is False
+            assert ami.hes.wait_for("meter_done", meter="M1001")["details"]["after"]["output_state"] is False
     finally:
         receiver.close()
 

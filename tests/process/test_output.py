@@ -107,12 +107,11 @@ def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
 
 
 EVENTS = """
-import logging, structlog
-from ami_process.events import Ready, events_on_standard_output
+import logging
+from ami_process.events import Log, Ready, events_on_standard_output
 with events_on_standard_output() as events:
-    events.configure_loggers()
     events(Ready(role="test", listen=["127.0.0.1:1"]))
-    structlog.get_logger().warning("odd", reason="\\udc80")
+    events(Log(level="warning", logger="odd", message="\\udc80"))
     try:
         raise ValueError("no")
     except ValueError:
@@ -125,7 +124,7 @@ def test_events_are_lines_of_json_whoever_says_them() -> None:
     done = subprocess.run([sys.executable, "-c", EVENTS], capture_output=True, check=True, timeout=30)
     ready, odd, log = map(json.loads, done.stdout.splitlines())
     assert list(ready) == ["event", "at", "role", "listen"]
-    assert (odd["event"], odd["level"], odd["reason"]) == ("odd", "warning", "\udc80")
+    assert (odd["logger"], odd["level"], odd["message"]) == ("odd", "warning", "\udc80")
     assert (log["event"], log["level"], log["logger"]) == ("log", "error", "library")
     assert "it failed" in log["message"] and "ValueError: no" in log["message"]
     assert done.stderr == b""

@@ -29,7 +29,6 @@ from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceCont
 from ami_cim.schema import Schemas
 from ami_cli import configuration, fleet
 from ami_cli.processes import Processes, Program, Said, environment, module
-from ami_cli.quiet import quiet
 from ami_cli.sampling import Sampler
 from ami_hes.app import running
 from ami_hes.settings import Settings
@@ -85,7 +84,6 @@ def _processor() -> str:
 async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callable[[str], None]) -> Figures:
     """Time `runs` requests for `meters` meters after `warm_up` uncounted ones. BenchError if a meter does not confirm."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(quiet())
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ami-bench-")))
         url, document = await stack.enter_async_context(_system(base, meters, directory))
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=REQUEST_S))

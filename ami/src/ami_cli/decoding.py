@@ -14,6 +14,7 @@ import ami_hes.events
 import ami_meter_sim.events
 import ami_process.events
 import ami_process.store.events
+from ami_hes.events import DETAILS, DisconnectDetails, MeterDone
 from ami_process.events import Event
 
 PACKAGES: Mapping[str, tuple[ModuleType, ...]] = {
@@ -25,9 +26,11 @@ PACKAGES: Mapping[str, tuple[ModuleType, ...]] = {
 
 
 def declared(module: ModuleType) -> list[type[Event]]:
-    """The events of a module, in the order of their declaration."""
+    """The events of a module or package, in the order in which it names them."""
     found = inspect.getmembers(module, lambda one: inspect.isclass(one) and issubclass(one, Event) and one is not Event)
-    own = [one for _, one in found if one.__module__ == module.__name__]
+    own = [
+        one for _, one in found if one.__module__ == module.__name__ or one.__module__.startswith(f"{module.__name__}.")
+    ]
     return sorted(own, key=lambda one: list(vars(module)).index(one.__name__))
 
 
@@ -44,6 +47,17 @@ def decode(role: str, line: Mapping[str, Any]) -> Event | None:
         return None
     try:
         return _adapter(role, name).validate_json(json.dumps(line), strict=True)
+    except ValidationError:
+        return None
+
+
+def decode_details(event: MeterDone) -> DisconnectDetails | None:
+    """The details of a `meter_done` of an operation that declares them; None of any other, or where they are not as declared."""
+    declared_as = DETAILS.get(event.operation)
+    if declared_as is None or event.details is None:
+        return None
+    try:
+        return TypeAdapter(declared_as).validate_json(json.dumps(event.details), strict=True)
     except ValidationError:
         return None
 

@@ -6,6 +6,7 @@ import inspect
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from itertools import starmap
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -18,6 +19,7 @@ import ami_meter_sim.events
 import ami_process.events
 import ami_process.store.events
 from ami_cli.decoding import declared
+from ami_hes.events import DETAILS
 from ami_process.meanings import meanings
 
 app = typer.Typer(name="events", add_completion=False)
@@ -48,6 +50,7 @@ WORDS: Mapping[object, str] = {
     str: "text",
     Any: "any JSON",
     type(None): "null",
+    dict[str, Any]: "JSON object",
 }
 
 
@@ -64,7 +67,9 @@ def events(
 
 def page() -> str:
     """The page in Markdown."""
-    return INTRODUCTION + "".join(_section(*section) for section in SECTIONS)
+    return (
+        INTRODUCTION + "".join(_section(*section) for section in SECTIONS) + "".join(starmap(_details, DETAILS.items()))
+    )
 
 
 def _section(title: str, about: str, module: ModuleType) -> str:
@@ -77,6 +82,12 @@ def _event(kind: type[Any]) -> str:
     return (
         f"\n### `{kind.event}`\n\n{inspect.getdoc(kind)}{level}\n\n| field | value | meaning |\n|---|---|---|\n{rows}"
     )
+
+
+def _details(operation: str, kind: type[Any]) -> str:
+    rows = "".join(_row(kind, one.name, optional=False) for one in fields(kind))
+    title = f"`details` of the operation `{operation}`"
+    return f"\n## {title}\n\nIn `meter_done` and `late_answer`.\n\n| field | value | meaning |\n|---|---|---|\n{rows}"
 
 
 def _row(kind: type[Any], name: str, *, optional: bool) -> str:

@@ -16,12 +16,12 @@ class Work:
     """What one meter was sent for one request, and what became of it (`meter_done` of the HES)."""
 
     meter: str
-    class_id: int | None
-    obis: str
+    class_id: int | None = None
+    obis: str = ""
     method: str
-    before: str
-    after: str
-    action_result: str
+    before: str = ""
+    after: str = ""
+    action_result: str = ""
     ok: bool
     reply_code: str
     reason: str

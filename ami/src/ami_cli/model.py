@@ -13,12 +13,12 @@ import copy
 import statistics
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from ami_cis import events as cis
-from ami_cli.decoding import decode
+from ami_cli.decoding import decode, decode_details
 from ami_cli.heard import CONTROL_NAMES, OTHER, Happening, Octets, Outcome, Request, Step, Work
 from ami_cli.totals import Summary, Tally
 from ami_hes import events as hes
@@ -164,7 +164,8 @@ def _request_accepted(model: Model, event: hes.RequestAccepted, at: datetime) ->
     request = model.request(event.message_id, at)
     request.accepted = True
     if not request.own:
-        request.code, request.meters = event.code, tuple(event.meters)
+        request.verb, request.noun = event.verb, event.noun
+        request.code, request.meters = event.summary, tuple(event.meters)
         request.sent_at, request.sent = at, None
     return []
 
@@ -264,18 +265,25 @@ def _meter_done(model: Model, event: hes.MeterDone, at: datetime) -> list[Step]:
 
 
 def _work(event: hes.MeterDone) -> Work:
-    return Work(
+    details = decode_details(event)
+    done = Work(
         meter=event.meter,
-        class_id=event.class_id,
-        obis=event.obis or "",
-        method=METHODS.get((event.class_id, event.method), str(event.method or event.control or "")),
-        before=state_word(event.before),
-        after=state_word(event.after),
-        action_result=event.action_result or "",
+        method=event.operation,
         ok=event.ok,
         reply_code=event.reply_code or "",
         reason=event.reason.removeprefix(f"{event.meter}: "),
         ms=event.ms,
+    )
+    if details is None:
+        return done
+    return replace(
+        done,
+        class_id=details.class_id,
+        obis=details.obis or "",
+        method=METHODS.get((details.class_id, details.method), str(details.method or details.control or "")),
+        before=state_word(details.before),
+        after=state_word(details.after),
+        action_result=details.action_result or "",
     )
 
 

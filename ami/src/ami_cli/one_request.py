@@ -23,7 +23,6 @@ import ami_meter_sim.app
 import ami_meter_sim.settings
 from ami_cis.workflows import Order, Outcome, Target
 from ami_cli import configuration
-from ami_cli.quiet import quiet
 from ami_cli.recording import Recorder, http_bodies
 from ami_dlms.explain import Keyring, Session, deciphered, explain, headline, inside, items_of
 from ami_dlms.framing import wrapper
@@ -61,7 +60,7 @@ def seeded(seed: str) -> tuple[Callable[[int], bytes], Callable[[], UUID]]:
 
 async def page(base: Path) -> str:
     """Run one disconnect of M1001 of this configuration and write it down as Markdown."""
-    with quiet(), tempfile.TemporaryDirectory(prefix="ami-one-request-") as directory:
+    with tempfile.TemporaryDirectory(prefix="ami-one-request-") as directory:
         async with Recorder() as north, Recorder() as south:
             document = _document(base, Path(directory), north, south)
             events: list[Event] = []

@@ -26,7 +26,6 @@ LAYERS = (
     ("/sqlite3/", "store"),
     ("/ami_hes/meters/", "HES sessions"),
     ("/ami_hes/", "HES jobs and recipes"),
-    ("/structlog/", "logging"),
     ("/starlette/", "HTTP"),
     ("/uvicorn/", "HTTP"),
     ("/h11/", "HTTP"),

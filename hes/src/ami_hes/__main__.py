@@ -42,7 +42,6 @@ def serve_until_stopped(
         settings = Settings.load(config)
         clock = clock_of(settings.clock)
         with events_on_standard_output(clock.now) as events:
-            events.configure_loggers()
             exit_code = run(_serve(settings, Environment(emit=events).by(clock)))
     except (SettingsError, RegistryError, StoreUnusable, StoreUnavailable) as problem:
         sys.stderr.write(f"hes: {problem}\n")

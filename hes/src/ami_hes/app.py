@@ -36,6 +36,7 @@ from ami_hes.store import (
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import PATH, clock_routes
 from ami_process.environment import Environment
+from ami_process.events import cannot_listen
 from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
@@ -43,7 +44,6 @@ from ami_process.open_files import allow_open_files
 from ami_process.sockets import (
     EXIT_CANNOT_LISTEN,
     CannotListen,
-    PortTaken,
     address_of,
     format_address,
     listening,
@@ -70,17 +70,15 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
         stack.enter_context(hold_store(hes.store, SCHEMA))
-        database = await stack.enter_async_context(Database(hes.store))
+        database = await stack.enter_async_context(Database(hes.store, environment.emit))
         meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, environment))
         schemas = Schemas()
         results, deliveries = SqlResults(database), SqlDeliveries(database)
         reply_age = timedelta(seconds=hes.reply_max_age_s)
         engine = EmbeddedEngine(
-            results, deliveries, environment.now, reply_age=reply_age, look_every_s=hes.look_for_answers_s
+            results, deliveries, environment, reply_age=reply_age, look_every_s=hes.look_for_answers_s
         )
-        context = Context(
-            results, deliveries, engine, schemas, hes.source, environment.now, environment.new_uuid, reply_age
-        )
+        context = Context(results, deliveries, engine, schemas, hes.source, environment, reply_age)
         hosts = _reply_hosts(settings)
         outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))
         recipes = partial(operations.run, meters) if run is None else run
@@ -95,7 +93,7 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
         await stack.enter_async_context(_at_work(commands.work, replies.work, forget))
         worker = await stack.enter_async_context(Worker(reading.FUNCTION))
         health = Health({"store": database.check, "disk": room_beside(hes.store)})
-        inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings))
+        inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings, environment))
         api = create_api(
             clock_routes(environment.clock),
             Tokens.of(hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0]),
@@ -116,8 +114,7 @@ async def serve(settings: Settings, stop: asyncio.Event, environment: Environmen
             environment.emit(events.Ready(role="hes", listen=addresses))
             await stop.wait()
     except CannotListen as problem:
-        kind = events.PortTaken if isinstance(problem, PortTaken) else events.CannotListen
-        environment.emit(kind(address=problem.address, setting=problem.setting, reason=problem.reason))
+        environment.emit(cannot_listen(problem))
         return EXIT_CANNOT_LISTEN
     return 0
 
@@ -172,11 +169,12 @@ async def _forget(context: Context, environment: Environment, kept_for: timedelt
         await environment.sleep(FORGET_EVERY_S)
 
 
-def _inbox_settings(settings: Settings) -> InboxSettings:
+def _inbox_settings(settings: Settings, environment: Environment) -> InboxSettings:
     hes = settings.hes
     urls = (url for url in (hes.public_url, settings.cis.hes_url) if url is not None)
     names = (hes.host, *hes.host_names, *(httpx.URL(url).host for url in urls))
-    return InboxSettings(limits=CimLimits(octets=hes.max_request_octets), names=names, public_url=hes.public_url)
+    limits = CimLimits(octets=hes.max_request_octets)
+    return InboxSettings(limits=limits, emit=environment.emit, names=names, public_url=hes.public_url)
 
 
 def _http_limits(settings: Settings) -> HttpLimits:

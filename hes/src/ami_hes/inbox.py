@@ -8,7 +8,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import structlog
 from starlette.types import ASGIApp
 
 from ami_cim import incoming, wire
@@ -17,7 +16,9 @@ from ami_cim.errors import CimError, LocalError
 from ami_cim.limits import Limits
 from ami_cim.schema import Schemas
 from ami_cim.services import OFFERED, addresses
+from ami_hes import events
 from ami_hes.jobs import Intake
+from ami_process.events import Emit, Event
 from ami_process.health import Health
 from ami_process.message_endpoint import Endpoint, Site, Why
 from ami_process.worker import Worker
@@ -25,14 +26,13 @@ from ami_process.worker import Worker
 BODY_S = 30.0
 """How long a message may take to come in."""
 
-log = structlog.get_logger()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxSettings:
-    """How much is read, by which names clients reach us, and the URL that the WSDL gives (None: the one it is asked at)."""
+    """How much is read, where events go, by which names clients reach us, and the URL of the WSDL (None: as it is asked)."""
 
     limits: Limits
+    emit: Emit
     names: Collection[str] = ()
     public_url: str | None = None
 
@@ -45,8 +45,11 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
         try:
             return wire.write_response(answer, received.wrapper, schemas)
         except CimError as problem:
-            log.error("answer_invalid", message_id=answer.header.correlation_id, reason=str(problem))
+            settings.emit(events.AnswerInvalid(message_id=answer.header.correlation_id, reason=str(problem)))
             raise LocalError("The answer could not be written", problem.reason) from None
+
+    def report(why: Why, status: HTTPStatus, problem: CimError) -> None:
+        settings.emit(_event(why, status, problem))
 
     site = Site(
         addresses=addresses(OFFERED),
@@ -56,14 +59,15 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
         owner="The head-end system",
         body_s=BODY_S,
     )
-    return Endpoint(incoming.requests(schemas, settings.limits), worker, handle, _report, site).application(health)
+    return Endpoint(incoming.requests(schemas, settings.limits), worker, handle, report, site).application(health)
 
 
-def _report(why: Why, status: HTTPStatus, problem: CimError) -> None:
+def _event(why: Why, status: HTTPStatus, problem: CimError) -> Event:
+    """What is reported of a message that was not taken."""
     match why:
         case Why.UNUSABLE:
-            log.info("request_unreadable", code=problem.code, reason=str(problem))
+            return events.RequestUnreadable(code=problem.code, reason=str(problem))
         case Why.TOO_COSTLY:
-            log.warning("request_too_costly", reason=str(problem))
+            return events.RequestTooCostly(reason=str(problem))
         case Why.NOT_LET_IN:
-            log.info("request_refused", status=int(status), reason=problem.reason)
+            return events.RequestRefused(status=int(status), reason=problem.reason)

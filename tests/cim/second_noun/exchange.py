@@ -121,7 +121,7 @@ async def main() -> None:
             Worker(reading.FUNCTION) as deliveries,
             Store.opened(Path(directory) / "cis.sqlite") as store,
         ):
-            settings = InboxSettings(limits=UNKNOWN_PEER)
+            settings = InboxSettings(limits=UNKNOWN_PEER, emit=lambda event: None)
             hes = create_inbox(SimpleNamespace(handle=intake.handle), SCHEMAS, requests, Health({}), settings)  # type: ignore[arg-type]
             seen |= await served(hes, lambda url: ask(url, intake, answers))
             inbox = Inbox(Pending(store, environment.now), store, environment, SCHEMAS, deliveries)

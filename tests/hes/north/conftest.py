@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -11,3 +12,9 @@ from engines import ENGINES, OpenEngine
 def open_engine(request: pytest.FixtureRequest) -> OpenEngine:
     """Each engine in turn."""
     return ENGINES[request.param]
+
+
+@pytest.fixture
+def events() -> list[Any]:
+    """What an HES that is given this list reports, as it is read."""
+    return []

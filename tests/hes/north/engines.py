@@ -7,15 +7,19 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from reported import ignore
 
 from ami_hes.engine import CommandJob, EmbeddedEngine, Engine, ReplyJob
 from ami_hes.engine.memory_events import MemoryEvents
 from ami_hes.engine.memory_queue import MemoryDelivery, MemoryQueue
 from ami_hes.outbox import Outbox
 from ami_hes.store import Database, SqlDeliveries, SqlResults
+from ami_process.environment import Environment
+from ami_process.events import Emit
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,14 @@ class Opened:
 
 
 @asynccontextmanager
-async def embedded(directory: Path, look_every_s: float = 3600.0) -> AsyncIterator[Opened]:
+async def embedded(directory: Path, emit: Emit = ignore, look_every_s: float = 3600.0) -> AsyncIterator[Opened]:
     async with Database(directory / "hes.sqlite") as database:
         results = SqlResults(database)
         age = timedelta(days=7)
         engine = EmbeddedEngine(
             results,
             SqlDeliveries(database),
-            lambda: datetime.now(UTC),
+            Environment(emit=emit),
             reply_age=age,
             look_every_s=look_every_s,
         )
@@ -77,5 +81,5 @@ STEPS: dict[str, Callable[[], None]] = {
 """The steps of a request, in their order, and how the embedded engine's process is made to die right behind each."""
 
 OpenEngine = Callable[..., AbstractAsyncContextManager[Opened]]
-"""Opens one on a directory; `look_every_s`: how often it looks for an answer that nothing has announced."""
+"""Opens one on a directory. `emit`: its sink; `look_every_s`: how often it looks for an answer that nothing has announced."""
 ENGINES: dict[str, OpenEngine] = {"embedded": embedded}

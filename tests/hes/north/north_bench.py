@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 from lxml import etree
-from reported import ignore
+from reported import ignore, into
 
 from ami_cim import envelope, wire
 from ami_cim.identity import EndDevice, Name, UsagePoint
@@ -170,11 +170,14 @@ async def north(
     stand_in: StandIn | None = None,
     environment: Environment | None = None,
     meters: int = 3,
+    events: list[Any] | None = None,
     **hes: Any,
 ) -> AsyncIterator[North]:
+    """`events`: the list that is to get what is reported."""
     stand_in = stand_in or StandIn()
+    environment = environment or Environment(emit=ignore if events is None else into(events))
     async with (
-        running(settings(directory, meters, **hes), environment or Environment(emit=ignore), stand_in) as listening,
+        running(settings(directory, meters, **hes), environment, stand_in) as listening,
         httpx.AsyncClient(timeout=20, trust_env=False) as client,
     ):
         yield North(f"http://{listening[0]}", client, stand_in)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from engines import Opened, OpenEngine
+from reported import Reported
 from stored_values import NOW, a_request, a_result, some_commands
-from structlog.testing import capture_logs
 
 from ami_hes.engine import ANSWERED, Stopping
 from ami_hes.store import Database, SqlResults
@@ -139,8 +139,8 @@ async def test_a_request_that_cannot_be_read_keeps_no_other_back(open_engine: Op
     with store:
         store.execute("UPDATE requests SET deadline_at = 'tomorrow' WHERE request_id = 'r2'")
     store.close()
-    with capture_logs() as events:
-        async with open_engine(tmp_path) as one:
-            assert [d.job.request_id for d in await one.engine.commands.take(9)] == ["r1", "r3"]
-    (failed,) = [event for event in events if event["event"] == "recovery_failed"]
+    reported = Reported()
+    async with open_engine(tmp_path, reported) as one:
+        assert [d.job.request_id for d in await one.engine.commands.take(9)] == ["r1", "r3"]
+    (failed,) = reported.seen("recovery_failed")
     assert failed["message_id"] == "r2"

@@ -4,7 +4,6 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-import structlog
 from north_bench import (
     CONNECT,
     DISCONNECT,
@@ -32,21 +30,16 @@ from north_bench import (
     texts,
 )
 from reported import ignore, into
-from structlog.testing import capture_logs
 
 from ami_cim import wire
 from ami_cim.message import RequestMessage
 from ami_hes.commands import Outcome
+from ami_hes.operations import OPERATIONS
 from ami_hes.store import StoreUnavailable
 from ami_process.environment import Environment
+from ami_process.events import Event
 
 FAILED = Outcome(False, "5.3", "FATAL", "it did not", attempted=True)
-
-
-@pytest.fixture
-def events() -> Iterator[list[Any]]:
-    with capture_logs() as captured:
-        yield captured
 
 
 def seen(events: list[Any], name: str) -> list[dict[str, Any]]:
@@ -72,10 +65,10 @@ async def errors_to(cis: Cis) -> tuple[Any, ...]:
 
 
 async def test_the_events_of_a_request(tmp_path: Path, events: list[Any]) -> None:
-    async with north(tmp_path) as hes:
+    async with north(tmp_path, events=events) as hes:
         await hes.ask(request(control(DISCONNECT, "M1", "M2"), message_id="m1"))
     (accepted,) = seen(events, "request_accepted")
-    assert (accepted["message_id"], accepted["code"], accepted["meters"]) == ("m1", DISCONNECT, ["M1", "M2"])
+    assert (accepted["message_id"], accepted["summary"], accepted["meters"]) == ("m1", DISCONNECT, ["M1", "M2"])
     (sent,) = seen(events, "reply_sent")
     assert (sent["message_id"], sent["result"], sent["asynchronous"]) == ("m1", "OK", False)
     assert sent["ms"] >= 0
@@ -173,7 +166,9 @@ async def test_too_much_waiting_is_refused(tmp_path: Path) -> None:
 async def test_whose_turn_does_not_come_by_the_deadline_fails_unsent(tmp_path: Path, events: list[Any]) -> None:
     clock, stand_in = Clock(), StandIn()
     stand_in.open.clear()
-    async with north(tmp_path, stand_in, Environment(emit=ignore, now=clock), max_sessions=1, deadline_s=20.0) as hes:
+    async with north(
+        tmp_path, stand_in, Environment(emit=into(events), now=clock), max_sessions=1, deadline_s=20.0
+    ) as hes:
         asking = asyncio.create_task(hes.ask(request(control(DISCONNECT, "M1", "M2"))))
         await stand_in.began.wait()
         clock.at += timedelta(seconds=21)
@@ -199,7 +194,7 @@ async def test_a_recipe_that_ignores_its_deadline_is_ended(tmp_path: Path, monke
 
 async def test_a_broken_recipe_fails_its_meter_and_nothing_else(tmp_path: Path, events: list[Any]) -> None:
     broken = StandIn({"M1": ZeroDivisionError("key 00112233")})
-    async with north(tmp_path, broken) as hes:
+    async with north(tmp_path, broken, events=events) as hes:
         reply = (await hes.ask(request(control(DISCONNECT, "M1", "M2")))).reply
         assert (reply.result, [e.code for e in reply.errors]) == ("PARTIAL", ["5.3"])
         assert "may or may not have switched" in (reply.errors[0].reason or "")
@@ -283,19 +278,16 @@ async def test_a_fault_after_acceptance_is_never_told_as_a_refusal(
 
 
 async def test_what_is_kept_is_worked_although_nobody_can_be_told(tmp_path: Path) -> None:
-    def reader_gone(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
-        if event["event"] == "request_accepted":
+    def reader_gone(event: Event) -> None:
+        if event.event == "request_accepted":
             raise BrokenPipeError
-        raise structlog.DropEvent
 
-    with structlog.testing.capture_logs():
-        structlog.configure(processors=[reader_gone])
-        message = request(control(DISCONNECT, "M1"))
-        async with north(tmp_path) as hes:
-            response = await hes.post(octets(message))
-            assert (response.status_code, texts(response.content, "code")) == (500, ["5.1"])
-            assert (await hes.ask(message)).reply.result == "OK"
-            assert hes.meters.told() == [("M1", DISCONNECT, False)]
+    message = request(control(DISCONNECT, "M1"))
+    async with north(tmp_path, environment=Environment(emit=reader_gone)) as hes:
+        response = await hes.post(octets(message))
+        assert (response.status_code, texts(response.content, "code")) == (500, ["5.1"])
+        assert (await hes.ask(message)).reply.result == "OK"
+        assert hes.meters.told() == [("M1", DISCONNECT, False)]
 
 
 @pytest.mark.parametrize("days", [31, 3650])
@@ -326,7 +318,7 @@ async def test_a_clock_that_jumps_does_not_make_a_message_switch_again(
 async def test_acknowledged_now_and_answered_later(tmp_path: Path, events: list[Any]) -> None:
     stand_in = StandIn({"M2": FAILED})
     stand_in.open.clear()
-    async with Cis().serving() as cis, north(tmp_path, stand_in) as hes:
+    async with Cis().serving() as cis, north(tmp_path, stand_in, events=events) as hes:
         message = asynchronous(cis, "M1", "M2", "M9", message_id="m1", correlation_id="c1")
         acknowledgement = await hes.ask(message)
         assert (acknowledgement.reply.result, [e.code for e in acknowledgement.reply.errors]) == ("OK", ["0.3"])
@@ -341,7 +333,7 @@ async def test_acknowledged_now_and_answered_later(tmp_path: Path, events: list[
 
 
 async def test_the_reply_is_posted_until_it_is_taken(tmp_path: Path, events: list[Any]) -> None:
-    async with Cis((503, b""), (500, b""), (200, b"")).serving() as cis, north(tmp_path) as hes:
+    async with Cis((503, b""), (500, b""), (200, b"")).serving() as cis, north(tmp_path, events=events) as hes:
         await hes.ask(asynchronous(cis, "M1", message_id="m1"))
         assert await reply_to(cis) == ("OK", "m1", [])
         assert len({body for _, body in cis.requests}) == 1
@@ -393,7 +385,7 @@ async def test_what_was_accepted_is_worked_again_and_whether_it_was_attempted_is
 ) -> None:
     async with Cis().serving() as cis:
         await begin_and_die(tmp_path, cis, "M1", "M2", "M9", acts=acts)
-        async with north(tmp_path) as hes:
+        async with north(tmp_path, events=events) as hes:
             assert await reply_to(cis) == ("PARTIAL", "m1", ["2.4"])
             assert hes.meters.told() == [("M1", DISCONNECT, acts), ("M2", DISCONNECT, acts)]
     (recovered,) = seen(events, "recovered")
@@ -469,3 +461,35 @@ async def test_a_synchronous_request_is_finished_too_and_its_answer_kept(tmp_pat
         answer = wire.read_response((await hes.post(body)).content, SCHEMAS)
         assert answer.reply.result == "OK"
         assert hes.meters.told() == [("M1", DISCONNECT, True)]
+
+
+async def test_an_end_is_reported_when_it_is_kept_and_what_cannot_be_said_of_it_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operation's details break down; when they are asked for the result is in the store already."""
+    kept: list[int] = []
+
+    def broken(*_: object) -> dict[str, Any]:
+        kept.append(
+            sqlite3.connect(tmp_path / "hes.sqlite").execute("SELECT count(*) FROM commands WHERE ok").fetchone()[0]
+        )
+        raise ZeroDivisionError
+
+    row = replace(OPERATIONS["disconnect_control"], describe=broken)
+    monkeypatch.setitem(OPERATIONS, "disconnect_control", row)
+    events: list[Any] = []
+    async with north(tmp_path, events=events) as hes:
+        assert (await hes.ask(request(control(DISCONNECT, "M1")))).reply.result == "OK"
+    assert kept == [1]
+    (failed,), (done,) = seen(events, "details_failed"), seen(events, "meter_done")
+    assert "ZeroDivisionError" in failed["exception"]
+    assert (done["operation"], done["ok"], "details" in done) == ("disconnect_control", True, False)
+
+
+async def test_what_a_request_asks_for_is_reported_in_bounds(tmp_path: Path, events: list[Any]) -> None:
+    controls = [control(code, f"M{number}") for number, code in enumerate((DISCONNECT, CONNECT), 1)]
+    async with north(tmp_path, events=events) as hes:
+        await hes.ask(request(*controls))
+    (accepted,) = seen(events, "request_accepted")
+    assert (accepted["verb"], accepted["noun"]) == ("create", "EndDeviceControls")
+    assert accepted["summary"] == f"{CONNECT} {DISCONNECT}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from north_bench import (
     request,
     texts,
 )
-from structlog.testing import capture_logs
 
 from ami_cim import wire
 from ami_cim.identity import EndDevice, Name
@@ -44,12 +43,6 @@ from ami_process.settings import SettingsError
 NOUN_MESSAGE = "http://iec.ch/TC57/2011/EndDeviceControlsMessage"
 OPERATIONS = {f"{verb}EndDeviceControls" for verb in ("Create", "Change", "Cancel", "Close", "Delete")}
 SEVERAL = Partner(source="CIS", several_names=True)
-
-
-@pytest.fixture
-def events() -> Iterator[list[Any]]:
-    with capture_logs() as captured:
-        yield captured
 
 
 def from_dlms_cim(*names: str, reply_address: str = "http://127.0.0.1:9090", code: str = DISCONNECT) -> bytes:
@@ -225,12 +218,14 @@ class TypedServer(Cis):
 
 
 @asynccontextmanager
-async def asked_late(directory: Path, server: TypedServer, late_reply: Any, path: str = TYPED) -> AsyncIterator[Any]:
+async def asked_late(
+    directory: Path, server: TypedServer, late_reply: Any, path: str = TYPED, *, events: list[Any]
+) -> AsyncIterator[Any]:
     """A request of this server's side, answered later in this form."""
     async with server.serving():
         partner = PartnerSettings(reply_address=server.url, late_reply=late_reply)
         message = request(control(DISCONNECT, "M1", "M9"), async_reply_flag=True, reply_address=server.url)
-        async with north(directory, partners=(partner,)) as hes:
+        async with north(directory, partners=(partner,), events=events) as hes:
             assert texts((await hes.post(octets(message, path), path)).content, "code") == ["0.3"]
             yield message
 
@@ -240,7 +235,7 @@ async def test_a_late_reply_goes_out_in_the_form_that_the_partner_takes(
     tmp_path: Path, events: list[Any], path: str
 ) -> None:
     server = TypedServer("EndDeviceControlsResponseMessage")
-    async with asked_late(tmp_path, server, "typed", path) as message:
+    async with asked_late(tmp_path, server, "typed", path, events=events) as message:
         assert await server.came.get() == "EndDeviceControlsResponseMessage"
         delivered = wire.read_delivery(server.requests[0][1], SCHEMAS).message
         assert delivered.header.correlation_id == message.header.message_id
@@ -255,11 +250,11 @@ async def test_a_server_without_an_operation_for_it_is_asked_once_and_that_is_to
 ) -> None:
     """As the server of dlms-cim, which knows requests alone."""
     server = TypedServer(*OPERATIONS)
-    async with asked_late(tmp_path, server, late_reply) as message:
+    async with asked_late(tmp_path, server, late_reply, events=events) as message:
         while not (letters := [event for event in events if event["event"] == "reply_dead_letter"]):
             await asyncio.sleep(0.005)
     assert "not implemented" in letters[0]["reason"] and letters[0]["message_id"] == message.header.message_id
-    async with north(tmp_path) as hes:
+    async with north(tmp_path, events=events) as hes:
         again = await hes.ask(message)
         assert (again.reply.result, [error.code for error in again.reply.errors]) == ("PARTIAL", ["2.4"])
     assert len(server.requests) == 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engines import embedded
 from north_bench import DISCONNECT, SCHEMAS, Cis, StandIn, control, north, registry, request
+from reported import ignore
 from stored_values import NOW, a_request, a_result, some_commands
 
 from ami_cim import wire
@@ -18,6 +18,7 @@ from ami_hes.engine import CommandJob
 from ami_hes.jobs import AnswerMaker, CommandWorker, Context
 from ami_hes.outbox import format_answer
 from ami_hes.store import SqlDeliveries
+from ami_process.environment import Environment
 
 
 async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(tmp_path: Path) -> None:
@@ -31,8 +32,7 @@ async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(
             engine,
             SCHEMAS,
             "HES",
-            lambda: NOW,
-            uuid.uuid4,
+            Environment(emit=ignore, now=lambda: NOW),
             timedelta(days=7),
         )
         (command,) = some_commands("r1", "M1")

@@ -6,7 +6,7 @@ Its modules are what production code would get; nothing else of the HES is chang
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +19,8 @@ import register_noun
 import register_operation
 from north_bench import GENERIC, SCHEMAS, Cis, North, StandIn, settings
 from register_payload import NOUN, RegisterReading, format, parse
-from reported import ignore
+from reported import Reported, ignore
 from small_meter import SmallMeter
-from structlog.testing import capture_logs
 
 from ami_cim import wire
 from ami_cim.message import Header, RequestMessage
@@ -34,6 +33,7 @@ from ami_hes.jobs import Run
 from ami_hes.nouns import NOUNS
 from ami_hes.operations import OPERATIONS, Assignment
 from ami_process.environment import Environment
+from ami_process.events import Emit
 
 ENERGY, NOT_THERE = "1-0:1.8.0*255", "1-0:2.8.0*255"
 PRODUCTION_FILES = ("register_payload.py", "register_noun.py", "register_operation.py")
@@ -45,12 +45,6 @@ ROWS = 2
 def _rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NOUNS, NOUN, register_noun)  # type: ignore[arg-type]  # a module, as the table has it
     monkeypatch.setitem(OPERATIONS, register_operation.NAME, register_operation.OPERATION)
-
-
-@pytest.fixture
-def events() -> Iterator[list[Any]]:
-    with capture_logs() as captured:
-        yield captured
 
 
 @dataclass
@@ -69,13 +63,13 @@ class Whole:
 
 
 @asynccontextmanager
-async def whole(directory: Path, run: Run | None = None) -> AsyncIterator[Whole]:
+async def whole(directory: Path, run: Run | None = None, emit: Emit = ignore) -> AsyncIterator[Whole]:
     async with AsyncExitStack() as stack:
         meter = await SmallMeter().listen()
         stack.push_async_callback(meter.close)
         meter.values[Obis.parse(ENERGY), 2] = data.double_long_unsigned(4711)
         configured = settings(directory, registry=[meter.entry()])
-        listening = await stack.enter_async_context(running(configured, Environment(emit=ignore), run))
+        listening = await stack.enter_async_context(running(configured, Environment(emit=emit), run))
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=20, trust_env=False))
         yield Whole(North(f"http://{listening[0]}", client, StandIn()), meter)
 
@@ -85,16 +79,17 @@ def read_of(payload: object) -> str | None:
     return parse(payload).value
 
 
-async def test_the_value_comes_back_as_the_payload(tmp_path: Path, events: list[Any]) -> None:
-    async with whole(tmp_path) as one:
+async def test_the_value_comes_back_as_the_payload(tmp_path: Path) -> None:
+    reported = Reported()
+    async with whole(tmp_path, emit=reported) as one:
         message = one.ask_for(ENERGY)
         answer = await one.hes.ask(message, GENERIC)
         assert (answer.header.verb, answer.header.noun, answer.reply.result) == ("reply", NOUN, "OK")
         assert read_of(answer.payload) == "4711"
         one.meter.values.clear()
         assert await one.hes.ask(message, GENERIC) == answer, "the same message again is the same answer"
-    (done,) = [event for event in events if event["event"] == "meter_done"]
-    assert (done["operation"], done["obis"], done["ok"]) == ("read_register", ENERGY, True)
+    (done,) = reported.seen("meter_done")
+    assert (done["operation"], done["details"], done["ok"]) == ("read_register", {"obis": ENERGY}, True)
 
 
 async def test_a_register_that_is_not_there_fails_and_no_switching_is_spoken_of(tmp_path: Path) -> None:

@@ -3,10 +3,9 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import structlog
-from structlog.typing import EventDict
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -14,23 +13,12 @@ from small_meter import South, south
 
 
 @pytest.fixture
-def events() -> list[EventDict]:
+def events() -> list[dict[str, Any]]:
     """The events that the code under test tells, in order."""
     return []
 
 
-@pytest.fixture(autouse=True)
-def _captured(events: list[EventDict]) -> object:
-    def keep(_: object, level: str, event: EventDict) -> EventDict:
-        events.append(event | {"level": level})
-        raise structlog.DropEvent
-
-    structlog.configure(processors=[keep], cache_logger_on_first_use=False)
-    yield
-    structlog.reset_defaults()
-
-
 @pytest.fixture
-async def ami(events: list[EventDict], tmp_path: Path) -> AsyncIterator[South]:
+async def ami(events: list[dict[str, Any]], tmp_path: Path) -> AsyncIterator[South]:
     async with south(events, tmp_path) as one:
         yield one

@@ -53,7 +53,7 @@ from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.meters import Meters, MetersSettings, Registry
-from ami_hes.operations import Assignment, Attempt, log_done, run
+from ami_hes.operations import Assignment, Attempt, describe, run
 from ami_hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
 from ami_mapping.controls import DisconnectState
 from ami_process.environment import Environment
@@ -381,6 +381,8 @@ class South:
     kept: list[list[int]] = field(default_factory=list)
     """How many ACTIONs each meter had seen whenever an attempt was kept."""
     store_is_gone: bool = False
+    described: list[dict[str, Any]] = field(default_factory=list)
+    """The details of each command."""
 
     def __post_init__(self) -> None:
         self.counters = Counters(self.database)
@@ -413,7 +415,7 @@ class South:
         attempt = Attempt(self._keep, begun=attempted)
         command = Command("request-1", MeterId(name, meter.mrid), "disconnect_control", code)
         outcome = await run(self.meters, Assignment(meter, command, attempt, deadline_at))
-        log_done(command, meter, outcome, ms=1.0)
+        self.described.append(describe(command, meter, outcome) or {})
         return Switching.of(outcome)
 
     async def _keep(self) -> None:

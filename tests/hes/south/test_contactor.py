@@ -24,7 +24,7 @@ async def test_disconnect_and_connect_are_read_back(ami: South) -> None:
     on = await ami.switch(CONNECT)
     assert on.ok and on.after is not None and (on.after.output_state, on.after.control_state) == (True, 1)
     assert meter.actions == 2
-    done = ami.told("meter_done")[0]
+    done = ami.described[0]
     assert done["before"] == {"output_state": True, "control_state": 1, "control_mode": 4}
     assert done["after"] == {"output_state": False, "control_state": 0, "control_mode": 4}
     assert (done["class_id"], done["obis"], done["method"], done["action_result"]) == (
@@ -33,12 +33,7 @@ async def test_disconnect_and_connect_are_read_back(ami: South) -> None:
         1,
         "success",
     )
-    assert (done["message_id"], done["meter"], done["code"], done["control"]) == (
-        "request-1",
-        "M1001",
-        DISCONNECT,
-        "disconnect",
-    )
+    assert (done["code"], done["control"]) == (DISCONNECT, "disconnect")
 
 
 @pytest.mark.parametrize("authentication", ["none", "lls", "hls-gmac"])
@@ -57,7 +52,7 @@ async def test_device_id_and_disconnect_control_are_where_the_registry_says(ami:
     entry = {name: str(obis) for name, obis in elsewhere.items()}
     await ami.start(meter.entry(disconnect_version=1, **entry))
     assert (await ami.switch()).ok and (await ami.switch(CONNECT)).ok
-    assert meter.actions == 2 and ami.told("meter_done")[0]["obis"] == "0-1:96.3.10*255"
+    assert meter.actions == 2 and ami.described[0]["obis"] == "0-1:96.3.10*255"
 
 
 @pytest.mark.parametrize("field", ["device_id_object", "disconnect_object"])
@@ -187,8 +182,9 @@ async def test_no_answer_in_time_is_4_1_and_the_late_answer_is_told(ami: South) 
     assert meter.gate is not None
     meter.gate.set()
     (late,) = await eventually(lambda: ami.told("late_answer"))
-    assert (late["meter"], late["message_id"], late["action_result"]) == ("M1001", "request-1", "success")
-    assert late["after"] == {"output_state": False, "control_state": 0, "control_mode": 4}
+    assert (late["meter"], late["message_id"], late["operation"]) == ("M1001", "request-1", "disconnect_control")
+    assert late["details"]["action_result"] == "success"
+    assert late["details"]["after"] == {"output_state": False, "control_state": 0, "control_mode": 4}
     assert meter.actions == 1
 
 

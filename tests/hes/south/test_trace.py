@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from reported import as_read
 from small_meter import South
-from structlog.typing import EventDict
 
 from ami_dlms import data
 from ami_dlms.association import ClientConnection, ClientSettings, Open
@@ -15,7 +15,7 @@ from ami_dlms.framing import wrapper
 from ami_hes.meters.trace import ApduTrace, tracing
 
 
-async def test_the_password_of_lls_is_asterisks(events: list[EventDict]) -> None:
+async def test_the_password_of_lls_is_asterisks(events: list[dict[str, Any]]) -> None:
     settings = ClientSettings(client_wport=1, server_wport=1, mechanism=Mechanism.LOW, secret=b"swordfish")
     frame = ClientConnection(settings).send(Open())
     ApduTrace("M1", lambda event: events.append(as_read(event))).request(wrapper.decode_datagram(frame))
@@ -25,7 +25,7 @@ async def test_the_password_of_lls_is_asterisks(events: list[EventDict]) -> None
 
 
 async def test_what_is_done_for_a_request_says_its_message_id_and_what_outlives_it_does_not(
-    events: list[EventDict],
+    events: list[dict[str, Any]],
 ) -> None:
     frame = ClientConnection(ClientSettings(client_wport=16, server_wport=1)).send(Open())
     trace, over = ApduTrace("M1", lambda event: events.append(as_read(event))), asyncio.Event()
@@ -44,7 +44,7 @@ async def test_what_is_done_for_a_request_says_its_message_id_and_what_outlives_
     assert [event["message_id"] for event in events] == [None, "m-1", None]
 
 
-async def test_requests_that_are_worked_at_the_same_time_are_told_apart(events: list[EventDict]) -> None:
+async def test_requests_that_are_worked_at_the_same_time_are_told_apart(events: list[dict[str, Any]]) -> None:
     frame = ClientConnection(ClientSettings(client_wport=16, server_wport=1)).send(Open())
 
     async def work(message_id: str) -> None:

@@ -5,17 +5,16 @@ request as it is, reported, and keeps no other back.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-import structlog
-
+from ami_hes import events
 from ami_hes.engine.memory_events import MemoryEvents
 from ami_hes.engine.memory_queue import MemoryQueue
 from ami_hes.engine.ports import ANSWERED, CommandJob, ReplyJob
 from ami_hes.engine.stored_answers import StoredAnswers
 from ami_hes.store import Deliveries, Results, StoreUnavailable
-
-log = structlog.get_logger()
+from ami_process.environment import Environment
+from ami_process.events import format_fault
 
 
 class EmbeddedEngine:
@@ -25,29 +24,32 @@ class EmbeddedEngine:
         self,
         results: Results,
         deliveries: Deliveries,
-        now: Callable[[], datetime],
+        environment: Environment,
         *,
         reply_age: timedelta,
         look_every_s: float,
     ) -> None:
         self.commands: MemoryQueue[CommandJob] = MemoryQueue()
         self.replies: MemoryQueue[ReplyJob] = MemoryQueue()
-        self.answers = StoredAnswers(results, now, look_every_s=look_every_s)
+        self.answers = StoredAnswers(results, environment, look_every_s=look_every_s)
         self.events = MemoryEvents()
         self.events.listen(ANSWERED, self.answers.announce)
         self._results = results
         self._deliveries = deliveries
+        self._emit = environment.emit
         self._reply_age = reply_age
 
     async def open(self) -> None:
         """To be done before any request is taken."""
         unanswered, owed = await self._results.unanswered(), await self._results.owed()
-        commands = await _each(unanswered, self._restore_commands)  # oldest first: a meter gets its commands in order
-        replies = await _each(owed, self._restore_reply)
+        commands = await self._each(
+            unanswered, self._restore_commands
+        )  # oldest first: a meter gets its commands in order
+        replies = await self._each(owed, self._restore_reply)
         if unanswered or owed:
-            log.info("recovered", requests=len(unanswered), commands=commands, replies=replies)
+            self._emit(events.Recovered(requests=len(unanswered), commands=commands, replies=replies))
         if given_up := await self._deliveries.dead_letters():
-            log.warning("dead_letters", replies=given_up)
+            self._emit(events.DeadLetters(replies=given_up))
 
     async def _restore_commands(self, request_id: str) -> int:
         """Its commands without result; where only the answer is missing any one of them, since who takes it answers."""
@@ -66,15 +68,14 @@ class EmbeddedEngine:
         self.replies.restore([ReplyJob.of(request, self._reply_age)])
         return 1
 
-
-async def _each(request_ids: Iterable[str], restore: Callable[[str], Awaitable[int]]) -> int:
-    """Each request for itself; how many jobs were restored."""
-    restored = 0
-    for request_id in request_ids:
-        try:
-            restored += await restore(request_id)
-        except StoreUnavailable:
-            raise
-        except Exception as problem:
-            log.error("recovery_failed", message_id=request_id, exc_info=problem)
-    return restored
+    async def _each(self, request_ids: Iterable[str], restore: Callable[[str], Awaitable[int]]) -> int:
+        """Each request for itself; how many jobs were restored."""
+        restored = 0
+        for request_id in request_ids:
+            try:
+                restored += await restore(request_id)
+            except StoreUnavailable:
+                raise
+            except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+                self._emit(events.RecoveryFailed(message_id=request_id, exception=format_fault(problem)))
+        return restored

@@ -5,12 +5,12 @@ every process, so the store is looked into now and then as well, seldom enough t
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
 from ami_hes.engine.ports import Stopping
 from ami_hes.store import Results, StoreUnavailable
+from ami_process.environment import Environment
 
 UNAVAILABLE_S = 1.0
 """When a store that was unavailable is looked into again: the announcement has come and gone."""
@@ -19,9 +19,9 @@ UNAVAILABLE_S = 1.0
 class StoredAnswers:
     """The Answers port."""
 
-    def __init__(self, results: Results, now: Callable[[], datetime], *, look_every_s: float) -> None:
+    def __init__(self, results: Results, environment: Environment, *, look_every_s: float) -> None:
         self._results = results
-        self._now = now
+        self._now = environment.now
         self._look_every_s = look_every_s
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._stopping = False

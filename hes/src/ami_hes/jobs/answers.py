@@ -5,19 +5,17 @@ Handed on is a reply job where the answer goes to a reply address, else an event
 
 from collections.abc import Sequence
 
-import structlog
-
 from ami_cim.codes import Level
 from ami_cim.errors import CimError
 from ami_cim.message import Reply, ReplyError, ResponseMessage
+from ami_hes import events
 from ami_hes.engine import ANSWERED
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.rows import parse_errors, worked
 from ami_hes.nouns import NOUNS
 from ami_hes.outbox import format_answer, is_typed, parse_answer
 from ami_hes.store import Completed, StoredRequest
-
-log = structlog.get_logger()
+from ami_process.events import format_fault
 
 _UNWRITTEN = "The request was worked, but its answer could not be written; look at the head-end system's events."
 
@@ -40,8 +38,9 @@ class AnswerMaker:
             try:
                 await self._hand_on(request, made[request.request_id][0].reply)
                 handed_on.add(request.request_id)
-            except Exception as problem:
-                log.error("answer_not_handed_on", message_id=request.request_id, exc_info=problem)
+            except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+                fault = format_fault(problem)
+                self._context.emit(events.AnswerNotHandedOn(message_id=request.request_id, exception=fault))
         return handed_on
 
     async def hand_on_again(self, request_id: str) -> bool:
@@ -58,7 +57,7 @@ class AnswerMaker:
             return
         await context.engine.events.publish(ANSWERED, request.request_id, b"")
         ms = context.milliseconds_since(request.accepted_at)
-        log.info("reply_sent", message_id=request.request_id, result=reply.result, ms=ms, asynchronous=False)
+        context.emit(events.ReplySent(message_id=request.request_id, result=reply.result, ms=ms, asynchronous=False))
 
     def _made(self, completed: Completed) -> tuple[ResponseMessage, bytes]:
         """The answer and its octets. One that can't be made would be tried again for ever, so it ends as what it is."""
@@ -68,9 +67,10 @@ class AnswerMaker:
             reply, payload = NOUNS[request.noun].report(parse_errors(request.errors), done)
             return self._written(request, self._context.answer(request, reply, payload))
         except CimError as problem:
-            log.error("answer_invalid", message_id=request.request_id, reason=str(problem))
-        except Exception as problem:
-            log.error("answer_invalid", message_id=request.request_id, exc_info=problem)
+            self._context.emit(events.AnswerInvalid(message_id=request.request_id, reason=str(problem)))
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            fault = format_fault(problem)
+            self._context.emit(events.AnswerInvalid(message_id=request.request_id, exception=fault))
         errors = (ReplyError(code="5.3", level=Level.FATAL, reason=_UNWRITTEN),)
         return self._written(request, self._context.answer(request, Reply(result="FAILED", errors=errors)))
 

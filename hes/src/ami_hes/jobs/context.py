@@ -1,9 +1,7 @@
 """What everything that works on requests needs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from ami_cim.codes import Verb
 from ami_cim.correlation import reply_header
@@ -12,6 +10,8 @@ from ami_cim.payloads import Payload
 from ami_cim.schema import Schemas
 from ami_hes.engine import Engine, ReplyJob
 from ami_hes.store import Deliveries, Results, StoredRequest
+from ami_process.environment import Environment
+from ami_process.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,23 @@ class Context:
     engine: Engine
     schemas: Schemas
     source: str
-    now: Callable[[], datetime]
-    new_uuid: Callable[[], UUID]
+    environment: Environment
     reply_age: timedelta
     """How long after its request a reply is still posted."""
 
+    def now(self) -> datetime:
+        """By the clock of the process."""
+        return self.environment.now()
+
+    def emit(self, event: Event) -> None:
+        """Report an event."""
+        self.environment.emit(event)
+
     def message(self, header: Header, reply: Reply) -> ResponseMessage:
         """A message of ours that answers a request's header."""
-        answering = reply_header(header, message_id=str(self.new_uuid()), timestamp=self.now(), source=self.source)
+        answering = reply_header(
+            header, message_id=str(self.environment.new_uuid()), timestamp=self.now(), source=self.source
+        )
         return ResponseMessage(header=answering, reply=reply)
 
     def answer(self, request: StoredRequest, reply: Reply, payload: Payload | None = None) -> ResponseMessage:
@@ -40,7 +49,7 @@ class Context:
             noun=request.noun,
             timestamp=self.now(),
             source=self.source,
-            message_id=str(self.new_uuid()),
+            message_id=str(self.environment.new_uuid()),
             correlation_id=request.correlation_id,
         )
         return ResponseMessage(header=header, reply=reply, payload=payload)

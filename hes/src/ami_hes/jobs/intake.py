@@ -4,11 +4,10 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import structlog
-
 from ami_cim.codes import Level
 from ami_cim.errors import CimError
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_hes import events
 from ami_hes.engine import CommandJob, Stopping
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.rows import digest, format_errors, nonce_digest
@@ -17,16 +16,19 @@ from ami_hes.nouns import NOUNS, Partner, Plan, Refused, check, error, partner_o
 from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.store import NonceUsed, SpentId, StoredRequest, StoreUnavailable
+from ami_process.events import format_fault
 
 _SPENT = (
     "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
     "Nothing was done for this one."
 )
 
+MOST_SHOWN = 20
+"""Errors of a refused request in its event."""
+MOST_SUMMARY = 200
+"""Characters of what a request asks for in its event."""
 ANSWER_GRACE = timedelta(seconds=60)
 """How long after the deadline of its commands an answer is waited for: the store may be late with it."""
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,10 @@ class Intake:
             check(message.header, NOUNS)
             return await self._handle(message)
         except Refused as refused:
-            log.info("request_refused", message_id=message.header.message_id, errors=_told(refused.errors))
+            self._refuse(message.header, [_described(one) for one in refused.errors[:MOST_SHOWN]])
             return self._context.message(message.header, Reply(result="FAILED", errors=refused.errors))
         except StoreUnavailable as problem:
-            log.warning("request_refused", message_id=message.header.message_id, errors=[str(problem)])
+            self._refuse(message.header, [str(problem)])
             reason = f"Nothing was accepted by this message, and an earlier one can't be looked up: {problem}."
             raise CimError("5.1", f"{reason} Ask again later with the same MessageID.") from None
 
@@ -99,7 +101,7 @@ class Intake:
             raise Refused(error("7.7", f"{reason} Nothing was done for this one.")) from None
         if kept is not None:
             return await self._same_again(kept, asked)
-        return await self._accepted(request.request_id, self._begin(request, plan))
+        return await self._accepted(request.request_id, self._begin(message.header, request, plan))
 
     async def _same_again(self, kept: StoredRequest, asked: str) -> ResponseMessage:
         if kept.digest != asked:
@@ -113,18 +115,18 @@ class Intake:
             return await answer
         except CimError:
             raise
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             reason = "The request is kept and will be finished, but its answer can't be given now."
             failed = CimError("5.1", f"{reason} Ask again with the same MessageID.")
-            log.error("answer_failed", message_id=request_id, exc_info=problem)
+            self._context.emit(events.AnswerFailed(message_id=request_id, exception=format_fault(problem)))
             raise failed from None
 
-    async def _begin(self, request: StoredRequest, plan: Plan) -> ResponseMessage:
-        await self._put(request, plan)
+    async def _begin(self, header: Header, request: StoredRequest, plan: Plan) -> ResponseMessage:
+        await self._put(header, request, plan)
         return await self._answer(request)
 
     async def _repeat(self, kept: StoredRequest) -> ResponseMessage:
-        log.info("request_repeated", message_id=kept.request_id)
+        self._context.emit(events.RequestRepeated(message_id=kept.request_id))
         return await self._answer(kept)
 
     async def _answer(self, request: StoredRequest) -> ResponseMessage:
@@ -188,13 +190,22 @@ class Intake:
         message = self._context.message(header, Reply(result="OK", errors=(accepted,)))
         return format_answer(message, self._context.schemas, typed=partner.typed_reply)
 
-    async def _put(self, request: StoredRequest, plan: Plan) -> None:
-        """To work first, and logged then: what is kept is worked, whether or not the event can be written."""
+    async def _put(self, header: Header, request: StoredRequest, plan: Plan) -> None:
+        """To work first, and reported then: what is kept is worked, whether or not the event can be written."""
         jobs = [CommandJob(command, request.deadline_at) for command in plan.commands]
         await self._context.engine.commands.put(jobs)
-        what = " ".join(sorted({command.body for command in plan.commands}))
-        meters = [command.meter.name for command in plan.commands]
-        log.info("request_accepted", message_id=request.request_id, code=what, meters=meters)
+        self._context.emit(
+            events.RequestAccepted(
+                message_id=request.request_id,
+                verb=header.verb,
+                noun=header.noun,
+                summary=plan.summary[:MOST_SUMMARY],
+                meters=[command.meter.name for command in plan.commands],
+            )
+        )
+
+    def _refuse(self, header: Header, errors: list[events.Refusal | str]) -> None:
+        self._context.emit(events.RequestRefused(message_id=header.message_id, errors=errors))
 
 
 def _stopping(*, accepted: bool) -> CimError:
@@ -202,5 +213,5 @@ def _stopping(*, accepted: bool) -> CimError:
     return CimError("5.1", f"The head-end system is stopping: {what}. Ask again with the same MessageID.")
 
 
-def _told(errors: Sequence[ReplyError]) -> list[dict[str, str | None]]:
-    return [{"code": one.code, "reason": one.reason} for one in errors[:20]]
+def _described(one: ReplyError) -> events.Refusal:
+    return events.Refusal(code=one.code, reason=one.reason)

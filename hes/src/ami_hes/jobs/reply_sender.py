@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
-import structlog
-
+from ami_hes import events
 from ami_hes.engine import Delivery, ReplyJob
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.destinations import Destinations, Post
@@ -18,6 +17,7 @@ from ami_hes.outbox import NotServed, Outbox, parse_answer
 from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, parse
 from ami_hes.store import StoredRequest, StoreUnavailable
 from ami_process.environment import real_sleep
+from ami_process.events import format_fault
 
 ROOM = 100
 """Replies that are posted at once."""
@@ -25,8 +25,6 @@ PER_DESTINATION = 8
 """Of these, to one host and port."""
 MOMENT_S = 1.0
 """A receiver that takes longer counts as slow."""
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +79,9 @@ class ReplySender:
             await work
         except StoreUnavailable:  # the store says so itself
             await delivery.again(self._backoff.most_s)
-        except Exception as problem:
-            log.error(
-                "reply_failed", message_id=delivery.job.request_id, address=delivery.job.address, exc_info=problem
-            )
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            job, fault = delivery.job, format_fault(problem)
+            self._context.emit(events.ReplyFailed(message_id=job.request_id, address=job.address, exception=fault))
             await delivery.again(self._backoff.most_s)
 
     async def _attempt(self, post: Post[Delivery[ReplyJob]]) -> None:
@@ -122,14 +119,14 @@ class ReplySender:
         await delivery.done()
         result = None if request.answer is None else parse_answer(request.answer).reply.result
         ms = self._context.milliseconds_since(request.accepted_at)
-        log.info("reply_sent", message_id=request.request_id, result=result, ms=ms, asynchronous=True)
+        self._context.emit(events.ReplySent(message_id=request.request_id, result=result, ms=ms, asynchronous=True))
 
     async def _refused(self, delivery: Delivery[ReplyJob], problem: NotTaken | NotAllowed) -> None:
         """The receiver is there and did not take this reply, or may not be asked; others may go better."""
         failures = await self._count(delivery, str(problem), final=isinstance(problem, NotServed | NotAnAddress))
         if failures is not None:
             after_s = self._backoff.pause_s(failures)
-            _log_postponed(delivery.job, str(problem), failures, after_s)
+            self._report_postponed(delivery.job, str(problem), failures, after_s)
             await delivery.again(after_s)
 
     async def _no_answer(self, post: Post[Delivery[ReplyJob]], reason: str) -> None:
@@ -144,7 +141,7 @@ class ReplySender:
                 self._group.create_task(self._alone(other, self._give_up(other, reason)))
         failures = await self._count(post.item, reason, final=False)
         if failures is not None:
-            _log_postponed(post.item.job, reason, failures, after_s)
+            self._report_postponed(post.item.job, reason, failures, after_s)
             self._destinations.add(post.destination, post.item)
 
     async def _count(self, delivery: Delivery[ReplyJob], reason: str, *, final: bool) -> int | None:
@@ -165,8 +162,17 @@ class ReplySender:
         await delivery.done()
         kept = await self._context.deliveries.find(request_id)
         attempts = 0 if kept is None else kept.attempts
-        log.warning(
-            "reply_dead_letter", message_id=request_id, address=delivery.job.address, reason=reason, attempts=attempts
+        self._context.emit(
+            events.ReplyDeadLetter(
+                message_id=request_id, address=delivery.job.address, reason=reason, attempts=attempts
+            )
+        )
+
+    def _report_postponed(self, job: ReplyJob, reason: str, attempts: int, after_s: float) -> None:
+        self._context.emit(
+            events.ReplyPostponed(
+                message_id=job.request_id, address=job.address, reason=reason, attempts=attempts, after_s=after_s
+            )
         )
 
 
@@ -177,14 +183,3 @@ def _destination(address: str) -> str:
     except NotAnAddress:
         return address
     return f"{url.scheme}://{url.netloc.decode('ascii').lower()}"
-
-
-def _log_postponed(job: ReplyJob, reason: str, attempts: int, after_s: float) -> None:
-    log.info(
-        "reply_postponed",
-        message_id=job.request_id,
-        address=job.address,
-        reason=reason,
-        attempts=attempts,
-        after_s=after_s,
-    )

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import structlog
-
+from ami_hes import events
 from ami_hes.commands import Command, Outcome
 from ami_hes.engine import CommandJob, Delivery
 from ami_hes.jobs.answers import AnswerMaker
@@ -20,9 +19,10 @@ from ami_hes.jobs.room import Room
 from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
-from ami_hes.operations import Assignment, Attempt, failed, log_done
+from ami_hes.operations import Assignment, Attempt, describe, failed
 from ami_hes.store import StoredCommand, StoredResult, StoreUnavailable
 from ami_process.environment import real_time
+from ami_process.events import format_fault
 
 GRACE_S = 1.0
 """A recipe ends by its deadline and says why; this much later it is ended for it."""
@@ -35,8 +35,6 @@ STOP_S = 3.0
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
-
 Run = Callable[[Assignment], Awaitable[Outcome]]
 """What carries a command out (`ami_hes.operations.run`)."""
 
@@ -45,6 +43,8 @@ Run = Callable[[Assignment], Awaitable[Outcome]]
 class _Finished:
     delivery: Delivery[CommandJob]
     result: StoredResult
+    kept: bool
+    """Whether the result came from the store, so that its end was reported before."""
 
 
 class CommandWorker:
@@ -69,9 +69,9 @@ class CommandWorker:
 
     async def _work_off(self, delivery: Delivery[CommandJob]) -> None:
         try:
-            result = await self._alone(delivery, self._result(delivery))
-            if result is not None:
-                await self._finished.put(_Finished(delivery, result))
+            finished = await self._alone(delivery, self._finish(delivery))
+            if finished is not None:
+                await self._finished.put(finished)
         finally:
             self._room.leave()
 
@@ -81,13 +81,14 @@ class CommandWorker:
             return await work
         except StoreUnavailable:  # the store says so itself
             await delivery.again(AGAIN_S)
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             job = delivery.job
-            log.error("command_failed", message_id=job.request_id, meter=job.subject, exc_info=problem)
+            failed = events.CommandFailed(message_id=job.request_id, meter=job.subject, exception=format_fault(problem))
+            self._context.emit(failed)
             await delivery.again(AGAIN_S)
         return None
 
-    async def _result(self, delivery: Delivery[CommandJob]) -> StoredResult:
+    async def _finish(self, delivery: Delivery[CommandJob]) -> _Finished:
         job = delivery.job
         known = StoredCommand(job.command)
         if delivery.redelivered:
@@ -96,8 +97,9 @@ class CommandWorker:
                 raise LookupError("the command is not kept")
             known = found
         if known.result is not None:
-            return known.result
-        return await self._carried_out(job, known, redelivered=delivery.redelivered)
+            return _Finished(delivery, known.result, kept=True)
+        result = await self._carried_out(job, known, redelivered=delivery.redelivered)
+        return _Finished(delivery, result, kept=False)
 
     async def _carried_out(self, job: CommandJob, known: StoredCommand, *, redelivered: bool) -> StoredResult:
         started = real_time()
@@ -113,7 +115,6 @@ class CommandWorker:
         else:
             outcome = await self._in_time(Assignment(meter, command, attempt, job.deadline_at), left_s)
         took_ms = round((real_time() - started) * 1000, 1)
-        log_done(command, meter, outcome, ms=took_ms)
         return stored_result(command, outcome, took_ms=took_ms, finished_at=self._context.now())
 
     async def _in_time(self, assignment: Assignment, left_s: float) -> Outcome:
@@ -127,7 +128,7 @@ class CommandWorker:
                     await asyncio.wait({recipe}, timeout=GRACE_S)
         if recipe.done() and not recipe.cancelled() and recipe.exception() is None:
             return recipe.result()
-        return _broken(assignment, recipe)
+        return self._broken(assignment, recipe)
 
     async def _begin(self, command: Command) -> None:
         await self._context.results.attempt(command.request_id, command.meter.name, self._context.now())
@@ -148,14 +149,17 @@ class CommandWorker:
             async with asyncio.timeout(STOP_S):
                 await self._keep(batch)
         except TimeoutError:
-            log.error("results_not_kept", commands=len(batch))
+            self._context.emit(events.ResultsNotKept(commands=len(batch)))
 
     def _drain(self, most: int) -> list[_Finished]:
         return [self._finished.get_nowait() for _ in range(min(most, self._finished.qsize()))]
 
     async def _keep(self, batch: Sequence[_Finished]) -> None:
-        """Save, answer, hand on, and only then done; what completes no request waits for no answer."""
+        """Save, report, answer, hand on, and only then done; what completes no request waits for no answer."""
         completed = await self._context.results.save([one.result for one in batch])
+        for one in batch:
+            if not one.kept:
+                self._report(one.delivery.job.command, one.result)
         completing = {one.request.request_id for one in completed}
         for one in batch:
             if one.result.request_id not in completing:
@@ -175,13 +179,37 @@ class CommandWorker:
             return
         await delivery.done()
 
+    def _report(self, command: Command, result: StoredResult) -> None:
+        """The event `meter_done`; what an operation can't say of a command keeps no other back."""
+        meter = self._registry.find_by_mrid(command.meter.mrid)
+        name = command.meter.name if meter is None else meter.name
+        outcome = result.outcome
+        details = None
+        try:
+            details = describe(command, meter, outcome)
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            fault = format_fault(problem)
+            self._context.emit(events.DetailsFailed(message_id=command.request_id, meter=name, exception=fault))
+        self._context.emit(
+            events.MeterDone(
+                message_id=command.request_id,
+                meter=name,
+                operation=command.operation,
+                details=details,
+                ok=outcome.ok,
+                reply_code=outcome.code,
+                reason=outcome.reason,
+                ms=result.took_ms,
+            )
+        )
 
-def _broken(assignment: Assignment, recipe: asyncio.Future[Outcome]) -> Outcome:
-    """The recipe did not come to its own end: a fault of ours."""
-    command, meter = assignment.command, assignment.command.meter.name
-    problem = recipe.exception() if recipe.done() and not recipe.cancelled() else None
-    if problem is None:
-        log.error("operation_overdue", message_id=command.request_id, meter=meter)
-        return failed(command, assignment.attempt, "deadline", "no-answer")
-    log.error("operation_failed", message_id=command.request_id, meter=meter, exc_info=problem)
-    return failed(command, assignment.attempt, "internal", "failed", detail=type(problem).__name__)
+    def _broken(self, assignment: Assignment, recipe: asyncio.Future[Outcome]) -> Outcome:
+        """The recipe did not come to its own end: a fault of ours."""
+        command, meter = assignment.command, assignment.command.meter.name
+        problem = recipe.exception() if recipe.done() and not recipe.cancelled() else None
+        if problem is None:
+            self._context.emit(events.OperationOverdue(message_id=command.request_id, meter=meter))
+            return failed(command, assignment.attempt, "deadline", "no-answer")
+        fault = format_fault(problem)
+        self._context.emit(events.OperationFailed(message_id=command.request_id, meter=meter, exception=fault))
+        return failed(command, assignment.attempt, "internal", "failed", detail=type(problem).__name__)

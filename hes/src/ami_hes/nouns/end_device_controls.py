@@ -54,7 +54,8 @@ def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner:
             else:
                 found.setdefault(target.meter.name, []).append(target)
     commands, conflicts = _one_each(found, message.header.message_id or "")
-    return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts)
+    codes = " ".join(sorted({command.body for command in commands}))
+    return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes)
 
 
 def report(errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:

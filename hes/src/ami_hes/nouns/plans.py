@@ -21,6 +21,8 @@ class Plan:
 
     commands: tuple[Command, ...] = ()
     errors: tuple[ReplyError, ...] = ()
+    summary: str = ""
+    """What is asked for, in a few words, for who reads the events."""
 
 
 @dataclass(frozen=True, slots=True)

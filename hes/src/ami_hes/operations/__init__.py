@@ -5,6 +5,6 @@ The table `OPERATIONS` has a row for each; the dispatch of commands (`ami_hes.jo
 
 from ami_hes.operations.assignment import Assignment, Attempt
 from ami_hes.operations.operation import Operation
-from ami_hes.operations.table import OPERATIONS, failed, log_done, run
+from ami_hes.operations.table import OPERATIONS, describe, failed, run
 
-__all__ = ["OPERATIONS", "Assignment", "Attempt", "Operation", "failed", "log_done", "run"]
+__all__ = ["OPERATIONS", "Assignment", "Attempt", "Operation", "describe", "failed", "run"]

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-import structlog
-
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult
 from ami_hes.commands import Command, Outcome
+from ami_hes.events import LateAnswer
 from ami_hes.meters import Meter, MeterFault, Meters, Session
 from ami_hes.meters.trace import tracing
 from ami_hes.operations.assignment import Assignment
@@ -38,8 +37,6 @@ from ami_process.environment import real_sleep, real_time
 
 NAME = "disconnect_control"
 """The operation's name; the body of its commands is an EndDeviceControlType."""
-
-log = structlog.get_logger()
 
 SETTLING_S = (0.1, 0.3, 0.6)  # a switch takes its time to move: when a read-back disagrees it is read again
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 1.0  # between attempts to reach a meter that broke off
@@ -69,14 +66,7 @@ def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping
     control = CONTROLS.get(command.body)
     if control is not None and meter is not None:
         control = _at(meter, control)
-    return {
-        "code": command.body,
-        "control": None if control is None else control.name,
-        "class_id": None if control is None else control.class_id,
-        "obis": None if control is None else str(control.obis),
-        "method": None if control is None else control.method,
-        **json.loads(outcome.payload or _format_seen(None, None, None)),
-    }
+    return _details(command.body, control, outcome.payload or _format_seen(None, None, None))
 
 
 OPERATION = Operation(run, describe, acts=True)
@@ -188,20 +178,20 @@ class _Work:
             pause_s = min(2 * pause_s, LONGEST_RETRY_S)
 
     async def _await_late_answer(self, session: Session) -> None:
-        """Runs after the command has failed: an answer that comes late is logged, with the state that was read then."""
+        """Runs after the command has failed: an answer that comes late is reported, with the state that was read then."""
         with tracing(self._command.request_id):
             outcome = await session.late_action()
             ms = round((real_time() - (self._sent_at or real_time())) * 1000, 1)
             after = await self._read(session)
-        log.warning(
-            "late_answer",
-            message_id=self._command.request_id,
-            meter=self._meter.name,
-            code=self._control.code,
-            control=self._control.name,
-            action_result=_format_result(outcome.result),
-            after=_format_state(after),
-            ms=ms,
+        seen = _format_seen(self.before, after, outcome.result)
+        self._meters.environment.emit(
+            LateAnswer(
+                message_id=self._command.request_id,
+                meter=self._meter.name,
+                operation=NAME,
+                details=_details(self._control.code, self._control, seen),
+                ms=ms,
+            )
         )
 
 
@@ -210,6 +200,18 @@ def _state(values: Sequence[Data]) -> DisconnectState:
     if not isinstance(output_state, bool) or not isinstance(control_state, int) or not isinstance(control_mode, int):
         raise MeterFault("data-access-result", "unexpected-value", where="reading the disconnect control")
     return DisconnectState(output_state, int(control_state), int(control_mode))
+
+
+def _details(code: str, control: Control | None, seen: str) -> dict[str, object]:
+    """The fields of `ami_hes.events.DisconnectDetails`; `seen` as in `_format_seen`."""
+    return {
+        "code": code,
+        "control": None if control is None else control.name,
+        "class_id": None if control is None else control.class_id,
+        "obis": None if control is None else str(control.obis),
+        "method": None if control is None else control.method,
+        **json.loads(seen),
+    }
 
 
 def _at(meter: Meter, control: Control) -> Control:

@@ -10,7 +10,7 @@ from ami_hes.operations.assignment import Assignment
 Recipe = Callable[[Meters, Assignment], Awaitable[Outcome]]
 """Carries a command out; whatever happens on the way to the meter ends as an Outcome."""
 Describe = Callable[[Command, Meter | None, Outcome], Mapping[str, object]]
-"""What the event `meter_done` says of the command beside what it says of every command; values of JSON, short.
+"""The `details` of the event `meter_done`: what it says beside what it says of every command; values of JSON, short.
 
 The meter is None when no registry entry has its mRID any more.
 """

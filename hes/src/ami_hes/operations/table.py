@@ -1,6 +1,6 @@
-"""The table of operations, and what is the same for all of them: dispatch, the end without a recipe, the event of the end."""
+"""The table of operations, and what is the same for all of them: dispatch, the end without a recipe, the details of the end."""
 
-import structlog
+from typing import Any
 
 from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, Meters
@@ -10,8 +10,6 @@ from ami_hes.operations.operation import Operation
 from ami_mapping.faults import explain
 
 OPERATIONS: dict[str, Operation] = {contactor.NAME: contactor.OPERATION}
-
-log = structlog.get_logger()
 
 
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
@@ -30,17 +28,7 @@ def failed(command: Command, attempt: Attempt, kind: str, name: str, *, detail: 
     return Outcome(False, fault.code, fault.level, fault.reason, attempted=attempt.begun)
 
 
-def log_done(command: Command, meter: Meter | None, outcome: Outcome, *, ms: float) -> None:
-    """The event `meter_done`: one for each command, whatever ended it."""
+def describe(command: Command, meter: Meter | None, outcome: Outcome) -> dict[str, Any] | None:
+    """What the operation has to say of a command's end; None for one that is not known here."""
     operation = OPERATIONS.get(command.operation)
-    log.info(
-        "meter_done",
-        message_id=command.request_id,
-        meter=command.meter.name if meter is None else meter.name,
-        operation=command.operation,
-        **({} if operation is None else operation.describe(command, meter, outcome)),
-        ok=outcome.ok,
-        reply_code=outcome.code,
-        reason=outcome.reason,
-        ms=ms,
-    )
+    return None if operation is None else dict(operation.describe(command, meter, outcome))

@@ -1,31 +1,35 @@
-"""The store of the HES as a database, whose state goes to the log."""
+"""The store of the HES as a database that reports when it goes and when it is back."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
-import structlog
-
+from ami_hes import events
 from ami_hes.store.tables import SCHEMA
+from ami_process.events import Emit, Event
 from ami_process.store import database
 
-log = structlog.get_logger()
+
+def _unreported(_: Event) -> None:
+    pass
 
 
 class Database(database.Database):
-    """Opened with `async with`; says once when the store goes, and once when it is back."""
+    """Opened with `async with`; reports an upgrade, and once when the store goes, and once when it is back."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, SCHEMA, changed=self._log)
+    def __init__(self, path: Path, emit: Emit = _unreported) -> None:
+        super().__init__(path, SCHEMA, changed=self._report)
+        self._emit = emit
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
         if self.migrated:
-            log.info("store_migrated", **asdict(self.migrated))
+            self._emit(self.migrated)
         return self
 
-    def _log(self, reason: str | None) -> None:
-        if reason is None:
-            log.info("store_available", store=str(self._path))
-        else:
-            log.error("store_unavailable", store=str(self._path), reason=reason)
+    def _report(self, reason: str | None) -> None:
+        store = str(self._path)
+        self._emit(
+            events.StoreAvailable(store=store)
+            if reason is None
+            else events.StoreUnavailable(store=store, reason=reason)
+        )

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
@@ -107,6 +107,8 @@ class Ready(Event):
 class CannotListen(Event):
     """The process ends, because it can't listen where it should."""
 
+    severity: ClassVar[Severity | None] = "error"
+
     address: str
     """`host:port`."""
     setting: str
@@ -140,23 +142,6 @@ class Events:
     def flush(self) -> None:
         """Wait for a moment until the reader has everything: before the process ends without further ado."""
         self._output.flush()
-
-    def configure_loggers(self) -> None:
-        """What structlog's loggers say is an event with a `level`."""
-        import structlog  # here: most processes log nothing with it, and it loads all that shows tracebacks on a terminal
-
-        output = self._output
-
-        def render(_: object, __: str, event: MutableMapping[str, Any]) -> str:
-            return format_object({"event": event.pop("event"), "at": self._now().isoformat(), **event})
-
-        class Lines:
-            msg = debug = info = warning = error = critical = exception = fatal = staticmethod(output.write)
-
-        structlog.configure(
-            processors=[structlog.processors.add_log_level, structlog.processors.format_exc_info, render],
-            logger_factory=lambda *_: Lines(),
-        )
 
     def take_library_logs(self) -> None:
         """What libraries log is an event `log`."""

@@ -1,0 +1,132 @@
+"""Meters and their connections. `message_id` is the MessageID of the request that is worked on."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ami_process.events import Event, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apdu(Event):
+    """A framed APDU, sent to a meter or received from one; only if hes.log_apdus is true."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    message_id: str | None
+    """Of the request that is worked on; null: of none."""
+    meter: str
+    """Name of the meter; `unknown` as long as a caller has not said who it is."""
+    direction: str
+    """`request` or `response`."""
+    name: str
+    """Of the APDU: its tag."""
+    hex: str
+    """The frame; a password that goes over the wire unencrypted is asterisks."""
+    ms: float
+    """Of a response: milliseconds since the request before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification(Event):
+    """A meter has sent something of its own accord."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    message_id: str | None
+    """Of the request that is worked on over the same connection; null: of none."""
+    transport: str
+    """`tcp` or `udp`."""
+    peer: str
+    """Where it came from."""
+    system_title: str | None
+    """Hex; of the sender of a protected one."""
+    meter: str | None
+    """Name of the meter, where its keys vouch for it."""
+    secured: bool
+    """Whether its protection was checked."""
+    service: str
+    """`data-notification`, `event-notification` or `information-report`."""
+    sent_at: str | None
+    """The meter's own date and time."""
+    body: Any
+    """What it says: values of JSON, octets as hex."""
+    class_id: int | None = None
+    """Of an event-notification: the class that it is about."""
+    obis: str | None = None
+    """The object."""
+    attribute: int | None = None
+    """The attribute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped(Event):
+    """Something from the network was thrown away."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    peer: str
+    """Where it came from."""
+    transport: str
+    """`tcp` or `udp`."""
+    reason: str
+    """Why."""
+    hex: str
+    """Its first octets."""
+    looks_like: str | None
+    """A guess at what they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialledIn(Event):
+    """A meter has called, and has said who it is."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    meter: str
+    """Its name."""
+    peer: str
+    """Where it called from."""
+    standing: str
+    """`proved` by its keys, `claimed`, or `refuted`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotProved(Event):
+    """A caller claims to be a meter, and did not prove its keys."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    meter: str
+    """Whom it claims to be."""
+    peer: str
+    """Where it called from."""
+    reason: str
+    """What went wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced(Event):
+    """A waiting connection was closed, because the meter has a newer one."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    meter: str
+    """Its name."""
+    peer: str
+    """The older one."""
+    standing: str
+    """As of `dialled_in`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HungUp(Event):
+    """A waiting connection has ended."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    meter: str
+    """Its name."""
+    peer: str
+    """Where it had called from."""
+    reason: str
+    """How it ended."""

@@ -1,0 +1,82 @@
+"""The process itself: its start, its store, what an earlier life has left."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ami_process import events
+from ami_process.events import Event, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready(events.Ready):
+    """The process serves."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUnavailable(Event):
+    """The store takes nothing now; what can be refused is refused, the rest waits."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    store: str
+    """Which."""
+    reason: str
+    """Of the database."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAvailable(Event):
+    """The store takes everything again."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    store: str
+    """Which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered(Event):
+    """At the start: what a former life of the process left open goes on."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    requests: int
+    """Requests without an answer."""
+    commands: int
+    """Their commands without a result."""
+    replies: int
+    """Replies that are owed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryFailed(Event):
+    """A request of a former life of the process could not be taken up."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    message_id: str
+    """Of the request."""
+    exception: str | None = None
+    """The traceback of the fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetters(Event):
+    """At the start: replies that were given up."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    replies: int
+    """How many are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten(Event):
+    """Answers that were too old have been dropped from the store."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    requests: int
+    """How many."""

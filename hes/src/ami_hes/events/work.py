@@ -1,0 +1,148 @@
+"""The work on commands, the same for every operation; `details` are the fields of an operation of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ami_process.events import Event, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchState:
+    """What a disconnect control (class 70) shows, in the words that all services use."""
+
+    output_state: bool
+    control_state: int
+    control_mode: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisconnectDetails:
+    """The `details` of the operation `disconnect_control`."""
+
+    code: str
+    """EndDeviceControlType."""
+    control: str | None
+    """The same in a word."""
+    class_id: int | None
+    """Of the object."""
+    obis: str | None
+    """The object."""
+    method: int | None
+    """The method that was to be called."""
+    before: SwitchState | None
+    """What the meter showed before."""
+    after: SwitchState | None
+    """What it showed when it was read back."""
+    action_result: str | None
+    """What it answered to the ACTION: the name of the standard."""
+
+
+DETAILS: Mapping[str, type[DisconnectDetails]] = {"disconnect_control": DisconnectDetails}
+"""Name of an operation -> its details, where they are declared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterDone(Event):
+    """A command has its end on one meter, whatever it is, and its result is kept."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    message_id: str
+    """Of the request."""
+    meter: str
+    """The name of the meter."""
+    operation: str
+    """What was to be done: its name."""
+    details: dict[str, Any] | None = None
+    """What the operation has to add, in fields of its own."""
+    ok: bool
+    """True only for what has been read back."""
+    reply_code: str | None
+    """IEC 61968-9 reply code of the reply to come."""
+    reason: str
+    """In words, for a person."""
+    ms: float
+    """Milliseconds that it took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateAnswer(Event):
+    """A meter answered an ACTION after its command had failed."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    message_id: str
+    """Of the request."""
+    meter: str
+    """Its name."""
+    operation: str
+    """What was to be done: its name."""
+    details: dict[str, Any]
+    """As of `meter_done`; what was seen is what the meter showed then."""
+    ms: float
+    """Milliseconds since the ACTION."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandFailed(Event):
+    """A fault of ours ended the work on a command; it is tried again."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    message_id: str
+    """Of the request."""
+    meter: str
+    """Its name."""
+    exception: str | None = None
+    """The traceback of the fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetailsFailed(Event):
+    """A fault of ours: an operation could not say its `details` of a command, whose result is kept nevertheless."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    message_id: str
+    """Of the request."""
+    meter: str
+    """Its name."""
+    exception: str | None = None
+    """The traceback of the fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFailed(Event):
+    """A fault of ours ended a command."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    message_id: str
+    """Of the request."""
+    meter: str
+    """Its name."""
+    exception: str | None = None
+    """The traceback of the fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationOverdue(Event):
+    """A command did not end by its deadline, and was ended."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    message_id: str
+    """Of the request."""
+    meter: str
+    """Its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsNotKept(Event):
+    """The process ends and the store takes no results; their commands are worked again, as attempted ones."""
+
+    severity: ClassVar[Severity | None] = "error"
+
+    commands: int
+    """How many."""
