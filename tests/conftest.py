@@ -18,8 +18,14 @@ import tools
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-ONE_WORKER = ("tests/ami/test_simulated_faults.py", "tests/e2e/test_attempted.py")
-"""Modules whose tests look at what one fixture of many seconds has done: each worker would make it anew."""
+ONE_WORKER = (
+    "tests/ami/test_simulated_faults.py",
+    "tests/e2e/test_attempted.py",
+    "tests/e2e/test_http.py",
+    "tests/e2e/test_north.py",
+    "tests/e2e/test_survival.py",
+)
+"""Modules whose tests share a fixture that is several processes, or look at what one of many seconds has done: each worker would make it anew."""
 
 SYSTEMS = Path(__file__).parent / "e2e"
 SYSTEM_S = 200

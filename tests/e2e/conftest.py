@@ -18,7 +18,7 @@ def ami(tmp_path: Path) -> Iterator[System]:
         yield one
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with system(tmp_path_factory.mktemp("whole")) as one:
         one.tap("M1001")
@@ -28,7 +28,7 @@ def _whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture
 def whole(_whole: System) -> System:
-    """Two well-behaved meters (a tap before M1001) and a HES that the tests of a module share; both meters are connected."""
+    """Two well-behaved meters (a tap before M1001) and a HES that tests share; both meters are connected."""
     both = [by_mrid(meter) for meter in _whole.config["meters"]]
     assert Stranger(_whole.hes_url).switch(CONNECT, both).result == "OK"
     _whole.forget()

@@ -19,7 +19,7 @@ def test_every_apdu_of_a_request_says_its_message_id_and_its_meter(ami: System) 
     dialler["address"] = "dials-in"
     dialler["simulated"]["dial_to"] = f"127.0.0.1:{ami.config['hes']['dlms_port']}"
     ami.config["hes"]["log_apdus"] = True
-    hes = ami.start().hes
+    hes = ami.start_together().hes
     assert hes is not None
     hes.wait_for("dialled_in", meter="M1002")
     recognised = hes.seen("apdu")
@@ -60,7 +60,7 @@ def test_every_line_of_a_run_is_a_declared_event(ami: System) -> None:
     ami.config["demo"] |= {"period_s": 0.2, "connect_after_s": 0.1, "cycles": 1}
     ami.meter("M1001")["simulated"] |= {"push_to": f"tcp://127.0.0.1:{ami.config['hes']['dlms_port']}"}
     ami.meter("M1002")["simulated"] |= {"lie_about_action": True}
-    ami.start()
+    ami.start_together()
     assert ami.hes is not None
     cis = ami.start_cis()
     cis.wait_for("done")
