@@ -63,11 +63,12 @@ class MeterClock:
         """When it was set last."""
         return datetime.fromtimestamp(self.state.clock_set_at, UTC)
 
-    def as_it_was_set(self, offset_s: int, set_at: datetime | None) -> "MeterClock":
-        """The same clock with another setting, of the past."""
-        second = 0 if set_at is None else int(set_at.timestamp())
-        state = ClockStateInMemory(offset_s, second, self.time_zone_minutes)
-        return MeterClock(self.at, state, self.daylight_saving, self.drift_ppm)
+    def as_it_was_set(
+        self, offset_s: int, set_at: int, time_zone_minutes: int, daylight_saving: DaylightSaving
+    ) -> "MeterClock":
+        """The same clock with another setting and other rules, of the past; `set_at` in seconds since the epoch."""
+        state = ClockStateInMemory(offset_s, set_at, time_zone_minutes)
+        return MeterClock(self.at, state, daylight_saving, self.drift_ppm)
 
     @property
     def utc(self) -> datetime:

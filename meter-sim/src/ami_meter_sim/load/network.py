@@ -58,16 +58,19 @@ def voltage_mv(connection: Connection, phase: int, second: Any, power_w: Any) ->
 
 
 def with_lost(
-    voltages: tuple[int, ...], powers_w: tuple[int, ...], lost: frozenset[int], neutral_lost: bool
-) -> tuple[int, ...]:
-    """The same with phases (0, 1, 2) or the neutral lost: without it the star point moves towards the phase that takes most."""
+    voltages: tuple[Any, ...], powers_w: tuple[Any, ...], lost: frozenset[int], neutral_lost: bool
+) -> tuple[Any, ...]:
+    """The same with phases (0, 1, 2) or the neutral lost: without it the star point moves towards the phase that takes most.
+
+    One instant or an array of them.
+    """
     if neutral_lost and len(voltages) > 1:
         mean = sum(powers_w) // len(powers_w)
         voltages = tuple(
             one + one * (mean - power) // (2 * (abs(mean) + abs(power) + 500))
             for one, power in zip(voltages, powers_w, strict=True)
         )
-    return tuple(0 if phase in lost else one for phase, one in enumerate(voltages))
+    return tuple(0 * one if phase in lost else one for phase, one in enumerate(voltages))
 
 
 def frequency_mhz(second: Any) -> Any:

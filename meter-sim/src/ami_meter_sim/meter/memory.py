@@ -45,13 +45,14 @@ class KeptInStore:
 class HistoryInStore:
     """`History` over the records of the store. What was read is good until the meter's newest record is another one."""
 
-    __slots__ = ("_index", "_newest", "_read", "_row", "_store")
+    __slots__ = ("_forgotten", "_index", "_newest", "_read", "_row", "_store")
 
     def __init__(self, store: Store, index: int) -> None:
         self._store = store
         self._index = index
         self._row = store.row(index)
         self._newest = 0
+        self._forgotten = 0
         self._read: dict[Kind, list[Record]] = {}
 
     def happened(self, record: Record) -> None:
@@ -61,12 +62,19 @@ class HistoryInStore:
             self._index, Happened(0, record.kind, 0, microseconds(record.at), source, record.number, record.detail)
         )
 
-    def forget(self, kind: Kind, source: Obis, keep: int) -> None:
+    def forget(self, kind: Kind, source: Obis | None, keep: int) -> None:
         """As `History`."""
-        found = sorted(one.n for one in self._store.records(self._index, kind, source=bytes(source)))
+        octets = NO_SOURCE if source is None else bytes(source)
+        found = sorted(one.n for one in self._store.records(self._index, kind, source=octets))
         if len(found) > keep:
-            self._store.forget(self._index, kind, bytes(source), found[len(found) - keep - 1])
+            self._store.forget(self._index, kind, octets, found[len(found) - keep - 1])
             self._read.clear()
+            self._forgotten += 1
+
+    @property
+    def version(self) -> int:
+        """As `History`; good as long as this is."""
+        return self._row.last_record + (self._forgotten << 64)
 
     def records(
         self, kind: Kind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None

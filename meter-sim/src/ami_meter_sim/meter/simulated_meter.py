@@ -23,13 +23,15 @@ from ami_meter_sim.meter.memory import Memory
 from ami_meter_sim.meter.pushes import INSTALLATION, push_what_follows, want
 from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.objects import conditions, timed
-from ami_meter_sim.objects.clock import start_clock
+from ami_meter_sim.objects.base import ClockRules
+from ami_meter_sim.objects.clock import note_rules, start_clock
 from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS, Communication
 from ami_meter_sim.objects.conditions import Condition
 from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
+from ami_meter_sim.objects.folding import LOOK_EVERY, fold
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.recording import has_occurred, record
 from ami_meter_sim.objects.switch import ControlState, Move, Switch, Trigger
@@ -59,6 +61,7 @@ class Meter:
         """How often power has gone since it is alive: connections of before are gone."""
         self._invoke_id = 0
         self._changes = 0
+        self._records_looked_at = self.row.last_record // LOOK_EVERY
         self._device = self._make_device(at)
         if not self.row.alive_since:
             self._come_alive(began_at or at)
@@ -97,7 +100,10 @@ class Meter:
                 self._memory.history.happened(Record(self._device.clock.at, Kind.SWITCH, number=int(state)))
             self._device.switch = Switch(setup.control_mode, state)
         if new or row.configured_time_zone_min != setup.time_zone_minutes:
+            before = ClockRules.of(self._device.clock)
             row.time_zone_min = setup.time_zone_minutes
+            if not new:
+                note_rules(self._device, before)
         row.configured_control_mode, row.configured_time_zone_min = setup.control_mode, setup.time_zone_minutes
 
     def _follow_changes(self) -> None:
@@ -330,6 +336,9 @@ class Meter:
         self.row.captured_until = int(self._captured_until.timestamp())
         self.counters.note(self.row)
         self.second_counters.note(self.row)
+        if self.row.last_record // LOOK_EVERY != self._records_looked_at:
+            fold(self._device)
+            self._records_looked_at = self.row.last_record // LOOK_EVERY
 
     def finish(self, at: datetime) -> None:
         """A clean end: catch up and keep the exact counters. Nothing may be asked of the meter after this."""

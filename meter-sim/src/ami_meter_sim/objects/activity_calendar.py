@@ -1,20 +1,25 @@
 """Activity calendar (class 20): the active calendar, the passive one, and the moment at which one replaces the other.
 
-Strategy: tariffs follow from the calendar whenever somebody asks (`tariff_changes`), and only a calendar whose scripts do more than
-tariffs wakes the meter at its times. So that the past stays what it was, the calendars that were active before are kept with the instant
-at which each ended. A time zone, special days or rules of daylight saving that are written count for the past as well.
+Strategy: tariffs follow from the calendar whenever somebody asks (`tariff_timeline`), and only a calendar whose scripts do more than
+tariffs wakes the meter at its times. So that the past stays what it was, whatever replaces the calendar or its special days first writes
+down which tariffs were in force until then; settings and rules of the clock are in the history.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
 
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
-from ami_meter_sim.clock import MeterClock
+from ami_meter_sim.clock import ClockStateInMemory, MeterClock
+from ami_meter_sim.load.noise import Integers
+from ami_meter_sim.objects.base import ClockRules, base_of, records_after_base
 from ami_meter_sim.objects.calendars import DAYS, NAME, SEASONS, WEEKS, Calendar, Script, SpecialDays, calendar
 from ami_meter_sim.objects.clock import moment_of
 from ami_meter_sim.objects.kept_object import FIRST_OWN
@@ -24,6 +29,7 @@ from ami_meter_sim.objects.script_table import TARIFFS, WRITE, ScriptTable
 from ami_meter_sim.objects.shapes import date_time_octets
 from ami_meter_sim.objects.special_days import special_days
 from ami_meter_sim.objects.timed import TimedObject
+from ami_meter_sim.objects.timeline import FOR_EVER, ClockSetting, clock_settings, instant_of, reached, second_of
 from ami_packs.event_list import Occurrence
 
 if TYPE_CHECKING:
@@ -31,9 +37,11 @@ if TYPE_CHECKING:
 
 NEVER = data.octet_string(CosemDateTime().encode())
 PARTS = ("season_profile", "week_profile_table", "day_profile_table")
-FORMER = FIRST_OWN
-"""The calendars that were active until an instant, the newest last, each with its three arrays encoded."""
-MOST_FORMER = 4
+SETTLED = FIRST_OWN - 1
+"""Which tariffs the calendars of the past have called for, and until which second: packed as `CHANGE`."""
+CHANGE = np.dtype([("second", ">u4"), ("tariff", ">u2")])
+TARIFFS_SINCE = second_of(datetime(2026, 1, 1, tzinfo=UTC))
+"""Energy before this belongs to tariff 1, on every meter."""
 LOOK_AHEAD = timedelta(days=32)
 """A calendar that calls for nothing in so long is looked at again then."""
 REGISTER_ACTIVATION, DATA = 6, 1
@@ -44,6 +52,16 @@ class TariffChange(NamedTuple):
 
     at: datetime
     tariff: int
+
+
+class Timeline(NamedTuple):
+    """From these seconds on these tariffs are called for, in order of time."""
+
+    seconds: Integers
+    tariffs: Integers
+
+
+NOTHING = Timeline(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class ActivityCalendar(TimedObject):
@@ -80,7 +98,7 @@ class ActivityCalendar(TimedObject):
         """A moment in the past activates the passive calendar at once."""
         name = self._names.get(attribute_id, "")
         if name.endswith("_active"):
-            self._keep_former()
+            self.settle()
         super().write(attribute_id, value)
         if name.endswith("_passive"):
             record(self.device, Occurrence.CALENDAR_WRITTEN)
@@ -91,7 +109,7 @@ class ActivityCalendar(TimedObject):
 
     def activate(self) -> None:
         """The passive calendar is copied to the active one."""
-        self._keep_former()
+        self.settle()
         for part in ("calendar_name", *PARTS):
             self.change(f"{part}_active", self.value(f"{part}_passive"))
         self.change("activate_passive_calendar_time", NEVER)
@@ -119,25 +137,34 @@ class ActivityCalendar(TimedObject):
         """What should be in force now is executed at once."""
         self._apply()
 
-    def calendars(self) -> Iterator[tuple[datetime | None, Calendar]]:
-        """The calendars of the past, each with the instant at which it ended, and the active one with None."""
-        for former in () if (kept := self.remembered(FORMER)) is None else kept.value:
-            until, *parts = former.value
-            arrays = [data.decode(one.value) for one in parts]
-            yield datetime.fromtimestamp(until.value, UTC), calendar(*arrays)
-        yield None, self.active
+    def settle(self) -> None:
+        """Write down which tariffs were in force until now: what comes counts from now on alone."""
+        now = second_of(self.device.clock.at)
+        changes = self.called_for(now)
+        packed = np.zeros(len(changes.seconds), CHANGE)
+        packed["second"], packed["tariff"] = changes
+        until = data.double_long_unsigned(now)
+        self.remember(SETTLED, data.structure(until, data.octet_string(packed.tobytes())))
+
+    def called_for(self, until: int) -> Timeline:
+        """What this calendar and those before it have called for up to a second, or a little after it."""
+        kept, base = self.remembered(SETTLED), base_of(self.device)
+        since, settled = TARIFFS_SINCE, NOTHING
+        if kept is not None:
+            since, packed = (part.value for part in kept.value)
+            changes = np.frombuffer(packed, CHANGE)
+            settled = Timeline(changes["second"].astype(np.int64), changes["tariff"].astype(np.int64))
+        pieces = [settled]
+        if since < until:
+            pieces += _called_for(self.active, special_days(self.device), _spans(self.device, since, until))
+        seconds, tariffs = (np.concatenate(one) for one in zip(*pieces, strict=True))
+        later = slice(None) if base is None else seconds > base.second
+        return Timeline(seconds[later], tariffs[later])
 
     @property
     def active(self) -> Calendar:
         """What the active calendar says."""
         return calendar(*(self.sound(f"{part}_active") for part in PARTS))
-
-    def _keep_former(self) -> None:
-        ended = data.double_long_unsigned(int(self.device.clock.at.timestamp()))
-        parts = [data.octet_string(data.encode(self.sound(f"{part}_active"))) for part in PARTS]
-        kept = self.remembered(FORMER)
-        former = (*(() if kept is None else kept.value), data.structure(ended, *parts))
-        self.remember(FORMER, data.array(*former[-MOST_FORMER:]))
 
     def _activation(self) -> datetime | None:
         """The instant at which the passive calendar becomes active; None for never."""
@@ -182,60 +209,78 @@ def _sets_tariff(device: "Device", script: Script) -> bool:
     )
 
 
-def tariff_changes(device: "Device", since: datetime, until: datetime) -> list[TariffChange]:
-    """The tariff in force at `since`, then every change up to `until`; nothing for a meter without a calendar.
+def calendars(device: "Device") -> Iterator[ActivityCalendar]:
+    """Those that a meter has."""
+    for key in device.model.objects:
+        found = device.find(*key) if key[0] == ActivityCalendar.class_id else None
+        if isinstance(found, ActivityCalendar):
+            yield found
 
-    Each calendar counts until it was replaced, and each setting of the clock until it was set again. A tariff that was switched by
-    hand, by a script that a client executed, counts until the calendar calls for the next one.
+
+def tariff_timeline(device: "Device", until: int) -> Timeline:
+    """Every change of the tariff up to a second, the first one whatever was in force before; without a calendar those by hand.
+
+    A tariff that was switched by hand, by a script that a client executed, counts until the calendar calls for the next one.
     """
-    found = next((one for key in device.model.objects if key[0] == 20 and (one := device.find(*key)) is not None), None)
-    if not isinstance(found, ActivityCalendar):
+    found = next(calendars(device), None)
+    called = NOTHING if found is None else found.called_for(until)
+    by_hand = [(second_of(one.at), one.number) for one in records_after_base(device, Kind.TARIFF)]
+    if not by_hand:
+        return called
+    seconds, tariffs = np.array(by_hand, np.int64).T
+    seconds, tariffs = np.concatenate((called.seconds, seconds)), np.concatenate((called.tariffs, tariffs))
+    order = np.argsort(seconds, kind="stable")
+    return Timeline(seconds[order], tariffs[order])
+
+
+def tariff_changes(device: "Device", since: datetime, until: datetime) -> list[TariffChange]:
+    """The tariff in force at `since`, then every change up to `until`; nothing for a meter without a calendar."""
+    if next(calendars(device), None) is None:
         return []
-    changes: list[TariffChange] = []
-    special = special_days(device)
-    for start, end, clock, valid in _spans(device, found, since, until):
-        changes += _within(valid, clock, special, start, end)
-    by_hand = [TariffChange(one.at, one.number) for one in device.history.records(Kind.TARIFF, since, until)]
-    return _without_repetition(sorted((*changes, *by_hand), key=lambda change: change.at))
-
-
-def _spans(
-    device: "Device", found: ActivityCalendar, since: datetime, until: datetime
-) -> Iterator[tuple[datetime, datetime, MeterClock, Calendar]]:
-    """From `since` to `until` in pieces with one calendar and one setting of the clock each."""
-    clocks = list(_clocks(device))
-    for ends, one in found.calendars():
-        end = until if ends is None else min(ends, until)
-        while since < end:
-            clock, valid_until = next((c, u) for c, u in clocks if u is None or u > since)
-            piece = end if valid_until is None else min(end, valid_until)
-            yield since, piece, clock, one
-            since = piece
-
-
-def _clocks(device: "Device") -> Iterator[tuple[MeterClock, datetime | None]]:
-    """The clock as it was set, each time with the instant at which that ended."""
-    now = device.clock
-    settings = device.history.records(Kind.CLOCK)
-    offset, set_at = 0, None
-    for one in settings:
-        yield now.as_it_was_set(offset, set_at), one.at
-        offset, set_at = one.number, one.at
-    yield now, None
-
-
-def _within(
-    one: Calendar, clock: MeterClock, special: SpecialDays, start: datetime, end: datetime
-) -> Iterator[TariffChange]:
-    local = clock.local(clock.shown(start))
-    first = one.in_force(local, special)
-    if first is not None and first.table == TARIFFS:
-        yield TariffChange(start, first.selector)
-    for moment, script in one.changes(local, clock.local(clock.shown(end)) + timedelta(hours=2), special):
-        at = clock.real_instant(clock.utc_of(moment))
-        if start < at < end and script.table == TARIFFS:
-            yield TariffChange(at, script.selector)
-
-
-def _without_repetition(changes: list[TariffChange]) -> list[TariffChange]:
+    seconds, tariffs = tariff_timeline(device, second_of(until))
+    first, last = second_of(since), second_of(until)
+    changes = [
+        TariffChange(instant_of(max(second, first)), tariff)
+        for number, (second, tariff) in enumerate(zip(seconds.tolist(), tariffs.tolist(), strict=True))
+        if second <= last and (second > first or number + 1 == np.searchsorted(seconds, first, "right"))
+    ]
     return [one for number, one in enumerate(changes) if number == 0 or changes[number - 1].tariff != one.tariff]
+
+
+def _spans(device: "Device", since: int, until: int) -> Iterator[tuple[int, int, MeterClock]]:
+    """From one second up to another in pieces with one setting and one set of rules of the clock each, ends included once."""
+    settings = clock_settings(device)
+    for number, setting in enumerate(settings):
+        begin = max(since, setting.since)
+        end = settings[number + 1].since if number + 1 < len(settings) else until + 1
+        if begin < min(end, until + 1):
+            yield begin, min(end, until + 1), setting.clock
+
+
+def _called_for(
+    active: Calendar, special: SpecialDays, spans: Iterator[tuple[int, int, MeterClock]]
+) -> Iterator[Timeline]:
+    """What a calendar calls for in these spans, and at the begin of each what should be in force there."""
+    for begin, end, clock in spans:
+        first, last = (clock.local(clock.shown(instant_of(second))) for second in (begin, end))
+        script = active.in_force(first, special)
+        if script is not None and script.table == TARIFFS:
+            yield Timeline(np.array([begin]), np.array([script.selector]))
+        rules = ClockRules.of(clock)
+        for year in range((first - timedelta(days=1)).year, (last + timedelta(days=1)).year + 1):
+            shown, tariffs = _calls_of_year(active, special, rules, year)
+            at = reached(ClockSetting(-FOR_EVER, clock), shown)
+            chosen = slice(*np.searchsorted(at, (begin + 1, end)))
+            yield Timeline(at[chosen], tariffs[chosen])
+
+
+@lru_cache(maxsize=512)
+def _calls_of_year(active: Calendar, special: SpecialDays, rules: ClockRules, year: int) -> Timeline:
+    """What a clock with these rules shows (UTC) when the calendar calls for tariffs in a year of local time; shared by all meters."""
+    clock = MeterClock(datetime(year, 1, 1, tzinfo=UTC), ClockStateInMemory(0, 0, rules[0]), rules[1])
+    local = active.changes(datetime(year - 1, 12, 31, 23, 59, 59), datetime(year, 12, 31, 23, 59, 59), special)
+    calls = sorted((second_of(clock.utc_of(moment)), one.selector) for moment, one in local if one.table == TARIFFS)
+    if not calls:
+        return NOTHING
+    seconds, tariffs = np.array(calls, np.int64).T
+    return Timeline(np.ascontiguousarray(seconds), np.ascontiguousarray(tariffs))

@@ -15,7 +15,7 @@ from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.cells import rows_of
 from ami_meter_sim.objects.clock import moment_of
-from ami_meter_sim.objects.computed_rows import CLOCK_TIME, column
+from ami_meter_sim.objects.computed_rows import CLOCK_TIME, Instants, column
 from ami_meter_sim.objects.cosem_object import Refused
 from ami_meter_sim.objects.timeline import clock_settings, shown
 
@@ -43,11 +43,11 @@ class Buffer(Protocol):
 class Computed:
     """Rows at these seconds."""
 
-    def __init__(self, device: "Device", columns: tuple[CaptureObject, ...], seconds: Integers, period_s: int) -> None:
+    def __init__(self, device: "Device", columns: tuple[CaptureObject, ...], every: Instants) -> None:
         self._device = device
         self._columns = columns
-        self.seconds = seconds
-        self._period_s = period_s
+        self._every = every
+        self.seconds = every.seconds
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -57,8 +57,8 @@ class Computed:
         captured = self._columns[number]
         if (captured.class_id, captured.attribute_index) == CLOCK_TIME:
             return np.atleast_1d(shown(clock_settings(self._device), self.seconds))
-        every = np.arange(len(self.seconds))
-        found = column(self._device, captured, self.seconds, every, self._period_s).comparable
+        rows = np.arange(len(self.seconds))
+        found = column(self._device, captured, self._every, rows).comparable
         if found is None:
             raise Refused(DataAccessResult.TYPE_UNMATCHED)
         return found
@@ -71,7 +71,7 @@ class Computed:
 
     def octets(self, rows: Integers, columns: Sequence[int]) -> bytes:
         """The rows, one encoded structure after the other."""
-        cells = [column(self._device, self._columns[one], self.seconds, rows, self._period_s) for one in columns]
+        cells = [column(self._device, self._columns[one], self._every, rows) for one in columns]
         return rows_of(cells, len(rows)).tobytes()
 
     def row_octets(self) -> list[bytes]:

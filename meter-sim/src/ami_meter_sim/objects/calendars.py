@@ -56,9 +56,9 @@ SpecialDays = tuple[tuple[CosemDate, int], ...]
 """Dates, with wildcards, and the day_id that counts on them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Calendar:
-    """Seasons, weeks (seven day_ids each) and days (second of the day and script, in order)."""
+    """Shared by all meters that have the same. Seasons, weeks (seven day_ids each) and days (second of the day and script, in order)."""
 
     seasons: tuple[Season, ...]
     weeks: Mapping[bytes, tuple[int, ...]]
@@ -118,7 +118,7 @@ def special_day(special: SpecialDays, day: date) -> int | None:
     return next((day_id for pattern, day_id in special if matches(pattern, day)), None)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def calendar(seasons: Data, weeks: Data, days: Data) -> Calendar:
     """What the three arrays of a calendar say."""
     return Calendar(

@@ -16,6 +16,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.clock.daylight_saving import DaylightSaving
 from ami_meter_sim.objects import timed
+from ami_meter_sim.objects.base import ClockRules
 from ami_meter_sim.objects.cosem_object import ActionRefused, Options, Refused, integer_in
 from ami_meter_sim.objects.kept_object import FIRST_OWN
 from ami_meter_sim.objects.memory import Kind, Record
@@ -94,10 +95,11 @@ class Clock(TimedObject):
         return True
 
     def change(self, name: str, value: Data) -> None:
-        """A rule of daylight saving counts at once."""
+        """A rule of daylight saving counts from now on."""
+        before = ClockRules.of(self.device.clock)
         super().change(name, value)
         self.device.clock.daylight_saving = daylight_saving(self)
-        self.device.clock_changed()
+        self._ruled(before)
 
     def _set(self, wanted: datetime) -> None:
         device = self.device
@@ -111,7 +113,12 @@ class Clock(TimedObject):
         timed.clock_moved(device, before)
 
     def _set_time_zone(self, value: Data) -> None:
+        before = ClockRules.of(self.device.clock)
         self.device.clock.time_zone_minutes = integer_in(value, DataTag.LONG, range(-720, 721))
+        self._ruled(before)
+
+    def _ruled(self, before: ClockRules) -> None:
+        note_rules(self.device, before)
         self.device.clock_changed()
 
     def _moment(self, value: Data) -> datetime:
@@ -161,6 +168,12 @@ class Clock(TimedObject):
         if not isinstance(shift, int) or shift not in SHIFT_S:
             raise ActionRefused(ActionResult.TYPE_UNMATCHED)
         self._set(self.device.clock.time + timedelta(seconds=shift))
+
+
+def note_rules(device: "Device", before: ClockRules) -> None:
+    """Time zone or daylight saving are others from now on, and were `before` until now."""
+    if before != ClockRules.of(device.clock):
+        device.history.happened(Record(device.clock.at, Kind.CLOCK_RULES, detail=before.encode()))
 
 
 def moment_of(value: CosemDateTime, clock: MeterClock) -> datetime:

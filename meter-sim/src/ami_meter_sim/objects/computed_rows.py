@@ -5,7 +5,7 @@ a meter that was never asked has a past. A meter without power captures nothing,
 captured by hand lies in the history and is put between. All columns of a row are of one second.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -33,26 +33,32 @@ CAPTURE_TIME = 5
 WIDENINGS = 6
 
 
+class Instants(NamedTuple):
+    """The seconds of rows, in order, and that of the row before the first, which they may no longer hold."""
+
+    before: int
+    seconds: Integers
+
+
 def instants(device: "Device", lattice: Lattice, span_s: int, since: int, entries: int) -> Integers:
     """The newest `entries` ends of periods up to now and after `since` at which the meter had power; a period takes `span_s` at most."""
     now = second_of(device.clock.at)
-    entries = min(entries, MOST_ENTRIES)
     off = without_power(device)
     found = np.zeros(0, np.int64)
     reach = span_s * (entries + 1)
     for _ in range(WIDENINGS):
         after = max(since, now - reach)
         ends = ends_between(device, lattice, after, now)
-        found = ends[~off.cover(ends)]
+        found = ends[~(off.cover(ends) & off.cover_before(ends))]
         if len(found) >= entries or after == since:
             break
         reach *= 2
     return found[len(found) - min(entries, len(found)) :]
 
 
-def column(device: "Device", captured: CaptureObject, every: Integers, rows: Integers, period_s: int) -> Cells:
+def column(device: "Device", captured: CaptureObject, every: Instants, rows: Integers) -> Cells:
     """The cells of one column in these rows, every row being of its second; what is not measured is what it is now."""
-    seconds = every[rows]
+    seconds = every.seconds[rows]
     if (captured.class_id, captured.attribute_index) == CLOCK_TIME and not captured.data_index:
         return of_times(device, seconds)
     found = device.find(captured.class_id, captured.logical_name)
@@ -62,7 +68,7 @@ def column(device: "Device", captured: CaptureObject, every: Integers, rows: Int
         if captured.attribute_index == VALUE and found.quantity is not None:
             return of_numbers(found.tag, np.atleast_1d(np.asarray(found.measured(seconds), np.int64)))
         if captured.attribute_index == VALUE and found.described.value == PROFILE_STATUS:
-            return of_numbers(DataTag.UNSIGNED, statuses(device, every, period_s)[rows])
+            return of_numbers(DataTag.UNSIGNED, statuses(device, every.seconds, every.before)[rows])
         if captured.attribute_index == CAPTURE_TIME and isinstance(found, ExtendedRegister) and len(seconds):
             return of_strings(found.capture_times(seconds))
     try:

@@ -84,6 +84,19 @@ SIGNS: Mapping[Condition, Signs] = {
 }
 
 
+CONDITION_BITS: Mapping[Condition, int] = {one: 1 << number for number, one in enumerate(Condition)}
+UNDERVOLTAGE = Condition.UNDERVOLTAGE_L1, Condition.UNDERVOLTAGE_L2, Condition.UNDERVOLTAGE_L3
+OVERVOLTAGE = Condition.OVERVOLTAGE_L1, Condition.OVERVOLTAGE_L2, Condition.OVERVOLTAGE_L3
+VOLTAGE_MISSING = Condition.VOLTAGE_MISSING_L1, Condition.VOLTAGE_MISSING_L2, Condition.VOLTAGE_MISSING_L3
+OF_NETWORK = frozenset((Condition.NEUTRAL_MISSING, *UNDERVOLTAGE, *OVERVOLTAGE, *VOLTAGE_MISSING))
+"""What decides voltages and energies, now and for whoever looks back."""
+
+
+def conditions_of(mask: int) -> frozenset[Condition]:
+    """Those whose bits are set."""
+    return frozenset(one for one, bit in CONDITION_BITS.items() if mask & bit)
+
+
 def conditions(device: "Device") -> frozenset[Condition]:
     """What is wrong at a meter now."""
     return read(device.kept.get(0, timed.METER, CONDITIONS))
@@ -92,7 +105,7 @@ def conditions(device: "Device") -> frozenset[Condition]:
 def read(kept: Data | None) -> frozenset[Condition]:
     """What the kept value says."""
     mask: int = 0 if kept is None else kept.value
-    return frozenset(one for number, one in enumerate(Condition) if mask >> number & 1)
+    return conditions_of(mask)
 
 
 def end_all(device: "Device") -> frozenset[Condition]:
@@ -110,8 +123,11 @@ def set_condition(device: "Device", condition: Condition, there: bool) -> bool:
     if there == (condition in before) or timed.off_since(device) is not None:
         return False
     after = before | {condition} if there else before - {condition}
-    mask = sum(1 << number for number, one in enumerate(Condition) if one in after)
+    mask = sum(CONDITION_BITS[one] for one in after)
     device.kept.put(0, timed.METER, CONDITIONS, data.double_long_unsigned(mask) if mask else None)
+    if condition in OF_NETWORK:
+        network = sum(CONDITION_BITS[one] for one in after & OF_NETWORK)
+        device.history.happened(Record(device.clock.at, Kind.CONDITIONS, number=network))
     sign = SIGNS[condition].begins if there else SIGNS[condition].ends
     if sign is not None:
         record(device, sign)

@@ -17,9 +17,10 @@ from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult, DataTag
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.load.noise import Integers
+from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.cells import date_times
 from ami_meter_sim.objects.cosem_object import ITSELF, SIMPLE_TYPES, CosemObject, Options, ReadContext, Refused
-from ami_meter_sim.objects.demand import Demand
+from ami_meter_sim.objects.demand import NEXT_PERIOD, Demand
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.image_transfer import active_firmware
 from ami_meter_sim.objects.memory import Kind, Record
@@ -30,8 +31,8 @@ from ami_meter_sim.objects.timeline import resets, second_of
 from ami_packs.model import ObjectDescription
 
 STATUS_VALID = 0
-_NEXT = b"next_period"
-"""The detail of a record that ends a period without setting the averages to 0."""
+FINE_OCTETS = 8
+"""Of what a quantity was when its register was reset, in the record of that."""
 VALUE = 2
 KEPT = ("", "event_code")
 """Values that may lie among what the meter keeps."""
@@ -40,6 +41,13 @@ KEPT = ("", "event_code")
 def _last_accepted(counter: ReceiveCounter | None) -> Data:
     lowest = 1 if counter is None else counter.lowest_acceptable
     return data.double_long_unsigned(max(lowest - 1, 0))
+
+
+def _counted(device: Device, kind: Kind) -> int:
+    """How often it has happened."""
+    base = base_of(device)
+    before = 0 if base is None else base.power_failures if kind is Kind.POWER_DOWN else base.billing_periods
+    return before + len(records_after_base(device, kind))
 
 
 NAMED: dict[str, tuple[str, Callable[[Device], Data]]] = {
@@ -66,11 +74,11 @@ NAMED: dict[str, tuple[str, Callable[[Device], Data]]] = {
     "active_tariff": ("number of the tariff in force", lambda device: data.unsigned(device.metering.tariff)),
     "power_failures": (
         "how often power went",
-        lambda device: data.double_long_unsigned(len(device.history.records(Kind.POWER_DOWN))),
+        lambda device: data.double_long_unsigned(_counted(device, Kind.POWER_DOWN)),
     ),
     "billing_periods": (
         "how many billing periods have ended",
-        lambda device: data.double_long_unsigned(len(device.history.records(Kind.BILLING))),
+        lambda device: data.double_long_unsigned(_counted(device, Kind.BILLING)),
     ),
 }
 """Values that are not measured: what each is, and where it comes from."""
@@ -134,15 +142,23 @@ class DataObject(CosemObject):
         if not found:
             return 0
         at = np.array([second_of(one.at) for one in found], np.int64)
-        fine = np.concatenate(([0], _quantity(self).fine(self._device.metering, at)))
-        number = np.searchsorted(at, seconds, "right")
-        return int(fine[number]) if isinstance(seconds, int) else fine[number]
+        computed = _quantity(self).fine(self._device.metering, at).tolist()
+        held = [_held(one, value) for one, value in zip(found, computed, strict=True)]
+        fine = np.array([0, *held], np.int64)
+        if isinstance(seconds, int):
+            return int(fine[np.searchsorted(at, seconds, "right")])
+        return fine[np.searchsorted(at, seconds, "left")]
 
 
 def _quantity(one: DataObject) -> Quantity:
     if one.quantity is None:
         raise TypeError(f"{one.described.obis} measures nothing")
     return one.quantity
+
+
+def _held(reset: Record, computed: int) -> int:
+    """What the quantity was when the register was reset."""
+    return int.from_bytes(reset.detail, "big", signed=True) if len(reset.detail) == FINE_OCTETS else computed
 
 
 def _scaler_unit(described: ObjectDescription) -> Data:
@@ -163,8 +179,11 @@ class Register(DataObject):
 
     def _reset(self) -> None:
         device, described = self._device, self.described
-        held = self.measured(second_of(device.clock.at)) if self.quantity is not None else 0
-        device.history.happened(Record(device.clock.at, Kind.RESET, described.obis, held))
+        now, held, fine = second_of(device.clock.at), 0, b""
+        if self.quantity is not None:
+            held = self.measured(now)
+            fine = int(self.quantity.fine(device.metering, now)).to_bytes(FINE_OCTETS, "big", signed=True)
+        device.history.happened(Record(device.clock.at, Kind.RESET, described.obis, held, fine))
 
 
 class ExtendedRegister(Register):
@@ -205,13 +224,21 @@ class ExtendedRegister(Register):
     def capture_times(self, seconds: Integers) -> list[bytes]:
         """As attribute 5 shows them at each of these seconds."""
         demand = self.demand
-        ends = seconds if demand is None else demand.maxima(seconds)[1]
-        return [bytes(row) for row in date_times(self._device, ends)[0]]
+        return self.shown_at(seconds if demand is None else demand.maxima(seconds)[1])
+
+    def shown_at(self, ends: Integers) -> list[bytes]:
+        """What the clock showed at these ends of periods; of the one that a base holds, what it showed before that."""
+        shown = [bytes(row) for row in date_times(self._device, ends)[0]]
+        base = base_of(self._device)
+        held = None if base is None else base.highest.get(self.described.obis)
+        if held is None:
+            return shown
+        return [held.shown if end == held.end else one for end, one in zip(ends.tolist(), shown, strict=True)]
 
     def _capture_time(self, second: int) -> bytes:
         demand = self.demand
         end = second if demand is None else demand.maximum(second).end
-        return bytes(date_times(self._device, np.array([end], np.int64))[0][0])
+        return self.shown_at(np.array([end], np.int64))[0]
 
 
 class DemandRegister(CosemObject):
@@ -235,7 +262,7 @@ class DemandRegister(CosemObject):
     }
     methods: ClassVar = {
         "reset": lambda self, _: self._restart(b""),
-        "next_period": lambda self, _: self._restart(_NEXT),
+        "next_period": lambda self, _: self._restart(NEXT_PERIOD),
     }
     options: ClassVar[Options] = {"type": "", "period_s": 900, "periods": 1}
 

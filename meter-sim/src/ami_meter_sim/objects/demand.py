@@ -10,6 +10,7 @@ import numpy as np
 
 from ami_dlms.obis import Obis
 from ami_meter_sim.load.noise import Integers
+from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.memory import Kind
 from ami_meter_sim.objects.periods import ends_between, every, monthly
 from ami_meter_sim.objects.quantities import Fine
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 MOST_PERIODS = 40_000
 """Averages that a maximum is searched among, the newest: more than a year of quarter hours."""
 
+NEXT_PERIOD = b"next_period"
+"""The detail of a record that ends a period without setting the averages to 0."""
 LONGEST_MONTH_S = 32 * 86_400
 
 Side = Literal["left", "right"]
@@ -39,6 +42,7 @@ class Demand:
     def __init__(self, device: "Device", source: Obis, energy: Fine, period_s: int, periods: int) -> None:
         self._device = device
         self._metering = device.metering
+        self._source = source
         self._energy = energy
         self._period_s = max(period_s, 1)
         self._periods = max(periods, 1)
@@ -71,15 +75,24 @@ class Demand:
         values, ends = self.maxima(np.array([now], np.int64), "right")
         return Average(int(values[0]), int(ends[0]))
 
+    def complete(self, second: int) -> Average | None:
+        """As `maximum`; None while the billing period has no complete average."""
+        begins = self._billing_begins(second, second)
+        found = self.maximum(second)
+        return None if found.end == begins[np.searchsorted(begins, second, "right") - 1] else found
+
     def maxima(self, seconds: Integers, at_begin: Side = "left") -> tuple[Integers, Integers]:
         """As `maximum`, at each of these seconds in order of time: watt-seconds and ends.
 
         At the very second at which a billing period begins it is the old one's maximum ("left": what a billing row holds), or the new one's.
         """
+        if not len(seconds):
+            return seconds, seconds
         begins = self._billing_begins(int(seconds[0]), int(seconds[-1]))
         ends = self._ends(int(begins[0]), int(seconds[-1]))
         if not len(ends):
-            return np.zeros(len(seconds), np.int64), begins[np.searchsorted(begins, seconds, at_begin) - 1]
+            running = begins[np.searchsorted(begins, seconds, at_begin) - 1]
+            return self._with_base(running, np.zeros(len(seconds), np.int64), running)
         began = begins[np.searchsorted(begins, ends, "left") - 1]
         since = np.maximum(ends - self.window_s, began)
         values = self._energy(self._metering, ends) - self._energy(self._metering, since)
@@ -87,7 +100,17 @@ class Demand:
         newest = np.searchsorted(ends, seconds, "right") - 1
         running = begins[np.searchsorted(begins, seconds, at_begin) - 1]
         there = (newest >= 0) & (ends[newest] > running)
-        return np.where(there, values[best[newest]], 0), np.where(there, ends[best[newest]], running)
+        highest = np.where(there, values[best[newest]], 0), np.where(there, ends[best[newest]], running)
+        return self._with_base(running, *highest)
+
+    def _with_base(self, running: Integers, values: Integers, ends: Integers) -> tuple[Integers, Integers]:
+        """The billing period that ran at the base has what was the highest then."""
+        base = base_of(self._device)
+        before = None if base is None else base.highest.get(self._source)
+        if base is None or before is None:
+            return values, ends
+        kept = (running == base.second) & (before.ws >= values)
+        return np.where(kept, before.ws, values), np.where(kept, before.end, ends)
 
     def _between(self, begin: int, end: int) -> int:
         energy: int = self._energy(self._metering, end) - self._energy(self._metering, begin)
@@ -109,18 +132,22 @@ class Demand:
     def _zero(self, now: int) -> int:
         """The last reset that set the averages to 0."""
         return max(
-            (second_of(one.at) for one in self._resets if not one.detail and second_of(one.at) <= now), default=0
+            (second_of(one.at) for one in self._resets if one.detail != NEXT_PERIOD and second_of(one.at) <= now),
+            default=0,
         )
 
     def _billing_begins(self, first: int, last: int) -> Integers:
         """When billing periods began, from the one of `first` to that of `last`: what ended one, resets, and before all those months."""
-        billed = [second_of(one.at) for one in self._device.history.records(Kind.BILLING)]
-        zeros = [second_of(one.at) for one in self._resets if not one.detail]
+        base = base_of(self._device)
+        billed = [second_of(one.at) for one in records_after_base(self._device, Kind.BILLING)]
+        zeros = [second_of(one.at) for one in self._resets if one.detail != NEXT_PERIOD]
         months = ends_between(self._device, monthly, first - LONGEST_MONTH_S, last).tolist()
         unbilled = [one for one in months if not billed or one < billed[0]]
         begins = np.array(sorted({first - LONGEST_MONTH_S, *unbilled, *billed, *zeros}), np.int64)
         of_first = int(np.searchsorted(begins, first)) - 1
         begins = begins[max(of_first, 0) :]
+        if base is not None and begins[0] < base.second:
+            begins = np.unique(np.maximum(begins, base.second))
         return np.maximum(begins, first - MOST_PERIODS * self._period_s)
 
 

@@ -17,6 +17,7 @@ from ami_meter_sim.load.network import Connection
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.communication import Communication
 from ami_meter_sim.objects.cosem_object import CosemObject, Refused
+from ami_meter_sim.objects.interruptions import Stopped, Totals
 from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
 from ami_meter_sim.objects.metering import Metering
 from ami_meter_sim.objects.monitoring import written
@@ -59,6 +60,10 @@ class Device:
     """Of the second security setup."""
     logical_devices: tuple[tuple[int, bytes], ...] = ()
     due: timed.Due | None = None
+    stopped: "tuple[int, Stopped] | None" = None
+    """When nothing flowed, and of which version of the history that is so."""
+    totals: dict[str, Totals] = field(default_factory=dict)
+    """Energies at the changes of the tariff, by flow."""
     moves: list[Move] = field(default_factory=list)
     notice: Callable[["Device", Notice], None] = _unheard
     kept: Kept = field(default_factory=KeptInMemory)

@@ -18,7 +18,7 @@ from ami_meter_sim.objects.profile_generic import ProfileGeneric
 from ami_meter_sim.objects.register_activation import RegisterActivation
 from ami_meter_sim.objects.schedules import Schedule, SingleActionSchedule
 from ami_meter_sim.objects.script_table import ScriptTable
-from ami_meter_sim.objects.special_days import SpecialDaysTable
+from ami_meter_sim.objects.special_days_table import SpecialDaysTable
 from ami_packs.model import ObjectDescription
 
 

@@ -36,6 +36,10 @@ class Kind(IntEnum):
     KEY = 10
     LOAD = 11
     """`number` is the power in watts that flows in addition to what is behind the meter from here on; negative: is fed in."""
+    CLOCK_RULES = 12
+    """Time zone or daylight saving are others from here on; `detail` is what they were before (`base.ClockRules`)."""
+    CONDITIONS = 13
+    """`number` are the conditions of the network at the meter from here on, a bit for each (`conditions.Condition`)."""
 
 
 class Record(NamedTuple):
@@ -70,8 +74,12 @@ class History(Protocol):
     ) -> Sequence[Record]:
         """Those of this kind, and of this source if one is given, with since <= at < until, the oldest first."""
 
-    def forget(self, kind: Kind, source: Obis, keep: int) -> None:
+    def forget(self, kind: Kind, source: Obis | None, keep: int) -> None:
         """Of this kind and source only the newest `keep` count from now on."""
+
+    @property
+    def version(self) -> int:
+        """Another number whenever there is another record, or one less."""
 
 
 def chosen(
@@ -112,17 +120,20 @@ class KeptInMemory:
 class HistoryInMemory:
     """Lost with the process."""
 
-    __slots__ = ("_records",)
+    __slots__ = ("_records", "version")
 
     def __init__(self) -> None:
         self._records: list[Record] = []
+        self.version = 0
 
     def happened(self, record: Record) -> None:
         """As `History`."""
+        self.version += 1
         insort(self._records, record, key=lambda one: one.at)
 
-    def forget(self, kind: Kind, source: Obis, keep: int) -> None:
+    def forget(self, kind: Kind, source: Obis | None, keep: int) -> None:
         """As `History`."""
+        self.version += 1
         found = [one for one in self._records if one.kind is kind and one.source == source]
         dropped = {id(one) for one in found[: max(len(found) - keep, 0)]}
         self._records = [one for one in self._records if id(one) not in dropped]

@@ -1,12 +1,10 @@
 """The metrology of a meter: its house's closed form, less what did not flow, by tariffs and phases, at one second or at many.
 
 Strategy: energy up to t is F(t) less the sum of F(end) - F(begin) over all interruptions before t; inside one it stays what it was at
-its beginning. A tariff's energy is the sum over the intervals in which it was in force. So every register is a function of time, and what two
+its beginning; where phases were lost, that holds for each phase, and the whole is their sum. A tariff's energy is the sum over the intervals in which it was in force. So every register is a function of time, and what two
 of its values differ by is what flowed between, whatever happened. One second is plain integers, many are numpy; both agree.
 """
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from enum import Enum
 from functools import cached_property
 from math import isqrt
@@ -16,19 +14,12 @@ import numpy as np
 
 from ami_meter_sim.load.network import frequency_mhz, voltage_mv, with_lost
 from ami_meter_sim.load.noise import Integers
-from ami_meter_sim.objects.activity_calendar import tariff_changes
-from ami_meter_sim.objects.conditions import Condition, conditions
+from ami_meter_sim.objects.activity_calendar import tariff_timeline
+from ami_meter_sim.objects.base import base_of, records_after_base
+from ami_meter_sim.objects.conditions import OVERVOLTAGE, UNDERVOLTAGE, VOLTAGE_MISSING, Condition, conditions_of
+from ami_meter_sim.objects.interruptions import Interruptions, Masks, Stopped, Totals, condition_masks, stopped
 from ami_meter_sim.objects.memory import Kind
-from ami_meter_sim.objects.timeline import (
-    FOR_EVER,
-    ClockSetting,
-    Intervals,
-    clock_settings,
-    instant_of,
-    second_of,
-    shown,
-    without_flow,
-)
+from ami_meter_sim.objects.timeline import FOR_EVER, ClockSetting, clock_settings, second_of, shown
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
@@ -36,14 +27,10 @@ if TYPE_CHECKING:
 Seconds = int | Integers
 POWER_WINDOW_S = 60
 """An instantaneous power is the mean of the last minute, and 0 while nothing flows."""
-TARIFFS_SINCE = second_of(datetime(2026, 1, 1, tzinfo=UTC))
-"""Energy before this belongs to tariff 1, on every meter."""
 EXPORT_TANGENT_PERMILLE = 60
 PERMILLE = 1000
 PHASES = range(3)
-UNDERVOLTAGE = Condition.UNDERVOLTAGE_L1, Condition.UNDERVOLTAGE_L2, Condition.UNDERVOLTAGE_L3
-OVERVOLTAGE = Condition.OVERVOLTAGE_L1, Condition.OVERVOLTAGE_L2, Condition.OVERVOLTAGE_L3
-VOLTAGE_MISSING = Condition.VOLTAGE_MISSING_L1, Condition.VOLTAGE_MISSING_L2, Condition.VOLTAGE_MISSING_L3
+TARIFFS = range(1, 5)
 UNDERVOLTAGE_PERCENT, OVERVOLTAGE_PERCENT = 85, 112
 
 
@@ -54,6 +41,9 @@ class Flow(Enum):
     EXPORT = "export"
 
 
+FLOWS = tuple(Flow)
+
+
 class Metering:
     """One meter as it is now; made when somebody asks, and dropped with the answer. `seconds` is one second or an array of them."""
 
@@ -61,35 +51,30 @@ class Metering:
         self._device = device
         self.house = device.house
         self.three_phases = device.three_phases
+        self._base = base_of(device)
 
     def energy_ws(self, flow: Flow, seconds: Seconds) -> Any:
         """What has flowed up to then, in watt-seconds, with what the register showed when it was installed."""
-        row = self._device.row
-        shown_less = row.lost_import_ws if flow is Flow.IMPORT else row.lost_export_ws
-        if isinstance(seconds, int):
-            return self._delivered(lambda second: self._flowed(flow, second), seconds) - shown_less
-        return _delivered_each(lambda many: self._flowed_each(flow, many), self._interruptions, seconds) - shown_less
+        if not self._phases_missing:
+            return self._energy(flow, None, seconds)
+        return sum(self._energy(flow, phase, seconds) for phase in self._phases)
 
     def tariff_ws(self, flow: Flow, tariff: int, seconds: Seconds) -> Any:
         """The part of it in one tariff."""
         many = np.atleast_1d(np.asarray(seconds, np.int64))
         since, tariffs = self._tariffs
-        totals = self.energy_ws(flow, since[1:])
-        steps = np.diff(totals, prepend=0) * (tariffs[:-1] == tariff)
+        totals = self._tariff_totals(flow, since[1:])
+        first, counted = self._tariffs_begin(flow, tariff)
+        steps = np.diff(totals, prepend=first) * (tariffs[:-1] == tariff)
         before = np.concatenate(([0], np.cumsum(steps)))
-        base = np.concatenate(([0], totals))
+        base = np.concatenate(([first], totals))
         number = np.searchsorted(since, many, "right") - 1
-        energies = before[number] + (tariffs[number] == tariff) * (self.energy_ws(flow, many) - base[number])
+        energies = counted + before[number] + (tariffs[number] == tariff) * (self.energy_ws(flow, many) - base[number])
         return int(energies[0]) if isinstance(seconds, int) else energies
 
     def phase_ws(self, flow: Flow, phase: int, seconds: Seconds) -> Any:
         """The part of it on one phase; the three add up to the whole."""
-        total = self.energy_ws(flow, seconds)
-        if not self.three_phases:
-            return total if phase == 0 else 0 * total
-        shares = self.house.phase_permille
-        upto, before = sum(shares[: phase + 1]), sum(shares[:phase])
-        return total * upto // PERMILLE - total * before // PERMILLE
+        return self._energy(flow, phase, seconds) if phase in self._phases else 0 * seconds
 
     def quadrant_vars(self, quadrant: int, seconds: Seconds) -> Any:
         """Reactive energy in var-seconds; of an import in quadrant 1 or 4, of an export in 2."""
@@ -110,14 +95,16 @@ class Metering:
         tangent = self.house.tangent_permille
         return PERMILLE * PERMILLE // isqrt(PERMILLE * PERMILLE + tangent * tangent) + 0 * seconds
 
-    def flows(self, seconds: Seconds) -> Any:
-        """1 while there is power and the switch is closed, else 0."""
-        flowing = 1 - self._interruptions.cover(np.atleast_1d(np.asarray(seconds, np.int64)))
-        return int(flowing[0]) if isinstance(seconds, int) else flowing
+    def flows(self, seconds: Seconds, phase: int | None = None) -> Any:
+        """1 while something can flow, on one phase or on any, else 0."""
+        found = self._stopped.get(phase, self._stopped[None])
+        if isinstance(seconds, int):
+            return 1 - int(found.intervals.cover(np.array([seconds]))[0])
+        return 1 - found.intervals.cover_before(seconds)
 
     def phase_power_w(self, phase: int, seconds: Seconds) -> Any:
         """Import less export of one phase."""
-        return self.flows(seconds) * sum(
+        return self.flows(seconds, phase) * sum(
             sign
             * (self.phase_ws(flow, phase, seconds) - self.phase_ws(flow, phase, seconds - POWER_WINDOW_S))
             // POWER_WINDOW_S
@@ -125,19 +112,23 @@ class Metering:
         )
 
     def voltage_mv(self, phase: int, seconds: Seconds) -> Any:
-        """Between one phase and neutral; conditions of the meter count now, and for nobody who looks back."""
-        connection = self._device.connection
-        phases = PHASES if self.three_phases else PHASES[:1]
-        if phase not in phases:
+        """Between one phase and neutral, by the conditions that were there at each second."""
+        if phase not in self._phases:
             return 0 * seconds
+        masks = self._masks.at(seconds)
         if isinstance(seconds, int):
-            found = conditions(self._device)
-            powers = tuple([self.phase_power_w(one, seconds) for one in phases])
-            there = tuple([voltage_mv(connection, one, seconds, powers[one]) for one in phases])
-            return with_lost(_disturbed(there, found), powers, _missing(found), Condition.NEUTRAL_MISSING in found)[
-                phase
-            ]
-        return voltage_mv(connection, phase, seconds, self.phase_power_w(phase, seconds))
+            return self._voltages(seconds, int(masks[0]))[phase]
+        found = np.zeros(len(seconds), np.int64)
+        for mask in np.unique(masks):
+            chosen = masks == mask
+            found[chosen] = self._voltages(seconds[chosen], int(mask))[phase]
+        return found
+
+    def _voltages(self, seconds: Seconds, mask: int) -> tuple[Any, ...]:
+        found, phases = conditions_of(mask), self._phases
+        powers = tuple([self.phase_power_w(one, seconds) for one in phases])
+        there = tuple([voltage_mv(self._device.connection, one, seconds, powers[one]) for one in phases])
+        return with_lost(_disturbed(there, found), powers, _missing(found), Condition.NEUTRAL_MISSING in found)
 
     def current_ma(self, phase: int, seconds: Seconds) -> Any:
         """Of one phase, without its direction."""
@@ -160,20 +151,45 @@ class Metering:
         return clock_settings(self._device)
 
     @cached_property
-    def _interruptions(self) -> Intervals:
-        return without_flow(self._device)
+    def _phases(self) -> range:
+        return PHASES if self.three_phases else PHASES[:1]
+
+    @cached_property
+    def _stopped(self) -> Stopped:
+        return stopped(self._device, self._phases)
+
+    @cached_property
+    def _masks(self) -> Masks:
+        return condition_masks(self._device)
+
+    @property
+    def _phases_missing(self) -> bool:
+        return len(self._stopped) > 1
 
     @cached_property
     def _tariffs(self) -> tuple[Integers, Integers]:
         """From when which tariff is in force; the first entry is since ever."""
-        now = self._device.clock.at
-        begin = instant_of(TARIFFS_SINCE)
-        by_calendar = tariff_changes(self._device, begin, now) if begin < now else []
-        changes = [(second_of(one.at), one.tariff) for one in by_calendar]
-        if not changes:
-            changes = [(second_of(one.at), one.number) for one in self._device.history.records(Kind.TARIFF)]
-        since, tariffs = zip((-FOR_EVER, 1), *changes, strict=True)
-        return np.array(since, np.int64), np.array(tariffs, np.int64)
+        since, tariffs = tariff_timeline(self._device, second_of(self._device.clock.at))
+        first = 1 if self._base is None else self._base.tariff
+        return np.concatenate(([-FOR_EVER], since)), np.concatenate(([first], tariffs))
+
+    def _tariff_totals(self, flow: Flow, changes: Integers) -> Integers:
+        """The energy at each change of the tariff: hundreds a year, so they are computed once for a live meter."""
+        version, found = self._device.history.version, self._device.totals.get(flow.value)
+        if found is None or found.version != version or not np.array_equal(found.seconds, changes):
+            found = Totals(version, changes, self.energy_ws(flow, changes))
+            self._device.totals[flow.value] = found
+        return found.energies
+
+    def _tariffs_begin(self, flow: Flow, tariff: int) -> tuple[int, int]:
+        """The energy that is divided among tariffs already, and the part of it in this one."""
+        base = self._base
+        if base is None or tariff not in TARIFFS:
+            return 0, 0
+        place = FLOWS.index(flow)
+        return sum(base.phases_ws[len(PHASES) * place :][: len(PHASES)]), base.tariffs_ws[
+            len(TARIFFS) * place + tariff - 1
+        ]
 
     @property
     def tariff(self) -> int:
@@ -183,35 +199,74 @@ class Metering:
     @cached_property
     def _loads(self) -> tuple[tuple[int, int], ...]:
         """(second, watts) from which on something flows in addition."""
-        return tuple([(second_of(one.at), one.number) for one in self._device.history.records(Kind.LOAD)])
+        loads = [(second_of(one.at), one.number) for one in records_after_base(self._device, Kind.LOAD)]
+        return tuple(loads if self._base is None else [(self._base.second, self._base.watts), *loads])
 
-    def _flowed(self, flow: Flow, second: int) -> int:
-        flowed = self.house.import_ws(second) if flow is Flow.IMPORT else self.house.export_ws(second)
-        return flowed + sum(watts * int(span) for watts, span in self._added(flow, second))
+    def _energy(self, flow: Flow, phase: int | None, seconds: Seconds) -> Any:
+        """Of one phase, or of all that are interrupted as one."""
+        lost = self._stopped.get(phase, self._stopped[None])
+        base, many = self._base, not isinstance(seconds, int)
+        if base is None:
+            return self._delivered(flow, phase, lost, seconds) - self._shown_less(flow, phase)
+        later = np.maximum(seconds, base.second) if many else max(seconds, base.second)
+        since = self._delivered(flow, phase, lost, base.second)
+        place = len(PHASES) * FLOWS.index(flow)
+        phases = base.phases_ws[place : place + len(PHASES)]
+        held = sum(phases) if phase is None else phases[phase]
+        return held + self._delivered(flow, phase, lost, later) - since
 
-    def _flowed_each(self, flow: Flow, seconds: Integers) -> Integers:
-        flowed = self.house.imports_ws(seconds) if flow is Flow.IMPORT else self.house.exports_ws(seconds)
-        for watts, span in self._added(flow, seconds):
-            flowed = flowed + watts * span
-        return flowed
+    def _shown_less(self, flow: Flow, phase: int | None) -> Any:
+        row = self._device.row
+        return self._part(phase, row.lost_import_ws if flow is Flow.IMPORT else row.lost_export_ws)
 
-    def _added(self, flow: Flow, seconds: Seconds) -> Iterator[tuple[int, Any]]:
-        """The additional powers in one direction, and how long each has lasted up to then."""
+    def _part(self, phase: int | None, total: Any) -> Any:
+        """What of a total is on a phase; the parts add up to the total."""
+        if phase is None or not self.three_phases:
+            return total
+        shares = self.house.phase_permille
+        upto, before = sum(shares[: phase + 1]), sum(shares[:phase])
+        return total * upto // PERMILLE - total * before // PERMILLE
+
+    def _flowed(self, flow: Flow, phase: int | None, seconds: Seconds) -> Any:
+        """What would have flowed without any interruption."""
+        house = self.house
+        flowed: Any
+        if isinstance(seconds, int):
+            flowed = house.import_ws(seconds) if flow is Flow.IMPORT else house.export_ws(seconds)
+        else:
+            flowed = house.imports_ws(seconds) if flow is Flow.IMPORT else house.exports_ws(seconds)
+        return self._part(phase, flowed + self.added_ws(flow, seconds))
+
+    def added_ws(self, flow: Flow, seconds: Seconds) -> Any:
+        """What the powers that somebody lets flow in addition to the house came to, in one direction."""
+        added: Any = 0 if self._base is None else self._base.added_ws[FLOWS.index(flow)]
         for number, (since, watts) in enumerate(self._loads):
             until = self._loads[number + 1][0] if number + 1 < len(self._loads) else FOR_EVER
             power = max(watts if flow is Flow.IMPORT else -watts, 0)
-            yield power, np.clip(seconds - since, 0, until - since)
+            if not power:
+                continue
+            if isinstance(seconds, int):
+                added += power * min(max(seconds - since, 0), until - since)
+            else:
+                added = added + power * np.clip(seconds - since, 0, until - since)
+        return added
 
-    def _delivered(self, flowed: Callable[[int], int], second: int) -> int:
-        lost = 0
-        for begin, end in zip(*map(Integers.tolist, self._interruptions), strict=True):
-            if begin >= second:
-                break
-            lost += flowed(min(end, second)) - flowed(begin)
-        return flowed(second) - lost
+    def _delivered(self, flow: Flow, phase: int | None, interruptions: Interruptions, seconds: Seconds) -> Any:
+        """What has flowed since ever, less what flowed in the interruptions before; inside one it stays what it was at its begin."""
+        if not len(interruptions.intervals.begins):
+            return self._flowed(flow, phase, seconds)
+        at_begins, lost = interruptions.lost(flow.value, phase, lambda many: self._flowed(flow, phase, many))
+        begins, ends = interruptions.intervals
+        number = np.searchsorted(ends, seconds, "right")
+        current = np.minimum(number, len(begins) - 1)
+        inside = (number < len(begins)) & (begins[current] <= seconds)
+        if isinstance(seconds, int):
+            flowed = int(at_begins[current]) if inside else self._flowed(flow, phase, seconds)
+            return int(flowed) - int(lost[number])
+        return np.where(inside, at_begins[current], self._flowed(flow, phase, seconds)) - lost[number]
 
 
-def _disturbed(voltages: tuple[int, ...], found: frozenset[Condition]) -> tuple[int, ...]:
+def _disturbed(voltages: tuple[Any, ...], found: frozenset[Condition]) -> tuple[Any, ...]:
     """Voltages as far as conditions of the meter raise or lower them."""
     changes = tuple(
         UNDERVOLTAGE_PERCENT if under in found else OVERVOLTAGE_PERCENT if over in found else 100
@@ -222,17 +277,3 @@ def _disturbed(voltages: tuple[int, ...], found: frozenset[Condition]) -> tuple[
 
 def _missing(found: frozenset[Condition]) -> frozenset[int]:
     return frozenset(phase for phase, one in enumerate(VOLTAGE_MISSING) if one in found)
-
-
-def _delivered_each(flowed: Callable[[Integers], Integers], interruptions: Intervals, seconds: Integers) -> Integers:
-    begins, ends = interruptions
-    if not len(begins):
-        return flowed(seconds)
-    at_begins = flowed(begins)
-    over = ends < FOR_EVER
-    lost = np.concatenate(([0], np.cumsum(flowed(ends[over]) - at_begins[over])))
-    number = np.searchsorted(ends, seconds, "right")
-    current = np.minimum(number, len(begins) - 1)
-    inside = (number < len(begins)) & (begins[current] <= seconds)
-    delivered: Integers = np.where(inside, at_begins[current], flowed(seconds)) - lost[number]
-    return delivered

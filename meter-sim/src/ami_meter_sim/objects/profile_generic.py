@@ -22,13 +22,14 @@ from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.obis import Obis
 from ami_meter_sim.load.noise import Integers
+from ami_meter_sim.objects.base import base_of
 from ami_meter_sim.objects.buffer import FIFO, SORT_METHODS, Buffer, Computed, Recorded, comparable, order
-from ami_meter_sim.objects.computed_rows import MOST_ENTRIES, element, instants
+from ami_meter_sim.objects.computed_rows import MOST_ENTRIES, Instants, element, instants
 from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Options, Refused, integer_in
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.periods import every, monthly
 from ami_meter_sim.objects.recording import record_cleared
-from ami_meter_sim.objects.timeline import resets, second_of
+from ami_meter_sim.objects.timeline import instant_of, resets, second_of
 from ami_packs.model import ObjectDescription
 
 if TYPE_CHECKING:
@@ -138,6 +139,17 @@ class ProfileGeneric(CosemObject):
         device.history.forget(Kind.RESET, obis, 1)
         device.history.forget(Kind.EVENT, obis, 0)
 
+    def settle(self, until: int) -> None:
+        """Capture the rows that are computed up to a second, so that they are what they are now whatever is forgotten."""
+        device, obis = self._device, self.described.obis
+        before, seconds = self._computed()
+        seconds = seconds[seconds <= until]
+        rows = Computed(device, self.columns, Instants(before, seconds)).row_octets()
+        for second, row in zip(seconds.tolist(), rows, strict=True):
+            device.history.happened(Record(instant_of(second), Kind.EVENT, obis, 0, row))
+        if rows:
+            device.history.forget(Kind.EVENT, obis, self.entries)
+
     def _clear(self) -> None:
         """The same by order of a client, which is an event."""
         self.reset()
@@ -169,9 +181,9 @@ class ProfileGeneric(CosemObject):
     # --- the rows
 
     def _since(self) -> int:
-        """Rows at or before this second are gone."""
-        found = resets(self._device, self.described.obis)
-        return second_of(found[-1].at) if found else EVER
+        """Rows at or before this second are gone, or were captured."""
+        found, base = resets(self._device, self.described.obis), base_of(self._device)
+        return max(second_of(found[-1].at) if found else EVER, EVER if base is None else base.second)
 
     def _recorded(self) -> list[Row]:
         """Rows of the history, the oldest first, with those that the model gives a new meter before them."""
@@ -181,23 +193,31 @@ class ProfileGeneric(CosemObject):
             return rows
         return [*(Row(EVER, row) for row in self.described.rows), *rows]
 
-    def _computed(self) -> Integers:
-        """The seconds of the rows that are computed."""
-        if self.described.rows:
-            return np.zeros(0, np.int64)
-        if self.option("months"):
-            return instants(self._device, monthly, LONGEST_MONTH_S, self._since(), self.entries)
-        if not self.period_s:
-            return np.zeros(0, np.int64)
-        return instants(self._device, every(self.period_s), self.period_s, self._since(), self.entries)
+    def _computed(self) -> Instants:
+        """The rows that are computed."""
+        months = self.option("months")
+        period_s = LONGEST_MONTH_S if months else self.period_s
+        if self.described.rows or not period_s:
+            return Instants(0, np.zeros(0, np.int64))
+        lattice = monthly if months else every(period_s)
+        found = instants(self._device, lattice, period_s, self._since(), min(self.entries, MOST_ENTRIES) + 1)
+        if len(found) > self.entries:
+            return Instants(int(found[0]), found[1:])
+        return Instants(self._before_first(found, period_s), found)
+
+    def _before_first(self, found: Integers, period_s: int) -> int:
+        """The second of the row that was captured before these, or of a period before."""
+        base = base_of(self._device)
+        captured = [] if base is None else [one.second for one in self._recorded() if one.second <= base.second]
+        return max(captured) if captured else int(found[0]) - period_s if len(found) else 0
 
     def _in_use(self) -> int:
-        return min(self.entries, len(self._computed()) + len(self._recorded()))
+        return min(self.entries, len(self._computed().seconds) + len(self._recorded()))
 
     def _rows(self) -> Buffer:
         """Computed ones, recorded ones, or both in order of time; the newest."""
         recorded, columns = self._recorded(), self.columns
-        computed = Computed(self._device, columns, self._computed(), self.period_s or LONGEST_MONTH_S)
+        computed = Computed(self._device, columns, self._computed())
         if not recorded:
             return computed
         both = [Row(int(second), row) for second, row in zip(computed.seconds, computed.row_octets(), strict=True)]

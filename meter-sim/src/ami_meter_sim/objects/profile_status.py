@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ami_meter_sim.load.noise import Integers
+from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.memory import Kind
 from ami_meter_sim.objects.periods import ends_between, every
 from ami_meter_sim.objects.timeline import second_of
@@ -20,9 +21,9 @@ CLOCK_ADJUSTED = 0x20
 QUARTER_S = 900
 
 
-def statuses(device: "Device", seconds: Integers, period_s: int) -> Integers:
-    """What happened between each of these seconds and the one before (the first: a period before)."""
-    return _marked(device, np.concatenate((seconds[:1] - period_s, seconds[:-1])), seconds)
+def statuses(device: "Device", seconds: Integers, before: int) -> Integers:
+    """What happened between each of these seconds and the one before; `before`: the one before the first."""
+    return _marked(device, np.concatenate(([before], seconds))[:-1], seconds)
 
 
 def running_status(device: "Device") -> int:
@@ -37,8 +38,14 @@ def running_status(device: "Device") -> int:
 def _marked(device: "Device", before: Integers, seconds: Integers) -> Integers:
     """The bits of what happened in before <= second < seconds."""
     marked = np.zeros(len(seconds), np.int64)
-    for kinds, bit in (((Kind.POWER_DOWN, Kind.POWER_UP), POWER_DOWN), ((Kind.CLOCK,), CLOCK_ADJUSTED)):
-        at = np.array(sorted(second_of(one.at) for kind in kinds for one in device.history.records(kind)), np.int64)
+    base = base_of(device)
+    power, clock = (0, 0) if base is None else (base.power_at, base.clock_at)
+    for kinds, last, bit in (
+        ((Kind.POWER_DOWN, Kind.POWER_UP), power, POWER_DOWN),
+        ((Kind.CLOCK,), clock, CLOCK_ADJUSTED),
+    ):
+        later = (second_of(one.at) for kind in kinds for one in records_after_base(device, kind))
+        at = np.array(sorted((*((last,) if last else ()), *later)), np.int64)
         happened = np.searchsorted(at, seconds, "left") > np.searchsorted(at, before, "left")
         marked |= happened * bit
     return marked

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ami_dlms.enums import DataTag
-from ami_meter_sim.objects.metering import PHASES, POWER_WINDOW_S, Flow, Metering, Seconds
+from ami_meter_sim.objects.metering import PHASES, POWER_WINDOW_S, TARIFFS, Flow, Metering, Seconds
 
 WS_PER_WH = 3_600
 MILLI = 1_000
-TARIFFS = range(1, 5)
 QUADRANTS = range(1, 5)
 WATT, VOLT_AMPERE, VAR, WATT_HOUR, VOLT_AMPERE_HOUR, VAR_HOUR, AMPERE, VOLT, HERTZ, NO_UNIT = (
     27, 28, 29, 30, 31, 32, 33, 35, 44, 255
@@ -70,9 +69,11 @@ def _energy(what: str, unit: int, fine: Fine) -> Quantity:
     return Quantity(what, unit, DataTag.DOUBLE_LONG_UNSIGNED, fine, WS_PER_WH)
 
 
-def _power(what: str, unit: int, energy: Fine, tag: DataTag = DataTag.DOUBLE_LONG_UNSIGNED) -> Quantity:
+def _power(
+    what: str, unit: int, energy: Fine, tag: DataTag = DataTag.DOUBLE_LONG_UNSIGNED, phase: int | None = None
+) -> Quantity:
     def fine(metering: Metering, seconds: Seconds) -> Any:
-        return metering.flows(seconds) * (energy(metering, seconds) - energy(metering, seconds - POWER_WINDOW_S))
+        return metering.flows(seconds, phase) * (energy(metering, seconds) - energy(metering, seconds - POWER_WINDOW_S))
 
     return Quantity(what, unit, tag, fine, POWER_WINDOW_S, energy)
 
@@ -136,7 +137,9 @@ def _of_both_flows() -> dict[str, Quantity]:
         for phase in PHASES:
             fine = _of_phase(flow, phase)
             found[f"{name}_energy_l{phase + 1}_wh"] = _energy(f"active energy, {name}, L{phase + 1}", WATT_HOUR, fine)
-            found[f"{name}_power_l{phase + 1}_w"] = _power(f"active power, {name}, L{phase + 1}", WATT, fine)
+            found[f"{name}_power_l{phase + 1}_w"] = _power(
+                f"active power, {name}, L{phase + 1}", WATT, fine, phase=phase
+            )
         found[f"{name}_power_w"] = _power(f"active power, {name}", WATT, _of_flow(flow))
         found[f"{name}_apparent_energy_vah"] = _energy(f"apparent energy, {name}", VOLT_AMPERE_HOUR, _apparent(flow))
         found[f"{name}_apparent_power_va"] = _power(f"apparent power, {name}", VOLT_AMPERE, _apparent(flow))

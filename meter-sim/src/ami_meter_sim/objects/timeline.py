@@ -1,7 +1,7 @@
 """What happened to a meter, as seconds: when nothing flowed, when it had no power, how its clock was set.
 
-Strategy: read from the history whenever registers or profiles are computed, and never kept: the history is the only truth. Seconds are
-whole; what happened within a second happened at its beginning.
+Strategy: read from the history, and the base that it begins with, whenever registers or profiles are computed, and never kept: they are the
+only truth. Seconds are whole; what happened within a second happened at its beginning, but after the rows of profiles were captured.
 """
 
 from collections import Counter
@@ -14,12 +14,14 @@ import numpy as np
 from ami_dlms.obis import Obis
 from ami_meter_sim.clock import PPM, MeterClock
 from ami_meter_sim.load.noise import Integers
+from ami_meter_sim.objects.base import ClockRules, base_of, records_after_base
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.switch import ControlState
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
 
+Flags = np.typing.NDArray[np.bool_]
 FOR_EVER = 1 << 40
 """A second after every other."""
 
@@ -30,13 +32,17 @@ class Intervals(NamedTuple):
     begins: Integers
     ends: Integers
 
-    def cover(self, seconds: Integers) -> "np.typing.NDArray[np.bool_]":
+    def cover(self, seconds: Integers) -> Flags:
         """Which seconds lie inside one of them."""
         if not len(self.begins):
             return np.zeros(len(seconds), np.bool_)
         number = np.searchsorted(self.begins, seconds, "right") - 1
-        covered: np.typing.NDArray[np.bool_] = (number >= 0) & (seconds < self.ends[number])
+        covered: Flags = (number >= 0) & (seconds < self.ends[number])
         return covered
+
+    def cover_before(self, seconds: Integers) -> Flags:
+        """Which seconds end inside one of them."""
+        return self.cover(seconds - 1)
 
 
 class ClockSetting(NamedTuple):
@@ -48,39 +54,63 @@ class ClockSetting(NamedTuple):
 
 def without_power(device: "Device") -> Intervals:
     """When the meter had no power."""
-    return _intervals((second, not powered) for second, powered in _powered(device))
+    return intervals_of((second, not powered) for second, powered in _powered(device))
 
 
 def without_flow(device: "Device") -> Intervals:
     """When nothing flowed: no power, or the switch open."""
     switched = [
-        (second_of(one.at), one.number == ControlState.CONNECTED) for one in device.history.records(Kind.SWITCH)
+        (second_of(one.at), False, one.number == ControlState.CONNECTED)
+        for one in records_after_base(device, Kind.SWITCH)
     ]
+    base = base_of(device)
+    if base is not None:
+        switched.insert(0, (base.second, False, base.control_state == ControlState.CONNECTED))
     powered = closed = True
     states: list[tuple[int, bool]] = []
-    changes = [(second, True, state) for second, state in _powered(device)]
-    changes += [(second, False, state) for second, state in switched]
+    changes = [(second, True, state) for second, state in _powered(device)] + switched
     for second, of_power, state in sorted(changes, key=lambda change: change[0]):
         powered, closed = (state, closed) if of_power else (powered, state)
         states.append((second, not (powered and closed)))
-    return _intervals(iter(states))
+    return intervals_of(iter(states))
 
 
 def clock_settings(device: "Device") -> tuple[ClockSetting, ...]:
-    """Every setting of the clock, the oldest first; the last one is how it is now."""
+    """Every setting of the clock and of its rules, the oldest first; the last one is how it is now."""
+    clock, base = device.clock, base_of(device)
+    records = sorted(
+        (*records_after_base(device, Kind.CLOCK), *records_after_base(device, Kind.CLOCK_RULES)),
+        key=lambda one: one.at,
+    )
+    if not records:
+        return (ClockSetting(-FOR_EVER, clock),)
     found: list[ClockSetting] = []
-    since, offset, set_at = -FOR_EVER, 0, None
-    for one in device.history.records(Kind.CLOCK):
-        found.append(ClockSetting(since, device.clock.as_it_was_set(offset, set_at)))
-        since, offset, set_at = second_of(one.at), one.number, one.at
-    return (*found, ClockSetting(since, device.clock))
+    since, offset, set_at = (-FOR_EVER, 0, 0) if base is None else (-FOR_EVER, base.clock_offset_s, base.clock_set_at)
+    for one, rules in zip(records, _rules_before(records, ClockRules.of(clock)), strict=True):
+        found.append(ClockSetting(since, clock.as_it_was_set(offset, set_at, *rules)))
+        since = second_of(one.at)
+        if one.kind is Kind.CLOCK:
+            offset, set_at = one.number, since
+    return (*found, ClockSetting(since, clock))
+
+
+def _rules_before(records: list[Record], now: ClockRules) -> list[ClockRules]:
+    """The rules that were in force until each of these records."""
+    found = []
+    for one in reversed(records):
+        now = ClockRules.decode(one.detail) if one.kind is Kind.CLOCK_RULES else now
+        found.append(now)
+    return found[::-1]
 
 
 def shown(settings: tuple[ClockSetting, ...], seconds: Any) -> Any:
-    """What the clock shows at one second or at many, as seconds since 1970 in UTC."""
+    """What the clock shows at one second or at many, as seconds since 1970 in UTC.
+
+    At the very second at which it was set: after that, and in an array, which is of ends of periods, before that.
+    """
     since = np.array([one.since for one in settings])
     rules = np.array([_linear(one.clock) for one in settings], np.int64)
-    number = np.searchsorted(since, seconds, "right") - 1
+    number = np.searchsorted(since, seconds, "right" if isinstance(seconds, int) else "left") - 1
     offset, set_at, ppm = rules[number].T
     found = seconds + offset + (seconds - set_at) * ppm // PPM
     return int(found) if isinstance(seconds, int) else found
@@ -112,20 +142,38 @@ def instant_of(second: int) -> datetime:
     return datetime.fromtimestamp(second, UTC)
 
 
+def union(one: Intervals, other: Intervals) -> Intervals:
+    """What lies in either."""
+    if not len(other.begins):
+        return one
+    steps: Counter[int] = Counter()
+    for intervals in (one, other):
+        steps.update(Counter(intervals.begins.tolist()))
+        steps.subtract(Counter(intervals.ends.tolist()))
+    inside = 0
+    states: list[tuple[int, bool]] = []
+    for second in sorted(steps):
+        inside += steps[second]
+        states.append((second, inside > 0))
+    return intervals_of(one for one in states if one[0] < FOR_EVER)
+
+
 def _powered(device: "Device") -> Iterator[tuple[int, bool]]:
-    """Whether there is power from a second on. What went and came within a second counts for nothing, in whatever order it is kept."""
+    """Whether there is power from a second on, at first since ever. What went and came within a second counts for nothing, in whatever order it is kept."""
     steps: Counter[int] = Counter()
     for kind, step in ((Kind.POWER_DOWN, -1), (Kind.POWER_UP, 1)):
-        for one in device.history.records(kind):
+        for one in records_after_base(device, kind):
             steps[second_of(one.at)] += step
-    powered = True
+    base = base_of(device)
+    if base is not None:
+        yield base.second, base.powered
     for second in sorted(steps):
         if steps[second]:
             powered = steps[second] > 0
             yield second, powered
 
 
-def _intervals(states: Iterator[tuple[int, bool]]) -> Intervals:
+def intervals_of(states: Iterator[tuple[int, bool]]) -> Intervals:
     """From (second, inside from here on) in order; what has no length is left out."""
     begins: list[int] = []
     ends: list[int] = []

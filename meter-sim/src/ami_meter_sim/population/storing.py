@@ -8,17 +8,18 @@ from sqlalchemy import Connection
 from ami_meter_sim.population.columns import NAMES
 from ami_meter_sim.population.journal import Cell, Change, Forget, Happened, Kept
 
-MOST_RECORDS = 10_000
-"""Of one meter, those with a limit of their own left out; the oldest go."""
+MOST_RECORDS = 50_000
+"""Of one kind and source of one meter; the oldest go. Who writes records forgets them earlier: this is for what nobody counts."""
 LOOK_EVERY = 512
-OWN_LIMIT_FROM = 64
-"""Kinds of records from here on are forgotten by who writes them."""
 
 _KEEP = "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)"
 _GO_BACK = "DELETE FROM kept WHERE meter = ? AND class_id = ? AND obis = ? AND attribute_id = ?"
 _HAPPEN = "INSERT OR REPLACE INTO history (meter, kind, n, at, source, number, detail) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _FORGET = "DELETE FROM history WHERE meter = ? AND kind = ? AND source = ? AND n <= ?"
-_LIMIT = "DELETE FROM history WHERE meter = ? AND kind < ? AND n <= ?"
+_LIMIT = (
+    "DELETE FROM history WHERE meter = ?1 AND (kind, at, n) IN (SELECT kind, at, n FROM (SELECT kind, at, n, row_number() OVER "
+    "(PARTITION BY kind, source ORDER BY n DESC) AS place FROM history WHERE meter = ?1) WHERE place > ?2)"
+)
 _UPDATES = {column: f"UPDATE rows SET {name} = ? WHERE meter = ?" for column, name in NAMES.items()}  # noqa: S608 (our own names)
 
 
@@ -56,8 +57,8 @@ class Batch:
         _many(connection, _GO_BACK, [key for key, content in kept if content is None])
         _many(connection, _HAPPEN, self._happened)
         _many(connection, _FORGET, [(*key, n) for key, n in self._forgotten.items()])
-        many = [(one.meter, one.n - MOST_RECORDS) for one in self._happened if one.n % LOOK_EVERY == 0]
-        _many(connection, _LIMIT, [(meter, OWN_LIMIT_FROM, n) for meter, n in many if n > 0])
+        many = {one.meter for one in self._happened if one.n % LOOK_EVERY == 0}
+        _many(connection, _LIMIT, [(meter, MOST_RECORDS) for meter in many])
 
 
 def _many(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
