@@ -17,7 +17,7 @@ from ami_meter_sim.population.store import Store
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-TOGETHER = range(Kind.SWITCH, Kind.LOAD + 1)
+TOGETHER = range(Kind.SWITCH, Kind.CONDITIONS + 1)
 """Kinds that a register needs nearly all of, and of which a meter has few: read with one look into the store."""
 
 
