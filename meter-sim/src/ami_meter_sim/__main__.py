@@ -9,13 +9,17 @@ from typing import Annotated
 
 import typer
 
-from ami_meter_sim import commands
 from ami_meter_sim.app import run
+from ami_meter_sim.commands import clock as clock_commands
+from ami_meter_sim.commands import fault as fault_commands
+from ami_meter_sim.commands import meters as meters_commands
+from ami_meter_sim.commands import scenario as scenario_commands
+from ami_meter_sim.commands.clock import moment
 from ami_meter_sim.faults.page import listed, page
 from ami_meter_sim.fleet import die_at_once
 from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.shipment import Form, Receiver
-from ami_meter_sim.settings import Settings, choose
+from ami_meter_sim.settings import ClockName, Settings, by_clock, choose
 from ami_packs.document import ModelError
 from ami_process.commands import exit_code_of, version_option
 from ami_process.environment import Environment, clock_of
@@ -26,9 +30,10 @@ from ami_process.settings import SettingsError
 UNUSABLE = 2
 
 app = typer.Typer(name="meter-sim", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-app.add_typer(commands.meters)
-app.add_typer(commands.fault)
-app.add_typer(commands.scenario)
+app.add_typer(meters_commands.meters)
+app.add_typer(fault_commands.fault)
+app.add_typer(scenario_commands.scenario)
+app.add_typer(clock_commands.clock)
 
 
 @app.callback()
@@ -48,15 +53,24 @@ def serve_until_stopped(
     population: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this one of [[populations]]; may be repeated.")
     ] = None,
+    clock: Annotated[
+        ClockName | None,
+        typer.Option(help="In place of the [clock] of the file; a virtual one stops until `meter-sim clock` moves it."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="Where a virtual clock begins, such as 2026-03-28T00:00+01:00.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="How many times as fast a scaled clock is.")] = None,
 ) -> None:
     """Be the simulated meters of a configuration, as one process, until SIGTERM or SIGINT."""
     keep_private()
     try:
-        settings = Settings.load(config)
-        clock = clock_of(settings.clock)
-        with events_on_standard_output(clock.now) as events:
+        begins = None if start is None else moment(start)
+        settings = by_clock(Settings.load(config), clock, begins, rate)
+        process_clock = clock_of(settings.clock)
+        with events_on_standard_output(process_clock.now) as events:
             chosen = choose(settings, meter or (), population or ())
-            exit_code = asyncio.run(_run(chosen, Environment(emit=events).by(clock), events))
+            exit_code = asyncio.run(_run(chosen, Environment(emit=events).by(process_clock), events))
     except (SettingsError, ModelError, StateError) as error:
         sys.stderr.write(f"{error}\n")
         exit_code = UNUSABLE

@@ -9,15 +9,17 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum, unique
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, field_validator, model_validator
 
 from ami_dlms.enums import Mechanism
 from ami_meter_sim.population_settings import PopulationSettings, Secret
 from ami_process.secret_sources import SecretSources
-from ami_process.settings import ClockMode, FileSettings, Port, Seconds, Section, SettingsError
+from ami_process.settings import ClockMode, ClockSettings, FileSettings, Port, Seconds, Section, SettingsError
 from ami_registry import DIALS_IN, EntryError, Meter, Transport, parse_meter
 
 PUBLIC_CLIENT_WPORT = 16
@@ -208,6 +210,23 @@ def _problem_for_a_simulation(meter: Meter) -> tuple[str, str] | None:
     return None
 
 
+@unique
+class ClockName(StrEnum):
+    """The clocks by the names of the command line."""
+
+    REAL = "real"
+    SCALED = "scaled"
+    VIRTUAL = "virtual"
+
+
+NOT_MOVED = 'clock.mode = "stepped" needs meter_sim.port, where the clock is moved'
+CLOCK_MODES = {
+    ClockName.REAL: ClockMode.REAL,
+    ClockName.SCALED: ClockMode.SCALED,
+    ClockName.VIRTUAL: ClockMode.STEPPED,
+}
+
+
 class Settings(FileSettings):
     """All that the simulator knows from outside."""
 
@@ -233,8 +252,8 @@ class Settings(FileSettings):
 
     @model_validator(mode="after")
     def _can_be_stepped(self) -> Self:
-        if self.clock.mode is ClockMode.STEPPED and self.meter_sim.port is None:
-            raise ValueError('clock.mode = "stepped" needs meter_sim.port, where the clock is moved')
+        if not _is_moved_somewhere(self.clock, self.meter_sim):
+            raise ValueError(NOT_MOVED)
         return self
 
     @model_validator(mode="after")
@@ -261,6 +280,26 @@ def _ways(meters: Sequence[MeterSettings]) -> Mapping[str, set[tuple[Transport, 
         if one.listens_on is not None and not one.listens_on.endswith(":0"):
             ways.setdefault(one.listens_on, set()).add((one.meter.transport, one.meter.physical_address))
     return ways
+
+
+def _is_moved_somewhere(clock: ClockSettings, section: MeterSimSettings) -> bool:
+    return clock.mode is not ClockMode.STEPPED or section.port is not None
+
+
+def by_clock(settings: Settings, name: ClockName | None, start: datetime | None, rate: float | None) -> Settings:
+    """The same with another clock than the file's, as far as something is given here. Raises SettingsError."""
+    given = {"mode": None if name is None else CLOCK_MODES[name], "start_at": start, "rate": rate}
+    changed = {key: value for key, value in given.items() if value is not None}
+    if not changed:
+        return settings
+    try:
+        clock = ClockSettings.model_validate(settings.clock.model_dump() | changed)
+    except ValidationError as problem:
+        reason = problem.errors(include_url=False, include_input=False)[0]["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"--clock, --start, --rate: {reason}") from None
+    if not _is_moved_somewhere(clock, settings.meter_sim):
+        raise SettingsError(f"--clock: {NOT_MOVED}")
+    return settings.model_copy(update={"clock": clock})
 
 
 def choose_meters(settings: Settings, names: Sequence[str]) -> tuple[MeterSettings, ...]:
