@@ -105,7 +105,8 @@ class Rule(Documented):
 
     def described(self) -> dict[str, Any]:
         """The form that it is parsed from, with what it was completed with."""
-        about = self.model_dump(mode="json", exclude_none=True, exclude={"when"})
+        left_out = {"when"} if self.group else {"when", "group"}
+        about = self.model_dump(mode="json", exclude_none=True, exclude=left_out)
         when = self.when.model_dump(mode="json", exclude_none=True)
         return about | self.parameters.model_dump(mode="json", exclude_none=True) | ({"when": when} if when else {})
 
