@@ -11,7 +11,7 @@ import pytest
 from bench import RESIDENTIAL, START, randomness
 from reported import Reported
 
-from ami_meter_sim.control import Control, NotThere, Selection
+from ami_meter_sim.control import Control, Selection
 from ami_meter_sim.faults import Faults, Occasion, Rule
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.member import Population
@@ -20,7 +20,9 @@ from ami_meter_sim.populating import Prepared, prepare
 from ami_meter_sim.population.identity import Identities
 from ami_meter_sim.population.store import Store, Wanted
 from ami_meter_sim.population_settings import PopulationSettings, TopologySettings
+from ami_meter_sim.refusals import NotThere
 from ami_meter_sim.roster import groups_of, members_of, number_of
+from ami_meter_sim.snapshots import Snapshots
 from ami_process.environment import Environment
 
 COUNT = 2_000
@@ -139,6 +141,23 @@ def test_which_indexes_a_group_has() -> None:
     assert members("town") == [range(2, 202)]
     assert members("S1-F1-T2") == [range(42, 82), range(242, 252)]
     assert members("S7") == members("nobody") == []
+
+
+async def test_a_snapshot_brings_back_who_was_talked_to_and_who_was_not(fleet: Fleet) -> None:
+    control, snapshots, name = Control(fleet), Snapshots(fleet), fleet.populations[0].identities.name
+    control.set_condition(name(3), Condition.MAGNET, there=True)
+    assert (await snapshots.take("before")).meters == 1
+    control.set_condition(name(3), Condition.MAGNET, there=False)
+    control.set_condition(name(4), Condition.MAGNET, there=True)
+    control.meter(name(4)).lose_power(START)
+    used = [control.state(name(number))["next_sent_counter"] for number in (3, 4)]
+    await snapshots.restore("before")
+    gc.collect()
+    assert fleet.alive == 0
+    assert [control.state(name(number))["conditions"] for number in (3, 4)] == [["magnet"], []]
+    assert control.state(name(4))["powered"] is True
+    after = [control.state(name(number))["next_sent_counter"] for number in (3, 4)]
+    assert all(now >= before for now, before in zip(after, used, strict=True))
 
 
 def test_the_groups_of_a_meter_are_where_it_is_in_the_network() -> None:

@@ -14,6 +14,7 @@ from ami_meter_sim.commands import clock as clock_commands
 from ami_meter_sim.commands import fault as fault_commands
 from ami_meter_sim.commands import meters as meters_commands
 from ami_meter_sim.commands import scenario as scenario_commands
+from ami_meter_sim.commands import snapshot as snapshot_commands
 from ami_meter_sim.commands.clock import moment
 from ami_meter_sim.faults.page import listed, page
 from ami_meter_sim.fleet import die_at_once
@@ -33,6 +34,7 @@ app = typer.Typer(name="meter-sim", no_args_is_help=True, add_completion=False, 
 app.add_typer(meters_commands.meters)
 app.add_typer(fault_commands.fault)
 app.add_typer(scenario_commands.scenario)
+app.add_typer(snapshot_commands.snapshot)
 app.add_typer(clock_commands.clock)
 
 

@@ -29,6 +29,7 @@ from ami_meter_sim.objects.switch import Trigger
 from ami_meter_sim.objects.timeline import second_of
 from ami_meter_sim.outages import Outages
 from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.refusals import NotPossible, NotThere
 from ami_meter_sim.roster import Listed, all_listed, listed, listed_in
 from ami_packs.event_list import Occurrence
 
@@ -39,14 +40,6 @@ WILDCARDS = "*?["
 PUSH = 1
 """Method of class 40."""
 BUTTONS = {"connect": Trigger.MANUAL_RECONNECT, "disconnect": Trigger.MANUAL_DISCONNECT}
-
-
-class NotThere(Exception):
-    """There is no such meter or object; the text says which."""
-
-
-class NotPossible(Exception):
-    """It can't be done now, and nothing was; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

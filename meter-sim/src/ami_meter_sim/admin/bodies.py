@@ -128,6 +128,13 @@ class Part(Body):
     """After this number of meters."""
 
 
+class Named(Body):
+    """What is to be kept under a name."""
+
+    name: str = Field(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Small letters, digits and hyphens."""
+
+
 class RuleSet(Body):
     """A rule that counts now."""
 

@@ -14,6 +14,7 @@ from ami_meter_sim.admin.bodies import (
     Filter,
     Happening,
     Meters,
+    Named,
     Part,
     Power,
     Press,
@@ -25,11 +26,13 @@ from ami_meter_sim.admin.bodies import (
     Wrong,
 )
 from ami_meter_sim.admin.stream import stream
-from ami_meter_sim.control import Control, NotPossible, NotThere, Selection
+from ami_meter_sim.control import Control, Selection
 from ami_meter_sim.faults import FAULTS, FaultError, Rule
 from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.refusals import NotPossible, NotThere
 from ami_meter_sim.scenarios.model import Scenario, ScenarioError, load, shipped
 from ami_meter_sim.scenarios.runner import Busy, Runner
+from ami_meter_sim.snapshots import Snapshots
 from ami_meter_sim.tap import MOST_READERS, Tap
 from ami_process.api import Refused, exception_handlers, refuse
 from ami_process.clock_api import clock_routes
@@ -45,7 +48,7 @@ Attribute = Annotated[int, Path(ge=1, le=127)]
 OBJECT = BASE + "/meters/{name}/objects/{class_id}/{instance}/{attribute}"
 
 
-def application(control: Control, runner: Runner, tap: Tap, version: str) -> FastAPI:
+def application(control: Control, runner: Runner, snapshots: Snapshots, tap: Tap, version: str) -> FastAPI:
     """The application, with its schema at /api/v1/openapi.json."""
     app = FastAPI(
         title="Simulated meters",
@@ -60,6 +63,7 @@ def application(control: Control, runner: Runner, tap: Tap, version: str) -> Fas
     _meters(app, control)
     _faults(app, control)
     _scenarios(app, runner)
+    _snapshots(app, snapshots)
     _watching(app, control, tap)
     return app
 
@@ -193,6 +197,29 @@ def _scenarios(app: FastAPI, runner: Runner) -> None:
         """Stop the one that runs; its faults are reset."""
         await runner.stop()
         return runner.described()
+
+
+def _snapshots(app: FastAPI, snapshots: Snapshots) -> None:
+    @app.get(f"{BASE}/snapshots")
+    async def list_snapshots() -> list[dict[str, Any]]:
+        """The snapshots of the meters of the state folder: when they were taken, and how many meters had been talked to."""
+        return [one.described for one in snapshots.all()]
+
+    @app.post(f"{BASE}/snapshots")
+    async def take_snapshot(named: Named) -> dict[str, Any]:
+        """Keep what all meters are now, and the faults that are set, under a name; in the state folder, so a restart keeps it."""
+        return (await snapshots.take(named.name)).described
+
+    @app.post(f"{BASE}/restore")
+    async def restore_snapshot(named: Named) -> dict[str, Any]:
+        """Bring all meters back to it, but for keys and their invocation counters; connections of before are gone."""
+        return (await snapshots.restore(named.name)).described
+
+    @app.delete(f"{BASE}/snapshots/{{name}}")
+    async def remove_snapshot(name: Name) -> dict[str, Any]:
+        """Forget one."""
+        snapshots.remove(name)
+        return {"name": name}
 
 
 def _watching(app: FastAPI, control: Control, tap: Tap) -> None:

@@ -9,6 +9,7 @@ from ami_meter_sim.control import Control
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.scenarios.runner import Runner
 from ami_meter_sim.settings import MeterSimSettings
+from ami_meter_sim.snapshots import Snapshots
 from ami_meter_sim.tap import Tap
 from ami_process.api import guarded
 from ami_process.http_server import serving
@@ -23,7 +24,7 @@ async def serving_api(settings: MeterSimSettings, port: int, fleet: Fleet, tap: 
         tokens = Tokens.of(settings.token_file, "meter_sim.token_file", bound_to=listener.getsockname()[0])
         control = Control(fleet)
         runner = Runner(control, tap)
-        app = application(control, runner, tap, version("ami-meter-sim"))
+        app = application(control, runner, Snapshots(fleet), tap, version("ami-meter-sim"))
         api = guarded(app, tokens, names=(settings.host,), names_setting="meter_sim.host", bounded=True)
         async with serving(api, listener):
             try:

@@ -74,6 +74,23 @@ class Meter:
         if device is not None:
             device.built.clear()
 
+    def begin_anew(self, memory: Memory, at: datetime) -> None:
+        """Its row and what it keeps are others now: all that was made of them is made again, and connections of before are gone.
+
+        Counters go on where they are.
+        """
+        self.power_cycles += 1
+        self._memory = memory
+        self._device.built.clear()
+        self._device, self._changes = self._make_device(at), 0
+        self._associations.renew()
+        if not self.row.alive_since:
+            self._come_alive(at)
+        self._captured_until = EPOCH + timedelta(seconds=self.row.captured_until)
+        self.row.next_due_at = NO_DUE_TIME
+        self.plan(self._captured_until)
+        self.reserve_counters()
+
     def _come_alive(self, at: datetime) -> None:
         """The first time in this process, which began at this instant: until then the meter was powered down."""
         row, second = self.row, int(at.timestamp())

@@ -8,10 +8,11 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from ami_meter_sim.control import Control, NotPossible, NotThere, Selection
+from ami_meter_sim.control import Control, Selection
 from ami_meter_sim.faults import Rule
 from ami_meter_sim.faults.dice import fraction
 from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.refusals import NotPossible, NotThere
 from ami_meter_sim.roster import listed
 from ami_meter_sim.scenarios.model import Expectation, Scenario, Step, Track
 from ami_meter_sim.scenarios.run import Run, StepFailed
