@@ -81,13 +81,14 @@ dist: $(VENV)/.run      ## wheels of all packages and their locked requirements,
 	rm -rf '$(DIST)'
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir '$(DIST)' $(PACKAGES:%=./%)
 	cp requirements/run.txt '$(DIST)/requirements.txt'
+	cp requirements/postgresql.txt '$(DIST)/requirements-postgresql.txt'
 
 clean:                  ## remove what was made here: .venv, caches, and var with the demo's state (that of containers: docker compose down --volumes)
 	rm -rf .venv .stamps var dist build .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 
 lock:                   ## resolve requirements/*.in again (needs uv)
-	for name in build cis hes meter-sim run dev fuzz interop-dlms-cosem interop-gurux; do \
+	for name in build cis hes meter-sim postgresql run dev fuzz interop-dlms-cosem interop-gurux; do \
 		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 			$(call flag,UPGRADE,--upgrade) --output-file requirements/$$name.txt requirements/$$name.in || exit 1; done
 
