@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sizes
 import tools
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:  # most tests want none of it, so it is not imported for them
+    from postgresql_server import Cluster
+
+    from ami_process.store.places import Place
 
 ONE_WORKER = (
     "tests/ami/test_simulated_faults.py",
@@ -80,3 +86,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.is_relative_to(SYSTEMS) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(SYSTEM_S))
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Cluster]:
+    """A PostgreSQL server of this test process; who uses it needs("postgresql")."""
+    from postgresql_server import cluster
+
+    own = tmp_path_factory.getbasetemp()
+    with cluster(template=(own if worker_id == "master" else own.parent) / "postgresql") as one:
+        yield one
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a store may be, in turn; there is nothing yet."""
+    if request.param == "sqlite":
+        return tmp_path / "deeper/store.sqlite"
+    cluster: Cluster = request.getfixturevalue("postgresql")
+    return cluster.new_place()

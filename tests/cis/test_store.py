@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from postgresql_server import rows
 
 from ami_cis.store import (
     MessageIdUsed,
@@ -22,6 +23,7 @@ from ami_cis.store import (
     TakenEvent,
     TakenReply,
 )
+from ami_process.store.places import Place
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -34,10 +36,8 @@ def a_request(message_id: str, at: datetime) -> SentRequest:
     return SentRequest(message_id, message_id, "create", "EndDeviceControls", "3.31.0.23", ("M1001",), True, at)
 
 
-def kept_events(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT message_id FROM events ORDER BY received_at").fetchall()
-    return [row[0] for row in rows]
+def kept_events(place: Place) -> list[object]:
+    return [message_id for (message_id,) in rows(place, "SELECT message_id FROM events ORDER BY received_at")]
 
 
 def on_disk(directory: Path) -> int:
@@ -56,18 +56,17 @@ async def test_a_flood_of_events_leaves_the_newest_and_a_file_that_does_not_grow
     assert kept[-1] == "e-399"
 
 
-async def test_only_so_many_events_are_kept(tmp_path: Path) -> None:
-    path = tmp_path / "cis.sqlite"
-    async with Store.opened(path, Retention(events=50)) as store:
+async def test_only_so_many_events_are_kept(place: Place) -> None:
+    async with Store.opened(place, Retention(events=50)) as store:
         for number in range(300):
             await store.add_event(an_event(number))
-    kept = kept_events(path)
+    kept = kept_events(place)
     assert 50 <= len(kept) <= 55
     assert kept[-1] == "e-299"
 
 
-async def test_what_is_too_old_is_forgotten_with_its_replies(tmp_path: Path) -> None:
-    async with Store.opened(tmp_path / "cis.sqlite", Retention(age=timedelta(days=30))) as store:
+async def test_what_is_too_old_is_forgotten_with_its_replies(place: Place) -> None:
+    async with Store.opened(place, Retention(age=timedelta(days=30))) as store:
         for name, age in (("old", 31), ("young", 29)):
             at = NOW - timedelta(days=age)
             await store.add_request(a_request(name, at))
@@ -78,11 +77,11 @@ async def test_what_is_too_old_is_forgotten_with_its_replies(tmp_path: Path) -> 
         assert await store.replies("old") == []
         assert await store.find_request(["young"]) is not None
         assert len(await store.replies("young")) == 1
-    assert kept_events(tmp_path / "cis.sqlite") == ["e-29"]
+    assert kept_events(place) == ["e-29"]
 
 
-async def test_another_request_under_a_used_message_id_is_refused_and_the_record_stays(tmp_path: Path) -> None:
-    async with Store.opened(tmp_path / "cis.sqlite") as store:
+async def test_another_request_under_a_used_message_id_is_refused_and_the_record_stays(place: Place) -> None:
+    async with Store.opened(place) as store:
         await store.add_request(first := a_request("m-1", NOW), b"<first/>")
         for other in ({"code": "3.31.0.18"}, {"meters": ("M1002",)}, {"correlation_id": "c"}, {"asynchronous": False}):
             with pytest.raises(MessageIdUsed, match="m-1"):
@@ -90,9 +89,9 @@ async def test_another_request_under_a_used_message_id_is_refused_and_the_record
         assert await store.outgoing() == [(first, b"<first/>")]
 
 
-async def test_the_same_request_once_more_is_on_its_way_again_unless_it_is_answered(tmp_path: Path) -> None:
+async def test_the_same_request_once_more_is_on_its_way_again_unless_it_is_answered(place: Place) -> None:
     again = replace(first := a_request("m-1", NOW), sent_at=NOW + timedelta(hours=1))
-    async with Store.opened(tmp_path / "cis.sqlite") as store:
+    async with Store.opened(place) as store:
         await store.add_request(first, b"<first/>")
         await store.move("m-1", State.UNKNOWN, "no answer")
         await store.add_request(again, b"<again/>")
@@ -101,6 +100,19 @@ async def test_the_same_request_once_more_is_on_its_way_again_unless_it_is_answe
         await store.add_request(first, b"<third/>")
         assert await store.find_request(["m-1"]) == replace(again, state=State.ANSWERED)
         assert await store.outgoing() == []
+
+
+async def test_a_reply_and_an_event_count_once_and_a_final_reply_closes_the_request(place: Place) -> None:
+    reply = TakenReply("d", True, "PARTIAL", ({"code": "2.4", "reason": None, "meter": "M1001"},), NOW)
+    async with Store.opened(place) as store:
+        await store.add_request(a_request("m-1", NOW), b"<request/>")
+        part = TakenReply("p", False, "OK", (), NOW)
+        assert [await store.add_reply("m-1", one) for one in (part, part, reply, reply)] == [True, False, True, False]
+        assert [await store.add_event(an_event(1)) for _ in range(2)] == [True, False]
+    async with Store.opened(place) as store:
+        assert await store.replies("m-1") == [part, reply]
+        assert await store.find_request(["m-1"]) == replace(a_request("m-1", NOW), state=State.ANSWERED)
+        assert (await store.count(State.ANSWERED), await store.outgoing()) == (1, [])
 
 
 async def test_the_files_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -21,11 +21,19 @@ from ami_process.events import events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 from ami_process.store.commands import store_commands
+from ami_process.store.places import Place, place_of
 
 USAGE = 2
 
 app = typer.Typer(name="cis", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-app.add_typer(store_commands(SCHEMA, lambda config: Settings.load(config).cis.store), name="store")
+
+
+def _store_in(config: Path) -> Place:
+    cis = Settings.load(config).cis
+    return place_of(cis.store, cis.store_password, "cis.store")
+
+
+app.add_typer(store_commands(SCHEMA, _store_in), name="store")
 
 
 class Verb(StrEnum):

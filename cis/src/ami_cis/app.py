@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import httpx
 
@@ -32,6 +33,7 @@ from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
 from ami_process.store.holding import hold_store
+from ami_process.store.places import place_of
 from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
@@ -57,9 +59,10 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
     http_limits = _http_limits(settings.cis)
     allow_open_files(http_limits.at_most)
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(listening(settings.cis.host, port, "cis."))
-        stack.enter_context(hold_store(settings.cis.store, SCHEMA))
-        store = await stack.enter_async_context(Store.opened(settings.cis.store, _retention(settings)))
+        cis = settings.cis
+        listener = stack.enter_context(listening(cis.host, port, "cis."))
+        place = stack.enter_context(hold_store(place_of(cis.store, cis.store_password, "cis.store"), SCHEMA))
+        store = await stack.enter_async_context(Store.opened(place, _retention(settings)))
         if store.migrated:
             environment.emit(store.migrated)
         schemas = Schemas()
@@ -72,7 +75,8 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         reply_address = settings.cis.reply_address_at(listener.getsockname()[1])
         deliveries = await stack.enter_async_context(Worker(reading.FUNCTION))
         inbox = Inbox(pending, store, environment, schemas, deliveries)
-        health = Health({"store": store.check, "disk": room_beside(settings.cis.store)}, role="cis")
+        disk = {"disk": room_beside(place)} if isinstance(place, Path) else {}
+        health = Health({"store": store.check} | disk, role="cis")
         controls = Controls(
             outbox,
             pending,

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ami_cis.meters import Meter
-from ami_process.settings import FileSettings, HttpUrl, Seconds, Section, SettingsError
+from ami_process.settings import FileSettings, HttpUrl, Seconds, Section, SettingsError, StoreLocation
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
 
@@ -62,8 +62,11 @@ class Cis(Section):
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
     )
-    store: Path = Path("var/cis.sqlite")
-    """Open requests: what has to survive."""
+    store: StoreLocation = Path("var/cis.sqlite")
+    """Open requests: what has to survive. A file, or postgresql://USER@HOST/DATABASE."""
+    store_password: str | None = Field(
+        default=None, description="the password of such a database: `env:NAME` or `file:PATH`"
+    )
     shipments: tuple[Path, ...] = Field(
         default=(), description="shipment files (JSON or CSV) with further meters, beside those of [[meters]]"
     )

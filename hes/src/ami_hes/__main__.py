@@ -20,11 +20,19 @@ from ami_process.events import events_on_standard_output
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 from ami_process.store.commands import store_commands
+from ami_process.store.places import Place, place_of
 
 USAGE = 2
 
 app = typer.Typer(name="hes", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-app.add_typer(store_commands(SCHEMA, lambda config: Settings.load(config).hes.store, assume_the_worst), name="store")
+
+
+def _store_in(config: Path) -> Place:
+    hes = Settings.load(config).hes
+    return place_of(hes.store, hes.store_password, "hes.store")
+
+
+app.add_typer(store_commands(SCHEMA, _store_in, assume_the_worst), name="store")
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import httpx
 
@@ -50,6 +51,7 @@ from ami_process.sockets import (
     naming,
 )
 from ami_process.store.holding import hold_store
+from ami_process.store.places import place_of
 from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
@@ -69,8 +71,9 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
     registry = Registry(settings.meters, shipped=read_shipments(hes.shipments, hes.transport_key))
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
-        stack.enter_context(hold_store(hes.store, SCHEMA))
-        database = await stack.enter_async_context(Database(hes.store, environment.emit))
+        store = stack.enter_context(hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA))
+        database = await stack.enter_async_context(Database(store, environment.emit))
+        await stack.enter_async_context(database.watched())
         meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, environment))
         schemas = Schemas()
         results, deliveries = SqlResults(database), SqlDeliveries(database)
@@ -92,7 +95,8 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
         forget = partial(_forget, context, environment, kept_for, hes.keep_message_ids)
         await stack.enter_async_context(_at_work(commands.work, replies.work, forget))
         worker = await stack.enter_async_context(Worker(reading.FUNCTION))
-        health = Health({"store": database.check, "disk": room_beside(hes.store)})
+        disk = {"disk": room_beside(store)} if isinstance(store, Path) else {}
+        health = Health({"store": database.check} | disk)
         inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings, environment))
         api = create_api(
             clock_routes(environment.clock),

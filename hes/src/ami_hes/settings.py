@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from ami_process.settings import FileSettings, HttpUrl, Port, Seconds, Section
+from ami_process.settings import FileSettings, HttpUrl, Port, Seconds, Section, StoreLocation
 
 
 def _octets(value: object) -> object:
@@ -64,8 +64,11 @@ class HesSettings(Section):
         default=None,
         description="bearer tokens of the API, one per line, for its owner alone (0600); made if missing; unset: served at loopback only",
     )
-    store: Path = Path("var/hes.sqlite")
-    """Requests, results, answers, counters: what has to survive."""
+    store: StoreLocation = Path("var/hes.sqlite")
+    """Requests, results, answers, counters: what has to survive. A file, or postgresql://USER@HOST/DATABASE."""
+    store_password: str | None = Field(
+        default=None, description="the password of such a database: `env:NAME` or `file:PATH`"
+    )
     shipments: tuple[Path, ...] = Field(
         default=(), description="shipment files (JSON or CSV) with further meters, beside those of [[meters]]"
     )

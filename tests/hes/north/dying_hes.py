@@ -1,4 +1,4 @@
-"""A head-end system that kills itself behind a named step: python dying_hes.py DIRECTORY STEP. It prints where it listens."""
+"""A head-end system that kills itself behind a named step: python dying_hes.py DIRECTORY STEP STORE. It prints where it listens."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ami_hes.app import running
 from ami_process.environment import Environment
 
 
-async def main(directory: Path, step: str) -> None:
+async def main(directory: Path, step: str, store: str) -> None:
     STEPS[step]()
-    async with running(settings(directory), Environment(emit=ignore), StandIn()) as listening:
+    async with running(settings(directory, store=store), Environment(emit=ignore), StandIn()) as listening:
         print(f"http://{listening[0]}", flush=True)
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

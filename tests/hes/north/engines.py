@@ -1,4 +1,4 @@
-"""The engines that the contract suites run against: each is opened on a directory that outlives it."""
+"""The engines that the contract suites run against: each is opened on a store that outlives it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from reported import ignore
@@ -20,6 +19,7 @@ from ami_hes.outbox import Outbox
 from ami_hes.store import Database, SqlDeliveries, SqlResults
 from ami_process.environment import Environment
 from ami_process.events import Emit
+from ami_process.store.places import Place
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Opened:
 
 
 @asynccontextmanager
-async def embedded(directory: Path, emit: Emit = ignore, look_every_s: float = 3600.0) -> AsyncIterator[Opened]:
-    async with Database(directory / "hes.sqlite") as database:
+async def embedded(store: Place, emit: Emit = ignore, look_every_s: float = 3600.0) -> AsyncIterator[Opened]:
+    async with Database(store) as database:
         results = SqlResults(database)
         age = timedelta(days=7)
         engine = EmbeddedEngine(
@@ -81,5 +81,5 @@ STEPS: dict[str, Callable[[], None]] = {
 """The steps of a request, in their order, and how the embedded engine's process is made to die right behind each."""
 
 OpenEngine = Callable[..., AbstractAsyncContextManager[Opened]]
-"""Opens one on a directory. `emit`: its sink; `look_every_s`: how often it looks for an answer that nothing has announced."""
+"""Opens one on a store. `emit`: its sink; `look_every_s`: how often it looks for an answer that nothing has announced."""
 ENGINES: dict[str, OpenEngine] = {"embedded": embedded}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from stored_values import NOW, a_request, a_result, some_commands
 
 from ami_hes.engine import ANSWERED, Stopping
 from ami_hes.store import Database, SqlResults
+from ami_process.store.places import Place
 
 ADDRESS = "http://127.0.0.1/cim"
 
@@ -25,8 +25,8 @@ def soon() -> datetime:
 
 
 @pytest.fixture
-async def opened(open_engine: OpenEngine, tmp_path: Path) -> AsyncIterator[Opened]:
-    async with open_engine(tmp_path) as one:
+async def opened(open_engine: OpenEngine) -> AsyncIterator[Opened]:
+    async with open_engine() as one:
         yield one
 
 
@@ -52,12 +52,12 @@ async def test_an_answer_that_is_announced_is_given_to_all_who_wait(opened: Open
     assert await asyncio.gather(*waiting) == [b"<answer/>"] * 3
 
 
-async def test_an_answer_that_another_process_has_made_is_found(open_engine: OpenEngine, tmp_path: Path) -> None:
-    async with open_engine(tmp_path, look_every_s=0.01) as opened:
+async def test_an_answer_that_another_process_has_made_is_found(open_engine: OpenEngine, place: Place) -> None:
+    async with open_engine(look_every_s=0.01) as opened:
         await accept(opened.results, "r1", "M1")
         waiting = asyncio.create_task(opened.engine.answers.wait("r1", soon()))
         await asyncio.sleep(0)
-        async with Database(tmp_path / "hes.sqlite") as of_another:
+        async with Database(place) as of_another:
             await SqlResults(of_another).answer({"r1": b"<answer/>"}, NOW)
         assert await waiting == b"<answer/>"
 
@@ -93,12 +93,12 @@ async def test_the_same_event_twice_counts_once(opened: Opened) -> None:
 # the next start
 
 
-async def test_what_was_open_is_delivered_again_in_its_order(open_engine: OpenEngine, tmp_path: Path) -> None:
-    async with open_engine(tmp_path) as one:
+async def test_what_was_open_is_delivered_again_in_its_order(open_engine: OpenEngine) -> None:
+    async with open_engine() as one:
         await accept(one.results, "r2", "M1", "M2", accepted_at=NOW)
         await accept(one.results, "r1", "M1", "M3", accepted_at=NOW + timedelta(seconds=1))
         await one.results.save([a_result("r2", "M2")])
-    async with open_engine(tmp_path) as one:
+    async with open_engine() as one:
         taken = await one.engine.commands.take(9)
         assert [(d.job.request_id, d.job.subject, d.redelivered) for d in taken] == [
             ("r2", "M1", True),
@@ -108,39 +108,39 @@ async def test_what_was_open_is_delivered_again_in_its_order(open_engine: OpenEn
         assert [d.job.request_id for d in await one.engine.commands.take(9)] == ["r1"]
 
 
-async def test_what_lacks_only_its_answer_is_delivered_once(open_engine: OpenEngine, tmp_path: Path) -> None:
-    async with open_engine(tmp_path) as one:
+async def test_what_lacks_only_its_answer_is_delivered_once(open_engine: OpenEngine) -> None:
+    async with open_engine() as one:
         await accept(one.results, "r1", "M1", "M2")
         await one.results.save([a_result("r1", "M1"), a_result("r1", "M2")])
-    async with open_engine(tmp_path) as one:
+    async with open_engine() as one:
         (delivery,) = await one.engine.commands.take(9)
         assert (delivery.job.request_id, delivery.redelivered) == ("r1", True)
         assert await one.engine.commands.pending() == 1
 
 
-async def test_what_is_owed_is_delivered_again_until_it_was_taken(open_engine: OpenEngine, tmp_path: Path) -> None:
-    async with open_engine(tmp_path) as one:
+async def test_what_is_owed_is_delivered_again_until_it_was_taken(open_engine: OpenEngine) -> None:
+    async with open_engine() as one:
         await accept(one.results, "r1", "M1", reply_address=ADDRESS)
         await one.results.answer({"r1": b"<answer/>"}, NOW)
-    async with open_engine(tmp_path) as one:
+    async with open_engine() as one:
         (delivery,) = await one.engine.replies.take(9)
         assert (delivery.job.address, delivery.job.give_up_at) == (ADDRESS, NOW + timedelta(days=7))
         assert await one.engine.commands.pending() == 0
         await one.results.replied("r1", NOW)
-    async with open_engine(tmp_path) as one:
+    async with open_engine() as one:
         assert await one.engine.replies.pending() == 0
 
 
-async def test_a_request_that_cannot_be_read_keeps_no_other_back(open_engine: OpenEngine, tmp_path: Path) -> None:
-    async with open_engine(tmp_path) as one:
+async def test_a_request_that_cannot_be_read_keeps_no_other_back(open_engine: OpenEngine, place: Place) -> None:
+    async with open_engine() as one:
         for request_id in ("r1", "r2", "r3"):
             await accept(one.results, request_id, request_id.upper(), accepted_at=NOW)
-    store = sqlite3.connect(tmp_path / "hes.sqlite")
-    with store:
-        store.execute("UPDATE requests SET deadline_at = 'tomorrow' WHERE request_id = 'r2'")
-    store.close()
+    no_time = "tomorrow" if isinstance(place, Path) else "infinity"
+    async with Database(place) as database:
+        spoil = f"UPDATE requests SET deadline_at = '{no_time}' WHERE request_id = 'r2'"
+        await database.transaction(lambda c: c.exec_driver_sql(spoil).close())
     reported = Reported()
-    async with open_engine(tmp_path, reported) as one:
+    async with open_engine(emit=reported) as one:
         assert [d.job.request_id for d in await one.engine.commands.take(9)] == ["r1", "r3"]
     (failed,) = reported.seen("recovery_failed")
     assert failed["message_id"] == "r2"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sqlite3
 import sys
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,9 @@ import httpx
 import pytest
 from engines import STEPS
 from north_bench import DISCONNECT, TYPED, Cis, control, north, octets, request, texts
+from postgresql_server import location, rows
+
+from ami_process.store.places import Place
 
 HES = Path(__file__).with_name("dying_hes.py")
 METERS = ["M1", "M2"]
@@ -24,8 +26,18 @@ SMALL = ("saved", "answered", "posted")
 """Those that the small run of the tests makes: between them lay the gaps of earlier versions."""
 
 
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return tmp_path / "hes.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgresql").new_place()
+
+
 def steps(names: list[str]) -> list[object]:
-    return [pytest.param(name, marks=() if name in SMALL else pytest.mark.ci) for name in names]
+    sqlite = [pytest.param("sqlite", name, marks=() if name in SMALL else pytest.mark.ci) for name in names]
+    needed = pytest.mark.needs("postgresql")
+    return sqlite + [
+        pytest.param("postgresql", name, marks=needed if name == "saved" else (needed, pytest.mark.ci))
+        for name in names
+    ]
 
 
 @dataclass(frozen=True)
@@ -38,23 +50,25 @@ class Left:
     taken: bool
 
 
-def left_in(directory: Path) -> Left:
-    with closing(sqlite3.connect(directory / "hes.sqlite")) as store:
-        return Left(
-            {name for (name,) in store.execute("SELECT meter_name FROM commands WHERE finished_at IS NOT NULL")},
-            {name for (name,) in store.execute("SELECT meter_name FROM attempts")},
-            store.execute("SELECT answer FROM requests").fetchone()[0],
-            store.execute("SELECT count(*) FROM replies WHERE taken_at IS NOT NULL").fetchone() == (1,),
-        )
+def left_in(place: Place) -> Left:
+    ((answer,),) = rows(place, "SELECT answer FROM requests")
+    assert answer is None or isinstance(answer, bytes)
+    return Left(
+        {str(name) for (name,) in rows(place, "SELECT meter_name FROM commands WHERE finished_at IS NOT NULL")},
+        {str(name) for (name,) in rows(place, "SELECT meter_name FROM attempts")},
+        answer,
+        rows(place, "SELECT count(*) FROM replies WHERE taken_at IS NOT NULL") == [(1,)],
+    )
 
 
-async def killed_behind(directory: Path, step: str, body: bytes) -> Left:
+async def killed_behind(directory: Path, place: Place, step: str, body: bytes) -> Left:
     """A first life that gets the request and dies of it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(HES),
         str(directory),
         step,
+        location(place),
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(HES.parents[2])},
     )
@@ -64,43 +78,42 @@ async def killed_behind(directory: Path, step: str, body: bytes) -> Left:
         with suppress(httpx.TransportError):  # it dies before it has answered, or behind that
             await client.post(url + TYPED, content=body, headers={"Content-Type": "text/xml; charset=utf-8"})
     assert await process.wait() == -signal.SIGKILL, f"it never came to the step {step!r}"
-    return left_in(directory)
+    return left_in(place)
 
 
-def results_in(directory: Path) -> list[tuple[str, int]]:
-    with closing(sqlite3.connect(directory / "hes.sqlite")) as store:
-        return store.execute("SELECT meter_name, ok FROM commands ORDER BY meter_name").fetchall()
+def results_in(place: Place) -> list[tuple[object, ...]]:
+    return rows(place, "SELECT meter_name, ok FROM commands ORDER BY meter_name")
 
 
-@pytest.mark.parametrize("step", steps(SYNCHRONOUS))
-async def test_a_synchronous_request(tmp_path: Path, step: str) -> None:
+@pytest.mark.parametrize(("place", "step"), steps(SYNCHRONOUS), indirect=["place"])
+async def test_a_synchronous_request(tmp_path: Path, place: Place, step: str) -> None:
     body = octets(request(control(DISCONNECT, *METERS)))
-    left = await killed_behind(tmp_path, step, body)
-    async with north(tmp_path) as hes:
+    left = await killed_behind(tmp_path, place, step, body)
+    async with north(tmp_path, store=location(place)) as hes:
         answers = [(await hes.post(body)).content for _ in range(2)]
         assert [texts(answer, "Result") for answer in answers] == [["OK"]] * 2
         assert answers[0] == answers[1]
         again = {name: attempted for name, _, attempted in hes.meters.told()}
     assert again == {name: name in left.attempted for name in METERS if name not in left.finished}
-    assert results_in(tmp_path) == [("M1", 1), ("M2", 1)]
-    assert left.answer in (None, left_in(tmp_path).answer)
+    assert results_in(place) == [("M1", 1), ("M2", 1)]
+    assert left.answer in (None, left_in(place).answer)
 
 
-@pytest.mark.parametrize("step", steps(ASYNCHRONOUS))
-async def test_an_asynchronous_request(tmp_path: Path, step: str) -> None:
+@pytest.mark.parametrize(("place", "step"), steps(ASYNCHRONOUS), indirect=["place"])
+async def test_an_asynchronous_request(tmp_path: Path, place: Place, step: str) -> None:
     async with Cis().serving() as cis:
         body = octets(request(control(DISCONNECT, *METERS), async_reply_flag=True, reply_address=cis.url))
-        left = await killed_behind(tmp_path, step, body)
+        left = await killed_behind(tmp_path, place, step, body)
         posted = len(cis.requests)
-        async with north(tmp_path) as hes:
+        async with north(tmp_path, store=location(place)) as hes:
             assert texts((await hes.post(body)).content, "code") == ["0.3"], "the acknowledgement, once more"
             async with asyncio.timeout(20):
-                while not left_in(tmp_path).taken:
+                while not left_in(place).taken:
                     await asyncio.sleep(0.01)
             again = {name: attempted for name, _, attempted in hes.meters.told()}
         assert again == {name: name in left.attempted for name in METERS if name not in left.finished}
         assert len(cis.requests) == posted + (not left.taken)
         assert len({reply for _, reply in cis.requests}) == 1, "whoever gets it twice gets the same message"
         assert texts(cis.requests[0][1], "Result") == ["OK"]
-    assert results_in(tmp_path) == [("M1", 1), ("M2", 1)]
-    assert left.answer in (None, left_in(tmp_path).answer)
+    assert results_in(place) == [("M1", 1), ("M2", 1)]
+    assert left.answer in (None, left_in(place).answer)

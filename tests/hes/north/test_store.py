@@ -13,6 +13,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from postgresql_server import rows
 from sizes import examples
 from sqlalchemy import create_engine
 from stored_values import NOW, a_request, a_result, some_commands
@@ -32,11 +33,12 @@ from ami_hes.store import (
 )
 from ami_hes.store.tables import SCHEMA
 from ami_process.store.migration import upgrade
+from ami_process.store.places import Place
 
 
 @asynccontextmanager
-async def opened(directory: Path) -> AsyncIterator[tuple[SqlResults, SqlCounters]]:
-    async with Database(directory / "deeper" / "hes.sqlite") as database:
+async def opened(place: Place) -> AsyncIterator[tuple[SqlResults, SqlCounters]]:
+    async with Database(place) as database:
         yield SqlResults(database), SqlCounters(database)
 
 
@@ -69,20 +71,20 @@ def kept(*commands: Command) -> list[StoredCommand]:
     return [StoredCommand(command) for command in commands]
 
 
-async def test_what_is_accepted_is_there_as_it_was_given(tmp_path: Path) -> None:
+async def test_what_is_accepted_is_there_as_it_was_given(place: Place) -> None:
     request = a_request(reply_address="http://127.0.0.1/cim", acknowledgement=b"<ack/>")
-    async with opened(tmp_path) as (results, _):
+    async with opened(place) as (results, _):
         assert await results.find("r1") is None
         assert await results.accept(request, some_commands("r1", "M2", "M1")) is None
-    async with opened(tmp_path) as (results, _):
+    async with opened(place) as (results, _):
         assert await results.find("r1") == request
         assert await results.open_commands() == kept(*some_commands("r1", "M2", "M1"))
         assert await results.unanswered() == ["r1"]
         assert await results.owed() == []
 
 
-async def test_the_same_request_is_accepted_once(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (results, _):
+async def test_the_same_request_is_accepted_once(place: Place) -> None:
+    async with opened(place) as (results, _):
         offers = [results.accept(a_request(digest=str(n)), some_commands("r1", "M1")) for n in range(5)]
         twins = [answer for answer in await asyncio.gather(*offers) if answer is not None]
         assert len(twins) == 4
@@ -90,15 +92,15 @@ async def test_the_same_request_is_accepted_once(tmp_path: Path) -> None:
         assert len(await results.open_commands()) == 1
 
 
-async def test_nothing_is_accepted_by_half(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (results, _):
-        with pytest.raises(Exception, match="UNIQUE"):
+async def test_nothing_is_accepted_by_half(place: Place) -> None:
+    async with opened(place) as (results, _):
+        with pytest.raises(Exception, match=r"(?i)unique"):
             await results.accept(a_request(), some_commands("r1", "M1", "M1"))
         assert await results.find("r1") is None
 
 
-async def test_a_request_is_complete_with_its_last_result(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (results, _):
+async def test_a_request_is_complete_with_its_last_result(place: Place) -> None:
+    async with opened(place) as (results, _):
         await results.accept(a_request("r1"), some_commands("r1", "M1", "M2"))
         await results.accept(a_request("r2"), some_commands("r2", "M1"))
         assert await results.save([]) == []
@@ -115,16 +117,16 @@ async def test_a_request_is_complete_with_its_last_result(tmp_path: Path) -> Non
         assert [c.request.request_id for c in await results.completed(["r1", "r2"])] == ["r2"]
 
 
-async def test_the_first_result_stays(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (results, _):
+async def test_the_first_result_stays(place: Place) -> None:
+    async with opened(place) as (results, _):
         await results.accept(a_request(), some_commands("r1", "M1"))
         await results.save([a_result("r1", "M1")])
         (one,) = await results.save([a_result("r1", "M1", ok=False, reason="later")])
         assert [c.result for c in one.commands] == [a_result("r1", "M1")]
 
 
-async def test_an_answer_in_the_http_response_is_owed_to_nobody(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (results, _):
+async def test_an_answer_in_the_http_response_is_owed_to_nobody(place: Place) -> None:
+    async with opened(place) as (results, _):
         await results.accept(a_request(), some_commands("r1", "M1"))
         await results.save([a_result("r1", "M1")])
         await results.answer({"r1": b"<answer/>"}, NOW)
@@ -132,40 +134,38 @@ async def test_an_answer_in_the_http_response_is_owed_to_nobody(tmp_path: Path) 
         assert (await results.unanswered(), await results.owed()) == ([], [])
 
 
-async def test_an_answer_to_a_reply_address_is_owed_until_it_is_taken(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (results, _):
+async def test_an_answer_to_a_reply_address_is_owed_until_it_is_taken(place: Place) -> None:
+    async with opened(place) as (results, _):
         await results.accept(a_request(reply_address="http://127.0.0.1/"), some_commands("r1", "M1"))
         await results.save([a_result("r1", "M1")])
         await results.answer({"r1": b"<answer/>"}, NOW)
         await results.answer({"r1": b"<second/>"}, NOW)
-    async with opened(tmp_path) as (results, _):
+    async with opened(place) as (results, _):
         assert await results.owed() == ["r1"]
         assert await results.find("r1") == a_request(reply_address="http://127.0.0.1/", answer=b"<answer/>")
         await results.replied("r1", NOW)
         assert await results.owed() == []
 
 
-async def test_what_is_about_to_leave_is_known_to_the_next_life(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (results, _):
+async def test_what_is_about_to_leave_is_known_to_the_next_life(place: Place) -> None:
+    async with opened(place) as (results, _):
         await results.accept(a_request("r1"), some_commands("r1", *(f"M{n}" for n in range(200))))
         await results.accept(a_request("r2"), some_commands("r2", "M1", "M300"))
         await asyncio.gather(*(results.attempt("r1", f"M{n}", NOW) for n in range(100)))
         await results.attempt("r1", "M1", NOW)
         await results.attempt("r2", "M300", NOW)
-    async with opened(tmp_path) as (results, _):
+    async with opened(place) as (results, _):
         known = {
             (one.command.request_id, one.command.meter.name): one.attempted for one in await results.open_commands()
         }
         assert known == {("r1", f"M{n}"): n < 100 for n in range(200)} | {("r2", "M1"): False, ("r2", "M300"): True}
         await results.answer({"r1": b"<a/>"}, NOW)
         assert await results.forget(NOW + timedelta(days=1), ids_kept=9) == 1
-    store = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")
-    assert store.execute("SELECT request_id, meter_name FROM attempts").fetchall() == [("r2", "M300")]
-    store.close()
+    assert rows(place, "SELECT request_id, meter_name FROM attempts") == [("r2", "M300")]
 
 
-async def test_attempts_of_many_meters_share_their_commits(tmp_path: Path) -> None:
-    async with Database(tmp_path / "hes.sqlite") as database:
+async def test_attempts_of_many_meters_share_their_commits(place: Place) -> None:
+    async with Database(place) as database:
         results = SqlResults(database)
         await results.accept(a_request("r1"), some_commands("r1", *(f"M{n}" for n in range(1000))))
         transactions = counted(database)
@@ -204,12 +204,12 @@ async def test_what_an_older_version_left_open_counts_as_attempted(tmp_path: Pat
             [("M1", 0, "m1", "2026-11-20 12:00:01"), ("M2", 1, "m2", None)],
         )
     store.close()
-    async with opened(tmp_path) as (results, _):
+    async with opened(tmp_path / "deeper/hes.sqlite") as (results, _):
         assert [(one.command.meter.name, one.attempted) for one in await results.open_commands()] == [("M2", True)]
 
 
-async def test_old_answers_are_forgotten_and_debts_are_not(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (results, _):
+async def test_old_answers_are_forgotten_and_debts_are_not(place: Place) -> None:
+    async with opened(place) as (results, _):
         for request_id, address in (("old", None), ("new", None), ("owed", "http://127.0.0.1/"), ("open", None)):
             await results.accept(a_request(request_id, reply_address=address), some_commands(request_id, "M1"))
         for request_id, days in (("old", 0), ("new", 9), ("owed", 0)):
@@ -220,14 +220,14 @@ async def test_old_answers_are_forgotten_and_debts_are_not(tmp_path: Path) -> No
         assert None not in [await results.find(one) for one in ("new", "owed", "open")]
 
 
-async def test_ids_of_forgotten_requests_are_spent_and_their_number_is_bounded(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (results, _):
+async def test_ids_of_forgotten_requests_are_spent_and_their_number_is_bounded(place: Place) -> None:
+    async with opened(place) as (results, _):
         for number in range(5):
             request = a_request(f"r{number}", accepted_at=NOW + timedelta(seconds=number))
             await results.accept(request, some_commands(request.request_id, "M1"))
             await results.answer({request.request_id: b"<a/>"}, NOW)
         assert await results.forget(NOW + timedelta(days=1), ids_kept=3) == 5
-    async with opened(tmp_path) as (results, _):
+    async with opened(place) as (results, _):
         for number in (2, 3, 4):
             with pytest.raises(SpentId) as spent:
                 await results.accept(a_request(f"r{number}"), some_commands(f"r{number}", "M1"))
@@ -235,26 +235,26 @@ async def test_ids_of_forgotten_requests_are_spent_and_their_number_is_bounded(t
         assert await results.accept(a_request("r1"), some_commands("r1", "M1")) is None
 
 
-async def test_counters_are_never_handed_out_twice(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (_, counters):
+async def test_counters_are_never_handed_out_twice(place: Place) -> None:
+    async with opened(place) as (_, counters):
         reserve = counters.reserve_counters
         ranges = await asyncio.gather(*(reserve("k", 0, 10) for _ in range(20)))
         values = [value for first, limit in ranges for value in range(first, limit)]
         assert sorted(values) == list(range(200))
-    async with opened(tmp_path) as (_, counters):
+    async with opened(place) as (_, counters):
         assert await counters.reserve_counters("k", 0, 5) == (200, 205)
 
 
-async def test_counters_of_many_keys_share_their_commits(tmp_path: Path) -> None:
-    async with Database(tmp_path / "hes.sqlite") as database:
+async def test_counters_of_many_keys_share_their_commits(place: Place) -> None:
+    async with Database(place) as database:
         counters, transactions = SqlCounters(database), counted(database)
         ranges = await asyncio.gather(*(counters.reserve_counters(f"k{n}", n, 5) for n in range(1000)))
         assert ranges == [(n, n + 5) for n in range(1000)]
         assert len(transactions) <= 2
 
 
-async def test_a_key_without_values_fails_alone_among_those_that_share_a_commit(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (_, counters):
+async def test_a_key_without_values_fails_alone_among_those_that_share_a_commit(place: Place) -> None:
+    async with opened(place) as (_, counters):
         asked = (
             counters.reserve_counters("k", 7, 5),
             counters.reserve_counters("used up", 2**32, 5),
@@ -266,15 +266,15 @@ async def test_a_key_without_values_fails_alone_among_those_that_share_a_commit(
     assert isinstance(used_up, CountersExhausted) and isinstance(claimed, ClaimTooHigh)
 
 
-async def test_counters_go_above_what_the_meter_has_seen_and_never_back(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (_, counters):
+async def test_counters_go_above_what_the_meter_has_seen_and_never_back(place: Place) -> None:
+    async with opened(place) as (_, counters):
         assert await counters.reserve_counters("k", 1_000, 5) == (1_000, 1_005)
         assert await counters.reserve_counters("k", 3, 5) == (1_005, 1_010)
         assert await counters.reserve_counters("another key", 3, 5) == (3, 8)
 
 
-async def test_values_that_were_tried_are_spent_and_the_counter_stays_where_it_is(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (_, counters):
+async def test_values_that_were_tried_are_spent_and_the_counter_stays_where_it_is(place: Place) -> None:
+    async with opened(place) as (_, counters):
         assert await counters.reserve_counters("k", 0, 5) == (0, 5)
         assert await counters.try_counters("k", 3, 8, max_jump=100) is None, "we are there already"
         assert await counters.try_counters("k", 20, 8, max_jump=100) == (20, 28)
@@ -288,8 +288,8 @@ async def test_values_that_were_tried_are_spent_and_the_counter_stays_where_it_i
         assert await counters.reserve_counters("k", 128, 5) == (128, 133), "confirmed"
 
 
-async def test_claims_that_are_tried_in_vain_again_and_again_come_to_an_end(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (_, counters):
+async def test_claims_that_are_tried_in_vain_again_and_again_come_to_an_end(place: Place) -> None:
+    async with opened(place) as (_, counters):
         assert await counters.reserve_counters("k", 0, 5) == (0, 5)
         tried: list[Any] = []
         with pytest.raises(ClaimTooHigh):
@@ -304,7 +304,7 @@ async def test_claims_that_are_tried_in_vain_again_and_again_come_to_an_end(tmp_
 def test_no_order_of_claims_and_reservations_hands_a_value_out_twice(asked: list[tuple[bool, int, int]]) -> None:
     async def work(directory: Path) -> None:
         seen: set[int] = set()
-        async with opened(directory) as (_, counters):
+        async with opened(directory / "hes.sqlite") as (_, counters):
             for claimed, at_least, count in asked:
                 handed = None
                 if claimed:
@@ -326,13 +326,13 @@ async def test_counters_of_an_older_store_go_on_by_their_keys(tmp_path: Path) ->
     with store:
         store.executemany("INSERT INTO counters VALUES (?, ?, ?)", [("M1", "k", 100), ("M2", "k", 300), ("M3", "l", 7)])
     store.close()
-    async with opened(tmp_path) as (_, counters):
+    async with opened(tmp_path / "deeper/hes.sqlite") as (_, counters):
         assert await counters.reserve_counters("k", 0, 5) == (300, 305)
         assert await counters.reserve_counters("l", 0, 5) == (7, 12)
 
 
-async def test_counters_end_with_32_bits(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (_, counters):
+async def test_counters_end_with_32_bits(place: Place) -> None:
+    async with opened(place) as (_, counters):
         assert await counters.reserve_counters("k", 2**32 - 3, 10) == (2**32 - 3, 2**32)
         with pytest.raises(CountersExhausted):
             await counters.reserve_counters("k", 0, 1)
@@ -342,20 +342,20 @@ async def test_counters_end_with_32_bits(tmp_path: Path) -> None:
             await counters.reserve_counters("k", -1, 1)
 
 
-async def test_what_was_received_is_kept_and_never_goes_back(tmp_path: Path) -> None:
+async def test_what_was_received_is_kept_and_never_goes_back(place: Place) -> None:
     one, other = ReceivedKey("LDN1", "k", "association"), ReceivedKey("LDN1", "k", "push")
-    async with Database(tmp_path / "hes.sqlite") as database:
+    async with Database(place) as database:
         received = SqlReceivedCounters(database)
         assert await received.load() == {}
         await asyncio.gather(*(received.keep(one, lowest) for lowest in (5, 9, 7)), received.keep(other, 3))
         await received.keep(one, 8)
-    async with Database(tmp_path / "hes.sqlite") as database:
+    async with Database(place) as database:
         assert await SqlReceivedCounters(database).load() == {one: 9, other: 3}
 
 
 async def test_a_commit_is_on_the_disk_and_not_only_promised(tmp_path: Path) -> None:
     """Another connection sees it although the first is still open; WAL, and every commit synchronous."""
-    async with opened(tmp_path) as (results, counters):
+    async with opened(tmp_path / "deeper/hes.sqlite") as (results, counters):
         await results.accept(a_request(), some_commands("r1", "M1"))
         await counters.reserve_counters("k", 0, 10)
         other = sqlite3.connect(tmp_path / "deeper" / "hes.sqlite")

@@ -24,7 +24,7 @@ from ami_process.environment import Environment
 async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(tmp_path: Path) -> None:
     """As with an engine whose queue survives the process: it died between the answer and the reply job."""
     stand_in = StandIn()
-    async with embedded(tmp_path) as opened:
+    async with embedded(tmp_path / "hes.sqlite") as opened:
         results, engine = opened.results, opened.engine
         context = Context(
             results,

@@ -1,4 +1,4 @@
-"""What the CIS remembers across a restart: requests, the replies to them, and events, in one SQLite file.
+"""What the CIS remembers across a restart: requests, the replies to them, and events.
 
 One transaction per call. A reply counts once: (request, digest of what it
 says) is unique, so that a reply which is delivered twice leaves one row. Nothing grows without end: what is older than
@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Self
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
@@ -18,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_
 from ami_cis.store.tables import EVENTS, OUTGOING, REPLIES, REQUESTS, SCHEMA
 from ami_process.store.database import Database
 from ami_process.store.events import StoreMigrated
+from ami_process.store.places import Place
 
 PRUNE_PARTS = 10
 """Events are pruned whenever this part of the room has been filled anew."""
@@ -104,9 +104,9 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, path: Path, retention: Retention = KEEP) -> AsyncIterator[Self]:
-        """Open or create the file, for its owner alone; closes it at the end. StoreUnavailable, StoreUnusable."""
-        async with Database(path, SCHEMA) as database:
+    async def opened(cls, place: Place, retention: Retention = KEEP) -> AsyncIterator[Self]:
+        """Open or create the store; closes it at the end. StoreUnavailable, and StoreUnusable also while it is open."""
+        async with Database(place, SCHEMA) as database, database.watched():
             yield cls(database, retention)
 
     @property

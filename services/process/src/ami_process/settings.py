@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -43,9 +45,27 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _store(value: object) -> object:
+    """No message of this function holds a part of the value, which may have a password in it all the same."""
+    if not isinstance(value, str) or "://" not in value:
+        return Path(value) if isinstance(value, str) else value
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme == "postgresql" and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or not parts.path.strip("/"):
+        raise ValueError("expected a path, or postgresql://USER@HOST/DATABASE")
+    if parts.password is not None or any("password" in name for name, _ in parse_qsl(parts.query)):
+        raise ValueError("a password in it could be read in logs: set store_password to env:NAME or file:PATH")
+    return value
+
+
 HttpUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+StoreLocation = Annotated[Path | str, BeforeValidator(_store)]
+"""The path of a file, or a URL postgresql://, which is a text."""
 
 
 class Section(Documented):

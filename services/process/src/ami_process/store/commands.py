@@ -1,4 +1,4 @@
-"""The commands `store backup`, `restore` and `migrate` of a process; they refuse while it runs."""
+"""The commands `store backup`, `restore`, `restored` and `migrate` of a process; they refuse while it runs."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,16 +11,17 @@ import typer
 from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
+from ami_process.store.places import Place
 from ami_process.store.schema import Schema
-from ami_process.store.upkeep import Assume, backup_store, migrate_store, restore_store
+from ami_process.store.upkeep import Assume, backup_store, migrate_store, note_restored, restore_store
 
 USAGE = 2
 
 Config = Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")]
 
 
-def store_commands(schema: Schema, path_in: Callable[[Path], Path], assume: Assume | None = None) -> typer.Typer:
-    """`path_in` says which store a configuration names, `assume` what a restored one has to assume."""
+def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: Assume | None = None) -> typer.Typer:
+    """`place_in` says which store a configuration names, `assume` what a restored one has to assume."""
     commands = typer.Typer(
         no_args_is_help=True, help="Copy, restore or upgrade the store, while the process does not run."
     )
@@ -29,7 +30,7 @@ def store_commands(schema: Schema, path_in: Callable[[Path], Path], assume: Assu
     def backup(config: Config, copy: Annotated[Path, typer.Argument(help="The new file.")]) -> None:
         """Write a complete copy of the store to a new file."""
         with _explaining(schema):
-            store = path_in(config)
+            store = place_in(config)
             backup_store(store, schema, copy)
             typer.echo(f"{store} is copied to {copy}")
 
@@ -37,7 +38,7 @@ def store_commands(schema: Schema, path_in: Callable[[Path], Path], assume: Assu
     def restore(config: Config, copy: Annotated[Path, typer.Argument(help="What backup has written.")]) -> None:
         """Put a copy in the place of the store, which is kept beside it as NAME.replaced."""
         with _explaining(schema):
-            store = path_in(config)
+            store = place_in(config)
             aside, assumed = restore_store(store, schema, copy, assume)
             typer.echo(f"{store} is what {copy} was" + (f"; what it was before is in {aside}" if aside else ""))
             if assumed:
@@ -47,16 +48,25 @@ def store_commands(schema: Schema, path_in: Callable[[Path], Path], assume: Assu
     def migrate(config: Config) -> None:
         """Upgrade the store to the schema of this version; the process does the same when it starts."""
         with _explaining(schema):
-            store = path_in(config)
+            store = place_in(config)
             done = migrate_store(store, schema)
             if done is None:
                 typer.echo(f"{store} has schema {schema.revision} already")
             else:
-                typer.echo(
-                    f"{store} had schema {done.found} and has {done.now} now; as it was before, it is in {done.copy}"
-                )
+                before = f"; as it was before, it is in {done.copy}" if done.copy else ""
+                typer.echo(f"{store} had schema {done.found} and has {done.now} now{before}")
 
+    if assume is not None:
+        _add_restored(commands, schema, place_in, assume)
     return commands
+
+
+def _add_restored(commands: typer.Typer, schema: Schema, place_in: Callable[[Path], Place], assume: Assume) -> None:
+    @commands.command("restored")
+    def restored(config: Config) -> None:
+        """Say that the store was brought back by other means (pg_restore, a snapshot), so that the worst is assumed."""
+        with _explaining(schema):
+            typer.echo(note_restored(place_in(config), schema, assume))
 
 
 @contextmanager

@@ -1,27 +1,27 @@
 """The way to a store: one function is one transaction, run beside the event loop.
 
 SQLAlchemy Core, called in a thread of its own: a transaction costs one hop, however many statements it has, and needs
-no second driver stack. SQLite commits survive the loss of power (`synchronous=FULL`): an accepted request that is
-forgotten, or an invocation counter that is used twice, can't be repaired afterwards.
+no second driver stack. Commits survive the loss of power (SQLite: `synchronous=FULL`, PostgreSQL: `synchronous_commit`): an
+accepted request that is forgotten, or an invocation counter that is used twice, can't be repaired afterwards.
 
-A store can be unavailable for a while: locked by another program, on a full disk. What may still be refused then is
-refused (`transaction` raises StoreUnavailable); what has already happened is retried until the store takes it (`record`).
+A store can be unavailable for a while: locked by another program, on a full disk, on a server that restarts. What may still be
+refused then is refused (`transaction` raises StoreUnavailable); what has already happened is retried until the store takes it
+(`record`). A store that another process has taken meanwhile (StoreUnusable) ends whatever is done inside `watched`.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
-from ami_process.store.errors import StoreUnavailable
+from ami_process.store.errors import FOR_A_WHILE, StoreUnavailable, StoreUnusable, problems_of, reason_of
 from ami_process.store.events import StoreMigrated
 from ami_process.store.opening import ready_store
+from ami_process.store.places import Place, engine_of
 from ami_process.store.schema import Schema
-from ami_process.store.sqlite import sqlite_engine
 
 T = TypeVar("T")
 
@@ -41,23 +41,26 @@ class Database:
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         schema: Schema,
         *,
         changed: Callable[[str | None], None] = _unreported,
     ) -> None:
         self.migrated: StoreMigrated | None = None
         """The upgrade that was made when the store was opened."""
-        self._path = path
+        self.place = place
         self._schema = schema
         self._changed = changed
         self._available = True
-        self._engine = sqlite_engine(path)
+        self._taken = asyncio.Event()
+        self._refusal: StoreUnusable | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._heartbeat = schema.tables.tables["heartbeat"]
 
     async def __aenter__(self) -> Self:
-        self.migrated = await self._in_thread(lambda: ready_store(self._path, self._schema))
+        with problems_of(self.place):
+            self._engine = engine_of(self.place)
+            self.migrated = await self._in_thread(lambda: ready_store(self.place, self._schema))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -65,12 +68,19 @@ class Database:
         self._thread.shutdown()
 
     async def transaction(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, once it is committed; if it raises, nothing has happened. Raises StoreUnavailable."""
+        """What `work` returns, once it is committed; if it raises, nothing has happened.
+
+        Raises StoreUnavailable, and StoreUnusable from when another process has taken the store.
+        """
         try:
             done = await self._in_thread(lambda: self._transact(work))
-        except OperationalError as problem:
-            self._note(available=False, reason=str(problem.orig))
-            raise StoreUnavailable(f"the store can't be written now: {problem.orig}") from None
+        except (*FOR_A_WHILE, StoreUnavailable) as problem:
+            self._note(available=False, reason=reason_of(problem))
+            raise StoreUnavailable(f"the store can't be written now: {reason_of(problem)}") from None
+        except StoreUnusable as refusal:
+            self._refusal = refusal
+            self._taken.set()
+            raise
         self._note(available=True)
         return done
 
@@ -87,6 +97,24 @@ class Database:
     async def check(self) -> None:
         """Write one row; StoreUnavailable when the store does not take it."""
         await self.transaction(self._beat)
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Whatever is done inside ends with StoreUnusable once another process has taken the store."""
+        problem: BaseException | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(self._until_taken())
+                yield
+                watching.cancel()
+        except BaseExceptionGroup as ended:  # what was done inside has failed by itself, or was ended
+            problem = self._refusal or ended.exceptions[0]
+        if problem is not None:
+            raise problem
+
+    async def _until_taken(self) -> None:
+        await self._taken.wait()
+        raise self._refusal or StoreUnusable("it was taken")
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

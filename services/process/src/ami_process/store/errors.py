@@ -3,9 +3,8 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
 
 
 class StoreUnavailable(Exception):
@@ -13,7 +12,11 @@ class StoreUnavailable(Exception):
 
 
 class StoreUnusable(Exception):
-    """The file can't be used as a store; the text says which and why."""
+    """The file or database can't be used as a store, or no longer; the text says which and why."""
+
+
+FOR_A_WHILE = (OperationalError, InternalError)
+"""What SQLAlchemy raises for a store that takes nothing now; InternalError comes of a server that has become a standby."""
 
 
 class _Named(StoreUnusable):
@@ -21,8 +24,8 @@ class _Named(StoreUnusable):
 
 
 @contextmanager
-def problems_of(store: Path) -> Iterator[None]:
-    """What a disk or a database raises becomes StoreUnavailable or StoreUnusable with a text that names the store."""
+def problems_of(store: object) -> Iterator[None]:
+    """What a disk or a database raises becomes StoreUnavailable or StoreUnusable with a text that names the store (its `str`)."""
     try:
         yield
     except OSError as problem:
@@ -31,11 +34,12 @@ def problems_of(store: Path) -> Iterator[None]:
         raise
     except StoreUnusable as problem:
         raise _Named(f"the store {store} can't be used: {problem}") from None
-    except (OperationalError, sqlite3.OperationalError) as problem:
-        raise StoreUnavailable(f"the store can't be written now: {_reason(problem)}") from None
+    except (*FOR_A_WHILE, sqlite3.OperationalError) as problem:
+        raise StoreUnavailable(f"the store can't be written now: {reason_of(problem)}") from None
     except (DatabaseError, sqlite3.DatabaseError) as problem:
-        raise _Named(f"{store} can't be used as a store: {_reason(problem)}") from None
+        raise _Named(f"{store} can't be used as a store: {reason_of(problem)}") from None
 
 
-def _reason(problem: Exception) -> str:
-    return str(getattr(problem, "orig", None) or problem)
+def reason_of(problem: Exception) -> str:
+    """What the database itself says, on one line."""
+    return " ".join(str(getattr(problem, "orig", None) or problem).split())

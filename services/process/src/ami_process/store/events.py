@@ -17,5 +17,5 @@ class StoreMigrated(Event):
     """The schema that it had."""
     now: str
     """The schema that it has."""
-    copy: str
-    """Where the store as it was before has been kept."""
+    copy: str | None
+    """Where the store as it was before has been kept; null for a database, which is copied by `pg_dump`."""

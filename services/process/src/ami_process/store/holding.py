@@ -1,14 +1,25 @@
 """One process at a time works on a store."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ami_process.ownership import Hold, InUse
 from ami_process.store.errors import StoreUnusable
+from ami_process.store.places import Place
+from ami_process.store.postgresql import held
 from ami_process.store.schema import Schema
 
 
-def hold_store(store: Path, schema: Schema) -> Hold:
-    """This process's alone while the context is entered, by whatever link it comes; StoreUnusable if another has it."""
+@contextmanager
+def hold_store(store: Place, schema: Schema) -> Iterator[Place]:
+    """The store for this process alone while the context is entered; StoreUnusable if another has it, StoreUnavailable."""
+    with _hold_file(store, schema) if isinstance(store, Path) else held(store, schema) as mine:
+        yield store if isinstance(mine, Hold) else mine
+
+
+def _hold_file(store: Path, schema: Schema) -> Hold:
+    """By whatever link it comes."""
     try:
         store = store.resolve()
         if store.exists() and (names := store.stat().st_nlink) > 1:

@@ -1,9 +1,11 @@
 """Older stores become those of this version: Alembic runs the revisions of the store's own package, in one transaction.
 
 Either all of it happens or nothing: SQLite and PostgreSQL both take changes of tables back with their transaction. Before
-the first change a copy of the file is made beside it. Imported only when there is something to do.
+the first change of a file a copy is made beside it. Imported only when there is something to do.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from alembic.config import Config
@@ -13,36 +15,58 @@ from sqlalchemy import Connection, create_engine, inspect
 
 from ami_process.store.copies import unused, write_copy
 from ami_process.store.errors import StoreUnusable
+from ami_process.store.places import Place, engine_of
 from ami_process.store.schema import Schema, demand_tables, found_revision, stamp, table_names, versions
-from ami_process.store.sqlite import sqlite_engine
 
 Shape = set[tuple[str, frozenset[str]]]
 """Tables, each with the names of its columns."""
 
 
-def migrate(store: Path, schema: Schema, *, keep_copy: bool) -> tuple[str, Path | None] | None:
+def migrate(store: Place, schema: Schema, *, keep_copy: bool, asked: bool = True) -> tuple[str, Path | None] | None:
     """From which revision, and where the copy is; None if nothing had to change but a missing version.
 
-    Raises StoreUnusable for a schema that is newer or unknown, and what the database raises.
+    Raises StoreUnusable for a schema that is newer or unknown, or older where nobody has `asked`, and what the database raises.
     """
     scripts = ScriptDirectory(schema.migrations, version_locations=[str(schema.migrations)])
-    engine = sqlite_engine(store, foreign_keys=False)
+    engine = engine_of(store, foreign_keys=False)
     try:
         with engine.begin() as connection:
             found = _known_revision(connection, schema, scripts)
             if found == schema.revision:
                 return None
+            if not asked:
+                raise StoreUnusable(
+                    f"it has schema {found}, and this {schema.role} needs {schema.revision}: copy the database with pg_dump, and "
+                    f"then upgrade it: {schema.role} store migrate"
+                )
             _demand_all(connection, schema, scripts, found)
-            copy = unused(store.with_name(f"{store.name}.schema-{found}")) if keep_copy else None
-            if copy is not None:
-                write_copy(store, copy)
-            upgrade(connection, scripts, schema.revision)
-            demand_tables(connection, schema)
-            if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall():
-                raise StoreUnusable(f"rows of it refer to others that are not there, the first in {broken[0][0]}")
+            with _copied(store, found) if keep_copy and isinstance(store, Path) else nullcontext() as copy:
+                upgrade(connection, scripts, schema.revision)
+                demand_tables(connection, schema)
+                _demand_whole(connection)
             return found, copy
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _copied(store: Path, found: str) -> Iterator[Path]:
+    """The copy, which goes again when there was nothing to keep it for: tries that fail must not fill the disk."""
+    copy = unused(store.with_name(f"{store.name}.schema-{found}"))
+    write_copy(store, copy)
+    try:
+        yield copy
+    except Exception:
+        copy.unlink()
+        raise
+
+
+def _demand_whole(connection: Connection) -> None:
+    """SQLite has not looked at its foreign keys meanwhile; a server has."""
+    if connection.dialect.name != "sqlite":
+        return
+    if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall():
+        raise StoreUnusable(f"rows of it refer to others that are not there, the first in {broken[0][0]}")
 
 
 def upgrade(connection: Connection, scripts: ScriptDirectory, revision: str) -> None:

@@ -30,6 +30,10 @@ versions = Table(
 )
 
 
+HOLDER = "store_holder"
+"""Who holds a database: a table beside those of the store, of whatever schema they are (`postgresql`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """The tables of a store as this version of the program knows them."""
@@ -48,8 +52,8 @@ class Schema:
 
 
 def table_names(connection: Connection) -> set[str]:
-    """All tables, that of the version included."""
-    return set(inspect(connection).get_table_names())
+    """All tables of the store, that of the version included."""
+    return set(inspect(connection).get_table_names()) - {HOLDER}
 
 
 def found_revision(connection: Connection) -> str:

@@ -16,16 +16,21 @@ from ami_process.store.copies import settle, sync, unused, write_copy
 from ami_process.store.errors import StoreUnusable, problems_of
 from ami_process.store.events import StoreMigrated
 from ami_process.store.holding import hold_store
-from ami_process.store.opening import is_ready, migrate_file, ready_store
+from ami_process.store.opening import is_ready, migrate_place, ready_store
+from ami_process.store.places import Place, engine_of
 from ami_process.store.schema import Schema
-from ami_process.store.sqlite import sqlite_engine
 
 Assume = Callable[[Connection], str]
 """Writes into a restored store what may have happened since its copy was made; says in words what that is."""
 
 
-def backup_store(store: Path, schema: Schema, copy: Path) -> None:
+def backup_store(store: Place, schema: Schema, copy: Path) -> None:
     """A new file. Raises StoreUnavailable, StoreUnusable."""
+    if not isinstance(store, Path):
+        raise StoreUnusable(
+            f"{store} is a database, which PostgreSQL copies itself, also while the process runs: pg_dump --format=custom "
+            f"--file={copy} DATABASE"
+        )
     with hold_store(store, schema):
         _demand(store)
         if copy.exists():
@@ -34,15 +39,31 @@ def backup_store(store: Path, schema: Schema, copy: Path) -> None:
             write_copy(store, copy)
 
 
-def migrate_store(store: Path, schema: Schema) -> StoreMigrated | None:
+def migrate_store(store: Place, schema: Schema) -> StoreMigrated | None:
     """What was upgraded, if anything. Raises StoreUnavailable, StoreUnusable."""
-    with hold_store(store, schema):
-        _demand(store)
-        return ready_store(store, schema)
+    with hold_store(store, schema) as mine:
+        if isinstance(mine, Path):
+            _demand(mine)
+        return ready_store(mine, schema, asked=True)
 
 
-def restore_store(store: Path, schema: Schema, copy: Path, assume: Assume | None = None) -> tuple[Path | None, str]:
+def note_restored(store: Place, schema: Schema, assume: Assume) -> str:
+    """Assume the worst of a store that something else than `restore_store` has brought back; what that is, in words."""
+    with hold_store(store, schema) as mine, problems_of(store):
+        if isinstance(mine, Path):
+            _demand(mine)
+        ready_store(mine, schema)
+        return _assumed(mine, assume)
+
+
+def restore_store(store: Place, schema: Schema, copy: Path, assume: Assume | None = None) -> tuple[Path | None, str]:
     """Where the store that was there is kept, and what was assumed, in words. Raises StoreUnavailable, StoreUnusable."""
+    if not isinstance(store, Path):
+        then = f", and then, before the process starts: {schema.role} store restored" if assume else ""
+        raise StoreUnusable(
+            f"{store} is a database, which PostgreSQL brings back itself: pg_restore --clean --if-exists --exit-on-error "
+            f"--dbname=DATABASE {copy}{then}"
+        )
     with hold_store(store, schema):
         _demand(copy)
         incoming = store.with_name(store.name + ".restoring")
@@ -72,17 +93,19 @@ def _check(file: Path) -> None:
 def _bring_up(file: Path, schema: Schema, assume: Assume | None) -> str:
     """To the schema of this version, with what has to be assumed; without a write-ahead log at the end."""
     if not is_ready(file, schema):
-        migrate_file(file, schema, keep_copy=False)
-    assumed = ""
-    if assume is not None:
-        engine = sqlite_engine(file)
-        try:
-            with engine.begin() as connection:
-                assumed = assume(connection)
-        finally:
-            engine.dispose()
+        migrate_place(file, schema, keep_copy=False)
+    assumed = "" if assume is None else _assumed(file, assume)
     settle(file)
     return assumed
+
+
+def _assumed(store: Place, assume: Assume) -> str:
+    engine = engine_of(store)
+    try:
+        with engine.begin() as connection:
+            return assume(connection)
+    finally:
+        engine.dispose()
 
 
 def _copy_aside(store: Path) -> Path:
