@@ -8,6 +8,7 @@ of the process's clock, and their work is done in portions between which connect
 import asyncio
 import os
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -185,30 +186,45 @@ class Fleet:
         """Do what is due, at the process's clock, for ever."""
         while self.store is not None:
             await self._until_due(self.store.columns.first_due())
-            portion_began = self.environment.perf_counter()
-            for index in self.store.columns.due(int(self.environment.now().timestamp())):
-                self._advance_at(int(index))
-                if self.environment.perf_counter() - portion_began >= PORTION_S:
-                    await asyncio.sleep(0)  # the others' round
-                    portion_began = self.environment.perf_counter()
+            due = deque(self.store.columns.due(int(self.environment.now().timestamp())).tolist())
+            while due:
+                self._report_after_write(self._advance_some(due))
+                await asyncio.sleep(0)  # the others' round
 
-    def _advance_at(self, index: int) -> None:
-        """The same for a meter that may have to be made; one that can't be made is reported, and the others go on."""
-        try:
-            meter = self.live(index)
-        except StateError as error:
-            self.environment.emit(events.StateError(reason=str(error)))
-        else:
-            self.advance(meter)
+    def _advance_some(self, due: deque[int]) -> list[Meter]:
+        """Do what is due at as many of these as fit into a portion; one that can't be made is reported, and the others go on."""
+        began, done = self.environment.perf_counter(), list[Meter]()
+        while due and self.environment.perf_counter() - began < PORTION_S:
+            try:
+                meter = self.live(due.popleft())
+            except StateError as error:
+                self.environment.emit(events.StateError(reason=str(error)))
+            else:
+                done += [meter] if self._advanced(meter) else []
+        return done
 
     def advance(self, meter: Meter) -> None:
         """Do what is due at one meter."""
+        if self._advanced(meter):
+            self._report_after_write([meter])
+
+    def _advanced(self, meter: Meter) -> bool:
         try:
             meter.advance(self.environment.now())
-            self.write()
-            self.report_moves(meter)
         except StateError as error:
             self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
+            return False
+        return True
+
+    def _report_after_write(self, meters: Sequence[Meter]) -> None:
+        """One write for all of them, and then what their switches have done."""
+        try:
+            self.write()
+        except StateError as error:
+            self.environment.emit(events.StateError(reason=str(error)))
+            return
+        for meter in meters:
+            self.report_moves(meter)
 
     def planned(self, second: int) -> None:
         """A meter has something to do at this second, 0 for never: perhaps before all others."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ami_dlms.security import SecuritySuite
-from ami_meter_sim.population.identity import SERIALS, Identities, IdentityError, Secret
+from ami_meter_sim.population.identity import SERIALS, Identities, IdentityError, Secret, expand
 
 POPULATION = Identities("42", first=1_000_001, count=1_000)
 
@@ -24,6 +26,11 @@ def test_what_is_derived_never_changes() -> None:
     assert POPULATION.mrid(5) == UUID("20f16095-862f-588e-961e-e516dba90387")
     assert POPULATION.key(5, Secret.ENCRYPTION).hex() == "8105e536dec35c5282565868b895b1bb"
     assert POPULATION.noise(3) == 0x28E1F27991B0F3A9
+
+
+@given(extracted=st.binary(min_size=32, max_size=32), info=st.binary(max_size=80), octets=st.integers(1, 80))
+def test_keys_are_expanded_as_hkdf_does_it(extracted: bytes, info: bytes, octets: int) -> None:
+    assert expand(extracted, info, octets) == HKDFExpand(SHA256(), octets, info).derive(extracted)
 
 
 @given(st.integers(0, 999))

@@ -263,6 +263,9 @@ def test_what_is_due_is_found_in_one_scan() -> None:
     columns = Columns(1_000)
     columns["next_due_at"][[3, 500, 999]] = 10, 20, 30
     assert list(columns.due(20)) == [3, 500]
+    assert columns.first_due() == 10
+    columns["next_due_at"][:] = 0
+    assert columns.first_due() == 0 == Columns(0).first_due()
 
 
 def test_a_row_is_small() -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ami_dlms.association import LN_CONFORMANCE, AssociationProfile, PreEstablished
+from ami_dlms.association import LN_CONFORMANCE, AssociationProfile, PreEstablished, Security
 from ami_dlms.enums import Conformance
+from ami_dlms.obis import Obis
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.setup import FurtherAssociation, MeterSetup
 from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS
@@ -21,6 +22,37 @@ class Association(NamedTuple):
 
     name: str
     profile: AssociationProfile
+
+
+class Securities(Mapping[Obis, Security]):
+    """What the setup of a meter gives each security setup (class 64); the keys of a population are derived when somebody asks for them."""
+
+    __slots__ = ("_setup",)
+
+    def __init__(self, setup: MeterSetup) -> None:
+        self._setup = setup
+
+    def __getitem__(self, security_setup: Obis) -> Security:
+        given = self._setup
+        security = given.management.security if security_setup == SECURITY_SETUP else self._further(security_setup)
+        if security is None:
+            raise KeyError(security_setup)
+        return security
+
+    def _further(self, security_setup: Obis) -> Security | None:
+        further = self._setup.further
+        names = [
+            one.name
+            for one in self._setup.model.associations
+            if SECURITY_SETUPS[one.security_setup] == security_setup and one.name in further
+        ]
+        return further[names[-1]].security if names else None
+
+    def __iter__(self) -> Iterator[Obis]:
+        return (one for one in SECURITY_SETUPS.values() if self.get(one) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Associations:

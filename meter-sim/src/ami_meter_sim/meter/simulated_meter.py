@@ -16,7 +16,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load.site import seed_of_name, site_of
-from ami_meter_sim.meter.associations import Association, Associations
+from ami_meter_sim.meter.associations import Association, Associations, Securities
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.memory import Memory
@@ -25,7 +25,7 @@ from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.objects import conditions, timed
 from ami_meter_sim.objects.base import ClockRules
 from ami_meter_sim.objects.clock import note_rules, start_clock
-from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS, Communication
+from ami_meter_sim.objects.communication import SECURITY_SETUPS, Communication
 from ami_meter_sim.objects.conditions import Condition
 from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused
 from ami_meter_sim.objects.device import Device
@@ -377,25 +377,13 @@ class Meter:
             history=memory.history,
             receive_counter=self.counters.receive,
             second_receive_counter=self.second_counters.receive,
-            communication=self._communication(),
+            communication=Communication(securities=Securities(setup), offered=self._associations.named),
             logical_devices=setup.logical_devices,
             build=build,
             notice=push_what_follows,
         )
         start_clock(device)
         return device
-
-    def _communication(self) -> Communication:
-        setup = self.setup
-        securities = {
-            SECURITY_SETUPS[one.security_setup]: setup.further[one.name].security
-            for one in setup.model.associations
-            if one.name in setup.further
-        } | {SECURITY_SETUP: setup.management.security}
-        return Communication(
-            securities={obis: security for obis, security in securities.items() if security is not None},
-            offered=self._associations.named,
-        )
 
     def _descriptions(self, class_id: int) -> Iterator[ObjectDescription]:
         return (one for one in self.setup.model.objects.values() if one.class_id == class_id)

@@ -60,6 +60,7 @@ COLUMNS: Mapping[str, Column] = {
 NAMES: Mapping[int, str] = {one.number: name for name, one in COLUMNS.items() if one.number is not None}
 """Number on disk -> name, for the lasting columns."""
 NO_DUE_TIME = 0
+MOST = 2**32 - 1
 KNOWN = 1
 """Flag: the meter has been here before; what its settings say of a new meter is in its row."""
 WITHOUT_POWER = 2
@@ -84,8 +85,7 @@ class Columns:
     def first_due(self) -> int:
         """When the first work is due; 0 for never."""
         at = self.arrays["next_due_at"]
-        planned = at[at != NO_DUE_TIME]
-        return int(planned.min()) if planned.size else NO_DUE_TIME
+        return int((at - 1).min()) + 1 & MOST if at.size else NO_DUE_TIME  # 0 less 1 is the largest number there is
 
     def used_ahead(self) -> Array:
         """The indexes of meters whose counters on disk are ahead of what was used."""

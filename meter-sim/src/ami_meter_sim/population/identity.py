@@ -9,10 +9,8 @@ mRIDs are name-based UUIDs (RFC 9562, version 5) in a namespace that the seed de
 import hmac
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
+from functools import lru_cache
 from uuid import UUID, uuid5
-
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from ami_dlms.security import PrivateKey, SecuritySuite
 
@@ -81,7 +79,7 @@ class Identities:
             )
         extracted = hmac.digest(SALT, self.seed.encode("utf-8"), "sha256")  # RFC 5869, 2.2
         object.__setattr__(self, "_extracted", extracted)
-        object.__setattr__(self, "_namespace", UUID(bytes=_expand(extracted, NAMESPACE_PURPOSE, 16), version=5))
+        object.__setattr__(self, "_namespace", UUID(bytes=expand(extracted, NAMESPACE_PURPOSE, 16), version=5))
 
     # --- public
 
@@ -122,7 +120,7 @@ class Identities:
     @property
     def origin(self) -> str:
         """What all keys follow from, as a text that gives none of them away: the same for two populations that share keys."""
-        return f"{self.manufacturer}/{_expand(self._extracted, FINGERPRINT_PURPOSE, 8).hex()}"
+        return f"{self.manufacturer}/{expand(self._extracted, FINGERPRINT_PURPOSE, 8).hex()}"
 
     # --- and back
 
@@ -166,19 +164,19 @@ class Identities:
 
     def client_key(self, suite: SecuritySuite) -> PrivateKey:
         """A signing key for the head-end of this population, in suite 1 or 2."""
-        return _private_key(_expand(self._extracted, OF_THE_CLIENT, suite.coordinate_length + EXTRA_OCTETS), suite)
+        return _private_key(expand(self._extracted, OF_THE_CLIENT, suite.coordinate_length + EXTRA_OCTETS), suite)
 
     def noise(self, index: int) -> int:
         """64 bits that decide what this meter's household is like; no key can be found from them."""
-        return int.from_bytes(_expand(self._extracted, b"noise|" + self._numbered(index), 8), "big")
+        return int.from_bytes(expand(self._extracted, b"noise|" + self._numbered(index), 8), "big")
 
     def shared_noise(self, place: str) -> int:
         """The same for all meters of a place, such as a feeder."""
-        return int.from_bytes(_expand(self._extracted, b"noise of a place|" + place.encode("utf-8"), 8), "big")
+        return _noise_of(self._extracted, place)
 
     def _derived(self, index: int, purpose: str, octets: int) -> bytes:
         info = b"|".join((purpose.encode("utf-8"), b"%d" % octets, self._numbered(index)))
-        return _expand(self._extracted, info, octets)
+        return expand(self._extracted, info, octets)
 
     def _numbered(self, index: int) -> bytes:
         return self.manufacturer.encode("ascii") + self.serial(index).to_bytes(5, "big")
@@ -189,5 +187,16 @@ def _private_key(drawn: bytes, suite: SecuritySuite) -> PrivateKey:
     return PrivateKey(number.to_bytes(suite.coordinate_length, "big"))
 
 
-def _expand(extracted: bytes, info: bytes, octets: int) -> bytes:
-    return HKDFExpand(SHA256(), octets, info).derive(extracted)
+@lru_cache(1024)
+def _noise_of(extracted: bytes, place: str) -> int:
+    return int.from_bytes(expand(extracted, b"noise of a place|" + place.encode("utf-8"), 8), "big")
+
+
+def expand(extracted: bytes, info: bytes, octets: int) -> bytes:
+    """HKDF-Expand (RFC 5869, 2.3), of which one or two blocks are needed here; the library's object costs more than its hashes."""
+    found, block, number = b"", b"", 0
+    while len(found) < octets:
+        number += 1
+        block = hmac.digest(extracted, block + info + bytes((number,)), "sha256")
+        found += block
+    return found[:octets]
