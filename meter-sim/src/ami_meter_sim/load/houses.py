@@ -180,9 +180,12 @@ def _part(stream: Any, table: Table, annual_kwh: Any, uses: tuple[Use, ...]) -> 
 def _appliance(stream: Any, table: Table, annual_kwh: Any, use: Use) -> Appliance:
     power = bell(stream, 1 << 40, use.power_w, use.power_w * 3 // 10)
     longest = table.peak * use.duration_s // QUARTER_S + 2
-    slot = np.maximum(power * use.duration_s * 1_000_000 // (annual_kwh * use.permille), longest * 5 // 4)
+    energy = power * use.duration_s * 1_000_000
+    shortest = longest * 5 // 4
     if isinstance(stream, int):
-        slot = int(slot)
+        slot = max(energy // (annual_kwh * use.permille), shortest)
+    else:
+        slot = np.maximum(energy // (annual_kwh * use.permille), shortest)
     return Appliance(stream, slot, slot - longest, draw(stream, 1 << 41, slot), power, use.duration_s)
 
 

@@ -17,6 +17,7 @@ from ami_meter_sim.population.store import Store
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+KINDS = {int(kind): kind for kind in Kind}
 TOGETHER = range(Kind.SWITCH, Kind.CONDITIONS + 1)
 """Kinds that a register needs nearly all of, and of which a meter has few: read with one look into the store."""
 
@@ -90,14 +91,15 @@ class HistoryInStore:
         return chosen(self._read[kind], since, until, source)
 
     def _look(self, kinds: range) -> None:
-        self._read |= {Kind(kind): [] for kind in kinds}
+        self._read |= {KINDS[kind]: [] for kind in kinds}
         for one in self._store.records_of(self._index, kinds):
-            self._read[Kind(one.kind)].append(_record(one))
+            kind = KINDS[one.kind]
+            self._read[kind].append(_record(kind, one))
 
 
-def _record(one: Happened) -> Record:
+def _record(kind: Kind, one: Happened) -> Record:
     source = None if one.source == NO_SOURCE else Obis(one.source)
-    return Record(EPOCH + one.at * MICROSECOND, Kind(one.kind), source, one.number, one.detail)
+    return Record(EPOCH + one.at * MICROSECOND, kind, source, one.number, one.detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,15 @@ class ProtectionFlags(IntFlag):
     @property
     def control(self) -> int:
         """The bits of the security control octet for these protections."""
-        wanted = AUTHENTICATED if self & ProtectionFlags.AUTHENTICATED else 0
-        return wanted | (ENCRYPTED if self & ProtectionFlags.ENCRYPTED else 0)
+        return _CONTROL_BITS[self]
 
 
+_CONTROL_BITS = tuple(
+    (AUTHENTICATED if flags & ProtectionFlags.AUTHENTICATED else 0)
+    | (ENCRYPTED if flags & ProtectionFlags.ENCRYPTED else 0)
+    for flags in map(ProtectionFlags, range(8))
+)
+"""By the number of the flags: every ciphered APDU asks for it several times."""
 _VERSION_0 = (
     ProtectionFlags.NOTHING,
     ProtectionFlags.AUTHENTICATED,
