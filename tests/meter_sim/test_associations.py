@@ -30,7 +30,7 @@ from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, SendCounter
 from ami_meter_sim.app import make_setup
-from ami_meter_sim.meter.further import Credentials, further_association
+from ami_meter_sim.meter.further import Given, further_association
 from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.settings import MeterSettings, Numbered
 from ami_packs.model import Access, Model, Offered
@@ -55,7 +55,7 @@ MODEL = Model(
 )
 
 
-def offering(**given: Credentials) -> MeterSetup:
+def offering(**given: Given) -> MeterSetup:
     offered = {one.name: one for one in MODEL.associations}
     management = gmac()
     further = {
@@ -73,7 +73,7 @@ def client(wport: int, mechanism: Mechanism, keys: GlobalKeys | None = None, **m
 
 def test_a_reader_with_keys_of_its_own_sees_what_the_model_shows_it(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    meter = bench.start(offering(reader=Credentials(READER_KEYS)))
+    meter = bench.start(offering(reader=Given(READER_KEYS)))
     asked = Dialogue(session(meter), client(2, Mechanism.GMAC, READER_KEYS))
     assert isinstance(asked.open(), Opened)
     assert asked.get(IMPORT).value is not None
@@ -85,7 +85,7 @@ def test_a_reader_with_keys_of_its_own_sees_what_the_model_shows_it(tmp_path: Pa
 
 @pytest.mark.parametrize("keys", [KEYS, WRONG_KEYS])
 def test_the_keys_of_another_client_open_nothing(tmp_path: Path, keys: GlobalKeys) -> None:
-    meter = Bench(tmp_path).start(offering(reader=Credentials(READER_KEYS)))
+    meter = Bench(tmp_path).start(offering(reader=Given(READER_KEYS)))
     asked = Dialogue(session(meter), client(2, Mechanism.GMAC, keys))
     assert not isinstance(asked.open(), Opened)
 
@@ -98,7 +98,7 @@ def test_an_association_without_keys_here_is_not_offered(tmp_path: Path) -> None
 
 
 def test_a_password_opens_the_one_that_has_a_password(tmp_path: Path) -> None:
-    meter = Bench(tmp_path).start(offering(field=Credentials(secret=PASSWORD)))
+    meter = Bench(tmp_path).start(offering(field=Given(secret=PASSWORD)))
     assert isinstance(Dialogue(session(meter), client(5, Mechanism.LOW, secret=PASSWORD)).open(), Opened)
     wrong = Dialogue(session(meter), client(5, Mechanism.LOW, secret=b"87654321")).open()
     assert isinstance(wrong, OpenRefused)
@@ -106,14 +106,14 @@ def test_a_password_opens_the_one_that_has_a_password(tmp_path: Path) -> None:
 
 
 def test_a_pre_established_association_is_there_without_being_opened(tmp_path: Path) -> None:
-    meter = Bench(tmp_path).start(offering(push=Credentials(KEYS, client_title=CLIENT_TITLE)))
+    meter = Bench(tmp_path).start(offering(push=Given(KEYS, client_title=CLIENT_TITLE)))
     asked = Dialogue(session(meter), client(102, Mechanism.LOWEST, KEYS, pre_established=PreEstablished()))
     assert asked.get(IMPORT).value is not None
 
 
 def test_clients_of_one_security_setup_share_its_counters(tmp_path: Path) -> None:
     """A value of the send counter is never used twice under one key, whoever was answered with it."""
-    meter = Bench(tmp_path).start(offering(push=Credentials(KEYS, client_title=CLIENT_TITLE)))
+    meter = Bench(tmp_path).start(offering(push=Given(KEYS, client_title=CLIENT_TITLE)))
     before = meter.counters.send.next_value
     pushed = Dialogue(session(meter), client(102, Mechanism.LOWEST, KEYS, pre_established=PreEstablished()))
     assert pushed.get(IMPORT).value is not None
@@ -125,13 +125,13 @@ def test_clients_of_one_security_setup_share_its_counters(tmp_path: Path) -> Non
 
 def test_the_other_security_setup_has_counters_of_its_own_which_outlive_the_process(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    meter = bench.start(offering(reader=Credentials(READER_KEYS)))
+    meter = bench.start(offering(reader=Given(READER_KEYS)))
     first = meter.counters.receive.lowest_acceptable
     read = Dialogue(session(meter), client(2, Mechanism.GMAC, READER_KEYS))
     assert isinstance(read.open(), Opened) and read.get(IMPORT).value is not None
     sent, lowest = meter.second_counters.send.next_value, meter.second_counters.receive.lowest_acceptable
     assert sent > 1 and lowest > 1 and meter.counters.receive.lowest_acceptable == first
-    again = bench.start(offering(reader=Credentials(READER_KEYS)))
+    again = bench.start(offering(reader=Given(READER_KEYS)))
     assert again.second_counters.send.next_value >= sent
     assert again.second_counters.receive.lowest_acceptable >= lowest
     replayed = Dialogue(session(again), client(2, Mechanism.GMAC, READER_KEYS))
@@ -141,14 +141,14 @@ def test_the_other_security_setup_has_counters_of_its_own_which_outlive_the_proc
 @pytest.mark.parametrize(
     ("offered", "given", "what"),
     [
-        (READER, Credentials(), "encryption_key"),
-        (FIELD, Credentials(KEYS), "needs a secret"),
-        (PUSH, Credentials(KEYS), "client_system_title"),
-        (PUSH, Credentials(KEYS, client_title=METER_TITLE), "same system title"),
-        (READER, Credentials(GlobalKeys(bytes(32), bytes(32))), "wants keys of 16 octets"),
+        (READER, Given(), "encryption_key"),
+        (FIELD, Given(KEYS), "needs a secret"),
+        (PUSH, Given(KEYS), "client_system_title"),
+        (PUSH, Given(KEYS, client_title=METER_TITLE), "same system title"),
+        (READER, Given(GlobalKeys(bytes(32), bytes(32))), "wants keys of 16 octets"),
     ],
 )
-def test_what_an_association_lacks_is_named(offered: Offered, given: Credentials, what: str) -> None:
+def test_what_an_association_lacks_is_named(offered: Offered, given: Given, what: str) -> None:
     with pytest.raises(LocalError, match=what):
         further_association(offered, METER_TITLE, given, None)
 
