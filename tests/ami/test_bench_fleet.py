@@ -26,6 +26,10 @@ def test_one_population_as_json_and_as_a_page(tmp_path: Path) -> None:
     assert (found["meters"], found["open_sessions"]) == (200, 20)
     assert 0 < found["dialogue_p50_s"] <= found["dialogue_p99_s"]
     assert found["dialogues_per_core_second"] > 0
+    assert found["last_gasps"] == 200 and found["last_gasps_s"] > 0 and found["longest_turn_s"] > 0
+    assert 35_036 <= found["profile_rows"] <= 35_041 and found["profile_s"] > 0, (
+        "less what nobody captured at a change of DST"
+    )
     assert "| 200 |" in page.read_text("utf-8")
 
 

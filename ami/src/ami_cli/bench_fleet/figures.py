@@ -24,6 +24,20 @@ class Dialogues:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """`gasps` ciphered notifications have left in `gasps_s`; `longest_turn_s`: of the loop while many meters have something to do.
+
+    `profile_rows` of a year by range were there as octets after `profile_s`.
+    """
+
+    gasps: int
+    gasps_s: float
+    longest_turn_s: float
+    profile_rows: int
+    profile_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class FleetFigures:
     """One size. Memory in octets (resident), times in seconds by the wall clock."""
 
@@ -41,3 +55,5 @@ class FleetFigures:
     open_sessions: int
     open_memory: int
     """What these add, with a ciphered association each."""
+    inside: Inside
+    """What needs no client."""

@@ -20,6 +20,7 @@ import tomli_w
 
 from ami_cli.bench_fleet.client import Asking, Client, NoAnswer
 from ami_cli.bench_fleet.figures import Dialogues, FleetFigures
+from ami_cli.bench_fleet.inside import measure_inside
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population.columns import COLUMNS, KNOWN
 from ami_meter_sim.population.journal import StateError
@@ -106,7 +107,9 @@ async def _measure(size: Size, directory: Path, tell: Tell) -> FleetFigures:
         together = await _dialogues(client, simulator, size.dialogues, AT_ONCE)
         tell(f"{size.meters} meters: open sessions")
         sessions, added = await _sessions(client, simulator, min(size.sessions, size.meters))
-    return FleetFigures(size.meters, new_ready_s, simulator.ready_s, memory, alone, together, sessions, added)
+    tell(f"{size.meters} meters: last gasps, what is due, a year of profile")
+    inside = await asyncio.to_thread(measure_inside, client.population, Settings.load(path).meter_sim.state)
+    return FleetFigures(size.meters, new_ready_s, simulator.ready_s, memory, alone, together, sessions, added, inside)
 
 
 def _configuration(meters: int, directory: Path) -> Path:

@@ -22,7 +22,10 @@ process until it listens, with a new population and with a store that has a chan
 the first. **Memory**: resident, after such a start. **Dialogue**: connect, ask the invocation counter as public client, associate with
 HLS, read the energy, release: seven exchanges with a meter that is drawn by lot, most of them for the first time; the asking end shares
 the machine. **A core**: dialogues by the CPU time of the simulator alone, 32 at once. **Open sessions**: each with a ciphered
-association, and what one of them adds to the memory.
+association, and what one of them adds to the memory. **Last gasps**: ciphered notifications over UDP, each of another meter from its own
+address, with what it takes to make the meter, from the wish until the last one has left (10,000, where there are as many meters).
+**Longest turn**: for how long the event loop serves nobody else while 100,000 meters, or all, have something to do at one instant. **Year by range**: 35,040
+quarter hours of clock, status and two registers, read from one meter, as octets; and rows per second.
 """
 COLUMNS = (
     "meters",
@@ -34,6 +37,10 @@ COLUMNS = (
     "a core",
     "open sessions",
     "memory of one",
+    "last gasps",
+    "longest turn",
+    "year by range",
+    "rows",
 )
 MEGA, KILO = 1e6, 1e3
 
@@ -54,6 +61,11 @@ def document(figures: Sequence[FleetFigures], machine: str, measured_at: datetim
                 "dialogues_per_core_second": one.together.per_core_second,
                 "open_sessions": one.open_sessions,
                 "open_memory": one.open_memory,
+                "last_gasps": one.inside.gasps,
+                "last_gasps_s": one.inside.gasps_s,
+                "longest_turn_s": one.inside.longest_turn_s,
+                "profile_rows": one.inside.profile_rows,
+                "profile_s": one.inside.profile_s,
             }
             for one in figures
         ],
@@ -87,4 +99,8 @@ def _cells(one: FleetFigures) -> tuple[str, ...]:
         f"{one.together.per_core_second:,.0f}/s",
         f"{one.open_sessions:,}",
         f"{one.open_memory / max(one.open_sessions, 1) / KILO:.1f} kB",
+        f"{one.inside.gasps:,} in {one.inside.gasps_s:.2f} s",
+        f"{one.inside.longest_turn_s * KILO:.1f} ms",
+        f"{one.inside.profile_s * KILO:.0f} ms",
+        f"{one.inside.profile_rows / one.inside.profile_s:,.0f}/s",
     )
