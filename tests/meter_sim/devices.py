@@ -94,7 +94,7 @@ class Inside:
             identity=Identity("M1", b"AMIM1", b"1"),
             model=Model((*([clock] if clock else []), *objects), events=events),
             clock=MeterClock(at, ClockStateInMemory(time_zone_min=zone)),
-            house=house,
+            behind=lambda: house,
             connection=Connection(1, 500),
             row=row,
             notice=lambda _, notice: self.heard.append(notice),

@@ -7,6 +7,7 @@ the meter counts as powered down: nothing flows and nothing is captured.
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.clock import MeterClock
-from ami_meter_sim.load.site import seed_of_name, site_of
+from ami_meter_sim.load.site import house_of, seed_of_name, site_of
 from ami_meter_sim.meter.associations import Association, Associations, Securities
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
@@ -370,7 +371,7 @@ class Meter:
             identity=setup.identity,
             model=setup.model,
             clock=MeterClock(at, memory.row),
-            house=site.house,
+            behind=partial(house_of, site),
             connection=site.connection,
             row=memory.row,
             kept=memory.kept,

@@ -5,6 +5,7 @@ that is set leaves two events, one with the old time and one with the new one.
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from ami_dlms import data
@@ -186,11 +187,20 @@ def moment_of(value: CosemDateTime, clock: MeterClock) -> datetime:
     return clock.utc_of(value.to_datetime(0).replace(tzinfo=None))
 
 
+RULES = tuple(f"daylight_savings_{name}" for name in ("begin", "end", "deviation", "enabled"))
+
+
 def daylight_saving(clock: Clock) -> DaylightSaving:
     """The rules that a clock object has."""
-    begin, end = (CosemDateTime.decode(clock.sound(f"daylight_savings_{name}").value) for name in ("begin", "end"))
-    deviation, enabled = (clock.sound(f"daylight_savings_{name}").value for name in ("deviation", "enabled"))
-    return DaylightSaving(begin, end, deviation, enabled)
+    return _rules(*(clock.value(name) for name in RULES))
+
+
+@lru_cache(1024)
+def _rules(*values: Data) -> DaylightSaving:
+    begin, end, deviation, enabled = (
+        Clock.sounded(name, value).value for name, value in zip(RULES, values, strict=True)
+    )
+    return DaylightSaving(CosemDateTime.decode(begin), CosemDateTime.decode(end), deviation, enabled)
 
 
 def start_clock(device: "Device") -> None:

@@ -52,7 +52,8 @@ class Device:
     identity: Identity
     model: Model
     clock: MeterClock
-    house: House
+    behind: Callable[[], House]
+    """Draws the house behind it, which not every dialogue asks for."""
     connection: Connection
     row: Row = field(default_factory=row_in_memory)
     receive_counter: ReceiveCounter | None = None
@@ -99,6 +100,11 @@ class Device:
     @switch.setter
     def switch(self, after: Switch) -> None:
         self.row.control_mode, self.row.control_state = after.control_mode, after.control_state
+
+    @property
+    def house(self) -> House:
+        """What is behind it."""
+        return self.behind()
 
     @property
     def metering(self) -> Metering:

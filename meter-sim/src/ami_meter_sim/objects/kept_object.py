@@ -71,9 +71,13 @@ class KeptObject(CosemObject):
 
     def sound(self, name: str) -> Data:
         """The same for the meter's own use: where a model has something of another shape, the class's first value."""
-        value = self.value(name)
-        shape = self.writable.get(name)
-        return value if shape is None or shape(value) else self.initial[name]
+        return self.sounded(name, self.value(name))
+
+    @classmethod
+    def sounded(cls, name: str, value: Data) -> Data:
+        """This value of an attribute, or the class's first one where it has another shape."""
+        shape = cls.writable.get(name)
+        return value if shape is None or shape(value) else cls.initial[name]
 
     def elements(self, name: str) -> tuple[Data, ...]:
         """The elements of an array or structure, for the meter's own use."""

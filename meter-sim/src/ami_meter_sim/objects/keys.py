@@ -42,12 +42,11 @@ def security_in_force(device: "Device", setup: Obis, given: Security | None = No
     given = given or device.communication.securities.get(setup)
     if given is None:
         return None
-    return replace(
-        given,
-        keys=_global_keys(device, setup, given.keys),
-        policy=_policy(device, setup) or given.policy,
-        asymmetric=_asymmetric(device, setup, given),
-    )
+    keys, asymmetric = _global_keys(device, setup, given.keys), _asymmetric(device, setup, given)
+    policy = _policy(device, setup) or given.policy
+    if keys is given.keys and policy is given.policy and asymmetric is given.asymmetric:
+        return given  # as of nearly all meters: a copy would be checked once more
+    return replace(given, keys=keys, policy=policy, asymmetric=asymmetric)
 
 
 def with_keys(security: Security, changed: dict[int, bytes]) -> Security:
