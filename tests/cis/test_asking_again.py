@@ -16,7 +16,6 @@ import pytest
 from cis_stand_in import (
     METERS,
     Behaviour,
-    Clock,
     Events,
     StandInHes,
     acknowledging,
@@ -36,8 +35,10 @@ from ami_cim.envelope import Received
 from ami_cim.message import Reply, ReplyError
 from ami_cis.app import System, running, serve
 from ami_cis.store import State
-from ami_cis.workflows import CONNECT, DISCONNECT, Order, Target
-from ami_process.environment import Environment
+from ami_cis.workflows import CONNECT, DISCONNECT, Order, Target, controls
+from ami_process.clocks import Clock as AnyClock
+from ami_process.clocks import ScaledClock, SteppedClock
+from ami_process.environment import Environment, real_time
 
 BOTH = tuple(Target.meter(meter.name, meter.mrid) for meter in METERS)
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -52,6 +53,16 @@ async def a_cis(directory: Path, hes_url: str, given: Environment, **cis: Any) -
 @pytest.fixture
 def events() -> Events:
     return Events()
+
+
+QUICKER = 50
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses between attempts, which are real ones, a fiftieth of what they are."""
+    for name in ("FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
+        monkeypatch.setattr(controls, name, getattr(controls, name) / QUICKER)
 
 
 def first(*behaviours: Behaviour, then: Behaviour) -> Behaviour:
@@ -91,21 +102,37 @@ async def test_the_same_request_is_sent_again_and_its_answer_counts(
     assert len(hes.requests) == 3 and len({repr(request) for request in hes.requests}) == 1
 
 
-async def test_patience_has_an_end_and_the_truth_is_unknown(hes: StandInHes, tmp_path: Path, events: Events) -> None:
-    clock = Clock()
+async def test_patience_has_an_end_and_the_truth_is_unknown(
+    hes: StandInHes, tmp_path: Path, events: Events, quickly: None
+) -> None:
     hes.behaviour = saying(b"")
-    async with a_cis(tmp_path, hes.url, environment(events, clock), ask_again_s=30) as cis:
+    async with a_cis(tmp_path, hes.url, environment(events), ask_again_s=30 / QUICKER) as cis:
+        began = real_time()
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
+        took_s = real_time() - began
         stored = await cis.store.find_request([outcome.message_id])
         late = await post_response(f"http://{cis.listen}/cim", reply_to(hes.requests[0], Reply(result="OK")))
         closed = await cis.store.find_request([outcome.message_id])
     assert (outcome.result, outcome.confirmed, outcome.unknown) == (None, False, True)
     assert "it is not known what became of the request" in (outcome.reason or "")
-    assert 20 <= clock.passed <= 30
+    assert took_s * QUICKER >= 20
+    assert sum(event["after_s"] for event in events.named("asking_again")) * QUICKER <= 30
     assert events.named("request_failed") == [] and len(events.named("request_unknown")) == 1
     assert stored is not None and stored.state is State.UNKNOWN
     assert late.reply.result == "OK"
     assert closed is not None and closed.state is State.ANSWERED
+
+
+@pytest.mark.parametrize("clock", [SteppedClock(AT), ScaledClock(AT, 10_000.0)], ids=["stepped", "scaled"])
+async def test_asking_again_goes_by_the_time_of_sockets(
+    hes: StandInHes, tmp_path: Path, events: Events, quickly: None, clock: AnyClock
+) -> None:
+    """A stopped clock never ends a pause, and a fast one would have used up the patience before the second attempt."""
+    hes.behaviour = first(saying(b""), saying(b""), then=answering(Reply(result="OK")))
+    async with asyncio.timeout(20), a_cis(tmp_path, hes.url, environment(events).by(clock), ask_again_s=5) as cis:
+        outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
+    assert (outcome.result, len(hes.requests)) == ("OK", 3)
+    assert outcome.ms < 20_000
 
 
 async def test_what_was_surely_not_sent_has_failed_at_once(tmp_path: Path, events: Events) -> None:
@@ -117,13 +144,15 @@ async def test_what_was_surely_not_sent_has_failed_at_once(tmp_path: Path, event
     assert stored is not None and stored.state is State.FAILED
 
 
-async def test_a_hes_that_goes_away_after_the_request_is_no_failure(tmp_path: Path, events: Events) -> None:
+async def test_a_hes_that_goes_away_after_the_request_is_no_failure(
+    tmp_path: Path, events: Events, quickly: None
+) -> None:
     """Once it may have been sent, a refused connection says nothing about it."""
     from cis_stand_in import standing_in
 
     async with standing_in() as hes:
         hes.behaviour = saying(b"")
-        async with a_cis(tmp_path, hes.url, environment(events), ask_again_s=5) as cis:
+        async with a_cis(tmp_path, hes.url, environment(events), ask_again_s=2) as cis:
             await cis.outbox.knock()
             running_order = asyncio.create_task(cis.controls.run(Order(code=DISCONNECT, targets=BOTH)))
             await events.wait_for("asking_again")
@@ -133,11 +162,11 @@ async def test_a_hes_that_goes_away_after_the_request_is_no_failure(tmp_path: Pa
 
 
 async def test_a_hes_that_has_forgotten_the_request_says_nothing_about_it(
-    hes: StandInHes, tmp_path: Path, events: Events
+    hes: StandInHes, tmp_path: Path, events: Events, quickly: None
 ) -> None:
     spent = Reply(result="FAILED", errors=(ReplyError(code="2.15", reason="used before"),))
     hes.behaviour = first(saying(b""), then=answering(spent))
-    async with a_cis(tmp_path, hes.url, environment(events), ask_again_s=3) as cis:
+    async with a_cis(tmp_path, hes.url, environment(events), ask_again_s=2) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
     assert outcome.unknown and "used before" in (outcome.reason or "")
     hes.behaviour = answering(spent)

@@ -114,7 +114,7 @@ class Inbox:
             correlation_id=correlation_id,
             result=result,
             errors=errors,
-            ms=round((self._environment.now() - request.sent_at).total_seconds() * 1000, 3),
+            ms=round(-self._environment.real_seconds_until(request.sent_at) * 1000, 3),
             late=True,
             final=taken.disposition is not Disposition.PART,
         )

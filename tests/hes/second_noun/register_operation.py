@@ -15,7 +15,7 @@ NAME = "read_register"
 
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
     try:
-        async with meters.hold(assignment.meter, deadline_at=assignment.deadline_at) as session:
+        async with meters.hold(assignment.meter, until=assignment.until) as session:
             await check_identity(session)
             read = await session.get(AttributeDescriptor(3, Obis.parse(assignment.command.body), 2))
     except MeterFault as fault:

@@ -12,7 +12,6 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,8 @@ from ami_hes.meters import Meters, MetersSettings, Registry
 from ami_hes.operations import Assignment, Attempt, describe, run
 from ami_hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
 from ami_mapping.controls import DisconnectState
-from ami_process.environment import Environment
+from ami_process.clocks import Clock
+from ami_process.environment import REAL, Environment, real_time
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 DISCONNECT_CONTROL = Obis.parse("0-0:96.3.10*255")
@@ -393,14 +393,14 @@ class South:
         self.small.append(meter)
         return await meter.listen() if listen else meter
 
-    async def start(self, *entries: dict[str, Any], **settings: Any) -> Meters:
+    async def start(self, *entries: dict[str, Any], clock: Clock = REAL, **settings: Any) -> Meters:
         values = {"host": "127.0.0.1", "port": 0, "system_title": HES_TITLE, "apdu_timeout_s": 1.0} | settings
         self.meters = Meters(
             Registry(entries or [meter.entry() for meter in self.small]),
             self.counters,
             self.received,
             MetersSettings(**values),
-            Environment(emit=lambda event: self.events.append(as_read(event))),
+            Environment(emit=lambda event: self.events.append(as_read(event))).by(clock),
         )
         await self.meters.start()
         return self.meters
@@ -411,10 +411,9 @@ class South:
         assert self.meters is not None
         meter = self.meters.registry.find_by_name(name)
         assert meter is not None
-        deadline_at = datetime.now(UTC) + timedelta(seconds=deadline_s)
         attempt = Attempt(self._keep, begun=attempted)
         command = Command("request-1", MeterId(name, meter.mrid), "disconnect_control", code)
-        outcome = await run(self.meters, Assignment(meter, command, attempt, deadline_at))
+        outcome = await run(self.meters, Assignment(meter, command, attempt, real_time() + deadline_s))
         self.described.append(describe(command, meter, outcome) or {})
         return Switching.of(outcome)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from small_meter import CONNECT, DEVICE_ID, DISCONNECT, DISCONNECT_CONTROL, LOGICAL_DEVICE_NAME, South, eventually
@@ -11,6 +12,10 @@ from ami_dlms import data
 from ami_dlms.apdu.acse import Diagnostic
 from ami_dlms.enums import ActionResult, DataAccessResult, DiagnosticSource
 from ami_dlms.obis import Obis
+from ami_process.clocks import Clock, ScaledClock, SteppedClock
+from ami_process.environment import real_time
+
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 async def test_disconnect_and_connect_are_read_back(ami: South) -> None:
@@ -439,3 +444,18 @@ async def test_spent_counter_is_told(ami: South) -> None:
     assert (outcome.reply_code, outcome.attempted) == ("7.7", False)
     assert "used up" in outcome.reason
     assert max(meter.counters_seen()) < 2**32
+
+
+@pytest.mark.parametrize("clock", [ScaledClock(START, 10_000.0), SteppedClock(START)], ids=["scaled", "stepped"])
+async def test_looking_again_ends_in_real_seconds_by_whatever_clock(ami: South, clock: Clock) -> None:
+    """The meter has gone after the ACTION and stays away: it is tried for twice the APDU timeout, of the sockets' time."""
+    meter = await ami.meter(dies_after_action=True)
+    await ami.start(clock=clock, apdu_timeout_s=0.6)
+    began = real_time()
+    switching = asyncio.create_task(ami.switch())
+    await eventually(lambda: meter.actions)
+    await meter.close()
+    async with asyncio.timeout(15):
+        outcome = await switching
+    assert not outcome.ok and "could not be read again" in outcome.reason
+    assert 0.6 <= real_time() - began < 10.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from small_meter import CONNECT, DISCONNECT, SmallMeter, South, eventually
@@ -14,12 +13,13 @@ from ami_dlms.association import protect_notification
 from ami_dlms.cosem.descriptors import MethodDescriptor
 from ami_dlms.framing import wrapper
 from ami_hes.meters import MeterFault
+from ami_process.environment import real_time
 
 LONG_S = 60.0
 
 
-def soon(seconds: float = 5.0) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds)
+def soon(seconds: float = 5.0) -> float:
+    return real_time() + seconds
 
 
 async def switched_once(ami: South, **settings: float) -> SmallMeter:
@@ -128,7 +128,7 @@ async def test_an_action_in_doubt_is_not_sent_twice_either(ami: South) -> None:
 
     assert ami.meters is not None
     with pytest.raises(MeterFault):
-        async with ami.meters.hold(ami.meters.registry.meters[0], deadline_at=soon()) as session:
+        async with ami.meters.hold(ami.meters.registry.meters[0], until=soon()) as session:
             await session.action(MethodDescriptor(70, meter.disconnect_object, 1), data.integer(0), before=before)
     assert (asked, meter.connections) == (["about to leave"], 1)
 

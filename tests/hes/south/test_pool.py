@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from small_meter import DISCONNECT, South, eventually
 
 from ami_hes.meters import MeterFault
+from ami_process.environment import real_time
 
 
-def soon(seconds: float = 5.0) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds)
+def soon(seconds: float = 5.0) -> float:
+    return real_time() + seconds
 
 
 async def test_second_user_waits_for_the_first(ami: South) -> None:
     meter = await ami.meter()
     meters = await ami.start()
     entry = meters.registry.meters[0]
-    async with meters.hold(entry, deadline_at=soon()):
+    async with meters.hold(entry, until=soon()):
         second = asyncio.create_task(ami.switch())
         await asyncio.sleep(0)
         assert meter.connections == 1
@@ -30,7 +30,7 @@ async def test_second_user_waits_for_the_first(ami: South) -> None:
 async def test_busy_until_the_deadline_is_5_1(ami: South) -> None:
     meter = await ami.meter()
     meters = await ami.start()
-    async with meters.hold(meters.registry.meters[0], deadline_at=soon()):
+    async with meters.hold(meters.registry.meters[0], until=soon()):
         outcome = await ami.switch(deadline_s=0.1)
     assert (outcome.ok, outcome.reply_code, outcome.attempted) == (False, "5.1", False)
     assert meter.actions == 0
@@ -42,7 +42,7 @@ async def test_number_of_sessions_is_bounded(ami: South) -> None:
         await ami.meter(number=number)
     meters = await ami.start(max_sessions=2)
     one, two, _ = meters.registry.meters
-    async with meters.hold(one, deadline_at=soon()), meters.hold(two, deadline_at=soon()):
+    async with meters.hold(one, until=soon()), meters.hold(two, until=soon()):
         assert (await ami.switch(name="M1003", deadline_s=0.1)).reply_code == "5.1"
     assert (await ami.switch(name="M1003")).ok
 
@@ -52,7 +52,7 @@ async def test_a_fault_inside_a_session_leaves_the_meter_free(ami: South) -> Non
     meters = await ami.start()
     entry = meters.registry.meters[0]
     with pytest.raises(MeterFault, match="device id"):
-        async with meters.hold(entry, deadline_at=soon()):
+        async with meters.hold(entry, until=soon()):
             raise MeterFault("identity", "device-id")
     assert (await ami.switch()).ok
 

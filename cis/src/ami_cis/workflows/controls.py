@@ -10,9 +10,8 @@ without an end is taken up again in the same way.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ami_cim import envelope, wire
 from ami_cim.correlation import correlates
@@ -26,10 +25,10 @@ from ami_cis.outbox import Outbox, OutboxError, UndecidedError
 from ami_cis.pending import ACKNOWLEDGEMENT, INVALID_REQUEST_ID, PARTIAL_MORE_FOLLOW, Pending
 from ami_cis.store import MessageIdUsed, SentRequest, State, StoreUnavailable
 from ami_cis.workflows.orders import CONTROL_WORDS, MeterError, Order, Outcome, Target
-from ami_process.environment import Environment, real_sleep
+from ami_process.environment import Environment, real_sleep, real_time
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
-"""Between two times of sending the same request."""
+"""Between two times of sending the same request; real seconds, as of all that waits for a socket or a store."""
 RESUMED_AT_ONCE = 10
 
 T = TypeVar("T")
@@ -83,10 +82,9 @@ class Controls:
         await asyncio.gather(*(self._resume(sent, octets, places) for sent, octets in open_requests))
 
     async def _resume(self, sent: SentRequest, octets: bytes, places: asyncio.Semaphore) -> None:
-        end = sent.sent_at + timedelta(seconds=self._ask_again_s)
         try:
             async with places:
-                left_s = (end - self._environment.now()).total_seconds()
+                left_s = self._ask_again_s + self._environment.real_seconds_until(sent.sent_at)
                 if left_s > 0:
                     request = wire.read_request(octets, self._schemas).message
                     reason = "it was sent before a restart"
@@ -103,7 +101,7 @@ class Controls:
         """Send it, again if need be, until it has an end."""
         message_id = request.header.message_id or ""
         started, pause_s = self._environment.perf_counter(), FIRST_PAUSE_S
-        give_up_at = self._environment.monotonic() + patience_s
+        until = real_time() + patience_s
         with self._pending.expect(message_id) as reply:
             while True:
                 try:
@@ -115,7 +113,7 @@ class Controls:
                     sent_before = sent_before or isinstance(error, UndecidedError | NoReplyError)
                     if not sent_before:
                         return await self._failed(message_id, problem, started)
-                if self._environment.monotonic() + pause_s > give_up_at:
+                if real_time() + pause_s > until:
                     return await self._unknown(message_id, problem, self._ms_since(started))
                 self._environment.emit(events.AskingAgain(message_id=message_id, reason=problem, after_s=pause_s))
                 await self._pause(reply, pause_s)
@@ -123,11 +121,7 @@ class Controls:
 
     async def _pause(self, reply: asyncio.Future[ResponseMessage], seconds: float) -> None:
         """Until it is time to ask again, or the reply has come by itself."""
-        sleeping: asyncio.Future[None] = asyncio.ensure_future(self._environment.sleep(seconds))
-        either: list[asyncio.Future[Any]] = [sleeping, reply]
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        sleeping.cancel()
-        await asyncio.gather(sleeping, return_exceptions=True)
+        await asyncio.wait([reply], timeout=seconds)
 
     async def _exchange(self, request: RequestMessage, reply: asyncio.Future[ResponseMessage]) -> ResponseMessage:
         """The final reply: the HTTP response's, or what the inbox has taken meanwhile."""

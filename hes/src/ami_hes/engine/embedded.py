@@ -31,7 +31,7 @@ class EmbeddedEngine:
     ) -> None:
         self.commands: MemoryQueue[CommandJob] = MemoryQueue()
         self.replies: MemoryQueue[ReplyJob] = MemoryQueue()
-        self.answers = StoredAnswers(results, environment, look_every_s=look_every_s)
+        self.answers = StoredAnswers(results, look_every_s=look_every_s)
         self.events = MemoryEvents()
         self.events.listen(ANSWERED, self.answers.announce)
         self._results = results

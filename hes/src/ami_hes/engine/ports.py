@@ -106,10 +106,10 @@ class Stopping(Exception):
 class Answers(Protocol):
     """Waiting for the answer of an accepted request."""
 
-    async def wait(self, request_id: str, until: datetime) -> bytes:
+    async def wait(self, request_id: str, within_s: float) -> bytes:
         """The answer as it is stored, whichever process has made it.
 
-        Raises TimeoutError when there is none by then, Stopping, and LookupError for a request that is not kept. A
+        Raises TimeoutError when there is none within these real seconds, Stopping, and LookupError for a request that is not kept. A
         store that is unavailable for a while is waited for as well.
         """
 

@@ -6,11 +6,10 @@ every process, so the store is looked into now and then as well, seldom enough t
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime
 
 from ami_hes.engine.ports import Stopping
 from ami_hes.store import Results, StoreUnavailable
-from ami_process.environment import Environment
+from ami_process.environment import real_time
 
 UNAVAILABLE_S = 1.0
 """When a store that was unavailable is looked into again: the announcement has come and gone."""
@@ -19,9 +18,8 @@ UNAVAILABLE_S = 1.0
 class StoredAnswers:
     """The Answers port."""
 
-    def __init__(self, results: Results, environment: Environment, *, look_every_s: float) -> None:
+    def __init__(self, results: Results, *, look_every_s: float) -> None:
         self._results = results
-        self._now = environment.now
         self._look_every_s = look_every_s
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._stopping = False
@@ -37,20 +35,18 @@ class StoredAnswers:
         for request_id in self._waiting:
             self.announce(request_id)
 
-    async def wait(self, request_id: str, until: datetime) -> bytes:
+    async def wait(self, request_id: str, within_s: float) -> bytes:
         announced = asyncio.Event()  # from before the first look on, so that no announcement is missed
         waiting = self._waiting.setdefault(request_id, set())
         waiting.add(announced)
         try:
-            return await self._look_until(request_id, until, announced)
+            return await self._look(request_id, real_time() + within_s, announced)
         finally:
             waiting.discard(announced)
             if not waiting:
                 self._waiting.pop(request_id, None)
 
-    async def _look_until(self, request_id: str, until: datetime, announced: asyncio.Event) -> bytes:
-        time = asyncio.get_running_loop().time
-        end = time() + (until - self._now()).total_seconds()  # a clock that is set meanwhile changes nothing
+    async def _look(self, request_id: str, until: float, announced: asyncio.Event) -> bytes:
         while True:
             announced.clear()
             look_after_s = self._look_every_s
@@ -61,8 +57,8 @@ class StoredAnswers:
                 look_after_s = min(UNAVAILABLE_S, look_after_s)
             if self._stopping:
                 raise Stopping
-            if (left_s := end - time()) <= 0:
-                raise TimeoutError(f"no answer by {until.isoformat()}")
+            if (left_s := until - real_time()) <= 0:
+                raise TimeoutError(f"no answer to {request_id} in time")
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left_s, look_after_s)):
                     await announced.wait()

@@ -59,5 +59,5 @@ class Context:
         return ReplyJob.of(request, self.reply_age)
 
     def milliseconds_since(self, moment: datetime) -> float:
-        """For people; by the wall clock."""
-        return round((self.now() - moment).total_seconds() * 1000, 1)
+        """Of real time, however fast the clock of the process is; for people."""
+        return round(-self.environment.real_seconds_until(moment) * 1000, 1)

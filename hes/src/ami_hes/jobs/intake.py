@@ -27,13 +27,13 @@ MOST_SHOWN = 20
 """Errors of a refused request in its event."""
 MOST_SUMMARY = 200
 """Characters of what a request asks for in its event."""
-ANSWER_GRACE = timedelta(seconds=60)
+ANSWER_GRACE_S = 60.0
 """How long after the deadline of its commands an answer is waited for: the store may be late with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is accepted, and how long it may take."""
+    """How much is accepted, and how long the work on its meters may take, which are waited for in real time."""
 
     deadline: timedelta
     meters_per_request: int
@@ -138,9 +138,9 @@ class Intake:
 
     async def _wait(self, request: StoredRequest) -> ResponseMessage:
         context = self._context
-        until = max(context.now(), request.deadline_at) + ANSWER_GRACE
+        within_s = max(0.0, context.environment.real_seconds_until(request.deadline_at)) + ANSWER_GRACE_S
         try:
-            return parse_answer(await context.engine.answers.wait(request.request_id, until))
+            return parse_answer(await context.engine.answers.wait(request.request_id, within_s))
         except Stopping:
             raise _stopping(accepted=True) from None
 
@@ -179,7 +179,7 @@ class Intake:
             correlation_id=header.correlation_id or header.message_id or "",
             reply_address=header.reply_address if header.async_reply_flag else None,
             accepted_at=accepted_at,
-            deadline_at=accepted_at + self._limits.deadline,
+            deadline_at=self._context.environment.after_real(self._limits.deadline),
             errors=format_errors(plan.errors),
             acknowledgement=self._acknowledgement(header, partner) if header.async_reply_flag else None,
         )

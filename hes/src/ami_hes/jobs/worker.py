@@ -103,17 +103,17 @@ class CommandWorker:
 
     async def _carried_out(self, job: CommandJob, known: StoredCommand, *, redelivered: bool) -> StoredResult:
         started = real_time()
-        command, now = job.command, self._context.now()
+        command = job.command
         attempt = Attempt(partial(self._begin, command), begun=known.attempted)
         meter = self._registry.find_by_mrid(command.meter.mrid)
-        left_s = (job.deadline_at - now).total_seconds()
+        left_s = self._context.environment.real_seconds_until(job.deadline_at)
         if meter is None:
             detail = f"{command.meter.mrid}, then named {command.meter.name}"
             outcome = failed(command, attempt, "identity", "removed", detail=detail)
         elif left_s <= 0:
             outcome = failed(command, attempt, "deadline", "passed" if redelivered else "busy")
         else:
-            outcome = await self._in_time(Assignment(meter, command, attempt, job.deadline_at), left_s)
+            outcome = await self._in_time(Assignment(meter, command, attempt, started + left_s), left_s)
         took_ms = round((real_time() - started) * 1000, 1)
         return stored_result(command, outcome, took_ms=took_ms, finished_at=self._context.now())
 

@@ -1,13 +1,12 @@
 """The meters' side of the head-end system: who they are, how they are reached, one holder each, and what they send.
 
-`Meters.hold(meter, deadline_at=...)` gives a session on an open, secured association, or a MeterFault that says why not.
+`Meters.hold(meter, until=...)` gives a session on an open, secured association, or a MeterFault that says why not.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 from ami_hes.meters.association import Patience
 from ami_hes.meters.callers import Places
@@ -99,9 +98,10 @@ class Meters:
         await self._notifications.close()
 
     @asynccontextmanager
-    async def hold(self, meter: Meter, *, deadline_at: datetime) -> AsyncIterator[Session]:
-        """The meter, for one user at a time; everything has to end before the deadline. Raises MeterFault."""
-        until = self._until(deadline_at)
+    async def hold(self, meter: Meter, *, until: float) -> AsyncIterator[Session]:
+        """The meter, for one user at a time; everything has to end by then (of `real_time`). Raises MeterFault."""
+        if until <= real_time():
+            raise MeterFault("deadline", "passed")
         async with self._pool.place(meter, until):
             patience = Patience(self.settings.apdu_timeout_s, until)
             session = await self._resumed(meter, patience) or await self._opened(meter, patience)
@@ -156,12 +156,6 @@ class Meters:
         session = Session(meter, link, Patience(self.settings.apdu_timeout_s, until), self._around)
         await session.open()
         await session.release()
-
-    def _until(self, deadline_at: datetime) -> float:
-        left = self.environment.real_seconds_until(deadline_at)
-        if left <= 0:
-            raise MeterFault("deadline", "passed")
-        return real_time() + left
 
     async def _link(self, meter: Meter, patience: Patience, began: float, but: Sequence[Link] = ()) -> Link:
         if meter.address is None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from ami_hes.commands import Command
 from ami_hes.meters.registry import Meter
@@ -32,9 +31,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One command for the meter that its mRID names by now; everything has to end before the deadline."""
+    """One command for the meter that its mRID names by now; everything has to end by `until` (of `real_time`)."""
 
     meter: Meter
     command: Command
     attempt: Attempt
-    deadline_at: datetime
+    until: float

@@ -8,7 +8,6 @@ after a read; when its answer is lost the meter is looked at again to tell how i
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
@@ -80,7 +79,7 @@ class _Work:
         self._meter = assignment.meter
         self._command = assignment.command
         self._attempt = assignment.attempt
-        self._deadline_at = assignment.deadline_at
+        self._until = assignment.until
         self._control = control
         self._sent_at: float | None = None
         self.before: DisconnectState | None = None
@@ -99,7 +98,7 @@ class _Work:
 
     async def _switch(self) -> Verdict | None:
         """The recipe; None when the meter accepted the control and could then not be read on this connection."""
-        async with self._meters.hold(self._meter, deadline_at=self._deadline_at) as session:
+        async with self._meters.hold(self._meter, until=self._until) as session:
             self.before = _state(await read_identified(session, *self._attributes))
             refused = refusal(self._control, self.before, attempted=self._attempt.begun)
             if refused is not None:
@@ -162,17 +161,15 @@ class _Work:
 
     async def _look_again(self) -> str:
         """Reach the meter anew and read its state into `after`; in words what was seen, or why nothing was."""
-        patience = timedelta(seconds=2 * self._meters.settings.apdu_timeout_s)
-        deadline_at = min(self._deadline_at, self._meters.environment.now() + patience)
+        until = min(self._until, real_time() + 2 * self._meters.settings.apdu_timeout_s)
         pause_s = FIRST_RETRY_S
         while True:
             try:
-                async with self._meters.hold(self._meter, deadline_at=deadline_at) as session:
+                async with self._meters.hold(self._meter, until=until) as session:
                     self.after = _state(await read_identified(session, *self._attributes))
                 return f"read again over a new connection: {self.after.described}"
             except MeterFault as fault:
-                left_s = (deadline_at - self._meters.environment.now()).total_seconds()
-                if fault.kind != "transport" or left_s <= pause_s:
+                if fault.kind != "transport" or until - real_time() <= pause_s:
                     return f"it could not be read again: {fault}"
             await real_sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_RETRY_S)
