@@ -15,9 +15,12 @@ SOURCES = (
     "services/dlms/src",
     "services/cim/src",
     "services/mapping/src",
+    "services/registry/src",
+    "services/packs/src",
     "services/process/src",
     "hes/src",
     "cis/src",
+    "meter-sim/src",
 )
 
 

@@ -16,6 +16,7 @@ from ami_meter_sim.commands import meters as meters_commands
 from ami_meter_sim.commands import scenario as scenario_commands
 from ami_meter_sim.commands import snapshot as snapshot_commands
 from ami_meter_sim.commands.clock import moment
+from ami_meter_sim.commands.store import store_commands
 from ami_meter_sim.faults.page import listed, page
 from ami_meter_sim.fleet import die_at_once
 from ami_meter_sim.population.journal import StateError
@@ -36,6 +37,7 @@ app.add_typer(fault_commands.fault)
 app.add_typer(scenario_commands.scenario)
 app.add_typer(snapshot_commands.snapshot)
 app.add_typer(clock_commands.clock)
+app.add_typer(store_commands(lambda config: Settings.load(config).meter_sim.state))
 
 
 @app.callback()

@@ -5,6 +5,8 @@ open file holds any number of names.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
@@ -73,6 +75,18 @@ class Hold:
     def close(self) -> None:
         """Give the names up."""
         self._file.close()
+
+
+@contextmanager
+def held_whole(lock: Path) -> Iterator[None]:
+    """Every name at once, for what may only be done while no process has any. Raises InUse and OSError."""
+    lock.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+    with lock.open("ab") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise InUse(lock, lock.parent.name) from None
+        yield
 
 
 def _place(name: str) -> int:

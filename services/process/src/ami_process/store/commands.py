@@ -29,7 +29,7 @@ def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: As
     @commands.command("backup")
     def backup(config: Config, copy: Annotated[Path, typer.Argument(help="The new file.")]) -> None:
         """Write a complete copy of the store to a new file."""
-        with _explaining(schema):
+        with explaining(schema):
             store = place_in(config)
             backup_store(store, schema, copy)
             typer.echo(f"{store} is copied to {copy}")
@@ -37,7 +37,7 @@ def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: As
     @commands.command("restore")
     def restore(config: Config, copy: Annotated[Path, typer.Argument(help="What backup has written.")]) -> None:
         """Put a copy in the place of the store, which is kept beside it as NAME.replaced."""
-        with _explaining(schema):
+        with explaining(schema):
             store = place_in(config)
             aside, assumed = restore_store(store, schema, copy, assume)
             typer.echo(f"{store} is what {copy} was" + (f"; what it was before is in {aside}" if aside else ""))
@@ -47,7 +47,7 @@ def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: As
     @commands.command("migrate")
     def migrate(config: Config) -> None:
         """Upgrade the store to the schema of this version; the process does the same when it starts."""
-        with _explaining(schema):
+        with explaining(schema):
             store = place_in(config)
             done = migrate_store(store, schema)
             if done is None:
@@ -65,12 +65,13 @@ def _add_restored(commands: typer.Typer, schema: Schema, place_in: Callable[[Pat
     @commands.command("restored")
     def restored(config: Config) -> None:
         """Say that the store was brought back by other means (pg_restore, a snapshot), so that the worst is assumed."""
-        with _explaining(schema):
+        with explaining(schema):
             typer.echo(note_restored(place_in(config), schema, assume))
 
 
 @contextmanager
-def _explaining(schema: Schema) -> Iterator[None]:
+def explaining(schema: Schema) -> Iterator[None]:
+    """What a person has to change ends the command with a sentence and exit code 2."""
     keep_private()
     try:
         yield
