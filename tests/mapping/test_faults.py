@@ -14,7 +14,14 @@ from ami_dlms.enums import (
     DataAccessResult,
     ServiceError,
 )
-from ami_mapping.faults import MAY_HAVE_SWITCHED, NOT_SENT, FaultRule, explain, fault_rules
+from ami_mapping.faults import (
+    MAY_HAVE_SWITCHED,
+    NOT_SENT,
+    FaultRule,
+    explain,
+    explain_refused_reading,
+    fault_rules,
+)
 
 RULES = list(fault_rules().values())
 
@@ -111,3 +118,23 @@ def test_whether_the_control_left_is_said_of_every_fault_by_one_place(rule: Faul
 )
 def test_the_codes_that_the_decisions_name(kind: str, name: str, code: str) -> None:
     assert explain(kind, name, attempted=False).code == code
+
+
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (DataAccessResult.OBJECT_UNDEFINED, "5.6"),
+        (DataAccessResult.OBJECT_CLASS_INCONSISTENT, "5.6"),
+        (DataAccessResult.OBJECT_UNAVAILABLE, "5.6"),
+        (DataAccessResult.READ_WRITE_DENIED, "7.5"),
+        (DataAccessResult.SCOPE_OF_ACCESS_VIOLATED, "7.5"),
+        (DataAccessResult.HARDWARE_FAULT, "5.3"),
+        (DataAccessResult.TEMPORARY_FAILURE, "5.3"),
+        (DataAccessResult.OTHER_REASON, "5.3"),
+    ],
+)
+def test_what_a_meter_does_not_have_is_5_6_for_a_reading(result: DataAccessResult, code: str) -> None:
+    """M-127: the other readings of the same meter are given; a control says 5.3, because nothing of it was done."""
+    fault = explain_refused_reading(result.name, where="reading 1-0:1.8.0*255")
+    assert fault.code == code in reply_codes()
+    assert fault.reason.startswith("reading 1-0:1.8.0*255: ") and "may or may not" not in fault.reason

@@ -5,10 +5,8 @@ its state, read afterwards, agrees (docs/mapping.md, M-004); what "agrees" means
 mode (M-005). Pure functions: the caller reads the meter.
 """
 
-import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from importlib.resources import files
 
 from ami_cim.errors import CimError
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -16,6 +14,7 @@ from ami_dlms.data import Data, integer
 from ami_dlms.enums import ActionResult
 from ami_dlms.obis import Obis
 from ami_mapping.faults import Fault, explain
+from ami_mapping.tables import number, packaged, read_table
 
 OUTPUT_STATE, CONTROL_STATE, CONTROL_MODE = 2, 3, 4
 DISCONNECTED, CONNECTED, READY_FOR_RECONNECTION = 0, 1, 2
@@ -104,18 +103,19 @@ class Verdict:
 
 
 def _controls() -> dict[str, Control]:
-    table = files("ami_mapping").joinpath("data", "end_device_controls.csv").read_text(encoding="utf-8")
-    return {row["code"]: _control(row) for row in csv.DictReader(table.splitlines())}
+    file = "end_device_controls.csv"
+    rows = read_table(packaged(file), file, _control, [one.name for one in fields(Control)])
+    return {row.code: row for row in rows}
 
 
-def _control(row: dict[str, str]) -> Control:
+def _control(row: dict[str, str], line: int) -> Control:
     return Control(
         code=row["code"],
         name=row["name"],
-        class_id=int(row["class_id"]),
+        class_id=number(row["class_id"], "class_id"),
         obis=Obis.parse(row["obis"]),
-        method=int(row["method"]),
-        parameter=int(row["parameter"]),
+        method=number(row["method"], "method", highest=127),
+        parameter=number(row["parameter"], "parameter", highest=127),
         wanted=StateWord(row["wanted"]),
         decision=row["decision"],
         source=row["source"],

@@ -5,10 +5,10 @@ where the fault showed itself, `name` the standard's name for it or ours; every 
 that it follows. Whether the control may have left is in no row: one function says it for all of them (M-021).
 """
 
-import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
-from importlib.resources import files
+
+from ami_mapping.tables import packaged, read_table
 
 TIMEOUT, NOT_ATTEMPTED, ATTEMPTED_AND_FAILED = "4.1", "5.2", "5.3"
 MAY_HAVE_SWITCHED = (
@@ -43,8 +43,10 @@ class Fault:
 @cache
 def fault_rules() -> dict[tuple[str, str], FaultRule]:
     """All rows by (kind, name)."""
-    table = files("ami_mapping").joinpath("data", "faults.csv").read_text(encoding="utf-8")
-    rules = (FaultRule(**row) for row in csv.DictReader(table.splitlines()))
+    file = "faults.csv"
+    rules = read_table(
+        packaged(file), file, lambda cells, _: FaultRule(**cells), [one.name for one in fields(FaultRule)]
+    )
     return {(rule.kind, rule.name): rule for rule in rules}
 
 
@@ -63,6 +65,15 @@ def explain(kind: str, name: str, *, attempted: bool | None, where: str = "", de
         what = f"{what} ({detail})"
     sentences = (what, _CLAIMS[attempted], rule.advice)
     return Fault(_code(rule, attempted), rule.level, " ".join(f"{one}." for one in sentences if one))
+
+
+def explain_refused_reading(data_access_result: str, *, where: str = "", detail: str = "") -> Fault:
+    """The fault of one ReadingType whose attribute the meter refused to give, by the name of its Data-Access-Result (M-127).
+
+    What this meter does not have is 5.6, so that a reply over several ReadingTypes can give the others; the rest is as ever.
+    """
+    kind = "reading" if ("reading", data_access_result) in fault_rules() else "data-access-result"
+    return explain(kind, data_access_result, attempted=None, where=where, detail=detail)
 
 
 _CLAIMS = {None: "", False: NOT_SENT, True: MAY_HAVE_SWITCHED}

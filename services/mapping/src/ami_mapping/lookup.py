@@ -1,0 +1,169 @@
+"""From an attribute to its ReadingType and back: the rows as two dictionaries, and how a meter's profiles are read.
+
+A table is made once, of the rows and aliases that a deployment serves; a lookup costs a few probes of a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.cosem.selection import CaptureObject
+from ami_dlms.obis import Obis
+from ami_mapping.patterns import Bindings, Field, candidates, code_candidates
+from ami_mapping.reading_types import TOU, ReadingType, refused
+from ami_mapping.readings import Confidence, Direction, ReadingRow, Reads, all_rows
+
+BILLING_PROFILES = 98
+"""Group D of a profile whose rows are captured at the end of a billing period and not by a capture period."""
+AttributeKey = tuple[tuple[Field, ...], int, int, str]
+
+
+class NoReadingType(LookupError):
+    """An attribute in a context that has no ReadingType here; the message is a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row, and what its open places are in this case."""
+
+    row: ReadingRow
+    bindings: Bindings
+
+    def reading_type(self, multiplier: int = 0, currency: int = 0) -> ReadingType:
+        """The canonical code; `multiplier` is a power of ten from its list (`ami_mapping.values.multiplier_for`)."""
+        return self.row.code.fill(self.bindings, multiplier, currency)
+
+    def descriptor(self, channel: int | None = None) -> AttributeDescriptor | None:
+        """The attribute to read: of the meter, or as a column of a profile; None when the value is computed from others."""
+        if self.row.obis is None:
+            return None
+        bound = self.bindings if channel is None else Bindings(self.bindings.tariff, channel, self.bindings.period)
+        return AttributeDescriptor(self.row.class_id, self.row.obis.fill(bound), self.row.attribute)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a meter says of one of its profiles: capture_period in seconds (0: captured by a schedule) and capture_objects."""
+
+    obis: Obis
+    capture_period_s: int
+    columns: tuple[CaptureObject, ...]
+
+
+class ReadingTable:
+    """The rows that are served, by attribute and by code."""
+
+    def __init__(self, rows: Iterable[ReadingRow], partner_aliases: Iterable[str] = ()) -> None:
+        """`partner_aliases` are ids of rows whose doubtful aliases are accepted too (M-122)."""
+        self.rows = tuple(rows)
+        accepted = set(partner_aliases)
+        self._by_attribute: dict[AttributeKey, ReadingRow] = {}
+        self._by_code: dict[tuple[Field, ...], list[ReadingRow]] = {}
+        self._by_alias: dict[tuple[Field, ...], list[ReadingRow]] = {}
+        for row in self.rows:
+            if row.obis is not None and row.direction is not Direction.FROM_CIM:
+                self._by_attribute[row.obis.groups, row.class_id, row.attribute, row.context.name] = row
+            if row.direction is not Direction.TO_CIM:
+                self._by_code.setdefault(row.code.fields, []).append(row)
+                self._add_aliases(row, row.id in accepted)
+        self._profile_contexts = self._contexts_by_period()
+        for found in (*self._by_code.values(), *self._by_alias.values()):
+            found.sort(key=lambda row: row.first != "")
+
+    def _add_aliases(self, row: ReadingRow, doubtful: bool) -> None:
+        for alias in (*row.aliases, *(row.partner_aliases if doubtful else ())):
+            free = alias.without_multiplier() if row.code.field("multiplier") == "m" else alias
+            self._by_alias.setdefault(free.fields, []).append(row)
+
+    def code_of(self, attribute: AttributeDescriptor, context: str) -> Match:
+        """The row of an attribute that was read or captured in a context; NoReadingType when there is none (M-121)."""
+        obis = attribute.instance_id
+        for groups in candidates(obis):
+            row = self._by_attribute.get((groups, attribute.class_id, attribute.attribute_id, context))
+            if row is not None and row.obis is not None:
+                return Match(row, row.obis.bindings(obis))
+        raise NoReadingType(f"{attribute} has no ReadingType in the context {context!r}")
+
+    def rows_of(self, obis: Obis) -> tuple[Match, ...]:
+        """Every row of an OBIS code, whatever its class, attribute and context, in the order of the table."""
+        wanted = set(candidates(obis))
+        return tuple(
+            Match(row, row.obis.bindings(obis))
+            for row in self.rows
+            if row.obis is not None and row.obis.groups in wanted
+        )
+
+    def answers(self, code: ReadingType | str, context: str | None = None) -> tuple[Match, ...]:
+        """The rows that answer a request for a code, the one to try first in front (M-120, M-123).
+
+        A `context` (the request has a time range, or names a profile) leaves those of that context alone, if there are any.
+        RefusedReadingType with 2.6 or 2.10 when there is no row at all.
+        """
+        code = ReadingType.parse(code) if isinstance(code, str) else code
+        for index in (self._by_code, self._by_alias):
+            for fields in code_candidates(code):
+                if found := index.get(fields):
+                    chosen = [row for row in found if row.context.name == context] or found
+                    return tuple(Match(row, Bindings(tariff=code[TOU])) for row in chosen)
+        raise refused(code, "")
+
+    def is_alias(self, code: ReadingType) -> bool:
+        """Whether a code is served under another name than its own."""
+        return not any(fields in self._by_code for fields in code_candidates(code))
+
+    def column(self, profile: Profile, column: CaptureObject) -> Match:
+        """The row of a column of a meter's profile (M-104, M-105); NoReadingType when its period or object has none."""
+        contexts = self._contexts_of(profile)
+        if not contexts:
+            raise NoReadingType(
+                f"no ReadingType has a measuring period of {profile.capture_period_s} s, the capture period of {profile.obis}"
+            )
+        descriptor = AttributeDescriptor(column.class_id, column.logical_name, column.attribute_index)
+        for context in contexts:
+            try:
+                match = self.code_of(descriptor, context)
+            except NoReadingType:
+                continue
+            if not match.row.computed:
+                return match
+        raise NoReadingType(f"{descriptor} as a column of {profile.obis} has no ReadingType")
+
+    def find_column(self, match: Match, profiles: Sequence[Profile]) -> tuple[Profile, int] | None:
+        """The profile that has the values of a match and the place of its column from 0; None when no profile has them."""
+        for profile in profiles:
+            if match.row.context.name not in self._contexts_of(profile):
+                continue
+            for place, column in enumerate(profile.columns):
+                if self._is_column(match, column):
+                    return profile, place
+        return None
+
+    def _is_column(self, match: Match, column: CaptureObject) -> bool:
+        row = match.row
+        if row.obis is None or (column.class_id, column.attribute_index) != (row.class_id, row.attribute):
+            return False
+        if row.obis.groups not in candidates(column.logical_name):
+            return False
+        return row.obis.bindings(column.logical_name).tariff == match.bindings.tariff
+
+    def _contexts_of(self, profile: Profile) -> tuple[str, ...]:
+        by_schedule = profile.capture_period_s == 0
+        if by_schedule and profile.obis[2:4] != bytes((BILLING_PROFILES, 1)):
+            return ()
+        return self._profile_contexts.get(None if by_schedule else profile.capture_period_s, ())
+
+    def _contexts_by_period(self) -> dict[int | None, tuple[str, ...]]:
+        found: dict[int | None, dict[str, None]] = {}
+        for row in self.rows:
+            if row.context.reads is Reads.PROFILE:
+                found.setdefault(row.context.capture_period_s, {})[row.context.name] = None
+        return {period: tuple(names) for period, names in found.items()}
+
+
+@cache
+def readings(*, unsure: bool = False) -> ReadingTable:
+    """The table of this package; with `unsure` also the rows that rest on a choice without evidence (M-124)."""
+    return ReadingTable(row for row in all_rows() if unsure or row.confidence is not Confidence.UNSURE)

@@ -1,0 +1,52 @@
+"""The value of a reading: exact decimals from the meter's scaler to the multiplier of the ReadingType (M-111, M-112)."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal, Inexact, InvalidOperation
+
+from ami_mapping.readings import ReadingRow
+
+MULTIPLIERS = (-12, -9, -6, -3, -2, -1, 0, 1, 2, 3, 6, 9, 12)
+"""Powers of ten that field 16 may have."""
+PERCENT, PERCENT_SCALER = 56, -2
+"""The DLMS unit of a percentage: its CIM unit is a ratio, so the scaler is two lower."""
+
+_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
+
+
+class UnitMismatch(ValueError):
+    """The meter's scaler_unit has another unit than the row: the value is not relabelled (M-111)."""
+
+
+def multiplier_for(scaler: int, dlms_unit: int | None = None) -> int:
+    """The multiplier of a value that was not asked for in another: the scaler, or the next listed one below it.
+
+    ValueError below -12, where there is none.
+    """
+    wanted = scaler + (PERCENT_SCALER if dlms_unit == PERCENT else 0)
+    fitting = [one for one in MULTIPLIERS if one <= wanted]
+    if not fitting:
+        raise ValueError(f"no multiplier is as low as 10^{wanted}")
+    return fitting[-1]
+
+
+def check_unit(row: ReadingRow, dlms_unit: int) -> None:
+    """UnitMismatch unless a meter's scaler_unit has the unit of the row; a row without a unit takes any."""
+    if row.dlms_unit is not None and row.dlms_unit != dlms_unit:
+        raise UnitMismatch(f"{row.id} is of unit {row.dlms_unit} and the meter's scaler_unit says {dlms_unit}")
+
+
+def reading_value(value: Decimal, multiplier: int, dlms_unit: int | None = None) -> str:
+    """The text of Reading/value: a value in its DLMS unit, in units of 10^multiplier, every digit kept and no exponent."""
+    sign, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int):
+        raise ValueError(f"{value} is no number that a reading can have")
+    shift = PERCENT_SCALER if dlms_unit == PERCENT else 0
+    return f"{Decimal((sign, digits, exponent + shift - multiplier)):f}"
+
+
+def difference(before: Decimal, after: Decimal, *, next_row: bool) -> Decimal | None:
+    """The quantity between two register readings; None when the register has gone back or a row between is missing (M-106)."""
+    if not next_row or after < before:
+        return None
+    return _EXACT.subtract(after, before)
