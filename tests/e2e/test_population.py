@@ -45,13 +45,26 @@ def test_meters_of_a_shipment_are_switched(tmp_path: Path, addressing: str, form
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_the_head_end_takes_what_new_meters_push(tmp_path: Path, transport: str) -> None:
+    """Ciphered as the push association wants, for its client; the shipment file says whose key it is."""
+    with system(tmp_path) as ami:
+        push = {"to": f"{transport}://127.0.0.1:{ami.config['hes']['dlms_port']}", "on": ["installation"]}
+        ship_and_start(ami, "json", town(free_port(), count=12, model="single-phase", push=push))
+        assert ami.hes is not None
+        came = ami.hes.wait_for_some("notification", 12)
+        rows = json.loads(shipment(ami.path, "--for", "cis").stdout)["meters"]
+        assert {event["meter"] for event in came} == {row["name"] for row in rows}
+        assert {(event["transport"], event["secured"]) for event in came} == {(transport, True)}
+
+
 def ship_and_start(ami: System, form: str, population: dict[str, Any]) -> Path:
     """The shipment with wrapped keys is all that the HES knows of the population."""
     file = ami.directory / f"shipment.{form}"
     ami.config["populations"] = [population]
     ami.write()
     written = shipment(ami.path, "--format", form, "--transport-key", KEY, "--write", str(file))
-    assert (written.returncode, written.stderr) == (0, f"{file}: {COUNT} meters\n")
+    assert (written.returncode, written.stderr) == (0, f"{file}: {population['count']} meters\n")
     ami.config["hes"] |= {"shipments": [str(file)], "transport_key": KEY}
     ami.start_together()
     return file

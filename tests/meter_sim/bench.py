@@ -31,18 +31,23 @@ from ami_meter_sim.lines.addresses import OneAddress
 from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.listener import TcpListener
-from ami_meter_sim.lines.meter_pushes import begin_pushing
-from ami_meter_sim.lines.push import Push, PushSender
+from ami_meter_sim.lines.meter_pushes import WantedPushes
+from ami_meter_sim.lines.push import Destination, Push, PushSender
 from ami_meter_sim.lines.udp import UdpListener
+from ami_meter_sim.meter.filled_pushes import Pushes, with_pushes
 from ami_meter_sim.meter.memory import memory_of
+from ami_meter_sim.meter.pushes import SETUPS
+from ami_meter_sim.meter.pushes import SWITCH as SWITCHED
+from ami_meter_sim.meter.pushing import push_frames
 from ami_meter_sim.meter.session import Session
 from ami_meter_sim.meter.setup import ManagementAssociation, MeterSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.model_files import load_model
+from ami_meter_sim.objects.push_setup import OperationMethod, PushPlan
 from ami_meter_sim.population.store import Store, Wanted
-from ami_packs.model import MANAGEMENT
+from ami_packs.model import MANAGEMENT, Model
 from ami_process.environment import Environment
 from ami_process.events import Event
 
@@ -285,11 +290,11 @@ class Wire:
         self.port = int(address.rsplit(":", 1)[1])
 
     def push(self) -> None:
-        """From now on meters push where their setups say."""
+        """From now on meters push where their push setups say."""
         self.sender = PushSender(self.fleet)
+        wanted = WantedPushes(self.sender, self.fleet)
         for meter in self.fleet.meters.values():
-            if meter.setup.push is not None:
-                begin_pushing(self.sender, self.fleet, meter, meter.setup.push)
+            wanted.watch(meter)
         self.sending = asyncio.create_task(self.sender.run())
 
     async def stop(self) -> None:
@@ -301,6 +306,20 @@ class Wire:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return self.reported.seen(name)
+
+
+def pushing_to(address: tuple[str, int], *reasons: str, model: Model = RESIDENTIAL, **more: Any) -> Model:
+    """The model with push setups for these reasons that have this destination."""
+    given = {"transport": "udp", "host": address[0], "port": address[1], "reasons": frozenset(reasons)}
+    return with_pushes(model, Pushes(**given | more))
+
+
+A_PUSH = PushPlan(SETUPS[SWITCHED], data.unsigned(1), None, None, 0, OperationMethod.UNCONFIRMED_RETRY_ON_FAILURE)
+
+
+def one_push(meter: Meter, where: Destination, why: str) -> Push:
+    """A push of this meter, whatever its push setups say."""
+    return Push(meter=meter.name, frames=lambda at: push_frames(meter, A_PUSH, at), destination=where, why=why)
 
 
 async def send(fleet: Fleet, *pushes: Push) -> PushSender:

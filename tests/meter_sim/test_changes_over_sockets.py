@@ -397,8 +397,8 @@ async def test_a_push_that_a_client_asks_for_comes_in_blocks_under_the_key_that_
     assert await caller.ask(Set(attribute(PUSH, 3), where)) == SetResult(DataAccessResult.SUCCESS)
     assert await caller.ask(TRANSFER) == DONE
     assert await caller.ask(Action(method(PUSH, 1), NOTHING)) == DONE
-    (plan,) = wanted_pushes(bench.meter, bench.at, lambda: 0.0)
-    assert wanted_pushes(bench.meter, bench.at, lambda: 0.0) == ()
+    (plan,) = wanted_pushes(bench.meter, bench.at)
+    assert wanted_pushes(bench.meter, bench.at) == ()
     assert plan.destination == Destination(1, "127.0.0.1", 4059)
     taken = ReceiveCounter()
     for _ in range(2):  # an attempt and its retry: each has a counter of its own

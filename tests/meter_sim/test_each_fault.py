@@ -28,6 +28,7 @@ from bench import (
     gmac_client,
     method,
     misbehaving,
+    one_push,
     public_client,
     send,
     setup,
@@ -42,8 +43,7 @@ from ami_dlms.errors import DlmsError, SecurityError
 from ami_dlms.obis import Obis
 from ami_dlms.security import ReplayError
 from ami_meter_sim.faults import FAULTS
-from ami_meter_sim.lines.meter_pushes import push_for
-from ami_meter_sim.meter.setup import PushSetup
+from ami_meter_sim.lines.push import Destination
 from ami_packs.model import MANAGEMENT, Access, Listed, Model, ObjectDescription
 
 HEADER = 8
@@ -434,10 +434,10 @@ async def push(scene: Scene, why: str) -> Mailbox:
     """One push over UDP, sent whole."""
     transport, mailbox = await asyncio.get_running_loop().create_datagram_endpoint(Mailbox, local_addr=("127.0.0.1", 0))
     host, port = transport.get_extra_info("sockname")[:2]
-    where = PushSetup(transport="udp", host=host, port=port)
+    where = Destination("udp", host, port)
     try:
-        await send(scene.wire.fleet, push_for(scene.bench.meter, where, why))
-        await send(scene.wire.fleet, push_for(scene.bench.meter, where, "the last one"))
+        await send(scene.wire.fleet, one_push(scene.bench.meter, where, why))
+        await send(scene.wire.fleet, one_push(scene.bench.meter, where, "the last one"))
         mailbox.came.put_nowait(await asyncio.wait_for(mailbox.came.get(), 5))
         while len(scene.wire.events("pushed")) > mailbox.came.qsize():
             await asyncio.sleep(0)

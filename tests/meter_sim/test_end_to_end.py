@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from bench import (
+    A_PUSH,
     CLIENT_TITLE,
     CLOCK,
     COUNTER,
@@ -31,7 +32,9 @@ from bench import (
     method,
     misbehaving,
     no_room,
+    one_push,
     public_client,
+    pushing_to,
     send,
     setup,
 )
@@ -58,10 +61,11 @@ from ami_meter_sim.faults import Faults
 from ami_meter_sim.lines import admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, dial
-from ami_meter_sim.lines.meter_pushes import begin_pushing, push_for
-from ami_meter_sim.lines.push import PushSender
-from ami_meter_sim.meter.pushing import notification
-from ami_meter_sim.meter.setup import PushSetup
+from ami_meter_sim.lines.meter_pushes import WantedPushes
+from ami_meter_sim.lines.push import Destination, PushSender
+from ami_meter_sim.meter.pushes import INTERVAL
+from ami_meter_sim.meter.pushes import SWITCH as SWITCHED
+from ami_meter_sim.meter.pushing import push_frames
 from ami_meter_sim.meter.simulated_meter import Meter
 
 DISCONNECT, CONNECT = Action(method(SWITCH, 1), data.integer(0)), Action(method(SWITCH, 2), data.integer(0))
@@ -360,9 +364,9 @@ def pushed(frame: bytes, protected: bool) -> tuple[Any, bytes | None]:
     return notification, title
 
 
-def pushing(wire: Wire, meter: Meter, where: PushSetup) -> asyncio.Task[None]:
+def pushing(wire: Wire, meter: Meter) -> asyncio.Task[None]:
     sender = PushSender(wire.fleet)
-    begin_pushing(sender, wire.fleet, meter, where)
+    WantedPushes(sender, wire.fleet).watch(meter)
     return asyncio.create_task(sender.run())
 
 
@@ -371,10 +375,10 @@ async def test_a_switching_is_pushed_over_udp(tmp_path: Path, protected: bool) -
     transport, mailbox = await asyncio.get_running_loop().create_datagram_endpoint(Mailbox, local_addr=("127.0.0.1", 0))
     host, port = transport.get_extra_info("sockname")[:2]
     bench = Bench(tmp_path)
-    where = PushSetup(transport="udp", host=host, port=port, protected=protected)
-    meter = bench.start(setup(management=gmac(), push=where))
+    model = pushing_to((host, port), SWITCHED, protected=protected)
+    meter = bench.start(setup(management=gmac(), model=model))
     wire = Wire(meter)
-    task = pushing(wire, meter, where)
+    task = pushing(wire, meter)
     try:
         await wire.listen()
         caller = await opened(wire.port, gmac_client(1))
@@ -401,11 +405,14 @@ async def test_pushes_by_time_over_tcp(tmp_path: Path) -> None:
     server = await asyncio.start_server(take, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()[:2]
     bench = Bench(tmp_path)
-    where = PushSetup(transport="tcp", host=host, port=port, on_switch=False, every_s=0.01)
-    meter = bench.start(setup(management=gmac(), push=where))
-    task = pushing(Wire(meter), meter, where)
+    model = pushing_to((host, port), INTERVAL, transport="tcp", every_s=900)
+    meter = bench.start(setup(management=gmac(), model=model))
+    wire = Wire(meter, now=lambda: bench.at)
+    task = pushing(wire, meter)
     counters = []
     for _ in range(3):
+        bench.later(minutes=15)
+        wire.fleet.advance(meter)
         frame = await asyncio.wait_for(calls.get(), 5)
         pushed(frame, True)
         counters.append(int.from_bytes(frame[8 + 12 : 8 + 16], "big"))
@@ -419,12 +426,11 @@ async def test_a_push_that_nobody_takes_is_told_and_dropped(tmp_path: Path) -> N
     host, port = probe.sockets[0].getsockname()[:2]
     probe.close()
     bench = Bench(tmp_path)
-    where = PushSetup(transport="tcp", host=host, port=port)
-    meter = bench.start(setup(push=where))
+    meter = bench.start()
     wire = Wire(meter)
     failed = asyncio.Event()
     wire.watch = lambda event: failed.set() if isinstance(event, PushFailed) else None
-    sender = await asyncio.wait_for(send(wire.fleet, push_for(meter, where, "switch")), 5)
+    sender = await asyncio.wait_for(send(wire.fleet, one_push(meter, Destination("tcp", host, port), SWITCHED)), 5)
     assert failed.is_set() and (sender.sent, sender.failed) == (0, 1)
 
 
@@ -432,7 +438,7 @@ def test_notifications_are_taken_by_a_client_in_the_middle_of_a_get(tmp_path: Pa
     bench = Bench(tmp_path)
     meter = bench.start()
     client = clear_client()
-    client.receive_data(notification(meter, bench.at))
+    client.receive_data(b"".join(push_frames(meter, A_PUSH, bench.at)))
     event = client.next_event()
     assert isinstance(event, Notified)
     assert client_security().system_title == CLIENT_TITLE

@@ -7,12 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import EVENT_LOG, IMPORT, PROFILE, Bench, Caller, Wire, attribute, clear_client, misbehaving, setup
+from bench import (
+    EVENT_LOG,
+    IMPORT,
+    PROFILE,
+    Bench,
+    Caller,
+    Wire,
+    attribute,
+    clear_client,
+    misbehaving,
+    pushing_to,
+    setup,
+)
 
 from ami_dlms.association import Get, Open, Opened
 from ami_meter_sim.control import Control, Selection
 from ami_meter_sim.faults import Faults
-from ami_meter_sim.meter.setup import PushSetup
+from ami_meter_sim.faults.pushes import POWER_DOWN
+from ami_meter_sim.meter.pushes import POWER_UP
 
 
 def test_nothing_flows_and_nothing_is_captured(tmp_path: Path) -> None:
@@ -83,9 +96,9 @@ class Mailbox(asyncio.DatagramProtocol):
 
 
 def feeder(directory: Path, port: int, meters: int, faults: Faults) -> Wire:
-    where = PushSetup(transport="udp", host="127.0.0.1", port=port)
+    model = pushing_to(("127.0.0.1", port), POWER_DOWN, POWER_UP)
     made = [
-        Bench(directory).start(setup(f"M{number}", server_wport=number, push=where)) for number in range(1, meters + 1)
+        Bench(directory).start(setup(f"M{number}", server_wport=number, model=model)) for number in range(1, meters + 1)
     ]
     return Wire(*made, faults=faults)
 

@@ -269,9 +269,9 @@ def test_a_push_is_wanted_once_until_somebody_sends_it() -> None:
     one = meter(2)
     assert one.act(PUSH, 1, NOTHING) is one.act(PUSH, 1, NOTHING) is ActionResult.SUCCESS
     wanted = one.device.communication.pushes_wanted
-    assert wanted == [Obis.parse(PUSH[1])]
+    assert list(wanted) == [Obis.parse(PUSH[1])]
     one.act(PUSH, 2, NOTHING)
-    assert wanted == []
+    assert list(wanted) == []
 
 
 # --- rows of a profile

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from bench import (
+    A_PUSH,
     IMPORT,
     KEYS,
     METER_TITLE,
@@ -43,8 +44,7 @@ from ami_meter_sim.faults import Rule
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.meter_pushes import WantedPushes
 from ami_meter_sim.lines.push import Destination, Push, PushSender
-from ami_meter_sim.meter.pushing import notification
-from ami_meter_sim.meter.setup import PushSetup
+from ami_meter_sim.meter.pushing import push_frames
 from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_packs.event_list import AlarmBit, LoggedEvent, Occurrence, event_list
 from ami_packs.model import MANAGEMENT, Access, Model
@@ -162,10 +162,11 @@ async def test_a_push_waits_for_the_clock_of_the_process() -> None:
     fleet, _ = a_fleet(clock=clock, now=clock.now, monotonic=clock.monotonic, sleep=clock.sleep)
     sender = PushSender(fleet)
     with mailbox() as receiver:
-        sender.want(gasp(1, to(receiver), every=timedelta(hours=1)), clock.now() + timedelta(hours=1))
+        for hours in (1, 2, 3):
+            sender.want(gasp(1, to(receiver)), clock.now() + timedelta(hours=hours))
         task = asyncio.create_task(sender.run())
         for hours in (1, 2, 3):
-            assert (sender.sent, sender.waiting) == (hours - 1, 1)
+            assert (sender.sent, sender.waiting) == (hours - 1, 4 - hours)
             await clock.advance_to(clock.now() + timedelta(hours=1))
             while sender.sent < hours:
                 await asyncio.sleep(0)
@@ -219,7 +220,7 @@ def with_pushes(receiver: socket.socket, *names: str) -> Model:
 @contextmanager
 def pushing(wire: Wire, meter: Any) -> Iterator[PushSender]:
     sender = PushSender(wire.fleet)
-    WantedPushes(sender, wire.fleet.environment).watch(meter)
+    WantedPushes(sender, wire.fleet).watch(meter)
     task = asyncio.create_task(sender.run())
     yield sender
     task.cancel()
@@ -261,10 +262,10 @@ async def test_the_method_push_and_an_alarm_and_a_power_down_push(tmp_path: Path
 def test_what_a_push_has_used_is_in_the_row_before_the_meter_can_go(tmp_path: Path) -> None:
     """A meter that nobody keeps alive is made anew from its row: the next push may not use the same counter."""
     bench = Bench(tmp_path)
-    meter = bench.start(setup(management=gmac(), push=PushSetup(transport="udp", host="127.0.0.1", port=1)))
+    meter = bench.start(setup(management=gmac()))
     for _ in range(2):
         used = meter.counters.send.next_value
-        notification(meter, bench.at)
+        push_frames(meter, A_PUSH, bench.at)
         assert meter.row.send_next == meter.counters.send.next_value == used + 1
 
 

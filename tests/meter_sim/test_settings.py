@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 import tomli_w
 
+from ami_dlms import data
 from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
 from ami_meter_sim.app import make_faults, make_meters
+from ami_meter_sim.faults.pushes import POWER_DOWN
+from ami_meter_sim.meter.pushes import INSTALLATION, INTERVAL, POWER_UP, SETUPS, SWITCH
 from ami_meter_sim.meter.setup import LockOutSetup
 from ami_meter_sim.population.store import Store, Wanted
 from ami_meter_sim.settings import Settings, choose_meters
@@ -54,7 +57,7 @@ def test_the_demo_s_own_configuration(tmp_path: Path, config: dict[str, Any]) ->
     assert one.management.mechanism is Mechanism.GMAC and one.management.security.ciphered
     assert one.management.security.keys != two.management.security.keys
     assert not make_faults((), load(tmp_path, config).meters).rules
-    assert one.lock_out == LockOutSetup() and one.push is None and one.control_mode == 4
+    assert one.lock_out == LockOutSetup() and one.control_mode == 4
     assert one.model is two.model
     assert one.logical_devices == ((1, b"AMI0000000001001"),)
 
@@ -124,8 +127,13 @@ def test_lock_out(tmp_path: Path, config: dict[str, Any]) -> None:
 
 def test_push(tmp_path: Path, config: dict[str, Any]) -> None:
     config["meters"][0]["simulated"] |= {"push_to": "udp://127.0.0.1:4059", "push_every_s": 60}
-    push = setups(tmp_path, config)[0].push
-    assert (push.transport, push.host, push.port, push.on_switch, push.every_s) == ("udp", "127.0.0.1", 4059, True, 60)
+    one, two = setups(tmp_path, config)
+    setup_of = {reason: one.model.objects.get((40, obis)) for reason, obis in SETUPS.items()}
+    destination = data.structure(data.enum(1), data.octet_string(b"127.0.0.1:4059"), data.enum(0))
+    for reason in (SWITCH, INTERVAL, POWER_UP, POWER_DOWN):
+        assert setup_of[reason].attributes[3] == destination
+    assert setup_of[INTERVAL].options["every_s"] == 60 and setup_of[INSTALLATION] is None
+    assert not [obis for class_id, obis in two.model.objects if class_id == 40], "the model of the other is as it was"
 
 
 @pytest.mark.parametrize(

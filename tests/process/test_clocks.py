@@ -50,6 +50,20 @@ async def test_who_sleeps_again_is_woken_again_on_the_way() -> None:
     ticking.cancel()
 
 
+async def test_who_sleeps_a_fraction_of_the_resolution_is_not_woken_for_ever_at_the_same_time() -> None:
+    clock = SteppedClock(AT)
+    until = clock.monotonic() + 0.1 + 0.2
+
+    async def wait() -> None:
+        while (left := until - clock.monotonic()) > 0:
+            await clock.sleep(left)
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(clock.advance_to(AT + timedelta(seconds=1)), 5)
+    assert waiting.done()
+
+
 async def test_sleepers_that_are_cancelled_do_not_pile_up() -> None:
     clock = SteppedClock(AT)
     staying = asyncio.create_task(clock.sleep(10))

@@ -21,7 +21,7 @@ from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
 from ami_hes.settings import HesSettings, PartnerSettings
-from ami_meter_sim.population_settings import PopulationSettings, SharesSettings, TopologySettings
+from ami_meter_sim.population_settings import PopulationSettings, PushesSettings, SharesSettings, TopologySettings
 from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
 from ami_process.meanings import meanings
 from ami_process.settings import ClockSettings
@@ -61,6 +61,12 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
         "[[populations]]",
         "A table for each population: simulated meters in great number, each with keys and names of its own, which follow from the seed.",
         PopulationSettings,
+        "",
+    ),
+    (
+        "[populations.push]",
+        "Where and when its meters push: filled into the push setups (class 40) of its model, where a client reads it and may write something else.",
+        PushesSettings,
         "",
     ),
     (
@@ -159,8 +165,8 @@ def _word(value: object) -> object:
 
 
 def _is_section(field: FieldInfo) -> bool:
-    annotation = get_args(field.annotation)[0] if get_origin(field.annotation) is tuple else field.annotation
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    inner = get_args(field.annotation) or (field.annotation,)
+    return any(isinstance(one, type) and issubclass(one, BaseModel) for one in inner)
 
 
 def _row(name: str, field: FieldInfo, meaning: str) -> str:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from ipaddress import ip_address
+from math import ceil
 
 from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
@@ -14,18 +15,22 @@ from ami_dlms.errors import LocalError
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
 from ami_meter_sim.events import FewOpenFiles
 from ami_meter_sim.faults import FaultError, Faults, Rule
+from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet, die_at_once
 from ami_meter_sim.lines.addresses import OfPopulation, OneAddress
 from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, dial
-from ami_meter_sim.lines.meter_pushes import OwnHosts, WantedPushes, begin_pushing
+from ami_meter_sim.lines.meter_pushes import OwnHosts, WantedPushes
 from ami_meter_sim.lines.opening import Listener, Socket, listen
 from ami_meter_sim.lines.push import PushSender
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
+from ami_meter_sim.meter.filled_pushes import Pushes, parse_destination, with_pushes
 from ami_meter_sim.meter.further import Given, further_association
 from ami_meter_sim.meter.memory import memory_of, unplanned
-from ami_meter_sim.meter.setup import FurtherAssociation, LockOutSetup, ManagementAssociation, MeterSetup, PushSetup
+from ami_meter_sim.meter.planning import plan_ahead
+from ami_meter_sim.meter.pushes import ALARM, INTERVAL, POWER_UP, SWITCH
+from ami_meter_sim.meter.setup import FurtherAssociation, LockOutSetup, ManagementAssociation, MeterSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import take_over_all
 from ami_meter_sim.objects.device import Identity
@@ -55,6 +60,8 @@ OPEN_FILES_PER_METER = 8
 OPEN_FILES_OF_POPULATIONS = 12_000
 """So many connections are wanted at once; what the machine does not give is said when it is missing."""
 LOOPBACK_DEVICE = "lo"
+WITHOUT_A_PERIOD_S = 10.0
+"""Of the pushes of a [[meters]] table that wants none for any other reason."""
 REQUESTS = ["get", "set", "action"]
 
 
@@ -146,6 +153,7 @@ async def start(
         raise
     running = Running(fleet, Admission(section.idle_timeout_s))
     placed: list[tuple[Prepared, int]] = []
+    sender = _let_push(fleet, prepared)
     try:
         for address, behind in _by_address(chosen):
             running.listening.append(await _listen(running, section, address, behind))
@@ -153,6 +161,7 @@ async def start(
             first = store.ranges[population.wanted.name].index
             fleet.add(population.population, first)
             placed.append((population, first))
+            plan_ahead(store, population.population, first, environment.now())
             await _listen_for(running, section, population, first)
     except CannotListen as problem:
         await running.stop()
@@ -160,12 +169,6 @@ async def start(
             raise
         raise SettingsError(f"{problem.setting}: {problem.address} can't be listened on: {problem.reason}") from None
     fleet.members_of = members_of(placed, [one.simulated.model for one in chosen])
-    sender = PushSender(fleet)
-    own_hosts = OwnHosts([(store.ranges[one.wanted.name].index, one.plan) for one in prepared])
-    wanted = WantedPushes(sender, environment, own_hosts.of)
-    fleet.when_live = wanted.watch
-    for meter in fleet.meters.values():
-        wanted.watch(meter)
     running.tasks += [asyncio.create_task(one) for one in (fleet.keep_time(), fleet.keep_state(), sender.run())]
     for one in chosen:
         meter = fleet.meters[one.name]
@@ -174,9 +177,19 @@ async def start(
             running.tasks.append(
                 asyncio.create_task(dial(Service(fleet), meter, split(one.simulated.dial_to), back_off))
             )
-        if meter.setup.push is not None:
-            begin_pushing(sender, fleet, meter, meter.setup.push)
     return running
+
+
+def _let_push(fleet: Fleet, prepared: Sequence[Prepared]) -> PushSender:
+    """From here on the pushes of every meter that is made line up, before any client can make one; `run` sends them."""
+    sender = PushSender(fleet)
+    firsts = {} if fleet.store is None else fleet.store.ranges
+    own_hosts = OwnHosts([(firsts[one.wanted.name].index, one.plan) for one in prepared])
+    wanted = WantedPushes(sender, fleet, own_hosts.of)
+    fleet.when_live = wanted.watch
+    for meter in fleet.meters.values():
+        wanted.watch(meter)
+    return sender
 
 
 def _allow_connections(wanted: int, environment: Environment) -> None:
@@ -193,13 +206,22 @@ def make_meters(
     planned: Callable[[int], None] = unplanned,
 ) -> list[Meter]:
     """The meters with what the store has of them; models are shared. Raises StateError."""
-    models = {name: load_model(name) for name in {one.simulated.model for one in chosen}}
+    kinds = {(one.simulated.model, _pushes(one.simulated)) for one in chosen}
+    models = {kind: _model(*kind) for kind in kinds}
     devices: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
     for one in chosen:
         devices[_place(one)].append((one.meter.server_wport, one.meter.logical_device_name.encode("ascii")))
-    setups = [make_setup(one, models[one.simulated.model], tuple(devices[_place(one)])) for one in chosen]
+    setups = [
+        make_setup(one, models[one.simulated.model, _pushes(one.simulated)], tuple(devices[_place(one)]))
+        for one in chosen
+    ]
     take_over_all(settings.state, setups, store)
     return [Meter(setup, memory_of(store, index, planned), at) for index, setup in enumerate(setups)]
+
+
+def _model(name: str, pushes: Pushes | None) -> Model:
+    model = load_model(name)
+    return model if pushes is None else with_pushes(model, pushes)
 
 
 def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[int, bytes], ...]) -> MeterSetup:
@@ -223,7 +245,6 @@ def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[in
         control_mode=one.simulated.control_mode,
         time_zone_minutes=one.simulated.time_zone_minutes,
         lock_out=LockOutSetup(one.simulated.lock_out_after, one.simulated.lock_out_s),
-        push=_push(one.simulated),
     )
 
 
@@ -302,17 +323,21 @@ def _switched_on(simulated: SimulatedSettings) -> Iterator[dict[str, object]]:
         )
 
 
-def _push(simulated: SimulatedSettings) -> PushSetup | None:
+def _pushes(simulated: SimulatedSettings) -> Pushes | None:
+    """What a [[meters]] table says of pushes: of the alarms of its model too, and of a period where it wants nothing else."""
     if simulated.push_to is None:
         return None
-    transport, _, address = simulated.push_to.partition("://")
-    host, port = split(address)
-    return PushSetup(
+    transport, host, port = parse_destination(simulated.push_to)
+    every_s = simulated.push_every_s or (None if simulated.push_on_switch else WITHOUT_A_PERIOD_S)
+    reasons = {ALARM, POWER_UP, POWER_DOWN}
+    reasons |= {SWITCH} if simulated.push_on_switch else set()
+    reasons |= {INTERVAL} if every_s else set()
+    return Pushes(
         transport=transport,
         host=host,
         port=port,
-        on_switch=simulated.push_on_switch,
-        every_s=simulated.push_every_s,
+        reasons=frozenset(reasons),
+        every_s=None if every_s is None else ceil(every_s),
         protected=simulated.push_protected,
     )
 

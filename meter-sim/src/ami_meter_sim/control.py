@@ -186,14 +186,11 @@ class Control:
         """Let them lose power, each with its last gasp, or get it back; each within so many seconds from now by the process's clock."""
         self._outages.want(((name, spread_s * fraction(seed, "power", name)) for name in names), on)
 
-    def push(self, name: str, why: str) -> None:
-        """Let a meter push now, if it is set up to: to the destination of its entry, or by its push setups. NotThere, NotPossible."""
+    def push(self, name: str) -> None:
+        """Let a meter push now, by each push setup that has a destination. NotThere, NotPossible."""
         meter = self.meter(name)
         self.fleet.make_room()
-        push = self.fleet.pushes.get(meter.name)
-        if push is not None:
-            push(why)
-        elif not self._push_by_setups(meter):
+        if not self._push_by_setups(meter):
             raise NotPossible(f"{name} is not set up to push")
 
     def _push_by_setups(self, meter: Meter) -> bool:

@@ -78,10 +78,6 @@ class Fleet:
         self._firsts: list[int] = []
         self._live: WeakValueDictionary[int, Meter] = WeakValueDictionary({one.row.index: one for one in meters})
         self._began_at = environment.now()
-        self.heeds: dict[str, Callable[[Event], None]] = {}
-        """What is called with each event that is reported of the meter of this name."""
-        self.pushes: dict[str, Callable[[str], None]] = {}
-        """Lets the meter of this name push to its own destination; called with the reason."""
         self.when_live: Callable[[Meter], None] = _born
         """What is called with each meter of a population that is made."""
         self.members_of: Callable[[str], Sequence[range] | None] = _unknown_group
@@ -135,11 +131,8 @@ class Fleet:
     # --- what happens to them
 
     def report(self, event: Event) -> None:
-        """Something that has happened, for who reads the events and for who has to do something about it."""
+        """Something that has happened, for who reads the events."""
         self.environment.emit(event)
-        heeds = self.heeds.get(getattr(event, "meter", None) or "")
-        if heeds is not None:
-            heeds(event)
 
     def report_moves(self, meter: Meter) -> None:
         """What the switch of a meter has done by itself or by a hand."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import time
 
 from ami_dlms.association.vocabulary import parse_ciphering, parse_mechanism
 from ami_dlms.enums import Mechanism
@@ -9,7 +10,9 @@ from ami_dlms.errors import LocalError
 from ami_dlms.security import PublicKey, SecuritySuite
 from ami_dlms.security.suites import suite_of
 from ami_meter_sim.load import Kind
+from ami_meter_sim.meter.filled_pushes import Pushes, parse_destination, with_pushes
 from ami_meter_sim.meter.member import Population
+from ami_meter_sim.meter.pushes import INTERVAL
 from ami_meter_sim.meter.setup import LockOutSetup
 from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.population.addressing import Addressing, Plan
@@ -18,6 +21,7 @@ from ami_meter_sim.population.shipment import Shipment, Terms
 from ami_meter_sim.population.store import Wanted
 from ami_meter_sim.population.topology import Topology
 from ami_meter_sim.population_settings import PopulationSettings
+from ami_packs.model import Model
 from ami_process.settings import SettingsError
 from ami_registry import Transport
 
@@ -98,7 +102,8 @@ def _prepared(settings: PopulationSettings) -> Prepared:
     population = Population(
         identities=identities,
         topology=topology,
-        model=load_model(settings.model),
+        model=_model(settings),
+        push_seed=0 if settings.push is None else settings.push.seed,
         server_wport=lambda index: plan.place(index)[2],
         client_wport=settings.client_wport,
         public_client=settings.public_client,
@@ -113,6 +118,35 @@ def _prepared(settings: PopulationSettings) -> Prepared:
         lock_out=LockOutSetup(settings.lock_out_after, settings.lock_out_s),
     )
     return Prepared(settings, population, plan, topology)
+
+
+def _model(settings: PopulationSettings) -> Model:
+    """With what the settings say of pushes."""
+    model, given = load_model(settings.model), settings.push
+    if given is None:
+        return model
+    transport, host, port = parse_destination(given.to)
+    established = next((one.client_wport for one in model.associations if one.pre_established), None)
+    windows = None if given.windows is None else tuple([_window(one) for one in given.windows])
+    pushes = Pushes(
+        transport=transport,
+        host=host,
+        port=port,
+        reasons=frozenset(given.on) | ({INTERVAL} if given.interval_s else set()),
+        every_s=given.interval_s,
+        randomised_s=given.randomised_s,
+        retries=given.retries,
+        retry_delay_s=given.retry_delay_s,
+        windows=windows,
+        client_wport=given.client_wport or established,
+        protected=given.protected,
+    )
+    return with_pushes(model, pushes)
+
+
+def _window(text: str) -> tuple[time, time]:
+    begins, _, ends = text.partition("-")
+    return time.fromisoformat(begins), time.fromisoformat(ends)
 
 
 def _client_signing_key(settings: PopulationSettings) -> PublicKey | None:

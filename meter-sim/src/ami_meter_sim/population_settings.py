@@ -13,6 +13,7 @@ from ami_process.secret_sources import SecretSources
 from ami_process.settings import Port, Seconds, Section
 from ami_registry import parse_secret
 
+WINDOW = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 MOST = 1 << 24
 """Meters of one population: the store spreads the numbers of meters out by this."""
@@ -23,6 +24,23 @@ def _seed(value: object) -> object:
     if isinstance(value, str) and value.startswith(("env:", "file:")):
         scheme, _, rest = value.partition(":")
         return SecretSources(os.environ)(scheme, rest).strip()
+    return value
+
+
+def socket_address(value: str) -> str:
+    """As it is; ValueError unless it is "host:port"."""
+    host, _, port = value.rpartition(":")
+    if not (host and port.isdecimal() and int(port) <= 65535):
+        raise ValueError('expected "host:port"')
+    return value
+
+
+def destination(value: str) -> str:
+    """The same for the destination of pushes."""
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("tcp", "udp"):
+        raise ValueError('expected "tcp://host:port" or "udp://host:port"')
+    socket_address(rest)
     return value
 
 
@@ -65,6 +83,59 @@ class SharesSettings(Section):
         if not (self.household or self.solar or self.heat_pump or self.car or self.shop):
             raise ValueError("one of the shares has to be above 0")
         return self
+
+
+class PushesSettings(Section):
+    """`[populations.push]`: what the push setups (class 40) of its meters say before a client writes them."""
+
+    to: str
+    """`tcp://host:port` or `udp://host:port`."""
+    on: tuple[Literal["alarm", "installation", "power-down", "power-up", "switch"], ...] = (
+        "alarm",
+        "installation",
+        "power-down",
+        "power-up",
+    )
+    """What lets a meter push, beside schedules of its model; `power-down` is the last gasp."""
+    interval_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=86_400,
+        description="one at each end of such a period of UTC; unset: as the model's schedules say",
+    )
+    randomised_s: int | None = Field(
+        default=None, ge=0, le=0xFFFF, description="each begins within this time; not alarms and last gasps"
+    )
+    seed: int = 0
+    """Decides when."""
+    retries: int | None = Field(default=None, ge=0, le=0xFF, description="how often it is tried again; not last gasps")
+    retry_delay_s: int | None = Field(default=None, ge=0, le=0xFFFF, description="before it is tried again")
+    windows: tuple[str, ...] | None = Field(
+        default=None,
+        max_length=8,
+        description='of each local day, as "01:00-05:30": others than alarms and last gasps wait',
+    )
+    client_wport: int | None = Field(
+        default=None,
+        ge=1,
+        le=127,
+        description="the client that they are for; unset: that of the model's pre-established association, else the management client",
+    )
+    protected: bool = True
+    """As the association of this client wants; `false`: unencrypted."""
+
+    @field_validator("to")
+    @classmethod
+    def _is_destination(cls, value: str) -> str:
+        return destination(value)
+
+    @field_validator("windows")
+    @classmethod
+    def _are_windows(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for one in value or ():
+            if WINDOW.fullmatch(one) is None:
+                raise ValueError(f'{one[:20]!r} is no window: expected "hh:mm-hh:mm"')
+        return value
 
 
 class PopulationSettings(Section):
@@ -127,6 +198,8 @@ class PopulationSettings(Section):
     control_mode: int = Field(default=4, ge=0, le=7)
     """Of the disconnect control."""
     time_zone_minutes: int = Field(default=0, ge=-720, le=720, description="minutes from local time to UTC")
+    push: PushesSettings | None = None
+    """Where and when its meters push: `[populations.push]`; unset: where a client writes it."""
     topology: TopologySettings = TopologySettings()
     """Sizes of its network: `[populations.topology]`."""
     shares: SharesSettings = SharesSettings()

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf, ValidationError, field_validator, model_validator
 
 from ami_dlms.enums import Mechanism
-from ami_meter_sim.population_settings import PopulationSettings, Secret
+from ami_meter_sim.population_settings import PopulationSettings, Secret, destination, socket_address
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import ClockMode, ClockSettings, FileSettings, Port, Seconds, Section, SettingsError
 from ami_registry import DIALS_IN, EntryError, Meter, Transport, parse_meter
@@ -26,13 +26,6 @@ PUBLIC_CLIENT_WPORT = 16
 CLIENT_WPORTS = range(1, 128)
 DEVICE_ID_LETTERS = 48
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
-
-
-def _socket_address(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not (host and port.isdecimal() and int(port) <= 65535):
-        raise ValueError('expected "host:port"')
-    return value
 
 
 def _action_result(value: object) -> object:
@@ -110,13 +103,13 @@ class SimulatedSettings(Section):
         default=60.0, description="for so long the first time; twice as long each further time, up to an hour"
     )
     push_to: str | None = None
-    """`tcp://host:port` or `udp://host:port` of its DataNotifications."""
+    """`tcp://host:port` or `udp://host:port`: what the push setups (class 40) of its model have as destination."""
     push_on_switch: bool = True
     """One when it has switched."""
     push_every_s: Seconds | None = None
-    """One every so often."""
+    """One at each end of such a period of UTC, in whole seconds."""
     push_protected: bool = True
-    """Ciphered."""
+    """As the association wants; `false`: unencrypted."""
     signing_key: Secret | None = Field(default=None, repr=False)
     """The meter's private key, for `hls-ecdsa`."""
     client_signing_key: Secret | None = None
@@ -127,7 +120,7 @@ class SimulatedSettings(Section):
     @field_validator("listen", "dial_to")
     @classmethod
     def _host_and_port(cls, value: str | None) -> str | None:
-        return value if value is None else _socket_address(value)
+        return value if value is None else socket_address(value)
 
     @field_validator("refuse_action", mode="before")
     @classmethod
@@ -137,13 +130,7 @@ class SimulatedSettings(Section):
     @field_validator("push_to")
     @classmethod
     def _scheme(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        scheme, _, rest = value.partition("://")
-        if scheme not in ("tcp", "udp"):
-            raise ValueError('expected "tcp://host:port" or "udp://host:port"')
-        _socket_address(rest)
-        return value
+        return value if value is None else destination(value)
 
 
 class Numbered(NamedTuple):

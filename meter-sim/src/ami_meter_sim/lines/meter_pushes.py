@@ -1,66 +1,34 @@
-"""What meters want to push: by their push setups (class 40), and to the one destination of a [[meters]] entry."""
+"""What meters want to push by their push setups (class 40), on its way to the sender.
+
+Strategy: who has something to send in an hour need not stay alive until then: what waits knows the meter by its index, and asks for
+it again when an attempt is made.
+"""
 
 import asyncio
 import weakref
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 
 from ami_dlms.errors import DlmsError
-from ami_meter_sim.events import PowerBack, PowerLost, PushFailed, Switched
+from ami_meter_sim.events import PushFailed
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.push import Destination, Push, PushSender
-from ami_meter_sim.meter.pushes import POWER_UP, reason_of
-from ami_meter_sim.meter.pushing import notification, push_frames, push_retry_at, wanted_pushes
-from ami_meter_sim.meter.setup import PushSetup
+from ami_meter_sim.meter.pushes import reason_of
+from ami_meter_sim.meter.pushing import push_frames, push_retry_at, wanted_pushes
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.push_setup import PushPlan, Transport
 from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_meter_sim.population.journal import StateError
-from ami_process.environment import Environment
-from ami_process.events import Event
 from ami_process.sockets import format_address
 
-WITHOUT_A_PERIOD_S = 10.0
-"""The period of a setup that wants no push for any other reason."""
 TRANSPORTS: dict[int, str] = {Transport.TCP: "tcp", Transport.UDP: "udp"}
-SWITCH, INTERVAL = "switch", "interval"
-FOLLOWING: dict[type[Event], str] = {Switched: SWITCH, PowerLost: POWER_DOWN, PowerBack: POWER_UP}
-"""What is pushed after which event."""
-
-
-def push_for(meter: Meter, setup: PushSetup, why: str, every: timedelta | None = None) -> Push:
-    """A push of this meter, once or in a period."""
-    return Push(
-        meter=meter.name,
-        frames=lambda at: (notification(meter, at),) if may_leave(meter, why) else (),
-        destination=Destination(setup.transport, setup.host, setup.port),
-        why=why,
-        every=every,
-    )
 
 
 def may_leave(meter: Meter, why: str) -> bool:
     """Without power only the last gasp leaves."""
     return meter.powered or why == POWER_DOWN
-
-
-def begin_pushing(sender: PushSender, fleet: Fleet, meter: Meter, setup: PushSetup) -> None:
-    """Let the sender have every push that the setup wants, from now on."""
-    now = fleet.environment.now
-
-    def push(why: str) -> None:
-        sender.want(push_for(meter, setup, why), now())
-
-    def look(event: Event) -> None:
-        why = FOLLOWING.get(type(event))
-        if why is not None and (setup.on_switch or why != SWITCH):
-            push(why)
-
-    fleet.heeds[meter.name], fleet.pushes[meter.name] = look, push
-    if setup.every_s is not None or not setup.on_switch:
-        period = timedelta(seconds=setup.every_s or WITHOUT_A_PERIOD_S)
-        sender.want(push_for(meter, setup, INTERVAL, period), now() + period)
 
 
 class OwnHosts:
@@ -82,10 +50,11 @@ class WantedPushes:
     """Takes what objects of a meter want to push, whatever has made them want it, and hands it to the sender."""
 
     def __init__(
-        self, sender: PushSender, environment: Environment, own_host: Callable[[Meter], str | None] = lambda meter: None
+        self, sender: PushSender, fleet: Fleet, own_host: Callable[[Meter], str | None] = lambda meter: None
     ) -> None:
         self._sender = sender
-        self._environment = environment
+        self._fleet = fleet
+        self._environment = fleet.environment
         self._own_host = own_host
 
     def watch(self, meter: Meter) -> None:
@@ -103,13 +72,13 @@ class WantedPushes:
     def collect(self, meter: Meter) -> None:
         """What has become wanted in this turn of the loop."""
         try:
-            for plan in wanted_pushes(meter, self._environment.now(), self._draw):
+            for plan in wanted_pushes(meter, self._environment.now()):
                 self._want(meter, plan)
         except (StateError, DlmsError) as error:
             self._environment.emit(PushFailed(meter=meter.name, transport="", address="", reason=str(error)))
 
     def _want(self, meter: Meter, plan: PushPlan) -> None:
-        where, why = plan.destination, reason_of(plan.setup)
+        where = plan.destination
         transport = "" if where is None else TRANSPORTS.get(where.transport, "")
         if where is None or not transport or plan.first_at is None:
             problem = (
@@ -119,18 +88,29 @@ class WantedPushes:
             self._environment.emit(PushFailed(meter=meter.name, transport=transport, address=address, reason=problem))
             return
 
-        def retry_at(attempt: int, at: datetime) -> datetime | None:
-            return push_retry_at(meter, plan, attempt, at) if attempt <= plan.retries else None
+        self._sender.want(self._push(meter, plan, Destination(transport, where.host, where.port)), plan.first_at)
 
-        push = Push(
+    def _again(self, meter: Meter) -> Callable[[], Meter]:
+        """The same meter later: one that is kept alive is itself, one of a population may have gone by then."""
+        if meter.name in self._fleet.meters:
+            return lambda: meter
+        return partial(self._fleet.live, meter.row.index)
+
+    def _push(self, meter: Meter, plan: PushPlan, destination: Destination) -> Push:
+        again, why = self._again(meter), reason_of(plan.setup)
+
+        def frames(at: datetime) -> Sequence[bytes]:
+            its = again()
+            return push_frames(its, plan, at) if may_leave(its, why) else ()
+
+        def retry_at(attempt: int, at: datetime) -> datetime | None:
+            return push_retry_at(again(), plan, attempt, at) if attempt <= plan.retries else None
+
+        return Push(
             meter=meter.name,
-            frames=lambda at: push_frames(meter, plan, at) if may_leave(meter, why) else (),
-            destination=Destination(transport, where.host, where.port),
+            frames=frames,
+            destination=destination,
             why=why,
             own_host=self._own_host(meter),
             retry_at=retry_at,
         )
-        self._sender.want(push, plan.first_at)
-
-    def _draw(self) -> float:
-        return int.from_bytes(self._environment.random_bytes(4), "big") / 2**32

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 
@@ -57,7 +57,7 @@ class Push:
 
     `frames` makes its octets at the instant of an attempt (StateError or DlmsError: there are none). `why` is the word for faults and
     for who reads about it. `own_host` is the address of ours that it leaves from, None for any. `retry_at` says when attempt number
-    1, 2, ... is made after one that failed at an instant, None for no more; `every` is the period of one that comes again.
+    1, 2, ... is made after one that failed at an instant, None for no more.
     """
 
     meter: str
@@ -66,7 +66,6 @@ class Push:
     why: str
     own_host: str | None = None
     retry_at: Callable[[int, datetime], datetime | None] = no_retry
-    every: timedelta | None = None
     attempt: int = 0
 
 
@@ -213,8 +212,6 @@ class PushSender:
                         break
         except OSError as error:
             self._fail(push, error.strerror or str(error))
-        else:
-            self._ended(push)
 
     async def _send_with_waiting(self, sending: Sending) -> None:
         push, destination = sending.push, sending.push.destination
@@ -227,8 +224,6 @@ class PushSender:
             await self._send_over_tcp(sending)
         except (OSError, TimeoutError) as error:
             self._fail(push, str(error) or type(error).__name__)
-        else:
-            self._ended(push)
 
     async def _send_over_tcp(self, sending: Sending) -> None:
         """One connection for all frames of the push, made when the first octets leave."""
@@ -278,16 +273,12 @@ class PushSender:
         where = push.destination
         self._fleet.report(PushFailed(meter=push.meter, transport=where.transport, address=str(where), reason=reason))
         attempt = push.attempt + 1
-        again = push.retry_at(attempt, self._fleet.environment.now())
-        if again is None:
-            self._ended(push)
-        else:
+        try:
+            again = push.retry_at(attempt, self._fleet.environment.now())
+        except (StateError, DlmsError):
+            return  # a meter that can't be made: the failure above is reported, and there is nothing to say when
+        if again is not None:
             self.want(replace(push, attempt=attempt), again)
-
-    def _ended(self, push: Push) -> None:
-        """It has left, or is given up; the next one of a period carries the state of its own time."""
-        if push.every is not None:
-            self._line_up(push.every.total_seconds(), replace(push, attempt=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class Population:
     client_system_title: bytes | None = None
     client_signing_key: PublicKey | None = None
     lock_out: LockOutSetup = NO_LOCK_OUT
+    push_seed: int = 0
 
     @cached_property
     def credentials(self) -> Credentials:
@@ -80,6 +81,7 @@ class Population:
             control_mode=self.control_mode,
             time_zone_minutes=self.time_zone_minutes,
             lock_out=self.lock_out,
+            push_seed=self.push_seed,
             site=self._site(index),
         )
 

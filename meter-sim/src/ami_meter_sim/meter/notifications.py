@@ -38,6 +38,8 @@ def notification_frames(sending: Sending, invoke_id: int, at: CosemDateTime | No
 
 def protected_as(security: Security | None, wanted: ProtectionFlags | None) -> Security | None:
     """The security with what a push setup wants in place of the association's policy; None where nothing is protected."""
+    if wanted is ProtectionFlags.NOTHING:
+        return None
     if security is None or wanted is None:
         return security if security is not None and security.ciphered else None
     return replace(security, policy=SecurityPolicy(security.required.request, wanted))

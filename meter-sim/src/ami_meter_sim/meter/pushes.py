@@ -5,26 +5,35 @@ has no such object does not push for that reason; one that has an alarm monitor,
 """
 
 from ami_dlms.obis import Obis
-from ami_meter_sim.faults import pushes as faults
+from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.push_setup import PushSetupV0
 from ami_meter_sim.objects.recording import Notice
+from ami_meter_sim.objects.switch import Trigger
 from ami_packs.event_list import Occurrence
 
-CONNECTIVITY, ALARM, POWER_DOWN, INSTALLATION = (Obis(bytes((0, b, 25, 9, 0, 255))) for b in (0, 4, 5, 7))
-POWER_UP = "power-up"
-REASONS = {CONNECTIVITY: POWER_UP, ALARM: "alarm", POWER_DOWN: faults.POWER_DOWN, INSTALLATION: "installation"}
-INTERVAL = "interval"
-FOLLOWING = {Occurrence.POWER_DOWN: POWER_DOWN, Occurrence.POWER_UP: CONNECTIVITY}
+POWER_UP, INTERVAL, ALARM, INSTALLATION, SWITCH = "power-up", "interval", "alarm", "installation", "switch"
+SETUPS = {
+    reason: Obis(bytes((0, b, 25, 9, 0, 255)))
+    for reason, b in {POWER_UP: 0, INTERVAL: 1, ALARM: 4, POWER_DOWN: 5, INSTALLATION: 7, SWITCH: 8}.items()
+}
+"""Why a meter pushes, in the words of events, faults and settings -> the push setup for it. The one for a switching is our own."""
+REASONS = {setup: reason for reason, setup in SETUPS.items()}
+FOLLOWING = {
+    Occurrence.POWER_DOWN: POWER_DOWN,
+    Occurrence.POWER_UP: POWER_UP,
+    **dict.fromkeys((Occurrence(trigger) for trigger in Trigger), SWITCH),
+    Occurrence.READY_FOR_RECONNECTION: SWITCH,
+}
 
 
 def reason_of(setup: Obis) -> str:
-    """Why a push setup pushes, in the words of events and faults."""
+    """Why a push setup pushes; for all that are not listed the reason is the interval."""
     return REASONS.get(setup, INTERVAL)
 
 
 def push_what_follows(device: Device, notice: Notice) -> None:
-    """An alarm, a power-down and a power-up want the push that the model has for them."""
+    """An alarm, a power-down, a power-up and a switching want the push that the model has for them."""
     following = None if notice.occurrence is None else FOLLOWING.get(notice.occurrence)
     if following is not None:
         want(device, following)
@@ -32,7 +41,8 @@ def push_what_follows(device: Device, notice: Notice) -> None:
         want(device, ALARM)
 
 
-def want(device: Device, setup: Obis) -> None:
-    """This push, if the model has it."""
-    if (PushSetupV0.class_id, setup) in device.model.objects:
-        device.communication.want_push(setup)
+def want(device: Device, reason: str) -> None:
+    """The push for this reason, if the model has it."""
+    found = device.find(PushSetupV0.class_id, SETUPS[reason])
+    if isinstance(found, PushSetupV0):
+        found.want()

@@ -1,41 +1,33 @@
 """What a meter pushes: the octets of each attempt, and when the next one is made."""
 
-from collections.abc import Callable
 from datetime import datetime
 
-from ami_dlms import data
 from ami_dlms.association import AssociationProfile
 from ami_dlms.data import Data
 from ami_dlms.errors import LocalError
+from ami_meter_sim.faults.dice import Dice
 from ami_meter_sim.meter.notifications import Sending, notification_frames, protected_as
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.push_setup import PushPlan, PushSetupV0
 
 
-def notification(meter: Meter, at: datetime) -> bytes:
-    """A framed DataNotification: clock, device id, control state; protected as the management association is."""
+def wanted_pushes(meter: Meter, at: datetime) -> tuple[PushPlan, ...]:
+    """Those whose method was called since the last time, and that have a destination.
+
+    When a randomised one begins follows from the seed, the meter, the setup and the instant at which it was wanted.
+    """
     meter.advance(at)
-    meter.reserve_counters()
-    device = meter.device
-    body = data.structure(
-        data.octet_string(device.clock.date_time.encode()),
-        data.octet_string(device.identity.device_id),
-        data.enum(device.switch.control_state),
-    )
-    wanted = meter.setup.push is not None and meter.setup.push.protected
-    profile = _of_client(meter, meter.setup.management.client_wport)
-    security = protected_as(profile.security, None) if wanted else None
-    sending = Sending(profile.server_wport, profile.client_wport, security, profile.send_counter)
-    return b"".join(_frames(meter, sending, body))
+    wanted = list(meter.communication.pushes_wanted.items())
+    meter.communication.pushes_wanted.clear()
+    plans = (_plan(meter, meter.device.find(PushSetupV0.class_id, obis), since) for obis, since in wanted)
+    return tuple([one for one in plans if one is not None])
 
 
-def wanted_pushes(meter: Meter, at: datetime, draw: Callable[[], float]) -> tuple[PushPlan, ...]:
-    """Those whose method was called since the last time, and that have a destination; `draw` gives a number from 0 to below 1."""
-    meter.advance(at)
-    wanted = meter.communication.pushes_wanted
-    found = [meter.device.find(PushSetupV0.class_id, obis) for obis in wanted]
-    wanted.clear()
-    return tuple([one.plan(draw) for one in found if isinstance(one, PushSetupV0) and one.addressed])
+def _plan(meter: Meter, found: object, wanted_at: datetime) -> PushPlan | None:
+    if not isinstance(found, PushSetupV0) or not found.addressed:
+        return None
+    dice = Dice(meter.setup.push_seed, "push", meter.name, str(found.described.obis), wanted_at.isoformat())
+    return found.plan(dice.fraction, wanted_at)
 
 
 def push_frames(meter: Meter, plan: PushPlan, at: datetime) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""What one meter is made of: who it is, who may talk to it, where it pushes to."""
+"""What one meter is made of: who it is, who may talk to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,18 +28,6 @@ class FurtherAssociation:
     security: Security | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushSetup:
-    """Where DataNotifications go, and when: at every switching, periodically, or both."""
-
-    transport: str
-    host: str
-    port: int
-    on_switch: bool = True
-    every_s: float | None = None
-    protected: bool = True
-
-
 @dataclass(frozen=True, slots=True)
 class LockOutSetup:
     """After `allowed` wrong keys in a row, None for any number, the management client is left alone for a time that doubles."""
@@ -65,6 +53,7 @@ class MeterSetup:
     control_mode: int = 4
     time_zone_minutes: int = 0
     lock_out: LockOutSetup = LockOutSetup()
-    push: PushSetup | None = None
+    push_seed: int = 0
+    """Decides, with its name, when a push of it begins whose start is randomised."""
     site: Site | None = None
     """What is behind it; None: what its name draws."""

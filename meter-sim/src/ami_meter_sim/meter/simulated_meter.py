@@ -287,6 +287,7 @@ class Meter:
         self.advance(at)
         changed = conditions.set_condition(self._device, condition, there)
         self.save()
+        self.plan(at)
         return changed
 
     def occur(self, occurrence: Occurrence, at: datetime) -> None:

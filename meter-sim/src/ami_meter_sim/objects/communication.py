@@ -6,6 +6,7 @@ meter that restarts notices it when its next octets come.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from os import urandom
 from typing import TYPE_CHECKING
 
@@ -48,21 +49,20 @@ class Communication:
     new_counters: set[Obis] = field(default_factory=set)
     """Security setups whose invocation counters begin anew, because their key is another one; who has done so takes them out."""
 
-    pushes_wanted: list[Obis] = field(default_factory=list)
-    """Push setups whose method was called, each once, the first one first."""
+    pushes_wanted: dict[Obis, datetime] = field(default_factory=dict)
+    """Push setups whose method was called, each with the instant of the first call; the first one first."""
     when_push_wanted: Callable[[], None] = _nobody_sends
     """What is called when there is one more; who sends it looks when the meter is done."""
 
-    def want_push(self, setup: Obis) -> None:
-        """A push is wanted; one that is wanted already is not sent twice."""
+    def want_push(self, setup: Obis, at: datetime) -> None:
+        """A push is wanted at this instant; one that is wanted already is not sent twice."""
         if setup not in self.pushes_wanted:
-            self.pushes_wanted.append(setup)
+            self.pushes_wanted[setup] = at
             self.when_push_wanted()
 
     def forget_push(self, setup: Obis) -> None:
         """It is not wanted any more."""
-        if setup in self.pushes_wanted:
-            self.pushes_wanted.remove(setup)
+        self.pushes_wanted.pop(setup, None)
 
     def restart(self) -> None:
         """The meter goes down and comes back: no connection survives it."""

@@ -21,7 +21,6 @@ from ami_dlms.security import ProtectionFlags
 from ami_meter_sim.clock.wildcards import next_moment
 from ami_meter_sim.objects.captured import CAPTURE_OBJECT, MOST_OBJECTS, WITH_COLUMNS, WITH_RESTRICTION, Element
 from ami_meter_sim.objects.cosem_object import Options
-from ami_meter_sim.objects.kept_object import KeptObject
 from ami_meter_sim.objects.shapes import (
     INT8,
     LOGICAL_NAME,
@@ -35,6 +34,7 @@ from ami_meter_sim.objects.shapes import (
     Structure,
     date_time_octets,
 )
+from ami_meter_sim.objects.timed import TimedObject
 
 MOST_WINDOWS = 8
 MOST_DELAY_S = 0xFFFF
@@ -84,7 +84,7 @@ class Destination:
 class PushPlan:
     """One push. `first_at`: when the first attempt is made (aware, UTC), None when no window ever opens; `retries`: how many follow.
 
-    When a retry is made says `PushSetupV0.retry_at`, since it counts from the attempt before. `client_wport` None is the client of the management association, `protection` None what the policy of the association says.
+    When a retry is made says `PushSetupV0.retry_at`, since it counts from the attempt before. `client_wport` None is the client of the management association, `protection` None what the policy of the association says, NOTHING no protection.
     """
 
     setup: Obis
@@ -127,14 +127,17 @@ DELAYS = Structure(UINT16, UINT16, UINT16)
 CONFIRMATION = Structure(_date_time, UINT32)
 
 
-class PushSetupV0(KeptObject):
+class PushSetupV0(TimedObject):
     """The parameter of both methods, integer (0), means nothing."""
 
     __slots__ = ()
 
     class_id, version = 40, 0
-    options: ClassVar[Options] = {"client_wport": 0, "max_pdu_size": 0}
-    """The client that it is for, 0 for that of the management association; the longest APDU that is sent whole, 0 for any."""
+    options: ClassVar[Options] = {"client_wport": 0, "max_pdu_size": 0, "every_s": 0, "protected": True}
+    """The client that it is for, 0 for that of the management association; the longest APDU that is sent whole, 0 for any.
+
+    `every_s`: it pushes by itself whenever so many seconds of UTC are over, 0 for never. `protected` False: unencrypted.
+    """
     initial: ClassVar = {
         "push_object_list": data.array(),
         "send_destination_and_method": data.structure(data.enum(0), data.octet_string(b""), data.enum(0)),
@@ -151,15 +154,31 @@ class PushSetupV0(KeptObject):
         "number_of_retries": UINT8,
         "repetition_delay": UINT16,
     }
-    methods: ClassVar = {"push": lambda self, _: self.device.communication.want_push(self.described.obis)}
+    methods: ClassVar = {"push": lambda self, _: self.want()}
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """The end of the period, if it has one and a destination."""
+        every = self.option("every_s")
+        if not every or not self.addressed:
+            return None
+        return datetime.fromtimestamp((int(after.timestamp()) // every + 1) * every, UTC)
+
+    def advance(self, at: datetime) -> bool:
+        """Want a push."""
+        self.want()
+        return False
+
+    def want(self) -> None:
+        """A push is wanted now."""
+        self.device.communication.want_push(self.described.obis, self.device.clock.at)
 
     def body(self) -> Data:
         """The values of push_object_list now, as one structure."""
         return data.structure(*(Element.decode(one).read(self.device) for one in self.elements("push_object_list")))
 
-    def plan(self, draw: Callable[[], float]) -> PushPlan:
-        """A push that was wanted at the meter's instant. `draw` gives a number from 0 to below 1."""
-        at = self.device.clock.at
+    def plan(self, draw: Callable[[], float], wanted_at: datetime | None = None) -> PushPlan:
+        """A push that was wanted then, None for the meter's instant. `draw` gives a number from 0 to below 1."""
+        at = wanted_at or self.device.clock.at
         randomised = timedelta(seconds=draw() * self.sound("randomisation_start_interval").value)
         return PushPlan(
             setup=self.described.obis,
@@ -169,7 +188,7 @@ class PushSetupV0(KeptObject):
             retries=self.sound("number_of_retries").value,
             operation=self.operation,
             client_wport=self._client_wport(),
-            protection=self._protection(),
+            protection=self._protection() if self.option("protected") else ProtectionFlags.NOTHING,
             max_pdu_size=self.option("max_pdu_size"),
         )
 

@@ -16,8 +16,10 @@ from ami_packs.model import Model
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
 
-TIMED = (8, 22, 10, 20, 21, 71, 18, 113)
+TIMED = (8, 22, 10, 20, 21, 71, 18, 113, 40)
 """Classes with timed behaviour, in the order in which they act at one instant."""
+PUSH_SETUP = 40
+"""Acts by itself only where the model says how often."""
 METER, OFF_SINCE = Obis(bytes(6)), -2
 """Where the meter itself keeps the second at which power went; no class has the number 0."""
 
@@ -49,7 +51,11 @@ class TimedObject(KeptObject):
 
 @lru_cache(maxsize=256)
 def _keys(model: Model) -> tuple[tuple[int, Obis], ...]:
-    keys = [key for key in model.objects if key[0] in TIMED]
+    keys = [
+        key
+        for key, one in model.objects.items()
+        if key[0] in TIMED and (key[0] != PUSH_SETUP or "every_s" in one.options)
+    ]
     return tuple(sorted(keys, key=lambda key: TIMED.index(key[0])))
 
 

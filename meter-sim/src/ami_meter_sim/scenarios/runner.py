@@ -43,7 +43,7 @@ class MeterHands:
                 case "lose_power" | "get_power_back":
                     control.power([meter], step.do == "get_power_back")
                 case "push":
-                    control.push(meter, "scenario")
+                    control.push(meter)
                 case "occur" if step.occurrence is not None:
                     control.occur(meter, step.occurrence)
                 case "press" if step.button is not None:

@@ -98,7 +98,9 @@ class SteppedClock:
             await asyncio.sleep(0)
             return
         awake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heappush(self._sleepers, (self._now + timedelta(seconds=seconds), next(self._numbers), awake))
+        # a fraction of the resolution is no sleep of no time: who waits for the rest of it would wait for ever
+        length = timedelta(seconds=seconds) or timedelta.resolution
+        heappush(self._sleepers, (self._now + length, next(self._numbers), awake))
         try:
             await awake
         finally:
