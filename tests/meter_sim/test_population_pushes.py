@@ -197,13 +197,18 @@ async def test_a_randomised_start_is_that_of_its_seed(tmp_path: Path) -> None:
     assert sorted(map(str, first)) == sorted(map(str, other))
 
 
-async def test_an_alarm_and_an_outage_and_the_return(tmp_path: Path) -> None:
-    async with town(tmp_path, push={"randomised_s": 0, "on": ["alarm", "power-down", "power-up"]}) as one:
+async def test_an_alarm_is_pushed_by_its_meter_alone(tmp_path: Path) -> None:
+    async with town(tmp_path, push={"on": ["alarm"]}) as one:
         name = one.names[5]
         one.control.occur(name, Occurrence.TERMINAL_COVER_OPENED)
         await one.later(seconds=10)
         (alarm,) = await one.come(1)
         assert alarm.meter == name and bytes(alarm.body[1].value) == bytes(SETUPS["alarm"])
+        assert one.none_has_come()
+
+
+async def test_an_outage_and_the_return(tmp_path: Path) -> None:
+    async with town(tmp_path, push={"randomised_s": 0, "on": ["power-down", "power-up"]}) as one:
         one.control.power(one.names, on=False)
         gasps = await one.come(METERS)
         assert sent_by(gasps) == one.names, "nothing is retried or waited for without power"
