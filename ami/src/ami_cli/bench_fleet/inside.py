@@ -18,10 +18,11 @@ from ami_dlms.cosem.selection import CaptureObject, RangeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.obis import Obis
+from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.push import Destination, Push, PushSender
 from ami_meter_sim.meter.member import Population
-from ami_meter_sim.meter.pushes import POWER_DOWN
+from ami_meter_sim.meter.pushes import SETUPS
 from ami_meter_sim.meter.pushing import push_frames
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.push_setup import OperationMethod, PushPlan
@@ -92,12 +93,12 @@ async def _gasps(fleet: Fleet, prepared: Prepared, number: int) -> float:
 
 
 def _gasp(fleet: Fleet, prepared: Prepared, index: int, destination: Destination) -> Push:
-    plan = PushPlan(POWER_DOWN, GASP, None, None, 0, OperationMethod.UNCONFIRMED_RETRY_ON_FAILURE)
+    plan = PushPlan(SETUPS[POWER_DOWN], GASP, None, None, 0, OperationMethod.UNCONFIRMED_RETRY_ON_FAILURE)
     return Push(
         meter=prepared.population.identities.name(index),
         frames=lambda at: push_frames(fleet.live(index), plan, at),
         destination=destination,
-        why="power-down",
+        why=POWER_DOWN,
         own_host=prepared.plan.place(index)[0],
     )
 
