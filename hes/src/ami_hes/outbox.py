@@ -6,9 +6,10 @@ Whatever an address is or answers ends that one delivery: with NotTaken, or NotS
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
 import httpx
@@ -70,13 +71,49 @@ def parse_answer(octets: bytes) -> ResponseMessage:
     return envelope.parse_response(soap.unwrap(octets, Limits(octets=len(octets), nodes=len(octets))))
 
 
+class Connections:
+    """Connections to receivers over http and https, open until the stack ends.
+
+    The usual authorities take a while to load (40 ms), and most receivers of replies show no certificate; so they are loaded for
+    the first one that does.
+    """
+
+    def __init__(self, stack: AsyncExitStack, plain: httpx.AsyncHTTPTransport) -> None:
+        self._stack = stack
+        self._plain = plain
+        self._secure: httpx.AsyncHTTPTransport | None = None
+        self._loading = asyncio.Lock()
+
+    @classmethod
+    async def opened(cls, stack: AsyncExitStack) -> Self:
+        """Over http no certificate is shown, so that no authority is needed."""
+        return cls(stack, await stack.enter_async_context(_transport(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))))
+
+    async def over(self, scheme: str, threads: Executor) -> httpx.AsyncHTTPTransport:
+        """The transport for this scheme, `http` or `https`; authorities are loaded in one of these threads."""
+        if scheme == "http":
+            return self._plain
+        async with self._loading:
+            if self._secure is None:
+                trusted = await asyncio.get_running_loop().run_in_executor(threads, _authorities)
+                self._secure = await self._stack.enter_async_context(_transport(trusted))
+            return self._secure
+
+
+def _transport(trusted: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_KEPT)
+    return httpx.AsyncHTTPTransport(verify=trusted, trust_env=False, limits=limits)
+
+
+def _authorities() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class Outbox:
     """Posts replies."""
 
-    def __init__(
-        self, transport: httpx.AsyncHTTPTransport, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float
-    ) -> None:
-        self._transport = transport
+    def __init__(self, connections: Connections, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float) -> None:
+        self._connections = connections
         self._hosts = hosts
         self._schemas = schemas
         self._timeout_s = timeout_s
@@ -86,9 +123,8 @@ class Outbox:
     @asynccontextmanager
     async def opened(cls, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float) -> AsyncIterator[Self]:
         """With connections of its own; how many are open at once is the caller's affair."""
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS_KEPT)
-        async with httpx.AsyncHTTPTransport(trust_env=False, limits=limits) as transport:
-            outbox = cls(transport, hosts, schemas, timeout_s=timeout_s)
+        async with AsyncExitStack() as stack:
+            outbox = cls(await Connections.opened(stack), hosts, schemas, timeout_s=timeout_s)
             try:
                 yield outbox
             finally:
@@ -115,7 +151,8 @@ class Outbox:
             headers=_HEADERS | {"Host": url.netloc.decode("ascii")},
             extensions={"sni_hostname": url.host, "timeout": httpx.Timeout(self._timeout_s).as_dict()},
         )
-        response = await self._transport.handle_async_request(request)
+        transport = await self._connections.over(url.scheme, self._threads)
+        response = await transport.handle_async_request(request)
         try:
             return response.status_code, await _read(response)
         finally:

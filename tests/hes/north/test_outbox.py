@@ -1,11 +1,20 @@
 """Where replies may go, and when a reply counts as taken."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import ip_network
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 from an_answer import ANSWER, HERE, response
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from north_bench import SCHEMAS, Cis
 
 from ami_cim import envelope, wire
@@ -51,6 +60,39 @@ async def test_nobody_there() -> None:
     async with outbox() as box:
         with pytest.raises(NotTaken, match="ConnectError"):
             await box.post(url, ANSWER)
+
+
+@asynccontextmanager
+async def stranger_over_tls(directory: Path) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A receiver whose certificate is its own; its URL, and what has come through."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")]), datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    file = directory / "own.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(secret + made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    shown = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    shown.load_cert_chain(file)
+    came: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(await reader.read(1_000))
+        writer.close()
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0, ssl=shown) as server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/cim", came
+
+
+async def test_over_https_nothing_is_said_to_whom_no_authority_knows(tmp_path: Path) -> None:
+    async with stranger_over_tls(tmp_path) as (url, came), Cis().serving() as cis, outbox() as box:
+        await box.post(cis.url, ANSWER)
+        for _ in range(2):
+            with pytest.raises(NotTaken, match="CERTIFICATE_VERIFY_FAILED"):
+                await box.post(url, ANSWER)
+        await box.post(cis.url, ANSWER)
+    assert len(cis.requests) == 2 and came == []
 
 
 async def test_taken() -> None:
