@@ -171,6 +171,8 @@ async def test_the_button_moves_the_switch_or_says_why_not(api: Served) -> None:
     state = await api.post("/api/v1/meters/M1001/button", button="connect")
     assert state["switch"]["output_state"] is True
     await api.client.put(f"{SWITCH}/4", json={"type": "enum", "value": 0})
+    answer = await api.client.post("/api/v1/meters/M1001/button", json={"button": "billing"})
+    assert answer.status_code == 409 and "no billing period" in answer.json()["error"]
     answer = await api.client.post("/api/v1/meters/M1001/button", json={"button": "disconnect"})
     assert answer.status_code == 409 and "control mode 0" in answer.json()["error"]
 

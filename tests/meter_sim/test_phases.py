@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from devices import IDIS, Inside, described, event_log
+from devices import IDIS, Inside, described, event_log, log_of
 
 from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.obis import Obis
 from ami_meter_sim.load import Kind as HouseKind
 from ami_meter_sim.load import house
-from ami_meter_sim.objects.conditions import Condition, set_condition
+from ami_meter_sim.load.network import NORMAL, disturbances
+from ami_meter_sim.objects import timed
+from ami_meter_sim.objects.conditions import Condition, end_all, power_down, power_up, set_condition
+from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.timeline import second_of
+from ami_meter_sim.populating import prepare
+from ami_meter_sim.population_settings import PopulationSettings
 
 CHANNELS = (20, 40, 60)
 IMPORT, IMPORT_POWER = (3, "1-0:1.8.0"), (3, "1-0:1.7.0")
@@ -57,6 +65,19 @@ def test_a_lost_phase_takes_nothing_and_the_others_go_on() -> None:
     assert inside.logged("quality") == [83, 86]
 
 
+def test_a_phase_that_ends_being_lost_while_there_is_no_power_takes_again_when_it_is_back() -> None:
+    inside = three_phases()
+    set_condition(inside.device, Condition.VOLTAGE_MISSING_L2, True)
+    power_down(inside.device)
+    inside.later(hours=1)
+    assert end_all(inside.device) == {Condition.VOLTAGE_MISSING_L2}
+    inside.later(hours=1)
+    power_up(inside.device)
+    before = inside.read(ENERGIES[1])
+    inside.later(hours=1)
+    assert inside.read(ENERGIES[1]) > before and inside.read(VOLTAGES[1]) > 0
+
+
 def test_rows_of_the_past_show_the_voltage_that_there_was() -> None:
     inside = three_phases()
     inside.later(hours=1)
@@ -93,3 +114,37 @@ def test_without_neutral_three_phases_take_the_same_at_other_voltages_and_one_ph
         one.later(hours=3)
     assert inside.read(IMPORT) > shown[0]
     assert single.read(IMPORT) == shown[1]
+
+
+def test_sags_and_swells_are_logged_when_they_begin_and_end() -> None:
+    """On every phase, as the voltages show them; one jump of time comes to the same as many steps."""
+    jump, steps, without_log = three_phases(), three_phases(), Inside(described(VOLTAGES[0], value="voltage_l1_v"))
+    feeder, begin = jump.device.connection.feeder, int(jump.device.clock.at.timestamp())
+    expected = list(disturbances(feeder, begin, begin + 400 * 86_400))
+    assert {one.permille < NORMAL for one in expected} == {True, False}, "both kinds"
+    jump.later(days=400)
+    steps.later(timedelta(hours=7), days=400)
+    log = Obis.parse(log_of("quality")[1])
+    found = [(second_of(one.at), one.number) for one in jump.device.history.records(Kind.EVENT, source=log)]
+    listed = [
+        (second, number + phase)
+        for one in expected
+        for second, number in ((one.start, 76 if one.permille < NORMAL else 79), (one.start + one.duration_s, 85))
+        for phase in range(3)
+    ]
+    assert found == listed[-100:], "the log has a hundred entries"
+    assert steps.logged("quality") == jump.logged("quality")
+    assert timed.next_due(without_log.device, without_log.device.clock.at) is None
+
+
+def test_a_meter_without_power_logs_no_sag() -> None:
+    inside = three_phases()
+    power_down(inside.device)
+    inside.later(days=400)
+    assert inside.logged("quality") == []
+
+
+def test_a_population_of_three_phase_meters_is_connected_to_all_phases() -> None:
+    for model, phase in (("three-phase", "ABC"), ("prosumer", "ABC"), ("single-phase", "B")):
+        (prepared,) = prepare([PopulationSettings(name="P", model=model, count=2, seed=f"{1:064x}", port=4059)])
+        assert prepared.shipment().row(1)["phase"] == phase

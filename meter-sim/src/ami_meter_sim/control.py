@@ -20,7 +20,7 @@ from ami_meter_sim.faults.dice import fraction
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.session import describe_switch
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.objects.conditions import KEPT_AT, Condition, conditions, end_all
+from ami_meter_sim.objects.conditions import KEPT_AT, Condition, conditions, end_all, press_billing_button
 from ami_meter_sim.objects.conditions import read as conditions_of
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.push_setup import PushSetupV0
@@ -39,6 +39,7 @@ AT_A_TIME = 500
 WILDCARDS = "*?["
 PUSH = 1
 """Method of class 40."""
+BILLING = "billing"
 BUTTONS = {"connect": Trigger.MANUAL_RECONNECT, "disconnect": Trigger.MANUAL_DISCONNECT}
 
 
@@ -211,10 +212,13 @@ class Control:
         await self._outages.end()
 
     def press(self, name: str, button: str) -> None:
-        """A hand at the meter presses the button that connects or disconnects. NotThere, NotPossible."""
+        """A hand at the meter presses the button that connects, disconnects, or ends the billing period. NotThere, NotPossible."""
         meter = self.meter(name)
         self.fleet.make_room()
-        if not meter.pull(BUTTONS[button], self.fleet.environment.now()):
+        if button == BILLING:
+            if not meter.happen(press_billing_button, self.fleet.environment.now()):
+                raise NotPossible(f"{name} has no billing period that a button could end, or no power")
+        elif not meter.pull(BUTTONS[button], self.fleet.environment.now()):
             mode = meter.switch.control_mode
             raise NotPossible(f"{name}: control mode {mode} lets no one {button} by hand as the switch is now")
         self._keep()

@@ -14,6 +14,7 @@ from ami_meter_sim.meter.filled_pushes import Pushes, parse_destination, with_pu
 from ami_meter_sim.meter.member import Population
 from ami_meter_sim.meter.pushes import INTERVAL
 from ami_meter_sim.meter.setup import LockOutSetup
+from ami_meter_sim.objects.device import measures_three_phases
 from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_meter_sim.population.identity import Identities, IdentityError
@@ -66,6 +67,7 @@ class Prepared:
             mechanism=population.mechanism,
             suite=population.suite,
             ciphering=population.ciphering,
+            three_phase=measures_three_phases(load_model(settings.model)),
             time_zone_minutes=settings.time_zone_minutes,
             further=population.further,
             client_signing_key=population.client_signing_key,

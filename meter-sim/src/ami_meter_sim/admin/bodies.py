@@ -56,8 +56,8 @@ class Value(Body):
 class Press(Body):
     """A hand at the meter."""
 
-    button: Literal["connect", "disconnect"]
-    """Which button."""
+    button: Literal["connect", "disconnect", "billing"]
+    """Which button; that of `billing` ends the billing period."""
 
 
 class Happening(Body):

@@ -87,7 +87,7 @@ def set_attribute(
 @meters.command("press")
 def press_button(
     name: Name,
-    button: Annotated[str, typer.Argument(help="connect or disconnect")],
+    button: Annotated[str, typer.Argument(help="connect, disconnect or billing")],
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:

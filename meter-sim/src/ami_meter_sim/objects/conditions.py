@@ -113,7 +113,7 @@ def end_all(device: "Device") -> frozenset[Condition]:
     found = conditions(device)
     for one in sorted(found):
         set_condition(device, one, there=False)
-    device.kept.put(0, timed.METER, CONDITIONS, None)
+    _keep(device, frozenset())
     return found
 
 
@@ -123,15 +123,22 @@ def set_condition(device: "Device", condition: Condition, there: bool) -> bool:
     if there == (condition in before) or timed.off_since(device) is not None:
         return False
     after = before | {condition} if there else before - {condition}
-    mask = sum(CONDITION_BITS[one] for one in after)
-    device.kept.put(0, timed.METER, CONDITIONS, data.double_long_unsigned(mask) if mask else None)
-    if condition in OF_NETWORK:
-        network = sum(CONDITION_BITS[one] for one in after & OF_NETWORK)
-        device.history.happened(Record(device.clock.at, Kind.CONDITIONS, number=network))
+    _keep(device, after)
     sign = SIGNS[condition].begins if there else SIGNS[condition].ends
     if sign is not None:
         record(device, sign)
     return True
+
+
+def _keep(device: "Device", after: frozenset[Condition]) -> None:
+    before, mask = conditions(device), _mask(after)
+    device.kept.put(0, timed.METER, CONDITIONS, data.double_long_unsigned(mask) if mask else None)
+    if (before ^ after) & OF_NETWORK:
+        device.history.happened(Record(device.clock.at, Kind.CONDITIONS, number=_mask(after & OF_NETWORK)))
+
+
+def _mask(found: frozenset[Condition]) -> int:
+    return sum(CONDITION_BITS[one] for one in found)
 
 
 def press_button(device: "Device") -> bool:
@@ -146,6 +153,15 @@ def press_button(device: "Device") -> bool:
         return False
     before = device.switch
     return switches[0].pull(trigger) and device.switch != before
+
+
+def press_billing_button(device: "Device") -> bool:
+    """A hand at the meter ends the billing period; False for a meter that has none, or no power."""
+    bills = any(one.options.get("months") is True for one in device.model.profiles)
+    if not bills or timed.off_since(device) is not None:
+        return False
+    device.end_billing_period()
+    return True
 
 
 def power_down(device: "Device") -> bool:

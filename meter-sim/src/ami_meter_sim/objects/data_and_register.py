@@ -18,6 +18,7 @@ from ami_dlms.enums import DataAccessResult, DataTag
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import base_of, records_after_base
+from ami_meter_sim.objects.billing import billing_count
 from ami_meter_sim.objects.cells import date_times
 from ami_meter_sim.objects.cosem_object import ITSELF, SIMPLE_TYPES, CosemObject, Options, ReadContext, Refused
 from ami_meter_sim.objects.demand import NEXT_PERIOD, Demand
@@ -43,11 +44,9 @@ def _last_accepted(counter: ReceiveCounter | None) -> Data:
     return data.double_long_unsigned(max(lowest - 1, 0))
 
 
-def _counted(device: Device, kind: Kind) -> int:
-    """How often it has happened."""
+def _power_failures(device: Device) -> int:
     base = base_of(device)
-    before = 0 if base is None else base.power_failures if kind is Kind.POWER_DOWN else base.billing_periods
-    return before + len(records_after_base(device, kind))
+    return (0 if base is None else base.power_failures) + len(records_after_base(device, Kind.POWER_DOWN))
 
 
 NAMED: dict[str, tuple[str, Callable[[Device], Data]]] = {
@@ -74,11 +73,11 @@ NAMED: dict[str, tuple[str, Callable[[Device], Data]]] = {
     "active_tariff": ("number of the tariff in force", lambda device: data.unsigned(device.metering.tariff)),
     "power_failures": (
         "how often power went",
-        lambda device: data.double_long_unsigned(_counted(device, Kind.POWER_DOWN)),
+        lambda device: data.double_long_unsigned(_power_failures(device)),
     ),
     "billing_periods": (
         "how many billing periods have ended",
-        lambda device: data.double_long_unsigned(_counted(device, Kind.BILLING)),
+        lambda device: data.double_long_unsigned(billing_count(device, second_of(device.clock.at))),
     ),
 }
 """Values that are not measured: what each is, and where it comes from."""

@@ -11,6 +11,7 @@ import numpy as np
 from ami_dlms.obis import Obis
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import base_of, records_after_base
+from ami_meter_sim.objects.billing import billing_ends, billing_schedule
 from ami_meter_sim.objects.memory import Kind
 from ami_meter_sim.objects.periods import ends_between, every, monthly
 from ami_meter_sim.objects.quantities import Fine
@@ -137,13 +138,21 @@ class Demand:
         )
 
     def _billing_begins(self, first: int, last: int) -> Integers:
-        """When billing periods began, from the one of `first` to that of `last`: what ended one, resets, and before all those months."""
+        """When billing periods began, from the one of `first` to that of `last`: ends of others, and resets.
+
+        Of a model without a schedule for that they are months until something has ended one.
+        """
         base = base_of(self._device)
-        billed = [second_of(one.at) for one in records_after_base(self._device, Kind.BILLING)]
         zeros = [second_of(one.at) for one in self._resets if one.detail != NEXT_PERIOD]
-        months = ends_between(self._device, monthly, first - LONGEST_MONTH_S, last).tolist()
-        unbilled = [one for one in months if not billed or one < billed[0]]
-        begins = np.array(sorted({first - LONGEST_MONTH_S, *unbilled, *billed, *zeros}), np.int64)
+        earliest = first - LONGEST_MONTH_S
+        if billing_schedule(self._device) is not None:
+            earliest = first - MOST_PERIODS * self._period_s
+            ended = billing_ends(self._device, earliest, last).tolist()
+        else:
+            billed = [second_of(one.at) for one in records_after_base(self._device, Kind.BILLING)]
+            months = ends_between(self._device, monthly, earliest, last).tolist()
+            ended = [*(one for one in months if not billed or one < billed[0]), *billed]
+        begins = np.array(sorted({earliest, *ended, *zeros}), np.int64)
         of_first = int(np.searchsorted(begins, first)) - 1
         begins = begins[max(of_first, 0) :]
         if base is not None and begins[0] < base.second:

@@ -6,6 +6,7 @@ Strategy: what changes lies in the meter's row, which is the only copy, and the 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
@@ -18,13 +19,21 @@ from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.communication import Communication
 from ami_meter_sim.objects.cosem_object import CosemObject, Refused
 from ami_meter_sim.objects.interruptions import Stopped, Totals
-from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory
+from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory, Kind, Record
 from ami_meter_sim.objects.metering import Metering
 from ami_meter_sim.objects.monitoring import written
-from ami_meter_sim.objects.recording import DATA, Notice, bits, data_written
+from ami_meter_sim.objects.recording import DATA, Notice, bits, data_written, record
 from ami_meter_sim.objects.switch import ControlState, Move, Switch
+from ami_meter_sim.objects.voltage_supervision import VoltageSupervision, logs_disturbances
 from ami_meter_sim.population.row import Row, row_in_memory
+from ami_packs.event_list import Occurrence
 from ami_packs.model import Model, ObjectDescription
+
+
+@lru_cache(maxsize=256)
+def measures_three_phases(model: Model) -> bool:
+    """Whether one of its values is that of L3."""
+    return any("_l3_" in one.value for one in model.objects.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,11 @@ class Device:
     built: dict[tuple[int, Obis], CosemObject] = field(default_factory=dict)
     build: Callable[[ObjectDescription, "Device"], CosemObject]
 
+    @property
+    def supervision(self) -> tuple[timed.Timed, ...]:
+        """What it watches besides what its objects do."""
+        return (VoltageSupervision(self),) if logs_disturbances(self.model) else ()
+
     def find(self, class_id: int, obis: Obis) -> CosemObject | None:
         """The object of this class and name, made now if need be; None if the model has none."""
         key = (class_id, obis)
@@ -114,7 +128,7 @@ class Device:
     @property
     def three_phases(self) -> bool:
         """Whether its model measures three phases: one of its values is that of L3."""
-        return any("_l3_" in one.value for one in self.model.objects.values())
+        return measures_three_phases(self.model)
 
     @property
     def event_code(self) -> int:
@@ -123,6 +137,11 @@ class Device:
     @event_code.setter
     def event_code(self, code: int) -> None:
         self.row.event_code = code
+
+    def end_billing_period(self) -> None:
+        """A script, or a hand at the button for that, ends the billing period now; rows and maxima follow from the record."""
+        self.history.happened(Record(self.clock.at, Kind.BILLING))
+        record(self, Occurrence.BILLING_RESET)
 
     def clock_changed(self) -> None:
         """What is due by the clock is due at another instant."""

@@ -13,6 +13,7 @@ import numpy as np
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.activity_calendar import tariff_timeline
 from ami_meter_sim.objects.base import Base, ClockRules, Highest, base_of, keep_base, records_after_base
+from ami_meter_sim.objects.billing import billing_count
 from ami_meter_sim.objects.data_and_register import ExtendedRegister
 from ami_meter_sim.objects.interruptions import condition_masks
 from ami_meter_sim.objects.memory import Kind, Record
@@ -111,7 +112,7 @@ def _base_at(device: "Device", second: int) -> Base:
         clock_set_at=second_of(clock.set_at),
         clock_rules=ClockRules.of(clock),
         power_failures=newest.count(Kind.POWER_DOWN, "power_failures"),
-        billing_periods=newest.count(Kind.BILLING, "billing_periods"),
+        billing_periods=billing_count(device, second),
         power_at=max(newest.second(kind, "power_at") for kind in (Kind.POWER_DOWN, Kind.POWER_UP)),
         clock_at=newest.second(Kind.CLOCK, "clock_at"),
         highest=dict(_highest(device, second)),

@@ -23,6 +23,7 @@ from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.obis import Obis
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import base_of
+from ami_meter_sim.objects.billing import billing_ends, billing_schedule
 from ami_meter_sim.objects.buffer import FIFO, SORT_METHODS, Buffer, Computed, Recorded, comparable, order
 from ami_meter_sim.objects.computed_rows import MOST_ENTRIES, Instants, element, instants
 from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Options, Refused, integer_in
@@ -39,6 +40,7 @@ NO_SORT_OBJECT = CaptureObject(0, Obis(bytes(6)), 0, 0)
 CLOCK_CLASS = 8
 LONGEST_MONTH_S = 31 * 86_400 + 3_600
 MOST_COLUMNS = 32
+LONGEST_BILLING_S = 366 * 86_400
 LEAST_PERIOD_S = 60
 DETAIL_OCTETS = 1024
 EVER = -(1 << 40)
@@ -55,7 +57,8 @@ class Row(NamedTuple):
 class ProfileGeneric(CosemObject):
     """`sort` is the sort method of a new meter, `sort_column` the number of the column from 1 that it sorts by (0: none).
 
-    `months`: a row at the begin of each month of the meter's clock, although there is no capture period. The parameter of both methods,
+    `months`: a row at the end of each billing period, although there is no capture period: as the model's schedule and scripts for that say,
+    and without a schedule at the begin of each month of the meter's clock. The parameter of both methods,
     integer (0), means nothing.
     """
 
@@ -199,11 +202,21 @@ class ProfileGeneric(CosemObject):
         period_s = LONGEST_MONTH_S if months else self.period_s
         if self.described.rows or not period_s:
             return Instants(0, np.zeros(0, np.int64))
-        lattice = monthly if months else every(period_s)
-        found = instants(self._device, lattice, period_s, self._since(), min(self.entries, MOST_ENTRIES) + 1)
+        most, since = min(self.entries, MOST_ENTRIES) + 1, self._since()
+        lattice = every(period_s)
+        found = self._billed(since, most) if months else instants(self._device, lattice, period_s, since, most)
         if len(found) > self.entries:
             return Instants(int(found[0]), found[1:])
         return Instants(self._before_first(found, period_s), found)
+
+    def _billed(self, since: int, most: int) -> Integers:
+        """The newest ends of billing periods: of months where the model has no schedule for them, and those by hand."""
+        device = self._device
+        now = second_of(device.clock.at)
+        ends = billing_ends(device, max(since, now - most * LONGEST_BILLING_S), now)
+        if billing_schedule(device) is None:
+            ends = np.unique(np.concatenate((ends, instants(device, monthly, LONGEST_MONTH_S, since, most))))
+        return ends[-most:]
 
     def _before_first(self, found: Integers, period_s: int) -> int:
         """The second of the row that was captured before these, or of a period before."""

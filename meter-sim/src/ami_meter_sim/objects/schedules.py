@@ -15,6 +15,7 @@ from ami_dlms.datetimes import CosemDate, CosemTime
 from ami_dlms.enums import ActionResult, DataTag
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.clock.wildcards import next_moment, next_second
+from ami_meter_sim.objects.billing import billing_schedule, is_computed, settle_schedule
 from ami_meter_sim.objects.calendars import SpecialDays, special_day
 from ami_meter_sim.objects.cosem_object import ActionRefused
 from ami_meter_sim.objects.kept_object import parameter
@@ -227,7 +228,17 @@ class SingleActionSchedule(TimedObject):
         "execution_time": Array(Structure(time_octets, date_octets), MOST_ENTRIES),
     }
 
+    def change(self, name: str, value: Data) -> None:
+        """The billing periods that it has ended stay."""
+        if billing_schedule(self.device) is self:
+            settle_schedule(self)
+        super().change(name, value)
+
     def next_due(self, after: datetime) -> datetime | None:
+        """The next of its times; None where what it does then follows from the time alone."""
+        return None if is_computed(self) else self.next_time(after)
+
+    def next_time(self, after: datetime) -> datetime | None:
         """The next of its times."""
         clock = self.device.clock
         since = clock.local(clock.shown(after))
@@ -242,7 +253,7 @@ class SingleActionSchedule(TimedObject):
 
     def executions(self, since: datetime, until: datetime) -> Iterator[datetime]:
         """Every instant after `since` and up to `until` at which the script is due, as the clock is set now."""
-        while (at := self.next_due(since)) is not None and at <= until:
+        while (at := self.next_time(since)) is not None and at <= until:
             yield at
             since = at
 

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 WRITE, EXECUTE = 1, 2
 TARIFFS = Obis.parse("0-0:10.0.100")
 """Tariffication: the selector of one of its scripts is the number of the tariff."""
+END_OF_BILLING = Obis.parse("0-0:10.0.1")
+"""End of a billing period: what a script of it captures and resets for that follows from the record of the end itself."""
 NOTHING = data.structure(data.octet_string(bytes(6)), data.long_unsigned(0))
 """A script that says that there is none."""
 MOST_SCRIPTS = 64
+CAPTURE, RESET_OF_MAXIMUM = (7, 2), (4, 1)
+"""Classes and methods."""
 
 
 def _any(value: Data) -> bool:
@@ -68,13 +72,30 @@ class ScriptTable(KeptObject):
         self._running = True
         try:
             for action in actions:
-                self._carry_out(action, locally)
+                if not self._is_of_billing(action):
+                    self._carry_out(action, locally)
         finally:
             self._running = False
+        device = self.device
         if self.described.obis == TARIFFS:
-            device = self.device
             device.history.happened(Record(device.clock.at, Kind.TARIFF, TARIFFS, selector))
+        if any(map(self._is_of_billing, actions)):
+            device.end_billing_period()
         return True
+
+    def only_ends_billing(self, selector: int) -> bool:
+        """Whether a script does that and nothing else."""
+        actions = self.actions(selector)
+        return bool(actions) and all(map(self._is_of_billing, actions or ()))
+
+    def _is_of_billing(self, action: Data) -> bool:
+        """The capture of a billing profile, or the reset of a maximum, in the table of that name."""
+        service, class_id, obis, index = (part.value for part in action.value[:4])
+        described = self.device.model.objects.get((class_id, Obis(obis)))
+        if self.described.obis != END_OF_BILLING or service != EXECUTE or described is None:
+            return False
+        captures = (class_id, index) == CAPTURE and described.options.get("months") is True
+        return captures or (class_id, index) == RESET_OF_MAXIMUM
 
     def _carry_out(self, action: Data, locally: bool) -> None:
         service, class_id, obis, index = (part.value for part in action.value[:4])

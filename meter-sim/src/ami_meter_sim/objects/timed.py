@@ -6,7 +6,7 @@ nothing happens. So one jump of a day comes to the same as 1,440 steps of a minu
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.functions import switched_off
@@ -28,6 +28,22 @@ class Due(NamedTuple):
     """When a meter has to do something next, None for never."""
 
     at: datetime | None
+
+
+class Timed(Protocol):
+    """What a meter has to do at times of its own."""
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """The first instant after `after` at which there is something to do as things are now; None for never."""
+
+    def advance(self, at: datetime) -> bool:
+        """Do what is due at `at`, where `device.clock` stands; whether that may have changed anything of other objects."""
+
+    def clock_moved(self, before: datetime) -> None:
+        """The clock was set; `before`: what it showed until then (UTC)."""
+
+    def powered_up(self, off_since: datetime) -> None:
+        """Power is back; `off_since`: the instant at which it went."""
 
 
 class TimedObject(KeptObject):
@@ -59,12 +75,12 @@ def _keys(model: Model) -> tuple[tuple[int, Obis], ...]:
     return tuple(sorted(keys, key=lambda key: TIMED.index(key[0])))
 
 
-def timed_objects(device: "Device") -> list[TimedObject]:
-    """The objects of a meter that act by themselves, in the order in which they act at one instant."""
+def timed_objects(device: "Device") -> list[Timed]:
+    """What of a meter acts by itself, in the order in which it acts at one instant: its supervision, then its objects."""
     keys = _keys(device.model)
     off = switched_off(device) if keys else frozenset()
     found = (device.find(*key) for key in keys if key not in off)
-    return [one for one in found if isinstance(one, TimedObject)]
+    return [*device.supervision, *(one for one in found if isinstance(one, TimedObject))]
 
 
 def off_since(device: "Device") -> datetime | None:

@@ -44,7 +44,7 @@ class Step(Part):
     """What happens to the meter."""
     occurrence: Occurrence | None = None
     """Of `occur`: what, as in the event lists of models. A meter whose model does not note it goes on."""
-    button: Literal["connect", "disconnect"] | None = None
+    button: Literal["connect", "disconnect", "billing"] | None = None
     """Of `press`: which button."""
     condition: Condition | None = None
     """Of `set_condition`: which cover, magnet, phase."""
