@@ -114,6 +114,16 @@ class Cluster:
         """A store that is empty."""
         return Server(make_url(self.url(self.new_schema())))
 
+    def load(self, dump: Path) -> Server:
+        """A store as it is in a file of SQL, one statement after the other."""
+        place = self.new_place()
+        engine = place.engine()
+        with engine.begin() as connection:
+            for statement in dump.read_text("utf-8").split(";\n")[:-1]:
+                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+        engine.dispose()
+        return place
+
     def cut(self, place: Server) -> None:
         """End the connection that holds the HES's store at this place, as a network that fails."""
         schema = str(place.url.query["options"]).removeprefix("-csearch_path=")

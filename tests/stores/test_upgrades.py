@@ -7,15 +7,19 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
+from postgresql_server import Cluster, rows
 from sqlalchemy import create_engine
 
-from ami_cis.store import State, Store, TakenReply
+from ami_cis.store import State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA as CIS
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.store import (
@@ -32,6 +36,7 @@ from ami_process.store.errors import StoreUnavailable, StoreUnusable
 from ami_process.store.events import StoreMigrated
 from ami_process.store.migration import upgrade
 from ami_process.store.opening import ready_store
+from ami_process.store.places import Place
 from ami_process.store.schema import create
 
 HERE = Path(__file__).parent
@@ -39,17 +44,14 @@ VERSIONS = {
     "hes": ("0001", "0002-unversioned", "0002", "0003"),
     "cis": ("0001", "0002-unversioned", "0002", "0003"),
 }
+DATABASES = {"hes": ("0003.sql",), "cis": ("0003.sql",)}
+"""Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
 SCHEMAS = {"hes": HES, "cis": CIS}
 
 
 def a_copy(role: str, version: str, directory: Path) -> Path:
     return Path(shutil.copyfile(HERE / f"{role}-{version}.sqlite", directory / f"{role}.sqlite"))
-
-
-def rows(store: Path, query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(store)) as connection:
-        return connection.execute(query).fetchall()
 
 
 def dump(store: Path) -> list[str]:
@@ -63,9 +65,30 @@ def tables_of(store: Path) -> set[str]:
     return {" ".join(str(sql).split()).replace("( ", "(").replace(" )", ")").replace(" ,", ",") for (sql,) in found}
 
 
-@pytest.mark.parametrize("version", VERSIONS["hes"])
-async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(tmp_path: Path, version: str) -> None:
-    async with Database(a_copy("hes", version, tmp_path)) as database:
+@pytest.fixture
+def a_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, str], Place]:
+    """Opens the store of a role and a version: a copy of the file, or a database that is loaded from it."""
+
+    def made(role: str, version: str) -> Place:
+        if version in VERSIONS[role]:
+            return a_copy(role, version, tmp_path)
+        cluster: Cluster = request.getfixturevalue("postgresql")
+        return cluster.load(HERE / f"{role}-{version}")
+
+    return made
+
+
+def and_databases(role: str) -> list[Any]:
+    """The files of SQLite, and those of databases."""
+    needed = pytest.mark.needs("postgresql")
+    return [*VERSIONS[role], *(pytest.param(version, marks=needed) for version in DATABASES[role])]
+
+
+@pytest.mark.parametrize("version", and_databases("hes"))
+async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
+    a_store: Callable[[str, str], Place], version: str
+) -> None:
+    async with Database(a_store("hes", version)) as database:
         results = SqlResults(database)
         answered = await results.find("answered")
         assert answered is not None and answered.answer == b"<answer of='answered'/>"
@@ -100,9 +123,11 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(tmp_path: Pat
                 await results.accept(replace(left, request_id="old"), [])
 
 
-@pytest.mark.parametrize("version", VERSIONS["cis"])
-async def test_a_store_of_the_cis_is_opened_with_all_that_is_in_it(tmp_path: Path, version: str) -> None:
-    async with Store.opened(path := a_copy("cis", version, tmp_path)) as store:
+@pytest.mark.parametrize("version", and_databases("cis"))
+async def test_a_store_of_the_cis_is_opened_with_all_that_is_in_it(
+    a_store: Callable[[str, str], Place], version: str
+) -> None:
+    async with Store.opened(place := a_store("cis", version)) as store:
         assert [reply.result for reply in await store.replies("answered")] == ["OK"]
         found = {name: await store.find_request([f"{name}-correlation"]) for name in ("acknowledged", "failed", "sent")}
         states = {name: one.state for name, one in found.items() if one}
@@ -117,7 +142,12 @@ async def test_a_store_of_the_cis_is_opened_with_all_that_is_in_it(tmp_path: Pat
             assert outgoing == [f"<request of='{name}'/>".encode() for name in ("acknowledged", "unknown", "sent")]
         assert await store.add_reply("acknowledged", TakenReply("late", True, "OK", (), found["sent"].sent_at))  # type: ignore[union-attr]
         assert await store.count(State.ANSWERED) == 2
-    assert rows(path, "SELECT message_id, octets FROM events") == [("event", b"<event/>")]
+        kept = TakenEvent("event", "created", "EndDeviceEvents", b"<event/>", datetime(2026, 11, 20, tzinfo=UTC))
+        assert [await store.add_event(event) for event in (kept, replace(kept, message_id="new"))] == [False, True]
+    assert rows(place, "SELECT message_id, octets FROM events ORDER BY message_id") == [
+        ("event", b"<event/>"),
+        ("new", b"<event/>"),
+    ]
 
 
 @pytest.mark.parametrize(("role", "version"), EACH)

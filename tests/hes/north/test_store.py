@@ -1,4 +1,4 @@
-"""The contract of the ports Results and Counters: what every engine behind them has to keep."""
+"""The contract of the store's ports, on each kind of store: Results, Deliveries, Counters, ReceivedCounters."""
 
 import asyncio
 import sqlite3
@@ -23,9 +23,12 @@ from ami_hes.store import (
     ClaimTooHigh,
     CountersExhausted,
     Database,
+    FailedDelivery,
+    NonceUsed,
     ReceivedKey,
     SpentId,
     SqlCounters,
+    SqlDeliveries,
     SqlReceivedCounters,
     SqlResults,
     StoredCommand,
@@ -351,6 +354,39 @@ async def test_what_was_received_is_kept_and_never_goes_back(place: Place) -> No
         await received.keep(one, 8)
     async with Database(place) as database:
         assert await SqlReceivedCounters(database).load() == {one: 9, other: 3}
+
+
+async def test_deliveries_that_fail_are_counted_over_lives_until_they_are_given_up(place: Place) -> None:
+    later = NOW + timedelta(hours=1)
+    async with Database(place) as database:
+        results, deliveries = SqlResults(database), SqlDeliveries(database)
+        for request_id in ("r1", "r2"):
+            await results.accept(a_request(request_id, reply_address="http://127.0.0.1/"), [])
+            await results.answer({request_id: b"<a/>"}, NOW)
+        assert await deliveries.find("r1") is None
+        assert await deliveries.failed("r1", "refused", NOW) == FailedDelivery("r1", 1, NOW, "refused")
+    async with Database(place) as database:
+        results, deliveries = SqlResults(database), SqlDeliveries(database)
+        assert await deliveries.failed("r1", "timed out", later) == FailedDelivery("r1", 2, NOW, "timed out")
+        assert (await results.owed(), await deliveries.dead_letters()) == (["r1", "r2"], 0)
+        await deliveries.give_up("r1", "too often", later)
+        await deliveries.give_up("r2", "never tried", later)
+        assert await deliveries.find("r1") == FailedDelivery("r1", 2, NOW, "too often", later)
+        assert await deliveries.find("r2") == FailedDelivery("r2", 0, later, "never tried", later)
+        assert (await results.owed(), await deliveries.dead_letters()) == ([], 2)
+        assert await results.forget(later, ids_kept=9) == 2
+        assert (await deliveries.find("r1"), await deliveries.dead_letters()) == (None, 0)
+
+
+async def test_a_nonce_is_taken_once_and_goes_with_its_request(place: Place) -> None:
+    async with opened(place) as (results, _):
+        assert await results.accept(a_request("r1"), [], "nonce") is None
+        with pytest.raises(NonceUsed):
+            await results.accept(a_request("r2"), [], "nonce")
+        assert await results.find("r2") is None
+        await results.answer({"r1": b"<a/>"}, NOW)
+        assert await results.forget(NOW + timedelta(days=1), ids_kept=9) == 1
+        assert await results.accept(a_request("r2"), [], "nonce") is None
 
 
 async def test_a_commit_is_on_the_disk_and_not_only_promised(tmp_path: Path) -> None:

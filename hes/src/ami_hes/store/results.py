@@ -125,7 +125,8 @@ class SqlResults:
         return await self._commands(query.order_by(commands.c.request_id, commands.c.position))
 
     async def unanswered(self) -> list[str]:
-        query = select(requests.c.request_id).where(requests.c.answered_at.is_(None)).order_by(requests.c.accepted_at)
+        unanswered = select(requests.c.request_id).where(requests.c.answered_at.is_(None))
+        query = unanswered.order_by(requests.c.accepted_at, requests.c.request_id)
         return await self._database.transaction(lambda c: list(c.execute(query).scalars()))
 
     async def answer(self, answers: Mapping[str, bytes], answered_at: datetime) -> None:
@@ -133,7 +134,8 @@ class SqlResults:
 
     async def owed(self) -> list[str]:
         joined = requests.join(replies, replies.c.request_id == requests.c.request_id)
-        query = select(requests.c.request_id).select_from(joined).where(*_OWING).order_by(requests.c.answered_at)
+        query = select(requests.c.request_id).select_from(joined).where(*_OWING)
+        query = query.order_by(requests.c.answered_at, requests.c.request_id)
         return await self._database.transaction(lambda c: list(c.execute(query).scalars()))
 
     async def replied(self, request_id: str, taken_at: datetime) -> None:
