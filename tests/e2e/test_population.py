@@ -58,6 +58,19 @@ def test_the_head_end_takes_what_new_meters_push(tmp_path: Path, transport: str)
         assert {(event["transport"], event["secured"]) for event in came} == {(transport, True)}
 
 
+def test_a_population_that_dials_in_is_switched_over_its_own_calls(tmp_path: Path) -> None:
+    with system(tmp_path) as ami:
+        called = f"127.0.0.1:{ami.config['hes']['dlms_port']}"
+        ship_and_start(ami, "json", town(free_port(), count=12, model="single-phase", dial_to=called))
+        assert ami.hes is not None
+        assert len(ami.hes.wait_for_some("dialled_in", 12)) == 12
+        rows = json.loads(shipment(ami.path, "--for", "cis").stdout)["meters"]
+        hes = Stranger(ami.hes_url)
+        for code in (DISCONNECT, CONNECT):
+            answer = hes.switch(code, [{"mRID": row["mrid"]} for row in rows])
+            assert (answer.result, answer.failures) == ("OK", []), answer.reasons
+
+
 def ship_and_start(ami: System, form: str, population: dict[str, Any]) -> Path:
     """The shipment with wrapped keys is all that the HES knows of the population."""
     file = ami.directory / f"shipment.{form}"

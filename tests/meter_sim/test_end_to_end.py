@@ -60,7 +60,7 @@ from ami_meter_sim.events import PushFailed
 from ami_meter_sim.faults import Faults
 from ami_meter_sim.lines import admission
 from ami_meter_sim.lines.connection import Service
-from ami_meter_sim.lines.dialler import BackOff, dial
+from ami_meter_sim.lines.dialler import BackOff, Called, dial
 from ami_meter_sim.lines.meter_pushes import WantedPushes
 from ami_meter_sim.lines.push import Destination, PushSender
 from ami_meter_sim.meter.pushes import INTERVAL
@@ -311,7 +311,7 @@ async def test_a_meter_dials_in_again_and_again(tmp_path: Path) -> None:
     calls: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     server = await asyncio.start_server(lambda r, w: calls.put_nowait((r, w)), "127.0.0.1", 0)
     address = server.sockets[0].getsockname()[:2]
-    task = asyncio.create_task(dial(Service(wire.fleet), bench.meter, address, BackOff(0.01, 0.02)))
+    task = asyncio.create_task(dial(Service(wire.fleet), bench.meter, Called(*address), BackOff(0.01, 0.02)))
     try:
         for number in range(3):
             caller = Caller(gmac_client(1 + 100 * number), *await asyncio.wait_for(calls.get(), 5))
@@ -332,7 +332,7 @@ async def test_a_meter_that_can_not_dial_tries_again(tmp_path: Path) -> None:
     probe.close()
     tried = asyncio.Event()
     wire.watch = lambda event: tried.set() if len(wire.events("dial_failed")) == 3 else None
-    task = asyncio.create_task(dial(Service(wire.fleet), bench.meter, (host, port), BackOff(0.001, 0.002)))
+    task = asyncio.create_task(dial(Service(wire.fleet), bench.meter, Called(host, port), BackOff(0.001, 0.002)))
     await asyncio.wait_for(tried.wait(), 5)
     task.cancel()
 

@@ -41,6 +41,7 @@ from ami_meter_sim import app
 from ami_meter_sim import load as physics
 from ami_meter_sim.app import Running, start
 from ami_meter_sim.events import StateError as StateErrorEvent
+from ami_meter_sim.lines.sockets import leaves_from
 from ami_meter_sim.load import Kind
 from ami_meter_sim.meter.counters import RECEIVE_AHEAD
 from ami_meter_sim.meter.simulated_meter import Meter
@@ -297,6 +298,10 @@ async def test_a_connection_to_a_neighbour_s_address_is_closed(site: Site) -> No
         ({"shares": {"factory": 3}}, "factory"),
         ({"topology": {"meters_per_transformer": 0}}, "meters_per_transformer"),
         ({"colour": "red"}, "colour"),
+        ({"dial_to": "4059"}, "host:port"),
+        ({"dial_to": "127.0.0.1:4059"}, "50000 meters with dial_to: 10000 at most"),
+        ({"dial_to": "127.0.0.1:4059", "count": 9, "addressing": "logical-devices"}, "dial_to needs addressing"),
+        ({"dial_to": "127.0.0.1:4059", "count": 9, "transport": "udp"}, "dial_to needs addressing"),
     ],
 )
 def test_a_table_that_can_not_be_used_is_refused_with_the_reason(
@@ -413,3 +418,42 @@ async def test_a_limit_of_open_files_that_is_too_low_is_reported(
     async with Served(load(tmp_path, table(port=free_port()))) as one:
         (few,) = one.reported.seen("few_open_files")
     assert few["wanted"] == 10**9 and 0 < few["possible"] < 10**9
+
+
+async def test_a_population_dials_in_from_its_own_addresses_and_is_served_there(tmp_path: Path) -> None:
+    calls: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    server = await asyncio.start_server(lambda *both: calls.put_nowait(both), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with Served(load(tmp_path, table(count=5, dial_to=f"127.0.0.1:{port}"))) as one:
+        (prepared,) = prepare(one.settings.populations)
+        assert one.running.listening == []
+        places = {prepared.plan.place(index)[0]: index for index in range(5)}
+        for _ in range(5):
+            reader, writer = await asyncio.wait_for(calls.get(), 5)
+            index = places.pop(writer.get_extra_info("peername")[0])
+            caller = Caller(client(one.settings, index), reader, writer)
+            assert isinstance(await caller.ask(Open()), Opened)
+            assert await value(caller, DEVICE_ID) == b"%010d" % (FIRST + index)
+            await caller.close()
+        assert not places
+        assert next(iter(prepared.shipment().rows([0])))["address"] == "dials-in"
+    while not calls.empty():
+        (await calls.get())[1].close()
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("own", "to", "leaves"),
+    [
+        ("127.1.0.0", "127.0.0.1", "127.1.0.0"),
+        ("127.1.0.0", "localhost", "127.1.0.0"),
+        ("127.1.0.0", "192.0.2.1", None),
+        ("127.1.0.0", "hes", None),
+        ("2001:db8::7", "hes", "2001:db8::7"),
+        (None, "127.0.0.1", None),
+    ],
+)
+def test_what_is_for_another_machine_does_not_leave_from_a_loopback_address(
+    own: str | None, to: str, leaves: str | None
+) -> None:
+    assert leaves_from(own, to) == leaves

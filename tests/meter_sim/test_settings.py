@@ -90,7 +90,7 @@ def test_faults(
 ) -> None:
     config["meters"][0]["simulated"] |= simulated
     faults = make_faults((), load(tmp_path, config).meters)
-    usual = {"meters": ["M1001"], "group": [], "probability": 1.0, "seed": 0, "share": 1.0}
+    usual = {"meters": ["M1001"], "probability": 1.0, "seed": 0, "share": 1.0}
     assert [rule.described() for _, rule in faults.rules] == [usual | one for one in expected]
     assert ([one.number for one in faults.of("M1001")], faults.of("M1002")) == (
         list(range(1, len(expected) + 1)),

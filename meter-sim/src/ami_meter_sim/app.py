@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 from math import ceil
+from typing import Any
 
 from ami_dlms.association import Security
 from ami_dlms.association.settings import WITH_SECRET
@@ -20,10 +22,11 @@ from ami_meter_sim.fleet import Fleet, die_at_once
 from ami_meter_sim.lines.addresses import OfPopulation, OneAddress
 from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
-from ami_meter_sim.lines.dialler import BackOff, dial
+from ami_meter_sim.lines.dialler import BackOff, Called, dial, dial_each
 from ami_meter_sim.lines.meter_pushes import OwnHosts, WantedPushes
 from ami_meter_sim.lines.opening import Listener, Socket, listen
 from ami_meter_sim.lines.push import PushSender
+from ami_meter_sim.lines.sockets import leaves_from
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
 from ami_meter_sim.meter.filled_pushes import Pushes, parse_destination, with_pushes
 from ami_meter_sim.meter.further import Given, further_association
@@ -162,7 +165,8 @@ async def start(
             fleet.add(population.population, first)
             placed.append((population, first))
             plan_ahead(store, population.population, first, environment.now())
-            await _listen_for(running, section, population, first)
+            if population.settings.dial_to is None:
+                await _listen_for(running, section, population, first)
     except CannotListen as problem:
         await running.stop()
         if isinstance(problem, PortTaken):
@@ -170,14 +174,27 @@ async def start(
         raise SettingsError(f"{problem.setting}: {problem.address} can't be listened on: {problem.reason}") from None
     fleet.members_of = members_of(placed, [one.simulated.model for one in chosen])
     running.tasks += [asyncio.create_task(one) for one in (fleet.keep_time(), fleet.keep_state(), sender.run())]
-    for one in chosen:
-        meter = fleet.meters[one.name]
-        if one.simulated.dial_to is not None:
-            back_off = BackOff(section.redial_first_s, section.redial_most_s)
-            running.tasks.append(
-                asyncio.create_task(dial(Service(fleet), meter, split(one.simulated.dial_to), back_off))
-            )
+    running.tasks += [asyncio.create_task(one) for one in _calls(fleet, section, chosen, placed)]
     return running
+
+
+def _calls(
+    fleet: Fleet, section: MeterSimSettings, chosen: Sequence[MeterSettings], placed: Sequence[tuple[Prepared, int]]
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """Those of all meters that dial in."""
+    service, back_off = Service(fleet), partial(BackOff, section.redial_first_s, section.redial_most_s)
+    for one in chosen:
+        if one.simulated.dial_to is not None:
+            called = Called(*split(one.simulated.dial_to))
+            yield dial(service, fleet.meters[one.name], called, back_off())
+    for population, first in placed:
+        if population.settings.dial_to is not None:
+            called_by = partial(_called, population.plan, first, split(population.settings.dial_to))
+            yield dial_each(service, range(first, first + population.plan.count), called_by, back_off)
+
+
+def _called(plan: Plan, first: int, address: tuple[str, int], index: int) -> Called:
+    return Called(*address, leaves_from(plan.place(index - first)[0], address[0]))
 
 
 def _let_push(fleet: Fleet, prepared: Sequence[Prepared]) -> PushSender:

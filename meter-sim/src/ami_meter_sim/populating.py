@@ -61,6 +61,7 @@ class Prepared:
         terms = Terms(
             model=settings.model,
             place=self.plan.place,
+            dials_in=settings.dial_to is not None,
             transport=settings.transport,
             client_wport=settings.client_wport,
             public_client=settings.public_client,

@@ -15,6 +15,8 @@ from ami_registry import parse_secret
 
 WINDOW = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+MOST_CALLERS = 10_000
+"""Of a population that dials in."""
 MOST = 1 << 24
 """Meters of one population: the store spreads the numbers of meters out by this."""
 
@@ -171,6 +173,8 @@ class PopulationSettings(Section):
         ge=1,
         description="1 for a meter with one session at a time; one more takes an idle one's place, or is closed at once; unset: as `[meter_sim]` says",
     )
+    dial_to: str | None = None
+    """`host:port` that each of them calls instead of listening, from its own address where it can; 10,000 at most."""
     client_wport: int = Field(default=1, ge=1, le=127)
     """Of the management client."""
     public_client: bool = True
@@ -204,6 +208,21 @@ class PopulationSettings(Section):
     """Sizes of its network: `[populations.topology]`."""
     shares: SharesSettings = SharesSettings()
     """What is behind its meters: `[populations.shares]`."""
+
+    @field_validator("dial_to")
+    @classmethod
+    def _is_socket_address(cls, value: str | None) -> str | None:
+        return value if value is None else socket_address(value)
+
+    @model_validator(mode="after")
+    def _can_dial(self) -> Self:
+        if self.dial_to is None:
+            return self
+        if self.count > MOST_CALLERS:
+            raise ValueError(f"{self.count} meters with dial_to: {MOST_CALLERS} at most, each keeps a connection open")
+        if self.addressing != "address-each" or self.transport != "wrapper":
+            raise ValueError('dial_to needs addressing = "address-each" and transport = "wrapper"')
+        return self
 
     @field_validator("name")
     @classmethod

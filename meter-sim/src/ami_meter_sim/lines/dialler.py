@@ -6,13 +6,15 @@ connection has carried something long enough to call it one.
 
 import asyncio
 import socket
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ami_meter_sim.events import DialFailed, Dialled
+from ami_meter_sim import events
 from ami_meter_sim.lines.addresses import Behind
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.tcp import TcpConnection
 from ami_meter_sim.meter.simulated_meter import Meter
+from ami_meter_sim.population.journal import StateError
 from ami_process.environment import real_time
 
 LASTED_S = 5.0
@@ -35,6 +37,18 @@ class BackOff:
         self.next_s = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Whom a meter calls, and from which address of ours; None for any."""
+
+    host: str
+    port: int
+    own_host: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
 class Call:
     """One call of a meter, until it has ended."""
 
@@ -55,26 +69,42 @@ class Call:
         self.ended.set()
 
 
-async def dial(service: Service, meter: Meter, address: tuple[str, int], back_off: BackOff) -> None:
+async def dial_each(
+    service: Service, indexes: Iterable[int], called: Callable[[int], Called], back_off: Callable[[], BackOff]
+) -> None:
+    """Let the meters at these indexes of the store call, each for itself; `called` says whom and from where."""
+    async with asyncio.TaskGroup() as calls:
+        for index in indexes:
+            try:
+                meter = service.fleet.live(index)
+            except StateError as error:
+                service.fleet.report(events.StateError(reason=str(error)))
+            else:
+                calls.create_task(dial(service, meter, called(index), back_off()))
+            await asyncio.sleep(0)  # the turn of those that call already
+
+
+async def dial(service: Service, meter: Meter, called: Called, back_off: BackOff) -> None:
     """Call, serve, call again, until cancelled."""
     while True:
         began = real_time()
-        await _once(service, meter, *address)
+        await _once(service, meter, called)
         if real_time() - began >= LASTED_S:
             back_off.reset()
         await service.fleet.environment.sleep(back_off.take())
 
 
-async def _once(service: Service, meter: Meter, host: str, port: int) -> None:
+async def _once(service: Service, meter: Meter, called: Called) -> None:
     environment, call = service.fleet.environment, Call(meter)
+    own = None if called.own_host is None else (called.own_host, 0)
     try:
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: TcpConnection(service, call), host, port
+            lambda: TcpConnection(service, call), called.host, called.port, local_addr=own
         )
     except OSError as error:
-        environment.emit(DialFailed(meter=meter.name, address=f"{host}:{port}", reason=str(error)))
+        environment.emit(events.DialFailed(meter=meter.name, address=str(called), reason=str(error)))
         return
-    environment.emit(Dialled(meter=meter.name, address=f"{host}:{port}"))
+    environment.emit(events.Dialled(meter=meter.name, address=str(called)))
     try:
         await call.ended.wait()
     finally:

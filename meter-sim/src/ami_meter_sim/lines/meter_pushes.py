@@ -15,6 +15,7 @@ from ami_meter_sim.events import PushFailed
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.push import Destination, Push, PushSender
+from ami_meter_sim.lines.sockets import leaves_from
 from ami_meter_sim.meter.pushes import reason_of
 from ami_meter_sim.meter.pushing import push_frames, push_retry_at, wanted_pushes
 from ami_meter_sim.meter.simulated_meter import Meter
@@ -111,6 +112,6 @@ class WantedPushes:
             frames=frames,
             destination=destination,
             why=why,
-            own_host=self._own_host(meter),
+            own_host=leaves_from(self._own_host(meter), destination.host),
             retry_at=retry_at,
         )

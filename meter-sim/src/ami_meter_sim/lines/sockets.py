@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
+from ipaddress import ip_address
 
 IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)
 ANY = ("0.0.0.0", "::")  # noqa: S104 - to know them
@@ -103,3 +104,13 @@ def _from(family: int, own: str) -> Ancillary:
     if family == socket.AF_INET6:
         return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, IN6.pack(source, 0)
     return socket.IPPROTO_IP, IP_PKTINFO, IN4.pack(0, source, bytes(4))
+
+
+def leaves_from(own_host: str | None, host: str) -> str | None:
+    """The address of a meter as that from which something can leave for `host`: a loopback address reaches loopback addresses alone."""
+    if own_host is None or not ip_address(own_host).is_loopback:
+        return own_host
+    try:
+        return own_host if host == "localhost" or ip_address(host).is_loopback else None
+    except ValueError:
+        return None

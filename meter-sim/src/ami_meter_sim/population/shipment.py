@@ -21,6 +21,7 @@ from ami_meter_sim.population.credentials import Credentials
 from ami_meter_sim.population.identity import Identities
 from ami_meter_sim.population.topology import Topology
 from ami_packs.model import Offered
+from ami_registry import DIALS_IN
 from ami_registry.shipments import FORMAT, OF_ASSOCIATION, SEVERAL, WRAPPED
 
 FOR_THE_CIS = (
@@ -63,6 +64,7 @@ class Terms:
 
     model: str
     place: Callable[[int], tuple[str, int, int]]
+    dials_in: bool = False
     transport: str = "wrapper"
     client_wport: int = 1
     public_client: bool = True
@@ -106,7 +108,7 @@ class Shipment:
             "mrid": str(identities.mrid(index)),
             "usage_points": [identities.usage_point(index)],
             "usage_point_mrid": str(identities.usage_point_mrid(index)),
-            "address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "address": DIALS_IN if terms.dials_in else f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             "transport": terms.transport,
             "client_wport": terms.client_wport,
             "server_wport": server_wport,
