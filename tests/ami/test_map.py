@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from ami_cli.__main__ import app
 from ami_mapping.reading_types import ReadingType
 
+ROOT = Path(__file__).parents[2]
 IMPORT_KWH = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 
 
@@ -107,3 +109,20 @@ def test_the_codes_of_a_partner(tmp_path: Path) -> None:
 def test_the_pages_are_written(tmp_path: Path) -> None:
     assert ami_map("--write", str(tmp_path)).exit_code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mapping.md", "readings.md"]
+
+
+def test_the_sample_of_a_partner_is_one() -> None:
+    result = ami_map("1-0:3.8.0", "--partner", str(ROOT / "docs/samples/partner.toml"))
+    assert result.exit_code == 0
+    assert "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.m.73.0" in result.output
+    assert "0.0.4.1.1.1.12.0.0.0.0.0.0.0.0.m.73.0" in result.output
+
+
+def test_the_program_of_the_how_to_does_what_it_says() -> None:
+    (program,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/howto/reading-types.md").read_text("utf-8"), re.DOTALL
+    )
+    names: dict[str, object] = {}
+    exec(program, names)
+    assert str(names["attribute"]) == "class 3 1-0:1.8.0*255 attribute 2"
+    assert (str(names["code"]), names["value"], names["found"]) == (IMPORT_KWH, "1234.567", ("1.2.32",))

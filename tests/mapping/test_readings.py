@@ -5,14 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
+from ami_dlms import data
 from ami_dlms.cosem.descriptors import AttributeDescriptor
-from ami_dlms.cosem.selection import CaptureObject
+from ami_dlms.cosem.selection import CaptureObject, RangeDescriptor
+from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.obis import Obis
-from ami_mapping.lookup import Match, NoReadingType, Profile, readings
+from ami_mapping.lookup import Match, NoReadingType, first_in_meter, readings
 from ami_mapping.patterns import Bindings, CodePattern, ObisPattern
+from ami_mapping.profiles import Profile
 from ami_mapping.reading_types import ReadingType, RefusedReadingType
 from ami_mapping.readings import (
     COLUMNS,
@@ -212,6 +216,18 @@ def test_a_sub_meter_is_read_on_its_channel() -> None:
     )
 
 
+def test_of_several_rows_the_first_that_the_meter_has_answers() -> None:
+    """M-127: none is code 5.6, and it is not the fault of the others that were asked for."""
+    found = readings().answers("0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.0.72.0")
+    register_only, both = {(3, Obis.parse("1-0:1.8.0"))}, {(3, Obis.parse("1-0:1.8.0")), (3, Obis.parse("1-0:1.29.0"))}
+    assert first_in_meter(found, both) is found[0]
+    assert first_in_meter(found, register_only) is found[1]
+    assert first_in_meter(found, {(4, Obis.parse("1-0:1.8.0"))}) is None
+    (gas, *_) = readings().answers("0.0.0.1.1.7.58.0.0.0.0.0.0.0.0.0.42.0", "gas_submeter")
+    assert first_in_meter([gas], {(4, Obis.parse("0-2:24.2.1"))}, channel=2) is gas
+    assert first_in_meter([gas], {(4, Obis.parse("0-2:24.2.1"))}, channel=1) is None
+
+
 def column(obis: str, class_id: int = 3, attribute: int = 2) -> CaptureObject:
     return CaptureObject(class_id, Obis.parse(obis), attribute)
 
@@ -272,6 +288,19 @@ def test_tariffs_of_a_column_are_told_apart() -> None:
     meter = profile("1-0:99.1.0", 900, column("1-0:1.8.1"), column("1-0:1.8.2"))
     (answer, *_) = readings().answers("0.0.2.9.1.1.12.0.0.0.0.2.0.0.0.0.72.0")
     assert readings().find_column(answer, [meter]) == (meter, 2)
+
+
+def test_rows_of_a_profile_are_asked_for_by_their_time() -> None:
+    meter = profile("1-0:99.1.0", 900, column("1-0:1.8.0"), column("1-0:2.8.0"))
+    start, end = (CosemDateTime.from_datetime(datetime(2026, 10, day, tzinfo=UTC)) for day in (25, 26))
+    assert str(meter.buffer) == "class 7 1-0:99.1.0*255 attribute 2"
+    asked = RangeDescriptor.decode(meter.between(start, end, (2,)))
+    assert asked.restricting_object == column("0-0:1.0.0", 8)
+    assert (asked.from_value, asked.to_value) == tuple(data.octet_string(one.encode()) for one in (start, end))
+    assert asked.selected_values == (column("0-0:1.0.0", 8), column("1-0:2.8.0"))
+    assert RangeDescriptor.decode(meter.between(start, end)).selected_values == ()
+    with pytest.raises(ValueError, match=r"1-0:99\.1\.0\*255 has no column with a clock"):
+        Profile(meter.obis, 900, meter.columns[1:]).between(start, end)
 
 
 # The rules, each over every row.
@@ -337,16 +366,19 @@ def test_flow_direction_follows_group_c() -> None:
 
 
 def test_phases_follow_group_c() -> None:
+    checked: Counter[int] = Counter()
     for row in ROWS:
-        c_d, kind = electric(row), row.code.field("measurement_kind")
-        if c_d is None or not 20 < c_d[0] < 81 or row.obis is None or row.obis.groups[4] in (128,):
+        c_d, kind = electric(row), int(row.code.field("measurement_kind"))
+        if c_d is None or not 20 < c_d[0] < 81 or row.obis is None or row.obis.groups[4] == 128:
             continue
         place = (c_d[0] - 21) // 20
         plain, to_neutral = (128, 64, 32)[place], (129, 65, 33)[place]
-        if kind == 54 or kind in (41, 42):
+        if kind in (41, 42, 54):
             assert row.code.field("phases") == to_neutral, row.id
         elif kind in (4, 8, 12, 37):
             assert row.code.field("phases") == plain, row.id
+        checked[kind] += 1
+    assert all(checked[kind] for kind in (4, 12, 37, 41, 42, 54)), checked
 
 
 def test_demand_and_power_are_told_apart_by_group_d() -> None:
@@ -362,7 +394,7 @@ def test_demand_and_power_are_told_apart_by_group_d() -> None:
 def test_a_maximum_and_its_time_are_two_codes() -> None:
     for row in ROWS:
         if row.context.name in ("demand_max", "demand_max_time"):
-            assert (row.code.field("aggregate"), row.code.field("measurement_kind")) in ((8, 8), (0, 8)), row.id
+            assert (row.code.field("aggregate"), row.code.field("measurement_kind")) == (8, 8), row.id
         if row.context.name.endswith("_time") and row.context.name != "threshold_time":
             assert (row.code.field("accumulation"), row.code.field("unit"), row.attribute) == (0, 108, 5), row.id
 
@@ -485,6 +517,12 @@ def test_all_faults_are_reported_at_once() -> None:
 def test_a_file_that_is_no_table_is_refused(text: str, fault: str) -> None:
     with pytest.raises(TableError, match=fault):
         parse_rows(text, "own.csv")
+
+
+def test_a_line_ends_where_csv_says() -> None:
+    """Not at what else Python takes for the end of a line, and not inside of quotes."""
+    (row,) = parse_rows(line(meaning='"energy\u2028of a\nmeter\x0b"'), "own.csv")
+    assert row.meaning == "energy\u2028of a\nmeter\x0b"
 
 
 def test_two_rows_with_one_code_have_to_say_so() -> None:

@@ -11,12 +11,22 @@ from hypothesis import strategies as st
 
 from ami_dlms import data
 from ami_dlms.cosem.profile import Origin, decode_rows, encode_rows
+from ami_dlms.cosem.quantity import ScalerUnit
 from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
 from ami_mapping.lookup import readings
-from ami_mapping.reading_types import field_words
-from ami_mapping.values import MULTIPLIERS, UnitMismatch, check_unit, difference, multiplier_for, reading_value
+from ami_mapping.reading_types import ReadingType, field_words
+from ami_mapping.values import (
+    MULTIPLIERS,
+    UnitMismatch,
+    check_unit,
+    difference,
+    multiplier_for,
+    reading_of,
+    reading_value,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +93,29 @@ def test_a_unit_is_never_relabelled() -> None:
             check_unit(match.row, other)
     (state, *_) = readings().answers("0.0.0.12.0.1.43.0.0.0.0.0.0.0.0.0.109.0")
     check_unit(state.row, 255)
+
+
+def test_a_reading_of_what_a_meter_gives() -> None:
+    (energy, *_) = readings().answers("0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0")
+    raw, scaler_unit = data.double_long_unsigned(1234567), ScalerUnit(1, 30)
+    assert reading_of(energy, raw, scaler_unit, multiplier=3) == (
+        ReadingType.parse("0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"),
+        "12345.67",
+    )
+    code, text = reading_of(energy, raw, scaler_unit)
+    assert (code.multiplier, text) == (1, "1234567")
+    with pytest.raises(UnitMismatch):
+        reading_of(energy, raw, ScalerUnit(1, 27))
+    with pytest.raises(ValueError, match="5 is no multiplier"):
+        reading_of(energy, raw, scaler_unit, multiplier=5)
+    with pytest.raises(DecodeError):
+        reading_of(energy, data.octet_string(b"1234"), scaler_unit)
+
+
+def test_a_multiplier_of_the_row_itself_is_kept() -> None:
+    (counter, *_) = readings().answers("0.0.0.1.0.1.122.0.0.0.0.0.0.0.0.0.111.0")
+    code, text = reading_of(counter, data.long_unsigned(12), ScalerUnit(0, 255), multiplier=3)
+    assert (code.multiplier, text) == (0, "12")
 
 
 def test_a_difference_is_exact_or_there_is_none() -> None:

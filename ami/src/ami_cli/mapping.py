@@ -72,7 +72,7 @@ def _table(unsure: bool, partner: Path | None, rows: Path | None) -> ReadingTabl
     if unsure:
         raise NotMapped("a partner's profile names the unsure rows itself: unsure = [...]")
     profile = partner.read_text("utf-8") if partner else ""
-    own = rows.read_text("utf-8") if rows else ""
+    own = rows.read_text("utf-8-sig") if rows else ""
     return parse_profile(profile, str(partner or "no profile"), own, str(rows)).table()
 
 

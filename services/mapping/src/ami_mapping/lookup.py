@@ -5,7 +5,7 @@ A table is made once, of the rows and aliases that a deployment serves; a lookup
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,6 +13,7 @@ from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.obis import Obis
 from ami_mapping.patterns import Bindings, Field, candidates, code_candidates
+from ami_mapping.profiles import Profile
 from ami_mapping.reading_types import TOU, ReadingType, refused
 from ami_mapping.readings import Confidence, Direction, ReadingRow, Reads, all_rows
 
@@ -42,15 +43,6 @@ class Match:
             return None
         bound = self.bindings if channel is None else Bindings(self.bindings.tariff, channel, self.bindings.period)
         return AttributeDescriptor(self.row.class_id, self.row.obis.fill(bound), self.row.attribute)
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a meter says of one of its profiles: capture_period in seconds (0: captured by a schedule) and capture_objects."""
-
-    obis: Obis
-    capture_period_s: int
-    columns: tuple[CaptureObject, ...]
 
 
 class ReadingTable:
@@ -161,6 +153,20 @@ class ReadingTable:
             if row.context.reads is Reads.PROFILE:
                 found.setdefault(row.context.capture_period_s, {})[row.context.name] = None
         return {period: tuple(names) for period, names in found.items()}
+
+
+def first_in_meter(
+    matches: Iterable[Match], objects: Container[tuple[int, Obis]], channel: int | None = None
+) -> Match | None:
+    """The first of these that a meter can answer, by the class and logical name of its objects; None is code 5.6 (M-127).
+
+    A value that is computed from others counts when the object is there that it is computed from.
+    """
+    for match in matches:
+        descriptor = match.descriptor(channel)
+        if descriptor is not None and (descriptor.class_id, descriptor.instance_id) in objects:
+            return match
+    return None
 
 
 @cache

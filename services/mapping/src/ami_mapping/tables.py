@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import TypeVar
@@ -33,7 +34,7 @@ def read_table(text: str, file: str, make: Callable[[dict[str, str], int], Row],
     """
     if len(text) > MAX_OCTETS:
         raise TableError([f"{file}:1: more than {MAX_OCTETS} characters"])
-    reader = csv.DictReader(text.splitlines(), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     lines = reader.reader
     made: list[Row] = []
     problems = _heading(reader.fieldnames or (), columns, file)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
+from ami_dlms.cosem.quantity import ScalerUnit
+from ami_dlms.data import Data
+from ami_mapping.lookup import Match
+from ami_mapping.reading_types import ReadingType
 from ami_mapping.readings import ReadingRow
 
 MULTIPLIERS = (-12, -9, -6, -3, -2, -1, 0, 1, 2, 3, 6, 9, 12)
@@ -16,6 +20,22 @@ _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 
 class UnitMismatch(ValueError):
     """The meter's scaler_unit has another unit than the row: the value is not relabelled (M-111)."""
+
+
+def reading_of(
+    match: Match, raw: Data, scaler_unit: ScalerUnit, *, multiplier: int | None = None, currency: int = 0
+) -> tuple[ReadingType, str]:
+    """The code and the text of a reading, of what a meter gave as value and scaler_unit of the attribute of a match.
+
+    `multiplier` is the one that was asked for, None where nothing was. UnitMismatch when the meter's unit is not the row's,
+    DecodeError when the value is no number, ValueError for a multiplier that is not in the list.
+    """
+    check_unit(match.row, scaler_unit.unit)
+    wanted = multiplier_for(scaler_unit.scaler, scaler_unit.unit) if multiplier is None else multiplier
+    if wanted not in MULTIPLIERS:
+        raise ValueError(f"{wanted} is no multiplier of a ReadingType")
+    code = match.reading_type(wanted, currency)
+    return code, reading_value(scaler_unit.apply(raw).value, code.multiplier, scaler_unit.unit)
 
 
 def multiplier_for(scaler: int, dlms_unit: int | None = None) -> int:
