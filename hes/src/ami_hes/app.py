@@ -15,7 +15,7 @@ import httpx
 from ami_cim import reading
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
-from ami_hes import events, operations
+from ami_hes import events, served
 from ami_hes.engine import EmbeddedEngine
 from ami_hes.inbox import InboxSettings, create_inbox
 from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Intake, Limits, ReplySender, Run
@@ -84,7 +84,7 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
         context = Context(results, deliveries, engine, schemas, hes.source, environment, reply_age)
         hosts = _reply_hosts(settings)
         outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))
-        recipes = partial(operations.run, meters) if run is None else run
+        recipes = partial(served.run, meters) if run is None else run
         commands = CommandWorker(context, AnswerMaker(context), registry, recipes, room=hes.max_sessions)
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         replies = ReplySender(context, outbox, backoff)

@@ -1,7 +1,7 @@
 """What is asked of one meter, and what truthfully came of it: the values that jobs, the store, nouns and operations share.
 
 They name no noun and no kind of meter object: an operation is a word, its body and its payload are text that only the
-operation of that name (`ami_hes.operations.OPERATIONS`) and the noun that asked for it can read.
+operation of that name (`ami_hes.served.OPERATIONS`) and the noun that asked for it can read.
 """
 
 from dataclasses import dataclass

@@ -89,7 +89,7 @@ def texts(body: bytes, name: str) -> list[str]:
 
 @dataclass
 class StandIn:
-    """In place of ami_hes.operations.run: says what the test wants, when the test wants it."""
+    """In place of ami_hes.served.run: says what the test wants, when the test wants it."""
 
     outcomes: dict[str, Outcome | Exception] = field(default_factory=dict)
     commands: list[Command] = field(default_factory=list)

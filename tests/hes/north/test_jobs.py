@@ -34,7 +34,7 @@ from reported import ignore, into
 from ami_cim import wire
 from ami_cim.message import RequestMessage
 from ami_hes.commands import Outcome
-from ami_hes.operations import OPERATIONS
+from ami_hes.served import OPERATIONS
 from ami_hes.store import StoreUnavailable
 from ami_process.environment import Environment
 from ami_process.events import Event

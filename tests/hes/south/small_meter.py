@@ -52,7 +52,8 @@ from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, ReceiveCounter, SendCounter
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.meters import Meters, MetersSettings, Registry
-from ami_hes.operations import Assignment, Attempt, describe, run
+from ami_hes.operations import Assignment, Attempt
+from ami_hes.served import describe, run
 from ami_hes.store import CounterRange, Database, SqlCounters, SqlReceivedCounters, StoreUnavailable
 from ami_mapping.controls import DisconnectState
 from ami_process.clocks import Clock

@@ -12,8 +12,8 @@ from ami_hes import events
 from ami_hes.engine import ANSWERED
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.rows import parse_errors, worked
-from ami_hes.nouns import NOUNS
 from ami_hes.outbox import format_answer, is_typed, parse_answer
+from ami_hes.served import NOUNS
 from ami_hes.store import Completed, StoredRequest
 from ami_process.events import format_fault
 

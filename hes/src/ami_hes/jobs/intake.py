@@ -12,9 +12,10 @@ from ami_hes.engine import CommandJob, Stopping
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.rows import digest, format_errors, nonce_digest
 from ami_hes.meters.registry import Registry
-from ami_hes.nouns import NOUNS, Partner, Plan, Refused, check, error, partner_of
+from ami_hes.nouns import Partner, Plan, Refused, check, error, partner_of
 from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
+from ami_hes.served import NOUNS
 from ami_hes.store import NonceUsed, SpentId, StoredRequest, StoreUnavailable
 from ami_process.events import format_fault
 

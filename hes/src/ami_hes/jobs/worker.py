@@ -19,7 +19,8 @@ from ami_hes.jobs.room import Room
 from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
-from ami_hes.operations import Assignment, Attempt, describe, failed
+from ami_hes.operations import Assignment, Attempt
+from ami_hes.served import describe, failed
 from ami_hes.store import StoredCommand, StoredResult, StoreUnavailable
 from ami_process.environment import real_time
 from ami_process.events import format_fault
@@ -36,7 +37,7 @@ STOP_S = 3.0
 T = TypeVar("T")
 
 Run = Callable[[Assignment], Awaitable[Outcome]]
-"""What carries a command out (`ami_hes.operations.run`)."""
+"""What carries a command out (`ami_hes.served.run`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,22 @@ a device in it that is not ours is one error, and the others are still worked (d
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from ami_cim.codes import Level
-from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
-from ami_cim.message import Reply, ReplyError, RequestMessage, Result
+from ami_cim.identity import EndDevice
+from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.nouns import tag_of
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters.registry import Meter, Registry
+from ami_hes.nouns.devices import identifier_of, meter_of_device, meter_of_usage_point
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, Worked
+from ami_hes.nouns.replies import reply_of
 from ami_hes.operations import contactor
 from ami_mapping.controls import Control, UnknownControl, control_for
 
@@ -59,15 +61,8 @@ def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner:
 
 
 def report(errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
-    """OK if every meter did it, FAILED if none did, else PARTIAL; one error for each failed meter.
-
-    A meter that is done but asks for more (ready for reconnection) has an entry of level INFORM beside the OK.
-    """
-    entries = [_entry(one) for one in worked if not one.outcome.ok or one.outcome.code is not None]
-    done = sum(one.outcome.ok for one in worked)
-    failed = len(worked) - done + len(errors)
-    result: Result = "FAILED" if not done else "PARTIAL" if failed else "OK"
-    return Reply(result=result, errors=(*errors, *entries)), None
+    """The Reply for all of them; there is no payload."""
+    return reply_of(errors, worked), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,58 +129,11 @@ def _targets(
     control: EndDeviceControl, what: Control, registry: Registry, partner: Partner
 ) -> Iterator[_Target | ReplyError]:
     for device in _devices(control, partner):
-        meter = _resolve(_DEVICES, device, registry.find_by_mrid, registry.find_by_name)
+        meter = meter_of_device(device, registry)
         yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
     for point in control.usage_points:
-        meter = _resolve(_POINTS, point, registry.find_by_usage_point_mrid, registry.find_by_usage_point)
+        meter = meter_of_usage_point(point, registry)
         yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    code: str
-    word: str
-    object_type: str
-
-
-_DEVICES = _Kind("2.4", "meter", "EndDevice")
-_POINTS = _Kind("2.12", "usage point", "UsagePoint")
-_SEVERAL = (
-    ' If this sender means several meters by several Names, say so by several_names = "several-meters" in [[partners]].'
-)
-_Find = Callable[[str], Meter | None]
-
-
-def _resolve(kind: _Kind, named: EndDevice | UsagePoint, by_mrid: _Find, by_name: _Find) -> Meter | ReplyError:
-    """The one meter that an mRID or Names point to; the error says why there is none, or not one."""
-    names = [name.name for name in named.names]
-    if named.mrid is None and not names:
-        return ReplyError(code=kind.code, level=Level.FATAL, reason=f"A {kind.word} has neither mRID nor Names.")
-    named_meters = {meter.name: meter for meter in map(by_name, names) if meter is not None}
-    if named.mrid is not None:
-        meter = by_mrid(named.mrid)
-        if meter is None:
-            return _failed(kind, named, f"The {kind.word} with mRID {named.mrid} is not known here.")
-        named_meters[meter.name] = meter
-    if not named_meters:
-        return _failed(kind, named, f"The {kind.word} {_listed(named.names)} is not known here.")
-    if len(named_meters) > 1:
-        meters = " and ".join(sorted(named_meters))
-        reason = f"One {kind.word} was named by what belongs to different meters: {meters}."
-        return _failed(kind, named, reason + (_SEVERAL if named.mrid is None and kind is _DEVICES else ""))
-    return next(iter(named_meters.values()))
-
-
-def _failed(kind: _Kind, named: EndDevice | UsagePoint, reason: str) -> ReplyError:
-    if named.mrid is not None:
-        identifier = Identifier(value=named.mrid, kind="uuid", object_type=kind.object_type)
-    else:
-        identifier = Identifier(value=named.names[0].name, kind="name", object_type=kind.object_type)
-    return ReplyError(code=kind.code, level=Level.FATAL, reason=reason, identifier=identifier)
-
-
-def _listed(names: Sequence[Name]) -> str:
-    return ", ".join(name.name for name in names)
 
 
 def _one_each(found: dict[str, list[_Target]], request_id: str) -> tuple[tuple[Command, ...], tuple[ReplyError, ...]]:
@@ -199,18 +147,5 @@ def _one_each(found: dict[str, list[_Target]], request_id: str) -> tuple[tuple[C
             continue
         codes = " and ".join(sorted({target.control.code for target in targets}))
         reason = f"Nothing was sent to meter {meter.name}: the request asks it for {codes} at once."
-        conflicts.append(ReplyError(code="5.2", level=Level.FATAL, reason=reason, identifier=_meter(meter.mrid)))
+        conflicts.append(ReplyError(code="5.2", level=Level.FATAL, reason=reason, identifier=identifier_of(meter.mrid)))
     return tuple(commands), tuple(conflicts)
-
-
-def _entry(one: Worked) -> ReplyError:
-    outcome = one.outcome
-    level = outcome.level or (Level.INFORM if outcome.ok else Level.FATAL)
-    code = outcome.code or "5.3"
-    return ReplyError(
-        code=code, level=Level(level), reason=outcome.reason or None, identifier=_meter(one.command.meter.mrid)
-    )
-
-
-def _meter(mrid: str) -> Identifier:
-    return Identifier(value=mrid, kind="uuid", object_type="EndDevice")

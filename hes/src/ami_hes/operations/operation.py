@@ -1,4 +1,4 @@
-"""What a module of this package offers to the table `OPERATIONS`."""
+"""What a module of this package offers to the table `OPERATIONS` (`ami_hes.served`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ami_hes.meters import Meter, Meters
 from ami_hes.operations.assignment import Assignment
 
 Recipe = Callable[[Meters, Assignment], Awaitable[Outcome]]
-"""Carries a command out; whatever happens on the way to the meter ends as an Outcome."""
+"""Carries a command out. A MeterFault that it does not end in an Outcome itself becomes one by the fault table."""
 Describe = Callable[[Command, Meter | None, Outcome], Mapping[str, object]]
 """The `details` of the event `meter_done`: what it says beside what it says of every command; values of JSON, short.
 

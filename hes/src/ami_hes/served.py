@@ -1,23 +1,35 @@
-"""The table of operations, and what is the same for all of them: dispatch, the end without a recipe, the details of the end."""
+"""What this head-end serves: a row per noun and per operation. All that dispatches, keeps and answers looks here and names none.
+
+Beside the tables is what is the same for all operations: dispatch, the end without a recipe, the details of the end.
+"""
 
 from typing import Any
 
 from ami_hes.commands import Command, Outcome
-from ami_hes.meters import Meter, Meters
-from ami_hes.operations import contactor
-from ami_hes.operations.assignment import Assignment, Attempt
-from ami_hes.operations.operation import Operation
+from ami_hes.meters import Meter, MeterFault, Meters
+from ami_hes.nouns import Noun, end_device_controls
+from ami_hes.operations import Assignment, Attempt, Operation, contactor
 from ami_mapping.faults import explain
 
-OPERATIONS: dict[str, Operation] = {contactor.NAME: contactor.OPERATION}
+NOUNS: dict[str, Noun] = {
+    "EndDeviceControls": end_device_controls,
+}
+OPERATIONS: dict[str, Operation] = {
+    contactor.NAME: contactor.OPERATION,
+}
 
 
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
-    """Carry one command out on its meter."""
+    """Carry one command out on its meter. A fault that a recipe leaves to us is its end."""
     operation = OPERATIONS.get(assignment.command.operation)
     if operation is None:  # a store of another version may hold such a command
         return failed(assignment.command, assignment.attempt, "internal", "failed", detail="no such operation here")
-    return await operation.run(meters, assignment)
+    try:
+        return await operation.run(meters, assignment)
+    except MeterFault as fault:
+        begun = assignment.attempt.begun
+        why = fault.explained(attempted=begun if operation.acts else None)
+        return Outcome(False, why.code, why.level, f"{assignment.meter.name}: {why.reason}", attempted=begun)
 
 
 def failed(command: Command, attempt: Attempt, kind: str, name: str, *, detail: str = "") -> Outcome:

@@ -1,0 +1,70 @@
+"""From what a message calls a device or a usage point to the one meter that is meant, the same for every noun."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ami_cim.codes import Level
+from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
+from ami_cim.message import ReplyError
+from ami_hes.meters.registry import Meter, Registry
+
+
+def meter_of_device(device: EndDevice, registry: Registry) -> Meter | ReplyError:
+    """The one meter that an mRID or Names point to; the error says why there is none, or not one."""
+    return _resolve(_DEVICES, device, registry.find_by_mrid, registry.find_by_name)
+
+
+def meter_of_usage_point(point: UsagePoint, registry: Registry) -> Meter | ReplyError:
+    """The same of the meter at a usage point."""
+    return _resolve(_POINTS, point, registry.find_by_usage_point_mrid, registry.find_by_usage_point)
+
+
+def identifier_of(mrid: str) -> Identifier:
+    """How an error of a reply names a meter."""
+    return Identifier(value=mrid, kind="uuid", object_type="EndDevice")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    code: str
+    word: str
+    object_type: str
+
+
+_DEVICES = _Kind("2.4", "meter", "EndDevice")
+_POINTS = _Kind("2.12", "usage point", "UsagePoint")
+_SEVERAL = (
+    ' If this sender means several meters by several Names, say so by several_names = "several-meters" in [[partners]].'
+)
+_Find = Callable[[str], Meter | None]
+
+
+def _resolve(kind: _Kind, named: EndDevice | UsagePoint, by_mrid: _Find, by_name: _Find) -> Meter | ReplyError:
+    names = [name.name for name in named.names]
+    if named.mrid is None and not names:
+        return ReplyError(code=kind.code, level=Level.FATAL, reason=f"A {kind.word} has neither mRID nor Names.")
+    named_meters = {meter.name: meter for meter in map(by_name, names) if meter is not None}
+    if named.mrid is not None:
+        meter = by_mrid(named.mrid)
+        if meter is None:
+            return _failed(kind, named, f"The {kind.word} with mRID {named.mrid} is not known here.")
+        named_meters[meter.name] = meter
+    if not named_meters:
+        return _failed(kind, named, f"The {kind.word} {_listed(named.names)} is not known here.")
+    if len(named_meters) > 1:
+        meters = " and ".join(sorted(named_meters))
+        reason = f"One {kind.word} was named by what belongs to different meters: {meters}."
+        return _failed(kind, named, reason + (_SEVERAL if named.mrid is None and kind is _DEVICES else ""))
+    return next(iter(named_meters.values()))
+
+
+def _failed(kind: _Kind, named: EndDevice | UsagePoint, reason: str) -> ReplyError:
+    if named.mrid is not None:
+        identifier = Identifier(value=named.mrid, kind="uuid", object_type=kind.object_type)
+    else:
+        identifier = Identifier(value=named.names[0].name, kind="name", object_type=kind.object_type)
+    return ReplyError(code=kind.code, level=Level.FATAL, reason=reason, identifier=identifier)
+
+
+def _listed(names: Sequence[Name]) -> str:
+    return ", ".join(name.name for name in names)
