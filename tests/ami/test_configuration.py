@@ -110,6 +110,13 @@ def test_stores_are_anchored_where_the_demo_was_started(document: Document) -> N
     assert result["cis"]["store"] == document["cis"]["store"]
 
 
+def test_a_database_is_where_it_is(document: Document) -> None:
+    document["hes"]["store"] = "postgresql://hes@db.example/hes"
+    result = configuration.anchored(document, Path("/here"))
+    assert result["hes"]["store"] == "postgresql://hes@db.example/hes"
+    assert [path.name for path in configuration.kept(result)] == ["cis.sqlite", "meters"]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

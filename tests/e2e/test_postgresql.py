@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+import requests
+import zeep
 from harness import Process, System
 from postgresql_server import Cluster
-from stranger import DISCONNECT, Stranger, by_mrid
+from sqlalchemy import make_url
+from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
+
+from ami_hes.store import SCHEMA
+from ami_process.store.holding import hold_store
+from ami_process.store.postgresql import Server
 
 pytestmark = pytest.mark.needs("postgresql")
 
@@ -56,13 +65,23 @@ def test_a_server_that_restarts_in_the_middle_of_a_control_loses_nothing(slow: S
 
 
 @pytest.mark.ci
-def test_a_second_hes_on_the_same_store_is_refused(slow: System) -> None:
+def test_a_second_hes_on_the_same_store_is_refused_and_who_has_lost_it_ends(slow: System, postgresql: Cluster) -> None:
     second = slow._start("ami_hes", "serve", "--config", slow.write("second.toml", _on_other_ports(slow)))
     second.wait()
     assert second.stop() == 2
     assert "in use by another head-end system" in second.events[-1]["text"]
-    answer = Stranger(slow.hes_url).switch(DISCONNECT, [by_mrid(slow.meter("M1001"))])
-    assert answer.result == "OK"
+    stranger = Stranger(slow.hes_url)
+    assert stranger.switch(DISCONNECT, [by_mrid(slow.meter("M1001"))]).result == "OK"
+    place = Server(make_url(slow.config["hes"]["store"]))
+    postgresql.cut(place)
+    with hold_store(place, SCHEMA):
+        pass
+    with suppress(zeep.exceptions.Fault, zeep.exceptions.TransportError, requests.ConnectionError):
+        assert stranger.switch(CONNECT, [by_mrid(slow.meter("M1001"))]).result != "OK"
+    assert hes(slow).wait() == 2
+    hes(slow).stop()
+    assert "another head-end system has taken the store" in hes(slow).events[-1]["text"]
+    assert len(slow.process("M1001").seen("switched")) == 1
 
 
 def _on_other_ports(ami: System) -> dict[str, object]:

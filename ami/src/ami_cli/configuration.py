@@ -119,13 +119,14 @@ def anchored(document: Document, directory: Path) -> Document:
     result = copy.deepcopy(document)
     for (section, key), name in KEPT.items():
         values = result.setdefault(section, {})
-        values[key] = str(directory / values.get(key, f"var/{name}"))
+        place = values.get(key, f"var/{name}")
+        values[key] = place if "://" in place else str(directory / place)
     return result
 
 
 def kept(document: Document) -> tuple[Path, ...]:
-    """Where the processes keep what survives; no two demos may share any of it."""
-    return tuple(Path(document[section][key]) for section, key in KEPT)
+    """The files where the processes keep what survives; no two demos may share any. A database keeps a second process away itself."""
+    return tuple(Path(place) for section, key in KEPT if "://" not in (place := document[section][key]))
 
 
 def write(document: Document, path: Path) -> None:

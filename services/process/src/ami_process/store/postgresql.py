@@ -42,7 +42,7 @@ class _Cursor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Claim:
     """What a process needs to have the store for itself, on each of its connections."""
 
     role: str
@@ -84,10 +84,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A database; with `hold`, this process's alone (`held`). Its text and its repr hide the password."""
+    """A database; with `claim`, this process's alone (`held`). Its text and its repr hide the password."""
 
     url: URL
-    hold: Hold | None = None
+    claim: Claim | None = None
 
     def __str__(self) -> str:
         return self.url.set(drivername="postgresql", password=None, query={}).render_as_string()
@@ -109,8 +109,8 @@ class Server:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(_LASTING)
-                if self.hold is not None:
-                    self.hold.keep(cursor)
+                if self.claim is not None:
+                    self.claim.keep(cursor)
             connection.commit()
         except BaseException:
             connection.close()
@@ -120,12 +120,12 @@ class Server:
 @contextmanager
 def held(server: Server, schema: Schema) -> Iterator[Server]:
     """The database for this process alone. Raises StoreUnusable where another one has it, StoreUnavailable."""
-    hold = Hold(schema.role, schema.owner, uuid4().hex)
+    claim = Claim(schema.role, schema.owner, uuid4().hex)
     with problems_of(server):
         engine = server.engine()
         try:
             with engine.begin() as connection:
-                hold.take(connection.connection.cursor())
+                claim.take(connection.connection.cursor())
         finally:
             engine.dispose()
-    yield replace(server, hold=hold)
+    yield replace(server, claim=claim)
