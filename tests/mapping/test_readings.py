@@ -15,6 +15,7 @@ from ami_dlms.cosem.selection import CaptureObject, RangeDescriptor
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.obis import Obis
 from ami_mapping.lookup import Match, NoReadingType, first_in_meter, readings
+from ami_mapping.mbus import device_types, medium_of
 from ami_mapping.patterns import Bindings, CodePattern, ObisPattern
 from ami_mapping.profiles import Profile
 from ami_mapping.reading_types import ReadingType, RefusedReadingType
@@ -35,6 +36,8 @@ ROWS = all_rows()
 BY_ID = {row.id: row for row in ROWS}
 BINDINGS = Bindings(tariff=3, channel=2, period=5)
 ALL = readings(unsure=True)
+AMBIENT = "0-0:96.9.0*255"
+"""The one object that meters capture as average, minimum or maximum without saying which: its three rows need a context."""
 POWER_OF = {72: 38, 73: 63, 71: 61}
 FLOWS = {
     1: 1,
@@ -228,6 +231,37 @@ def test_of_several_rows_the_first_that_the_meter_has_answers() -> None:
     assert first_in_meter([gas], {(4, Obis.parse("0-2:24.2.1"))}, channel=1) is None
 
 
+@pytest.mark.parametrize(
+    ("device_type", "context"),
+    [
+        (3, "gas_submeter_60min_value"),
+        (7, "water_submeter_60min_value"),
+        (22, "water_submeter_60min_value"),
+        (4, "heat_submeter_60min_value"),
+        (12, "heat_submeter_60min_value"),
+        (13, None),
+        (10, None),
+        (0, None),
+        (255, None),
+    ],
+)
+def test_a_channel_has_a_code_only_when_its_medium_is_known(device_type: int, context: str | None) -> None:
+    channel, captured = profile("0-1:24.3.0", 3600, column("0-1:24.2.1", 4)), column("0-1:24.2.1", 4)
+    with pytest.raises(NoReadingType, match="medium that is not given"):
+        readings().column(channel, captured)
+    medium = medium_of(device_type)
+    if context is None:
+        with pytest.raises(NoReadingType, match=f"medium {medium or 'that is not given'}"):
+            readings().column(channel, captured, medium)
+    else:
+        found = readings().column(channel, captured, medium)
+        assert (found.row.context.name, found.bindings.channel) == (context, 1)
+
+
+def test_media_are_those_of_the_contexts() -> None:
+    assert {row.medium for row in device_types().values()} == {one.medium for one in contexts().values()} - {""}
+
+
 def column(obis: str, class_id: int = 3, attribute: int = 2) -> CaptureObject:
     return CaptureObject(class_id, Obis.parse(obis), attribute)
 
@@ -271,17 +305,21 @@ def test_a_column_without_a_row_is_said_by_its_name() -> None:
 
 
 def test_a_column_has_one_meaning() -> None:
-    """By capture period and object alone: a value and a difference, an average and a snapshot are different objects."""
+    """By capture period, object and medium alone: a value and a difference, an average and a snapshot are different objects."""
     seen: dict[tuple[object, ...], str] = {}
     for row in ROWS:
-        if (
-            row.context.reads is Reads.PROFILE
-            and not row.computed
-            and row.context.name.startswith(("profile", "daily"))
-        ):
-            key = (row.context.capture_period_s, row.obis, row.class_id, row.attribute)
-            if row.obis is not None and row.obis.groups[:2] != (0, 0):
+        if row.context.reads is Reads.PROFILE and not row.computed:
+            key = (row.context.capture_period_s, row.context.medium, row.obis, row.class_id, row.attribute)
+            if row.obis is None or str(row.obis) != AMBIENT:
                 assert seen.setdefault(key, row.id) == row.id
+    assert len(seen) > 500
+
+
+def test_a_column_that_may_be_several_things_is_not_guessed() -> None:
+    with pytest.raises(
+        NoReadingType, match="may be profile_15min_average or profile_15min_minimum or profile_15min_max"
+    ):
+        readings().column(profile("1-0:99.1.0", 900), column(AMBIENT))
 
 
 def test_tariffs_of_a_column_are_told_apart() -> None:

@@ -11,6 +11,7 @@ from ami_cim.codes import reply_codes
 from ami_mapping.controls import CONTROLS
 from ami_mapping.decisions import Decision, decisions, open_questions
 from ami_mapping.faults import fault_rules
+from ami_mapping.mbus import device_types
 from ami_mapping.partners import SWITCHES
 from ami_mapping.qualities import status_bits
 from ami_mapping.readings import Confidence, Direction, ReadingRow, all_rows, contexts
@@ -49,7 +50,18 @@ def write(folder: Path) -> None:
 
 def mapping_page() -> str:
     """Tables first, then the decisions in the order of their numbers."""
-    parts = [MAPPING, _index(), _questions(), _controls(), _figures(), _contexts(), _status(), _switches(), _faults()]
+    parts = [
+        MAPPING,
+        _index(),
+        _questions(),
+        _controls(),
+        _figures(),
+        _contexts(),
+        _media(),
+        _status(),
+        _switches(),
+        _faults(),
+    ]
     return "\n".join([*parts, "## Decisions\n", *map(_section, decisions().values())])
 
 
@@ -123,6 +135,11 @@ def _contexts() -> str:
     )
     head = ("context", "value", "read as", "capture period, s", "macroPeriod", "measuringPeriod")
     return f"## Contexts\n\nWhere a value was captured. An empty cell: it differs by row.\n\n{_table(head, rows)}"
+
+
+def _media() -> str:
+    rows = ((one.device_type, one.name, one.medium, _link(one.decision)) for one in device_types().values())
+    return f"## Media of M-Bus channels\n\n{_table(('device_type', 'what it is', 'contexts begin with', 'decision'), rows)}"
 
 
 def _status() -> str:

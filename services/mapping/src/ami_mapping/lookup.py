@@ -72,12 +72,18 @@ class ReadingTable:
 
     def code_of(self, attribute: AttributeDescriptor, context: str) -> Match:
         """The row of an attribute that was read or captured in a context; NoReadingType when there is none (M-121)."""
+        match = self._find(attribute, context)
+        if match is None:
+            raise NoReadingType(f"{attribute} has no ReadingType in the context {context!r}")
+        return match
+
+    def _find(self, attribute: AttributeDescriptor, context: str) -> Match | None:
         obis = attribute.instance_id
         for groups in candidates(obis):
             row = self._by_attribute.get((groups, attribute.class_id, attribute.attribute_id, context))
             if row is not None and row.obis is not None:
                 return Match(row, row.obis.bindings(obis))
-        raise NoReadingType(f"{attribute} has no ReadingType in the context {context!r}")
+        return None
 
     def rows_of(self, obis: Obis) -> tuple[Match, ...]:
         """Every row of an OBIS code, whatever its class, attribute and context, in the order of the table."""
@@ -106,22 +112,25 @@ class ReadingTable:
         """Whether a code is served under another name than its own."""
         return not any(fields in self._by_code for fields in code_candidates(code))
 
-    def column(self, profile: Profile, column: CaptureObject) -> Match:
-        """The row of a column of a meter's profile (M-104, M-105); NoReadingType when its period or object has none."""
+    def column(self, profile: Profile, column: CaptureObject, medium: str | None = None) -> Match:
+        """The row of a column of a meter's profile (M-104, M-105); NoReadingType when its period or object has none.
+
+        `medium` is that of the M-Bus channel (`ami_mapping.mbus.medium_of`); without it a channel's value has no row (M-117).
+        """
         contexts = self._contexts_of(profile)
         if not contexts:
             raise NoReadingType(
                 f"no ReadingType has a measuring period of {profile.capture_period_s} s, the capture period of {profile.obis}"
             )
         descriptor = AttributeDescriptor(column.class_id, column.logical_name, column.attribute_index)
-        for context in contexts:
-            try:
-                match = self.code_of(descriptor, context)
-            except NoReadingType:
-                continue
-            if not match.row.computed:
-                return match
-        raise NoReadingType(f"{descriptor} as a column of {profile.obis} has no ReadingType")
+        found = [match for context in contexts if (match := self._find(descriptor, context)) and not match.row.computed]
+        fitting = [match for match in found if match.row.context.medium in ("", medium)]
+        if len(fitting) == 1:
+            return fitting[0]
+        why = f" of the medium {medium or 'that is not given'}" if found else ""
+        if fitting:
+            why = f" of its own, it may be {' or '.join(match.row.context.name for match in fitting)}"
+        raise NoReadingType(f"{descriptor} as a column of {profile.obis} has no ReadingType{why}")
 
     def find_column(self, match: Match, profiles: Sequence[Profile]) -> tuple[Profile, int] | None:
         """The profile that has the values of a match and the place of its column from 0; None when no profile has them."""

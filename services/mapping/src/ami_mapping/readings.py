@@ -18,7 +18,7 @@ COLUMNS = (
     *("decision", "computed", "first", "same_as", "collides_with", "aliases", "partner_aliases"),
     *("meaning", "source", "note"),
 )
-_CONTEXT_COLUMNS = ("context", "reads", "capture_period_s", "macro_period", "measuring_period", "meaning")
+_CONTEXT_COLUMNS = ("context", "reads", "capture_period_s", "macro_period", "measuring_period", "medium", "meaning")
 
 
 class Direction(StrEnum):
@@ -46,13 +46,17 @@ class Reads(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a value was captured; macro and measuring period are those that its codes have, None when they differ."""
+    """Where a value was captured; macro and measuring period are those that its codes have, None when they differ.
+
+    `medium` is that of an M-Bus channel, empty for the meter's own values.
+    """
 
     name: str
     reads: Reads
     capture_period_s: int | None
     macro_period: int | None
     measuring_period: int | None
+    medium: str
     meaning: str
 
 
@@ -159,6 +163,7 @@ def _context(cells: dict[str, str], line: int) -> Context:
         _optional(cells, "capture_period_s", 10_000_000),
         _optional(cells, "macro_period", 32),
         _optional(cells, "measuring_period", 200),
+        cells["medium"],
         cells["meaning"],
     )
 
