@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from bench import Bench, setup
 from devices import START, Inside, described
 
 from ami_dlms import data
-from ami_dlms.data import Data
+from ami_dlms.data import Data, to_python
+from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.objects.cosem_object import Refused
 from ami_meter_sim.objects.mbus_client import gas_litres, sub_meter_litres
+from ami_meter_sim.objects.model_files import load_model
 
 MBUS = (72, "0-1:24.1.0")
 NOTHING = data.integer(0)
@@ -154,3 +158,19 @@ def test_alarm_and_data_for_the_slave() -> None:
     assert one.act(MBUS, 6, data.array(*[sent] * 17)) is ActionResult.TYPE_UNMATCHED
     assert one.act(MBUS, 6, data.array(data.structure(BLOCK))) is ActionResult.TYPE_UNMATCHED
     assert one.act(MBUS, 5, NOTHING) is ActionResult.SUCCESS
+
+
+def test_the_register_and_the_hourly_profile_of_a_gas_meter_show_its_last_capture(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.start(setup(model=load_model("gas-submeter")))
+    volume, rows = (4, "0-1:24.2.1"), (7, "0-1:24.3.0")
+    bench.later(hours=30, minutes=20)
+    last_hour = bench.at.replace(minute=0, second=0, microsecond=0)
+    assert bench.value(volume) == gas_litres(bench.meter.name, int(last_hour.timestamp()))
+    assert CosemDateTime.decode(bench.read(volume, 5).value).to_datetime() == last_hour  # type: ignore[arg-type]
+    found = [to_python(row) for row in bench.read(rows).value]  # type: ignore[union-attr]
+    assert len(found) == 240
+    for begin, volume_then, captured in found:
+        assert begin == captured
+        assert volume_then == gas_litres(bench.meter.name, int(CosemDateTime.decode(begin).to_datetime().timestamp()))
+    assert found[0][1] < found[-1][1] == bench.value(volume)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from devices import Inside, described
+from devices import CLOCK, Inside, date_time, described, event_log
 
 from ami_dlms import data
 from ami_dlms.cosem.classes import class_versions
@@ -197,3 +197,30 @@ def test_secrets_lie_where_no_class_has_an_attribute_and_their_numbers_never_cha
         assert not any(is_secret(attribute.number) for attribute in one.attributes)
     assert not is_secret(-1)
     assert {key[0] for key in FAMILIES} >= {name[0] for name in ALL}
+
+
+NTP = (100, "0-0:25.10.0")
+
+
+def test_a_time_server_sets_the_clock_when_it_is_on_and_asked() -> None:
+    one = Inside(described(NTP), *event_log("standard"))
+    one.write(CLOCK, 2, date_time("2026-03-02 09:00:00", 0))
+    assert one.act(NTP, 1, data.integer(0)) is ActionResult.OTHER_REASON
+    assert one.write(NTP, 2, data.boolean(True)) is DataAccessResult.SUCCESS
+    assert one.act(NTP, 1, data.integer(0)) is ActionResult.OTHER_REASON, "no address"
+    assert one.write(NTP, 3, data.octet_string(b"time.example.org")) is DataAccessResult.SUCCESS
+    assert one.act(NTP, 1, data.integer(0)) is ActionResult.SUCCESS
+    assert one.device.clock.utc == one.device.clock.at
+    assert one.logged("standard") == [4, 5, 4, 5]
+
+
+def test_keys_of_a_time_server_are_listed_by_number_and_shown_to_nobody() -> None:
+    one = Inside(described(NTP))
+    for number in (7, 9, 7):
+        key = data.structure(data.double_long_unsigned(number), data.octet_string(b"secret"))
+        assert one.act(NTP, 2, key) is ActionResult.SUCCESS
+    assert [row.value[0].value for row in one.read(NTP, 6)] == [9, 7]
+    assert b"secret" not in data.encode(one.found(NTP).read(6))
+    assert one.act(NTP, 3, data.double_long_unsigned(9)) is ActionResult.SUCCESS
+    assert one.act(NTP, 3, data.double_long_unsigned(9)) is ActionResult.OBJECT_UNDEFINED
+    assert one.act(NTP, 2, data.unsigned(1)) is ActionResult.TYPE_UNMATCHED

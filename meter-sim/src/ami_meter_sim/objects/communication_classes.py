@@ -17,6 +17,7 @@ from ami_meter_sim.objects.associations import (
 from ami_meter_sim.objects.compact_data import CompactData, CompactData1
 from ami_meter_sim.objects.image_transfer import ImageTransfer
 from ami_meter_sim.objects.mbus_client import MBusClientV0, MBusClientV1
+from ami_meter_sim.objects.ntp_setup import NtpSetup
 from ami_meter_sim.objects.prepayment import Account, Charge, Credit
 from ami_meter_sim.objects.push_setup import PushSetupV0, PushSetupV1, PushSetupV2
 from ami_meter_sim.objects.security_setup import SecuritySetupV0, SecuritySetupV1
@@ -57,6 +58,7 @@ COMMUNICATION = (
     Credit,
     Charge,
     TokenGateway,
+    NtpSetup,
     LocalPort,
     HdlcSetup,
     TcpUdpSetup,

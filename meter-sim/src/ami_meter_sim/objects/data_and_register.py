@@ -222,7 +222,9 @@ class ExtendedRegister(Register):
 
     def capture_times(self, seconds: Integers) -> list[bytes]:
         """As attribute 5 shows them at each of these seconds."""
-        demand = self.demand
+        demand, captured_at = self.demand, _quantity(self).captured_at
+        if captured_at is not None:
+            return self.shown_at(captured_at(self._device.metering, seconds))
         return self.shown_at(seconds if demand is None else demand.maxima(seconds)[1])
 
     def shown_at(self, ends: Integers) -> list[bytes]:
@@ -235,8 +237,9 @@ class ExtendedRegister(Register):
         return [held.shown if end == held.end else one for end, one in zip(ends.tolist(), shown, strict=True)]
 
     def _capture_time(self, second: int) -> bytes:
-        demand = self.demand
+        demand, captured_at = self.demand, _quantity(self).captured_at
         end = second if demand is None else demand.maximum(second).end
+        end = end if captured_at is None else captured_at(self._device.metering, second)
         return self.shown_at(np.array([end], np.int64))[0]
 
 

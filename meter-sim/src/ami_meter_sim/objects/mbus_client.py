@@ -6,18 +6,23 @@ from capture_period, so nothing has to be done at the end of a period. Its keys 
 
 import math
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
+
+import numpy as np
 
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.obis import Obis
+from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.cosem_object import ActionRefused, Options, Refused
-from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.kept_object import KeptObject, parameter
 from ami_meter_sim.objects.secrets import Secret, keep_secret, secret_of
 from ami_meter_sim.objects.shapes import LOGICAL_NAME, UINT32, AnyOf, Array, Number, Octets, Structure, plain
+
+if TYPE_CHECKING:
+    from ami_meter_sim.objects.device import Device
 
 CLIENT = Obis.parse("0-1:24.1.0")
 INSTALLED_AT, CAPTURED_AT, PERIOD_SINCE, CAPTURES = -1, -2, -3, -4
@@ -35,17 +40,21 @@ SHARE_OF_HEATING = 0.9
 FIELDS = ("identification_number", "manufacturer_id", "version", "device_type")
 
 
-def gas_litres(name: str, second: int) -> int:
-    """What the gas meter of a meter has counted since 2020, by a heating that follows the year; never falling."""
-    elapsed = second - int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
+def gas_litres(name: str, seconds: "int | Integers") -> Any:
+    """What the gas meter of a meter has counted since 2020, by a heating that follows the year; never falling.
+
+    At one second or at each of many.
+    """
+    elapsed = np.asarray(seconds, np.int64) - int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
     scale = 0.6 + crc32(name.encode()) % 1000 / 1250
     angle = 2 * math.pi / YEAR_S
-    swing = SHARE_OF_HEATING * (math.sin(angle * (elapsed - COLDEST_S)) + math.sin(angle * COLDEST_S)) / angle
-    return max(int(LITRES_A_YEAR / YEAR_S * scale * (elapsed + swing)), 0)
+    swing = SHARE_OF_HEATING * (np.sin(angle * (elapsed - COLDEST_S)) + math.sin(angle * COLDEST_S)) / angle
+    litres = np.maximum((LITRES_A_YEAR / YEAR_S * scale * (elapsed + swing)).astype(np.int64), 0)
+    return int(litres) if isinstance(seconds, int) else litres
 
 
 class MBusClientV0(KeptObject):
-    """One slave; identification_number is BCD. The parameter of methods without one, integer (0), means nothing."""
+    """One slave, there from the beginning if the model gives it an address; identification_number is BCD. The parameter of methods without one, integer (0), means nothing."""
 
     __slots__ = ()
 
@@ -91,7 +100,7 @@ class MBusClientV0(KeptObject):
     @property
     def captured_at(self) -> int | None:
         """The second of the last capture; None before the first one, and without a slave."""
-        installed = self._second(INSTALLED_AT)
+        installed = self._installed_at
         if installed is None:
             return None
         found = self._second(CAPTURED_AT)
@@ -101,6 +110,30 @@ class MBusClientV0(KeptObject):
         return found
 
     @property
+    def _installed_at(self) -> int | None:
+        kept = self._second(INSTALLED_AT)
+        return 0 if kept is None and self.value("primary_address").value else kept
+
+    def captures(self, seconds: "int | Integers") -> Any:
+        """The second of the last capture at each of these; 0 before the first one, and without a slave.
+
+        A row of a profile that was captured before capture_period was written goes by the period of the model.
+        """
+        now = self.captured_at
+        if isinstance(seconds, int):
+            return now or 0
+        if now is None:
+            return 0 * seconds
+        written = self._second(PERIOD_SINCE) or 0
+        kept = self.described.attributes.get(self._numbers["capture_period"])
+        before = int(kept.value) if kept is not None else 0
+        period = int(self.value("capture_period").value)
+        old = seconds // before * before if before else 0 * seconds
+        new = np.maximum(seconds // period * period if period else 0 * seconds, self._second(CAPTURED_AT) or 0)
+        found = np.minimum(np.where(seconds > written, new, old), now)
+        return np.where(found > (self._installed_at or 0), found, 0)
+
+    @property
     def litres(self) -> int:
         """What the gas meter showed at the last capture; 0 before the first one."""
         at = self.captured_at
@@ -108,7 +141,7 @@ class MBusClientV0(KeptObject):
 
     def _access_number(self) -> int:
         called = self._second(CAPTURES) or 0
-        installed, period = self._second(INSTALLED_AT), int(self.value("capture_period").value)
+        installed, period = self._installed_at, int(self.value("capture_period").value)
         if installed is None or not period:
             return called % 256
         since = max(installed, self._second(PERIOD_SINCE) or 0)
@@ -136,12 +169,12 @@ class MBusClientV0(KeptObject):
         self.change("capture_period", value)
 
     def _need_slave(self) -> None:
-        if self._second(INSTALLED_AT) is None:
+        if self._installed_at is None:
             raise ActionRefused(ActionResult.OTHER_REASON)
 
     def _install(self, address: int) -> None:
         """Address 0 lets the meter choose one. A slave that is there already is not installed again."""
-        if self._second(INSTALLED_AT) is not None:
+        if self._installed_at is not None:
             raise ActionRefused(ActionResult.OTHER_REASON)
         self._note(INSTALLED_AT, self._now())
         self.change("primary_address", data.unsigned(address or 1))
@@ -207,7 +240,13 @@ class MBusClientV1(MBusClientV0):
         return KEY_SET * given + KEY_TRANSFERRED * transferred
 
 
-def sub_meter_litres(device: Device) -> int:
+def sub_meter_captures(device: "Device", seconds: "int | Integers") -> Any:
+    """When the sub-meter of a meter was captured last, at one second, which is now, or at each of many in the past."""
+    found = device.find(MBusClientV0.class_id, CLIENT)
+    return found.captures(seconds) if isinstance(found, MBusClientV0) else 0 * seconds
+
+
+def sub_meter_litres(device: "Device") -> int:
     """What the sub-meter of a meter showed at its last capture; 0 without one."""
     found = device.find(MBusClientV0.class_id, CLIENT)
     return found.litres if isinstance(found, MBusClientV0) else 0

@@ -18,6 +18,7 @@ from ami_meter_sim.objects.activity_calendar import tariff_timeline
 from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.conditions import OVERVOLTAGE, UNDERVOLTAGE, VOLTAGE_MISSING, Condition, conditions_of
 from ami_meter_sim.objects.interruptions import Interruptions, Masks, Stopped, Totals, condition_masks, stopped
+from ami_meter_sim.objects.mbus_client import gas_litres, sub_meter_captures
 from ami_meter_sim.objects.memory import Kind
 from ami_meter_sim.objects.timeline import FOR_EVER, ClockSetting, clock_settings, second_of, shown
 
@@ -141,6 +142,15 @@ class Metering:
     def shown(self, seconds: Seconds) -> Any:
         """What the meter's clock shows then, as seconds since 1970 in UTC."""
         return shown(self._clock, seconds)
+
+    def sub_meter_captures(self, seconds: Seconds) -> Any:
+        """When the gas meter behind the M-Bus client was captured last."""
+        return sub_meter_captures(self._device, seconds)
+
+    def sub_meter_litres(self, seconds: Seconds) -> Any:
+        """What it showed then; 0 without one."""
+        captured = self.sub_meter_captures(seconds)
+        return (captured > 0) * gas_litres(self._device.identity.name, captured)
 
     def frequency_mhz(self, seconds: Seconds) -> Any:
         """Of the grid."""

@@ -14,6 +14,7 @@ from ami_meter_sim.objects.metering import PHASES, POWER_WINDOW_S, TARIFFS, Flow
 WS_PER_WH = 3_600
 MILLI = 1_000
 QUADRANTS = range(1, 5)
+CUBIC_METRE = 13
 WATT, VOLT_AMPERE, VAR, WATT_HOUR, VOLT_AMPERE_HOUR, VAR_HOUR, AMPERE, VOLT, HERTZ, NO_UNIT = (
     27, 28, 29, 30, 31, 32, 33, 35, 44, 255
 )  # fmt: skip
@@ -37,7 +38,8 @@ Fine = Callable[[Metering, Seconds], Any]
 class Quantity:
     """`fine` / `denominator` is the value in the unit of `unit` (IEC 62056-6-2, table of units); `tag` its type if the model has none.
 
-    `energy` is, of a power, the energy whose mean over a time it is, in watt-seconds.
+    `energy` is, of a power, the energy whose mean over a time it is, in watt-seconds. `captured_at`: the second at which a value was taken
+    that is not of now.
     """
 
     what: str
@@ -46,6 +48,7 @@ class Quantity:
     fine: Fine
     denominator: int = 1
     energy: Fine | None = None
+    captured_at: Fine | None = None
 
     def at(self, metering: Metering, seconds: Seconds) -> Any:
         """The value in its unit, cut to a whole number."""
@@ -182,6 +185,14 @@ QUANTITIES: dict[str, Quantity] = {
         DataTag.LONG_UNSIGNED,
         lambda metering, seconds: metering.frequency_mhz(seconds),
         MILLI,
+    ),
+    "sub_meter_volume_m3": Quantity(
+        "volume of the gas meter behind the M-Bus client, at its last capture",
+        CUBIC_METRE,
+        DataTag.DOUBLE_LONG_UNSIGNED,
+        lambda metering, seconds: metering.sub_meter_litres(seconds),
+        MILLI,
+        captured_at=lambda metering, seconds: metering.sub_meter_captures(seconds),
     ),
     "unix_time": Quantity(
         "seconds since 1970 in UTC, as the meter's clock shows them",
