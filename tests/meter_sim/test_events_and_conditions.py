@@ -34,6 +34,7 @@ from ami_meter_sim.objects.conditions import SIGNS, Condition, press_button, set
 from ami_meter_sim.objects.memory import Kind
 from ami_meter_sim.objects.recording import record
 from ami_packs.event_list import NO_EVENTS, Occurrence
+from ami_packs.model_files import event_list_named
 
 REGISTER, FILTER, DESCRIPTOR = ((1, f"0-0:97.98.{e}") for e in (0, 10, 20))
 FRAUD_BIT = 1 << 13
@@ -200,3 +201,19 @@ def test_the_numbers_of_a_list_are_unique_in_their_log_and_alarm_bits_are_bits()
     assert len({(one.log, one.number) for one in events}) == len(events) > 60
     assert all(0 <= one.alarm.bit < 32 for one in events if one.alarm is not None)
     assert IDIS.of_number(Obis.parse("0-0:99.98.1"), 42) == IDIS.of(Occurrence.MAGNET_ON)[0]
+
+
+def test_a_model_with_the_dutch_list_logs_under_its_numbers() -> None:
+    """Its power-quality log is 0-0:99.98.5, where the other list has communication."""
+    inside = Inside(*event_log("fraud"), *event_log("communication"), bits(0), events=event_list_named("dsmr"))
+    for condition in (
+        Condition.TERMINAL_COVER,
+        Condition.MAGNET,
+        Condition.UNDERVOLTAGE_L1,
+        Condition.VOLTAGE_MISSING_L3,
+    ):
+        assert set_condition(inside.device, condition, True)
+    assert set_condition(inside.device, Condition.UNDERVOLTAGE_L1, False)
+    assert inside.logged("fraud") == [40, 42]
+    assert inside.logged("communication") == [77, 88, 83]
+    assert inside.read((1, "0-0:97.98.0")) == 1 << 13, "fraud attempt"
