@@ -34,7 +34,8 @@ from free_ports import free_port
 from reported import Reported
 
 from ami_dlms import data
-from ami_dlms.association import Action, Get, Open, Opened, unprotect_notification
+from ami_dlms.apdu.notify import EventNotificationRequest
+from ami_dlms.association import Action, Get, Open, Opened, unprotect_notification, unprotect_unsolicited
 from ami_dlms.enums import ActionResult
 from ami_dlms.framing.wrapper import decode_datagram
 from ami_dlms.obis import Obis
@@ -257,6 +258,35 @@ async def test_the_method_push_and_an_alarm_and_a_power_down_push(tmp_path: Path
             assert sender.sent == 4, "an alarm that is there already is no new one"
             await caller.close()
         await wire.stop()
+
+
+async def test_event_notifications_where_the_model_asks_for_them(tmp_path: Path) -> None:
+    """One of each object of the list, each with a counter of its own."""
+    with mailbox() as receiver:
+        whole = with_pushes(receiver, INSTALLATION)
+        key = (40, Obis.parse(INSTALLATION))
+        two = data.array(*whole.objects[key].attributes[2].value * 2)
+        asked = replace(
+            whole.objects[key],
+            attributes={**whole.objects[key].attributes, 2: two},
+            options={"event_notification": True},
+        )
+        objects = whole.objects | {key: asked}
+        bench = Bench(tmp_path)
+        meter = bench.start(
+            setup(management=gmac(), model=Model(tuple(objects.values()), whole.associations, whole.load))
+        )
+        wire = Wire(meter, now=lambda: bench.at)
+        counter = ReceiveCounter(0)
+        with pushing(wire, meter):
+            for _ in range(2):
+                octets = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(receiver, 65536), 5)
+                notification, title = unprotect_unsolicited(
+                    decode_datagram(octets).apdu, lambda one: (KEYS, counter) if one == METER_TITLE else None
+                )
+                assert isinstance(notification, EventNotificationRequest) and title == METER_TITLE
+                assert (notification.descriptor.class_id, notification.value.value) == (1, b"1001")
+                assert notification.time is not None and notification.time.to_datetime() == bench.at
 
 
 def test_what_a_push_has_used_is_in_the_row_before_the_meter_can_go(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The octets of a push: one DataNotification, protected, framed by the wrapper, whole or in blocks of a general block transfer.
+"""The octets of a push: a DataNotification or an EventNotification, protected, framed by the wrapper, whole or in blocks of a general block transfer.
 
 Strategy: made for one attempt, since every protected APDU takes a counter of its own; a receiver that has taken the earlier one
 would refuse the same octets as a replay.
@@ -7,11 +7,9 @@ would refuse the same octets as a replay.
 from dataclasses import replace
 from typing import NamedTuple
 
-from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
 from ami_dlms.association import Security, protect_notification
 from ami_dlms.association.blocks.general_block_transfer import one_way
-from ami_dlms.data import Data
-from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.framing.wrapper import WrapperPdu
 from ami_dlms.framing.wrapper import encode as encode_wrapper
 from ami_dlms.security import ProtectionFlags, SecurityPolicy, SendCounter
@@ -27,10 +25,12 @@ class Sending(NamedTuple):
     max_pdu_size: int = 0
 
 
-def notification_frames(sending: Sending, invoke_id: int, at: CosemDateTime | None, body: Data) -> tuple[bytes, ...]:
+def notification_frames(
+    sending: Sending, notification: DataNotification | EventNotificationRequest
+) -> tuple[bytes, ...]:
     """Wrapper PDUs in their order; LocalError without keys or counters for what the policy wants."""
     counter = sending.send_counter if sending.security is not None else None
-    octets = protect_notification(DataNotification(invoke_id, at, body), sending.security, counter)
+    octets = protect_notification(notification, sending.security, counter)
     whole = not sending.max_pdu_size or len(octets) <= sending.max_pdu_size
     apdus = (octets,) if whole else one_way(octets, sending.max_pdu_size)
     return tuple([encode_wrapper(WrapperPdu(sending.server_wport, sending.client_wport, apdu)) for apdu in apdus])

@@ -1,9 +1,10 @@
 """What a meter pushes: the octets of each attempt, and when the next one is made."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
+from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
 from ami_dlms.association import AssociationProfile
-from ami_dlms.data import Data
 from ami_dlms.errors import LocalError
 from ami_meter_sim.faults.dice import Dice
 from ami_meter_sim.meter.notifications import Sending, notification_frames, protected_as
@@ -42,7 +43,7 @@ def push_frames(meter: Meter, plan: PushPlan, at: datetime) -> tuple[bytes, ...]
     profile = _of_client(meter, client)
     security = protected_as(profile.security, plan.protection)
     sending = Sending(profile.server_wport, client, security, profile.send_counter, plan.max_pdu_size)
-    return _frames(meter, sending, plan.body)
+    return _frames(meter, sending, plan)
 
 
 def push_retry_at(meter: Meter, plan: PushPlan, retry: int, failed_at: datetime) -> datetime | None:
@@ -59,7 +60,17 @@ def _of_client(meter: Meter, client_wport: int) -> AssociationProfile:
     return found.profile
 
 
-def _frames(meter: Meter, sending: Sending, body: Data) -> tuple[bytes, ...]:
-    frames = notification_frames(sending, meter.next_invoke_id(), meter.device.clock.date_time, body)
+def _frames(meter: Meter, sending: Sending, plan: PushPlan) -> tuple[bytes, ...]:
+    frames = [one for what in _notifications(meter, plan) for one in notification_frames(sending, what)]
     meter.reserve_counters()  # the meter may be gone before the next one: its row has to know what was used
-    return frames
+    return tuple(frames)
+
+
+def _notifications(meter: Meter, plan: PushPlan) -> Iterator[DataNotification | EventNotificationRequest]:
+    """All values in one, or each in one of its own where the plan names what they are values of."""
+    at = meter.device.clock.date_time
+    if not plan.attributes:
+        yield DataNotification(meter.next_invoke_id(), at, plan.body)
+        return
+    for descriptor, value in zip(plan.attributes, plan.body.value, strict=True):
+        yield EventNotificationRequest(at, descriptor, value)

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import ClassVar
 
 from ami_dlms import data
+from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDate, CosemDateTime, CosemTime
 from ami_dlms.enums import DataTag
@@ -97,6 +98,8 @@ class PushPlan:
     protection: ProtectionFlags | None = None
     max_pdu_size: int = 0
     """Longer APDUs go in blocks of a general block transfer; 0 for any length."""
+    attributes: tuple[AttributeDescriptor, ...] = ()
+    """What the elements of the body are attributes of, where each is to go as an EventNotification of its own."""
 
 
 def _transport(value: Data) -> bool:
@@ -133,10 +136,17 @@ class PushSetupV0(TimedObject):
     __slots__ = ()
 
     class_id, version = 40, 0
-    options: ClassVar[Options] = {"client_wport": 0, "max_pdu_size": 0, "every_s": 0, "protected": True}
+    options: ClassVar[Options] = {
+        "client_wport": 0,
+        "max_pdu_size": 0,
+        "every_s": 0,
+        "protected": True,
+        "event_notification": False,
+    }
     """The client that it is for, 0 for that of the management association; the longest APDU that is sent whole, 0 for any.
 
     `every_s`: it pushes by itself whenever so many seconds of UTC are over, 0 for never. `protected` False: unencrypted.
+    `event_notification`: an EventNotification of each object of the list, and no DataNotification.
     """
     initial: ClassVar = {
         "push_object_list": data.array(),
@@ -190,7 +200,12 @@ class PushSetupV0(TimedObject):
             client_wport=self._client_wport(),
             protection=self._protection() if self.option("protected") else ProtectionFlags.NOTHING,
             max_pdu_size=self.option("max_pdu_size"),
+            attributes=self._attributes() if self.option("event_notification") else (),
         )
+
+    def _attributes(self) -> tuple[AttributeDescriptor, ...]:
+        sources = [Element.decode(one).source for one in self.elements("push_object_list")]
+        return tuple([AttributeDescriptor(one.class_id, one.logical_name, one.attribute_index) for one in sources])
 
     def retry_at(self, retry: int, failed_at: datetime) -> datetime | None:
         """When retry number `retry`, from 1, is made after an attempt that failed; None for no more."""
