@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +49,27 @@ def _postgresql() -> bool:
     return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
 
 
+PREFIX = "2001:db8:1::/64"
+"""Of IPv6, as the how-to routes it."""
+
+
+def _routed() -> bool:
+    """Whether addresses of the prefix are this machine's."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+            one.connect((str(ip_network(PREFIX)[7]), 9))  # sends nothing
+    except (AttributeError, OSError):  # other systems have no SO_BINDTODEVICE
+        return False
+    return True
+
+
 TOOLS = {
     "curl": _program("curl"),
     "docker": Tool(_docker, "no Docker engine answers `docker info`"),
     "postgresql": Tool(_postgresql, "no PostgreSQL server is installed (.ci/prepare)"),
     "proc": Tool(Path("/proc/self/clear_refs").exists, "this system has no /proc, as Linux has"),
+    "routed-prefix": Tool(_routed, f"no prefix is routed here (ip route add local {PREFIX} dev lo)"),
     "atheris": _environment("fuzz", "the fuzzer is not installed (make fuzz)"),
     "dlms-cosem": _environment("interop/dlms-cosem", "the peer is not installed (make interop)"),
     "gurux-dlms": _environment("interop/gurux", "the peer is not installed (make interop)"),

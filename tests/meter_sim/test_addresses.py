@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from bench import DEVICE_NAME, START, Bench, Caller, attribute, public_client, randomness, setup
 from free_ports import free_port, free_ports
 from reported import ignore
+from tools import PREFIX
 
 from ami_dlms.association import ClientConnection, Get, Open, Opened
 from ami_dlms.framing import wrapper
@@ -22,6 +24,7 @@ from ami_meter_sim.lines.addresses import MOST_LIVE, LiveMeters, OfPopulation
 from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.opening import Listener, Socket, listen
+from ami_meter_sim.lines.sockets import Datagrams, connected
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.population.addressing import Addressing, AddressingError, Door, Plan
 from ami_process.environment import Environment
@@ -125,6 +128,36 @@ async def test_an_address_of_ipv6(population: Any, udp: bool) -> None:
     _, port, _ = one.plan.place(0)
     name = await (name_over_udp(public_client(), "::1", port) if udp else name_of("::1", port))
     assert name == b"AMIM0"
+
+
+@pytest.mark.needs("routed-prefix")
+@pytest.mark.parametrize("udp", [False, True])
+async def test_each_meter_has_an_address_of_a_prefix_that_is_routed_here(population: Any, udp: bool) -> None:
+    one = population(host=str(ip_network(PREFIX)[0x10]), count=70_000)
+    await one.open(udp=udp)
+    assert len(one.listeners) == 1
+    for index in (0, 255, 69_999):
+        host, port, _ = one.plan.place(index)
+        name = await (name_over_udp(public_client(), host, port) if udp else name_of(host, port))
+        assert name == b"AMIM%d" % index
+    assert one.made == [0, 255, 69_999], "no other meter was made"
+
+
+@pytest.mark.needs("routed-prefix")
+async def test_what_a_meter_sends_unasked_leaves_from_its_address_of_a_routed_prefix() -> None:
+    own, loop = str(ip_network(PREFIX)[0x10]), asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as receiver, socket.socket(socket.AF_INET6) as door:
+        receiver.bind(("::1", 0))
+        receiver.setblocking(False)
+        line = Datagrams(socket.AF_INET6, ("::", 0))
+        line.send(b"push", receiver.getsockname()[:2], own)
+        octets, (host, *_) = await asyncio.wait_for(loop.sock_recvfrom(receiver, 16), 5)
+        assert (octets, host) == (b"push", own)
+        line.close()
+        door.bind(("::1", 0))
+        door.listen()
+        with await connected("::1", door.getsockname()[1], own), door.accept()[0] as accepted:
+            assert accepted.getpeername()[0] == own
 
 
 @pytest.mark.parametrize("outside", ["127.0.0.1", "127.16.0.0", "127.17.134.161"])

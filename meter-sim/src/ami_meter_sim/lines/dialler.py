@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ami_meter_sim import events
 from ami_meter_sim.lines.addresses import Behind
 from ami_meter_sim.lines.connection import Service
+from ami_meter_sim.lines.sockets import connected
 from ami_meter_sim.lines.tcp import TcpConnection
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.population.journal import StateError
@@ -96,10 +97,9 @@ async def dial(service: Service, meter: Meter, called: Called, back_off: BackOff
 
 async def _once(service: Service, meter: Meter, called: Called) -> None:
     environment, call = service.fleet.environment, Call(meter)
-    own = None if called.own_host is None else (called.own_host, 0)
     try:
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: TcpConnection(service, call), called.host, called.port, local_addr=own
+            lambda: TcpConnection(service, call), sock=await connected(called.host, called.port, called.own_host)
         )
     except OSError as error:
         environment.emit(events.DialFailed(meter=meter.name, address=str(called), reason=str(error)))

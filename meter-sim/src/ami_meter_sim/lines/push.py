@@ -22,7 +22,7 @@ from ami_meter_sim.effects import Effect, Report, Send, Wait
 from ami_meter_sim.events import Pushed, PushFailed
 from ami_meter_sim.faults import Occasion, disturbed
 from ami_meter_sim.fleet import Fleet
-from ami_meter_sim.lines.sockets import Address, Datagrams, resolve
+from ami_meter_sim.lines.sockets import Address, Datagrams, connected, resolve
 from ami_meter_sim.population.journal import StateError
 from ami_process.sockets import format_address
 
@@ -250,8 +250,8 @@ class PushSender:
                     await writer.wait_closed()
 
     async def _connect(self, push: Push) -> asyncio.StreamWriter:
-        own = None if push.own_host is None else (push.own_host, 0)
-        _, writer = await asyncio.open_connection(push.destination.host, push.destination.port, local_addr=own)
+        where = push.destination
+        _, writer = await asyncio.open_connection(sock=await connected(where.host, where.port, push.own_host))
         return writer
 
     def _socket(self, to: Address) -> Datagrams:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)
+IPV6_FREEBIND = 78
+"""Lets IPv6 send from an address that no interface has, as those of a routed prefix (Linux); IPv4 does so by itself."""
 ANY = ("0.0.0.0", "::")  # noqa: S104 - to know them
 LARGEST = 0x10000
 ANCILLARY = 64
@@ -48,6 +50,31 @@ def _bound(one: socket.socket, address: Address, device: str | None) -> socket.s
     return one
 
 
+def _send_from_any(one: socket.socket) -> None:
+    """Where the system knows no such option, only addresses of interfaces are sent from."""
+    with suppress(OSError):
+        one.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+
+
+async def connected(host: str, port: int, own_host: str | None) -> socket.socket:
+    """A connection of TCP from this address of ours, None: any. OSError when it can't be had."""
+    found = await resolve(host, port, socket.SOCK_STREAM)
+    wanted = None if own_host is None else socket.AF_INET6 if ":" in own_host else socket.AF_INET
+    family, to = next((one for one in found if wanted in (None, one[0])), found[0])
+    one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        one.setblocking(False)
+        if own_host is not None:
+            if family == socket.AF_INET6:
+                _send_from_any(one)
+            one.bind((own_host, 0))
+        await asyncio.get_running_loop().sock_connect(one, to)
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
 class Datagrams:
     """A bound socket of UDP that knows which address of ours a datagram was sent to, and sends from the one it is told.
 
@@ -59,6 +86,7 @@ class Datagrams:
         self._wildcard = address[0] in ANY
         self._own = str(self.socket.getsockname()[0])
         if self._wildcard and family == socket.AF_INET6:
+            _send_from_any(self.socket)
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         elif self._wildcard:
             self.socket.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)

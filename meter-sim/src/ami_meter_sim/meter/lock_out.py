@@ -1,4 +1,4 @@
-"""A meter that locks out its management client after wrong keys, each time for twice as long (Blue Book class 124).
+"""A meter that locks out its clients after wrong keys, each time for twice as long (Blue Book class 124).
 
 Off unless a meter's faults switch it on, because with it a stranger can keep the head-end out: that is what real meters do
 which protect their port so, and what a head-end has to get along with.
