@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # most tests want none of it, so it is not imported for them
     from ami_process.store.places import Place
 
 ONE_WORKER = (
+    "tests/ami/meter/test_models_scanned.py",
     "tests/ami/test_simulated_faults.py",
     "tests/e2e/test_attempted.py",
     "tests/e2e/test_http.py",

@@ -94,7 +94,7 @@ def test_connections_that_say_half_keep_nobody_out(ami: System, role: str, octet
 def test_half_a_head_is_waited_for_so_long_and_not_longer(tmp_path: Path) -> None:
     with system(tmp_path, meters=1) as one:
         one.config["hes"]["http_head_s"] = 0.5
-        one.start()
+        one.start_hes()
         with socket.create_connection(address(one, "hes"), timeout=PATIENCE_S) as caller:
             caller.sendall(b"POST /cim HTTP/1.1\r\nHost: 127.0")
             answer = bytearray()

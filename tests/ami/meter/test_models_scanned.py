@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,20 @@ def shown(device: dict[str, Any]) -> dict[tuple[int, str, int], tuple[Any, ...]]
     }
 
 
+@pytest.fixture(scope="module")
+def each_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A meter of each model, by the name of the model, in one process."""
+    entries = [
+        meter(name, 2301 + number, free_port(), authentication="none", simulated={"model": name})
+        for number, name in enumerate(MODELS)
+    ]
+    with Fleet(tmp_path_factory.mktemp("models"), entries) as served:
+        yield served
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_everything_that_a_model_lists_can_be_read(tmp_path: Path, name: str) -> None:
-    entry = meter("M1", 2301, free_port(), authentication="none", simulated={"model": name})
-    with Fleet(tmp_path, [entry]) as served:
-        (device,) = Ami(served).on("M1", "scan", *WITHOUT_BUFFERS).ok().json["devices"]
+def test_everything_that_a_model_lists_can_be_read(each_model: Fleet, name: str) -> None:
+    (device,) = Ami(each_model).on(name, "scan", *WITHOUT_BUFFERS).ok().json["devices"]
     refused = {place: found for place, found in shown(device).items() if found[2] is not None}
     assert (device["error"], device["odd_lines"], refused) == (None, [], {})
 
