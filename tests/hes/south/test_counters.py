@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 from small_meter import CONNECT, South, eventually
@@ -201,6 +202,64 @@ async def test_a_push_that_came_in_an_association_is_not_taken_outside_of_it(ami
     send_datagram(meters, meter.in_the_middle)
     await eventually(lambda: ami.told("dropped"))
     assert "used before" in ami.told("dropped")[-1]["reason"] and len(ami.told("notification")) == 1
+
+
+class OverUdp(asyncio.DatagramProtocol):
+    """A meter's connection as datagrams, one frame in each."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._writer: asyncio.StreamWriter | None = None
+        self._waiting: asyncio.Queue[tuple[bytes, Any]] = asyncio.Queue()
+        self._tasks = [asyncio.create_task(self._forward())]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, octets: bytes, peer: Any) -> None:
+        self._waiting.put_nowait((octets, peer))
+
+    async def _forward(self) -> None:
+        while True:
+            octets, peer = await self._waiting.get()
+            if self._writer is None:
+                reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+                self._tasks.append(asyncio.create_task(self._back(reader, peer)))
+            self._writer.write(octets)
+
+    async def _back(self, reader: asyncio.StreamReader, peer: Any) -> None:
+        deframer = wrapper.Deframer()
+        while octets := await reader.read(4096):
+            deframer.receive_data(octets)
+            while (pdu := deframer.next_pdu()) is not None:
+                self._transport.sendto(wrapper.encode(pdu), peer)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._writer is not None:
+            self._writer.close()
+        self._transport.close()
+
+
+async def test_a_push_inside_an_association_over_udp_is_reported_as_udp(ami: South) -> None:
+    meter = await ami.meter(authentication="lls")
+    security = Security(keys=GlobalKeys(meter.encryption_key, meter.authentication_key), system_title=meter.title)
+    octets = protect_notification(DataNotification(5, None, BODY), security, SendCounter(50))
+    loop = asyncio.get_running_loop()
+    door, over_udp = await loop.create_datagram_endpoint(lambda: OverUdp(meter.port), local_addr=("127.0.0.1", 0))
+    try:
+        port = door.get_extra_info("sockname")[1]
+        await ami.start(meter.entry(address=f"127.0.0.1:{port}", transport="udp"))
+        running = asyncio.create_task(ami.switch())
+        await eventually(lambda: "open 1" in meter.asked)
+        meter.in_the_middle = wrapper.encode(wrapper.WrapperPdu(1, 1, octets))
+        (event, *_) = await eventually(lambda: ami.told("notification"))
+        await running
+    finally:
+        await over_udp.close()
+    assert (event["secured"], event["transport"]) == (True, "udp")
 
 
 async def test_an_association_that_was_recorded_is_not_opened_again_by_the_next_life(ami: South) -> None:

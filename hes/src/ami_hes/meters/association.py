@@ -189,7 +189,7 @@ class Association:
                 if self._supply is not None and self._supply.is_low:
                     await self._supply.top_up()
             case Tell(event):
-                self._tell(event)
+                self._report(event)
         return None
 
     async def _write(self, octets: bytes, *, first: bool) -> None:
@@ -216,12 +216,11 @@ class Association:
         except TimeoutError:
             return None
 
-    def _tell(self, event: Unsolicited) -> None:
+    def _report(self, event: Unsolicited) -> None:
         sender = None if self._supply is None or not event.protected else self._supply.meter
-        told = event.report if isinstance(event, InformationReported) else event.notification
-        self._notifications.report_answered(
-            told, peer=self._link.peer, sender=sender, counter=self._received.lowest_acceptable - 1
-        )
+        notification = event.report if isinstance(event, InformationReported) else event.notification
+        counter = self._received.lowest_acceptable - 1
+        self._notifications.report_associated(notification, self._link, sender=sender, counter=counter)
 
     @staticmethod
     def _expected(kind: type[A], event: object, where: str) -> A:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import isfinite
-from typing import Any
+from typing import Any, Protocol
 
 from ami_dlms import data
 from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
@@ -40,6 +40,16 @@ MAX_SENDERS = 64  # whose blocks are kept until the last one comes
 
 
 _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
+
+
+class Sender(Protocol):
+    """The connection that something came over (`ami_hes.meters.link.Link`)."""
+
+    @property
+    def peer(self) -> str: ...
+
+    @property
+    def transport(self) -> str: ...
 
 
 class Notifications:
@@ -88,18 +98,19 @@ class Notifications:
             await real_sleep(took_s)
         return taken
 
-    def report_answered(self, notification: Unsolicited, *, peer: str, sender: Meter | None, counter: int) -> None:
-        """What came inside an association by TCP; `sender` and `counter` when its keys vouch for it."""
+    def report_associated(self, notification: Unsolicited, link: Sender, *, sender: Meter | None, counter: int) -> None:
+        """What came inside an association over `link`; `sender` and `counter` when its keys vouch for it."""
+        peer, transport = link.peer, link.transport
         title = None if sender is None else sender.system_title
         reported = partial(
-            self._report, notification, peer=peer, transport="tcp", title=title, secured=sender is not None
+            self._report, notification, peer=peer, transport=transport, title=title, secured=sender is not None
         )
         if sender is None:
             reported()
         elif self._received.of(sender, Channel.PUSH).accepts(counter):
-            self._publish(sender, reported, peer, "tcp")
+            self._publish(sender, reported, peer, transport)
         else:
-            self.drop(peer, "tcp", f"a notification with invocation counter {counter}, which was used before")
+            self.drop(peer, transport, f"a notification with invocation counter {counter}, which was used before")
 
     async def close(self) -> None:
         """Wait for what is being published."""
