@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from ami_cis.meters import Meter
 from ami_process.settings import SettingsError
+from ami_process.text_files import UnreadableText, read_text
 
-MOST_LETTERS = 1 << 30
+MOST_CHARACTERS = 1 << 30
 """About a million meters."""
 SEVERAL = ";"
 """Between several usage points in one cell of CSV."""
@@ -25,26 +26,13 @@ SEVERAL = ";"
 def read_shipments(paths: Iterable[Path]) -> Iterator[Meter]:
     """All meters of these files, in order; SettingsError when one can't be used."""
     for path in paths:
-        text = _text(path)
         try:
+            text = read_text(path, MOST_CHARACTERS)
             rows = _json_rows(text) if text.lstrip()[:1] == "{" else csv.DictReader(io.StringIO(text), strict=True)
             for number, row in enumerate(rows, 1):
                 yield _meter(path, number, row)
-        except (ValueError, RecursionError, csv.Error) as error:
+        except (UnreadableText, ValueError, RecursionError, csv.Error) as error:
             raise SettingsError(f"cis.shipments: {path}: {error}") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(MOST_LETTERS + 1)
-    except OSError as error:
-        raise SettingsError(f"cis.shipments: {path}: {error.strerror}") from None
-    except ValueError:
-        raise SettingsError(f"cis.shipments: {path}: is no text in UTF-8") from None
-    if len(text) > MOST_LETTERS:
-        raise SettingsError(f"cis.shipments: {path}: has more than {MOST_LETTERS} letters")
-    return text
 
 
 def _json_rows(text: str) -> list[Any]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import SettingsError
+from ami_process.text_files import UnreadableText, read_text
 from ami_registry import ShipmentError, parse_secret, parse_shipment
 
-MOST_OCTETS = 1 << 30
+MOST_CHARACTERS = 1 << 30
 """About a million meters."""
 
 
@@ -18,8 +19,8 @@ def read_shipments(paths: Iterable[Path], transport_key: str | None) -> Mapping[
     found: dict[str, object] = {}
     for path in paths:
         try:
-            tables = parse_shipment(_text(path), key)
-        except ShipmentError as error:
+            tables = parse_shipment(read_text(path, MOST_CHARACTERS), key)
+        except (UnreadableText, ShipmentError) as error:
             raise SettingsError(f"hes.shipments: {path}: {error}") from None
         found |= {f"{path}, meter {number}": table for number, table in enumerate(tables, 1)}
     return found
@@ -30,16 +31,3 @@ def _key(reference: str) -> bytes:
         return parse_secret(reference, SecretSources(os.environ))
     except ValueError as error:
         raise SettingsError(f"hes.transport_key: {error}") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(MOST_OCTETS + 1)
-    except OSError as error:
-        raise ShipmentError(f"can't be read: {error.strerror}") from None
-    except ValueError:
-        raise ShipmentError("is no text in UTF-8") from None
-    if len(text) > MOST_OCTETS:
-        raise ShipmentError(f"has more than {MOST_OCTETS} letters")
-    return text
