@@ -101,7 +101,7 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
         api = create_api(
             clock_routes(environment.clock),
             Tokens.of(hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0]),
-            names=(hes.host, *hes.host_names),
+            names=_names(settings),
             names_setting="hes.host_names",
         )
         await stack.enter_async_context(serving(Branch(PATH, api, inbox), listener, http_limits))
@@ -175,10 +175,15 @@ async def _forget(context: Context, environment: Environment, kept_for: timedelt
 
 def _inbox_settings(settings: Settings, environment: Environment) -> InboxSettings:
     hes = settings.hes
-    urls = (url for url in (hes.public_url, settings.cis.hes_url) if url is not None)
-    names = (hes.host, *hes.host_names, *(httpx.URL(url).host for url in urls))
     limits = CimLimits(octets=hes.max_request_octets)
-    return InboxSettings(limits=limits, emit=environment.emit, names=names, public_url=hes.public_url)
+    return InboxSettings(limits=limits, emit=environment.emit, names=_names(settings), public_url=hes.public_url)
+
+
+def _names(settings: Settings) -> tuple[str, ...]:
+    """By which clients reach us, whatever they want."""
+    hes = settings.hes
+    urls = (url for url in (hes.public_url, settings.cis.hes_url) if url is not None)
+    return (hes.host, *hes.host_names, *(httpx.URL(url).host for url in urls))
 
 
 def _http_limits(settings: Settings) -> HttpLimits:

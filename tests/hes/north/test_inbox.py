@@ -299,6 +299,15 @@ async def test_the_description_gives_the_public_url_or_no_strange_host(tmp_path:
         assert strange.status_code == 421 and b"location=" not in strange.content
 
 
+async def test_the_api_is_reached_by_the_same_names_as_the_messages(tmp_path: Path) -> None:
+    async with north(tmp_path, public_url="https://ami.example/hes/") as hes:
+        known, strange = [
+            await hes.client.get(hes.url + "/api/v1/clock", headers={"Host": host})
+            for host in ("ami.example", "evil.example")
+        ]
+        assert (known.status_code, strange.status_code) == (200, 421)
+
+
 MANY = octets(request(control(DISCONNECT, *(f"X{number}" for number in range(2_000)))))
 
 
