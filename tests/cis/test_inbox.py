@@ -22,7 +22,7 @@ from ami_cim import envelope, ns, soap, wire
 from ami_cim.limits import Limits
 from ami_cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
-from ami_cis.inbox import Inbox
+from ami_cis.inbox import MAX_ID, Inbox
 from ami_cis.pending import Pending
 from ami_cis.store import SentRequest, Store, StoreUnavailable
 from ami_process.health import Health
@@ -136,6 +136,13 @@ async def test_an_event_without_message_id_is_kept(cis: ACis) -> None:
     octets = event().replace(b"<msg:MessageID>r-1</msg:MessageID>", b"")
     assert (await delivered(cis, octets)).reply.result == "OK"
     assert cis.events.told[0]["message_id"].startswith("sha256:")
+
+
+async def test_an_event_whose_message_id_has_no_end_is_refused(cis: ACis) -> None:
+    assert (await delivered(cis, event(message_id="x" * MAX_ID))).reply.result == "OK"
+    answer = await delivered(cis, event(message_id="x" * (MAX_ID + 1)))
+    assert (answer.reply.result, answer.reply.errors[0].code) == ("FAILED", "1.5")
+    assert cis.events.names == ["event_received"]
 
 
 async def test_events_that_nobody_here_understands_are_refused(cis: ACis) -> None:

@@ -30,6 +30,8 @@ from ami_process.message_endpoint import Endpoint, Site, Why
 from ami_process.worker import Worker
 
 BODY_TIMEOUT_S = 15.0
+MAX_ID = 200
+"""Characters of a MessageID that is kept as the key of an event; the HES takes no longer ones either."""
 NOTHING_NEW: Mapping[Disposition, type[events.ReplyRepeated]] = {
     Disposition.REPEATED: events.ReplyRepeated,
     Disposition.CONTRADICTING: events.ReplyContradicting,
@@ -125,6 +127,8 @@ class Inbox:
             return _refusal("2.9", f"an event has one of the verbs {', '.join(EVENT_VERBS)}")
         if header.noun not in BY_NAME:
             return _refusal("2.5", f"events of {header.noun[:80]} are not taken here")
+        if len(header.message_id or "") > MAX_ID:
+            return _refusal("1.5", f"Header.MessageID has at most {MAX_ID} characters")
         message_id = header.message_id or f"sha256:{hashlib.sha256(octets).hexdigest()}"
         new = await self._store.add_event(
             TakenEvent(message_id, header.verb, header.noun, octets, self._environment.now())
