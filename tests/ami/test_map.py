@@ -56,10 +56,22 @@ def test_a_control_code() -> None:
     assert "the meter reads back disconnected" in result.output
 
 
+@pytest.mark.parametrize("code", ["0.26.38.85", "3.26.38.85"])
+def test_an_event_code(code: str) -> None:
+    result = ami_map(code)
+    assert result.exit_code == 0
+    assert "0-0:99.98.0*255" in result.output and "power down" in result.output and "M-130" in result.output
+
+
+def test_an_event_log() -> None:
+    result = ami_map("0-0:99.98.2")
+    assert result.exit_code == 0 and "0.31.26.68" in result.output and "remote disconnection" in result.output
+
+
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("3.31.0.24", ["EndDeviceControlType 3.31.0.24", "near: 3.31.0.23 disconnect"]),
+        ("3.31.0.24", ["3.31.0.24 is no EndDeviceControlType", "near: 3.31.0.23 disconnect"]),
         ("0.0.0.6.5.1.12.0.0.0.0.0.0.0.0.3.73.0", ["(2.10)", "near: 0.0.0.1.5.1.12", "accumulation 6, there 1"]),
         ("0.0.0.1.1.1.999.0.0.0.0.0.0.0.0.3.72.0", ["(2.6)", "measurement_kind 999"]),
         ("0.0.0.1.1.1.12.0.0.0.0", ["(2.6)", "not 18 numbers"]),

@@ -10,9 +10,11 @@ import pytest
 from ami_dlms.obis import Obis
 from ami_mapping.controls import CONTROLS
 from ami_mapping.decisions import Decision, decisions, open_questions
+from ami_mapping.events import event_rows
 from ami_mapping.faults import fault_rules
 from ami_mapping.hints import near_codes, near_controls, near_obis
 from ami_mapping.lookup import readings
+from ami_mapping.mbus import device_types
 from ami_mapping.qualities import status_bits
 from ami_mapping.reading_types import ReadingType
 from ami_mapping.readings import all_rows
@@ -21,7 +23,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_row_of_every_table_names_a_decision() -> None:
-    rows = [*CONTROLS.values(), *fault_rules().values(), *status_bits(), *all_rows()]
+    rows = [
+        *CONTROLS.values(),
+        *fault_rules().values(),
+        *status_bits(),
+        *event_rows().values(),
+        *device_types().values(),
+    ]
+    rows += all_rows()
     assert {row.decision for row in rows} <= decisions().keys()
 
 

@@ -16,6 +16,7 @@ from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
 from ami_mapping.controls import Control, UnknownControl, control_for
 from ami_mapping.decisions import decisions
+from ami_mapping.events import EventRow, event_rows, native_events
 from ami_mapping.hints import near_codes, near_controls, near_obis
 from ami_mapping.lookup import Match, ReadingTable, readings
 from ami_mapping.partners import export, parse_profile
@@ -35,7 +36,7 @@ class NotMapped(Exception):
 def map_command(
     what: Annotated[
         str | None,
-        typer.Argument(help="An OBIS code, a ReadingType (18 numbers) or an EndDeviceControlType (4 numbers)."),
+        typer.Argument(help="An OBIS code, a ReadingType (18 numbers), or the type of a control or event (4 numbers)."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every row that is served.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="The rows as CSV.")] = False,
@@ -78,7 +79,11 @@ def _table(unsure: bool, partner: Path | None, rows: Path | None) -> ReadingTabl
 
 def _explain(table: ReadingTable, what: str, csv: bool) -> None:
     if what.count(".") == 3 and what.replace(".", "").isdigit():
-        _show_control(_control(what))
+        events = native_events(what)
+        if events:
+            _show_events(events)
+        else:
+            _show_control(_control(what))
     elif what.count(".") >= 10:
         _show_code(table, *_answers(table, what), csv)
     else:
@@ -92,7 +97,7 @@ def _obis(what: str) -> Obis:
         return Obis.parse(f"{a}-{b}:{c}.{d}.{e}*{f}" if match else what)
     except LocalError:
         raise NotMapped(
-            f"{what[:80]!r} is no OBIS code (1-0:1.8.0*255), no ReadingType (18 numbers) and no control code (4 numbers)"
+            f"{what[:80]!r} is no OBIS code (1-0:1.8.0*255), no ReadingType (18 numbers) and no code of a control or event (4 numbers)"
         ) from None
 
 
@@ -100,7 +105,7 @@ def _control(what: str) -> Control:
     try:
         return control_for(what)
     except UnknownControl:
-        lines = [f"no COSEM method is known for the EndDeviceControlType {what[:64]}"]
+        lines = [f"{what[:64]} is no EndDeviceControlType and no EndDeviceEventType that is known here"]
         lines += [f"near: {one.code} {one.name}" for one in near_controls(what)]
         raise NotMapped("\n".join(lines)) from None
 
@@ -144,6 +149,15 @@ def _show_control(control: Control) -> None:
     _show_decision(console, control.decision)
 
 
+def _show_events(rows: tuple[EventRow, ...]) -> None:
+    console = Console()
+    grid = _grid("log", "number", "EndDeviceEventType", "what happened")
+    for row in rows:
+        grid.add_row(str(row.log), str(row.number), row.code, Text(f"{row.meaning} ({row.confidence})"))
+    console.print(grid)
+    _show_decision(console, rows[0].decision)
+
+
 def _show_code(table: ReadingTable, code: ReadingType, found: tuple[Match, ...], csv: bool) -> None:
     if csv:
         _show_rows(table, [match.row for match in found], csv)
@@ -168,6 +182,10 @@ def _show_code(table: ReadingTable, code: ReadingType, found: tuple[Match, ...],
 
 def _show_obis(table: ReadingTable, obis: Obis, csv: bool) -> None:
     found = table.rows_of(obis)
+    events = tuple(row for row in event_rows().values() if row.log == obis)
+    if events and not found:
+        _show_events(events)
+        return
     if not found:
         near = "".join(f"\nnear: {row.obis} {row.meaning} ({row.context.name})" for row in near_obis(table, obis))
         hidden = len(readings(unsure=True).rows_of(obis))

@@ -10,6 +10,7 @@ from pathlib import Path
 from ami_cim.codes import reply_codes
 from ami_mapping.controls import CONTROLS
 from ami_mapping.decisions import Decision, decisions, open_questions
+from ami_mapping.events import event_rows
 from ami_mapping.faults import fault_rules
 from ami_mapping.mbus import device_types
 from ami_mapping.partners import SWITCHES
@@ -50,18 +51,8 @@ def write(folder: Path) -> None:
 
 def mapping_page() -> str:
     """Tables first, then the decisions in the order of their numbers."""
-    parts = [
-        MAPPING,
-        _index(),
-        _questions(),
-        _controls(),
-        _figures(),
-        _contexts(),
-        _media(),
-        _status(),
-        _switches(),
-        _faults(),
-    ]
+    tables = (_index, _questions, _controls, _figures, _contexts, _media, _status, _events, _switches, _faults)
+    parts = [MAPPING, *(table() for table in tables)]
     return "\n".join([*parts, "## Decisions\n", *map(_section, decisions().values())])
 
 
@@ -149,6 +140,15 @@ def _status() -> str:
     )
     head = ("bit", "name", "ReadingQuality", "decision", "source")
     return f"## Profile status and reading qualities\n\n{_table(head, rows)}"
+
+
+def _events() -> str:
+    rows = (
+        (str(one.log), one.number, f"`{one.code}`", one.meaning, one.confidence, _link(one.decision))
+        for one in event_rows().values()
+    )
+    head = ("log", "number", "EndDeviceEventType", "what happened", "rests on", "decision")
+    return f"## Entries of event logs\n\n{_table(head, rows)}"
 
 
 def _switches() -> str:
