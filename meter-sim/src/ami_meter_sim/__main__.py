@@ -1,6 +1,7 @@
 """The command line `meter-sim`: `meter-sim serve --config FILE` is the process; `python -m ami_meter_sim` is the same."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -145,6 +146,7 @@ async def _run(settings: Settings, environment: Environment, events: Events) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    gc.freeze()  # rounds of the collector over all that was imported would hold the loop for tens of milliseconds
     return await run(settings, settings.meters, environment, stop, die)
 
 
