@@ -27,6 +27,7 @@ from ami_meter_sim.lines.meter_pushes import OwnHosts, WantedPushes
 from ami_meter_sim.lines.opening import Listener, Socket, listen
 from ami_meter_sim.lines.push import PushSender
 from ami_meter_sim.lines.sockets import leaves_from
+from ami_meter_sim.load.tables import make_all
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
 from ami_meter_sim.meter.filled_pushes import Pushes, parse_destination, with_pushes
 from ami_meter_sim.meter.further import Given, further_association
@@ -172,6 +173,8 @@ async def start(
         if isinstance(problem, PortTaken):
             raise
         raise SettingsError(f"{problem.setting}: {problem.address} can't be listened on: {problem.reason}") from None
+    if prepared:  # beside the loop, which would hold still for each of them
+        asyncio.get_running_loop().run_in_executor(None, make_all)
     fleet.members_of = members_of(placed, [one.simulated.model for one in chosen])
     running.tasks += [asyncio.create_task(one) for one in (fleet.keep_time(), fleet.keep_state(), sender.run())]
     running.tasks += [asyncio.create_task(one) for one in _calls(fleet, section, chosen, placed)]

@@ -14,7 +14,7 @@ from ami_meter_sim.load import standard
 from ami_meter_sim.load.civil import kind_of_day, season, summer_time
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.load.table import DAY_QUARTERS, DAYS, FIRST, QUARTER_S, Table
-from ami_meter_sim.load.weather import YEAR_DAYS, Reals, sun, temperatures
+from ami_meter_sim.load.weather import REGIONS, YEAR_DAYS, Reals, sun, temperatures
 
 ROOFS = (1.2, 2.4)
 UNCOVERED = 0.15
@@ -61,23 +61,36 @@ def heat_pump(region: int) -> Table:
     return Table(_normed((by_day[:, None] * np.array(_HEAT_DAY, np.float64)).ravel()))
 
 
-@cache
 def grid_import(region: int, roof: int) -> Table:
     """What a household under a solar roof takes from the grid."""
-    return Table(_with_roof(region, roof)[0])
+    return _roofs(region)[roof][0]
+
+
+def grid_export(region: int, roof: int) -> Table:
+    """What it feeds in."""
+    return _roofs(region)[roof][1]
 
 
 @cache
-def grid_export(region: int, roof: int) -> Table:
-    """What it feeds in."""
-    return Table(_with_roof(region, roof)[1])
+def _roofs(region: int) -> tuple[tuple[Table, Table], ...]:
+    """Import and export of each size of roof, under one sun, which takes longer than all of them."""
+    load, shining = _h0(), _scaled(sun(region), KWH_PER_KWP / 1000.0)
+    uncovered = np.rint(load * UNCOVERED).astype(np.int64)
+    found = []
+    for size in ROOFS:
+        generated = np.rint(shining * size).astype(np.int64)
+        taken = np.maximum(load - generated, uncovered)
+        found.append((Table(taken), Table(taken - load + generated)))
+    return tuple(found)
 
 
-def _with_roof(region: int, roof: int) -> tuple[Integers, Integers]:
-    load = _h0()
-    generated = np.rint(_scaled(sun(region), KWH_PER_KWP / 1000.0) * ROOFS[roof]).astype(np.int64)
-    taken = np.maximum(load - generated, np.rint(load * UNCOVERED).astype(np.int64))
-    return taken, taken - load + generated
+def make_all() -> None:
+    """Have all tables made: the first dialogues of a process need not wait for them."""
+    household()
+    shop()
+    for region in range(REGIONS):
+        heat_pump(region)
+        _roofs(region)
 
 
 @cache
