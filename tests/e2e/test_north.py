@@ -42,7 +42,7 @@ def test_generic_endpoint_dispatches_on_verb_and_noun(whole: System) -> None:
         etree.fromstring(answer.content).find(".//{http://iec.ch/TC57/2011/schema/message}ResponseMessage") is not None
     )
     assert texts(answer.content, "Result") == ["OK"]
-    assert whole.hes is not None and whole.hes.seen("meter_done")[0]["ok"]
+    assert whole.hes is not None and whole.hes.wait_for("meter_done")["ok"]
 
 
 def test_generic_endpoint_refuses_what_it_does_not_know(whole: System) -> None:

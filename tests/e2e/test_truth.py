@@ -346,6 +346,7 @@ def test_both_meters_have_their_own_keys_and_no_key_is_ever_told(ami: System) ->
     Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
     keys = [m[k].lower() for m in ami.config["meters"] for k in ("encryption_key", "authentication_key")]
     assert len(set(keys)) == 4
+    ami.hes.wait_for_some("meter_done", 2)
     printed = " ".join(str(p.events) for p in ami.processes).lower()
     assert "meter_done" in printed
     assert not [k for k in keys if k in printed]
