@@ -19,9 +19,11 @@ from ami_dlms.association import Action, ClientConnection, ClientSettings, Get, 
 from ami_dlms.association.vocabulary import parse_mechanism
 from ami_dlms.enums import ActionResult
 from ami_dlms.security import GlobalKeys, PrivateKey, SendCounter
+from ami_meter_sim.objects.memory import Kind
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population.shipment import Form, for_the_cis, write
 from ami_meter_sim.settings import Settings
+from ami_packs.event_list import Occurrence
 from ami_process.settings import SettingsError
 from ami_registry import client_settings, parse_meter, parse_shipment
 
@@ -161,6 +163,10 @@ async def test_wrong_keys_lock_a_meter_of_a_population_out_with_an_event(tmp_pat
         assert await right.ask(Open()) is None, "the port is closed, whoever calls"
         await right.close()
         assert [event["meter"] for event in one.reported.seen("locked_out")] == [row["name"]]
+        meter = one.running.fleet.live(INDEX)
+        (locked,) = meter.setup.model.events.of(Occurrence.PORT_LOCKED)
+        logged = [entry.number for entry in meter.device.history.records(Kind.EVENT, source=locked.log)]
+        assert logged.count(locked.number) == 1, "in the meter's own log, once"
 
 
 async def test_a_meter_with_one_session_at_a_time_turns_a_second_client_away(tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ class Session:
             meter.lock_out.succeeded()
         else:
             meter.lock_out.failed(self._now())
+            if meter.lock_out.locks(self._now()):
+                meter.occur(Occurrence.PORT_LOCKED, self._now())
         return False
 
     def _attacked(self, meter: Meter | None, cause: Cause, client_wport: int | None = None) -> None:
