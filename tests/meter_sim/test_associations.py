@@ -29,7 +29,7 @@ from ami_dlms.enums import DataAccessResult, Mechanism
 from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, SendCounter
-from ami_meter_sim.app import make_setup
+from ami_meter_sim.entries import make_setup
 from ami_meter_sim.meter.further import Given, further_association
 from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.settings import MeterSettings, Numbered

@@ -12,7 +12,7 @@ import tomli_w
 from ami_dlms import data
 from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
-from ami_meter_sim.app import make_faults, make_meters
+from ami_meter_sim.entries import make_faults, make_meters
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.meter.pushes import INSTALLATION, INTERVAL, POWER_UP, SETUPS, SWITCH
 from ami_meter_sim.meter.setup import LockOutSetup
