@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from ami_meter_sim.roster import listed
 from ami_meter_sim.scenarios.model import Expectation, Scenario, Step, Track
 from ami_meter_sim.scenarios.run import Run, StepFailed
 from ami_meter_sim.tap import Reader, Tap
+from ami_process.environment import Environment
 
 MOST_METERS = 1_000_000
 LOOK_S = 1.0
@@ -74,6 +76,28 @@ class MeterHands:
             for one in found
             if one is not None
         )
+
+
+class Alarm:
+    """One sleep until a moment, which is kept while other things happen: a clock that is stepped may have gone on before a new one begins."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._due_at: datetime | None = None
+        self._sleep: asyncio.Future[None] | None = None
+
+    def at(self, due_at: datetime | None) -> asyncio.Future[None]:
+        """Done when it is time; without a moment after a while, so that somebody looks."""
+        if self._sleep is None or self._sleep.done() or self._due_at != due_at:
+            self.end()
+            left_s = LOOK_S if due_at is None else max((due_at - self._environment.now()).total_seconds(), 0.0)
+            self._due_at, self._sleep = due_at, asyncio.ensure_future(self._environment.sleep(left_s))
+        return self._sleep
+
+    def end(self) -> None:
+        """Nobody waits any more."""
+        if self._sleep is not None:
+            self._sleep.cancel()
 
 
 class Runner:
@@ -156,10 +180,14 @@ class Runner:
 
     async def _follow(self, run: Run) -> None:
         environment = self._control.fleet.environment
-        with self._tap.follow() as self._reader:
-            while not run.advance(environment.now()):
-                await self._until_something(run, self._reader)
-                self._catch_up()
+        alarm = Alarm(environment)
+        try:
+            with self._tap.follow() as self._reader:
+                while not run.advance(environment.now()):
+                    await self._until_something(run, self._reader, alarm)
+                    self._catch_up()
+        finally:
+            alarm.end()
         self.status = "passed" if run.passed else "failed"
 
     def _catch_up(self) -> None:
@@ -169,15 +197,12 @@ class Runner:
             meter, fault = (getattr(event, name, None) for name in ("meter", "fault"))
             self.run.saw(type(event).event, str(meter or ""), self._control.fleet.environment.now(), fault)
 
-    async def _until_something(self, run: Run, reader: Reader) -> None:
+    async def _until_something(self, run: Run, reader: Reader, alarm: Alarm) -> None:
         """Until the next moment of the run, or until something is reported."""
-        environment = self._control.fleet.environment
-        due_at = run.next_due_at
-        left_s = LOOK_S if due_at is None else max((due_at - environment.now()).total_seconds(), 0.0)
-        waits = [asyncio.ensure_future(environment.sleep(left_s)), asyncio.ensure_future(reader.more.wait())]
+        more = asyncio.ensure_future(reader.more.wait())
+        either: set[asyncio.Future[Any]] = {alarm.at(run.next_due_at), more}
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for one in waits:
-                one.cancel()
+            more.cancel()
         reader.more.clear()
