@@ -51,6 +51,11 @@ class Active:
         """Whether the fault overrides one of these hooks."""
         return self.rule.parameters.has(*hooks)
 
+    @property
+    def of_the_line(self) -> bool:
+        """Whether it disturbs frames of answers on their way over the line."""
+        return self.rule.parameters.of_the_line and self.rule.direction == "answer"
+
     def is_down(self, at: datetime) -> bool:
         """As `Fault`; one that has not happened yet has brought nothing down."""
         return self._fault is not None and self._fault.is_down(at)

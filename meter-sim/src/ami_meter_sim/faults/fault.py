@@ -67,6 +67,8 @@ class Fault(Documented):
     """Of a rule that names none."""
     once_per_connection: ClassVar[bool] = False
     """Whether chance decides once for a whole connection."""
+    of_the_line: ClassVar[bool] = False
+    """Whether it disturbs answers below the APDU: each frame that goes over the line, over HDLC each of its frames, by itself."""
 
     _dice: Dice = PrivateAttr(default_factory=lambda: Dice(0))
 

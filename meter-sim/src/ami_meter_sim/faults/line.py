@@ -1,6 +1,6 @@
-"""Faults of the line between a meter and whoever talks to it, as far as they can be had frame by frame: no delay of handshakes.
+"""Faults of the line between a meter and whoever talks to it, frame by frame: over HDLC of its frames, which the link repairs.
 
-The names are those that are usual for disturbed TCP connections.
+The names are those that are usual for disturbed TCP connections, whose handshakes are not delayed.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ BOTH: tuple[Direction, ...] = ("answer", "push")
 class Latency(Slow):
     """Take longer, each time by another time."""
 
+    of_the_line: ClassVar[bool] = True
+
     seconds: Duration = 0.2
     """How long at least."""
     jitter_s: Duration = 0.1
@@ -27,6 +29,7 @@ class Latency(Slow):
 class Bandwidth(FrameFault):
     """Let octets through at a rate."""
 
+    of_the_line: ClassVar[bool] = True
     directions: ClassVar[tuple[Direction, ...]] = BOTH
 
     octets_per_s: int = Field(default=300, ge=1, le=1_000_000_000)
@@ -39,6 +42,8 @@ class Bandwidth(FrameFault):
 
 class Cut(FrameFault):
     """Break the connection after a number of octets, in the middle of a frame if need be."""
+
+    of_the_line: ClassVar[bool] = True
 
     after: int = Field(default=200, ge=0, le=1_000_000_000)
     """Octets from the meter that arrive."""
@@ -54,12 +59,14 @@ class Cut(FrameFault):
 class Drop(Silent):
     """Lose frames."""
 
+    of_the_line: ClassVar[bool] = True
     usual_probability: ClassVar[float] = 0.1
 
 
 class Duplicate(FrameFault):
     """Deliver frames twice."""
 
+    of_the_line: ClassVar[bool] = True
     directions: ClassVar[tuple[Direction, ...]] = BOTH
     usual_probability: ClassVar[float] = 0.1
 

@@ -4,6 +4,7 @@ All of them know the wrapper's header (8 octets, the last two are the length of 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -59,6 +60,8 @@ class Oversized(FrameFault):
 
 class Slice(FrameFault):
     """Send a frame in pieces."""
+
+    of_the_line: ClassVar[bool] = True
 
     size: int = Field(default=16, ge=1, le=MOST_OCTETS)
     """Octets of each."""

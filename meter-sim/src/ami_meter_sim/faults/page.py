@@ -59,6 +59,8 @@ def _section(row: Row) -> str:
         usual["probability"] = fault.usual_probability
     text = f"\n## {row.name}\n\n{' '.join((fault.__doc__ or '').split())}\n\n"
     text += f"Possible directions: {', '.join(f'`{one}`' for one in fault.directions)}."
+    if fault.of_the_line:
+        text += " It happens to each frame of an answer on the line, over HDLC to each of the link's."
     if usual:
         text += f" Unless the rule says otherwise: {', '.join(f'`{key} = {_toml(value)}`' for key, value in usual.items())}."
     rows = _rows(fault)

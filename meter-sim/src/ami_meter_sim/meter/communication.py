@@ -19,6 +19,8 @@ DEFAULT_PARAMETERS = LinkParameters()
 FLAG = b"\x7e"
 HDLC_HEADER = 3
 """Flag and format, in front of the addresses."""
+LENGTH = 0x07FF
+"""Of the frame between its flags, in its format."""
 VERSION_OCTETS = VERSION.to_bytes(2, "big")
 
 
@@ -34,6 +36,11 @@ class Line(WrapperFraming):
     def own_frames(self) -> bytes:
         """Frames of a data link: the wrapper has none."""
         return b""
+
+    @staticmethod
+    def frames(octets: bytes) -> Iterator[bytes]:
+        """What goes over the line at once: the PDU."""
+        yield octets
 
     def inactive(self) -> bool:
         """A silence ends nothing."""
@@ -79,6 +86,14 @@ class HdlcLine:
     def own_frames(self) -> bytes:
         """What the links themselves want to send."""
         return self._link.data_to_send()
+
+    @staticmethod
+    def frames(octets: bytes) -> Iterator[bytes]:
+        """Frame by frame, as their formats count; what is none stays together."""
+        while octets:
+            size = (int.from_bytes(octets[1:3], "big") & LENGTH) + 2 if octets[:1] == FLAG else len(octets)
+            yield octets[:size]
+            octets = octets[size:]
 
     @staticmethod
     def addressed(octets: bytes) -> int | None:

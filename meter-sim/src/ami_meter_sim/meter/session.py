@@ -285,11 +285,17 @@ class Session:
         if not active:
             return active
         occasion = self._occasion(items)
-        happening = [one for one in active if one.has(*hooks) and one.happens(occasion, self._decided)]
-        for one in happening:
-            self._faults.happened(one)
-            self._reports.append(Report(events.FaultHappened(meter=meter.name, fault=one.rule.fault, rule=one.number)))
-        return happening
+        return [
+            one for one in active if not one.of_the_line and one.has(*hooks) and self._happens(meter, one, occasion)
+        ]
+
+    def _happens(self, meter: Meter, one: Active, occasion: Occasion) -> bool:
+        """Whether a fault happens now; then it is counted and reported."""
+        if not one.happens(occasion, self._decided):
+            return False
+        self._faults.happened(one)
+        self._reports.append(Report(events.FaultHappened(meter=meter.name, fault=one.rule.fault, rule=one.number)))
+        return True
 
     def _reported(self) -> Iterator[Effect]:
         reports, self._reports = self._reports, []
@@ -354,21 +360,28 @@ class Session:
             found = self._happening(meter, (), "on_frame") if happening is None else happening
             if self._reports:
                 yield from self._reported()
-            if not found:
-                self._octets += len(frame)
-                yield from self._line.on_line((Send(frame),))
-                continue
-            yield from self._leaving(frame, items, found)
+            leaving: Sequence[Effect] = (Send(frame),)
+            for one in found:
+                if one.rule.direction == "answer":
+                    leaving = one.fault.on_frame(leaving, self._occasion(items))
+            yield from self._over_the_line(meter, self._line.on_line(leaving), items)
 
-    def _leaving(self, frame: bytes, items: Sequence[Item], happening: Sequence[Active]) -> Iterator[Effect]:
-        """What becomes of a frame with which these faults happen."""
-        now = self._occasion(items)
-        leaving: Sequence[Effect] = (Send(frame),)
-        for one in happening:
-            if one.rule.direction == "answer":
-                leaving = one.fault.on_frame(leaving, now)
-        self._octets += sum(len(effect.octets) for effect in leaving if isinstance(effect, Send))
-        yield from self._line.on_line(leaving)
+    def _over_the_line(self, meter: Meter, effects: Iterable[Effect], items: Sequence[Item] = ()) -> Iterator[Effect]:
+        """What becomes of frames on the line: the faults of the line happen to each of them."""
+        faults = [one for one in self._active(meter) if one.of_the_line]
+        for effect in effects:
+            if not isinstance(effect, Send):
+                yield effect
+                continue
+            for frame in self._line.frames(effect.octets) if faults else (effect.octets,):
+                leaving: Sequence[Effect] = (Send(frame),)
+                now = self._occasion(items)
+                for one in faults:
+                    if leaving and self._happens(meter, one, now):
+                        leaving = one.fault.on_frame(leaving, now)
+                self._octets += sum(len(one.octets) for one in leaving if isinstance(one, Send))
+                yield from self._reported()
+                yield from leaving
 
     def _link_answers(self) -> Iterator[Effect]:
         """Frames of the data link itself. They leave as they are, unless the only meter here sends nothing at all now."""
@@ -381,6 +394,8 @@ class Session:
                 if one.rule.direction == "answer" and not one.fault.on_frame(leaving, self._occasion()):
                     leaving = ()
             yield from self._reported()
+            yield from self._over_the_line(next(iter(self._meters.values())), leaving)
+            return
         yield from leaving
 
 
