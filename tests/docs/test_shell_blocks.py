@@ -69,6 +69,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 RUN = [page for page in PAGES if any(block.left_out_for is None for block in blocks(page))]
+API_PORT = "AMI_METER_SIM__PORT"
 PORTS = {"127.0.0.1:8080": "cis", "127.0.0.1:8081": "hes"}
 
 
@@ -88,6 +89,7 @@ class Repository:
         for meter, port in zip(config["meters"], free_ports(len(config["meters"])), strict=True):
             meter["address"] = f"127.0.0.1:{port}"
         self.config = config
+        self.api_port = free_port()
         (directory / "config").mkdir()
         town = tomllib.loads((ROOT / "config/town.toml").read_text("utf-8"))
         for section in ("cis", "hes"):
@@ -103,12 +105,13 @@ class Repository:
     def pasted(self, text: str) -> str:
         for address, section in PORTS.items():
             text = text.replace(address, f"127.0.0.1:{self.config[section]['port']}")
-        return text
+        return text.replace(f"{API_PORT}=8082", f"{API_PORT}={self.api_port}")
 
     def start(self, text: str) -> subprocess.Popen[str]:
         """One bash for a block, with the commands on its path; all that it starts is one group."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AMI_", "PYTEST"))}
         environment["CIS_URL"] = f"http://127.0.0.1:{self.config['cis']['port']}"  # where the page leaves out --url
+        environment["METER_SIM_URL"] = f"http://127.0.0.1:{self.api_port}"
         command = ["bash", "-euo", "pipefail", "-c", preparation() + self.pasted(text)]
         return subprocess.Popen(
             command,

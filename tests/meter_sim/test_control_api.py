@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,22 @@ async def test_what_happens_to_a_meter_is_logged(tmp_path: Path) -> None:
         unknown = {"occurrence": "magnet_off"}
         answer = await api.client.post("/api/v1/meters/M1001/occurrences", json=unknown)
         assert answer.status_code == 409 and "notes no magnet_off" in answer.json()["error"]
+
+
+async def test_a_load_flows_in_addition_from_now_on(api: Served) -> None:
+    path, wire = "/api/v1/meters/M1001", api.wire
+    before = await api.get(path)
+    await api.post(f"{path}/load", power_w=1500)
+    wire.fleet.environment = replace(wire.fleet.environment, now=lambda: START + timedelta(hours=2))
+    loaded = await api.get(path)
+    house = await api.get("/api/v1/meters/M1002")
+    assert loaded["import_wh"] - before["import_wh"] >= 3000
+    assert loaded["import_power_w"] >= 1500 > house["import_power_w"]
+    await api.post(f"{path}/load", power_w=-500)
+    wire.fleet.environment = replace(wire.fleet.environment, now=lambda: START + timedelta(hours=4))
+    fed = await api.get(path)
+    assert fed["export_wh"] - loaded["export_wh"] == 1000
+    assert fed["import_wh"] - loaded["import_wh"] < 3000
 
 
 async def test_power_goes_and_comes_back(api: Served) -> None:
@@ -409,6 +426,9 @@ async def test_a_reset_ends_faults_and_conditions(api: Served) -> None:
         ("POST", "/api/v1/meters/M1001/occurrences", {"occurrence": "rain"}, 422, "occurrence"),
         ("POST", "/api/v1/meters/M1001/conditions", {"condition": "rain", "there": True}, 422, "condition"),
         ("POST", "/api/v1/power", {}, 422, "on"),
+        ("POST", "/api/v1/meters/M1001/load", {"power_w": 100_001}, 422, "power_w"),
+        ("POST", "/api/v1/meters/M1001/load", {}, 422, "power_w"),
+        ("POST", "/api/v1/meters/M7/load", {"power_w": 1}, 404, "no meter 'M7'"),
         ("POST", "/api/v1/scenario", {}, 422, "either name or scenario"),
         ("POST", "/api/v1/scenario", {"name": "flood"}, 422, "no scenario 'flood'"),
         ("POST", "/api/v1/scenario", {"name": "../x"}, 422, "name"),

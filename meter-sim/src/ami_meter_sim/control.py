@@ -20,7 +20,14 @@ from ami_meter_sim.faults.dice import fraction
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.session import describe_switch
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.objects.conditions import KEPT_AT, Condition, conditions, end_all, press_billing_button
+from ami_meter_sim.objects.conditions import (
+    KEPT_AT,
+    Condition,
+    add_load,
+    conditions,
+    end_all,
+    press_billing_button,
+)
 from ami_meter_sim.objects.conditions import read as conditions_of
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.push_setup import PushSetupV0
@@ -233,6 +240,13 @@ class Control:
             raise NotPossible(f"{name}: {condition} = {str(there).lower()} {reason}")
         self._keep()
         self.fleet.report(events.ConditionChanged(meter=name, condition=str(condition), there=there))
+
+    def add_load(self, name: str, watts: int) -> None:
+        """So much flows through a meter from now on beside what its household takes. NotThere."""
+        meter = self.meter(name)
+        self.fleet.make_room()
+        meter.happen(lambda device: add_load(device, watts), self.fleet.environment.now())
+        self._keep()
 
     def occur(self, name: str, occurrence: Occurrence) -> None:
         """Something happens to the meter, as a cover that is opened. NotThere, NotPossible."""

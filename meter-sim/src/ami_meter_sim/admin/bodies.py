@@ -67,6 +67,13 @@ class Happening(Body):
     """What, as in the event lists of models."""
 
 
+class Load(Body):
+    """What flows through a meter beside what is behind it."""
+
+    power_w: int = Field(ge=-100_000, le=100_000)
+    """From now on, in place of what was set before; below 0 it is fed in, 0 ends it."""
+
+
 class Power(Body):
     """Power that goes or comes back."""
 

@@ -13,6 +13,7 @@ from ami_meter_sim.admin.bodies import (
     Concerned,
     Filter,
     Happening,
+    Load,
     Meters,
     Named,
     Part,
@@ -123,6 +124,12 @@ def _meters(app: FastAPI, control: Control) -> None:
     async def let_happen(name: Name, happening: Happening) -> dict[str, Any]:
         """Let something happen to the meter: it is logged and raises alarms as its model says; gives its state."""
         control.occur(name, happening.occurrence)
+        return control.state(name)
+
+    @app.post(f"{BASE}/meters/{{name}}/load")
+    async def add_load(name: Name, load: Load) -> dict[str, Any]:
+        """Let so much flow in addition to what is behind the meter, from now on; gives its state."""
+        control.add_load(name, load.power_w)
         return control.state(name)
 
     @app.post(f"{BASE}/power", response_model=Concerned)

@@ -122,6 +122,17 @@ def let_happen(
     show(asked(url, token_file, "POST", path, {"occurrence": occurrence}))
 
 
+@meters.command("load", context_settings={"ignore_unknown_options": True})
+def add_load(
+    name: Name,
+    power_w: Annotated[int, typer.Argument(metavar="WATTS", help="Below 0 it is fed in; 0 ends it.")],
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Let so much flow through a meter from now on, in addition to what is behind it."""
+    show(asked(url, token_file, "POST", f"/meters/{quote(name, safe='')}/load", {"power_w": power_w}))
+
+
 @meters.command("power")
 def change_power(
     state: Annotated[str, typer.Argument(help="on or off")],

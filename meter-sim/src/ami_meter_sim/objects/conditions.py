@@ -141,6 +141,12 @@ def _mask(found: frozenset[Condition]) -> int:
     return sum(CONDITION_BITS[one] for one in found)
 
 
+def add_load(device: "Device", watts: int) -> None:
+    """So much flows from here on in addition to what is behind the meter, in place of what did so before; below 0 it is fed in."""
+    device.history.happened(Record(device.clock.at, Kind.LOAD, number=watts))
+    device.due = None
+
+
 def press_button(device: "Device") -> bool:
     """A hand at the meter: closes a switch that is ready for reconnection, opens a closed one; False where the mode forbids it."""
     trigger = {
