@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.obis import Obis
 from ami_mapping.lookup import Match, readings
-from ami_mapping.partners import SWITCHES, export, parse_profile
+from ami_mapping.partners import KEYS, SWITCHES, export, parse_profile
 from ami_mapping.patterns import Bindings
 from ami_mapping.reading_types import RefusedReadingType
 from ami_mapping.readings import COLUMNS, Direction
 from ami_mapping.tables import TableError
 
+WORDS = (*KEYS, "switches.day", 'aliases."x"', "unsure.x")
 POSITIONS = [(switch, position) for switch, positions in SWITCHES.items() for position in positions]
 REACTIVE = AttributeDescriptor(3, Obis.parse("1-0:3.8.0"), 2)
 VOLTAGE = AttributeDescriptor(3, Obis.parse("1-0:32.7.0"), 2)
@@ -141,3 +144,15 @@ def test_the_effective_list_can_be_loaded_by_a_partner() -> None:
     assert (first["obis"], first["class_id"], first["attribute"]) == ("1-0:1.8.0*255", "3", "2")
     interval = next(row for row in rows if row["context"] == "profile_15min_delta")
     assert interval["measuring_period"] == "fifteenMinute"
+
+
+@given(
+    st.text() | st.sampled_from(WORDS).flatmap(lambda word: st.text(max_size=20).map(lambda text: f"{word} = {text}"))
+)
+def test_whatever_a_profile_says_is_a_profile_or_a_refusal(text: str) -> None:
+    try:
+        profile = parse_profile(text, "partner.toml", "")
+    except TableError as refusal:
+        assert refusal.problems
+    else:
+        assert profile.table().rows

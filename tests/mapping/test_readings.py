@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ami_dlms import data
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -30,7 +34,7 @@ from ami_mapping.readings import (
     contexts,
     parse_rows,
 )
-from ami_mapping.tables import MAX_ROWS, TableError, packaged
+from ami_mapping.tables import MAX_PROBLEMS, MAX_ROWS, TableError, packaged, read_table
 
 ROWS = all_rows()
 BY_ID = {row.id: row for row in ROWS}
@@ -490,6 +494,19 @@ def test_what_is_an_event_or_a_configuration_has_no_reading_type() -> None:
 
 # Loading.
 
+CELLS = (
+    "",
+    "X1",
+    "1-0:1.8.t*255",
+    "3",
+    "register",
+    "0.0.0.9.1.1.12.0.0.0.0.t.0.0.0.m.72.0",
+    "both",
+    "derived",
+    "yes",
+    "X1 X2",
+)
+
 
 def line(**cells: str) -> str:
     row = {"id": "X1", "obis": "1-0:1.8.0*255", "class_id": "3", "attribute": "2", "context": "register"}
@@ -548,7 +565,6 @@ def test_all_faults_are_reported_at_once() -> None:
         (line().replace("meaning", "means", 1), "column 'means' is not known"),
         (line().replace("meaning", "source", 1), "column 'meaning' is missing"),
         (line() + '"', "own.csv:3"),
-        (line() + "x\n" * (MAX_ROWS + 1), "more than"),
         ("x" * 2_000_001, "more than 2000000 characters"),
     ],
 )
@@ -561,6 +577,34 @@ def test_a_line_ends_where_csv_says() -> None:
     """Not at what else Python takes for the end of a line, and not inside of quotes."""
     (row,) = parse_rows(line(meaning='"energy\u2028of a\nmeter\x0b"'), "own.csv")
     assert row.meaning == "energy\u2028of a\nmeter\x0b"
+
+
+def test_the_rows_of_a_table_are_bounded() -> None:
+    with pytest.raises(TableError, match=f"own.csv:{MAX_ROWS + 2}: more than {MAX_ROWS} rows"):
+        read_table("a\n" + "x\n" * (MAX_ROWS + 9), "own.csv", lambda cells, _: cells, ["a"])
+
+
+@pytest.mark.parametrize("cells", [{"class_id": "x"}, {}, {"first": "RT1"}, {"context": "daily"}])
+def test_of_a_table_full_of_faults_the_first_hundred_are_reported(cells: dict[str, str]) -> None:
+    rows = [line(**{"id": f"X{number}", **cells}).splitlines()[1] for number in range(5_000)]
+    with pytest.raises(TableError) as refusal:
+        parse_rows("\n".join([",".join(COLUMNS), *rows]), "own.csv")
+    assert len(refusal.value.problems) == MAX_PROBLEMS
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.sampled_from(CELLS) | st.text(max_size=8), min_size=len(COLUMNS), max_size=len(COLUMNS)), max_size=4
+    )
+)
+def test_whatever_a_table_has_is_rows_or_faults(rows: list[list[str]]) -> None:
+    out = io.StringIO()
+    csv.writer(out).writerows([COLUMNS, *rows])
+    try:
+        assert len(parse_rows(out.getvalue(), "own.csv")) <= len(rows)
+    except TableError as refusal:
+        assert all(problem.startswith("own.csv:") for problem in refusal.problems)
 
 
 def test_two_rows_with_one_code_have_to_say_so() -> None:

@@ -11,13 +11,14 @@ import io
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 from ami_mapping.lookup import ReadingTable
 from ami_mapping.patterns import CodePattern
 from ami_mapping.reading_types import field_words
 from ami_mapping.readings import Confidence, ReadingRow, all_rows, check_references, parse_rows
-from ami_mapping.tables import MAX_OCTETS, TableError
+from ami_mapping.tables import MAX_OCTETS, MAX_PROBLEMS, TableError
 
 Change = Callable[[CodePattern], CodePattern]
 VOLTAGE, ENERGY_UNITS, POWER_KINDS = 54, (63, 73), (8, 37)
@@ -83,7 +84,7 @@ class PartnerProfile:
     def table(self) -> ReadingTable:
         """The rows that are served to this partner; TableError with all faults when they cannot be told apart."""
         known = {row.id: row for row in all_rows()}
-        problems = [*self._unknown_switches(), *self._unknown_rows(known)]
+        problems = list(islice(chain(self._unknown_switches(), self._unknown_rows(known)), MAX_PROBLEMS))
         if problems:
             raise TableError(problems)
         served = [row for row in known.values() if self._serves(row)]
@@ -142,7 +143,7 @@ def parse_profile(text: str, file: str, rows: str = "", rows_file: str = "rows.c
     problems += [f"{file}: {wrong}" for code in aliases if (wrong := _pattern_fault(code))]
     lists = {key: _list(document, key, file, problems) for key in ("unsure", "drop", "partner_aliases")}
     if problems:
-        raise TableError(problems)
+        raise TableError(problems[:MAX_PROBLEMS])
     own = tuple(parse_rows(rows, rows_file, alone=False)) if rows else ()
     profile = PartnerProfile(file, switches, aliases=aliases, rows=own, **lists)
     profile.table()

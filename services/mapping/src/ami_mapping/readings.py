@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, partial
+from itertools import chain, islice
 
 from ami_mapping.patterns import CodePattern, ObisPattern
-from ami_mapping.tables import TableError, number, packaged, read_table
+from ami_mapping.tables import MAX_PROBLEMS, TableError, number, packaged, read_table
 
 COLUMNS = (
     *("id", "obis", "class_id", "attribute", "context", "reading_type", "dlms_unit", "direction", "confidence"),
@@ -117,12 +118,12 @@ def check_references(rows: Iterable[ReadingRow], place: Callable[[ReadingRow], s
     by_code: dict[CodePattern, list[ReadingRow]] = {}
     for row in by_id.values():
         by_code.setdefault(row.code, []).append(row)
-    problems = [
-        f"{place(row)}: {fault}"
-        for row in by_id.values()
-        for fault in (*_lost_names(row, by_id), *_unnamed(row, by_code[row.code]))
-    ]
-    problems += (f"{place(row)}: {fault}" for row, fault in _ambiguous(by_id.values(), by_code))
+    faults = chain(
+        ((row, fault) for row in by_id.values() for fault in _lost_names(row, by_id)),
+        ((row, fault) for row in by_id.values() for fault in _unnamed(row, by_code[row.code])),
+        _ambiguous(by_id.values(), by_code),
+    )
+    problems = [f"{place(row)}: {fault}" for row, fault in islice(faults, MAX_PROBLEMS)]
     if problems:
         raise TableError(problems)
 

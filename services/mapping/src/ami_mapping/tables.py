@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import TypeVar
 
-MAX_OCTETS, MAX_ROWS = 2_000_000, 20_000
-"""No table is larger: of a partner's file more is refused unread."""
+MAX_OCTETS, MAX_ROWS, MAX_PROBLEMS = 2_000_000, 20_000, 100
+"""No table is larger, of a partner's file more is refused unread; and so many of its faults are reported."""
 
 Row = TypeVar("Row")
 
@@ -28,7 +28,7 @@ def packaged(file: str) -> str:
 
 
 def read_table(text: str, file: str, make: Callable[[dict[str, str], int], Row], columns: Sequence[str]) -> list[Row]:
-    """Each line of a CSV as what `make` makes of its cells and its line number; TableError with all faults of all lines.
+    """Each line of a CSV as what `make` makes of its cells and its line number; TableError with its faults, at most MAX_PROBLEMS.
 
     `make` raises ValueError for a line that cannot be used. The first line has to name exactly these columns, in any order.
     """
@@ -40,7 +40,9 @@ def read_table(text: str, file: str, make: Callable[[dict[str, str], int], Row],
     problems = _heading(reader.fieldnames or (), columns, file)
     try:
         for cells in () if problems else reader:
-            if len(made) + len(problems) >= MAX_ROWS:
+            if len(problems) >= MAX_PROBLEMS:
+                break
+            if len(made) >= MAX_ROWS:
                 problems.append(f"{file}:{lines.line_num}: more than {MAX_ROWS} rows")
                 break
             try:
