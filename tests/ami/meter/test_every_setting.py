@@ -12,7 +12,7 @@ import pytest
 from fake_meter import FakeMeter
 from meter_bench import AK, EK, Ami
 from plain_objects import objects
-from served import Meter, profile, served
+from served_meter import Meter, profile, served
 
 from ami_cli.meter import cli
 from ami_cli.meter.errors import ExitCode, MeterError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from meter_bench import Ami
-from served import WITH_LISTS, Meter, object_list, profile, served
+from served_meter import WITH_LISTS, Meter, object_list, profile, served
 
 from ami_cli.meter import scan
 from ami_dlms import data

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from meter_bench import Ami
-from served import Meter, profile, served
+from served_meter import Meter, profile, served
 
 from ami_dlms import data
 from ami_dlms.association import SN_CONFORMANCE, Security

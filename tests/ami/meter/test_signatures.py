@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from meter_bench import Ami
-from served import Meter, profile, served
+from served_meter import Meter, profile, served
 
 from ami_dlms import data
 from ami_dlms.association import Ciphering, KeyForm, MessageKeys, Security
