@@ -112,7 +112,7 @@ class Pending:
                 return Taken(Disposition.UNKNOWN, None)
             kept = await self._store.replies(request.message_id)
             disposition = await self._keep(request, response, kept)
-        awaited = disposition in COMPLETING and self._tell(request.message_id, _with_parts(response, kept))
+        awaited = disposition in COMPLETING and self._hand_over(request.message_id, _with_parts(response, kept))
         return Taken(disposition, request, awaited)
 
     async def _keep(self, request: SentRequest, response: ResponseMessage, kept: Sequence[TakenReply]) -> Disposition:
@@ -127,7 +127,7 @@ class Pending:
             return Disposition.PART
         return Disposition.LATE if request.state in (State.FAILED, State.UNKNOWN) else Disposition.TAKEN
 
-    def _tell(self, message_id: str, response: ResponseMessage) -> bool:
+    def _hand_over(self, message_id: str, response: ResponseMessage) -> bool:
         waiter = self._waiting.get(message_id)
         if waiter is None or waiter.done():
             return False

@@ -14,7 +14,7 @@ from ami_dlms import data
 from ami_dlms.association.client.connection import PROTECTION_OCTETS
 from ami_dlms.framing import wrapper
 from ami_hes.meters import Meters, listener
-from ami_hes.meters.parking import MAX_CLAIMS, Standing
+from ami_hes.meters.dialled_in import MAX_CLAIMS, Standing
 from ami_hes.meters.session import MAX_PUBLIC_OCTETS
 
 SAME, OTHER = "127.0.0.1", "127.0.0.2"
@@ -192,10 +192,10 @@ async def test_newer_proof_replaces_the_older_one(ami: South) -> None:
     await meter.dial(address(meters))
     await eventually(lambda: len(ami.told("dialled_in")) == 2)
     now = asyncio.get_running_loop().time()
-    claim = await meters._parking.take(found, now + PROMPTLY_S, began=now)
-    meters._parking.park(found, claim, Standing.PROVED)
-    second = await meters._parking.take(found, now + PROMPTLY_S, began=now, but=[claim])
-    meters._parking.park(found, second, Standing.PROVED)
+    claim = await meters._dialled_in.take(found, now + PROMPTLY_S, began=now)
+    meters._dialled_in.park(found, claim, Standing.PROVED)
+    second = await meters._dialled_in.take(found, now + PROMPTLY_S, began=now, but=[claim])
+    meters._dialled_in.park(found, second, Standing.PROVED)
     await first
     assert (await ami.switch()).ok
 

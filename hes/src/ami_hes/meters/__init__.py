@@ -8,19 +8,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from ami_hes.meters.association import Patience
+from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import Places
 from ami_hes.meters.counters import InvocationCounters
+from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.kept import KeptSessions
 from ami_hes.meters.link import Link, connect
 from ami_hes.meters.listener import Listener
-from ami_hes.meters.parking import Parking, Standing
-from ami_hes.meters.pool import Pool
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.received import Received
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.meters.session import Afterwards, Session, Surroundings
+from ami_hes.meters.session import Afterwards, Session, SessionContext
+from ami_hes.meters.session_slots import SessionSlots
 from ami_hes.meters.trace import ApduTrace
 from ami_hes.store.ports import Counters, ReceivedCounters
 from ami_process.environment import Environment, real_time
@@ -28,7 +28,7 @@ from ami_registry import Transport
 
 __all__ = ["Meter", "MeterFault", "Meters", "MetersSettings", "Registry", "Session"]
 
-STAY_S = 60.0  # how long a late answer is awaited after its command has failed
+LINGER_S = 60.0  # how long a late answer is awaited after its command has failed
 RELEASE_S = 1.0  # how long a meter may take to say goodbye
 MAX_TRIES = 8  # connections of a meter that dials in over which one session is tried
 
@@ -67,12 +67,12 @@ class Meters:
         self.listening: tuple[str, int] | None = None
         self._received = Received(received)
         self._notifications = Notifications(registry, self._received, environment.emit)
-        self._parking = Parking(self._notifications, environment.emit)
-        self._pool = Pool(settings.max_sessions)
-        self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._part)
+        self._dialled_in = DialledInConnections(self._notifications, environment.emit)
+        self._slots = SessionSlots(settings.max_sessions)
+        self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._release)
         self._listener = Listener(
             registry,
-            self._parking,
+            self._dialled_in,
             self._notifications,
             self._prove,
             places=Places(settings.max_callers, settings.max_callers_per_address),
@@ -80,7 +80,7 @@ class Meters:
             emit=environment.emit,
         )
         own = InvocationCounters(counters, settings.max_counter_jump)
-        self._around = Surroundings(
+        self._context = SessionContext(
             settings.system_title, own, self._received, self._notifications, environment.random_bytes
         )
 
@@ -92,9 +92,9 @@ class Meters:
     async def stop(self) -> None:
         """Close the door and every connection that waits."""
         await self._listener.stop()
-        await self._pool.close()
+        await self._slots.close()
         await self._kept.close()
-        await self._parking.close()
+        await self._dialled_in.close()
         await self._notifications.close()
 
     @asynccontextmanager
@@ -102,9 +102,9 @@ class Meters:
         """The meter, for one user at a time; everything has to end by then (of `real_time`). Raises MeterFault."""
         if until <= real_time():
             raise MeterFault("deadline", "passed")
-        async with self._pool.place(meter, until):
-            patience = Patience(self.settings.apdu_timeout_s, until)
-            session = await self._resumed(meter, patience) or await self._opened(meter, patience)
+        async with self._slots.slot(meter, until):
+            timeouts = Timeouts(self.settings.apdu_timeout_s, until)
+            session = await self._resumed(meter, timeouts) or await self._opened(meter, timeouts)
             try:
                 yield session
             except BaseException as error:
@@ -113,15 +113,15 @@ class Meters:
             finally:
                 await self._leave(session)
 
-    async def _resumed(self, meter: Meter, patience: Patience) -> Session | None:
+    async def _resumed(self, meter: Meter, timeouts: Timeouts) -> Session | None:
         """The session that the last holder has left open."""
         session = await self._kept.take(meter)
         if session is not None:
             began = real_time()
-            session.resume(patience, lambda: self._link(meter, patience, began))
+            session.resume(timeouts, lambda: self._link(meter, timeouts, began))
         return session
 
-    async def _opened(self, meter: Meter, patience: Patience) -> Session:
+    async def _opened(self, meter: Meter, timeouts: Timeouts) -> Session:
         """A session over the first connection on which it can be opened.
 
         Where the meter dials in, strangers may claim its name: so one that fails is not the end, the next is awaited.
@@ -131,12 +131,12 @@ class Meters:
         first: MeterFault | None = None
         while True:
             try:
-                link = await self._link(meter, patience, began, tried)
+                link = await self._link(meter, timeouts, began, tried)
             except MeterFault as fault:
                 raise first or fault from None
-            session = Session(meter, link, patience, self._around)
+            session = Session(meter, link, timeouts, self._context)
             try:
-                await session.open(None if meter.address is None else lambda: self._link(meter, patience, began))
+                await session.open(None if meter.address is None else lambda: self._link(meter, timeouts, began))
             except BaseException as error:
                 session.healthy = session.healthy and isinstance(error, MeterFault)
                 await self._leave(session)
@@ -148,25 +148,25 @@ class Meters:
                     raise first from None
             else:
                 if meter.address is None:
-                    self._parking.establish(meter, link)
+                    self._dialled_in.establish(meter, link)
                 return session
 
     async def _prove(self, meter: Meter, link: Link, until: float) -> None:
         """Have who claims to be this meter prove its keys over its connection; raises MeterFault."""
-        session = Session(meter, link, Patience(self.settings.apdu_timeout_s, until), self._around)
+        session = Session(meter, link, Timeouts(self.settings.apdu_timeout_s, until), self._context)
         await session.open()
         await session.release()
 
-    async def _link(self, meter: Meter, patience: Patience, began: float, but: Sequence[Link] = ()) -> Link:
+    async def _link(self, meter: Meter, timeouts: Timeouts, began: float, but: Sequence[Link] = ()) -> Link:
         if meter.address is None:
             try:
-                return await self._parking.take(meter, patience.until, began=began, but=but)
+                return await self._dialled_in.take(meter, timeouts.until, began=began, but=but)
             except TimeoutError:
                 raise MeterFault("transport", "not-dialled-in") from None
         where = "{}:{}".format(*meter.address)
         trace = ApduTrace(meter.name, self.environment.emit) if self.settings.log_apdus else None
         try:
-            return await connect(meter.address, patience.next_answer, udp=meter.transport is Transport.UDP, trace=trace)
+            return await connect(meter.address, timeouts.next_answer, udp=meter.transport is Transport.UDP, trace=trace)
         except TimeoutError:
             raise MeterFault("deadline", "no-connection", detail=where) from None
         except OSError as error:
@@ -176,13 +176,13 @@ class Meters:
         afterwards = session.afterwards
         if afterwards is None:
             if not self._kept.keep(session):
-                await self._part(session)
-        elif not await self._pool.stay(session.meter, lambda: self._stay(session, afterwards)):
-            await self._part(session)
+                await self._release(session)
+        elif not await self._slots.linger(session.meter, lambda: self._linger(session, afterwards)):
+            await self._release(session)
 
-    async def _stay(self, session: Session, afterwards: Afterwards) -> None:
+    async def _linger(self, session: Session, afterwards: Afterwards) -> None:
         try:
-            async with asyncio.timeout(STAY_S):
+            async with asyncio.timeout(LINGER_S):
                 await afterwards()
         except (MeterFault, TimeoutError):
             session.healthy = False
@@ -190,11 +190,11 @@ class Meters:
             session.healthy = False
             raise
         finally:
-            await self._part(session)
+            await self._release(session)
 
-    async def _part(self, session: Session) -> None:
+    async def _release(self, session: Session) -> None:
         """Say goodbye; a connection that the meter opened is kept for the next session."""
-        session.wait_by(Patience(self.settings.apdu_timeout_s, real_time() + RELEASE_S))
+        session.wait_by(Timeouts(self.settings.apdu_timeout_s, real_time() + RELEASE_S))
         try:
             async with asyncio.timeout(RELEASE_S):
                 await session.release()
@@ -205,6 +205,6 @@ class Meters:
             raise
         if session.healthy and session.meter.address is None:
             standing = Standing.PROVED if session.opened else Standing.CLAIMED
-            self._parking.park(session.meter, session.link, standing)
+            self._dialled_in.park(session.meter, session.link, standing)
         else:
             session.link.close()

@@ -46,7 +46,7 @@ from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.security import ReceiveCounter, SendCounter
-from ami_hes.meters.counters import Supply
+from ami_hes.meters.counters import CounterSource
 from ami_hes.meters.faults import FOREIGN, MeterFault, fault_of, peer_fault, refused
 from ami_hes.meters.lines import Routed, line_of
 from ami_hes.meters.link import Link
@@ -59,7 +59,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long one answer may take, and when everything has to have ended (the event loop's clock)."""
 
     apdu_timeout_s: float
@@ -78,10 +78,10 @@ class Association:
         link: Link,
         settings: ClientSettings,
         notifications: Notifications,
-        patience: Patience,
+        timeouts: Timeouts,
         *,
         challenge: bytes = b"",
-        supply: Supply | None = None,
+        source: CounterSource | None = None,
         received: ReceiveCounter | None = None,
         meter: Meter | None = None,
     ) -> None:
@@ -92,13 +92,13 @@ class Association:
         self._until: float | None = None
         self._most_in_a_list = 0
         self._notifications = notifications
-        self.patience = patience
-        self._supply = supply
+        self.timeouts = timeouts
+        self._source = source
         self._received = received or ReceiveCounter()
         self._connection = ClientConnection(
             settings,
             challenge=challenge,
-            send_counter=SendCounter(0, 0) if supply is None else supply.counter,
+            send_counter=SendCounter(0, 0) if source is None else source.counter,
             receive_counter=self._received,
             framing=self._routed,
         )
@@ -186,8 +186,8 @@ class Association:
             case Write(octets, first):
                 await self._write(octets, first=first)
             case TopUp():
-                if self._supply is not None and self._supply.is_low:
-                    await self._supply.top_up()
+                if self._source is not None and self._source.is_low:
+                    await self._source.top_up()
             case Tell(event):
                 self._report(event)
         return None
@@ -195,7 +195,7 @@ class Association:
     async def _write(self, octets: bytes, *, first: bool) -> None:
         if first and self._before is not None:
             await self._before()
-        until = self.patience.next_answer
+        until = self.timeouts.next_answer
         if first or self._until is not None:  # every frame of a long exchange has its own time
             self._until = until
         await self._link.send(octets, until)
@@ -210,14 +210,14 @@ class Association:
             return b""
         until = self._until
         if until is not None:
-            until = min(until, real_time() + self._line.wait_s(self.patience.apdu_timeout_s))
+            until = min(until, real_time() + self._line.wait_s(self.timeouts.apdu_timeout_s))
         try:
             return await self._link.receive(until)
         except TimeoutError:
             return None
 
     def _report(self, event: Unsolicited) -> None:
-        sender = None if self._supply is None or not event.protected else self._supply.meter
+        sender = None if self._source is None or not event.protected else self._source.meter
         notification = event.report if isinstance(event, InformationReported) else event.notification
         counter = self._received.lowest_acceptable - 1
         self._notifications.report_associated(notification, self._link, sender=sender, counter=counter)

@@ -21,7 +21,7 @@ LOW = 16
 
 
 @dataclass(slots=True)
-class Supply:
+class CounterSource:
     """Where one association takes its values from. `doubt` says why a claim of the meter was not followed."""
 
     meter: Meter
@@ -58,19 +58,21 @@ class InvocationCounters:
         self._counters: dict[str, SendCounter] = {}
         self._confirmed: set[tuple[str, str]] = set()
 
-    async def supply(self, meter: Meter, at_least: int) -> Supply:
+    async def source(self, meter: Meter, at_least: int) -> CounterSource:
         """Values for a meter that claims to take none below `at_least`."""
         counter = self._counters.get(meter.key_id)
         if counter is not None and counter.next_value >= at_least:
             await self.top_up(meter, counter)
-            return Supply(meter, self, counter)
+            return CounterSource(meter, self, counter)
         try:
             tried = await self._try(meter, at_least)
         except ClaimTooHigh as claim:
-            return Supply(meter, self, await self._ours(meter, 0), doubt=f"{claim}; hes.max_counter_jump is the bound")
+            return CounterSource(
+                meter, self, await self._ours(meter, 0), doubt=f"{claim}; hes.max_counter_jump is the bound"
+            )
         if tried is None:
-            return Supply(meter, self, await self._ours(meter, at_least))
-        return Supply(meter, self, SendCounter(*tried), tried=True)
+            return CounterSource(meter, self, await self._ours(meter, at_least))
+        return CounterSource(meter, self, SendCounter(*tried), tried=True)
 
     def confirmed(self, meter: Meter) -> None:
         """The meter has opened an association with this key's counter."""

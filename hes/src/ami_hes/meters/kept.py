@@ -4,7 +4,7 @@ What a meter sends meanwhile is taken as always, and the end of its connection i
 there is found out by the first read of the next work, which opens the session anew (`Session.resume`): a read may be repeated, an
 ACTION never is.
 
-Meters that dial in are not kept so: the connection is theirs, and waits in `ami_hes.meters.parking`.
+Meters that dial in are not kept so: the connection is theirs, and waits in `ami_hes.meters.dialled_in`.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class KeptSessions:
     def __init__(self, keep_open_s: float, most: int, part: Part) -> None:
         self._keep_open_s = keep_open_s
         self._most = most
-        self._part = part
+        self._release = part
         self._kept: dict[str, _Kept] = {}
         self._closed = False
 
@@ -59,7 +59,7 @@ class KeptSessions:
         """Part with all of them, at once."""
         self._closed = True
         sessions = [one for one in [await self.take(kept.session.meter) for kept in list(self._kept.values())] if one]
-        await asyncio.gather(*(self._part(session) for session in sessions))
+        await asyncio.gather(*(self._release(session) for session in sessions))
 
     async def _watch(self, session: Session) -> None:
         """Until it was kept long enough, or its connection ends; then it is parted with. Cancelled when it is taken."""
@@ -71,6 +71,6 @@ class KeptSessions:
         name = session.meter.name
         self._kept[name].parting = True
         try:
-            await self._part(session)
+            await self._release(session)
         finally:
             del self._kept[name]

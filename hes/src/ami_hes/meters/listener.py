@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable
 from ami_dlms.errors import DlmsError
 from ami_dlms.framing import wrapper
 from ami_hes.events import DialledIn, NotProved
-from ami_hes.meters.association import Patience
+from ami_hes.meters.association import Timeouts
 from ami_hes.meters.callers import Caller, Places
 from ami_hes.meters.channels import TcpChannel
+from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.link import Link
-from ami_hes.meters.parking import Parking, Standing
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.session import public_association, read_device_name
@@ -41,7 +41,7 @@ class Listener:
     def __init__(
         self,
         registry: Registry,
-        parking: Parking,
+        parking: DialledInConnections,
         notifications: Notifications,
         prove: Prove,
         *,
@@ -50,7 +50,7 @@ class Listener:
         emit: Emit,
     ) -> None:
         self._registry = registry
-        self._parking = parking
+        self._dialled_in = parking
         self._notifications = notifications
         self._prove = prove
         self._places = places
@@ -132,7 +132,7 @@ class Listener:
             raise
         else:
             self._emit(DialledIn(meter=meter.name, peer=link.peer, standing=standing.name.lower()))
-            self._parking.park(meter, link, standing)
+            self._dialled_in.park(meter, link, standing)
 
     async def _greeting(self, link: Link, until: float) -> bool | None:
         """Give a caller that pushes the first word; True when it did, None when what it said was dropped."""
@@ -151,7 +151,7 @@ class Listener:
         then shall cost it neither time nor counters. A claim that can't be proved is kept for the next session, which
         tells its requester why.
         """
-        if not meter.proves_itself or self._parking.is_established(meter):
+        if not meter.proves_itself or self._dialled_in.is_established(meter):
             return Standing.CLAIMED
         try:
             await self._prove(meter, link, until)
@@ -163,7 +163,7 @@ class Listener:
         return Standing.PROVED
 
     async def _recognise(self, link: Link, until: float) -> Meter:
-        name = await self._ask_name(link, Patience(RECOGNITION_S, until))
+        name = await self._ask_name(link, Timeouts(RECOGNITION_S, until))
         meter = self._registry.find_by_logical_device_name(name)
         if meter is None:
             raise MeterFault("identity", "not-registered", detail=name)
@@ -173,19 +173,19 @@ class Listener:
             link.trace.meter = meter.name
         return meter
 
-    async def _ask_name(self, link: Link, patience: Patience) -> str:
+    async def _ask_name(self, link: Link, timeouts: Timeouts) -> str:
         """The logical device name, from the first server wrapper port in use that answers the public client."""
         for server_wport in self._server_wports[:-1]:
             try:
-                return await _read_name(link, server_wport, self._notifications, patience)
+                return await _read_name(link, server_wport, self._notifications, timeouts)
             except MeterFault as fault:
                 if fault.kind != "association":
                     raise
-        return await _read_name(link, self._server_wports[-1], self._notifications, patience)
+        return await _read_name(link, self._server_wports[-1], self._notifications, timeouts)
 
 
-async def _read_name(link: Link, server_wport: int, notifications: Notifications, patience: Patience) -> str:
-    public = await public_association(link, server_wport, notifications, patience)
+async def _read_name(link: Link, server_wport: int, notifications: Notifications, timeouts: Timeouts) -> str:
+    public = await public_association(link, server_wport, notifications, timeouts)
     name = await read_device_name(public)
     await public.release("releasing the public association")
     return name

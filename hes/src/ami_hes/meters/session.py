@@ -33,7 +33,7 @@ from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import CompactArray, Data
 from ami_dlms.enums import DataAccessResult, Mechanism
 from ami_dlms.security.hls import HLS, usual_challenge
-from ami_hes.meters.association import Association, Patience, Refusal
+from ami_hes.meters.association import Association, Refusal, Timeouts
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.faults import CounterRefused, MeterFault
 from ami_hes.meters.link import Link
@@ -50,7 +50,7 @@ MAX_TEXT = 128  # of a name; more is nonsense, and a stranger shall not fill our
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SessionContext:
     """What every session of this head-end system shares."""
 
     system_title: bytes
@@ -73,7 +73,7 @@ def as_text(data: Data) -> str:
 
 
 async def public_association(
-    link: Link, meter: Meter | int, notifications: Notifications, patience: Patience
+    link: Link, meter: Meter | int, notifications: Notifications, timeouts: Timeouts
 ) -> Association:
     """The public client's association, opened: with a meter, or with the logical device of a caller that is not known yet."""
     known = meter if isinstance(meter, Meter) else None
@@ -83,7 +83,7 @@ async def public_association(
         mechanism=Mechanism.LOWEST,
         max_result_octets=MAX_PUBLIC_OCTETS,
     )
-    association = Association(link, settings, notifications, patience, meter=known)
+    association = Association(link, settings, notifications, timeouts, meter=known)
     await association.open("opening the public association")
     return association
 
@@ -96,13 +96,13 @@ async def read_device_name(association: Association) -> str:
 class Session:
     """A meter held for one user. Every method raises MeterFault; `healthy` says whether the link may still be used."""
 
-    def __init__(self, meter: Meter, link: Link, patience: Patience, surroundings: Surroundings) -> None:
+    def __init__(self, meter: Meter, link: Link, timeouts: Timeouts, context: SessionContext) -> None:
         self.meter = meter
         self.link = link
         self.healthy = True
         self.afterwards: Afterwards | None = None
-        self._patience = patience
-        self._around = surroundings
+        self._timeouts = timeouts
+        self._context = context
         self._association: Association | None = None
         self._public: Association
         self._answered = False
@@ -120,7 +120,7 @@ class Session:
         wanted = Wanted(
             name=meter.public_client,
             counter=meter.invocation_counter if meter.public_client and meter.keyed else None,
-            known=meter.public_client and meter.authentication in HLS and self._around.counters.knows(meter),
+            known=meter.public_client and meter.authentication in HLS and self._context.counters.knows(meter),
         )
         self._reconnect = reconnect
         try:
@@ -159,19 +159,19 @@ class Session:
             self.healthy = False
             raise
 
-    def resume(self, patience: Patience, reconnect: Callable[[], Awaitable[Link]]) -> None:
+    def resume(self, timeouts: Timeouts, reconnect: Callable[[], Awaitable[Link]]) -> None:
         """Go on with what was kept open. Whether the meter still has it shows at the first read, which opens it anew if not."""
-        self.wait_by(patience)
+        self.wait_by(timeouts)
         self._reconnect = reconnect
         self._in_doubt = True
 
-    def wait_by(self, patience: Patience) -> None:
+    def wait_by(self, timeouts: Timeouts) -> None:
         """How long to wait from now on."""
-        self._patience = patience
+        self._timeouts = timeouts
         if self._association is not None:
-            self._association.patience = patience
+            self._association.timeouts = timeouts
 
-    def stay(self, afterwards: Afterwards) -> None:
+    def linger(self, afterwards: Afterwards) -> None:
         """Keep the connection for this work when the holder leaves, until it ends or somebody else wants the meter."""
         self.afterwards = afterwards
 
@@ -231,7 +231,7 @@ class Session:
         match step:
             case OpenPublic():
                 self._public = await public_association(
-                    self.link, self.meter, self._around.notifications, self._patience
+                    self.link, self.meter, self._context.notifications, self._timeouts
                 )
             case ReadPublic(descriptor):
                 where = "the logical device name" if descriptor == LOGICAL_DEVICE_NAME else "the invocation counter"
@@ -274,27 +274,27 @@ class Session:
             self.link = await self._reconnect()
 
     async def _open_association(self, at_least: int) -> None:
-        meter, around = self.meter, self._around
-        supply = await around.counters.supply(meter, at_least) if meter.keyed else None
-        self._tried_from = 0 if supply is None else supply.counter.next_value
+        meter, context = self.meter, self._context
+        source = await context.counters.source(meter, at_least) if meter.keyed else None
+        self._tried_from = 0 if source is None else source.counter.next_value
         association = Association(
             self.link,
-            client_settings(meter, around.system_title),
-            around.notifications,
-            self._patience,
-            challenge=around.random_bytes(usual_challenge(meter.authentication)),
-            supply=supply,
-            received=around.received.of_association(meter) if meter.keyed else None,
+            client_settings(meter, context.system_title),
+            context.notifications,
+            self._timeouts,
+            challenge=context.random_bytes(usual_challenge(meter.authentication)),
+            source=source,
+            received=context.received.of_association(meter) if meter.keyed else None,
             meter=meter,
         )
         try:
             await association.open("opening the association")
         except MeterFault as fault:
-            self._refusal = fault if supply is None or not supply.doubt else fault.add_detail(supply.doubt)
+            self._refusal = fault if source is None or not source.doubt else fault.add_detail(source.doubt)
             raise
-        if supply is not None:
-            await around.received.keep(meter, Channel.ASSOCIATION)
-            await supply.confirm()
+        if source is not None:
+            await context.received.keep(meter, Channel.ASSOCIATION)
+            await source.confirm()
         self._association = association
 
 

@@ -91,7 +91,7 @@ class _Work:
         try:
             verdict = await self._switch()
         except MeterFault as fault:
-            return await self._told(fault)
+            return await self._ended_by(fault)
         if verdict is None:
             verdict = await self._judge_afresh()
         return verdict
@@ -114,7 +114,7 @@ class _Work:
             outcome = await session.action(self._control.descriptor, self._control.parameters, before=self._begin)
         except MeterFault as fault:
             if fault.kind == "deadline" and self._sent_at is not None:
-                session.stay(lambda: self._await_late_answer(session))
+                session.linger(lambda: self._await_late_answer(session))
             raise
         self.action_result = outcome.result
 
@@ -146,8 +146,8 @@ class _Work:
     def _judge(self) -> Verdict:
         return judge(self._control, self.action_result, self.after, before=self.before)
 
-    async def _told(self, fault: MeterFault) -> Verdict:
-        """A fault ended the recipe. Once the control was sent, nobody knows; so look again, and tell."""
+    async def _ended_by(self, fault: MeterFault) -> Verdict:
+        """A fault ended the recipe. Once the control was sent, it is unknown what happened; so look again, and report it."""
         seen = ""
         if self._sent_at is not None and fault.kind != "deadline":
             seen = await self._look_again()

@@ -30,5 +30,5 @@ def _device_id(session: Session) -> AttributeDescriptor:
 def _compare(session: Session, device_id: Data) -> None:
     found = as_text(device_id)
     if found != session.meter.device_id:
-        told = f"the registry says {session.meter.device_id}, the meter says {found}"
-        raise MeterFault("identity", "device-id", detail=told)
+        difference = f"the registry says {session.meter.device_id}, the meter says {found}"
+        raise MeterFault("identity", "device-id", detail=difference)

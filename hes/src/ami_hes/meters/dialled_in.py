@@ -39,7 +39,7 @@ class _Lot:
     watcher: asyncio.Task[None]
 
 
-class Parking:
+class DialledInConnections:
     """The waiting connections by meter."""
 
     def __init__(self, notifications: Notifications, emit: Emit) -> None:
