@@ -164,7 +164,7 @@ async def _at_work(*work: Callable[[], Coroutine[None, None, None]]) -> AsyncIte
 
 
 async def _forget(context: Context, environment: Environment, kept_for: timedelta, ids_kept: int) -> None:
-    """Drop answers that nobody will ask for again, now and then."""
+    """Drop answers that are too old to be asked for again, every hour."""
     while True:
         with suppress(StoreUnavailable):  # the store says so itself, and the next time will do
             forgotten = await context.results.forget(context.now() - kept_for, ids_kept=ids_kept)
@@ -208,7 +208,7 @@ def _partners(settings: Settings) -> tuple[Partner, ...]:
 
 
 def _reply_hosts(settings: Settings) -> ReplyHosts:
-    """The CIS of the configuration may always be replied to, and this machine if nobody else can ask."""
+    """The CIS of the configuration may always be replied to, and this machine if the HES serves at a loopback address alone."""
     hes, cis = settings.hes, settings.cis
     networks = (*LOOPBACK, *hes.reply_networks) if is_loopback(hes.host) else hes.reply_networks
     named = [] if cis.host is None else [httpx.URL(scheme="http", host=cis.host, port=cis.port)]

@@ -177,10 +177,10 @@ class Outbox:
 
 
 def _refused_by(fault: PeerFault) -> NotTaken:
-    told = f"the receiver answered with a fault: {fault}"
+    reason = f"the receiver answered with a fault: {fault}"
     words = str(fault).lower()
     never = fault.code in NOT_SERVED_CODES or any(phrase in words for phrase in NOT_SERVED_WORDS)
-    return NotServed(told) if never else NotTaken(told)
+    return NotServed(reason) if never else NotTaken(reason)
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -1,6 +1,6 @@
 """Where replies may go: which reply addresses are accepted with a request, and which address a delivery connects to.
 
-A ReplyAddress comes from the network, so the HES must not become somebody's tool to reach what only the HES can reach:
+A ReplyAddress comes from the network, so the HES must not be usable to reach what only the HES can reach:
 only http(s), and only hosts that the operator has named: the CIS of the configuration, `hes.reply_hosts`, and what lies in
 `hes.reply_networks`. A head-end system that only its own machine can ask (`hes.host` is a loopback address) may reply to that
 machine as well, at any port. A host can be named with its port; of the loopback addresses in `[cis]` only that port counts.
@@ -123,7 +123,7 @@ def is_loopback(host: str) -> bool:
 
 
 def format_host(host: str) -> str:
-    """An IPv6 address stands in brackets."""
+    """An IPv6 address is written in brackets."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -1,6 +1,6 @@
 """The HES's settings: its sections of the one configuration file, and the environment on top of it (`ami_process.settings`).
 
-What stands inside `[[meters]]` is read by `ami_hes.meters.registry`. Relative paths are relative to the working directory.
+`[[meters]]` is read by `ami_hes.meters.registry`. Relative paths are relative to the working directory.
 """
 
 import re
@@ -140,7 +140,7 @@ class HesSettings(Section):
 
 
 class PartnerSettings(Section):
-    """`[[partners]]`: somebody who reads the standard otherwise, and how its requests are read and answered."""
+    """`[[partners]]`: a partner that reads the standard otherwise, and how its requests are read and answered."""
 
     source: str | None = Field(default=None, min_length=1)
     """The partner's Header.Source."""

@@ -75,7 +75,7 @@ class Delivery(Protocol[J_co]):
 
     @property
     def redelivered(self) -> bool:
-        """Whether somebody may have had it in hand before: then the store knows how far it got."""
+        """Whether a worker may have had it in hand before: then the store knows how far it got."""
 
     async def done(self) -> None:
         """It is finished and never comes again."""

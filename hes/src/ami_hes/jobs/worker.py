@@ -173,7 +173,7 @@ class CommandWorker:
                 await one.delivery.again(AGAIN_S)
 
     async def _done(self, delivery: Delivery[CommandJob]) -> None:
-        """Its request waits for other meters, or was answered before by somebody who may not have come further."""
+        """Its request waits for other meters, or was answered before by a worker that may not have come further."""
         if delivery.redelivered and not await self._alone(
             delivery, self._answers.hand_on_again(delivery.job.request_id)
         ):

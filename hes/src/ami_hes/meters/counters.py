@@ -28,7 +28,7 @@ class CounterSource:
     counters: "InvocationCounters"
     counter: SendCounter
     tried: bool = False
-    """The values follow a claim that nobody has proved yet: there are no more of them."""
+    """The values follow a claim that is not proved yet: there are no more of them."""
     doubt: str = ""
 
     @property

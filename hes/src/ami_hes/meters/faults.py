@@ -1,7 +1,7 @@
 """The one exception that work on a meter ends with, and the border where all others become it.
 
 What a peer, a socket or a clock does wrong is named here once, by the rows of the mapping's fault table; above this
-module nobody catches an exception of `dlms` or of the operating system.
+module no code catches an exception of `dlms` or of the operating system.
 """
 
 from enum import IntEnum
@@ -38,7 +38,7 @@ class MeterFault(Exception):
 
 
 class CounterRefused(MeterFault):
-    """The meter takes no invocation counter below `expected`; nobody has proved that it is the meter who says so."""
+    """The meter takes no invocation counter below `expected`; it is not proved that the meter says so."""
 
     def __init__(self, expected: int, *, where: str, detail: str) -> None:
         super().__init__("exception", ServiceError.INVOCATION_COUNTER_ERROR.name, where=where, detail=detail)

@@ -1,6 +1,6 @@
 """How the APDUs of one association go over a link: by the wrapper, or by HDLC; and what of it is no answer.
 
-`Routed` stands around the framing: frames that no association asked for (a notification in the middle of a GET, a late frame
+`Routed` wraps the framing: frames that no association asked for (a notification in the middle of a GET, a late frame
 of another association) are set aside, and every APDU is counted and traced.
 """
 

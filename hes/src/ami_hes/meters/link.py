@@ -69,7 +69,7 @@ class Link:
 
 
 async def connect(address: tuple[str, int], until: float, *, udp: bool, trace: ApduTrace | None = None) -> Link:
-    """A link to an address; OSError, or TimeoutError when nobody accepts it in time."""
+    """A link to an address; OSError, or TimeoutError when it is not accepted in time."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout_at(until):
         if udp:

@@ -106,8 +106,8 @@ class Listener:
 
     def _send_away(self, caller: Caller) -> None:
         if not caller.delivered:
-            told = f"{len(self._unknown)} callers have not said yet who they are: this one makes room for another"
-            self._notifications.drop(caller.link.peer, "tcp", told, caller.link.first)
+            reason = f"{len(self._unknown)} callers have not said yet who they are: this one makes room for another"
+            self._notifications.drop(caller.link.peer, "tcp", reason, caller.link.first)
         self._unknown.pop(caller).cancel()
         caller.link.close()  # here, because work that has not begun yet does not see that it is cancelled
 
@@ -149,7 +149,7 @@ class Listener:
 
         Not asked where there is nothing to prove with, nor as long as the meter is established: whoever claims its name
         then shall cost it neither time nor counters. A claim that can't be proved is kept for the next session, which
-        tells its requester why.
+        reports why to its requester.
         """
         if not meter.proves_itself or self._dialled_in.is_established(meter):
             return Standing.CLAIMED

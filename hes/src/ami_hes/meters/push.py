@@ -205,9 +205,9 @@ def _content(notification: Unsolicited) -> dict[str, Any]:
         case DataNotification(date_time=sent_at, body=body):
             return {"service": "data-notification", "sent_at": _moment(sent_at), "body": _plain(body)}
         case EventNotificationRequest(time=sent_at, descriptor=descriptor, value=value):
-            told = {"service": "event-notification", "sent_at": _moment(sent_at), "body": _plain(value)}
+            content = {"service": "event-notification", "sent_at": _moment(sent_at), "body": _plain(value)}
             about = descriptor.class_id, str(descriptor.instance_id), descriptor.attribute_id
-            return told | dict(zip(("class_id", "obis", "attribute"), about, strict=True))
+            return content | dict(zip(("class_id", "obis", "attribute"), about, strict=True))
         case InformationReportRequest(current_time=sent_at, values=values):
             return {"service": "information-report", "sent_at": sent_at, "body": [_plain(value) for value in values]}
 

@@ -1,6 +1,6 @@
 """The meters' invocation counters: what was accepted once is never accepted again, over restarts too (docs/mapping.md, M-043).
 
-What a recorded frame says is genuine for ever; only its counter tells that it is old. So the highest value is in the store
+What a recorded frame says is genuine for ever; only its counter shows that it is old. So the highest value is in the store
 before anything that came under it counts. An association needs that once, when it opens: every frame in it has to be above
 the one that opened it, so a recorded one can't be opened again once its first value is kept.
 """

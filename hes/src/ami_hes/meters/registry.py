@@ -99,7 +99,10 @@ def _problem_for_a_client(meter: Meter) -> tuple[str, str] | None:
             if getattr(meter, name) is None:
                 return name, f"is missing: authentication hls-ecdsa {use}"
     if meter.address is None and not meter.public_client:
-        return "public_client", "has to be true: a meter that dials in is recognised by what it tells the public client"
+        return (
+            "public_client",
+            "has to be true: a meter that dials in is recognised by what the public client reads of it",
+        )
     return None
 
 

@@ -172,7 +172,7 @@ class Session:
             self._association.timeouts = timeouts
 
     def linger(self, afterwards: Afterwards) -> None:
-        """Keep the connection for this work when the holder leaves, until it ends or somebody else wants the meter."""
+        """Keep the connection for this work when the holder leaves, until it ends or another holder wants the meter."""
         self.afterwards = afterwards
 
     async def release(self) -> None:

@@ -1,7 +1,7 @@
 """Who may speak to which meter now: a limited number of sessions at once, and never two with the same meter.
 
 A connection on which a late answer is still awaited may stay after its holder has left (it lingers); it takes up no slot and goes as
-soon as somebody else wants the meter (docs/mapping.md, M-012).
+soon as another holder wants the meter (docs/mapping.md, M-012).
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """EndDeviceControls: a request becomes one command a meter, and what came of them becomes one Reply (IEC 61968-9).
 
-Pure functions. A request that can't be carried out as it stands is refused as a whole before any meter hears of it;
+Pure functions. A request that can't be carried out as it stands is refused as a whole before anything is sent to a meter;
 a device in it that is not ours is one error, and the others are still worked (docs/mapping.md).
 """
 

@@ -1,7 +1,7 @@
 """Disconnect and connect (interface class 70): identity, read, ACTION, read back, and the truth about it.
 
 OK needs an action-result success AND a read-back that agrees. An ACTION is sent at most once a command and run, and only
-after a read; when its answer is lost the meter is looked at again to tell how it stands, which does not make it OK
+after a read; when its answer is lost the meter is read again to report its state, which does not make it OK
 (docs/mapping.md, M-004 and M-011; docs/adr/0005).
 """
 
@@ -119,7 +119,7 @@ class _Work:
         self.action_result = outcome.result
 
     async def _begin(self) -> None:
-        """The ACTION is ready and about to leave: from here on nobody knows until the meter has been read."""
+        """The ACTION is ready and about to leave: from here on its state is unknown until it has been read."""
         try:
             await self._attempt.begin()
         except StoreUnavailable as problem:

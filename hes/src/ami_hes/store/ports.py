@@ -14,7 +14,7 @@ from ami_hes.commands import Command, Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRequest:
-    """An accepted request. `digest` tells whether a second message with the same id asks for the same."""
+    """An accepted request. `digest` says whether a second message with the same id asks for the same."""
 
     request_id: str
     digest: str
@@ -67,7 +67,7 @@ class NonceUsed(Exception):
 class Results(Protocol):
     """The truth about requests and what came of them. Every method has committed when it returns.
 
-    `save`, `answer` and `replied` tell what has happened already: they wait for a store that does not take it now. All
+    `save`, `answer` and `replied` record what has happened already: they wait for a store that does not take it now. All
     others raise StoreUnavailable.
     """
 
@@ -160,7 +160,7 @@ class Counters(Protocol):
         """The next `count` values that are not below `at_least`; raises CountersExhausted past 2**32 - 1."""
 
     async def try_counters(self, key_id: str, at_least: int, count: int, *, max_jump: int) -> CounterRange | None:
-        """Values for a claim that nobody has proved: they are spent, and `reserve_counters` goes on where it is.
+        """Values for a claim that is not proved: they are spent, and `reserve_counters` goes on where it is.
 
         None when it goes on above the claim anyway; raises ClaimTooHigh when the claim is more than `max_jump` above it.
         A key that was never used may begin anywhere in its lower half.
