@@ -63,6 +63,12 @@ def test_an_event_code(code: str) -> None:
     assert "0-0:99.98.0*255" in result.output and "power down" in result.output and "M-130" in result.output
 
 
+@pytest.mark.parametrize("words", ["sags l1", "L1 Sags"])
+def test_words_of_a_meaning(words: str) -> None:
+    assert [row["obis"] for row in csv.DictReader(ami_map(words, "--csv").output.splitlines())] == ["1-0:32.32.0*255"]
+    assert "number of voltage sags, phase L1" in ami_map(words).output
+
+
 def test_an_event_log() -> None:
     result = ami_map("0-0:99.98.2")
     assert result.exit_code == 0 and "0.31.26.68" in result.output and "remote disconnection" in result.output

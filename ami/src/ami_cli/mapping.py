@@ -36,7 +36,9 @@ class NotMapped(Exception):
 def map_command(
     what: Annotated[
         str | None,
-        typer.Argument(help="An OBIS code, a ReadingType (18 numbers), or the type of a control or event (4 numbers)."),
+        typer.Argument(
+            help="An OBIS code, a ReadingType (18 numbers), the type of a control or event (4 numbers), or words of a meaning."
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every row that is served.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="The rows as CSV.")] = False,
@@ -86,8 +88,18 @@ def _explain(table: ReadingTable, what: str, csv: bool) -> None:
             _show_control(_control(what))
     elif what.count(".") >= 10:
         _show_code(table, *_answers(table, what), csv)
+    elif rows := _with_words(table, what):
+        _show_rows(table, rows, csv)
     else:
         _show_obis(table, _obis(what), csv)
+
+
+def _with_words(table: ReadingTable, what: str) -> list[ReadingRow]:
+    """The rows whose meaning has all of these words; what has no word of letters is no search."""
+    words = what.lower().split()
+    if not words or not all(word.isalnum() and not word.isdigit() for word in words):
+        return []
+    return [row for row in table.rows if set(words) <= set(re.findall(r"\w+", row.meaning.lower()))]
 
 
 def _obis(what: str) -> Obis:
@@ -97,7 +109,7 @@ def _obis(what: str) -> Obis:
         return Obis.parse(f"{a}-{b}:{c}.{d}.{e}*{f}" if match else what)
     except LocalError:
         raise NotMapped(
-            f"{what[:80]!r} is no OBIS code (1-0:1.8.0*255), no ReadingType (18 numbers) and no code of a control or event (4 numbers)"
+            f"{what[:80]!r} is no OBIS code (1-0:1.8.0*255), no ReadingType (18 numbers) and no code of a control or event (4 numbers), and no meaning has these words"
         ) from None
 
 
@@ -216,11 +228,10 @@ def _show_rows(table: ReadingTable, rows: tuple[ReadingRow, ...] | list[ReadingR
         typer.echo(export(table if len(rows) == len(table.rows) else ReadingTable(rows)), nl=False)
         return
     console = Console()
-    grid = _grid("row", "OBIS", "class/attribute", "context", "ReadingType", "meaning")
+    grid = _grid("row", "ReadingType", "attribute, context and meaning")
     for row in rows:
-        grid.add_row(
-            row.id, str(row.obis or ""), f"{row.class_id}/{row.attribute}", row.context.name, str(row.code), row.meaning
-        )
+        place = f"{row.obis or 'none'} class {row.class_id} attribute {row.attribute}, {row.context.name}"
+        grid.add_row(row.id, str(row.code), Text.assemble(place, (f"\n{_meaning(row)}", "dim")))
     console.print(grid)
 
 
