@@ -20,6 +20,7 @@ from ami_meter_sim.clock.daylight_saving import DaylightSaving
 from ami_meter_sim.load import Kind as HouseKind
 from ami_meter_sim.load import house
 from ami_meter_sim.objects.computed_rows import MOST_ENTRIES
+from ami_meter_sim.objects.conditions import power_down, power_up
 from ami_meter_sim.objects.cosem_object import ReadContext, Refused
 from ami_meter_sim.objects.memory import Kind, Record
 
@@ -376,3 +377,20 @@ def test_selections_that_make_no_sense_are_refused() -> None:
         with pytest.raises(Refused) as refused:
             inside.found(PROFILE).read(2, ReadContext(selection=selection))
         assert refused.value.result is expected
+
+
+def test_status_words_say_how_the_clock_was() -> None:
+    inside = metered(zone=-60, at=datetime(2026, 3, 28, 22, 50, tzinfo=UTC), profile_entries=3_000)
+    inside.device.clock.daylight_saving = EUROPE
+    inside.to(datetime(2026, 3, 29, 1, 35, tzinfo=UTC))
+    assert [row[1] for row in buffer(inside)[-4:]] == [0, 0x08, 0x08, 0x08]
+    power_down(inside.device)
+    inside.later(days=8)
+    power_up(inside.device)
+    inside.later(minutes=30)
+    assert [row[1] for row in buffer(inside)[-2:]] == [0x8A, 0x0A], "the clock has lost its time"
+    running = inside.found((1, "0-0:96.10.1"))
+    assert running.read(2).value == 0x0A
+    set_clock(inside, inside.device.clock.at)
+    inside.later(minutes=30)
+    assert [row[1] for row in buffer(inside)[-2:]] == [0x28, 0x08]

@@ -18,7 +18,7 @@ from ami_meter_sim.population.store import Store
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 KINDS = {int(kind): kind for kind in Kind}
-TOGETHER = range(Kind.SWITCH, Kind.CONDITIONS + 1)
+TOGETHER = range(Kind.SWITCH, Kind.CLOCK_INVALID + 1)
 """Kinds that a register needs nearly all of, and of which a meter has few: read with one look into the store."""
 
 

@@ -82,6 +82,7 @@ class Base(NamedTuple):
     billing_periods: int
     power_at: int
     clock_at: int
+    clock_invalid: bool
     highest: Mapping[Obis, Highest]
 
     def clock(self, now: MeterClock) -> MeterClock:
@@ -96,7 +97,7 @@ class Base(NamedTuple):
             data.structure(*map(data.octet_string, (bytes(obis), one.shown)), *map(data.long64, (one.ws, one.end)))
             for obis, one in self.highest.items()
         ]
-        numbers = (self.second, *self[4:11], *self[12:16])
+        numbers = (self.second, *self[4:11], *self[12:17])
         return data.structure(
             _long64(self.phases_ws),
             _long64(self.tariffs_ws),
@@ -132,6 +133,7 @@ def _decoded(kept: Data) -> Base:
         billing_periods=counts[1],
         power_at=counts[2],
         clock_at=counts[3],
+        clock_invalid=bool(counts[4]),
         highest=dict(_highest(one) for one in highest),
     )
 

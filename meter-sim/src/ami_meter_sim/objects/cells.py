@@ -14,9 +14,8 @@ from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE
 from ami_dlms.enums import DataTag
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.load.table import DAY_S
-from ami_meter_sim.objects.base import ClockRules
-from ami_meter_sim.objects.periods import local
-from ami_meter_sim.objects.timeline import ClockSetting, clock_settings, shown
+from ami_meter_sim.objects.periods import local_at
+from ami_meter_sim.objects.timeline import clock_settings, shown
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
@@ -81,7 +80,7 @@ def date_times(device: "Device", seconds: Integers) -> tuple[Octets, Integers]:
     """COSEM date-times that the clock shows at these seconds, 12 octets each, and the same in UTC."""
     settings = clock_settings(device)
     utc = np.atleast_1d(shown(settings, seconds))
-    ahead, saving = _local(settings, seconds, utc)
+    ahead, saving = local_at(settings, seconds, utc)
     moments = utc + ahead
     days = moments // DAY_S
     second = moments - days * DAY_S
@@ -99,18 +98,6 @@ def date_times(device: "Device", seconds: Integers) -> tuple[Octets, Integers]:
     octets[:, 9:11] = _big(-ahead // 60, ">i2")
     octets[:, 11] = saving * DAYLIGHT_SAVING_ACTIVE
     return octets, utc
-
-
-def _local(settings: tuple[ClockSetting, ...], seconds: Integers, utc: Integers) -> tuple[Integers, Integers]:
-    """As `periods.local`, each second by the rules that were in force then."""
-    if len({ClockRules.of(one.clock) for one in settings}) == 1:
-        return local(settings[0].clock, utc)
-    numbers = np.searchsorted(np.array([one.since for one in settings]), seconds, "left") - 1
-    ahead, saving = np.zeros(len(utc), np.int64), np.zeros(len(utc), np.int64)
-    for number in np.unique(numbers):
-        chosen = numbers == number
-        ahead[chosen], saving[chosen] = local(settings[number].clock, utc[chosen])
-    return ahead, saving
 
 
 def _big(numbers: Integers, layout: str) -> Octets:

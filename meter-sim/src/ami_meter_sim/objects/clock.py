@@ -219,4 +219,5 @@ def invalidate(device: "Device") -> None:
     if isinstance(found, Clock):
         device.clock.quality |= INVALID
         found.remember(QUALITY, data.unsigned(device.clock.quality))
+    device.history.happened(Record(device.clock.at, Kind.CLOCK_INVALID))
     record(device, Occurrence.CLOCK_INVALID)

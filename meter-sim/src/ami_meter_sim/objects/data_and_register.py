@@ -66,7 +66,7 @@ NAMED: dict[str, tuple[str, Callable[[Device], Data]]] = {
     ),
     "event_code": ("the last event", lambda device: data.unsigned(device.event_code)),
     "profile_status": (
-        "status of the running capture period: 0x80 power down, 0x20 clock adjusted",
+        "status of the running capture period: 0x80 power down, 0x20 clock adjusted, 0x08 daylight saving, 0x02 clock invalid",
         lambda device: data.unsigned(running_status(device)),
     ),
     "firmware": ("identifier of the firmware that runs", lambda device: data.octet_string(active_firmware(device))),

@@ -21,7 +21,7 @@ from ami_meter_sim.objects.metering import FLOWS, PHASES, TARIFFS
 from ami_meter_sim.objects.periods import ends_between, every
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
 from ami_meter_sim.objects.switch import ControlState
-from ami_meter_sim.objects.timeline import clock_settings, second_of, without_power
+from ami_meter_sim.objects.timeline import clock_invalid, clock_settings, second_of, without_power
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
@@ -43,6 +43,7 @@ FOLDED = (
     Kind.BILLING,
     Kind.LOAD,
     Kind.CONDITIONS,
+    Kind.CLOCK_INVALID,
 )
 NEWEST_STAYS = frozenset((Kind.RESET,))
 """A register shows what came after its last reset, however long ago that was."""
@@ -115,6 +116,7 @@ def _base_at(device: "Device", second: int) -> Base:
         billing_periods=billing_count(device, second),
         power_at=max(newest.second(kind, "power_at") for kind in (Kind.POWER_DOWN, Kind.POWER_UP)),
         clock_at=newest.second(Kind.CLOCK, "clock_at"),
+        clock_invalid=bool(clock_invalid(device).cover(np.array([second]))[0]),
         highest=dict(_highest(device, second)),
     )
 

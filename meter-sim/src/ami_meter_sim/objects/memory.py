@@ -40,6 +40,8 @@ class Kind(IntEnum):
     """Time zone or daylight saving are others from here on; `detail` is what they were before (`base.ClockRules`)."""
     CONDITIONS = 13
     """`number` are the conditions of the network at the meter from here on, a bit for each (`conditions.Condition`)."""
+    CLOCK_INVALID = 14
+    """The clock has lost its time, until it is set."""
 
 
 class Record(NamedTuple):

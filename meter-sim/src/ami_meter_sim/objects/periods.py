@@ -13,7 +13,8 @@ from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.clock.daylight_saving import changes
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.load.table import DAY_S
-from ami_meter_sim.objects.timeline import FOR_EVER, clock_settings, instant_of, reached
+from ami_meter_sim.objects.base import ClockRules
+from ami_meter_sim.objects.timeline import FOR_EVER, ClockSetting, clock_settings, instant_of, reached
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
@@ -56,6 +57,18 @@ def local(clock: MeterClock, shown: Integers) -> tuple[Integers, Integers]:
     """Seconds that are added to UTC for local time, and whether daylight saving is in force, when the clock shows these seconds."""
     saving = saves_daylight(clock, shown)
     return (saving * clock.daylight_saving.deviation_minutes - clock.time_zone_minutes) * MINUTE_S, saving
+
+
+def local_at(settings: tuple[ClockSetting, ...], seconds: Integers, utc: Integers) -> tuple[Integers, Integers]:
+    """The same for the rows of these seconds, when the clock showed `utc`: each by the rules that were in force then."""
+    if len({ClockRules.of(one.clock) for one in settings}) == 1:
+        return local(settings[0].clock, utc)
+    numbers = np.searchsorted(np.array([one.since for one in settings]), seconds, "left") - 1
+    ahead, saving = np.zeros(len(utc), np.int64), np.zeros(len(utc), np.int64)
+    for number in np.unique(numbers):
+        chosen = numbers == number
+        ahead[chosen], saving[chosen] = local(settings[number].clock, utc[chosen])
+    return ahead, saving
 
 
 def saves_daylight(clock: MeterClock, shown: Integers) -> Integers:

@@ -1,4 +1,4 @@
-"""Status words of load profiles, as IDIS has them: what happened since the row before.
+"""Status words of load profiles, as IDIS has them: how the clock was at a row, and what happened since the row before.
 
 Strategy: computed from the history, for a row as for the period that is running.
 """
@@ -7,32 +7,43 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import base_of, records_after_base
+from ami_meter_sim.objects.clock import INVALID
 from ami_meter_sim.objects.memory import Kind
-from ami_meter_sim.objects.periods import ends_between, every
-from ami_meter_sim.objects.timeline import second_of
+from ami_meter_sim.objects.periods import ends_between, every, local_at
+from ami_meter_sim.objects.timeline import clock_invalid, clock_settings, second_of, shown
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
 
 POWER_DOWN = 0x80
 CLOCK_ADJUSTED = 0x20
+DAYLIGHT_SAVING = 0x08
+CLOCK_INVALID = 0x02
 QUARTER_S = 900
 
 
 def statuses(device: "Device", seconds: Integers, before: int) -> Integers:
-    """What happened between each of these seconds and the one before; `before`: the one before the first."""
-    return _marked(device, np.concatenate(([before], seconds))[:-1], seconds)
+    """Of the rows at these seconds; `before`: the second of the row before the first."""
+    settings = clock_settings(device)
+    _, saving = local_at(settings, seconds, np.atleast_1d(shown(settings, seconds)))
+    invalid = clock_invalid(device).cover_before(seconds)
+    happened = _marked(device, np.concatenate(([before], seconds))[:-1], seconds)
+    return happened | saving * DAYLIGHT_SAVING | invalid * CLOCK_INVALID
 
 
 def running_status(device: "Device") -> int:
-    """What happened since the last end of the shortest capture period."""
+    """How the clock is, and what happened since the last end of the shortest capture period."""
     now = second_of(device.clock.at)
     period_s = min((one.capture_period for one in device.model.profiles if one.capture_period), default=QUARTER_S)
     ends = ends_between(device, every(period_s), now - 2 * period_s, now)
     before = ends[-1:] if len(ends) else np.array([now - period_s], np.int64)
-    return int(_marked(device, before, np.array([now + 1], np.int64))[0])
+    clock = device.clock.status
+    saving, invalid = bool(clock & DAYLIGHT_SAVING_ACTIVE), bool(clock & INVALID)
+    happened = int(_marked(device, before, np.array([now + 1], np.int64))[0])
+    return happened | saving * DAYLIGHT_SAVING | invalid * CLOCK_INVALID
 
 
 def _marked(device: "Device", before: Integers, seconds: Integers) -> Integers:

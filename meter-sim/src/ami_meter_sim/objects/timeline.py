@@ -75,6 +75,15 @@ def without_flow(device: "Device") -> Intervals:
     return intervals_of(iter(states))
 
 
+def clock_invalid(device: "Device") -> Intervals:
+    """When the clock had lost its time: from then on until it was set."""
+    base = base_of(device)
+    states = [] if base is None or not base.clock_invalid else [(base.second, True)]
+    for kind in (Kind.CLOCK_INVALID, Kind.CLOCK):
+        states += [(second_of(one.at), kind is Kind.CLOCK_INVALID) for one in records_after_base(device, kind)]
+    return intervals_of(iter(sorted(states, key=lambda state: state[0])))
+
+
 def clock_settings(device: "Device") -> tuple[ClockSetting, ...]:
     """Every setting of the clock and of its rules, the oldest first; the last one is how it is now."""
     clock, base = device.clock, base_of(device)

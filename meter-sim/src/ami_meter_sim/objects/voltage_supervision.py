@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
 
 MONTH_S = 30 * 86_400
-MONTHS_AHEAD = 3
 LONGEST_S = 10
 """No sag or swell takes longer."""
 
@@ -42,13 +41,13 @@ class VoltageSupervision:
         self._device = device
 
     def next_due(self, after: datetime) -> datetime | None:
-        """The next begin or end of one; where there is none for months, the end of those months."""
+        """The next begin or end of one; where there is none this month, the begin of the next one."""
         second = second_of(after)
         for one in self._after(second):
             for at in (one.start, one.start + one.duration_s):
                 if at > second:
                     return instant_of(at)
-        return instant_of((second // MONTH_S + MONTHS_AHEAD) * MONTH_S)
+        return instant_of((second // MONTH_S + 1) * MONTH_S)
 
     def advance(self, at: datetime) -> bool:
         """Log what begins or ends now."""
@@ -76,9 +75,9 @@ class VoltageSupervision:
                 record(self._device, occurrence)
 
     def _after(self, second: int) -> Iterator[Disturbance]:
-        """Those that are not over at this second, of this month and those that follow."""
+        """Those of this month that are not over at this second."""
         first = (second - LONGEST_S) // MONTH_S
-        for month in range(first, second // MONTH_S + MONTHS_AHEAD):
+        for month in range(first, second // MONTH_S + 1):
             for one in _of_month(self._device.connection.feeder, month):
                 if one.start + one.duration_s > second:
                     yield one
@@ -88,6 +87,6 @@ def _condition(one: Disturbance, phase: int) -> Condition:
     return (UNDERVOLTAGE if one.permille < NORMAL else OVERVOLTAGE)[phase]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _of_month(feeder: int, month: int) -> tuple[Disturbance, ...]:
     return tuple(disturbances(feeder, month * MONTH_S, (month + 1) * MONTH_S))
