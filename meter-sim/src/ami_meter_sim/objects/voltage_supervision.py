@@ -75,9 +75,9 @@ class VoltageSupervision:
                 record(self._device, occurrence)
 
     def _after(self, second: int) -> Iterator[Disturbance]:
-        """Those of this month that are not over at this second."""
+        """Those of the month of the next second that are not over at this one."""
         first = (second - LONGEST_S) // MONTH_S
-        for month in range(first, second // MONTH_S + 1):
+        for month in range(first, (second + 1) // MONTH_S + 1):
             for one in _of_month(self._device.connection.feeder, month):
                 if one.start + one.duration_s > second:
                     yield one
