@@ -43,6 +43,7 @@ class Flow(Enum):
 
 
 FLOWS = tuple(Flow)
+FEW_SECONDS = 25
 
 
 class Metering:
@@ -247,6 +248,13 @@ class Metering:
             flowed = house.imports_ws(seconds) if flow is Flow.IMPORT else house.exports_ws(seconds)
         return self._part(phase, flowed + self.added_ws(flow, seconds))
 
+    def _flowed_at(self, flow: Flow, phase: int | None, seconds: Integers) -> Integers:
+        """The same at each of these seconds; one by one where they are few, which is 30 times faster for a single one."""
+        if len(seconds) > FEW_SECONDS:
+            many: Integers = self._flowed(flow, phase, seconds)
+            return many
+        return np.array([self._flowed(flow, phase, second) for second in seconds.tolist()], np.int64)
+
     def added_ws(self, flow: Flow, seconds: Seconds) -> Any:
         """What the powers that somebody lets flow in addition to the house came to, in one direction."""
         added: Any = 0 if self._base is None else self._base.added_ws[FLOWS.index(flow)]
@@ -265,7 +273,7 @@ class Metering:
         """What has flowed since ever, less what flowed in the interruptions before; inside one it stays what it was at its begin."""
         if not len(interruptions.intervals.begins):
             return self._flowed(flow, phase, seconds)
-        at_begins, lost = interruptions.lost(flow.value, phase, lambda many: self._flowed(flow, phase, many))
+        at_begins, lost = interruptions.lost(flow.value, phase, lambda many: self._flowed_at(flow, phase, many))
         begins, ends = interruptions.intervals
         number = np.searchsorted(ends, seconds, "right")
         current = np.minimum(number, len(begins) - 1)
