@@ -15,14 +15,14 @@ from rich.console import Console
 from rich.status import Status
 
 from ami_cli import configuration, demo, fleet
-from ami_cli.later import LaterGroup
+from ami_cli.later import LATER
 from ami_cli.outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
-from ami_process.commands import version_option
+from ami_process.commands import later, version_option
 
 MAX_PERIOD_S = 366 * 86_400.0
 app = typer.Typer(
     name="ami",
-    cls=LaterGroup,
+    cls=later(LATER),
     help=__doc__,
     no_args_is_help=True,
     add_completion=False,

@@ -1,12 +1,11 @@
 """Sub-commands with much behind them, loaded only when they are called or listed: `ami demo` should start at once."""
 
+from functools import partial
 from importlib import import_module
-from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
-LATER = {
+MODULES = {
     "meter": "ami_cli.meter.cli",
     "sample": "ami_cli.sample",
     "settings": "ami_cli.settings_page",
@@ -21,14 +20,9 @@ LATER = {
 """Name of the sub-command -> the module whose `app` it is."""
 
 
-class LaterGroup(TyperGroup):
-    """A group that knows the names in `LATER` besides its own commands; typer does not export its types of these."""
+def _app_of(module: str) -> typer.Typer:
+    app: typer.Typer = import_module(module).app
+    return app
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *LATER]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in LATER:
-            return super().get_command(ctx, cmd_name)
-        app: typer.Typer = import_module(LATER[cmd_name]).app
-        return typer.main.get_command(app)
+LATER = {name: partial(_app_of, module) for name, module in MODULES.items()}

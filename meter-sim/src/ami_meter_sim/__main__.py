@@ -10,21 +10,17 @@ from typing import Annotated
 
 import typer
 
-from ami_meter_sim.app import run
+import ami_process.open_files  # noqa: F401 - where POSIX is missing, every command says so
 from ami_meter_sim.commands import clock as clock_commands
 from ami_meter_sim.commands import fault as fault_commands
 from ami_meter_sim.commands import meters as meters_commands
-from ami_meter_sim.commands import scenario as scenario_commands
 from ami_meter_sim.commands import snapshot as snapshot_commands
 from ami_meter_sim.commands.clock import moment
-from ami_meter_sim.commands.store import store_commands
-from ami_meter_sim.faults.page import listed, page
-from ami_meter_sim.fleet import die_at_once
 from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.shipment import Form, Receiver
 from ami_meter_sim.settings import ClockName, Settings, by_clock, choose
 from ami_packs.document import ModelError
-from ami_process.commands import exit_code_of, version_option
+from ami_process.commands import exit_code_of, later, version_option
 from ami_process.environment import Environment, clock_of
 from ami_process.events import Events, events_on_standard_output
 from ami_process.ownership import keep_private
@@ -32,13 +28,27 @@ from ami_process.settings import SettingsError
 
 UNUSABLE = 2
 
-app = typer.Typer(name="meter-sim", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+def _scenario() -> typer.Typer:
+    from ami_meter_sim.commands.scenario import scenario
+
+    return scenario
+
+
+def _store() -> typer.Typer:
+    from ami_meter_sim.commands.store import store_commands
+
+    return store_commands(lambda config: Settings.load(config).meter_sim.state)
+
+
+LATER = {"scenario": _scenario, "store": _store}
+"""What knows faults and the store, which commands that ask a running process don't load."""
+
+app = typer.Typer(name="meter-sim", cls=later(LATER), no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 app.add_typer(meters_commands.meters)
 app.add_typer(fault_commands.fault)
-app.add_typer(scenario_commands.scenario)
 app.add_typer(snapshot_commands.snapshot)
 app.add_typer(clock_commands.clock)
-app.add_typer(store_commands(lambda config: Settings.load(config).meter_sim.state))
 
 
 @app.callback()
@@ -89,6 +99,8 @@ def list_faults(
     ] = None,
 ) -> None:
     """List every fault that a simulated meter can have, and what a head-end should do about it."""
+    from ami_meter_sim.faults.page import listed, page
+
     if write is None:
         typer.echo("\n".join(listed()))
     else:
@@ -137,6 +149,10 @@ def write_shipment(
 
 
 async def _run(settings: Settings, environment: Environment, events: Events) -> int:
+    # here: what asks a running process needs neither meters nor their store
+    from ami_meter_sim.app import run
+    from ami_meter_sim.fleet import die_at_once
+
     def die() -> None:
         """As a process that is killed, but what was reported is out."""
         events.flush()

@@ -1,10 +1,11 @@
-"""What the command lines of all processes share: the exit code as a value, and `--version`."""
+"""What the command lines of all processes share: the exit code as a value, `--version`, and sub-commands that are loaded late."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 
 def exit_code_of(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
@@ -25,3 +26,21 @@ def version_option(distribution: str) -> Any:
             raise typer.Exit
 
     return typer.Option("--version", callback=show, is_eager=True, help="Show the version and exit.")
+
+
+def later(commands: Mapping[str, Callable[[], typer.Typer]]) -> type[TyperGroup]:
+    """A group that has these sub-commands besides its own, by name; one is made only when it is called or listed.
+
+    So what a sub-command alone needs is not loaded by the others.
+    """
+
+    class Later(TyperGroup):  # typer does not export its types of what these take and give
+        def list_commands(self, ctx: Any) -> list[str]:
+            return [*super().list_commands(ctx), *commands]
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            if cmd_name not in commands:
+                return super().get_command(ctx, cmd_name)
+            return typer.main.get_command(commands[cmd_name]())
+
+    return Later
