@@ -35,7 +35,7 @@ from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
 from ami_process.settings import SettingsError
 
-METERS = 20
+METERS = 8
 
 
 @dataclass
