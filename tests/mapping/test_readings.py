@@ -226,13 +226,38 @@ def test_a_sub_meter_is_read_on_its_channel() -> None:
 def test_of_several_rows_the_first_that_the_meter_has_answers() -> None:
     """M-127: none is code 5.6, and it is not the fault of the others that were asked for."""
     found = readings().answers("0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.0.72.0")
-    register_only, both = {(3, Obis.parse("1-0:1.8.0"))}, {(3, Obis.parse("1-0:1.8.0")), (3, Obis.parse("1-0:1.29.0"))}
-    assert first_in_meter(found, both) is found[0]
-    assert first_in_meter(found, register_only) is found[1]
-    assert first_in_meter(found, {(4, Obis.parse("1-0:1.8.0"))}) is None
+    register_only, both = [(3, Obis.parse("1-0:1.8.0"))], [(3, Obis.parse("1-0:1.8.0")), (3, Obis.parse("1-0:1.29.0"))]
+    assert first_in_meter(found, both) == (found[0], register("1-0:1.29.0"))
+    assert first_in_meter(found, register_only) == (found[1], register("1-0:1.8.0"))
+    assert first_in_meter(found, [(4, Obis.parse("1-0:1.8.0"))]) is None
     (gas, *_) = readings().answers("0.0.0.1.1.7.58.0.0.0.0.0.0.0.0.0.42.0", "gas_submeter")
-    assert first_in_meter([gas], {(4, Obis.parse("0-2:24.2.1"))}, channel=2) is gas
-    assert first_in_meter([gas], {(4, Obis.parse("0-2:24.2.1"))}, channel=1) is None
+    channels = [(4, Obis.parse("0-1:24.2.1")), (4, Obis.parse("0-2:24.2.1"))]
+    assert first_in_meter([gas], channels, channel=2) == (gas, register("0-2:24.2.1", 4))
+    assert first_in_meter([gas], channels, channel=3) is None
+
+
+def test_a_meter_that_gives_its_channel_another_number_is_read_there() -> None:
+    (energy, *_) = readings().answers("0.0.0.9.1.1.12.0.0.0.0.2.0.0.0.0.72.0")
+    objects = [(3, Obis.parse("1-1:1.8.1")), (3, Obis.parse("1-1:1.8.2"))]
+    assert first_in_meter([energy], objects) == (energy, register("1-1:1.8.2"))
+    assert first_in_meter([energy], [(3, Obis.parse("1-65:1.8.2"))]) is None
+
+
+def test_a_value_of_a_billing_period_is_never_the_running_register() -> None:
+    (billing, *_) = readings().answers("8.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0")
+    with pytest.raises(ValueError, match="is a value of a billing period, and which one is not said"):
+        billing.descriptor()
+    assert billing.descriptor(period=3) == register("1-0:1.8.0*3")
+    running, closed = (3, Obis.parse("1-0:1.8.0")), (3, Obis.parse("1-0:1.8.0*3"))
+    assert first_in_meter([billing], [running], period=3) is first_in_meter([billing], [running]) is None
+    assert first_in_meter([billing], [running, closed], period=3) == (billing, register("1-0:1.8.0*3"))
+
+
+def test_of_two_channels_in_a_profile_the_one_that_is_meant_is_found() -> None:
+    (gas, *_) = readings().answers("0.0.7.1.1.7.58.0.0.0.0.0.0.0.0.0.42.0")
+    meter = profile("0-0:24.3.0", 3600, column("0-1:24.2.1", 4), column("0-2:24.2.1", 4))
+    assert readings().find_column(gas, [meter], channel=2) == (meter, 2)
+    assert readings().find_column(gas, [meter], channel=3) is None
 
 
 @pytest.mark.parametrize(

@@ -183,8 +183,12 @@ def _show_code(table: ReadingTable, code: ReadingType, found: tuple[Match, ...],
         console.print(Text(f"an alias of {found[0].reading_type(code.multiplier, code.currency)}"))
     rows = _grid("row", "attribute", "context and meaning")
     for match in found:
-        descriptor = match.descriptor()
-        place = "computed from other rows" if descriptor is None else str(descriptor)
+        obis = match.row.obis
+        place = (
+            f"class {match.row.class_id} {obis} attribute {match.row.attribute}" if obis else "computed from other rows"
+        )
+        if match.bindings.tariff:
+            place = place.replace(".t*", f".{match.bindings.tariff}*")
         text = Text.assemble(match.row.context.name, (f"\n{_meaning(match.row)}", "dim"))
         rows.add_row(match.row.id, place, text)
     console.print(rows)

@@ -5,14 +5,14 @@ A table is made once, of the rows and aliases that a deployment serves; a lookup
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.obis import Obis
-from ami_mapping.patterns import Bindings, Field, candidates, code_candidates
+from ami_mapping.patterns import CHANNEL, NO_PERIOD, PERIOD, Bindings, Field, candidates, code_candidates
 from ami_mapping.profiles import Profile
 from ami_mapping.reading_types import TOU, ReadingType, refused
 from ami_mapping.readings import Confidence, Direction, ReadingRow, Reads, all_rows
@@ -37,12 +37,32 @@ class Match:
         """The canonical code; `multiplier` is a power of ten from its list (`ami_mapping.values.multiplier_for`)."""
         return self.row.code.fill(self.bindings, multiplier, currency)
 
-    def descriptor(self, channel: int | None = None) -> AttributeDescriptor | None:
-        """The attribute to read: of the meter, or as a column of a profile; None when the value is computed from others."""
+    def descriptor(self, *, channel: int | None = None, period: int | None = None) -> AttributeDescriptor | None:
+        """The attribute to read: of the meter, or as a column of a profile; None when the value is computed from others.
+
+        ValueError for a value of a billing period without `period` (OBIS F): with F=255 it would be the running register.
+        """
         if self.row.obis is None:
             return None
-        bound = self.bindings if channel is None else Bindings(self.bindings.tariff, channel, self.bindings.period)
+        own = self.bindings
+        bound = Bindings(
+            own.tariff, own.channel if channel is None else channel, own.period if period is None else period
+        )
+        if PERIOD in self.row.obis.groups and bound.period == NO_PERIOD:
+            raise ValueError(f"{self.row.id} is a value of a billing period, and which one is not said")
         return AttributeDescriptor(self.row.class_id, self.row.obis.fill(bound), self.row.attribute)
+
+    def means(self, obis: Obis, *, channel: int | None = None, period: int | None = None) -> bool:
+        """Whether an object of a meter has this value, whatever channel the meter gives itself (M-121)."""
+        pattern = self.row.obis
+        if pattern is None or pattern.groups not in candidates(obis):
+            return False
+        found = pattern.bindings(obis)
+        if PERIOD in pattern.groups and found.period != period:
+            return False
+        return found.tariff == self.bindings.tariff and (
+            CHANNEL not in pattern.groups or channel in (None, found.channel)
+        )
 
 
 class ReadingTable:
@@ -132,23 +152,19 @@ class ReadingTable:
             why = f" of its own, it may be {' or '.join(match.row.context.name for match in fitting)}"
         raise NoReadingType(f"{descriptor} as a column of {profile.obis} has no ReadingType{why}")
 
-    def find_column(self, match: Match, profiles: Sequence[Profile]) -> tuple[Profile, int] | None:
+    def find_column(
+        self, match: Match, profiles: Sequence[Profile], *, channel: int | None = None
+    ) -> tuple[Profile, int] | None:
         """The profile that has the values of a match and the place of its column from 0; None when no profile has them."""
+        row = match.row
         for profile in profiles:
-            if match.row.context.name not in self._contexts_of(profile):
+            if row.context.name not in self._contexts_of(profile):
                 continue
             for place, column in enumerate(profile.columns):
-                if self._is_column(match, column):
+                same = (column.class_id, column.attribute_index) == (row.class_id, row.attribute)
+                if same and match.means(column.logical_name, channel=channel):
                     return profile, place
         return None
-
-    def _is_column(self, match: Match, column: CaptureObject) -> bool:
-        row = match.row
-        if row.obis is None or (column.class_id, column.attribute_index) != (row.class_id, row.attribute):
-            return False
-        if row.obis.groups not in candidates(column.logical_name):
-            return False
-        return row.obis.bindings(column.logical_name).tariff == match.bindings.tariff
 
     def _contexts_of(self, profile: Profile) -> tuple[str, ...]:
         by_schedule = profile.capture_period_s == 0
@@ -165,16 +181,20 @@ class ReadingTable:
 
 
 def first_in_meter(
-    matches: Iterable[Match], objects: Container[tuple[int, Obis]], channel: int | None = None
-) -> Match | None:
-    """The first of these that a meter can answer, by the class and logical name of its objects; None is code 5.6 (M-127).
+    matches: Iterable[Match],
+    objects: Collection[tuple[int, Obis]],
+    *,
+    channel: int | None = None,
+    period: int | None = None,
+) -> tuple[Match, AttributeDescriptor] | None:
+    """The first of these that a meter can answer, by class and logical name of its objects, and the attribute there.
 
-    A value that is computed from others counts when the object is there that it is computed from.
+    None is code 5.6 (M-127). A value that is computed counts when the object is there that it is computed from.
     """
     for match in matches:
-        descriptor = match.descriptor(channel)
-        if descriptor is not None and (descriptor.class_id, descriptor.instance_id) in objects:
-            return match
+        for class_id, obis in objects:
+            if class_id == match.row.class_id and match.means(obis, channel=channel, period=period):
+                return match, AttributeDescriptor(class_id, obis, match.row.attribute)
     return None
 
 
