@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bench import (
+    CLOCK,
     EVENT_LOG,
     IMPORT,
     PROFILE,
+    RESIDENTIAL,
     Bench,
     Caller,
     Wire,
@@ -22,10 +25,13 @@ from bench import (
 )
 
 from ami_dlms.association import Get, Open, Opened
+from ami_dlms.obis import Obis
 from ami_meter_sim.control import Control, Selection
 from ami_meter_sim.faults import Faults
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.meter.pushes import POWER_UP
+from ami_packs.event_list import EventList, LoggedEvent, Occurrence
+from ami_packs.model import Model
 
 
 def test_nothing_flows_and_nothing_is_captured(tmp_path: Path) -> None:
@@ -62,6 +68,31 @@ def test_it_outlives_the_process(tmp_path: Path) -> None:
     assert not meter.powered
     meter.get_power_back(bench.at)
     assert meter.powered and isinstance(bench.read(EVENT_LOG).value, tuple)
+
+
+@pytest.mark.parametrize(
+    ("away", "codes", "invalid"),
+    [
+        (timedelta(minutes=1), [1, 2], False),
+        (timedelta(hours=1), [1, 2, 3], False),
+        (timedelta(days=8), [1, 2, 3], True),
+    ],
+)
+def test_a_meter_whose_process_did_not_run_was_without_power(
+    tmp_path: Path, away: timedelta, codes: list[int], invalid: bool
+) -> None:
+    log = Obis.parse(EVENT_LOG[1])
+    outage = (Occurrence.POWER_DOWN, Occurrence.POWER_UP, Occurrence.LONG_POWER_FAILURE)
+    noted = EventList({one: (LoggedEvent(log, code),) for code, one in enumerate(outage, 1)})
+    model = Model(tuple(RESIDENTIAL.objects.values()), RESIDENTIAL.associations, RESIDENTIAL.load, noted)
+    bench = Bench(tmp_path)
+    bench.start(setup(model=model)).finish(bench.at)
+    bench.at += away
+    meter = bench.start(setup(model=model))
+    rows: Any = bench.read(EVENT_LOG).value
+    assert [row.value[1].value for row in rows] == codes, "as after an outage that it lived through"
+    assert bool(bench.value(CLOCK, 4) & 1) is invalid
+    assert meter.powered and not list(meter.communication.pushes_wanted), "its last gasp is too late"
 
 
 async def test_nobody_is_answered_and_old_connections_are_gone(tmp_path: Path) -> None:

@@ -98,16 +98,11 @@ class Meter:
         if not row.flags & KNOWN:
             want(self._device, INSTALLATION)
         elif self.powered:
-            self._was_off(row.captured_until, second)
+            conditions.was_off(self._device, instant_of(row.captured_until), instant_of(second))
         self._configure(new=not row.flags & KNOWN)
         row.flags |= KNOWN
         row.captured_until = row.alive_since = second
         self.plan(at)
-
-    def _was_off(self, since: int, until: int) -> None:
-        history = self._memory.history
-        history.happened(Record(instant_of(since), Kind.POWER_DOWN))
-        history.happened(Record(instant_of(max(since, until)), Kind.POWER_UP))
 
     def _configure(self, new: bool) -> None:
         """What the setup says of a new meter counts, and what has changed in it since the last run."""

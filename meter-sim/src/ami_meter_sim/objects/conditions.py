@@ -5,7 +5,7 @@ or not, and only its change is an event; which ones are there is kept, and so is
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum, unique
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +15,7 @@ from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.clock import invalidate
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.memory import Kind, Record
-from ami_meter_sim.objects.recording import record
+from ami_meter_sim.objects.recording import Notice, record
 from ami_meter_sim.objects.switch import ControlState, Trigger
 from ami_packs.event_list import Occurrence
 
@@ -178,6 +178,20 @@ def power_down(device: "Device") -> bool:
     device.history.happened(Record(device.clock.at, Kind.POWER_DOWN))
     _keep_off_since(device, data.double_long_unsigned(int(device.clock.at.timestamp())))
     return True
+
+
+def was_off(device: "Device", since: datetime, until: datetime) -> None:
+    """Power was gone between two instants, which is found out at the second: noted, caught up on, and no gasp of it leaves any more."""
+    notice, device.notice = device.notice, _unheard
+    device.clock.at = since
+    power_down(device)
+    device.clock.at = max(since, until)
+    power_up(device)
+    device.notice = notice
+
+
+def _unheard(_device: "Device", _notice: Notice) -> None:
+    """For what is past."""
 
 
 def power_up(device: "Device") -> bool:
