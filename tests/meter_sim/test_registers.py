@@ -338,3 +338,17 @@ def test_types_of_quantities_are_those_of_registers() -> None:
     assert {one.tag for one in QUANTITIES.values()} <= {
         DataTag.DOUBLE_LONG_UNSIGNED, DataTag.DOUBLE_LONG, DataTag.LONG_UNSIGNED, DataTag.LONG
     }  # fmt: skip
+
+
+DEMAND_NOW = (3, "1-0:1.7.0")
+
+
+def test_a_reset_sets_energies_to_zero_and_leaves_what_is_of_now() -> None:
+    inside = Inside(register(IMPORT, "import_energy_wh"), register(DEMAND_NOW, "import_power_w"))
+    inside.takes(1_000)
+    inside.later(hours=1)
+    for name in (IMPORT, DEMAND_NOW):
+        assert inside.act(name, 1, data.integer(0)) is ActionResult.SUCCESS
+    assert (inside.read(IMPORT), inside.read(DEMAND_NOW)) == (0, 1_000)
+    inside.later(minutes=30)
+    assert (inside.read(IMPORT), inside.read(DEMAND_NOW)) == (500, 1_000)

@@ -27,7 +27,7 @@ from ami_meter_sim.objects.image_transfer import active_firmware
 from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.metering import Seconds
 from ami_meter_sim.objects.profile_status import running_status
-from ami_meter_sim.objects.quantities import NO_UNIT, QUANTITIES, Quantity
+from ami_meter_sim.objects.quantities import ENERGIES, NO_UNIT, QUANTITIES, Quantity
 from ami_meter_sim.objects.timeline import resets, second_of
 from ami_packs.model import ObjectDescription
 
@@ -136,8 +136,8 @@ class DataObject(CosemObject):
         self._device.kept.put(self.class_id, self.described.obis, VALUE, value)
 
     def _since_reset(self, seconds: Seconds) -> Any:
-        """What it would show without the resets before."""
-        found = resets(self._device, self.described.obis)
+        """What it would show without the resets before; what is no sum over time has none."""
+        found = resets(self._device, self.described.obis) if _quantity(self).unit in ENERGIES else []
         if not found:
             return 0
         at = np.array([second_of(one.at) for one in found], np.int64)

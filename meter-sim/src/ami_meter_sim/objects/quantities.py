@@ -18,6 +18,8 @@ CUBIC_METRE = 13
 WATT, VOLT_AMPERE, VAR, WATT_HOUR, VOLT_AMPERE_HOUR, VAR_HOUR, AMPERE, VOLT, HERTZ, NO_UNIT = (
     27, 28, 29, 30, 31, 32, 33, 35, 44, 255
 )  # fmt: skip
+ENERGIES = (WATT_HOUR, VOLT_AMPERE_HOUR, VAR_HOUR)
+"""Units of what adds up over time, so that a reset begins it anew."""
 BITS = {
     DataTag.UNSIGNED: 8,
     DataTag.LONG_UNSIGNED: 16,
