@@ -129,7 +129,7 @@ class Store:
         The same request once more is on its way again, unless it is answered already. Raises MessageIdUsed for another
         request under a MessageID that is kept.
         """
-        await self._database.transaction(lambda c: _add_request(c, request, octets))
+        await self._database.settled(lambda c: _add_request(c, request, octets))
 
     async def outgoing(self) -> list[tuple[SentRequest, bytes]]:
         """Requests whose end is not known, oldest first, each as it went out."""

@@ -26,6 +26,7 @@ from ami_hes.store.database import Database
 from ami_hes.store.ports import Completed, NonceUsed, SpentId, StoredCommand, StoredRequest, StoredResult
 from ami_hes.store.tables import attempts, commands, deliveries, nonces, replies, requests, spent_ids
 from ami_process.store.columns import UtcDateTime
+from ami_process.store.errors import StoreInDoubt
 from ami_process.store.group_commit import GroupCommit
 
 _OUTCOME = ("ok", "reply_code", "level", "reason", "payload", "attempted")
@@ -97,6 +98,8 @@ class SqlResults:
     ) -> StoredRequest | None:
         try:
             await self._database.transaction(lambda c: _accept(c, request, new, nonce))
+        except StoreInDoubt:  # neither "accepted" nor "nothing was accepted" would be true until the store says
+            return await self._database.record(lambda c: _accept_unless_kept(c, request, new, nonce))
         except IntegrityError:
             kept = await self.find(request.request_id)
             if kept is None:  # not a second message with this id, so it is a fault of ours
@@ -186,6 +189,18 @@ def _accept(connection: Connection, request: StoredRequest, new: Sequence[Comman
     ]
     if rows:
         connection.execute(insert(commands), rows)
+
+
+def _accept_unless_kept(
+    connection: Connection, request: StoredRequest, new: Sequence[Command], nonce: str | None
+) -> StoredRequest | None:
+    """Once more; None when the request is kept as it was to be, whichever time did it."""
+    row = connection.execute(select(requests).where(requests.c.request_id == request.request_id)).first()
+    if row is None:
+        _accept(connection, request, new, nonce)
+        return None
+    kept = _request(row)
+    return None if kept == request else kept
 
 
 def _attempt(connection: Connection, begun: Sequence[StoredAttempt]) -> None:

@@ -13,11 +13,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
-from ami_process.store.errors import FOR_A_WHILE, StoreUnavailable, StoreUnusable, problems_of, reason_of
+from ami_process.store.errors import FOR_A_WHILE, StoreInDoubt, StoreUnavailable, StoreUnusable, problems_of, reason_of
 from ami_process.store.events import StoreMigrated
 from ami_process.store.opening import ready_store
 from ami_process.store.places import Place, engine_of
@@ -68,7 +69,7 @@ class Database:
         self._thread.shutdown()
 
     async def transaction(self, work: Callable[[Connection], T]) -> T:
-        """What `work` returns, once it is committed; if it raises, nothing has happened.
+        """What `work` returns, once it is committed; if it raises, nothing has happened, but for StoreInDoubt.
 
         Raises StoreUnavailable, and StoreUnusable from when another process has taken the store.
         """
@@ -76,13 +77,24 @@ class Database:
             done = await self._in_thread(lambda: self._transact(work))
         except (*FOR_A_WHILE, StoreUnavailable) as problem:
             self._note(available=False, reason=reason_of(problem))
-            raise StoreUnavailable(f"the store can't be written now: {reason_of(problem)}") from None
+            kind = StoreInDoubt if isinstance(problem, StoreInDoubt) else StoreUnavailable
+            raise kind(f"the store can't be written now: {reason_of(problem)}") from None
         except StoreUnusable as refusal:
             self._refusal = refusal
             self._taken.set()
             raise
         self._note(available=True)
         return done
+
+    async def settled(self, work: Callable[[Connection], T]) -> T:
+        """As `transaction`, for what may not be in doubt: then it is done once more, which `work` has to bear.
+
+        Raises StoreUnavailable only where nothing was stored.
+        """
+        try:
+            return await self.transaction(work)
+        except StoreInDoubt:
+            return await self.record(work)
 
     async def record(self, work: Callable[[Connection], T]) -> T:
         """The same for what has already happened and can't be refused any more: retried until the store takes it."""
@@ -120,8 +132,15 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            return work(connection)
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            done = work(connection)
+            try:
+                transaction.commit()
+            except FOR_A_WHILE as problem:
+                if isinstance(self.place, Path):  # what SQLite does not commit, it takes back
+                    raise
+                raise StoreInDoubt(reason_of(problem)) from None
+            return done
 
     def _beat(self, connection: Connection) -> None:
         connection.execute(self._heartbeat.delete())

@@ -11,6 +11,10 @@ class StoreUnavailable(Exception):
     """The store does not take anything now (locked, disk full); nothing was stored. The text is for a person."""
 
 
+class StoreInDoubt(StoreUnavailable):
+    """The server went away while it committed: it may have been stored all the same."""
+
+
 class StoreUnusable(Exception):
     """The file or database can't be used as a store, or no longer; the text says which and why."""
 
