@@ -83,9 +83,10 @@ def test_what_a_meter_has_done_is_kept_when_a_locked_store_is_free_again(one: Sy
     asked = Asked(one, DISCONNECT)
     one.process("M1001").wait_for("switched")
     with locked(one.config["hes"]["store"]):
-        hes.wait_for("meter_done")
         said = hes.wait_for("store_unavailable")
         assert "locked" in said["reason"]
+        assert not hes.seen("meter_done"), "what is not kept is not reported"
+    hes.wait_for("meter_done")
     assert asked.answered().result == "OK"
     hes.wait_for("store_available")
     assert Stranger(one.hes_url).switch(CONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
@@ -111,11 +112,11 @@ def test_a_full_disk_ends_nothing_and_is_reported(one: System) -> None:
     asked = Asked(one, DISCONNECT)
     one.process("M1001").wait_for("switched")
     with full(hes):
-        hes.wait_for("meter_done")
         hes.wait_for("store_unavailable")
 
         refused = Stranger(one.hes_url).switch(CONNECT, [by_mrid(one.meter("M1001"))])
         assert (refused.result, refused.failures[0].code) == ("FAILED", "5.1")
+    hes.wait_for("meter_done")
     assert asked.answered().result == "OK"
     assert Stranger(one.hes_url).switch(CONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
 
