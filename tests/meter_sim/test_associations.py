@@ -39,6 +39,7 @@ from ami_process.settings import SettingsError
 READER = Offered("reader", 2, Mechanism.GMAC, authenticated=True, encrypted=True, security_setup=2)
 FIELD = Offered("field", 5, Mechanism.LOW)
 PUSH = Offered("push", 102, authenticated=True, encrypted=True, pre_established=True)
+OPERATOR = Offered("operator", 6, Mechanism.GMAC, authenticated=True, encrypted=True, security_setup=2)
 READER_KEYS = GlobalKeys(bytes(range(32, 48)), bytes(range(48, 64)))
 PASSWORD = b"12345678"
 MODEL = Model(
@@ -50,7 +51,7 @@ MODEL = Model(
         else one
         for one in RESIDENTIAL.objects.values()
     ),
-    (*RESIDENTIAL.associations, READER, FIELD, PUSH),
+    (*RESIDENTIAL.associations, READER, FIELD, PUSH, OPERATOR),
     RESIDENTIAL.load,
 )
 
@@ -191,3 +192,37 @@ def test_settings_name_associations_and_their_keys() -> None:
 def test_settings_that_do_not_fit_the_model_are_refused_by_name(given: dict[str, str], what: str) -> None:
     with pytest.raises(SettingsError, match=what):
         made(given)
+
+
+TITLE = {"client_system_title": METER_TITLE[:7].hex() + "7f"}
+SECOND, THIRD = "22" * 16, "33" * 16
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (
+            ({"name": "reader", "encryption_key": SECOND}, {"name": "operator", "encryption_key": THIRD}),
+            "operator: its encryption_key is not that of reader, and both use security setup 2",
+        ),
+        (
+            ({"name": "reader", "authentication_key": SECOND}, {"name": "operator"}),
+            "operator: its authentication_key is not that of reader, and both use security setup 2",
+        ),
+        (
+            ({"name": "push", "encryption_key": SECOND} | TITLE,),
+            "push: its encryption_key is not that of management, and both use security setup 1",
+        ),
+    ],
+)
+def test_associations_of_one_security_setup_have_one_set_of_keys(given: tuple[dict[str, str], ...], what: str) -> None:
+    with pytest.raises(SettingsError, match=what) as refused:
+        made(*given)
+    assert SECOND not in str(refused.value) and THIRD not in str(refused.value)
+
+
+def test_associations_that_share_a_security_setup_may_name_the_same_keys() -> None:
+    found = made(
+        *({"name": name, "encryption_key": SECOND} for name in ("reader", "operator")), {"name": "push"} | TITLE
+    )
+    assert list(found.further) == ["reader", "operator", "push"]

@@ -30,7 +30,7 @@ from ami_meter_sim.settings import (
     MeterSimSettings,
     SimulatedSettings,
 )
-from ami_packs.model import Model
+from ami_packs.model import MANAGEMENT, Model
 from ami_process.settings import SettingsError
 from ami_registry import security
 
@@ -79,7 +79,7 @@ def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[in
             secret=meter.secret if meter.authentication in WITH_SECRET else None,
             security=_security(one),
         ),
-        further={given.name: _further(one, given, model) for given in one.simulated.associations},
+        further=_all_further(one, model),
         public_client=meter.public_client,
         server_wport=meter.server_wport,
         logical_devices=logical_devices,
@@ -87,6 +87,26 @@ def make_setup(one: MeterSettings, model: Model, logical_devices: tuple[tuple[in
         time_zone_minutes=one.simulated.time_zone_minutes,
         lock_out=LockOutSetup(one.simulated.lock_out_after, one.simulated.lock_out_s),
     )
+
+
+def _all_further(one: MeterSettings, model: Model) -> Mapping[str, FurtherAssociation]:
+    """Those that the table names. A security setup has one set of keys, whichever of its associations is asked. Raises SettingsError."""
+    setups = {offered.name: offered.security_setup for offered in model.associations}
+    own, found = _security(one), dict[str, FurtherAssociation]()
+    first = {} if own is None else {1: (MANAGEMENT, own.keys)}
+    for given in one.simulated.associations:
+        further = found[given.name] = _further(one, given, model)
+        if further.security is None:
+            continue
+        setup, keys = setups[given.name], further.security.keys
+        name, known = first.setdefault(setup, (given.name, keys))
+        for key in ("encryption_key", "authentication_key"):
+            if getattr(keys, key) != getattr(known, key):
+                raise SettingsError(
+                    f"meter {one.name}, simulated.associations {given.name}: its {key} is not that of {name}, and both "
+                    f"use security setup {setup} of the meter, which has one"
+                )
+    return found
 
 
 def _further(one: MeterSettings, given: AssociationSettings, model: Model) -> FurtherAssociation:
