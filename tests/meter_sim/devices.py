@@ -95,7 +95,7 @@ class Inside:
             model=Model((*([clock] if clock else []), *objects), events=events),
             clock=MeterClock(at, ClockStateInMemory(time_zone_min=zone)),
             behind=lambda: house,
-            connection=Connection(1, 500),
+            connected=lambda: Connection(1, 500),
             row=row,
             notice=lambda _, notice: self.heard.append(notice),
             build=build,

@@ -330,9 +330,9 @@ def test_a_seed_may_be_in_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_is_behind_the_meters_follows_from_shares_seed_and_feeder(tmp_path: Path) -> None:
     def sites(**more: Any) -> list[physics.Site]:
         (one,) = prepare(load(tmp_path, table(**more)).populations)
-        found = [one.population.setup(index).site for index in range(600)]
-        assert all(site is not None for site in found)
-        return [site for site in found if site is not None]
+        drawn = [one.population.setup(index).site for index in range(600)]
+        assert all(site is not None for site in drawn)
+        return [site() for site in drawn if site is not None]
 
     kinds = Counter(
         site.kind for site in sites(shares={"household": 3, "solar": 1, "heat_pump": 0, "car": 0, "shop": 0})

@@ -107,7 +107,7 @@ def _prepared(settings: PopulationSettings) -> Prepared:
         topology=topology,
         model=_model(settings),
         push_seed=0 if settings.push is None else settings.push.seed,
-        server_wport=lambda index: plan.place(index)[2],
+        server_wport=plan.server_wport,
         client_wport=settings.client_wport,
         public_client=settings.public_client,
         mechanism=mechanism,

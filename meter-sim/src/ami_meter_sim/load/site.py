@@ -32,11 +32,6 @@ def _house(seed: int, kind: Kind, region: int, roof: int) -> House:
     return house(seed, kind, region, roof)
 
 
-def house_of(site: Site) -> House:
-    """What is behind a meter there."""
-    return site.house
-
-
 def site_of(seed: int, shares: Mapping[Kind, int] = MIXED, connection: Connection | None = None) -> Site:
     """The site of a seed: its kind by the shares of a population, and a place on a feeder of its own if none is given."""
     region, roof = weather_of(seed)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from ami_dlms.association import Ciphering, Security
 from ami_dlms.association.settings import WITH_TITLES
@@ -82,15 +82,15 @@ class Population:
             time_zone_minutes=self.time_zone_minutes,
             lock_out=self.lock_out,
             push_seed=self.push_seed,
-            site=self._site(index),
+            site=partial(self.site, index),
         )
 
-    def _site(self, index: int) -> Site:
+    def site(self, index: int) -> Site:
         """What is behind a meter, by the shares; neighbours share their feeder, and its voltage falls along the line."""
-        place = self.topology.place(index)
-        position = 1000 * place.position // max(self.topology.meters_per_transformer - 1, 1)
-        feeder = self.identities.shared_noise(place.feeder)
-        return site_of(self.identities.noise(index), self.shares, Connection(feeder, position))
+        feeder, place = self.topology.on_feeder(index)
+        position = 1000 * place // max(self.topology.meters_per_transformer - 1, 1)
+        connection = Connection(self.identities.shared_noise(feeder), position)
+        return site_of(self.identities.noise(index), self.shares, connection)
 
     def _security(self, index: int, title: bytes) -> Security | None:
         if self.ciphering is None and self.mechanism not in WITH_TITLES:

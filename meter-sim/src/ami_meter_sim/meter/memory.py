@@ -31,6 +31,11 @@ class KeptInStore:
         self._store = store
         self._index = index
 
+    @property
+    def empty(self) -> bool:
+        """As `Kept`."""
+        return not self._store.kept.get(self._index)
+
     def get(self, class_id: int, obis: Obis, attribute_id: int) -> Data | None:
         """As `Kept`."""
         attributes = self._store.kept.get(self._index)

@@ -1,6 +1,6 @@
 """What one meter is made of: who it is, who may talk to it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ami_dlms.association import Security
@@ -55,5 +55,5 @@ class MeterSetup:
     lock_out: LockOutSetup = LockOutSetup()
     push_seed: int = 0
     """Decides, with its name, when a push of it begins whose start is randomised."""
-    site: Site | None = None
-    """What is behind it; None: what its name draws."""
+    site: Callable[[], Site] | None = None
+    """Draws what is behind it, which not every dialogue asks for; None: what its name draws."""

@@ -7,7 +7,7 @@ the meter counts as powered down: nothing flows and nothing is captured.
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from math import ceil
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.clock import MeterClock
-from ami_meter_sim.load.site import house_of, seed_of_name, site_of
+from ami_meter_sim.load.site import Site, seed_of_name, site_of
 from ami_meter_sim.meter.associations import Association, Associations, Securities
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
@@ -362,13 +362,13 @@ class Meter:
 
     def _make_device(self, at: datetime) -> Device:
         setup, memory = self.setup, self._memory
-        site = setup.site or site_of(seed_of_name(self.name))
+        site = cache(setup.site or partial(_site_of_name, self.name))
         device = Device(
             identity=setup.identity,
             model=setup.model,
             clock=MeterClock(at, memory.row),
-            behind=partial(house_of, site),
-            connection=site.connection,
+            behind=lambda: site().house,
+            connected=lambda: site().connection,
             row=memory.row,
             kept=memory.kept,
             history=memory.history,
@@ -387,6 +387,11 @@ class Meter:
 
     def _find(self, described: ObjectDescription) -> CosemObject | None:
         return self._device.find(described.class_id, described.obis)
+
+
+def _site_of_name(name: str) -> Site:
+    """Of a meter that belongs to no population."""
+    return site_of(seed_of_name(name))
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

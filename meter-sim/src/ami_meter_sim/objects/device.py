@@ -63,7 +63,8 @@ class Device:
     clock: MeterClock
     behind: Callable[[], House]
     """Draws the house behind it, which not every dialogue asks for."""
-    connection: Connection
+    connected: Callable[[], Connection]
+    """The same of its place in the network."""
     row: Row = field(default_factory=row_in_memory)
     receive_counter: ReceiveCounter | None = None
     second_receive_counter: ReceiveCounter | None = None
@@ -119,6 +120,11 @@ class Device:
     def house(self) -> House:
         """What is behind it."""
         return self.behind()
+
+    @property
+    def connection(self) -> Connection:
+        """Where it is connected to the network."""
+        return self.connected()
 
     @property
     def metering(self) -> Metering:

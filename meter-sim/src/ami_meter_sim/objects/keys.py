@@ -40,8 +40,8 @@ def security_in_force(device: "Device", setup: Obis, given: Security | None = No
     `given` is what the association began with, if that is not what the security setup has.
     """
     given = given or device.communication.securities.get(setup)
-    if given is None:
-        return None
+    if given is None or device.kept.empty:
+        return given
     keys, asymmetric = _global_keys(device, setup, given.keys), _asymmetric(device, setup, given)
     policy = _policy(device, setup) or given.policy
     if keys is given.keys and policy is given.policy and asymmetric is given.asymmetric:
@@ -105,6 +105,8 @@ def certificates_of(device: "Device", setup: Obis) -> Iterator[Certificate]:
 
 def secret_in_force(device: "Device", client_wport: int, given: bytes | None) -> bytes | None:
     """Password or HLS secret of the association of a client."""
+    if device.kept.empty:
+        return given
     changed = secret_of(device.kept, ASSOCIATION, association_name(client_wport), Secret.ASSOCIATION_SECRET)
     return given if changed is None else changed
 

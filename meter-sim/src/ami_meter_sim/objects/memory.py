@@ -58,6 +58,10 @@ class Record(NamedTuple):
 class Kept(Protocol):
     """Attributes that were written or changed over what the model says; they outlive the process."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was changed, as in nearly all meters."""
+
     def get(self, class_id: int, obis: Obis, attribute_id: int) -> Data | None:
         """The changed value; None where the model's counts."""
 
@@ -106,6 +110,11 @@ class KeptInMemory:
 
     def __init__(self) -> None:
         self._values: dict[tuple[int, Obis, int], Data] = {}
+
+    @property
+    def empty(self) -> bool:
+        """As `Kept`."""
+        return not self._values
 
     def get(self, class_id: int, obis: Obis, attribute_id: int) -> Data | None:
         """As `Kept`."""

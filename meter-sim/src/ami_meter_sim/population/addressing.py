@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from ami_meter_sim.population.identity import IdentityError
 
@@ -163,11 +164,15 @@ class Plan:
         """Where this meter is reached."""
         match self.addressing:
             case Addressing.ADDRESS_EACH:
-                return str(ip_address(self.host) + index), self.port, OWN_ADDRESS_WPORT
+                return str(_address(self.host) + index), self.port, self.server_wport(index)
             case Addressing.PORT_EACH:
-                return self.host, self.port + index, OWN_ADDRESS_WPORT
+                return self.host, self.port + index, self.server_wport(index)
             case Addressing.LOGICAL_DEVICES:
-                return self.host, self.port, logical_device(index)
+                return self.host, self.port, self.server_wport(index)
+
+    def server_wport(self, index: int) -> int:
+        """The last of that, which costs less to say."""
+        return logical_device(index) if self.addressing is Addressing.LOGICAL_DEVICES else OWN_ADDRESS_WPORT
 
     def doors(self) -> Iterator[Door]:
         """The sockets that serve them."""
@@ -205,6 +210,12 @@ class Plan:
             raise AddressingError(
                 f"{self.count} logical devices of one address end at {last}, and the last wrapper port is {LAST_WPORT}"
             )
+
+
+@lru_cache(64)
+def _address(host: str) -> IPv4Address | IPv6Address:
+    """The first address of a population, read once."""
+    return ip_address(host)
 
 
 def _widest(version: int) -> IPv4Network | IPv6Network:

@@ -57,6 +57,12 @@ class Topology:
     def meters_per_substation(self) -> int:
         return self.meters_per_feeder * self.feeders_per_substation
 
+    def on_feeder(self, index: int) -> tuple[str, int]:
+        """The name of a meter's feeder, and its position along the transformer's line, from 0."""
+        substation, in_substation = divmod(index, self.meters_per_substation)
+        feeder, in_feeder = divmod(in_substation, self.meters_per_feeder)
+        return f"S{substation + 1}-F{feeder + 1}", in_feeder % self.meters_per_transformer
+
     def place(self, index: int, *, three_phase: bool = False) -> Place:
         """Where a meter is; a single-phase meter is on one of the phases in turn."""
         substation, in_substation = divmod(index, self.meters_per_substation)
