@@ -30,7 +30,7 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 
 .PHONY: help setup demo up down test test-compose check bench interop fuzz flaky acceptance dist clean lock
 
-help:                   ## what can be made
+help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
 
 setup: $(VENV)/.dev     ## everything for developers, in .venv
@@ -51,13 +51,13 @@ test: $(VENV)/.dev      ## all tests that need no Docker: make test ARGS='tests/
 test-compose: $(VENV)/.dev  ## the tests that need a Docker engine
 	$(BIN)/python -m pytest -m compose --timeout 600 tests/compose $(ARGS)
 
-check: $(VENV)/.dev     ## style, types, and who may import whom
+check: $(VENV)/.dev     ## style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.run     ## how fast the whole is, the DLMS core alone, and populations of meters: METERS=2,100,1000 POPULATIONS=1000,1000000 RUNS=5 WRITE=docs JSON=1 AGAINST='../other/.venv/bin/python -m ami_hes serve'
+bench: $(VENV)/.run     ## benchmarks of the whole system, of the DLMS core alone and of populations of meters: METERS=2,100,1000 POPULATIONS=1000,1000000 RUNS=5 WRITE=docs JSON=1 AGAINST='../other/.venv/bin/python -m ami_hes serve'
 	@$(BIN)/ami bench $(call option,METERS,--meters) $(call option,RUNS,--runs) $(if $(call given,AGAINST),--against '$(AGAINST)') $(if $(call given,WRITE),--write '$(WRITE)/bench.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-dlms $(call option,RUNS,--runs) $(if $(call given,WRITE),--write '$(WRITE)/bench-dlms.md') $(call flag,JSON,--json)
 	@$(BIN)/ami bench-fleet $(call option,POPULATIONS,--meters) $(if $(call given,WRITE),--write '$(WRITE)/bench-fleet.md') $(call flag,JSON,--json)

@@ -1,4 +1,4 @@
-"""What the Makefile does without an environment: cleaning, and saying what can be made."""
+"""What the Makefile does without an environment: cleaning, and listing the targets."""
 
 from __future__ import annotations
 

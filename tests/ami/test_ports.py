@@ -58,5 +58,5 @@ def test_the_advice_names_port_setting_and_the_command() -> None:
     text = ports.advice([(listener(8081), "is taken")], "config/demo.toml")
     assert text.splitlines() == [
         "127.0.0.1:8081 (TCP) is taken: wanted by hes.port, CIM at the HES",
-        "Choose others: make demo HES_PORT=9081   (or: ami demo --hes-port 9081), or change config/demo.toml.",
+        "To use other ports: make demo HES_PORT=9081   (or: ami demo --hes-port 9081), or change config/demo.toml.",
     ]

@@ -222,7 +222,7 @@ class Demo:
         self.model.process_ended(program.name, code, message.at)
         words = self.processes.last_words(program)
         text = f"{program.name} ended with exit code {code} before the demo was over" + (
-            f"; its last words:\n{words}" if words else ""
+            f"; its last output:\n{words}" if words else ""
         )
         self.trouble.append(text)
         if program.role == "meter" and ("ready", program.name) not in self._awaited:

@@ -1,7 +1,7 @@
 """One disconnect, hop by hop, with the real XML and the real octets: what writes docs/one-request.md.
 
 CIS, HES and one meter run on real sockets as always, with two recording proxies between them. The clock is stopped, and
-randomness and identifiers come from seeds, so the same source writes the same page: a test holds it true.
+randomness and identifiers come from seeds, so the same source writes the same page: a test compares the two.
 """
 
 import hashlib
@@ -204,13 +204,13 @@ HEADING = """\
 
 One disconnect of meter {meter} as it happens in `make demo`: the CIS asks in CIM, the HES does it in DLMS, the meter
 switches, the HES reads back and replies to the CIS. Everything below is real: `ami one-request` writes this page from a run
-over sockets with a stopped clock and seeded randomness, and `tests/ami/test_one_request.py` holds it true.
+over sockets with a stopped clock and seeded randomness, and `tests/ami/test_one_request.py` compares the page with a run.
 
-The road through the files:
+The path through the files:
 
     cis/workflows -> cis/outbox  =HTTP=>  hes/inbox -> hes/jobs -> hes/nouns/end_device_controls (plan)
       -> hes/operations/contactor -> hes/meters/session -> dlms/association/client -> hes/meters/link  =TCP=>
-      meter_sim/listener -> dlms/association/server -> meter_sim/meter -> meter_sim/objects/disconnect_control
+      meter_sim/lines/listener -> dlms/association/server -> meter_sim/meter -> meter_sim/objects/disconnect_control
     back by return to hes/jobs -> hes/nouns/end_device_controls (report) -> hes/inbox  =HTTP=>  cis/outbox -> cis/store
 """
 REQUEST_WORDS = (

@@ -42,7 +42,7 @@ def advice(trouble: Sequence[tuple[Listener, str]], configuration: str, own_stat
         options["STATE"] = STATE
     chosen = " ".join(f"{option}={value}" for option, value in options.items())
     flags = " ".join(f"--{option.lower().replace('_', '-')} {value}" for option, value in options.items())
-    lines.append(f"Choose others: make demo {chosen}   (or: ami demo {flags}), or change {configuration}.")
+    lines.append(f"To use other ports: make demo {chosen}   (or: ami demo {flags}), or change {configuration}.")
     return "\n".join(lines)
 
 

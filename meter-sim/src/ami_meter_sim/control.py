@@ -191,7 +191,7 @@ class Control:
         self._keep()
 
     def power(self, names: Iterable[str], on: bool, *, spread_s: float = 0.0, seed: int = 0) -> None:
-        """Let them lose power, each with its last gasp, or get it back; each within so many seconds from now by the process's clock."""
+        """Let them lose power, each with its last gasp, or get it back; each within this number of seconds from now by the process's clock."""
         self._outages.want(((name, spread_s * fraction(seed, "power", name)) for name in names), on)
 
     def push(self, name: str) -> None:

@@ -29,7 +29,7 @@ class Outages:
         self._task: asyncio.Task[None] | None = None
 
     def want(self, moments: Iterable[tuple[str, float]], on: bool) -> None:
-        """Power goes from meters of these names, or comes back to them, after so many seconds."""
+        """Power goes from meters of these names, or comes back to them, after a number of seconds."""
         now = self._fleet.environment.monotonic()
         for name, seconds in moments:
             heappush(self._due, (now + seconds, next(self._numbers), name, on))

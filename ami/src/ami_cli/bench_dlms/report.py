@@ -24,8 +24,8 @@ Written by `make bench WRITE=docs`; run `make bench` to see your own machine's f
 **Round trips**: a ciphered GET of one value (HLS-GMAC, general-glo, authenticated encryption) over loopback TCP, two
 processes with a core each, every connection asking again as soon as it has its answer; the value is decoded. The echo sends as many
 octets each way and does nothing with them. `asyncio` is an asyncio.Protocol at both ends, `selectors` a bare loop over
-the same sockets. dlms-cosem's core is a client and asks our server over the same skin; gurux-dlms brings its own
-blocking client and asks our server over one connection. All take turns in one run; medians. Where the asking end is
+the same sockets. dlms-cosem's core is a client and asks our server over the same socket code; gurux-dlms brings its own
+blocking client and asks our server over one connection. All alternate in one run; the figures are medians. Where the asking end is
 quick the server, always ours, is what limits the round trips; the CPU time of the asking end compares the clients alone.
 **Decoding**: a load profile of 96 rows and 4 columns (clock, status, two registers). **Protecting**: against the bare
 calls of `AESGCM` on the same octets. Its `decrypt` insists on the whole tag of 16 octets; DLMS sends 12, so the stream

@@ -27,7 +27,7 @@ from ami_dlms.cosem.classes import method_name
 EPILOG = (
     "Exit codes: 0 done; 1 the meter says no, or does not show what was asked for; 2 wrong options; 3 not reached; "
     "4 no answer; 5 association refused; 6 not trusted (keys, counters, another meter); 7 not understood; "
-    "8 the second opinion differs; 130 ended by hand."
+    "8 the second opinion differs; 130 interrupted."
 )
 app = typer.Typer(
     name="meter",

@@ -157,7 +157,9 @@ def _scan_device(
     except KeyboardInterrupt:
         if device.opened is None:
             raise
-        device.ended = MeterError(ExitCode.INTERRUPTED, "ended by hand; what was read until then is all", where="scan")
+        device.ended = MeterError(
+            ExitCode.INTERRUPTED, "interrupted; only what was read until then is shown", where="scan"
+        )
     except MeterError as error:
         if whole is not None and device.opened is None:
             raise

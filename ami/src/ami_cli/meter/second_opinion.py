@@ -1,7 +1,7 @@
 """The same attribute read once more by an independent client, dlms-cosem, and where the two differ.
 
 dlms-cosem is under the Business Source License 1.1 and stays in an interpreter and a process of its own: it gets a
-question as JSON and answers with octets. A value that moves (a clock, a register) differs honestly between two readings.
+question as JSON and answers with octets. A value that moves (a clock, a register) may change between the two readings.
 """
 
 import json

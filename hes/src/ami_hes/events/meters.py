@@ -21,7 +21,7 @@ class Apdu(Event):
     name: str
     """Of the APDU: its tag."""
     hex: str
-    """The frame; a password that goes over the wire unencrypted is asterisks."""
+    """The frame; a password that goes over the wire unencrypted is masked."""
     ms: float
     """Of a response: milliseconds since the request before it."""
 

@@ -1,4 +1,4 @@
-"""Our own invocation counters, one a key: reserved in the store before a value is used, so never used twice.
+"""Our own invocation counters, one per key: reserved in the store before a value is used, so never used twice.
 
 A reservation covers many sessions; what is left of it after a restart is skipped, which is harmless. A meter may say that it
 wants higher values: in an object that anybody may read and forge, or in an exception that anybody may send. Such a claim is

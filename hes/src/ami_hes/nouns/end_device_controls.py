@@ -1,4 +1,4 @@
-"""EndDeviceControls: a request becomes one command a meter, and what came of them becomes one Reply (IEC 61968-9).
+"""EndDeviceControls: a request becomes one command per meter, and what came of them becomes one Reply (IEC 61968-9).
 
 Pure functions. A request that can't be carried out as it stands is refused as a whole before anything is sent to a meter;
 a device in it that is not ours is one error, and the others are still worked (docs/mapping.md).
@@ -137,7 +137,7 @@ def _targets(
 
 
 def _one_each(found: dict[str, list[_Target]], request_id: str) -> tuple[tuple[Command, ...], tuple[ReplyError, ...]]:
-    """One command a meter: what is asked twice is done once, what contradicts itself is not done at all."""
+    """One command per meter: what is asked twice is done once, what contradicts itself is not done at all."""
     commands: list[Command] = []
     conflicts: list[ReplyError] = []
     for targets in found.values():

@@ -1,4 +1,4 @@
-"""The rules of the house for a request's Header (IEC 61968-100 leaves all but Verb and Noun optional).
+"""This HES's rules for a request's Header (IEC 61968-100 leaves all but Verb and Noun optional).
 
 MessageID is mandatory here because it is what makes a repeated request harmless. AsyncReplyFlag needs a ReplyAddress.
 CorrelationID falls back to MessageID, and Timestamp isn't asked for: nothing is decided by it.

@@ -154,7 +154,7 @@ class CounterRange(NamedTuple):
 
 
 class Counters(Protocol):
-    """Our invocation counters, one a key. What is handed out is committed before and never handed out twice."""
+    """Our invocation counters, one per key. What is handed out is committed before and never handed out twice."""
 
     async def reserve_counters(self, key_id: str, at_least: int, count: int) -> CounterRange:
         """The next `count` values that are not below `at_least`; raises CountersExhausted past 2**32 - 1."""

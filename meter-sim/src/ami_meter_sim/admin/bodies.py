@@ -86,7 +86,7 @@ class Power(Body):
     share: float = Field(default=1.0, ge=0, le=1)
     """Of these meters, the same ones for the same seed."""
     spread_s: float = Field(default=0.0, ge=0, le=86_400, allow_inf_nan=False)
-    """Each at a moment of its own within so many seconds, by the clock of the process."""
+    """Each at a moment of its own within this number of seconds, by the clock of the process."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """The same seed, the same meters and moments."""
 

@@ -23,7 +23,7 @@ def move_clock(
     to: Annotated[
         str | None, typer.Option(metavar="MOMENT", help="To this moment, such as 2026-03-29T00:00+01:00.")
     ] = None,
-    by: Annotated[float | None, typer.Option(metavar="SECONDS", help="Forward by so many seconds.")] = None,
+    by: Annotated[float | None, typer.Option(metavar="SECONDS", help="Seconds to move forward.")] = None,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:

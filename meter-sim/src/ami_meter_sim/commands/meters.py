@@ -139,7 +139,7 @@ def change_power(
     name: Annotated[str | None, typer.Option(help="With * and ? for any letters.")] = None,
     group: Group = None,
     share: Annotated[float, typer.Option(help="Of these meters.")] = 1.0,
-    spread_s: Annotated[float, typer.Option(help="Each at a moment of its own within so many seconds.")] = 0.0,
+    spread_s: Annotated[float, typer.Option(help="Each at a moment of its own within this number of seconds.")] = 0.0,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:

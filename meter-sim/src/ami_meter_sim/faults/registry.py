@@ -117,7 +117,7 @@ _ROWS = (
         "wrong-device-id",
         answers.WrongDeviceId,
         "names itself otherwise than the registry says",
-        "compare before acting: the wrong house may be switched",
+        "compare before acting: the wrong customer may be switched",
     ),
     Row(
         "loses-image-blocks",

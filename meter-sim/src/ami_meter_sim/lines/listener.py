@@ -11,7 +11,7 @@ from ami_meter_sim.lines.tcp import TcpConnection
 from ami_process.sockets import address_of
 
 ACCEPTED_AT_ONCE = 64
-"""asyncio takes so many new connections in one turn of its loop: more would hold up the sessions beside them."""
+"""The number of new connections that asyncio takes in one turn of its loop: more would hold up the sessions beside them."""
 BACKLOG = 4096
 """Connections that may wait while the loop is busy; the kernel's somaxconn limits it."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROFILE_GENERIC = 7
 BUFFER, CAPTURE_OBJECTS, ENTRIES_IN_USE = 2, 3, 7
 NEWEST_ROWS = 0x0FFF
-"""data_index of a profile's buffer: so many rows, the newest; 0 for all."""
+"""data_index of a profile's buffer: a number of rows, the newest; 0 for all."""
 NO_RESTRICTION, BY_DATE, BY_ENTRY = range(3)
 MOST_OBJECTS = 64
 CAPTURE_OBJECT = Structure(UINT16, LOGICAL_NAME, INT8, UINT16)

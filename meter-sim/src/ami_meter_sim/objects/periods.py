@@ -27,7 +27,7 @@ Lattice = Callable[[MeterClock, int, int], Integers]
 
 
 def every(period_s: int) -> Lattice:
-    """Ends of periods of so many seconds; of whole days at local midnight."""
+    """Ends of periods of that number of seconds; of whole days at local midnight."""
     if period_s % DAY_S:
         return lambda clock, low, high: _multiples(clock, period_s, low, high)
     return lambda clock, low, high: _midnights(clock, period_s // DAY_S, low, high)

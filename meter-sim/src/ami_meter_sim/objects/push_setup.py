@@ -145,7 +145,7 @@ class PushSetupV0(TimedObject):
     }
     """The client that it is for, 0 for that of the management association; the longest APDU that is sent whole, 0 for any.
 
-    `every_s`: it pushes by itself whenever so many seconds of UTC are over, 0 for never. `protected` False: unencrypted.
+    `every_s`: it pushes by itself at each multiple of these seconds of UTC, 0 for never. `protected` False: unencrypted.
     `event_notification`: an EventNotification of each object of the list, and no DataNotification.
     """
     initial: ClassVar = {

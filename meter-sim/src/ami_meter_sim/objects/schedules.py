@@ -181,7 +181,7 @@ class Schedule(TimedObject):
         return [_entry(one) for one in self.elements("entries")]
 
     def _moments(self, entries: list[Entry], since: datetime, days: int) -> Iterator[tuple[datetime, Entry]]:
-        """The local times of entries after `since`, over so many days, in order."""
+        """The local times of entries after `since`, over this number of days, in order."""
         special = special_days(self.device)
         for number in range(days + 1):
             day = since.date() + number * DAY

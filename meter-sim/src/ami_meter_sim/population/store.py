@@ -310,7 +310,7 @@ def _fits(values: Array, dtype: numpy.dtype[Any]) -> bool:
 
 
 def batched(rows: Iterable[T], number: int) -> Iterator[list[T]]:
-    """Lists of so many."""
+    """Lists of at most this number."""
     left = iter(rows)
     while many := list(islice(left, number)):
         yield many

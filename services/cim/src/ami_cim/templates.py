@@ -14,7 +14,7 @@ from ami_cim.services import HOSTED, OFFERED, Service
 _ABOUT = {
     "Execute": "What a head-end offers: the provider view of transactions on {noun} (IEC 61968-100 ed. 1).",
     "Get": "What a head-end offers: the query of {noun} (IEC 61968-100 ed. 1).",
-    "Reply": "What a requester hosts at its ReplyAddress: the asynchronous results of Execute{noun}, told as events "
+    "Reply": "What a requester hosts at its ReplyAddress: the asynchronous results of Execute{noun}, reported as events "
     "(IEC 61968-100 ed. 1).",
 }
 

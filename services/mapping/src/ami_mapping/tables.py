@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TypeVar
 
 MAX_OCTETS, MAX_ROWS, MAX_PROBLEMS = 2_000_000, 20_000, 100
-"""No table is larger, of a partner's file more is refused unread; and so many of its faults are reported."""
+"""Limits of a table: a partner's file beyond the first two is refused; of its faults no more than the third are reported."""
 
 Row = TypeVar("Row")
 

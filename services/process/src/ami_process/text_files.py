@@ -8,7 +8,7 @@ class UnreadableText(Exception):
 
 
 def read_text(path: Path, most: int) -> str:
-    """The text of a file in UTF-8 of at most so many characters. Raises UnreadableText."""
+    """The text of a file in UTF-8 of at most `most` characters. Raises UnreadableText."""
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(most + 1)
