@@ -16,7 +16,7 @@ from ami_cim import reading
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
 from ami_hes import events, served
-from ami_hes.engine import EmbeddedEngine
+from ami_hes.engine import EmbeddedEngine, MakeEngine
 from ami_hes.inbox import InboxSettings, create_inbox
 from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Intake, Limits, ReplySender, Run
 from ami_hes.meters import Meters, MetersSettings, Registry
@@ -59,7 +59,9 @@ FORGET_EVERY_S = 3600.0
 
 
 @asynccontextmanager
-async def running(settings: Settings, environment: Environment, run: Run | None = None) -> AsyncIterator[list[str]]:
+async def running(
+    settings: Settings, environment: Environment, run: Run | None = None, make_engine: MakeEngine = EmbeddedEngine
+) -> AsyncIterator[list[str]]:
     """The whole HES at work; gives the addresses that it listens on. Raises CannotListen, RegistryError, StoreUnusable.
 
     `run` stands in for the work on meters where a test has none.
@@ -78,9 +80,7 @@ async def running(settings: Settings, environment: Environment, run: Run | None 
         schemas = Schemas()
         results, deliveries = SqlResults(database), SqlDeliveries(database)
         reply_age = timedelta(seconds=hes.reply_max_age_s)
-        engine = EmbeddedEngine(
-            results, deliveries, environment, reply_age=reply_age, look_every_s=hes.look_for_answers_s
-        )
+        engine = make_engine(results, deliveries, environment, reply_age=reply_age, look_every_s=hes.look_for_answers_s)
         context = Context(results, deliveries, engine, schemas, hes.source, environment, reply_age)
         hosts = _reply_hosts(settings)
         outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))

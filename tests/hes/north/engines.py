@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from dying_engine import die, dying
 from reported import ignore
 
-from ami_hes.engine import CommandJob, EmbeddedEngine, Engine, ReplyJob
-from ami_hes.engine.memory_events import MemoryEvents
-from ami_hes.engine.memory_queue import MemoryDelivery, MemoryQueue
+from ami_hes.engine import EmbeddedEngine, Engine, MakeEngine
 from ami_hes.outbox import Outbox
 from ami_hes.store import Database, SqlDeliveries, SqlResults
 from ami_process.environment import Environment
@@ -48,37 +45,45 @@ async def embedded(store: Place, emit: Emit = ignore, look_every_s: float = 3600
         yield Opened(engine, results, engine.events.listen)
 
 
-def die_after(owner: type, method: str, of: Callable[..., bool] = lambda *_: True) -> None:
-    """Kill this process when the method has done its work; `of` chooses among its calls by their arguments."""
+def die_after(owner: type, method: str) -> None:
+    """Kill this process when the method has done its work."""
     original = getattr(owner, method)
 
     async def and_then_die(*args: Any, **options: Any) -> Any:
         done = await original(*args, **options)
-        if of(*args):
-            os.kill(os.getpid(), signal.SIGKILL)
+        die()
         return done
 
     setattr(owner, method, and_then_die)
 
 
-def _of(kind: type) -> Callable[..., bool]:
-    return lambda _, jobs: isinstance(jobs[0], kind)
+MAKE: dict[str, MakeEngine] = {"embedded": EmbeddedEngine}
+"""How the composition root makes each engine."""
 
-
-STEPS: dict[str, Callable[[], None]] = {
-    "accepted": lambda: die_after(SqlResults, "accept"),
-    "put": lambda: die_after(MemoryQueue, "put", _of(CommandJob)),
-    "about to act": lambda: die_after(SqlResults, "attempt"),
-    "saved": lambda: die_after(SqlResults, "save"),
-    "answered": lambda: die_after(SqlResults, "answer"),
-    "announced": lambda: die_after(MemoryEvents, "publish"),
-    "reply put": lambda: die_after(MemoryQueue, "put", _of(ReplyJob)),
-    "command done": lambda: die_after(MemoryDelivery, "done", lambda delivery: isinstance(delivery.job, CommandJob)),
-    "posted": lambda: die_after(Outbox, "post"),
-    "replied": lambda: die_after(SqlResults, "replied"),
-    "reply done": lambda: die_after(MemoryDelivery, "done", lambda delivery: isinstance(delivery.job, ReplyJob)),
+STEPS = {
+    "accepted": (SqlResults, "accept"),
+    "put": ("commands", "put"),
+    "about to act": (SqlResults, "attempt"),
+    "saved": (SqlResults, "save"),
+    "answered": (SqlResults, "answer"),
+    "announced": ("events", "publish"),
+    "reply put": ("replies", "put"),
+    "command done": ("commands", "done"),
+    "posted": (Outbox, "post"),
+    "replied": (SqlResults, "replied"),
+    "reply done": ("replies", "done"),
 }
-"""The steps of a request, in their order, and how the embedded engine's process is made to die right behind each."""
+"""The steps of a request, in their order: a call of a port of the engine, or of a class of the HES, that has just ended."""
+
+
+def dying_behind(step: str, make: MakeEngine) -> MakeEngine:
+    """An engine like this one in a process that is made to die right behind the step."""
+    owner, call = STEPS[step]
+    if isinstance(owner, str):
+        return dying(make, owner, call)
+    die_after(owner, call)
+    return make
+
 
 OpenEngine = Callable[..., AbstractAsyncContextManager[Opened]]
 """Opens one on a store. `emit`: its sink; `look_every_s`: how often it looks for an answer that nothing has announced."""

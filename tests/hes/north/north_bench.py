@@ -23,6 +23,7 @@ from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceCont
 from ami_cim.schema import Schemas
 from ami_hes.app import running
 from ami_hes.commands import Command, MeterId, Outcome
+from ami_hes.engine import EmbeddedEngine, MakeEngine
 from ami_hes.meters.registry import Registry
 from ami_hes.operations import Assignment
 from ami_hes.settings import Settings
@@ -171,13 +172,14 @@ async def north(
     environment: Environment | None = None,
     meters: int = 3,
     events: list[Any] | None = None,
+    make_engine: MakeEngine = EmbeddedEngine,
     **hes: Any,
 ) -> AsyncIterator[North]:
     """`events`: the list that is to get what is reported."""
     stand_in = stand_in or StandIn()
     environment = environment or Environment(emit=ignore if events is None else into(events))
     async with (
-        running(settings(directory, meters, **hes), environment, stand_in) as listening,
+        running(settings(directory, meters, **hes), environment, stand_in, make_engine) as listening,
         httpx.AsyncClient(timeout=20, trust_env=False) as client,
     ):
         yield North(f"http://{listening[0]}", client, stand_in)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from engines import STEPS
+from engines import MAKE, STEPS
 from north_bench import DISCONNECT, TYPED, Cis, control, north, octets, request, texts
 from postgresql_server import location, rows
 
@@ -29,6 +29,12 @@ SMALL = ("saved", "answered", "posted")
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return tmp_path / "hes.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgresql").new_place()
+
+
+@pytest.fixture(params=MAKE)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of each engine in turn."""
+    return str(request.param)
 
 
 def steps(names: list[str]) -> list[object]:
@@ -61,12 +67,13 @@ def left_in(place: Place) -> Left:
     )
 
 
-async def killed_behind(directory: Path, place: Place, step: str, body: bytes) -> Left:
+async def killed_behind(directory: Path, place: Place, engine: str, step: str, body: bytes) -> Left:
     """A first life that gets the request and dies of it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(HES),
         str(directory),
+        engine,
         step,
         location(place),
         stdout=asyncio.subprocess.PIPE,
@@ -86,10 +93,10 @@ def results_in(place: Place) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize(("place", "step"), steps(SYNCHRONOUS), indirect=["place"])
-async def test_a_synchronous_request(tmp_path: Path, place: Place, step: str) -> None:
+async def test_a_synchronous_request(tmp_path: Path, place: Place, engine: str, step: str) -> None:
     body = octets(request(control(DISCONNECT, *METERS)))
-    left = await killed_behind(tmp_path, place, step, body)
-    async with north(tmp_path, store=location(place)) as hes:
+    left = await killed_behind(tmp_path, place, engine, step, body)
+    async with north(tmp_path, make_engine=MAKE[engine], store=location(place)) as hes:
         answers = [(await hes.post(body)).content for _ in range(2)]
         assert [texts(answer, "Result") for answer in answers] == [["OK"]] * 2
         assert answers[0] == answers[1]
@@ -100,12 +107,12 @@ async def test_a_synchronous_request(tmp_path: Path, place: Place, step: str) ->
 
 
 @pytest.mark.parametrize(("place", "step"), steps(ASYNCHRONOUS), indirect=["place"])
-async def test_an_asynchronous_request(tmp_path: Path, place: Place, step: str) -> None:
+async def test_an_asynchronous_request(tmp_path: Path, place: Place, engine: str, step: str) -> None:
     async with Cis().serving() as cis:
         body = octets(request(control(DISCONNECT, *METERS), async_reply_flag=True, reply_address=cis.url))
-        left = await killed_behind(tmp_path, place, step, body)
+        left = await killed_behind(tmp_path, place, engine, step, body)
         posted = len(cis.requests)
-        async with north(tmp_path, store=location(place)) as hes:
+        async with north(tmp_path, make_engine=MAKE[engine], store=location(place)) as hes:
             assert texts((await hes.post(body)).content, "code") == ["0.3"], "the acknowledgement, once more"
             async with asyncio.timeout(20):
                 while not left_in(place).taken:

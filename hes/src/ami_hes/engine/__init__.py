@@ -9,6 +9,7 @@ from ami_hes.engine.ports import (
     Engine,
     Events,
     Jobs,
+    MakeEngine,
     ReplyJob,
     Stopping,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Engine",
     "Events",
     "Jobs",
+    "MakeEngine",
     "ReplyJob",
     "Stopping",
 ]

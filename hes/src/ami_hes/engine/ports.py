@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Protocol, Self, TypeVar
 
 from ami_hes.commands import Command
-from ami_hes.store import StoredRequest
+from ami_hes.store import Deliveries, Results, StoredRequest
+from ami_process.environment import Environment
 
 
 class Dispatched(Protocol):
@@ -127,6 +128,12 @@ class Events(Protocol):
 class Engine(Protocol):
     """All of them."""
 
+    async def open(self) -> None:
+        """Before any request is taken: what an earlier life left open is dispatched again.
+
+        Raises StoreUnavailable. An engine that keeps its jobs elsewhere has nothing to do here.
+        """
+
     @property
     def commands(self) -> Jobs[CommandJob]: ...
 
@@ -138,3 +145,20 @@ class Engine(Protocol):
 
     @property
     def events(self) -> Events: ...
+
+
+class MakeEngine(Protocol):
+    """Make an engine on a store: how the composition root gets the one that it joins to the rest."""
+
+    def __call__(
+        self,
+        results: Results,
+        deliveries: Deliveries,
+        environment: Environment,
+        *,
+        reply_age: timedelta,
+        look_every_s: float,
+    ) -> Engine:
+        """`reply_age`: how long after its request an answer is still posted; `look_every_s`: how often the store is searched for
+        an answer that nothing has announced.
+        """

@@ -1,0 +1,90 @@
+"""An engine whose process dies right behind a call of one of its ports, whichever engine it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from ami_hes.engine import Answers, CommandJob, Delivery, Engine, Events, Jobs, MakeEngine, ReplyJob
+from ami_hes.engine.ports import J
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass
+class DyingDelivery(Generic[J]):
+    """Of which the process dies when it is done."""
+
+    whole: Delivery[J]
+
+    @property
+    def job(self) -> J:
+        return self.whole.job
+
+    @property
+    def redelivered(self) -> bool:
+        return self.whole.redelivered
+
+    async def done(self) -> None:
+        await self.whole.done()
+        die()
+
+    async def again(self, after_s: float) -> None:
+        await self.whole.again(after_s)
+
+
+@dataclass
+class DyingJobs(Generic[J]):
+    """A lane whose process dies behind its `put`, or behind the `done` of what was taken from it."""
+
+    whole: Jobs[J]
+    call: str
+
+    async def put(self, jobs: Sequence[J]) -> None:
+        await self.whole.put(jobs)
+        if self.call == "put":
+            die()
+
+    async def take(self, limit: int) -> Sequence[Delivery[J]]:
+        taken = await self.whole.take(limit)
+        return [DyingDelivery(one) for one in taken] if self.call == "done" else taken
+
+    async def pending(self) -> int:
+        return await self.whole.pending()
+
+
+@dataclass
+class DyingEvents:
+    whole: Events
+
+    async def publish(self, subject: str, event_id: str, body: bytes) -> None:
+        await self.whole.publish(subject, event_id, body)
+        die()
+
+
+class DyingEngine:
+    """The Engine port."""
+
+    def __init__(self, whole: Engine, port: str, call: str) -> None:
+        self._whole = whole
+        self.commands: Jobs[CommandJob] = DyingJobs(whole.commands, call) if port == "commands" else whole.commands
+        self.replies: Jobs[ReplyJob] = DyingJobs(whole.replies, call) if port == "replies" else whole.replies
+        self.answers: Answers = whole.answers
+        self.events: Events = DyingEvents(whole.events) if port == "events" else whole.events
+
+    async def open(self) -> None:
+        await self._whole.open()
+
+
+def dying(make: MakeEngine, port: str, call: str) -> MakeEngine:
+    """What makes the same engine, of which the process dies behind this call of this port."""
+
+    def make_dying(*store: Any, **settings: Any) -> Engine:
+        return DyingEngine(make(*store, **settings), port, call)
+
+    return make_dying
