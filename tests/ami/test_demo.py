@@ -17,7 +17,7 @@ import story
 from ami_cli import configuration, demo
 from ami_cli.configuration import Changes, Document
 from ami_cli.demo import Options, PortsTaken
-from ami_cli.outputs import JsonOutput, Output, PlainOutput, Setting
+from ami_cli.demo_outputs import JsonOutput, Output, PlainOutput, Setting
 from ami_cli.processes import Program
 
 STAND_IN = str(Path(__file__).parent / "stand_in.py")
@@ -277,7 +277,7 @@ def test_the_real_programs_are_one_process_a_meter_and_the_rest_together(documen
     ]
     assert names["M1001"][1:] == (
         "-m",
-        "ami_cli.leash",
+        "ami_cli.parent_watch",
         "ami_meter_sim",
         "serve",
         "--config",

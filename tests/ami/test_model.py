@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 import pytest
 import story
 
-from ami_cli.model import Model
+from ami_cli.demo_state import DemoState
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture
-def model() -> Model:
-    return Model(meters=story.METERS, started_at=AT)
+def model() -> DemoState:
+    return DemoState(meters=story.METERS, started_at=AT)
 
 
 def disconnect(
@@ -28,7 +28,7 @@ def disconnect(
 def test_a_request_is_confirmed_in_whatever_order_its_events_are_heard() -> None:
     done = [story.meter_done("m", story.DISCONNECT, meter) for meter in story.METERS]
     for order in itertools.permutations(disconnect(*done)):
-        model = Model(meters=story.METERS, started_at=AT)
+        model = DemoState(meters=story.METERS, started_at=AT)
         for role, event in order:
             model.apply(role, event, AT)
         total = model.summary()
@@ -37,7 +37,7 @@ def test_a_request_is_confirmed_in_whatever_order_its_events_are_heard() -> None
         assert model.count("disconnected") == 2
 
 
-def test_two_cycles_are_counted_as_two(model: Model) -> None:
+def test_two_cycles_are_counted_as_two(model: DemoState) -> None:
     for role, events in zip(("cis", "hes"), story.cycles(2), strict=True):
         for event in events:
             model.apply(role, event, AT)
@@ -58,7 +58,7 @@ def test_two_cycles_are_counted_as_two(model: Model) -> None:
     ],
     ids=["failed", "ok is no boolean", "did not switch", "not read back", "somebody else"],
 )
-def test_an_ok_reply_that_a_meter_does_not_bear_out_is_not_confirmed(model: Model, second: story.Event) -> None:
+def test_an_ok_reply_that_a_meter_does_not_bear_out_is_not_confirmed(model: DemoState, second: story.Event) -> None:
     done = [
         story.meter_done("m", story.DISCONNECT, "M1001"),
         story.meter_done("m", story.DISCONNECT, "M1002", **second),
@@ -70,14 +70,14 @@ def test_an_ok_reply_that_a_meter_does_not_bear_out_is_not_confirmed(model: Mode
     assert not total.all_confirmed
 
 
-def test_an_ok_reply_without_any_word_of_the_hes_confirms_nothing(model: Model) -> None:
+def test_an_ok_reply_without_any_word_of_the_hes_confirms_nothing(model: DemoState) -> None:
     for role, event in disconnect():
         model.apply(role, event, AT)
     assert model.summary().confirmed_commands == 0
     assert model.summary().unfulfilled == 1
 
 
-def test_a_partial_reply_confirms_the_meters_that_did_it_and_names_the_other(model: Model) -> None:
+def test_a_partial_reply_confirms_the_meters_that_did_it_and_names_the_other(model: DemoState) -> None:
     done = [
         story.meter_done("m", story.DISCONNECT, "M1001"),
         story.meter_done(
@@ -103,7 +103,7 @@ def test_a_partial_reply_confirms_the_meters_that_did_it_and_names_the_other(mod
     assert steps[-1].note == "M1002 4.1 no answer in 5 s"
 
 
-def test_connect_that_leaves_the_meter_ready_is_fulfilled_and_said_so(model: Model) -> None:
+def test_connect_that_leaves_the_meter_ready_is_fulfilled_and_said_so(model: DemoState) -> None:
     model.apply("cis", story.request_sent("m", story.CONNECT, ("M1001",)), AT)
     model.apply("hes", story.meter_done("m", story.CONNECT, "M1001", after=story.READY), AT)
     model.apply("cis", story.reply_received("m"), AT)
@@ -111,14 +111,14 @@ def test_connect_that_leaves_the_meter_ready_is_fulfilled_and_said_so(model: Mod
     assert model.count("ready for reconnection") == 1
 
 
-def test_a_request_without_reply_is_failed_with_its_reason(model: Model) -> None:
+def test_a_request_without_reply_is_failed_with_its_reason(model: DemoState) -> None:
     model.apply("cis", story.request_sent("m", story.DISCONNECT), AT)
     (step,) = model.apply("cis", {"event": "request_failed", "message_id": "m", "reason": "connection refused"}, AT)
     assert (step.outcome, step.note) == ("FAILED", "connection refused")
     assert model.summary().unfulfilled == 1
 
 
-def test_a_running_request_is_neither_good_nor_bad(model: Model) -> None:
+def test_a_running_request_is_neither_good_nor_bad(model: DemoState) -> None:
     model.apply("cis", story.request_sent("m", story.DISCONNECT, asynchronous=True), AT)
     (step,) = model.apply("cis", {"event": "acknowledged", "message_id": "m"}, AT)
     assert step.cim == "0.3"
@@ -126,14 +126,14 @@ def test_a_running_request_is_neither_good_nor_bad(model: Model) -> None:
     assert (total.requests, total.running, total.unfulfilled) == (0, 1, 0)
 
 
-def test_the_steps_tell_codes_states_and_times(model: Model) -> None:
+def test_the_steps_tell_codes_states_and_times(model: DemoState) -> None:
     model.apply("cis", story.request_sent("m", story.DISCONNECT), AT)
     (step,) = model.apply("hes", story.meter_done("m", story.DISCONNECT, "M1001"), AT)
     assert (step.source, step.target, step.said) == ("HES", "M1001", "remote_disconnect")
     assert (step.cosem, step.before, step.after, step.ms) == ("70 0-0:96.3.10*255", "connected", "disconnected", 12.3)
 
 
-def test_unknown_events_and_events_without_fields_change_nothing(model: Model) -> None:
+def test_unknown_events_and_events_without_fields_change_nothing(model: DemoState) -> None:
     assert model.apply("hes", {"event": "weather"}, AT) == ()
     assert model.apply("meter", {"event": "meter_done", "message_id": "m"}, AT) == ()
     for name in ("request_sent", "reply_received", "acknowledged", "request_failed"):
@@ -143,7 +143,7 @@ def test_unknown_events_and_events_without_fields_change_nothing(model: Model) -
     assert model.summary().confirmed_commands == 0
 
 
-def test_what_happens_by_itself_is_kept(model: Model) -> None:
+def test_what_happens_by_itself_is_kept(model: DemoState) -> None:
     model.apply("hes", story.dialled_in("M1002", "127.0.0.1:5000"), AT)
     model.apply("hes", story.notification(system_title="414D4900000003E9"), AT)
     model.apply("hes", story.notification(transport="tcp", service="event-notification", meter="M1001"), AT)
@@ -165,7 +165,7 @@ def test_what_happens_by_itself_is_kept(model: Model) -> None:
 
 
 def test_a_long_run_keeps_its_totals_and_not_its_requests() -> None:
-    model = Model(meters=story.METERS, started_at=AT)
+    model = DemoState(meters=story.METERS, started_at=AT)
     cis, hes = story.cycles(150)
     for number in range(300):
         for event in hes[2 * number : 2 * number + 2]:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from ami_cli import ports
+from ami_cli import port_check
 from ami_cli.configuration import Listener
 
 
@@ -21,9 +21,9 @@ def test_a_taken_port_is_found_and_a_free_one_is_not(udp: bool) -> None:
         if not udp:
             holder.listen()
         port = holder.getsockname()[1]
-        ((found, reason),) = ports.taken([listener(port, udp)])
+        ((found, reason),) = port_check.taken([listener(port, udp)])
         assert (found.port, reason) == (port, "is taken")
-    assert ports.taken([listener(port, udp)]) == []
+    assert port_check.taken([listener(port, udp)]) == []
 
 
 def test_a_port_that_two_of_the_demo_want_is_found() -> None:
@@ -32,9 +32,9 @@ def test_a_port_that_two_of_the_demo_want_is_found() -> None:
         Listener("127.0.0.1", port, f"the address of meter M{port}", "a simulated meter", "METER_PORT")
         for port in (8079, 8080, 8080)
     ]
-    with_reasons = ports.taken([cis, *meters])
+    with_reasons = port_check.taken([cis, *meters])
     assert [reason for _, reason in with_reasons] == ["is wanted by cis.port too"] * 2
-    assert ports.taken(meters) == [], "meters may share an address"
+    assert port_check.taken(meters) == [], "meters may share an address"
 
 
 def test_the_advice_leaves_room_for_many_meters() -> None:
@@ -45,17 +45,17 @@ def test_the_advice_leaves_room_for_many_meters() -> None:
             *((f"the address of meter M{port}", port, "METER_PORT") for port in range(4061, 4100)),
         ]
     ]
-    text = ports.advice(found, "config/demo.toml")
+    text = port_check.advice(found, "config/demo.toml")
     assert "make demo CIS_PORT=9080 METER_PORT=10061 " in text
 
 
 def test_an_address_of_another_machine_is_said_to_be_one() -> None:
-    ((_, reason),) = ports.taken([listener(8081, host="192.0.2.1")])
+    ((_, reason),) = port_check.taken([listener(8081, host="192.0.2.1")])
     assert reason == "is no address of this machine"
 
 
 def test_the_advice_names_port_setting_and_the_command() -> None:
-    text = ports.advice([(listener(8081), "is taken")], "config/demo.toml")
+    text = port_check.advice([(listener(8081), "is taken")], "config/demo.toml")
     assert text.splitlines() == [
         "127.0.0.1:8081 (TCP) is taken: wanted by hes.port, CIM at the HES",
         "To use other ports: make demo HES_PORT=9081   (or: ami demo --hes-port 9081), or change config/demo.toml.",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from free_ports import free_port
 
-from ami_cli import configuration, fleet
+from ami_cli import configuration, generated_meters
 from ami_meter_sim.settings import SimulatedSettings
 
 PAGE = Path(__file__).parents[2] / "docs/howto/simulated-faults.md"
@@ -38,7 +38,7 @@ NO_FAULTS = {
 def meters() -> list[dict[str, Any]]:
     made = []
     for number, (fault, _) in enumerate(EXAMPLES, 1):
-        meter = fleet.meter(number, f"127.0.0.1:{free_port()}", seed="faults")
+        meter = generated_meters.meter(number, f"127.0.0.1:{free_port()}", seed="faults")
         meter["simulated"] |= tomllib.loads(fault)
         made.append(meter)
     return made
@@ -71,7 +71,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=[fault.strip() for fault, _ in EXAMPLES])
 def test_the_reply_is_what_the_page_says(done: dict[str, dict[str, Any]], number: int) -> None:
-    event = done[f"M{fleet.FIRST_NUMBER + number + 1}"]
+    event = done[f"M{generated_meters.FIRST_NUMBER + number + 1}"]
     said = "OK" if event["ok"] else f"{event['reply_code']} {event['reason']}"
     at = 0
     for words in EXAMPLES[number][1].split("…"):

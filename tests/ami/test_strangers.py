@@ -8,23 +8,23 @@ from datetime import UTC, datetime
 import pytest
 import story
 
-from ami_cli import plain
-from ami_cli.model import KEPT, Model
+from ami_cli import plain_text
+from ami_cli.demo_state import KEPT, DemoState
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture
-def model() -> Model:
-    return Model(meters=story.METERS, started_at=AT)
+def model() -> DemoState:
+    return DemoState(meters=story.METERS, started_at=AT)
 
 
-def hear(model: Model, *events: tuple[str, story.Event]) -> list[str]:
+def hear(model: DemoState, *events: tuple[str, story.Event]) -> list[str]:
     """The lines that a person reads of these events."""
-    return [plain.step(step) for role, event in events for step in model.apply(role, event, AT)]
+    return [plain_text.step(step) for role, event in events for step in model.apply(role, event, AT)]
 
 
-def test_a_request_of_somebody_else_has_meters_an_end_and_its_own_count(model: Model) -> None:
+def test_a_request_of_somebody_else_has_meters_an_end_and_its_own_count(model: DemoState) -> None:
     hear(model, ("hes", story.request_accepted("theirs")))
     (request,) = model.newest_first
     assert (request.status, request.what, request.meters) == ("RUNNING", "Disconnect", story.METERS)
@@ -39,10 +39,10 @@ def test_a_request_of_somebody_else_has_meters_an_end_and_its_own_count(model: M
     assert (request.status, request.own, request.confirmed) == ("OK", False, story.METERS)
     total = model.summary()
     assert (total.requests, total.commands, total.running, total.others) == (0, 0, 0, {"OK": 1})
-    assert "1 request of others: 1 OK" in plain.summary(total)
+    assert "1 request of others: 1 OK" in plain_text.summary(total)
 
 
-def test_a_refused_request_is_shown_with_its_reason(model: Model) -> None:
+def test_a_refused_request_is_shown_with_its_reason(model: DemoState) -> None:
     (line,) = hear(model, ("hes", story.request_refused("theirs")))
     assert "refused" in line
     assert "2.4 No such meter M9" in line
@@ -52,7 +52,7 @@ def test_a_refused_request_is_shown_with_its_reason(model: Model) -> None:
     assert model.summary().all_confirmed, "what others ask for wrongly is no failure of the demo"
 
 
-def test_a_refused_request_may_be_asked_again_and_is_then_worked(model: Model) -> None:
+def test_a_refused_request_may_be_asked_again_and_is_then_worked(model: DemoState) -> None:
     hear(model, ("hes", story.request_refused("theirs", "3.2", "Too many controls are waiting")))
     hear(model, ("hes", story.request_accepted("theirs")))
     assert model.newest_first[0].status == "RUNNING"
@@ -63,7 +63,7 @@ def test_a_refused_request_may_be_asked_again_and_is_then_worked(model: Model) -
 @pytest.mark.parametrize(
     "event", [story.request_refused(None), {"event": "request_unreadable", "code": "1.8", "reason": "No XML"}]
 )
-def test_what_has_no_message_id_is_shown_too(model: Model, event: story.Event) -> None:
+def test_what_has_no_message_id_is_shown_too(model: DemoState, event: story.Event) -> None:
     hear(model, ("hes", event), ("hes", event))
     assert [request.status for request in model.newest_first] == ["FAILED", "FAILED"]
     assert model.newest_first[0].reasons[0].startswith(("2.4", "1.8"))
@@ -79,7 +79,7 @@ def test_the_demos_own_request_is_no_others_in_whatever_order_it_is_heard() -> N
         ("cis", story.reply_received("m")),
     ]
     for order in itertools.permutations(told):
-        model = Model(meters=story.METERS, started_at=AT)
+        model = DemoState(meters=story.METERS, started_at=AT)
         for role, event in order:
             model.apply(role, event, AT)
         total = model.summary()
@@ -87,7 +87,7 @@ def test_the_demos_own_request_is_no_others_in_whatever_order_it_is_heard() -> N
         assert "other" not in {end for step in model.steps for end in (step.source, step.target)}
 
 
-def test_somebody_who_uses_a_message_id_of_the_demo_again_does_not_change_its_outcome(model: Model) -> None:
+def test_somebody_who_uses_a_message_id_of_the_demo_again_does_not_change_its_outcome(model: DemoState) -> None:
     hear(
         model,
         ("cis", story.request_sent("m", story.DISCONNECT, ("M1001",))),
@@ -101,13 +101,13 @@ def test_somebody_who_uses_a_message_id_of_the_demo_again_does_not_change_its_ou
     assert model.summary().others == {}
 
 
-def test_the_reply_of_the_cis_decides_for_the_demos_own_request(model: Model) -> None:
+def test_the_reply_of_the_cis_decides_for_the_demos_own_request(model: DemoState) -> None:
     hear(model, ("cis", story.request_sent("m", story.DISCONNECT)), ("hes", story.request_accepted("m")))
     hear(model, ("hes", story.reply_sent("m")))
     assert (model.newest_first[0].status, model.finished) == ("RUNNING", 0), "sent is not yet received"
 
 
-def test_requests_of_others_neither_end_a_demo_nor_fill_the_memory(model: Model) -> None:
+def test_requests_of_others_neither_end_a_demo_nor_fill_the_memory(model: DemoState) -> None:
     for number in range(3 * KEPT):
         hear(model, ("hes", story.request_accepted(f"theirs-{number}")))
         if number % 2:
@@ -118,7 +118,7 @@ def test_requests_of_others_neither_end_a_demo_nor_fill_the_memory(model: Model)
     assert model.summary().others["OK"] == 3 * KEPT // 2
 
 
-def test_a_reply_that_cannot_be_delivered_is_said(model: Model) -> None:
+def test_a_reply_that_cannot_be_delivered_is_said(model: DemoState) -> None:
     postponed = {"event": "reply_postponed", "message_id": "theirs", "reason": "Connection refused", "after_s": 5.0}
     postponed |= {"address": "http://127.0.0.1:1/", "attempts": 1}
     lines = hear(model, ("hes", story.request_accepted("theirs")), ("hes", postponed))
@@ -135,7 +135,7 @@ def test_a_reply_that_cannot_be_delivered_is_said(model: Model) -> None:
     assert model.summary().others == {"FAILED": 1}
 
 
-def test_what_the_entrance_does_not_let_in_is_shown(model: Model) -> None:
+def test_what_the_entrance_does_not_let_in_is_shown(model: DemoState) -> None:
     (line,) = hear(model, ("hes", {"event": "request_refused", "status": 403, "reason": "the Origin is foreign"}))
     assert "403 the Origin is foreign" in line
     assert model.summary().others == {"FAILED": 1}

@@ -9,10 +9,10 @@ import pytest
 import story
 from rich.console import Console
 
-from ami_cli import plain, view, words
+from ami_cli import formatting, plain_text, view
 from ami_cli.configuration import Listener
 from ami_cli.decoding import decode
-from ami_cli.model import Model
+from ami_cli.demo_state import DemoState
 from ami_hes.events import Apdu
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -35,8 +35,8 @@ APDU = {
 
 
 @pytest.fixture
-def model() -> Model:
-    model = Model(meters=story.METERS, started_at=AT)
+def model() -> DemoState:
+    model = DemoState(meters=story.METERS, started_at=AT)
     model.apply("cis", story.request_sent("4711-a", story.DISCONNECT), AT)
     model.apply("hes", APDU, AT)
     model.apply("hes", APDU | {"direction": "response", "name": "ACTION response: success", "ms": 4.0}, AT)
@@ -55,14 +55,14 @@ def model() -> Model:
     return model
 
 
-def drawn(model: Model, width: int, height: int) -> str:
+def drawn(model: DemoState, width: int, height: int) -> str:
     console = Console(width=width, height=height, theme=view.THEME, file=io.StringIO(), record=True)
     frame = view.Frame(AT + timedelta(seconds=4), width, height, LISTENERS, "hls-gmac", "stopping", "config/demo.toml")
     console.print(view.draw(model, frame), height=height)
     return console.export_text()
 
 
-def test_the_live_view_shows_requests_steps_wire_and_events(model: Model) -> None:
+def test_the_live_view_shows_requests_steps_wire_and_events(model: DemoState) -> None:
     text = drawn(model, 140, 40)
     for expected in (
         "ami demo   CIS :8080   HES :8081   meters :4061 :4062   dial-in :4059",
@@ -85,7 +85,7 @@ def test_the_live_view_shows_requests_steps_wire_and_events(model: Model) -> Non
         assert expected in text, f"{expected!r} is missing in\n{text}"
 
 
-def test_the_request_of_somebody_else_and_the_refusal_of_another_are_seen(model: Model) -> None:
+def test_the_request_of_somebody_else_and_the_refusal_of_another_are_seen(model: DemoState) -> None:
     model.apply("hes", story.request_accepted("theirs-1"), AT)
     model.apply("hes", story.meter_done("theirs-1", story.DISCONNECT, "M1001"), AT)
     model.apply("hes", story.reply_sent("theirs-1"), AT)
@@ -100,7 +100,7 @@ def test_the_request_of_somebody_else_and_the_refusal_of_another_are_seen(model:
 
 
 @pytest.mark.parametrize("width", [100, 120, 160])
-def test_no_event_is_cut_before_its_word(model: Model, width: int) -> None:
+def test_no_event_is_cut_before_its_word(model: DemoState, width: int) -> None:
     switched = story.switched("M1001")
     model.apply("meter", switched, AT)
     model.apply("meter", switched | {"after": story.READY}, AT)
@@ -113,7 +113,7 @@ def test_no_event_is_cut_before_its_word(model: Model, width: int) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (100, 31), (120, 37), (160, 50)])
-def test_of_what_does_not_fit_the_newest_is_seen(model: Model, width: int, height: int) -> None:
+def test_of_what_does_not_fit_the_newest_is_seen(model: DemoState, width: int, height: int) -> None:
     for number in range(40):
         model.apply("hes", APDU | {"name": f"APDU{number}"}, AT)
         model.apply("hes", story.dialled_in(f"M{number}", ""), AT)
@@ -131,14 +131,14 @@ def test_of_what_does_not_fit_the_newest_is_seen(model: Model, width: int, heigh
         assert "APDU39" in text
 
 
-def test_eighty_columns_are_enough_for_the_states_before_and_after(model: Model) -> None:
+def test_eighty_columns_are_enough_for_the_states_before_and_after(model: DemoState) -> None:
     text = drawn(model, 80, 24)
     assert "remote_disconnect  ● connected → ○ disconnected   12 ms" in text
     assert "1 of 2 commands confirmed" in text
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 20), (40, 12), (200, 60)])
-def test_the_live_view_fits_any_terminal(model: Model, width: int, height: int) -> None:
+def test_the_live_view_fits_any_terminal(model: DemoState, width: int, height: int) -> None:
     lines = drawn(model, width, height).splitlines()
     assert len(lines) <= height
     assert max(map(len, lines)) <= width
@@ -146,13 +146,13 @@ def test_the_live_view_fits_any_terminal(model: Model, width: int, height: int) 
 
 
 def test_the_live_view_begins_with_nothing() -> None:
-    text = drawn(Model(meters=story.METERS, started_at=AT), 120, 40)
+    text = drawn(DemoState(meters=story.METERS, started_at=AT), 120, 40)
     assert "2 not asked yet" in text
     assert "median" not in text
 
 
-def test_a_step_is_one_line(model: Model) -> None:
-    lines = [plain.step(step) for step in model.steps]
+def test_a_step_is_one_line(model: DemoState) -> None:
+    lines = [plain_text.step(step) for step in model.steps]
     assert lines[0] == "03:04:05  CIS → HES       create EndDeviceControls: disconnect M1001, M1002  3.31.0.23"
     assert (
         lines[1]
@@ -162,18 +162,18 @@ def test_a_step_is_one_line(model: Model) -> None:
     assert lines[3] == "03:04:05  HES → CIS       reply  ◐ PARTIAL  31 ms  M1002 4.1 silence"
     event = decode("hes", APDU)
     assert isinstance(event, Apdu)
-    assert plain.apdu(event).split() == ["HES", "→", "M1001", "ACTION", "remote_disconnect", "000100010001"]
+    assert plain_text.apdu(event).split() == ["HES", "→", "M1001", "ACTION", "remote_disconnect", "000100010001"]
 
 
-def test_the_totals_in_words(model: Model) -> None:
-    assert plain.summary(model.summary()) == (
+def test_the_totals_in_words(model: DemoState) -> None:
+    assert plain_text.summary(model.summary()) == (
         "0 cycles: 0 disconnects confirmed; 1 of 2 commands confirmed by the meters\n"
         "request to reply: median 31 ms, longest 31 ms\n"
         "▲ 1 request not confirmed by every meter"
     )
 
 
-def test_what_stays_on_the_screen(model: Model) -> None:
+def test_what_stays_on_the_screen(model: DemoState) -> None:
     console = Console(width=120, theme=view.THEME, file=io.StringIO(), record=True)
     console.print(view.closing(model, ["hes ended with exit code 3"]))
     text = console.export_text()
@@ -185,4 +185,4 @@ def test_what_stays_on_the_screen(model: Model) -> None:
     ("ms", "text"), [(None, ""), (8.44, "8.4 ms"), (23.4, "23 ms"), (999, "999 ms"), (1234.0, "1.2 s")]
 )
 def test_durations(ms: float | None, text: str) -> None:
-    assert words.took(ms) == text
+    assert formatting.took(ms) == text

@@ -19,7 +19,7 @@ from compose_project import METERS, PATIENCE_S, ROOT, Compose
 from free_ports import free_port
 from pcap import Segment, segments
 
-from ami_cli.model import Model
+from ami_cli.demo_state import DemoState
 
 pytestmark = [pytest.mark.compose, pytest.mark.needs("docker"), pytest.mark.timeout(600)]
 ROUNDS = 2
@@ -34,9 +34,9 @@ OWN = {
 
 
 @pytest.fixture(scope="session")
-def seen(compose: Compose) -> Model:
+def seen(compose: Compose) -> DemoState:
     """All that CIS, HES and meters said until so many rounds were confirmed."""
-    model = Model(meters=NAMES, started_at=datetime.now(UTC))
+    model = DemoState(meters=NAMES, started_at=datetime.now(UTC))
     following = compose.events("cis", "hes", "meter-1", "meter-2", "meters")
     watchdog = threading.Timer(PATIENCE_S, compose.run, ("stop", "cis", "hes", "meter-1", "meter-2", "meters"))
     watchdog.start()
@@ -49,7 +49,7 @@ def seen(compose: Compose) -> Model:
     return model
 
 
-def test_every_round_is_confirmed_by_every_meter(seen: Model) -> None:
+def test_every_round_is_confirmed_by_every_meter(seen: DemoState) -> None:
     total = seen.summary()
     assert total.cycles >= ROUNDS, total
     assert total.unfulfilled == 0, [(r.code, r.result, r.reasons) for r in seen.newest_first]
@@ -137,7 +137,7 @@ def test_the_hes_can_be_asked_from_this_machine(compose: Compose) -> None:
         assert b"ExecuteEndDeviceControls" in answer.read()
 
 
-def test_the_capture_holds_both_legs(compose: Compose, seen: Model, captures: Path) -> None:
+def test_the_capture_holds_both_legs(compose: Compose, seen: DemoState, captures: Path) -> None:
     assert seen.summary().cycles >= ROUNDS
     found = [segment for path in captures.glob("*.pcap") for segment in segments(path)]
     north = [segment for segment in found if 8081 in (segment.source_port, segment.destination_port)]
@@ -163,7 +163,7 @@ def _wrapper_frames(segment: Segment) -> Iterator[bytes]:
         octets = octets[8 + length :]
 
 
-def test_state_survives_a_restart_and_a_stop_is_clean(compose: Compose, seen: Model) -> None:
+def test_state_survives_a_restart_and_a_stop_is_clean(compose: Compose, seen: DemoState) -> None:
     assert seen.summary().cycles >= ROUNDS
     compose.run("stop", "cis", "meter-1")
     for service in ("cis", "meter-1"):
@@ -171,7 +171,7 @@ def test_state_survives_a_restart_and_a_stop_is_clean(compose: Compose, seen: Mo
         assert (state["ExitCode"], state["OOMKilled"]) == (0, False), service
     compose.run("start", "meter-1", "cis")
     last = max(request.sent_at for request in seen.requests.values()).isoformat()
-    model = Model(meters=NAMES, started_at=datetime.now(UTC))
+    model = DemoState(meters=NAMES, started_at=datetime.now(UTC))
     watchdog = threading.Timer(PATIENCE_S, compose.run, ("stop", "cis", "hes"))
     watchdog.start()
     following = compose.events("--since", last, "cis", "hes")

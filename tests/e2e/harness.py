@@ -28,7 +28,7 @@ from typing import Any
 import tomli_w
 from free_ports import free_port
 
-from ami_cli import fleet
+from ami_cli import generated_meters
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0
@@ -348,7 +348,9 @@ def configuration(directory: Path, meters: int = 2) -> dict[str, Any]:
     }
     config["cis"]["hes_url"] = f"http://127.0.0.1:{config['hes']['port']}"
     config["meter_sim"]["state"] = str(directory / "meters")
-    config = fleet.fleet(config, meters, seed="e2e", layout=fleet.Layout.PORTS, address="127.0.0.1:1")
+    config = generated_meters.fleet(
+        config, meters, seed="e2e", layout=generated_meters.Layout.PORTS, address="127.0.0.1:1"
+    )
     for meter in config["meters"]:
         meter["address"] = f"127.0.0.1:{free_port()}"
     return config

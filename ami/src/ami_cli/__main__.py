@@ -14,15 +14,15 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from ami_cli import configuration, demo, fleet
-from ami_cli.later import LATER
-from ami_cli.outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
-from ami_process.commands import later, version_option
+from ami_cli import configuration, demo, generated_meters
+from ami_cli.demo_outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
+from ami_cli.lazy_commands import LAZY_COMMANDS
+from ami_process.commands import lazy_group, version_option
 
 MAX_PERIOD_S = 366 * 86_400.0
 app = typer.Typer(
     name="ami",
-    cls=later(LATER),
+    cls=lazy_group(LAZY_COMMANDS),
     help=__doc__,
     no_args_is_help=True,
     add_completion=False,
@@ -135,29 +135,33 @@ def make_fleet(
     count: Annotated[int, typer.Option(min=1, help="How many meters.")] = 100,
     seed: Annotated[str, typer.Option(help="Keys and identities come from it: the same seed, the same fleet.")] = "ami",
     layout: Annotated[
-        fleet.Layout,
+        generated_meters.Layout,
         typer.Option(
             help="ports: a port each; one-address: a logical device each; docker: as docker-compose.yml has them."
         ),
-    ] = fleet.Layout.PORTS,
+    ] = generated_meters.Layout.PORTS,
     address: Annotated[str, typer.Option(help="host:port of the first, or of all.")] = "127.0.0.1:4061",
     security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering.")] = Security.DEFAULT,
     part: Annotated[
-        fleet.Part,
+        generated_meters.Part,
         typer.Option(help="Only what this container of the layout docker needs: the CIS no key, a meter its own."),
-    ] = fleet.Part.ALL,
+    ] = generated_meters.Part.ALL,
     output: Annotated[Path | None, typer.Option(help="Write here, not to the screen.")] = None,
 ) -> None:
     """Write a configuration with many simulated meters, each with keys of its own."""
     clear = security is Security.NONE
     try:
-        document = fleet.fleet(configuration.load(base), count, seed=seed, layout=layout, address=address, clear=clear)
+        document = generated_meters.fleet(
+            configuration.load(base), count, seed=seed, layout=layout, address=address, clear=clear
+        )
     except configuration.ConfigurationError as trouble:
         typer.echo(str(trouble), err=True)
         raise typer.Exit(1) from None
-    options = (" --security none" if clear else "") + ("" if part is fleet.Part.ALL else f" --part {part}")
-    document, note = fleet.part(document, part), fleet.note(part)
-    heading = fleet.HEADING.format(count=count, seed=seed, layout=layout, base=base, options=options, note=note)
+    options = (" --security none" if clear else "") + ("" if part is generated_meters.Part.ALL else f" --part {part}")
+    document, note = generated_meters.part(document, part), generated_meters.note(part)
+    heading = generated_meters.HEADING.format(
+        count=count, seed=seed, layout=layout, base=base, options=options, note=note
+    )
     text = heading + tomli_w.dumps(document)
     if output is None:
         typer.echo(text, nl=False)

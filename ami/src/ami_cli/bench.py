@@ -27,7 +27,7 @@ from ami_cim.identity import EndDevice
 from ami_cim.message import Header, Reply, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
-from ami_cli import configuration, fleet
+from ami_cli import configuration, generated_meters
 from ami_cli.processes import Processes, Program, Said, environment, module
 from ami_cli.sampling import Sampler
 from ami_hes.app import running
@@ -99,7 +99,7 @@ async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callab
 
 
 @asynccontextmanager
-async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tuple[str, fleet.Document]]:
+async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tuple[str, generated_meters.Document]]:
     """The meters in a process, the HES here; gives the HES's address and the configuration."""
     path, document = write_configuration(base, meters, directory, FIRST_METER_PORT)
     async with Processes(directory / "logs", environment(("AMI_METERS", "AMI_CONFIG"))) as processes:
@@ -112,10 +112,12 @@ async def _system(base: Path, meters: int, directory: Path) -> AsyncIterator[tup
 
 def write_configuration(
     base: Path, meters: int, directory: Path, first_port: int, hes: Mapping[str, object] | None = None
-) -> tuple[Path, fleet.Document]:
+) -> tuple[Path, generated_meters.Document]:
     """The file for HES and meters, and what is in it; `hes` on top of its section [hes]."""
     address = f"127.0.0.1:{first_port}"
-    document = fleet.fleet(configuration.load(base), meters, seed="bench", layout=fleet.Layout.PORTS, address=address)
+    document = generated_meters.fleet(
+        configuration.load(base), meters, seed="bench", layout=generated_meters.Layout.PORTS, address=address
+    )
     document["hes"] |= {"port": 0, "dlms_port": 0, "deadline_s": REQUEST_S} | dict(hes or {})
     document = configuration.anchored(document, directory)
     directory.mkdir(exist_ok=True)
@@ -142,7 +144,7 @@ async def until_ready(processes: Processes, program: Program) -> Mapping[str, An
     raise BenchError(f"{program.name} did not start: {processes.last_words(program)}")
 
 
-async def request(client: httpx.AsyncClient, url: str, document: fleet.Document, run: int) -> float:
+async def request(client: httpx.AsyncClient, url: str, document: generated_meters.Document, run: int) -> float:
     """One request and its reply; the seconds between. Disconnect and connect take turns, so every run switches."""
     message_id = str(uuid.uuid4())
     control = EndDeviceControl(

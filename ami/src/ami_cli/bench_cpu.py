@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from ami_cli import fleet
+from ami_cli import generated_meters
 from ami_cli.bench import FIRST_METER_PORT, PATH, REQUEST_S, request, until_ready, write_configuration
 from ami_cli.processes import Processes, Program, environment, module
 
@@ -53,7 +53,7 @@ class _Turn:
     contender: Contender
     process_id: int
     url: str
-    document: fleet.Document
+    document: generated_meters.Document
     used_ms: list[float] = field(default_factory=list)
 
 
@@ -92,7 +92,7 @@ async def measure(
     return [HesCpu(turn.contender.name, meters, turn.used_ms[0], tuple(turn.used_ms[1:])) for turn in turns]
 
 
-async def _start(processes: Processes, contender: Contender, path: Path, document: fleet.Document) -> _Turn:
+async def _start(processes: Processes, contender: Contender, path: Path, document: generated_meters.Document) -> _Turn:
     """Meters first, then the HES that works them."""
     name = contender.name
     simulated = Program(f"meters of {name}", "meter", module("ami_meter_sim", "serve", "--config", str(path)), rank=1)

@@ -13,7 +13,7 @@ from typing import Any
 
 import tomli_w
 
-from ami_cli import fleet, populations
+from ami_cli import generated_meters, populations
 from ami_cli.populations import ConfigurationError as ConfigurationError
 
 Document = dict[str, Any]
@@ -212,7 +212,7 @@ def _next_port(meters: list[Document]) -> int:
 def _first_meters(meters: list[Document], count: int) -> list[Document]:
     first = _next_port(meters)
     more = [
-        fleet.meter(number, f"127.0.0.1:{first + index}", seed="demo")
+        generated_meters.meter(number, f"127.0.0.1:{first + index}", seed="demo")
         for index, number in enumerate(range(len(meters) + 1, count + 1))
     ]
     return meters[:count] + more

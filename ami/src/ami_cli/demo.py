@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ami_cli import configuration, populations, ports
+from ami_cli import configuration, populations, port_check
 from ami_cli.configuration import Changes, Document
-from ami_cli.model import Model
-from ami_cli.outputs import Output, Setting
+from ami_cli.demo_outputs import Output, Setting
+from ami_cli.demo_state import DemoState
 from ami_cli.processes import Ended, Message, Processes, Program, Said, environment, module
 from ami_process.platforms import NeedsPosix
 
@@ -88,8 +88,8 @@ async def run(options: Options) -> int:
     written = configuration.load(options.configuration)
     document = configuration.anchored(configuration.effective(written, options.changes), Path.cwd())
     listeners = configuration.listeners(document)
-    if trouble := ports.taken(listeners):
-        raise PortsTaken(ports.advice(trouble, str(options.configuration), own_state=_in_use(document)))
+    if trouble := port_check.taken(listeners):
+        raise PortsTaken(port_check.advice(trouble, str(options.configuration), own_state=_in_use(document)))
     setting = Setting(
         listeners=listeners,
         meters=(*(meter["name"] for meter in document["meters"]), *populations.meter_names(document)),
@@ -120,7 +120,7 @@ class Demo:
     processes: Processes
     programs: Sequence[Program]
     cycles: int
-    model: Model = field(init=False)
+    model: DemoState = field(init=False)
     trouble: list[str] = field(default_factory=list)
     ports_taken: bool = False
     _awaited: set[tuple[str, str]] = field(default_factory=set)
@@ -128,7 +128,7 @@ class Demo:
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.model = Model(meters=self.setting.meters, started_at=datetime.now(UTC))
+        self.model = DemoState(meters=self.setting.meters, started_at=datetime.now(UTC))
         self._awaited = {("ready", program.name) for program in self.programs}
         self._awaited |= {("dialled_in", meter) for meter in self.setting.diallers}
 
@@ -287,12 +287,12 @@ def _alone(document: Document) -> Iterator[None]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 lock = locks.enter_context(path.with_suffix(".lock").open("w"))
             except OSError as error:
-                text = f"state can't be kept at {path}: {error.filename}: {error.strerror}; choose another place: {ports.OWN_STATE}"
+                text = f"state can't be kept at {path}: {error.filename}: {error.strerror}; choose another place: {port_check.OWN_STATE}"
                 raise configuration.ConfigurationError(text) from None
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                text = f"another demo is working with {path}; give this one a state of its own: {ports.OWN_STATE}"
+                text = f"another demo is working with {path}; give this one a state of its own: {port_check.OWN_STATE}"
                 raise configuration.ConfigurationError(text) from None
         yield
 

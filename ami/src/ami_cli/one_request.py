@@ -23,7 +23,7 @@ import ami_meter_sim.app
 import ami_meter_sim.settings
 from ami_cis.workflows import Order, Outcome, Target
 from ami_cli import configuration
-from ami_cli.recording import Recorder, http_bodies
+from ami_cli.recording_proxy import Recorder, http_bodies
 from ami_dlms.explain import Keyring, Session, deciphered, explain, headline, inside, items_of
 from ami_dlms.framing import wrapper
 from ami_meter_sim.events import Switched

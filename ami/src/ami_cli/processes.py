@@ -1,7 +1,7 @@
 """Start the processes of the demo, hear what they say, and leave none behind.
 
 Every process is started in a session of its own, so that Ctrl-C reaches only the demo, which then stops the others in
-order. Its standard input is a pipe that ends with us (see leash.py), its standard output is one JSON object per line, its
+order. Its standard input is a pipe that ends with us (see parent_watch.py), its standard output is one JSON object per line, its
 standard error goes to a file. All of them speak into one queue: `Said` for a line, `Ended` for the end of a process.
 """
 
@@ -52,8 +52,8 @@ Message = Said | Ended
 
 
 def module(name: str, *arguments: str) -> tuple[str, ...]:
-    """The command line that runs one of our modules on the leash."""
-    return (sys.executable, "-m", "ami_cli.leash", name, *arguments)
+    """The command line that runs one of our modules under `parent_watch`, so that it ends with us."""
+    return (sys.executable, "-m", "ami_cli.parent_watch", name, *arguments)
 
 
 @dataclass(slots=True, eq=False)

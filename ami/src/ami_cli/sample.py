@@ -18,7 +18,7 @@ from ami_cim.identity import EndDevice, Name
 from ami_cim.message import Header, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
-from ami_cli.heard import CONNECT, DISCONNECT
+from ami_cli.observations import CONNECT, DISCONNECT
 
 app = typer.Typer(name="sample", add_completion=False)
 

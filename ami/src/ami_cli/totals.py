@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ami_cli.heard import Request
+from ami_cli.observations import Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-from ami_cli import plain, words
+from ami_cli import formatting, plain_text
 from ami_cli.configuration import Listener
-from ami_cli.heard import OTHER, Octets, Request, Step
-from ami_cli.model import Model
+from ami_cli.demo_state import DemoState
+from ami_cli.observations import OTHER, Octets, Request, Step
 
 THEME = Theme(
     {
@@ -58,7 +58,7 @@ class Frame:
     configuration: str = ""
 
 
-def draw(model: Model, frame: Frame) -> RenderableType:
+def draw(model: DemoState, frame: Frame) -> RenderableType:
     """One picture of the whole; where there is more than fits, the newest is what is seen."""
     wide, tall = frame.width >= WIDE, frame.height >= TALL
     shares = (3, 3, 2) if tall else (3, 3)
@@ -83,15 +83,15 @@ def draw(model: Model, frame: Frame) -> RenderableType:
     return layout
 
 
-def closing(model: Model, trouble: Sequence[str]) -> RenderableType:
+def closing(model: DemoState, trouble: Sequence[str]) -> RenderableType:
     """What stays on the screen when the demo is over."""
     total = model.summary()
     good = total.all_confirmed and total.requests and not trouble
-    mark = Text(words.GLYPHS["OK"], "ok") if good else Text(words.GLYPHS["FAILED"], "failed")
-    return Group(Text.assemble(mark, " ", plain.summary(total)), *(Text(line, "failed") for line in trouble))
+    mark = Text(formatting.GLYPHS["OK"], "ok") if good else Text(formatting.GLYPHS["FAILED"], "failed")
+    return Group(Text.assemble(mark, " ", plain_text.summary(total)), *(Text(line, "failed") for line in trouble))
 
 
-def _head(model: Model, frame: Frame) -> Table:
+def _head(model: DemoState, frame: Frame) -> Table:
     ports = {listener.setting: listener.port for listener in frame.listeners}
     meters = [str(port) for setting, port in ports.items() if setting.startswith("the address")]
     shown = " ".join(f":{port}" for port in meters[:2]) + (f" and {len(meters) - 2} more" if len(meters) > 2 else "")
@@ -103,30 +103,31 @@ def _head(model: Model, frame: Frame) -> Table:
     head.add_column(justify="right", no_wrap=True)
     up = int((frame.now - model.started_at).total_seconds())
     head.add_row(
-        Text.assemble(("ami demo", "bold"), (places, "quiet")), Text(f" {words.clock(frame.now)}  up {up} s", "quiet")
+        Text.assemble(("ami demo", "bold"), (places, "quiet")),
+        Text(f" {formatting.clock(frame.now)}  up {up} s", "quiet"),
     )
     return head
 
 
-def _states(model: Model) -> Group:
+def _states(model: DemoState) -> Group:
     states = Text(no_wrap=True, overflow="ellipsis")
     for word, shown, style in STATES:
-        states.append(f"{words.GLYPHS[word]} ", style)
+        states.append(f"{formatting.GLYPHS[word]} ", style)
         states.append(f"{model.count(word):,}", "bold")
         states.append(f" {shown}  ", "quiet")
     unknown = len(model.meters) - len(model.states)
     if unknown > 0:
-        states.append(f"{words.NOTHING} {unknown} not asked yet", "quiet")
+        states.append(f"{formatting.NOTHING} {unknown} not asked yet", "quiet")
     total, speed = model.summary(), Text(no_wrap=True, overflow="ellipsis")
     speed.append(f"{total.confirmed_commands:,}", "bold")
     speed.append(f" of {total.commands:,} commands confirmed", "quiet")
     if total.others:
-        speed.append(f"   {words.count(sum(total.others.values()), 'request')} of others", "partial")
+        speed.append(f"   {formatting.count(sum(total.others.values()), 'request')} of others", "partial")
     if total.median_ms is not None:
         speed.append("   request to reply: median ", "quiet")
-        speed.append(words.took(total.median_ms), "bold")
+        speed.append(formatting.took(total.median_ms), "bold")
         speed.append("   longest ", "quiet")
-        speed.append(words.took(total.max_ms), "bold")
+        speed.append(formatting.took(total.max_ms), "bold")
     return Group(states, speed)
 
 
@@ -150,7 +151,7 @@ def _requests(newest: list[Request], narrow: bool) -> Table:
             ),
             str(len(request.meters)),
             _bar(request),
-            words.took(request.ms),
+            formatting.took(request.ms),
             *(() if narrow else (request.message_id,)),
         )
     return table
@@ -163,7 +164,7 @@ def _bar(request: Request, width: int = BAR) -> Text:
     return Text.assemble(("━" * good, "ok"), ("━" * bad, "failed"), ("─" * (width - good - bad), "line"))
 
 
-def _steps(model: Model, newest: Request | None, wide: bool, most: int) -> Table:
+def _steps(model: DemoState, newest: Request | None, wide: bool, most: int) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
     table.add_column("who to whom", min_width=11, no_wrap=True)
@@ -187,10 +188,10 @@ def _step(step: Step, wide: bool) -> tuple[RenderableType, ...]:
         last = Text(f"▲ {step.note}", "failed")
     route = Text.assemble(step.source, (" → ", "running"), step.target)
     codes = (Text(step.cim or step.cosem, "quiet"),) if wide else ()
-    return words.clock(step.at), route, step.said, *codes, last, words.took(step.ms)
+    return formatting.clock(step.at), route, step.said, *codes, last, formatting.took(step.ms)
 
 
-def _wire(model: Model, most: int) -> Table:
+def _wire(model: DemoState, most: int) -> Table:
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(width=10, no_wrap=True, style="quiet")
     table.add_column(width=1)
@@ -207,11 +208,11 @@ def _octets(octets: Octets) -> tuple[RenderableType, ...]:
         octets.meter,
         arrow,
         Text.assemble(octets.name, "  ", (octets.hex, "quiet")),
-        "" if octets.outgoing else words.took(octets.ms),
+        "" if octets.outgoing else formatting.took(octets.ms),
     )
 
 
-def _events(model: Model, most: int) -> Table:
+def _events(model: DemoState, most: int) -> Table:
     """Who did what; a long reason is shortened, but no word of the first lines is cut by the width."""
     table = Table.grid(expand=True, padding=(0, 1, 0, 0))
     table.add_column(width=8, style="quiet")
@@ -221,7 +222,7 @@ def _events(model: Model, most: int) -> Table:
         text = one.text if len(one.text) <= LONGEST_EVENT else f"{one.text[: LONGEST_EVENT - 1]}…"
         mark, style = ("▲", "failed") if one.alarm else ("○", "")
         said = Text.assemble((one.who, "quiet"), " ", (text, style))
-        table.add_row(words.clock(one.at), Text(mark, style), said)
+        table.add_row(formatting.clock(one.at), Text(mark, style), said)
     return table
 
 
@@ -243,11 +244,11 @@ def _of(newest: list[Request]) -> str:
 
 
 def _state(word: str) -> Text:
-    return Text(words.state(word), STATE_STYLES.get(word, "quiet"))
+    return Text(formatting.state(word), STATE_STYLES.get(word, "quiet"))
 
 
 def _pill(status: str) -> Text:
-    return Text(f"{words.GLYPHS.get(status, '')} {status}", status.lower() if status in words.GLYPHS else "")
+    return Text(f"{formatting.GLYPHS.get(status, '')} {status}", status.lower() if status in formatting.GLYPHS else "")
 
 
 def _title(title: str, note: str = "") -> Text:

@@ -20,7 +20,7 @@ from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.shipment import Form, Receiver
 from ami_meter_sim.settings import ClockName, Settings, by_clock, choose
 from ami_packs.document import ModelError
-from ami_process.commands import exit_code_of, later, version_option
+from ami_process.commands import exit_code_of, lazy_group, version_option
 from ami_process.environment import Environment, clock_of
 from ami_process.events import Events, events_on_standard_output
 from ami_process.ownership import keep_private
@@ -41,10 +41,12 @@ def _store() -> typer.Typer:
     return store_commands(lambda config: Settings.load(config).meter_sim.state)
 
 
-LATER = {"scenario": _scenario, "store": _store}
+LAZY_COMMANDS = {"scenario": _scenario, "store": _store}
 """What knows faults and the store, which commands that ask a running process don't load."""
 
-app = typer.Typer(name="meter-sim", cls=later(LATER), no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    name="meter-sim", cls=lazy_group(LAZY_COMMANDS), no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 app.add_typer(meters_commands.meters)
 app.add_typer(fault_commands.fault)
 app.add_typer(snapshot_commands.snapshot)

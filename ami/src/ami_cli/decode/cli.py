@@ -17,9 +17,9 @@ from ami_cli.decode.keyrings import Keyrings, with_registry
 from ami_cli.decode.reading import Shown, trees
 from ami_cli.decode.tree_view import View
 from ami_cli.decode.writing import Progress, write_documents, write_summary, write_trees
+from ami_cli.formatting import count as counted
 from ami_cli.meter.errors import MeterError
 from ami_cli.meter.secrets_given import octets, public_key
-from ami_cli.words import count as counted
 from ami_dlms.errors import LocalError
 from ami_dlms.explain import Keyring, is_sound
 from ami_dlms.security import PrivateKey

@@ -8,7 +8,7 @@ from datetime import datetime
 from ami_cli.decode.reading import Shown
 from ami_cli.decode.readings import readings
 from ami_cli.decode.tree_view import Line
-from ami_cli.words import GLYPHS
+from ami_cli.formatting import GLYPHS
 from ami_dlms.apdu.ciphered import GeneralCiphering, GeneralGloCiphering
 from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.explain import Node, deciphered, is_ciphered, is_sound, nodes

@@ -7,7 +7,7 @@ shown by shape and word and colour, never by colour alone.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ami_cli.words import GLYPHS
+from ami_cli.formatting import GLYPHS
 from ami_dlms.explain import FRAMING, MISSING, Derived, Node, is_sound
 
 PER_LINE = 8

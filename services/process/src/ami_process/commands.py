@@ -28,13 +28,13 @@ def version_option(distribution: str) -> Any:
     return typer.Option("--version", callback=show, is_eager=True, help="Show the version and exit.")
 
 
-def later(commands: Mapping[str, Callable[[], typer.Typer]]) -> type[TyperGroup]:
+def lazy_group(commands: Mapping[str, Callable[[], typer.Typer]]) -> type[TyperGroup]:
     """A group that has these sub-commands besides its own, by name; one is made only when it is called or listed.
 
     So what a sub-command alone needs is not loaded by the others.
     """
 
-    class Later(TyperGroup):  # typer does not export its types of what these take and give
+    class LazyGroup(TyperGroup):  # typer does not export its types of what these take and give
         def list_commands(self, ctx: Any) -> list[str]:
             return [*super().list_commands(ctx), *commands]
 
@@ -43,4 +43,4 @@ def later(commands: Mapping[str, Callable[[], typer.Typer]]) -> type[TyperGroup]
                 return super().get_command(ctx, cmd_name)
             return typer.main.get_command(commands[cmd_name]())
 
-    return Later
+    return LazyGroup

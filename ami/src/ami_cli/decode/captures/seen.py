@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ami_cli.words import count
+from ami_cli.formatting import count
 from ami_dlms.apdu import CODECS
 from ami_dlms.framing import mbus
 from ami_dlms.framing.hdlc import FLAG

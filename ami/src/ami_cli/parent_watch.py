@@ -1,6 +1,6 @@
 """Run a module as `python -m` would, but no longer than the process that started it.
 
-`python -m ami_cli.leash ami_hes serve --config F` runs `ami_hes`. Its standard input is a pipe whose other end the starter holds: when the
+`python -m ami_cli.parent_watch ami_hes serve --config F` runs `ami_hes`. Its standard input is a pipe whose other end the starter holds: when the
 starter is gone, however it went, the pipe ends and this process asks itself to stop as SIGTERM would, and ends itself
 the hard way if that does not help. Nothing here is special to one operating system.
 """
@@ -18,7 +18,7 @@ def main() -> None:
     """Take the module's name from the command line and become it."""
     module = sys.argv[1]
     sys.argv[:] = sys.argv[1:]
-    threading.Thread(target=_watch, args=(sys.stdin.fileno(),), daemon=True, name="leash").start()
+    threading.Thread(target=_watch, args=(sys.stdin.fileno(),), daemon=True, name="parent-watch").start()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

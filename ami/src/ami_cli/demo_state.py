@@ -1,6 +1,6 @@
 """What the demo knows: the events of all processes, put together into requests, steps, meter states and totals.
 
-Pure: `Model.apply` takes one event and the time it was heard at, changes the model and returns the steps that a person
+Pure: `DemoState.apply` takes one event and the time it was heard at, changes the model and returns the steps that a person
 would tell ("the HES told M1001 to disconnect: it was connected, it is disconnected, 12 ms"). Processes speak through
 pipes of their own, so the CIS may be heard before the HES that it waited for: nothing here depends on that order.
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from ami_cis import events as cis
 from ami_cli.decoding import decode, decode_details
-from ami_cli.heard import CONTROL_NAMES, OTHER, Happening, Octets, Outcome, Request, Step, Work
+from ami_cli.observations import CONTROL_NAMES, OTHER, Happening, Octets, Outcome, Request, Step, Work
 from ami_cli.totals import Summary, Tally
 from ami_hes import events as hes
 from ami_meter_sim import events as meter
@@ -32,7 +32,7 @@ KEPT = 200
 
 
 @dataclass(slots=True)
-class Model:
+class DemoState:
     """All that has been heard so far."""
 
     meters: tuple[str, ...]
@@ -131,7 +131,7 @@ def state_word(state: hes.SwitchState | meter.SwitchState | None) -> str:
     return "" if state is None else STATE_WORDS.get(state.control_state, "")
 
 
-def _request_sent(model: Model, event: cis.RequestSent, at: datetime) -> list[Step]:
+def _request_sent(model: DemoState, event: cis.RequestSent, at: datetime) -> list[Step]:
     request = model.own_request(event.message_id, at)
     request.verb, request.noun = event.verb, event.noun
     request.code, request.asynchronous = event.code, event.asynchronous
@@ -140,26 +140,26 @@ def _request_sent(model: Model, event: cis.RequestSent, at: datetime) -> list[St
     return [_step(request, at, "CIS", "HES", said, cim=request.code)]
 
 
-def _acknowledged(model: Model, event: cis.Acknowledged, at: datetime) -> list[Step]:
+def _acknowledged(model: DemoState, event: cis.Acknowledged, at: datetime) -> list[Step]:
     request = model.own_request(event.message_id, at)
     request.acknowledged = True
     return [_step(request, at, "HES", "CIS", "acknowledged: the reply comes later", cim="0.3")]
 
 
-def _reply_received(model: Model, event: cis.ReplyReceived, at: datetime) -> list[Step]:
+def _reply_received(model: DemoState, event: cis.ReplyReceived, at: datetime) -> list[Step]:
     request = model.own_request(event.message_id, at)
     reasons = tuple(_error(one.code, one.reason, one.meter) for one in event.errors)
     request.received = Outcome(event.result or "FAILED", event.ms, reasons)
     return [_ending(request, at, "HES", "CIS", "reply", request.received)]
 
 
-def _request_failed(model: Model, event: cis.RequestFailed | cis.RequestUnknown, at: datetime) -> list[Step]:
+def _request_failed(model: DemoState, event: cis.RequestFailed | cis.RequestUnknown, at: datetime) -> list[Step]:
     request = model.own_request(event.message_id, at)
     request.received = Outcome("FAILED", reasons=(event.reason,))
     return [_ending(request, at, "CIS", "HES", "no reply", request.received)]
 
 
-def _request_accepted(model: Model, event: hes.RequestAccepted, at: datetime) -> list[Step]:
+def _request_accepted(model: DemoState, event: hes.RequestAccepted, at: datetime) -> list[Step]:
     """Kept for now: only what follows can tell whether the CIS has sent it."""
     request = model.request(event.message_id, at)
     request.accepted = True
@@ -170,7 +170,7 @@ def _request_accepted(model: Model, event: hes.RequestAccepted, at: datetime) ->
     return []
 
 
-def _request_refused(model: Model, event: hes.RequestRefused, at: datetime) -> list[Step]:
+def _request_refused(model: DemoState, event: hes.RequestRefused, at: datetime) -> list[Step]:
     """Refused, or not even read. Somebody may also have used the MessageID of a request that goes on."""
     reasons = [one if isinstance(one, str) else _error(one.code, one.reason) for one in event.errors or ()]
     if event.errors is None:
@@ -178,11 +178,11 @@ def _request_refused(model: Model, event: hes.RequestRefused, at: datetime) -> l
     return _refused(model, event.message_id, tuple(reasons), at)
 
 
-def _request_unreadable(model: Model, event: hes.RequestUnreadable, at: datetime) -> list[Step]:
+def _request_unreadable(model: DemoState, event: hes.RequestUnreadable, at: datetime) -> list[Step]:
     return _refused(model, None, (_error(event.code, event.reason),), at)
 
 
-def _refused(model: Model, message_id: str | None, reasons: tuple[str, ...], at: datetime) -> list[Step]:
+def _refused(model: DemoState, message_id: str | None, reasons: tuple[str, ...], at: datetime) -> list[Step]:
     request = model.request(message_id or model.unnamed(), at)
     refusal = Outcome("FAILED", reasons=reasons)
     if request.own:
@@ -193,14 +193,14 @@ def _refused(model: Model, message_id: str | None, reasons: tuple[str, ...], at:
     return [_ending(request, at, "HES", OTHER, "refused", refusal)]
 
 
-def _reply_sent(model: Model, event: hes.ReplySent, at: datetime) -> list[Step]:
+def _reply_sent(model: DemoState, event: hes.ReplySent, at: datetime) -> list[Step]:
     request = model.request(event.message_id, at)
     request.sent = Outcome(event.result or "FAILED", event.ms)
     request.asynchronous = request.asynchronous or event.asynchronous
     return [] if request.own else [*_announced(request), _ending(request, at, "HES", OTHER, "reply", request.sent)]
 
 
-def _reply_postponed(model: Model, event: hes.ReplyPostponed, at: datetime) -> list[Step]:
+def _reply_postponed(model: DemoState, event: hes.ReplyPostponed, at: datetime) -> list[Step]:
     request = model.request(event.message_id, at)
     target = "CIS" if request.own else OTHER
     request.sent = _worked(request, f"the reply is not delivered yet: {event.reason}")
@@ -215,7 +215,7 @@ def _worked(request: Request, note: str) -> Outcome | None:
     return Outcome("OK" if all(good) else "PARTIAL" if any(good) else "FAILED", reasons=(note,))
 
 
-def _reply_dead_letter(model: Model, event: hes.ReplyDeadLetter, at: datetime) -> list[Step]:
+def _reply_dead_letter(model: DemoState, event: hes.ReplyDeadLetter, at: datetime) -> list[Step]:
     """The work is done, but its sender will not receive the answer."""
     request = model.request(event.message_id, at)
     request.sent = Outcome("FAILED", reasons=(f"the reply could not be delivered: {event.reason}",))
@@ -241,7 +241,7 @@ def _ending(request: Request, at: datetime, source: str, target: str, said: str,
     return _step(request, at, source, target, said, ms=how.ms, outcome=how.result, note=note)
 
 
-def _meter_done(model: Model, event: hes.MeterDone, at: datetime) -> list[Step]:
+def _meter_done(model: DemoState, event: hes.MeterDone, at: datetime) -> list[Step]:
     request, work = model.request(event.message_id, at), _work(event)
     request.work[work.meter] = work
     if word := work.after or (NO_ANSWER if not work.ok and not work.before else ""):
@@ -287,7 +287,7 @@ def _work(event: hes.MeterDone) -> Work:
     )
 
 
-def _apdu(model: Model, event: hes.Apdu, at: datetime) -> list[Step]:
+def _apdu(model: DemoState, event: hes.Apdu, at: datetime) -> list[Step]:
     model.wire.append(Octets(event.meter, event.direction == "request", event.name, event.hex, event.ms))
     return []
 
@@ -295,41 +295,41 @@ def _apdu(model: Model, event: hes.Apdu, at: datetime) -> list[Step]:
 _SERVICES = {"event-notification": "EventNotification", "information-report": "InformationReport"}
 
 
-def _notification(model: Model, event: hes.Notification, at: datetime) -> list[Step]:
+def _notification(model: DemoState, event: hes.Notification, at: datetime) -> list[Step]:
     who = event.meter or event.system_title or event.peer
     text = f"{_SERVICES.get(event.service, 'DataNotification')} over {event.transport.upper()}"
     model.happenings.append(Happening(at, text, who))
     return [Step(at=at, source=who or "meter", target="HES", said=text)]
 
 
-def _dialled_in(model: Model, event: hes.DialledIn, at: datetime) -> list[Step]:
+def _dialled_in(model: DemoState, event: hes.DialledIn, at: datetime) -> list[Step]:
     model.happenings.append(Happening(at, "dialled in", event.meter))
     return [Step(at=at, source=event.meter, target="HES", said=f"dialled in from {event.peer}")]
 
 
-def _association(model: Model, event: meter.Association, at: datetime) -> list[Step]:
+def _association(model: DemoState, event: meter.Association, at: datetime) -> list[Step]:
     if event.what == "refused":
         text = f"refused an association: {event.reason or ''}"
         model.happenings.append(Happening(at, text, event.meter, alarm=True))
     return []
 
 
-def _discarded(model: Model, event: meter.Discarded, at: datetime) -> list[Step]:
+def _discarded(model: DemoState, event: meter.Discarded, at: datetime) -> list[Step]:
     model.happenings.append(Happening(at, f"discarded: {event.reason}", event.meter, alarm=True))
     return []
 
 
-def _dropped(model: Model, event: hes.Dropped, at: datetime) -> list[Step]:
+def _dropped(model: DemoState, event: hes.Dropped, at: datetime) -> list[Step]:
     model.happenings.append(Happening(at, f"dropped by the HES: {event.reason}", event.peer, alarm=True))
     return []
 
 
-def _not_proved(model: Model, event: hes.NotProved, at: datetime) -> list[Step]:
+def _not_proved(model: DemoState, event: hes.NotProved, at: datetime) -> list[Step]:
     model.happenings.append(Happening(at, f"did not prove its keys: {event.reason}", event.meter, alarm=True))
     return []
 
 
-def _switched(model: Model, event: meter.Switched, at: datetime) -> list[Step]:
+def _switched(model: DemoState, event: meter.Switched, at: datetime) -> list[Step]:
     model.happenings.append(Happening(at, state_word(event.after) or "switched", event.meter))
     return []
 
@@ -348,7 +348,7 @@ def _names(meters: tuple[str, ...]) -> str:
     return ", ".join(meters) if len(meters) <= 4 else f"{len(meters)} meters"
 
 
-HANDLERS: dict[type[Event], Callable[[Model, Any, datetime], list[Step]]] = {
+HANDLERS: dict[type[Event], Callable[[DemoState, Any, datetime], list[Step]]] = {
     cis.RequestSent: _request_sent,
     cis.Acknowledged: _acknowledged,
     cis.ReplyReceived: _reply_received,

@@ -1,4 +1,4 @@
-"""What the processes of a demo are heard of: requests and the work on them, steps, octets, happenings. Values only."""
+"""What the demo has observed of its processes: requests and the work on them, steps, octets, incidents. Values only."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

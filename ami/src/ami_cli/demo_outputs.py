@@ -12,11 +12,11 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from ami_cli import plain, view
+from ami_cli import plain_text, view
 from ami_cli.configuration import Listener
 from ami_cli.decoding import decode
-from ami_cli.heard import Step
-from ami_cli.model import Model
+from ami_cli.demo_state import DemoState
+from ami_cli.observations import Step
 from ami_cli.processes import Said
 from ami_hes.events import Apdu
 
@@ -37,7 +37,7 @@ class Setting:
 class Output(Protocol):
     """How the demo shows itself."""
 
-    def shown(self, model: Model) -> contextlib.AbstractAsyncContextManager[None]:
+    def shown(self, model: DemoState) -> contextlib.AbstractAsyncContextManager[None]:
         """While this context is open, the demo is being shown."""
 
     def opening(self) -> None:
@@ -49,7 +49,7 @@ class Output(Protocol):
     def notice(self, text: str) -> None:
         """What the demo itself is doing."""
 
-    def closing(self, model: Model, trouble: Sequence[str]) -> None:
+    def closing(self, model: DemoState, trouble: Sequence[str]) -> None:
         """The end, after the processes are gone and the context is closed."""
 
 
@@ -60,7 +60,7 @@ class JsonOutput:
     setting: Setting
 
     @contextlib.asynccontextmanager
-    async def shown(self, model: Model) -> AsyncIterator[None]:
+    async def shown(self, model: DemoState) -> AsyncIterator[None]:
         yield
 
     def opening(self) -> None:
@@ -72,7 +72,7 @@ class JsonOutput:
     def notice(self, text: str) -> None:
         """Machines need no notices."""
 
-    def closing(self, model: Model, trouble: Sequence[str]) -> None:
+    def closing(self, model: DemoState, trouble: Sequence[str]) -> None:
         self._line({"process": "ami", "event": "summary", **asdict(model.summary()), "trouble": list(trouble)})
 
     def _line(self, value: dict[str, object]) -> None:
@@ -86,26 +86,26 @@ class PlainOutput:
     setting: Setting
 
     @contextlib.asynccontextmanager
-    async def shown(self, model: Model) -> AsyncIterator[None]:
+    async def shown(self, model: DemoState) -> AsyncIterator[None]:
         yield
 
     def opening(self) -> None:
-        typer.echo(plain.opening(self.setting.listeners, len(self.setting.meters), self.setting.security))
+        typer.echo(plain_text.opening(self.setting.listeners, len(self.setting.meters), self.setting.security))
 
     def said(self, message: Said, steps: Sequence[Step]) -> None:
         for step in steps:
-            typer.echo(plain.step(step))
+            typer.echo(plain_text.step(step))
         if message.event.get("event") == "text":
             typer.echo(f"{message.origin.name}: {message.event['text']}")
         elif isinstance(event := decode(message.origin.role, message.event), Apdu):
-            typer.echo(plain.apdu(event))
+            typer.echo(plain_text.apdu(event))
 
     def notice(self, text: str) -> None:
         if text:
             typer.echo(text)
 
-    def closing(self, model: Model, trouble: Sequence[str]) -> None:
-        typer.echo("\n" + plain.summary(model.summary()))
+    def closing(self, model: DemoState, trouble: Sequence[str]) -> None:
+        typer.echo("\n" + plain_text.summary(model.summary()))
         for line in trouble:
             typer.echo(line, err=True)
 
@@ -119,7 +119,7 @@ class LiveOutput:
     _notice: str = ""
 
     @contextlib.asynccontextmanager
-    async def shown(self, model: Model) -> AsyncIterator[None]:
+    async def shown(self, model: DemoState) -> AsyncIterator[None]:
         with Live(console=self.console, screen=True, auto_refresh=False) as live:
             drawing = asyncio.create_task(self._draw(model, live))
             try:
@@ -129,7 +129,7 @@ class LiveOutput:
                 with contextlib.suppress(asyncio.CancelledError):
                     await drawing
 
-    async def _draw(self, model: Model, live: Live) -> None:
+    async def _draw(self, model: DemoState, live: Live) -> None:
         while True:
             live.update(view.draw(model, self._frame()), refresh=True)
             await asyncio.sleep(1 / FRAMES_PER_SECOND)
@@ -154,5 +154,5 @@ class LiveOutput:
     def notice(self, text: str) -> None:
         self._notice = text
 
-    def closing(self, model: Model, trouble: Sequence[str]) -> None:
+    def closing(self, model: DemoState, trouble: Sequence[str]) -> None:
         self.console.print(view.closing(model, trouble))

@@ -1,4 +1,4 @@
-"""The words and shapes that the live view and the plain lines share: the console's visual language, without its colours."""
+"""Durations, times, states and counts as text, with the shapes of states: shared by the live view, the plain lines and `ami decode`."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Sub-commands with much behind them, loaded only when they are called or listed: `ami demo` should start at once."""
+"""Sub-commands whose modules are imported only when they are called or listed: `ami demo` should start at once."""
 
 from functools import partial
 from importlib import import_module
@@ -25,4 +25,4 @@ def _app_of(module: str) -> typer.Typer:
     return app
 
 
-LATER = {name: partial(_app_of, module) for name, module in MODULES.items()}
+LAZY_COMMANDS = {name: partial(_app_of, module) for name, module in MODULES.items()}
