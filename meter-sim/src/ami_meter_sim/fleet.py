@@ -8,7 +8,6 @@ of the process's clock, and their work is done in portions between which connect
 import asyncio
 import os
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -20,7 +19,7 @@ from ami_meter_sim.meter.member import Population
 from ami_meter_sim.meter.memory import memory_of
 from ami_meter_sim.meter.session import switched
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.population.columns import NO_DUE_TIME
+from ami_meter_sim.population.columns import NO_DUE_TIME, Array
 from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.store import Store
 from ami_process.environment import Environment, real_sleep
@@ -29,6 +28,8 @@ from ami_process.events import Event
 SCAN_EVERY_S = 1.0
 LONGEST_PAUSE_S = 3600.0
 PORTION_S = 0.002
+MOST_OF_A_PORTION = 256
+"""Meters that are taken out of the column for it: more than there is time for."""
 BRING_IN_EVERY_S = 1.0
 
 
@@ -179,22 +180,29 @@ class Fleet:
         """Do what is due, at the process's clock, for ever."""
         while self.store is not None:
             await self._until_due(self.store.columns.first_due())
-            due = deque(self.store.columns.due(int(self.environment.now().timestamp())).tolist())
-            while due:
-                self._report_after_write(self._advance_some(due))
-                await asyncio.sleep(0)  # the others' round
+            due = self.store.columns.due(int(self.environment.now().timestamp()))
+            while due.size:
+                await asyncio.sleep(0)  # the others' round: to look at a million rows takes a portion as well
+                due = due[self._advance_some(due) :]
 
-    def _advance_some(self, due: deque[int]) -> list[Meter]:
-        """Do what is due at as many of these as fit into a portion; one that can't be made is reported, and the others go on."""
-        began, done = self.environment.perf_counter(), list[Meter]()
-        while due and self.environment.perf_counter() - began < PORTION_S:
+    def _advance_some(self, due: Array) -> int:
+        """Do what is due at as many of these as fit into a portion, and say at how many.
+
+        One that can't be made is reported, and the others go on.
+        """
+        ends, done, taken = self.environment.perf_counter() + PORTION_S, list[Meter](), 0
+        for index in due[:MOST_OF_A_PORTION].tolist():
+            taken += 1
             try:
-                meter = self.live(due.popleft())
+                meter = self.live(index)
             except StateError as error:
                 self.environment.emit(events.StateError(reason=str(error)))
             else:
                 done += [meter] if self._advanced(meter) else []
-        return done
+            if self.environment.perf_counter() >= ends:
+                break
+        self._report_after_write(done)
+        return taken
 
     def advance(self, meter: Meter) -> None:
         """Do what is due at one meter."""
