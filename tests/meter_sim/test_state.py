@@ -41,7 +41,9 @@ from ami_meter_sim.meter.counters import RECEIVE_AHEAD, SEND_AHEAD, Counters
 from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import take_over_all
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.columns import Columns
+from ami_meter_sim.population.journal import Change, StateError
+from ami_meter_sim.population.row import Row
 from ami_meter_sim.population.store import Store, Wanted
 
 SECURED = setup(management=gmac())
@@ -186,6 +188,26 @@ def test_nothing_is_sent_beyond_what_is_written() -> None:
     assert counters.send.remaining == 0, "not before it is written"
     counters.written()
     assert counters.send.limit == counters.send_from == 1 + SEND_AHEAD
+
+
+def test_counters_that_the_journal_did_not_take_are_put_down_later() -> None:
+    class Full:
+        full = True
+
+        def add(self, change: Change) -> None:
+            if self.full:
+                raise StateError("there is no room")
+
+    sink = Full()
+    row = Row(Columns(1), 0, 0, sink)
+    counters = Counters.of(row)
+    counters.reserve()
+    with pytest.raises(StateError):
+        counters.note(row)
+    assert row.send_reserved < counters.send_from, "nothing may be sent that is not covered"
+    sink.full = False
+    counters.note(row)
+    assert row.send_reserved == counters.send_from
 
 
 # --- the store and its files

@@ -8,6 +8,7 @@ after a crash the meter refuses up to `RECEIVE_AHEAD` values that nobody has use
 client where to go on. After a clean end both are exact.
 """
 
+from operator import attrgetter
 from typing import Self
 
 from ami_dlms.security import ReceiveCounter, SendCounter
@@ -17,15 +18,16 @@ from ami_meter_sim.population.row import Row
 SEND_AHEAD = 1000
 SEND_REMAINING = 500
 RECEIVE_AHEAD = 100
-_FIELDS = ("send_reserved", "receive_reserved", "send_next", "receive_lowest")
-_SUFFIXES = {1: "", 2: "_2"}
-"""Security setup -> how the fields of its counters in the row end."""
+_FIRST = ("send_reserved", "receive_reserved", "send_next", "receive_lowest")
+_FIELDS = {1: _FIRST, 2: tuple([f"{name}_2" for name in _FIRST])}
+"""Security setup -> the fields of its counters in the row."""
+_READ = {security_setup: attrgetter(*fields) for security_setup, fields in _FIELDS.items()}
 
 
 class Counters:
     """`send_from` and `receive_from` are what has to stand on disk; without exact values the first ones are those."""
 
-    __slots__ = ("_noted", "_suffix", "receive", "receive_from", "send", "send_from")
+    __slots__ = ("_fields", "_noted", "receive", "receive_from", "send", "send_from")
 
     def __init__(
         self, send_from: int, receive_from: int, send_next: int | None = None, receive_lowest: int | None = None
@@ -34,40 +36,36 @@ class Counters:
         self.receive = ReceiveCounter(receive_from if receive_lowest is None else receive_lowest)
         self.send_from = send_from
         self.receive_from = receive_from
-        self._suffix = ""
-        self._noted: tuple[int, ...] = ()
+        self._fields = _FIRST
+        self._noted: tuple[int | None, ...] = (None,) * len(_FIRST)
 
     @classmethod
     def of(cls, row: Row, security_setup: int = 1) -> Self:
         """Those of a meter's first or second security setup, as it left them."""
-        suffix = _SUFFIXES[security_setup]
-        counters = cls(*(getattr(row, name + suffix) for name in _FIELDS))
-        counters._suffix = suffix
+        counters = cls(*_READ[security_setup](row))
+        counters._fields = _FIELDS[security_setup]
+        counters._noted = counters._values()
         return counters
 
     @classmethod
     def anew(cls, security_setup: int) -> Self:
         """From 0, for a key that was never used."""
         counters = cls(0, 0)
-        counters._suffix = _SUFFIXES[security_setup]
+        counters._fields = _FIELDS[security_setup]
         return counters
-
-    @property
-    def noted(self) -> bool:
-        """Whether the row has them as they are."""
-        return self._noted == self._values()
 
     def _values(self) -> tuple[int, ...]:
         return self.send_from, self.receive_from, self.send.next_value, self.receive.lowest_acceptable
 
     def note(self, row: Row) -> None:
-        """Put them down in the row."""
-        values = self._values()
-        if values == self._noted:
+        """Put down in the row what has changed since they were noted last. Raises StateError, and is tried again then."""
+        values, before = self._values(), self._noted
+        if values == before:
             return
+        for name, value, noted in zip(self._fields, values, before, strict=True):
+            if value != noted:
+                setattr(row, name, value)
         self._noted = values
-        for name, value in zip(_FIELDS, values, strict=True):
-            setattr(row, name + self._suffix, value)
 
     @property
     def settled(self) -> bool:

@@ -328,8 +328,6 @@ class Meter:
     def reserve_counters(self) -> None:
         """Write the counters down if what is on disk does not cover the next exchange; in the row they are exact."""
         in_use = self._associations.counters_in_use
-        if all(one.noted and one.settled for one in in_use):
-            return
         unsettled = [one for one in in_use if not one.settled]
         if unsettled:
             for one in unsettled:
