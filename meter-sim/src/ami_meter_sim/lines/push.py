@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -297,6 +298,7 @@ class Batch:
         self.sender.give_up(self.sendings, reason)
 
 
+@lru_cache(1024)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)

@@ -18,7 +18,7 @@ from ami_meter_sim.population.row import Row
 SEND_AHEAD = 1000
 SEND_REMAINING = 500
 RECEIVE_AHEAD = 100
-_FIRST = ("send_reserved", "receive_reserved", "send_next", "receive_lowest")
+_FIRST: tuple[str, ...] = ("send_reserved", "receive_reserved", "send_next", "receive_lowest")
 _FIELDS = {1: _FIRST, 2: tuple([f"{name}_2" for name in _FIRST])}
 """Security setup -> the fields of its counters in the row."""
 _READ = {security_setup: attrgetter(*fields) for security_setup, fields in _FIELDS.items()}

@@ -7,6 +7,7 @@ that is set leaves two events, one with the old time and one with the new one.
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakKeyDictionary
 
 from ami_dlms import data
 from ami_dlms.data import Data
@@ -25,6 +26,7 @@ from ami_meter_sim.objects.recording import record
 from ami_meter_sim.objects.shapes import Number, boolean, date_time_octets
 from ami_meter_sim.objects.timed import TimedObject
 from ami_packs.event_list import Occurrence
+from ami_packs.model import Model
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
@@ -205,12 +207,23 @@ def _rules(*values: Data) -> DaylightSaving:
 
 def start_clock(device: "Device") -> None:
     """Give the clock of a meter that is being made the rules, the drift and the status of its clock object."""
+    if (Clock.class_id, CLOCK) not in device.model.objects:
+        return
+    clock, unchanged = device.clock, device.kept.empty
+    if unchanged and (known := _OF_MODELS.get(device.model)) is not None:
+        clock.daylight_saving, clock.drift_ppm = known
+        return
     found = device.find(Clock.class_id, CLOCK)
     if isinstance(found, Clock):
         quality = found.remembered(QUALITY)
-        device.clock.daylight_saving = daylight_saving(found)
-        device.clock.drift_ppm = found.option("drift_ppm")
-        device.clock.quality = 0 if quality is None else quality.value
+        clock.daylight_saving, clock.drift_ppm = daylight_saving(found), found.option("drift_ppm")
+        clock.quality = 0 if quality is None else quality.value
+        if unchanged:
+            _OF_MODELS[device.model] = clock.daylight_saving, clock.drift_ppm
+
+
+_OF_MODELS: WeakKeyDictionary[Model, tuple[DaylightSaving, int]] = WeakKeyDictionary()
+"""Rules and drift of meters in which nothing has been changed, as nearly all are: those of their model."""
 
 
 def invalidate(device: "Device") -> None:

@@ -54,13 +54,12 @@ class SecurityPolicy:
     @property
     def protects(self) -> bool:
         """Whether anything is demanded at all."""
-        return bool(self.request | self.response)
+        return bool(self.request) or bool(self.response)
 
     @classmethod
     def both_ways(cls, *, authenticated: bool, encrypted: bool) -> SecurityPolicy:
         """The same in both directions."""
-        demand = _VERSION_0[authenticated + 2 * encrypted]
-        return cls(demand, demand)
+        return _BOTH_WAYS[authenticated + 2 * encrypted]
 
     @classmethod
     def from_version_0(cls, number: int) -> SecurityPolicy:
@@ -87,3 +86,7 @@ class SecurityPolicy:
     def version_1(self) -> int:
         """The octet of version 1."""
         return self.request << REQUEST_SHIFT | self.response << RESPONSE_SHIFT
+
+
+_BOTH_WAYS = tuple(SecurityPolicy(demand, demand) for demand in _VERSION_0)
+"""Made once: whoever opens an association asks several times."""
