@@ -182,3 +182,13 @@ async def test_a_meter_with_one_session_at_a_time_turns_a_second_client_away(tmp
         for caller in (first, second):
             with contextlib.suppress(ConnectionError):
                 await caller.close()
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_the_fast_path_can_be_turned_off_for_all_associations(tmp_path: Path, fast_path: bool) -> None:
+    settings = load(tmp_path, table(port=free_port(), model="single-phase"))
+    section = settings.meter_sim.model_copy(update={"fast_path": fast_path})
+    async with Served(settings.model_copy(update={"meter_sim": section})) as one:
+        profiles = one.running.fleet.live(INDEX).profiles
+    assert len(profiles) > 3
+    assert {profile.fast_path for profile in profiles} == {fast_path}

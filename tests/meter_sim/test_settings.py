@@ -272,3 +272,9 @@ def test_the_environment_wins(tmp_path: Path, config: dict[str, Any], monkeypatc
     monkeypatch.setenv("AMI_METERS", "3")
     with pytest.raises(SettingsError, match="holds 2"):
         load(tmp_path, config)
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+def test_the_fast_path_can_be_turned_off(tmp_path: Path, config: dict[str, Any], fast_path: bool) -> None:
+    config["meter_sim"] = config.get("meter_sim", {}) | {"fast_path": fast_path}
+    assert {one.fast_path for one in setups(tmp_path, config)} == {fast_path}

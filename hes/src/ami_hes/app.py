@@ -140,6 +140,7 @@ async def _listening_to_meters(
         max_callers_per_address=hes.max_callers_per_address,
         max_counter_jump=hes.max_counter_jump,
         log_apdus=hes.log_apdus,
+        fast_path=hes.fast_path,
     )
     counters, received = SqlCounters(database), SqlReceivedCounters(database)
     meters = Meters(registry, counters, received, values, environment)

@@ -102,6 +102,8 @@ class HesSettings(Section):
     )
     log_apdus: bool = False
     """Every framed APDU on standard output, secrets left out."""
+    fast_path: bool = True
+    """`false`: every APDU is coded and ciphered by the general path, which is slower; to find a fault, since no octet changes."""
     source: str = Field(default="HES", description="Header.Source of what the HES sends")
     max_request_octets: int = Field(default=5_000_000, ge=1_000, le=5_000_000)
     """A larger message is refused."""

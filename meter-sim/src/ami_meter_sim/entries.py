@@ -5,6 +5,7 @@ What populations need of their tables is in `populating`.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from math import ceil
 
@@ -53,7 +54,10 @@ def make_meters(
     for one in chosen:
         devices[place_of(one)].append((one.meter.server_wport, one.meter.logical_device_name.encode("ascii")))
     setups = [
-        make_setup(one, models[one.simulated.model, _pushes(one.simulated)], tuple(devices[place_of(one)]))
+        replace(
+            make_setup(one, models[one.simulated.model, _pushes(one.simulated)], tuple(devices[place_of(one)])),
+            fast_path=settings.fast_path,
+        )
         for one in chosen
     ]
     take_over_all(settings.state, setups, store)

@@ -76,14 +76,14 @@ class Prepared:
         return Shipment(population.identities, self.topology, terms, transport_key)
 
 
-def prepare(tables: Sequence[PopulationSettings]) -> list[Prepared]:
-    """All of them; checked each and together."""
-    prepared = [_prepared(one) for one in tables]
+def prepare(tables: Sequence[PopulationSettings], *, fast_path: bool = True) -> list[Prepared]:
+    """All of them; checked each and together. `fast_path`: as of the protocol core's AssociationProfile."""
+    prepared = [_prepared(one, fast_path=fast_path) for one in tables]
     _check_distinct(prepared)
     return prepared
 
 
-def _prepared(settings: PopulationSettings) -> Prepared:
+def _prepared(settings: PopulationSettings, *, fast_path: bool) -> Prepared:
     try:
         identities = Identities(settings.seed, settings.first_serial, settings.count, settings.manufacturer)
         plan = Plan(Addressing(settings.addressing), settings.address, settings.port, settings.count)
@@ -119,6 +119,7 @@ def _prepared(settings: PopulationSettings) -> Prepared:
         client_system_title=settings.client_system_title,
         client_signing_key=_client_signing_key(settings),
         lock_out=LockOutSetup(settings.lock_out_after, settings.lock_out_s),
+        fast_path=fast_path,
     )
     return Prepared(settings, population, plan, topology)
 

@@ -50,6 +50,8 @@ class MeterSimSettings(Section):
         default=4, ge=1, description="one more takes an idle one's place, or is closed at once"
     )
     idle_timeout_s: Seconds = Field(default=180.0, description="a silent connection is closed after this")
+    fast_path: bool = True
+    """`false`: every APDU is coded and ciphered by the general path, which is slower; to find a fault, since no octet changes."""
     redial_first_s: Seconds = 1.0
     """A meter that dials in calls again after this; the pause doubles each time."""
     redial_most_s: Seconds = 60.0

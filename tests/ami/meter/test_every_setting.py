@@ -60,7 +60,7 @@ SETTINGS: dict[tuple[type, str], tuple[tuple[object, ...], tuple[object, ...]] |
     (ClientSettings, "high_priority"): ((), ("--priority", "normal")),
     (ClientSettings, "any_invoke_id"): ((), ("--any-invoke-id",)),
     (ClientSettings, "any_address"): ((), ("--any-address",)),
-    (ClientSettings, "fast_path"): "no option: it changes no octet, a program that looks for a fault sets it",
+    (ClientSettings, "fast_path"): ((), ("--no-fast-path",)),
     (PreEstablished, "peer_max_receive_pdu_size"): (("--pre-established", 0), ("--pre-established", 128)),
     (Security, "keys"): (SECURED, ("--ek", AK)),
     (Security, "system_title"): (SECURED, ("--title", "4142430000000002")),

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from north_bench import registry, settings
 
+from ami_hes import app
 from ami_hes.settings import Settings
+from ami_hes.store import Database
+from ami_process.environment import Environment
 from ami_process.settings import SettingsError
 
 DEMO = Path(__file__).parents[3] / "config/demo.toml"
@@ -79,3 +83,13 @@ def test_no_value_in_any_message_or_repr(tmp_path: Path) -> None:
     assert key not in str(refusal.value)
     settings = load(tmp_path, f'[[meters]]\nname = "A"\nencryption_key = "{key}"\n[demo]\nsecret = "{key}"\n')
     assert key not in repr(settings)
+
+
+@pytest.mark.parametrize("fast_path", [True, False])
+async def test_whether_the_fast_path_is_taken_is_handed_on(tmp_path: Path, fast_path: bool) -> None:
+    given = settings(tmp_path, fast_path=fast_path)
+    async with (
+        Database(tmp_path / "hes.sqlite") as database,
+        app._listening_to_meters(given, registry(), database, Environment()) as meters,
+    ):
+        assert meters.settings.fast_path is fast_path

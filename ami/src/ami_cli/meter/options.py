@@ -157,6 +157,7 @@ class Identity:
     short_names: bool = False
     any_invoke_id: bool = False
     any_address: bool = False
+    fast_path: bool = True
     association_object: Obis = CURRENT_ASSOCIATION
     conformance: Conformance | None = None
     max_result_octets: int = MAX_RESULT_OCTETS
@@ -259,6 +260,7 @@ class Identity:
                 high_priority=self.high_priority,
                 any_invoke_id=self.any_invoke_id,
                 any_address=self.any_address,
+                fast_path=self.fast_path,
             )
         except LocalError as error:
             raise MeterError(ExitCode.USAGE, str(error), where="the options of the association") from None
@@ -273,6 +275,7 @@ class Identity:
             high_priority=self.high_priority,
             any_invoke_id=self.any_invoke_id,
             any_address=self.any_address,
+            fast_path=self.fast_path,
         )
 
     def _security(self, title: bytes | None, server: int | None, random_bytes: RandomBytes) -> Security | None:

@@ -119,6 +119,7 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
         "challenge_length": options.challenge_length,
         "any_invoke_id": options.any_invoke_id or None,
         "any_address": options.any_address or None,
+        "fast_path": False if options.no_fast_path else None,
         "association_object": _obis(options.association_object, "--association-object"),
     }
     return _changed(Identity(client=PUBLIC_CLIENT) if entry is None else entry.identity, given)

@@ -158,6 +158,14 @@ class TargetOptions:
         bool,
         _option("--any-address", panel=_ODD, help="Take answers from whatever wrapper ports or HDLC address."),
     ] = False
+    no_fast_path: Annotated[
+        bool,
+        _option(
+            "--no-fast-path",
+            panel=_ODD,
+            help="Code and cipher every APDU by the general path, to find a fault; no octet changes.",
+        ),
+    ] = False
     association_object: Annotated[
         str,
         _option(

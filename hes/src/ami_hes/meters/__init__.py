@@ -48,6 +48,7 @@ class MetersSettings:
     keep_open_s: float = 0.0
     max_kept_open: int = 1_000
     log_apdus: bool = False
+    fast_path: bool = True
 
 
 class Meters:
@@ -81,7 +82,12 @@ class Meters:
         )
         own = InvocationCounters(counters, settings.max_counter_jump)
         self._context = SessionContext(
-            settings.system_title, own, self._received, self._notifications, environment.random_bytes
+            settings.system_title,
+            own,
+            self._received,
+            self._notifications,
+            environment.random_bytes,
+            settings.fast_path,
         )
 
     async def start(self) -> None:

@@ -58,6 +58,8 @@ class SessionContext:
     received: Received
     notifications: Notifications
     random_bytes: Callable[[int], bytes]
+    fast_path: bool = True
+    """As of the protocol core's ClientSettings."""
 
 
 def as_text(data: Data) -> str:
@@ -279,7 +281,7 @@ class Session:
         self._tried_from = 0 if source is None else source.counter.next_value
         association = Association(
             self.link,
-            client_settings(meter, context.system_title),
+            client_settings(meter, context.system_title, fast_path=context.fast_path),
             context.notifications,
             self._timeouts,
             challenge=context.random_bytes(usual_challenge(meter.authentication)),

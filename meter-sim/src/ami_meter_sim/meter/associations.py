@@ -121,6 +121,7 @@ class Associations:
             server_wport=setup.server_wport,
             access=setup.model.rights[offered.name],
             conformance=CONFORMANCE,
+            fast_path=setup.fast_path,
         )
 
     def _management(self, device: Device, offered: Offered) -> AssociationProfile:
@@ -130,6 +131,7 @@ class Associations:
             server_wport=setup.server_wport,
             access=setup.model.rights[offered.name],
             conformance=CONFORMANCE,
+            fast_path=setup.fast_path,
             mechanism=management.mechanism,
             secret=secret_in_force(device, management.client_wport, management.secret),
             security=security_in_force(device, SECURITY_SETUP),
@@ -139,13 +141,15 @@ class Associations:
 
     def _keyed(self, device: Device, offered: Offered, given: FurtherAssociation) -> AssociationProfile:
         """Of an association beside the management one: the model's mechanism, and keys and counters of its security setup."""
-        counters, of_setup = self._counters[offered.security_setup], SECURITY_SETUPS[offered.security_setup]
+        setup, of_setup = self._setup, SECURITY_SETUPS[offered.security_setup]
+        counters = self._counters[offered.security_setup]
         security = given.security and security_in_force(device, of_setup, given.security)
         return AssociationProfile(
             client_wport=offered.client_wport or 0,
-            server_wport=self._setup.server_wport,
-            access=self._setup.model.rights[offered.name],
+            server_wport=setup.server_wport,
+            access=setup.model.rights[offered.name],
             conformance=CONFORMANCE,
+            fast_path=setup.fast_path,
             mechanism=offered.mechanism,
             secret=secret_in_force(device, offered.client_wport or 0, given.secret),
             security=security,

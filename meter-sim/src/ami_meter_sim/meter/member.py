@@ -47,6 +47,7 @@ class Population:
     client_signing_key: PublicKey | None = None
     lock_out: LockOutSetup = NO_LOCK_OUT
     push_seed: int = 0
+    fast_path: bool = True
 
     @cached_property
     def credentials(self) -> Credentials:
@@ -82,6 +83,7 @@ class Population:
             time_zone_minutes=self.time_zone_minutes,
             lock_out=self.lock_out,
             push_seed=self.push_seed,
+            fast_path=self.fast_path,
             site=partial(self.site, index),
         )
 

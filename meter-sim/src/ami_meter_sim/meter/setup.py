@@ -55,5 +55,7 @@ class MeterSetup:
     lock_out: LockOutSetup = LockOutSetup()
     push_seed: int = 0
     """Decides, with its name, when a push of it begins whose start is randomised."""
+    fast_path: bool = True
+    """As of the protocol core's AssociationProfile."""
     site: Callable[[], Site] | None = None
     """Draws what is behind it, which not every dialogue asks for; None: what its name draws."""

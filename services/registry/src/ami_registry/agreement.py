@@ -12,8 +12,8 @@ MAX_UNPROVED_OCTETS = 65536
 NO_ASYMMETRIC_KEYS = AsymmetricKeys()
 
 
-def client_settings(meter: Meter, system_title: bytes) -> ClientSettings:
-    """For the head-end with this system title; LocalError when the entry lacks something."""
+def client_settings(meter: Meter, system_title: bytes, *, fast_path: bool = True) -> ClientSettings:
+    """For the head-end with this system title; LocalError when the entry lacks something. `fast_path`: as of ClientSettings."""
     return ClientSettings(
         client_wport=meter.client_wport,
         server_wport=meter.server_wport,
@@ -24,6 +24,7 @@ def client_settings(meter: Meter, system_title: bytes) -> ClientSettings:
         ),
         conformance=CLIENT_CONFORMANCE | Conformance.MULTIPLE_REFERENCES,
         max_result_octets=MAX_RESULT_OCTETS if meter.keyed else MAX_UNPROVED_OCTETS,
+        fast_path=fast_path,
     )
 
 
