@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from north_bench import registry, settings
+from reported import ignore
 
 from ami_hes import app
 from ami_hes.settings import Settings
@@ -90,6 +91,6 @@ async def test_whether_the_fast_path_is_taken_is_handed_on(tmp_path: Path, fast_
     given = settings(tmp_path, fast_path=fast_path)
     async with (
         Database(tmp_path / "hes.sqlite") as database,
-        app._listening_to_meters(given, registry(), database, Environment()) as meters,
+        app._listening_to_meters(given, registry(), database, Environment(emit=ignore)) as meters,
     ):
         assert meters.settings.fast_path is fast_path
