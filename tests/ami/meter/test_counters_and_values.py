@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ami_cli.meter import given_values, scan_view
+from ami_cli.meter import scan_view, value_arguments
 from ami_cli.meter.commands import Written
 from ami_cli.meter.counters import HALF, LOW, MAX_JUMP, RESERVED_AT_ONCE, CounterFile, default_file
 from ami_cli.meter.errors import ExitCode, MeterError
@@ -167,7 +167,7 @@ def test_values_by_hand(
     monkeypatch.setenv("PREFIXED", "text:HELLO")
     monkeypatch.chdir(tmp_path)
     Path("word").write_text("HELLO\n")
-    assert given_values.parse(text, type_name) == wanted
+    assert value_arguments.parse(text, type_name) == wanted
 
 
 @pytest.mark.parametrize(
@@ -183,21 +183,21 @@ def test_values_by_hand(
 )
 def test_a_prefix_is_a_prefix_everywhere(text: str, type_name: str, said: str) -> None:
     with pytest.raises(MeterError) as caught:
-        given_values.parse(text, type_name)
+        value_arguments.parse(text, type_name)
     assert said in str(caught.value) and caught.value.code is ExitCode.USAGE
 
 
 def test_a_new_password_of_digits_is_not_silently_hex() -> None:
     with pytest.raises(MeterError, match="digits alone"):
-        given_values.parse("12345678", "octet-string", secret=True)
-    assert given_values.parse("text:12345678", "octet-string", secret=True) == data.octet_string(b"12345678")
-    assert given_values.parse("12345678", "octet-string") == data.octet_string(b"\x12\x34\x56\x78")
+        value_arguments.parse("12345678", "octet-string", secret=True)
+    assert value_arguments.parse("text:12345678", "octet-string", secret=True) == data.octet_string(b"12345678")
+    assert value_arguments.parse("12345678", "octet-string") == data.octet_string(b"\x12\x34\x56\x78")
 
 
 def test_times_by_hand() -> None:
-    given = given_values.parse("time:2026-01-31T12:00:00+01:00", "octet-string")
+    given = value_arguments.parse("time:2026-01-31T12:00:00+01:00", "octet-string")
     assert given.value.hex() == "07ea011f060c000000ffc400"
-    local = given_values.moment("2026-01-31T12:00:00")
+    local = value_arguments.moment("2026-01-31T12:00:00")
     assert local.deviation_minutes is None and local.clock_status is None and local.hour == 12
 
 
@@ -218,7 +218,7 @@ def test_times_by_hand() -> None:
 )
 def test_values_that_are_none(text: str, type_name: str) -> None:
     with pytest.raises(MeterError) as caught:
-        given_values.parse(text, type_name)
+        value_arguments.parse(text, type_name)
     assert caught.value.code is ExitCode.USAGE
 
 
@@ -340,7 +340,7 @@ def test_a_password_that_was_written_is_not_repeated() -> None:
 def test_the_bar_of_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(scan_view, "Console", lambda stderr: Console(file=screen, force_terminal=True, width=100))
-    with scan_view.progress() as tell:
-        tell("object list", 0, 0)
-        tell("1-0:1.8.0*255", 30, 70)
+    with scan_view.progress() as report:
+        report("object list", 0, 0)
+        report("1-0:1.8.0*255", 30, 70)
     assert "1-0:1.8.0*255" in screen.getvalue() and "30/70" in screen.getvalue()

@@ -31,7 +31,7 @@ quick the server, always ours, is what limits the round trips; the CPU time of t
 calls of `AESGCM` on the same octets. Its `decrypt` insists on the whole tag of 16 octets; DLMS sends 12, so the stream
 has to be run twice (once for the plaintext, once for the tag that ought to have come): "bare decrypt, tag of 12 octets" is
 just that, two calls and a comparison, and no checking of a DLMS frame can be faster. **Sessions**: AARQ, HLS-GMAC, RLRQ
-and all answers in memory, each end's own time. "not here" in the table of ratios: what is to be reached was not reached in
+and all answers in memory, each end's own time. "missed" in the table of ratios: what is to be reached was not reached in
 this run.
 """
 Rows = list[tuple[str, ...]]
@@ -108,7 +108,7 @@ def _protecting(figures: Figures) -> Rows:
 def _ratio(one: Ratio) -> tuple[str, ...]:
     value = f"{one.value:,.0f}" if one.value >= 100 else f"{one.value:,.2f}"
     wanted = f"{'≥' if one.at_least else '≤'} {one.target:,g}"
-    return one.name, value, wanted, "yes" if one.reached else "not here"
+    return one.name, value, wanted, "yes" if one.reached else "missed"
 
 
 def _round_trips(one: RoundTrips) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from ami_cli.decode.tree_view import View
 from ami_cli.decode.writing import Progress, write_documents, write_summary, write_trees
 from ami_cli.formatting import count as counted
 from ami_cli.meter.errors import MeterError
-from ami_cli.meter.secrets_given import octets, public_key
+from ami_cli.meter.secret_arguments import octets, public_key
 from ami_dlms.errors import LocalError
 from ami_dlms.explain import Keyring, is_sound
 from ami_dlms.security import PrivateKey

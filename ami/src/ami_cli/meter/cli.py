@@ -15,11 +15,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ami_cli.meter import commands, contactor, given_values, hints, output
+from ami_cli.meter import commands, contactor, hints, output, value_arguments
 from ami_cli.meter.errors import ExitCode, MeterError, Refusal, words
 from ami_cli.meter.options import Target
 from ami_cli.meter.output import Format
-from ami_cli.meter.session import Session, Surroundings, connected
+from ami_cli.meter.session import Session, SessionEnvironment, connected
 from ami_cli.meter.target import target_of
 from ami_cli.meter.target_options import TargetOptions
 from ami_dlms.cosem.classes import method_name
@@ -76,9 +76,9 @@ def command(name: str | None = None) -> Callable[[Callable[..., None]], Callable
     return register
 
 
-def surroundings() -> Surroundings:
+def environment() -> SessionEnvironment:
     """Of a real run."""
-    return Surroundings(random_bytes=secrets.token_bytes, tell=output.tell)
+    return SessionEnvironment(random_bytes=secrets.token_bytes, report=output.report)
 
 
 def as_format(json: bool, csv: bool) -> Format:
@@ -91,7 +91,7 @@ def as_format(json: bool, csv: bool) -> Format:
 @contextmanager
 def session_with(options: TargetOptions) -> Iterator[Session]:
     """The association that the options describe."""
-    with connected(target_of(options, os.environ), surroundings()) as session:
+    with connected(target_of(options, os.environ), environment()) as session:
         yield session
 
 
@@ -145,14 +145,14 @@ def read(
     if wanted is Format.TABLE:
         output.show(output.readings_table(readings))
     elif wanted is Format.CSV:
-        output.say(output.as_csv(commands.documents(readings), output.CSV_COLUMNS[1:]).rstrip("\n"))
+        output.write(output.as_csv(commands.documents(readings), output.CSV_COLUMNS[1:]).rstrip("\n"))
     else:
-        output.say(output.as_json(commands.documents(readings)))
+        output.write(output.as_json(commands.documents(readings)))
     if second_opinion:
         from ami_cli.meter import second_opinion as second
 
-        say = output.say if wanted is Format.TABLE else output.tell  # what programs read stays whole
-        exit_with(second.compare(target_of(options, os.environ), surroundings(), readings[0], peer_python, say))
+        write = output.write if wanted is Format.TABLE else output.report  # what programs read stays whole
+        exit_with(second.compare(target_of(options, os.environ), environment(), readings[0], peer_python, write))
     if attribute is not None and readings[0].error:
         error, client = readings[0].error, target_of(options, os.environ).identity.client
         hint = hints.of_refusal(error, hints.Doing.READING, client)
@@ -172,7 +172,7 @@ def write(
     ],
     type_name: Annotated[
         str | None,
-        typer.Option("--type", help=f"Without it: as the present value. {', '.join(given_values.TYPES)}."),
+        typer.Option("--type", help=f"Without it: as the present value. {', '.join(value_arguments.TYPES)}."),
     ] = None,
     class_id: ClassOption = None,
     unconfirmed: Unconfirmed = False,
@@ -184,10 +184,10 @@ def write(
         written = commands.locate_attribute(session.association, name, attribute, class_id)
         done = commands.write(session.association, written, value, type_name, confirmed=not unconfirmed)
     if json:
-        output.say(output.as_json(done.document()))
+        output.write(output.as_json(done.document()))
         return
     for line in done.lines():
-        output.say(line)
+        output.write(line)
 
 
 @command()
@@ -206,24 +206,24 @@ def invoke(
 ) -> None:
     """Call a method, and show what the meter answers and returns."""
     name = commands.obis_of(obis)
-    given_values.parse(parameter, type_name)
+    value_arguments.parse(parameter, type_name)
     with session_with(options) as session:
         called = commands.locate_method(session.association, name, method, class_id)
         if contactor.switches(called) and not yes:
             confirm(f"call {method_name(called)} of {name}", session.target)
         if unconfirmed:
             commands.invoke_unconfirmed(session.association, called, parameter, type_name)
-            output.tell(f"{called} was sent; an unconfirmed request has no answer")
+            output.report(f"{called} was sent; an unconfirmed request has no answer")
             return
         descriptor, outcome = commands.invoke(session.association, called, parameter, type_name)
     if json:
-        output.say(output.as_json(commands.outcome_document(descriptor, outcome)))
+        output.write(output.as_json(commands.outcome_document(descriptor, outcome)))
     else:
-        output.say(commands.outcome_text(descriptor, outcome))
+        output.write(commands.outcome_text(descriptor, outcome))
     if not commands.succeeded(outcome):
         client = session.target.identity.client
         if hint := hints.of_refusal(words(outcome.result.name), hints.Doing.CALLING, client, type_name):
-            output.tell(f"  what to do: {hint}")
+            output.report(f"  what to do: {hint}")
         raise typer.Exit(ExitCode.REFUSED)
 
 
@@ -251,16 +251,16 @@ def profile(
         one = commands.locate(session.association, name, profiles.PROFILE_GENERIC, rights=False)
         found = profiles.read_profile(session, one, part)
     if wanted is Format.JSON:
-        output.say(output.as_json(found.document()))
+        output.write(output.as_json(found.document()))
     elif wanted is Format.CSV:
         headings, rows = found.csv_rows()
-        output.say(output.csv_of([headings, *rows]).rstrip("\n"))
+        output.write(output.csv_of([headings, *rows]).rstrip("\n"))
     else:
         output.show(output.rows_table(found.headings, found.texts()))
         if not found.rows:
-            output.say("no rows" + (" in this time" if since or until else ""))
+            output.write("no rows" + (" in this time" if since or until else ""))
     for note in found.notes:
-        output.tell(note)
+        output.report(note)
 
 
 @command()
@@ -293,7 +293,7 @@ def scan(
     with scan_view.progress() as tell_progress:
         found = scanning.scan(
             target,
-            surroundings(),
+            environment(),
             all_devices=all_devices,
             skip_buffers=skip_buffers,
             singly=one_by_one,
@@ -320,14 +320,14 @@ def clock(
     with session_with(options) as session:
         if not new_time:
             seen = commands.read_clock(session)
-            output.say(output.as_json(seen.document()) if json else seen.describe())
+            output.write(output.as_json(seen.document()) if json else seen.describe())
             return
         before, after, shows = commands.set_clock(session, new_time)
     if json:
-        output.say(output.as_json({"done": shows, "before": before.document(), "after": after.document()}))
+        output.write(output.as_json({"done": shows, "before": before.document(), "after": after.document()}))
     else:
-        output.say(f"before  {before.describe()}\nafter   {after.describe()}")
-        output.say("done" if shows else "NOT DONE: the clock does not show what was written")
+        output.write(f"before  {before.describe()}\nafter   {after.describe()}")
+        output.write("done" if shows else "NOT DONE: the clock does not show what was written")
     exit_with(ExitCode.DONE if shows else ExitCode.REFUSED)
 
 
@@ -348,10 +348,10 @@ def _switch(options: TargetOptions, code: str, obis: str, yes: bool, json: bool)
     target = target_of(options, os.environ)
     if not yes:
         confirm("disconnect the supply" if code == contactor.DISCONNECT else "connect the supply", target)
-    found = contactor.switch(target, surroundings(), code, name)
+    found = contactor.switch(target, environment(), code, name)
     if json:
-        output.say(output.as_json(found.document()))
+        output.write(output.as_json(found.document()))
     else:
         for line in found.lines():
-            output.say(line)
+            output.write(line)
     exit_with(ExitCode.DONE if found.done else ExitCode.REFUSED)

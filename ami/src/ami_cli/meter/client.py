@@ -98,8 +98,8 @@ class CounterRefused(MeterError):
         self.expected = expected
 
 
-class Supply:
-    """Where an association's invocation counters come from."""
+class ReservedCounter:
+    """Invocation counters that are reserved in the file for one association."""
 
     def __init__(self, file: CounterFile, name: str, counter: SendCounter) -> None:
         self.counter = counter
@@ -124,18 +124,18 @@ class Association:
         *,
         challenge: bytes = b"",
         dedicated_key: bytes | None = None,
-        supply: Supply | None = None,
+        reserved: ReservedCounter | None = None,
         trace: Trace | None = None,
-        tell: Callable[[str], None] = lambda text: None,
+        report: Callable[[str], None] = lambda text: None,
         object_list: AttributeDescriptor = OBJECT_LIST,
     ) -> None:
         self.object_list = object_list
-        self.tell = tell
+        self.report = report
         self._settings = settings
         self._link = link
         self._reach = reach
         self._timeout_s = reach.timeout_s
-        self._supply = supply
+        self._reserved = reserved
         self._trace = trace
         self._line = line_of(reach, settings)
         self._unsolicited = 0
@@ -143,12 +143,12 @@ class Association:
         if trace is not None:
             trace.association(settings)
             framing = TracedFraming(framing, trace)
-        with border("the options of the association"):
+        with as_meter_errors("the options of the association"):
             self._connection = ClientConnection(
                 settings,
                 challenge=challenge,
                 dedicated_key=dedicated_key,
-                send_counter=SendCounter(0, 0) if supply is None else supply.counter,
+                send_counter=SendCounter(0, 0) if reserved is None else reserved.counter,
                 framing=framing,
             )
         self._names = settings.short_names
@@ -224,7 +224,7 @@ class Association:
             [result] = self._expected(ReadResult, self._exchange(request, where), where).results
             if result.value is None:
                 raise self._refusal(result.result, where, Doing.READING)
-            with border(where):
+            with as_meter_errors(where):
                 self._names = ShortNames.decode(result.value)
             self._connection.learn(self._names)
         return self._names
@@ -247,7 +247,7 @@ class Association:
         """Send a request that the meter does not answer."""
         where = f"sending {request.descriptor}"
         self._prepare(request, where)
-        with border(where):
+        with as_meter_errors(where):
             self._perform(TopUp())
             self._write(self._connection.send(Unconfirmed(request)))
 
@@ -277,7 +277,7 @@ class Association:
         hdlc = self._reach.transport in (Transport.HDLC, Transport.SERIAL)
         silence = opening_hints.of_silence(self._settings, self._reach.timeout_s, hdlc=hdlc)
         try:
-            with border(where, silence):
+            with as_meter_errors(where, silence):
                 answer = run(exchange(self._connection, self._line, request), self._perform)
         except BaseException as error:
             self.healthy = self.healthy and isinstance(error, Refusal)
@@ -285,7 +285,7 @@ class Association:
                 raise MeterError(ExitCode.NOT_UNDERSTOOD, dropped.what, where=where, hint=dropped.hint) from None
             raise
         for one in self._connection.discarded:
-            self.tell(f"dropped, before the answer to {where}: {one.reason}")
+            self.report(f"dropped, before the answer to {where}: {one.reason}")
         return answer
 
     def _dropped(self, error: MeterError) -> Dropped | None:
@@ -302,8 +302,8 @@ class Association:
     def _perform(self, step: ExchangeStep) -> bytes | None:
         match step:
             case TopUp():
-                if self._supply is not None:
-                    self._supply.top_up()
+                if self._reserved is not None:
+                    self._reserved.top_up()
             case Write(octets):
                 self._write(octets)
             case Read():
@@ -317,7 +317,7 @@ class Association:
         if self._unsolicited > MAX_UNSOLICITED:
             what = f"{MAX_UNSOLICITED} notifications came, and no answer among them"
             raise MeterError(ExitCode.NOT_UNDERSTOOD, what)
-        self.tell("a notification of the meter came in between")
+        self.report("a notification of the meter came in between")
 
     def _read(self) -> bytes | None:
         """What comes; None when the line was silent."""
@@ -358,7 +358,7 @@ def uncertain() -> Iterator[None]:
 
 
 @contextmanager
-def border(where: str, silence: str = "") -> Iterator[None]:
+def as_meter_errors(where: str, silence: str = "") -> Iterator[None]:
     """Everything that can go wrong on the way to a meter and back leaves as MeterError; `silence` is what to do about it."""
     try:
         yield
@@ -395,4 +395,4 @@ def _is_about_a_secret(request: Request) -> bool:
 
 
 _KEYS = (ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR)
-__all__ = ["Association", "Broken", "Faulty", "LinkDown", "Supply", "border"]
+__all__ = ["Association", "Broken", "Faulty", "LinkDown", "ReservedCounter", "as_meter_errors"]

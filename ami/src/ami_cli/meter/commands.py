@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-from ami_cli.meter import given_values
-from ami_cli.meter.asking import GoingOn, InLists, one_by_one
+from ami_cli.meter import value_arguments
+from ami_cli.meter.attribute_reads import ListReads, SingleReads, one_by_one
 from ami_cli.meter.client import Association, Faulty
 from ami_cli.meter.errors import ExitCode, MeterError, Refusal, words
 from ami_cli.meter.objects import CosemObject, find, from_class, read_object_list
@@ -37,7 +37,7 @@ CLOCK = AttributeDescriptor(8, Obis.parse("0-0:1.0.0*255"), 2)
 TIME_ZONE = 3
 CLOCK_TOLERANCE = timedelta(seconds=5)
 BUFFER_LEFT_OUT = "left out: read it with `ami meter profile`, or by its number"
-SIMPLE_TYPES = frozenset(given_values.TYPES)
+SIMPLE_TYPES = frozenset(value_arguments.TYPES)
 
 
 def obis_of(text: str) -> Obis:
@@ -104,7 +104,7 @@ def read(session: Session, obis: Obis, attribute: str | None, class_id: int | No
     left_out = {BUFFER: BUFFER_LEFT_OUT} if one.class_id == PROFILE_GENERIC else {}
     numbers = attribute_numbers(one)
     coming = [one.attribute(number) for number in numbers if is_asked(one, number, left_out.get(number, ""))]
-    return list(read_object(InLists(session, coming), one, numbers, left_out=left_out))
+    return list(read_object(ListReads(session, coming), one, numbers, left_out=left_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def write(
     """Write one attribute; the type is that of the present value unless one is given. Refusal when the meter says no."""
     before, problem = _try(association, descriptor)
     name = type_given or _type_of(descriptor, before)
-    value = given_values.parse(text, name, secret=is_secret(descriptor))
+    value = value_arguments.parse(text, name, secret=is_secret(descriptor))
     if confirmed:
         association.set(descriptor, value)
     else:
@@ -173,7 +173,7 @@ def _type_of(descriptor: AttributeDescriptor, present: Data | None) -> str:
         ExitCode.USAGE,
         f"the type of {descriptor} has to be given",
         where="--type",
-        hint=f"one of {', '.join(given_values.TYPES)}; structures as a-xdr",
+        hint=f"one of {', '.join(value_arguments.TYPES)}; structures as a-xdr",
     )
 
 
@@ -196,12 +196,12 @@ def invoke(
     association: Association, method: MethodDescriptor, text: str, type_name: str
 ) -> tuple[MethodDescriptor, ActionOutcome]:
     """Call one method; the outcome is the meter's word."""
-    return method, association.action(method, given_values.parse(text, type_name, secret=is_secret(method)))
+    return method, association.action(method, value_arguments.parse(text, type_name, secret=is_secret(method)))
 
 
 def invoke_unconfirmed(association: Association, method: MethodDescriptor, text: str, type_name: str) -> None:
     """Call one method that the meter does not answer."""
-    association.send_unconfirmed(Action(method, given_values.parse(text, type_name, secret=is_secret(method))))
+    association.send_unconfirmed(Action(method, value_arguments.parse(text, type_name, secret=is_secret(method))))
 
 
 def locate_attribute(association: Association, obis: Obis, attribute: str, class_id: int | None) -> AttributeDescriptor:
@@ -315,8 +315,8 @@ def set_clock(session: Session, text: str) -> tuple[ClockSeen, ClockSeen, bool]:
 
 
 def _time_zone(session: Session) -> int | None:
-    """time_zone; None where the meter does not tell it, which costs no more than that."""
-    value, _ = GoingOn(session)(AttributeDescriptor(CLOCK.class_id, CLOCK.instance_id, TIME_ZONE))
+    """time_zone; None where the meter does not give it, which costs no more than that."""
+    value, _ = SingleReads(session)(AttributeDescriptor(CLOCK.class_id, CLOCK.instance_id, TIME_ZONE))
     known = value is not None and isinstance(value.value, int) and not isinstance(value.value, bool)
     return int(value.value) if value is not None and known else None
 

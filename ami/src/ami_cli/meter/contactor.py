@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ami_cli.meter.client import Association
 from ami_cli.meter.errors import ExitCode, MeterError, words
 from ami_cli.meter.options import Target
-from ami_cli.meter.session import Surroundings, connected
+from ami_cli.meter.session import SessionEnvironment, connected
 from ami_cli.meter.values import Json, text_of_octets
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.enums import ActionResult
@@ -81,25 +81,25 @@ class Switching:
         return lines
 
 
-def switch(target: Target, around: Surroundings, code: str, obis: Obis | None) -> Switching:
+def switch(target: Target, environment: SessionEnvironment, code: str, obis: Obis | None) -> Switching:
     """Carry out one control; MeterError only for what went wrong before anything was sent."""
     control = control_for(code)
     if obis is not None:
         control = replace(control, obis=obis)
     found = Switching()
     try:
-        with connected(target, around) as session:
+        with connected(target, environment) as session:
             _check_identity(session.association, target)
             found.before = _read_state(session.association, control)
             found.verdict = refusal(control, found.before, attempted=False)
             if found.verdict is None:
                 _act(session.association, control, found)
-                _read_back(session.association, control, found, around.pause)
+                _read_back(session.association, control, found, environment.pause)
     except MeterError as error:
         if not found.sent:
             raise
         found.lost = found.lost or f"{error.where}: {error.what}"
-        _look_again(target, around, control, found)
+        _look_again(target, environment, control, found)
     return found
 
 
@@ -122,11 +122,11 @@ def _read_back(association: Association, control: Control, found: Switching, pau
         pause(pause_s)
 
 
-def _look_again(target: Target, around: Surroundings, control: Control, found: Switching) -> None:
+def _look_again(target: Target, environment: SessionEnvironment, control: Control, found: Switching) -> None:
     """The state of the meter now, over a new connection; what can't be read stays unknown, whatever was seen halfway."""
     found.after = None
     try:
-        with connected(target, around) as session:
+        with connected(target, environment) as session:
             found.after = _read_state(session.association, control)
     except MeterError as error:
         found.lost += f"; it could not be read again: {error.what}"
@@ -137,11 +137,11 @@ def _check_identity(association: Association, target: Target) -> None:
     """A meter that a registry names has to be the one that is switched."""
     if not target.device_id:
         return
-    told = text_of_octets(association.get(DEVICE_ID))
-    if told != target.device_id:
+    answered = text_of_octets(association.get(DEVICE_ID))
+    if answered != target.device_id:
         raise MeterError(
             ExitCode.NOT_TRUSTED,
-            f"the registry says device {target.device_id}, the meter says {told}; nothing was sent",
+            f"the registry says device {target.device_id}, the meter says {answered}; nothing was sent",
             where=str(target),
             hint="mend device_id or the address",
         )

@@ -98,8 +98,8 @@ def _explained(frame: bytes, size: int, error: DecodeError) -> Dropped | None:
     if error.field not in ("FCS", "HCS"):
         return Dropped(f"a frame came that can't be read: {error}", "see it with -v")
     end = error.offset or 0
-    right, told = hdlc.check_sequence(frame[1:end]), frame[end : end + hdlc.CHECK_SIZE]
-    check = f"its check ({error.field}) is {told.hex().upper()}, by its octets it would be {right.hex().upper()}"
+    right, received = hdlc.check_sequence(frame[1:end]), frame[end : end + hdlc.CHECK_SIZE]
+    check = f"its check ({error.field}) is {received.hex().upper()}, by its octets it would be {right.hex().upper()}"
     return Dropped(f"a frame came and was dropped: {check}", "a disturbed line; see --baud, and the octets with -v")
 
 

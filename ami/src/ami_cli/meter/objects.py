@@ -98,7 +98,7 @@ def read_object_list(association: Association) -> tuple[CosemObject, ...]:
     where = association.object_list
     found = parse_object_list(association.get(where), where.instance_id)
     for line in found.odd:
-        association.tell(line)
+        association.report(line)
     return found.objects
 
 

@@ -53,12 +53,12 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-def say(text: str) -> None:
+def write(text: str) -> None:
     """A line of a result."""
     typer.echo(text)
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     """A line that is no result. Written to what serves as standard error now: while a bar is shown, that is above it."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
@@ -128,7 +128,7 @@ def save(path: Path, text: str) -> None:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise MeterError(ExitCode.USAGE, f"can't be written: {error.strerror}", where=str(path)) from None
-    tell(f"saved {path}")
+    report(f"saved {path}")
 
 
 def show(table: Table) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ami_cli.meter import given_values
-from ami_cli.meter.asking import GoingOn
+from ami_cli.meter import value_arguments
+from ami_cli.meter.attribute_reads import SingleReads
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.objects import CosemObject
 from ami_cli.meter.reading import SCALED, quantity_of, scaler_of
@@ -115,10 +115,10 @@ class Profile:
 def read_profile(session: Session, one: CosemObject, wanted: Wanted) -> Profile:
     """The wanted part of the buffer; Refusal with the meter's word, MeterError for a wish that can't be put."""
     notes: list[str] = []
-    ask = GoingOn(session)
+    ask = SingleReads(session)
     columns = _columns(session.association.get(one.attribute(CAPTURE_OBJECTS)), notes)
-    told, trouble = ask(one.attribute(CAPTURE_PERIOD))
-    period = 0 if told is None else _number(told)
+    value, trouble = ask(one.attribute(CAPTURE_PERIOD))
+    period = 0 if value is None else _number(value)
     if trouble:
         notes.append(f"the capture period is not known: {trouble}")
     chosen = _chosen(columns, wanted.columns)
@@ -216,7 +216,7 @@ def _outside(
     clock = next((number for number, column in enumerate(columns) if column.is_clock), None)
     if clock is None or not (wanted.since or wanted.until):
         return (False,) * len(rows)
-    ends = [given_values.moment(text) if text else None for text in (wanted.since, wanted.until)]
+    ends = [value_arguments.moment(text) if text else None for text in (wanted.since, wanted.until)]
     outside = tuple(_lies_outside(columns[clock], row.values[clock], *ends) for row in rows)
     if any(outside):
         of_all = "all" if all(outside) else f"{sum(outside)} of"
@@ -263,8 +263,8 @@ def _legend(rows: Sequence[Row]) -> list[str]:
     return [f"{MARKS[Origin.DIFFERENCE].strip()} a difference to the row above, as the meter sends it, and no reading"]
 
 
-def _scalers(ask: GoingOn, columns: Sequence[CaptureObject], notes: list[str]) -> tuple[ScalerUnit | None, ...]:
-    """The units of the columns; what a meter does not tell that has gone meanwhile is not worth its rows."""
+def _scalers(ask: SingleReads, columns: Sequence[CaptureObject], notes: list[str]) -> tuple[ScalerUnit | None, ...]:
+    """The units of the columns; what a meter that has gone meanwhile does not give is not worth its rows."""
     found: list[ScalerUnit | None] = []
     try:
         for column in columns:
@@ -274,7 +274,7 @@ def _scalers(ask: GoingOn, columns: Sequence[CaptureObject], notes: list[str]) -
     return tuple(found) + (None,) * (len(columns) - len(found))
 
 
-def _scaler(ask: GoingOn, column: CaptureObject, notes: list[str]) -> ScalerUnit | None:
+def _scaler(ask: SingleReads, column: CaptureObject, notes: list[str]) -> ScalerUnit | None:
     """The unit of a column's values, from the register that they were captured from."""
     source = SCALED.get(column.class_id, {}).get(column.attribute_index)
     if source is None:
@@ -309,8 +309,8 @@ def _chosen(columns: tuple[CaptureObject, ...], wanted: Sequence[str]) -> tuple[
     return tuple(found)
 
 
-def _first_entry(ask: GoingOn, one: CosemObject, wanted: Wanted, notes: list[str]) -> int:
-    """Where the requested last rows begin; at the first one when the meter does not tell how many there are."""
+def _first_entry(ask: SingleReads, one: CosemObject, wanted: Wanted, notes: list[str]) -> int:
+    """Where the requested last rows begin; at the first one when the meter does not say how many there are."""
     if wanted.last is None:
         return 1
     in_use, trouble = ask(one.attribute(ENTRIES_IN_USE))
@@ -365,7 +365,7 @@ def _by_range(columns: Sequence[CaptureObject], selected: tuple[CaptureObject, .
 
 def _time(option: str, text: str, clock: CaptureObject) -> Data:
     try:
-        time = given_values.moment(text)
+        time = value_arguments.moment(text)
     except ValueError:
         raise MeterError(
             ExitCode.USAGE,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ami_cli.meter.asking import Ask
+from ami_cli.meter.attribute_reads import Ask
 from ami_cli.meter.objects import CosemObject
 from ami_cli.meter.values import DIFFERENCE, Json, json_of, text_of, type_name
 from ami_dlms import data
@@ -89,9 +89,9 @@ def read_object(
     *,
     left_out: Mapping[int, str] | None = None,
     insist: bool = False,
-    told: Callable[[], None] = lambda: None,
+    on_read: Callable[[], None] = lambda: None,
 ) -> Iterator[Reading]:
-    """These attributes, each asked for once. `left_out` says why an attribute is not asked for; `told` after each.
+    """These attributes, each asked for once. `left_out` says why an attribute is not asked for; `on_read` is called after each.
 
     What may not be read is asked for only when the caller insists.
     """
@@ -99,7 +99,7 @@ def read_object(
     found = {}
     for number in numbers:
         found[number] = _read(ask, one, number, left_out.get(number, ""), insist)
-        told()
+        on_read()
     scalers: dict[int, ScalerUnit | None] = {}
     for number in numbers:
         source = SCALED.get(one.class_id, {}).get(number)

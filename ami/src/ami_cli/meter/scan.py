@@ -7,7 +7,7 @@ until then is kept and the end is reported.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ami_cli.meter.asking import Answer, GoingOn, InLists
+from ami_cli.meter.attribute_reads import Answer, ListReads, SingleReads
 from ami_cli.meter.client import Association
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.objects import (
@@ -19,7 +19,7 @@ from ami_cli.meter.objects import (
 )
 from ami_cli.meter.options import ASSOCIATION_LN, Target
 from ami_cli.meter.reading import BUFFER, PROFILE_GENERIC, Reading, attribute_numbers, is_asked, read_object
-from ami_cli.meter.session import Session, Surroundings, connected
+from ami_cli.meter.session import Session, SessionEnvironment, connected
 from ami_cli.meter.values import Json, items_of, plain_text, text_of_octets
 from ami_dlms.association import Opened
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -109,7 +109,7 @@ class Scan:
 
 def scan(
     target: Target,
-    around: Surroundings,
+    environment: SessionEnvironment,
     *,
     all_devices: bool = False,
     skip_buffers: bool = False,
@@ -122,20 +122,20 @@ def scan(
     found, manner = Scan(), Manner(skip_buffers, singly, excepted)
     first = DeviceScan(target.identity.server)
     found.devices.append(first)
-    _scan_device(target, around, first, manner, progress, found, with_public=with_public)
+    _scan_device(target, environment, first, manner, progress, found, with_public=with_public)
     others = [one.sap for one in found.logical_devices if one.sap != target.identity.server] if all_devices else []
     for sap in others:
         if found.ended is not None and found.ended.code is ExitCode.INTERRUPTED:
             break
         device = DeviceScan(sap)
         found.devices.append(device)
-        _scan_device(target, around, device, manner, progress, None)
+        _scan_device(target, environment, device, manner, progress, None)
     return found
 
 
 def _scan_device(
     target: Target,
-    around: Surroundings,
+    environment: SessionEnvironment,
     device: DeviceScan,
     manner: Manner,
     progress: Progress,
@@ -147,7 +147,9 @@ def _scan_device(
         device.public = read_object_list(public)
 
     try:
-        with connected(target, around, server=device.sap, ask_public=ask_public if with_public else None) as session:
+        with connected(
+            target, environment, server=device.sap, ask_public=ask_public if with_public else None
+        ) as session:
             device.opened = session.opened
             if whole is not None:
                 _read_logical_devices(session, whole)
@@ -178,7 +180,7 @@ def _read_objects(association: Association, device: DeviceScan) -> dict[Attribut
 
 
 def _read_logical_devices(session: Session, whole: Scan) -> None:
-    value, whole.logical_devices_error = GoingOn(session)(SAP_ASSIGNMENT_LIST)
+    value, whole.logical_devices_error = SingleReads(session)(SAP_ASSIGNMENT_LIST)
     if value is None:
         return
     found = [_logical_device(row) for row in items_of(value)]
@@ -212,16 +214,16 @@ def _read_everything(
         for number in numbers
         if _is_short(one, number) and not manner.left_out(one, number)
     ]
-    ask = InLists(session, [] if manner.singly else short, known)
+    ask = ListReads(session, [] if manner.singly else short, known)
     for one, numbers in work:
 
-        def told(name: str = str(one.obis)) -> None:
+        def on_read(name: str = str(one.obis)) -> None:
             nonlocal done
             done += 1
             progress(name, done, total)
 
         left_out = {number: why for number in numbers if (why := manner.left_out(one, number))}
-        device.readings += read_object(ask, one, numbers, left_out=left_out, told=told)
+        device.readings += read_object(ask, one, numbers, left_out=left_out, on_read=on_read)
 
 
 def _is_short(one: CosemObject, number: int) -> bool:

@@ -22,31 +22,31 @@ def progress() -> Iterator[TellProgress]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("association", total=None)
 
-        def tell(what: str, done: int, total: int) -> None:
+        def report(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total or None)
 
-        yield tell
+        yield report
 
 
 def show(found: Scan, wanted: Format) -> None:
     """All of it, in one format."""
     if wanted is Format.JSON:
-        output.say(output.as_json(found.document()))
+        output.write(output.as_json(found.document()))
     elif wanted is Format.CSV:
-        output.say(output.as_csv(found.rows(), output.CSV_COLUMNS).rstrip("\n"))
+        output.write(output.as_csv(found.rows(), output.CSV_COLUMNS).rstrip("\n"))
     else:
         _tables(found)
 
 
 def _tables(found: Scan) -> None:
     if found.logical_devices_error:
-        output.say(f"logical devices: {found.logical_devices_error}")
+        output.write(f"logical devices: {found.logical_devices_error}")
     if found.logical_devices:
         rows = [(str(one.sap), one.name) for one in found.logical_devices]
         output.show(output.rows_table(("SAP", "name"), rows, "Logical devices"))
     for device in found.devices:
         for line in device.odd:
-            output.say(line)
+            output.write(line)
         if device.readings or device.ended is None:
             output.show(output.readings_table(device.readings, _heading(device)))
 

@@ -14,7 +14,7 @@ from ami_cli.meter.counters import CounterFile
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.options import Identity, Protection, Target, Transport, Wrapping
 from ami_cli.meter.reading import HIDDEN, Reading
-from ami_cli.meter.session import Surroundings
+from ami_cli.meter.session import SessionEnvironment
 from ami_cli.meter.values import plain_text, type_name
 from ami_dlms import data
 from ami_dlms.cosem.confidential import is_secret
@@ -34,31 +34,31 @@ HOW = (
 
 
 def compare(
-    target: Target, around: Surroundings, ours: Reading, python: Path | None, say: Callable[[str], None]
+    target: Target, environment: SessionEnvironment, ours: Reading, python: Path | None, write: Callable[[str], None]
 ) -> ExitCode:
     """Ask the peer, say what it says, and whether both agree."""
     if python is None:
         raise MeterError(ExitCode.USAGE, "needs dlms-cosem", where="--second-opinion", hint=HOW)
-    answer = _ask(python, _question(target, around, ours), target.reach.timeout_s)
+    answer = _ask(python, _question(target, environment, ours), target.reach.timeout_s)
     if "error" in answer:
-        say(f"second opinion (dlms-cosem): {answer['error']}")
+        write(f"second opinion (dlms-cosem): {answer['error']}")
         return ExitCode.DONE if ours.error else ExitCode.DIFFERENT
     try:
         theirs = data.decode(bytes.fromhex(answer["a_xdr"]))
     except DecodeError as error:
-        say(f"second opinion (dlms-cosem): {answer['a_xdr']}, which does not decode: {error}")
+        write(f"second opinion (dlms-cosem): {answer['a_xdr']}, which does not decode: {error}")
         return ExitCode.DIFFERENT
     if ours.value is None:
         shown = HIDDEN if is_secret(ours.descriptor) else plain_text(theirs)
-        say(f"second opinion (dlms-cosem): {shown}; we were told {ours.error or 'one that is not compared'}")
+        write(f"second opinion (dlms-cosem): {shown}; we were told {ours.error or 'one that is not compared'}")
         return ExitCode.DIFFERENT
     found = list(differences(ours.value, theirs))
     if not found:
-        say("second opinion (dlms-cosem): the same, octet for octet")
+        write("second opinion (dlms-cosem): the same, octet for octet")
         return ExitCode.DONE
-    say("second opinion (dlms-cosem): different (a value may have moved between the two readings)")
+    write("second opinion (dlms-cosem): different (a value may have moved between the two readings)")
     for place, mine, other in found:
-        say(f"  {place or 'value'}: we read {mine}, dlms-cosem {other}")
+        write(f"  {place or 'value'}: we read {mine}, dlms-cosem {other}")
     return ExitCode.DIFFERENT
 
 
@@ -72,7 +72,7 @@ def differences(ours: Data, theirs: Data, place: str = "") -> Iterator[tuple[str
         yield place, f"{type_name(ours)} {plain_text(ours)}", f"{type_name(theirs)} {plain_text(theirs)}"
 
 
-def _question(target: Target, around: Surroundings, ours: Reading) -> dict[str, Any]:
+def _question(target: Target, environment: SessionEnvironment, ours: Reading) -> dict[str, Any]:
     reach, identity, descriptor = target.reach, target.identity, ours.descriptor
     if reason := _beyond(target):
         raise MeterError(ExitCode.USAGE, f"dlms-cosem can't do {reason}", where="--second-opinion")
@@ -90,13 +90,13 @@ def _question(target: Target, around: Surroundings, ours: Reading) -> dict[str, 
         "attribute_id": descriptor.attribute_id,
         "encryption_key": "",
     }
-    return question | (_keys(target, identity, around) if identity.keyed else {})
+    return question | (_keys(target, identity, environment) if identity.keyed else {})
 
 
-def _keys(target: Target, identity: Identity, around: Surroundings) -> dict[str, Any]:
+def _keys(target: Target, identity: Identity, environment: SessionEnvironment) -> dict[str, Any]:
     """Unused keys and counters; those that the peer leaves over are never used again."""
     file = CounterFile(target.counters)
-    title = identity.title or file.own_title(around.random_bytes(8))
+    title = identity.title or file.own_title(environment.random_bytes(8))
     counter = file.reserve(f"{identity.key_id}/{title.hex().upper()}", 0, count=PEER_COUNTERS)
     return {
         "encryption_key": (identity.encryption_key or b"").hex(),

@@ -1,4 +1,4 @@
-"""How a session with a meter begins and ends: the public client first where it has something to tell, then the association.
+"""How a session with a meter begins and ends: the public client first where it has something to contribute, then the association.
 
 The procedure is the protocol core's (`ami_dlms.association.client.session`); here its steps meet a blocking link, a file of counters
 and the words for a person.
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from ami_cli.meter.client import Association, Broken, CounterRefused, Supply
+from ami_cli.meter.client import Association, Broken, CounterRefused, ReservedCounter
 from ami_cli.meter.counters import CounterFile
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.link import Link, SerialLink, open_link
@@ -44,11 +44,11 @@ Ask = Callable[[Association], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class SessionEnvironment:
     """What a session needs of the machine: randomness, a place for lines that are no result, and time to wait."""
 
     random_bytes: Callable[[int], bytes]
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     pause: Callable[[float], None] = time.sleep
 
 
@@ -69,13 +69,13 @@ class Session:
 
 @contextmanager
 def connected(
-    target: Target, around: Surroundings, *, server: int | None = None, ask_public: Ask | None = None
+    target: Target, environment: SessionEnvironment, *, server: int | None = None, ask_public: Ask | None = None
 ) -> Iterator[Session]:
     """The association that the target describes, open; `ask_public` is called with the public one while that is open.
 
     `server` replaces the target's own logical device.
     """
-    opening = _Opening(target, around, server)
+    opening = _Opening(target, environment, server)
     try:
         session = opening.open(ask_public)
         yield session
@@ -87,14 +87,14 @@ def connected(
 class _Opening:
     """The steps of opening, and what has to be given back at the end."""
 
-    def __init__(self, target: Target, around: Surroundings, server: int | None) -> None:
+    def __init__(self, target: Target, environment: SessionEnvironment, server: int | None) -> None:
         self._target = target
-        self._around = around
+        self._environment = environment
         self._server = target.identity.server if server is None else server
-        self._trace = Trace(around.tell) if target.verbose else None
+        self._trace = Trace(environment.report) if target.verbose else None
         self._file = CounterFile(target.counters)
         self._link: Link | None = None
-        self._supply: Supply | None = None
+        self._reserved: ReservedCounter | None = None
         self._title: bytes | None = None
         self._ask: Ask | None = None
         self._settings: ClientSettings
@@ -104,15 +104,15 @@ class _Opening:
     def open(self, ask_public: Ask | None) -> Session:
         identity = self._target.identity
         if identity.titled:
-            self._title = identity.title or self._file.own_title(self._around.random_bytes(8))
-        settings = identity.settings(self._title, self._server, self._around.random_bytes)
+            self._title = identity.title or self._file.own_title(self._environment.random_bytes(8))
+        settings = identity.settings(self._title, self._server, self._environment.random_bytes)
         self._settings, self._ask = settings, ask_public
         run(opening(self._wanted(), self._sense), self._perform)
         association, opened = self._opened
         return Session(self._target, association, opened, self._title, partial(self._open_anew, settings))
 
     def _wanted(self) -> Wanted:
-        """What the public client has to tell; nothing when we are the public client ourselves."""
+        """What the public client has to be asked; nothing when we are the public client ourselves."""
         identity = self._target.identity
         if identity.client == PUBLIC_CLIENT or not identity.public_client:
             return Wanted()
@@ -139,7 +139,7 @@ class _Opening:
             case Reconnect():
                 self._hang_up()
             case OpenManagement(at_least):
-                self._supply_from(at_least)
+                self._reserve_from(at_least)
                 self._opened = self._secure(self._settings)
         return None
 
@@ -149,16 +149,16 @@ class _Opening:
             return error.expected
         return Trouble.LOST if isinstance(error, Broken) else Trouble.OTHER
 
-    def _supply_from(self, at_least: int) -> None:
+    def _reserve_from(self, at_least: int) -> None:
         """Have invocation counters from here on, where the association needs them."""
         identity = self._target.identity
         if self._title is None or not identity.keyed:
             return
-        if self._supply is not None and self._supply.counter.next_value < at_least:
-            self._supply.give_back()
-            self._supply = None
-        if self._supply is None:
-            self._supply = self._reserve(identity, self._title, at_least)
+        if self._reserved is not None and self._reserved.counter.next_value < at_least:
+            self._reserved.give_back()
+            self._reserved = None
+        if self._reserved is None:
+            self._reserved = self._reserve(identity, self._title, at_least)
 
     def _over_public(self, step: OpenPublic | ReadPublic) -> Data | None:
         try:
@@ -178,8 +178,8 @@ class _Opening:
 
     def close(self) -> None:
         self._hang_up()
-        if self._supply is not None:
-            self._supply.give_back()
+        if self._reserved is not None:
+            self._reserved.give_back()
 
     def _hang_up(self) -> None:
         if self._link is not None:
@@ -191,26 +191,26 @@ class _Opening:
             reach = self._target.reach
             self._link = open_link(reach)
             if reach.mode_e and isinstance(self._link, SerialLink):
-                sign_on(self._link, reach.baud, reach.timeout_s, self._around.pause)
+                sign_on(self._link, reach.baud, reach.timeout_s, self._environment.pause)
         return self._link
 
-    def _reserve(self, identity: Identity, title: bytes, at_least: int) -> Supply:
+    def _reserve(self, identity: Identity, title: bytes, at_least: int) -> ReservedCounter:
         name = f"{identity.key_id}/{title.hex().upper()}"
         given = identity.invocation_counter
         counter = self._file.reserve(name, at_least if given is None else given, exactly=given is not None)
-        return Supply(self._file, name, counter)
+        return ReservedCounter(self._file, name, counter)
 
     def _secure(self, settings: ClientSettings) -> tuple[Association, Opened]:
-        identity, random_bytes = self._target.identity, self._around.random_bytes
+        identity, random_bytes = self._target.identity, self._environment.random_bytes
         association = Association(
             self._wire(),
             self._target.reach,
             settings,
             challenge=random_bytes(identity.challenge_octets),
             dedicated_key=identity.dedicated(random_bytes),
-            supply=self._supply,
+            reserved=self._reserved,
             trace=self._trace,
-            tell=self._around.tell,
+            report=self._environment.report,
             object_list=identity.object_list,
         )
         return association, association.open(f"opening the association with {self._target}")
@@ -222,7 +222,7 @@ class _Opening:
             self._target.reach,
             identity.public_settings(self._server),
             trace=self._trace,
-            tell=self._around.tell,
+            report=self._environment.report,
             object_list=identity.object_list,
         )
 

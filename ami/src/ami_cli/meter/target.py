@@ -20,7 +20,7 @@ from ami_cli.meter.options import (
     Wrapping,
 )
 from ami_cli.meter.registry import Entry, read_entry
-from ami_cli.meter.secrets_given import certificate, octets, public_key
+from ami_cli.meter.secret_arguments import certificate, octets, public_key
 from ami_cli.meter.target_options import TargetOptions
 from ami_dlms.association.client.session import PUBLIC_CLIENT
 from ami_dlms.enums import Conformance

@@ -81,8 +81,8 @@ class Trace:
         around = f"  [{tree.name.replace('_', '-')}]" if is_ciphered(tree) else ""
         self._passing = [] if _is_encrypted(tree) else [node.octets for node in hidden]
         trouble = _trouble(clear)
-        told = _summary(clear, hidden, "" if self._about_a_secret else trouble)
-        self._write(f"{direction} {pdu.source} → {pdu.destination}  {told}{around}")
+        summary = _summary(clear, hidden, "" if self._about_a_secret else trouble)
+        self._write(f"{direction} {pdu.source} → {pdu.destination}  {summary}{around}")
         if trouble and self._about_a_secret:
             self._lines("clear   ", f"{len(clear.octets)} octets, not shown: a secret may be among them")
             return

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.secrets_given import given, wrong
+from ami_cli.meter.secret_arguments import given, wrong
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime

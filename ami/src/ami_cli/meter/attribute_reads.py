@@ -1,4 +1,4 @@
-"""Asking for attributes: one at a time, or several in one request where the association has agreed to that.
+"""Reads of attributes: one at a time, or several in one request where the association has agreed to that.
 
 A list that the meter refuses is asked once more item by item, and after the second such list no more are sent. What fails
 in a list for a reason that may be the list itself (no room for the answer, no reason at all) is asked again alone.
@@ -55,7 +55,7 @@ def one_by_one(association: Association) -> Ask:
     return ask
 
 
-class GoingOn:
+class SingleReads:
     """Each attribute by a request of its own; one that spoils the association is reported, and the next is asked anew."""
 
     def __init__(self, session: Session) -> None:
@@ -66,21 +66,21 @@ class GoingOn:
         try:
             answer = one_by_one(self.session.association)(descriptor)
         except MeterError as error:
-            self.open_anew(error)
+            self.reopen_after(error)
             return None, error.what
         self._in_a_row = 0
         return answer
 
-    def open_anew(self, error: MeterError) -> None:
+    def reopen_after(self, error: MeterError) -> None:
         """After this; raises it when it is none of those after which one goes on, or when too many came in a row."""
         self._in_a_row += 1
         if error.code not in SPOILED or self._in_a_row >= MOST_IN_A_ROW:
             raise error
-        self.session.association.tell(f"{error.where}: {error.what}; the association is opened anew")
+        self.session.association.report(f"{error.where}: {error.what}; the association is opened anew")
         self.session.reopen()
 
 
-class InLists:
+class ListReads:
     """Asks ahead: with the attribute that is wanted now come those that will be wanted next, in the order of `coming`.
 
     What is `known` already is not asked for.
@@ -93,7 +93,7 @@ class InLists:
         known: Mapping[AttributeDescriptor, Answer] = MappingProxyType({}),
     ) -> None:
         self._session = session
-        self._alone = GoingOn(session)
+        self._alone = SingleReads(session)
         self._coming = list(coming)
         self._places = {descriptor: place for place, descriptor in enumerate(self._coming)}
         self._known = dict(known)
@@ -121,7 +121,7 @@ class InLists:
             self._skip(asked)
             return
         except MeterError as error:
-            self._alone.open_anew(error)
+            self._alone.reopen_after(error)
             self._refused = REFUSED_LISTS
             return
         if all(result.value is None for result in results):
