@@ -28,7 +28,7 @@ DEMO_OPTIONS = $(call option,CYCLES,--cycles) $(call option,PERIOD,--period) $(c
 	$(call option,HES_PORT,--hes-port) $(call option,DLMS_PORT,--dlms-port) $(call option,METER_PORT,--meter-port) \
 	$(call option,STATE,--state)
 
-.PHONY: help setup demo up down test test-compose check bench interop fuzz flaky acceptance dist clean lock
+.PHONY: help setup demo up down test test-compose test-wheels check bench interop fuzz flaky acceptance dist clean lock
 
 help:                   ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 16
@@ -50,6 +50,9 @@ test: $(VENV)/.dev      ## all tests that need no Docker: make test ARGS='tests/
 
 test-compose: $(VENV)/.dev  ## the tests that need a Docker engine
 	$(BIN)/python -m pytest -m compose --timeout 600 tests/compose $(ARGS)
+
+test-wheels: $(VENV)/.dev  ## the wheels, installed outside the repository as the README says, and the demo run from them (needs a package index)
+	$(BIN)/python tests/wheels.py
 
 check: $(VENV)/.dev     ## style, types and import rules
 	$(BIN)/ruff check .
