@@ -1,10 +1,6 @@
 """The command line `cis`: `cis serve --config FILE` is the process, with the demo loop; `python -m ami_cis` is the same."""
 
-import asyncio
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,15 +11,12 @@ from ami_cis.app import serve
 from ami_cis.settings import Settings
 from ami_cis.shipments import read_shipments
 from ami_cis.store import SCHEMA, StoreUnavailable, StoreUnusable
-from ami_process.commands import exit_code_of, version_option
+from ami_process.commands import exit_code_of, explaining, serve_until_stopped, version_option
 from ami_process.environment import Environment, clock_of
 from ami_process.events import events_on_standard_output
-from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 from ami_process.store.commands import store_commands
 from ami_process.store.places import Place, place_of
-
-USAGE = 2
 
 app = typer.Typer(name="cis", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -55,7 +48,7 @@ def customer_information_system(version: Annotated[bool, version_option("ami-cis
 
 
 @app.command("serve")
-def serve_until_stopped(
+def serve_cis(
     config: Config,
     no_loop: Annotated[bool, typer.Option("--no-loop", help="Only serve; send nothing unasked.")] = False,
     cycles: Annotated[
@@ -66,7 +59,7 @@ def serve_until_stopped(
 
     Exit code 1: a command of the last cycles was not confirmed; 2: the configuration cannot be used; 98: a port is taken.
     """
-    with _explaining():
+    with explaining("cis", SettingsError, StoreUnusable, StoreUnavailable):
         settings = Settings.load(config)
         settings = settings.with_meters(read_shipments(settings.cis.shipments))
         if not no_loop and not settings.meters:
@@ -77,7 +70,8 @@ def serve_until_stopped(
             settings = settings.model_copy(update={"demo": settings.demo.model_copy(update={"cycles": cycles})})
         clock = clock_of(settings.clock)
         with events_on_standard_output(clock.now) as events:
-            raise typer.Exit(asyncio.run(_serve(settings, Environment(emit=events).by(clock), loop=not no_loop)))
+            environment = Environment(emit=events).by(clock)
+            raise typer.Exit(serve_until_stopped(lambda stop: serve(settings, environment, stop, loop=not no_loop)))
 
 
 @app.command("send")
@@ -122,24 +116,6 @@ def send_control(
         "correlation_id": correlation_id,
     }
     raise typer.Exit(client.send(url, token_file, wanted, as_json=as_json))
-
-
-@contextmanager
-def _explaining() -> Iterator[None]:
-    """What a person has to change ends the command with a sentence and exit code 2."""
-    keep_private()
-    try:
-        yield
-    except (SettingsError, StoreUnusable, StoreUnavailable) as error:
-        sys.stderr.write(f"cis: {error}\n")
-        raise typer.Exit(USAGE) from None
-
-
-async def _serve(settings: Settings, environment: Environment, *, loop: bool) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await serve(settings, environment, stop, loop=loop)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,5 @@
 """The command line `hes`: `hes serve --config FILE` is the process; `python -m ami_hes` is the same."""
 
-import asyncio
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,16 +10,12 @@ from ami_hes.app import serve
 from ami_hes.meters.registry import RegistryError
 from ami_hes.settings import Settings
 from ami_hes.store import SCHEMA, StoreUnavailable, StoreUnusable, assume_the_worst
-from ami_process.commands import exit_code_of, version_option
+from ami_process.commands import exit_code_of, explaining, serve_until_stopped, version_option
 from ami_process.environment import Environment, clock_of
-from ami_process.event_loop import run
 from ami_process.events import events_on_standard_output
-from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
 from ami_process.store.commands import store_commands
 from ami_process.store.places import Place, place_of
-
-USAGE = 2
 
 app = typer.Typer(name="hes", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -41,27 +34,16 @@ def head_end_system(version: Annotated[bool, version_option("ami-hes")] = False)
 
 
 @app.command("serve")
-def serve_until_stopped(
+def serve_hes(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")],
 ) -> None:
     """Be the HES until SIGTERM or SIGINT. Exit code 2: the configuration cannot be used; 98: a port is taken."""
-    keep_private()
-    try:
+    with explaining("hes", SettingsError, RegistryError, StoreUnusable, StoreUnavailable):
         settings = Settings.load(config)
         clock = clock_of(settings.clock)
         with events_on_standard_output(clock.now) as events:
-            exit_code = run(_serve(settings, Environment(emit=events).by(clock)))
-    except (SettingsError, RegistryError, StoreUnusable, StoreUnavailable) as problem:
-        sys.stderr.write(f"hes: {problem}\n")
-        exit_code = USAGE
-    raise typer.Exit(exit_code)
-
-
-async def _serve(settings: Settings, environment: Environment) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return await serve(settings, stop, environment)
+            environment = Environment(emit=events).by(clock)
+            raise typer.Exit(serve_until_stopped(lambda stop: serve(settings, stop, environment)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +19,10 @@ from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.shipment import Form, Receiver
 from ami_meter_sim.settings import ClockName, Settings, by_clock, choose
 from ami_packs.document import ModelError
-from ami_process.commands import exit_code_of, lazy_group, version_option
+from ami_process.commands import exit_code_of, explaining, lazy_group, serve_until_stopped, version_option
 from ami_process.environment import Environment, clock_of
 from ami_process.events import Events, events_on_standard_output
-from ami_process.ownership import keep_private
 from ami_process.settings import SettingsError
-
-UNUSABLE = 2
 
 
 def _scenario() -> typer.Typer:
@@ -59,7 +55,7 @@ def simulated_meters(version: Annotated[bool, version_option("ami-meter-sim")] =
 
 
 @app.command("serve")
-def serve_until_stopped(
+def serve_meters(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file with [meter_sim] and [[meters]].")],
     meter: Annotated[
         list[str] | None,
@@ -80,18 +76,14 @@ def serve_until_stopped(
     rate: Annotated[float | None, typer.Option(help="How many times as fast a scaled clock is.")] = None,
 ) -> None:
     """Be the simulated meters of a configuration, as one process, until SIGTERM or SIGINT."""
-    keep_private()
-    try:
+    with explaining("meter-sim", SettingsError, ModelError, StateError):
         begins = None if start is None else moment(start)
         settings = by_clock(Settings.load(config), clock, begins, rate)
         process_clock = clock_of(settings.clock)
         with events_on_standard_output(process_clock.now) as events:
             chosen = choose(settings, meter or (), population or ())
-            exit_code = asyncio.run(_run(chosen, Environment(emit=events).by(process_clock), events))
-    except (SettingsError, ModelError, StateError) as error:
-        sys.stderr.write(f"{error}\n")
-        exit_code = UNUSABLE
-    raise typer.Exit(exit_code)
+            environment = Environment(emit=events).by(process_clock)
+            raise typer.Exit(serve_until_stopped(lambda stop: _run(chosen, environment, events, stop), asyncio.run))
 
 
 @app.command("faults")
@@ -140,17 +132,14 @@ def write_shipment(
     """
     from ami_meter_sim.shipping import seen_at, ship  # a process that serves meters has no use for it
 
-    try:
+    with explaining("meter-sim", SettingsError, ModelError):
         tables = seen_at(address, Settings.load(config).populations)
         count = ship(tables, population or (), receiver, form, reference=transport_key, path=write)
-    except (SettingsError, ModelError) as error:
-        sys.stderr.write(f"{error}\n")
-        raise typer.Exit(UNUSABLE) from None
     if write is not None:
         sys.stderr.write(f"{write}: {count:,} meters\n")
 
 
-async def _run(settings: Settings, environment: Environment, events: Events) -> int:
+async def _run(settings: Settings, environment: Environment, events: Events, stop: asyncio.Event) -> int:
     # here: what asks a running process needs neither meters nor their store
     from ami_meter_sim.app import run
     from ami_meter_sim.fleet import die_at_once
@@ -160,10 +149,6 @@ async def _run(settings: Settings, environment: Environment, events: Events) -> 
         events.flush()
         die_at_once()
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     gc.freeze()  # rounds of the collector over all that was imported would hold the loop for tens of milliseconds
     return await run(settings, settings.meters, environment, stop, die)
 

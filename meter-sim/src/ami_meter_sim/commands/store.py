@@ -1,7 +1,7 @@
 """`meter-sim store`: copy, restore or upgrade what simulated meters keep, while none of them runs."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +10,10 @@ import typer
 from ami_meter_sim.population import upkeep
 from ami_meter_sim.population.journal import StateError
 from ami_meter_sim.population.tables import SCHEMA
-from ami_process.store.commands import Config, explaining
-from ami_process.store.errors import StoreUnusable
+from ami_process.commands import explaining
+from ami_process.settings import SettingsError
+from ami_process.store.commands import Config
+from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 
 def store_commands(state_in: Callable[[Path], Path]) -> typer.Typer:
@@ -54,10 +56,5 @@ def store_commands(state_in: Callable[[Path], Path]) -> typer.Typer:
     return commands
 
 
-@contextmanager
-def _explaining() -> Iterator[None]:
-    with explaining(SCHEMA):
-        try:
-            yield
-        except StateError as problem:
-            raise StoreUnusable(str(problem)) from None
+def _explaining() -> AbstractContextManager[None]:
+    return explaining(SCHEMA.role, SettingsError, StateError, StoreUnusable, StoreUnavailable)

@@ -1,11 +1,49 @@
-"""What the command lines of all processes share: the exit code as a value, `--version`, and sub-commands that are loaded late."""
+"""What the command lines of all processes share: `serve` itself, refusals in a sentence, the exit code as a value, `--version`, and
+sub-commands that are loaded late."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+
+from ami_process.ownership import keep_private
+
+USAGE = 2
+"""The exit code of what a person has to change: arguments, configuration, or what is on the disk."""
+
+Serve = Callable[[asyncio.Event], Coroutine[Any, Any, int]]
+"""A process: it ends, with an exit code, once the event is set, or by itself."""
+
+
+def serve_until_stopped(serve: Serve, run: Callable[[Coroutine[Any, Any, int]], int] | None = None) -> int:
+    """Be a process until SIGTERM or SIGINT, or until it ends by itself; the exit code. `run`: on which event loop."""
+    from ami_process import event_loop  # uvloop takes its time to load, and other commands have no use for it
+
+    return (run or event_loop.run)(_until_stopped(serve))
+
+
+async def _until_stopped(serve: Serve) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await serve(stop)
+
+
+@contextmanager
+def explaining(program: str, *problems: type[Exception]) -> Iterator[None]:
+    """What a person has to change ends the command with a sentence and exit code 2. What it writes is its user's alone."""
+    keep_private()
+    try:
+        yield
+    except problems as problem:
+        sys.stderr.write(f"{program}: {problem}\n")
+        raise typer.Exit(USAGE) from None
 
 
 def exit_code_of(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:

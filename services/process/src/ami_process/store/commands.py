@@ -1,21 +1,18 @@
 """The commands `store backup`, `restore`, `restored` and `migrate` of a process; they refuse while it runs."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ami_process.ownership import keep_private
+from ami_process.commands import explaining
 from ami_process.settings import SettingsError
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
 from ami_process.store.places import Place
 from ami_process.store.schema import Schema
 from ami_process.store.upkeep import Assume, backup_store, migrate_store, note_restored, restore_store
-
-USAGE = 2
 
 Config = Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")]
 
@@ -29,7 +26,7 @@ def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: As
     @commands.command("backup")
     def backup(config: Config, copy: Annotated[Path, typer.Argument(help="The new file.")]) -> None:
         """Write a complete copy of the store to a new file."""
-        with explaining(schema):
+        with _explaining(schema):
             store = place_in(config)
             backup_store(store, schema, copy)
             typer.echo(f"{store} is copied to {copy}")
@@ -37,7 +34,7 @@ def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: As
     @commands.command("restore")
     def restore(config: Config, copy: Annotated[Path, typer.Argument(help="What backup has written.")]) -> None:
         """Put a copy in the place of the store, which is kept beside it as NAME.replaced."""
-        with explaining(schema):
+        with _explaining(schema):
             store = place_in(config)
             aside, assumed = restore_store(store, schema, copy, assume)
             typer.echo(f"{store} is what {copy} was" + (f"; what it was before is in {aside}" if aside else ""))
@@ -47,7 +44,7 @@ def store_commands(schema: Schema, place_in: Callable[[Path], Place], assume: As
     @commands.command("migrate")
     def migrate(config: Config) -> None:
         """Upgrade the store to the schema of this version; the process does the same when it starts."""
-        with explaining(schema):
+        with _explaining(schema):
             store = place_in(config)
             done = migrate_store(store, schema)
             if done is None:
@@ -65,16 +62,9 @@ def _add_restored(commands: typer.Typer, schema: Schema, place_in: Callable[[Pat
     @commands.command("restored")
     def restored(config: Config) -> None:
         """Say that the store was brought back by other means (pg_restore, a snapshot), so that the worst is assumed."""
-        with explaining(schema):
+        with _explaining(schema):
             typer.echo(note_restored(place_in(config), schema, assume))
 
 
-@contextmanager
-def explaining(schema: Schema) -> Iterator[None]:
-    """What a person has to change ends the command with a sentence and exit code 2."""
-    keep_private()
-    try:
-        yield
-    except (SettingsError, StoreUnusable, StoreUnavailable) as problem:
-        sys.stderr.write(f"{schema.role}: {problem}\n")
-        raise typer.Exit(USAGE) from None
+def _explaining(schema: Schema) -> AbstractContextManager[None]:
+    return explaining(schema.role, SettingsError, StoreUnusable, StoreUnavailable)
