@@ -227,7 +227,7 @@ class Told:
         self.shown, self.opening = self._inner.shown, self._inner.opening
         self.notice, self.closing = self._inner.notice, self._inner.closing
 
-    def said(self, message: Any, steps: Any) -> None:
+    def on_event(self, message: Any, steps: Any) -> None:
         if message.event["event"] == "reply_received":
             os.kill(os.getpid(), self._number)
 

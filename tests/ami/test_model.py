@@ -129,7 +129,7 @@ def test_a_running_request_is_neither_good_nor_bad(model: DemoState) -> None:
 def test_the_steps_tell_codes_states_and_times(model: DemoState) -> None:
     model.apply("cis", story.request_sent("m", story.DISCONNECT), AT)
     (step,) = model.apply("hes", story.meter_done("m", story.DISCONNECT, "M1001"), AT)
-    assert (step.source, step.target, step.said) == ("HES", "M1001", "remote_disconnect")
+    assert (step.source, step.target, step.text) == ("HES", "M1001", "remote_disconnect")
     assert (step.cosem, step.before, step.after, step.ms) == ("70 0-0:96.3.10*255", "connected", "disconnected", 12.3)
 
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ami_cli.processes import Ended, Message, Processes, Program, Said
+from ami_cli.processes import Emitted, Ended, Message, Processes, Program
 
 STAND_IN = str(Path(__file__).parent / "stand_in.py")
 STAY = {"do": "stay"}
@@ -30,7 +30,7 @@ async def until(processes: Processes, event: str) -> list[Message]:
     heard = []
     async for message in processes.messages():
         heard.append(message)
-        if isinstance(message, Said) and message.event["event"] == event:
+        if isinstance(message, Emitted) and message.event["event"] == event:
             break
     return heard
 
@@ -41,7 +41,7 @@ async def test_a_process_is_heard_and_stopped_politely(tmp_path: Path) -> None:
             program("m", {"event": "ready"}, {"do": "say", "text": "no json"}, {"event": "last"}, STAY)
         )
         heard = await until(processes, "last")
-    assert [one.event for one in heard if isinstance(one, Said)] == [
+    assert [one.event for one in heard if isinstance(one, Emitted)] == [
         {"event": "ready"},
         {"event": "text", "text": "no json"},
         {"event": "last"},
@@ -99,7 +99,7 @@ async def test_a_very_long_line_is_one_event(tmp_path: Path) -> None:
     async with started(tmp_path) as processes:
         await processes.start(Program("long", "hes", (sys.executable, "-c", f"print(open({str(path)!r}).read())")))
         (said, _) = [one async for one in processes.messages()]
-    assert isinstance(said, Said)
+    assert isinstance(said, Emitted)
     assert said.event["hex"] == octets
 
 

@@ -193,10 +193,10 @@ def run_bench(
     try:
         with console.status("starting") as status:
             for size in (int(word) for word in meters.split(",")):
-                tell = partial(_tell_progress, status, size)
-                figures.append(asyncio.run(bench.measure(base, size, runs, warm_up, tell)))
+                report = partial(_report_progress, status, size)
+                figures.append(asyncio.run(bench.measure(base, size, runs, warm_up, report)))
             if bench_cpu.is_measurable():
-                cpu = asyncio.run(bench_cpu.measure(base, size, runs, bench_cpu.contenders(against), tell))
+                cpu = asyncio.run(bench_cpu.measure(base, size, runs, bench_cpu.contenders(against), report))
     except (bench.BenchError, configuration.ConfigurationError, ValueError) as trouble:
         typer.echo(str(trouble), err=True)
         raise typer.Exit(1) from None
@@ -224,7 +224,7 @@ def write_one_request(
         write.write_text(page, "utf-8")
 
 
-def _tell_progress(status: Status, size: int, text: str) -> None:
+def _report_progress(status: Status, size: int, text: str) -> None:
     status.update(f"{size:,} meters: {text}")
 
 

@@ -28,7 +28,7 @@ from ami_cim.message import Header, Reply, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.schema import Schemas
 from ami_cli import configuration, generated_meters
-from ami_cli.processes import Processes, Program, Said, environment, module
+from ami_cli.processes import Emitted, Processes, Program, environment, module
 from ami_cli.sampling import Sampler
 from ami_hes.app import running
 from ami_hes.settings import Settings
@@ -81,7 +81,7 @@ def _processor() -> str:
     return names[0] if names else "unknown processor"
 
 
-async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callable[[str], None]) -> Figures:
+async def measure(base: Path, meters: int, runs: int, warm_up: int, report: Callable[[str], None]) -> Figures:
     """Time `runs` requests for `meters` meters after `warm_up` uncounted ones. BenchError if a meter does not confirm."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ami-bench-")))
@@ -89,12 +89,12 @@ async def measure(base: Path, meters: int, runs: int, warm_up: int, tell: Callab
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=REQUEST_S))
         for run in range(warm_up):
             await request(client, url, document, run)
-            tell(f"warm-up {run + 1} of {warm_up}")
+            report(f"warm-up {run + 1} of {warm_up}")
         seconds = []
         with Sampler() as sampler:
             for run in range(runs):
                 seconds.append(await request(client, url, document, warm_up + run))
-                tell(f"run {run + 1} of {runs}: {seconds[-1]:.3f} s")
+                report(f"run {run + 1} of {runs}: {seconds[-1]:.3f} s")
     return Figures(meters, tuple(seconds), tuple(sampler.shares), tuple(sampler.steps))
 
 
@@ -133,11 +133,11 @@ async def until_ready(processes: Processes, program: Program) -> Mapping[str, An
             async for message in processes.messages():
                 if message.origin is not program:
                     continue
-                if isinstance(message, Said) and message.event["event"] == "port_taken":
+                if isinstance(message, Emitted) and message.event["event"] == "port_taken":
                     raise BenchError(f"{message.event['address']} is taken")
-                if isinstance(message, Said) and message.event["event"] == "ready":
+                if isinstance(message, Emitted) and message.event["event"] == "ready":
                     return message.event
-                if not isinstance(message, Said):
+                if not isinstance(message, Emitted):
                     break
     except TimeoutError:
         pass

@@ -70,7 +70,7 @@ def contenders(against: str | None) -> list[Contender]:
 
 
 async def measure(
-    base: Path, meters: int, runs: int, taking_part: Sequence[Contender], tell: Callable[[str], None]
+    base: Path, meters: int, runs: int, taking_part: Sequence[Contender], report: Callable[[str], None]
 ) -> list[HesCpu]:
     """`runs` requests of each after its first one; BenchError if a meter does not confirm."""
     async with AsyncExitStack() as stack:
@@ -88,7 +88,7 @@ async def measure(
                 before_s = _used_s(turn.process_id)
                 await request(client, turn.url, turn.document, run)
                 turn.used_ms.append((_used_s(turn.process_id) - before_s) * 1000 / meters)
-                tell(f"CPU, run {run} of {runs}: {turn.contender.name} {turn.used_ms[-1]:.2f} ms per meter")
+                report(f"CPU, run {run} of {runs}: {turn.contender.name} {turn.used_ms[-1]:.2f} ms per meter")
     return [HesCpu(turn.contender.name, meters, turn.used_ms[0], tuple(turn.used_ms[1:])) for turn in turns]
 
 

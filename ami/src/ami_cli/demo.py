@@ -21,7 +21,7 @@ from ami_cli import configuration, populations, port_check
 from ami_cli.configuration import Changes, Document
 from ami_cli.demo_outputs import Output, Setting
 from ami_cli.demo_state import DemoState
-from ami_cli.processes import Ended, Message, Processes, Program, Said, environment, module
+from ami_cli.processes import Emitted, Ended, Message, Processes, Program, environment, module
 from ami_process.platforms import NeedsPosix
 
 try:
@@ -137,7 +137,7 @@ class Demo:
         loop = asyncio.get_running_loop()
         deadline = loop.call_later(start_s, self._too_late)
         with self._signals(loop):
-            async with self.output.shown(self.model), self.processes:
+            async with self.output.display(self.model), self.processes:
                 await self._start_servers()
                 listening = asyncio.create_task(self._listen())
                 over = asyncio.create_task(self._over.wait())
@@ -183,7 +183,7 @@ class Demo:
             self._ended(message)
             return
         steps = self.model.apply(message.origin.role, message.event, message.at)
-        self.output.said(message, steps)
+        self.output.on_event(message, steps)
         kind = message.event.get("event")
         if kind == "ready":
             await self._happened("ready", message.origin.name)
@@ -207,7 +207,7 @@ class Demo:
             for program in last:
                 await self.processes.start(program)
 
-    def _port_taken(self, message: Said) -> None:
+    def _port_taken(self, message: Emitted) -> None:
         self.ports_taken = True
         where, setting = message.event.get("address", "?"), message.event.get("setting", "?")
         reason = message.event.get("reason") or "it is taken"

@@ -17,7 +17,7 @@ from ami_cli.configuration import Listener
 from ami_cli.decoding import decode
 from ami_cli.demo_state import DemoState
 from ami_cli.observations import Step
-from ami_cli.processes import Said
+from ami_cli.processes import Emitted
 from ami_hes.events import Apdu
 
 FRAMES_PER_SECOND = 4
@@ -37,14 +37,14 @@ class Setting:
 class Output(Protocol):
     """How the demo shows itself."""
 
-    def shown(self, model: DemoState) -> contextlib.AbstractAsyncContextManager[None]:
+    def display(self, model: DemoState) -> contextlib.AbstractAsyncContextManager[None]:
         """While this context is open, the demo is being shown."""
 
     def opening(self) -> None:
         """The demo is about to begin."""
 
-    def said(self, message: Said, steps: Sequence[Step]) -> None:
-        """A process said something, which the model took for these steps."""
+    def on_event(self, message: Emitted, steps: Sequence[Step]) -> None:
+        """An event of a process, and the steps that it means."""
 
     def notice(self, text: str) -> None:
         """What the demo itself is doing."""
@@ -60,13 +60,13 @@ class JsonOutput:
     setting: Setting
 
     @contextlib.asynccontextmanager
-    async def shown(self, model: DemoState) -> AsyncIterator[None]:
+    async def display(self, model: DemoState) -> AsyncIterator[None]:
         yield
 
     def opening(self) -> None:
         """Machines read the processes' own `ready` events."""
 
-    def said(self, message: Said, steps: Sequence[Step]) -> None:
+    def on_event(self, message: Emitted, steps: Sequence[Step]) -> None:
         self._line({"process": message.origin.name, "heard_at": message.at.isoformat(), **message.event})
 
     def notice(self, text: str) -> None:
@@ -86,13 +86,13 @@ class PlainOutput:
     setting: Setting
 
     @contextlib.asynccontextmanager
-    async def shown(self, model: DemoState) -> AsyncIterator[None]:
+    async def display(self, model: DemoState) -> AsyncIterator[None]:
         yield
 
     def opening(self) -> None:
         typer.echo(plain_text.opening(self.setting.listeners, len(self.setting.meters), self.setting.security))
 
-    def said(self, message: Said, steps: Sequence[Step]) -> None:
+    def on_event(self, message: Emitted, steps: Sequence[Step]) -> None:
         for step in steps:
             typer.echo(plain_text.step(step))
         if message.event.get("event") == "text":
@@ -119,7 +119,7 @@ class LiveOutput:
     _notice: str = ""
 
     @contextlib.asynccontextmanager
-    async def shown(self, model: DemoState) -> AsyncIterator[None]:
+    async def display(self, model: DemoState) -> AsyncIterator[None]:
         with Live(console=self.console, screen=True, auto_refresh=False) as live:
             drawing = asyncio.create_task(self._draw(model, live))
             try:
@@ -148,7 +148,7 @@ class LiveOutput:
     def opening(self) -> None:
         """Every picture shows it."""
 
-    def said(self, message: Said, steps: Sequence[Step]) -> None:
+    def on_event(self, message: Emitted, steps: Sequence[Step]) -> None:
         """The next picture shows it."""
 
     def notice(self, text: str) -> None:

@@ -136,8 +136,8 @@ def _request_sent(model: DemoState, event: cis.RequestSent, at: datetime) -> lis
     request.verb, request.noun = event.verb, event.noun
     request.code, request.asynchronous = event.code, event.asynchronous
     request.meters, request.sent_at = tuple(event.meters), at
-    said = f"{request.verb} {request.noun}: {request.what.lower()} {_names(request.meters)}"
-    return [_step(request, at, "CIS", "HES", said, cim=request.code)]
+    text = f"{request.verb} {request.noun}: {request.what.lower()} {_names(request.meters)}"
+    return [_step(request, at, "CIS", "HES", text, cim=request.code)]
 
 
 def _acknowledged(model: DemoState, event: cis.Acknowledged, at: datetime) -> list[Step]:
@@ -228,17 +228,17 @@ def _announced(request: Request) -> list[Step]:
     if request.own or request.announced:
         return []
     request.announced = True
-    said = f"{request.what.lower()} {_names(request.meters)}"
-    return [_step(request, request.sent_at, OTHER, "HES", said, cim=request.code)]
+    text = f"{request.what.lower()} {_names(request.meters)}"
+    return [_step(request, request.sent_at, OTHER, "HES", text, cim=request.code)]
 
 
-def _step(request: Request, at: datetime, source: str, target: str, said: str, **more: Any) -> Step:
-    return Step(at=at, source=source, target=target, said=said, message_id=request.message_id, **more)
+def _step(request: Request, at: datetime, source: str, target: str, text: str, **more: Any) -> Step:
+    return Step(at=at, source=source, target=target, text=text, message_id=request.message_id, **more)
 
 
-def _ending(request: Request, at: datetime, source: str, target: str, said: str, how: Outcome) -> Step:
+def _ending(request: Request, at: datetime, source: str, target: str, text: str, how: Outcome) -> Step:
     note = _shortened(how.reasons)
-    return _step(request, at, source, target, said, ms=how.ms, outcome=how.result, note=note)
+    return _step(request, at, source, target, text, ms=how.ms, outcome=how.result, note=note)
 
 
 def _meter_done(model: DemoState, event: hes.MeterDone, at: datetime) -> list[Step]:
@@ -299,12 +299,12 @@ def _notification(model: DemoState, event: hes.Notification, at: datetime) -> li
     who = event.meter or event.system_title or event.peer
     text = f"{_SERVICES.get(event.service, 'DataNotification')} over {event.transport.upper()}"
     model.happenings.append(Happening(at, text, who))
-    return [Step(at=at, source=who or "meter", target="HES", said=text)]
+    return [Step(at=at, source=who or "meter", target="HES", text=text)]
 
 
 def _dialled_in(model: DemoState, event: hes.DialledIn, at: datetime) -> list[Step]:
     model.happenings.append(Happening(at, "dialled in", event.meter))
-    return [Step(at=at, source=event.meter, target="HES", said=f"dialled in from {event.peer}")]
+    return [Step(at=at, source=event.meter, target="HES", text=f"dialled in from {event.peer}")]
 
 
 def _association(model: DemoState, event: meter.Association, at: datetime) -> list[Step]:

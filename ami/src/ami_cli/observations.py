@@ -114,12 +114,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing that somebody said to somebody."""
+    """One message from one participant to another."""
 
     at: datetime
     source: str
     target: str
-    said: str
+    text: str
     message_id: str = ""
     cim: str = ""
     cosem: str = ""

@@ -21,7 +21,7 @@ def step(one: Step) -> str:
     parts = [
         formatting.clock(one.at),
         f"{one.source + ' → ' + one.target:<14}",
-        one.said,
+        one.text,
         one.cim,
         one.cosem,
         formatting.change(one.before, one.after),

@@ -2,7 +2,7 @@
 
 Every process is started in a session of its own, so that Ctrl-C reaches only the demo, which then stops the others in
 order. Its standard input is a pipe that ends with us (see parent_watch.py), its standard output is one JSON object per line, its
-standard error goes to a file. All of them speak into one queue: `Said` for a line, `Ended` for the end of a process.
+standard error goes to a file. All of them share one queue: `Emitted` for a line, `Ended` for the end of a process.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A process said something: one line of its standard output."""
+class Emitted:
+    """One event of a process: one line of its standard output."""
 
     origin: Program
     event: Mapping[str, Any]
@@ -41,14 +41,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A process is gone, and everything it said has been heard."""
+    """A process is gone, and all of its output has been read."""
 
     origin: Program
     exit_code: int
     at: datetime
 
 
-Message = Said | Ended
+Message = Emitted | Ended
 
 
 def module(name: str, *arguments: str) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ class Processes:
         assert child.process.stdout is not None
         async for line in child.process.stdout:
             if event := _parse(line):
-                self._messages.put_nowait(Said(child.program, event, self.now()))
+                self._messages.put_nowait(Emitted(child.program, event, self.now()))
         exit_code = await child.process.wait()
         self._messages.put_nowait(Ended(child.program, exit_code, self.now()))
 

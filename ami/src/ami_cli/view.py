@@ -188,7 +188,7 @@ def _step(step: Step, wide: bool) -> tuple[RenderableType, ...]:
         last = Text(f"▲ {step.note}", "failed")
     route = Text.assemble(step.source, (" → ", "running"), step.target)
     codes = (Text(step.cim or step.cosem, "quiet"),) if wide else ()
-    return formatting.clock(step.at), route, step.said, *codes, last, formatting.took(step.ms)
+    return formatting.clock(step.at), route, step.text, *codes, last, formatting.took(step.ms)
 
 
 def _wire(model: DemoState, most: int) -> Table:
@@ -221,8 +221,8 @@ def _events(model: DemoState, most: int) -> Table:
     for one in list(reversed(model.happenings))[:most]:
         text = one.text if len(one.text) <= LONGEST_EVENT else f"{one.text[: LONGEST_EVENT - 1]}…"
         mark, style = ("▲", "failed") if one.alarm else ("○", "")
-        said = Text.assemble((one.who, "quiet"), " ", (text, style))
-        table.add_row(formatting.clock(one.at), Text(mark, style), said)
+        row = Text.assemble((one.who, "quiet"), " ", (text, style))
+        table.add_row(formatting.clock(one.at), Text(mark, style), row)
     return table
 
 
@@ -239,8 +239,8 @@ def _of(newest: list[Request]) -> str:
     if not newest:
         return ""
     request = newest[0]
-    told = (request.verb, request.noun, request.code, request.message_id)
-    return f"of the newest request, {' '.join(part for part in told if part)}"
+    identifiers = (request.verb, request.noun, request.code, request.message_id)
+    return f"of the newest request, {' '.join(part for part in identifiers if part)}"
 
 
 def _state(word: str) -> Text:

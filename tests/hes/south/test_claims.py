@@ -43,7 +43,7 @@ class Liar(SmallMeter):
 
 
 async def liar(ami: South, meters: Meters, *, mute: bool = False, source: str = SAME, **settings: Any) -> Liar:
-    """Another claim; it is waited for until it is parked."""
+    """Another claim; it is waited for until it waits beside the others."""
     one = Liar(**settings)
     one.mute = mute
     ami.small.append(one)
@@ -193,9 +193,9 @@ async def test_newer_proof_replaces_the_older_one(ami: South) -> None:
     await eventually(lambda: len(ami.told("dialled_in")) == 2)
     now = asyncio.get_running_loop().time()
     claim = await meters._dialled_in.take(found, now + PROMPTLY_S, began=now)
-    meters._dialled_in.park(found, claim, Standing.PROVED)
+    meters._dialled_in.add(found, claim, Standing.PROVED)
     second = await meters._dialled_in.take(found, now + PROMPTLY_S, began=now, but=[claim])
-    meters._dialled_in.park(found, second, Standing.PROVED)
+    meters._dialled_in.add(found, second, Standing.PROVED)
     await first
     assert (await ami.switch()).ok
 

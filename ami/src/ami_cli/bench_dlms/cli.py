@@ -47,13 +47,13 @@ def bench_dlms(
         Console().print(report.terminal(figures, where))
 
 
-def _measure(root: Path, runs: int, seconds: float, tell: round_trips.Tell) -> Figures:
+def _measure(root: Path, runs: int, seconds: float, report: round_trips.Report) -> Figures:
     found = peers.installed(root)
-    tell("in memory")
+    report("in memory")
     return Figures(
         decoding_s=in_memory.decoding(found),
         protecting_s=in_memory.protecting(),
         sessions=in_memory.sessions(),
         allocations=in_memory.allocations(),
-        round_trips=tuple(round_trips.measure(found, runs, seconds, tell)),
+        round_trips=tuple(round_trips.measure(found, runs, seconds, report)),
     )

@@ -21,7 +21,7 @@ CONNECTIONS = 100
 WARM_UP_S = 0.5
 SERVER_S = 60
 MICRO = 1e6
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ def contenders(peers: dict[str, Peer]) -> list[Contender]:
     return found
 
 
-def measure(peers: dict[str, Peer], runs: int, seconds: float, tell: Tell) -> list[RoundTrips]:
+def measure(peers: dict[str, Peer], runs: int, seconds: float, report: Report) -> list[RoundTrips]:
     """A number of runs of each contender, alternating."""
     all_of_them = contenders(peers)
     counted: dict[Contender, list[Counted]] = {contender: [] for contender in all_of_them}
     for run in range(runs):
         for contender in all_of_them:
-            tell(f"round trips, run {run + 1} of {runs}: {contender.name} over {contender.skin}")
+            report(f"round trips, run {run + 1} of {runs}: {contender.name} over {contender.skin}")
             counted[contender].append(_run(contender, seconds))
     return [RoundTrips(contender, tuple(runs_of_it)) for contender, runs_of_it in counted.items()]
 

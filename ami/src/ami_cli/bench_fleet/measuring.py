@@ -46,7 +46,7 @@ OF_A_USED_METER = {
 }
 """Of the fields of a row that can't be any number."""
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class FleetBenchError(Exception):
@@ -80,34 +80,34 @@ class Simulator:
         return (int(fields[11]) + int(fields[12])) * CLOCK_TICK_S
 
 
-def measure(size: Size, tell: Tell) -> FleetFigures:
+def measure(size: Size, report: Report) -> FleetFigures:
     """One size. Raises FleetBenchError."""
     with tempfile.TemporaryDirectory(prefix="ami-bench-fleet-") as directory:
         try:
-            return asyncio.run(_measure(size, Path(directory), tell))
+            return asyncio.run(_measure(size, Path(directory), report))
         except (NoAnswer, OSError, TimeoutError, SettingsError, StateError) as trouble:
             raise FleetBenchError(f"{size.meters} meters: {trouble or type(trouble).__name__}") from None
 
 
-async def _measure(size: Size, directory: Path, tell: Tell) -> FleetFigures:
+async def _measure(size: Size, directory: Path, report: Report) -> FleetFigures:
     path = _configuration(size.meters, directory)
     client = Client(prepare(Settings.load(path).populations)[0])
-    tell(f"{size.meters} meters: a new population")
+    report(f"{size.meters} meters: a new population")
     async with _simulator(path) as new:
         new_ready_s = new.ready_s
-    tell(f"{size.meters} meters: filling the store")
+    report(f"{size.meters} meters: filling the store")
     fill(path)
-    tell(f"{size.meters} meters: from a full store")
+    report(f"{size.meters} meters: from a full store")
     async with _simulator(path) as simulator:
         memory = simulator.memory()
-        tell(f"{size.meters} meters: dialogues")
+        report(f"{size.meters} meters: dialogues")
         for _ in range(AT_ONCE):
             await client.dialogue_with_any()
         alone = await _dialogues(client, simulator, size.dialogues, 1)
         together = await _dialogues(client, simulator, size.dialogues, AT_ONCE)
-        tell(f"{size.meters} meters: open sessions")
+        report(f"{size.meters} meters: open sessions")
         sessions, added = await _sessions(client, simulator, min(size.sessions, size.meters))
-    tell(f"{size.meters} meters: last gasps, what is due, a year of profile")
+    report(f"{size.meters} meters: last gasps, what is due, a year of profile")
     inside = await asyncio.to_thread(measure_inside, client.population, Settings.load(path).meter_sim.state)
     return FleetFigures(size.meters, new_ready_s, simulator.ready_s, memory, alone, together, sessions, added, inside)
 

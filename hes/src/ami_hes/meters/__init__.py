@@ -211,6 +211,6 @@ class Meters:
             raise
         if session.healthy and session.meter.address is None:
             standing = Standing.PROVED if session.opened else Standing.CLAIMED
-            self._dialled_in.park(session.meter, session.link, standing)
+            self._dialled_in.add(session.meter, session.link, standing)
         else:
             session.link.close()

@@ -32,7 +32,7 @@ class Standing(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class _Lot:
+class _Connection:
     link: Link
     standing: Standing
     since: float
@@ -45,12 +45,12 @@ class DialledInConnections:
     def __init__(self, notifications: Notifications, emit: Emit) -> None:
         self._emit = emit
         self._notifications = notifications
-        self._lots: dict[str, list[_Lot]] = defaultdict(list)
+        self._waiting: dict[str, list[_Connection]] = defaultdict(list)
         self._in_use: dict[str, Link] = {}
         self._arrived: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._closed = False
 
-    def park(self, meter: Meter, link: Link, standing: Standing) -> None:
+    def add(self, meter: Meter, link: Link, standing: Standing) -> None:
         """Keep a connection until a session takes it or the meter closes it.
 
         A newer proof replaces an older one: a meter that calls again has lost its old connection. A newer claim replaces
@@ -63,19 +63,19 @@ class DialledInConnections:
             standing = Standing.PROVED
             del self._in_use[meter.name]
         since = real_time()
-        lots = self._lots[meter.name]
-        lots.append(_Lot(link, standing, since, asyncio.create_task(self._watch(meter, link))))
-        proved = [lot for lot in lots if lot.standing is Standing.PROVED]
-        claims = [lot for lot in lots if lot.standing is not Standing.PROVED]
-        for lot in proved[:-1] + claims[:-MAX_CLAIMS]:
-            self._replace(meter, lot)
+        waiting = self._waiting[meter.name]
+        waiting.append(_Connection(link, standing, since, asyncio.create_task(self._watch(meter, link))))
+        proved = [connection for connection in waiting if connection.standing is Standing.PROVED]
+        claims = [connection for connection in waiting if connection.standing is not Standing.PROVED]
+        for connection in proved[:-1] + claims[:-MAX_CLAIMS]:
+            self._replace(meter, connection)
         self._arrived[meter.name].set()
 
     def is_established(self, meter: Meter) -> bool:
         """Whether there is a connection over which this meter has proved itself, waiting or in use."""
         in_use = self._in_use.get(meter.name)
         return (in_use is not None and not in_use.closed) or any(
-            lot.standing is Standing.PROVED for lot in self._lots[meter.name]
+            connection.standing is Standing.PROVED for connection in self._waiting[meter.name]
         )
 
     def establish(self, meter: Meter, link: Link) -> None:
@@ -89,38 +89,38 @@ class DialledInConnections:
         work on the meter `began`: who is refuted from then on has just been tried.
         """
         async with asyncio.timeout_at(until):
-            while (lot := self._best(meter, but, began)) is None:
+            while (connection := self._best(meter, but, began)) is None:
                 self._arrived[meter.name].clear()
                 await self._arrived[meter.name].wait()
-        self._lots[meter.name].remove(lot)
-        if lot.standing is Standing.PROVED:
-            self._in_use[meter.name] = lot.link
-        lot.watcher.cancel()
-        await asyncio.wait([lot.watcher])
-        return lot.link
+        self._waiting[meter.name].remove(connection)
+        if connection.standing is Standing.PROVED:
+            self._in_use[meter.name] = connection.link
+        connection.watcher.cancel()
+        await asyncio.wait([connection.watcher])
+        return connection.link
 
     async def close(self) -> None:
         """Close all of them."""
         self._closed = True
-        for lots in self._lots.values():
-            for lot in lots:
-                lot.watcher.cancel()
-                lot.link.close()
-        self._lots.clear()
+        for waiting in self._waiting.values():
+            for connection in waiting:
+                connection.watcher.cancel()
+                connection.link.close()
+        self._waiting.clear()
 
-    def _best(self, meter: Meter, but: Collection[Link], began: float) -> _Lot | None:
-        waiting = [
-            lot
-            for lot in self._lots[meter.name]
-            if lot.link not in but and (lot.standing is not Standing.REFUTED or lot.since <= began)
+    def _best(self, meter: Meter, but: Collection[Link], began: float) -> _Connection | None:
+        candidates = [
+            connection
+            for connection in self._waiting[meter.name]
+            if connection.link not in but and (connection.standing is not Standing.REFUTED or connection.since <= began)
         ]
-        return max(enumerate(waiting), key=lambda one: (one[1].standing.value, one[0]))[1] if waiting else None
+        return max(enumerate(candidates), key=lambda one: (one[1].standing.value, one[0]))[1] if candidates else None
 
-    def _replace(self, meter: Meter, lot: _Lot) -> None:
-        self._lots[meter.name].remove(lot)
-        lot.watcher.cancel()
-        lot.link.close()
-        self._emit(Replaced(meter=meter.name, peer=lot.link.peer, standing=lot.standing.name.lower()))
+    def _replace(self, meter: Meter, connection: _Connection) -> None:
+        self._waiting[meter.name].remove(connection)
+        connection.watcher.cancel()
+        connection.link.close()
+        self._emit(Replaced(meter=meter.name, peer=connection.link.peer, standing=connection.standing.name.lower()))
 
     async def _watch(self, meter: Meter, link: Link) -> None:
         try:
@@ -128,6 +128,8 @@ class DialledInConnections:
                 pdu = await link.next_frame(None)
                 await self._notifications.take_in_turn(pdu.apdu, peer=link.peer, transport="tcp")
         except (OSError, DlmsError) as error:
-            self._lots[meter.name] = [lot for lot in self._lots[meter.name] if lot.link is not link]
+            self._waiting[meter.name] = [
+                connection for connection in self._waiting[meter.name] if connection.link is not link
+            ]
             link.close()
             self._emit(HungUp(meter=meter.name, peer=link.peer, reason=str(error)))

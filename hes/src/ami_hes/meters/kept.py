@@ -15,7 +15,7 @@ from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.registry import Meter
 from ami_hes.meters.session import Session
 
-Part = Callable[[Session], Awaitable[None]]
+Release = Callable[[Session], Awaitable[None]]
 """Releases the association and gives the connection up; never raises MeterFault."""
 
 
@@ -23,21 +23,21 @@ Part = Callable[[Session], Awaitable[None]]
 class _Kept:
     session: Session
     watch: asyncio.Task[None]
-    parting: bool = False
+    releasing: bool = False
 
 
 class KeptSessions:
     """Open sessions by meter, between two holders."""
 
-    def __init__(self, keep_open_s: float, most: int, part: Part) -> None:
+    def __init__(self, keep_open_s: float, most: int, release: Release) -> None:
         self._keep_open_s = keep_open_s
         self._most = most
-        self._release = part
+        self._release = release
         self._kept: dict[str, _Kept] = {}
         self._closed = False
 
     def keep(self, session: Session) -> bool:
-        """Keep it for the next holder; False when it is not to be kept and has to be parted with."""
+        """Keep it for the next holder; False when it is not to be kept and has to be released."""
         usable = session.opened and session.healthy and session.meter.address is not None
         if not usable or self._closed or not self._keep_open_s or len(self._kept) >= self._most:
             return False
@@ -49,27 +49,27 @@ class KeptSessions:
         kept = self._kept.get(meter.name)
         if kept is None:
             return None
-        if not kept.parting:
+        if not kept.releasing:
             del self._kept[meter.name]
             kept.watch.cancel()
         await asyncio.wait([kept.watch])
         return kept.session if kept.watch.cancelled() and kept.session.healthy else None
 
     async def close(self) -> None:
-        """Part with all of them, at once."""
+        """Release all of them, at once."""
         self._closed = True
         sessions = [one for one in [await self.take(kept.session.meter) for kept in list(self._kept.values())] if one]
         await asyncio.gather(*(self._release(session) for session in sessions))
 
     async def _watch(self, session: Session) -> None:
-        """Until it was kept long enough, or its connection ends; then it is parted with. Cancelled when it is taken."""
+        """Until it was kept long enough, or its connection ends; then it is released. Cancelled when it is taken."""
         try:
             async with asyncio.timeout(self._keep_open_s):
                 await session.listen()
         except (MeterFault, TimeoutError):
             pass
         name = session.meter.name
-        self._kept[name].parting = True
+        self._kept[name].releasing = True
         try:
             await self._release(session)
         finally:

@@ -41,7 +41,7 @@ class Listener:
     def __init__(
         self,
         registry: Registry,
-        parking: DialledInConnections,
+        dialled_in: DialledInConnections,
         notifications: Notifications,
         prove: Prove,
         *,
@@ -50,7 +50,7 @@ class Listener:
         emit: Emit,
     ) -> None:
         self._registry = registry
-        self._dialled_in = parking
+        self._dialled_in = dialled_in
         self._notifications = notifications
         self._prove = prove
         self._places = places
@@ -132,7 +132,7 @@ class Listener:
             raise
         else:
             self._emit(DialledIn(meter=meter.name, peer=link.peer, standing=standing.name.lower()))
-            self._dialled_in.park(meter, link, standing)
+            self._dialled_in.add(meter, link, standing)
 
     async def _greeting(self, link: Link, until: float) -> bool | None:
         """Give a caller that pushes the first word; True when it did, None when what it said was dropped."""

@@ -9,8 +9,8 @@ from typing import TypeVar
 from ami_dlms.errors import LocalError, ProtocolError
 
 
-class Named(Enum):
-    """An enumeration that tables are asked with: a member is itself and nothing else, so it hashes in C."""
+class IdentityEnum(Enum):
+    """An enumeration for keys of tables: a member equals itself alone, so it is hashed by identity, in C."""
 
     __hash__ = object.__hash__
 

@@ -17,7 +17,7 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, AssociationResult, Conformance, DataAccessResult, DiagnosticSource
 from ami_dlms.frozen import frozen
-from ami_dlms.transitions import Named
+from ami_dlms.transitions import IdentityEnum
 
 # --- what a client sends
 
@@ -310,7 +310,7 @@ class AssociationRefused:
     cause: Cause = Cause.OTHER
 
 
-class Service(Named):
+class Service(IdentityEnum):
     """The confirmed services of both ways of naming."""
 
     GET = "GET"

@@ -11,13 +11,13 @@ from dataclasses import KW_ONLY, field
 from ami_dlms.errors import LocalError
 from ami_dlms.frozen import frozen
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, SecuritySuite
-from ami_dlms.transitions import Named
+from ami_dlms.transitions import IdentityEnum
 
 RandomBytes = Callable[[int], bytes]
 DRAWS = 8
 
 
-class KeyForm(Named):
+class KeyForm(IdentityEnum):
     """How general-ciphering leads to its key: one that both hold, a new one sent along, or one agreed by the scheme named."""
 
     IDENTIFIED = "identified"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ami_dlms.transitions import Named
+from ami_dlms.transitions import IdentityEnum
 
 
-class ClientState(Named):
+class ClientState(IdentityEnum):
     """The state of a client on its connection."""
 
     IDLE = "idle"
@@ -25,7 +25,7 @@ class ClientState(Named):
     CLOSED = "closed"
 
 
-class ClientEvent(Named):
+class ClientEvent(IdentityEnum):
     """What a client sends (SEND_...) or sees."""
 
     SEND_OPEN = "send open"
@@ -51,7 +51,7 @@ class ClientEvent(Named):
     BREACH = "breach"
 
 
-class ServerState(Named):
+class ServerState(IdentityEnum):
     """The state of one association of a server."""
 
     UNASSOCIATED = "unassociated"
@@ -61,7 +61,7 @@ class ServerState(Named):
     RECEIVING_BLOCKS = "receiving blocks"
 
 
-class ServerEvent(Named):
+class ServerEvent(IdentityEnum):
     """What a server sends (SEND_...) or sees on one association."""
 
     ACCEPTED = "association accepted"

@@ -14,7 +14,7 @@ from ami_dlms.errors import LocalError
 from ami_dlms.security import AUTHENTICATED, ENCRYPTED, ProtectionFlags, SecuritySuite, overhead
 from ami_dlms.security.aead import SYSTEM_TITLE_LENGTH
 from ami_dlms.security.suites import SUITE_MASK
-from ami_dlms.transitions import Named
+from ami_dlms.transitions import IdentityEnum
 
 PROTECTION_MASK = SUITE_MASK | AUTHENTICATED | ENCRYPTED
 GENERAL_HEADER = 2 + SYSTEM_TITLE_LENGTH
@@ -26,7 +26,7 @@ LAST_LN_SERVICE = int(ApduTag.ACTION_RESPONSE)
 LAST_SN_SERVICE = int(ApduTag.INFORMATION_REPORT_REQUEST)
 
 
-class CipheringKind(Named):
+class CipheringKind(IdentityEnum):
     """The APDU that carries a protected one; plain where nothing does."""
 
     PLAIN = "plain"
