@@ -77,8 +77,8 @@ flaky: $(VENV)/.dev $(VENV)/fuzz/.done  ## each step that uses randomness, alone
 	$(BIN)/python tests/interop/prepare.py
 	WORKERS=$(WORKERS) $(BIN)/python tests/flaky.py $(call option,N,--times) $(call option,SEED,--first) $(if $(call given,ONLY),$(ONLY:%=--only %))
 
-acceptance: $(VENV)/.dev $(VENV)/fuzz/.done  ## everything at its full size, for hours; ends with a table of what was found: ONLY='bench fuzz'
-	WORKERS=$(WORKERS) $(BIN)/python tests/acceptance.py $(if $(call given,ONLY),$(ONLY:%=--only %))
+acceptance: $(VENV)/.dev $(VENV)/fuzz/.done  ## everything at its full size, for hours; ends with a table of what was found: ONLY='bench fuzz' AGAINST='../other/.venv/bin/python -m ami_hes serve'
+	WORKERS=$(WORKERS) .ci/with-prefix $(BIN)/python tests/acceptance.py $(if $(call given,ONLY),$(ONLY:%=--only %)) $(if $(call given,AGAINST),--against '$(AGAINST)')
 
 dist: $(VENV)/.run      ## wheels of all packages and their locked requirements, to install elsewhere: DIST=dist
 	rm -rf '$(DIST)'

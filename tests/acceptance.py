@@ -1,7 +1,8 @@
-"""The full figures, run by hand before a piece of work is called done: `python tests/acceptance.py [--only bench]`.
+"""The full figures, run by hand before a piece of work is called done: `make acceptance [ONLY=bench]`.
 
 Each step writes its output to var/acceptance; at the end a table says what was run, for how long and what it found. No step is
-left out for want of a tool: what is missing fails.
+left out for want of a tool: what is missing fails. A step that measures compares its figures with no limit, it prints them: to be
+judged, in var/acceptance/bench.txt, beside those of docs/ or of another checkout's HES (AGAINST=...).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tools import TOOLS, VARIABLE
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
 OUTPUTS = ROOT / "var" / "acceptance"
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--size", "acceptance")
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--size", "acceptance", "--timeout", "3600")
 WORKERS = ("-n", os.environ.get("WORKERS", "auto"))
 AMI = (str(Path(sys.executable).with_name("ami")),)
 FUZZ_S = 600
@@ -39,9 +40,17 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
         (*AMI, "bench-dlms"),
         (*AMI, "bench-fleet", "--meters", "1000,10000,100000,1000000"),
     ),
-    "compose": ((*PYTEST, "-m", "compose", "--timeout", "600", str(TESTS / "compose")),),
+    "compose": ((*PYTEST, "-m", "compose", str(TESTS / "compose")),),
 }
 """Name -> the commands of a step, of which each has to succeed."""
+MEASURING = ("bench",)
+"""These hold when nothing failed while they measured."""
+
+
+def commands_of(name: str, against: str | None = None) -> tuple[tuple[str, ...], ...]:
+    """The commands of a step. `against`: the command of another checkout's HES, which `ami bench` measures as well."""
+    first, *others = STEPS[name]
+    return ((*first, "--against", against) if against and name in MEASURING else first, *others)
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ class Ran:
     found: str
 
 
-def run(name: str, commands: tuple[tuple[str, ...], ...] | None = None) -> Ran:
+def run(name: str, commands: tuple[tuple[str, ...], ...]) -> Ran:
     """Run a step to its end, or to the first of its commands that fails."""
     environment = {**os.environ, VARIABLE: ",".join(TOOLS), "COLUMNS": "120"}
     output = OUTPUTS / f"{name}.txt"
@@ -63,7 +72,7 @@ def run(name: str, commands: tuple[tuple[str, ...], ...] | None = None) -> Ran:
     with output.open("wb") as file:
         held = all(
             subprocess.run(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT).returncode == 0
-            for command in commands or STEPS[name]
+            for command in commands
         )
     return Ran(name, held, time.monotonic() - started, _last_line(output))
 
@@ -75,19 +84,26 @@ def _last_line(output: Path) -> str:
 
 def table(rows: list[Ran]) -> str:
     """What was run and what it found, a line per step."""
-    lines = [f"{'step':10} {'':6} {'seconds':>7}  last line of var/acceptance/STEP.txt"]
-    lines += [f"{row.name:10} {'held' if row.held else 'FAILED':6} {row.seconds:7.0f}  {row.found}" for row in rows]
+    lines = [f"{'step':10} {'':8} {'seconds':>7}  last line of var/acceptance/STEP.txt"]
+    lines += [f"{row.name:10} {_outcome(row):8} {row.seconds:7.0f}  {row.found}" for row in rows]
     return "\n".join(lines)
+
+
+def _outcome(row: Ran) -> str:
+    if not row.held:
+        return "FAILED"
+    return "measured" if row.name in MEASURING else "held"
 
 
 def main(report: Callable[[str], None] = print) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", choices=tuple(STEPS), help="these steps")
+    parser.add_argument("--against", metavar="COMMAND", help="the HES of another checkout, to be measured beside ours")
     given = parser.parse_args()
     rows = []
     for name in given.only or STEPS:
         report(f"{name} ...")
-        rows.append(run(name))
+        rows.append(run(name, commands_of(name, given.against)))
     report("\n" + table(rows))
     return 0 if all(row.held for row in rows) else 1
 

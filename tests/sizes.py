@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-SHARE = {"test": 0.25, "ci": 1.0, "acceptance": 1.0}
-"""Of the examples that a property is tried with."""
+SHARE = {"test": 0.25, "ci": 1.0, "acceptance": 5.0}
+"""Of the examples that CI tries a property with."""
 FEWEST = 20
 chosen = "ci"
 """Set by conftest before the tests are collected."""
 
 
-def examples(most: int) -> int:
-    """The number of examples of a property for which CI draws `most`."""
-    return min(most, max(FEWEST, round(SHARE[chosen] * most)))
+def examples(of_ci: int) -> int:
+    """The number of examples of a property for which CI draws `of_ci`."""
+    return max(min(of_ci, FEWEST), round(SHARE[chosen] * of_ci))
 
 
 def larger() -> list[str]:

@@ -12,12 +12,13 @@ from typing import Any
 
 import acceptance
 import pytest
+import sizes
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = ROOT / ".github/workflows/ci.yml"
 SYSTEM = ("bash", "dirname", "cat", "env")
-OURS = ("prepare", "run")
+OURS = ("prepare", "run", "with-prefix")
 
 
 @pytest.fixture
@@ -92,12 +93,59 @@ def test_the_steps_end_with_their_seconds(tree: Path) -> None:
     made = [line.split()[1] for line in called(done) if line.startswith("make")]
     assert made == ["setup", "check", "test-wheels", "interop", "fuzz", "test", "test-compose"]
     after = done.stdout.partition("all of it holds\n")[2]
-    assert re.findall(r"^ +\d+ s  (?:make )?(\S+)", after, re.MULTILINE) == [
+    assert re.findall(r"^ +\d+ s  (?:.ci/with-prefix )?(?:make )?(\S+)", after, re.MULTILINE) == [
         ".ci/prepare",
         *made[:-1],
         "engine",
         made[-1],
     ]
+
+
+ROUTE = """
+case "$*" in
+*show*) test ! -e route || echo local 2001:db8:1::/64;;
+*add*) echo > route;;
+*) rm route;;
+esac
+"""
+"""An `ip` that has one route, a file where it is called."""
+
+
+def with_prefix(tree: Path, *, before: str = "") -> subprocess.CompletedProcess[str]:
+    program(tree, "tested", 'echo "with $AMI_REQUIRE" >&2; test -e route && echo routed >&2; exit 3')
+    command = ["bash", "-c", f'{before} AMI_REQUIRE=proc exec .ci/with-prefix tested "a b"']
+    environment = {"PATH": str(tree.parent / "bin")}
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize(("user", "by"), [(0, "ip"), (1000, "sudo -n ip")])
+def test_a_prefix_is_routed_for_a_command_and_then_no_longer(tree: Path, user: int, by: str) -> None:
+    for name, script in (("id", f"echo {user}"), ("ip", ROUTE), ("sudo", f'shift; shift; set -- "$@"{ROUTE}')):
+        program(tree, name, script)
+    (tree.parent / "bin/rm").symlink_to(shutil.which("rm") or "rm")
+    done = with_prefix(tree)
+    assert done.returncode == 3, "that of the command"
+    said = done.stderr.splitlines()
+    assert "called: tested a b" in said and "with proc,routed-prefix" in said and "routed" in said
+    assert f"called: {by} -6 route del local 2001:db8:1::/64 dev lo" in said
+    assert not (tree / "route").exists()
+
+
+def test_a_prefix_that_was_routed_before_stays(tree: Path) -> None:
+    program(tree, "id", "echo 0")
+    program(tree, "ip", ROUTE)
+    done = with_prefix(tree, before="echo > route;")
+    assert "with proc,routed-prefix" in done.stderr
+    assert (tree / "route").exists()
+
+
+def test_where_no_prefix_can_be_routed_it_says_so_and_requires_none(tree: Path) -> None:
+    program(tree, "id", "echo 1000")
+    program(tree, "sudo", "echo 'a password is required' >&2; exit 1")
+    done = with_prefix(tree)
+    assert done.returncode == 3
+    assert "with-prefix: no prefix can be routed here" in done.stderr
+    assert "with proc" in done.stderr.splitlines()
 
 
 def test_without_a_docker_engine_it_says_what_to_do(tree: Path) -> None:
@@ -126,6 +174,22 @@ def test_a_step_of_the_acceptance_says_what_it_found(tmp_path: Path, monkeypatch
     says, fails = (sys.executable, "-c", "print('12 passed')"), (sys.executable, "-c", "raise SystemExit('1 failed')")
     held, failed = acceptance.run("good", (says, says)), acceptance.run("bad", (says, fails, says))
     assert (held.held, held.found, failed.held, failed.found) == (True, "12 passed", False, "1 failed")
-    first, second = acceptance.table([held, failed]).splitlines()[1:]
-    assert first.split()[:2] == ["good", "held"] and second.split()[:2] == ["bad", "FAILED"]
+    measured = acceptance.run("bench", (says,))
+    rows = [line.split()[:2] for line in acceptance.table([held, failed, measured]).splitlines()[1:]]
+    assert rows == [["good", "held"], ["bad", "FAILED"], ["bench", "measured"]]
     assert (tmp_path / "bad.txt").read_text().splitlines() == ["12 passed", "1 failed"]
+
+
+def test_the_acceptance_measures_beside_another_checkout_where_one_is_named() -> None:
+    bench, *others = acceptance.commands_of("bench", "other/python -m ami_hes serve")
+    assert bench[1:] == ("bench", "--meters", "2,100,1000", "--against", "other/python -m ami_hes serve")
+    assert tuple(others) == acceptance.STEPS["bench"][1:]
+    assert acceptance.commands_of("tests", "other") == acceptance.STEPS["tests"]
+
+
+def test_each_size_tries_a_property_with_more_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = {}
+    for size in sizes.SHARE:
+        monkeypatch.setattr(sizes, "chosen", size)
+        drawn[size] = [sizes.examples(of_ci) for of_ci in (8, 60, 400)]
+    assert drawn == {"test": [8, 20, 100], "ci": [8, 60, 400], "acceptance": [40, 300, 2_000]}

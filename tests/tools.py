@@ -1,7 +1,8 @@
 """What tests need beside Python: `@pytest.mark.needs("curl")` says it, and nothing else may skip a test.
 
 Where a tool is missing the test is skipped, and the run ends with the list of what it skipped and why. Where AMI_REQUIRE names
-the tool (AMI_REQUIRE=curl,docker), as CI does with all of them, the test fails instead.
+the tool (AMI_REQUIRE=curl,docker), the test fails instead. CI requires all of them; a routed prefix where the machine lets it
+route one (.ci/with-prefix), and `make acceptance` everywhere.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ TOOLS = {
     "docker": Tool(_docker, "no Docker engine answers `docker info`"),
     "postgresql": Tool(_postgresql, "no PostgreSQL server is installed (.ci/prepare)"),
     "proc": Tool(Path("/proc/self/clear_refs").exists, "this system has no /proc, as Linux has"),
-    "routed-prefix": Tool(_routed, f"no prefix is routed here (ip route add local {PREFIX} dev lo)"),
+    "routed-prefix": Tool(
+        _routed, f"no prefix is routed here (.ci/with-prefix, or ip route add local {PREFIX} dev lo)"
+    ),
     "atheris": _environment("fuzz", "the fuzzer is not installed (make fuzz)"),
     "dlms-cosem": _environment("interop/dlms-cosem", "the peer is not installed (make interop)"),
     "gurux-dlms": _environment("interop/gurux", "the peer is not installed (make interop)"),

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import data
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -617,7 +618,7 @@ def test_of_a_table_full_of_faults_the_first_hundred_are_reported(cells: dict[st
     assert len(refusal.value.problems) == MAX_PROBLEMS
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.lists(
         st.lists(st.sampled_from(CELLS) | st.text(max_size=8), min_size=len(COLUMNS), max_size=len(COLUMNS)), max_size=4

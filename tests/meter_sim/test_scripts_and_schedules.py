@@ -24,6 +24,7 @@ from devices import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sizes import examples
 
 from ami_dlms import data
 from ami_dlms.data import Data
@@ -467,7 +468,7 @@ DATES = st.builds(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(
     times=st.lists(st.tuples(TIMES, DATES), max_size=3),
     hours=st.lists(st.integers(0, 23), min_size=2, max_size=3, unique=True),
