@@ -25,6 +25,7 @@ from ami_meter_sim.population.shipment import Form, for_the_cis, write
 from ami_meter_sim.settings import Settings
 from ami_packs.event_list import Occurrence
 from ami_process.settings import SettingsError
+from ami_process.shipment_files import parse_rows
 from ami_registry import client_settings, parse_meter, parse_shipment
 
 INDEX = 7
@@ -90,7 +91,7 @@ async def test_the_reader_s_keys_are_no_key_of_another_client(tmp_path: Path) ->
 def test_a_head_end_takes_a_file_with_further_associations_as_any_other(tmp_path: Path) -> None:
     settings = load(tmp_path, table(model="single-phase"))
     row, text = shipped(settings)
-    meter = parse_meter(1, parse_shipment(text)[0], lambda scheme, rest: "")
+    meter = parse_meter(1, parse_shipment(parse_rows(text))[0], lambda scheme, rest: "")
     assert meter.problem() is None
     assert meter.encryption_key == bytes.fromhex(row["encryption_key"])
     (shown,) = for_the_cis([row])
@@ -112,7 +113,7 @@ async def test_hls_7_with_the_key_pairs_of_the_shipment(tmp_path: Path, suite: i
     changed = {"authentication": "hls-ecdsa", "suite": suite}
     async with Served(load(tmp_path, table(port=free_port(), model="single-phase", **changed))) as one:
         row, text = shipped(one.settings)
-        meter = parse_meter(1, parse_shipment(text)[0], lambda scheme, rest: "")
+        meter = parse_meter(1, parse_shipment(parse_rows(text))[0], lambda scheme, rest: "")
         assert meter.problem() is None
         connection = ClientConnection(
             client_settings(meter, CLIENT_TITLE), challenge=CHALLENGE, send_counter=SendCounter(1)

@@ -16,8 +16,8 @@ from ami_cli.meter.options import Identity, Reach, Transport, Wrapping
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_process.secret_sources import SecretSources
-from ami_registry import EntryError, Meter, parse_field, parse_meter
-from ami_registry.shipments import ShipmentError, parse_shipment
+from ami_process.shipment_files import ShipmentFileError, read_rows
+from ami_registry import EntryError, Meter, ShipmentError, parse_cell, parse_field, parse_meter, parse_shipment
 
 SHIPMENTS = (".json", ".csv")
 SHOWN = 5
@@ -97,13 +97,14 @@ def _unusable(path: Path, row: Mapping[str, Any], error: EntryError) -> MeterErr
 
 
 def _rows(path: Path) -> Sequence[Mapping[str, Any]]:
-    shipped = path.suffix.lower() in SHIPMENTS
+    rows: object
     try:
-        text = path.read_text("utf-8")
-        rows = parse_shipment(text) if shipped else tomllib.loads(text).get("meters")
+        if path.suffix.lower() in SHIPMENTS:
+            return parse_shipment(read_rows(path, parse_cell))
+        rows = tomllib.loads(path.read_text("utf-8")).get("meters")
     except OSError as error:
         raise MeterError(ExitCode.USAGE, f"can't be read: {error.strerror}", where=str(path)) from None
-    except ShipmentError as error:
+    except (ShipmentFileError, ShipmentError) as error:
         raise MeterError(ExitCode.USAGE, str(error), where=str(path)) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MeterError(ExitCode.USAGE, f"is not TOML: {error}", where=str(path)) from None

@@ -6,11 +6,8 @@ from pathlib import Path
 
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import SettingsError
-from ami_process.text_files import UnreadableText, read_text
-from ami_registry import ShipmentError, parse_secret, parse_shipment
-
-MOST_CHARACTERS = 1 << 30
-"""About a million meters."""
+from ami_process.shipment_files import ShipmentFileError, read_rows
+from ami_registry import ShipmentError, parse_cell, parse_secret, parse_shipment
 
 
 def read_shipments(paths: Iterable[Path], transport_key: str | None) -> Mapping[str, object]:
@@ -19,8 +16,8 @@ def read_shipments(paths: Iterable[Path], transport_key: str | None) -> Mapping[
     found: dict[str, object] = {}
     for path in paths:
         try:
-            tables = parse_shipment(read_text(path, MOST_CHARACTERS), key)
-        except (UnreadableText, ShipmentError) as error:
+            tables = parse_shipment(read_rows(path, parse_cell), key)
+        except (ShipmentFileError, ShipmentError) as error:
             raise SettingsError(f"hes.shipments: {path}: {error}") from None
         found |= {f"{path}, meter {number}": table for number, table in enumerate(tables, 1)}
     return found

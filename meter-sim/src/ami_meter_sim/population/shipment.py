@@ -21,8 +21,9 @@ from ami_meter_sim.population.credentials import Credentials
 from ami_meter_sim.population.identity import Identities
 from ami_meter_sim.population.topology import Topology
 from ami_packs.model import Offered
+from ami_process.shipment_files import FORMAT, SEVERAL
 from ami_registry import DIALS_IN
-from ami_registry.shipments import FORMAT, OF_ASSOCIATION, SEVERAL, WRAPPED
+from ami_registry.shipments import OF_ASSOCIATION, WRAPPED
 
 FOR_THE_CIS = (
     "name",

@@ -7,7 +7,7 @@ from ami_registry.agreement import client_settings, security
 from ami_registry.entries import FIELDS, Entry, EntryError, Field, parse_field, parse_meter
 from ami_registry.meter import Meter, Transport, key_id
 from ami_registry.references import FORMS, Resolve, parse_secret
-from ami_registry.shipments import ShipmentError, parse_shipment
+from ami_registry.shipments import ShipmentError, parse_cell, parse_shipment
 from ami_registry.values import DIALS_IN
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Transport",
     "client_settings",
     "key_id",
+    "parse_cell",
     "parse_field",
     "parse_meter",
     "parse_secret",

@@ -1,0 +1,76 @@
+"""Shipment files, which come along with delivered meters, as rows: the one reader of the format, whatever is wanted of a row.
+
+JSON is an object with `format` and `meters`, CSV has one line of names and one line per meter. What the columns mean is for
+whoever reads the rows: names of CIM for a CIS, the way to the meter and its keys for a head-end (`ami_registry.shipments`).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ami_process.text_files import UnreadableText, read_text
+
+FORMAT = 1
+MOST_CHARACTERS = 1 << 30
+"""About a million meters."""
+USAGE_POINTS = "usage_points"
+SEVERAL = ";"
+"""Between several usage points in one cell of CSV."""
+ParseCell = Callable[[str, str], object]
+"""The value of a cell of CSV, by the name of its column: JSON has types, CSV has none."""
+
+
+class ShipmentFileError(ValueError):
+    """A file is no shipment; the text says where and why, without the name of the file."""
+
+
+def text_of_cell(_: str, cell: str) -> object:
+    """A cell as it is."""
+    return cell
+
+
+def read_rows(path: Path, parse_cell: ParseCell = text_of_cell) -> Iterable[Mapping[str, object]]:
+    """The rows of a file, in order. Raises ShipmentFileError, for CSV as late as when the row is reached."""
+    try:
+        text = read_text(path, MOST_CHARACTERS)
+    except UnreadableText as error:
+        raise ShipmentFileError(str(error)) from None
+    return parse_rows(text, parse_cell)
+
+
+def parse_rows(text: str, parse_cell: ParseCell = text_of_cell) -> Iterable[Mapping[str, object]]:
+    """The rows of the text of a file; as above."""
+    return _from_json(text) if text.lstrip()[:1] == "{" else _from_csv(text, parse_cell)
+
+
+def _from_json(text: str) -> Sequence[Mapping[str, object]]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ShipmentFileError(f"not JSON: {error}") from None
+    if content.get("format") != FORMAT:
+        raise ShipmentFileError(f"format {content.get('format')!r} is not {FORMAT}, the one that is known here")
+    rows = content.get("meters")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ShipmentFileError("meters is not a list of objects")
+    return rows
+
+
+def _from_csv(text: str, parse_cell: ParseCell) -> Iterator[Mapping[str, object]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        names = reader.fieldnames or ()
+        if "name" not in names:
+            raise ShipmentFileError("the first line does not name the columns: name is missing")
+        for row in reader:
+            if None in row or None in row.values():
+                raise ShipmentFileError(f"line {reader.line_num} has not as many cells as the first line has names")
+            yield {
+                name: cell.split(SEVERAL) if name == USAGE_POINTS else parse_cell(name, cell)
+                for name, cell in row.items()
+                if cell
+            }
+    except csv.Error as error:
+        raise ShipmentFileError(f"line {reader.line_num}: {error}") from None
