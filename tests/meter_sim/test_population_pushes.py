@@ -26,8 +26,10 @@ from ami_dlms.security import GlobalKeys, ReceiveCounter
 from ami_meter_sim.app import Running, start
 from ami_meter_sim.control import Control
 from ami_meter_sim.meter.pushes import INTERVAL, SETUPS
+from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.conditions import Condition
 from ami_meter_sim.objects.push_setup import PushSetupV0
+from ami_meter_sim.outages import Outages
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.settings import Settings
 from ami_packs.event_list import Occurrence
@@ -195,6 +197,24 @@ async def test_a_randomised_start_is_that_of_its_seed(tmp_path: Path) -> None:
     first, same, other = [await order(tmp_path / name, seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
     assert first == same and first != other
     assert sorted(map(str, first)) == sorted(map(str, other))
+
+
+async def test_a_meter_that_gasps_is_made_once_and_goes_with_its_gasp(tmp_path: Path) -> None:
+    async with town(tmp_path, push={"on": ["power-down"]}) as one:
+        fleet, made = one.running.fleet, list[str]()
+        watch = fleet.when_live
+
+        def count(meter: Meter) -> None:
+            made.append(meter.name)
+            watch(meter)
+
+        fleet.when_live = count
+        outages = Outages(fleet)
+        outages.want([(name, 0.0) for name in one.names], on=False)
+        assert sent_by(await one.come(METERS)) == one.names
+        await outages.end()
+        assert sorted(made) == one.names
+        assert fleet.alive == 0
 
 
 async def test_an_alarm_is_pushed_by_its_meter_alone(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """What meters want to push by their push setups (class 40), on its way to the sender.
 
 Strategy: who has something to send in an hour need not stay alive until then: what waits knows the meter by its index, and asks for
-it again when an attempt is made.
+it again when an attempt is made. What is due at once, such as a last gasp, keeps its meter until its octets are made, so that it is
+not made twice; but not many of them, since a million may lose their power in one second.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_meter_sim.population.journal import StateError
 from ami_process.sockets import format_address
 
+MOST_KEPT = 1_000
+"""Pushes that wait while one more keeps its meter alive."""
 TRANSPORTS: dict[int, str] = {Transport.TCP: "tcp", Transport.UDP: "udp"}
 
 
@@ -97,11 +100,16 @@ class WantedPushes:
             return lambda: meter
         return partial(self._fleet.live, meter.row.index)
 
+    def _is_due(self, plan: PushPlan) -> bool:
+        return plan.first_at is not None and plan.first_at <= self._environment.now()
+
     def _push(self, meter: Meter, plan: PushPlan, destination: Destination) -> Push:
         again, why = self._again(meter), reason_of(plan.setup)
+        kept = [meter] if self._is_due(plan) and self._sender.waiting < MOST_KEPT else []
 
         def frames(at: datetime) -> Sequence[bytes]:
             its = again()
+            kept.clear()
             return push_frames(its, plan, at) if may_leave(its, why) else ()
 
         def retry_at(attempt: int, at: datetime) -> datetime | None:

@@ -70,6 +70,8 @@ class HistoryInStore:
 
     def forget(self, kind: Kind, source: Obis | None, keep: int) -> None:
         """As `History`."""
+        if self._row.last_record <= keep:
+            return  # of all kinds together it has no more: no look into the store for most meters
         octets = NO_SOURCE if source is None else bytes(source)
         found = sorted(one.n for one in self._store.records(self._index, kind, source=octets))
         if len(found) > keep:

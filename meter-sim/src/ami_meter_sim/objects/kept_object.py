@@ -18,6 +18,9 @@ from ami_packs.model import ObjectDescription
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
 
+MOST_SEEN = 8192
+_SEEN: dict[tuple[type, str, int], tuple[Data, Data]] = {}
+"""Values of models by what they are for and by their identity, which is theirs as long as they are kept here, and the sound ones."""
 FIRST_OWN = -1
 """Attributes of a negative number are up to the manufacturer: nothing here lists or serves any."""
 
@@ -71,7 +74,23 @@ class KeptObject(CosemObject):
 
     def sound(self, name: str) -> Data:
         """The same for the meter's own use: where a model has something of another shape, the class's first value."""
-        return self.sounded(name, self.value(name))
+        described, number = self.described, self._numbers[name]
+        changed = self.device.kept.get(described.class_id, described.obis, number)
+        if changed is not None:
+            return self.sounded(name, changed)
+        given = described.attributes.get(number)
+        return self.initial[name] if given is None else self._sound_of_model(name, given)
+
+    @classmethod
+    def _sound_of_model(cls, name: str, given: Data) -> Data:
+        """The same for a value that all meters of a model share: its shape is looked at once."""
+        key = (cls, name, id(given))
+        known = _SEEN.get(key)
+        if known is None:
+            if len(_SEEN) >= MOST_SEEN:
+                _SEEN.clear()
+            known = _SEEN[key] = (given, cls.sounded(name, given))
+        return known[1]
 
     @classmethod
     def sounded(cls, name: str, value: Data) -> Data:
