@@ -224,7 +224,7 @@ class Told:
     def __init__(self, setting: Setting, number: signal.Signals) -> None:
         self._inner: Output = PlainOutput(setting)
         self._number = number
-        self.shown, self.opening = self._inner.shown, self._inner.opening
+        self.display, self.opening = self._inner.display, self._inner.opening
         self.notice, self.closing = self._inner.notice, self._inner.closing
 
     def on_event(self, message: Any, steps: Any) -> None:

@@ -42,7 +42,7 @@ STEPS = {
     "Session.open": "opening the association",
     "Session.get_many": "reading the device id and the state, before and after",
     "Session.action": "the ACTION, its attempt kept before it leaves",
-    "Meters._part": "releasing and closing",
+    "Meters._release": "releasing and closing",
     "CommandWorker._work_off": "a command: place, deadline, outcome, event",
     "CommandWorker._keep_results": "results and the answer",
 }

@@ -10,7 +10,7 @@ from ami_dlms.transitions import diagram
 PAGE = """# States of an association, of a link below it, and of a sign-on
 
 Made from the tables of `ami_dlms.association.states`, `ami_dlms.framing.hdlc_states` and `ami_dlms.framing.mode_e` by `python tests/dlms/association/states_page.py > docs/states.md`;
-a test holds it to them. An arrow that is not here is a mistake: ours when the event says "send", otherwise the peer's.
+a test holds it to them. A transition that is not shown is an error: ours when the event says "send", otherwise the peer's.
 
 ## Client
 
@@ -23,7 +23,7 @@ an unencrypted answer where ciphering was agreed, octets that can't be read.
 
 ## Server
 
-One such machine stands for each pair of wrapper ports on a connection. An event of the client that has no arrow is
+There is one such machine for each pair of wrapper ports on a connection. An event of the client that has no arrow is
 answered by an ExceptionResponse (a lost block by its data-access-result) and changes nothing.
 
 ```mermaid
@@ -32,7 +32,7 @@ answered by an ExceptionResponse (a lost block by its data-access-result) and ch
 
 ## Client of an HDLC link
 
-In READY the turn to send is the client's, in WAITING the server's. What comes late or twice leaves the state as it is.
+In READY the client sends next, in WAITING the server. What comes late or twice leaves the state as it is.
 
 ```mermaid
 {client_link}
