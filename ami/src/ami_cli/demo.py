@@ -31,7 +31,7 @@ except ModuleNotFoundError as missing:
 
 PORTS_TAKEN = 98
 START_S = 180.0
-"""Until everybody listens; a busy machine takes long, and a process that ends by itself is noticed at once."""
+"""Until all processes listen; a busy machine takes long, and a process that ends by itself is noticed at once."""
 REQUESTS_A_CYCLE = 2
 METER_PROCESSES = 8
 """The number of meters with a process of their own; all further ones share one."""
@@ -242,7 +242,7 @@ class Demo:
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
-        """Nobody reads any longer, as in `ami demo | head`: that is a wish to stop, and nothing to complain about."""
+        """The reader has gone, as in `ami demo | head`: a reason to stop, not an error."""
         try:
             yield
         except BrokenPipeError:

@@ -18,7 +18,7 @@ FIRST_NUMBER = 1000
 FIRST_LOGICAL_DEVICE = 0x10
 ALL_STATION = 0x7F
 OWN_CONTAINERS = 2
-DEMONSTRATION = "The keys are for demonstration only: whoever knows the seed knows them."
+DEMONSTRATION = "The keys are for demonstration only: anyone who knows the seed knows them."
 NO_KEYS = "What the CIS may know: no key is in here."
 OWN_KEYS = "What one container of meters may know: its own keys. " + DEMONSTRATION
 HEADING = """\
@@ -37,7 +37,7 @@ class Layout(StrEnum):
 
 
 class Part(StrEnum):
-    """Whose share of a configuration: in containers, everybody has his own and no more."""
+    """Whose share of a configuration: in containers, each process has its own and no more."""
 
     ALL = "all"
     CIS = "cis"

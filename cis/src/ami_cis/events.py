@@ -115,7 +115,7 @@ class RequestFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestUnknown(Event):
-    """Nobody has said what became of a request, and we have stopped asking; it may have been carried out."""
+    """The outcome of a request is unknown and it is not sent again; it may have been carried out."""
 
     message_id: str
     """Of the request."""

@@ -1,4 +1,4 @@
-"""Where the HES delivers of its own accord: late replies (generic operation Response) and events, over SOAP at /cim.
+"""Where the HES delivers unsolicited messages: late replies (generic operation Response) and events, over SOAP at /cim.
 
 IEC 61968-100 ed. 1 has no event that could carry a failure, so an asynchronous result comes as a ResponseMessage; the events of
 Reply{Noun} are taken as well. What is kept is answered OK, what is not is answered FAILED with the reason, and what cannot be

@@ -42,7 +42,7 @@ class OutboxError(Exception):
 
 
 class HesUnreachableError(OutboxError):
-    """Nobody answers at the HES's address, and nothing was sent."""
+    """Nothing answers at the HES's address, and nothing was sent."""
 
 
 class UndecidedError(OutboxError):

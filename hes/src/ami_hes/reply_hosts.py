@@ -44,7 +44,7 @@ class NotTaken(Exception):
 
 
 class NoAnswer(NotTaken):
-    """Nobody there, or nothing that could be read as an HTTP answer."""
+    """No server there, or nothing that could be read as an HTTP answer."""
 
 
 def parse(reply_address: str) -> httpx.URL:

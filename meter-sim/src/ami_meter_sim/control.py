@@ -96,7 +96,7 @@ class Control:
         return found
 
     def _candidates(self, wanted: Selection) -> Iterable[Listed]:
-        """A name without wildcards is looked up, a part of the network is a range: nobody else is looked at."""
+        """A name without wildcards is looked up, a part of the network is a range: no other meter is looked at."""
         if wanted.name is not None and not any(letter in wanted.name for letter in WILDCARDS):
             found = listed(self.fleet, wanted.name)
             return () if found is None else (found,)

@@ -109,6 +109,6 @@ class Outages:
 
 
 def _said(task: asyncio.Task[None]) -> None:
-    """An error that nobody expected is for who watches the event loop."""
+    """An unexpected error is left to the handler of the event loop."""
     if not task.cancelled():
         task.result()

@@ -164,7 +164,7 @@ class PopulationSettings(Section):
     port: Port = 4059
     """The same."""
     addressing: Literal["address-each", "port-each", "logical-devices"] = Field(
-        default="address-each", description="what tells the meters apart; the last: the server wrapper port"
+        default="address-each", description="what distinguishes the meters; the last: the server wrapper port"
     )
     transport: Literal["wrapper", "udp", "hdlc"] = "wrapper"
     """The wrapper over TCP or UDP, or HDLC over TCP."""

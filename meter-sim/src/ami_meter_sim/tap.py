@@ -1,4 +1,4 @@
-"""Whoever wants to see what happens sees it here, as it is reported: streams with bounds, and counts for metrics."""
+"""What happens, for all who observe it, as it is reported: streams with bounds, and counts for metrics."""
 
 import asyncio
 from collections import Counter

@@ -49,7 +49,7 @@ def test_no_two_meters_are_at_one_spot_and_neighbours_are_near() -> None:
         ("S0", "does not exist"),
         ("S1-F9", "there are 8"),
         ("S1-F1-T13", "there are 12"),
-        ("S2", "feeds nobody"),
+        ("S2", "feeds no meter"),
         ("S99999999999", "is no place"),
     ],
 )

@@ -53,7 +53,7 @@ class RoundTrips:
 
 
 def contenders(peers: dict[str, Peer]) -> list[Contender]:
-    """Everybody who can run here."""
+    """All contenders that can run here."""
     found = []
     for skin in ("asyncio", "selectors"):
         found += [Contender("echo", skin, "echo", CONNECTIONS), Contender("dlms", skin, "meter", CONNECTIONS)]

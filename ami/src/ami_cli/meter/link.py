@@ -122,13 +122,13 @@ def open_link(reach: Reach) -> Link:
             case Transport.SERIAL:
                 return SerialLink(reach.device, FIRST_BAUD_RATE if reach.mode_e else reach.baud)
     except TimeoutError:
-        raise _unreachable(reach, "nobody answers", "check address, port, route and firewall") from None
+        raise _unreachable(reach, "no answer from this host", "check address, port, route and firewall") from None
     except ConnectionRefusedError:
         raise _unreachable(
             reach, "the connection is refused", "check the port; some meters serve one client only"
         ) from None
     except socket.gaierror:
-        raise _unreachable(reach, "nobody knows this name", "check --host, and that names are resolved here") from None
+        raise _unreachable(reach, "the name is not known", "check --host, and that names are resolved here") from None
     except (OSError, ValueError, termios.error) as error:
         raise _unreachable(reach, str(error), "check the address and that it can be reached from here") from None
 

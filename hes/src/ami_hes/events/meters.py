@@ -28,7 +28,7 @@ class Apdu(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification(Event):
-    """A meter has sent something of its own accord."""
+    """A meter has sent an unsolicited message."""
 
     severity: ClassVar[Severity | None] = "info"
 

@@ -44,7 +44,7 @@ class AnswerMaker:
         return handed_on
 
     async def hand_on_again(self, request_id: str) -> bool:
-        """Whoever had the request's last command in hand may have gone between its answer and what follows."""
+        """The worker of the request's last command may have gone between its answer and what follows."""
         request = await self._context.results.find(request_id)
         if request is not None and request.answer is not None:
             await self._hand_on(request, parse_answer(request.answer).reply)

@@ -130,7 +130,7 @@ class ReplySender:
             await delivery.again(after_s)
 
     async def _no_answer(self, post: Post[Delivery[ReplyJob]], reason: str) -> None:
-        """Nobody answers there, so whatever else goes there waits as well; what is too old by now is given up with it."""
+        """Nothing answers there, so everything else that goes there waits as well; what is too old by now is given up with it."""
         in_a_row = self._destinations.failed(post)
         after_s = self._backoff.pause_s(in_a_row or 1)
         if in_a_row is not None:

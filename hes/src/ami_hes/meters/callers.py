@@ -1,6 +1,6 @@
 """Callers that are not known yet: how many there may be at once, and who makes room when one more comes.
 
-Nobody waits at a full door. A caller of the address that holds too many places loses its own, so who calls in vain from
+No caller waits when all places are taken. A caller of the address that holds too many places loses its own, so who calls in vain from
 one address keeps out no caller from another; meters behind one NAT share an address. Who has pushed and has nothing
 more to say goes first, then who has been silent longest, and last who has answered. An IPv6 address is as good as its first
 64 bits.

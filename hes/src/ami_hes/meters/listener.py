@@ -147,7 +147,7 @@ class Listener:
     async def _standing(self, meter: Meter, link: Link, until: float) -> Standing:
         """Have who claims to be this meter prove it.
 
-        Not asked where there is nothing to prove with, nor as long as the meter is established: whoever claims its name
+        Not asked where there is nothing to prove with, nor as long as the meter is established: a caller that claims its name
         then shall cost it neither time nor counters. A claim that can't be proved is kept for the next session, which
         reports why to its requester.
         """

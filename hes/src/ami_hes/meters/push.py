@@ -1,4 +1,4 @@
-"""What meters send of their own accord, over TCP or UDP, plain or under general-glo-ciphering: DataNotification,
+"""What meters send unsolicited, over TCP or UDP, plain or under general-glo-ciphering: DataNotification,
 EventNotification and InformationReport.
 
 Each is decoded and reported as one event; a long one may come in blocks of a general block transfer, which wait here

@@ -13,7 +13,7 @@ from ami_hes.reply_hosts import NotAnAddress, parse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
-    """How to read and answer one partner; without arguments, how everybody is read and answered."""
+    """How to read and answer one partner; without arguments, the default."""
 
     source: str | None = None
     reply_address: str | None = None

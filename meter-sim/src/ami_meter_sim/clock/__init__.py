@@ -1,6 +1,6 @@
 """The meter's own clock: the machine's time plus an offset that SET and the clock's methods move, plus what its crystal gains.
 
-Strategy: nobody in the meter asks the operating system for the time. `at` is the instant (aware, UTC) that everything
+Strategy: no part of a meter asks the operating system for the time. `at` is the instant (aware, UTC) that everything
 now being handled belongs to; the meter moves it, backwards too when it catches up on captures that were due.
 """
 

@@ -155,7 +155,7 @@ class Faults:
                 yield number, rule
 
     def of(self, name: str) -> tuple[Active, ...]:
-        """The faults of a meter, in the order of their rules: the same ones for everybody who asks."""
+        """The faults of a meter, in the order of their rules: the same ones for every caller."""
         if not self._rules:
             return NONE
         return tuple([self._active(number, rule, name) for number, rule in self.rules_of(name)])

@@ -1,4 +1,4 @@
-"""Faults of the line between a meter and whoever talks to it, frame by frame: over HDLC of its frames, which the link repairs.
+"""Faults of the line between a meter and its peer, frame by frame: over HDLC of its frames, which the link repairs.
 
 The names are those that are usual for disturbed TCP connections, whose handshakes are not delayed.
 """

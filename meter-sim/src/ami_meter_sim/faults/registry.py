@@ -33,7 +33,7 @@ _ROWS = (
         "slow-then-double-answer",
         connections.SlowThenDoubleAnswer,
         "answers after the time limit, and twice",
-        "match answers by invoke id and counter; drop what nobody waits for instead of taking it for the next answer",
+        "match answers by invoke id and counter; drop unexpected answers instead of taking it for the next answer",
     ),
     Row(
         "reset-after-action",

@@ -4,7 +4,7 @@ In the row of the meter both lie side by side: what is reserved (on disk) and wh
 and comes back goes on exactly where it was, and only a crash leaves a gap.
 
 Sending: values below the written limit may be used. Receiving: the written value is ahead of the lowest acceptable one, so
-after a crash the meter refuses up to `RECEIVE_AHEAD` values that nobody has used; the invocation counter object tells a
+after a crash the meter refuses up to `RECEIVE_AHEAD` unused values; the invocation counter object tells a
 client where to go on. After a clean end both are exact.
 """
 

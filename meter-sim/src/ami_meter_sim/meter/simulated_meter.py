@@ -1,6 +1,6 @@
 """One meter in time: what was due since the last time, then the request; what it changes is in the journal before the answer leaves.
 
-Strategy: nothing runs by itself. Whoever calls says which instant it is (`at`, aware, UTC); the meter first catches up on
+Strategy: nothing runs by itself. The caller says which instant it is (`at`, aware, UTC); the meter first catches up on
 what was due, each at its own instant. Registers and profiles are functions of time and of what happened. While its process does not run
 the meter counts as powered down: nothing flows and nothing is captured.
 """
@@ -245,7 +245,7 @@ class Meter:
         return moved
 
     def take_moves(self) -> list[Move]:
-        """What the switch has done since somebody asked last, whoever made it."""
+        """What the switch has done since the last call, whatever caused it."""
         moves = self._device.moves[:]
         self._device.moves.clear()
         return moves

@@ -1,7 +1,7 @@
 """Association LN (15) and SAP assignment (17): what a meter tells of its associations, and how their secrets are changed.
 
 0-0:40.0.0 is the current association: what it shows depends on who asks. Another object shows the association that its model names in
-the option `association`. No attribute gives a secret or a key away: `secret` is readable by nobody and can be written where it is a
+the option `association`. No attribute gives a secret or a key away: `secret` is never readable and can be written where it is a
 password; that of HLS is changed by its method. Both count from the next association on.
 """
 
@@ -158,7 +158,7 @@ class AssociationLN(AssociationObject):
 
     class_id, version = 15, 1
     options: ClassVar[Options] = {"association": ""}
-    """Which of the model's associations it shows; without one the current association of whoever asks."""
+    """Which of the model's associations it shows; without one the current association of the client."""
     reads: ClassVar = {
         "object_list": _object_list,
         "associated_partners_id": _of_profile(_associated_partners_id),
@@ -197,7 +197,7 @@ class AssociationLNv0(AssociationLN):
 
 
 class AssociationLNv2(AssociationLN):
-    """Version 2, with users. Nobody says in an AARQ which user asks, so there is no current one."""
+    """Version 2, with users. An AARQ does not say which user asks, so there is no current one."""
 
     __slots__ = ()
 

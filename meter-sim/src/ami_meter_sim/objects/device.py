@@ -47,7 +47,7 @@ class Identity:
 
 
 def _unheard(_device: "Device", _notice: Notice) -> None:
-    """Nobody pushes."""
+    """Pushes are dropped."""
 
 
 @dataclass(slots=True, kw_only=True)

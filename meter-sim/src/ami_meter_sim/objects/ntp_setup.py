@@ -1,6 +1,6 @@
 """NTP setup (class 100): a time server that the meter asks when a client says so.
 
-Strategy: no packet leaves. A meter whose time server is switched on and has an address is told the process's time by it, which sets the clock as a
+Strategy: no packet leaves. A meter whose time server is switched on and has an address gets the process's time from it, which sets the clock as a
 client would. Keys are taken and checked, listed by their numbers, and not kept, since nothing is authenticated with them.
 """
 

@@ -221,7 +221,7 @@ class PushSetupV0(TimedObject):
 
     @property
     def addressed(self) -> bool:
-        """Whether any destination is written: a meter whose pushes nobody wants sends none."""
+        """Whether any destination is written: a meter whose pushes have no destination sends none."""
         _, where, _ = self.elements("send_destination_and_method")
         return bool(where.value)
 

@@ -2,7 +2,7 @@
 
 Strategy: everything secret comes out of one pseudorandom key by HKDF-SHA256 (RFC 5869): extracted once from the population's
 seed, expanded for each meter and purpose. So a million meters need no table of keys, a shipment file can be written without
-running one of them, and the same seed makes the same population on every machine. Whoever knows the seed knows every key.
+running one of them, and the same seed makes the same population on every machine. Anyone who knows the seed knows every key.
 mRIDs are name-based UUIDs (RFC 9562, version 5) in a namespace that the seed decides.
 """
 

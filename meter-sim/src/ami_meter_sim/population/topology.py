@@ -43,7 +43,7 @@ class Topology:
     feeders_per_substation: int = 8
     latitude: float = 0.0
     longitude: float = 0.0
-    """Of the first substation. 0, 0 is in the Gulf of Guinea, so that nobody takes the map for a real one."""
+    """Of the first substation. 0, 0 is in the Gulf of Guinea, so that the map is not taken for a real one."""
 
     def __post_init__(self) -> None:
         if min(self.meters_per_transformer, self.transformers_per_feeder, self.feeders_per_substation) < 1:
@@ -94,7 +94,7 @@ class Topology:
                 raise TopologyError(f"{name} does not exist: there are {limit} of them, counted from 1")
             start, size = start + (int(number) - 1) * each, each
         if start >= count:
-            raise TopologyError(f"{name} feeds nobody: the population has {count} meters")
+            raise TopologyError(f"{name} feeds no meter: the population has {count} meters")
         return range(start, min(start + size, count))
 
     def _coordinates(self, substation: int, feeder: int, transformer: int, position: int) -> tuple[float, float]:

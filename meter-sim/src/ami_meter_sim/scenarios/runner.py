@@ -95,7 +95,7 @@ class Alarm:
         return self._sleep
 
     def end(self) -> None:
-        """Nobody waits any more."""
+        """No caller waits any more."""
         if self._sleep is not None:
             self._sleep.cancel()
 

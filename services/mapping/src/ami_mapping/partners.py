@@ -1,7 +1,7 @@
 """Partner profiles: what one partner's codes are where they differ from the general ones (M-125).
 
 A profile is a TOML text of switches and names of rows, and may bring a CSV of rows of its own with the columns of
-data/readings.csv. It is checked as a whole: what cannot be told apart any more is refused with every fault, nothing half-done.
+data/readings.csv. It is checked as a whole: what can no longer be distinguished is refused with every fault, nothing half-done.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class PartnerProfile:
     rows: tuple[ReadingRow, ...] = ()
 
     def table(self) -> ReadingTable:
-        """The rows that are served to this partner; TableError with all faults when they cannot be told apart."""
+        """The rows that are served to this partner; TableError with all faults when they cannot be distinguished."""
         known = {row.id: row for row in all_rows()}
         problems = list(islice(chain(self._unknown_switches(), self._unknown_rows(known)), MAX_PROBLEMS))
         if problems:

@@ -96,7 +96,7 @@ Read = Callable[[Node], T]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What may be behind a key: how it is read, in which words a person is told, and what it means."""
+    """What may be behind a key: how it is read, how it is called in a message, and what it means."""
 
     read: Read[Any]
     value: str

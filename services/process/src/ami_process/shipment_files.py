@@ -1,7 +1,7 @@
 """Shipment files, which come along with delivered meters, as rows: the one reader of the format, whatever is wanted of a row.
 
 JSON is an object with `format` and `meters`, CSV has one line of names and one line per meter. What the columns mean is for
-whoever reads the rows: names of CIM for a CIS, the way to the meter and its keys for a head-end (`ami_registry.shipments`).
+the reader: names of CIM for a CIS, the way to the meter and its keys for a head-end (`ami_registry.shipments`).
 """
 
 import csv

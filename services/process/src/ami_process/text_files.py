@@ -1,4 +1,4 @@
-"""Text files that somebody else has written: read whole within a bound, or refused in words for whoever configured them."""
+"""Text files that others have written: read whole within a bound, or refused with a reason for the operator."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """The child process of `worker`: reads heads and bodies from standard input, writes what came of them to standard output, in turn.
 
-It ends with its input, so it never outlives its parent, and steps back behind everybody else who wants the processor."""
+It ends with its input, so it never outlives its parent, and gives way to all other processes on the processor."""
 
 import os
 import signal

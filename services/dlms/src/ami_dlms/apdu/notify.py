@@ -31,7 +31,7 @@ class DataNotificationConfirm:
 
 @frozen
 class EventNotificationRequest:
-    """EventNotificationRequest: one attribute value that the server sends of its own accord.
+    """EventNotificationRequest: one attribute value that the server sends unsolicited.
 
     Meters in the field write the time as a Data, 09 0C and 12 octets, with or without the octet 01 of OPTIONAL before it:
     both are read, the standard's form is written.

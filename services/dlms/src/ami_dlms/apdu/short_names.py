@@ -183,7 +183,7 @@ class UnconfirmedWriteRequest:
 
 @frozen
 class InformationReportRequest:
-    """InformationReportRequest: values that the server sends of its own accord; the time as in ASN.1 GeneralizedTime."""
+    """InformationReportRequest: values that the server sends unsolicited; the time as in ASN.1 GeneralizedTime."""
 
     current_time: Annotated[str | None, Optional(GeneralizedTime())]
     variables: VariableAccesses

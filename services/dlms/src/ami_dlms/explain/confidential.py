@@ -1,6 +1,6 @@
 """Which parts of a message are secrets, and its octets in hex without them: for logs and for reading along.
 
-Whoever decodes octets that he has himself sees all of them; a program that shows what passes by does not.
+A person who decodes octets of his own sees all of them; a program that shows what passes by does not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The key that general-ciphering leads to (Green Book 9.2.7.2.4.8), from the keys that a person gives; and signatures.
 
-Whoever reads a recording holds the private key of either end, so both halves of an agreement are taken: C(1e,1s) needs the
+The reader of a recording has the private key of either end, so both halves of an agreement are taken: C(1e,1s) needs the
 recipient's private key alone, C(0e,2s) one end's private and the other's public key.
 """
 

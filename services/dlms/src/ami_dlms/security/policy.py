@@ -89,4 +89,4 @@ class SecurityPolicy:
 
 
 _BOTH_WAYS = tuple(SecurityPolicy(demand, demand) for demand in _VERSION_0)
-"""Made once: whoever opens an association asks several times."""
+"""Made once: opening an association asks several times."""

@@ -1,7 +1,7 @@
 """Small rows that each have to be committed before their owner may go on: those that wait at once share one transaction.
 
 A commit costs milliseconds and a fleet waits for many at once. Who comes while a transaction runs waits for the next one
-and is in it together with everybody else who came meanwhile, so a thousand owners pay a few commits and not a thousand.
+and is in it together with all that came meanwhile, so a thousand owners pay a few commits and not a thousand.
 """
 
 import asyncio

@@ -22,7 +22,7 @@ class _Piece:
 class SharedTransaction:
     """A piece that raises one of `refusals` must have changed nothing, and fails alone; anything else fails all of them.
 
-    A piece may be run once more when whoever began the transaction for all is cancelled: what it did before must be harmless.
+    A piece may be run once more when the task that began the transaction for all is cancelled: what it did before must be harmless.
     """
 
     def __init__(self, database: Database, refusals: tuple[type[Exception], ...]) -> None:
