@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from compose_project import METERS, PATIENCE_S, ROOT, Compose
 from free_ports import free_port
@@ -135,6 +136,45 @@ def test_the_hes_can_be_asked_from_this_machine(compose: Compose) -> None:
     assert where.startswith("127.0.0.1:"), "not offered to other machines unless somebody wants it"
     with urllib.request.urlopen(f"http://{where}/cim/ExecuteEndDeviceControls?wsdl", timeout=10) as answer:
         assert b"ExecuteEndDeviceControls" in answer.read()
+
+
+TOKENS = "/var/lib/ami/tokens"
+APIS = {"cis": "8080", "hes": "8081"}
+
+
+def _asked(compose: Compose, service: str, token: str | None) -> tuple[int, dict[str, object]]:
+    """Status and body of the answer to a question that is put to an API from this machine."""
+    where = compose.run("port", service, APIS[service]).stdout.strip()
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    answer = httpx.get(f"http://{where}/api/v1/clock", headers=headers, trust_env=False, timeout=10)
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize("service", APIS)
+def test_an_api_wants_the_token_that_its_process_has_made(compose: Compose, service: str) -> None:
+    """As docker-compose.yml says it is had."""
+    tokens = {name: compose.run("exec", "-T", name, "cat", TOKENS).stdout.strip() for name in APIS}
+    assert len(set(tokens.values())) == 2, "each made its own"
+    for wrong in (None, "x" * 43, *(token for name, token in tokens.items() if name != service)):
+        status, body = _asked(compose, service, wrong)
+        assert status == 401 and "token" in str(body["error"])
+    status, body = _asked(compose, service, tokens[service])
+    assert status == 200 and "now" in body
+    mode = compose.python(service, f"import os, stat; print(oct(stat.S_IMODE(os.stat({TOKENS!r}).st_mode)))").stdout
+    assert mode == "0o600\n"
+    assert tokens[service] not in compose.run("logs", "--no-color", service).stdout
+
+
+def test_the_command_of_the_cis_is_let_in_with_the_token_file(compose: Compose) -> None:
+    """What it asks for is refused all the same, so that nothing is switched in the middle of a round."""
+    send = ("exec", "-T", "cis", "cis", "send", "--code", "3.31.0.23", "--meter", "NOBODY")
+    without = compose.run(*send, check=False)
+    assert (
+        without.returncode == 2 and "a bearer token of the file that cis.token_file names is needed" in without.stderr
+    )
+    refused = compose.run(*send, "--token-file", TOKENS, check=False)
+    assert refused.returncode != 0 and "token" not in refused.stdout + refused.stderr
+    assert "NOBODY" in refused.stdout + refused.stderr
 
 
 def test_the_capture_holds_both_legs(compose: Compose, seen: DemoState, captures: Path) -> None:
