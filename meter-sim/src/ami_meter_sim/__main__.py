@@ -83,6 +83,7 @@ def serve_meters(
         with events_on_standard_output(process_clock.now) as events:
             chosen = choose(settings, meter or (), population or ())
             environment = Environment(emit=events).by(process_clock)
+            # asyncio's own loop: uvloop's brought nothing here (docs/adr/0017)
             raise typer.Exit(serve_until_stopped(lambda stop: _run(chosen, environment, events, stop), asyncio.run))
 
 
