@@ -14,7 +14,7 @@ from ami_cli.bench_dlms.ends import BenchError, Echo, EchoAsking, Meter, Reading
 from ami_cli.bench_dlms.figures import COMPARED, Figures, Ratio
 from ami_cli.bench_dlms.peers import installed
 from ami_cli.bench_dlms.round_trips import Contender, RoundTrips
-from ami_cli.bench_dlms.skins import Counted
+from ami_cli.bench_dlms.socket_drivers import Counted
 from ami_dlms.association import GetResult
 
 
@@ -32,7 +32,7 @@ def test_one_run_as_json_and_as_a_page(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert [(one["contender"], one["skin"]) for one in found["round_trips"]] == [
+    assert [(one["contender"], one["driver"]) for one in found["round_trips"]] == [
         ("echo", "asyncio"),
         ("dlms", "asyncio"),
         ("echo", "selectors"),
@@ -57,8 +57,8 @@ def test_a_ratio_knows_on_which_side_it_should_be() -> None:
 def test_a_foreign_stack_is_compared_where_it_was_measured() -> None:
     counted = {"echo": 100, "dlms": 60, "dlms-cosem": 20}
     runs = tuple(
-        RoundTrips(Contender(name, skin, "meter", 1), (Counted(rate, 1.0, 0.5),))
-        for skin in ("asyncio", "selectors")
+        RoundTrips(Contender(name, driver, "meter", 1), (Counted(rate, 1.0, 0.5),))
+        for driver in ("asyncio", "selectors")
         for name, rate in counted.items()
     )
     decoding = {"generic": 2.0, "columnar": 1.0, "dlms-cosem": 10.0}

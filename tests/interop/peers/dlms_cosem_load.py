@@ -1,7 +1,7 @@
 """Speed of the foreign client core dlms-cosem: round trips against a server on 127.0.0.1, decoding; JSON (see README).
 
-{"measure": "round_trips", "port", "skin", "connections", "warm_up_s", "seconds", "expected", wrapper ports and keys} or
-{"measure": "decode", "octets", "runs"}. Its core does no I/O, so it is carried here by the same two skins as ours.
+{"measure": "round_trips", "port", "driver", "connections", "warm_up_s", "seconds", "expected", wrapper ports and keys} or
+{"measure": "decode", "octets", "runs"}. Its core does no I/O, so it is carried here by the same two drivers as ours.
 """
 
 import asyncio
@@ -144,7 +144,7 @@ def main():
     if GIVEN["measure"] == "decode":
         return decode()
     ends = [Reading(number) for number in range(1, GIVEN["connections"] + 1)]
-    return asyncio.run(over_asyncio(ends)) if GIVEN["skin"] == "asyncio" else over_selectors(ends)
+    return asyncio.run(over_asyncio(ends)) if GIVEN["driver"] == "asyncio" else over_selectors(ends)
 
 
 try:

@@ -48,17 +48,17 @@ class Figures:
         return [*self._round_trips(), *self._decoding(), *self._protecting(), *self._sessions()]
 
     def _round_trips(self) -> Iterator[Ratio]:
-        rates = {(one.contender.name, one.contender.skin): one.per_second for one in self.round_trips}
-        costs = {(one.contender.name, one.contender.skin): one.asking_us for one in self.round_trips}
-        for skin in ("asyncio", "selectors"):
-            ours = rates["dlms", skin]
-            yield Ratio(f"round trips over {skin} / asyncio echo", ours / rates["echo", "asyncio"], MIN_OF_ECHO)
-            if foreign := rates.get(("dlms-cosem", skin)):
-                yield Ratio(f"round trips over {skin} / dlms-cosem over {skin}", ours / foreign, MIN_OF_DLMS_COSEM)
-                cost = costs["dlms-cosem", skin] / costs["dlms", skin]
-                yield Ratio(f"CPU of the asking end over {skin}: dlms-cosem / dlms", cost, MIN_OF_DLMS_COSEM)
+        rates = {(one.contender.name, one.contender.driver): one.per_second for one in self.round_trips}
+        costs = {(one.contender.name, one.contender.driver): one.asking_us for one in self.round_trips}
+        for driver in ("asyncio", "selectors"):
+            ours = rates["dlms", driver]
+            yield Ratio(f"round trips over {driver} / asyncio echo", ours / rates["echo", "asyncio"], MIN_OF_ECHO)
+            if foreign := rates.get(("dlms-cosem", driver)):
+                yield Ratio(f"round trips over {driver} / dlms-cosem over {driver}", ours / foreign, MIN_OF_DLMS_COSEM)
+                cost = costs["dlms-cosem", driver] / costs["dlms", driver]
+                yield Ratio(f"CPU of the asking end over {driver}: dlms-cosem / dlms", cost, MIN_OF_DLMS_COSEM)
             if foreign := rates.get(("gurux", "selectors")):
-                yield Ratio(f"round trips over {skin} / gurux, one connection", ours / foreign, MIN_OF_GURUX)
+                yield Ratio(f"round trips over {driver} / gurux, one connection", ours / foreign, MIN_OF_GURUX)
 
     def _decoding(self) -> Iterator[Ratio]:
         for road, target in DECODERS.items():

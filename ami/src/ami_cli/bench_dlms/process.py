@@ -1,7 +1,7 @@
 """One side of the round trips in a process of its own: `python -m ami_cli.bench_dlms.process JSON`.
 
-{"serve": "meter", "skin": "asyncio", "connections": 100} prints its port and serves.
-{"ask": "meter", "skin": ..., "port": ..., "connections": ..., "warm_up_s": ..., "seconds": ...} prints what it counted.
+{"serve": "meter", "driver": "asyncio", "connections": 100} prints its port and serves.
+{"ask": "meter", "driver": ..., "port": ..., "connections": ..., "warm_up_s": ..., "seconds": ...} prints what it counted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict
 
 from ami_cli.bench_dlms.ends import ANSWERING, ASKING
-from ami_cli.bench_dlms.skins import Load, ask, serve
+from ami_cli.bench_dlms.socket_drivers import Load, ask, serve
 
 
 def main() -> None:
@@ -21,10 +21,10 @@ def main() -> None:
     if "serve" in given:
         with socket.create_server(("127.0.0.1", 0), backlog=given["connections"]) as listener:
             _say({"port": listener.getsockname()[1]})
-            serve(given["skin"], listener, ANSWERING[given["serve"]], given["connections"])
+            serve(given["driver"], listener, ANSWERING[given["serve"]], given["connections"])
         return
     load = Load(given["port"], given["connections"], given["warm_up_s"], given["seconds"])
-    _say(asdict(ask(given["skin"], ASKING[given["ask"]], load)))
+    _say(asdict(ask(given["driver"], ASKING[given["ask"]], load)))
 
 
 def _say(said: dict[str, float]) -> None:

@@ -46,7 +46,7 @@ def document(figures: Figures, machine: str, measured_at: datetime | None = None
         "round_trips": [
             {
                 "contender": one.contender.name,
-                "skin": one.contender.skin,
+                "driver": one.contender.driver,
                 "connections": one.contender.connections,
                 "per_second": one.per_second,
                 "runs": [run.per_second for run in one.counted],
@@ -115,7 +115,7 @@ def _round_trips(one: RoundTrips) -> tuple[str, ...]:
     rates = [run.per_second for run in one.counted]
     figures = (f"{rate:,.0f}" for rate in (one.per_second, min(rates), max(rates)))
     contender = one.contender
-    return contender.name, contender.skin, str(contender.connections), *figures, f"{one.asking_us:,.1f} µs"
+    return contender.name, contender.driver, str(contender.connections), *figures, f"{one.asking_us:,.1f} µs"
 
 
 def _others(figures: Figures) -> Rows:

@@ -15,7 +15,7 @@ from ami_cli.bench_dlms import samples
 from ami_cli.bench_dlms.cores import ASKING, SERVING, pin
 from ami_cli.bench_dlms.ends import BenchError
 from ami_cli.bench_dlms.peers import Peer
-from ami_cli.bench_dlms.skins import Counted, Load
+from ami_cli.bench_dlms.socket_drivers import Counted, Load
 
 CONNECTIONS = 100
 WARM_UP_S = 0.5
@@ -29,7 +29,7 @@ class Contender:
     """Who asks whom, and how octets travel; a foreign client has no end of its own here."""
 
     name: str
-    skin: str
+    driver: str
     served_by: str
     connections: int
     peer: Peer | None = None
@@ -55,10 +55,10 @@ class RoundTrips:
 def contenders(peers: dict[str, Peer]) -> list[Contender]:
     """All contenders that can run here."""
     found = []
-    for skin in ("asyncio", "selectors"):
-        found += [Contender("echo", skin, "echo", CONNECTIONS), Contender("dlms", skin, "meter", CONNECTIONS)]
+    for driver in ("asyncio", "selectors"):
+        found += [Contender("echo", driver, "echo", CONNECTIONS), Contender("dlms", driver, "meter", CONNECTIONS)]
         if "dlms-cosem" in peers:
-            found.append(Contender("dlms-cosem", skin, "meter", CONNECTIONS, peers["dlms-cosem"]))
+            found.append(Contender("dlms-cosem", driver, "meter", CONNECTIONS, peers["dlms-cosem"]))
     if "gurux" in peers:
         found.append(Contender("gurux", "selectors", "meter", 1, peers["gurux"]))
     return found
@@ -70,7 +70,7 @@ def measure(peers: dict[str, Peer], runs: int, seconds: float, report: Report) -
     counted: dict[Contender, list[Counted]] = {contender: [] for contender in all_of_them}
     for run in range(runs):
         for contender in all_of_them:
-            report(f"round trips, run {run + 1} of {runs}: {contender.name} over {contender.skin}")
+            report(f"round trips, run {run + 1} of {runs}: {contender.name} over {contender.driver}")
             counted[contender].append(_run(contender, seconds))
     return [RoundTrips(contender, tuple(runs_of_it)) for contender, runs_of_it in counted.items()]
 
@@ -78,13 +78,13 @@ def measure(peers: dict[str, Peer], runs: int, seconds: float, report: Report) -
 def _run(contender: Contender, seconds: float) -> Counted:
     with _server(contender) as port:
         load = Load(port, contender.connections, min(WARM_UP_S, seconds), seconds)
-        given = asdict(load) | {"skin": contender.skin}
+        given = asdict(load) | {"driver": contender.driver}
         if contender.peer is not None:
             said = contender.peer.run(given | _association() | {"measure": "round_trips"})
         else:
             said = _ask(given | {"ask": contender.served_by})
     if not said["round_trips"]:
-        raise BenchError(f"{contender.name} over {contender.skin}: no round trip in {seconds} s")
+        raise BenchError(f"{contender.name} over {contender.driver}: no round trip in {seconds} s")
     return Counted(**said)
 
 
@@ -105,7 +105,7 @@ def _command(given: dict[str, Any]) -> list[str]:
 @contextmanager
 def _server(contender: Contender) -> Iterator[int]:
     """A server in a process of its own, for as many connections as the contender opens; gives its port."""
-    given = {"serve": contender.served_by, "skin": contender.skin, "connections": contender.connections}
+    given = {"serve": contender.served_by, "driver": contender.driver, "connections": contender.connections}
     command = _command(given)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603 - ours
         try:

@@ -1,4 +1,4 @@
-"""The only places where octets meet a socket, a datagram or a serial line: four small skins with the same two methods.
+"""The only places where octets meet a socket, a datagram or a serial line: four small classes with the same two methods.
 
 `read` waits at most the given number of seconds and raises TimeoutError; a peer that has gone is a ConnectionError, everything else of
 the operating system an OSError. Blocking on purpose: one person, one meter, one question at a time.

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ami_meter_sim.commands.asking import DEFAULT_URL, TokenFile, Url, asked, show
+from ami_meter_sim.commands.api_client import DEFAULT_URL, TokenFile, Url, asked, show
 
 clock = typer.Typer(
     name="clock", no_args_is_help=True, help="The clock of a running process; a virtual one is moved by hand."

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ami_meter_sim.commands.asking import DEFAULT_URL, TokenFile, Url, asked, show
+from ami_meter_sim.commands.api_client import DEFAULT_URL, TokenFile, Url, asked, show
 
 fault = typer.Typer(
     name="fault", no_args_is_help=True, help="Set faults at the meters of a running process, and reset them."

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from ami_meter_sim.commands.asking import DEFAULT_URL, Group, TokenFile, Url, asked, show
+from ami_meter_sim.commands.api_client import DEFAULT_URL, Group, TokenFile, Url, asked, show
 
 EXAMPLE = 'an object of JSON, such as {"type": "enum", "value": 2}'
 Name = Annotated[str, typer.Argument(help="Name of the meter.")]

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from ami_meter_sim.commands.asking import DEFAULT_URL, Group, TokenFile, Url, asked, show
+from ami_meter_sim.commands.api_client import DEFAULT_URL, Group, TokenFile, Url, asked, show
 from ami_meter_sim.scenarios import progress
 from ami_meter_sim.scenarios.model import ScenarioError, load, shipped
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from ami_meter_sim.commands.asking import DEFAULT_URL, TokenFile, Url, asked, show
+from ami_meter_sim.commands.api_client import DEFAULT_URL, TokenFile, Url, asked, show
 
 snapshot = typer.Typer(
     name="snapshot",

@@ -160,16 +160,16 @@ def _ask_for(selector: selectors.BaseSelector, seconds: float) -> None:
             raise BenchError("a connection ended before its time")
 
 
-def serve(skin: str, listener: socket.socket, make: Callable[[], Answering], connections: int) -> None:
+def serve(driver: str, listener: socket.socket, make: Callable[[], Answering], connections: int) -> None:
     """Serve a number of connections until each of them has ended."""
-    if skin == "asyncio":
+    if driver == "asyncio":
         asyncio.run(_serve_asyncio(listener, make, connections))
     else:
         _serve_selectors(listener, make, connections)
 
 
-def ask(skin: str, make: Callable[[], Asking], load: Load) -> Counted:
+def ask(driver: str, make: Callable[[], Asking], load: Load) -> Counted:
     """Send requests over a number of connections at once, the next one on each as soon as it has an answer."""
-    if skin == "asyncio":
+    if driver == "asyncio":
         return asyncio.run(_ask_asyncio(make, load))
     return _ask_selectors(make, load)
