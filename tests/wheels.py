@@ -19,13 +19,16 @@ from free_ports import free_port, free_ports
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```sh\n(make dist\n.*?)^```$", re.MULTILINE | re.DOTALL)
 DEMO = "bin/ami demo --cycles 1\n"
-OURS = """
-import importlib.metadata, importlib.util, json
-found = {one.name: one for one in importlib.metadata.distributions() if one.name.startswith("ami-")}
-packages = [name for name, owners in importlib.metadata.packages_distributions().items() if set(owners) & set(found)]
-print(json.dumps([{name: one.version for name, one in found.items()},
-    [importlib.util.find_spec(name).origin for name in packages]]))
+PACKAGES = sorted(
+    path.name for where in ("*/src/ami_*", "services/*/src/ami_*") for path in ROOT.glob(where) if path.is_dir()
+)
+ASKED = """
+import importlib.metadata, importlib.util, json, sys
+versions = {one.name: one.version for one in importlib.metadata.distributions() if one.name.startswith("ami-")}
+specs = {name: importlib.util.find_spec(name) for name in sys.argv[1:]}
+print(json.dumps([versions, {name: spec and spec.origin for name, spec in specs.items()}]))
 """
+"""Which distributions of ours an environment has, and where it has these packages."""
 
 
 def block(place: Path) -> str:
@@ -49,14 +52,15 @@ def environment() -> dict[str, str]:
 def wrong(place: Path) -> list[str]:
     """What of the distributions is not installed there, or under another version, or not from there."""
     asked = subprocess.run(
-        [place / "ami/bin/python", "-I", "-c", OURS], cwd=place, capture_output=True, text=True, check=True
+        [place / "ami/bin/python", "-I", "-c", ASKED, *PACKAGES], cwd=place, capture_output=True, text=True, check=True
     )
-    versions, modules = json.loads(asked.stdout)
+    versions, origins = json.loads(asked.stdout)
     version = (ROOT / "VERSION").read_text("utf-8").strip()
     wheels = {path.name.partition("-")[0].replace("_", "-") for path in (ROOT / "dist").glob("*.whl")}
     if versions != dict.fromkeys(wheels, version):
         return [f"dist has {sorted(wheels)} in version {version}, installed is {versions}"]
-    return [f"{module} is not of the environment" for module in modules if not module.startswith(str(place))]
+    strange = {name: origin for name, origin in origins.items() if not str(origin).startswith(str(place))}
+    return [f"{name} is not of the environment: {origin}" for name, origin in strange.items()]
 
 
 def main() -> int:
