@@ -299,5 +299,5 @@ async def test_a_restored_database_assumes_that_commands_were_sent_and_counters_
     assert (done.code, done.err) == (0, "") and done.out.startswith("1 open commands may have been sent")
     assert "restored" not in run(tmp_path, "cis", location(server), "store", "--help").out
     async with Database(server) as database:
-        assert [one.attempted for one in await SqlResults(database).open_commands()] == [True]
+        assert [one.attempted for one in await SqlResults(database).open_commands(REQUEST.request_id)] == [True]
         assert (await SqlCounters(database).reserve_counters("k", 0, 1)).first == 5 + COUNTERS_SKIPPED

@@ -105,7 +105,7 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
             "open",
             "2026-11-20T12:00:02+00:00",
         )
-        (command,) = await results.open_commands()
+        (command,) = await results.open_commands("open")
         meter = MeterId("M1001", "00000000-0000-4000-8000-000000001001")
         assert command == StoredCommand(Command("open", meter, "disconnect_control", "3.31.0.23"), attempted=True)
         finished = await results.command("owed", "M1002")

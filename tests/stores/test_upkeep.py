@@ -207,7 +207,7 @@ async def test_a_restored_store_of_the_hes_assumes_that_commands_were_sent_and_c
     done = store.run("restore", copy)
     assert "1 open commands may have been sent" in done.stdout
     async with Database(store.path) as database:
-        assert [one.attempted for one in await SqlResults(database).open_commands()] == [True]
+        assert [one.attempted for one in await SqlResults(database).open_commands("open")] == [True]
         counters = SqlCounters(database)
         assert (await counters.reserve_counters("key of two meters", 0, 1)).first == 300 + COUNTERS_SKIPPED
         assert (await counters.reserve_counters("another key", 0, 1)).first == 8 + COUNTERS_SKIPPED

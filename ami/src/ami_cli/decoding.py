@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,7 +14,7 @@ import ami_hes.events
 import ami_meter_sim.events
 import ami_process.events
 import ami_process.store.events
-from ami_hes.events import DETAILS, DisconnectDetails, MeterDone
+from ami_hes.events import DETAILS, MeterDone
 from ami_process.events import Event
 
 PACKAGES: Mapping[str, tuple[ModuleType, ...]] = {
@@ -51,13 +51,13 @@ def decode(role: str, line: Mapping[str, Any]) -> Event | None:
         return None
 
 
-def decode_details(event: MeterDone) -> DisconnectDetails | None:
-    """The details of a `meter_done` of an operation that declares them; None of any other, or where they are not as declared."""
+def decode_details(event: MeterDone) -> object | None:
+    """The details of a `meter_done`, as its operation declares them; None where it declares none, or they are not as declared."""
     declared_as = DETAILS.get(event.operation)
     if declared_as is None or event.details is None:
         return None
     try:
-        return TypeAdapter(declared_as).validate_json(json.dumps(event.details), strict=True)
+        return cast(object, TypeAdapter(declared_as).validate_json(json.dumps(event.details), strict=True))
     except ValidationError:
         return None
 

@@ -274,7 +274,7 @@ def _work(event: hes.MeterDone) -> Work:
         reason=event.reason.removeprefix(f"{event.meter}: "),
         ms=event.ms,
     )
-    if details is None:
+    if not isinstance(details, hes.DisconnectDetails):
         return done
     return replace(
         done,

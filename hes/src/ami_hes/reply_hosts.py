@@ -70,6 +70,15 @@ def parse(reply_address: str) -> httpx.URL:
     return url
 
 
+def origin_of(reply_address: str) -> str | None:
+    """Scheme, host and port as they are written, in lower case; None for what is no address."""
+    try:
+        url = parse(reply_address)
+    except NotAnAddress:
+        return None
+    return f"{url.scheme}://{url.netloc.decode('ascii').lower()}"
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyHosts:
     """Where replies may go: these networks, and wherever they are these hosts by name or address.

@@ -15,7 +15,7 @@ from ami_dlms.association.client.connection import PROTECTION_OCTETS
 from ami_dlms.framing import wrapper
 from ami_hes.meters import Meters, listener
 from ami_hes.meters.dialled_in import MAX_CLAIMS, Standing
-from ami_hes.meters.session import MAX_PUBLIC_OCTETS
+from ami_hes.meters.public_client import MAX_PUBLIC_OCTETS
 
 SAME, OTHER = "127.0.0.1", "127.0.0.2"
 PROMPTLY_S = 30.0

@@ -38,8 +38,8 @@ class DisconnectDetails:
     """What it answered to the ACTION: the name of the standard."""
 
 
-DETAILS: Mapping[str, type[DisconnectDetails]] = {"disconnect_control": DisconnectDetails}
-"""Name of an operation -> its details, where they are declared."""
+DETAILS: Mapping[str, type[Any]] = {"disconnect_control": DisconnectDetails}
+"""Name of an operation -> the dataclass of its details, where it is declared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from ami_hes import events
 from ami_hes.engine import Delivery, ReplyJob
+from ami_hes.jobs.alone import alone
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.destinations import Destinations, Post
 from ami_hes.outbox import NotServed, Outbox, parse_answer
-from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, parse
-from ami_hes.store import StoredRequest, StoreUnavailable
+from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, origin_of
+from ami_hes.store import StoredRequest
 from ami_process.environment import real_sleep
-from ami_process.events import format_fault
+from ami_process.events import Event
 
 ROOM = 100
 """Replies that are posted at once."""
@@ -74,15 +75,11 @@ class ReplySender:
         self._begin()
 
     async def _alone(self, delivery: Delivery[ReplyJob], work: Coroutine[None, None, None]) -> None:
-        """Whatever goes wrong in it concerns this reply alone: it is logged, and the reply comes again later."""
-        try:
-            await work
-        except StoreUnavailable:  # the store says so itself
-            await delivery.again(self._backoff.most_s)
-        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
-            job, fault = delivery.job, format_fault(problem)
-            self._context.emit(events.ReplyFailed(message_id=job.request_id, address=job.address, exception=fault))
-            await delivery.again(self._backoff.most_s)
+        def failed(fault: str) -> Event:
+            job = delivery.job
+            return events.ReplyFailed(message_id=job.request_id, address=job.address, exception=fault)
+
+        await alone(delivery, work, failed, emit=self._context.emit, again_s=self._backoff.most_s)
 
     async def _attempt(self, post: Post[Delivery[ReplyJob]]) -> None:
         job = post.item.job
@@ -177,9 +174,5 @@ class ReplySender:
 
 
 def _destination(address: str) -> str:
-    """Host and port; what is no address is a destination of its own, where its only post will fail."""
-    try:
-        url = parse(address)
-    except NotAnAddress:
-        return address
-    return f"{url.scheme}://{url.netloc.decode('ascii').lower()}"
+    """Whom to ask for it; what is no address is a destination of its own, where its only post will fail."""
+    return origin_of(address) or address

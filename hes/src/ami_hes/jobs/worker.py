@@ -13,6 +13,7 @@ from typing import TypeVar
 from ami_hes import events
 from ami_hes.commands import Command, Outcome
 from ami_hes.engine import CommandJob, Delivery
+from ami_hes.jobs.alone import alone
 from ami_hes.jobs.answers import AnswerMaker
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.room import Room
@@ -21,9 +22,9 @@ from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt
 from ami_hes.served import describe, failed
-from ami_hes.store import StoredCommand, StoredResult, StoreUnavailable
+from ami_hes.store import StoredCommand, StoredResult
 from ami_process.environment import real_time
-from ami_process.events import format_fault
+from ami_process.events import Event, format_fault
 
 GRACE_S = 1.0
 """A recipe ends by its deadline and says why; this much later it is ended for it."""
@@ -77,17 +78,11 @@ class CommandWorker:
             self._room.leave()
 
     async def _alone(self, delivery: Delivery[CommandJob], work: Awaitable[T]) -> T | None:
-        """What comes of it; None if the command comes again. Whatever can't be read of one keeps no other back."""
-        try:
-            return await work
-        except StoreUnavailable:  # the store says so itself
-            await delivery.again(AGAIN_S)
-        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+        def failed(fault: str) -> Event:
             job = delivery.job
-            failed = events.CommandFailed(message_id=job.request_id, meter=job.subject, exception=format_fault(problem))
-            self._context.emit(failed)
-            await delivery.again(AGAIN_S)
-        return None
+            return events.CommandFailed(message_id=job.request_id, meter=job.subject, exception=fault)
+
+        return await alone(delivery, work, failed, emit=self._context.emit, again_s=AGAIN_S)
 
     async def _finish(self, delivery: Delivery[CommandJob]) -> _Finished:
         job = delivery.job

@@ -19,9 +19,9 @@ from ami_hes.meters.channels import TcpChannel
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.link import Link
+from ami_hes.meters.public_client import public_association, read_device_name
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.meters.session import public_association, read_device_name
 from ami_hes.meters.trace import ApduTrace
 from ami_process.environment import real_time
 from ami_process.events import Emit

@@ -7,6 +7,22 @@ from ami_cim.codes import Level
 from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
 from ami_cim.message import ReplyError
 from ami_hes.meters.registry import Meter, Registry
+from ami_hes.nouns.partners import Partner
+
+
+def devices_of(devices: Sequence[EndDevice], partner: Partner) -> tuple[EndDevice, ...]:
+    """One EndDevice per meter; some partners write several meters as several Names of one EndDevice without mRID (M-033)."""
+    if not partner.several_names:
+        return tuple(devices)
+    return tuple(
+        one
+        for device in devices
+        for one in (
+            [device]
+            if device.mrid is not None or not device.names
+            else [EndDevice(names=(name,)) for name in device.names]
+        )
+    )
 
 
 def meter_of_device(device: EndDevice, registry: Registry) -> Meter | ReplyError:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ami_cim.codes import Level
-from ami_cim.identity import EndDevice
 from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.nouns import tag_of
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.nouns.devices import identifier_of, meter_of_device, meter_of_usage_point
+from ami_hes.nouns.devices import devices_of, identifier_of, meter_of_device, meter_of_usage_point
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, Worked
@@ -38,7 +37,7 @@ def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
     """How many devices and usage points a request names, whether known or not, each as often as it does."""
     payload = message.payload
     controls = payload.controls if isinstance(payload, EndDeviceControls) else ()
-    return sum(len(_devices(control, partner)) + len(control.usage_points) for control in controls)
+    return sum(len(devices_of(control.end_devices, partner)) + len(control.usage_points) for control in controls)
 
 
 def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD) -> Plan:
@@ -110,25 +109,10 @@ def _later(element: str, start_at: datetime) -> ReplyError:
     return error("5.2", reason)
 
 
-def _devices(control: EndDeviceControl, partner: Partner) -> tuple[EndDevice, ...]:
-    """One EndDevice a meter; some partners write several meters as several Names of one EndDevice without mRID (M-033)."""
-    if not partner.several_names:
-        return control.end_devices
-    return tuple(
-        one
-        for device in control.end_devices
-        for one in (
-            [device]
-            if device.mrid is not None or not device.names
-            else [EndDevice(names=(name,)) for name in device.names]
-        )
-    )
-
-
 def _targets(
     control: EndDeviceControl, what: Control, registry: Registry, partner: Partner
 ) -> Iterator[_Target | ReplyError]:
-    for device in _devices(control, partner):
+    for device in devices_of(control.end_devices, partner):
         meter = meter_of_device(device, registry)
         yield meter if isinstance(meter, ReplyError) else _Target(meter, what)
     for point in control.usage_points:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ami_cim.message import Header
-from ami_hes.reply_hosts import NotAnAddress, parse
+from ami_hes.reply_hosts import origin_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,10 @@ class Partner:
         """Whether everything by which the partner is known is in the header."""
         if self.source is not None and header.source != self.source:
             return False
-        return self.reply_address is None or _place(header.reply_address) == _place(self.reply_address) is not None
+        if self.reply_address is None:
+            return True
+        origin = origin_of(self.reply_address)
+        return origin is not None and origin == origin_of(header.reply_address or "")
 
 
 STANDARD = Partner()
@@ -35,12 +38,3 @@ STANDARD = Partner()
 def partner_of(header: Header, partners: Iterable[Partner]) -> Partner:
     """The first partner that fits, else the standard."""
     return next((partner for partner in partners if partner.sends(header)), STANDARD)
-
-
-def _place(address: str | None) -> tuple[str, str] | None:
-    """Scheme and authority; None for what is no address."""
-    try:
-        url = parse(address or "")
-    except NotAnAddress:
-        return None
-    return url.scheme, url.netloc.decode("ascii").lower()

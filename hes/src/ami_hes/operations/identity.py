@@ -3,7 +3,7 @@
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_hes.meters import MeterFault, Session
-from ami_hes.meters.session import as_text
+from ami_hes.meters.public_client import as_text
 
 
 async def check_identity(session: Session) -> None:

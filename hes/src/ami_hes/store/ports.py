@@ -1,7 +1,7 @@
 """The narrow ports to everything that must survive, and the plain values that pass through them.
 
-This is the truth about requests, results and counters, whatever dispatches the work (`ami_hes.engine`): SQLite for one
-process. Dispatch is at least once, so the first result of a command and the first answer of a request are the ones that stay.
+This is the truth about requests, results and counters, whatever dispatches the work (`ami_hes.engine`): SQLite or
+PostgreSQL behind one implementation. Dispatch is at least once, so the first result of a command and the first answer of a request are the ones that stay.
 """
 
 from collections.abc import Mapping, Sequence
@@ -90,8 +90,8 @@ class Results(Protocol):
 
     async def command(self, request_id: str, meter_name: str) -> StoredCommand | None: ...
 
-    async def open_commands(self, request_id: str | None = None) -> list[StoredCommand]:
-        """The commands that have no result yet: all, or those of a request."""
+    async def open_commands(self, request_id: str) -> list[StoredCommand]:
+        """The commands of a request that have no result yet."""
 
     async def unanswered(self) -> list[str]:
         """The ids of requests that have no answer yet, oldest first."""

@@ -1,4 +1,4 @@
-"""Requests, commands and replies in the database: the Results port on SQLite."""
+"""Requests, commands and replies in the database: the Results port."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -121,11 +121,9 @@ class SqlResults:
         found = await self._commands(select(commands, _ATTEMPTED).where(*this))
         return found[0] if found else None
 
-    async def open_commands(self, request_id: str | None = None) -> list[StoredCommand]:
-        query = select(commands, _ATTEMPTED).where(commands.c.finished_at.is_(None))
-        if request_id is not None:
-            query = query.where(commands.c.request_id == request_id)
-        return await self._commands(query.order_by(commands.c.request_id, commands.c.position))
+    async def open_commands(self, request_id: str) -> list[StoredCommand]:
+        query = select(commands, _ATTEMPTED).where(commands.c.request_id == request_id)
+        return await self._commands(query.where(commands.c.finished_at.is_(None)).order_by(commands.c.position))
 
     async def unanswered(self) -> list[str]:
         unanswered = select(requests.c.request_id).where(requests.c.answered_at.is_(None))

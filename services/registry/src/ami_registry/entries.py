@@ -124,7 +124,7 @@ FIELDS = (
         "disconnect_version",
         values.whole_number(0, 1),
         "whole number, from 0 to 1",
-        "version of its class 70, both have the same attributes and methods; only the HES reads this",
+        "version of its class 70; both have the same attributes and methods, so nothing depends on it yet",
     ),
     Field(
         "invocation_counter",

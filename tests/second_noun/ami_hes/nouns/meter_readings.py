@@ -8,7 +8,7 @@ from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads.meter_readings import GetMeterReadings, MeterReading, MeterReadings, Reading
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters import Registry
-from ami_hes.nouns.devices import meter_of_device
+from ami_hes.nouns.devices import devices_of, meter_of_device
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, Worked
@@ -17,7 +17,7 @@ from ami_hes.operations import read_register
 
 
 def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
-    return len(message.query.end_devices) if isinstance(message.query, GetMeterReadings) else 0
+    return len(devices_of(message.query.end_devices, partner)) if isinstance(message.query, GetMeterReadings) else 0
 
 
 def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD) -> Plan:
@@ -26,7 +26,7 @@ def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner:
     kinds = [one.mrid or "" for one in message.query.reading_types]
     if len(kinds) != 1 or kinds[0] not in read_register.REGISTERS:
         raise Refused(error("5.2", f"Read is one ReadingType at a time, of: {', '.join(read_register.REGISTERS)}."))
-    found = [meter_of_device(device, registry) for device in message.query.end_devices]
+    found = [meter_of_device(device, registry) for device in devices_of(message.query.end_devices, partner)]
     meters = dict.fromkeys(MeterId(one.name, one.mrid) for one in found if not isinstance(one, ReplyError))
     request_id = message.header.message_id or ""
     commands = tuple(Command(request_id, meter, read_register.NAME, kinds[0]) for meter in meters)

@@ -1,0 +1,214 @@
+"""All meters of the registry: how each is reached, and one holder each.
+
+`Meters.hold(meter, until=...)` gives a session on an open, secured association, or a MeterFault that says why not.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ami_hes.meters.association import Timeouts
+from ami_hes.meters.callers import Places
+from ami_hes.meters.counters import InvocationCounters
+from ami_hes.meters.dialled_in import DialledInConnections, Standing
+from ami_hes.meters.faults import MeterFault
+from ami_hes.meters.kept import KeptSessions
+from ami_hes.meters.link import Link, connect
+from ami_hes.meters.listener import Listener
+from ami_hes.meters.push import Notifications
+from ami_hes.meters.received import Received
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.meters.session import Afterwards, Session, SessionContext
+from ami_hes.meters.session_slots import SessionSlots
+from ami_hes.meters.trace import ApduTrace
+from ami_hes.store.ports import Counters, ReceivedCounters
+from ami_process.environment import Environment, real_time
+from ami_registry import Transport
+
+LINGER_S = 60.0  # how long a late answer is awaited after its command has failed
+RELEASE_S = 1.0  # how long a meter may take to say goodbye
+MAX_TRIES = 8  # connections of a meter that dials in over which one session is tried
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetersSettings:
+    """Values out of the settings' section [hes]."""
+
+    host: str
+    port: int
+    system_title: bytes
+    apdu_timeout_s: float = 5.0
+    max_sessions: int = 100
+    max_callers: int = 64
+    max_callers_per_address: int = 32
+    max_counter_jump: int = 2**20
+    keep_open_s: float = 0.0
+    max_kept_open: int = 1_000
+    log_apdus: bool = False
+    fast_path: bool = True
+
+
+class Meters:
+    """All meters of the registry, and the door for those that call by themselves."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        counters: Counters,
+        received: ReceivedCounters,
+        settings: MetersSettings,
+        environment: Environment,
+    ) -> None:
+        self.registry = registry
+        self.settings = settings
+        self.environment = environment
+        self.listening: tuple[str, int] | None = None
+        self._received = Received(received)
+        self._notifications = Notifications(registry, self._received, environment.emit)
+        self._dialled_in = DialledInConnections(self._notifications, environment.emit)
+        self._slots = SessionSlots(settings.max_sessions)
+        self._kept = KeptSessions(settings.keep_open_s, settings.max_kept_open, self._release)
+        self._listener = Listener(
+            registry,
+            self._dialled_in,
+            self._notifications,
+            self._prove,
+            places=Places(settings.max_callers, settings.max_callers_per_address),
+            log_apdus=settings.log_apdus,
+            emit=environment.emit,
+        )
+        own = InvocationCounters(counters, settings.max_counter_jump)
+        self._context = SessionContext(
+            settings.system_title,
+            own,
+            self._received,
+            self._notifications,
+            environment.random_bytes,
+            settings.fast_path,
+        )
+
+    async def start(self) -> None:
+        """Open the door; OSError when the port is taken."""
+        await self._received.load()
+        self.listening = await self._listener.start(self.settings.host, self.settings.port)
+
+    async def stop(self) -> None:
+        """Close the door and every connection that waits."""
+        await self._listener.stop()
+        await self._slots.close()
+        await self._kept.close()
+        await self._dialled_in.close()
+        await self._notifications.close()
+
+    @asynccontextmanager
+    async def hold(self, meter: Meter, *, until: float) -> AsyncIterator[Session]:
+        """The meter, for one user at a time; everything has to end by then (of `real_time`). Raises MeterFault."""
+        if until <= real_time():
+            raise MeterFault("deadline", "passed")
+        async with self._slots.slot(meter, until):
+            timeouts = Timeouts(self.settings.apdu_timeout_s, until)
+            session = await self._resumed(meter, timeouts) or await self._opened(meter, timeouts)
+            try:
+                yield session
+            except BaseException as error:
+                session.healthy = session.healthy and isinstance(error, MeterFault)
+                raise
+            finally:
+                await self._leave(session)
+
+    async def _resumed(self, meter: Meter, timeouts: Timeouts) -> Session | None:
+        """The session that the last holder has left open."""
+        session = await self._kept.take(meter)
+        if session is not None:
+            began = real_time()
+            session.resume(timeouts, lambda: self._link(meter, timeouts, began))
+        return session
+
+    async def _opened(self, meter: Meter, timeouts: Timeouts) -> Session:
+        """A session over the first connection on which it can be opened.
+
+        Where the meter dials in, strangers may claim its name: so one that fails is not the end, the next is awaited.
+        """
+        began = real_time()
+        tried: list[Link] = []
+        first: MeterFault | None = None
+        while True:
+            try:
+                link = await self._link(meter, timeouts, began, tried)
+            except MeterFault as fault:
+                raise first or fault from None
+            session = Session(meter, link, timeouts, self._context)
+            try:
+                await session.open(None if meter.address is None else lambda: self._link(meter, timeouts, began))
+            except BaseException as error:
+                session.healthy = session.healthy and isinstance(error, MeterFault)
+                await self._leave(session)
+                if not isinstance(error, MeterFault):
+                    raise
+                first = first or error
+                tried.append(link)
+                if meter.address is not None or len(tried) == MAX_TRIES:
+                    raise first from None
+            else:
+                if meter.address is None:
+                    self._dialled_in.establish(meter, link)
+                return session
+
+    async def _prove(self, meter: Meter, link: Link, until: float) -> None:
+        """Have who claims to be this meter prove its keys over its connection; raises MeterFault."""
+        session = Session(meter, link, Timeouts(self.settings.apdu_timeout_s, until), self._context)
+        await session.open()
+        await session.release()
+
+    async def _link(self, meter: Meter, timeouts: Timeouts, began: float, but: Sequence[Link] = ()) -> Link:
+        if meter.address is None:
+            try:
+                return await self._dialled_in.take(meter, timeouts.until, began=began, but=but)
+            except TimeoutError:
+                raise MeterFault("transport", "not-dialled-in") from None
+        where = "{}:{}".format(*meter.address)
+        trace = ApduTrace(meter.name, self.environment.emit) if self.settings.log_apdus else None
+        try:
+            return await connect(meter.address, timeouts.next_answer, udp=meter.transport is Transport.UDP, trace=trace)
+        except TimeoutError:
+            raise MeterFault("deadline", "no-connection", detail=where) from None
+        except OSError as error:
+            raise MeterFault("transport", "unreachable", detail=f"{where}: {error.strerror or error}") from None
+
+    async def _leave(self, session: Session) -> None:
+        afterwards = session.afterwards
+        if afterwards is None:
+            if not self._kept.keep(session):
+                await self._release(session)
+        elif not await self._slots.linger(session.meter, lambda: self._linger(session, afterwards)):
+            await self._release(session)
+
+    async def _linger(self, session: Session, afterwards: Afterwards) -> None:
+        try:
+            async with asyncio.timeout(LINGER_S):
+                await afterwards()
+        except (MeterFault, TimeoutError):
+            session.healthy = False
+        except BaseException:
+            session.healthy = False
+            raise
+        finally:
+            await self._release(session)
+
+    async def _release(self, session: Session) -> None:
+        """Say goodbye; a connection that the meter opened is kept for the next session."""
+        session.wait_by(Timeouts(self.settings.apdu_timeout_s, real_time() + RELEASE_S))
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await session.release()
+        except (MeterFault, TimeoutError):
+            session.healthy = False
+        except BaseException:
+            session.link.close()
+            raise
+        if session.healthy and session.meter.address is None:
+            standing = Standing.PROVED if session.opened else Standing.CLAIMED
+            self._dialled_in.add(session.meter, session.link, standing)
+        else:
+            session.link.close()
