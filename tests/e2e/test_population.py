@@ -113,4 +113,4 @@ def test_what_cannot_be_shipped_is_said_and_nothing_is_written(
 
 def test_without_a_population_there_is_nothing_to_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["shipment", "--config", System(tmp_path, configuration(tmp_path)).write()]) == 2
-    assert capsys.readouterr().err == "there is no [[populations]] to ship\n"
+    assert capsys.readouterr().err == "meter-sim: there is no [[populations]] to ship\n"
