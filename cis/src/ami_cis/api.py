@@ -117,8 +117,8 @@ class ControlOutcome(BaseModel):
     @classmethod
     def of(cls, order: Order, outcome: Outcome) -> Self:
         labels = [target.label for target in order.targets]
-        told = {"code": order.code, "verb": order.verb, "meters": labels, "confirmed": outcome.confirmed}
-        return cls.model_validate(told | asdict(outcome))
+        document = {"code": order.code, "verb": order.verb, "meters": labels, "confirmed": outcome.confirmed}
+        return cls.model_validate(document | asdict(outcome))
 
 
 def control_routes(controls: Controls, meters: Sequence[Meter], *, can_be_replied_to: bool) -> list[Route]:

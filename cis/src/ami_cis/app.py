@@ -1,6 +1,6 @@
 """The composition root: builds the parts from the settings, serves the inbox, runs the loop, and stops cleanly.
 
-Time, chance and the place where events go come in as arguments (`Environment`), so that a run can be made deterministic.
+Time, randomness and the place where events go come in as arguments (`Environment`), so that a run can be made deterministic.
 """
 
 import asyncio

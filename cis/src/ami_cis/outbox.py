@@ -200,11 +200,11 @@ class Outbox:
         except PeerFault as fault:
             if fault.fault_code.startswith("Server"):
                 raise UndecidedError(f"the HES failed itself ({fault.code}): {fault}") from None
-            return _told_by_fault(request, fault)
+            return _response_of_fault(request, fault)
         except (CimError, WorkerBusy, WorkerLost) as error:
-            told = f"the HES answered HTTP {answer.status} with no valid message: {error}"
+            reason = f"the HES answered HTTP {answer.status} with no valid message: {error}"
             refused = 400 <= answer.status < 500 and answer.status not in LATER_STATUSES
-            raise (HesAnswerError if refused else UnreadableAnswerError)(told) from error
+            raise (HesAnswerError if refused else UnreadableAnswerError)(reason) from error
 
     async def _response(self, answer: Answer) -> ResponseMessage:
         return await self._responses.read(answer.octets, answer.charset)
@@ -263,7 +263,7 @@ def _trusted(hes_url: str) -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _told_by_fault(request: RequestMessage, fault: PeerFault) -> ResponseMessage:
+def _response_of_fault(request: RequestMessage, fault: PeerFault) -> ResponseMessage:
     """A fault that blames the request is an answer too: it was refused as a whole (SOAP 1.1, 4.4.1)."""
     header = Header(verb="reply", noun=request.header.noun, correlation_id=request.header.message_id)
     error = ReplyError(code=fault.code, reason=fault.reason, details=fault.details)

@@ -136,9 +136,11 @@ class Pending:
 
     def _summarise(self, response: ResponseMessage) -> TakenReply:
         reply = response.reply
-        said = json.dumps([asdict(reply), response.payload and asdict(response.payload)], sort_keys=True, default=str)
+        content = json.dumps(
+            [asdict(reply), response.payload and asdict(response.payload)], sort_keys=True, default=str
+        )
         return TakenReply(
-            digest=hashlib.sha256(said.encode()).hexdigest(),
+            digest=hashlib.sha256(content.encode()).hexdigest(),
             final=all(error.code != PARTIAL_MORE_FOLLOW for error in reply.errors),
             result=reply.result,
             errors=tuple(

@@ -67,7 +67,7 @@ class View:
         ]
 
     def _rows(self, node: Node) -> list[tuple[str, str]]:
-        """Offset and hex of a leaf, some octets a row; a long one is cut unless all is wanted."""
+        """Offset and hex of a leaf, some octets per row; a long one is cut unless all is wanted."""
         octets = node.octets
         cut = len(octets) > LONG and not self.full
         shown = octets[:SHOWN_OF_LONG] if cut else octets

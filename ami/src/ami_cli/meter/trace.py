@@ -1,7 +1,7 @@
 """`-v`: every APDU in words, its octets deciphered, and the octets that really went over the wire.
 
 It wraps the framing, so it sees an APDU just before it is framed and just after. `ami_dlms.explain` deciphers it with the
-same keys once more, so the protocol core needs no window into it. Passwords and keys that pass are shown as asterisks, in
+same keys once more, so the protocol core needs no window into it. Passwords and keys that pass are masked, in
 the words, in the clear octets, and in those of the wire.
 """
 

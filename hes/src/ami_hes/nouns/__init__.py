@@ -1,4 +1,4 @@
-"""The nouns, a module each: `size` (how many meters a message names), `plan` (message to commands) and `report` (what came of
+"""The nouns, one module per noun: `size` (how many meters a message names), `plan` (message to commands) and `report` (what came of
 them to a Reply and perhaps a payload), all pure. `ami_hes.served` has a row for each.
 
 `devices` finds the meters that a message names, `replies` words what came of them; both are for every noun."""

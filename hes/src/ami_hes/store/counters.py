@@ -1,4 +1,4 @@
-"""Invocation counters in the database: ours reserved ahead in ranges, one row a key; the meters' as the lowest that is new."""
+"""Invocation counters in the database: ours reserved ahead in ranges, one row per key; the meters' as the lowest that is new."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

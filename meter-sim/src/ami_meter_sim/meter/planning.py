@@ -1,4 +1,4 @@
-"""When meters of a population have to do something, said in their rows before anybody has made one of them.
+"""When meters of a population have to do something, noted in their rows before any of them is loaded.
 
 Strategy: what a meter does by itself is a function of time and of what is in it, so a meter that has shown itself to nobody need not be
 there for it: it catches up when it is addressed. A meter with a destination for its pushes shows itself; so does one in which a client has

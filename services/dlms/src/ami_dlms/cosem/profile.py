@@ -57,7 +57,7 @@ class OddRow:
 def decode_rows(buffer: Data, columns: Sequence[CaptureObject], capture_period: int = 0) -> tuple[Row, ...]:
     """Rows of a buffer whose columns are known; capture_period in seconds, 0 when the profile is not periodic.
 
-    DecodeError when the buffer is no array (or compact array) of structures with one element a column.
+    DecodeError when the buffer is no array (or compact array) of structures with one element per column.
     """
     rows = []
     for number, row in enumerate(decode_each_row(buffer, columns, capture_period)):
