@@ -25,11 +25,14 @@ device_id = "1"
 """
 
 
-def configuration(directory: Path, **hes: object) -> Path:
+NOON = '[clock]\nmode = "stepped"\nstart_at = 2026-03-01T12:00:00Z\n'
+
+
+def configuration(directory: Path, clock: str = "", **hes: object) -> Path:
     values: dict[str, object] = {"port": 0, "dlms_port": 0, "store": str(directory / "hes.sqlite")}
     lines = [f"{name} = {json.dumps(value)}" for name, value in (values | hes).items()]
     path = directory / "ami.toml"
-    path.write_text("\n".join(["[hes]", *lines, METER]))
+    path.write_text("\n".join(["[hes]", *lines, clock, METER]))
     return path
 
 
@@ -79,8 +82,7 @@ def test_stopped_in_the_middle_of_a_request(tmp_path: Path) -> None:
 def test_killed_and_started_again_with_the_deadline_passed(tmp_path: Path) -> None:
     """kill -9 while a meter is awaited: the next life answers for it, honestly and without having reached anybody."""
     body = octets(request(control(DISCONNECT, "M1")))
-    path = configuration(tmp_path, deadline_s=0.5)
-    with started(path) as process:
+    with started(configuration(tmp_path, NOON)) as process:
         host, port = event(process)["listen"][0].split(":")
         with closing(socket.create_connection((host, int(port)))) as caller:
             head = f"POST {TYPED} HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -88,7 +90,7 @@ def test_killed_and_started_again_with_the_deadline_passed(tmp_path: Path) -> No
             assert event(process)["event"] == "request_accepted"
             process.kill()
             process.wait(10)
-    with started(path) as process:
+    with started(configuration(tmp_path, NOON.replace("T12", "T13"))) as process:
         recovered = event(process)
         assert (recovered["event"], recovered["commands"]) == ("recovered", 1)
         told = [event(process) for _ in range(3)]
