@@ -35,7 +35,7 @@ from ami_cim.envelope import Received
 from ami_cim.message import Reply, ReplyError
 from ami_cis.app import System, running, serve
 from ami_cis.store import State
-from ami_cis.workflows import CONNECT, DISCONNECT, Order, Target, controls
+from ami_cis.workflows import CONNECT, DISCONNECT, Order, Target, exchanges
 from ami_process.clocks import Clock as AnyClock
 from ami_process.clocks import ScaledClock, SteppedClock
 from ami_process.environment import Environment, real_time
@@ -62,7 +62,7 @@ QUICKER = 50
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses between attempts, which are real ones, a fiftieth of what they are."""
     for name in ("FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
-        monkeypatch.setattr(controls, name, getattr(controls, name) / QUICKER)
+        monkeypatch.setattr(exchanges, name, getattr(exchanges, name) / QUICKER)
 
 
 def first(*behaviours: Behaviour, then: Behaviour) -> Behaviour:

@@ -22,7 +22,7 @@ from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
 from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
-from ami_cis.workflows import Controls, DemoLoop, Plan, Target
+from ami_cis.workflows import Controls, DemoLoop, Exchanges, Plan, Target
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment, real_sleep
@@ -77,15 +77,15 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         inbox = Inbox(pending, store, environment, schemas, deliveries)
         disk = {"disk": room_beside(place)} if isinstance(place, Path) else {}
         health = Health({"store": store.check} | disk, role="cis")
-        controls = Controls(
+        exchanges = Exchanges(
             outbox,
             pending,
             environment,
             schemas,
-            reply_address=reply_address,
             timeout_s=settings.cis.request_timeout_s,
             ask_again_s=settings.cis.ask_again_s,
         )
+        controls = Controls(exchanges, environment, reply_address=reply_address)
         names = _names(settings.cis, reply_address)
         api = create_api(
             [

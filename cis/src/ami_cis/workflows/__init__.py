@@ -1,6 +1,7 @@
 """What the operator's side does: send one control and see it through, and do so again and again in the demo loop."""
 
 from ami_cis.workflows.controls import Controls
+from ami_cis.workflows.exchanges import Exchanges
 from ami_cis.workflows.loop import DemoLoop, Plan, Summary
 from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterError, Order, Outcome, Target
 
@@ -10,6 +11,7 @@ __all__ = [
     "DISCONNECT",
     "Controls",
     "DemoLoop",
+    "Exchanges",
     "MeterError",
     "Order",
     "Outcome",
