@@ -29,7 +29,7 @@ HEADINGS = (
 INTRODUCTION = """# Interoperability
 
 Sessions between us and foreign stacks, each stack in a process and a virtual environment of its own, over TCP and UDP on this machine.
-`make interop` prepares the peers, plays all rows and compares them with this page; `make interop WRITE=docs/interop.md` writes it.
+`make interop` prepares the peers, runs all rows and compares them with this page; `make interop WRITE=docs/interop.md` writes it.
 The rows are in `tests/interop/matrix.py`, the scripts that drive the peers in `tests/interop/peers/`. Nothing that the project
 ships imports the peers.
 
@@ -41,7 +41,7 @@ ships imports the peers.
 | gurux-dlms {gurux} as a meter | GPL-2.0-only | our client's AARQ, proofs, ciphering and blocks of GET | its own handlers of services do not run as published: `gurux_server.py` answers on the library's lower parts and says what it mends; the checks of a real meter are missing |
 | dlms-cosem {cosem} | Business Source License 1.1 (the metadata of the wheel says MIT, its LICENSE file does not) | none, LLS and GMAC over general-glo, with tag and counter verified | glo-*, ded-* and general-ded, the other policies and mechanisms, blocks of SET: it has none of them |
 
-No foreign stack that could be had speaks general-ciphering, general-signing, key agreement or ECDSA with P-384: those rest on
+No available foreign stack speaks general-ciphering, general-signing, key agreement or ECDSA with P-384: those rest on
 the vectors (`tests/vectors/`) and on both of our own roles. The library that drives a row is locked in `requirements/interop-*.txt` with its hashes.
 
 ## What passed
