@@ -123,7 +123,7 @@ async def test_targets_by_mrid_and_usage_point(hes: StandInHes, tmp_path: Path, 
 
 async def test_an_acknowledgement_is_no_result(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     hes.behaviour = answering(Reply(result="OK", errors=(ReplyError(code="0.3"),)))
-    async with a_cis(tmp_path, hes.url, events) as cis:
+    async with a_cis(tmp_path, hes.url, events, ask_again_s=2) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
         stored = await cis.store.find_request([outcome.message_id])
     assert not outcome.confirmed and outcome.unknown
@@ -134,7 +134,7 @@ async def test_an_acknowledgement_is_no_result(hes: StandInHes, tmp_path: Path, 
 
 async def test_an_answer_to_another_request_is_no_result(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     hes.behaviour = answering(Reply(result="OK"), correlation_id="somebody-else")
-    async with a_cis(tmp_path, hes.url, events) as cis:
+    async with a_cis(tmp_path, hes.url, events, ask_again_s=2) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
     assert not outcome.confirmed
     assert "another request" in (outcome.reason or "")
@@ -156,7 +156,7 @@ async def test_an_answer_without_correlation_in_our_own_http_response_is_ours(
 
 async def test_rubbish_is_no_answer_and_not_a_crash(hes: StandInHes, tmp_path: Path, events: Events) -> None:
     hes.behaviour = saying(b"It works!")
-    async with a_cis(tmp_path, hes.url, events) as cis:
+    async with a_cis(tmp_path, hes.url, events, ask_again_s=2) as cis:
         outcome = await cis.controls.run(Order(code=DISCONNECT, targets=BOTH))
     assert not outcome.confirmed and outcome.unknown
     assert "no valid message" in events.named("request_unknown")[0]["reason"]
