@@ -35,7 +35,8 @@ from ami_hes.settings import Settings
 from ami_process.environment import Environment
 
 DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
-FIRST_METER_PORT = 20_000
+FIRST_METER_PORT = 12_000
+"""Below those of the tests and those that systems give to callers: 3,000 meters have a port each."""
 READY_S = 120.0
 REQUEST_S = 300.0
 PATH = "/cim/ExecuteEndDeviceControls"
