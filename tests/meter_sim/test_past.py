@@ -181,6 +181,11 @@ def shown(inside: Inside) -> list[object]:
 
 @settings(max_examples=examples(40) // 2, deadline=None)
 @given(STEPS, st.sampled_from([HouseKind.HOUSEHOLD, HouseKind.SOLAR]), st.sampled_from(STARTS))
+@example(  # a row between the base and a reset counts from the reset before the base
+    [(1, ("reset", None)), (1_608, ("reset", None))],
+    HouseKind.HOUSEHOLD,
+    datetime(2026, 3, 26, 7, 3, 11, tzinfo=UTC),
+)
 @example(
     [(3_600, ("zone", 0)), (50_000, ("saving", True)), (50_000, ("saving", False))], HouseKind.HOUSEHOLD, STARTS[0]
 )

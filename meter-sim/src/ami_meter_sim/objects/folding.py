@@ -46,7 +46,7 @@ FOLDED = (
     Kind.CLOCK_INVALID,
 )
 NEWEST_STAYS = frozenset((Kind.RESET,))
-"""A register shows what came after its last reset, however long ago that was."""
+"""The newest at or before the base stays: registers, and rows up to the next reset, count from it, however long ago it was."""
 
 
 def fold(device: "Device", most: int = MOST_RECORDS) -> bool:
@@ -92,7 +92,7 @@ def _forget(device: "Device", kind: Kind, records: list[Record], second: int) ->
     ours = [one for one in records if one.kind is kind]
     for source in {one.source for one in ours}:
         later = sum(one.source == source and second_of(one.at) > second for one in ours)
-        device.history.forget(kind, source, max(later, int(kind in NEWEST_STAYS)))
+        device.history.forget(kind, source, later + int(kind in NEWEST_STAYS))
 
 
 def _base_at(device: "Device", second: int) -> Base:
