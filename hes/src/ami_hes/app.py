@@ -64,7 +64,7 @@ async def running(
 ) -> AsyncIterator[list[str]]:
     """The whole HES at work; gives the addresses that it listens on. Raises CannotListen, RegistryError, StoreUnusable.
 
-    `run` stands in for the work on meters where a test has none.
+    `run` replaces the sessions with meters, in tests without meters.
     """
     hes = settings.hes
     http_limits = _http_limits(settings)

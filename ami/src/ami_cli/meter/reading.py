@@ -17,7 +17,7 @@ from ami_dlms.data import Data
 from ami_dlms.errors import DecodeError
 
 SCALED: Mapping[int, Mapping[int, int]] = {3: {2: 3}, 4: {2: 3}, 5: {2: 4, 3: 4}}
-"""class -> attribute -> the attribute that holds its scaler_unit."""
+"""By class and attribute: which attribute of the same object is its scaler_unit."""
 PROFILE_GENERIC, BUFFER = 7, 2
 HIDDEN = "a secret, not shown"
 

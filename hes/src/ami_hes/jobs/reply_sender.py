@@ -1,6 +1,6 @@
 """Asynchronous replies: posted to the ReplyAddress, ever more slowly, until they are taken or given up.
 
-A delivery has an end, in attempts and in age, both over all lives of the process; then the reply is a dead letter: kept,
+A delivery is bounded in attempts and in age, both counted across restarts; then the reply is a dead letter: kept,
 reported, and handed to the sender that asks again with its MessageID. Receivers don't wait for each other (`ami_hes.jobs.destinations`).
 Nothing that goes wrong with one reply ends the work on the others.
 """

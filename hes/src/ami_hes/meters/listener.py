@@ -1,4 +1,4 @@
-"""The door for meters that call by themselves: TCP connections to be served over, notifications by TCP and UDP.
+"""The listener for meters that dial in and push: TCP connections that sessions use, notifications over TCP and UDP.
 
 A caller has seconds to say which meter of the registry it is: the logical device name is read over the public
 association, on the caller's own connection. That is a claim. A meter with keys proves it right after by its secured

@@ -50,7 +50,7 @@ class MetersSettings:
 
 
 class Meters:
-    """All meters of the registry, and the door for those that call by themselves."""
+    """All meters of the registry, and the listener for those that dial in."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Meters:
         )
 
     async def start(self) -> None:
-        """Open the door; OSError when the port is taken."""
+        """Begin to listen; OSError when the port is taken."""
         await self._received.load()
         self.listening = await self._listener.start(self.settings.host, self.settings.port)
 
