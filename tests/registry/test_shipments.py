@@ -42,6 +42,17 @@ def parsed(text: str, transport_key: bytes | None = None) -> list[Mapping[str, o
     return parse_shipment(parse_rows(text, parse_cell), transport_key)
 
 
+def tags_of(index: int) -> dict[str, str]:
+    place = Topology().place(index)
+    return {
+        "model": "residential",
+        "substation": place.substation,
+        "feeder": place.feeder,
+        "transformer": place.transformer,
+        "phase": place.phase,
+    }
+
+
 def nothing(_scheme: str, _rest: str) -> str:
     raise AssertionError("a shipment names no other place")
 
@@ -74,6 +85,7 @@ def test_a_registry_reads_what_is_written(form: Form, transport_key: bytes | Non
         system_title=IDENTITIES.system_title(7),
         logical_device_name=IDENTITIES.logical_device_name(7).decode(),
         device_id=IDENTITIES.device_id(7),
+        tags=tags_of(7),
     )
     assert meter.problem() is None
 

@@ -145,11 +145,15 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _rows_of_an_entry() -> Iterator[str]:
-    defaults = {field.name: field.default for field in dataclasses.fields(Meter)}
+    defaults = {field.name: _default_of(field) for field in dataclasses.fields(Meter)}
     for field in FIELDS:
         default = defaults[field.name]
         shown = "required" if default is dataclasses.MISSING else _quoted(_word(default))
         yield f"| `{field.name}` | {field.value} | {shown} | {_sentence(field.meaning)} |\n"
+
+
+def _default_of(field: dataclasses.Field[Any]) -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _word(value: object) -> object:

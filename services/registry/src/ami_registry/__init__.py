@@ -5,27 +5,32 @@ Pure: what an environment variable or a file holds is asked of a `Resolve` that 
 
 from ami_registry.agreement import client_settings, security
 from ami_registry.entries import FIELDS, Entry, EntryError, Field, parse_field, parse_meter
+from ami_registry.formatting import SECRETS, FormattedMeter, format_meter
 from ami_registry.meter import Meter, Transport, key_id
 from ami_registry.references import FORMS, Resolve, parse_secret
-from ami_registry.shipments import ShipmentError, parse_cell, parse_shipment
+from ami_registry.shipments import ShipmentError, parse_cell, parse_row, parse_shipment
 from ami_registry.values import DIALS_IN
 
 __all__ = [
     "DIALS_IN",
     "FIELDS",
     "FORMS",
+    "SECRETS",
     "Entry",
     "EntryError",
     "Field",
+    "FormattedMeter",
     "Meter",
     "Resolve",
     "ShipmentError",
     "Transport",
     "client_settings",
+    "format_meter",
     "key_id",
     "parse_cell",
     "parse_field",
     "parse_meter",
+    "parse_row",
     "parse_secret",
     "parse_shipment",
     "security",

@@ -132,6 +132,12 @@ FIELDS = (
         "text",
         "OBIS of the object with the invocation counter; only the HES reads this",
     ),
+    Field(
+        "tags",
+        values.tags,
+        "table of texts",
+        'groups that it belongs to, as `{ feeder = "F12", transformer = "T7" }`; only the HES reads this',
+    ),
 )
 _PARSERS = {field.name: field.parse for field in FIELDS}
 

@@ -1,5 +1,6 @@
 """One meter as an entry describes it: its names, the way to it, its association and keys, and where its objects are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -59,6 +60,8 @@ class Meter:
     disconnect_object: Obis | None = None
     disconnect_version: int = 0
     invocation_counter: Obis = INVOCATION_COUNTER
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The groups that it belongs to, as `feeder`: `F12`."""
 
     @property
     def ciphered(self) -> bool:

@@ -1,7 +1,7 @@
 """Shipment files: rows of what comes along with delivered meters, as tables for `parse_meter`.
 
-Rows have the fields of a [[meters]] entry, and beside them what an enterprise system wants to know and what clients of other
-associations need: both are left out here. Keys may be wrapped by a transport key (RFC 3394); their names then end in `_wrapped`.
+Rows have the fields of a [[meters]] entry. Beside them are columns that say where and what the meter is, which become its tags,
+columns of which a head-end has no use, and what clients of other associations need; the last two are left out here. Keys may be wrapped by a transport key (RFC 3394); their names then end in `_wrapped`.
 The format of the files is read elsewhere (`ami_process.shipment_files`), since a CIS reads it too and has nothing of a head-end.
 """
 
@@ -14,10 +14,12 @@ WRAPPED = "_wrapped"
 """Behind the name of a key that is wrapped by the transport key."""
 OF_ASSOCIATION = "."
 """Between the name of an association and that of a column: what a client other than the head-end needs, as reader.encryption_key."""
-INFORMATION = frozenset(
-    {"model", "time_zone_minutes", "substation", "feeder", "transformer", "phase", "latitude", "longitude"}
-)
-"""Columns that say nothing of the way to the meter."""
+INFORMATION = frozenset({"time_zone_minutes", "latitude", "longitude"})
+"""Columns that a head-end has no use for."""
+TAGS = ("model", "substation", "feeder", "transformer", "phase")
+"""Columns that are tags of the meter."""
+TAG_COLUMN = "tag_"
+"""In front of the name of any other tag."""
 USAGE_POINT_MRID = "usage_point_mrid"
 _NUMBERS = frozenset(
     {"client_wport", "server_wport", "suite", "physical_address", "address_size", "disconnect_version"}
@@ -34,7 +36,13 @@ def parse_shipment(
     rows: Iterable[Mapping[str, object]], transport_key: bytes | None = None
 ) -> list[Mapping[str, object]]:
     """The tables of its meters, in order, from the rows of a file (those of CSV with `parse_cell`); ShipmentError as above."""
-    return [_table(number, row, transport_key) for number, row in enumerate(rows, 1)]
+    return [parse_row(f"meter {number}", row, transport_key) for number, row in enumerate(rows, 1)]
+
+
+def parse_row(place: str, row: Mapping[str, object], transport_key: bytes | None = None) -> Mapping[str, object]:
+    """The table of one meter; a ShipmentError names the `place`."""
+    row = {name: value for name, value in row.items() if OF_ASSOCIATION not in name}
+    return _table(place, row, transport_key)
 
 
 def parse_cell(name: str, cell: str) -> object:
@@ -44,24 +52,40 @@ def parse_cell(name: str, cell: str) -> object:
     return _TRUTH.get(cell, cell) if name in _TRUTHS else cell
 
 
-def _table(number: int, row: Mapping[str, object], transport_key: bytes | None) -> Mapping[str, object]:
-    row = {name: value for name, value in row.items() if OF_ASSOCIATION not in name}
-    table = {name: value for name, value in row.items() if name not in INFORMATION and not name.endswith(WRAPPED)}
+def _table(place: str, row: Mapping[str, object], transport_key: bytes | None) -> Mapping[str, object]:
+    tags = {name.removeprefix(TAG_COLUMN): _tag(value) for name, value in row.items() if _is_tag(name)}
+    table = {
+        name: value
+        for name, value in row.items()
+        if name not in INFORMATION and not _is_tag(name) and not name.endswith(WRAPPED)
+    }
+    if tags:
+        further = table.get("tags", {})
+        table["tags"] = tags | further if isinstance(further, dict) else further
     mrid = table.pop(USAGE_POINT_MRID, None)
     points = table.get("usage_points", [])
     if isinstance(mrid, str) and isinstance(points, list):
         table["usage_points"] = [*points, mrid]
     unwrapped = {
-        name.removesuffix(WRAPPED): _unwrapped(number, name, value, transport_key)
+        name.removesuffix(WRAPPED): _unwrapped(place, name, value, transport_key)
         for name, value in row.items()
         if name.endswith(WRAPPED)
     }
     return table | unwrapped
 
 
-def _unwrapped(number: int, name: str, value: object, transport_key: bytes | None) -> str:
+def _is_tag(column: str) -> bool:
+    return column in TAGS or column.startswith(TAG_COLUMN)
+
+
+def _tag(value: object) -> object:
+    """JSON may have a number there."""
+    return str(value) if isinstance(value, int) else value
+
+
+def _unwrapped(place: str, name: str, value: object, transport_key: bytes | None) -> str:
     def refused(why: str) -> ShipmentError:
-        return ShipmentError(f"meter {number}, {name}: {why}")
+        return ShipmentError(f"{place}, {name}: {why}")
 
     if transport_key is None:
         raise refused("is wrapped, and no transport key is given to unwrap it")

@@ -1,6 +1,7 @@
 """One value of an entry: what it has to look like. Every parser raises ValueError with what was expected, never with a secret."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ T = TypeVar("T")
 Parser = Callable[[object, Resolve], object]
 DIALS_IN = "dials-in"
 LOGICAL_DEVICE_NAME_OCTETS = 16
+TAG = re.compile(r"[a-z][a-z0-9_]{0,62}")
+MAX_TAGS, MAX_TAG_CHARACTERS = 32, 256
 
 
 def text(value: object, _: Resolve) -> str:
@@ -28,6 +31,21 @@ def texts(value: object, resolve: Resolve) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError("a list of texts was expected")
     return tuple(text(item, resolve) for item in value)
+
+
+def tags(value: object, resolve: Resolve) -> Mapping[str, str]:
+    """What groups a meter: the value of each tag by its name, in the order of the names."""
+    if not isinstance(value, Mapping) or len(value) > MAX_TAGS:
+        raise ValueError(f"a table of at most {MAX_TAGS} texts was expected")
+    for name in value:
+        if not isinstance(name, str) or TAG.fullmatch(name) is None:
+            raise ValueError(
+                "the name of a tag begins with a letter and has lower-case letters, digits and _, 63 at most"
+            )
+    found = {name: text(value[name], resolve) for name in sorted(value)}
+    if any(len(one) > MAX_TAG_CHARACTERS for one in found.values()):
+        raise ValueError(f"the value of a tag has at most {MAX_TAG_CHARACTERS} characters")
+    return found
 
 
 def device_name(value: object, resolve: Resolve) -> str:
