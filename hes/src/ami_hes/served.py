@@ -8,7 +8,7 @@ from typing import Any
 from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import Noun, end_device_controls
-from ami_hes.operations import Assignment, Attempt, Operation, contactor
+from ami_hes.operations import Assignment, Attempt, Operation, contactor, read_meter
 from ami_mapping.faults import explain
 
 NOUNS: dict[str, Noun] = {
@@ -16,6 +16,7 @@ NOUNS: dict[str, Noun] = {
 }
 OPERATIONS: dict[str, Operation] = {
     contactor.NAME: contactor.OPERATION,
+    read_meter.NAME: read_meter.OPERATION,
 }
 
 

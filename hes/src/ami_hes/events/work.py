@@ -38,7 +38,25 @@ class DisconnectDetails:
     """What it answered to the ACTION: the name of the standard."""
 
 
-DETAILS: Mapping[str, type[Any]] = {"disconnect_control": DisconnectDetails}
+@dataclass(frozen=True, slots=True)
+class NotReadType:
+    """A ReadingType that was not read, with the reply code that says why."""
+
+    reading_type: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDetails:
+    """The `details` of the operation `read_meter`."""
+
+    values: int
+    """How many were read."""
+    not_read: list[NotReadType]
+    """ReadingTypes that were not, the first ten of them, each with its reply code."""
+
+
+DETAILS: Mapping[str, type[Any]] = {"disconnect_control": DisconnectDetails, "read_meter": ReadDetails}
 """Name of an operation -> the dataclass of its details, where it is declared."""
 
 

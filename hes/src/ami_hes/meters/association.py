@@ -70,6 +70,13 @@ class Timeouts:
         return min(real_time() + self.apdu_timeout_s, self.until)
 
 
+class Refusal(MeterFault):
+    """The meter answered a GET with a data-access-result; the association is as good as before."""
+
+    def __init__(self, result: DataAccessResult, where: str) -> None:
+        super().__init__("data-access-result", result.name, where=where)
+
+
 class Association:
     """A client association; every method raises MeterFault, after which the link is of no more use."""
 
@@ -129,16 +136,44 @@ class Association:
                 self._most_in_a_list = 0
         return [await self.get(one, None, f"reading {one}") for one in descriptors]
 
+    async def get_each(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data | Refusal]:
+        """As `get_many`, but what the meter refuses is in the place of its value."""
+        if 1 < len(descriptors) <= self._most_in_a_list:
+            try:
+                return await self._list_results(descriptors)
+            except MeterFault as fault:
+                if fault.kind != "exception":
+                    raise
+                self._most_in_a_list = 0
+        return [await self._get_or_refusal(one) for one in descriptors]
+
+    @property
+    def most_in_a_list(self) -> int:
+        """How many attributes one request may name; 0 where the meter takes no lists."""
+        return self._most_in_a_list
+
+    async def _get_or_refusal(self, descriptor: AttributeDescriptor) -> Data | Refusal:
+        try:
+            return await self.get(descriptor, None, f"reading {descriptor}")
+        except Refusal as refusal:
+            return refusal
+
     async def _get_list(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data]:
+        values = []
+        for one in await self._list_results(descriptors):
+            if isinstance(one, Refusal):
+                raise one
+            values.append(one)
+        return values
+
+    async def _list_results(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data | Refusal]:
         where = f"reading {descriptors[0]} and {len(descriptors) - 1} more"
         asked = GetList(tuple(Get(one) for one in descriptors))
         results = self._expected(GetListResult, await self._exchange(asked, where), where).results
-        values = []
-        for one, result in zip(descriptors, results, strict=True):
-            if result.value is None:
-                raise Refusal(result.result, f"reading {one}")
-            values.append(result.value)
-        return values
+        return [
+            Refusal(result.result, f"reading {one}") if result.value is None else result.value
+            for one, result in zip(descriptors, results, strict=True)
+        ]
 
     async def set(self, descriptor: AttributeDescriptor, value: Data, where: str) -> DataAccessResult:
         return self._expected(SetResult, await self._exchange(Set(descriptor, value), where), where).result
@@ -229,10 +264,3 @@ class Association:
         if isinstance(event, PeerFault):
             raise peer_fault(event, where)
         raise MeterFault("protocol", "other", where=where, detail=f"{type(event).__name__} is no answer to this")
-
-
-class Refusal(MeterFault):
-    """The meter answered a GET with a data-access-result; the association is as good as before."""
-
-    def __init__(self, result: DataAccessResult, where: str) -> None:
-        super().__init__("data-access-result", result.name, where=where)

@@ -14,6 +14,7 @@ from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.kept import KeptSessions
+from ami_hes.meters.known_objects import KnownObjects
 from ami_hes.meters.link import Link, connect
 from ami_hes.meters.listener import Listener
 from ami_hes.meters.push import Notifications
@@ -63,6 +64,7 @@ class Meters:
         self.registry = registry
         self.settings = settings
         self.environment = environment
+        self.objects = KnownObjects()
         self.listening: tuple[str, int] | None = None
         self._received = Received(received)
         self._notifications = Notifications(registry, self._received, environment.emit)

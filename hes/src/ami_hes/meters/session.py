@@ -102,6 +102,15 @@ class Session:
         """Several attributes' values, in as few requests as the meter takes; refusals as for `get`."""
         return await self._read(lambda: self._open.get_many(descriptors))
 
+    async def get_each(self, *descriptors: AttributeDescriptor) -> list[Data | Refusal]:
+        """The same, with a refusal of the meter in the place of the value that it refuses."""
+        return await self._read(lambda: self._open.get_each(descriptors))
+
+    @property
+    def most_in_a_list(self) -> int:
+        """How many attributes the meter takes in one request; 0 where it takes no lists."""
+        return self._open.most_in_a_list
+
     async def set(self, descriptor: AttributeDescriptor, value: Data) -> DataAccessResult:
         return await self._guarded(self._open.set(descriptor, value, f"writing {descriptor}"))
 

@@ -2,7 +2,7 @@
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
-from ami_hes.meters import MeterFault, Session
+from ami_hes.meters import MeterFault, Refusal, Session
 from ami_hes.meters.public_client import as_text
 
 
@@ -19,6 +19,15 @@ async def read_identified(session: Session, *attributes: AttributeDescriptor) ->
         if fault.kind == "data-access-result":  # whose refusal that is comes before what was refused
             await check_identity(session)
         raise
+    _compare(session, device_id)
+    return values
+
+
+async def read_each_identified(session: Session, *attributes: AttributeDescriptor) -> list[Data | Refusal]:
+    """As `read_identified`, but what the meter refuses of these is in the place of its value."""
+    device_id, *values = await session.get_each(_device_id(session), *attributes)
+    if isinstance(device_id, Refusal):
+        raise device_id
     _compare(session, device_id)
     return values
 

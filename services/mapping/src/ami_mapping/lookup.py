@@ -75,9 +75,11 @@ class ReadingTable:
         self._by_attribute: dict[AttributeKey, ReadingRow] = {}
         self._by_code: dict[tuple[Field, ...], list[ReadingRow]] = {}
         self._by_alias: dict[tuple[Field, ...], list[ReadingRow]] = {}
+        self._by_object: dict[tuple[tuple[Field, ...], int], list[ReadingRow]] = {}
         for row in self.rows:
             if row.obis is not None and row.direction is not Direction.FROM_CIM:
                 self._by_attribute[row.obis.groups, row.class_id, row.attribute, row.context.name] = row
+                self._by_object.setdefault((row.obis.groups, row.class_id), []).append(row)
             if row.direction is not Direction.TO_CIM:
                 self._by_code.setdefault(row.code.fields, []).append(row)
                 self._add_aliases(row, row.id in accepted)
@@ -112,6 +114,15 @@ class ReadingTable:
             Match(row, row.obis.bindings(obis))
             for row in self.rows
             if row.obis is not None and row.obis.groups in wanted
+        )
+
+    def of_object(self, class_id: int, obis: Obis) -> tuple[Match, ...]:
+        """Every row that an object of a meter has a code by, whatever its attribute and context."""
+        return tuple(
+            Match(row, row.obis.bindings(obis))
+            for groups in candidates(obis)
+            for row in self._by_object.get((groups, class_id), ())
+            if row.obis is not None
         )
 
     def answers(self, code: ReadingType | str, context: str | None = None) -> tuple[Match, ...]:

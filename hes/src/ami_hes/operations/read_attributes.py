@@ -1,0 +1,209 @@
+"""Reads values that are attributes of objects: registers, momentary values, demands, counters, states (docs/mapping.md, M-120 to M-127).
+
+Value, scaler_unit and time of a value are asked for in one request where the meter takes lists, so that a scaler is never that of
+another time than its value. The object that a meter usually has is tried first; only a meter that has no such object is asked for
+the list of what it has.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.obis import Obis
+from ami_hes.meters import MeterFault, Refusal, Session
+from ami_hes.operations.identity import read_each_identified
+from ami_hes.operations.read_results import NotRead, ReadValue
+from ami_mapping.attributes import UnreadableValue, capture_time_of, moment_of, scaler_unit_of, value_of
+from ami_mapping.faults import Fault, explain, explain_refused_reading
+from ami_mapping.lookup import Match, ReadingTable, first_in_meter
+from ami_mapping.patterns import PERIOD
+from ami_mapping.reading_types import ReadingType, refused
+from ami_mapping.readings import ReadingRow, Reads
+from ami_mapping.values import MULTIPLIERS
+
+ABSENT = ("OBJECT_UNDEFINED", "OBJECT_CLASS_INCONSISTENT")
+"""Data-access-results by which a meter says that it has no such object."""
+EXTENDED_REGISTER, CAPTURE_TIME = 4, 5
+MOST_AT_ONCE = 24
+"""Attributes of one request: a value without a time of its own has that of its answer, which is not to be one for all."""
+Objects = Sequence[tuple[int, Obis]]
+Answers = dict[AttributeDescriptor, Data | Refusal]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A ReadingType as it was asked for, and the rows that answer it."""
+
+    reading_type: str
+    multiplier: int | None
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    asked: Asked
+    match: Match
+    value: AttributeDescriptor
+
+    @property
+    def scaler_unit(self) -> AttributeDescriptor | None:
+        return scaler_unit_of(self.match.row, self.value)
+
+    @property
+    def time(self) -> AttributeDescriptor | None:
+        return capture_time_of(self.match.row, self.value)
+
+    @property
+    def attributes(self) -> tuple[AttributeDescriptor, ...]:
+        return tuple(one for one in (self.value, self.scaler_unit, self.time) if one is not None)
+
+
+def asked_for(text: str, table: ReadingTable) -> Asked:
+    """The rows with attributes that answer a ReadingType. RefusedReadingType where there is none, or no such multiplier."""
+    code = ReadingType.parse(text)
+    matches = tuple(one for one in table.answers(code) if _is_read_so(one.row))
+    if not matches:
+        raise refused(code, "it is a value of a profile, of a billing period or of an M-Bus channel")
+    if code.multiplier not in MULTIPLIERS:
+        raise refused(code, f"{code.multiplier} is no multiplier")
+    return Asked(text, code.multiplier, matches)
+
+
+def all_of(objects: Objects, table: ReadingTable) -> list[Asked]:
+    """Every ReadingType that has an attribute among these objects, times of occurrence excepted (M-110)."""
+    found: dict[ReadingType, Asked] = {}
+    for class_id, obis in objects:
+        for match in table.of_object(class_id, obis):
+            code = match.reading_type()
+            known = found.get(code)
+            if _is_read_so(match.row) and not _is_time(match.row) and (known is None or not match.row.first):
+                found[code] = Asked(str(code), None, (match,))
+    return list(found.values())
+
+
+def _is_read_so(row: ReadingRow) -> bool:
+    """Values of billing periods need to be told which, and those of M-Bus channels are another meter's (M-105, M-117)."""
+    is_own = row.obis is not None and PERIOD not in row.obis.groups and not row.context.medium
+    return is_own and row.context.reads is Reads.ATTRIBUTE
+
+
+def _is_time(row: ReadingRow) -> bool:
+    return row.class_id == EXTENDED_REGISTER and row.attribute == CAPTURE_TIME
+
+
+class AttributeReader:
+    """Reads attributes over one session; what was read stays when the meter falls silent half way."""
+
+    def __init__(self, session: Session, now: Callable[[], datetime]) -> None:
+        self.values: list[ReadValue] = []
+        self.not_read: list[NotRead] = []
+        self._session = session
+        self._now = now
+        self._begun = False
+
+    async def read(self, asked: Sequence[Asked]) -> list[Asked]:
+        """Each where a meter usually has it; those that this meter does not have there. Raises MeterFault before the first answer."""
+        return await self._read(_usual(asked))
+
+    async def read_listed(self, asked: Sequence[Asked], objects: Objects) -> None:
+        """Each where the meter has listed it."""
+        targets = []
+        for one in asked:
+            found = first_in_meter(one.matches, objects)
+            if found is None:
+                self._fail(one, explain("reading-type", "not-in-meter", attempted=None, detail=one.reading_type))
+            else:
+                targets.append(_Target(one, *found))
+        for one in await self._read(targets):
+            self._fail(one, explain_refused_reading(ABSENT[0], where=f"reading {one.reading_type}"))
+
+    async def _read(self, targets: Sequence[_Target]) -> list[Asked]:
+        absent: list[Asked] = []
+        fault: MeterFault | None = None
+        for batch in _batches(targets, self._session.most_in_a_list):
+            answers: Answers = {}
+            try:
+                if fault is None:
+                    answers = await self._answers(batch)
+            except MeterFault as ended:
+                if not self._begun:
+                    raise
+                fault = ended
+            for target in batch:
+                if fault is not None:
+                    self._fail(target.asked, fault.explained(attempted=None))
+                elif _is_absent(answers[target.value]):
+                    absent.append(target.asked)
+                else:
+                    self._take(target, answers)
+        return absent
+
+    async def _answers(self, batch: Sequence[_Target]) -> Answers:
+        attributes = list(dict.fromkeys(one for target in batch for one in target.attributes))
+        read = self._session.get_each(*attributes) if self._begun else read_each_identified(self._session, *attributes)
+        found = await read
+        self._begun = True
+        return dict(zip(attributes, found, strict=True))
+
+    def _take(self, target: _Target, answers: Answers) -> None:
+        asked, at = target.asked, self._now()
+        value = answers[target.value]
+        unit = None if target.scaler_unit is None else answers[target.scaler_unit]
+        for part in (value, unit):
+            if isinstance(part, Refusal):
+                return self._fail(asked, explain_refused_reading(part.name, where=part.where))
+        try:
+            code, text = value_of(target.match, value, unit, multiplier=asked.multiplier)  # type: ignore[arg-type]
+        except UnreadableValue as problem:
+            where = f"reading {target.value}"
+            fault = explain("data-access-result", "unexpected-value", attempted=None, where=where, detail=str(problem))
+            return self._fail(asked, fault)
+        own = _own_time(target, answers)
+        self.values.append(ReadValue(str(code), text, own or at, by_meter=own is not None))
+        return None
+
+    def _fail(self, asked: Asked, fault: Fault) -> None:
+        self.not_read.append(NotRead(asked.reading_type, fault.code, fault.level, fault.reason))
+
+
+def _usual(asked: Iterable[Asked]) -> list[_Target]:
+    """Channel 0 is where most meters have what they measure themselves."""
+    found = []
+    for one in asked:
+        match = one.matches[0]
+        attribute = match.descriptor(channel=0)
+        if attribute is not None:
+            found.append(_Target(one, match, attribute))
+    return found
+
+
+def _batches(targets: Sequence[_Target], most: int) -> Iterator[list[_Target]]:
+    """As many at once as go into one request beside the device id; where the meter takes no lists, one by one."""
+    room = min(most - 1, MOST_AT_ONCE)
+    batch: list[_Target] = []
+    size = 0
+    for target in targets:
+        if batch and size + len(target.attributes) > room:
+            yield batch
+            batch, size = [], 0
+        batch.append(target)
+        size += len(target.attributes)
+    if batch:
+        yield batch
+
+
+def _own_time(target: _Target, answers: Answers) -> datetime | None:
+    """The meter's time of the value; None where it has none, or none that is a moment."""
+    found = None if target.time is None else answers[target.time]
+    if found is None or isinstance(found, Refusal):
+        return None
+    try:
+        return moment_of(found)
+    except UnreadableValue:
+        return None
+
+
+def _is_absent(answer: Data | Refusal) -> bool:
+    return isinstance(answer, Refusal) and answer.name in ABSENT
