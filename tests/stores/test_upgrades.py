@@ -28,6 +28,7 @@ from ami_hes.store import (
     SqlCounters,
     SqlDeliveries,
     SqlReceivedCounters,
+    SqlRegistry,
     SqlResults,
     StoredCommand,
 )
@@ -41,10 +42,10 @@ from ami_process.store.schema import create
 
 HERE = Path(__file__).parent
 VERSIONS = {
-    "hes": ("0001", "0002-unversioned", "0002", "0003"),
+    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004"),
     "cis": ("0001", "0002-unversioned", "0002", "0003"),
 }
-DATABASES = {"hes": ("0003.sql",), "cis": ("0003.sql",)}
+DATABASES = {"hes": ("0003.sql", "0004.sql"), "cis": ("0003.sql",)}
 """Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
 SCHEMAS = {"hes": HES, "cis": CIS}
@@ -121,6 +122,12 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
             assert failed is not None and (failed.attempts, failed.last_reason) == (1, "connection refused")
             with pytest.raises(SpentId):
                 await results.accept(replace(left, request_id="old"), [])
+        registry = await SqlRegistry(database).load()
+        names = ["M1001", "M1002"] if version >= "0004" else []
+        assert [meter.name for meter in registry.meters] == names
+        if names:
+            assert [key.purpose for key in registry.meters[0].keys] == ["encryption_key", "secret"]
+            assert [source.digest.octets for source in registry.sources] == [bytes(range(60))]
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))

@@ -20,6 +20,15 @@ from ami_hes.store.ports import (
     StoredRequest,
     StoredResult,
 )
+from ami_hes.store.registry import SqlRegistry
+from ami_hes.store.registry_port import (
+    RegistryChange,
+    RegistryStore,
+    Sealed,
+    StoredMeter,
+    StoredRegistry,
+    StoredSource,
+)
 from ami_hes.store.restored import assume_the_worst
 from ami_hes.store.results import SqlResults
 from ami_hes.store.tables import SCHEMA
@@ -38,16 +47,23 @@ __all__ = [
     "NonceUsed",
     "ReceivedCounters",
     "ReceivedKey",
+    "RegistryChange",
+    "RegistryStore",
     "Results",
+    "Sealed",
     "SpentId",
     "SqlCounters",
     "SqlDeliveries",
     "SqlReceivedCounters",
+    "SqlRegistry",
     "SqlResults",
     "StoreUnavailable",
     "StoreUnusable",
     "StoredCommand",
+    "StoredMeter",
+    "StoredRegistry",
     "StoredRequest",
     "StoredResult",
+    "StoredSource",
     "assume_the_worst",
 ]

@@ -144,13 +144,43 @@ received_counters = Table(
 )
 """The invocation counter of each meter, by key and by the kind of frames: what is below was accepted before."""
 
+meters = Table(
+    "meters",
+    metadata,
+    Column("mrid", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("source", String, nullable=False),
+    Column("entry", Text, nullable=False),
+)
+"""The registry; `mrid` in the one spelling that mRIDs are compared in, `entry` without secrets."""
+
+meter_keys = Table(
+    "meter_keys",
+    metadata,
+    Column("mrid", String, primary_key=True),
+    Column("purpose", String, primary_key=True),
+    Column("key_id", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["mrid"], ["meters.mrid"], ondelete="CASCADE"),
+)
+"""The secrets of the meters, sealed by the master key of `key_id`."""
+
+meter_sources = Table(
+    "meter_sources",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("key_id", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+"""Files of meters that have been imported, each with its digest, which is sealed too."""
+
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0003",
+    revision="0004",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

@@ -6,11 +6,8 @@ the other users of the machine are trusted, and `http_entrance` keeps foreign we
 """
 
 import hmac
-import os
 import re
 import secrets
-import stat
-import tempfile
 from collections.abc import Collection
 from hashlib import sha256
 from http import HTTPStatus
@@ -18,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
-from ami_process.ownership import PRIVATE, PRIVATE_DIRECTORY
+from ami_process.private_files import make_private_file, read_private
 from ami_process.settings import SettingsError
 
 RANDOM_OCTETS = 32
@@ -61,13 +58,8 @@ class Tokens:
 
 def load(file: Path, setting: str) -> tuple[str, ...]:
     """The tokens of a file, which is made if it is missing. Raises SettingsError."""
-    try:
-        if not file.exists():
-            _make(file)
-        text = _read(file, setting)
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "it is no text"
-        raise SettingsError(f"{setting}: {file} can't be used: {reason}") from None
+    make_private_file(file, setting, secrets.token_urlsafe(RANDOM_OCTETS) + "\n")
+    text = read_private(file, setting, "tokens", MAX_FILE)
     lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
     tokens = [(number, line) for number, line in lines if line and not line.startswith("#")]
     for number, token in tokens:
@@ -77,27 +69,3 @@ def load(file: Path, setting: str) -> tuple[str, ...]:
     if not tokens:
         raise SettingsError(f"{setting}: {file} holds no token; remove it, and one is made")
     return tuple(token for _, token in tokens)
-
-
-def _read(file: Path, setting: str) -> str:
-    with file.open("rb") as opened:
-        about = os.fstat(opened.fileno())
-        if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_FILE:
-            raise SettingsError(f"{setting}: {file} is no file of tokens")
-        if about.st_mode & ~PRIVATE & 0o777:
-            raise SettingsError(f"{setting}: {file} can be read or changed by others: chmod 600 {file}")
-        return opened.read(MAX_FILE).decode("ascii")
-
-
-def _make(file: Path) -> None:
-    """The whole file or none, also when two processes make it at once."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)  # for its owner alone
-    try:
-        with os.fdopen(descriptor, "w") as made:
-            made.write(secrets.token_urlsafe(RANDOM_OCTETS) + "\n")
-        file.hardlink_to(name)
-    except FileExistsError:
-        return
-    finally:
-        Path(name).unlink()

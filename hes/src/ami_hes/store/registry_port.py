@@ -1,0 +1,58 @@
+"""The port to the registry of meters as it is kept, and the plain values that pass through it. What an entry says is not for the store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class Sealed(NamedTuple):
+    """Octets that only the master key of this id opens again; `purpose` is what they are."""
+
+    purpose: str
+    key_id: str
+    octets: bytes
+
+
+class StoredMeter(NamedTuple):
+    """A meter: the spelling of its mRID by which mRIDs are compared, its entry as text without secrets, its sealed secrets."""
+
+    mrid: str
+    name: str
+    source: str
+    """Where it comes from; a file of the configuration has the say over its meters."""
+    entry: str
+    keys: tuple[Sealed, ...]
+
+
+class StoredSource(NamedTuple):
+    """A file whose meters are all kept as it says, and its digest."""
+
+    name: str
+    digest: Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRegistry:
+    """All of it."""
+
+    meters: Sequence[StoredMeter] = ()
+    sources: Sequence[StoredSource] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryChange:
+    """What is different from now on, all at once: meters that are new or changed, mRIDs of those that go, and the sources."""
+
+    meters: Sequence[StoredMeter] = ()
+    removed: Sequence[str] = ()
+    sources: Sequence[StoredSource] | None = None
+    """All of them; None: they stay."""
+
+
+class RegistryStore(Protocol):
+    """The registry as it is kept. Both raise StoreUnavailable."""
+
+    async def load(self) -> StoredRegistry: ...
+
+    async def change(self, change: RegistryChange) -> None:
+        """Committed when it returns, as a whole."""
