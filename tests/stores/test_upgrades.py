@@ -39,6 +39,7 @@ from ami_process.store.migration import upgrade
 from ami_process.store.opening import ready_store
 from ami_process.store.places import Place
 from ami_process.store.schema import create
+from ami_process.store.upkeep import migrate_store
 
 HERE = Path(__file__).parent
 VERSIONS = {
@@ -68,13 +69,16 @@ def tables_of(store: Path) -> set[str]:
 
 @pytest.fixture
 def a_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str, str], Place]:
-    """Opens the store of a role and a version: a copy of the file, or a database that is loaded from it."""
+    """Opens the store of a role and a version: a copy of the file, or a database that is loaded from it and upgraded."""
 
     def made(role: str, version: str) -> Place:
         if version in VERSIONS[role]:
             return a_copy(role, version, tmp_path)
         cluster: Cluster = request.getfixturevalue("postgresql")
-        return cluster.load(HERE / f"{role}-{version}")
+        place = cluster.load(HERE / f"{role}-{version}")
+        if version.removesuffix(".sql") != SCHEMAS[role].revision:
+            migrate_store(place, SCHEMAS[role])
+        return place
 
     return made
 
