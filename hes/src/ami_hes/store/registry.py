@@ -53,8 +53,8 @@ def _change(connection: Connection, change: RegistryChange) -> None:
     dropped = ({"of_meter": mrid} for mrid in (*change.removed, *(meter.mrid for meter in change.meters)))
     for part in _parts(dropped):
         connection.execute(_DROP, part)
-    for part in _parts(change.meters):
-        connection.execute(insert(meters), [_meter(meter) for meter in part])
+    for changed in _parts(change.meters):
+        connection.execute(insert(meters), [_meter(meter) for meter in changed])
     for keys in _parts(_keys(change.meters)):
         connection.execute(insert(meter_keys), keys)
     if change.sources is not None:
