@@ -268,6 +268,22 @@ def test_the_error_names_line_and_element(schemas: Schemas) -> None:
     assert "{" not in caught.value.reason
 
 
+def test_every_error_is_listed_up_to_a_number_in_message_and_payload(schemas: Schemas) -> None:
+    wrong = "<EndDeviceControl>\n<reason/><mRID/></EndDeviceControl>"
+    document = (
+        f'<RequestMessage xmlns="{ns.MESSAGE}"><Header><Noun>x</Noun></Header><Payload>'
+        f'<EndDeviceControls xmlns="{ns.payload("EndDeviceControls")}">{wrong * 3}</EndDeviceControls></Payload></RequestMessage>'
+    )
+    element = xml.parse(document.encode())
+    flaws = schemas.flaws(element, 10)
+    assert [flaw.line for flaw in flaws] == [1, 2, 3, 4]
+    assert "Noun" in flaws[0].reason and "mRID" in flaws[1].reason and "{" not in flaws[1].reason
+    assert schemas.flaws(element, 2) == flaws[:2]
+    with pytest.raises(InvalidMessage) as caught:
+        schemas.validate(element)
+    assert caught.value.reason == f"Line 1: {flaws[0].reason}"
+
+
 def test_a_long_value_does_not_come_back_in_the_error(schemas: Schemas) -> None:
     document = f'<FaultMessage xmlns="{ns.MESSAGE}"><Reply><Result>{"x" * 100_000}</Result></Reply></FaultMessage>'
     with pytest.raises(InvalidMessage) as caught:

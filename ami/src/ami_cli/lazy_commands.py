@@ -12,6 +12,7 @@ MODULES = {
     "events": "ami_cli.events_page",
     "models": "ami_cli.models_page",
     "map": "ami_cli.mapping",
+    "cim": "ami_cli.cim.cli",
     "decode": "ami_cli.decode.cli",
     "encode": "ami_cli.decode.encode",
     "bench-dlms": "ami_cli.bench_dlms.cli",

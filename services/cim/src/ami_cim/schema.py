@@ -5,7 +5,9 @@ and lxml notes for each the place of its element among all siblings, which for a
 then explained by a tree that ends where the error is, and by a private copy of the schema, because lxml keeps the error log on
 the schema object, where two validations would mix. What is compiled here may be shared between threads."""
 
+from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
@@ -35,6 +37,15 @@ def schema_directory() -> Path:
     return Path(str(files("ami_cim"))) / "schemas"
 
 
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One error of a schema: its line, what it is in words for a person, and libxml2's own words."""
+
+    line: int
+    reason: str
+    message: str
+
+
 class Schemas:
     """All schemas, compiled once."""
 
@@ -48,6 +59,23 @@ class Schemas:
 
         The envelope's schema skips payloads, so a known noun is validated on its own; an unknown one is left alone, also
         in a typed message, of which the envelope is then checked as if it were a generic one."""
+        for part, namespace in self._parts(element):
+            self._validate(part, namespace)
+
+    def flaws(self, element: Element, most: int) -> list[Flaw]:
+        """At most `most` errors, where `validate` raises the first; raises InvalidMessage for a namespace without a schema.
+
+        For elements of some thousand nodes: the place of each error costs as much as it has siblings."""
+        found: list[Flaw] = []
+        for part, namespace in self._parts(element):
+            private = _compile(self._paths[namespace])
+            private.validate(part)
+            entries = islice(cast(Any, private.error_log), most - len(found))
+            found += (_flaw(entry) for entry in entries)
+        return found
+
+    def _parts(self, element: Element) -> Iterator[tuple[Element, str]]:
+        """What has a schema of its own, with its namespace: the message, and in a generic one payload and query as well."""
         namespace = etree.QName(element).namespace or ""
         if namespace not in self._compiled:
             noun = ns.noun_of(namespace)
@@ -55,13 +83,13 @@ class Schemas:
                 what = f"No message here has the namespace '{namespace[:_LONGEST]}'"
                 raise InvalidMessage("1.8", what, hint(namespace, ns.typed_message(ROOTS[0].name)))
             element, namespace = _as_generic(element, namespace, noun), ns.MESSAGE
-        self._validate(element, namespace)
+        yield element, namespace
         if namespace == ns.MESSAGE:
             for around in element.iterchildren(*_AROUND):
                 for child in around.iterchildren("*"):
                     inner = etree.QName(child).namespace or ""
                     if inner in self._compiled and inner != ns.MESSAGE:
-                        self._validate(child, inner)
+                        yield child, inner
 
     def _validate(self, element: Element, namespace: str) -> None:
         seen = _elements_before_error(element, self._compiled[namespace])
@@ -72,9 +100,14 @@ class Schemas:
         private = _compile(self._paths[namespace])
         private.validate(_beginning(element, seen))
         for entry in cast(Any, private.error_log):
-            message = shorten(entry.message)
-            return InvalidMessage("1.8", f"Line {entry.line}: {explain(message)}", message[:_LONGEST])
+            flaw = _flaw(entry)
+            return InvalidMessage("1.8", f"Line {flaw.line}: {flaw.reason}", flaw.message)
         return InvalidMessage("1.8", "The message does not validate against the schema")
+
+
+def _flaw(entry: Any) -> Flaw:
+    message = shorten(entry.message)
+    return Flaw(entry.line, explain(message), message[:_LONGEST])
 
 
 def _compile(path: Path) -> etree.XMLSchema:

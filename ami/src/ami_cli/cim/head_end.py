@@ -1,0 +1,147 @@
+"""What our head-end would answer, by the same code: its reading, its rules for a Header, and its plan of the noun.
+
+There is no registry and no configuration here, so what depends on them is said as such: which meters it would look up, whom it may reply to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ami_cim import media, soap, wire
+from ami_cim.envelope import Received
+from ami_cim.errors import CimError, UnsupportedMedia
+from ami_cim.limits import UNKNOWN_PEER
+from ami_cim.message import ResponseMessage
+from ami_cim.nouns import BY_NAME
+from ami_cim.schema import Schemas
+from ami_cli.cim.findings import printable
+from ami_cli.cim.recognise import Message
+from ami_cli.cim.sources import Source
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.nouns import Refused, check
+from ami_hes.served import NOUNS
+
+NO_ONE = ""
+CIS = "CIS (a head-end takes requests alone)"
+MOST_NAMED = 20
+"""Meters that are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What comes back. `by` is who would answer; `accepted` whether it would begin to work on the message."""
+
+    by: str
+    accepted: bool
+    form: str
+    """SOAP fault, reply, or what it would do."""
+    code: str = ""
+    reason: str = ""
+    details: str = ""
+    meters: tuple[str, ...] = ()
+    """What it would look up, as the message names it."""
+    count: int = 0
+    conditions: tuple[str, ...] = ()
+    """What else has to be so for it to be accepted."""
+
+
+class _Asked(Registry):
+    """A registry that has no meter and remembers what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, None] = {}
+
+    def find_by_mrid(self, mrid: str) -> Meter | None:
+        self._note(f"mRID {mrid}")
+        return None
+
+    def find_by_name(self, name: str) -> Meter | None:
+        self._note(f"name {name}")
+        return None
+
+    def find_by_usage_point(self, usage_point: str) -> Meter | None:
+        self._note(f"usage point {usage_point}")
+        return None
+
+    def find_by_usage_point_mrid(self, mrid: str) -> Meter | None:
+        self._note(f"usage point with mRID {mrid}")
+        return None
+
+    def _note(self, what: str) -> None:
+        self.names[printable(what)] = None
+
+
+def answer(source: Source, message: Message, schemas: Schemas, now: datetime) -> Answer:
+    """The head-end's answer to a request; to what is none also what the CIS would do with it."""
+    if message.archetype == "fault" or message.form == "SOAP fault":
+        return Answer(NO_ONE, True, "a fault is an answer itself, and none is given to it")
+    if message.archetype in ("response", "event"):
+        return _of_cis(source, schemas)
+    try:
+        octets, charset = _content(source)
+        received = wire.read_request(octets, schemas, UNKNOWN_PEER, charset=charset)
+    except CimError as refusal:
+        return _fault("head-end", refusal)
+    try:
+        return _planned(received, now)
+    except Refused as refused:
+        first, *others = refused.errors
+        more = f" (and {len(others)} more)" if others else ""
+        return Answer("head-end", False, "reply FAILED", first.code, f"{first.reason}{more}")
+
+
+def rewritten(message: Message, schemas: Schemas, now: datetime) -> Answer | None:
+    """The answer to the same message in SOAP 1.1 and in the namespaces of the 2011 set; None where it is that already, or no message."""
+    foreign = any(one.known is not None and one.known.is_foreign for one in message.namespaces)
+    as_it_is = message.soap == "1.1" and message.form != "operation" and not foreign
+    if as_it_is or message.body is None or not message.is_message or message.archetype == "fault":
+        return None
+    return answer(Source("", soap.wrap(message.body)), message, schemas, now)
+
+
+def _content(source: Source) -> tuple[bytes, str | None]:
+    headers = dict(source.headers)
+    if source.part:
+        headers["content-type"] = source.part
+    return media.content(source.octets, headers, UNKNOWN_PEER)
+
+
+def _fault(by: str, refusal: CimError) -> Answer:
+    status = "415" if isinstance(refusal, UnsupportedMedia) else "500"
+    return Answer(by, False, f"SOAP fault, HTTP status {status}", refusal.code, refusal.reason, refusal.details or "")
+
+
+def _planned(received: Received, now: datetime) -> Answer:
+    request = received.message
+    check(request.header, NOUNS)
+    noun = NOUNS[request.header.noun]
+    size = noun.size(request)
+    asked = _Asked()
+    plan = noun.plan(request, asked, now=now)
+    if not asked.names and plan.errors:
+        raise Refused(*plan.errors)
+    what = "acknowledge it (0.3) and" if request.header.async_reply_flag else ""
+    conditions = [f"hes.max_meters_per_request lets it name {size}"]
+    if request.header.async_reply_flag:
+        conditions.append(f"hes.reply_hosts let replies go to {printable(request.header.reply_address or '')}")
+    conditions.append("the MessageID was not used for another request")
+    form = " ".join(f"would {what} look up these meters, and refuse those it doesn't know".split())
+    named = tuple(asked.names)
+    return Answer("head-end", True, form, meters=named[:MOST_NAMED], count=len(named), conditions=tuple(conditions))
+
+
+def _of_cis(source: Source, schemas: Schemas) -> Answer:
+    """What comes to a ReplyAddress: the head-end takes requests alone, so it is the CIS that would answer."""
+    try:
+        octets, charset = _content(source)
+        delivered = wire.read_delivery(octets, schemas, UNKNOWN_PEER, charset=charset)
+    except CimError as refusal:
+        return _fault(CIS, refusal)
+    noun = delivered.message.header.noun
+    if isinstance(delivered.message, ResponseMessage):
+        form = "would take it as the reply to the request whose MessageID or CorrelationID its CorrelationID is"
+        return Answer(CIS, True, form)
+    if noun not in BY_NAME:
+        return Answer(CIS, False, "reply FAILED", "2.5", f"events of {noun} are not taken")
+    return Answer(CIS, True, "would keep the event and answer OK")
