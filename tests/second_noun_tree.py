@@ -19,30 +19,30 @@ ADDED = Path(__file__).parent / "second_noun"
 PACKAGES = {package.__name__: Path(package.__file__ or "").parent for package in (ami_cim, ami_hes)}
 CIM_ROW = """\
     Noun(
-        name="MeterReadings",
-        payload=meter_readings.PAYLOAD,
-        query=meter_readings.QUERY,
+        name="CustomerMeterDataSet",
+        payload=customer_meter_data_set.PAYLOAD,
+        query=customer_meter_data_set.QUERY,
         verbs=(),
     ),
 """
 ROWS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "ami_cim/nouns.py": (
-        ("from ami_cim.payloads import Payload, end_device_controls", ", meter_readings"),
+        ("from ami_cim.payloads import Payload, end_device_controls", ", customer_meter_data_set"),
         ("\n        repair=end_device_controls.reorder,\n    ),\n", CIM_ROW),
     ),
     "ami_hes/served.py": (
-        ("from ami_hes.nouns import Noun, end_device_controls", ", meter_readings"),
+        ("from ami_hes.nouns import Noun, end_device_controls", ", customer_meter_data_set"),
         ("from ami_hes.operations import Assignment, Attempt, Operation, contactor", ", read_register"),
-        ('    "EndDeviceControls": end_device_controls,\n', '    "MeterReadings": meter_readings,\n'),
+        ('    "EndDeviceControls": end_device_controls,\n', '    "CustomerMeterDataSet": customer_meter_data_set,\n'),
         ("    contactor.NAME: contactor.OPERATION,\n", "    read_register.NAME: read_register.OPERATION,\n"),
     ),
 }
 """For each table, behind what its rows are added, and the rows."""
 GENERATED = {
-    "ami_cim/schemas/xsd/MeterReadingsMessage.xsd",
-    "ami_cim/schemas/xsd/GetMeterReadingsMessage.xsd",
-    "ami_cim/schemas/wsdl/GetMeterReadings.wsdl",
-    "ami_cim/schemas/wsdl/ReplyMeterReadings.wsdl",
+    "ami_cim/schemas/xsd/CustomerMeterDataSetMessage.xsd",
+    "ami_cim/schemas/xsd/GetCustomerMeterDataSetMessage.xsd",
+    "ami_cim/schemas/wsdl/GetCustomerMeterDataSet.wsdl",
+    "ami_cim/schemas/wsdl/ReplyCustomerMeterDataSet.wsdl",
 }
 """Written by `python -m ami_cim.templates` from the row."""
 

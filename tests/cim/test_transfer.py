@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interval_values import interval_columns
 from lxml import etree
 from sizes import examples
 
@@ -23,7 +24,9 @@ from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.message import Header, Reply, ResponseMessage
 from ami_cim.nouns import ROOTS
 from ami_cim.payloads import Payload
+from ami_cim.payloads.interval_columns import IntervalColumns
 from ami_cim.payloads.opaque import OpaquePayload
+from ami_cim.quality import Quality
 from ami_cim.schema import Schemas
 from ami_cim.transfer import Kind, Order, TransferError
 
@@ -50,6 +53,8 @@ def anything(hint: Any) -> st.SearchStrategy[Any]:
     """Every value of a type, with every field given; a payload is that of any noun, or of none."""
     if hint is Payload:
         return st.one_of(*(anything(root.shape.make) for root in ROOTS), anything(OpaquePayload))
+    if hint is IntervalColumns:
+        return interval_columns(PLAIN[str].filter(bool), PLAIN[datetime], anything(Quality))
     if is_dataclass(hint):
         hints = get_type_hints(hint)
         return st.builds(hint, **{field.name: anything(hints[field.name]) for field in fields(hint)})
@@ -141,7 +146,7 @@ def test_messages_of_other_products_are_read_as_in_this_process(path: Path, kind
         '<obj:EndDeviceControls><obj:EndDeviceControl><obj:EndDeviceControlType ref="3.31.0.23"/><obj:EndDevices/>'
         "<obj:primaryDeviceTiming><obj:interval><obj:start>-0044-03-15T00:00:00+14:00</obj:start></obj:interval>"
         "</obj:primaryDeviceTiming></obj:EndDeviceControl></obj:EndDeviceControls>",
-        '<MeterReadings xmlns="http://iec.ch/TC57/2011/MeterReadings#"><MeterReading a="&quot;\u00e4"/></MeterReadings>',
+        '<UsagePointConfig xmlns="http://iec.ch/TC57/2011/UsagePointConfig#"><UsagePoint a="&quot;\u00e4"/></UsagePointConfig>',
         "<msg:ID>t-1</msg:ID>",
     ],
 )

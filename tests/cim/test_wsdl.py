@@ -38,8 +38,21 @@ OPERATIONS = {
         "CreatedEndDeviceControls",
         "DeletedEndDeviceControls",
     ],
+    "GetMeterReadings": ["GetMeterReadings"],
+    "ReplyMeterReadings": [
+        "CanceledMeterReadings",
+        "ChangedMeterReadings",
+        "ClosedMeterReadings",
+        "CreatedMeterReadings",
+        "DeletedMeterReadings",
+    ],
     "Generic": ["PublishEvent", "Request", "Response"],
 }
+ROOTS = {
+    name: name if name.startswith("Get") or name == "Generic" else name.removeprefix("Execute").removeprefix("Reply")
+    for name in OPERATIONS
+}
+"""After what the port and the binding of each are named."""
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HEADER = {
     "Verb": "create",
@@ -164,8 +177,7 @@ def operations(client: Any) -> dict[str, list[str]]:
 
 
 def expected(name: str) -> dict[str, list[str]]:
-    port = "Generic_Port" if name == "Generic" else "EndDeviceControls_Port"
-    return {f"{name}/{port}": OPERATIONS[name]}
+    return {f"{name}/{ROOTS[name]}_Port": OPERATIONS[name]}
 
 
 def test_all_wsdl_are_asserted_here() -> None:
@@ -198,8 +210,7 @@ def test_the_shape_of_each_wsdl(name: str) -> None:
     for operation in root.find(f"{w}portType").iterfind(f"{w}operation"):  # type: ignore[union-attr]
         assert [child.tag.removeprefix(w) for child in operation] == ["input", "output", "fault"]
     actions = [element.get("soapAction") for element in root.iter(f"{{{ns.WSDL_SOAP}}}operation")]
-    noun = "Generic" if name == "Generic" else "EndDeviceControls"
-    assert sorted(actions) == [ns.soap_action(noun, operation) for operation in OPERATIONS[name]]
+    assert sorted(actions) == [ns.soap_action(ROOTS[name], operation) for operation in OPERATIONS[name]]
 
 
 def test_every_document_resolves_with_address_and_imports() -> None:

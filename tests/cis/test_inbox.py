@@ -359,17 +359,17 @@ async def test_what_the_http_header_says_of_the_body_is_honoured_or_named(cis: A
 
 
 async def test_a_typed_event_of_a_noun_that_is_not_taken_is_answered(cis: ACis) -> None:
-    typed = "http://iec.ch/TC57/2011/MeterReadingsMessage"
+    typed = "http://iec.ch/TC57/2011/UsagePointConfigMessage"
     event = (
-        f'<s:Envelope xmlns:s="{ns.SOAP}"><s:Body><e:CreatedMeterReadings xmlns:e="{typed}" xmlns:m="{ns.MESSAGE}">'
-        "<e:Header><m:Verb>created</m:Verb><m:Noun>MeterReadings</m:Noun><m:MessageID>e-1</m:MessageID></e:Header>"
-        '<e:Payload><r:MeterReadings xmlns:r="http://iec.ch/TC57/2011/MeterReadings#"/></e:Payload>'
-        "</e:CreatedMeterReadings></s:Body></s:Envelope>"
+        f'<s:Envelope xmlns:s="{ns.SOAP}"><s:Body><e:CreatedUsagePointConfig xmlns:e="{typed}" xmlns:m="{ns.MESSAGE}">'
+        "<e:Header><m:Verb>created</m:Verb><m:Noun>UsagePointConfig</m:Noun><m:MessageID>e-1</m:MessageID></e:Header>"
+        '<e:Payload><r:UsagePointConfig xmlns:r="http://iec.ch/TC57/2011/UsagePointConfig#"/></e:Payload>'
+        "</e:CreatedUsagePointConfig></s:Body></s:Envelope>"
     )
     answer = await post(f"{cis.url}/cim", event.encode())
     assert answer.status_code == 200
     body = soap.unwrap(answer.content)
-    assert body.tag == f"{{{typed}}}MeterReadingsResponseMessage"
+    assert body.tag == f"{{{typed}}}UsagePointConfigResponseMessage"
     assert [code.text for code in body.iter(f"{{{ns.MESSAGE}}}code")] == ["2.5"]
 
 

@@ -148,8 +148,8 @@ TYPED_OF_OTHERS = """<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelo
     [
         (
             "get",
-            "MeterReadings",
-            '<e:Request><x:GetMeterReadings xmlns:x="http://iec.ch/TC57/2011/GetMeterReadings#"/></e:Request>',
+            "UsagePointConfig",
+            '<e:Request><x:GetUsagePointConfig xmlns:x="http://iec.ch/TC57/2011/GetUsagePointConfig#"/></e:Request>',
         ),
         (
             "create",
@@ -180,10 +180,10 @@ async def test_a_typed_message_of_a_noun_that_is_not_served_is_answered(
 @pytest.mark.parametrize(
     ("wrapper", "verb", "noun", "status", "code"),
     [
-        ("CreateMeterReadings", "get", "MeterReadings", 500, "2.9"),
-        ("MeterReadingsResponseMessage", "reply", "MeterReadings", 500, "1.8"),
-        ("Meter", "get", "MeterReadings", 500, "1.8"),
-        ("GetMeterReadings", "got", "MeterReadings", 500, "1.8"),
+        ("CreateUsagePointConfig", "get", "UsagePointConfig", 500, "2.9"),
+        ("UsagePointConfigResponseMessage", "reply", "UsagePointConfig", 500, "1.8"),
+        ("Meter", "get", "UsagePointConfig", 500, "1.8"),
+        ("GetUsagePointConfig", "got", "UsagePointConfig", 500, "1.8"),
     ],
 )
 async def test_a_typed_message_of_others_that_makes_no_sense_is_a_fault(

@@ -24,6 +24,7 @@ REQUEST_MESSAGE = etree.QName(ns.MESSAGE, "RequestMessage")
 RESPONSE_MESSAGE = etree.QName(ns.MESSAGE, "ResponseMessage")
 EVENT_MESSAGE = etree.QName(ns.MESSAGE, "EventMessage")
 FAULT_MESSAGE = etree.QName(ns.MESSAGE, "FaultMessage")
+_OLDER_GET = "{}RequestMessage"
 _ANY_MESSAGE = etree.QName(ns.MESSAGE, "Message")
 
 _ANY_REQUEST_VERBS = (*REQUEST_VERBS, Verb.GET, Verb.EXECUTE)
@@ -65,15 +66,20 @@ def typed_wrapper(verb: str, noun: str) -> etree.QName:
     return etree.QName(ns.typed_message(noun), f"{verb.capitalize()}{noun}")
 
 
+def older_get(noun: str) -> etree.QName:
+    """{Noun}RequestMessage: the get of the oldest schema set, with IDs in its Request and without a profile."""
+    return etree.QName(ns.typed_message(noun), _OLDER_GET.format(noun))
+
+
 def typed_response(noun: str) -> etree.QName:
     """{Noun}ResponseMessage, as which a late reply may be sent."""
     return etree.QName(ns.typed_message(noun), f"{noun}ResponseMessage")
 
 
 def parse_request(element: Element) -> Received:
-    """A typed request, msg:RequestMessage, or msg:Message without Reply."""
+    """A typed request, msg:RequestMessage, msg:Message without Reply, or {Noun}RequestMessage, the older get without profile."""
     wrapper = etree.QName(element)
-    if wrapper not in (REQUEST_MESSAGE, _ANY_MESSAGE):
+    if wrapper not in (REQUEST_MESSAGE, _ANY_MESSAGE) and not _is_typed(wrapper, _OLDER_GET):
         _demand_typed(wrapper, _ANY_REQUEST_VERBS)
     header = _header(element, wrapper)
     _refuse(element, wrapper, "Reply")
@@ -87,8 +93,9 @@ def parse_request(element: Element) -> Received:
 
 def format_request(message: RequestMessage, wrapper: etree.QName) -> Element:
     """The element of a request in a typed wrapper or in REQUEST_MESSAGE."""
-    if wrapper != REQUEST_MESSAGE and wrapper != typed_wrapper(message.header.verb, message.header.noun):
-        raise LocalError("The wrapper does not fit the Header", f"{wrapper.localname} for {message.header.verb}")
+    noun, verb = message.header.noun, message.header.verb
+    if wrapper not in (REQUEST_MESSAGE, older_get(noun)) and wrapper != typed_wrapper(verb, noun):
+        raise LocalError("The wrapper does not fit the Header", f"{wrapper.localname} for {verb}")
     root = _root(wrapper, message.header)
     if message.request_identifiers or message.options or message.start_at or message.end_at or message.query:
         _write_request(_append(root, wrapper, "Request"), wrapper, message)
@@ -227,6 +234,8 @@ def _check_consistent(header: Header, wrapper: etree.QName) -> None:
     if header.noun != noun:
         raise InvalidMessage("2.5", f"{wrapper.localname} says another noun than its Header", header.noun[:80])
     operation = wrapper.localname.removesuffix(noun).lower()
+    if _is_typed(wrapper, _OLDER_GET):
+        operation = Verb.GET
     if operation in VERBS and operation != header.verb:
         raise InvalidMessage("2.9", f"{wrapper.localname} says another verb than its Header", header.verb)
 

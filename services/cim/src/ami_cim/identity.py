@@ -37,6 +37,14 @@ class UsagePoint:
     names: tuple[Name, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """What else is pointed at by mRID or by Names: a group of devices or usage points, a reading type (its mRID is the code)."""
+
+    mrid: str | None = None
+    names: tuple[Name, ...] = ()
+
+
 NAME: Final = Shape(
     Name,
     (
@@ -48,6 +56,7 @@ NAME: Final = Shape(
 _MRID_AND_NAMES = (text("mRID", "mrid"), many("Names", "names", NAME))
 END_DEVICE: Final = Shape(EndDevice, _MRID_AND_NAMES)
 USAGE_POINT: Final = Shape(UsagePoint, _MRID_AND_NAMES)
+IDENTIFIED: Final = Shape(Identified, _MRID_AND_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +72,11 @@ class Identifier:
 
 _HEX = r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})"
 _UUID = re.compile(rf"(?:urn:uuid:)?_?(?:{_HEX}|\{{{_HEX}\}})", re.ASCII | re.IGNORECASE)
+
+
+def is_uuid(text: str) -> bool:
+    """Whether the text is a UUID in one of the spellings of an mRID."""
+    return _UUID.fullmatch(text.strip(SPACE)) is not None
 
 
 def mrid_key(mrid: str) -> str:

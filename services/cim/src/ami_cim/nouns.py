@@ -11,7 +11,7 @@ from lxml import etree
 from ami_cim import ns
 from ami_cim.codes import Verb
 from ami_cim.errors import LocalError
-from ami_cim.payloads import Payload, end_device_controls
+from ami_cim.payloads import Payload, end_device_controls, get_meter_readings, meter_readings
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_cim.xml import Element, parse, serialize
 from ami_cim.xml_fields import Shape
@@ -39,6 +39,12 @@ NOUNS: tuple[Noun, ...] = (
         name="EndDeviceControls",
         payload=end_device_controls.PAYLOAD,
         repair=end_device_controls.reorder,
+    ),
+    Noun(
+        name="MeterReadings",
+        payload=meter_readings.PAYLOAD,
+        query=get_meter_readings.QUERY,
+        verbs=(),
     ),
 )
 

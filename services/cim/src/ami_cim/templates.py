@@ -18,7 +18,11 @@ _ABOUT = {
     "(IEC 61968-100 ed. 1).",
 }
 
+_OLDER_GET = """\
+  <!-- the older get, which has no query profile: IDs in the Request -->
+  <xs:element name="{noun}RequestMessage" type="{noun}RequestMessageType"/>
 
+"""
 _PORTS = {"Request": 8081, "Event": 8080}
 """Of the HES and of the CIS; a server gives out the address that it is asked at."""
 
@@ -27,14 +31,15 @@ def documents() -> dict[str, str]:
     """Every file, by its path below `schemas/`."""
     found = {f"wsdl/{service.name}.wsdl": _wsdl(service) for service in (*OFFERED, *HOSTED)}
     for noun in NOUNS:
-        found[f"xsd/{noun.name}Message.xsd"] = _filled("NounMessage.xsd", noun.name)
+        older = _OLDER_GET.format(noun=noun.name) if noun.query is not None else ""
+        found[f"xsd/{noun.name}Message.xsd"] = _filled("NounMessage.xsd", noun.name, older=older)
         if noun.query is not None:
             found[f"xsd/{ns.query(noun.name)}Message.xsd"] = _filled("GetNounMessage.xsd", noun.name)
     return found
 
 
-def _filled(name: str, noun: str) -> str:
-    return Template(files("ami_cim").joinpath("data", name).read_text(encoding="utf-8")).substitute(noun=noun)
+def _filled(name: str, noun: str, **parts: str) -> str:
+    return Template(files("ami_cim").joinpath("data", name).read_text(encoding="utf-8")).substitute(noun=noun, **parts)
 
 
 def _wsdl(service: Service) -> str:

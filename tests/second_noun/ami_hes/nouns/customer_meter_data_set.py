@@ -1,11 +1,16 @@
-"""MeterReadings: a get reads one register of each meter that it names; the values are the payload of the answer."""
+"""CustomerMeterDataSet: a get reads one register of each meter that it names; the values are the payload of the answer."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from ami_cim.identity import EndDevice
 from ami_cim.message import ReplyError, RequestMessage
-from ami_cim.payloads.meter_readings import GetMeterReadings, MeterReading, MeterReadings, Reading
+from ami_cim.payloads.customer_meter_data_set import (
+    CustomerMeterDataSet,
+    GetCustomerMeterDataSet,
+    MeterReading,
+    Reading,
+)
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters import Registry
 from ami_hes.nouns.devices import devices_of, meter_of_device
@@ -17,12 +22,18 @@ from ami_hes.operations import read_register
 
 
 def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
-    return len(devices_of(message.query.end_devices, partner)) if isinstance(message.query, GetMeterReadings) else 0
+    return (
+        len(devices_of(message.query.end_devices, partner)) if isinstance(message.query, GetCustomerMeterDataSet) else 0
+    )
 
 
 def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD) -> Plan:
-    if message.header.verb != "get" or not isinstance(message.query, GetMeterReadings):
-        raise Refused(error("2.9", "MeterReadings are served for the verb get, with GetMeterReadings in its Request."))
+    if message.header.verb != "get" or not isinstance(message.query, GetCustomerMeterDataSet):
+        raise Refused(
+            error(
+                "2.9", "CustomerMeterDataSet are served for the verb get, with GetCustomerMeterDataSet in its Request."
+            )
+        )
     kinds = [one.mrid or "" for one in message.query.reading_types]
     if len(kinds) != 1 or kinds[0] not in read_register.REGISTERS:
         raise Refused(error("5.2", f"Read is one ReadingType at a time, of: {', '.join(read_register.REGISTERS)}."))
@@ -39,7 +50,7 @@ def report(errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
         for one in worked
         if one.outcome.ok
     )
-    return reply_of(errors, worked), MeterReadings(read) if read else None
+    return reply_of(errors, worked), CustomerMeterDataSet(read) if read else None
 
 
 def _reading(one: Worked) -> Reading:
