@@ -19,30 +19,30 @@ ADDED = Path(__file__).parent / "second_noun"
 PACKAGES = {package.__name__: Path(package.__file__ or "").parent for package in (ami_cim, ami_hes)}
 CIM_ROW = """\
     Noun(
-        name="CustomerMeterDataSet",
-        payload=customer_meter_data_set.PAYLOAD,
-        query=customer_meter_data_set.QUERY,
+        name="MeterAssetReading",
+        payload=meter_asset_reading.PAYLOAD,
+        query=meter_asset_reading.QUERY,
         verbs=(),
     ),
 """
 ROWS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "ami_cim/nouns.py": (
-        ("from ami_cim.payloads import Payload, end_device_controls", ", customer_meter_data_set"),
+        ("from ami_cim.payloads import Payload, end_device_controls", ", meter_asset_reading"),
         ("\n        repair=end_device_controls.reorder,\n    ),\n", CIM_ROW),
     ),
     "ami_hes/served.py": (
-        ("from ami_hes.nouns import Noun, end_device_controls", ", customer_meter_data_set"),
+        ("from ami_hes.nouns import Noun, end_device_controls", ", meter_asset_reading"),
         ("from ami_hes.operations import Assignment, Attempt, Operation, contactor", ", read_register"),
-        ('    "EndDeviceControls": end_device_controls,\n', '    "CustomerMeterDataSet": customer_meter_data_set,\n'),
+        ('    "EndDeviceControls": end_device_controls,\n', '    "MeterAssetReading": meter_asset_reading,\n'),
         ("    contactor.NAME: contactor.OPERATION,\n", "    read_register.NAME: read_register.OPERATION,\n"),
     ),
 }
 """For each table, behind what its rows are added, and the rows."""
 GENERATED = {
-    "ami_cim/schemas/xsd/CustomerMeterDataSetMessage.xsd",
-    "ami_cim/schemas/xsd/GetCustomerMeterDataSetMessage.xsd",
-    "ami_cim/schemas/wsdl/GetCustomerMeterDataSet.wsdl",
-    "ami_cim/schemas/wsdl/ReplyCustomerMeterDataSet.wsdl",
+    "ami_cim/schemas/xsd/MeterAssetReadingMessage.xsd",
+    "ami_cim/schemas/xsd/GetMeterAssetReadingMessage.xsd",
+    "ami_cim/schemas/wsdl/GetMeterAssetReading.wsdl",
+    "ami_cim/schemas/wsdl/ReplyMeterAssetReading.wsdl",
 }
 """Written by `python -m ami_cim.templates` from the row."""
 

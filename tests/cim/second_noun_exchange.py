@@ -21,9 +21,9 @@ from ami_cim.correlation import reply_header
 from ami_cim.identity import EndDevice
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import EventMessage, Header, Property, Reply, RequestMessage, ResponseMessage
-from ami_cim.payloads.customer_meter_data_set import (
-    CustomerMeterDataSet,
-    GetCustomerMeterDataSet,
+from ami_cim.payloads.meter_asset_reading import (
+    GetMeterAssetReading,
+    MeterAssetReading,
     MeterReading,
     Reading,
 )
@@ -42,15 +42,15 @@ from ami_process.worker import Worker
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ENERGY = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 SCHEMAS = Schemas()
-QUERY = GetCustomerMeterDataSet((EndDevice("id-1"),), (EndDevice(ENERGY),))
-READ = CustomerMeterDataSet(
+QUERY = GetMeterAssetReading((EndDevice("id-1"),), (EndDevice(ENERGY),))
+READ = MeterAssetReading(
     (MeterReading(meter=EndDevice("id-1"), readings=(Reading(reading_type=ENERGY, value="4711", taken_at=NOW),)),)
 )
 XML = {"Content-Type": "text/xml"}
 
 
 def header(verb: str, **fields: Any) -> Header:
-    given = {"noun": "CustomerMeterDataSet", "timestamp": NOW, "message_id": "m-1", "correlation_id": "c-1"}
+    given = {"noun": "MeterAssetReading", "timestamp": NOW, "message_id": "m-1", "correlation_id": "c-1"}
     return Header(verb=verb, **(given | fields))
 
 
@@ -82,12 +82,12 @@ async def ask(url: str, intake: Intake, answers: Worker) -> dict[str, Any]:
         wrong = octets.replace(b"ReadingType>", b"ReadingTip>")
         refused = await client.post(f"{url}/cim", content=wrong, headers=XML)
         many = replace(typed, query=replace(QUERY, end_devices=QUERY.end_devices * 1_000))
-        large = wire.write_request(many, envelope.typed_wrapper("get", "CustomerMeterDataSet"), SCHEMAS)
+        large = wire.write_request(many, envelope.typed_wrapper("get", "MeterAssetReading"), SCHEMAS)
         assert not reading.is_light(large)
-        answer = await client.post(f"{url}/cim/GetCustomerMeterDataSet", content=large, headers=XML)
+        answer = await client.post(f"{url}/cim/GetMeterAssetReading", content=large, headers=XML)
         assert intake.asked.pop() == many
     wsdl = await asyncio.to_thread(
-        zeep.Client, f"{url}/cim/GetCustomerMeterDataSet?wsdl", settings=zeep.Settings(strict=True)
+        zeep.Client, f"{url}/cim/GetMeterAssetReading?wsdl", settings=zeep.Settings(strict=True)
     )
     (service,) = wsdl.wsdl.services.values()
     (port,) = service.ports.values()
@@ -102,11 +102,11 @@ async def ask(url: str, intake: Intake, answers: Worker) -> dict[str, Any]:
 async def deliver(url: str, events: list[Any]) -> dict[str, Any]:
     """What was read comes as an event to the CIS, with more in it than is carried."""
     event = EventMessage(header=header("created"), payload=READ)
-    octets = wire.write_event(event, envelope.typed_wrapper("created", "CustomerMeterDataSet"), SCHEMAS)
+    octets = wire.write_event(event, envelope.typed_wrapper("created", "MeterAssetReading"), SCHEMAS)
     more = octets.replace(b"<Meter>", b"<isCoincidentTrigger>true</isCoincidentTrigger><Meter>")
     (read,) = wire.read_delivery(more, SCHEMAS).message.payload.meter_readings  # type: ignore[union-attr]
     async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-        answer = await client.post(f"{url}/cim/ReplyCustomerMeterDataSet", content=more, headers=XML)
+        answer = await client.post(f"{url}/cim/ReplyMeterAssetReading", content=more, headers=XML)
     assert wire.read_response(answer.content, SCHEMAS).reply.result == "OK"
     return {"unsupported": read.unsupported, "events": [type(event).__name__ for event in events]}
 

@@ -25,8 +25,8 @@ def test_it_is_asked_for_read_and_delivered(tree: Path) -> None:
     seen = json.loads(last)
     assert seen == {
         "package": str(tree / "ami_cim/__init__.py"),
-        "answer": "{http://iec.ch/TC57/2011/GetCustomerMeterDataSetMessage}CustomerMeterDataSetResponseMessage",
-        "operations": ["GetCustomerMeterDataSet"],
+        "answer": "{http://iec.ch/TC57/2011/GetMeterAssetReadingMessage}MeterAssetReadingResponseMessage",
+        "operations": ["GetMeterAssetReading"],
         "a wrong element": 500,
         "unsupported": ["isCoincidentTrigger"],
         "events": ["EventReceived"],
@@ -34,12 +34,10 @@ def test_it_is_asked_for_read_and_delivered(tree: Path) -> None:
 
 
 def test_it_costs_sixty_lines_at_most_and_one_row() -> None:
-    payload = [
-        line for line in (ADDED / "ami_cim/payloads/customer_meter_data_set.py").read_text().splitlines() if line
-    ]
+    payload = [line for line in (ADDED / "ami_cim/payloads/meter_asset_reading.py").read_text().splitlines() if line]
     assert len(payload) <= 60
     assert len(CIM_ROW.splitlines()) <= 6
-    for word in ("CustomerMeterDataSet", "customer_meter_data_set"):
+    for word in ("MeterAssetReading", "meter_asset_reading"):
         assert not [path for path in Path(ami_cim.__file__).parent.rglob("*.py") if word in _code(path)]
 
 

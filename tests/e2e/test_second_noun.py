@@ -27,12 +27,12 @@ START = datetime(2026, 1, 15, 12, tzinfo=UTC)
 ENVELOPE = """\
 <e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>
 <RequestMessage xmlns="http://iec.ch/TC57/2011/schema/message">
-<Header><Verb>get</Verb><Noun>CustomerMeterDataSet</Noun><Timestamp>2026-01-15T12:00:00Z</Timestamp><Source>stranger</Source>{late}
+<Header><Verb>get</Verb><Noun>MeterAssetReading</Noun><Timestamp>2026-01-15T12:00:00Z</Timestamp><Source>stranger</Source>{late}
 <MessageID>{message_id}</MessageID><CorrelationID>{message_id}</CorrelationID></Header>
-<Request><GetCustomerMeterDataSet xmlns="http://iec.ch/TC57/2011/GetCustomerMeterDataSet#">{devices}
-<ReadingType><mRID>{reading_type}</mRID></ReadingType></GetCustomerMeterDataSet></Request>
+<Request><GetMeterAssetReading xmlns="http://iec.ch/TC57/2011/GetMeterAssetReading#">{devices}
+<ReadingType><mRID>{reading_type}</mRID></ReadingType></GetMeterAssetReading></Request>
 </RequestMessage></e:Body></e:Envelope>"""
-PAYLOAD = "{http://iec.ch/TC57/2011/CustomerMeterDataSet#}CustomerMeterDataSet"
+PAYLOAD = "{http://iec.ch/TC57/2011/MeterAssetReading#}MeterAssetReading"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def ask(whole: System, *mrids: str, reading_type: str = ENERGY, message_id: str 
         devices=devices, reading_type=reading_type, message_id=message_id or str(uuid.uuid4()), late=late
     )
     answer = httpx.post(
-        f"{whole.hes_url}/cim/GetCustomerMeterDataSet",
+        f"{whole.hes_url}/cim/GetMeterAssetReading",
         content=body,
         headers={"Content-Type": "text/xml"},
         trust_env=False,
@@ -74,7 +74,7 @@ def found(answer: etree._Element, name: str) -> list[str]:
 def readings(tree: Path, answer: etree._Element) -> dict[str, str]:
     """The value of each meter, out of the one payload, which the noun's schema takes."""
     (payload,) = answer.iter(PAYLOAD)
-    etree.XMLSchema(file=str(tree / "ami_cim/schemas/xsd/CustomerMeterDataSet.xsd")).assertValid(payload)
+    etree.XMLSchema(file=str(tree / "ami_cim/schemas/xsd/MeterAssetReading.xsd")).assertValid(payload)
     return {
         one.findtext("{*}Meter/{*}mRID") or "": one.findtext("{*}Readings/{*}value") or ""
         for one in payload.iterfind("{*}MeterReading")
@@ -103,7 +103,7 @@ def test_registers_are_read_and_come_back_as_a_valid_payload(whole: System, tree
     answer = ask(whole, *mrids, message_id="r-1")
     assert (found(answer, "Verb"), found(answer, "Noun"), found(answer, "Result")) == (
         ["reply"],
-        ["CustomerMeterDataSet"],
+        ["MeterAssetReading"],
         ["OK"],
     )
     values = readings(tree, answer)
@@ -112,7 +112,7 @@ def test_registers_are_read_and_come_back_as_a_valid_payload(whole: System, tree
     assert etree.tostring(ask(whole, *mrids, message_id="r-1")) == etree.tostring(answer), "the same message again"
     assert whole.hes is not None
     (accepted,) = whole.hes.wait_for_some("request_accepted", 1)
-    assert (accepted["verb"], accepted["noun"], accepted["summary"]) == ("get", "CustomerMeterDataSet", ENERGY)
+    assert (accepted["verb"], accepted["noun"], accepted["summary"]) == ("get", "MeterAssetReading", ENERGY)
     done = whole.hes.wait_for("meter_done", message_id="r-1", meter=whole.config["meters"][0]["name"])
     assert (done["operation"], done["ok"]) == ("read_register", True)
     assert done["details"] == {"obis": "1-0:1.8.0*255", "value": values[mrids[0]]}
@@ -151,7 +151,7 @@ def test_it_costs_five_files_and_a_hundred_and_twenty_lines_at_most(tree: Path) 
     assert changed(tree) == code | schemas | GENERATED
     assert len(code) <= 5 and len(schemas) <= 2
     costs = {path: lines(path) for path in code}
-    assert costs["ami_cim/payloads/customer_meter_data_set.py"] <= 60
+    assert costs["ami_cim/payloads/meter_asset_reading.py"] <= 60
     assert sum(costs.values()) <= 120, costs
 
 

@@ -1,4 +1,4 @@
-"""CustomerMeterDataSet (IEC 61968-9:2013) as far as the reading of registers goes, and the query profile GetCustomerMeterDataSet.
+"""MeterAssetReading with a content made up for a test of registers, and the query profile GetMeterAssetReading.
 
 What a MeterReading holds beyond that (interval blocks, events, qualities) is reported in `unsupported`."""
 
@@ -30,14 +30,14 @@ class MeterReading:
 
 
 @dataclass(frozen=True, slots=True)
-class CustomerMeterDataSet(Payload):
+class MeterAssetReading(Payload):
     """The payload."""
 
     meter_readings: tuple[MeterReading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class GetCustomerMeterDataSet(Payload):
+class GetMeterAssetReading(Payload):
     """Which reading types (by mRID, the code) of which devices are asked for."""
 
     end_devices: tuple[EndDevice, ...] = ()
@@ -54,6 +54,6 @@ _READING = Shape(
 )
 _READINGS = (one("Meter", "meter", END_DEVICE), many("Readings", "readings", _READING))
 _METER_READING = Shape(MeterReading, _READINGS, left_over="unsupported")
-PAYLOAD: Final[Shape[Payload]] = Shape(CustomerMeterDataSet, (many("MeterReading", "meter_readings", _METER_READING),))
+PAYLOAD: Final[Shape[Payload]] = Shape(MeterAssetReading, (many("MeterReading", "meter_readings", _METER_READING),))
 _QUERY = (many("EndDevice", "end_devices", END_DEVICE), many("ReadingType", "reading_types", END_DEVICE))
-QUERY: Final[Shape[Payload]] = Shape(GetCustomerMeterDataSet, _QUERY)
+QUERY: Final[Shape[Payload]] = Shape(GetMeterAssetReading, _QUERY)

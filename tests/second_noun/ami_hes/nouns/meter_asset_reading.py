@@ -1,13 +1,13 @@
-"""CustomerMeterDataSet: a get reads one register of each meter that it names; the values are the payload of the answer."""
+"""MeterAssetReading: a get reads one register of each meter that it names; the values are the payload of the answer."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from ami_cim.identity import EndDevice
 from ami_cim.message import ReplyError, RequestMessage
-from ami_cim.payloads.customer_meter_data_set import (
-    CustomerMeterDataSet,
-    GetCustomerMeterDataSet,
+from ami_cim.payloads.meter_asset_reading import (
+    GetMeterAssetReading,
+    MeterAssetReading,
     MeterReading,
     Reading,
 )
@@ -22,17 +22,13 @@ from ami_hes.operations import read_register
 
 
 def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
-    return (
-        len(devices_of(message.query.end_devices, partner)) if isinstance(message.query, GetCustomerMeterDataSet) else 0
-    )
+    return len(devices_of(message.query.end_devices, partner)) if isinstance(message.query, GetMeterAssetReading) else 0
 
 
 def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD) -> Plan:
-    if message.header.verb != "get" or not isinstance(message.query, GetCustomerMeterDataSet):
+    if message.header.verb != "get" or not isinstance(message.query, GetMeterAssetReading):
         raise Refused(
-            error(
-                "2.9", "CustomerMeterDataSet are served for the verb get, with GetCustomerMeterDataSet in its Request."
-            )
+            error("2.9", "MeterAssetReading is served for the verb get, with GetMeterAssetReading in its Request.")
         )
     kinds = [one.mrid or "" for one in message.query.reading_types]
     if len(kinds) != 1 or kinds[0] not in read_register.REGISTERS:
@@ -50,7 +46,7 @@ def report(errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
         for one in worked
         if one.outcome.ok
     )
-    return reply_of(errors, worked), CustomerMeterDataSet(read) if read else None
+    return reply_of(errors, worked), MeterAssetReading(read) if read else None
 
 
 def _reading(one: Worked) -> Reading:
