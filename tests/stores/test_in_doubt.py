@@ -11,7 +11,7 @@ from postgresql_server import Cluster, rows
 from sqlalchemy import Connection, event
 
 from ami_cis.store import SentRequest, Store
-from ami_hes.commands import Command, MeterId
+from ami_hes.commands import Command, CommandJob, Lane, MeterId
 from ami_hes.store import Database, SqlResults, StoredRequest
 from ami_process.store.database import Database as AnyDatabase
 from ami_process.store.errors import StoreInDoubt, StoreUnavailable
@@ -22,6 +22,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REQUEST = StoredRequest(
     request_id="r1",
     digest="d",
+    verb="create",
     noun="EndDeviceControls",
     correlation_id="c",
     reply_address=None,
@@ -29,7 +30,7 @@ REQUEST = StoredRequest(
     deadline_at=NOW,
     errors="[]",
 )
-COMMAND = Command("r1", MeterId("M1", "m1"), "disconnect_control", "3.31.0.23")
+COMMAND = CommandJob(Command("r1", MeterId("M1", "m1"), "disconnect_control", "3.31.0.23"), Lane.CONTROL, NOW)
 SENT = SentRequest("m-1", "m-1", "create", "EndDeviceControls", "3.31.0.23", ("M1001",), False, NOW)
 
 

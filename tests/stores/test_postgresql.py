@@ -19,7 +19,7 @@ from sqlalchemy import Connection, make_url
 import ami_cis.__main__
 import ami_hes.__main__
 from ami_cis.store import SCHEMA as CIS
-from ami_hes.commands import Command, MeterId
+from ami_hes.commands import Command, CommandJob, Lane, MeterId
 from ami_hes.settings import HesSettings
 from ami_hes.store import SCHEMA, Database, SqlCounters, SqlResults, StoredRequest
 from ami_hes.store.restored import COUNTERS_SKIPPED
@@ -39,6 +39,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REQUEST = StoredRequest(
     request_id="r1",
     digest="d",
+    verb="create",
     noun="EndDeviceControls",
     correlation_id="c",
     reply_address=None,
@@ -294,7 +295,7 @@ async def test_a_restored_database_assumes_that_commands_were_sent_and_counters_
 ) -> None:
     async with Database(server) as database:
         command = Command("r1", MeterId("M1", "m1"), "disconnect_control", "3.31.0.23")
-        await SqlResults(database).accept(REQUEST, [command])
+        await SqlResults(database).accept(REQUEST, [CommandJob(command, Lane.CONTROL, NOW)])
         await SqlCounters(database).reserve_counters("k", 0, 5)
     done = run(tmp_path, "hes", location(server), "store", "restored")
     assert (done.code, done.err) == (0, "") and done.out.startswith("1 open commands may have been sent")

@@ -21,7 +21,7 @@ from sqlalchemy import create_engine
 
 from ami_cis.store import State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA as CIS
-from ami_hes.commands import Command, MeterId, Outcome
+from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.store import (
     Database,
     SpentId,
@@ -112,7 +112,8 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         )
         (command,) = await results.open_commands("open")
         meter = MeterId("M1001", "00000000-0000-4000-8000-000000001001")
-        assert command == StoredCommand(Command("open", meter, "disconnect_control", "3.31.0.23"), attempted=True)
+        asked = Command("open", meter, "disconnect_control", "3.31.0.23")
+        assert command == StoredCommand(CommandJob(asked, Lane.CONTROL, left.deadline_at), attempted=True)
         finished = await results.command("owed", "M1002")
         assert finished is not None and finished.result is not None
         outcome = Outcome(True, reason="disconnected", payload='{"before": "connected"}', attempted=True)

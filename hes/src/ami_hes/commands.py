@@ -5,6 +5,8 @@ operation of that name (`ami_hes.served.OPERATIONS`) and the noun that asked for
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,32 @@ class Command:
     """A row of `OPERATIONS`."""
     body: str
     """What the operation needs to know beside the meter, in its own form; short."""
+
+
+class Lane(StrEnum):
+    """Which commands are worked before which: a control before a read, a read before a campaign. The store keeps the word."""
+
+    CONTROL = "control"
+    READ = "read"
+    CAMPAIGN = "campaign"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandJob:
+    """A command to be carried out: in which lane, and by when it has to end."""
+
+    command: Command
+    lane: Lane
+    deadline_at: datetime
+
+    @property
+    def request_id(self) -> str:
+        return self.command.request_id
+
+    @property
+    def subject(self) -> str:
+        """Of two jobs of one meter never both are in hand."""
+        return self.command.meter.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
 import httpx
-from lxml import etree
 
 from ami_cim import envelope, soap, wire
 from ami_cim.errors import CimError, PeerFault
@@ -58,12 +57,6 @@ def format_answer(message: ResponseMessage, schemas: Schemas, *, typed: bool = F
     noun = message.header.noun
     wrapper = envelope.typed_response(noun) if typed else envelope.RESPONSE_MESSAGE
     return wire.write_response(message, wrapper, schemas)
-
-
-def is_typed(octets: bytes) -> bool:
-    """Whether `format_answer` wrote the noun's own ResponseMessage."""
-    body = soap.unwrap(octets, Limits(octets=len(octets), nodes=len(octets)))
-    return bool(etree.QName(body).namespace != envelope.RESPONSE_MESSAGE.namespace)
 
 
 def parse_answer(octets: bytes) -> ResponseMessage:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from ami_hes.engine import Answers, CommandJob, Delivery, Engine, Events, Jobs, MakeEngine, ReplyJob
+from ami_hes.commands import CommandJob
+from ami_hes.engine import Answers, Delivery, Engine, Events, Jobs, MakeEngine, ReplyJob
 from ami_hes.engine.ports import J
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from ami_hes.commands import Command, MeterId, Outcome
-from ami_hes.store import StoredRequest, StoredResult
+from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
+from ami_hes.store import StoredAnswer, StoredRequest, StoredResult
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -15,6 +15,7 @@ def a_request(request_id: str = "r1", **changes: object) -> StoredRequest:
     request = StoredRequest(
         request_id=request_id,
         digest="d",
+        verb="create",
         noun="EndDeviceControls",
         correlation_id="c",
         reply_address=None,
@@ -25,8 +26,14 @@ def a_request(request_id: str = "r1", **changes: object) -> StoredRequest:
     return replace(request, **changes)  # type: ignore[arg-type]
 
 
-def some_commands(request_id: str, *meters: str) -> list[Command]:
-    return [Command(request_id, MeterId(m, m.lower()), "disconnect_control", "3.31.0.23") for m in meters]
+def some_commands(request_id: str, *meters: str) -> list[CommandJob]:
+    """Each a control that has to end within half a minute."""
+    commands = [Command(request_id, MeterId(m, m.lower()), "disconnect_control", "3.31.0.23") for m in meters]
+    return [CommandJob(one, Lane.CONTROL, NOW + timedelta(seconds=30)) for one in commands]
+
+
+def an_answer(octets: bytes, result: str = "OK") -> StoredAnswer:
+    return StoredAnswer(result, octets)
 
 
 def a_result(request_id: str, meter: str, **changes: object) -> StoredResult:

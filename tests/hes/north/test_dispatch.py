@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from engines import OpenEngine
 
-from ami_hes.commands import Command, MeterId
-from ami_hes.engine import CommandJob, Engine, Jobs, ReplyJob
+from ami_hes.commands import Command, CommandJob, Lane, MeterId
+from ami_hes.engine import Engine, Jobs, ReplyJob
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -28,7 +28,8 @@ def jobs(engine: Engine) -> Jobs[CommandJob]:
 
 
 def job(request_id: str, meter: str = "M1") -> CommandJob:
-    return CommandJob(Command(request_id, MeterId(meter, meter.lower()), "disconnect_control", "3.31.0.23"), AT)
+    command = Command(request_id, MeterId(meter, meter.lower()), "disconnect_control", "3.31.0.23")
+    return CommandJob(command, Lane.CONTROL, AT)
 
 
 async def nothing(jobs: Jobs[Any]) -> None:

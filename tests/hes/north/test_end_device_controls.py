@@ -12,15 +12,16 @@ from ami_cim.message import ReplyError, RequestMessage
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_hes.commands import Command, MeterId, Outcome
-from ami_hes.nouns import Plan, Refused, Worked
+from ami_hes.nouns import Plan, Refused, RequestContext, Worked
 from ami_hes.nouns.end_device_controls import plan, report
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REGISTRY = registry()
+CONTEXT = RequestContext(request_id="r1", verb="create", accepted_at=NOW)
 
 
 def planned(*controls: EndDeviceControl) -> Plan:
-    return plan(request(*controls), REGISTRY, now=NOW)
+    return plan(CONTEXT, request(*controls), REGISTRY)
 
 
 def commands(*controls: EndDeviceControl) -> list[tuple[str, str]]:
@@ -29,7 +30,7 @@ def commands(*controls: EndDeviceControl) -> list[tuple[str, str]]:
 
 def refusal(message: RequestMessage) -> ReplyError:
     with pytest.raises(Refused) as refused:
-        plan(message, REGISTRY, now=NOW)
+        plan(CONTEXT, message, REGISTRY)
     (error,) = refused.value.errors
     return error
 
@@ -168,12 +169,12 @@ UNKNOWN = ReplyError(code="2.4", level=Level.FATAL, reason="unknown")
 
 
 def test_all_done_is_ok_without_errors() -> None:
-    reply, _ = report((), [worked(1), worked(2)])
+    reply, _ = report(CONTEXT, (), [worked(1), worked(2)])
     assert (reply.result, reply.errors) == ("OK", ())
 
 
 def test_one_failed_is_partial_with_its_error() -> None:
-    reply, _ = report((), [worked(1), worked(2, **FAILED)])
+    reply, _ = report(CONTEXT, (), [worked(1), worked(2, **FAILED)])
     assert reply.result == "PARTIAL"
     assert reply.errors == (
         ReplyError(
@@ -186,18 +187,18 @@ def test_one_failed_is_partial_with_its_error() -> None:
 
 
 def test_an_error_of_planning_makes_it_partial() -> None:
-    assert report((UNKNOWN,), [worked(1)])[0].result == "PARTIAL"
+    assert report(CONTEXT, (UNKNOWN,), [worked(1)])[0].result == "PARTIAL"
 
 
 def test_none_done_is_failed() -> None:
-    reply, _ = report((UNKNOWN,), [worked(1, **FAILED)])
+    reply, _ = report(CONTEXT, (UNKNOWN,), [worked(1, **FAILED)])
     assert (reply.result, [e.code for e in reply.errors]) == ("FAILED", ["2.4", "4.1"])
-    assert report((UNKNOWN,), [])[0].result == "FAILED"
+    assert report(CONTEXT, (UNKNOWN,), [])[0].result == "FAILED"
 
 
 def test_ready_for_reconnection_is_ok_and_says_so() -> None:
     ready = worked(1, code="0.0", level="INFORM", reason="ready for reconnection: the supply is still off")
-    reply, _ = report((), [ready, worked(2)])
+    reply, _ = report(CONTEXT, (), [ready, worked(2)])
     assert reply.result == "OK"
     (note,) = reply.errors
     assert (note.code, note.level, note.identifier and note.identifier.value) == ("0.0", Level.INFORM, mrid(1))
@@ -205,5 +206,5 @@ def test_ready_for_reconnection_is_ok_and_says_so() -> None:
 
 
 def test_a_failure_without_a_code_still_has_one() -> None:
-    (error,) = report((), [worked(1, ok=False)])[0].errors
+    (error,) = report(CONTEXT, (), [worked(1, ok=False)])[0].errors
     assert (error.code, error.level) == ("5.3", Level.FATAL)

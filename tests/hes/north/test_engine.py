@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from engines import Opened, OpenEngine
 from reported import Reported
-from stored_values import NOW, a_request, a_result, some_commands
+from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
 from ami_hes.engine import ANSWERED, Stopping
 from ami_hes.store import Database, SqlResults
@@ -38,7 +38,7 @@ async def accept(results: SqlResults, request_id: str, *meters: str, **changes: 
 
 async def test_an_answer_that_is_there_is_given_at_once(opened: Opened) -> None:
     await accept(opened.results, "r1", "M1")
-    await opened.results.answer({"r1": b"<answer/>"}, NOW)
+    await opened.results.answer({"r1": an_answer(b"<answer/>")}, NOW)
     assert await opened.engine.answers.wait("r1", 0.0) == b"<answer/>", "however late it is"
 
 
@@ -46,7 +46,7 @@ async def test_an_answer_that_is_announced_is_given_to_all_who_wait(opened: Open
     await accept(opened.results, "r1", "M1")
     waiting = [asyncio.create_task(opened.engine.answers.wait("r1", SOON_S)) for _ in range(3)]
     await asyncio.sleep(0)
-    await opened.results.answer({"r1": b"<answer/>"}, NOW)
+    await opened.results.answer({"r1": an_answer(b"<answer/>")}, NOW)
     await opened.engine.events.publish(ANSWERED, "r1", b"")
     assert await asyncio.gather(*waiting) == [b"<answer/>"] * 3
 
@@ -57,7 +57,7 @@ async def test_an_answer_that_another_process_has_made_is_found(open_engine: Ope
         waiting = asyncio.create_task(opened.engine.answers.wait("r1", SOON_S))
         await asyncio.sleep(0)
         async with Database(place) as of_another:
-            await SqlResults(of_another).answer({"r1": b"<answer/>"}, NOW)
+            await SqlResults(of_another).answer({"r1": an_answer(b"<answer/>")}, NOW)
         assert await waiting == b"<answer/>"
 
 
@@ -120,7 +120,7 @@ async def test_what_lacks_only_its_answer_is_delivered_once(open_engine: OpenEng
 async def test_what_is_owed_is_delivered_again_until_it_was_taken(open_engine: OpenEngine) -> None:
     async with open_engine() as one:
         await accept(one.results, "r1", "M1", reply_address=ADDRESS)
-        await one.results.answer({"r1": b"<answer/>"}, NOW)
+        await one.results.answer({"r1": an_answer(b"<answer/>")}, NOW)
     async with open_engine() as one:
         (delivery,) = await one.engine.replies.take(9)
         assert (delivery.job.address, delivery.job.give_up_at) == (ADDRESS, NOW + timedelta(days=7))

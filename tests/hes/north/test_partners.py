@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from ami_cim import wire
 from ami_cim.identity import EndDevice, Name
 from ami_cim.message import Header
 from ami_cim.payloads.end_device_controls import EndDeviceControl
-from ami_hes.nouns import Partner, partner_of
+from ami_hes.nouns import Partner, RequestContext, partner_of
 from ami_hes.nouns.end_device_controls import plan, size
 from ami_hes.settings import PartnerSettings, Settings
 from ami_process.settings import SettingsError
@@ -43,6 +44,7 @@ from ami_process.settings import SettingsError
 NOUN_MESSAGE = "http://iec.ch/TC57/2011/EndDeviceControlsMessage"
 OPERATIONS = {f"{verb}EndDeviceControls" for verb in ("Create", "Change", "Cancel", "Close", "Delete")}
 SEVERAL = Partner(source="CIS", several_names=True)
+CONTEXT = RequestContext(request_id="r1", verb="create", accepted_at=datetime.now(UTC), partner=SEVERAL)
 
 
 def from_dlms_cim(*names: str, reply_address: str = "http://127.0.0.1:9090", code: str = DISCONNECT) -> bytes:
@@ -113,7 +115,7 @@ async def test_everybody_else_is_refused_and_told_of_the_setting(tmp_path: Path)
 def test_how_names_are_read_for_such_a_partner() -> None:
     def planned(*controls: EndDeviceControl) -> tuple[list[str], list[tuple[str, str]]]:
         message = request(*controls)
-        made = plan(message, registry(), now=message.header.timestamp, partner=SEVERAL)  # type: ignore[arg-type]
+        made = plan(CONTEXT, message, registry())
         missing = [(error.code, error.identifier.value if error.identifier else "") for error in made.errors]
         return [command.meter.name for command in made.commands], missing
 
@@ -132,7 +134,7 @@ def test_each_name_counts_towards_the_size_of_a_request() -> None:
 
 def test_a_device_without_any_name_is_not_lost() -> None:
     message = request(EndDeviceControl(control_type=DISCONNECT, end_devices=(EndDevice(), *by_name("M1"))))
-    made = plan(message, registry(), now=message.header.timestamp, partner=SEVERAL)  # type: ignore[arg-type]
+    made = plan(CONTEXT, message, registry())
     assert [error.code for error in made.errors] == ["2.4"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ami_hes.commands import Command, MeterId
+from ami_hes.commands import Command, Lane, MeterId
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.operations import Assignment, Attempt, Operation
 from ami_hes.served import OPERATIONS, describe, failed, run
@@ -31,7 +31,7 @@ def assignment(operation: str, *, begun: bool = False) -> Assignment:
 @pytest.fixture(autouse=True)
 def _rows(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, acts in (("reads", False), ("switches", True)):
-        row = Operation(_faulty, lambda *_: {"a": "detail"}, acts=acts)  # type: ignore[arg-type]
+        row = Operation(_faulty, lambda *_: {"a": "detail"}, Lane.READ, acts=acts)  # type: ignore[arg-type]
         monkeypatch.setitem(OPERATIONS, name, row)
 
 

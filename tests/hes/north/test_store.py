@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from postgresql_server import rows
 from sizes import examples
 from sqlalchemy import create_engine, select
-from stored_values import NOW, a_request, a_result, some_commands
+from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
-from ami_hes.commands import Command
+from ami_hes.commands import CommandJob
 from ami_hes.store import (
     ClaimTooHigh,
     CountersExhausted,
@@ -77,12 +77,18 @@ async def open_commands(results: SqlResults) -> list[StoredCommand]:
     return [one for request_id in ids for one in await results.open_commands(request_id)]
 
 
-def kept(*commands: Command) -> list[StoredCommand]:
-    return [StoredCommand(command) for command in commands]
+def kept(*jobs: CommandJob) -> list[StoredCommand]:
+    return [StoredCommand(job) for job in jobs]
 
 
 async def test_what_is_accepted_is_there_as_it_was_given(place: Place) -> None:
-    request = a_request(reply_address="http://127.0.0.1/cim", acknowledgement=b"<ack/>")
+    request = a_request(
+        reply_address="http://127.0.0.1/cim",
+        acknowledgement=b"<ack/>",
+        source="CIS",
+        partner='{"typed_reply": true}',
+        query="what was asked",
+    )
     async with opened(place) as (results, _):
         assert await results.find("r1") is None
         assert await results.accept(request, some_commands("r1", "M2", "M1")) is None
@@ -123,7 +129,7 @@ async def test_a_request_is_complete_with_its_last_result(place: Place) -> None:
         (one,) = [one for one in done if one.request.request_id == "r1"]
         assert [c.result for c in one.commands] == [a_result("r1", "M1"), a_result("r1", "M2")]
         assert await results.completed(["r1"]) == [one]
-        await results.answer({"r1": b""}, NOW)
+        await results.answer({"r1": an_answer(b"")}, NOW)
         assert [c.request.request_id for c in await results.completed(["r1", "r2"])] == ["r2"]
 
 
@@ -139,8 +145,8 @@ async def test_an_answer_in_the_http_response_is_owed_to_nobody(place: Place) ->
     async with opened(place) as (results, _):
         await results.accept(a_request(), some_commands("r1", "M1"))
         await results.save([a_result("r1", "M1")])
-        await results.answer({"r1": b"<answer/>"}, NOW)
-        assert (await results.find("r1")) == a_request(answer=b"<answer/>")
+        await results.answer({"r1": an_answer(b"<answer/>")}, NOW)
+        assert (await results.find("r1")) == a_request(answer=b"<answer/>", result="OK")
         assert (await results.unanswered(), await results.owed()) == ([], [])
 
 
@@ -148,11 +154,13 @@ async def test_an_answer_to_a_reply_address_is_owed_until_it_is_taken(place: Pla
     async with opened(place) as (results, _):
         await results.accept(a_request(reply_address="http://127.0.0.1/"), some_commands("r1", "M1"))
         await results.save([a_result("r1", "M1")])
-        await results.answer({"r1": b"<answer/>"}, NOW)
-        await results.answer({"r1": b"<second/>"}, NOW)
+        await results.answer({"r1": an_answer(b"<answer/>")}, NOW)
+        await results.answer({"r1": an_answer(b"<second/>", "FAILED")}, NOW)
     async with opened(place) as (results, _):
         assert await results.owed() == ["r1"]
-        assert await results.find("r1") == a_request(reply_address="http://127.0.0.1/", answer=b"<answer/>")
+        assert await results.find("r1") == a_request(
+            reply_address="http://127.0.0.1/", answer=b"<answer/>", result="OK"
+        )
         await results.replied("r1", NOW)
         assert await results.owed() == []
 
@@ -169,7 +177,7 @@ async def test_what_is_about_to_leave_is_known_to_the_next_life(place: Place) ->
             (one.command.request_id, one.command.meter.name): one.attempted for one in await open_commands(results)
         }
         assert known == {("r1", f"M{n}"): n < 100 for n in range(200)} | {("r2", "M1"): False, ("r2", "M300"): True}
-        await results.answer({"r1": b"<a/>"}, NOW)
+        await results.answer({"r1": an_answer(b"<a/>")}, NOW)
         assert await results.forget(NOW + timedelta(days=1), ids_kept=9) == 1
     assert rows(place, "SELECT request_id, meter_name FROM attempts") == [("r2", "M300")]
 
@@ -223,7 +231,7 @@ async def test_old_answers_are_forgotten_and_debts_are_not(place: Place) -> None
         for request_id, address in (("old", None), ("new", None), ("owed", "http://127.0.0.1/"), ("open", None)):
             await results.accept(a_request(request_id, reply_address=address), some_commands(request_id, "M1"))
         for request_id, days in (("old", 0), ("new", 9), ("owed", 0)):
-            await results.answer({request_id: b"<a/>"}, NOW + timedelta(days=days))
+            await results.answer({request_id: an_answer(b"<a/>")}, NOW + timedelta(days=days))
         assert await results.forget(NOW + timedelta(days=5), ids_kept=9) == 1
         assert await results.find("old") is None
         assert [one.command.request_id for one in await open_commands(results)] == ["new", "open", "owed"]
@@ -235,7 +243,7 @@ async def test_ids_of_forgotten_requests_are_spent_and_their_number_is_bounded(p
         for number in range(5):
             request = a_request(f"r{number}", accepted_at=NOW + timedelta(seconds=number))
             await results.accept(request, some_commands(request.request_id, "M1"))
-            await results.answer({request.request_id: b"<a/>"}, NOW)
+            await results.answer({request.request_id: an_answer(b"<a/>")}, NOW)
         assert await results.forget(NOW + timedelta(days=1), ids_kept=3) == 5
     async with opened(place) as (results, _):
         for number in (2, 3, 4):
@@ -369,7 +377,7 @@ async def test_deliveries_that_fail_are_counted_over_lives_until_they_are_given_
         results, deliveries = SqlResults(database), SqlDeliveries(database)
         for request_id in ("r1", "r2"):
             await results.accept(a_request(request_id, reply_address="http://127.0.0.1/"), [])
-            await results.answer({request_id: b"<a/>"}, NOW)
+            await results.answer({request_id: an_answer(b"<a/>")}, NOW)
         assert await deliveries.find("r1") is None
         assert await deliveries.failed("r1", "refused", NOW) == FailedDelivery("r1", 1, NOW, "refused")
     async with Database(place) as database:
@@ -391,7 +399,7 @@ async def test_a_nonce_is_taken_once_and_goes_with_its_request(place: Place) -> 
         with pytest.raises(NonceUsed):
             await results.accept(a_request("r2"), [], "nonce")
         assert await results.find("r2") is None
-        await results.answer({"r1": b"<a/>"}, NOW)
+        await results.answer({"r1": an_answer(b"<a/>")}, NOW)
         assert await results.forget(NOW + timedelta(days=1), ids_kept=9) == 1
         assert await results.accept(a_request("r2"), [], "nonce") is None
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from engines import embedded
 from north_bench import DISCONNECT, SCHEMAS, Cis, StandIn, control, north, registry, request
 from reported import ignore
-from stored_values import NOW, a_request, a_result, some_commands
+from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
 from ami_cim import wire
 from ami_cim.message import Header, Reply
-from ami_hes.engine import CommandJob
 from ami_hes.jobs import AnswerMaker, CommandWorker, Context
 from ami_hes.outbox import format_answer
 from ami_hes.store import SqlDeliveries
@@ -35,12 +34,12 @@ async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(
             Environment(emit=ignore, now=lambda: NOW),
             timedelta(days=7),
         )
-        (command,) = some_commands("r1", "M1")
-        await results.accept(a_request("r1", reply_address="http://127.0.0.1/cim"), [command])
+        (job,) = some_commands("r1", "M1")
+        await results.accept(a_request("r1", reply_address="http://127.0.0.1/cim"), [job])
         await results.save([a_result("r1", "M1")])
         message = context.message(Header(verb="create", noun="EndDeviceControls", message_id="r1"), Reply(result="OK"))
-        await results.answer({"r1": format_answer(message, SCHEMAS)}, NOW)
-        engine.commands.restore([CommandJob(command, NOW)])  # type: ignore[attr-defined]
+        await results.answer({"r1": an_answer(format_answer(message, SCHEMAS))}, NOW)
+        engine.commands.restore([job])  # type: ignore[attr-defined]
         worker = asyncio.create_task(CommandWorker(context, AnswerMaker(context), registry(), stand_in, room=1).work())
         (reply,) = await engine.replies.take(1)
         assert reply.job.request_id == "r1"

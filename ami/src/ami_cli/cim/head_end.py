@@ -18,7 +18,7 @@ from ami_cli.cim.findings import printable
 from ami_cli.cim.recognise import Message
 from ami_cli.cim.sources import Source
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.nouns import Refused, check
+from ami_hes.nouns import Refused, RequestContext, check
 from ami_hes.served import NOUNS
 
 NO_ONE = ""
@@ -118,7 +118,7 @@ def _planned(received: Received, now: datetime) -> Answer:
     noun = NOUNS[request.header.noun]
     size = noun.size(request)
     asked = _Asked()
-    plan = noun.plan(request, asked, now=now)
+    plan = noun.plan(RequestContext.of(request.header, now), request, asked)
     if not asked.names and plan.errors:
         raise Refused(*plan.errors)
     what = "acknowledge it (0.3) and" if request.header.async_reply_flag else ""

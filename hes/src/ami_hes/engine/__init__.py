@@ -4,7 +4,6 @@ from ami_hes.engine.embedded import EmbeddedEngine
 from ami_hes.engine.ports import (
     ANSWERED,
     Answers,
-    CommandJob,
     Delivery,
     Engine,
     Events,
@@ -17,7 +16,6 @@ from ami_hes.engine.ports import (
 __all__ = [
     "ANSWERED",
     "Answers",
-    "CommandJob",
     "Delivery",
     "EmbeddedEngine",
     "Engine",

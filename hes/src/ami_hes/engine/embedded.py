@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 from ami_hes import events
+from ami_hes.commands import CommandJob
 from ami_hes.engine.memory_events import MemoryEvents
 from ami_hes.engine.memory_queue import MemoryQueue
-from ami_hes.engine.ports import ANSWERED, CommandJob, ReplyJob
+from ami_hes.engine.ports import ANSWERED, ReplyJob
 from ami_hes.engine.stored_answers import StoredAnswers
 from ami_hes.store import Deliveries, Results, StoreUnavailable
 from ami_process.environment import Environment
@@ -53,12 +54,11 @@ class EmbeddedEngine:
 
     async def _restore_commands(self, request_id: str) -> int:
         """Its commands without result; where only the answer is missing any one of them, since who takes it answers."""
-        request = await self._results.find(request_id)
-        if request is None:
+        if await self._results.find(request_id) is None:
             raise LookupError(f"the request {request_id} is not kept")
         left = await self._results.open_commands(request_id)
         chosen = left or [one for done in await self._results.completed([request_id]) for one in done.commands[:1]]
-        self.commands.restore([CommandJob(one.command, request.deadline_at) for one in chosen])
+        self.commands.restore([one.job for one in chosen])
         return len(left)
 
     async def _restore_reply(self, request_id: str) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, Self, TypeVar
 
-from ami_hes.commands import Command
+from ami_hes.commands import CommandJob
 from ami_hes.store import Deliveries, Results, StoredRequest
 from ami_process.environment import Environment
 
@@ -25,22 +25,6 @@ class Dispatched(Protocol):
     @property
     def subject(self) -> str:
         """Two jobs of one lane with the same subject (a meter, a reply) are never in hand at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandJob:
-    """A command to be carried out."""
-
-    command: Command
-    deadline_at: datetime
-
-    @property
-    def request_id(self) -> str:
-        return self.command.request_id
-
-    @property
-    def subject(self) -> str:
-        return self.command.meter.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,22 @@
 """How a request begins: understood, planned, and kept before it is reported as accepted."""
 
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ami_cim.codes import Level
 from ami_cim.errors import CimError
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_hes import events
-from ami_hes.engine import CommandJob, Stopping
+from ami_hes.commands import CommandJob
+from ami_hes.engine import Stopping
 from ami_hes.jobs.context import Context
-from ami_hes.jobs.rows import digest, format_errors, nonce_digest
+from ami_hes.jobs.rows import digest, format_errors, format_partner, nonce_digest
 from ami_hes.meters.registry import Registry
-from ami_hes.nouns import Partner, Plan, Refused, check, error, partner_of
+from ami_hes.nouns import Partner, Plan, Refused, RequestContext, check, error, partner_of
 from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
-from ami_hes.served import NOUNS
+from ami_hes.served import NOUNS, OPERATIONS
 from ami_hes.store import NonceUsed, SpentId, StoredRequest, StoreUnavailable
 from ami_process.events import format_fault
 
@@ -77,32 +78,44 @@ class Intake:
             raise CimError("5.1", f"{reason} Ask again later with the same MessageID.") from None
 
     async def _handle(self, message: RequestMessage) -> ResponseMessage:
-        request_id = message.header.message_id or ""
+        header = message.header
         asked = digest(message)
-        kept = await self._context.results.find(request_id)
+        kept = await self._context.results.find(header.message_id or "")
         if kept is not None:
             return await self._same_again(kept, asked)
-        self._check_reply_address(message.header)
-        noun = NOUNS[message.header.noun]
-        partner = partner_of(message.header, self._partners)
-        self._check_size(noun.size(message, partner))
-        plan = noun.plan(message, self._registry, now=self._context.now(), partner=partner)
+        self._check_reply_address(header)
+        context, plan = self._planned(message)
         await self._check_room(plan)
         if not plan.commands:
             raise Refused(*plan.errors)
         if self._stopping:
             raise _stopping(accepted=False)
-        request = self._request(message.header, plan, asked, partner)
+        jobs = self._jobs(plan)
+        request = replace(
+            self._request(header, context, jobs), digest=asked, query=plan.query, errors=format_errors(plan.errors)
+        )
+        kept = await self._keep(request, jobs, header)
+        if kept is not None:
+            return await self._same_again(kept, asked)
+        return await self._accepted(request.request_id, self._begin(header, request, plan, jobs))
+
+    def _planned(self, message: RequestMessage) -> tuple[RequestContext, Plan]:
+        header = message.header
+        noun = NOUNS[header.noun]
+        partner = partner_of(header, self._partners)
+        self._check_size(noun.size(message, partner))
+        context = RequestContext.of(header, self._context.now(), partner)
+        return context, noun.plan(context, message, self._registry)
+
+    async def _keep(self, request: StoredRequest, jobs: Sequence[CommandJob], header: Header) -> StoredRequest | None:
+        """None once it is kept, else what was kept under its id before; raises Refused."""
         try:
-            kept = await self._context.results.accept(request, plan.commands, nonce_digest(message.header))
+            return await self._context.results.accept(request, jobs, nonce_digest(header))
         except SpentId as spent:
             raise Refused(error("2.15", _SPENT.format(spent.accepted_at.isoformat(timespec="seconds")))) from None
         except NonceUsed:
             reason = "Header.ReplayDetection: this Nonce was used before, by a message with another MessageID."
             raise Refused(error("7.7", f"{reason} Nothing was done for this one.")) from None
-        if kept is not None:
-            return await self._same_again(kept, asked)
-        return await self._accepted(request.request_id, self._begin(message.header, request, plan))
 
     async def _same_again(self, kept: StoredRequest, asked: str) -> ResponseMessage:
         if kept.digest != asked:
@@ -122,8 +135,13 @@ class Intake:
             self._context.emit(events.AnswerFailed(message_id=request_id, exception=format_fault(problem)))
             raise failed from None
 
-    async def _begin(self, header: Header, request: StoredRequest, plan: Plan) -> ResponseMessage:
-        await self._put(header, request, plan)
+    async def _begin(
+        self, header: Header, request: StoredRequest, plan: Plan, jobs: Sequence[CommandJob]
+    ) -> ResponseMessage:
+        await self._context.engine.commands.put(
+            jobs
+        )  # to work first: kept is worked, whether or not it can be reported
+        self._report(header, plan)
         return await self._answer(request)
 
     async def _repeat(self, kept: StoredRequest) -> ResponseMessage:
@@ -171,18 +189,26 @@ class Intake:
         if await self._context.engine.commands.pending() + len(plan.commands) > self._limits.pending:
             raise Refused(error("3.2", "Too many commands are waiting already; nothing was accepted. Try again later."))
 
-    def _request(self, header: Header, plan: Plan, asked: str, partner: Partner) -> StoredRequest:
-        accepted_at = self._context.now()
+    def _jobs(self, plan: Plan) -> list[CommandJob]:
+        """Each command with its lane and its deadline, which are kept with it."""
+        deadline_at = self._context.environment.after_real(self._limits.deadline)
+        return [CommandJob(one, OPERATIONS[one.operation].lane, deadline_at) for one in plan.commands]
+
+    def _request(self, header: Header, context: RequestContext, jobs: Sequence[CommandJob]) -> StoredRequest:
+        partner, asynchronous = context.partner, bool(header.async_reply_flag)
         return StoredRequest(
-            request_id=header.message_id or "",
-            digest=asked,
+            request_id=context.request_id,
+            digest="",
+            verb=context.verb,
             noun=header.noun,
-            correlation_id=header.correlation_id or header.message_id or "",
-            reply_address=header.reply_address if header.async_reply_flag else None,
-            accepted_at=accepted_at,
-            deadline_at=self._context.environment.after_real(self._limits.deadline),
-            errors=format_errors(plan.errors),
-            acknowledgement=self._acknowledgement(header, partner) if header.async_reply_flag else None,
+            source=context.source,
+            partner=format_partner(partner),
+            correlation_id=header.correlation_id or context.request_id,
+            reply_address=header.reply_address if asynchronous else None,
+            accepted_at=context.accepted_at,
+            deadline_at=max(job.deadline_at for job in jobs),
+            errors="[]",
+            acknowledgement=self._acknowledgement(header, partner) if asynchronous else None,
         )
 
     def _acknowledgement(self, header: Header, partner: Partner) -> bytes:
@@ -191,13 +217,10 @@ class Intake:
         message = self._context.message(header, Reply(result="OK", errors=(accepted,)))
         return format_answer(message, self._context.schemas, typed=partner.typed_reply)
 
-    async def _put(self, header: Header, request: StoredRequest, plan: Plan) -> None:
-        """To work first, and reported then: what is kept is worked, whether or not the event can be written."""
-        jobs = [CommandJob(command, request.deadline_at) for command in plan.commands]
-        await self._context.engine.commands.put(jobs)
+    def _report(self, header: Header, plan: Plan) -> None:
         self._context.emit(
             events.RequestAccepted(
-                message_id=request.request_id,
+                message_id=header.message_id or "",
                 verb=header.verb,
                 noun=header.noun,
                 summary=plan.summary[:MOST_SUMMARY],

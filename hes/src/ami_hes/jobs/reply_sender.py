@@ -14,7 +14,7 @@ from ami_hes.engine import Delivery, ReplyJob
 from ami_hes.jobs.alone import alone
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.destinations import Destinations, Post
-from ami_hes.outbox import NotServed, Outbox, parse_answer
+from ami_hes.outbox import NotServed, Outbox
 from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, origin_of
 from ami_hes.store import StoredRequest
 from ami_process.environment import real_sleep
@@ -114,9 +114,10 @@ class ReplySender:
     async def _taken(self, delivery: Delivery[ReplyJob], request: StoredRequest) -> None:
         await self._context.results.replied(request.request_id, self._context.now())
         await delivery.done()
-        result = None if request.answer is None else parse_answer(request.answer).reply.result
         ms = self._context.milliseconds_since(request.accepted_at)
-        self._context.emit(events.ReplySent(message_id=request.request_id, result=result, ms=ms, asynchronous=True))
+        self._context.emit(
+            events.ReplySent(message_id=request.request_id, result=request.result, ms=ms, asynchronous=True)
+        )
 
     async def _refused(self, delivery: Delivery[ReplyJob], problem: NotTaken | NotAllowed) -> None:
         """The receiver is there and did not take this reply, or may not be asked; others may go better."""

@@ -1,7 +1,7 @@
 """Between the values that are worked with and the rows that are kept."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -10,8 +10,8 @@ from ami_cim.identity import Identifier
 from ami_cim.message import Header, ReplyError, RequestMessage
 from ami_cim.xml import printable
 from ami_hes.commands import Command, Outcome
-from ami_hes.nouns import Worked
-from ami_hes.store import StoredCommand, StoredResult
+from ami_hes.nouns import STANDARD, Partner, RequestContext, Worked
+from ami_hes.store import StoredCommand, StoredRequest, StoredResult
 
 
 def digest(message: RequestMessage) -> str:
@@ -46,6 +46,29 @@ def format_errors(errors: tuple[ReplyError, ...]) -> str:
 def parse_errors(text: str) -> tuple[ReplyError, ...]:
     """What `format_errors` wrote."""
     return tuple(_error(**fields) for fields in json.loads(text))
+
+
+def format_partner(partner: Partner) -> str:
+    """What a partner has that the standard has not, as JSON."""
+    return json.dumps({name: value for name, value in asdict(partner).items() if value != getattr(STANDARD, name)})
+
+
+def parse_partner(text: str) -> Partner:
+    """What `format_partner` wrote; a setting that there is no more has no effect."""
+    known = {field.name for field in fields(Partner)}
+    return Partner(**{name: value for name, value in json.loads(text).items() if name in known})
+
+
+def context_of(request: StoredRequest) -> RequestContext:
+    """What a report may know of a kept request."""
+    return RequestContext(
+        request_id=request.request_id,
+        verb=request.verb,
+        source=request.source,
+        accepted_at=request.accepted_at,
+        partner=parse_partner(request.partner),
+        query=request.query,
+    )
 
 
 def _error(

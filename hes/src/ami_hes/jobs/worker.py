@@ -11,8 +11,8 @@ from functools import partial
 from typing import TypeVar
 
 from ami_hes import events
-from ami_hes.commands import Command, Outcome
-from ami_hes.engine import CommandJob, Delivery
+from ami_hes.commands import Command, CommandJob, Outcome
+from ami_hes.engine import Delivery
 from ami_hes.jobs.alone import alone
 from ami_hes.jobs.answers import AnswerMaker
 from ami_hes.jobs.context import Context
@@ -86,7 +86,7 @@ class CommandWorker:
 
     async def _finish(self, delivery: Delivery[CommandJob]) -> _Finished:
         job = delivery.job
-        known = StoredCommand(job.command)
+        known = StoredCommand(job)
         if delivery.redelivered:
             found = await self._context.results.command(job.request_id, job.command.meter.name)
             if found is None:

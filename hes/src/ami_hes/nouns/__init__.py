@@ -4,14 +4,13 @@ them to a Reply and perhaps a payload), all pure. `ami_hes.served` has a row for
 `devices` finds the meters that a message names, `replies` words what came of them; both are for every noun."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol
 
 from ami_cim.message import ReplyError, RequestMessage
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns.header import check, error
 from ami_hes.nouns.partners import STANDARD, Partner, partner_of
-from ami_hes.nouns.plans import Plan, Refused, Report, Worked
+from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
 
 
 class Noun(Protocol):
@@ -19,11 +18,9 @@ class Noun(Protocol):
 
     def size(self, message: RequestMessage, partner: Partner = STANDARD) -> int: ...
 
-    def plan(
-        self, message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD
-    ) -> Plan: ...
+    def plan(self, context: RequestContext, message: RequestMessage, registry: Registry) -> Plan: ...
 
-    def report(self, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report: ...
+    def report(self, context: RequestContext, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report: ...
 
 
 __all__ = [
@@ -33,6 +30,7 @@ __all__ = [
     "Plan",
     "Refused",
     "Report",
+    "RequestContext",
     "Worked",
     "check",
     "error",

@@ -18,7 +18,7 @@ from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns.devices import devices_of, identifier_of, meter_of_device, meter_of_usage_point
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
-from ami_hes.nouns.plans import Plan, Refused, Report, Worked
+from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
 from ami_hes.nouns.replies import reply_of
 from ami_hes.operations import contactor
 from ami_mapping.controls import Control, UnknownControl, control_for
@@ -40,26 +40,27 @@ def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
     return sum(len(devices_of(control.end_devices, partner)) + len(control.usage_points) for control in controls)
 
 
-def plan(message: RequestMessage, registry: Registry, *, now: datetime, partner: Partner = STANDARD) -> Plan:
+def plan(context: RequestContext, message: RequestMessage, registry: Registry) -> Plan:
     """The commands and the errors of a request; raises Refused if nothing of it may be done."""
     controls = _controls_of(message)
+    now = context.accepted_at
     if message.start_at is not None and message.start_at > now:
         raise Refused(_later("Request.StartTime", message.start_at))
     found: dict[str, list[_Target]] = {}
     errors: list[ReplyError] = []
     for control in controls:
         what = _executable(control, now)
-        for target in _targets(control, what, registry, partner):
+        for target in _targets(control, what, registry, context.partner):
             if isinstance(target, ReplyError):
                 errors.append(target)
             else:
                 found.setdefault(target.meter.name, []).append(target)
-    commands, conflicts = _one_each(found, message.header.message_id or "")
+    commands, conflicts = _one_each(found, context.request_id)
     codes = " ".join(sorted({command.body for command in commands}))
     return Plan(commands, tuple(dict.fromkeys(errors)) + conflicts, codes)
 
 
-def report(errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
+def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
     """The Reply for all of them; there is no payload."""
     return reply_of(errors, worked), None
 

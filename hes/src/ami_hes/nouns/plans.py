@@ -1,10 +1,41 @@
 """What planning and reporting hand on: plain values, the same for every noun."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
 
-from ami_cim.message import Reply, ReplyError
+from ami_cim.message import Header, Reply, ReplyError
 from ami_cim.payloads import Payload
 from ami_hes.commands import Command, Outcome
+from ami_hes.nouns.partners import STANDARD, Partner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestContext:
+    """What a noun may know of a request beside its body, when it plans and when it reports: the same after a restart."""
+
+    request_id: str
+    verb: str
+    """Header.Verb."""
+    source: str | None = None
+    """Header.Source."""
+    accepted_at: datetime
+    """When it is planned, which is the present for all that it asks for; aware."""
+    partner: Partner = STANDARD
+    """Who sent it, with the settings of then."""
+    query: str = ""
+    """What the plan has noted of the body; empty while it is planned."""
+
+    @classmethod
+    def of(cls, header: Header, accepted_at: datetime, partner: Partner = STANDARD) -> Self:
+        """That of a message that has come."""
+        return cls(
+            request_id=header.message_id or "",
+            verb=header.verb,
+            source=header.source,
+            accepted_at=accepted_at,
+            partner=partner,
+        )
 
 
 class Refused(Exception):
@@ -23,6 +54,8 @@ class Plan:
     errors: tuple[ReplyError, ...] = ()
     summary: str = ""
     """What is asked for, in a few words, for who reads the events."""
+    query: str = ""
+    """What reporting will have to know of the body, in the noun's own form; short, since it is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult
-from ami_hes.commands import Command, Outcome
+from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.events import LateAnswer
 from ami_hes.meters import Meter, MeterFault, Meters, Session
 from ami_hes.meters.trace import tracing
@@ -68,7 +68,7 @@ def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping
     return _details(command.body, control, outcome.payload or _format_seen(None, None, None))
 
 
-OPERATION = Operation(run, describe, acts=True)
+OPERATION = Operation(run, describe, Lane.CONTROL, acts=True)
 
 
 class _Work:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from ami_hes.commands import Command, Outcome
+from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.meters import Meter, Meters
 from ami_hes.operations.assignment import Assignment
 
@@ -22,5 +22,7 @@ class Operation:
 
     run: Recipe
     describe: Describe
+    lane: Lane
+    """In which its commands are dispatched."""
     acts: bool
     """Whether it may change the meter: then each failure has to say whether it may have (docs/mapping.md, M-021)."""

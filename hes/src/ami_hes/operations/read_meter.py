@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ami_hes.commands import Command, Outcome
+from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.meters import Meter, Meters
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.identity import check_identity
@@ -43,7 +43,7 @@ def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping
     }
 
 
-OPERATION = Operation(run, describe, acts=False)
+OPERATION = Operation(run, describe, Lane.READ, acts=False)
 
 
 def _asked(wanted: Wanted, table: ReadingTable) -> tuple[list[Asked] | None, list[NotRead]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from ami_hes.commands import Command, Outcome
+from ami_hes.commands import Command, CommandJob, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,16 +18,26 @@ class StoredRequest:
 
     request_id: str
     digest: str
+    verb: str
     noun: str
+    source: str | None = None
+    """Header.Source."""
+    partner: str = "{}"
+    """How its partner is read and answered, as it was then."""
+    query: str = ""
+    """What the noun needs to report it, in the noun's own form."""
     correlation_id: str
     reply_address: str | None
     """Where the answer goes; None if it goes back in the HTTP response."""
     accepted_at: datetime
     deadline_at: datetime
+    """When the last of its commands has to have ended."""
     errors: str
     """What planning already found wrong, as the noun wrote it."""
     acknowledgement: bytes | None = None
     answer: bytes | None = None
+    result: str | None = None
+    """Reply/result of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +56,22 @@ class StoredResult:
 class StoredCommand:
     """A command, and its result once there is one."""
 
-    command: Command
+    job: CommandJob
     attempted: bool = False
     """Whether what changes the meter may have left for it; kept from `attempt`."""
     result: StoredResult | None = None
+
+    @property
+    def command(self) -> Command:
+        return self.job.command
+
+
+class StoredAnswer(NamedTuple):
+    """An answer as it is handed on."""
+
+    result: str
+    """Reply/result."""
+    octets: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +96,7 @@ class Results(Protocol):
     async def find(self, request_id: str) -> StoredRequest | None: ...
 
     async def accept(
-        self, request: StoredRequest, commands: Sequence[Command], nonce: str | None = None
+        self, request: StoredRequest, commands: Sequence[CommandJob], nonce: str | None = None
     ) -> StoredRequest | None:
         """Keep a new request with its commands; None if that was done, else what is already kept under its id.
 
@@ -99,7 +121,7 @@ class Results(Protocol):
     async def completed(self, request_ids: Sequence[str]) -> list[Completed]:
         """Those of these requests that are complete and have no answer yet."""
 
-    async def answer(self, answers: Mapping[str, bytes], answered_at: datetime) -> None:
+    async def answer(self, answers: Mapping[str, StoredAnswer], answered_at: datetime) -> None:
         """Keep answers by request (its first one stays); what goes to a reply address is owed from now on."""
 
     async def owed(self) -> list[str]:

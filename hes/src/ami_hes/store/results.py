@@ -21,9 +21,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from ami_hes.commands import Command, MeterId, Outcome
+from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.store.database import Database
-from ami_hes.store.ports import Completed, NonceUsed, SpentId, StoredCommand, StoredRequest, StoredResult
+from ami_hes.store.ports import (
+    Completed,
+    NonceUsed,
+    SpentId,
+    StoredAnswer,
+    StoredCommand,
+    StoredRequest,
+    StoredResult,
+)
 from ami_hes.store.tables import attempts, commands, deliveries, nonces, replies, requests, spent_ids
 from ami_process.store.columns import UtcDateTime
 from ami_process.store.errors import StoreInDoubt
@@ -94,7 +102,7 @@ class SqlResults:
         return found[0] if found else None
 
     async def accept(
-        self, request: StoredRequest, new: Sequence[Command], nonce: str | None = None
+        self, request: StoredRequest, new: Sequence[CommandJob], nonce: str | None = None
     ) -> StoredRequest | None:
         try:
             await self._database.transaction(lambda c: _accept(c, request, new, nonce))
@@ -130,7 +138,7 @@ class SqlResults:
         query = unanswered.order_by(requests.c.accepted_at, requests.c.request_id)
         return await self._database.transaction(lambda c: list(c.execute(query).scalars()))
 
-    async def answer(self, answers: Mapping[str, bytes], answered_at: datetime) -> None:
+    async def answer(self, answers: Mapping[str, StoredAnswer], answered_at: datetime) -> None:
         await self._database.record(lambda c: _answer(c, answers, answered_at))
 
     async def owed(self) -> list[str]:
@@ -165,7 +173,7 @@ def _forget(connection: Connection, old: tuple[ColumnElement[bool], ...], ids_ke
     return forgotten
 
 
-def _accept(connection: Connection, request: StoredRequest, new: Sequence[Command], nonce: str | None) -> None:
+def _accept(connection: Connection, request: StoredRequest, new: Sequence[CommandJob], nonce: str | None) -> None:
     spent = select(spent_ids.c.accepted_at).where(spent_ids.c.request_id == request.request_id)
     if (accepted_at := connection.execute(spent).scalar()) is not None:
         raise SpentId(accepted_at)
@@ -177,20 +185,22 @@ def _accept(connection: Connection, request: StoredRequest, new: Sequence[Comman
     rows = [
         {
             "request_id": request.request_id,
-            "meter_name": command.meter.name,
+            "meter_name": job.command.meter.name,
             "position": position,
-            "mrid": command.meter.mrid,
-            "operation": command.operation,
-            "body": command.body,
+            "mrid": job.command.meter.mrid,
+            "operation": job.command.operation,
+            "body": job.command.body,
+            "lane": job.lane,
+            "deadline_at": job.deadline_at,
         }
-        for position, command in enumerate(new)
+        for position, job in enumerate(new)
     ]
     if rows:
         connection.execute(insert(commands), rows)
 
 
 def _accept_unless_kept(
-    connection: Connection, request: StoredRequest, new: Sequence[Command], nonce: str | None
+    connection: Connection, request: StoredRequest, new: Sequence[CommandJob], nonce: str | None
 ) -> StoredRequest | None:
     """Once more; None when the request is kept as it was to be, whichever time did it."""
     row = connection.execute(select(requests).where(requests.c.request_id == request.request_id)).first()
@@ -236,11 +246,12 @@ def _outcome(result: StoredResult) -> dict[str, object]:
     return named | {"of_request": result.request_id, "of_meter": result.meter_name}
 
 
-def _answer(connection: Connection, answers: Mapping[str, bytes], answered_at: datetime) -> None:
-    for request_id, octets in answers.items():
+def _answer(connection: Connection, answers: Mapping[str, StoredAnswer], answered_at: datetime) -> None:
+    for request_id, answer in answers.items():
         this = requests.c.request_id == request_id
         first = update(requests).where(this, requests.c.answered_at.is_(None))
-        if connection.execute(first.values(answer=octets, answered_at=answered_at)).rowcount:
+        values = {"answer": answer.octets, "result": answer.result, "answered_at": answered_at}
+        if connection.execute(first.values(values)).rowcount:
             connection.execute(_OWE, {"of_request": request_id})
 
 
@@ -254,8 +265,9 @@ def _command(row: Row[*tuple[object, ...]]) -> StoredCommand:
     values = row._mapping
     request_id, meter_name = values["request_id"], values["meter_name"]
     command = Command(request_id, MeterId(meter_name, values["mrid"]), values["operation"], values["body"])
+    job = CommandJob(command, Lane(values["lane"]), values["deadline_at"])
     if values["finished_at"] is None:
-        return StoredCommand(command, attempted=bool(values["begun"]))
+        return StoredCommand(job, attempted=bool(values["begun"]))
     outcome = Outcome(*(values[name] for name in _OUTCOME))
     result = StoredResult(
         request_id=request_id,
@@ -264,4 +276,4 @@ def _command(row: Row[*tuple[object, ...]]) -> StoredCommand:
         took_ms=values["took_ms"],
         finished_at=values["finished_at"],
     )
-    return StoredCommand(command, attempted=outcome.attempted, result=result)
+    return StoredCommand(job, attempted=outcome.attempted, result=result)

@@ -28,7 +28,11 @@ requests = Table(
     metadata,
     Column("request_id", String, primary_key=True),
     Column("digest", String, nullable=False),
+    Column("verb", String, nullable=False),
     Column("noun", String, nullable=False),
+    Column("source", String),
+    Column("partner", Text, nullable=False),
+    Column("query", Text, nullable=False),
     Column("correlation_id", String, nullable=False),
     Column("reply_address", String),
     Column("accepted_at", UtcDateTime, nullable=False),
@@ -36,6 +40,7 @@ requests = Table(
     Column("errors", Text, nullable=False),
     Column("acknowledgement", LargeBinary),
     Column("answer", LargeBinary),
+    Column("result", String),
     Column("answered_at", UtcDateTime),
     Index("requests_by_answered_at", "answered_at"),
 )
@@ -49,6 +54,8 @@ commands = Table(
     Column("mrid", String, nullable=False),
     Column("operation", String, nullable=False),
     Column("body", Text, nullable=False),
+    Column("lane", String, nullable=False),
+    Column("deadline_at", UtcDateTime, nullable=False),
     Column("ok", Boolean),
     Column("reply_code", String),
     Column("level", String),
@@ -112,15 +119,6 @@ nonces = Table(
 )
 """Digests of the Nonces of accepted requests; they are forgotten with their request."""
 
-counters = Table(
-    "counters",
-    metadata,
-    Column("meter_name", String, primary_key=True),
-    Column("key_id", String, primary_key=True),
-    Column("next_value", BigInteger, nullable=False),
-)
-"""By meter and key, as an older version kept them; `key_counters` has taken them over."""
-
 key_counters = Table(
     "key_counters",
     metadata,
@@ -180,7 +178,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0004",
+    revision="0005",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.quantity import ScalerUnit
 from ami_dlms.obis import Obis
-from ami_hes.commands import Command, Outcome
+from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.meters import Meter, Meters
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.identity import read_identified
@@ -29,4 +29,4 @@ def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping
     return {"obis": str(REGISTERS[command.body]), "value": outcome.payload}
 
 
-OPERATION = Operation(run, describe, acts=False)
+OPERATION = Operation(run, describe, Lane.READ, acts=False)
