@@ -43,10 +43,10 @@ from ami_process.store.upkeep import migrate_store
 
 HERE = Path(__file__).parent
 VERSIONS = {
-    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004"),
+    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
     "cis": ("0001", "0002-unversioned", "0002", "0003"),
 }
-DATABASES = {"hes": ("0003.sql", "0004.sql"), "cis": ("0003.sql",)}
+DATABASES = {"hes": ("0003.sql", "0004.sql", "0005.sql"), "cis": ("0003.sql",)}
 """Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
 SCHEMAS = {"hes": HES, "cis": CIS}
