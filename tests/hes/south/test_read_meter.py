@@ -16,7 +16,7 @@ from ami_dlms.enums import DataAccessResult
 from ami_dlms.obis import Obis
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.operations import Assignment, Attempt, read_meter
-from ami_hes.operations.read_results import ReadValues, Wanted
+from ami_hes.operations.read_results import ReadValues, Wanted, number_of
 from ami_hes.served import describe, run
 from ami_process.clocks import SteppedClock
 from ami_process.environment import real_time
@@ -107,7 +107,9 @@ async def test_a_value_is_exact_in_the_multiplier_that_was_asked_for(
     outcome, found = await read(ami, IMPORT.format(multiplier))
     assert outcome.ok and not outcome.attempted
     assert texts(found) == {IMPORT.format(multiplier): value}
-    assert [(one.at, one.by_meter) for one in found.values] == [(NOW, False)], "a register has no time of its own"
+    assert [(one.at, one.received_at) for one in found.values] == [(None, number_of(NOW))], (
+        "a register has no time of its own"
+    )
 
 
 async def test_an_alias_is_answered_with_the_code_of_its_row(ami: South, meter: SmallMeter) -> None:
@@ -121,13 +123,13 @@ async def test_a_maximum_has_the_time_that_the_meter_gives(ami: South, meter: Sm
     maximum(meter, at)
     outcome, found = await read(ami, MAXIMUM, ITS_TIME)
     assert outcome.ok and texts(found) == {MAXIMUM: "2.345", ITS_TIME: "2026-11-03T18:15:00Z"}
-    assert (found.values[0].at, found.values[0].by_meter) == (at, True)
+    assert (found.values[0].at, found.values[0].received_at) == (number_of(at), number_of(NOW))
 
 
 async def test_a_time_that_is_no_moment_is_not_taken_for_the_meters(ami: South, meter: SmallMeter) -> None:
     has(meter, "1-0:1.6.0", *register(0, 0, 27), data.unsigned(0), data.octet_string(CosemDateTime().encode()))
     _, found = await read(ami, MAXIMUM)
-    assert [(one.value, one.at, one.by_meter) for one in found.values] == [("0.000", NOW, False)]
+    assert [(one.value, one.at) for one in found.values] == [("0.000", None)]
 
 
 async def test_counters_states_and_codes_have_no_unit(ami: South, meter: SmallMeter) -> None:

@@ -4,7 +4,7 @@ The exchange itself is the protocol core's (`ami_dlms.association.client.steps`)
 Frames that are no answer here go to `ami_hes.meters.push` and never disturb the exchange.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -137,15 +137,19 @@ class Association:
         return [await self.get(one, None, f"reading {one}") for one in descriptors]
 
     async def get_each(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data | Refusal]:
-        """As `get_many`, but what the meter refuses is in the place of its value."""
-        if 1 < len(descriptors) <= self._most_in_a_list:
+        """As `get_many`, but what the meter refuses is in the place of its value, and lists that are too long are divided."""
+        if len(descriptors) > 1 < self._most_in_a_list:
             try:
-                return await self._list_results(descriptors)
+                return [one for part in self._parts(descriptors) for one in await self._list_results(part)]
             except MeterFault as fault:
                 if fault.kind != "exception":
                     raise
                 self._most_in_a_list = 0
         return [await self._get_or_refusal(one) for one in descriptors]
+
+    def _parts(self, descriptors: Sequence[AttributeDescriptor]) -> Iterator[Sequence[AttributeDescriptor]]:
+        for start in range(0, len(descriptors), self._most_in_a_list):
+            yield descriptors[start : start + self._most_in_a_list]
 
     @property
     def most_in_a_list(self) -> int:

@@ -1,55 +1,124 @@
-"""Which objects a meter has, as its association has listed them: read once, and again where the list has proved wrong.
+"""Which objects a meter has, as its association has listed them, and what its profiles capture: read once, and again where that has changed.
 
-Meters of one model share one list in memory, and of the meters only so many are remembered.
+Meters of one model share what is known in memory, and of the meters only so many are remembered.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.data import CompactArray, Data
 from ami_dlms.enums import DataTag
+from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
+from ami_hes.meters.association import Refusal
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.session import Session
+from ami_mapping.profiles import PROFILE_GENERIC, Profile
 
 OBJECT_LIST = AttributeDescriptor(15, Obis.parse("0-0:40.0.0*255"), 2)
 PARTS = 4
 """Class, version, logical name and access rights."""
+CAPTURE_OBJECTS, CAPTURE_PERIOD = 3, 4
+EVENT_LOGS = bytes((99, 98))
+"""Groups C and D of profiles that are logs."""
 MOST_METERS = 100_000
-MOST_OBJECTS = 10_000
-"""Of one meter; more is nonsense."""
+MOST_OBJECTS, MOST_COLUMNS = 10_000, 256
+"""Of one meter, and of one profile; more is nonsense."""
 Objects = tuple[tuple[int, Obis], ...]
+Scalers = tuple[tuple[AttributeDescriptor, Data], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    objects: Objects
+    profiles: tuple[Profile, ...] | None = None
 
 
 class KnownObjects:
-    """The objects of meters, by class and logical name."""
+    """The objects and profiles of meters."""
 
     def __init__(self, most: int = MOST_METERS) -> None:
         self._most = most
-        self._lists: OrderedDict[str, Objects] = OrderedDict()
-        self._shared: dict[Objects, Objects] = {}
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._shared: dict[_Known, _Known] = {}
+        self._scalers: OrderedDict[str, Scalers] = OrderedDict()
+        self._shared_scalers: dict[Scalers, Scalers] = {}
 
     async def of(self, session: Session) -> Objects:
-        """What the meter of a session has. Raises MeterFault."""
-        name = session.meter.name
-        if (known := self._lists.get(name)) is not None:
-            self._lists.move_to_end(name)
-            return known
-        found = _objects(await session.get(OBJECT_LIST))
-        self._keep(name, found)
-        return found
+        """What the meter of a session has, by class and logical name. Raises MeterFault."""
+        return (await self._of(session)).objects
+
+    async def profiles(self, session: Session) -> tuple[Profile, ...]:
+        """The profiles of the meter that are no logs. Raises MeterFault."""
+        known = await self._of(session)
+        if known.profiles is None:
+            names = [
+                obis for class_id, obis in known.objects if class_id == PROFILE_GENERIC and obis[2:4] != EVENT_LOGS
+            ]
+            answers = await session.get_each(*(one for name in names for one in attributes_of_profile(name)))
+            parts = zip(names, answers[::2], answers[1::2], strict=True)
+            found = tuple(one for part in parts if (one := profile_of(*part)) is not None)
+            known = self._keep(session.meter.name, replace(known, profiles=found))
+        return known.profiles or ()
 
     def forget(self, session: Session) -> None:
-        """The meter has refused what it has listed, or what was kept of it is of no more use."""
-        self._lists.pop(session.meter.name, None)
+        """What is kept of this meter has proved wrong."""
+        self._known.pop(session.meter.name, None)
 
-    def _keep(self, name: str, found: Objects) -> None:
-        while len(self._lists) >= self._most:
-            self._lists.popitem(last=False)
-        if len(self._shared) > len(self._lists) + 1:  # of lists that no meter has any more
-            self._shared = {one: one for one in self._lists.values()}
-        self._lists[name] = self._shared.setdefault(found, found)
+    def changed(self, session: Session, scaler_units: Mapping[AttributeDescriptor, Data]) -> set[AttributeDescriptor]:
+        """Those of these scaler_units that were others when this meter was read first, in this life of the process.
+
+        The first ones stay those that are known: a meter does not change them, and which of two is right it can't tell.
+        """
+        name = session.meter.name
+        before = dict(self._scalers.get(name, ()))
+        changed = {one for one, value in scaler_units.items() if before.setdefault(one, value) != value}
+        self._keep_scalers(name, tuple(before.items()))
+        return changed
+
+    def _keep_scalers(self, name: str, found: Scalers) -> None:
+        while len(self._scalers) >= self._most:
+            self._scalers.popitem(last=False)
+        if len(self._shared_scalers) > len(self._scalers) + 1:
+            self._shared_scalers = {one: one for one in self._scalers.values()}
+        self._scalers[name] = self._shared_scalers.setdefault(found, found)
+
+    async def _of(self, session: Session) -> _Known:
+        name = session.meter.name
+        if (known := self._known.get(name)) is not None:
+            self._known.move_to_end(name)
+            return known
+        return self._keep(name, _Known(_objects(await session.get(OBJECT_LIST))))
+
+    def _keep(self, name: str, found: _Known) -> _Known:
+        while len(self._known) >= self._most:
+            self._known.popitem(last=False)
+        if len(self._shared) > len(self._known) + 1:  # of which no meter has some any more
+            self._shared = {one: one for one in self._known.values()}
+        self._known[name] = shared = self._shared.setdefault(found, found)
+        return shared
+
+
+def attributes_of_profile(name: Obis) -> tuple[AttributeDescriptor, AttributeDescriptor]:
+    """Those that say what a profile captures, and how often."""
+    return AttributeDescriptor(PROFILE_GENERIC, name, CAPTURE_OBJECTS), AttributeDescriptor(
+        PROFILE_GENERIC, name, CAPTURE_PERIOD
+    )
+
+
+def profile_of(name: Obis, columns: Data | Refusal, period: Data | Refusal) -> Profile | None:
+    """The profile that these attributes describe; None where the meter gives none that could be used."""
+    if isinstance(columns, Refusal) or isinstance(period, Refusal) or columns.tag is not DataTag.ARRAY:
+        return None
+    if not isinstance(period.value, int) or len(columns.value) > MOST_COLUMNS:
+        return None
+    try:
+        return Profile(name, period.value, tuple(map(CaptureObject.decode, columns.value)))
+    except DecodeError:
+        return None
 
 
 def _objects(value: Data) -> Objects:

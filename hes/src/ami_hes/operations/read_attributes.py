@@ -13,15 +13,16 @@ from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.obis import Obis
 from ami_hes.meters import MeterFault, Refusal, Session
+from ami_hes.meters.known_objects import KnownObjects
+from ami_hes.operations.asked_types import Asked, is_attribute
 from ami_hes.operations.identity import read_each_identified
-from ami_hes.operations.read_results import NotRead, ReadValue
+from ami_hes.operations.read_results import NotRead, ReadValue, number_of
 from ami_mapping.attributes import UnreadableValue, capture_time_of, moment_of, scaler_unit_of, value_of
 from ami_mapping.faults import Fault, explain, explain_refused_reading
 from ami_mapping.lookup import Match, ReadingTable, first_in_meter
-from ami_mapping.patterns import PERIOD
-from ami_mapping.reading_types import ReadingType, refused
-from ami_mapping.readings import ReadingRow, Reads
-from ami_mapping.values import MULTIPLIERS
+from ami_mapping.qualities import SUSPECT
+from ami_mapping.reading_types import ReadingType
+from ami_mapping.readings import ReadingRow
 
 ABSENT = ("OBJECT_UNDEFINED", "OBJECT_CLASS_INCONSISTENT")
 """Data-access-results by which a meter says that it has no such object."""
@@ -30,15 +31,6 @@ MOST_AT_ONCE = 24
 """Attributes of one request: a value without a time of its own has that of its answer, which is not to be one for all."""
 Objects = Sequence[tuple[int, Obis]]
 Answers = dict[AttributeDescriptor, Data | Refusal]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A ReadingType as it was asked for, and the rows that answer it."""
-
-    reading_type: str
-    multiplier: int | None
-    matches: tuple[Match, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +52,6 @@ class _Target:
         return tuple(one for one in (self.value, self.scaler_unit, self.time) if one is not None)
 
 
-def asked_for(text: str, table: ReadingTable) -> Asked:
-    """The rows with attributes that answer a ReadingType. RefusedReadingType where there is none, or no such multiplier."""
-    code = ReadingType.parse(text)
-    matches = tuple(one for one in table.answers(code) if _is_read_so(one.row))
-    if not matches:
-        raise refused(code, "it is a value of a profile, of a billing period or of an M-Bus channel")
-    if code.multiplier not in MULTIPLIERS:
-        raise refused(code, f"{code.multiplier} is no multiplier")
-    return Asked(text, code.multiplier, matches)
-
-
 def all_of(objects: Objects, table: ReadingTable) -> list[Asked]:
     """Every ReadingType that has an attribute among these objects, times of occurrence excepted (M-110)."""
     found: dict[ReadingType, Asked] = {}
@@ -78,15 +59,9 @@ def all_of(objects: Objects, table: ReadingTable) -> list[Asked]:
         for match in table.of_object(class_id, obis):
             code = match.reading_type()
             known = found.get(code)
-            if _is_read_so(match.row) and not _is_time(match.row) and (known is None or not match.row.first):
+            if is_attribute(match.row) and not _is_time(match.row) and (known is None or not match.row.first):
                 found[code] = Asked(str(code), None, (match,))
     return list(found.values())
-
-
-def _is_read_so(row: ReadingRow) -> bool:
-    """Values of billing periods need to be told which, and those of M-Bus channels are another meter's (M-105, M-117)."""
-    is_own = row.obis is not None and PERIOD not in row.obis.groups and not row.context.medium
-    return is_own and row.context.reads is Reads.ATTRIBUTE
 
 
 def _is_time(row: ReadingRow) -> bool:
@@ -96,12 +71,14 @@ def _is_time(row: ReadingRow) -> bool:
 class AttributeReader:
     """Reads attributes over one session; what was read stays when the meter falls silent half way."""
 
-    def __init__(self, session: Session, now: Callable[[], datetime]) -> None:
+    def __init__(self, session: Session, known: KnownObjects, now: Callable[[], datetime]) -> None:
         self.values: list[ReadValue] = []
         self.not_read: list[NotRead] = []
         self._session = session
+        self._known = known
         self._now = now
         self._begun = False
+        self._changed: set[AttributeDescriptor] = set()
 
     async def read(self, asked: Sequence[Asked]) -> list[Asked]:
         """Each where a meter usually has it; those that this meter does not have there. Raises MeterFault before the first answer."""
@@ -143,12 +120,15 @@ class AttributeReader:
     async def _answers(self, batch: Sequence[_Target]) -> Answers:
         attributes = list(dict.fromkeys(one for target in batch for one in target.attributes))
         read = self._session.get_each(*attributes) if self._begun else read_each_identified(self._session, *attributes)
-        found = await read
+        answers = dict(zip(attributes, await read, strict=True))
         self._begun = True
-        return dict(zip(attributes, found, strict=True))
+        units = {one.scaler_unit for one in batch if one.scaler_unit is not None}
+        told = {name: unit for name, unit in answers.items() if name in units and not isinstance(unit, Refusal)}
+        self._changed = self._known.changed(self._session, told)
+        return answers
 
     def _take(self, target: _Target, answers: Answers) -> None:
-        asked, at = target.asked, self._now()
+        asked, received_at = target.asked, number_of(self._now())
         value = answers[target.value]
         unit = None if target.scaler_unit is None else answers[target.scaler_unit]
         for part in (value, unit):
@@ -160,8 +140,8 @@ class AttributeReader:
             where = f"reading {target.value}"
             fault = explain("data-access-result", "unexpected-value", attempted=None, where=where, detail=str(problem))
             return self._fail(asked, fault)
-        own = _own_time(target, answers)
-        self.values.append(ReadValue(str(code), text, own or at, by_meter=own is not None))
+        said = (SUSPECT,) if target.scaler_unit in self._changed else ()
+        self.values.append(ReadValue(str(code), text, _own_time(target, answers), received_at, said))
         return None
 
     def _fail(self, asked: Asked, fault: Fault) -> None:
@@ -194,13 +174,13 @@ def _batches(targets: Sequence[_Target], most: int) -> Iterator[list[_Target]]:
         yield batch
 
 
-def _own_time(target: _Target, answers: Answers) -> datetime | None:
+def _own_time(target: _Target, answers: Answers) -> int | None:
     """The meter's time of the value; None where it has none, or none that is a moment."""
     found = None if target.time is None else answers[target.time]
     if found is None or isinstance(found, Refusal):
         return None
     try:
-        return moment_of(found)
+        return number_of(moment_of(found))
     except UnreadableValue:
         return None
 

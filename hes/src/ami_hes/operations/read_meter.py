@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from ami_hes.commands import Command, Lane, Outcome
-from ami_hes.meters import Meter, Meters
+from ami_hes.meters import Meter, MeterFault, Meters
+from ami_hes.operations.asked_types import Asked, sort_out
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.identity import check_identity
 from ami_hes.operations.operation import Operation
-from ami_hes.operations.read_attributes import Asked, AttributeReader, all_of, asked_for
+from ami_hes.operations.read_attributes import AttributeReader, all_of
+from ami_hes.operations.read_profiles import ProfileReader, fault_of
 from ami_hes.operations.read_results import NotRead, ReadValues, Wanted
-from ami_mapping.lookup import ReadingTable, readings
-from ami_mapping.reading_types import RefusedReadingType
+from ami_mapping.intervals import Span
+from ami_mapping.lookup import readings
 
 NAME = "read_meter"
 """The operation's name; the body of its commands is a `Wanted`, the payload of its outcomes a `ReadValues`."""
@@ -21,43 +23,43 @@ MOST_SHOWN = 10
 
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
     """Read; whatever ends it before the first answer is a MeterFault."""
-    table = readings()
-    asked, not_read = _asked(Wanted.parse(assignment.command.body), table)
+    table, now = readings(), meters.environment.now
+    asked = sort_out(Wanted.parse(assignment.command.body), table, int(now().timestamp()))
     async with meters.hold(assignment.meter, until=assignment.until) as session:
-        reader = AttributeReader(session, meters.environment.now)
-        if asked is None:
+        attributes = AttributeReader(session, meters.objects, now)
+        profiles = ProfileReader(session, meters.objects, table, now)
+        if asked.everything:
             await check_identity(session)  # before its list of objects is believed
             objects = await meters.objects.of(session)
-            await reader.read_listed(all_of(objects, table), objects)
-        elif absent := await reader.read(asked):
-            await reader.read_listed(absent, await meters.objects.of(session))
-    return _outcome(assignment.meter, ReadValues(tuple(reader.values), (*not_read, *reader.not_read)))
+            await attributes.read_listed(all_of(objects, table), objects)
+        elif absent := await attributes.read(asked.attributes):
+            await attributes.read_listed(absent, await meters.objects.of(session))
+        if asked.columns and asked.span is not None:
+            await _read_profiles(profiles, asked.columns, asked.span, is_first=not attributes.values)
+    not_read = (*asked.not_read, *attributes.not_read, *profiles.not_read)
+    return _outcome(assignment.meter, ReadValues(tuple(attributes.values), tuple(profiles.series), not_read))
+
+
+async def _read_profiles(profiles: ProfileReader, asked: Sequence[Asked], span: Span, *, is_first: bool) -> None:
+    """What was read before a fault is kept; without that, the fault is the end of the command."""
+    try:
+        await profiles.read(asked, span)
+    except MeterFault as fault:
+        if is_first:
+            raise
+        profiles.fail(asked, fault_of(fault))
 
 
 def describe(command: Command, meter: Meter | None, outcome: Outcome) -> Mapping[str, object]:
     """How many values were read, and which ReadingTypes were not."""
     found = ReadValues.parse(outcome.payload)
     return {
-        "values": len(found.values),
+        "values": found.count,
         "not_read": [{"reading_type": one.reading_type, "code": one.code} for one in found.not_read[:MOST_SHOWN]],
     }
 
 
 OPERATION = Operation(run, describe, Lane.READ, acts=False)
-
-
-def _asked(wanted: Wanted, table: ReadingTable) -> tuple[list[Asked] | None, list[NotRead]]:
-    """What to read, None for all that there is, and what no row answers any more: a command may be older than the table."""
-    if not wanted.reading_types:
-        return None, []
-    asked: list[Asked] = []
-    not_read: list[NotRead] = []
-    for one in wanted.reading_types:
-        try:
-            asked.append(asked_for(one, table))
-        except RefusedReadingType as refused:
-            not_read.append(NotRead(one, refused.code, "FATAL", refused.reason))
-    return asked, not_read
 
 
 def _outcome(meter: Meter, found: ReadValues) -> Outcome:
@@ -67,7 +69,8 @@ def _outcome(meter: Meter, found: ReadValues) -> Outcome:
     first = found.not_read[0]
     code = first.code if _alike(found.not_read) else SEVERAL
     left = len(found.not_read)
-    reason = f"{meter.name}: {left} of {left + len(found.values)} were not read; {first.reading_type}: {first.reason}"
+    read = len(found.values) + len(found.series)
+    reason = f"{meter.name}: {left} ReadingTypes were not read and {read} were; {first.reading_type}: {first.reason}"
     return Outcome(False, code, first.level, reason, payload=found.format())
 
 

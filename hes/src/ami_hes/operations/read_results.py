@@ -1,30 +1,46 @@
 """What a reading operation is asked for and what it hands back: the body of its commands and the payload of their outcomes.
 
-Both are JSON. A value is the text that the reading will have; no float comes between the meter and the message.
+Both are JSON. A value is the text that the reading will have: no float comes between the meter and the message. Moments are
+milliseconds since 1970.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+def number_of(moment: datetime) -> int:
+    """Milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def moment_at(number: int) -> datetime:
+    """Inverse of `number_of`."""
+    return _EPOCH + number * _MILLISECOND
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which ReadingTypes (as they were asked for; none is all that the meter has), and of which time."""
+    """Which ReadingTypes (as they were asked for; none is all that the meter has), and intervals that end in which time."""
 
     reading_types: tuple[str, ...] = ()
+    start: int | None = None
+    end: int | None = None
 
     def format(self) -> str:
         """The body of a command."""
-        return json.dumps({"types": self.reading_types}, separators=(",", ":"))
+        return json.dumps(astuple(self), separators=(",", ":"))
 
     @classmethod
     def parse(cls, body: str) -> "Wanted":
         """What `format` wrote."""
-        return cls(tuple(json.loads(body)["types"]))
+        reading_types, start, end = json.loads(body)
+        return cls(tuple(reading_types), start, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +49,27 @@ class ReadValue:
 
     reading_type: str
     value: str
-    at: datetime
-    by_meter: bool
-    """Whether `at` is what the meter says, and not when its answer came."""
+    at: int | None
+    """The meter's time of it; None where it has none."""
+    received_at: int
+    """When its answer came."""
     qualities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSeries:
+    """Values of one ReadingType in the order of their times, as columns; a value is None where the meter has none."""
+
+    reading_type: str
+    intervals: bool
+    """Whether they belong into an interval block; else each is a reading of a day or a billing period."""
+    times: tuple[int, ...]
+    """The meter's, of the ends of intervals."""
+    values: tuple[str | None, ...]
+    quality_sets: tuple[tuple[str, ...], ...]
+    quality_of: tuple[int, ...]
+    """For each value the place of its qualities."""
+    received_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +87,38 @@ class ReadValues:
     """What came of reading one meter."""
 
     values: tuple[ReadValue, ...] = ()
+    series: tuple[ReadSeries, ...] = ()
     not_read: tuple[NotRead, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many values were read."""
+        return len(self.values) + sum(value is not None for one in self.series for value in one.values)
 
     def format(self) -> str:
         """The payload of an outcome."""
-        values = [[one.reading_type, one.value, _number(one.at), one.by_meter, one.qualities] for one in self.values]
-        not_read = [[one.reading_type, one.code, one.level, one.reason] for one in self.not_read]
-        return json.dumps({"values": values, "not_read": not_read}, separators=(",", ":"))
+        parts = [[_fields(one) for one in part] for part in (self.values, self.series, self.not_read)]
+        return json.dumps(parts, separators=(",", ":"))
 
     @classmethod
     def parse(cls, payload: str) -> "ReadValues":
         """What `format` wrote; nothing for a command that came to no reading."""
         if not payload:
             return cls()
-        written = json.loads(payload)
-        values = tuple(
-            ReadValue(code, value, _moment(at), by_meter, tuple(qualities))
-            for code, value, at, by_meter, qualities in written["values"]
+        values, series, not_read = json.loads(payload)
+        return cls(
+            tuple(ReadValue(code, value, at, came, tuple(found)) for code, value, at, came, found in values),
+            tuple(map(_series, series)),
+            tuple(NotRead(*fields) for fields in not_read),
         )
-        return cls(values, tuple(NotRead(*one) for one in written["not_read"]))
 
 
-def _number(moment: datetime) -> int:
-    """Milliseconds since 1970."""
-    return (moment - _EPOCH) // _MILLISECOND
+def _fields(one: ReadValue | ReadSeries | NotRead) -> list[object]:
+    """Without a copy of its columns."""
+    return [getattr(one, name) for name in one.__slots__]
 
 
-def _moment(number: int) -> datetime:
-    return _EPOCH + number * _MILLISECOND
+def _series(fields: Sequence[Any]) -> ReadSeries:
+    reading_type, intervals, times, values, quality_sets, quality_of, received_at = fields
+    sets = tuple(map(tuple, quality_sets))
+    return ReadSeries(reading_type, intervals, tuple(times), tuple(values), sets, tuple(quality_of), received_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from ami_dlms.cosem.quantity import ScalerUnit
@@ -36,6 +37,31 @@ def reading_of(
         raise ValueError(f"{wanted} is no multiplier of a ReadingType")
     code = match.reading_type(wanted, currency)
     return code, reading_value(scaler_unit.apply(raw).value, code.multiplier, scaler_unit.unit)
+
+
+def reading_texts(
+    match: Match, raws: Iterable[object], scaler_unit: ScalerUnit, *, multiplier: int | None = None
+) -> tuple[ReadingType, list[str | None]]:
+    """The same for a column of a profile, without an object for each value; what is no whole number has no text.
+
+    Raises UnitMismatch, and ValueError for a multiplier that is not in the list.
+    """
+    check_unit(match.row, scaler_unit.unit)
+    wanted = multiplier_for(scaler_unit.scaler, scaler_unit.unit) if multiplier is None else multiplier
+    if wanted not in MULTIPLIERS:
+        raise ValueError(f"{wanted} is no multiplier of a ReadingType")
+    code = match.reading_type(wanted)
+    shift = scaler_unit.scaler - code.multiplier + (PERCENT_SCALER if scaler_unit.unit == PERCENT else 0)
+    return code, [_shifted(raw, shift) if type(raw) is int else None for raw in raws]
+
+
+def _shifted(raw: int, shift: int) -> str:
+    """A whole number times a power of ten, every digit kept and no exponent."""
+    if shift >= 0:
+        return str(raw * 10**shift)
+    digits = str(abs(raw)).rjust(1 - shift, "0")
+    sign = "-" if raw < 0 else ""
+    return f"{sign}{digits[:shift]}.{digits[shift:]}"
 
 
 def multiplier_for(scaler: int, dlms_unit: int | None = None) -> int:

@@ -1,0 +1,88 @@
+"""What a ReadingType that was asked for can be answered by: attributes as they are now, or columns of profiles over a time."""
+
+from dataclasses import dataclass
+
+from ami_hes.operations.read_results import NotRead, Wanted
+from ami_mapping.faults import explain
+from ami_mapping.intervals import Span
+from ami_mapping.lookup import Match, ReadingTable
+from ami_mapping.patterns import PERIOD
+from ami_mapping.reading_types import ReadingType, RefusedReadingType, refused
+from ami_mapping.readings import ReadingRow, Reads
+from ami_mapping.values import MULTIPLIERS
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A ReadingType as it was asked for, and the rows that answer it."""
+
+    reading_type: str
+    multiplier: int | None
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The same, by the ways in which the rows are read; one of them may have none."""
+
+    by_attributes: Asked
+    by_profiles: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class SortedOut:
+    """What a command asks for, by the way in which it is read; `everything` is all attributes that the meter has."""
+
+    everything: bool = False
+    attributes: tuple[Asked, ...] = ()
+    columns: tuple[Asked, ...] = ()
+    span: Span | None = None
+    not_read: tuple[NotRead, ...] = ()
+
+
+def sort_out(wanted: Wanted, table: ReadingTable, now: int) -> SortedOut:
+    """Values over a time come from profiles where the code has a column, and attributes are what they are now (M-131).
+
+    What no row answers any more is not read: a command may be older than the table. `now` is in seconds since 1970.
+    """
+    attributes, columns, not_read = list[Asked](), list[Asked](), list[NotRead]()
+    span = None if wanted.start is None else Span(wanted.start // 1000, (wanted.end or 1000 * now) // 1000)
+    for text in wanted.reading_types:
+        try:
+            one = answered_by(text, table)
+        except RefusedReadingType as unknown:
+            not_read.append(NotRead(text, unknown.code, "FATAL", unknown.reason))
+            continue
+        if span is not None and one.by_profiles.matches:
+            columns.append(one.by_profiles)
+        elif one.by_attributes.matches and (span is None or span.end >= now):
+            attributes.append(one.by_attributes)
+        else:
+            name = "no-period" if span is None else "not-then"
+            fault = explain("reading", name, attempted=None, detail=text)
+            not_read.append(NotRead(text, fault.code, fault.level, fault.reason))
+    return SortedOut(not wanted.reading_types, tuple(attributes), tuple(columns), span, tuple(not_read))
+
+
+def answered_by(text: str, table: ReadingTable) -> Answered:
+    """What answers a ReadingType. RefusedReadingType where nothing does, or for a multiplier that is in no list."""
+    code = ReadingType.parse(text)
+    matches = table.answers(code)
+    attributes = tuple(one for one in matches if is_attribute(one.row))
+    profiles = tuple(one for one in matches if is_column(one.row))
+    if not attributes and not profiles:
+        raise refused(code, "it is a value of a billing period or of an M-Bus channel")
+    if code.multiplier not in MULTIPLIERS:
+        raise refused(code, f"{code.multiplier} is no multiplier")
+    return Answered(Asked(text, code.multiplier, attributes), Asked(text, code.multiplier, profiles))
+
+
+def is_attribute(row: ReadingRow) -> bool:
+    """Whether a row is an attribute that is read as it is now: of which billing period is not said (M-105)."""
+    is_now = row.obis is not None and PERIOD not in row.obis.groups
+    return is_now and row.context.reads is Reads.ATTRIBUTE and not row.context.medium
+
+
+def is_column(row: ReadingRow) -> bool:
+    """Whether a row is a column of a profile of the meter's own: those of M-Bus channels are other meters (M-117)."""
+    return row.obis is not None and row.context.reads is Reads.PROFILE and not row.context.medium

@@ -1,0 +1,199 @@
+"""Reads values that are columns of profiles: intervals, days, billing periods, by selective access over a time (docs/mapping.md, M-104 to M-132).
+
+What a profile captures is read again with the scalers of its columns, right before its buffer: a column is never taken for what it
+was the last time. Then comes the buffer, with the columns that are wanted and no others.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.data import Data
+from ami_dlms.datetimes import CosemDateTime
+from ami_hes.meters import MeterFault, Refusal, Session
+from ami_hes.meters.known_objects import KnownObjects, attributes_of_profile, profile_of
+from ami_hes.operations.asked_types import Asked
+from ami_hes.operations.identity import check_identity
+from ami_hes.operations.profile_rows import Buffer, columns_of, doubted, series_of
+from ami_hes.operations.read_results import NotRead, ReadSeries, number_of
+from ami_mapping.attributes import UnreadableValue, scaler_unit_of
+from ami_mapping.faults import Fault, explain, explain_refused_reading
+from ami_mapping.intervals import Span
+from ami_mapping.lookup import Match, ReadingTable
+from ami_mapping.profiles import Profile
+
+MOST_ROWS = 4_000
+"""Of one request: longer times are read in parts, so that an answer stays small in memory."""
+NO_COLUMNS = ("SCOPE_OF_ACCESS_VIOLATED", "TYPE_UNMATCHED", "OTHER_REASON")
+"""Data-access-results by which meters refuse to give single columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    asked: Asked
+    match: Match
+    place: int
+    scaler_unit: AttributeDescriptor | None
+
+
+@dataclass(slots=True)
+class _Read:
+    """A profile, what is wanted of it, and what it gave."""
+
+    profile: Profile
+    columns: list[_Column] = field(default_factory=list)
+    scalers: dict[AttributeDescriptor, Data | Refusal] = field(default_factory=dict)
+
+
+class ProfileReader:
+    """Reads profiles over one session; what was read stays when the meter falls silent half way."""
+
+    def __init__(self, session: Session, known: KnownObjects, table: ReadingTable, now: Callable[[], datetime]) -> None:
+        self.series: list[ReadSeries] = []
+        self.not_read: list[NotRead] = []
+        self._session = session
+        self._known = known
+        self._table = table
+        self._now = now
+
+    async def read(self, asked: Sequence[Asked], span: Span) -> None:
+        """The intervals of each that end in the span. Raises MeterFault for what is the same for all of them."""
+        wanted = await self._described(asked)
+        for number, one in enumerate(wanted):
+            try:
+                await self._read(one, span)
+            except MeterFault as fault:
+                left = wanted[number:] if not isinstance(fault, Refusal) else [one]
+                for column in (column for profile in left for column in profile.columns):
+                    self._fail(column.asked, fault_of(fault))
+                if not isinstance(fault, Refusal):
+                    return
+
+    def fail(self, asked: Sequence[Asked], fault: Fault) -> None:
+        """None of these is read, for one reason."""
+        for one in asked:
+            self._fail(one, fault)
+
+    async def _described(self, asked: Sequence[Asked]) -> list[_Read]:
+        """Where the columns are, by what the meter says now."""
+        await check_identity(self._session)
+        for is_last in (False, True):
+            wanted, absent = self._found(asked, await self._known.profiles(self._session))
+            so = await self._is_so(wanted)
+            if so and (is_last or not absent):
+                break
+            self._known.forget(self._session)
+        if not so:
+            where = "reading what its profiles capture"
+            raise MeterFault("protocol", "other", where=where, detail="it changed while it was read")
+        for one in absent:
+            self._fail(one, explain("reading-type", "not-in-meter", attempted=None, detail=one.reading_type))
+        return wanted
+
+    def _found(self, asked: Sequence[Asked], profiles: Sequence[Profile]) -> tuple[list[_Read], list[Asked]]:
+        wanted: dict[Profile, _Read] = {}
+        absent: list[Asked] = []
+        for one in asked:
+            found = next((place for place in self._places(one, profiles)), None)
+            if found is None:
+                absent.append(one)
+                continue
+            match, profile, place = found
+            captured = profile.columns[place]
+            value = AttributeDescriptor(captured.class_id, captured.logical_name, captured.attribute_index)
+            column = _Column(one, match, place, scaler_unit_of(match.row, value))
+            wanted.setdefault(profile, _Read(profile)).columns.append(column)
+        return list(wanted.values()), absent
+
+    def _places(self, one: Asked, profiles: Sequence[Profile]) -> Iterator[tuple[Match, Profile, int]]:
+        for match in one.matches:
+            if (found := self._table.find_column(match, profiles)) is not None:
+                yield match, *found
+
+    async def _is_so(self, wanted: Sequence[_Read]) -> bool:
+        """Read what the profiles capture, and the scalers of the columns; whether it is still what is known of them."""
+        for one in wanted:
+            described = attributes_of_profile(one.profile.obis)
+            scalers = list(dict.fromkeys(column.scaler_unit for column in one.columns if column.scaler_unit))
+            objects, period, *values = await self._session.get_each(*described, *scalers)
+            if profile_of(one.profile.obis, objects, period) != one.profile:
+                return False
+            one.scalers = dict(zip(scalers, values, strict=True))
+        return True
+
+    async def _read(self, one: _Read, span: Span) -> None:
+        try:
+            buffer = await self._buffer(one, span)
+        except ValueError as problem:  # without a clock its rows can't be chosen by time
+            for column in one.columns:
+                self._fail(column.asked, _unexpected(one.profile, str(problem)))
+            return
+        received_at = number_of(self._now())
+        units = {name: unit for name, unit in one.scalers.items() if not isinstance(unit, Refusal)}
+        changed = self._known.changed(self._session, units)
+        for column in one.columns:
+            unit = None if column.scaler_unit is None else one.scalers[column.scaler_unit]
+            if isinstance(unit, Refusal):
+                self._fail(column.asked, explain_refused_reading(unit.name, where=unit.where))
+                continue
+            if not buffer.times:
+                self._fail(column.asked, explain("reading", "no-rows", attempted=None, detail=str(one.profile.obis)))
+                continue
+            try:
+                found = series_of(
+                    buffer,
+                    column.match,
+                    column.place,
+                    unit,
+                    multiplier=column.asked.multiplier,
+                    received_at=received_at,
+                )
+            except UnreadableValue as problem:
+                self._fail(column.asked, _unexpected(one.profile, str(problem)))
+                continue
+            self.series.append(doubted(found) if column.scaler_unit in changed else found)
+            if buffer.odd:
+                self._fail(column.asked, _unexpected(one.profile, f"{buffer.odd} rows can't be used, {buffer.why}"))
+
+    async def _buffer(self, one: _Read, span: Span) -> Buffer:
+        """The rows that end in the span, and the one before it."""
+        profile = one.profile
+        wanted = Span(min(span.start, span.end), min(span.end, int(self._now().timestamp())))
+        places = columns_of(profile, [column.place for column in one.columns])
+        buffer = Buffer(profile, places, wanted)
+        for part in _parts(wanted, profile.capture_period_s):
+            first, last = (CosemDateTime.from_datetime(datetime.fromtimestamp(at, UTC)) for at in part)
+            try:
+                value = await self._session.get(profile.buffer, profile.between(first, last, places))
+            except Refusal as refusal:
+                if refusal.name not in NO_COLUMNS:
+                    raise
+                buffer.columns = tuple(range(len(profile.columns)))
+                value = await self._session.get(profile.buffer, profile.between(first, last))
+            buffer.take(value)
+        return buffer
+
+    def _fail(self, asked: Asked, fault: Fault) -> None:
+        self.not_read.append(NotRead(asked.reading_type, fault.code, fault.level, fault.reason))
+
+
+def fault_of(fault: MeterFault) -> Fault:
+    """As the reply of a reading says it."""
+    if isinstance(fault, Refusal):
+        return explain_refused_reading(fault.name, where=fault.where)
+    return fault.explained(attempted=None)
+
+
+def _parts(span: Span, capture_period_s: int) -> Iterator[tuple[int, int]]:
+    """From and to, both included; the first begins one interval before the span."""
+    step = MOST_ROWS * max(capture_period_s, 1) if capture_period_s else span.end - span.start + 1
+    start = span.start - capture_period_s
+    while start <= span.end:
+        yield start, min(start + step - 1, span.end)
+        start += step
+
+
+def _unexpected(profile: Profile, detail: str) -> Fault:
+    where = f"reading the buffer of {profile.obis}"
+    return explain("data-access-result", "unexpected-value", attempted=None, where=where, detail=detail)

@@ -1,0 +1,312 @@
+"""Reading of profiles from simulated meters over real sockets: every value is the one of the physics behind the meter, computed apart.
+
+A day is 92, 96 or 100 quarters, an outage leaves a gap that is called one, and a clock that was set makes no value look better than it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ami_dlms import data
+from ami_dlms.datetimes import CosemDateTime
+from ami_dlms.enums import DataAccessResult
+from ami_hes.commands import Command, MeterId, Outcome
+from ami_hes.operations import Assignment, Attempt, read_meter
+from ami_hes.operations.read_results import ReadSeries, ReadValues, Wanted, number_of
+from ami_hes.served import run
+from ami_meter_sim.faults import Faults, Rule
+from ami_meter_sim.objects.model_files import load_model
+from ami_process.environment import Environment, real_time
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "meter_sim"))
+
+from bench import CLOCK, KEYS, METER_TITLE, PROFILE, Bench, Wire, all_die, attribute, gmac, setup
+from reported import as_read
+from small_meter import HES_TITLE, South
+
+from ami_hes.meters import Meters, MetersSettings, Registry
+
+BERLIN = ZoneInfo("Europe/Berlin")
+REGISTER, QUANTITY, EXPORTED = (
+    "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0",
+    "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.0.72.0",
+    "0.0.2.1.19.1.12.0.0.0.0.0.0.0.0.0.72.0",
+)
+DAILY, MONTHLY, MONTHLY_MAXIMUM = (
+    "11.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0",
+    "13.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0",
+    "13.8.0.6.1.1.8.0.0.0.0.0.0.0.0.0.38.0",
+)
+VOLTAGE_L2 = "0.0.1.12.0.1.54.0.0.0.0.0.0.0.65.-1.29.0"
+VALID, POWER_FAIL, MISSING, DERIVED, SUSPECT, CLOCK_CHANGED, DAYLIGHT_SAVING = (
+    "1.0.0",
+    "1.2.32",
+    "2.5.259",
+    "2.11.0",
+    "2.5.258",
+    "1.4.9",
+    "1.4.16",
+)
+
+
+@dataclass
+class Measured:
+    """A simulated meter on a bench, and a head-end before it."""
+
+    bench: Bench
+    south: South
+    faults: Faults = field(default_factory=Faults)
+    outages: list[tuple[datetime, datetime]] = field(default_factory=list)
+
+    async def listen(self) -> Wire:
+        wire = Wire(self.bench.meter, now=lambda: self.bench.at, faults=self.faults)
+        await wire.listen()
+        entry = {
+            "name": "M1001",
+            "mrid": "00000000-0000-0000-0000-000000001001",
+            "address": f"127.0.0.1:{wire.port}",
+            "authentication": "hls-gmac",
+            "encryption_key": KEYS.encryption_key.hex(),
+            "authentication_key": KEYS.authentication_key.hex(),
+            "system_title": METER_TITLE.hex(),
+            "logical_device_name": "AMIM1001",
+            "device_id": "1001",
+        }
+        environment = Environment(
+            emit=lambda event: self.south.events.append(as_read(event)), now=lambda: self.bench.at
+        )
+        settings = MetersSettings(host="127.0.0.1", port=0, system_title=HES_TITLE, apdu_timeout_s=2.0)
+        self.south.meters = Meters(Registry([entry]), self.south.counters, self.south.received, settings, environment)
+        await self.south.meters.start()
+        return wire
+
+    async def read(self, start: datetime | None, end: datetime | None, *types: str) -> tuple[Outcome, ReadValues]:
+        assert self.south.meters is not None
+        meter = self.south.meters.registry.find_by_name("M1001")
+        assert meter is not None
+        wanted = Wanted(types, *(None if one is None else number_of(one) for one in (start, end)))
+        command = Command("request-1", MeterId("M1001", meter.mrid), read_meter.NAME, wanted.format())
+        attempt = Attempt(self.south._keep, begun=False)
+        outcome = await run(self.south.meters, Assignment(meter, command, attempt, real_time() + 20))
+        return outcome, ReadValues.parse(outcome.payload)
+
+    def lose_power(self, **lasts: float) -> None:
+        begun = self.bench.at
+        self.bench.meter.lose_power(begun)
+        self.bench.meter.advance(self.bench.later(**lasts))
+        self.bench.meter.get_power_back(self.bench.at)
+        self.outages.append((begun, self.bench.at))
+
+    def set_clock(self, by: timedelta) -> None:
+        shown = CosemDateTime.decode(self.bench.value(CLOCK)).to_datetime()
+        value = data.octet_string(CosemDateTime.from_datetime(shown + by).encode())
+        assert self.bench.meter.set(attribute(CLOCK, 2), value, self.bench.at) is DataAccessResult.SUCCESS
+
+    def imported(self, at: datetime) -> int:
+        """Watt-hours on the import register, by the house behind it and the outages; nothing of the meter is asked."""
+        house, second = self.bench.meter.device.house, int(at.timestamp())
+        energy = house.import_ws(second)
+        for begun, ended in self.outages:
+            first, last = int(begun.timestamp()), min(int(ended.timestamp()), second)
+            if last > first:
+                energy -= house.import_ws(last) - house.import_ws(first)
+        return energy // 3600
+
+
+@pytest.fixture
+async def measured(ami: South, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    wires: list[Wire] = []
+
+    async def made(at: datetime, *, zone: int = -60, with_past: bool = True, model: str = "three-phase") -> Measured:
+        one = Measured(Bench(tmp_path, at), ami)
+        one.bench.start(setup(management=gmac(), model=load_model(model), time_zone_minutes=zone), with_past=with_past)
+        wires.append(await one.listen())
+        return one
+
+    yield made
+    await ami.stop()
+    for wire in wires:
+        await wire.stop()
+    all_die()
+
+
+def times(one: ReadSeries) -> list[datetime]:
+    return [datetime.fromtimestamp(at / 1000, UTC) for at in one.times]
+
+
+def qualities(one: ReadSeries) -> list[tuple[str, ...]]:
+    return [one.quality_sets[place] for place in one.quality_of]
+
+
+def of(found: ReadValues, reading_type: str) -> ReadSeries:
+    (one,) = [one for one in found.series if one.reading_type == reading_type]
+    return one
+
+
+def day(year: int, month: int, number: int) -> tuple[datetime, datetime]:
+    start = datetime(year, month, number, tzinfo=BERLIN)
+    return start.astimezone(UTC), (start + timedelta(days=1)).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("date", "quarters"), [((2026, 3, 28), 96), ((2026, 3, 29), 92), ((2026, 10, 25), 100), ((2026, 10, 26), 96)]
+)
+async def test_a_day_has_as_many_quarters_as_it_has(measured: Any, date: tuple[int, int, int], quarters: int) -> None:
+    start, end = day(*date)
+    one = await measured(end + timedelta(hours=5))
+    outcome, found = await one.read(start, end, REGISTER, QUANTITY)
+    assert outcome.ok, outcome.reason
+    register, quantity = of(found, REGISTER), of(found, QUANTITY)
+    ends = [start + timedelta(minutes=15 * number) for number in range(1, quarters + 1)]
+    assert times(register) == times(quantity) == ends
+    assert register.intervals and quantity.intervals
+    assert [int(value or -1) for value in register.values] == [one.imported(at) for at in ends]
+    expected = [one.imported(later) - one.imported(before) for before, later in pairwise([start, *ends])]
+    assert [int(value or -1) for value in quantity.values] == expected
+    assert {said[0] for said in qualities(register)} == {VALID}, "daylight saving is a remark"
+    assert {said[-1] for said in qualities(quantity)} == {DERIVED}
+
+
+async def test_an_outage_is_a_gap_and_its_end_says_so(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    start = one.bench.at.replace(minute=0)
+    one.bench.later(hours=2)
+    one.lose_power(hours=3, minutes=20)
+    one.bench.later(hours=2)
+    _, found = await one.read(start, one.bench.at, REGISTER, QUANTITY)
+    register, quantity = of(found, REGISTER), of(found, QUANTITY)
+    missing = [at for at, value in zip(times(register), register.values, strict=True) if value is None]
+    assert missing == [at for at in times(register) if one.outages[0][0] < at <= one.outages[0][1]]
+    assert len(missing) == 13 and len(register.values) == 29
+    for at, value, said in zip(times(register), register.values, qualities(register), strict=True):
+        if at in missing:
+            assert value is None and said == (MISSING,)
+            continue
+        assert value is not None and int(value) == one.imported(at)
+        follows = at - timedelta(minutes=15) in missing
+        assert (POWER_FAIL in said) == follows and (VALID in said) != follows
+    first_after = times(quantity).index(missing[-1]) + 1
+    assert quantity.values[first_after] is None, "over a gap there is no quantity of one interval"
+    assert Decimal(quantity.values[first_after + 1] or "-1") == one.imported(times(quantity)[first_after + 1]) - int(
+        register.values[first_after] or "-1"
+    )
+
+
+@pytest.mark.parametrize("by", [timedelta(hours=-1), timedelta(hours=1), timedelta(minutes=-7)])
+async def test_a_clock_that_was_set_makes_no_value_look_valid(measured: Any, by: timedelta) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    start = one.bench.at.replace(minute=0)
+    one.bench.later(hours=3)
+    one.set_clock(by)
+    set_at = one.bench.at
+    one.bench.later(hours=3)
+    end = one.bench.at + max(by, timedelta())
+    _, found = await one.read(start, end, REGISTER)
+    register = of(found, REGISTER)
+    assert len(set(register.times)) == len(register.times), "each interval once"
+    for at, value, said in zip(times(register), register.values, qualities(register), strict=True):
+        true = one.imported(at if at <= set_at and (by > timedelta() or at <= set_at + by) else at - by)
+        if value is None:
+            assert said == (MISSING,)
+        elif VALID in said:
+            assert int(value) == true, at
+    assert any(CLOCK_CHANGED in said or SUSPECT in said for said in qualities(register))
+
+
+async def test_days_and_billing_periods(measured: Any) -> None:
+    one = await measured(datetime(2026, 11, 3, 9, tzinfo=UTC))
+    start = datetime(2026, 10, 20, tzinfo=BERLIN).astimezone(UTC)
+    outcome, found = await one.read(start, one.bench.at, DAILY, MONTHLY, MONTHLY_MAXIMUM)
+    assert outcome.ok, outcome.reason
+    daily, monthly = of(found, DAILY), of(found, MONTHLY)
+    ends = [datetime(2026, 10, 20, tzinfo=BERLIN) + timedelta(days=number) for number in range(1, 15)]
+    assert times(daily) == [at.astimezone(UTC) for at in ends]
+    assert [int(value or -1) for value in daily.values] == [one.imported(at) for at in ends]
+    assert times(monthly) == [datetime(2026, 11, 1, tzinfo=BERLIN).astimezone(UTC)]
+    assert [int(value or -1) for value in monthly.values] == [one.imported(times(monthly)[0])]
+    assert not daily.intervals and not monthly.intervals
+    assert len(of(found, MONTHLY_MAXIMUM).values) == 1
+
+
+async def test_a_profile_without_status_claims_nothing(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    outcome, found = await one.read(one.bench.at - timedelta(hours=2), one.bench.at, VOLTAGE_L2)
+    assert outcome.ok and len(of(found, VOLTAGE_L2).values) == 12
+    assert set(qualities(of(found, VOLTAGE_L2))) == {()}
+
+
+async def test_what_is_no_column_is_5_6_and_what_has_no_time_is_5_8(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    hourly = REGISTER.replace("0.0.2.", "0.0.7.", 1)
+    outcome, found = await one.read(one.bench.at - timedelta(hours=1), one.bench.at, REGISTER, hourly)
+    assert not outcome.ok and len(of(found, REGISTER).values) == 4
+    assert [(not_read.reading_type, not_read.code) for not_read in found.not_read] == [(hourly, "5.6")]
+    _, found = await one.read(None, None, REGISTER)
+    assert [not_read.code for not_read in found.not_read] == ["5.8"]
+    _, found = await one.read(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC), REGISTER)
+    assert [not_read.code for not_read in found.not_read] == ["5.7"]
+    now = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0"
+    _, found = await one.read(datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC), now)
+    assert [not_read.code for not_read in found.not_read] == ["5.7"]
+    _, found = await one.read(datetime(2026, 1, 1, tzinfo=UTC), one.bench.at, now)
+    assert [int(value.value) for value in found.values] == [one.imported(one.bench.at)]
+
+
+async def test_columns_that_were_changed_are_found_again(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    hour = timedelta(hours=1)
+    await one.read(one.bench.at - hour, one.bench.at, REGISTER)
+    columns = one.bench.read(PROFILE, 3).value
+    assert isinstance(columns, tuple)
+    turned = data.array(columns[0], columns[3], columns[2], columns[1])
+    assert one.bench.meter.set(attribute(PROFILE, 3), turned, one.bench.at) is DataAccessResult.SUCCESS
+    one.bench.later(hours=2)
+    _, found = await one.read(one.bench.at - hour, one.bench.at, REGISTER, EXPORTED)
+    assert [int(value or -1) for value in of(found, REGISTER).values] == [
+        one.imported(at) for at in times(of(found, REGISTER))
+    ]
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "profile-gap": {"of_rows": 0.3},
+    "profile-duplicate": {"of_rows": 0.3},
+    "profile-overlap": {"of_rows": 0.3},
+    "wrong-scaler": {},
+    "garbage": {},
+    "truncated": {},
+    "wrong-device-id": {},
+    "clock-off": {},
+    "busy": {},
+    "silent": {},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_nothing_false_is_reported_as_good(measured: Any, fault: str) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    if fault == "wrong-scaler":  # that it is wrong can be told from what it was before, and from nothing else
+        await one.read(one.bench.at - timedelta(days=1), one.bench.at, REGISTER)
+    one.faults.set(Rule.parse({"fault": fault, "meters": ["M1001"], **FAULTS[fault]}))
+    outcome, found = await one.read(one.bench.at - timedelta(days=1), one.bench.at, REGISTER, QUANTITY)
+    if not found.series:
+        assert not outcome.ok and outcome.code is not None and not outcome.code.startswith("0")
+        return
+    for series in found.series:
+        for at, value, said in zip(times(series), series.values, qualities(series), strict=True):
+            if value is None:
+                assert MISSING in said and VALID not in said
+                continue
+            true = one.imported(at)
+            if series.reading_type == QUANTITY:
+                true -= one.imported(at - timedelta(minutes=15))
+            assert int(value) == true or SUSPECT in said, (fault, at, said)
