@@ -25,6 +25,7 @@ from ami_mapping.values import (
     difference,
     multiplier_for,
     reading_of,
+    reading_texts,
     reading_value,
 )
 
@@ -145,3 +146,28 @@ def test_what_a_buffer_leaves_out_is_that_of_the_row_above() -> None:
     assert above.origins == (Origin.SENT, Origin.SENT) and Origin.SENT not in below.origins
     assert below.values[1] == above.values[1]
     assert CosemDateTime.decode(below.values[0].value).to_datetime() == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
+
+
+@given(
+    st.lists(st.integers(-(2**63), 2**63), min_size=1, max_size=5),
+    st.integers(-12, 12),
+    st.sampled_from([None, *MULTIPLIERS]),
+    st.sampled_from([("1-0:1.8.0", 30), ("1-0:32.7.0", 35)]),
+)
+def test_a_column_has_the_texts_of_its_values(
+    raws: list[int], scaler: int, multiplier: int | None, row: tuple[str, int]
+) -> None:
+    (match,) = [one for one in readings().rows_of(Obis.parse(row[0])) if one.row.context.name in FIRST_CONTEXTS]
+    unit = ScalerUnit(scaler, row[1])
+    code, texts = reading_texts(match, raws, unit, multiplier=multiplier)
+    for raw, text in zip(raws, texts, strict=True):
+        assert (code, text) == reading_of(match, data.long64(raw), unit, multiplier=multiplier)
+
+
+def test_what_is_no_whole_number_has_no_text() -> None:
+    (match,) = [one for one in readings().rows_of(Obis.parse("1-0:1.8.0")) if one.row.context.name == "register"]
+    _, texts = reading_texts(match, [1, None, True, b"1", 2.5, "3"], ScalerUnit(0, 30))
+    assert texts == ["1", None, None, None, None, None]
+
+
+FIRST_CONTEXTS = ("register", "instantaneous")

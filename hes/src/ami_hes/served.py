@@ -7,12 +7,13 @@ from typing import Any
 
 from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters
-from ami_hes.nouns import Noun, end_device_controls
+from ami_hes.nouns import Noun, end_device_controls, meter_readings
 from ami_hes.operations import Assignment, Attempt, Operation, contactor, read_meter
 from ami_mapping.faults import explain
 
 NOUNS: dict[str, Noun] = {
     "EndDeviceControls": end_device_controls,
+    "MeterReadings": meter_readings,
 }
 OPERATIONS: dict[str, Operation] = {
     contactor.NAME: contactor.OPERATION,

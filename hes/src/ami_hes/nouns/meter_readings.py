@@ -1,0 +1,220 @@
+"""MeterReadings: a get becomes one command per meter, and what was read becomes one Reply with the readings in its payload (IEC 61968-9).
+
+Pure functions. A ReadingType that is not served, or that one meter could not give, is one error, and all others are given
+(docs/mapping.md, M-120 and M-127). A request that asks for something in a way that is not understood is refused as a whole.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from ami_cim.asked_readings import asked_readings
+from ami_cim.codes import Level
+from ami_cim.errors import CimError
+from ami_cim.identity import EndDevice, Identified, Identifier, Name
+from ami_cim.message import Reply, ReplyError, RequestMessage, Result
+from ami_cim.payloads.get_meter_readings import GetMeterReadings
+from ami_cim.payloads.interval_blocks import IntervalBlock
+from ami_cim.payloads.interval_columns import IntervalColumns
+from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
+from ami_cim.quality import Quality
+from ami_hes.commands import Command, MeterId
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.nouns.devices import devices_of, identifier_of, meter_of_device, meter_of_usage_point
+from ami_hes.nouns.header import error
+from ami_hes.nouns.partners import STANDARD, Partner
+from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
+from ami_hes.operations import read_meter
+from ami_hes.operations.asked_types import answered_by
+from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValue, ReadValues, Wanted, moment_at, number_of
+from ami_mapping.lookup import readings
+from ami_mapping.reading_types import RefusedReadingType
+
+REASON = "inquiry"
+"""Readings/reason of what was read because somebody asked for it."""
+METER = "meter"
+HEAD_END_TIME = "meter, time of the head-end system"
+"""Readings/source of values whose timeStamp is when their answer came: the meter gives none (M-119)."""
+MOST_TYPES = 200
+LONGEST = timedelta(days=400)
+_IDENTIFYING = ("EndDevice/", "UsagePoint/")
+"""Parents of elements that say more about a device that mRID and Names already identify; they change nothing."""
+
+
+def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
+    """How many devices and usage points a request names, whether known or not, each as often as it does."""
+    query = _query_of(message)
+    return len(devices_of(query.end_devices, partner)) + len(query.usage_points)
+
+
+def plan(context: RequestContext, message: RequestMessage, registry: Registry) -> Plan:
+    """The commands and the errors of a request; raises Refused if nothing of it may be done."""
+    if context.verb != "get":
+        raise Refused(error("2.9", f"The verb {context.verb} is not served for MeterReadings. Served is: get."))
+    query = _query_of(message)
+    _demand_understood(query)
+    period = _period_of(query, context.accepted_at)
+    types, errors = _types_of(query)
+    meters: dict[str, Meter] = {}
+    for found in _meters_of(query, registry, context.partner):
+        if isinstance(found, ReplyError):
+            errors.append(found)
+        else:
+            meters.setdefault(found.name, found)
+    body = Wanted(tuple(types), *period).format()
+    commands = [
+        Command(context.request_id, MeterId(one.name, one.mrid), read_meter.NAME, body) for one in meters.values()
+    ]
+    return Plan(tuple(commands), tuple(dict.fromkeys(errors)), " ".join(types) or "all that the meters have")
+
+
+def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
+    """The Reply for all of them, and what was read: OK if all of it was, FAILED if nothing, else PARTIAL."""
+    found = [(one, ReadValues.parse(one.outcome.payload)) for one in worked]
+    entries = [*errors, *(entry for one, values in found for entry in _errors(one, values))]
+    read = tuple(_meter_reading(one, values) for one, values in found if values.values or values.series)
+    result: Result = "FAILED" if not read else "PARTIAL" if entries else "OK"
+    return Reply(result=result, errors=tuple(entries)), MeterReadings(read) if read else None
+
+
+def _query_of(message: RequestMessage) -> GetMeterReadings:
+    try:
+        query = asked_readings(message)
+    except CimError as problem:
+        raise Refused(error(problem.code, f"{problem.reason}.")) from None
+    if query is None:
+        raise Refused(error("1.7", "The Request has neither GetMeterReadings nor IDs that say what is asked for."))
+    return query
+
+
+def _demand_understood(query: GetMeterReadings) -> None:
+    """What would be answered otherwise than it is asked is refused."""
+    beyond = [name for name in query.unsupported if not name.startswith(_IDENTIFYING)]
+    groups = [*query.end_device_groups, *query.usage_point_groups]
+    if beyond:
+        raise Refused(error("5.2", f"Nothing was read: {', '.join(beyond)} of GetMeterReadings is not supported."))
+    if query.qualities:
+        raise Refused(error("5.2", "Nothing was read: values can't be chosen by their ReadingQuality."))
+    if groups:
+        raise Refused(error("5.2", "Nothing was read: groups of meters are not resolved; name the meters."))
+    if not query.end_devices and not query.usage_points:
+        raise Refused(error("1.7", "GetMeterReadings names no EndDevice and no UsagePoint."))
+
+
+def _period_of(query: GetMeterReadings, now: datetime) -> tuple[int | None, int | None]:
+    """From when to when, in milliseconds; None for what is read as it is now."""
+    periods = {(one.start, one.end) for one in query.periods}
+    if len(periods) > 1:
+        raise Refused(error("1.6", "GetMeterReadings says several times; one is read at once."))
+    start, end = periods.pop() if periods else (None, None)
+    if start is None:
+        if end is not None:
+            raise Refused(error("1.7", "The time that is asked for has an end and no start."))
+        return None, None
+    if (end or now) <= start:
+        raise Refused(error("1.6", "The time that is asked for ends before it starts."))
+    if (end or now) - start > LONGEST:
+        raise Refused(error("3.1", f"The time that is asked for is longer than {LONGEST.days} days."))
+    return number_of(start), None if end is None else number_of(end)
+
+
+def _types_of(query: GetMeterReadings) -> tuple[list[str], list[ReplyError]]:
+    """The ReadingTypes that are served, none where none is named, and an error for each that is not."""
+    named = list(dict.fromkeys(_code_of(one) for one in query.reading_types))
+    if len(named) > MOST_TYPES:
+        raise Refused(
+            error("3.1", f"The request names {len(named)} ReadingTypes; at most {MOST_TYPES} are taken at once.")
+        )
+    types, errors = list[str](), list[ReplyError]()
+    for one in named:
+        try:
+            answered_by(one, readings())
+            types.append(one)
+        except RefusedReadingType as refused:
+            identifier = Identifier(value=one[:200], kind="other", object_type="ReadingType")
+            errors.append(
+                ReplyError(code=refused.code, level=Level.FATAL, reason=refused.reason, identifier=identifier)
+            )
+    if named and not types:
+        raise Refused(*errors)
+    return types, errors
+
+
+def _code_of(one: Identified) -> str:
+    """The mRID of a reading type is its code; some partners write it as a name."""
+    return one.mrid or next((name.name for name in one.names), "")
+
+
+def _meters_of(query: GetMeterReadings, registry: Registry, partner: Partner) -> Iterator[Meter | ReplyError]:
+    for device in devices_of(query.end_devices, partner):
+        yield meter_of_device(device, registry)
+    for point in query.usage_points:
+        yield meter_of_usage_point(point, registry)
+
+
+def _errors(worked: Worked, found: ReadValues) -> list[ReplyError]:
+    """One for each ReadingType that this meter could not give, or one for the meter that gave nothing."""
+    meter, outcome = identifier_of(worked.command.meter.mrid), worked.outcome
+    if found.not_read:
+        return [_not_read(one, meter) for one in found.not_read]
+    if outcome.ok:
+        return []
+    level = Level(outcome.level or Level.FATAL)
+    return [ReplyError(code=outcome.code or "5.3", level=level, reason=outcome.reason or None, identifier=meter)]
+
+
+def _not_read(one: NotRead, meter: Identifier) -> ReplyError:
+    reason = one.reason if one.reading_type in one.reason else f"{one.reading_type}: {one.reason}"
+    return ReplyError(code=one.code, level=Level(one.level), reason=reason, identifier=meter)
+
+
+def _meter_reading(worked: Worked, found: ReadValues) -> MeterReading:
+    meter = worked.command.meter
+    return MeterReading(
+        meter=EndDevice(meter.mrid, (Name(name=meter.name),)),
+        readings=(*map(_reading, found.values), *(one for series in found.series for one in _readings(series))),
+        blocks=tuple(_block(one) for one in found.series if one.intervals),
+    )
+
+
+def _reading(one: ReadValue) -> Reading:
+    received_at = moment_at(one.received_at)
+    return Reading(
+        reading_type=one.reading_type,
+        value=one.value,
+        taken_at=received_at if one.at is None else moment_at(one.at),
+        reported_at=received_at,
+        source=HEAD_END_TIME if one.at is None else METER,
+        reason=REASON,
+        qualities=_qualities(one.qualities),
+    )
+
+
+def _readings(series: ReadSeries) -> Iterator[Reading]:
+    """Days and billing periods are readings, each at the end of its period (M-105)."""
+    if series.intervals:
+        return
+    qualities = [_qualities(one) for one in series.quality_sets]
+    for at, value, said in zip(series.times, series.values, series.quality_of, strict=True):
+        yield Reading(
+            reading_type=series.reading_type,
+            value=value,
+            taken_at=moment_at(at),
+            reported_at=moment_at(series.received_at),
+            source=METER,
+            reason=REASON,
+            qualities=qualities[said],
+        )
+
+
+def _block(series: ReadSeries) -> IntervalBlock:
+    columns = IntervalColumns(
+        values=series.values,
+        times=tuple(map(moment_at, series.times)),
+        quality_sets=tuple(_qualities(one) for one in series.quality_sets),
+        quality_of=series.quality_of,
+    )
+    return IntervalBlock(reading_type=series.reading_type, columns=columns)
+
+
+def _qualities(codes: Sequence[str]) -> tuple[Quality, ...]:
+    return tuple(Quality(code=one) for one in codes)

@@ -1,0 +1,323 @@
+"""GetMeterReadings on its whole way: SOAP to the process of the HES, DLMS to simulated three-phase meters, and back as a payload.
+
+Who asks knows no more of it than its XML. What the meters say by DLMS is compared, value by value, with what the simulator says of
+them over its own API, where no association and no fault is in between.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from free_ports import free_port
+from harness import Receiver, System, system
+from lxml import etree
+from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
+
+from ami_cim.schema import schema_directory
+from ami_mapping.lookup import readings
+from ami_mapping.reading_types import ReadingType
+from ami_mapping.readings import Reads
+
+START = datetime(2026, 3, 30, 4, tzinfo=UTC)
+"""Six o'clock in Berlin, on the day after the one of 23 hours."""
+IMPORT, EXPORT, POWER, VOLTAGE, STATE = (
+    "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0",
+    "0.0.0.1.19.1.12.0.0.0.0.0.0.0.0.0.72.0",
+    "0.0.0.12.1.1.37.0.0.0.0.0.0.0.0.0.38.0",
+    "0.0.0.12.0.1.54.0.0.0.0.0.0.0.129.0.29.0",
+    "0.0.0.12.0.1.43.0.0.0.0.0.0.0.0.0.109.0",
+)
+QUARTERS = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
+NOT_IN_METER, NOT_SERVED, NO_TYPE = (
+    "0.0.0.12.0.1.4.0.0.0.0.0.0.0.16.0.5.0",
+    "0.0.0.1.1.1.13.0.0.0.0.0.0.0.0.3.72.0",
+    "0.0.0.1.1.1.901.0.0.0.0.0.0.0.0.3.72.0",
+)
+ENVELOPE = """\
+<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>
+<RequestMessage xmlns="http://iec.ch/TC57/2011/schema/message">
+<Header><Verb>get</Verb><Noun>MeterReadings</Noun><Timestamp>2026-01-15T12:00:00Z</Timestamp><Source>stranger</Source>{late}
+<MessageID>{message_id}</MessageID><CorrelationID>{message_id}</CorrelationID></Header>
+<Request>{request}</Request>
+</RequestMessage></e:Body></e:Envelope>"""
+PAYLOAD = "{http://iec.ch/TC57/2011/MeterReadings#}MeterReadings"
+SCHEMA = etree.XMLSchema(file=str(schema_directory() / "xsd/MeterReadings.xsd"))
+UNITS = {3: 3, 4: 3, 5: 4}
+"""Class of an object -> its attribute scaler_unit."""
+
+
+class Value(NamedTuple):
+    """A reading as it came."""
+
+    text: str
+    at: datetime
+    source: str
+    qualities: tuple[str, ...]
+
+
+class Simulator:
+    """What the meters say of themselves over the simulator's API."""
+
+    def __init__(self, whole: System) -> None:
+        url = f"http://127.0.0.1:{whole.config['meter_sim']['port']}/api/v1"
+        self._client = httpx.Client(base_url=url, trust_env=False)
+        token = (whole.directory / "meter_sim.tokens").read_text().strip()
+        self._client.headers["Authorization"] = f"Bearer {token}"
+
+    def close(self) -> None:
+        self._client.close()
+
+    def move_to(self, moment: datetime) -> None:
+        assert self._client.post("/clock", json={"to": moment.isoformat()}).status_code == 200
+
+    def objects(self, meter: str) -> list[tuple[int, str]]:
+        return [(one["class"], one["instance"]) for one in self._client.get(f"/meters/{meter}/objects").json()]
+
+    def read(self, meter: str, class_id: int, obis: str, attribute: int) -> Any:
+        answer = self._client.get(f"/meters/{meter}/objects/{class_id}/{obis}/{attribute}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["value"]
+
+    def value(self, meter: str, reading_type: str) -> Decimal:
+        """In units of the ReadingType's multiplier, by the first row that the meter has an object for."""
+        code = ReadingType.parse(reading_type)
+        there = {(class_id, obis.partition("*")[0]) for class_id, obis in self.objects(meter)}
+        for match in readings().answers(code):
+            row = match.row
+            found = match.descriptor() if row.context.reads is Reads.ATTRIBUTE and row.obis is not None else None
+            name = str(found.instance_id).partition("*")[0] if found is not None else ""
+            if found is None or (found.class_id, name) not in there:
+                continue
+            raw = self.read(meter, found.class_id, name, found.attribute_id)
+            if found.class_id not in UNITS:
+                return Decimal(int(raw))
+            scaler, _ = self.read(meter, found.class_id, name, UNITS[found.class_id])
+            return Decimal(raw) * Decimal(10) ** (scaler["value"] - code.multiplier)
+        raise AssertionError(f"{meter} has nothing for {reading_type}")
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[System]:
+    with system(directory, meters=3) as one:
+        one.config["clock"] = {"mode": "stepped", "start_at": START}
+        one.config["meter_sim"]["port"] = free_port()
+        for section in ("hes", "meter_sim"):
+            one.config[section]["token_file"] = str(one.directory / f"{section}.tokens")
+        for meter in one.config["meters"]:
+            meter["simulated"] |= {"model": "three-phase", "time_zone_minutes": -60}
+        yield one.start_together()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with running(tmp_path_factory.mktemp("readings")) as one:
+        yield one
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Iterator[System]:
+    """One whose clocks are moved."""
+    with running(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def simulator(whole: System) -> Iterator[Simulator]:
+    one = Simulator(whole)
+    yield one
+    one.close()
+
+
+def post(whole: System, request: str, *, late: str = "", message_id: str = "") -> etree._Element:
+    body = ENVELOPE.format(request=request, late=late, message_id=message_id or str(uuid.uuid4()))
+    answer = httpx.post(
+        f"{whole.hes_url}/cim", content=body, headers={"Content-Type": "text/xml"}, trust_env=False, timeout=30
+    )
+    assert answer.status_code == 200, answer.text
+    return etree.fromstring(answer.content)
+
+
+def query(meters: Iterable[str], types: Iterable[str] = (), period: tuple[datetime, datetime] | None = None) -> str:
+    """The profile: devices, then the time, then the types, then usage points."""
+    named = [one if one.startswith("<") else f"<EndDevice><mRID>{one}</mRID></EndDevice>" for one in meters]
+    devices = "".join(one for one in named if "UsagePoint" not in one)
+    points = "".join(one for one in named if "UsagePoint" in one)
+    wanted = "".join(f"<ReadingType><mRID>{one}</mRID></ReadingType>" for one in types)
+    between = ""
+    if period is not None:
+        start, end = (one.isoformat() for one in period)
+        between = f"<Reading><timePeriod><end>{end}</end><start>{start}</start></timePeriod></Reading>"
+    profile = "http://iec.ch/TC57/2011/GetMeterReadings#"
+    return f'<GetMeterReadings xmlns="{profile}">{devices}{between}{wanted}{points}</GetMeterReadings>'
+
+
+def found(answer: etree._Element, name: str) -> list[str]:
+    return [one.text or "" for one in answer.iter(f"{{*}}{name}")]
+
+
+def values(answer: etree._Element, part: str = "Readings") -> dict[str, dict[str, list[Value]]]:
+    """By mRID of the meter and ReadingType, out of the one payload, which its schema takes."""
+    (payload,) = answer.iter(PAYLOAD)
+    SCHEMA.assertValid(payload)
+    by_meter: dict[str, dict[str, list[Value]]] = {}
+    for one in payload.iterfind("{*}MeterReading"):
+        of_meter = by_meter.setdefault(one.findtext("{*}Meter/{*}mRID") or "", {})
+        for reading in one.iterfind(f"{{*}}{part}"):
+            (named,) = reading.iterfind("{*}ReadingType")
+            rows = [reading] if part == "Readings" else reading.findall("{*}IntervalReadings")
+            of_meter.setdefault(named.get("ref") or "", []).extend(map(_value, rows))
+    return by_meter
+
+
+def _value(row: etree._Element) -> Value:
+    qualities = tuple(one.get("ref") or "" for one in row.iterfind("{*}ReadingQualities/{*}ReadingQualityType"))
+    at = datetime.fromisoformat(row.findtext("{*}timeStamp") or "")
+    return Value(row.findtext("{*}value") or "", at, row.findtext("{*}source") or "", qualities)
+
+
+def test_registers_of_several_meters_are_what_the_meters_say(whole: System, simulator: Simulator) -> None:
+    first, second, third = whole.config["meters"]
+    by_name = f"<EndDevice><Names><name>{second['name']}</name></Names></EndDevice>"
+    by_point = f"<UsagePoint><Names><name>{third['usage_points'][0]}</name></Names></UsagePoint>"
+    types = (IMPORT, EXPORT, POWER, VOLTAGE, STATE)
+    answer = post(whole, query([first["mrid"], by_name, by_point], types), message_id="r-1")
+    assert (found(answer, "Verb"), found(answer, "Noun"), found(answer, "Result")) == (
+        ["reply"],
+        ["MeterReadings"],
+        ["OK"],
+    )
+    read = values(answer)
+    assert read.keys() == {one["mrid"] for one in (first, second, third)}
+    for meter in (first, second, third):
+        assert read[meter["mrid"]].keys() == set(types)
+        for code, (one,) in read[meter["mrid"]].items():
+            assert Decimal(one.text) == simulator.value(meter["name"], code), (meter["name"], code)
+            assert (one.at, one.source) == (START, "meter, time of the head-end system")
+    assert len({read[one["mrid"]][IMPORT][0].text for one in (first, second, third)}) == 3
+    assert etree.tostring(
+        post(whole, query([first["mrid"], by_name, by_point], types), message_id="r-1")
+    ) == etree.tostring(answer), "the same message again is answered by what is kept"
+    assert whole.hes is not None
+    done = whole.hes.wait_for("meter_done", message_id="r-1", meter=first["name"])
+    assert (done["operation"], done["ok"], done["details"]) == ("read_meter", True, {"values": 5, "not_read": []})
+
+
+def test_all_that_a_meter_has(whole: System, simulator: Simulator) -> None:
+    meter = whole.config["meters"][0]
+    answer = post(whole, query([meter["mrid"]]))
+    assert found(answer, "Result") == ["OK"], found(answer, "reason")
+    read = values(answer)[meter["mrid"]]
+    assert len(read) > 50
+    compared = 0
+    for code, (one,) in read.items():
+        if ReadingType.parse(code).unit in (108, 114):  # a time, a text
+            continue
+        assert Decimal(one.text) == simulator.value(meter["name"], code), code
+        compared += 1
+    assert compared > 50
+
+
+def test_what_can_be_read_is_given_beside_what_can_not(whole: System, simulator: Simulator) -> None:
+    meter, unknown = whole.config["meters"][0], str(uuid.uuid4())
+    answer = post(whole, query([unknown, meter["mrid"]], (IMPORT, NOT_SERVED, VOLTAGE, NOT_IN_METER, NO_TYPE, STATE)))
+    assert found(answer, "Result") == ["PARTIAL"]
+    assert sorted(found(answer, "code")) == ["2.10", "2.4", "2.6", "5.6"]
+    reasons = {one.findtext("{*}code"): one.findtext("{*}reason") or "" for one in answer.iter("{*}Error")}
+    for code, reading_type in (("2.10", NOT_SERVED), ("2.6", NO_TYPE), ("5.6", NOT_IN_METER)):
+        assert reading_type in reasons[code]
+    read = values(answer)
+    assert read.keys() == {meter["mrid"]} and read[meter["mrid"]].keys() == {IMPORT, VOLTAGE, STATE}
+    for code, (one,) in read[meter["mrid"]].items():
+        assert Decimal(one.text) == simulator.value(meter["name"], code)
+
+
+@pytest.mark.parametrize(
+    ("request_body", "code"),
+    [
+        (query(["{mrid}"], (NOT_SERVED,)), "2.10"),
+        (query(["{mrid}"], ("1.2.3",)), "2.6"),
+        (query([str(uuid.uuid4())], (IMPORT,)), "2.4"),
+        (query([]), "1.7"),
+        ("", "1.7"),
+        (query(["{mrid}"], (QUARTERS,), (START, START - timedelta(hours=1))), "1.6"),
+        (query(["{mrid}"], (QUARTERS,), (START - timedelta(days=500), START)), "3.1"),
+        (query(["<EndDeviceGroup><mRID>feeder-1</mRID></EndDeviceGroup>"], (IMPORT,)), "5.2"),
+    ],
+)
+def test_what_can_not_be_read_is_refused_with_its_reason(whole: System, request_body: str, code: str) -> None:
+    body = request_body.replace("{mrid}", whole.config["meters"][0]["mrid"])
+    answer = post(whole, body)
+    assert (found(answer, "Result"), found(answer, "code")) == (["FAILED"], [code])
+    assert list(answer.iter(PAYLOAD)) == [] and "switched" not in found(answer, "reason")[0]
+
+
+def test_intervals_of_the_day_of_23_hours(whole: System, simulator: Simulator) -> None:
+    meter = whole.config["meters"][0]
+    day = datetime(2026, 3, 28, 23, tzinfo=UTC), datetime(2026, 3, 29, 22, tzinfo=UTC)
+    answer = post(whole, query([meter["mrid"]], (QUARTERS,), day))
+    assert found(answer, "Result") == ["OK"], found(answer, "reason")
+    intervals = values(answer, "IntervalBlocks")[meter["mrid"]][QUARTERS]
+    assert [one.at for one in intervals] == [day[0] + timedelta(minutes=15 * number) for number in range(1, 93)]
+    assert {one.qualities[0] for one in intervals} == {"1.0.0"}
+    assert sorted(intervals, key=lambda one: Decimal(one.text)) == intervals
+    (now,) = values(post(whole, query([meter["mrid"]], (IMPORT,))))[meter["mrid"]][IMPORT]
+    answer = post(whole, query([meter["mrid"]], (QUARTERS,), (START - timedelta(minutes=30), START)))
+    *_, last = values(answer, "IntervalBlocks")[meter["mrid"]][QUARTERS]
+    assert (last.at, last.text) == (START, now.text), "the register stands where the last interval has ended"
+
+
+def test_the_older_get_has_ids_alone(whole: System, simulator: Simulator) -> None:
+    meter = whole.config["meters"][1]
+    ids = f'<ID kind="name" objectType="EndDevice">{meter["name"]}</ID><ID objectType="ReadingType">{IMPORT}</ID>'
+    ((one,),) = values(post(whole, ids))[meter["mrid"]].values()
+    assert Decimal(one.text) == simulator.value(meter["name"], IMPORT)
+
+
+def test_a_late_answer_has_its_payload_too(whole: System) -> None:
+    receiver = Receiver()
+    try:
+        mrid = whole.config["meters"][0]["mrid"]
+        late = f"<AsyncReplyFlag>true</AsyncReplyFlag><ReplyAddress>{receiver.url}</ReplyAddress>"
+        assert found(post(whole, query([mrid], (IMPORT,)), late=late), "code") == ["0.3"]
+        (delivered,) = receiver.wait()
+        assert values(etree.fromstring(delivered))[mrid].keys() == {IMPORT}
+    finally:
+        receiver.close()
+
+
+def test_reads_before_and_after_a_disconnect_and_a_connect(moved: System) -> None:
+    meter, stranger, simulator = moved.config["meters"][0], Stranger(moved.hes_url), Simulator(moved)
+    hes = httpx.Client(base_url=moved.hes_url, trust_env=False)
+    hes.headers["Authorization"] = f"Bearer {(moved.directory / 'hes.tokens').read_text().strip()}"
+
+    def read(moment: datetime) -> dict[str, Decimal]:
+        simulator.move_to(moment)
+        assert hes.post("/api/v1/clock", json={"to": moment.isoformat()}).status_code == 200
+        read = values(post(moved, query([meter["mrid"]], (IMPORT, POWER, STATE))))[meter["mrid"]]
+        assert {one.at for (one,) in read.values()} == {moment}
+        for code, (one,) in read.items():
+            assert Decimal(one.text) == simulator.value(meter["name"], code)
+        return {code: Decimal(one.text) for code, (one,) in read.items()}
+
+    hour = timedelta(hours=1)
+    try:
+        before = read(START + hour)
+        assert before[STATE] == 1 and before[POWER] > 0
+        assert stranger.switch(DISCONNECT, [by_mrid(meter)]).result == "OK"
+        off, later = read(START + hour), read(START + 2 * hour)
+        assert off[STATE] == later[STATE] == 0 and later[POWER] == 0
+        assert before[IMPORT] == off[IMPORT] == later[IMPORT], "nothing flows through an open switch"
+        assert stranger.switch(CONNECT, [by_mrid(meter)]).result == "OK"
+        after = read(START + 3 * hour)
+        assert after[STATE] == 1 and after[IMPORT] > later[IMPORT]
+    finally:
+        hes.close()
+        simulator.close()
