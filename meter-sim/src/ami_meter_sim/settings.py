@@ -178,9 +178,10 @@ class MeterSettings(BaseModel):
     @property
     def listens_on(self) -> str | None:
         """Host and port it listens on; None for a meter that dials in."""
-        if self.simulated.listen or self.meter.address is None:
+        address = self.meter.address
+        if self.simulated.listen or address is None or isinstance(address, str):
             return self.simulated.listen
-        host, port = self.meter.address
+        host, port = address
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -190,6 +191,8 @@ def _problem_for_a_simulation(meter: Meter) -> tuple[str, str] | None:
         return "name", "is the name of state files: up to 64 letters, digits, dots, hyphens and underscores"
     if len(meter.device_id) > DEVICE_ID_LETTERS or not meter.device_id.isascii():
         return "device_id", f"has at most {DEVICE_ID_LETTERS} ASCII characters"
+    if meter.transport is Transport.SERIAL:
+        return "transport", f"of a simulated meter is {Transport.HDLC} where it speaks HDLC: it has no serial line"
     if meter.client_wport == PUBLIC_CLIENT_WPORT:
         return "client_wport", f"{PUBLIC_CLIENT_WPORT} belongs to the public client"
     if meter.client_wport not in CLIENT_WPORTS:

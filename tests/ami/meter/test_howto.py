@@ -8,8 +8,9 @@ from meter_bench import ROOT, Ami
 
 from ami_cli.meter.cli import app
 from ami_cli.meter.errors import ExitCode
-from ami_cli.meter.options import Transport, Wrapping
+from ami_cli.meter.options import Wrapping
 from ami_dlms.association.vocabulary import MECHANISMS
+from ami_registry import Transport
 
 PAGE = (ROOT / "docs/howto/meter-explorer.md").read_text("utf-8")
 

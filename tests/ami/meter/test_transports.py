@@ -11,7 +11,7 @@ import relays
 from meter_bench import Ami
 
 from ami_cli.meter import link as links
-from ami_cli.meter import sign_on
+from ami_dlms.framing import mode_e
 from ami_dlms.framing.mode_e import Identification
 
 LDN = "0-0:42.0.0"
@@ -90,7 +90,7 @@ def test_a_serial_line(ami: Ami, kind: str) -> None:
 
 
 def test_a_serial_line_after_a_sign_on(ami: Ami, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_on, "CHANGE_S", 0.0)
+    monkeypatch.setattr(mode_e, "CHANGE_S", 0.0)
     port = ami.fleet.port("GMAC-HDLC")
     with relays.serial_line(port, sign_on=Identification("AMI", 9600)) as device:
         assert named(ami, "GMAC-HDLC", "--device", device, "--mode-e") == "AMI0000000001019"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+import tty
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from free_ports import free_port
 from small_meter import CONNECT, DISCONNECT, SmallMeter, South
 from test_simulated_meter import Simulator
 
+from ami_dlms.framing import mode_e
+from ami_dlms.framing.mode_e import Identification
 from ami_hes.meters.registry import Registry, RegistryError
 
 
@@ -72,6 +75,104 @@ async def test_head_end_and_ami_meter_work_the_same_meter(
         assert not [event for event in simulator.events if event.get("client_wport") == 16]
 
 
+def on(device: str, **changes: Any) -> dict[str, Any]:
+    """The registry's words for a meter at the end of this serial line."""
+    return {"address": device, "transport": "serial"} | changes
+
+
+async def test_a_meter_on_a_serial_line(ami: South, simulator: Simulator) -> None:
+    port = free_port()
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}", transport="hdlc", physical_address=17)
+    await simulator.start(entry | {"simulated": {}})
+    with relays.serial_line(port) as device:
+        await ami.start(entry | on(device, baud=115200), apdu_timeout_s=20.0, keep_open_s=60.0)
+        for code in (DISCONNECT, CONNECT):
+            outcome = await ami.switch(code, deadline_s=40.0)
+            assert outcome.ok, outcome.reason
+        await ami.stop()
+    assert simulator.switchings("M1001") == [(True, False), (False, True)]
+
+
+async def test_a_meter_that_wants_a_sign_on(ami: South, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mode_e, "CHANGE_S", 0.0)
+    port = free_port()
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}", transport="hdlc", public_client=False)
+    await simulator.start(entry | {"simulated": {}})
+    with relays.serial_line(port, sign_on=Identification("AMI", 9600)) as device:
+        await ami.start(entry | on(device, mode_e=True), apdu_timeout_s=20.0)
+        outcome = await ami.switch(DISCONNECT, deadline_s=40.0)
+        await ami.stop()
+    assert outcome.ok, outcome.reason
+
+
+async def test_meters_that_share_a_line_take_turns(ami: South) -> None:
+    """One that is silent has the line until its session has failed; the other waits for that, and then for its own answer."""
+    entries = [SmallMeter(number).entry(physical_address=number - 984) for number in (1001, 1002)]
+    near, line = os.openpty()
+    tty.setraw(line)
+    try:
+        device = os.ttyname(line)
+        await ami.start(*[entry | on(device) for entry in entries], apdu_timeout_s=0.5)
+        both = [asyncio.create_task(ami.switch(DISCONNECT, name, deadline_s=20.0)) for name in ("M1001", "M1002")]
+        outcomes = await asyncio.gather(*both)
+        heard = os.read(near, 65536)
+        await ami.stop()
+    finally:
+        os.close(near)
+        os.close(line)
+    assert [outcome.reply_code for outcome in outcomes] == ["4.1", "4.1"]
+    assert all("did not answer in time" in outcome.reason for outcome in outcomes), outcomes
+    addresses = [frame[3:5] for frame in heard.split(b"\x7e") if frame]
+    assert len(set(addresses)) == 2 and addresses == sorted(addresses), (
+        "a frame of one comes between those of the other"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"address": "/dev/no-such-line"}, "No such file or directory"),
+        ({"mode_e": True}, "did not accept a connection in time"),
+        ({"address": "/dev/null"}, "Inappropriate ioctl for device"),
+    ],
+    ids=["no line", "no sign-on", "no line but a file"],
+)
+async def test_a_line_that_can_not_be_worked(ami: South, changes: dict[str, Any], reason: str) -> None:
+    near, line = os.openpty()
+    tty.setraw(line)
+    try:
+        await ami.start(SmallMeter(1001).entry() | on(os.ttyname(line)) | changes, apdu_timeout_s=0.2)
+        outcome = await ami.switch(DISCONNECT, deadline_s=20.0)
+        await ami.stop()
+    finally:
+        os.close(near)
+        os.close(line)
+    assert not outcome.ok and not outcome.attempted and reason in outcome.reason, outcome.reason
+
+
+async def test_an_adapter_that_is_pulled_out(ami: South) -> None:
+    near, line = os.openpty()
+    tty.setraw(line)
+    try:
+        await ami.start(SmallMeter(1001).entry() | on(os.ttyname(line)), apdu_timeout_s=20.0)
+        switching = asyncio.create_task(ami.switch(DISCONNECT, deadline_s=40.0))
+        assert await asyncio.to_thread(os.read, near, 100)
+        os.close(near)
+        outcome = await switching
+        await ami.stop()
+    finally:
+        os.close(line)
+    assert not outcome.ok and not outcome.attempted and outcome.reply_code == "5.2", outcome.reason
+
+
+async def test_without_pyserial_the_reply_says_what_to_install(ami: South, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "serial", None)
+    await ami.start(SmallMeter(1001).entry() | on("/dev/ttyUSB0"))
+    outcome = await ami.switch(DISCONNECT, deadline_s=20.0)
+    await ami.stop()
+    assert not outcome.ok and "ami-hes[serial]" in outcome.reason
+
+
 async def test_what_is_lost_on_a_line_is_asked_for_again(ami: South, simulator: Simulator) -> None:
     port = free_port()
     entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}", transport="hdlc")
@@ -110,7 +211,13 @@ async def test_a_datagram_that_is_cut_short_is_reported(ami: South, simulator: S
 @pytest.mark.parametrize(
     ("changes", "field", "problem"),
     [
-        ({"transport": "tcp"}, "transport", "wrapper, udp, hdlc"),
+        ({"transport": "tcp"}, "transport", "wrapper, udp, hdlc, serial"),
+        ({"transport": "serial"}, "address", "as /dev/ttyUSB0"),
+        ({"address": "/dev/ttyUSB0"}, "transport", "has to be serial"),
+        ({"address": "/dev/ttyUSB0", "transport": "serial", "parity": "mark"}, "parity", "none, even, odd"),
+        ({"address": "/dev/ttyUSB0", "transport": "serial", "baud": 0}, "baud", "from 1 to"),
+        ({"address": "/dev/ttyUSB0", "transport": "serial", "mode_e": True, "parity": "even"}, "mode_e", "no parity"),
+        ({"address": "/dev/ttyUSB0", "transport": "serial", "client_wport": 200}, "client_wport", "at most 127"),
         ({"transport": "hdlc", "client_wport": 200}, "client_wport", "at most 127"),
         ({"transport": "hdlc", "server_wport": 200}, "server_wport", "no address of HDLC"),
         ({"transport": "hdlc", "address_size": 2}, "address_size", "take 1 octets"),

@@ -14,7 +14,7 @@ from ami_cli.meter.errors import ExitCode, MeterError, Refusal, words
 from ami_cli.meter.framings import dropped_from, line_of
 from ami_cli.meter.hints import Doing
 from ami_cli.meter.link import Link
-from ami_cli.meter.options import OBJECT_LIST, Reach, Transport
+from ami_cli.meter.options import OBJECT_LIST, Reach
 from ami_cli.meter.trace import Trace, TracedFraming
 from ami_dlms.apdu.faults import ExceptionResponse
 from ami_dlms.apdu.short_names import VariableName
@@ -274,8 +274,7 @@ class Association:
 
     def _exchange(self, request: Request, where: str) -> object:
         self._prepare(request, where)
-        hdlc = self._reach.transport in (Transport.HDLC, Transport.SERIAL)
-        silence = opening_hints.of_silence(self._settings, self._reach.timeout_s, hdlc=hdlc)
+        silence = opening_hints.of_silence(self._settings, self._reach.timeout_s, hdlc=self._reach.transport.framed)
         try:
             with as_meter_errors(where, silence):
                 answer = run(exchange(self._connection, self._line, request), self._perform)

@@ -2,7 +2,7 @@
 
 from ami_cli.meter.dropped import Dropped, of_hdlc, of_wrapper
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.options import Reach, Transport
+from ami_cli.meter.options import Reach
 from ami_dlms.association import ClientSettings
 from ami_dlms.errors import LocalError
 from ami_dlms.framing.hdlc_address import SIZES, HdlcAddress
@@ -15,7 +15,7 @@ ClientLine = WrapperLine | HdlcLine
 
 def line_of(reach: Reach, settings: ClientSettings) -> ClientLine:
     """The line of one association on this transport; MeterError for addresses that do not fit it."""
-    if reach.transport in (Transport.TCP, Transport.UDP):
+    if not reach.transport.framed:
         return WrapperLine()
     try:
         framing = HdlcClientFraming(

@@ -10,10 +10,11 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.options import Reach, Transport
+from ami_cli.meter.options import Reach
 from ami_dlms.framing.mode_e import FIRST_BAUD_RATE
 from ami_dlms.framing.wrapper import datagrams, decode_datagram
 from ami_process.platforms import NeedsPosix
+from ami_registry import Parity, Transport
 
 try:
     import termios
@@ -21,6 +22,8 @@ except ModuleNotFoundError as missing:
     raise NeedsPosix(missing) from None
 
 CHUNK = 65536
+PARITIES = {Parity.NONE: "N", Parity.EVEN: "E", Parity.ODD: "O"}
+"""As pyserial names them."""
 
 
 class Link(Protocol):
@@ -80,12 +83,12 @@ class UdpLink:
 
 
 class SerialLink:
-    """A serial line with eight bits and no parity, or anything else that pyserial has a URL for (rfc2217://, socket://)."""
+    """A serial line with eight bits, or anything else that pyserial has a URL for (rfc2217://, socket://)."""
 
-    def __init__(self, device: str, baud: int) -> None:
+    def __init__(self, device: str, baud: int, parity: Parity) -> None:
         self.name = device
         self._early = b""
-        self._port: Any = _pyserial().serial_for_url(device, baudrate=baud)
+        self._port: Any = _pyserial().serial_for_url(device, baudrate=baud, parity=PARITIES[parity])
 
     def write(self, octets: bytes) -> None:
         self._port.write(octets)
@@ -115,12 +118,12 @@ def open_link(reach: Reach) -> Link:
     """The link to the meter; MeterError when it can't be reached."""
     try:
         match reach.transport:
-            case Transport.TCP | Transport.HDLC:
+            case Transport.WRAPPER | Transport.HDLC:
                 return TcpLink(reach.host, reach.port, reach.timeout_s)
             case Transport.UDP:
                 return UdpLink(reach.host, reach.port)
             case Transport.SERIAL:
-                return SerialLink(reach.device, FIRST_BAUD_RATE if reach.mode_e else reach.baud)
+                return SerialLink(reach.device, FIRST_BAUD_RATE if reach.mode_e else reach.baud, reach.parity)
     except TimeoutError:
         raise _unreachable(reach, "no answer from this host", "check address, port, route and firewall") from None
     except ConnectionRefusedError:

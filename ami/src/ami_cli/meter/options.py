@@ -30,7 +30,7 @@ from ami_dlms.framing.hdlc_parameters import DEFAULT_INFORMATION, DEFAULT_WINDOW
 from ami_dlms.obis import Obis
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ProtectionFlags, PublicKey, SecurityPolicy
 from ami_dlms.security.hls import usual_challenge
-from ami_registry.meter import INVOCATION_COUNTER, key_id
+from ami_registry.meter import INVOCATION_COUNTER, Parity, Transport, key_id
 
 DLMS_PORT = 4059
 RandomBytes = Callable[[int], bytes]
@@ -42,15 +42,6 @@ OFFERED, SN_OFFERED = SERVER_CONFORMANCE | Conformance.MULTIPLE_REFERENCES, SN_C
 """The conformance that is offered unless another is asked for, with logical and with short names."""
 NO_KEY = bytes(16)
 """The key in a Security that is made for its titles alone; nothing is ever computed with it."""
-
-
-class Transport(StrEnum):
-    """What carries the APDUs."""
-
-    TCP = "tcp"
-    UDP = "udp"
-    HDLC = "hdlc"
-    SERIAL = "serial"
 
 
 class Protection(StrEnum):
@@ -107,11 +98,12 @@ KEY_FORMS = {
 class Reach:
     """The way to the meter."""
 
-    transport: Transport = Transport.TCP
+    transport: Transport = Transport.WRAPPER
     host: str = ""
     port: int = DLMS_PORT
     device: str = ""
     baud: int = 9600
+    parity: Parity = Parity.NONE
     mode_e: bool = False
     physical: int | None = None
     address_size: int | None = None
@@ -126,7 +118,7 @@ class Reach:
         if self.transport is Transport.SERIAL:
             return self.device
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}" + ("" if self.transport is Transport.TCP else f" ({self.transport})")
+        return f"{host}:{self.port}" + ("" if self.transport is Transport.WRAPPER else f" ({self.transport})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ami_registry as registry
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.options import Identity, Reach, Transport, Wrapping
+from ami_cli.meter.options import Identity, Reach, Wrapping
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_process.secret_sources import SecretSources
@@ -21,11 +20,6 @@ from ami_registry import EntryError, Meter, ShipmentError, parse_cell, parse_fie
 
 SHIPMENTS = (".json", ".csv")
 SHOWN = 5
-TRANSPORTS = {
-    registry.Transport.WRAPPER: Transport.TCP,
-    registry.Transport.UDP: Transport.UDP,
-    registry.Transport.HDLC: Transport.HDLC,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +48,9 @@ def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> E
     if meter.address is None:
         problem = EntryError(number + 1, meter.name, "address", "a meter that dials in can't be called")
         raise _unusable(path, rows[number], problem)
-    reach = Reach(
-        transport=TRANSPORTS[meter.transport],
-        host=meter.address[0],
-        port=meter.address[1],
-        physical=meter.physical_address,
-        address_size=meter.address_size,
-    )
     return Entry(
         meter.name,
-        reach,
+        _reach(meter, meter.address),
         _identity(meter),
         meter.logical_device_name,
         meter.device_id,
@@ -111,6 +98,19 @@ def _rows(path: Path) -> Sequence[Mapping[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise MeterError(ExitCode.USAGE, "has no [[meters]]", where=str(path), hint="config/demo.toml shows two")
     return rows
+
+
+def _reach(meter: Meter, address: tuple[str, int] | str) -> Reach:
+    if isinstance(address, str):
+        where: dict[str, Any] = {
+            "device": address,
+            "baud": meter.baud,
+            "parity": meter.parity,
+            "mode_e": meter.mode_e,
+        }
+    else:
+        where = dict(zip(("host", "port"), address, strict=True))
+    return Reach(transport=meter.transport, physical=meter.physical_address, address_size=meter.address_size, **where)
 
 
 def _identity(meter: Meter) -> Identity:

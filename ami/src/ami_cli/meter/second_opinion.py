@@ -12,7 +12,7 @@ from typing import Any
 
 from ami_cli.meter.counters import CounterFile
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.options import Identity, Protection, Target, Transport, Wrapping
+from ami_cli.meter.options import Identity, Protection, Target, Wrapping
 from ami_cli.meter.reading import HIDDEN, Reading
 from ami_cli.meter.session import SessionEnvironment
 from ami_cli.meter.values import plain_text, type_name
@@ -21,6 +21,7 @@ from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.data import Data
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DecodeError
+from ami_registry import Transport
 
 SCRIPT = Path(__file__).parent / "peer" / "dlms_cosem_read.py"
 KNOWS = ("none", "lls", "hls-gmac")
@@ -109,7 +110,7 @@ def _keys(target: Target, identity: Identity, environment: SessionEnvironment) -
 def _beyond(target: Target) -> str:
     """What of the target is beyond the peer; empty when nothing is."""
     identity = target.identity
-    if target.reach.transport is not Transport.TCP:
+    if target.reach.transport is not Transport.WRAPPER:
         return f"the transport {target.reach.transport}"
     if identity.authentication not in KNOWS:
         return f"authentication {identity.authentication}"

@@ -16,7 +16,6 @@ from ami_cli.meter.options import (
     Priority,
     Reach,
     Target,
-    Transport,
     Wrapping,
 )
 from ami_cli.meter.registry import Entry, read_entry
@@ -26,6 +25,7 @@ from ami_dlms.association.client.session import PUBLIC_CLIENT
 from ami_dlms.enums import Conformance
 from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
+from ami_registry import Transport
 
 TITLE_OCTETS = 8
 T = TypeVar("T", Reach, Identity)
@@ -56,6 +56,7 @@ def _reach(options: TargetOptions, entry: Entry | None) -> Reach:
         "port": options.port,
         "device": options.device or None,
         "baud": options.baud,
+        "parity": options.parity,
         "mode_e": options.mode_e or None,
         "physical": options.physical,
         "address_size": options.address_size,

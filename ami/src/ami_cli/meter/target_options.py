@@ -16,12 +16,11 @@ from ami_cli.meter.options import (
     MessageKey,
     Priority,
     Protection,
-    Transport,
     Wrapping,
 )
 from ami_dlms.association.vocabulary import MECHANISMS
 from ami_dlms.framing.hdlc_parameters import INFORMATION_LENGTHS, WINDOWS
-from ami_registry.meter import INVOCATION_COUNTER
+from ami_registry.meter import INVOCATION_COUNTER, Parity, Transport
 
 _WAY, _WHO, _KEYS = "How to reach the meter", "As whom", "Keys"
 _ODD, _HDLC = "Meters that do it otherwise", "HDLC"
@@ -45,7 +44,11 @@ class TargetOptions:
     ] = None
     transport: Annotated[
         Transport | None,
-        _option("--transport", panel=_WAY, help="tcp and udp: the wrapper; hdlc: HDLC frames over TCP; serial: HDLC."),
+        _option(
+            "--transport",
+            panel=_WAY,
+            help="wrapper and udp: the wrapper over TCP and UDP; hdlc: HDLC over TCP; serial: HDLC.",
+        ),
     ] = None
     device: Annotated[
         str,
@@ -55,6 +58,9 @@ class TargetOptions:
     ] = ""
     baud: Annotated[
         int | None, _option("--baud", panel=_WAY, help="Speed of the serial line. 9600 when not given.")
+    ] = None
+    parity: Annotated[
+        Parity | None, _option("--parity", panel=_WAY, help="Of the serial line. None when not given.")
     ] = None
     mode_e: Annotated[
         bool, _option("--mode-e", panel=_WAY, help="Sign on by IEC 62056-21 mode E first (optical heads).")

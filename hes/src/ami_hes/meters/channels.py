@@ -1,4 +1,4 @@
-"""Sockets to meters: TCP as a stream, UDP by connected sockets. The only place where octets meet a socket.
+"""Sockets to meters: TCP as a stream, UDP by connected sockets. Octets meet a socket here, or a serial port in `serial_port`.
 
 Every wait has an end: `until` is a time of the event loop's clock, None for no end. A head-end waits once in every exchange with
 every meter, so channels are protocols of the loop and one timer serves wait after wait: streams, with a timeout of their own
@@ -35,8 +35,8 @@ class Channel(Protocol):
         """Give it up; never waits."""
 
 
-class _Waiting:
-    """One waits until it is woken or its time is over. Nearly every wait is over long before, so the timer is left to run."""
+class Waiting:
+    """One task waits until it is woken or its time is over. Nearly every wait is over long before, so the timer is left to run."""
 
     def __init__(self) -> None:
         self._future: asyncio.Future[None] | None = None
@@ -88,7 +88,7 @@ class TcpChannel(asyncio.Protocol):
     def __init__(self, connected: "Callable[[TcpChannel], None] | None" = None) -> None:
         self._connected = connected
         self._transport: asyncio.Transport
-        self._reading, self._writing = _Waiting(), _Waiting()
+        self._reading, self._writing = Waiting(), Waiting()
         self._came = b""
         self._error: Exception | None = None
         self._ended = self._reading_paused = self._writing_paused = False

@@ -4,7 +4,8 @@ What a meter sends meanwhile is taken as always, and the end of its connection i
 there is found out by the first read of the next work, which opens the session anew (`Session.resume`): a read may be repeated, an
 ACTION never is.
 
-Meters that dial in are not kept so: the connection is theirs, and waits in `ami_hes.meters.dialled_in`.
+Meters that dial in are not kept so: the connection is theirs, and waits in `ami_hes.meters.dialled_in`. Nor are those on a
+serial line, which is free for its other meters once a session is over.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ class KeptSessions:
 
     def keep(self, session: Session) -> bool:
         """Keep it for the next holder; False when it is not to be kept and has to be released."""
-        usable = session.opened and session.healthy and session.meter.address is not None
+        usable = session.opened and session.healthy and isinstance(session.meter.address, tuple)
         if not usable or self._closed or not self._keep_open_s or len(self._kept) >= self._most:
             return False
         self._kept[session.meter.name] = _Kept(session, asyncio.create_task(self._watch(session)))

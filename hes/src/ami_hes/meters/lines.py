@@ -14,7 +14,6 @@ from ami_dlms.framing.hdlc_framing import HdlcClientFraming
 from ami_dlms.framing.line import HdlcLine, Line, WrapperLine
 from ami_hes.meters.link import Link
 from ami_hes.meters.registry import Meter
-from ami_registry import Transport
 
 _GENERAL_GLO = bytes((ApduTag.GENERAL_GLO_CIPHERING,))
 _UNASKED = tuple(bytes((tag,)) for tag in (ApduTag.DATA_NOTIFICATION, ApduTag.EVENT_NOTIFICATION_REQUEST))
@@ -22,7 +21,7 @@ _UNASKED = tuple(bytes((tag,)) for tag in (ApduTag.DATA_NOTIFICATION, ApduTag.EV
 
 def line_of(link: Link, settings: ClientSettings, meter: Meter | None) -> Line:
     """The line of one association; a caller whose meter is not known yet speaks the wrapper."""
-    if meter is None or meter.transport is not Transport.HDLC:
+    if meter is None or not meter.transport.framed:
         return WrapperLine(link.wrapper)
     return HdlcLine(HdlcClientFraming(settings.client_wport, meter.hdlc_address), MAX_RETRIES)
 

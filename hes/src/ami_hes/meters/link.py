@@ -15,13 +15,17 @@ _FIRST = 64  # octets that are kept to say what a stranger looked like
 
 
 class Link:
-    """A connection; `peer` is host:port for a person, `transport` its name in events.
+    """A connection; `peer` is host:port or a device for a person, `transport` its name in events.
 
     `first` is what the peer sent first, `frames` how many APDUs have come.
     """
 
     def __init__(
-        self, channel: Channel, address: tuple[str, int] | None, transport: str = "tcp", trace: ApduTrace | None = None
+        self,
+        channel: Channel,
+        address: tuple[str, int] | str | None,
+        transport: str = "tcp",
+        trace: ApduTrace | None = None,
     ) -> None:
         self._channel = channel
         self.transport = transport
@@ -29,8 +33,9 @@ class Link:
         self.first = b""
         self.frames = 0
         self.wrapper = WrapperFraming()
-        self.host = address[0] if address else "unknown"
-        self.peer = f"{address[0]}:{address[1]}" if address else "unknown"
+        self.host = self.peer = address if isinstance(address, str) else "unknown"
+        if isinstance(address, tuple):
+            self.host, self.peer = address[0], f"{address[0]}:{address[1]}"
 
     async def send(self, octets: bytes, until: float) -> None:
         """Write octets."""

@@ -20,6 +20,7 @@ from ami_hes.meters.listener import Listener
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.received import Received
 from ami_hes.meters.registry import Meter, Registry
+from ami_hes.meters.serial_port import connect_serial
 from ami_hes.meters.session import Afterwards, Session, SessionContext
 from ami_hes.meters.session_slots import SessionSlots
 from ami_hes.meters.trace import ApduTrace
@@ -169,14 +170,15 @@ class Meters:
                 return await self._dialled_in.take(meter, timeouts.until, began=began, but=but)
             except TimeoutError:
                 raise MeterFault("transport", "not-dialled-in") from None
-        where = "{}:{}".format(*meter.address)
         trace = ApduTrace(meter.name, self.environment.emit) if self.settings.log_apdus else None
         try:
+            if isinstance(meter.address, str):
+                return await connect_serial(meter, meter.address, timeouts, trace)
             return await connect(meter.address, timeouts.next_answer, udp=meter.transport is Transport.UDP, trace=trace)
         except TimeoutError:
-            raise MeterFault("deadline", "no-connection", detail=where) from None
+            raise MeterFault("deadline", "no-connection", detail=meter.place) from None
         except OSError as error:
-            raise MeterFault("transport", "unreachable", detail=f"{where}: {error.strerror or error}") from None
+            raise MeterFault("transport", "unreachable", detail=f"{meter.place}: {error.strerror or error}") from None
 
     async def _leave(self, session: Session) -> None:
         afterwards = session.afterwards

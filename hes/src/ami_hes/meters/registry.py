@@ -107,8 +107,8 @@ def _problem_for_a_client(meter: Meter) -> tuple[str, str] | None:
 
 
 def _place(meter: Meter) -> list[str]:
-    """Where a meter is: one address may hold several, each behind a server wrapper port of its own."""
+    """Where a meter is: one address may hold several, each with a server_wport or, on a line, a physical address of its own."""
     if meter.address is None:
         return []
-    host, port = meter.address
-    return [f"{host}:{port} with server_wport {meter.server_wport}"]
+    device = "" if meter.physical_address is None else f" and physical_address {meter.physical_address}"
+    return [f"{meter.place} with server_wport {meter.server_wport}{device if meter.transport.framed else ''}"]

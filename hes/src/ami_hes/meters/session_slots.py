@@ -1,4 +1,4 @@
-"""Who may speak to which meter now: a limited number of sessions at once, and never two with the same meter.
+"""Who may speak to which meter now: a limited number of sessions at once, and never two with the same meter or on one serial line.
 
 A connection on which a late answer is still awaited may stay after its holder has left (it lingers); it takes up no slot and goes as
 soon as another holder wants the meter (docs/mapping.md, M-012).
@@ -28,8 +28,8 @@ class SessionSlots:
         async with AsyncExitStack() as slot:
             try:
                 async with asyncio.timeout_at(until):
-                    await slot.enter_async_context(self._holders[meter.name])
-                    await self._send_away(meter.name)
+                    await slot.enter_async_context(self._holders[_line(meter)])
+                    await self._send_away(_line(meter))
                     await slot.enter_async_context(self._room)
             except TimeoutError:
                 raise MeterFault("deadline", "busy") from None
@@ -40,22 +40,28 @@ class SessionSlots:
         if len(self._lingering) >= self._most:
             return False
         task = asyncio.create_task(work())
-        self._lingering[meter.name] = task
-        task.add_done_callback(lambda done: self._left(meter.name, done))
+        line = _line(meter)
+        self._lingering[line] = task
+        task.add_done_callback(lambda done: self._left(line, done))
         await asyncio.sleep(0)  # let it begin, so that it can clean up after itself from now on
         return True
 
     async def close(self) -> None:
         """End whatever lingers."""
-        for name in list(self._lingering):
-            await self._send_away(name)
+        for line in list(self._lingering):
+            await self._send_away(line)
 
-    def _left(self, name: str, task: asyncio.Task[None]) -> None:
-        if self._lingering.get(name) is task:
-            del self._lingering[name]
+    def _left(self, line: str, task: asyncio.Task[None]) -> None:
+        if self._lingering.get(line) is task:
+            del self._lingering[line]
 
-    async def _send_away(self, name: str) -> None:
-        task = self._lingering.pop(name, None)
+    async def _send_away(self, line: str) -> None:
+        task = self._lingering.pop(line, None)
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+
+
+def _line(meter: Meter) -> str:
+    """What one holder has for itself: the meter, or the serial line that it shares with others."""
+    return meter.address if isinstance(meter.address, str) else meter.name

@@ -6,7 +6,7 @@ Pure: what an environment variable or a file holds is asked of a `Resolve` that 
 from ami_registry.agreement import client_settings, security
 from ami_registry.entries import FIELDS, Entry, EntryError, Field, parse_field, parse_meter
 from ami_registry.formatting import SECRETS, FormattedMeter, format_meter
-from ami_registry.meter import Meter, Transport, key_id
+from ami_registry.meter import Meter, Parity, Transport, key_id
 from ami_registry.references import FORMS, Resolve, parse_secret
 from ami_registry.shipments import ShipmentError, parse_cell, parse_row, parse_shipment
 from ami_registry.values import DIALS_IN
@@ -21,6 +21,7 @@ __all__ = [
     "Field",
     "FormattedMeter",
     "Meter",
+    "Parity",
     "Resolve",
     "ShipmentError",
     "Transport",

@@ -11,7 +11,7 @@ from ami_dlms.association.vocabulary import CIPHERINGS, MECHANISMS, parse_cipher
 from ami_dlms.errors import LocalError
 from ami_dlms.framing.hdlc_address import MAX_WIDE
 from ami_registry import values
-from ami_registry.meter import Meter, Transport
+from ami_registry.meter import Meter, Parity, Transport
 from ami_registry.references import Resolve
 from ami_registry.values import Parser
 
@@ -19,6 +19,7 @@ IGNORED = frozenset({"simulated"})
 """How a simulated meter behaves is for the simulator alone."""
 NEEDED = ("name", "address", "logical_device_name", "device_id")
 WPORTS = (1, 0xFFFF)
+MAX_BAUD = 1_000_000
 Entry = int | str
 """Where an entry comes from: its number among [[meters]], from 1, or words for another place."""
 
@@ -55,16 +56,36 @@ def parse_transport(word: str) -> Transport:
     return Transport(word)
 
 
+def parse_parity(word: str) -> Parity:
+    """The parity of a word; LocalError names the known words."""
+    if word not in set(Parity):
+        raise LocalError(f"one of {', '.join(Parity)} was expected")
+    return Parity(word)
+
+
 FIELDS = (
     Field("name", values.text, "text", "by which CIM knows it; also the name of its state files"),
     Field("mrid", values.text, "text", "by which CIM knows it; the HES needs one"),
     Field("usage_points", values.texts, "list of texts", "names by which CIM knows it as well"),
-    Field("address", values.address, "text", "`host:port` where the HES calls it, or `dials-in`"),
+    Field(
+        "address",
+        values.address,
+        "text",
+        "`host:port` where the HES calls it, `/dev/...` of its serial line, or `dials-in`",
+    ),
     Field(
         "transport",
         values.of_word(parse_transport),
         _words(list(Transport)),
-        "the wrapper over TCP or UDP, or HDLC over TCP; a meter that dials in speaks the wrapper over TCP",
+        "the wrapper over TCP or UDP, or HDLC over TCP or a serial line; a meter that dials in speaks the wrapper over TCP",
+    ),
+    Field("baud", values.whole_number(1, MAX_BAUD), f"whole number, from 1 to {MAX_BAUD}", "of its serial line"),
+    Field("parity", values.of_word(parse_parity), _words(list(Parity)), "of its serial line, eight bits a character"),
+    Field(
+        "mode_e",
+        values.true_or_false,
+        "true or false",
+        "whether it wants the sign-on of IEC 62056-21 mode E before HDLC, as optical heads do; `baud` is then the highest",
     ),
     Field(
         "physical_address",

@@ -61,9 +61,9 @@ def _plain(value: object) -> object:
             raise TypeError(f"no entry holds a {type(value).__name__}")
 
 
-def _address(address: tuple[str, int] | None) -> str:
-    if address is None:
-        return DIALS_IN
+def _address(address: tuple[str, int] | str | None) -> str:
+    if not isinstance(address, tuple):
+        return address or DIALS_IN
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -11,6 +11,7 @@ from ami_dlms.association.vocabulary import format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_dlms.errors import LocalError
 from ami_dlms.framing.hdlc_address import MAX_SHORT, SIZES, HdlcAddress
+from ami_dlms.framing.mode_e import FIRST_BAUD_RATE
 from ami_dlms.obis import Obis
 from ami_dlms.security import PrivateKey, PublicKey
 from ami_dlms.security.suites import suite_of
@@ -23,22 +24,42 @@ SYMMETRIC_KEYS = ("encryption_key", "authentication_key")
 
 
 class Transport(StrEnum):
-    """What carries the APDUs: the wrapper over TCP or over UDP, or HDLC over TCP."""
+    """What carries the APDUs: the wrapper over TCP or over UDP, or HDLC over TCP or a serial line."""
 
     WRAPPER = "wrapper"
     UDP = "udp"
     HDLC = "hdlc"
+    SERIAL = "serial"
+
+    @property
+    def framed(self) -> bool:
+        """Whether APDUs go in frames of HDLC."""
+        return self in (Transport.HDLC, Transport.SERIAL)
+
+
+class Parity(StrEnum):
+    """Of the characters of a serial line, which have eight bits."""
+
+    NONE = "none"
+    EVEN = "even"
+    ODD = "odd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """One meter; `address` is None for one that dials in, `ciphering` None for one whose APDUs are unencrypted."""
+    """One meter; `address` is None for one that dials in, and the device of a serial line as text.
+
+    `ciphering` is None for one whose APDUs are unencrypted.
+    """
 
     name: str
     mrid: str = ""
     usage_points: tuple[str, ...] = ()
-    address: tuple[str, int] | None
+    address: tuple[str, int] | str | None
     transport: Transport = Transport.WRAPPER
+    baud: int = 9600
+    parity: Parity = Parity.NONE
+    mode_e: bool = False
     physical_address: int | None = None
     address_size: int | None = None
     client_wport: int = 1
@@ -92,6 +113,11 @@ class Meter:
         """A short name of the encryption key."""
         return key_id(self.encryption_key)
 
+    @property
+    def place(self) -> str:
+        """Where it is, for a person: host and port, or the device of its line."""
+        return self.address if isinstance(self.address, str) else "{}:{}".format(*self.address or ("unknown", 0))
+
     def problem(self) -> tuple[str, str] | None:
         """The first field that does not fit the others, and why."""
         return self._wrong_way() or self._wrong_proof()
@@ -99,7 +125,14 @@ class Meter:
     def _wrong_way(self) -> tuple[str, str] | None:
         if self.address is None and self.transport is not Transport.WRAPPER:
             return "transport", f"has to be {Transport.WRAPPER}: so speak meters that dial in"
-        if self.transport is not Transport.HDLC:
+        if self.transport is Transport.SERIAL:
+            if not isinstance(self.address, str):
+                return "address", "has to be a device, as /dev/ttyUSB0: the transport is serial"
+            if self.mode_e and (self.parity is not Parity.NONE or self.baud < FIRST_BAUD_RATE):
+                return "mode_e", f"leads to at least {FIRST_BAUD_RATE} baud and to no parity"
+        elif isinstance(self.address, str):
+            return "transport", f"has to be {Transport.SERIAL}: the address is a device"
+        if not self.transport.framed:
             return None
         if self.client_wport not in HDLC_CLIENTS:
             return "client_wport", f"has to be at most {HDLC_CLIENTS[-1]}: an address of HDLC"

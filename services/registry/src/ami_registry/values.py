@@ -83,14 +83,16 @@ def of_word(parse_word: Callable[[str], T]) -> Callable[[object, Resolve], T]:
     return parse
 
 
-def address(value: object, resolve: Resolve) -> tuple[str, int] | None:
-    """Host and port, or None for a meter that dials in; an IPv6 address has brackets around it."""
+def address(value: object, resolve: Resolve) -> tuple[str, int] | str | None:
+    """Host and port, a device, or None for a meter that dials in; an IPv6 address has brackets around it."""
     found = text(value, resolve)
     if found == DIALS_IN:
         return None
+    if found.startswith("/"):
+        return found
     host, separator, port = found.rpartition(":")
     if not separator or not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 0x10000:
-        raise ValueError(f'expected "host:port" or "{DIALS_IN}", and not "{found}"')
+        raise ValueError(f'expected "host:port", "/dev/..." or "{DIALS_IN}", and not "{found}"')
     return host.strip("[]"), int(port)
 
 

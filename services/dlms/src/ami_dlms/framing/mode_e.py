@@ -9,8 +9,9 @@ wait for it, and HDLC passes over it, for it begins with a flag.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from enum import Enum
+from typing import Any, NamedTuple
 
 from ami_dlms.errors import LocalError, ProtocolError
 from ami_dlms.frozen import frozen
@@ -205,6 +206,56 @@ class ModeEClient(_SignOn):
         self.state = next_state(CLIENT_SIGN_ON, self.state, SignOnEvent.IDENTIFICATION)
         self._outbox = _choice(rate)
         return Switch(rate, Identification(manufacturer, offered, text[:MAX_IDENTIFICATION]), early=self._lines.rest())
+
+
+ATTEMPTS = 2
+CHANGE_S = 0.3
+"""Both ends change their speed in this time (IEC 62056-21: 200 to 1500 ms)."""
+
+
+class Send(NamedTuple):
+    """Octets for the port, at its first rate."""
+
+    octets: bytes
+
+
+class Receive(NamedTuple):
+    """Whatever comes, as bytes; None when nothing came within the part of the time for an answer that an attempt has."""
+
+
+class ChangeRate(NamedTuple):
+    """Let CHANGE_S pass, then go on at this rate; `early` has come already and is read next."""
+
+    baud_rate: int
+    early: bytes
+
+
+SignOnStep = Send | Receive | ChangeRate
+
+
+def sign_on(max_baud_rate: int) -> Generator[SignOnStep, Any, Switch | None]:
+    """From the first rate to HDLC, for every driver, as the steps of an association are; None when no meter names itself.
+
+    Characters of seven bits with even parity are written as eight bits without: on the line that is the same, and not every
+    port can do the former.
+    """
+    client = ModeEClient(max_baud_rate=max_baud_rate)
+    for _ in range(ATTEMPTS):
+        yield Send(with_even_parity(client.start()))
+        octets: bytes | None = b""
+        while octets is not None:
+            client.receive_data(octets)
+            if (switch := client.next_event()) is not None:
+                yield Send(with_even_parity(client.data_to_send()))
+                yield ChangeRate(switch.baud_rate, switch.early)
+                return switch
+            octets = yield Receive()
+    return None
+
+
+def with_even_parity(octets: bytes) -> bytes:
+    """Seven bits and their parity as eight bits."""
+    return bytes(octet | (octet.bit_count() & 1) << 7 for octet in octets)
 
 
 class ModeEServer(_SignOn):
