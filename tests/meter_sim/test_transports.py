@@ -33,6 +33,7 @@ from ami_dlms.framing.hdlc_framing import HdlcClientFraming
 from ami_dlms.framing.hdlc_parameters import LinkParameters
 from ami_meter_sim.lines import admission
 from ami_meter_sim.meter.communication import HdlcProfile
+from ami_process.environment import real_time
 
 PHYSICAL = 17
 LARGE = LinkParameters(2030, 2030, 7, 7)
@@ -122,11 +123,12 @@ async def test_two_clients_have_a_link_each_on_one_connection(wire: Wire) -> Non
 
 async def test_a_link_that_is_idle_for_too_long_is_gone(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "SWEEP_S", 0.01)
-    await wire.listen(communication=HdlcProfile(PHYSICAL), inactivity_s=0.0)
+    await wire.listen(communication=HdlcProfile(PHYSICAL), idle_timeout_s=1000.0, inactivity_s=100.0)
     gone = asyncio.Event()
     wire.watch = lambda event: gone.set() if wire.events("association")[-1:][0]["what"] == "released" else None
     caller = await Caller.call(wire.port, over_hdlc())
     assert isinstance(await caller.ask(Open()), Opened)
+    monkeypatch.setattr(admission, "real_time", lambda: real_time() + 101.0)
     await asyncio.wait_for(gone.wait(), 5)
     await caller.close()
 
@@ -219,9 +221,10 @@ async def test_a_client_of_udp_that_is_silent_is_forgotten(
     wire: Wire, datagrams: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(admission, "SWEEP_S", 0.01)
-    await wire.listen_udp(idle_timeout_s=0.05)
+    await wire.listen_udp(idle_timeout_s=1000.0)
     caller = datagrams(wire.port)
     assert isinstance(await caller.ask(Open()), Opened)
+    monkeypatch.setattr(admission, "real_time", lambda: real_time() + 1001.0)
     while len(wire.admission):
         await asyncio.sleep(0)
     caller.connection = clear_client()
