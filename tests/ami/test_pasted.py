@@ -168,6 +168,8 @@ def test_half_an_octet_at_the_start_of_a_line_is_no_offset() -> None:
 
 
 @UNHURRIED
+@example('G"-')
+@example(":,-")
 @given(st.text(max_size=60) | st.text("0123456789abcdefABCDEF :.-\n[](){}|,;#\\xb'\"", max_size=60))
 def test_any_text_ends_in_octets_or_in_a_refusal(text: str) -> None:
     try:

@@ -174,9 +174,9 @@ def _explicit(tokens: Sequence[Token]) -> list[Token]:
 def _without_remark(tokens: list[Token]) -> list[Token]:
     """What precedes a divider that a word follows; a divider between octets is refused unless it is between all."""
     octets = [place for place, token in enumerate(tokens) if token.kind in (Kind.OCTETS, Kind.ODD)]
-    dividers = [
-        place for place, token in enumerate(tokens) if token.text in _DIVIDERS and place > min(octets, default=0)
-    ]
+    if not octets:
+        return tokens
+    dividers = [place for place, token in enumerate(tokens) if token.text in _DIVIDERS and place > octets[0]]
     word = max((place for place, token in enumerate(tokens) if token.kind is Kind.WORD), default=0)
     for place in dividers:
         if place < word:
