@@ -1,13 +1,15 @@
 """The command line `hes`: `hes serve --config FILE` is the process; `python -m ami_hes` is the same."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ami_hes.app import serve
+from ami_hes.app import rotate_in, serve
 from ami_hes.meters.registry import RegistryError
+from ami_hes.registry import CannotOpen
 from ami_hes.settings import Settings
 from ami_hes.store import SCHEMA, StoreUnavailable, StoreUnusable, assume_the_worst
 from ami_process.commands import exit_code_of, explaining, serve_until_stopped, version_option
@@ -26,6 +28,19 @@ def _store_in(config: Path) -> Place:
 
 
 app.add_typer(store_commands(SCHEMA, _store_in, assume_the_worst), name="store")
+
+
+keys = typer.Typer(no_args_is_help=True, help="The master key of the meters' keys, while the process does not run.")
+app.add_typer(keys, name="keys")
+
+
+@keys.command("rotate")
+def rotate_keys(
+    config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")],
+) -> None:
+    """Seal all keys of meters in the store by a new master key; older ones stay in its file, for copies of the store."""
+    with explaining("hes", SettingsError, CannotOpen, StoreUnusable, StoreUnavailable):
+        typer.echo(asyncio.run(rotate_in(Settings.load(config))))
 
 
 @app.callback()

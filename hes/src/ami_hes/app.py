@@ -4,6 +4,7 @@ Time, randomness and identifiers come in as arguments (`Environment`), so that a
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
@@ -20,9 +21,10 @@ from ami_hes.engine import EmbeddedEngine, MakeEngine
 from ami_hes.inbox import InboxSettings, create_inbox
 from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Intake, Limits, ReplySender, Run
 from ami_hes.meters import Meters, MetersSettings, Registry
-from ami_hes.meters.shipments import read_shipments
+from ami_hes.meters.shipments import transport_key_of
 from ami_hes.nouns import Partner
 from ami_hes.outbox import Outbox
+from ami_hes.registry import Sealer, configured_meters, master_keys_of, open_registry, rotate
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from ami_hes.settings import Settings
 from ami_hes.store import (
@@ -31,6 +33,7 @@ from ami_hes.store import (
     SqlCounters,
     SqlDeliveries,
     SqlReceivedCounters,
+    SqlRegistry,
     SqlResults,
     StoreUnavailable,
 )
@@ -70,12 +73,16 @@ async def running(
     http_limits = _http_limits(settings)
     kept_open = hes.max_kept_open if hes.keep_open_s else 0
     allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions + kept_open)
-    registry = Registry(settings.meters, shipped=read_shipments(hes.shipments, hes.transport_key))
+    transport_key = transport_key_of(hes.transport_key)
+    configured = configured_meters(settings.meters, hes.shipments, transport_key)
+    sealer = _sealer(settings, environment)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
         store = stack.enter_context(hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA))
         database = await stack.enter_async_context(Database(store, environment.emit))
         await stack.enter_async_context(database.watched())
+        kept = await open_registry(SqlRegistry(database), sealer, configured, environment.emit, transport_key)
+        registry = kept.registry
         meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, environment))
         schemas = Schemas()
         results, deliveries = SqlResults(database), SqlDeliveries(database)
@@ -121,6 +128,16 @@ async def serve(settings: Settings, stop: asyncio.Event, environment: Environmen
         environment.emit(cannot_listen(problem))
         return EXIT_CANNOT_LISTEN
     return 0
+
+
+async def rotate_in(settings: Settings) -> str:
+    """Seal what the store of these settings holds by a new master key; what was done, for a person."""
+    hes = settings.hes
+    masters = master_keys_of(hes.master_key, hes.store, os.environ, os.urandom)
+    with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
+        async with Database(store) as database:
+            sealed = await rotate(SqlRegistry(database), masters, os.urandom)
+    return f"{sealed} keys of meters are sealed by the master key {masters.current().id} of {masters.place}"
 
 
 @asynccontextmanager
@@ -172,6 +189,11 @@ async def _forget(context: Context, environment: Environment, kept_for: timedelt
             if forgotten:
                 environment.emit(events.Forgotten(requests=forgotten))
         await environment.sleep(FORGET_EVERY_S)
+
+
+def _sealer(settings: Settings, environment: Environment) -> Sealer:
+    masters = master_keys_of(settings.hes.master_key, settings.hes.store, os.environ, environment.random_bytes)
+    return Sealer(masters, environment.random_bytes)
 
 
 def _inbox_settings(settings: Settings, environment: Environment) -> InboxSettings:

@@ -69,6 +69,11 @@ class HesSettings(Section):
     store_password: str | None = Field(
         default=None, description="the password of such a database: `env:NAME` or `file:PATH`"
     )
+    master_key: str | None = Field(
+        default=None,
+        repr=False,
+        description="seals the keys of meters in the store: `env:NAME` or `file:PATH`, which is made if missing; unset: `hes.master-key` beside the store",
+    )
     shipments: tuple[Path, ...] = Field(
         default=(), description="shipment files (JSON or CSV) with further meters, beside those of [[meters]]"
     )

@@ -10,6 +10,7 @@ from ami_hes.events.process import (
     StoreAvailable,
     StoreUnavailable,
 )
+from ami_hes.events.registry import MeterDisplaced, RegistryImporting, RegistryOpened
 from ami_hes.events.replies import ReplyDeadLetter, ReplyFailed, ReplyPostponed, ReplySent
 from ami_hes.events.requests import (
     AnswerFailed,
@@ -50,6 +51,7 @@ __all__ = [
     "Forgotten",
     "HungUp",
     "LateAnswer",
+    "MeterDisplaced",
     "MeterDone",
     "NotProved",
     "Notification",
@@ -59,6 +61,8 @@ __all__ = [
     "Recovered",
     "RecoveryFailed",
     "Refusal",
+    "RegistryImporting",
+    "RegistryOpened",
     "Replaced",
     "ReplyDeadLetter",
     "ReplyFailed",

@@ -56,8 +56,6 @@ class Listener:
         self._places = places
         self._log_apdus = log_apdus
         self._emit = emit
-        callers = {meter.server_wport for meter in registry.meters if meter.address is None}
-        self._server_wports = sorted(callers | {MANAGEMENT_DEVICE})
         self._unknown: dict[Caller, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
@@ -175,13 +173,14 @@ class Listener:
 
     async def _ask_name(self, link: Link, timeouts: Timeouts) -> str:
         """The logical device name, from the first server wrapper port in use that answers the public client."""
-        for server_wport in self._server_wports[:-1]:
+        *others, last = sorted(self._registry.calling_wports() | {MANAGEMENT_DEVICE})
+        for server_wport in others:
             try:
                 return await _read_name(link, server_wport, self._notifications, timeouts)
             except MeterFault as fault:
                 if fault.kind != "association":
                     raise
-        return await _read_name(link, self._server_wports[-1], self._notifications, timeouts)
+        return await _read_name(link, last, self._notifications, timeouts)
 
 
 async def _read_name(link: Link, server_wport: int, notifications: Notifications, timeouts: Timeouts) -> str:

@@ -121,8 +121,11 @@ class Meters:
                 await self._leave(session)
 
     async def _resumed(self, meter: Meter, timeouts: Timeouts) -> Session | None:
-        """The session that the last holder has left open."""
+        """The session that the last holder has left open, unless the registry has another entry for the meter since."""
         session = await self._kept.take(meter)
+        if session is not None and session.meter != meter:
+            await self._release(session)
+            return None
         if session is not None:
             began = real_time()
             session.resume(timeouts, lambda: self._link(meter, timeouts, began))

@@ -60,6 +60,7 @@ class Notifications:
         self._received = received
         self._emit = emit
         self._keys: dict[bytes, tuple[GlobalKeys, ReceiveCounter]] = {}
+        self._keys_of = registry.version
         self._waiting: set[asyncio.Task[None]] = set()
         self._blocks: dict[tuple[str, str], PushedBlocks] = {}
         self._turn = asyncio.Lock()
@@ -188,6 +189,8 @@ class Notifications:
         del self._blocks[next(sender for sender in self._blocks if _host(sender[1]) == crowd)]
 
     def _lookup(self, title: bytes) -> tuple[GlobalKeys, ReceiveCounter] | None:
+        if self._keys_of != self._registry.version:
+            self._keys, self._keys_of = {}, self._registry.version
         known = self._keys.get(title)
         meter = self._registry.find_by_system_title(title)
         if known is None and meter is not None and meter.ciphered:

@@ -1,30 +1,29 @@
 """The meters of the head-end by each of the names that a request, a notification or a dialled-in connection can use.
 
-Built once from the [[meters]] entries of the configuration file (`ami_registry`) and from shipment files. An entry that can't be right is refused at
-the start with its name, its field and what to change; so are two meters that share a name, an mRID, a usage point, a logical
-device name or a system title. Keys are never shown: not in a repr, not in a refusal.
+An entry of the configuration or of a shipment file (`ami_registry`) that can't be right is refused with its place, its name, its
+field and what to change; so is one that shares a name, an mRID, a usage point, a logical device name, an address or a system
+title with another meter. Keys are never shown: not in a repr, not in a refusal.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TypeVar
 
 from ami_cim.identity import mrid_key
 from ami_dlms.enums import Mechanism
+from ami_hes.meters.meter_index import MeterIndex, Table, names_of
 from ami_process.secret_sources import SecretSources
-from ami_registry import Entry, EntryError, Meter, Resolve, parse_meter
+from ami_registry import Entry, EntryError, Meter, Resolve, format_meter, parse_meter
 from ami_registry.entries import NEEDED
 
-__all__ = ["Meter", "Registry", "RegistryError"]
+__all__ = ["Meter", "Registry", "RegistryError", "read_entry"]
 
-K = TypeVar("K")
 RegistryError = EntryError
 NOTHING_SHIPPED: Mapping[str, object] = MappingProxyType({})
 
 
 class Registry:
-    """The meters, found by any of their names."""
+    """The meters, found by any of their names. `version` is another one after each change."""
 
     def __init__(
         self,
@@ -32,56 +31,110 @@ class Registry:
         *,
         shipped: Mapping[str, object] = NOTHING_SHIPPED,
         resolve: Resolve | None = None,
+        meters: Mapping[str, Meter] | None = None,
     ) -> None:
         """`shipped` are further entries by the words for where they are from.
 
-        `resolve` fetches what `env:` and `file:` name, by default from the environment and the working directory.
+        `resolve` fetches what `env:` and `file:` name, by default from the environment and the working directory. `meters`
+        keeps the meters by mRID for whoever adds them (`add`), in place of the entries.
         """
         resolve = resolve or SecretSources(os.environ)
+        own: dict[str, Meter] = {}
+        self._meters = own if meters is None else meters
+        self._index = MeterIndex()
+        self.version = 0
         places: dict[Entry, object] = dict(enumerate(entries, 1))
         places.update(shipped)
-        self._places = tuple(places)
-        self.meters = tuple([_meter(place, entry, resolve) for place, entry in places.items()])
-        self._by_mrid = self._index("mrid", lambda meter: [mrid_key(meter.mrid)])
-        self._by_name = self._index("name", lambda meter: [meter.name])
-        self._by_usage_point = self._index("usage_points", lambda meter: meter.usage_points)
-        self._by_usage_point_mrid = self._index(
-            "usage_points", lambda meter: {mrid_key(point) for point in meter.usage_points}
-        )
-        self._by_device_name = self._index("logical_device_name", lambda meter: [meter.logical_device_name])
-        self._index("address", _place)
-        self._by_title = self._index("system_title", lambda meter: [meter.system_title] if meter.system_title else [])
+        for place, entry in places.items():
+            meter = read_entry(place, entry, resolve)
+            table = format_meter(meter).table
+            self.check(place, table)
+            own[mrid_key(meter.mrid)] = meter
+            self.add(table)
+
+    def __len__(self) -> int:
+        return len(self._meters)
+
+    def __iter__(self) -> Iterator[Meter]:
+        return iter(self._meters.values())
+
+    @property
+    def meters(self) -> tuple[Meter, ...]:
+        """All of them, at once."""
+        return tuple(self)
 
     def find_by_mrid(self, mrid: str) -> Meter | None:
-        return self._by_mrid.get(mrid_key(mrid))
+        return self._meters.get(mrid_key(mrid))
 
     def find_by_name(self, name: str) -> Meter | None:
-        return self._by_name.get(name)
+        return self._find("name", name)
 
     def find_by_usage_point(self, usage_point: str) -> Meter | None:
-        return self._by_usage_point.get(usage_point)
+        meter = self._find("usage_points", mrid_key(usage_point))
+        return meter if meter is not None and usage_point in meter.usage_points else None
 
     def find_by_usage_point_mrid(self, mrid: str) -> Meter | None:
-        return self._by_usage_point_mrid.get(mrid_key(mrid))
+        return self._find("usage_points", mrid_key(mrid))
 
     def find_by_logical_device_name(self, name: str) -> Meter | None:
-        return self._by_device_name.get(name)
+        return self._find("logical_device_name", name)
 
     def find_by_system_title(self, title: bytes) -> Meter | None:
-        return self._by_title.get(title)
+        return self._find("system_title", title.hex())
 
-    def _index(self, field_name: str, names_of: Callable[[Meter], Iterable[K]]) -> dict[K, Meter]:
-        index: dict[K, Meter] = {}
-        for place, meter in zip(self._places, self.meters, strict=True):
-            for name in names_of(meter):
-                if name in index:
-                    shown = name.hex().upper() if isinstance(name, bytes) else name
-                    raise EntryError(place, meter.name, field_name, f"{shown} already belongs to {index[name].name}")
-                index[name] = meter
-        return index
+    def groups(self) -> Mapping[str, Mapping[str, int]]:
+        """The number of meters by tag and value, as of `feeder` and `F12`."""
+        return self._index.groups()
+
+    def members(self, tag: str, value: str) -> Iterator[Meter]:
+        """The meters whose tag has this value."""
+        return (self._meters[mrid] for mrid in self._index.members(tag, value))
+
+    def member_ids(self, tag: str, value: str) -> tuple[str, ...]:
+        """The same by their mRIDs, as these are compared; no meter is unpacked for it."""
+        return tuple(self._index.members(tag, value))
+
+    def calling_wports(self) -> set[int]:
+        """The server wrapper ports of meters that dial in."""
+        return self._index.calling_wports()
+
+    def check(self, place: Entry, table: Table) -> None:
+        """Raises EntryError where a name of this entry is that of a meter that is there."""
+        for name in names_of(table):
+            owner = self._index.owner(name.field, name.key)
+            if owner is not None:
+                raise taken(place, table, name.field, name.shown, self._meters[owner].name)
+
+    def owner(self, field: str, key: str) -> str | None:
+        """The meter (its mRID as mRIDs are compared) that has this name."""
+        return self._index.owner(field, key)
+
+    def add(self, table: Table) -> None:
+        """The meter of this entry is found from now on; it is in `meters` already."""
+        self._index.add(mrid_key(table["mrid"]), table)
+        self.touch()
+
+    def remove(self, table: Table) -> None:
+        """It is not found any more."""
+        self._index.remove(mrid_key(table["mrid"]), table)
+        self.touch()
+
+    def touch(self) -> None:
+        """Something else about a meter than its names has changed."""
+        self.version += 1
+
+    def _find(self, field: str, key: str) -> Meter | None:
+        mrid = self._index.owner(field, key)
+        return None if mrid is None else self._meters[mrid]
 
 
-def _meter(place: Entry, entry: object, resolve: Resolve) -> Meter:
+def taken(place: Entry, table: Table, field: str, shown: str, owner: str) -> EntryError:
+    """What to say of an entry with the name of another meter."""
+    return EntryError(place, table["name"], field, f"{shown} already belongs to {owner}")
+
+
+def read_entry(place: Entry, entry: object, resolve: Resolve) -> Meter:
+    """The meter of an entry as a head-end needs it; EntryError says what a person has to change."""
     meter = parse_meter(place, entry, resolve, needed=(*NEEDED, "mrid"))
     problem = meter.problem() or _problem_for_a_client(meter)
     if problem:
@@ -103,12 +156,6 @@ def _problem_for_a_client(meter: Meter) -> tuple[str, str] | None:
             "public_client",
             "has to be true: a meter that dials in is recognised by what the public client reads of it",
         )
+    if len(set(meter.usage_points)) < len(meter.usage_points):
+        return "usage_points", "has a name twice"
     return None
-
-
-def _place(meter: Meter) -> list[str]:
-    """Where a meter is: one address may hold several, each with a server_wport or, on a line, a physical address of its own."""
-    if meter.address is None:
-        return []
-    device = "" if meter.physical_address is None else f" and physical_address {meter.physical_address}"
-    return [f"{meter.place} with server_wport {meter.server_wport}{device if meter.transport.framed else ''}"]

@@ -38,6 +38,12 @@ class StoredRegistry:
     meters: Sequence[StoredMeter] = ()
     sources: Sequence[StoredSource] = ()
 
+    def key_ids(self) -> set[str]:
+        """The master keys without which it can't be used."""
+        return {key.key_id for meter in self.meters for key in meter.keys} | {
+            source.digest.key_id for source in self.sources
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryChange:

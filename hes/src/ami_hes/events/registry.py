@@ -1,0 +1,46 @@
+"""The registry of meters: how the process found it at its start."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ami_process.events import Event, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryOpened(Event):
+    """At the start: the files of the configuration have changed what was kept, or were many meters."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    meters: int
+    """All meters of the registry."""
+    changed: int
+    """Of these, new or not as they were kept."""
+    removed: int
+    """Meters that were kept and are in no file of the configuration any more, or displaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryImporting(Event):
+    """At the start: a large file is being read."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    source: str
+    """The file, or the meters of the configuration."""
+    meters: int
+    """Meters of it so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterDisplaced(Event):
+    """At the start: a meter that was imported is gone, since one of the configuration has one of its names."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    meter: str
+    """What it was called."""
+    mrid: str
+    """Its mRID."""
+    reason: str
+    """Which name."""

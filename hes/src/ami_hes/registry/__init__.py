@@ -1,0 +1,24 @@
+"""The registry of meters as it is kept: imported from files or row by row, its keys sealed by a master key."""
+
+from ami_hes.registry.kept import IMPORTED, KeptRegistry, Row, RowOutcome, RowReport
+from ami_hes.registry.master_keys import MasterKey, MasterKeys, master_keys_of
+from ami_hes.registry.opening import ConfiguredMeters, configured_meters, open_registry
+from ami_hes.registry.rotation import rotate
+from ami_hes.registry.sealing import CannotOpen, Sealer
+
+__all__ = [
+    "IMPORTED",
+    "CannotOpen",
+    "ConfiguredMeters",
+    "KeptRegistry",
+    "MasterKey",
+    "MasterKeys",
+    "Row",
+    "RowOutcome",
+    "RowReport",
+    "Sealer",
+    "configured_meters",
+    "master_keys_of",
+    "open_registry",
+    "rotate",
+]

@@ -1,0 +1,151 @@
+"""The registry at work and in the store: rows are imported into both, each with a report of its own.
+
+A part of an import is one transaction: when the report is there, all rows that it says are accepted or changed are kept, and
+nothing of a refused one is. A meter of a file of the configuration is that file's: it is changed there and nowhere else.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from ami_cim.identity import mrid_key
+from ami_hes.meters.meter_index import MeterIndex, Table, names_of
+from ami_hes.meters.registry import Meter, Registry, read_entry, taken
+from ami_hes.registry.packed_meters import PackedMeters, names_are_the_same, table_of
+from ami_hes.store import RegistryChange, RegistryStore, StoredMeter
+from ami_registry import EntryError, FormattedMeter, ShipmentError, format_meter, parse_row
+
+IMPORTED = "import"
+"""The source of meters that no file of the configuration has."""
+MAX_METERS = 1_000_000
+
+
+class Row(NamedTuple):
+    """A row of a shipment, and where it is in its file."""
+
+    place: str
+    columns: Mapping[str, object]
+
+
+class RowOutcome(StrEnum):
+    """What became of a row."""
+
+    ACCEPTED = "accepted"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+class RowReport(NamedTuple):
+    """The outcome of a row; `reason` of a refused one never holds a secret."""
+
+    place: str
+    meter: str | None
+    outcome: RowOutcome
+    reason: str = ""
+
+
+class _Draft:
+    """What a part of an import changes, before it is kept."""
+
+    def __init__(self, registry: Registry, meters: PackedMeters) -> None:
+        self._registry = registry
+        self._meters = meters
+        self._index = MeterIndex()
+        self.changed: dict[str, tuple[StoredMeter, Table]] = {}
+
+    def kept(self, mrid: str) -> StoredMeter | None:
+        changed = self.changed.get(mrid)
+        return self._meters.stored(mrid) if changed is None else changed[0]
+
+    def put(self, place: str, mrid: str, meter: FormattedMeter) -> RowOutcome:
+        """Raises EntryError for a name of another meter."""
+        self._check(place, mrid, meter.table)
+        kept = self.kept(mrid)
+        packed = self._meters.pack(mrid, meter, IMPORTED, kept)
+        if packed is kept:
+            return RowOutcome.UNCHANGED
+        if mrid in self.changed:
+            self._index.remove(mrid, self.changed[mrid][1])
+        self._index.add(mrid, meter.table)
+        self.changed[mrid] = packed, meter.table
+        return RowOutcome.ACCEPTED if kept is None else RowOutcome.CHANGED
+
+    def _check(self, place: str, mrid: str, table: Table) -> None:
+        for name in names_of(table):
+            owner = self._index.owner(name.field, name.key)
+            if owner is None:
+                owner = self._registry.owner(name.field, name.key)
+                owner = None if owner in self.changed else owner  # it has given the name up
+            kept = None if owner in (None, mrid) else self.kept(str(owner))
+            if kept is not None:
+                raise taken(place, table, name.field, name.shown, kept.name)
+
+
+class KeptRegistry:
+    """The registry of the process and the store behind it."""
+
+    def __init__(
+        self, registry: Registry, meters: PackedMeters, store: RegistryStore, transport_key: bytes | None = None
+    ) -> None:
+        """`transport_key` unwraps the keys of imported rows."""
+        self.registry = registry
+        self._meters = meters
+        self._store = store
+        self._transport_key = transport_key
+        self._one_at_a_time = asyncio.Lock()
+
+    async def import_rows(self, rows: Sequence[Row], *, check: bool = False) -> list[RowReport]:
+        """Keep what can be kept of these rows of a shipment; `check`: only say what would become of them.
+
+        A later row for the same meter counts. Raises StoreUnavailable, and then nothing of them is kept.
+        """
+        async with self._one_at_a_time:
+            draft = _Draft(self.registry, self._meters)
+            report = [self._plan(row, draft) for row in rows]
+            if draft.changed and not check:
+                await self._store.change(RegistryChange(meters=[meter for meter, _ in draft.changed.values()]))
+                self._apply(draft)
+            return report
+
+    def source_of(self, meter: Meter) -> str:
+        """The file that has the say over a meter, or `import`."""
+        kept = self._meters.stored(mrid_key(meter.mrid))
+        return IMPORTED if kept is None else kept.source
+
+    def _plan(self, row: Row, draft: _Draft) -> RowReport:
+        name = row.columns.get("name")
+        shown = name if isinstance(name, str) else None
+        try:
+            meter = read_entry(row.place, parse_row(row.place, row.columns, self._transport_key), _no_references)
+            if isinstance(meter.address, str):
+                raise EntryError(row.place, meter.name, "address", "a device of this machine is for the configuration")
+            mrid = mrid_key(meter.mrid)
+            kept = draft.kept(mrid)
+            if kept is not None and kept.source != IMPORTED:
+                raise EntryError(row.place, meter.name, "mrid", f"is that of a meter of {kept.source}: change it there")
+            if kept is None and len(self._meters) + len(draft.changed) >= MAX_METERS:
+                raise EntryError(row.place, meter.name, "mrid", f"the registry has {MAX_METERS} meters, which is all")
+            return RowReport(row.place, meter.name, draft.put(row.place, mrid, format_meter(meter)))
+        except (EntryError, ShipmentError) as problem:
+            return RowReport(row.place, shown, RowOutcome.REFUSED, str(problem))
+
+    def _apply(self, draft: _Draft) -> None:
+        """Names may pass from one meter to another, so all old ones go first."""
+        anew: list[Table] = []
+        for mrid, (meter, table) in draft.changed.items():
+            kept = self._meters.stored(mrid)
+            if kept is None or not names_are_the_same(table_of(kept), table):
+                anew.append(table)
+                if kept is not None:
+                    self.registry.remove(table_of(kept))
+            self._meters.add(meter)
+        for table in anew:
+            self.registry.add(table)
+        self.registry.touch()
+
+
+def _no_references(scheme: str, _: str) -> str:
+    """A file or a variable of this machine is for those who write its configuration."""
+    raise ValueError(f"{scheme}: is for the configuration of the head-end; give the value itself")

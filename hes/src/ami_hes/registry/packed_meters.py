@@ -1,0 +1,89 @@
+"""Meters as the store keeps them, in memory: entries as text, keys sealed. A meter is unpacked when it is asked for; some stay so.
+
+So 100,000 meters take some hundred megabytes and not a gigabyte, and the keys of those at work alone are in memory unsealed.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+
+from ami_hes.meters.meter_index import INDEXED, Table
+from ami_hes.meters.registry import Meter
+from ami_hes.registry.sealing import CannotOpen, Sealer
+from ami_hes.store import StoredMeter
+from ami_registry import FormattedMeter, parse_meter
+
+UNPACKED = 2_048
+"""Meters that stay unpacked."""
+
+
+class PackedMeters(Mapping[str, Meter]):
+    """The meters by mRID, as mRIDs are compared."""
+
+    def __init__(self, sealer: Sealer, unpacked: int = UNPACKED) -> None:
+        self._sealer = sealer
+        self._most = unpacked
+        self._packed: dict[str, StoredMeter] = {}
+        self._unpacked: OrderedDict[str, Meter] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __contains__(self, mrid: object) -> bool:
+        return mrid in self._packed
+
+    def __getitem__(self, mrid: str) -> Meter:
+        """Raises KeyError, and CannotOpen for a meter whose keys are not what was sealed."""
+        meter = self._unpacked.get(mrid)
+        if meter is None:
+            meter = self._unpacked[mrid] = self._unpack(self._packed[mrid])
+            if len(self._unpacked) > self._most:
+                self._unpacked.popitem(last=False)
+        else:
+            self._unpacked.move_to_end(mrid)
+        return meter
+
+    def stored(self, mrid: str) -> StoredMeter | None:
+        """As it is kept."""
+        return self._packed.get(mrid)
+
+    def add(self, meter: StoredMeter) -> None:
+        """Keep it, in the place of what was kept of this mRID."""
+        self._unpacked.pop(meter.mrid, None)
+        self._packed[meter.mrid] = meter
+
+    def pack(self, mrid: str, meter: FormattedMeter, source: str, kept: StoredMeter | None) -> StoredMeter:
+        """As it is to be kept; `kept` itself where nothing is different. Raises SettingsError without a master key."""
+        entry = json.dumps(meter.table, ensure_ascii=False, separators=(",", ":"))
+        if kept is not None and (kept.source, kept.entry) == (source, entry) and self._opens_to(kept, meter.secrets):
+            return kept
+        keys = tuple(self._sealer.seal(octets, mrid, purpose) for purpose, octets in meter.secrets.items())
+        return StoredMeter(mrid, str(meter.table["name"]), source, entry, keys)
+
+    def _opens_to(self, kept: StoredMeter, secrets: Mapping[str, bytes]) -> bool:
+        try:
+            return {key.purpose: self._sealer.open(key, kept.mrid) for key in kept.keys} == secrets
+        except CannotOpen:
+            return False
+
+    def _unpack(self, kept: StoredMeter) -> Meter:
+        secrets = {key.purpose: f"hex:{self._sealer.open(key, kept.mrid).hex()}" for key in kept.keys}
+        return parse_meter(f"the stored meter {kept.mrid}", table_of(kept) | secrets, _no_references)
+
+
+def table_of(kept: StoredMeter) -> dict[str, object]:
+    """Its entry without secrets."""
+    table: dict[str, object] = json.loads(kept.entry)
+    return table
+
+
+def names_are_the_same(one: Table, other: Table) -> bool:
+    """Whether the index has the same to say of both."""
+    return all(one.get(field) == other.get(field) for field in INDEXED)
+
+
+def _no_references(scheme: str, _: str) -> str:
+    raise ValueError(f"an entry that is kept names nothing elsewhere, and this one {scheme}")
