@@ -55,7 +55,10 @@ async def test_each_row_has_its_outcome_and_the_next_life_knows_them(place: Plac
         ({"mrid": None}, "mrid: a text"),
         ({"encryption_key": "env:HOME"}, "encryption_key: env: is for the configuration of the head-end"),
         ({"encryption_key": "file:/etc/hostname"}, "encryption_key: file: is for the configuration of the head-end"),
-        ({"address": "/dev/ttyUSB0", "transport": "serial"}, "address: a device of this machine is for the configuration"),
+        (
+            {"address": "/dev/ttyUSB0", "transport": "serial"},
+            "address: a device of this machine is for the configuration",
+        ),
         ({"encryption_key": key(1).hex()[:-2]}, "encryption_key: has 15 octets"),
         ({"encryption_key": key(1).hex()[:-1]}, "encryption_key: the value is not an even number"),
         ({"encryption_key_wrapped": "00" * 24}, "encryption_key_wrapped: is wrapped, and no transport key"),
