@@ -21,6 +21,8 @@ from ami_hes.store.ports import (
     StoredRequest,
     StoredResult,
 )
+from ami_hes.store.readings import SqlReadings
+from ami_hes.store.readings_port import Readings, StoredReading, StoredSeries
 from ami_hes.store.registry import SqlRegistry
 from ami_hes.store.registry_port import (
     RegistryChange,
@@ -46,6 +48,7 @@ __all__ = [
     "Deliveries",
     "FailedDelivery",
     "NonceUsed",
+    "Readings",
     "ReceivedCounters",
     "ReceivedKey",
     "RegistryChange",
@@ -55,6 +58,7 @@ __all__ = [
     "SpentId",
     "SqlCounters",
     "SqlDeliveries",
+    "SqlReadings",
     "SqlReceivedCounters",
     "SqlRegistry",
     "SqlResults",
@@ -63,9 +67,11 @@ __all__ = [
     "StoredAnswer",
     "StoredCommand",
     "StoredMeter",
+    "StoredReading",
     "StoredRegistry",
     "StoredRequest",
     "StoredResult",
+    "StoredSeries",
     "StoredSource",
     "assume_the_worst",
 ]

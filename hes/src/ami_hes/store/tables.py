@@ -172,13 +172,36 @@ meter_sources = Table(
 )
 """Files of meters that have been imported, each with its digest, which is sealed too."""
 
+reading_series = Table(
+    "reading_series",
+    metadata,
+    Column("series_id", Integer, primary_key=True),
+    Column("mrid", String, nullable=False),
+    Column("reading_type", String, nullable=False),
+    Index("reading_series_by_meter", "mrid", "reading_type", unique=True),
+)
+"""What is kept of a meter: the number of each of its reading types. The meter may have left the registry meanwhile."""
+
+reading_values = Table(
+    "reading_values",
+    metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", Text),
+    Column("qualities", Text, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("by_meter", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The values; times are milliseconds since 1970. Rows of one series lie together, and nothing beside the key is looked up for each."""
+
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0005",
+    revision="0006",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

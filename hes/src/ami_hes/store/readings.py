@@ -1,0 +1,189 @@
+"""The store of readings in the database: the Readings port.
+
+Rows are narrow, since there are many: the meter and the reading type are in a row of their own, by number. They go to the driver as
+they are, without the compilation of a statement for each, and those of meters that are read at once share a transaction.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import repeat
+
+from sqlalchemy import Connection, Delete, Row, Select, bindparam, delete, func, insert, select
+
+from ami_hes.store.database import Database
+from ami_hes.store.readings_port import StoredReading, StoredSeries
+from ami_hes.store.tables import reading_series, reading_values
+from ami_process.store.group_commit import GroupCommit
+
+AT_ONCE = 10_000
+"""Rows of a statement, and of a part of an export."""
+SERIES_AT_ONCE = 100
+_Value = tuple[int, str | None, str, int, bool]
+_Kept = tuple[str, Sequence[StoredSeries]]
+_KEEP = (
+    "INSERT INTO reading_values (series_id, time, value, qualities, received, by_meter) VALUES ({0}, {0}, {0}, {0}, {0}, {0})"
+    " ON CONFLICT (series_id, time) DO UPDATE SET value = excluded.value, qualities = excluded.qualities,"
+    " received = excluded.received, by_meter = excluded.by_meter"
+    " WHERE excluded.received >= reading_values.received"
+    " AND (excluded.value IS NOT NULL OR reading_values.value IS NULL)"
+)
+"""The same in SQLite and in PostgreSQL; SQLAlchemy has an insert of its own for each."""
+_SERIES = select(reading_series.c.series_id, reading_series.c.mrid, reading_series.c.reading_type).where(
+    reading_series.c.mrid.in_(bindparam("mrids", expanding=True))
+)
+_OF_ONE = reading_values.c.series_id == reading_series.c.series_id
+_VALUES = (
+    select(
+        reading_series.c.reading_type,
+        *(reading_values.c[name] for name in ("time", "value", "qualities", "received", "by_meter")),
+    )
+    .join_from(reading_values, reading_series, _OF_ONE)
+    .where(reading_series.c.mrid == bindparam("of_meter"), reading_values.c.time <= bindparam("until"))
+)
+
+
+class SqlReadings:
+    """The Readings port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._keeping: GroupCommit[_Kept] = GroupCommit(database, _keep)
+
+    async def keep(self, mrid: str, series: Sequence[StoredSeries]) -> None:
+        await self._keeping.add((mrid, series))
+
+    async def find(self, mrid: str, reading_types: Sequence[str], *, after: int, until: int) -> list[StoredSeries]:
+        query = (
+            _VALUES.where(reading_series.c.reading_type.in_(reading_types), reading_values.c.time > after)
+            .order_by(reading_values.c.series_id, reading_values.c.time)
+            .params(of_meter=mrid, until=until)
+        )
+        return await self._database.transaction(lambda connection: _series(connection, query))
+
+    async def latest(self, mrid: str, reading_types: Sequence[str], *, until: int) -> list[StoredSeries]:
+        last = (
+            select(reading_values.c.series_id, func.max(reading_values.c.time).label("last"))
+            .join_from(reading_values, reading_series, _OF_ONE)
+            .where(reading_series.c.mrid == mrid, reading_values.c.time <= until, reading_values.c.value.is_not(None))
+            .group_by(reading_values.c.series_id)
+            .subquery()
+        )
+        query = (
+            _VALUES.join(
+                last, (last.c.series_id == reading_values.c.series_id) & (last.c.last == reading_values.c.time)
+            )
+            .order_by(reading_series.c.reading_type)
+            .params(of_meter=mrid, until=until)
+        )
+        if reading_types:
+            query = query.where(reading_series.c.reading_type.in_(reading_types))
+        return await self._database.transaction(lambda connection: _series(connection, query))
+
+    async def forget(self, before: int) -> int:
+        """Series by series, so that other work comes between."""
+        ids = await self._database.transaction(_ids)
+        forgotten = 0
+        for start in range(0, len(ids), SERIES_AT_ONCE):
+            old = delete(reading_values).where(
+                reading_values.c.series_id.in_(ids[start : start + SERIES_AT_ONCE]), reading_values.c.time < before
+            )
+            forgotten += await self._database.transaction(partial(_delete, old))
+        return forgotten
+
+    async def everything(self, *, after: int, until: int) -> AsyncIterator[Sequence[StoredReading]]:
+        for series_id, mrid, reading_type in await self._database.transaction(_all_series):
+            behind = after
+            while True:
+                rows = await self._database.transaction(partial(_page, series_id, behind, until))
+                if rows:
+                    yield [StoredReading(mrid, reading_type, *row) for row in rows]
+                if len(rows) < AT_ONCE:
+                    break
+                behind = rows[-1][0]
+
+
+def _ids(connection: Connection) -> list[int]:
+    return list(connection.execute(select(reading_series.c.series_id)).scalars())
+
+
+def _delete(old: Delete, connection: Connection) -> int:
+    return connection.execute(old).rowcount
+
+
+def _all_series(connection: Connection) -> list[tuple[int, str, str]]:
+    names = (reading_series.c.series_id, reading_series.c.mrid, reading_series.c.reading_type)
+    return [tuple(row) for row in connection.execute(select(*names).order_by(*names[1:]))]
+
+
+def _keep(connection: Connection, kept: Sequence[_Kept]) -> None:
+    numbers = _numbers(connection, kept)
+    statement = _KEEP.format("?" if connection.dialect.paramstyle == "qmark" else "%s")
+    for part in _parts(_rows(kept, numbers)):
+        connection.exec_driver_sql(statement, part)
+
+
+def _numbers(connection: Connection, kept: Sequence[_Kept]) -> dict[tuple[str, str], int]:
+    """Of each meter and reading type; a new one gets the next."""
+    wanted = {(mrid, one.reading_type) for mrid, series in kept for one in series}
+    mrids = sorted({mrid for mrid, _ in wanted})
+    found = _known(connection, mrids)
+    if missing := sorted(wanted - found.keys()):
+        connection.execute(insert(reading_series), [{"mrid": mrid, "reading_type": code} for mrid, code in missing])
+        found = _known(connection, mrids)
+    return found
+
+
+def _known(connection: Connection, mrids: Sequence[str]) -> dict[tuple[str, str], int]:
+    return {
+        (mrid, code): number
+        for start in range(0, len(mrids), AT_ONCE)
+        for number, mrid, code in connection.execute(_SERIES, {"mrids": mrids[start : start + AT_ONCE]})
+    }
+
+
+def _rows(kept: Sequence[_Kept], numbers: dict[tuple[str, str], int]) -> Iterator[tuple[object, ...]]:
+    for mrid, series in kept:
+        for one in series:
+            number = numbers[mrid, one.reading_type]
+            yield from zip(repeat(number), one.times, one.values, one.qualities, one.received, one.by_meter)
+
+
+def _parts(rows: Iterator[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]]:
+    part: list[tuple[object, ...]] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == AT_ONCE:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _series(connection: Connection, query: Select[tuple[object, ...]]) -> list[StoredSeries]:
+    found: dict[str, list[Row[tuple[object, ...]]]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.reading_type].append(row)
+    return [_columns(code, rows) for code, rows in found.items()]
+
+
+def _columns(reading_type: str, rows: Iterable[Row[tuple[object, ...]]]) -> StoredSeries:
+    _, times, values, qualities, received, by_meter = zip(*rows, strict=True)
+    return StoredSeries(
+        reading_type=reading_type,
+        times=times,
+        values=values,
+        qualities=qualities,
+        received=received,
+        by_meter=by_meter,
+    )
+
+
+def _page(series_id: int, behind: int, until: int, connection: Connection) -> list[_Value]:
+    query = (
+        select(*(reading_values.c[name] for name in ("time", "value", "qualities", "received", "by_meter")))
+        .where(reading_values.c.series_id == series_id, reading_values.c.time > behind, reading_values.c.time <= until)
+        .order_by(reading_values.c.time)
+        .limit(AT_ONCE)
+    )
+    return [tuple(row) for row in connection.execute(query)]
