@@ -35,10 +35,10 @@ def dump(postgresql: Cluster, schema: Schema) -> str:
         for table in schema.tables.sorted_tables:
             if rows := [dict(row._mapping) for row in source.execute(select(table))]:
                 target.execute(table.insert(), rows)
-        for name in ("spent_ids", "replies"):
-            if "number" in getattr(schema.tables.tables.get(name), "columns", ()):
+        for name, number in (("spent_ids", "number"), ("replies", "number"), ("reading_series", "series_id")):
+            if number in getattr(schema.tables.tables.get(name), "columns", ()):
                 target.exec_driver_sql(
-                    f"SELECT setval(pg_get_serial_sequence('{name}', 'number'), (SELECT max(number) FROM {name}))"
+                    f"SELECT setval(pg_get_serial_sequence('{name}', '{number}'), (SELECT max({number}) FROM {name}))"
                 )
     there.dispose()
     here.dispose()

@@ -27,6 +27,7 @@ from ami_hes.store import (
     SpentId,
     SqlCounters,
     SqlDeliveries,
+    SqlReadings,
     SqlReceivedCounters,
     SqlRegistry,
     SqlResults,
@@ -43,10 +44,10 @@ from ami_process.store.upkeep import migrate_store
 
 HERE = Path(__file__).parent
 VERSIONS = {
-    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005"),
+    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006"),
     "cis": ("0001", "0002-unversioned", "0002", "0003"),
 }
-DATABASES = {"hes": ("0003.sql", "0004.sql", "0005.sql"), "cis": ("0003.sql",)}
+DATABASES = {"hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql"), "cis": ("0003.sql",)}
 """Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
 SCHEMAS = {"hes": HES, "cis": CIS}
@@ -133,6 +134,10 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         if names:
             assert [key.purpose for key in registry.meters[0].keys] == ["encryption_key", "secret"]
             assert [source.digest.octets for source in registry.sources] == [bytes(range(60))]
+        read = [part async for part in SqlReadings(database).everything(after=0, until=2**62)]
+        values = [(one.time, one.value, one.qualities, one.by_meter) for part in read for one in part]
+        known = [(900_000, "4711.10", "1.0.0 1.4.16", True), (1_800_000, None, "2.5.259", True)]
+        assert values == (known if version >= "0006" else [])
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))
