@@ -54,6 +54,8 @@ class Tap:
                 self.pushes[transport, "sent"] += 1
             case events.PushFailed(transport=transport):
                 self.pushes[transport, "failed"] += 1
+        if not self._readers and not self._own:
+            return
         for reader in (*self._readers, *self._own):
             try:
                 reader.waiting.put_nowait(event)

@@ -160,7 +160,6 @@ class Connection(ABC):
             if self._suspends(effect):
                 return True
         self._effects = None
-        self.since = real_time()
         return False
 
     def _suspends(self, effect: Effect) -> bool:
@@ -190,6 +189,7 @@ class Connection(ABC):
 
     def _waited(self) -> None:
         self._resume = None
+        self.since = real_time()
         self._go_on()
 
     # --- after the write of the turn

@@ -27,7 +27,7 @@ _READ = {security_setup: attrgetter(*fields) for security_setup, fields in _FIEL
 class Counters:
     """`send_from` and `receive_from` are what has to stand on disk; without exact values the first ones are those."""
 
-    __slots__ = ("_fields", "_noted", "receive", "receive_from", "send", "send_from")
+    __slots__ = ("_fields", "_noted", "_seen", "receive", "receive_from", "send", "send_from")
 
     def __init__(
         self, send_from: int, receive_from: int, send_next: int | None = None, receive_lowest: int | None = None
@@ -38,6 +38,7 @@ class Counters:
         self.receive_from = receive_from
         self._fields = _FIRST
         self._noted: tuple[int | None, ...] = (None,) * len(_FIRST)
+        self._seen: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, row: Row, security_setup: int = 1) -> Self:
@@ -66,6 +67,16 @@ class Counters:
             if value != noted:
                 setattr(row, name, value)
         self._noted = values
+
+    @property
+    def moved(self) -> bool:
+        """Whether one of them was used since they were covered last."""
+        return self._seen != (self.send.next_value, self.receive.lowest_acceptable)
+
+    def cover(self, row: Row) -> None:
+        """Put them down; what is on disk covers the next exchange, so there is nothing to do until one of them is used. Raises StateError."""
+        self.note(row)
+        self._seen = self.send.next_value, self.receive.lowest_acceptable
 
     @property
     def settled(self) -> bool:

@@ -61,6 +61,8 @@ class Session:
         faults: Faults | None = None,
     ) -> None:
         self._meters = meters
+        self._alone = len(meters) == 1
+        self._only: Meter | None = None
         self._now = now
         self._faults = faults or Faults()
         self._decided: dict[int, bool] = {}
@@ -75,8 +77,8 @@ class Session:
         self._connection = ServerConnection(_asking(self), random_bytes=random_bytes, framing=self._line)
         self._talking: set[int] = set()
         self._open: set[tuple[int, int]] = set()
-        self._restarts: dict[int, int] = {}
-        """How often each meter that was addressed had restarted before."""
+        self._restarts: dict[int, tuple[Meter, int]] = {}
+        """Each meter that was addressed, and how often it had restarted before."""
 
     @property
     def meters(self) -> Iterable[Meter]:
@@ -94,7 +96,8 @@ class Session:
         association = None if meter is None else meter.association(client_wport)
         if meter is None or association is None:
             return None
-        self._restarts.setdefault(server_wport, meter.communication.restarts)
+        if server_wport not in self._restarts:
+            self._restarts[server_wport] = meter, meter.communication.restarts
         profile = association.profile
         for active in self._happening(meter, (), "on_profile"):
             profile = active.fault.on_profile(profile)
@@ -103,7 +106,10 @@ class Session:
     @property
     def _restarted(self) -> bool:
         """Whether a meter of this connection has restarted since it began."""
-        return any(self._meters[wport].communication.restarts != before for wport, before in self._restarts.items())
+        for meter, before in self._restarts.values():  # noqa: SIM110 - asked twice for each APDU: a generator costs more
+            if meter.communication.restarts != before:
+                return True
+        return False
 
     def receive_data(self, octets: bytes) -> Iterator[Effect]:
         """What follows from these octets."""
@@ -127,10 +133,13 @@ class Session:
                     yield Report(events.LockedOut(meter=self._only_name()))
                     yield HangUp()
                     return
-                yield from self._outgoing(self._connection.data_to_send())
+                if octets := self._connection.data_to_send():
+                    yield from self._outgoing(octets)
                 yield from self._happened(event)
-            yield from self._outgoing(self._connection.data_to_send())
-            yield from self._link_answers()
+            if octets := self._connection.data_to_send():
+                yield from self._outgoing(octets)
+            if octets := self._line.own_frames():
+                yield from self._link_answers(octets)
         except DlmsError as error:
             yield Report(events.Discarded(meter=self._only_name(), reason=str(error)))
             yield HangUp()
@@ -169,10 +178,14 @@ class Session:
             )
 
     def _only_meter(self) -> Meter | None:
-        return next(iter(self._meters.values())) if len(self._meters) == 1 else None
+        """The meter behind this address where there is one alone, made by now at the latest."""
+        if self._only is None and self._alone:
+            self._only = next(iter(self._meters.values()))
+        return self._only
 
     def _only_name(self) -> str:
-        return next(iter(self._meters.values())).name if len(self._meters) == 1 else ""
+        only = self._only_meter()
+        return "" if only is None else only.name
 
     def _happened(self, event: ServerOutput) -> Iterator[Effect]:
         match event:
@@ -201,23 +214,24 @@ class Session:
         meter = self._meters[event.key.server_wport]
         at_once = meter.communication.changes_at_once
         happening = self._happening(meter, event.items, *OF_A_REQUEST)
-        yield from self._reported()
-        arrivals = [one.fault.on_arrival() for one in happening if one.rule.direction == "request"]
-        if None in arrivals:
-            self._forget(event)
-            return
-        for effects in arrivals:
-            yield from effects or ()
+        if self._reports:
+            yield from self._reported()
+        if happening:
+            arrivals = [one.fault.on_arrival() for one in happening if one.rule.direction == "request"]
+            if None in arrivals:
+                self._forget(event)
+                return
+            for effects in arrivals:
+                yield from effects or ()
         results: list[ItemResult] = []
         for item in event.items:
             results.append((yield from self._carry_out(meter, event.key, item, happening)))
             if event.break_on_error and not _succeeded(results[-1]):
                 break
-        outcomes = (one.fault.on_outcome(self._occasion(event.items)) for one in happening)
-        instead = next((one for one in outcomes if one is not None), None)
-        if instead is not None:
-            yield from instead
-            return
+        for one in happening:
+            if (instead := one.fault.on_outcome(self._occasion(event.items))) is not None:
+                yield from instead
+                return
         octets = self._connection.send(Answer(event.key, tuple(results)))
         yield from self._outgoing(octets, event.items, happening)
         self._answers += 1
@@ -252,7 +266,8 @@ class Session:
     def _result(self, meter: Meter, key: RequestKey, item: Item) -> Generator[Effect, None, ItemResult]:
         """What the meter itself says."""
         result = self._said(meter, key, item)
-        yield from map(Report, switched(meter))
+        if meter.device.moves:
+            yield from map(Report, switched(meter))
         return result
 
     def _said(self, meter: Meter, key: RequestKey, item: Item) -> ItemResult:
@@ -320,8 +335,8 @@ class Session:
 
     def _addressed(self, octets: bytes) -> Meter | None:
         """Whom these octets are for, if that can be seen: the only meter, or that of the destination."""
-        if len(self._meters) == 1:
-            return next(iter(self._meters.values()))
+        if self._alone:
+            return self._only_meter()
         server_wport = self._line.addressed(octets)
         return None if server_wport is None else self._meters.get(server_wport)
 
@@ -357,6 +372,9 @@ class Session:
                 continue
             self._talking.add(server_wport)
             meter.reserve_counters()
+            if not self._active(meter):
+                yield from self._undisturbed(frame)
+                continue
             found = self._happening(meter, (), "on_frame") if happening is None else happening
             if self._reports:
                 yield from self._reported()
@@ -365,6 +383,13 @@ class Session:
                 if one.rule.direction == "answer":
                     leaving = one.fault.on_frame(leaving, self._occasion(items))
             yield from self._over_the_line(meter, self._line.on_line(leaving), items)
+
+    def _undisturbed(self, frame: bytes) -> Iterator[Effect]:
+        """A frame of a meter without faults, as it goes over the line."""
+        for effect in self._line.on_line((Send(frame),)):
+            if isinstance(effect, Send):
+                self._octets += len(effect.octets)
+            yield effect
 
     def _over_the_line(self, meter: Meter, effects: Iterable[Effect], items: Sequence[Item] = ()) -> Iterator[Effect]:
         """What becomes of frames on the line: the faults of the line happen to each of them."""
@@ -383,18 +408,15 @@ class Session:
                 yield from self._reported()
                 yield from leaving
 
-    def _link_answers(self) -> Iterator[Effect]:
+    def _link_answers(self, octets: bytes) -> Iterator[Effect]:
         """Frames of the data link itself. They leave as they are, unless the only meter here sends nothing at all now."""
-        octets = self._line.own_frames()
-        if not octets:
-            return
         leaving: Sequence[Effect] = (Send(octets),)
-        if len(self._meters) == 1:
-            for one in self._happening(next(iter(self._meters.values())), (), "on_frame"):
+        if (only := self._only_meter()) is not None:
+            for one in self._happening(only, (), "on_frame"):
                 if one.rule.direction == "answer" and not one.fault.on_frame(leaving, self._occasion()):
                     leaving = ()
             yield from self._reported()
-            yield from self._over_the_line(next(iter(self._meters.values())), leaving)
+            yield from self._over_the_line(only, leaving)
             return
         yield from leaving
 

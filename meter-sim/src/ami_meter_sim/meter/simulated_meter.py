@@ -53,6 +53,7 @@ class Meter:
 
     def __init__(self, setup: MeterSetup, memory: Memory, at: datetime, began_at: datetime | None = None) -> None:
         self.setup = setup
+        self.name = setup.identity.name
         self.row = memory.row
         self._memory = memory
         self._counters = {number: Counters.of(self.row, number) for number in SECURITY_SETUPS}
@@ -148,10 +149,6 @@ class Meter:
     def communication(self) -> Communication:
         """What sessions have to know of what has happened to it."""
         return self._device.communication
-
-    @property
-    def name(self) -> str:
-        return self.setup.identity.name
 
     @property
     def profiles(self) -> tuple[AssociationProfile, ...]:
@@ -327,16 +324,16 @@ class Meter:
 
     def reserve_counters(self) -> None:
         """Write the counters down if what is on disk does not cover the next exchange; in the row they are exact."""
-        in_use = self._associations.counters_in_use
-        unsettled = [one for one in in_use if not one.settled]
+        moved = [one for one in self._associations.counters_in_use if one.moved]
+        unsettled = [one for one in moved if not one.settled]
         if unsettled:
             for one in unsettled:
                 one.reserve()
             self.save()
             for one in unsettled:
                 one.written()
-        for one in in_use:
-            one.note(self.row)
+        for one in moved:
+            one.cover(self.row)
 
     def next_invoke_id(self) -> int:
         """Of the next notification that is not confirmed."""

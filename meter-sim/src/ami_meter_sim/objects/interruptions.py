@@ -67,6 +67,9 @@ class Masks(NamedTuple):
 
 
 Stopped = Mapping[int | None, Interruptions]
+ENDING_FLOW = (Kind.POWER_DOWN, Kind.POWER_UP, Kind.SWITCH, Kind.CONDITIONS)
+"""Without a record of these kinds everything has flowed since ever."""
+NEVER = Intervals(np.array([], np.int64), np.array([], np.int64))
 
 
 def stopped(device: "Device", phases: range) -> Stopped:
@@ -87,6 +90,9 @@ def condition_masks(device: "Device") -> Masks:
 
 
 def _stopped(device: "Device", phases: range) -> Stopped:
+    history = device.history
+    if base_of(device) is None and not any(history.records(kind) for kind in ENDING_FLOW):
+        return {None: Interruptions(NEVER)}
     together = without_flow(device)
     masks = condition_masks(device)
     missing = [_while_there(masks, _ends_flow(phase, phases)) for phase in phases]

@@ -5,8 +5,8 @@ Where a service has several forms, the octet after the tag chooses; the table be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache, partial
 from struct import error as StructError
 from typing import Any
 
@@ -211,7 +211,7 @@ def _encode(apdu: Apdu) -> bytes:
 
 def decode(octets: bytes) -> Apdu:
     """The APDU that exactly these octets are; DecodeError for anything else."""
-    fast = FAST_DECODERS.get(octets[:2])
+    fast = _FAST_DECODERS.get(octets[:2])
     known_form = fast(octets) if fast is not None else None
     return known_form if known_form is not None else _decode(octets)
 
@@ -229,3 +229,29 @@ def _decode(octets: bytes) -> Apdu:
     except DecodeError as error:
         raise error.within(name) from None
     return apdu
+
+
+@lru_cache(maxsize=64)
+def _initiate_request(octets: bytes) -> Apdu:
+    """Clients of one kind send the same ones, which hold nothing secret: they are without a dedicated key."""
+    return _decode(octets)
+
+
+def _general_glo_ciphering(octets: bytes) -> Apdu | None:
+    """One with a short length; None for others."""
+    if (
+        len(octets) <= _GLO_CONTENT
+        or octets[_GLO_CONTENT - 1] != len(octets) - _GLO_CONTENT
+        or len(octets) > _GLO_SHORT
+    ):
+        return None
+    return ciphered.GeneralGloCiphering(octets[2 : _GLO_CONTENT - 1], octets[_GLO_CONTENT:])
+
+
+_GLO_CONTENT = 11
+_GLO_SHORT = _GLO_CONTENT + 0x7F
+_FAST_DECODERS: Mapping[bytes, Callable[[bytes], Apdu | None]] = {
+    **FAST_DECODERS,
+    bytes((ApduTag.INITIATE_REQUEST, 0)): _initiate_request,
+    bytes((ApduTag.GENERAL_GLO_CIPHERING, 8)): _general_glo_ciphering,
+}

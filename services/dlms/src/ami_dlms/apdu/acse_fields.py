@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from enum import IntEnum
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from ami_dlms import ber
@@ -190,24 +191,93 @@ ASSOCIATION_RESULT = Explicit(ber.INTEGER, EnumeratedInteger(AssociationResult))
 RELEASE_REASON = EnumeratedInteger(ReleaseReason)
 AUTHENTICATION_VALUE = AuthenticationValue()
 RESULT_SOURCE_DIAGNOSTIC = SourceDiagnostic()
+FEW_VALUES: frozenset[Codec[Any]] = frozenset(
+    {
+        MECHANISM_NAME,
+        APPLICATION_CONTEXT_NAME,
+        ASSOCIATION_RESULT,
+        RELEASE_REASON,
+        RESULT_SOURCE_DIAGNOSTIC,
+        REQUIREMENTS,
+    }
+)
+PLAIN_CONTENTS: Mapping[Codec[Any], int] = {EXPLICIT_OCTETS: ber.OCTET_STRING, AUTHENTICATION_VALUE: _CHARSTRING}
+"""Contents that are the octets of the value behind a tag and a length."""
+SHORT = 0x7F
+"""Octets of contents whose length takes one octet."""
+MOST_REMEMBERED = 64
+"""Values of an element: a stranger may send any."""
 
 
 @codec
 class Element(Codec[Any]):
-    """A whole element, from its tag octet on. `absent` is the value of a missing one, which writes nothing, as None does."""
+    """A whole element, from its tag octet on. `absent` is the value of a missing one, which writes nothing, as None does.
+
+    Contents that are one of a few values in every dialogue are remembered both ways.
+    """
 
     tag: int
     contents: Codec[Any]
     absent: Any = None
+    _values: dict[bytes, Any] | None = derived()
+    _octets: dict[Any, bytes] = derived()
+    _plain: int | None = derived()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_values", {} if self.contents in FEW_VALUES else None)
+        object.__setattr__(self, "_octets", {})
+        object.__setattr__(self, "_plain", PLAIN_CONTENTS.get(self.contents))
 
     def read(self, reader: Reader) -> Any:
+        octets, start = reader.octets, reader.offset + 2
+        end = start + octets[start - 1] if start <= reader.end else start
+        if end > reader.end or end - start > SHORT:
+            return self.contents.read(ber.read(reader)[1])
+        if self._plain is not None and end - start >= 2 and octets[start] == self._plain:
+            if octets[start + 1] == end - start - 2:
+                reader.offset = end
+                return octets[start + 2 : end]
+        elif self._values is not None:
+            return self._remembered(octets[start:end], self._values, reader)
         return self.contents.read(ber.read(reader)[1])
 
+    def _remembered(self, contents: bytes, values: dict[bytes, Any], reader: Reader) -> Any:
+        if contents in values:
+            reader.offset += 2 + len(contents)
+            return values[contents]
+        value = self.contents.read(ber.read(reader)[1])
+        if len(values) < MOST_REMEMBERED:
+            values[contents] = value
+        return value
+
     def write(self, out: bytearray, value: Any) -> None:
-        if value is not None and value != self.absent:
-            contents = bytearray()
-            self.contents.write(contents, value)
-            out += ber.encode(self.tag, contents)
+        if value is None or value == self.absent:
+            return
+        if self._plain is not None and len(value) <= SHORT - 2:
+            size = len(value)
+            out += bytes((self.tag, size + 2, self._plain, size))
+            out += value
+        elif self._values is None:
+            out += self._encoded(value)
+        else:
+            known = self._octets.get(value)
+            if known is None:
+                known = self._encoded(value)
+                if len(self._octets) < MOST_REMEMBERED and self._reads_back(known, value):
+                    self._octets[value] = known
+            out += known
+
+    def _reads_back(self, octets: bytes, value: Any) -> bool:
+        """Whether it is a value of the type: the number that equals one would later stand for it."""
+        try:
+            return type(self.read(Reader(octets))) is type(value)
+        except DecodeError:
+            return False
+
+    def _encoded(self, value: Any) -> bytes:
+        contents = bytearray()
+        self.contents.write(contents, value)
+        return ber.encode(self.tag, contents)
 
 
 def primitive(number: int, contents: Codec[Any], absent: Any = None) -> Element:
@@ -247,10 +317,13 @@ class Elements(Codec[T]):
     absent: Mapping[str, Any]
     unused: Codec[None] = UNUSED
     _required: tuple[str, ...] = derived()
+    _writers: tuple[tuple[Callable[[T], Any], Callable[[bytearray, Any], None]], ...] = derived()
 
     def __post_init__(self) -> None:
         kind: Any = self.kind
         object.__setattr__(self, "_required", tuple([one.name for one in fields(kind) if one.default is MISSING]))
+        writers = [(attrgetter(name), part.write) for name, part in self.elements.values()]
+        object.__setattr__(self, "_writers", tuple(writers))
 
     def read(self, reader: Reader) -> T:
         values: dict[str, Any] = {}
@@ -273,8 +346,9 @@ class Elements(Codec[T]):
 
     def write(self, out: bytearray, value: T) -> None:
         body = bytearray()
-        for name, part in self.elements.values():
-            part.write(body, getattr(value, name))
+        for get, write in self._writers:
+            if (held := get(value)) is not None:
+                write(body, held)
         out += encode_length(len(body))
         out += body
 

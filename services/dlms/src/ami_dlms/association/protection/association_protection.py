@@ -174,8 +174,9 @@ class AssociationProtection:
             raise SecurityError("the peer shows our own system title")
         if known is not None and title != known:
             raise SecurityError(f"foreign system title {title.hex()}, expected {known.hex()}")
-        self.peer_title = title
-        self._choose_fast_ciphering()
+        if title != self.peer_title or self.fast is None:
+            self.peer_title = title
+            self._choose_fast_ciphering()
 
     def accept_certificate(self, certificate: bytes | None) -> None:
         """Take the peer's signature key from its certificate, unless the settings name it; SecurityError without trust."""
@@ -190,6 +191,8 @@ class AssociationProtection:
 
     def use_dedicated_key(self, key: bytes | None) -> None:
         """Use a dedicated key from now on (None: forget the last one); its receive counter begins anew."""
+        if key is None and self._dedicated is None:
+            return
         if key is not None and len(key) != len(self.security.keys.encryption_key):
             raise SecurityError(f"a dedicated key of {len(key)} octets does not fit the suite")
         self._dedicated = None
@@ -218,13 +221,14 @@ class AssociationProtection:
         if protection.kind is CipheringKind.PLAIN:
             return plaintext
         title, counter = self.security.system_title, self._counters.send.take()
-        transaction_id = protection.transaction_id or self._new_transaction_id(protection, counter)
-        header = Header(transaction_id, title, self.peer_title or b"")
-        if protection.signed:
-            plaintext = apdu.encode(sign_general(header, self.security, plaintext))
-        if protection.kind is CipheringKind.GENERAL_CIPHERING:
-            choice = choice_of(protection.key_form, self.security)
-            return apdu.encode(protect_general(header, choice, self.security, protection.flags, counter, plaintext))
+        if protection.signed or protection.kind is CipheringKind.GENERAL_CIPHERING:
+            transaction_id = protection.transaction_id or self._new_transaction_id(protection, counter)
+            header = Header(transaction_id, title, self.peer_title or b"")
+            if protection.signed:
+                plaintext = apdu.encode(sign_general(header, self.security, plaintext))
+            if protection.kind is CipheringKind.GENERAL_CIPHERING:
+                choice = choice_of(protection.key_form, self.security)
+                return apdu.encode(protect_general(header, choice, self.security, protection.flags, counter, plaintext))
         content = protect(protection.control, self._keys(protection.kind)[0], title, counter, plaintext)
         if protection.kind in GENERAL:
             head = bytes((OUTER_TAG[protection.kind], SYSTEM_TITLE_LENGTH)) + title
@@ -326,6 +330,16 @@ def verify(protection: AssociationProtection | None, message: Apdu, *, signed: b
     if protection.wanted:
         raise SecurityError("an unencrypted APDU in a ciphered association")
     return Verified(message, protection.answer_protection(PLAIN))
+
+
+def lift(protection: AssociationProtection | None, octets: bytes) -> Verified:
+    """The same for what the octets inside an AARQ or RLRQ hold, of which neither a signature nor a key of one message is required."""
+    fast = None if protection is None else protection.fast
+    plaintext = None if fast is None else fast.open_initiate(octets)
+    if protection is None or fast is None or plaintext is None:
+        return verify(protection, apdu.decode(octets), signed=False)
+    protected = ApduProtection(CipheringKind.GLO, fast.control)
+    return Verified(apdu.decode(plaintext), protection.answer_protection(protected), protected.flags)
 
 
 _WANTED = {

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ami_dlms.association.protection.apdu_protection import OUTER_TAG, SIGNED, ApduProtection, CipheringKind
 from ami_dlms.association.settings import Security
 from ami_dlms.cursor import MAX_LENGTH_OCTETS, encode_length
+from ami_dlms.enums import ApduTag
 from ami_dlms.security import AUTHENTICATED, ENCRYPTED, GlobalKeys, ReceiveCounter, SendCounter
 from ami_dlms.security.aead import FULL_TAG_LENGTH, HEADER_LENGTH, SYSTEM_TITLE_LENGTH, TAG_LENGTH, UNSENT
 
@@ -20,6 +21,8 @@ HEAD = 2 + SYSTEM_TITLE_LENGTH
 SMALLEST = HEADER_LENGTH + TAG_LENGTH
 LONG_FORM = 0x80
 LARGEST_LENGTH_FORM = LONG_FORM + MAX_LENGTH_OCTETS
+GLO_INITIATE_REQUEST = bytes((ApduTag.GLO_INITIATE_REQUEST,))
+INITIATE_REQUEST = bytes((ApduTag.INITIATE_REQUEST,))
 SHORT_LENGTHS = [bytes((size,)) for size in range(LONG_FORM)]
 # Octets that a frame has beside its plaintext, at most.
 MARGIN = HEAD + 1 + MAX_LENGTH_OCTETS + SMALLEST
@@ -65,6 +68,11 @@ class FastCiphering:
         head = bytes((OUTER_TAG[kind], SYSTEM_TITLE_LENGTH))
         self._head, self._peer_head = head + self._title, head + peer_title
 
+    @property
+    def under_global_key(self) -> bool:
+        """Whether no dedicated key counts."""
+        return self.protection.kind is CipheringKind.GENERAL_GLO
+
     def seal(self, plaintext: bytes) -> bytes:
         """The whole protected APDU, with a new counter value."""
         counter = self._send_counter.take().to_bytes(4, "big")
@@ -86,12 +94,27 @@ class FastCiphering:
             length = int.from_bytes(octets[HEAD + 1 : start], "big")
         if start + length != size or length < SMALLEST or octets[start] != self.control:
             return None
+        plaintext, counter = self._deciphered(octets, start)
+        fresh = plaintext is not None and plaintext[:1] != SIGNED and self._receive_counter.accepts(counter)
+        return plaintext if fresh else None
+
+    def open_initiate(self, octets: bytes) -> bytes | None:
+        """The same for a glo-initiateRequest, as AARQ and RLRQ carry it; its length is short."""
+        size = len(octets) - 2
+        if not self.under_global_key or octets[:1] != GLO_INITIATE_REQUEST or not SMALLEST < size < LONG_FORM:
+            return None
+        if octets[1] != size or octets[2] != self.control:
+            return None
+        plaintext, counter = self._deciphered(octets, 2)
+        fresh = plaintext is not None and plaintext[:1] == INITIATE_REQUEST and self._receive_counter.accepts(counter)
+        return plaintext if fresh else None
+
+    def _deciphered(self, octets: bytes, start: int) -> tuple[bytes | None, int]:
+        """Plaintext and counter of the content from `start` to the end; None for the plaintext when the tag does not hold."""
         body = start + HEADER_LENGTH
         counter = octets[start + 1 : body]
         iv = self._peer_title + counter
         encrypt = self._encrypt
         plaintext = encrypt(iv, octets[body:-TAG_LENGTH], None)[TEXT]
-        if not compare_digest(encrypt(iv, plaintext, self._additional)[SENT_TAG], octets[TAG]):
-            return None
-        fresh = plaintext[:1] != SIGNED and self._receive_counter.accepts(_number(counter, "big"))
-        return plaintext if fresh else None
+        holds = compare_digest(encrypt(iv, plaintext, self._additional)[SENT_TAG], octets[TAG])
+        return plaintext if holds else None, _number(counter, "big")

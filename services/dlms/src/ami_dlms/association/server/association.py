@@ -27,7 +27,7 @@ from ami_dlms.association.events import (
     Unsolicited,
 )
 from ami_dlms.association.protection.apdu_protection import PLAIN, ApduProtection
-from ami_dlms.association.protection.association_protection import Verified, verify
+from ami_dlms.association.protection.association_protection import Verified, lift, verify
 from ami_dlms.association.protection.authentication import Authentication
 from ami_dlms.association.server.fast_path import FastPath, fast_path
 from ami_dlms.association.server.general_block_transfer import ServerTransfers
@@ -273,9 +273,7 @@ class ServerAssociation:
         """Release; what an RLRQ carries in a ciphered association has to hold, but it may carry nothing."""
         answer = None
         if rlrq.user_information:
-            answer_protection = verify(
-                self._protection, apdu.decode(rlrq.user_information), signed=False
-            ).answer_protection
+            answer_protection = lift(self._protection, rlrq.user_information).answer_protection
             answer = self._protect(initiate_response(self.profile, self._opened), answer_protection)
         self._move(ServerEvent.RELEASED)
         self._forget()

@@ -6,6 +6,7 @@ a stranger learns only that it failed. What exactly failed is in the reason, for
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ami_dlms import apdu
@@ -13,7 +14,7 @@ from ami_dlms.apdu.acse import Aare, Aarq, Diagnostic
 from ami_dlms.apdu.faults import ConfirmedServiceError
 from ami_dlms.apdu.initiate import DLMS_VERSION, VAA_NAME_LN, VAA_NAME_SN, InitiateRequest, InitiateResponse
 from ami_dlms.association.protection.apdu_protection import PLAIN, ApduProtection, largest_plaintext
-from ami_dlms.association.protection.association_protection import AssociationProtection, Counters, verify
+from ami_dlms.association.protection.association_protection import AssociationProtection, Counters, lift
 from ami_dlms.association.protection.authentication import PROOF_WANTED
 from ami_dlms.association.settings import (
     MAX_PDU_SIZE,
@@ -114,12 +115,15 @@ def accepting_aare(
 
 def initiate_response(profile: AssociationProfile, admission: Admission) -> bytes:
     """The encoded InitiateResponse, which the AARE and a ciphered RLRE carry."""
+    vaa_name = VAA_NAME_LN if profile.short_names is None else VAA_NAME_SN
+    return _encoded_response(admission.conformance, profile.max_receive_pdu_size, vaa_name)
+
+
+@lru_cache(maxsize=256)
+def _encoded_response(conformance: Conformance, max_receive_pdu_size: int, vaa_name: int) -> bytes:
+    """The same for most associations of a process."""
     return apdu.encode(
-        InitiateResponse(
-            conformance=admission.conformance,
-            server_max_receive_pdu_size=profile.max_receive_pdu_size,
-            vaa_name=VAA_NAME_LN if profile.short_names is None else VAA_NAME_SN,
-        )
+        InitiateResponse(conformance=conformance, server_max_receive_pdu_size=max_receive_pdu_size, vaa_name=vaa_name)
     )
 
 
@@ -174,7 +178,7 @@ def _check_proof(profile: AssociationProfile, value: bytes) -> bytes:
 
 def _initiate_request(protection: AssociationProtection | None, user_information: bytes | None) -> _Initiate:
     try:
-        message, answer_protection, _ = verify(protection, apdu.decode(user_information or b""), signed=False)
+        message, answer_protection, _ = lift(protection, user_information or b"")
     except ReplayError:
         raise
     except SecurityError as error:
