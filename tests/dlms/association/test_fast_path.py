@@ -31,7 +31,16 @@ from sizes import examples
 from ami_dlms import apdu, data
 from ami_dlms.apdu.ciphered import GeneralGloCiphering
 from ami_dlms.apdu.get import GetRequestNormal
-from ami_dlms.association import SERVER_CONFORMANCE, ActionOutcome, Answer, AssociationOpened, Get, Open, RequestKey
+from ami_dlms.association import (
+    SERVER_CONFORMANCE,
+    ActionOutcome,
+    Answer,
+    AssociationOpened,
+    Get,
+    Open,
+    Release,
+    RequestKey,
+)
 from ami_dlms.association.protection.apdu_protection import SIGNED, ApduProtection, CipheringKind
 from ami_dlms.association.protection.association_protection import AssociationProtection
 from ami_dlms.association.protection.fast_ciphering import FastCiphering, FrameKeys
@@ -124,6 +133,23 @@ def test_altered_frames_end_alike_on_both_paths(attribute: Any, at: int, octet: 
         shorter = shorter[:6] + (len(shorter) - 8).to_bytes(2, "big") + shorter[8:]
         for candidate in (bytes(altered), shorter):
             ends_alike(end, candidate)
+
+
+@settings(max_examples=examples(120), deadline=None)
+@given(st.integers(0, 120), st.integers(0, 255), st.sampled_from([Open(), Release()]))
+def test_altered_openings_and_releases_end_alike_on_both_paths(at: int, octet: int, request: Any) -> None:
+    """Their user information is ciphered by the service's own APDU, which the fast path opens by itself."""
+
+    def outcome(path: dict[str, Any]) -> tuple[Any, ...]:
+        joined = pair(Mechanism.GMAC, policy=(True, True), server=path)
+        if not isinstance(request, Open):
+            joined.ask(Open())
+        frame = bytearray(joined.client.send(request))
+        frame[8 + at % (len(frame) - 8)] = octet
+        answers = [joined.to_server(bytes(frame)) for _ in range(2)]  # the second time its counter was used before
+        return events(joined.seen), answers, receive_counter(joined).lowest_acceptable, joined.server.closed
+
+    same_on_both_paths(outcome)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

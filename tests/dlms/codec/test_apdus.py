@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from every_apdu import APDUS, u8
@@ -175,6 +175,13 @@ def test_huge_counts_are_refused_at_once(header: str, count: str) -> None:
 def test_what_does_not_fit_cannot_be_encoded(wrong: Any) -> None:
     with pytest.raises(LocalError):
         apdu.encode(wrong)
+
+
+def test_a_number_in_place_of_a_name_does_not_stand_for_the_name_afterwards() -> None:
+    """What elements remember is by value, and 0 equals UNKNOWN, which is read and never written."""
+    apdu.encode(Aarq(cast(ApplicationContext, 0)))
+    with pytest.raises(LocalError):
+        apdu.encode(Aarq(ApplicationContext.UNKNOWN))
 
 
 class TestAcse:
