@@ -36,6 +36,7 @@ from ami_dlms.association import (
     ActionOutcome,
     Answer,
     AssociationOpened,
+    AssociationReleased,
     Get,
     Open,
     Release,
@@ -70,7 +71,8 @@ def same_on_both_paths(outcome: Callable[[dict[str, Any]], Any]) -> None:
 
 def events(seen: list[Any]) -> list[str]:
     """What can be compared between two runs: a profile shows itself with its address."""
-    return [repr(event) for event in seen if not isinstance(event, AssociationOpened)]
+    with_profile = (AssociationOpened, AssociationReleased)
+    return [type(event).__name__ if isinstance(event, with_profile) else repr(event) for event in seen]
 
 
 def at_the_server(frame: bytes, path: dict[str, Any]) -> tuple[Any, ...]:
