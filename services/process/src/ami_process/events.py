@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, ClassVar, Literal
 
 from ami_process import sockets
@@ -57,10 +56,15 @@ def as_object(event: Event) -> dict[str, Any]:
     return found
 
 
-@cache
-def _fields_of(cls: type[Any]) -> tuple[tuple[str, bool], ...]:
+def _fields_of(cls: type[Event]) -> tuple[tuple[str, bool], ...]:
     """Their names, and whether one is left out where it is None; a simulator has thousands of events a second."""
-    return tuple([(one.name, one.default is None) for one in fields(cls)])
+    found = _FIELDS.get(cls)
+    if found is None:
+        found = _FIELDS[cls] = tuple([(one.name, one.default is None) for one in fields(cls)])
+    return found
+
+
+_FIELDS: dict[type[Event], tuple[tuple[str, bool], ...]] = {}
 
 
 def format_object(found: dict[str, Any]) -> str:
