@@ -24,8 +24,10 @@ from ami_cim import envelope, wire, wsdl
 from ami_cim.envelope import Received
 from ami_cim.identity import Identifier
 from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseMessage
+from ami_cim.payloads import Payload
 from ami_cim.payloads.end_device_controls import EndDeviceControls
 from ami_cim.schema import Schemas
+from ami_cim.services import OFFERED
 from ami_cis.app import FORGET_EVERY_S
 from ami_cis.meters import Meter
 from ami_cis.settings import Cis, Demo, Settings
@@ -43,7 +45,7 @@ METERS = (
 Behaviour = Callable[["StandInHes", Received], Awaitable[Response]]
 
 
-def reply_to(request: RequestMessage, reply: Reply, **header: Any) -> ResponseMessage:
+def reply_to(request: RequestMessage, reply: Reply, payload: Payload | None = None, **header: Any) -> ResponseMessage:
     fields: dict[str, Any] = {
         "verb": "reply",
         "noun": request.header.noun,
@@ -52,7 +54,7 @@ def reply_to(request: RequestMessage, reply: Reply, **header: Any) -> ResponseMe
         "message_id": str(uuid.uuid4()),
         "correlation_id": request.header.correlation_id or request.header.message_id,
     }
-    return ResponseMessage(header=Header(**(fields | header)), reply=reply)
+    return ResponseMessage(header=Header(**(fields | header)), reply=reply, payload=payload)
 
 
 def failed_meter(code: str, reason: str, value: str, kind: Any = "uuid") -> ReplyError:
@@ -143,7 +145,7 @@ class StandInHes:
     async def describe(self, request: Request) -> Response:
         if not self.serves_wsdl:
             return Response(status_code=404)
-        name = request.query_params.get("xsd", "ExecuteEndDeviceControls")
+        name = request.query_params.get("xsd", request.url.path.rpartition("/")[2])
         octets = wsdl.resolve(name, str(request.url.replace(query="")))
         return Response(self.change_wsdl(octets), media_type="text/xml")
 
@@ -156,8 +158,8 @@ async def standing_in(port: int = 0) -> AsyncIterator[StandInHes]:
     hes = StandInHes()
     application = Starlette(
         routes=[
-            Route("/cim/ExecuteEndDeviceControls", hes.deliver, methods=["POST"]),
-            Route("/cim/ExecuteEndDeviceControls", hes.describe, methods=["GET"]),
+            *(Route(service.path, hes.deliver, methods=["POST"]) for service in OFFERED),
+            *(Route(service.path, hes.describe, methods=["GET"]) for service in OFFERED),
             Route("/healthz", hes.health, methods=["GET"]),
         ]
     )

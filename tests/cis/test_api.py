@@ -13,9 +13,10 @@ import pytest
 from cis_stand_in import METERS, Events, StandInHes, answering, environment, reply_to, settings, soap
 
 from ami_cim.message import Reply, ReplyError
-from ami_cis.api import AT_ONCE, CONTROLS
+from ami_cis.api import CONTROLS
 from ami_cis.app import System, running
 from ami_cis.store import State
+from ami_cis.under_way import AT_ONCE
 from ami_process.api import MAX_BODY
 
 ORDER = {"code": "3.31.0.23", "meters": ["M1001"], "message_id": "mine"}

@@ -1,12 +1,11 @@
 """The REST API of the CIS below /api/v1, which its own command line asks: JSON both ways, described at /api/v1/openapi.json.
 
-`POST /api/v1/controls` sends one control to the HES and answers when it has an end, which takes as long as the HES does. Nothing
-is lost when the caller goes away meanwhile: the control is seen through all the same, and asking again under its MessageID gets
+`POST /api/v1/controls` sends one control to the HES and answers when it has an end, which takes as long as the HES does;
+`/api/v1/readings` is in `ami_cis.readings_api`. Nothing is lost when the caller goes away meanwhile: the control is seen through all the same, and asking again under its MessageID gets
 the same answer. All that comes in is bounded in size, time and number, and validated before anything is sent.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from importlib.metadata import version
@@ -18,6 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_cis.meters import Meter
+from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
+from ami_cis.under_way import UnderWay
 from ami_cis.workflows import Controls, Order, Outcome, Target
 from ami_process.api import Refused, read_body
 
@@ -25,8 +26,6 @@ PREFIX = "/api/v1"
 CONTROLS = f"{PREFIX}/controls"
 OPENAPI = f"{PREFIX}/openapi.json"
 MAX_TARGETS = 10_000
-AT_ONCE = 100
-"""Controls that may be under way by this API."""
 
 REFUSALS = (
     HTTPStatus.UNAUTHORIZED,
@@ -123,7 +122,7 @@ class ControlOutcome(BaseModel):
 
 def control_routes(controls: Controls, meters: Sequence[Meter], *, can_be_replied_to: bool) -> list[Route]:
     """POST sends a control; `meters` are those whose mRID goes along with their name."""
-    under_way: set[str | object] = set()
+    under_way = UnderWay("control")
 
     async def send(request: Request) -> Response:
         asked = await read_body(request, ControlOrder)
@@ -131,7 +130,7 @@ def control_routes(controls: Controls, meters: Sequence[Meter], *, can_be_replie
             reason = "cis.host is no address to reply to; set cis.reply_address"
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
         order = asked.order(meters)
-        with _under_way(order, under_way):
+        with under_way.entered(order.message_id):
             outcome = await controls.run(order)
         return Response(ControlOutcome.of(order, outcome).model_dump_json(), media_type="application/json")
 
@@ -141,25 +140,10 @@ def control_routes(controls: Controls, meters: Sequence[Meter], *, can_be_replie
     return [Route(CONTROLS, send, methods=["POST"]), Route(OPENAPI, describe, methods=["GET"])]
 
 
-@contextmanager
-def _under_way(order: Order, all_of_them: set[str | object]) -> Iterator[None]:
-    """One of those that are; raises Refused where there is no room, or the same one is under way."""
-    key = order.message_id or object()
-    if key in all_of_them:
-        raise Refused(HTTPStatus.CONFLICT, "a control with this MessageID is under way")
-    if len(all_of_them) >= AT_ONCE:
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{AT_ONCE} controls are under way; ask again later")
-    all_of_them.add(key)
-    try:
-        yield
-    finally:
-        all_of_them.discard(key)
-
-
 def openapi() -> dict[str, Any]:
     """What this API takes and gives, as OpenAPI 3.1."""
     schemas: dict[str, Any] = {}
-    for model in (ControlOrder, ControlOutcome):
+    for model in (ControlOrder, ControlOutcome, ReadingsOrder, ReadingsOutcome, KeptReadings):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     refusals = {str(status.value): {"description": f"{status.phrase}: `error` says why"} for status in REFUSALS}
@@ -169,12 +153,37 @@ def openapi() -> dict[str, Any]:
         "responses": {"200": {"description": "How it ended", "content": _content(ControlOutcome)}, **refusals},
         "security": [{"token": []}, {}],
     }
+    ask = {
+        "summary": "Ask meters for readings by way of the HES, and wait for the end",
+        "requestBody": {"required": True, "content": _content(ReadingsOrder)},
+        "responses": {"200": {"description": "How it ended, and the values", "content": _content(ReadingsOutcome)}}
+        | refusals,
+        "security": [{"token": []}, {}],
+    }
+    look = {
+        "summary": "Readings that are kept",
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": meaning}
+            for name, meaning in _QUERY.items()
+        ],
+        "responses": {"200": {"description": "By meter, ReadingType and time", "content": _content(KeptReadings)}}
+        | refusals,
+        "security": [{"token": []}, {}],
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": "CIS", "version": version("ami-cis")},
-        "paths": {CONTROLS: {"post": post}},
+        "paths": {CONTROLS: {"post": post}, READINGS: {"post": ask, "get": look}},
         "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
+
+
+_QUERY = {
+    "meter": "the name of a meter; may be repeated",
+    "type": "a ReadingType by code, OBIS code or alias; may be repeated",
+    "from": "values of moments after this one",
+    "to": "values of moments up to this one",
+}
 
 
 def _content(model: type[BaseModel]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -20,9 +21,11 @@ from ami_cis.api import PREFIX, control_routes
 from ami_cis.inbox import Inbox
 from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
+from ami_cis.readings_api import reading_routes
 from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
-from ami_cis.workflows import Controls, DemoLoop, Exchanges, Plan, Target
+from ami_cis.taken_readings import Names
+from ami_cis.workflows import Controls, DemoLoop, Exchanges, Plan, Readings, Target
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment, real_sleep
@@ -71,10 +74,11 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         outbox = await stack.enter_async_context(
             Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s, schemas, answers)
         )
-        pending = Pending(store, environment.now)
+        meter_names = Names(settings.meters)
+        pending = Pending(store, environment.now, meter_names)
         reply_address = settings.cis.reply_address_at(listener.getsockname()[1])
         deliveries = await stack.enter_async_context(Worker(reading.FUNCTION))
-        inbox = Inbox(pending, store, environment, schemas, deliveries)
+        inbox = Inbox(pending, store, environment, schemas, deliveries, names=meter_names)
         disk = {"disk": room_beside(place)} if isinstance(place, Path) else {}
         health = Health({"store": store.check} | disk, role="cis")
         exchanges = Exchanges(
@@ -86,11 +90,16 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
             ask_again_s=settings.cis.ask_again_s,
         )
         controls = Controls(exchanges, environment, reply_address=reply_address)
+        readings = Readings(exchanges, store, environment, reply_address=reply_address)
+        can_be_replied_to = reply_address is not None
         names = _names(settings.cis, reply_address)
         api = create_api(
             [
                 *clock_routes(environment.clock),
-                *control_routes(controls, settings.meters, can_be_replied_to=reply_address is not None),
+                *control_routes(controls, settings.meters, can_be_replied_to=can_be_replied_to),
+                *reading_routes(
+                    readings, store, settings.meters, ZoneInfo(cis.time_zone), can_be_replied_to=can_be_replied_to
+                ),
             ],
             Tokens.of(settings.cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),
             names=names,
@@ -121,7 +130,8 @@ def _http_limits(cis: Cis) -> HttpLimits:
 
 def _retention(settings: Settings) -> Retention:
     cis = settings.cis
-    return Retention(timedelta(days=cis.keep_days), cis.max_events, cis.max_event_octets)
+    kept = timedelta(days=cis.keep_days), cis.max_events, cis.max_event_octets
+    return Retention(*kept, readings_age=timedelta(days=cis.keep_readings_days))
 
 
 async def _forget(store: Store, environment: Environment) -> None:

@@ -28,13 +28,13 @@ def send(url: str, token_file: Path | None, wanted: Mapping[str, object], *, as_
         # with a MessageID of our own the control can be asked for again when its answer is lost
         order = ControlOrder.model_validate({**wanted, "message_id": wanted["message_id"] or str(uuid4())})
     except ValidationError as error:
-        return refuse(f"send: {_first(error)}")
+        return refuse(f"send: {first_problem(error)}")
     try:
         with Console(stderr=True).status(f"waiting for the end of {order.message_id}"):
             answer = rest_client.post(url, CONTROLS, order.model_dump_json(), token_file)
         outcome = ControlOutcome.model_validate_json(answer)
     except rest_client.NotReached as problem:
-        return _explained(
+        return explained(
             f"{problem}; nothing was sent. `cis serve` is the process, --url says where it is", NOT_REACHED
         )
     except rest_client.Refused as problem:
@@ -42,17 +42,18 @@ def send(url: str, token_file: Path | None, wanted: Mapping[str, object], *, as_
     except (rest_client.Broken, ValidationError) as problem:
         reason = "the answer is not understood" if isinstance(problem, ValidationError) else problem
         again = f"ask again with --message-id {order.message_id}, which switches nothing twice"
-        return _explained(f"{reason}; it is not known what became of the control: {again}", NOT_OK)
+        return explained(f"{reason}; it is not known what became of the control: {again}", NOT_OK)
     sys.stdout.write(outcome.model_dump_json() + "\n" if as_json else _table(outcome))
     return OK if outcome.confirmed else NOT_OK
 
 
 def refuse(text: str) -> int:
     """Say why a command is not carried out; the exit code."""
-    return _explained(text, USAGE)
+    return explained(text, USAGE)
 
 
-def _explained(text: str, exit_code: int) -> int:
+def explained(text: str, exit_code: int) -> int:
+    """Say on standard error what has happened; the exit code."""
     sys.stderr.write(f"cis: {text}\n")
     return exit_code
 
@@ -89,7 +90,7 @@ def _word_without_error(outcome: ControlOutcome) -> str:
     return "not done" if outcome.result == "FAILED" else "ok"
 
 
-def _first(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, without the value."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"

@@ -30,7 +30,7 @@ class RequestSent(Event):
     noun: str
     """Header.Noun."""
     code: str
-    """EndDeviceControlType."""
+    """EndDeviceControlType, or the ReadingTypes of a get."""
     control: str
     """The same in a word, where there is one."""
     meters: list[str]
@@ -158,6 +158,18 @@ class EventReceived(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRepeated(EventReceived):
     """A CIM event came once more; it is kept once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingsKept(Event):
+    """Values of meters were taken from a message and kept."""
+
+    message_id: str
+    """Of the request that they answer, or of the event that they came with."""
+    values: int
+    """How many."""
+    unusable: int
+    """How many more can't be kept: of no meter, at no moment, or no number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

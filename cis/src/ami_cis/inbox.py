@@ -12,6 +12,7 @@ from http import HTTPStatus
 from starlette.types import ASGIApp
 
 from ami_cim import incoming, wire
+from ami_cim.codes import Verb
 from ami_cim.correlation import reply_header
 from ami_cim.envelope import Delivered
 from ami_cim.errors import CimError
@@ -23,6 +24,7 @@ from ami_cim.services import HOSTED, addresses
 from ami_cis import events
 from ami_cis.pending import Disposition, Pending, Taken
 from ami_cis.store import Store, StoreUnavailable, TakenEvent
+from ami_cis.taken_readings import NOTHING, Names, readings_of
 from ami_process.environment import Environment
 from ami_process.events import Event
 from ami_process.health import Health
@@ -52,15 +54,17 @@ class Inbox:
         worker: Worker,
         limits: Limits = UNKNOWN_PEER,
         *,
+        names: Names | None = None,
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
-        """`worker` calls `ami_cim.reading.FUNCTION`."""
+        """`worker` calls `ami_cim.reading.FUNCTION`; `names` are those by which the meters of readings are known."""
         self._pending = pending
         self._store = store
         self._environment = environment
         self._schemas = schemas
         self._worker = worker
         self._limits = limits
+        self._names = names or Names(())
         self._body_timeout_s = body_timeout_s
 
     def application(self, health: Health, names: Collection[str] = (), public_url: str | None = None) -> ASGIApp:
@@ -95,6 +99,8 @@ class Inbox:
 
     def _report(self, message: ResponseMessage, taken: Taken) -> Reply:
         """The event and the answer; an awaited reply is reported by the waiting workflow."""
+        if taken.request is not None:
+            self._report_readings(taken.request.message_id, taken.readings, taken.unusable)
         if taken.awaited:
             return taken.answer()
         self._environment.emit(self._event(message, taken))
@@ -130,13 +136,21 @@ class Inbox:
         if len(header.message_id or "") > MAX_ID:
             return _refusal("1.5", f"Header.MessageID has at most {MAX_ID} characters")
         message_id = header.message_id or f"sha256:{hashlib.sha256(octets).hexdigest()}"
-        new = await self._store.add_event(
-            TakenEvent(message_id, header.verb, header.noun, octets, self._environment.now())
-        )
+        now = self._environment.now()
+        is_new_value = header.verb in (Verb.CREATED, Verb.CHANGED)
+        taken = readings_of(message.payload, header, message_id, self._names, now) if is_new_value else NOTHING
+        event = TakenEvent(message_id, header.verb, header.noun, octets, now)
+        new = await self._store.add_event(event, taken.readings)
         kind = events.EventReceived if new else events.EventRepeated
         about = {"message_id": message_id, "verb": header.verb, "noun": header.noun}
         self._environment.emit(kind(correlation_id=header.correlation_id, **about))
+        if new:
+            self._report_readings(message_id, len(taken.readings), taken.unusable)
         return Reply(result="OK")
+
+    def _report_readings(self, message_id: str, values: int, unusable: int) -> None:
+        if values or unusable:
+            self._environment.emit(events.ReadingsKept(message_id=message_id, values=values, unusable=unusable))
 
     def _not_read(self, _: Why, __: HTTPStatus, problem: CimError) -> None:
         self._emit_refused(problem)

@@ -16,6 +16,8 @@ from enum import StrEnum
 
 from ami_cim.message import Reply, ReplyError, ResponseMessage
 from ami_cis.store import SentRequest, State, Store, TakenReply
+from ami_cis.taken_readings import Names, readings_of
+from ami_cis.taken_readings import Taken as TakenReadings
 
 PARTIAL_MORE_FOLLOW = "0.1"
 ACKNOWLEDGEMENT = "0.3"
@@ -34,6 +36,7 @@ class Disposition(StrEnum):
 
 
 COMPLETING = frozenset({Disposition.TAKEN, Disposition.LATE, Disposition.REPEATED})
+NOTHING_NEW = frozenset({Disposition.REPEATED, Disposition.CONTRADICTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,10 @@ class Taken:
     disposition: Disposition
     request: SentRequest | None
     awaited: bool = False
+    readings: int = 0
+    """Values that were kept with it."""
+    unusable: int = 0
+    """Values in it that can't be kept."""
 
     def answer(self) -> Reply:
         """What the sender of the reply gets as its answer: the truth about whether it was kept."""
@@ -60,9 +67,11 @@ def _refusal(reason: str) -> Reply:
 class Pending:
     """Requests that wait for their reply."""
 
-    def __init__(self, store: Store, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, now: Callable[[], datetime], names: Names | None = None) -> None:
+        """`names` are those by which the meters of readings are known."""
         self._store = store
         self._now = now
+        self._names = names or Names(())
         self._waiting: dict[str, asyncio.Future[ResponseMessage]] = {}
         self._one_by_one = asyncio.Lock()
 
@@ -111,18 +120,23 @@ class Pending:
             if request is None:
                 return Taken(Disposition.UNKNOWN, None)
             kept = await self._store.replies(request.message_id)
-            disposition = await self._keep(request, response, kept)
+            readings = readings_of(response.payload, response.header, request.message_id, self._names, self._now())
+            disposition = await self._keep(request, response, kept, readings)
         awaited = disposition in COMPLETING and self._hand_over(request.message_id, _with_parts(response, kept))
-        return Taken(disposition, request, awaited)
+        if disposition in NOTHING_NEW:
+            return Taken(disposition, request, awaited)
+        return Taken(disposition, request, awaited, len(readings.readings), readings.unusable)
 
-    async def _keep(self, request: SentRequest, response: ResponseMessage, kept: Sequence[TakenReply]) -> Disposition:
+    async def _keep(
+        self, request: SentRequest, response: ResponseMessage, kept: Sequence[TakenReply], readings: TakenReadings
+    ) -> Disposition:
         reply = self._summarise(response)
         if any(reply.digest == earlier.digest for earlier in kept):
             await self._store.add_reply(request.message_id, reply)
             return Disposition.REPEATED
         if any(earlier.final for earlier in kept):
             return Disposition.CONTRADICTING
-        await self._store.add_reply(request.message_id, reply)
+        await self._store.add_reply(request.message_id, reply, readings.readings)
         if not reply.final:
             return Disposition.PART
         return Disposition.LATE if request.state in (State.FAILED, State.UNKNOWN) else Disposition.TAKEN

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ami_cis.meters import Meter
 from ami_process.settings import FileSettings, HttpUrl, Seconds, Section, SettingsError, StoreLocation
@@ -73,8 +74,23 @@ class Cis(Section):
     keep_days: float = Field(
         default=30.0, gt=0, allow_inf_nan=False, description="how long requests, replies and events stay"
     )
+    keep_readings_days: float = Field(
+        default=800.0, gt=0, allow_inf_nan=False, description="how long readings stay, by the moment that they are of"
+    )
+    time_zone: str = Field(
+        default="UTC", description="where times without an offset are meant, and in which they are shown: an IANA name"
+    )
     max_events: int = Field(default=10_000, ge=1, description="events that are kept; the oldest go first")
     max_event_octets: int = Field(default=64_000_000, ge=1, description="what the kept events may take in sum")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{name[:80]!r} is no time zone that this machine knows, e.g. Europe/Berlin") from None
+        return name
 
     @model_validator(mode="after")
     def _reply_address_is_reachable(self) -> Self:

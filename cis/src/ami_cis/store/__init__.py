@@ -1,5 +1,6 @@
 """What the CIS remembers across a restart; the only place with SQL."""
 
+from ami_cis.store.readings import KeptReading, Wanted
 from ami_cis.store.store import KEEP, MessageIdUsed, Retention, SentRequest, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
@@ -7,6 +8,7 @@ from ami_process.store.errors import StoreUnavailable, StoreUnusable
 __all__ = [
     "KEEP",
     "SCHEMA",
+    "KeptReading",
     "MessageIdUsed",
     "Retention",
     "SentRequest",
@@ -16,4 +18,5 @@ __all__ = [
     "StoreUnusable",
     "TakenEvent",
     "TakenReply",
+    "Wanted",
 ]

@@ -1,4 +1,4 @@
-"""What the CIS remembers across a restart: requests, the replies to them, and events.
+"""What the CIS remembers across a restart: requests, the replies to them, events, and the readings that came with either.
 
 One transaction per call. A reply counts once: (request, digest of what it
 says) is unique, so that a reply which is delivered twice leaves one row. Nothing grows without end: what is older than
@@ -14,6 +14,7 @@ from typing import Self
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
 
+from ami_cis.store.readings import KeptReading, Wanted, add_readings, find_readings, forget_readings
 from ami_cis.store.tables import EVENTS, OUTGOING, REPLIES, REQUESTS, SCHEMA
 from ami_process.store.database import Database
 from ami_process.store.events import StoreMigrated
@@ -25,11 +26,13 @@ PRUNE_PARTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much is kept: everything up to this age, and of the events at most this many and this much."""
+    """How much is kept: readings up to an age of their own, everything else up to this age, and of the events at most this many and this much."""
 
     age: timedelta = timedelta(days=30)
     events: int = 10_000
     event_octets: int = 64_000_000
+    readings_age: timedelta = timedelta(days=800)
+    """Of the moment that a value is of."""
 
 
 KEEP = Retention()
@@ -119,9 +122,9 @@ class Store:
         await self._database.check()
 
     async def forget(self, now: datetime) -> int:
-        """Drop requests with their replies, and events, that are older than the retention says; how many."""
-        before = now - self._retention.age
-        return await self._database.transaction(lambda c: _forget(c, before))
+        """Drop requests with their replies, events, and readings that are older than the retention says; how many."""
+        before, readings_before = now - self._retention.age, now - self._retention.readings_age
+        return await self._database.transaction(lambda c: _forget(c, before) + forget_readings(c, readings_before))
 
     async def add_request(self, request: SentRequest, octets: bytes | None = None) -> None:
         """Remember before sending, with the message itself where it may have to be sent again.
@@ -154,27 +157,32 @@ class Store:
         found = select(func.count()).select_from(REQUESTS).where(REQUESTS.c.state == state.value)
         return await self._database.transaction(lambda c: c.execute(found).scalar_one())
 
-    async def add_reply(self, message_id: str, reply: TakenReply) -> bool:
-        """Keep the reply and, if it is final, close the request; False if the very same reply was kept before."""
-        return await self._database.transaction(lambda c: _add_reply(c, message_id, reply))
+    async def add_reply(self, message_id: str, reply: TakenReply, readings: Sequence[KeptReading] = ()) -> bool:
+        """Keep the reply with its readings and, if it is final, close the request; False if the very same reply was kept before."""
+        return await self._database.transaction(lambda c: _add_reply(c, message_id, reply, readings))
 
     async def replies(self, message_id: str) -> list[TakenReply]:
         """What has been kept for a request, oldest first."""
         query = select(REPLIES).where(REPLIES.c.request == message_id).order_by(REPLIES.c.number)
         return [_reply(row) for row in await self._rows(query)]
 
-    async def add_event(self, taken: TakenEvent) -> bool:
-        """Keep an event; False if one with this MessageID was kept before."""
-        return await self._database.transaction(lambda c: self._add_event(c, taken))
+    async def add_event(self, taken: TakenEvent, readings: Sequence[KeptReading] = ()) -> bool:
+        """Keep an event and its readings; False if one with this MessageID was kept before."""
+        return await self._database.transaction(lambda c: self._add_event(c, taken, readings))
+
+    async def readings(self, wanted: Wanted) -> list[KeptReading]:
+        """By meter, ReadingType and time."""
+        return await self._database.transaction(lambda c: find_readings(c, wanted))
 
     async def _rows(self, query: Select[*tuple[object, ...]]) -> Sequence[RowMapping]:
         return await self._database.transaction(lambda c: c.execute(query).mappings().all())
 
-    def _add_event(self, connection: Connection, taken: TakenEvent) -> bool:
+    def _add_event(self, connection: Connection, taken: TakenEvent, readings: Sequence[KeptReading]) -> bool:
         same = select(EVENTS.c.message_id).where(EVENTS.c.message_id == taken.message_id)
         if connection.execute(same).first() is not None:
             return False
         connection.execute(insert(EVENTS).values(asdict(taken)))
+        add_readings(connection, readings)
         self._make_room(connection, len(taken.octets))
         return True
 
@@ -239,12 +247,13 @@ def _find_request(connection: Connection, identifiers: Sequence[str]) -> SentReq
     return None
 
 
-def _add_reply(connection: Connection, message_id: str, reply: TakenReply) -> bool:
+def _add_reply(connection: Connection, message_id: str, reply: TakenReply, readings: Sequence[KeptReading]) -> bool:
     same = select(REPLIES.c.number).where(REPLIES.c.request == message_id, REPLIES.c.digest == reply.digest)
     new = connection.execute(same).first() is None
     if new:
         values = asdict(reply) | {"request": message_id, "errors": list(reply.errors)}
         connection.execute(insert(REPLIES).values(values))
+        add_readings(connection, readings)
     if reply.final:
         close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
         connection.execute(close.values(state=State.ANSWERED.value, reason=None))

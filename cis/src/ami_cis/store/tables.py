@@ -66,13 +66,28 @@ EVENTS = Table(
     Column("received_at", UtcDateTime, nullable=False),
 )
 
+READINGS = Table(
+    "readings",
+    METADATA,
+    Column("meter", String, primary_key=True),
+    Column("reading_type", String, primary_key=True),
+    Column("at", UtcDateTime, primary_key=True, index=True),
+    Column("start", UtcDateTime),
+    Column("value", String),
+    Column("qualities", String, nullable=False),
+    Column("source", String),
+    Column("said_at", UtcDateTime, nullable=False),
+    Column("message_id", String, nullable=False, index=True),
+)
+"""A value of a ReadingType at a moment, once; `value` is an exact decimal as text, `qualities` codes with spaces between them."""
+
 HEARTBEAT = Table("heartbeat", METADATA, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
 SCHEMA = Schema(
     role="cis",
     owner="customer information system",
-    revision="0003",
+    revision="0004",
     tables=METADATA,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

@@ -1,9 +1,10 @@
-"""What the operator's side does: send one control and see it through, and do so again and again in the demo loop."""
+"""What the operator's side does: send one control or one question and see it through, and send controls again and again in the demo loop."""
 
 from ami_cis.workflows.controls import Controls
 from ami_cis.workflows.exchanges import Exchanges
 from ami_cis.workflows.loop import DemoLoop, Plan, Summary
 from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterError, Order, Outcome, Target
+from ami_cis.workflows.readings import Readings, ReadOrder, ReadOutcome
 
 __all__ = [
     "CONNECT",
@@ -16,6 +17,9 @@ __all__ = [
     "Order",
     "Outcome",
     "Plan",
+    "ReadOrder",
+    "ReadOutcome",
+    "Readings",
     "Summary",
     "Target",
 ]

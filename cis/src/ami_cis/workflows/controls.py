@@ -6,13 +6,14 @@ comes to its end is the same for every noun (`ami_cis.workflows.exchanges`).
 
 from collections.abc import Sequence
 
-from ami_cim.identity import Identifier, Name
-from ami_cim.message import Header, Reply, RequestMessage
+from ami_cim.identity import Name
+from ami_cim.message import Header, RequestMessage
 from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDeviceControls
 from ami_cis import events
 from ami_cis.store import SentRequest
 from ami_cis.workflows.exchanges import Ended, Exchanges
-from ami_cis.workflows.orders import CONTROL_WORDS, MeterError, Order, Outcome, Target
+from ami_cis.workflows.orders import CONTROL_WORDS, Order, Outcome, Target
+from ami_cis.workflows.outcomes import outcome_of
 from ami_process.environment import Environment
 
 
@@ -36,9 +37,9 @@ class Controls:
 
     def _concluded(self, request: RequestMessage, targets: Sequence[Target], ended: Ended) -> Outcome:
         message_id = request.header.message_id or ""
+        outcome = outcome_of(targets, message_id, ended)
         if ended.response is None:
-            return Outcome(message_id=message_id, result=None, reason=ended.reason, unknown=ended.unknown, ms=ended.ms)
-        outcome = _outcome(targets, message_id, ended.response.reply, ended.ms)
+            return outcome
         errors = [events.ReplyProblem(e.code, e.reason, e.meter) for e in outcome.errors if e.is_failure]
         self._environment.emit(
             events.ReplyReceived(message_id=message_id, result=outcome.result, errors=errors, ms=outcome.ms)
@@ -95,13 +96,6 @@ def _name(names: Sequence[Name], mrid: str | None) -> str:
     return names[0].name if names else mrid or ""
 
 
-def _outcome(targets: Sequence[Target], message_id: str, reply: Reply, ms: float) -> Outcome:
-    errors = tuple(
-        MeterError(error.code, error.reason, _label(targets, error.identifier), error.level) for error in reply.errors
-    )
-    return Outcome(message_id=message_id, result=reply.result, errors=errors, ms=ms)
-
-
 def _sent_event(order: Order, request: RequestMessage) -> events.RequestSent:
     header = request.header
     return events.RequestSent(
@@ -114,9 +108,3 @@ def _sent_event(order: Order, request: RequestMessage) -> events.RequestSent:
         meters=[target.label for target in order.targets],
         asynchronous=order.asynchronous,
     )
-
-
-def _label(targets: Sequence[Target], identifier: Identifier | None) -> str | None:
-    if identifier is None:
-        return None
-    return next((target.label for target in targets if target.is_meant_by(identifier)), identifier.value)

@@ -153,7 +153,7 @@ class Exchanges:
         if not _is_acknowledgement(request.header, response):
             return response
         if any(error.code == PARTIAL_MORE_FOLLOW for error in response.reply.errors):
-            await self._recorded(partial(self._pending.take, response))
+            await self._take(response)
         if not request.header.async_reply_flag:
             raise NoReplyError("the HES has only acknowledged a request that asked for the result at once")
         await self._recorded(partial(self._pending.acknowledge, request.header.message_id or ""))
@@ -170,8 +170,17 @@ class Exchanges:
     async def _ended(self, response: ResponseMessage, reply: asyncio.Future[ResponseMessage], started: float) -> Ended:
         ms = self._ms_since(started)
         if not (reply.done() and reply.result() is response):  # else the inbox has kept it already
-            await self._recorded(partial(self._pending.take, response))
+            await self._take(response)
         return Ended(response=response, ms=ms)
+
+    async def _take(self, response: ResponseMessage) -> None:
+        """Keep what came in the HTTP response to our own request."""
+        taken = await self._recorded(partial(self._pending.take, response))
+        if taken.request is not None and (taken.readings or taken.unusable):
+            message_id = taken.request.message_id
+            self._environment.emit(
+                events.ReadingsKept(message_id=message_id, values=taken.readings, unusable=taken.unusable)
+            )
 
     async def _failed(self, message_id: str, reason: str, started: float) -> Ended:
         await self._recorded(partial(self._pending.fail, message_id, reason))

@@ -1,0 +1,82 @@
+"""ReadingTypes as an operator of the CIS names them: the code itself, an OBIS code or an alias of the table data/reading_types.csv.
+
+The CIS knows no meter and no DLMS: an OBIS code is a name here, of the few values that a customer information system asks for."""
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_CODE = re.compile(r"(?:-?\d{1,6}\.){17}-?\d{1,6}", re.ASCII)
+_MULTIPLIER, _UNIT = 15, 16
+_PREFIXES = {-6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+_UNITS = {
+    5: "A",
+    9: "°",
+    23: "°C",
+    27: "s",
+    29: "V",
+    33: "Hz",
+    38: "W",
+    42: "m³",
+    61: "VA",
+    63: "var",
+    71: "VAh",
+    72: "Wh",
+    73: "varh",
+    159: "min",
+    160: "h",
+}
+"""Numbers of UnitSymbol (IEC 61968-9) with a unit that is written behind a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownType:
+    """One row of the table."""
+
+    alias: str
+    obis: str
+    reading_type: str
+    meaning: str
+
+
+class UnknownType(ValueError):
+    """Neither a code nor a name of the table; the text says which names there are."""
+
+
+@cache
+def known_types() -> tuple[KnownType, ...]:
+    """All rows, in the order of the table."""
+    text = files("ami_cis").joinpath("data", "reading_types.csv").read_text(encoding="utf-8")
+    return tuple(KnownType(**row) for row in csv.DictReader(text.splitlines(), strict=True))
+
+
+def reading_type_of(text: str) -> str:
+    """The code that an operator means; raises UnknownType."""
+    wanted = text.strip()
+    if _CODE.fullmatch(wanted):
+        return ".".join(str(int(part)) for part in wanted.split("."))
+    obis = wanted.removesuffix("*255")
+    for row in known_types():
+        if wanted.lower() == row.alias or obis == row.obis != "":
+            return row.reading_type
+    names = ", ".join(row.alias for row in known_types())
+    raise UnknownType(f"{wanted[:80]!r} is no ReadingType (18 numbers), and there is no such name; there are {names}")
+
+
+def name_of(reading_type: str) -> str:
+    """The alias of a code, or the code."""
+    return next((row.alias for row in known_types() if row.reading_type == reading_type), reading_type)
+
+
+def unit_of(reading_type: str) -> str:
+    """What is written behind a value, e.g. kWh; nothing for a code without a unit that is known here."""
+    if not _CODE.fullmatch(reading_type):
+        return ""
+    fields = [int(part) for part in reading_type.split(".")]
+    unit = _UNITS.get(fields[_UNIT])
+    if unit is None:
+        return ""
+    power = fields[_MULTIPLIER]
+    return _PREFIXES[power] + unit if power in _PREFIXES else f"10^{power} {unit}"

@@ -1,0 +1,207 @@
+"""Readings over the REST API: `POST` asks meters by way of the HES and answers when that has an end, `GET` gives what is kept.
+
+Times may be without an offset: then they are those of `cis.time_zone`. All times in an answer are of that zone, with their offset.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ami_cis.local_times import NoSuchTime, at_home
+from ami_cis.meters import Meter
+from ami_cis.reading_types import reading_type_of, unit_of
+from ami_cis.store import KeptReading, Store, StoreUnavailable, Wanted
+from ami_cis.under_way import UnderWay
+from ami_cis.workflows import Readings, ReadOrder, ReadOutcome, Target
+from ami_process.api import Refused, read_body
+
+READINGS = "/api/v1/readings"
+MAX_TARGETS = 10_000
+MAX_TYPES = 1_000
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has to be printable text")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
+Type = Annotated[Text, AfterValidator(reading_type_of)]
+
+
+class Period(BaseModel):
+    """From a moment until another one, which may be open."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    start: datetime | None = Field(default=None, alias="from")
+    end: datetime | None = Field(default=None, alias="to")
+
+    def in_zone(self, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+        """Both with their offsets; raises Refused."""
+        try:
+            start, end = (None if one is None else at_home(one, zone) for one in (self.start, self.end))
+        except NoSuchTime as problem:
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
+        if start is not None and end is not None and end <= start:
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"to: {end.isoformat()} is not after {start.isoformat()}")
+        return start, end
+
+
+class ReadingsOrder(Period):
+    """Which values of which meters: ReadingTypes by code, OBIS code or alias; none of them: all that a meter has."""
+
+    meters: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    mrids: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    usage_points: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
+    reading_types: tuple[Type, ...] = Field(default=(), max_length=MAX_TYPES)
+    asynchronous: bool = False
+    message_id: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if not (self.meters or self.mrids or self.usage_points):
+            raise ValueError("name at least one of meters, mrids and usage_points")
+        if self.end is not None and self.start is None:
+            raise ValueError("from: a period that ends has to begin")
+        return self
+
+    def order(self, known: Sequence[Meter], zone: ZoneInfo) -> ReadOrder:
+        """The same for the workflow; a meter that the configuration knows is given its mRID too. Raises Refused."""
+        mrids = {meter.name: meter.mrid for meter in known}
+        start, end = self.in_zone(zone)
+        return ReadOrder(
+            targets=(
+                *(Target.meter(name, mrids.get(name)) for name in self.meters),
+                *(Target.mrid(mrid) for mrid in self.mrids),
+                *(Target.point(name) for name in self.usage_points),
+            ),
+            reading_types=tuple(dict.fromkeys(self.reading_types)),
+            start=start,
+            end=end,
+            asynchronous=self.asynchronous,
+            message_id=self.message_id,
+        )
+
+
+class ReadingError(BaseModel):
+    """One Reply/Error; `meter` is the name by which the order named it, where it is about one of them."""
+
+    code: str
+    reason: str | None
+    meter: str | None
+    level: str | None
+
+
+class ReadingValue(BaseModel):
+    """One value; `at` is the end of an interval, `value` an exact decimal, None where it is known to be missing."""
+
+    meter: str
+    reading_type: str
+    at: datetime
+    start: datetime | None
+    value: str | None
+    unit: str
+    qualities: tuple[str, ...]
+    source: str | None
+
+    @classmethod
+    def of(cls, kept: KeptReading, zone: ZoneInfo) -> Self:
+        """The same with its unit, in a zone."""
+        start = None if kept.start is None else kept.start.astimezone(zone)
+        fields = {**asdict(kept), "at": kept.at.astimezone(zone), "start": start, "unit": unit_of(kept.reading_type)}
+        return cls.model_validate(fields)
+
+
+class ReadingsOutcome(BaseModel):
+    """How a question ended, and the values that came; without a final reply `result` is None, and `reason` says why."""
+
+    message_id: str
+    meters: tuple[str, ...]
+    reading_types: tuple[str, ...]
+    start: datetime | None
+    end: datetime | None
+    result: str | None
+    errors: tuple[ReadingError, ...]
+    reason: str | None
+    unknown: bool
+    ms: float
+    readings: tuple[ReadingValue, ...]
+
+    @classmethod
+    def of(cls, order: ReadOrder, read: ReadOutcome, zone: ZoneInfo) -> Self:
+        """The same for a program, in a zone."""
+        document: dict[str, Any] = asdict(read.outcome)
+        document |= {
+            "meters": [target.label for target in order.targets],
+            "reading_types": order.reading_types,
+            "start": order.start,
+            "end": order.end,
+            "readings": [ReadingValue.of(one, zone) for one in read.readings],
+        }
+        return cls.model_validate(document)
+
+
+class KeptReadings(BaseModel):
+    """What the CIS has; `complete` is False where there is more than is given at once."""
+
+    readings: tuple[ReadingValue, ...]
+    complete: bool
+
+
+def reading_routes(
+    readings: Readings, store: Store, meters: Sequence[Meter], zone: ZoneInfo, *, can_be_replied_to: bool
+) -> list[Route]:
+    """POST asks meters, GET looks at what is kept."""
+    under_way = UnderWay("question")
+
+    async def ask(request: Request) -> Response:
+        asked = await read_body(request, ReadingsOrder)
+        if asked.asynchronous and not can_be_replied_to:
+            reason = "cis.host is no address to reply to; set cis.reply_address"
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
+        order = asked.order(meters, zone)
+        with under_way.entered(order.message_id):
+            read = await readings.run(order)
+        return _json(ReadingsOutcome.of(order, read, zone))
+
+    async def look(request: Request) -> Response:
+        wanted = _wanted(request, zone)
+        try:
+            found = await store.readings(wanted)
+        except StoreUnavailable as problem:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
+        values = tuple(ReadingValue.of(one, zone) for one in found)
+        return _json(KeptReadings(readings=values, complete=len(found) < wanted.most))
+
+    return [Route(READINGS, ask, methods=["POST"]), Route(READINGS, look, methods=["GET"])]
+
+
+def _wanted(request: Request, zone: ZoneInfo) -> Wanted:
+    """The query: `meter` and `type` as often as there are, `from`, `to`."""
+    query = request.query_params
+    given = {name: query[name] for name in ("from", "to") if name in query}
+    try:
+        period = Period.model_validate(given)
+        types = tuple(reading_type_of(one) for one in query.getlist("type")[:MAX_TYPES])
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason) from None
+    except ValueError as problem:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"type: {problem}") from None
+    start, end = period.in_zone(zone)
+    return Wanted(meters=tuple(query.getlist("meter")[:MAX_TYPES]), reading_types=types, after=start, until=end)
+
+
+def _json(document: BaseModel) -> Response:
+    return Response(document.model_dump_json(), media_type="application/json")

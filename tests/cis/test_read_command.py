@@ -1,0 +1,148 @@
+"""The command `cis read`: tables, CSV, JSON and bars of what a running CIS was answered, and what its exit code says."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from cis_stand_in import Events, StandInHes, answering, environment, failed_meter, settings
+from test_readings import IMPORT, QUARTERS, giving, quarters, register
+
+from ami_cim.message import Reply
+from ami_cis.__main__ import main
+from ami_cis.app import running
+from ami_cis.reading_tables import as_csv, plot, table
+from ami_cis.readings_api import ReadingValue
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+async def read(directory: Path, hes: StandInHes, *commands: list[str], **cis: Any) -> list[int]:
+    """`cis read` once or more often, to one CIS that serves."""
+    zone = {"time_zone": "Europe/Berlin"}
+    async with running(settings(directory, hes.url, **(zone | cis)), environment(Events()), 0) as system:
+        url = f"http://127.0.0.1:{system.listen.rpartition(':')[2]}"
+        return [await asyncio.to_thread(main, ["read", "--url", url, *arguments]) for arguments in commands]
+
+
+async def test_a_table(tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]) -> None:
+    hes.behaviour = giving(register("1234.50", source="meter"))
+    order = ["--meter", "M1001", "--type", "import", "--from", "2026-03-01", "--message-id", "mine"]
+    assert await read(tmp_path, hes, order) == [0]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("get MeterReadings of M1001: OK, ")
+    assert lines[1:4] == ["MessageID mine", "from 2026-03-01T00:00:00+01:00 to now", ""]
+    assert lines[5].split() == ["M1001", "import", "2026-03-01", "13:00:00+01:00", "1234.50", "kWh", "meter"]
+
+
+async def test_partial_is_exit_code_1_and_says_who(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    errors = (failed_meter("2.4", "not known here", "M9", "name"),)
+    hes.behaviour = giving(register("1"), reply=Reply(result="PARTIAL", errors=errors))
+    assert await read(tmp_path, hes, ["--meter", "M1001", "--meter", "M9", "--csv"]) == [1]
+    printed = capsys.readouterr()
+    assert "M9 2.4 not known here" in printed.err
+    assert list(csv.DictReader(io.StringIO(printed.out))) == [
+        {
+            "meter": "M1001",
+            "reading_type": IMPORT,
+            "start": "",
+            "at": "2026-03-01T13:00:00+01:00",
+            "value": "1",
+            "unit": "kWh",
+            "qualities": "",
+            "source": "",
+        }
+    ]
+
+
+async def test_json_and_what_is_kept(tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]) -> None:
+    hes.behaviour = giving(quarters(["1", None, "3"]))
+    look = ["--kept", "--json", "--meter", "M1001", "--from", "2026-03-01T13:00", "--to", "2026-03-01T13:30"]
+    assert await read(tmp_path, hes, ["--meter", "M1001", "--json"], look, ["--kept", "--plot"]) == [0, 0, 0]
+    answered, kept, bars = capsys.readouterr().out.split("\n", 2)
+    assert [one["value"] for one in json.loads(answered)["readings"]] == ["1", None, "3"]
+    assert [one["value"] for one in json.loads(kept)["readings"]] == [None, "3"]
+    assert bars == "M1001 load-profile: 3 values, 1 to 3 kWh, 1 missing\n2026-03-01  ▃·█\n"
+    assert len(hes.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--type", "import"], "name at least one of"),
+        (["--meter", "M1", "--type", "imports"], "is no ReadingType"),
+        (["--meter", "M1", "--from", "2026-03-29T02:30"], "never show"),
+        (["--kept", "--type", "imports"], "is no ReadingType"),
+    ],
+)
+async def test_what_is_refused_is_exit_code_2(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert await read(tmp_path, hes, arguments) == [2]
+    assert words in capsys.readouterr().err and hes.requests == []
+
+
+def test_a_cis_that_is_not_there_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["read", "--url", "http://127.0.0.1:1", "--meter", "M1001"]) == 3
+    assert "nothing was sent" in capsys.readouterr().err
+    assert main(["read", "--url", "http://127.0.0.1:1", "--kept"]) == 3
+
+
+async def test_a_refusal_of_the_hes_is_exit_code_1(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hes.behaviour = answering(Reply(result="FAILED", errors=(failed_meter("2.10", "not served", "M1001", "name"),)))
+    assert await read(tmp_path, hes, ["--meter", "M1001"]) == [1]
+    assert "FAILED" in (printed := capsys.readouterr().out) and "M1001 2.10 not served" in printed
+
+
+def day(year: int, month: int, number: int) -> list[ReadingValue]:
+    """The quarters of a day of Berlin, each with its number as value."""
+    start = datetime(year, month, number, tzinfo=BERLIN).astimezone(UTC)
+    end = datetime(year, month, number + 1, tzinfo=BERLIN).astimezone(UTC)
+    count = (end - start) // timedelta(minutes=15)
+    edges = [(start + timedelta(minutes=15) * one).astimezone(BERLIN) for one in range(count + 1)]
+    return [
+        ReadingValue(
+            meter="M1001",
+            reading_type=QUARTERS,
+            at=edges[one + 1],
+            start=edges[one],
+            value=str(one),
+            unit="kWh",
+            qualities=(),
+            source=None,
+        )
+        for one in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("month", "number", "quarters"), [(3, 28, 96), (3, 29, 92), (10, 25, 100)])
+def test_a_day_has_as_many_bars_as_it_has_quarters(month: int, number: int, quarters: int) -> None:
+    head, line = plot(day(2026, month, number)).splitlines()
+    assert head == f"M1001 load-profile: {quarters} values, 0 to {quarters - 1} kWh"
+    assert line == f"2026-{month:02}-{number:02}  {line[12:]}" and len(line[12:]) == quarters
+    assert line[12] == "▁" and line[-1] == "█"
+
+
+def test_bars_of_nothing_and_of_equal_values() -> None:
+    one, two = day(2026, 3, 28)[:2]
+    assert plot([one]) == plot([]) == "There is no series to plot: no ReadingType has two values.\n"
+    assert plot([one, two.model_copy(update={"value": "0"})]).splitlines()[1][12:] == "▁▁"
+    assert plot([two, two.model_copy(update={"value": "-1"})]).splitlines()[1][12:] == "█▁"
+    assert "2 missing" in plot([one.model_copy(update={"value": None})] * 2)
+
+
+def test_a_missing_value_is_said_in_a_table_and_empty_in_csv() -> None:
+    missing = day(2026, 3, 28)[0].model_copy(update={"value": None, "qualities": ("2.5.259", "1.2.32")})
+    assert "missing" in table([missing]) and "2.5.259 1.2.32" in table([missing])
+    assert as_csv([missing]).splitlines()[1].split(",")[4:7] == ["", "kWh", "2.5.259 1.2.32"]
