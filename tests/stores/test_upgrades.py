@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from postgresql_server import Cluster, rows
 from sqlalchemy import create_engine
 
-from ami_cis.store import State, Store, TakenEvent, TakenReply
+from ami_cis.store import State, Store, TakenEvent, TakenReply, Wanted
 from ami_cis.store.tables import SCHEMA as CIS
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.store import (
@@ -45,9 +45,9 @@ from ami_process.store.upkeep import migrate_store
 HERE = Path(__file__).parent
 VERSIONS = {
     "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006"),
-    "cis": ("0001", "0002-unversioned", "0002", "0003"),
+    "cis": ("0001", "0002-unversioned", "0002", "0003", "0004"),
 }
-DATABASES = {"hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql"), "cis": ("0003.sql",)}
+DATABASES = {"hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql"), "cis": ("0003.sql", "0004.sql")}
 """Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
 SCHEMAS = {"hes": HES, "cis": CIS}
@@ -159,6 +159,7 @@ async def test_a_store_of_the_cis_is_opened_with_all_that_is_in_it(
             assert outgoing == [f"<request of='{name}'/>".encode() for name in ("acknowledged", "unknown", "sent")]
         assert await store.add_reply("acknowledged", TakenReply("late", True, "OK", (), found["sent"].sent_at))  # type: ignore[union-attr]
         assert await store.count(State.ANSWERED) == 2
+        assert [one.value for one in await store.readings(Wanted())] == (["1234.5670"] if version >= "0004" else [])
         kept = TakenEvent("event", "created", "EndDeviceEvents", b"<event/>", datetime(2026, 11, 20, tzinfo=UTC))
         assert [await store.add_event(event) for event in (kept, replace(kept, message_id="new"))] == [False, True]
     assert rows(place, "SELECT message_id, octets FROM events ORDER BY message_id") == [
