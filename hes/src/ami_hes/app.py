@@ -17,9 +17,24 @@ from ami_cim import reading
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
 from ami_hes import events, served
+from ami_hes.commands import Lane
 from ami_hes.engine import EmbeddedEngine, MakeEngine
 from ami_hes.inbox import InboxSettings, create_inbox
-from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Intake, Limits, ReplySender, Run
+from ami_hes.jobs import (
+    AnswerMaker,
+    Backoff,
+    CommandWorker,
+    Context,
+    Group,
+    Groups,
+    Intake,
+    LaneLimits,
+    Lanes,
+    Limits,
+    ReplySender,
+    Run,
+    WorkerLimits,
+)
 from ami_hes.meters import Meters, MetersSettings, Registry
 from ami_hes.meters.shipments import transport_key_of
 from ami_hes.nouns import Partner
@@ -87,15 +102,23 @@ async def running(
         schemas = Schemas()
         results, deliveries = SqlResults(database), SqlDeliveries(database)
         reply_age = timedelta(seconds=hes.reply_max_age_s)
-        engine = make_engine(results, deliveries, environment, reply_age=reply_age, look_every_s=hes.look_for_answers_s)
+        lanes, groups = _lanes(settings), _groups(settings, registry)
+        engine = make_engine(
+            results,
+            deliveries,
+            environment,
+            reply_age=reply_age,
+            look_every_s=hes.look_for_answers_s,
+            group_of=groups.of,
+        )
         context = Context(results, deliveries, engine, schemas, hes.source, environment, reply_age)
         hosts = _reply_hosts(settings)
         outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))
         recipes = partial(served.run, meters) if run is None else run
-        commands = CommandWorker(context, AnswerMaker(context), registry, recipes, room=hes.max_sessions)
+        commands = CommandWorker(context, AnswerMaker(context), registry, recipes, WorkerLimits(lanes, groups))
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         replies = ReplySender(context, outbox, backoff)
-        limits = Limits(timedelta(seconds=hes.deadline_s), hes.max_meters_per_request, hes.max_pending)
+        limits = Limits(lanes, hes.max_meters_per_request)
         intake = Intake(context, registry, hosts, limits, _partners(settings))
         await engine.open()
         kept_for = timedelta(days=hes.keep_answers_days)
@@ -216,6 +239,27 @@ def _http_limits(settings: Settings) -> HttpLimits:
         connections_per_address=hes.http_connections_per_address,
         head_s=hes.http_head_s,
     )
+
+
+def _lanes(settings: Settings) -> Lanes:
+    """Controls may have all sessions and are not tried again here: their recipe does so as long as nothing has left."""
+    hes = settings.hes
+    lanes = {
+        lane: LaneLimits(
+            timedelta(seconds=one.deadline_s),
+            one.max_pending,
+            max(1, int(hes.max_sessions * one.share)),
+            Backoff(one.retry_first_s, one.retry_most_s, one.attempts),
+        )
+        for lane, one in ((Lane.READ, hes.lanes.read), (Lane.CAMPAIGN, hes.lanes.campaign))
+    }
+    controls = LaneLimits(timedelta(seconds=hes.deadline_s), hes.max_pending, hes.max_sessions, Backoff(1.0, 1.0, 1))
+    return {Lane.CONTROL: controls} | lanes
+
+
+def _groups(settings: Settings, registry: Registry) -> Groups:
+    groups = [Group(one.tag, one.value, one.sessions, one.sessions_per_s) for one in settings.hes.groups]
+    return Groups(registry, groups, settings.hes.sessions_per_s)
 
 
 def _partners(settings: Settings) -> tuple[Partner, ...]:

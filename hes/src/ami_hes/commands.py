@@ -71,3 +71,5 @@ class Outcome:
     payload: str = ""
     """What was read or seen, in the operation's own form."""
     attempted: bool = False
+    again: bool = False
+    """Whether another attempt may end better and cannot do harm; not kept."""

@@ -8,7 +8,7 @@ from typing import Any
 from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import Noun, end_device_controls, meter_readings
-from ami_hes.operations import Assignment, Attempt, Operation, contactor, read_meter
+from ami_hes.operations import Assignment, Attempt, Operation, contactor, read_meter, retries
 from ami_mapping.faults import explain
 
 NOUNS: dict[str, Noun] = {
@@ -31,7 +31,10 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
     except MeterFault as fault:
         begun = assignment.attempt.begun
         why = fault.explained(attempted=begun if operation.acts else None)
-        return Outcome(False, why.code, why.level, f"{assignment.meter.name}: {why.reason}", attempted=begun)
+        again = retries.is_worth(fault, acts=operation.acts, begun=begun)
+        return Outcome(
+            False, why.code, why.level, f"{assignment.meter.name}: {why.reason}", attempted=begun, again=again
+        )
 
 
 def failed(command: Command, attempt: Attempt, kind: str, name: str, *, detail: str = "") -> Outcome:

@@ -37,6 +37,56 @@ def _host(value: str) -> str:
 ReplyHost = Annotated[str, AfterValidator(_host)]
 
 
+class LaneSettings(Section):
+    """`[hes.lanes.read]` and `[hes.lanes.campaign]`: what may wait and be worked in a lane below that of controls."""
+
+    deadline_s: Seconds
+    """The work on all meters of a request has to end within this."""
+    max_pending: int = Field(default=100_000, ge=1, description="accepted commands that still wait or run")
+    share: float = Field(gt=0, le=1, description="of `hes.max_sessions`, in this lane and those below it")
+    attempts: int = Field(
+        default=3, ge=1, description="how often a meter is tried whose fault may be gone the next time"
+    )
+    retry_first_s: Seconds = 1.0
+    """The first pause before a meter is tried again; it doubles each time."""
+    retry_most_s: Seconds = 30.0
+    """The longest pause."""
+
+
+class ReadSettings(LaneSettings):
+    """`[hes.lanes.read]`: reading on demand."""
+
+    deadline_s: Seconds = 120.0
+    share: float = Field(default=0.8, gt=0, le=1, description="of `hes.max_sessions`, in this lane and those below it")
+
+
+class CampaignSettings(LaneSettings):
+    """`[hes.lanes.campaign]`: what can wait, as collecting by schedule."""
+
+    deadline_s: Seconds = 3600.0
+    share: float = Field(default=0.5, gt=0, le=1, description="of `hes.max_sessions`")
+
+
+class LanesSettings(Section):
+    """`[hes.lanes]`: controls go before reads, and reads before campaigns. Controls have `hes.deadline_s` and `hes.max_pending`."""
+
+    read: ReadSettings = ReadSettings()
+    campaign: CampaignSettings = CampaignSettings()
+
+
+class GroupSettings(Section):
+    """`[[hes.groups]]`: meters that share what is narrow; a meter is in the first group that fits."""
+
+    tag: str = Field(min_length=1)
+    """A tag of the registry, as `feeder`."""
+    value: str | None = None
+    """Its value; unset: each value of the tag is a group by itself."""
+    sessions: int | None = Field(default=None, ge=1)
+    """Meters of it that are worked at once; unset: no limit of its own."""
+    sessions_per_s: float | None = Field(default=None, gt=0)
+    """How many sessions are begun in a second; unset: no limit."""
+
+
 class HesSettings(Section):
     """`[hes]`: where it listens, how long it waits, how much it does at once."""
 
@@ -83,7 +133,16 @@ class HesSettings(Section):
         description="that wraps the keys of shipment files: hex, `env:NAME` or `file:PATH`",
     )
     deadline_s: Seconds = 30.0
-    """The work on all meters of a request has to end within this."""
+    """The work on all meters of a control has to end within this."""
+    lanes: LanesSettings = LanesSettings()
+    """What reads and campaigns may have: `[hes.lanes.read]`, `[hes.lanes.campaign]`."""
+    groups: tuple[GroupSettings, ...] = ()
+    """Limits of groups of meters: `[[hes.groups]]`."""
+    sessions_per_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="sessions that are begun in a second with the meters of no group; unset: no limit",
+    )
     apdu_timeout_s: Seconds = 5.0
     """A single answer of a meter has to come within this."""
     max_sessions: int = Field(default=100, ge=1)
@@ -114,7 +173,7 @@ class HesSettings(Section):
     """A larger message is refused."""
     max_meters_per_request: int = Field(default=5_000, ge=1)
     """A request that names more is refused."""
-    max_pending: int = Field(default=100_000, ge=1, description="accepted commands that still wait or run")
+    max_pending: int = Field(default=100_000, ge=1, description="accepted controls that still wait or run")
     reply_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
         default=(), description="where asynchronous replies may go, beside the CIS of [cis] and reply_hosts"
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from ami_hes.commands import CommandJob
-from ami_hes.engine import Answers, Delivery, Engine, Events, Jobs, MakeEngine, ReplyJob
+from ami_hes.commands import CommandJob, Lane
+from ami_hes.engine import Answers, Commands, Delivery, Engine, Events, Jobs, MakeEngine, ReplyJob
 from ami_hes.engine.ports import J
 
 
@@ -30,6 +30,10 @@ class DyingDelivery(Generic[J]):
     @property
     def redelivered(self) -> bool:
         return self.whole.redelivered
+
+    @property
+    def attempts(self) -> int:
+        return self.whole.attempts
 
     async def done(self) -> None:
         await self.whole.done()
@@ -60,6 +64,31 @@ class DyingJobs(Generic[J]):
 
 
 @dataclass
+class DyingCommands:
+    """The same of the lanes of commands."""
+
+    whole: Commands
+    call: str
+
+    async def put(self, jobs: Sequence[CommandJob]) -> None:
+        await self.whole.put(jobs)
+        if self.call == "put":
+            die()
+
+    async def take(
+        self, lanes: Collection[Lane], limit: int, full: Collection[str] = ()
+    ) -> Sequence[Delivery[CommandJob]]:
+        taken = await self.whole.take(lanes, limit, full)
+        return [DyingDelivery(one) for one in taken] if self.call == "done" else taken
+
+    async def cancel(self, request_id: str) -> Sequence[Delivery[CommandJob]]:
+        return await self.whole.cancel(request_id)
+
+    async def pending(self, lane: Lane) -> int:
+        return await self.whole.pending(lane)
+
+
+@dataclass
 class DyingEvents:
     whole: Events
 
@@ -73,7 +102,7 @@ class DyingEngine:
 
     def __init__(self, whole: Engine, port: str, call: str) -> None:
         self._whole = whole
-        self.commands: Jobs[CommandJob] = DyingJobs(whole.commands, call) if port == "commands" else whole.commands
+        self.commands: Commands = DyingCommands(whole.commands, call) if port == "commands" else whole.commands
         self.replies: Jobs[ReplyJob] = DyingJobs(whole.replies, call) if port == "replies" else whole.replies
         self.answers: Answers = whole.answers
         self.events: Events = DyingEvents(whole.events) if port == "events" else whole.events

@@ -11,7 +11,8 @@ from typing import Any
 from dying_engine import die, dying
 from reported import ignore
 
-from ami_hes.engine import EmbeddedEngine, Engine, MakeEngine
+from ami_hes.engine import EmbeddedEngine, Engine, GroupOf, MakeEngine
+from ami_hes.engine.ports import no_group
 from ami_hes.outbox import Outbox
 from ami_hes.store import Database, SqlDeliveries, SqlResults
 from ami_process.environment import Environment
@@ -30,7 +31,9 @@ class Opened:
 
 
 @asynccontextmanager
-async def embedded(store: Place, emit: Emit = ignore, look_every_s: float = 3600.0) -> AsyncIterator[Opened]:
+async def embedded(
+    store: Place, emit: Emit = ignore, look_every_s: float = 3600.0, group_of: GroupOf = no_group
+) -> AsyncIterator[Opened]:
     async with Database(store) as database:
         results = SqlResults(database)
         age = timedelta(days=7)
@@ -40,6 +43,7 @@ async def embedded(store: Place, emit: Emit = ignore, look_every_s: float = 3600
             Environment(emit=emit),
             reply_age=age,
             look_every_s=look_every_s,
+            group_of=group_of,
         )
         await engine.open()
         yield Opened(engine, results, engine.events.listen)
@@ -86,5 +90,6 @@ def dying_behind(step: str, make: MakeEngine) -> MakeEngine:
 
 
 OpenEngine = Callable[..., AbstractAsyncContextManager[Opened]]
-"""Opens one on a store. `emit`: its sink; `look_every_s`: how often it looks for an answer that nothing has announced."""
+"""Opens one on a store. `emit`: its sink; `look_every_s`: how often it looks for an answer that nothing has announced;
+`group_of`: by which groups commands are taken."""
 ENGINES: dict[str, OpenEngine] = {"embedded": embedded}

@@ -1,19 +1,19 @@
-"""The contract of the port Jobs: delivered at least once, in order for one subject, never two of a subject in hand."""
+"""The contract of the ports Commands and Jobs: delivered at least once, lane by lane, never two of one meter in hand."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from engines import OpenEngine
 
 from ami_hes.commands import Command, CommandJob, Lane, MeterId
-from ami_hes.engine import Engine, Jobs, ReplyJob
+from ami_hes.engine import Commands, Delivery, Engine, ReplyJob
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
+CONTROL, READ, CAMPAIGN = Lane
 
 
 @pytest.fixture
@@ -23,77 +23,187 @@ async def engine(open_engine: OpenEngine) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-def jobs(engine: Engine) -> Jobs[CommandJob]:
+def commands(engine: Engine) -> Commands:
     return engine.commands
 
 
-def job(request_id: str, meter: str = "M1") -> CommandJob:
-    command = Command(request_id, MeterId(meter, meter.lower()), "disconnect_control", "3.31.0.23")
-    return CommandJob(command, Lane.CONTROL, AT)
+def job(request_id: str, meter: str = "M1", lane: Lane = CONTROL) -> CommandJob:
+    return CommandJob(Command(request_id, MeterId(meter, meter.lower()), "an operation", "a body"), lane, AT)
 
 
-async def nothing(jobs: Jobs[Any]) -> None:
+async def nothing(commands: Commands, lanes: Collection[Lane] = Lane, full: Collection[str] = ()) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await jobs.take(10)
+            await commands.take(lanes, 10, full)
 
 
-async def test_what_is_put_is_delivered_in_order(jobs: Jobs[CommandJob]) -> None:
-    await jobs.put([job("r1", "M1"), job("r1", "M2"), job("r1", "M3")])
-    assert [d.job.subject for d in await jobs.take(2)] == ["M1", "M2"]
-    assert [d.job.subject for d in await jobs.take(2)] == ["M3"]
+def named(deliveries: Sequence[Delivery[CommandJob]]) -> list[tuple[str, str]]:
+    return [(one.job.request_id, one.job.subject) for one in deliveries]
 
 
-async def test_take_waits_for_the_first(jobs: Jobs[CommandJob]) -> None:
-    taking = asyncio.create_task(jobs.take(10))
+async def test_what_is_put_is_delivered_in_order(commands: Commands) -> None:
+    await commands.put([job("r1", "M1"), job("r1", "M2"), job("r1", "M3")])
+    assert [d.job.subject for d in await commands.take(Lane, 2)] == ["M1", "M2"]
+    assert [d.job.subject for d in await commands.take(Lane, 2)] == ["M3"]
+
+
+async def test_take_waits_for_the_first(commands: Commands) -> None:
+    taking = asyncio.create_task(commands.take(Lane, 10))
     await asyncio.sleep(0)
     assert not taking.done()
-    await jobs.put([job("r1")])
+    await commands.put([job("r1")])
     assert len(await taking) == 1
 
 
-async def test_the_same_twice_counts_once(jobs: Jobs[CommandJob]) -> None:
-    await jobs.put([job("r1"), job("r1")])
-    (delivery,) = await jobs.take(10)
-    await jobs.put([job("r1")])
+async def test_the_same_twice_counts_once(commands: Commands) -> None:
+    await commands.put([job("r1"), job("r1")])
+    (delivery,) = await commands.take(Lane, 10)
+    await commands.put([job("r1")])
     await delivery.done()
     await delivery.done()
-    await nothing(jobs)
-    assert await jobs.pending() == 0
+    await nothing(commands)
+    assert await commands.pending(CONTROL) == 0
 
 
-async def test_one_subject_is_never_in_hand_twice(jobs: Jobs[CommandJob]) -> None:
-    await jobs.put([job("r1"), job("r2"), job("r3"), job("r2", "M2")])
-    first, other = await jobs.take(10)
-    assert [(d.job.request_id, d.job.subject) for d in (first, other)] == [("r1", "M1"), ("r2", "M2")]
-    await nothing(jobs)
+@pytest.mark.parametrize(
+    ("lanes", "then"),
+    [((CONTROL, CONTROL, CONTROL), "r3"), ((CAMPAIGN, READ, CONTROL), "r4"), ((CONTROL, READ, CAMPAIGN), "r3")],
+)
+async def test_one_meter_is_never_in_hand_twice(commands: Commands, lanes: tuple[Lane, ...], then: str) -> None:
+    await commands.put([job("r1", lane=lanes[0]), job("r2", "M2", lanes[0])])
+    first, other = await commands.take(Lane, 10)
+    assert named((first, other)) == [("r1", "M1"), ("r2", "M2")]
+    await commands.put([job("r3", lane=lanes[1]), job("r4", lane=lanes[2])])
+    await nothing(commands)
     await other.done()
-    await nothing(jobs)
+    await nothing(commands)
     await first.done()
-    (second,) = await jobs.take(10)
-    assert second.job.request_id == "r2"
+    (second,) = await commands.take(Lane, 10)
+    assert second.job.request_id == then
+    await nothing(commands)
+
+
+async def test_higher_lanes_are_delivered_first(commands: Commands) -> None:
+    await commands.put([job("r1", "M1", CAMPAIGN), job("r2", "M2", READ), job("r3", "M3", CONTROL)])
+    assert [d.job.lane for d in await commands.take(Lane, 10)] == [CONTROL, READ, CAMPAIGN]
+
+
+async def test_a_lane_that_is_not_asked_for_waits(commands: Commands) -> None:
+    await commands.put([job("r1", "M1", READ)])
+    await nothing(commands, (CONTROL, CAMPAIGN))
+    assert [await commands.pending(lane) for lane in Lane] == [0, 1, 0]
+    assert named(await commands.take((CONTROL, READ), 10)) == [("r1", "M1")]
+
+
+async def test_a_control_overtakes_what_waits_for_its_meter(commands: Commands) -> None:
+    await commands.put([job("r1", "M1", READ), job("r2", "M1", READ), job("r3", "M2", READ), job("r4", "M1")])
+    await nothing(commands, (CAMPAIGN,))
+    (control,) = await commands.take((CONTROL,), 10)
+    assert control.job.request_id == "r4"
+    assert named(await commands.take((READ,), 10)) == [("r3", "M2")]
+    await control.done()
+    (read,) = await commands.take(Lane, 10)
+    await read.done()
+    assert (read.job.request_id, named(await commands.take(Lane, 10))) == ("r1", [("r2", "M1")])
 
 
 async def test_lanes_do_not_stand_in_each_others_way(engine: Engine) -> None:
     await engine.commands.put([job("r1")])
     await engine.replies.put([ReplyJob("r1", "http://127.0.0.1/", AT)])
-    await engine.commands.take(1)
+    await engine.commands.take(Lane, 1)
     assert len(await engine.replies.take(1)) == 1
-    assert (await engine.commands.pending(), await engine.replies.pending()) == (1, 1)
+    assert (await engine.commands.pending(CONTROL), await engine.replies.pending()) == (1, 1)
 
 
-async def test_again_comes_again_before_the_next_of_its_subject(jobs: Jobs[CommandJob]) -> None:
-    await jobs.put([job("r1"), job("r2")])
-    (delivery,) = await jobs.take(10)
-    assert not delivery.redelivered
+async def test_again_comes_again_before_the_next_of_its_lane(commands: Commands) -> None:
+    await commands.put([job("r1"), job("r2")])
+    (delivery,) = await commands.take(Lane, 10)
+    assert (delivery.redelivered, delivery.attempts) == (False, 1)
     await delivery.again(0.001)
-    (delivery,) = await jobs.take(10)
-    assert (delivery.job.request_id, delivery.redelivered) == ("r1", True)
+    (delivery,) = await commands.take(Lane, 10)
+    assert (delivery.job.request_id, delivery.redelivered, delivery.attempts) == ("r1", True, 2)
     await delivery.done()
-    assert [(d.job.request_id, d.redelivered) for d in await jobs.take(10)] == [("r2", False)]
+    assert [(d.job.request_id, d.redelivered) for d in await commands.take(Lane, 10)] == [("r2", False)]
 
 
-async def test_a_cancelled_taker_loses_nothing(jobs: Jobs[CommandJob]) -> None:
-    await nothing(jobs)
-    await jobs.put([job("r1")])
-    assert len(await jobs.take(10)) == 1
+async def test_what_comes_again_later_keeps_no_other_lane_back(commands: Commands) -> None:
+    await commands.put([job("r1", lane=READ), job("r2", lane=READ)])
+    (read,) = await commands.take(Lane, 10)
+    await read.again(3600.0)
+    await nothing(commands)
+    await commands.put([job("r3", lane=CAMPAIGN), job("r4")])
+    (control,) = await commands.take(Lane, 10)
+    await control.done()
+    assert [control.job.request_id, *(d.job.request_id for d in await commands.take(Lane, 10))] == ["r4", "r3"]
+
+
+async def test_a_cancelled_taker_loses_nothing(commands: Commands) -> None:
+    await nothing(commands)
+    await commands.put([job("r1")])
+    assert len(await commands.take(Lane, 10)) == 1
+
+
+# groups
+
+
+@pytest.fixture
+async def grouped(open_engine: OpenEngine) -> AsyncIterator[Commands]:
+    """A meter's group is the first letter of its name."""
+    async with open_engine(group_of=lambda job: job.subject[0]) as opened:
+        yield opened.engine.commands
+
+
+async def test_a_group_that_is_full_keeps_no_other_back(grouped: Commands) -> None:
+    await grouped.put([job("r1", "A1"), job("r1", "A2"), job("r1", "B1"), job("r2", "A3", READ)])
+    assert [d.job.subject for d in await grouped.take(Lane, 10, {"A"})] == ["B1"]
+    await nothing(grouped, full={"A", "B"})
+    assert [d.job.subject for d in await grouped.take(Lane, 10)] == ["A1", "A2", "A3"]
+
+
+async def test_groups_take_turns(grouped: Commands) -> None:
+    await grouped.put([job("r1", f"A{number}") for number in range(3)] + [job("r1", "B0"), job("r1", "C0")])
+    assert [d.job.subject for d in await grouped.take(Lane, 10)] == ["A0", "B0", "C0", "A1", "A2"]
+
+
+# cancelling
+
+
+async def test_what_is_cancelled_is_in_the_hands_of_who_cancels_it(commands: Commands) -> None:
+    await commands.put([job("r1", "M1"), job("r1", "M2", READ), job("r2", "M2", READ), job("r1", "M3")])
+    (in_hand,) = await commands.take(Lane, 1)
+    cancelled = await commands.cancel("r1")
+    assert sorted(d.job.subject for d in cancelled) == ["M2", "M3"], "what is in hand goes on"
+    assert named(await commands.take(Lane, 10)) == [("r2", "M2")]
+    assert await commands.cancel("r1") == []
+    assert await commands.pending(CONTROL) == 2
+    for one in (*cancelled, in_hand):
+        await one.done()
+    assert [await commands.pending(lane) for lane in Lane] == [0, 1, 0]
+    await commands.put([job("r3", "M1"), job("r3", "M3")])
+    assert named(await commands.take(Lane, 10)) == [("r3", "M1"), ("r3", "M3")]
+
+
+async def test_what_rests_is_cancelled_too(commands: Commands) -> None:
+    await commands.put([job("r1")])
+    (delivery,) = await commands.take(Lane, 10)
+    await delivery.again(0.001)
+    (cancelled,) = await commands.cancel("r1")
+    assert cancelled.redelivered
+    await nothing(commands)
+    await cancelled.again(0.001)  # as when the store does not take its end now
+    assert named(await commands.take(Lane, 10)) == [("r1", "M1")]
+
+
+# replies
+
+
+async def test_a_reply_is_delivered_until_it_is_done(engine: Engine) -> None:
+    reply = ReplyJob("r1", "http://127.0.0.1/", AT)
+    await engine.replies.put([reply, reply])
+    (delivery,) = await engine.replies.take(10)
+    await delivery.again(0.001)
+    (delivery,) = await engine.replies.take(10)
+    assert (delivery.job, delivery.redelivered) == (reply, True)
+    await delivery.done()
+    await delivery.done()
+    assert await engine.replies.pending() == 0

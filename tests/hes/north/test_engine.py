@@ -13,6 +13,7 @@ from engines import Opened, OpenEngine
 from reported import Reported
 from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
+from ami_hes.commands import Lane
 from ami_hes.engine import ANSWERED, Stopping
 from ami_hes.store import Database, SqlResults
 from ami_process.store.places import Place
@@ -98,13 +99,13 @@ async def test_what_was_open_is_delivered_again_in_its_order(open_engine: OpenEn
         await accept(one.results, "r1", "M1", "M3", accepted_at=NOW + timedelta(seconds=1))
         await one.results.save([a_result("r2", "M2")])
     async with open_engine() as one:
-        taken = await one.engine.commands.take(9)
+        taken = await one.engine.commands.take(Lane, 9)
         assert [(d.job.request_id, d.job.subject, d.redelivered) for d in taken] == [
             ("r2", "M1", True),
             ("r1", "M3", True),
         ]
         await taken[0].done()
-        assert [d.job.request_id for d in await one.engine.commands.take(9)] == ["r1"]
+        assert [d.job.request_id for d in await one.engine.commands.take(Lane, 9)] == ["r1"]
 
 
 async def test_what_lacks_only_its_answer_is_delivered_once(open_engine: OpenEngine) -> None:
@@ -112,9 +113,9 @@ async def test_what_lacks_only_its_answer_is_delivered_once(open_engine: OpenEng
         await accept(one.results, "r1", "M1", "M2")
         await one.results.save([a_result("r1", "M1"), a_result("r1", "M2")])
     async with open_engine() as one:
-        (delivery,) = await one.engine.commands.take(9)
+        (delivery,) = await one.engine.commands.take(Lane, 9)
         assert (delivery.job.request_id, delivery.redelivered) == ("r1", True)
-        assert await one.engine.commands.pending() == 1
+        assert await one.engine.commands.pending(Lane.CONTROL) == 1
 
 
 async def test_what_is_owed_is_delivered_again_until_it_was_taken(open_engine: OpenEngine) -> None:
@@ -124,7 +125,7 @@ async def test_what_is_owed_is_delivered_again_until_it_was_taken(open_engine: O
     async with open_engine() as one:
         (delivery,) = await one.engine.replies.take(9)
         assert (delivery.job.address, delivery.job.give_up_at) == (ADDRESS, NOW + timedelta(days=7))
-        assert await one.engine.commands.pending() == 0
+        assert await one.engine.commands.pending(Lane.CONTROL) == 0
         await one.results.replied("r1", NOW)
     async with open_engine() as one:
         assert await one.engine.replies.pending() == 0
@@ -140,6 +141,6 @@ async def test_a_request_that_cannot_be_read_keeps_no_other_back(open_engine: Op
         await database.transaction(lambda c: c.exec_driver_sql(spoil).close())
     reported = Reported()
     async with open_engine(emit=reported) as one:
-        assert [d.job.request_id for d in await one.engine.commands.take(9)] == ["r1", "r3"]
+        assert [d.job.request_id for d in await one.engine.commands.take(Lane, 9)] == ["r1", "r3"]
     (failed,) = reported.seen("recovery_failed")
     assert failed["message_id"] == "r2"

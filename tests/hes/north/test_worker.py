@@ -14,10 +14,16 @@ from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
 from ami_cim import wire
 from ami_cim.message import Header, Reply
-from ami_hes.jobs import AnswerMaker, CommandWorker, Context
+from ami_hes.commands import Lane
+from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Groups, LaneLimits, WorkerLimits
 from ami_hes.outbox import format_answer
 from ami_hes.store import SqlDeliveries
 from ami_process.environment import Environment
+
+
+def limits() -> WorkerLimits:
+    one = LaneLimits(timedelta(seconds=30), pending=1, sessions=1, retries=Backoff(0.01, 0.01, 1))
+    return WorkerLimits(dict.fromkeys(Lane, one), Groups(registry()))
 
 
 async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(tmp_path: Path) -> None:
@@ -40,11 +46,13 @@ async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(
         message = context.message(Header(verb="create", noun="EndDeviceControls", message_id="r1"), Reply(result="OK"))
         await results.answer({"r1": an_answer(format_answer(message, SCHEMAS))}, NOW)
         engine.commands.restore([job])  # type: ignore[attr-defined]
-        worker = asyncio.create_task(CommandWorker(context, AnswerMaker(context), registry(), stand_in, room=1).work())
+        worker = asyncio.create_task(
+            CommandWorker(context, AnswerMaker(context), registry(), stand_in, limits()).work()
+        )
         (reply,) = await engine.replies.take(1)
         assert reply.job.request_id == "r1"
         async with asyncio.timeout(10):
-            while await engine.commands.pending():
+            while await engine.commands.pending(Lane.CONTROL):
                 await asyncio.sleep(0)
         assert stand_in.commands == [], "what has its result is not worked again"
         worker.cancel()

@@ -1,11 +1,9 @@
-"""Dispatch inside one process: the Jobs port as a queue in memory.
+"""Dispatch inside one process: the Jobs port as a queue in memory, where each job has a subject of its own.
 
-Nothing here survives a restart, and nothing has to: what is open in the store is put again (`restore`). Jobs of one subject
-wait for each other, so that a meter never gets two commands at once and gets them in order.
+Nothing here survives a restart, and nothing has to: what is open in the store is put again (`restore`).
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
@@ -20,11 +18,13 @@ class MemoryDelivery(Generic[J]):
     job: J
     redelivered: bool
     queue: "MemoryQueue[J]"
+    attempts: int = 0
     over: bool = False
 
     async def done(self) -> None:
         if not self.over:
-            self.queue.finish(self)
+            self.over = True
+            self.queue.forget(self.job)
 
     async def again(self, after_s: float) -> None:
         self.redelivered = True
@@ -32,13 +32,11 @@ class MemoryDelivery(Generic[J]):
 
 
 class MemoryQueue(Generic[J]):
-    """The Jobs port for one lane."""
+    """The Jobs port."""
 
     def __init__(self) -> None:
         self._ready: asyncio.Queue[MemoryDelivery[J]] = asyncio.Queue()
-        self._known: set[tuple[str, str]] = set()
-        self._lines: dict[str, deque[MemoryDelivery[J]]] = {}
-        """For each subject that has work: the first is ready, in hand or to come again, the others wait for it."""
+        self._known: set[str] = set()
 
     async def put(self, jobs: Sequence[J]) -> None:
         self._add(jobs, redelivered=False)
@@ -51,37 +49,24 @@ class MemoryQueue(Generic[J]):
         taken: list[MemoryDelivery[J]] = []
         while not taken or (len(taken) < limit and not self._ready.empty()):
             taken.append(await self._ready.get())
+        for one in taken:
+            one.attempts += 1
         return taken
 
     async def pending(self) -> int:
         return len(self._known)
 
-    def finish(self, delivery: MemoryDelivery[J]) -> None:
-        """Forget a job that was in hand, and let the next of its subject come forward."""
-        delivery.over = True
-        self._known.remove(_key(delivery.job))
-        line = self._lines[delivery.job.subject]
-        line.popleft()
-        if line:
-            self._ready.put_nowait(line[0])
-        else:
-            del self._lines[delivery.job.subject]
+    def forget(self, job: J) -> None:
+        """It is done."""
+        self._known.remove(job.subject)
 
     def bring(self, delivery: MemoryDelivery[J]) -> None:
-        """Deliver it once more, before those behind it."""
+        """Deliver it once more."""
         if not delivery.over:
             self._ready.put_nowait(delivery)
 
     def _add(self, jobs: Sequence[J], *, redelivered: bool) -> None:
         for job in jobs:
-            if _key(job) in self._known:
-                continue
-            self._known.add(_key(job))
-            line = self._lines.setdefault(job.subject, deque())
-            line.append(MemoryDelivery(job, redelivered, self))
-            if len(line) == 1:
-                self._ready.put_nowait(line[0])
-
-
-def _key(job: J) -> tuple[str, str]:
-    return (job.request_id, job.subject)
+            if job.subject not in self._known:
+                self._known.add(job.subject)
+                self._ready.put_nowait(MemoryDelivery(job, redelivered, self))

@@ -6,12 +6,12 @@ not here. Delivery is at least once, so the order of the work is: save the resul
 an event), mark it replied, and only then `done`; wherever that is interrupted, the job comes again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, Self, TypeVar
 
-from ami_hes.commands import CommandJob
+from ami_hes.commands import CommandJob, Lane
 from ami_hes.store import Deliveries, Results, StoredRequest
 from ami_process.environment import Environment
 
@@ -24,7 +24,7 @@ class Dispatched(Protocol):
 
     @property
     def subject(self) -> str:
-        """Two jobs of one lane with the same subject (a meter, a reply) are never in hand at once."""
+        """Two jobs with the same subject (a meter, a reply) are never in hand at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,10 @@ class Delivery(Protocol[J_co]):
     def redelivered(self) -> bool:
         """Whether a worker may have had it in hand before: then the store knows how far it got."""
 
+    @property
+    def attempts(self) -> int:
+        """How often it was taken, this time included; what an engine has forgotten of it does not count."""
+
     async def done(self) -> None:
         """It is finished and never comes again."""
 
@@ -70,10 +74,7 @@ class Delivery(Protocol[J_co]):
 
 
 class Jobs(Protocol[J]):
-    """A lane of dispatch, with room of its own: what is put is delivered, in order for one subject.
-
-    The same (request, subject) twice counts once.
-    """
+    """Dispatch of jobs that have a subject each: what is put is delivered. The same subject twice counts once."""
 
     async def put(self, jobs: Sequence[J]) -> None: ...
 
@@ -82,6 +83,40 @@ class Jobs(Protocol[J]):
 
     async def pending(self) -> int:
         """How many jobs are not done yet."""
+
+
+GroupOf = Callable[[CommandJob], str]
+"""The group of meters that a command belongs to; "" if none."""
+
+
+def no_group(_: CommandJob) -> str:
+    """Where no groups are set up."""
+    return ""
+
+
+class Commands(Protocol):
+    """Dispatch of commands in lanes: what is put is delivered, in order for the commands of one lane to one meter.
+
+    Of one meter never two are in hand, in whatever lanes, and the next one is the first of the highest lane that waits. One that comes
+    again later (`Delivery.again`) keeps back what is behind it in its lane, and no other lane. The same (request, meter) twice counts
+    once.
+    """
+
+    async def put(self, jobs: Sequence[CommandJob]) -> None: ...
+
+    async def take(
+        self, lanes: Collection[Lane], limit: int, full: Collection[str] = ()
+    ) -> Sequence[Delivery[CommandJob]]:
+        """At least one and at most `limit` of these lanes, those of higher lanes first; waits for the first.
+
+        None of the groups that are `full`; the others take turns within a lane. Who is cancelled meanwhile has taken nothing.
+        """
+
+    async def cancel(self, request_id: str) -> Sequence[Delivery[CommandJob]]:
+        """The commands of a request that are in no hand, so that none is begun any more; who cancels them ends them."""
+
+    async def pending(self, lane: Lane) -> int:
+        """How many of its commands are not done yet."""
 
 
 class Stopping(Exception):
@@ -119,7 +154,7 @@ class Engine(Protocol):
         """
 
     @property
-    def commands(self) -> Jobs[CommandJob]: ...
+    def commands(self) -> Commands: ...
 
     @property
     def replies(self) -> Jobs[ReplyJob]: ...
@@ -142,7 +177,8 @@ class MakeEngine(Protocol):
         *,
         reply_age: timedelta,
         look_every_s: float,
+        group_of: GroupOf = no_group,
     ) -> Engine:
         """`reply_age`: how long after its request an answer is still posted; `look_every_s`: how often the store is searched for
-        an answer that nothing has announced.
+        an answer that nothing has announced; `group_of`: by which groups commands are taken.
         """

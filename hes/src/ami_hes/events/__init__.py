@@ -26,6 +26,7 @@ from ami_hes.events.requests import (
 from ami_hes.events.work import (
     DETAILS,
     CommandFailed,
+    CommandPostponed,
     DetailsFailed,
     DisconnectDetails,
     LateAnswer,
@@ -43,6 +44,7 @@ __all__ = [
     "AnswerNotHandedOn",
     "Apdu",
     "CommandFailed",
+    "CommandPostponed",
     "DeadLetters",
     "DetailsFailed",
     "DialledIn",

@@ -117,6 +117,26 @@ class CommandFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CommandPostponed(Event):
+    """A command failed for now, and is tried again within its deadline."""
+
+    severity: ClassVar[Severity | None] = "info"
+
+    message_id: str
+    """Of the request."""
+    meter: str
+    """Its name."""
+    operation: str
+    """What is to be done: its name."""
+    reason: str
+    """Why it failed, in words."""
+    attempts: int
+    """How often it was tried so far."""
+    after_s: float
+    """Seconds until the next attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DetailsFailed(Event):
     """A fault of ours: an operation could not say its `details` of a command, whose result is kept nevertheless."""
 

@@ -8,9 +8,25 @@ that nothing was sent when it was. The same MessageID again gets the same answer
 """
 
 from ami_hes.jobs.answers import AnswerMaker
+from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.intake import Intake, Limits
-from ami_hes.jobs.reply_sender import Backoff, ReplySender
-from ami_hes.jobs.worker import CommandWorker, Run
+from ami_hes.jobs.lanes import Group, Groups, LaneLimits, Lanes
+from ami_hes.jobs.reply_sender import ReplySender
+from ami_hes.jobs.worker import CommandWorker, Run, WorkerLimits
 
-__all__ = ["AnswerMaker", "Backoff", "CommandWorker", "Context", "Intake", "Limits", "ReplySender", "Run"]
+__all__ = [
+    "AnswerMaker",
+    "Backoff",
+    "CommandWorker",
+    "Context",
+    "Group",
+    "Groups",
+    "Intake",
+    "LaneLimits",
+    "Lanes",
+    "Limits",
+    "ReplySender",
+    "Run",
+    "WorkerLimits",
+]

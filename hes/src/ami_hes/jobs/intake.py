@@ -1,8 +1,8 @@
 """How a request begins: understood, planned, and kept before it is reported as accepted."""
 
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from ami_cim.codes import Level
 from ami_cim.errors import CimError
@@ -11,6 +11,7 @@ from ami_hes import events
 from ami_hes.commands import CommandJob
 from ami_hes.engine import Stopping
 from ami_hes.jobs.context import Context
+from ami_hes.jobs.lanes import Lanes
 from ami_hes.jobs.rows import digest, format_errors, format_partner, nonce_digest
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Partner, Plan, Refused, RequestContext, check, error, partner_of
@@ -35,11 +36,10 @@ ANSWER_GRACE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is accepted, and how long the work on its meters may take, which are waited for in real time."""
+    """How much is accepted, and how long the work on its meters may take."""
 
-    deadline: timedelta
+    lanes: Lanes
     meters_per_request: int
-    pending: int
 
 
 class Intake:
@@ -85,12 +85,12 @@ class Intake:
             return await self._same_again(kept, asked)
         self._check_reply_address(header)
         context, plan = self._planned(message)
-        await self._check_room(plan)
         if not plan.commands:
             raise Refused(*plan.errors)
+        jobs = self._jobs(plan)
+        await self._check_room(jobs)
         if self._stopping:
             raise _stopping(accepted=False)
-        jobs = self._jobs(plan)
         request = replace(
             self._request(header, context, jobs), digest=asked, query=plan.query, errors=format_errors(plan.errors)
         )
@@ -185,14 +185,18 @@ class Intake:
         if asked > (most := self._limits.meters_per_request):
             raise Refused(error("3.1", f"The request names {asked} meters; at most {most} are taken at once."))
 
-    async def _check_room(self, plan: Plan) -> None:
-        if await self._context.engine.commands.pending() + len(plan.commands) > self._limits.pending:
-            raise Refused(error("3.2", "Too many commands are waiting already; nothing was accepted. Try again later."))
+    async def _check_room(self, jobs: Sequence[CommandJob]) -> None:
+        for lane, new in Counter(job.lane for job in jobs).items():
+            if await self._context.engine.commands.pending(lane) + new > self._limits.lanes[lane].pending:
+                reason = f"Too many commands are waiting in the lane {lane}; nothing was accepted. Try again later."
+                raise Refused(error("3.2", reason))
 
     def _jobs(self, plan: Plan) -> list[CommandJob]:
         """Each command with its lane and its deadline, which are kept with it."""
-        deadline_at = self._context.environment.after_real(self._limits.deadline)
-        return [CommandJob(one, OPERATIONS[one.operation].lane, deadline_at) for one in plan.commands]
+        after = self._context.environment.after_real
+        deadlines = {lane: after(limits.deadline) for lane, limits in self._limits.lanes.items()}
+        lanes = [(one, plan.lane or OPERATIONS[one.operation].lane) for one in plan.commands]
+        return [CommandJob(one, lane, deadlines[lane]) for one, lane in lanes]
 
     def _request(self, header: Header, context: RequestContext, jobs: Sequence[CommandJob]) -> StoredRequest:
         partner, asynchronous = context.partner, bool(header.async_reply_flag)

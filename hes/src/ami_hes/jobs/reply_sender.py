@@ -7,11 +7,11 @@ Nothing that goes wrong with one reply ends the work on the others.
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
 
 from ami_hes import events
 from ami_hes.engine import Delivery, ReplyJob
 from ami_hes.jobs.alone import alone
+from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.destinations import Destinations, Post
 from ami_hes.outbox import NotServed, Outbox
@@ -26,19 +26,6 @@ PER_DESTINATION = 8
 """Of these, to one host and port."""
 MOMENT_S = 1.0
 """A receiver that takes longer counts as slow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """The pauses between attempts, doubled from the first to the longest, and how many attempts there are at most."""
-
-    first_s: float
-    most_s: float
-    attempts: int
-
-    def pause_s(self, failures: int) -> float:
-        """The pause after this number of failures."""
-        return float(min(self.first_s * 2 ** min(failures - 1, 40), self.most_s))
 
 
 class ReplySender:

@@ -88,7 +88,7 @@ def stored_result(command: Command, outcome: Outcome, *, took_ms: float, finishe
     return StoredResult(
         request_id=command.request_id,
         meter_name=command.meter.name,
-        outcome=replace(outcome, reason=printable(outcome.reason)),  # it may quote what a meter sent
+        outcome=replace(outcome, reason=printable(outcome.reason), again=False),  # it may quote what a meter sent
         took_ms=took_ms,
         finished_at=finished_at,
     )

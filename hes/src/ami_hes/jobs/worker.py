@@ -1,4 +1,4 @@
-"""The worker: takes commands, works a bounded number of meters at once, each within its deadline, keeps results in batches.
+"""The worker: takes commands lane by lane, works a bounded number of meters at once, each within its deadline, keeps results in batches.
 
 Only what is answered and handed on is done. Until then a command comes again, to this process or another one, and the store
 knows how far it got: whether it may have reached its meter, and whether it has its result already.
@@ -16,7 +16,8 @@ from ami_hes.engine import Delivery
 from ami_hes.jobs.alone import alone
 from ami_hes.jobs.answers import AnswerMaker
 from ami_hes.jobs.context import Context
-from ami_hes.jobs.room import Room
+from ami_hes.jobs.lanes import Groups, Lanes
+from ami_hes.jobs.places import Opening, Places
 from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
@@ -49,15 +50,27 @@ class _Finished:
     """Whether the result came from the store, so that its end was reported before."""
 
 
-class CommandWorker:
-    """Works the lane of commands."""
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """How much is worked at once, where, and how often."""
 
-    def __init__(self, context: Context, answers: AnswerMaker, registry: Registry, run: Run, *, room: int) -> None:
+    lanes: Lanes
+    groups: Groups
+
+
+class CommandWorker:
+    """Works the lanes of commands."""
+
+    def __init__(
+        self, context: Context, answers: AnswerMaker, registry: Registry, run: Run, limits: WorkerLimits
+    ) -> None:
         self._context = context
         self._answers = answers
         self._registry = registry
         self._run = run
-        self._room = Room(room)
+        self._lanes = limits.lanes
+        self._groups = limits.groups
+        self._places = Places({lane: one.sessions for lane, one in limits.lanes.items()}, limits.groups)
         self._finished: asyncio.Queue[_Finished] = asyncio.Queue(BATCH)
 
     async def work(self) -> None:
@@ -65,17 +78,40 @@ class CommandWorker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_results())
             while True:
-                for delivery in await self._context.engine.commands.take(await self._room.free()):
-                    self._room.enter()
-                    group.create_task(self._work_off(delivery))
+                for delivery in await self._taken(await self._places.opening()):
+                    of_group = self._groups.of(delivery.job)
+                    self._places.enter(delivery.job.lane, of_group)
+                    group.create_task(self._work_off(delivery, of_group))
 
-    async def _work_off(self, delivery: Delivery[CommandJob]) -> None:
+    async def cancel(self, request_id: str) -> int:
+        """End the commands of a request that are not begun; how many. What is in hand goes on to its own end."""
+        cancelled = await self._context.engine.commands.cancel(request_id)
+        for delivery in cancelled:
+            finished = await self._alone(delivery, self._cancelled(delivery))
+            if finished is not None:
+                await self._finished.put(finished)
+        return len(cancelled)
+
+    async def _taken(self, opening: Opening) -> Sequence[Delivery[CommandJob]]:
+        """What may be worked now; nothing, if more may be taken than it seemed before there was anything."""
+        commands = self._context.engine.commands
+        taking = asyncio.ensure_future(commands.take(opening.lanes, opening.limit, opening.full))
+        widening = asyncio.ensure_future(self._places.wider(opening))
+        try:
+            await asyncio.wait({taking, widening}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in (taking, widening):
+                one.cancel()
+            await asyncio.wait({taking, widening})
+        return () if taking.cancelled() else taking.result()
+
+    async def _work_off(self, delivery: Delivery[CommandJob], of_group: str) -> None:
         try:
             finished = await self._alone(delivery, self._finish(delivery))
             if finished is not None:
                 await self._finished.put(finished)
         finally:
-            self._room.leave()
+            self._places.leave(delivery.job.lane, of_group)
 
     async def _alone(self, delivery: Delivery[CommandJob], work: Awaitable[T]) -> T | None:
         def failed(fault: str) -> Event:
@@ -84,20 +120,50 @@ class CommandWorker:
 
         return await alone(delivery, work, failed, emit=self._context.emit, again_s=AGAIN_S)
 
-    async def _finish(self, delivery: Delivery[CommandJob]) -> _Finished:
-        job = delivery.job
-        known = StoredCommand(job)
-        if delivery.redelivered:
-            found = await self._context.results.command(job.request_id, job.command.meter.name)
-            if found is None:
-                raise LookupError("the command is not kept")
-            known = found
+    async def _finish(self, delivery: Delivery[CommandJob]) -> _Finished | None:
+        """None if another attempt is worth it, for which the command comes again."""
+        known = await self._known(delivery)
         if known.result is not None:
             return _Finished(delivery, known.result, kept=True)
-        result = await self._carried_out(job, known, redelivered=delivery.redelivered)
+        started = real_time()
+        outcome = await self._carried_out(delivery.job, known, redelivered=delivery.redelivered)
+        if outcome.again and (after_s := self._pause_s(delivery)) is not None:
+            self._postponed(delivery, outcome, after_s)
+            await delivery.again(after_s)
+            return None
+        return self._ended(delivery, outcome, started)
+
+    async def _cancelled(self, delivery: Delivery[CommandJob]) -> _Finished:
+        known = await self._known(delivery)
+        if known.result is not None:
+            return _Finished(delivery, known.result, kept=True)
+        attempt = Attempt(partial(self._begin, delivery.job.command), begun=known.attempted)
+        return self._ended(delivery, failed(delivery.job.command, attempt, "deadline", "cancelled"), real_time())
+
+    async def _known(self, delivery: Delivery[CommandJob]) -> StoredCommand:
+        """How far the command got, in this life or another."""
+        job = delivery.job
+        if not delivery.redelivered:
+            return StoredCommand(job)
+        found = await self._context.results.command(job.request_id, job.command.meter.name)
+        if found is None:
+            raise LookupError("the command is not kept")
+        return found
+
+    def _ended(self, delivery: Delivery[CommandJob], outcome: Outcome, started: float) -> _Finished:
+        took_ms = round((real_time() - started) * 1000, 1)
+        result = stored_result(delivery.job.command, outcome, took_ms=took_ms, finished_at=self._context.now())
         return _Finished(delivery, result, kept=False)
 
-    async def _carried_out(self, job: CommandJob, known: StoredCommand, *, redelivered: bool) -> StoredResult:
+    def _pause_s(self, delivery: Delivery[CommandJob]) -> float | None:
+        """After which pause the command is worth another attempt; None if there is none, or no time for it."""
+        job = delivery.job
+        retries = self._lanes[job.lane].retries
+        after_s = retries.pause_s(delivery.attempts)
+        left_s = self._context.environment.real_seconds_until(job.deadline_at)
+        return after_s if delivery.attempts < retries.attempts and after_s < left_s else None
+
+    async def _carried_out(self, job: CommandJob, known: StoredCommand, *, redelivered: bool) -> Outcome:
         started = real_time()
         command = job.command
         attempt = Attempt(partial(self._begin, command), begun=known.attempted)
@@ -105,13 +171,10 @@ class CommandWorker:
         left_s = self._context.environment.real_seconds_until(job.deadline_at)
         if meter is None:
             detail = f"{command.meter.mrid}, then named {command.meter.name}"
-            outcome = failed(command, attempt, "identity", "removed", detail=detail)
-        elif left_s <= 0:
-            outcome = failed(command, attempt, "deadline", "passed" if redelivered else "busy")
-        else:
-            outcome = await self._in_time(Assignment(meter, command, attempt, started + left_s), left_s)
-        took_ms = round((real_time() - started) * 1000, 1)
-        return stored_result(command, outcome, took_ms=took_ms, finished_at=self._context.now())
+            return failed(command, attempt, "identity", "removed", detail=detail)
+        if left_s <= 0:
+            return failed(command, attempt, "deadline", "passed" if redelivered else "busy")
+        return await self._in_time(Assignment(meter, command, attempt, started + left_s), left_s)
 
     async def _in_time(self, assignment: Assignment, left_s: float) -> Outcome:
         with tracing(assignment.command.request_id):
@@ -174,6 +237,19 @@ class CommandWorker:
         ):
             return
         await delivery.done()
+
+    def _postponed(self, delivery: Delivery[CommandJob], outcome: Outcome, after_s: float) -> None:
+        job = delivery.job
+        self._context.emit(
+            events.CommandPostponed(
+                message_id=job.request_id,
+                meter=job.subject,
+                operation=job.command.operation,
+                reason=outcome.reason,
+                attempts=delivery.attempts,
+                after_s=after_s,
+            )
+        )
 
     def _report(self, command: Command, result: StoredResult) -> None:
         """The event `meter_done`; what an operation can't say of a command keeps no other back."""

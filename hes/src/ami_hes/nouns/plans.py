@@ -6,7 +6,7 @@ from typing import Self
 
 from ami_cim.message import Header, Reply, ReplyError
 from ami_cim.payloads import Payload
-from ami_hes.commands import Command, Outcome
+from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.nouns.partners import STANDARD, Partner
 
 
@@ -56,6 +56,8 @@ class Plan:
     """What is asked for, in a few words, for who reads the events."""
     query: str = ""
     """What reporting will have to know of the body, in the noun's own form; short, since it is kept."""
+    lane: Lane | None = None
+    """In place of that of the operation, as for what is collected by schedule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,96 @@
+"""Where a command may be worked now: places per lane, so that the lower ones leave some to the higher, and limits per group.
+
+The places of a lane are nested: what is worked in a lane counts in every higher one too. So however much there is to be read, places
+that reads may not have are free for controls, and controls may have all.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ami_hes.commands import Lane
+from ami_hes.jobs.lanes import Groups
+from ami_process.environment import real_time, real_timer
+
+HIGHER = {lane: tuple(Lane)[: index + 1] for index, lane in enumerate(Lane)}
+"""Each lane and those before it, in which its commands count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What may be taken: of these lanes, so many in all, none of the groups that are full."""
+
+    lanes: frozenset[Lane]
+    limit: int
+    full: frozenset[str]
+
+
+class Places:
+    """The places."""
+
+    def __init__(self, most: Mapping[Lane, int], groups: Groups) -> None:
+        self._most = most
+        self._groups = groups
+        self._worked: Counter[Lane] = Counter()
+        self._of_group: Counter[str] = Counter()
+        self._not_before: dict[str, float] = {}
+        """When the next session of a group may be begun, of `real_time`."""
+        self._changed = asyncio.Event()
+
+    async def opening(self) -> Opening:
+        """As soon as a lane has a place."""
+        while not (now := self._now()).lanes:
+            await self._change()
+        return now
+
+    async def wider(self, than: Opening) -> None:
+        """Return when there is a lane or a group that this opening has not."""
+        while True:
+            now = self._now()
+            if now.lanes - than.lanes or than.full - now.full:
+                return
+            await self._change()
+
+    def enter(self, lane: Lane, group: str) -> None:
+        """Take a place."""
+        self._worked.update(HIGHER[lane])
+        if not self._groups.limited:
+            return
+        self._of_group[group] += 1
+        per_s = self._groups.limits(group).per_s
+        if per_s is not None:
+            self._not_before[group] = max(real_time(), self._not_before.get(group, 0.0)) + 1 / per_s
+            real_timer(self._not_before[group], self._paced(group))
+
+    def leave(self, lane: Lane, group: str) -> None:
+        """Give it back."""
+        self._worked.subtract(HIGHER[lane])
+        if self._groups.limited:
+            self._of_group[group] -= 1
+            if not self._of_group[group]:
+                del self._of_group[group]
+        self._changed.set()
+
+    def _now(self) -> Opening:
+        free = {lane: min(self._most[one] - self._worked[one] for one in HIGHER[lane]) for lane in Lane}
+        lanes = frozenset(lane for lane in Lane if free[lane] > 0)
+        limit = 1 if self._groups.limited else min((free[lane] for lane in lanes), default=0)
+        return Opening(lanes, limit, self._full())
+
+    def _full(self) -> frozenset[str]:
+        at_most = {group: self._groups.limits(group).sessions for group in self._of_group}
+        crowded = {name for name, most in at_most.items() if most is not None and self._of_group[name] >= most}
+        return frozenset(crowded | self._not_before.keys())
+
+    def _paced(self, group: str) -> Callable[[], None]:
+        def ring() -> None:
+            if self._not_before.get(group, 0.0) <= real_time():
+                self._not_before.pop(group, None)
+                self._changed.set()
+
+        return ring
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
