@@ -20,7 +20,7 @@ from ami_dlms.association import Ciphering
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
-from ami_hes.settings import HesSettings, PartnerSettings
+from ami_hes.settings import CampaignSettings, GroupSettings, HesSettings, PartnerSettings, ReadSettings
 from ami_meter_sim.population_settings import PopulationSettings, PushesSettings, SharesSettings, TopologySettings
 from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
 from ami_process.meanings import meanings
@@ -44,6 +44,24 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
         "AMI_CIS__",
     ),
     ("[hes]", "The head-end system. The CIS reads `deadline_s`, to wait longer than that.", HesSettings, "AMI_HES__"),
+    (
+        "[hes.lanes.read]",
+        "Reading on demand. Controls go before reads, and have `hes.deadline_s`, `hes.max_pending` and all of `hes.max_sessions`.",
+        ReadSettings,
+        "AMI_HES__LANES__READ__",
+    ),
+    (
+        "[hes.lanes.campaign]",
+        "What can wait, as collecting by schedule; reads go before it.",
+        CampaignSettings,
+        "AMI_HES__LANES__CAMPAIGN__",
+    ),
+    (
+        "[[hes.groups]]",
+        "A table for each tag of the registry by which meters share what is narrow, as a data concentrator; a meter is in the first that fits.",
+        GroupSettings,
+        "",
+    ),
     (
         "[[partners]]",
         "A table for each partner that reads the standard otherwise. Only the HES reads it.",

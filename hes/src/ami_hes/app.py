@@ -258,8 +258,8 @@ def _lanes(settings: Settings) -> Lanes:
 
 
 def _groups(settings: Settings, registry: Registry) -> Groups:
-    groups = [Group(one.tag, one.value, one.sessions, one.sessions_per_s) for one in settings.hes.groups]
-    return Groups(registry, groups, settings.hes.sessions_per_s)
+    groups = [Group(one.tag, one.value, one.sessions, one.sessions_per_second) for one in settings.hes.groups]
+    return Groups(registry, groups, settings.hes.sessions_per_second)
 
 
 def _partners(settings: Settings) -> tuple[Partner, ...]:

@@ -83,7 +83,7 @@ class GroupSettings(Section):
     """Its value; unset: each value of the tag is a group by itself."""
     sessions: int | None = Field(default=None, ge=1)
     """Meters of it that are worked at once; unset: no limit of its own."""
-    sessions_per_s: float | None = Field(default=None, gt=0)
+    sessions_per_second: float | None = Field(default=None, gt=0)
     """How many sessions are begun in a second; unset: no limit."""
 
 
@@ -138,7 +138,7 @@ class HesSettings(Section):
     """What reads and campaigns may have: `[hes.lanes.read]`, `[hes.lanes.campaign]`."""
     groups: tuple[GroupSettings, ...] = ()
     """Limits of groups of meters: `[[hes.groups]]`."""
-    sessions_per_s: float | None = Field(
+    sessions_per_second: float | None = Field(
         default=None,
         gt=0,
         description="sessions that are begun in a second with the meters of no group; unset: no limit",

@@ -6,8 +6,9 @@ import pytest
 
 from ami_hes.commands import Command, Lane, MeterId
 from ami_hes.meters import Meter, MeterFault, Meters
-from ami_hes.operations import Assignment, Attempt, Operation
+from ami_hes.operations import Assignment, Attempt, Operation, retries
 from ami_hes.served import OPERATIONS, describe, failed, run
+from ami_mapping.faults import fault_rules
 
 
 async def _faulty(meters: Meters, assignment: Assignment) -> None:
@@ -50,6 +51,33 @@ async def test_a_fault_that_a_recipe_does_not_end_itself(operation: str, speaks:
     assert outcome.reason.startswith("M1: ") and "127.0.0.1:4059" in outcome.reason
     assert ("may or may not have switched" in outcome.reason) is (speaks and begun)
     assert ("control was not sent" in outcome.reason) is (speaks and not begun)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "acts", "begun", "worth"),
+    [
+        ("transport", "unreachable", False, False, True),
+        ("deadline", "no-answer", False, True, True),
+        ("deadline", "busy", True, False, True),
+        ("transport", "lost", True, True, False),
+        ("security", "other", False, False, False),
+        ("identity", "device-id", False, False, False),
+        ("data-access-result", "OBJECT_UNDEFINED", False, False, False),
+    ],
+)
+def test_which_faults_are_worth_another_attempt(kind: str, name: str, acts: bool, begun: bool, worth: bool) -> None:
+    assert retries.is_worth(MeterFault(kind, name), acts=acts, begun=begun) is worth
+
+
+def test_the_faults_that_are_worth_another_attempt_are_rows_of_the_table() -> None:
+    assert retries.PASSING - {("exception", "INVOCATION_COUNTER_ERROR")} <= fault_rules().keys() and retries.PASSING
+
+
+@pytest.mark.parametrize(
+    ("operation", "begun", "again"), [("reads", True, True), ("switches", False, True), ("switches", True, False)]
+)
+async def test_an_outcome_says_whether_another_attempt_is_worth_it(operation: str, begun: bool, again: bool) -> None:
+    assert (await run(None, assignment(operation, begun=begun))).again is again  # type: ignore[arg-type]
 
 
 def test_what_is_not_served_here_has_no_details() -> None:

@@ -52,14 +52,14 @@ class Places:
                 return
             await self._change()
 
-    def enter(self, lane: Lane, group: str) -> None:
-        """Take a place."""
+    def enter(self, lane: Lane, group: str, *, begins: bool = True) -> None:
+        """Take a place; `begins`: a session, and is not only reported as too late."""
         self._worked.update(HIGHER[lane])
         if not self._groups.limited:
             return
         self._of_group[group] += 1
         per_s = self._groups.limits(group).per_s
-        if per_s is not None:
+        if per_s is not None and begins:
             self._not_before[group] = max(real_time(), self._not_before.get(group, 0.0)) + 1 / per_s
             real_timer(self._not_before[group], self._paced(group))
 

@@ -80,7 +80,8 @@ class CommandWorker:
             while True:
                 for delivery in await self._taken(await self._places.opening()):
                     of_group = self._groups.of(delivery.job)
-                    self._places.enter(delivery.job.lane, of_group)
+                    begins = self._left_s(delivery.job) > 0
+                    self._places.enter(delivery.job.lane, of_group, begins=begins)
                     group.create_task(self._work_off(delivery, of_group))
 
     async def cancel(self, request_id: str) -> int:
@@ -160,15 +161,17 @@ class CommandWorker:
         job = delivery.job
         retries = self._lanes[job.lane].retries
         after_s = retries.pause_s(delivery.attempts)
-        left_s = self._context.environment.real_seconds_until(job.deadline_at)
-        return after_s if delivery.attempts < retries.attempts and after_s < left_s else None
+        return after_s if delivery.attempts < retries.attempts and after_s < self._left_s(job) else None
+
+    def _left_s(self, job: CommandJob) -> float:
+        return self._context.environment.real_seconds_until(job.deadline_at)
 
     async def _carried_out(self, job: CommandJob, known: StoredCommand, *, redelivered: bool) -> Outcome:
         started = real_time()
         command = job.command
         attempt = Attempt(partial(self._begin, command), begun=known.attempted)
         meter = self._registry.find_by_mrid(command.meter.mrid)
-        left_s = self._context.environment.real_seconds_until(job.deadline_at)
+        left_s = self._left_s(job)
         if meter is None:
             detail = f"{command.meter.mrid}, then named {command.meter.name}"
             return failed(command, attempt, "identity", "removed", detail=detail)
