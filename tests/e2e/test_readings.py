@@ -6,6 +6,9 @@ them over its own API, where no association and no fault is in between.
 
 from __future__ import annotations
 
+import csv
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -145,16 +148,22 @@ def post(whole: System, request: str, *, late: str = "", message_id: str = "") -
     return etree.fromstring(answer.content)
 
 
-def query(meters: Iterable[str], types: Iterable[str] = (), period: tuple[datetime, datetime] | None = None) -> str:
+def query(
+    meters: Iterable[str],
+    types: Iterable[str] = (),
+    period: tuple[datetime, datetime] | None = None,
+    source: str = "",
+) -> str:
     """The profile: devices, then the time, then the types, then usage points."""
     named = [one if one.startswith("<") else f"<EndDevice><mRID>{one}</mRID></EndDevice>" for one in meters]
     devices = "".join(one for one in named if "UsagePoint" not in one)
     points = "".join(one for one in named if "UsagePoint" in one)
     wanted = "".join(f"<ReadingType><mRID>{one}</mRID></ReadingType>" for one in types)
-    between = ""
+    between = f"<Reading><source>{source}</source></Reading>" if source else ""
     if period is not None:
         start, end = (one.isoformat() for one in period)
-        between = f"<Reading><timePeriod><end>{end}</end><start>{start}</start></timePeriod></Reading>"
+        said = f"<source>{source}</source>" if source else ""
+        between = f"<Reading>{said}<timePeriod><end>{end}</end><start>{start}</start></timePeriod></Reading>"
     profile = "http://iec.ch/TC57/2011/GetMeterReadings#"
     return f'<GetMeterReadings xmlns="{profile}">{devices}{between}{wanted}{points}</GetMeterReadings>'
 
@@ -272,6 +281,45 @@ def test_intervals_of_the_day_of_23_hours(whole: System, simulator: Simulator) -
     answer = post(whole, query([meter["mrid"]], (QUARTERS,), (START - timedelta(minutes=30), START)))
     *_, last = values(answer, "IntervalBlocks")[meter["mrid"]][QUARTERS]
     assert (last.at, last.text) == (START, now.text), "the register stands where the last interval has ended"
+
+
+def test_values_come_from_the_store_where_that_is_asked_for(whole: System, simulator: Simulator) -> None:
+    meter = whole.config["meters"][2]
+    hours = START - timedelta(hours=2), START - timedelta(hours=1), START
+    post(whole, query([meter["mrid"]], (QUARTERS,), hours[:2]))
+    post(whole, query([meter["mrid"]], (IMPORT,)))
+    answer = post(whole, query([meter["mrid"]], (QUARTERS,), (hours[0], hours[2]), "store first"))
+    assert found(answer, "Result") == ["OK"], found(answer, "reason")
+    both = values(answer, "IntervalBlocks")[meter["mrid"]][QUARTERS]
+    assert [one.source for one in both] == ["store"] * 4 + ["meter"] * 4
+    answer = post(whole, query([meter["mrid"]], (QUARTERS, IMPORT), (hours[0], hours[2]), "store"))
+    kept = values(answer, "IntervalBlocks")[meter["mrid"]][QUARTERS]
+    assert [one._replace(source="") for one in kept] == [one._replace(source="") for one in both]
+    ((one,),) = values(answer)[meter["mrid"]].values()
+    assert (Decimal(one.text), one.source) == (simulator.value(meter["name"], IMPORT), "store")
+    answer = post(whole, query([meter["mrid"]], (QUARTERS,), (hours[0], hours[2]), "the moon"))
+    assert (found(answer, "Result"), found(answer, "code")) == (["FAILED"], ["5.2"])
+
+
+def test_the_readings_of_a_store_as_csv(moved: System) -> None:
+    meter = moved.config["meters"][0]
+    read = values(post(moved, query([meter["mrid"]], (IMPORT, VOLTAGE))))[meter["mrid"]]
+    assert moved.hes is not None and moved.hes.stop() == 0
+    path = moved.directory / "readings.csv"
+    command = [sys.executable, "-m", "ami_hes", "readings", "--config", str(moved.directory / "hes.toml"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, f"2 readings are in {path}\n"), done.stderr
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(one["mrid"], one["time"], one["time_of"]) for one in lines] == [
+        (meter["mrid"], "2026-03-30T04:00:00Z", "head-end")
+    ] * 2
+    by_type = {one["reading_type"]: Decimal(one["value"]) for one in lines}
+    assert by_type == {
+        IMPORT.replace(".3.72.", ".0.72."): Decimal(read[IMPORT][0].text) * 1000,
+        VOLTAGE: Decimal(read[VOLTAGE][0].text),
+    }
+    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 2, "no file is replaced"
 
 
 def test_the_older_get_has_ids_alone(whole: System, simulator: Simulator) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ami_hes.app import rotate_in, serve
+from ami_hes.app import export_readings, rotate_in, serve
 from ami_hes.meters.registry import RegistryError
 from ami_hes.registry import CannotOpen
 from ami_hes.settings import Settings
@@ -41,6 +42,20 @@ def rotate_keys(
     """Seal all keys of meters in the store by a new master key; older ones stay in its file, for copies of the store."""
     with explaining("hes", SettingsError, CannotOpen, StoreUnusable, StoreUnavailable):
         typer.echo(asyncio.run(rotate_in(Settings.load(config))))
+
+
+@app.command("readings")
+def readings(
+    config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")],
+    file: Annotated[Path, typer.Argument(metavar="CSV", help="The new file.")],
+    since: Annotated[datetime | None, typer.Option("--from", help="Readings after this moment, in UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", help="Readings up to this moment, in UTC.")] = None,
+) -> None:
+    """Write the readings of the store to a new CSV file, while the process does not run."""
+    with explaining("hes", SettingsError, StoreUnusable, StoreUnavailable, OSError):
+        first, last = (one and one.replace(tzinfo=UTC) for one in (since, until))
+        written = asyncio.run(export_readings(Settings.load(config), file, first, last))
+        typer.echo(f"{written} readings are in {file}")
 
 
 @app.callback()

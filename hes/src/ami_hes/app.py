@@ -7,7 +7,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -47,10 +47,12 @@ from ami_hes.store import (
     Database,
     SqlCounters,
     SqlDeliveries,
+    SqlReadings,
     SqlReceivedCounters,
     SqlRegistry,
     SqlResults,
     StoreUnavailable,
+    write_csv,
 )
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import PATH, clock_routes
@@ -74,6 +76,8 @@ from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
 FORGET_EVERY_S = 3600.0
+EVER = -(2**62), 2**62
+"""Milliseconds since 1970 that no reading is before or after."""
 
 
 @asynccontextmanager
@@ -123,7 +127,8 @@ async def running(
         await engine.open()
         kept_for = timedelta(days=hes.keep_answers_days)
         forget = partial(_forget, context, environment, kept_for, hes.keep_message_ids)
-        await stack.enter_async_context(_at_work(commands.work, replies.work, forget))
+        forget_readings = partial(_forget_readings, meters, timedelta(days=hes.keep_readings_days))
+        await stack.enter_async_context(_at_work(commands.work, replies.work, forget, forget_readings))
         worker = await stack.enter_async_context(Worker(reading.FUNCTION))
         disk = {"disk": room_beside(store)} if isinstance(store, Path) else {}
         health = Health({"store": database.check} | disk)
@@ -163,6 +168,17 @@ async def rotate_in(settings: Settings) -> str:
     return f"{sealed} keys of meters are sealed by the master key {masters.current().id} of {masters.place}"
 
 
+async def export_readings(settings: Settings, path: Path, since: datetime | None, until: datetime | None) -> int:
+    """Write the readings of the store of these settings to a new CSV file; how many. OSError when there is such a file."""
+    hes = settings.hes
+    after = EVER[0] if since is None else int(since.timestamp() * 1000)
+    last = EVER[1] if until is None else int(until.timestamp() * 1000)
+    with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
+        async with Database(store) as database:
+            with path.open("x", encoding="utf-8", newline="") as file:
+                return await write_csv(SqlReadings(database), file, after=after, until=last)
+
+
 @asynccontextmanager
 async def _listening_to_meters(
     settings: Settings, registry: Registry, database: Database, environment: Environment
@@ -183,7 +199,8 @@ async def _listening_to_meters(
         fast_path=hes.fast_path,
     )
     counters, received = SqlCounters(database), SqlReceivedCounters(database)
-    meters = Meters(registry, counters, received, values, environment)
+    kept = SqlReadings(database) if hes.keep_readings_days else None
+    meters = Meters(registry, counters, received, values, environment, kept)
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()
     try:
@@ -217,6 +234,15 @@ async def _forget(context: Context, environment: Environment, kept_for: timedelt
 def _sealer(settings: Settings, environment: Environment) -> Sealer:
     masters = master_keys_of(settings.hes.master_key, settings.hes.store, os.environ, environment.random_bytes)
     return Sealer(masters, environment.random_bytes)
+
+
+async def _forget_readings(meters: Meters, kept_for: timedelta) -> None:
+    """Drop readings that are older than they are kept, every hour."""
+    while True:
+        if meters.readings is not None:
+            with suppress(StoreUnavailable):
+                await meters.readings.forget(int((meters.environment.now() - kept_for).timestamp() * 1000))
+        await meters.environment.sleep(FORGET_EVERY_S)
 
 
 def _inbox_settings(settings: Settings, environment: Environment) -> InboxSettings:

@@ -192,6 +192,9 @@ class HesSettings(Section):
         default=30.0,
         description="how often a waiting request looks into the store for an answer that nothing in this process has announced",
     )
+    keep_readings_days: float = Field(
+        default=400.0, ge=0, description="how long what was read of meters is kept; 0: it is not kept"
+    )
     keep_answers_days: float = Field(default=30.0, gt=0, description="how long a request and its answer are kept")
     keep_message_ids: int = Field(
         default=1_000_000, ge=0, description="MessageIDs of requests no longer kept; they are refused"

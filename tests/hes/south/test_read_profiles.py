@@ -22,8 +22,9 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataAccessResult
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.operations import Assignment, Attempt, read_meter
-from ami_hes.operations.read_results import ReadSeries, ReadValues, Wanted, number_of
+from ami_hes.operations.read_results import METER, STORE, STORE_FIRST, ReadSeries, ReadValues, Wanted, number_of
 from ami_hes.served import run
+from ami_hes.store import SqlReadings
 from ami_meter_sim.faults import Faults, Rule
 from ami_meter_sim.objects.model_files import load_model
 from ami_process.environment import Environment, real_time
@@ -86,15 +87,24 @@ class Measured:
             emit=lambda event: self.south.events.append(as_read(event)), now=lambda: self.bench.at
         )
         settings = MetersSettings(host="127.0.0.1", port=0, system_title=HES_TITLE, apdu_timeout_s=2.0)
-        self.south.meters = Meters(Registry([entry]), self.south.counters, self.south.received, settings, environment)
+        self.south.meters = Meters(
+            Registry([entry]),
+            self.south.counters,
+            self.south.received,
+            settings,
+            environment,
+            SqlReadings(self.south.database),
+        )
         await self.south.meters.start()
         return wire
 
-    async def read(self, start: datetime | None, end: datetime | None, *types: str) -> tuple[Outcome, ReadValues]:
+    async def read(
+        self, start: datetime | None, end: datetime | None, *types: str, source: str = METER
+    ) -> tuple[Outcome, ReadValues]:
         assert self.south.meters is not None
         meter = self.south.meters.registry.find_by_name("M1001")
         assert meter is not None
-        wanted = Wanted(types, *(None if one is None else number_of(one) for one in (start, end)))
+        wanted = Wanted(types, *(None if one is None else number_of(one) for one in (start, end)), source)
         command = Command("request-1", MeterId("M1001", meter.mrid), read_meter.NAME, wanted.format())
         attempt = Attempt(self.south._keep, begun=False)
         outcome = await run(self.south.meters, Assignment(meter, command, attempt, real_time() + 20))
@@ -275,6 +285,60 @@ async def test_columns_that_were_changed_are_found_again(measured: Any) -> None:
     assert [int(value or -1) for value in of(found, REGISTER).values] == [
         one.imported(at) for at in times(of(found, REGISTER))
     ]
+
+
+def gone(one: Measured) -> None:
+    """From now on the meter says nothing."""
+    one.faults.set(Rule.parse({"fault": "silent", "meters": ["M1001"]}))
+
+
+async def test_what_was_read_is_in_the_store_and_no_meter_is_asked_for_it(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    day_ago = one.bench.at - timedelta(days=1)
+    now = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.{}.72.0"
+    _, from_meter = await one.read(day_ago, one.bench.at, REGISTER, QUANTITY, now.format(0))
+    gone(one)
+    outcome, found = await one.read(day_ago, one.bench.at, REGISTER, QUANTITY, now.format(3), source=STORE)
+    assert outcome.ok, outcome.reason
+    for code in (REGISTER, QUANTITY):
+        kept, read = of(found, code), of(from_meter, code)
+        assert (kept.times, kept.values, qualities(kept)) == (read.times, read.values, qualities(read))
+        assert kept.intervals and kept.stored == tuple(range(96))
+    (value,) = found.values
+    assert (value.reading_type, value.stored) == (now.format(3), True)
+    assert Decimal(value.value) * 1000 == one.imported(one.bench.at)
+    _, found = await one.read(None, None, source=STORE)
+    assert [value.value for value in found.values] == [str(one.imported(one.bench.at))], "all that is kept as of now"
+    outcome, _ = await one.read(day_ago, one.bench.at, EXPORTED, source=STORE)
+    assert (outcome.ok, outcome.code) == (False, "5.7")
+
+
+async def test_what_is_not_kept_is_read_from_the_meter(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    start, hour = one.bench.at.replace(minute=0) - timedelta(hours=6), timedelta(hours=1)
+    await one.read(start, start + 2 * hour, REGISTER)
+    await one.read(start + 4 * hour, start + 6 * hour, REGISTER)
+    outcome, found = await one.read(start, start + 6 * hour, REGISTER, source=STORE_FIRST)
+    register = of(found, REGISTER)
+    assert outcome.ok and [int(value or -1) for value in register.values] == [
+        one.imported(at) for at in times(register)
+    ]
+    assert register.stored == (*range(8), *range(16, 24)), "the hours between are the meter's"
+    gone(one)
+    outcome, found = await one.read(start, start + 6 * hour, REGISTER, source=STORE_FIRST)
+    assert outcome.ok and of(found, REGISTER).stored == tuple(range(24)), "by now all of it is kept"
+    outcome, found = await one.read(start - hour, start + 6 * hour, REGISTER, source=STORE_FIRST)
+    assert (outcome.ok, outcome.code) == (False, "4.1") and len(of(found, REGISTER).values) == 24
+
+
+async def test_days_that_are_kept_are_not_read_again(measured: Any) -> None:
+    one = await measured(datetime(2026, 11, 3, 9, tzinfo=UTC))
+    start = datetime(2026, 10, 20, tzinfo=BERLIN).astimezone(UTC)
+    await one.read(start, one.bench.at, DAILY, MONTHLY)
+    gone(one)
+    outcome, found = await one.read(start, one.bench.at, DAILY, MONTHLY, source=STORE_FIRST)
+    assert outcome.ok, outcome.reason
+    assert len(of(found, DAILY).stored) == len(of(found, DAILY).values) == 14
 
 
 FAULTS: dict[str, dict[str, Any]] = {

@@ -33,6 +33,7 @@ from ami_hes.events.work import (
     MeterDone,
     OperationFailed,
     OperationOverdue,
+    ReadingsNotKept,
     ResultsNotKept,
     SwitchState,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Notification",
     "OperationFailed",
     "OperationOverdue",
+    "ReadingsNotKept",
     "Ready",
     "Recovered",
     "RecoveryFailed",

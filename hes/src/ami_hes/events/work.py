@@ -184,3 +184,15 @@ class ResultsNotKept(Event):
 
     commands: int
     """How many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingsNotKept(Event):
+    """The store did not take what was read of a meter; whoever has asked for it gets it."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    message_id: str
+    """Of the request."""
+    meter: str
+    """Its name."""

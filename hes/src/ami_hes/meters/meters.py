@@ -25,6 +25,7 @@ from ami_hes.meters.session import Afterwards, Session, SessionContext
 from ami_hes.meters.session_slots import SessionSlots
 from ami_hes.meters.trace import ApduTrace
 from ami_hes.store.ports import Counters, ReceivedCounters
+from ami_hes.store.readings_port import Readings
 from ami_process.environment import Environment, real_time
 from ami_registry import Transport
 
@@ -61,11 +62,14 @@ class Meters:
         received: ReceivedCounters,
         settings: MetersSettings,
         environment: Environment,
+        readings: Readings | None = None,
     ) -> None:
+        """`readings` is where what is read of meters is kept; nothing is without it."""
         self.registry = registry
         self.settings = settings
         self.environment = environment
         self.objects = KnownObjects()
+        self.readings = readings
         self.listening: tuple[str, int] | None = None
         self._received = Received(received)
         self._notifications = Notifications(registry, self._received, environment.emit)

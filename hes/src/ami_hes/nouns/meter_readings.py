@@ -23,7 +23,7 @@ from ami_hes.nouns.devices import devices_of, identifier_of, meter_of_device, me
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
-from ami_hes.operations import read_meter
+from ami_hes.operations import read_meter, read_results
 from ami_hes.operations.asked_types import answered_by
 from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValue, ReadValues, Wanted, moment_at, number_of
 from ami_mapping.lookup import readings
@@ -31,7 +31,7 @@ from ami_mapping.reading_types import RefusedReadingType
 
 REASON = "inquiry"
 """Readings/reason of what was read because somebody asked for it."""
-METER = "meter"
+METER, STORE = "meter", "store"
 HEAD_END_TIME = "meter, time of the head-end system"
 """Readings/source of values whose timeStamp is when their answer came: the meter gives none (M-119)."""
 MOST_TYPES = 200
@@ -60,7 +60,7 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
             errors.append(found)
         else:
             meters.setdefault(found.name, found)
-    body = Wanted(tuple(types), *period).format()
+    body = Wanted(tuple(types), *period, _source_of(query)).format()
     commands = [
         Command(context.request_id, MeterId(one.name, one.mrid), read_meter.NAME, body) for one in meters.values()
     ]
@@ -115,6 +115,15 @@ def _period_of(query: GetMeterReadings, now: datetime) -> tuple[int | None, int 
     if (end or now) - start > LONGEST:
         raise Refused(error("3.1", f"The time that is asked for is longer than {LONGEST.days} days."))
     return number_of(start), None if end is None else number_of(end)
+
+
+def _source_of(query: GetMeterReadings) -> str:
+    """Where the values are to come from; the meter where nothing is said."""
+    sources = {one.source for one in query.readings if one.source is not None} or {read_results.METER}
+    if len(sources) > 1 or not sources <= set(read_results.SOURCES):
+        words = ", ".join(f'"{one}"' for one in read_results.SOURCES)
+        raise Refused(error("5.2", f"Nothing was read: Reading/source is one of {words}."))
+    return sources.pop()
 
 
 def _types_of(query: GetMeterReadings) -> tuple[list[str], list[ReplyError]]:
@@ -183,7 +192,7 @@ def _reading(one: ReadValue) -> Reading:
         value=one.value,
         taken_at=received_at if one.at is None else moment_at(one.at),
         reported_at=received_at,
-        source=HEAD_END_TIME if one.at is None else METER,
+        source=STORE if one.stored else HEAD_END_TIME if one.at is None else METER,
         reason=REASON,
         qualities=_qualities(one.qualities),
     )
@@ -194,13 +203,14 @@ def _readings(series: ReadSeries) -> Iterator[Reading]:
     if series.intervals:
         return
     qualities = [_qualities(one) for one in series.quality_sets]
-    for at, value, said in zip(series.times, series.values, series.quality_of, strict=True):
+    sources = _sources(series) or (METER,) * len(series.times)
+    for at, value, said, source in zip(series.times, series.values, series.quality_of, sources, strict=True):
         yield Reading(
             reading_type=series.reading_type,
             value=value,
             taken_at=moment_at(at),
             reported_at=moment_at(series.received_at),
-            source=METER,
+            source=source,
             reason=REASON,
             qualities=qualities[said],
         )
@@ -212,8 +222,15 @@ def _block(series: ReadSeries) -> IntervalBlock:
         times=tuple(map(moment_at, series.times)),
         quality_sets=tuple(_qualities(one) for one in series.quality_sets),
         quality_of=series.quality_of,
+        sources=_sources(series),
     )
     return IntervalBlock(reading_type=series.reading_type, columns=columns)
+
+
+def _sources(series: ReadSeries) -> tuple[str, ...]:
+    """Of each value, where some come from the store; else all of them come from the meter, and nothing is said of it."""
+    stored = set(series.stored)
+    return tuple(STORE if place in stored else METER for place in range(len(series.times))) if stored else ()
 
 
 def _qualities(codes: Sequence[str]) -> tuple[Quality, ...]:

@@ -77,6 +77,14 @@ def answered_by(text: str, table: ReadingTable) -> Answered:
     return Answered(Asked(text, code.multiplier, attributes), Asked(text, code.multiplier, profiles))
 
 
+def is_now(text: str, table: ReadingTable) -> bool:
+    """Whether a ReadingType is a value that is read as it is now."""
+    try:
+        return bool(answered_by(text, table).by_attributes.matches)
+    except RefusedReadingType:
+        return False
+
+
 def is_attribute(row: ReadingRow) -> bool:
     """Whether a row is an attribute that is read as it is now: of which billing period is not said (M-105)."""
     is_now = row.obis is not None and PERIOD not in row.obis.groups

@@ -1,16 +1,22 @@
 """Reads ReadingTypes of one meter, or all that it has: what can be read is handed back, and the rest each with its reason."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from ami_hes.commands import Command, Lane, Outcome
+from ami_hes.events import ReadingsNotKept
 from ami_hes.meters import Meter, MeterFault, Meters
-from ami_hes.operations.asked_types import Asked, sort_out
+from ami_hes.operations.asked_types import Asked, SortedOut, sort_out
 from ami_hes.operations.assignment import Assignment
 from ami_hes.operations.identity import check_identity
+from ami_hes.operations.kept_readings import to_keep
 from ami_hes.operations.operation import Operation
 from ami_hes.operations.read_attributes import AttributeReader, all_of
 from ami_hes.operations.read_profiles import ProfileReader, fault_of
-from ami_hes.operations.read_results import NotRead, ReadValues, Wanted
+from ami_hes.operations.read_results import METER, STORE, NotRead, ReadValues, Wanted
+from ami_hes.operations.stored_readings import StoredReadings
+from ami_hes.store import StoreUnavailable
 from ami_mapping.intervals import Span
 from ami_mapping.lookup import readings
 
@@ -22,9 +28,33 @@ MOST_SHOWN = 10
 
 
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
-    """Read; whatever ends it before the first answer is a MeterFault."""
+    """Read from the store, from the meter or from both; whatever ends it before the first answer is a MeterFault."""
+    wanted = Wanted.parse(assignment.command.body)
+    asked = sort_out(wanted, readings(), int(meters.environment.now().timestamp()))
+    if wanted.source == METER:
+        found = await _read_and_keep(meters, assignment, asked)
+    else:
+        stored = StoredReadings(meters.readings, assignment.meter.mrid, meters.environment.now)
+        read = None if wanted.source == STORE else partial(_read_and_keep, meters, assignment)
+        found = await stored.answer(asked, read)
+    return _outcome(assignment.meter, replace(found, not_read=(*asked.not_read, *found.not_read)))
+
+
+async def _read_and_keep(meters: Meters, assignment: Assignment, asked: SortedOut) -> ReadValues:
+    """From the meter; that the store does not take it keeps it from nobody who asks."""
+    found = await _read(meters, assignment, asked)
+    if meters.readings is not None and (series := to_keep(found)):
+        try:
+            await meters.readings.keep(assignment.meter.mrid, series)
+        except StoreUnavailable:
+            meters.environment.emit(
+                ReadingsNotKept(message_id=assignment.command.request_id, meter=assignment.meter.name)
+            )
+    return found
+
+
+async def _read(meters: Meters, assignment: Assignment, asked: SortedOut) -> ReadValues:
     table, now = readings(), meters.environment.now
-    asked = sort_out(Wanted.parse(assignment.command.body), table, int(now().timestamp()))
     async with meters.hold(assignment.meter, until=assignment.until) as session:
         attributes = AttributeReader(session, meters.objects, now)
         profiles = ProfileReader(session, meters.objects, table, now)
@@ -36,8 +66,8 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
             await attributes.read_listed(absent, await meters.objects.of(session))
         if asked.columns and asked.span is not None:
             await _read_profiles(profiles, asked.columns, asked.span, is_first=not attributes.values)
-    not_read = (*asked.not_read, *attributes.not_read, *profiles.not_read)
-    return _outcome(assignment.meter, ReadValues(tuple(attributes.values), tuple(profiles.series), not_read))
+    not_read = (*attributes.not_read, *profiles.not_read)
+    return ReadValues(tuple(attributes.values), tuple(profiles.series), not_read)
 
 
 async def _read_profiles(profiles: ProfileReader, asked: Sequence[Asked], span: Span, *, is_first: bool) -> None:

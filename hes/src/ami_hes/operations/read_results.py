@@ -14,6 +14,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+METER, STORE, STORE_FIRST = "meter", "store", "store first"
+SOURCES = (METER, STORE, STORE_FIRST)
+"""From the meter, from what the head-end has kept, or from that and from the meter what is missing there."""
+
+
 def number_of(moment: datetime) -> int:
     """Milliseconds since 1970."""
     return (moment - _EPOCH) // _MILLISECOND
@@ -31,6 +36,8 @@ class Wanted:
     reading_types: tuple[str, ...] = ()
     start: int | None = None
     end: int | None = None
+    source: str = METER
+    """Where the values are to come from: one of SOURCES."""
 
     def format(self) -> str:
         """The body of a command."""
@@ -39,8 +46,8 @@ class Wanted:
     @classmethod
     def parse(cls, body: str) -> "Wanted":
         """What `format` wrote."""
-        reading_types, start, end = json.loads(body)
-        return cls(tuple(reading_types), start, end)
+        reading_types, *more = json.loads(body)
+        return cls(tuple(reading_types), *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,8 @@ class ReadValue:
     received_at: int
     """When its answer came."""
     qualities: tuple[str, ...] = ()
+    stored: bool = False
+    """Whether it comes from the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,8 @@ class ReadSeries:
     quality_of: tuple[int, ...]
     """For each value the place of its qualities."""
     received_at: int
+    stored: tuple[int, ...] = ()
+    """Places of values that come from the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,7 @@ class ReadValues:
             return cls()
         values, series, not_read = json.loads(payload)
         return cls(
-            tuple(ReadValue(code, value, at, came, tuple(found)) for code, value, at, came, found in values),
+            tuple(ReadValue(code, value, at, came, tuple(said), kept) for code, value, at, came, said, kept in values),
             tuple(map(_series, series)),
             tuple(NotRead(*fields) for fields in not_read),
         )
@@ -119,6 +130,6 @@ def _fields(one: ReadValue | ReadSeries | NotRead) -> list[object]:
 
 
 def _series(fields: Sequence[Any]) -> ReadSeries:
-    reading_type, intervals, times, values, quality_sets, quality_of, received_at = fields
-    sets = tuple(map(tuple, quality_sets))
-    return ReadSeries(reading_type, intervals, tuple(times), tuple(values), sets, tuple(quality_of), received_at)
+    reading_type, intervals, times, values, sets, of, received_at, stored = fields
+    columns = tuple(times), tuple(values), tuple(map(tuple, sets)), tuple(of)
+    return ReadSeries(reading_type, intervals, *columns, received_at, tuple(stored))

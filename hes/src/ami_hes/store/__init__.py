@@ -22,6 +22,7 @@ from ami_hes.store.ports import (
     StoredResult,
 )
 from ami_hes.store.readings import SqlReadings
+from ami_hes.store.readings_csv import write_csv
 from ami_hes.store.readings_port import Readings, StoredReading, StoredSeries
 from ami_hes.store.registry import SqlRegistry
 from ami_hes.store.registry_port import (
@@ -74,4 +75,5 @@ __all__ = [
     "StoredSeries",
     "StoredSource",
     "assume_the_worst",
+    "write_csv",
 ]
