@@ -40,7 +40,9 @@ NOT_RUN_BLOCKS = {
     "they are what it runs": 2,
 }
 """How many blocks of all pages are left out for which reason; one more is a decision."""
-OURS = ("config", "var", "captures", "my.toml")
+OURS = ("config", "var", "captures", "my.toml", ".venv")
+INSTALLED = (".run", ".dev")
+"""What make looks at to know whether the environment has to be made again."""
 WITH_A_METER = ("real-meter",)
 """Pages that take for granted that the meter 4711 of my.toml is there."""
 PATIENCE_S = 100.0
@@ -81,6 +83,7 @@ class Repository:
         for path in ROOT.iterdir():
             if path.name not in OURS:
                 (directory / path.name).symlink_to(path)
+        _borrow_environment(directory / ".venv")
         config = tomllib.loads((ROOT / "config/demo.toml").read_text("utf-8"))
         for section in ("cis", "hes"):
             config[section]["port"] = free_port()
@@ -157,6 +160,16 @@ class Repository:
             if draining.ident is not None:
                 draining.join()
             process.stdout.close()
+
+
+def _borrow_environment(here: Path) -> None:
+    """The environment that runs the tests, as make would have made it just now: it must not be installed into from here."""
+    here.mkdir()
+    for path in (ROOT / ".venv").iterdir():
+        if path.name not in INSTALLED:
+            (here / path.name).symlink_to(path)
+    for name in INSTALLED:
+        (here / name).touch()
 
 
 def stop(process: subprocess.Popen[str]) -> None:

@@ -14,10 +14,13 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from ami_cli import configuration, demo, generated_meters
-from ami_cli.demo_outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
-from ami_cli.lazy_commands import LAZY_COMMANDS
-from ami_process.commands import lazy_group, version_option
+from ami_process.loading import loading
+
+with loading():
+    from ami_cli import configuration, demo, generated_meters
+    from ami_cli.demo_outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
+    from ami_cli.lazy_commands import LAZY_COMMANDS
+    from ami_process.commands import lazy_group, version_option
 
 MAX_PERIOD_S = 366 * 86_400.0
 app = typer.Typer(

@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from ami_cis.app import serve
-from ami_cis.settings import Settings
-from ami_cis.shipments import read_shipments
-from ami_cis.store import SCHEMA, StoreUnavailable, StoreUnusable
-from ami_process.commands import exit_code_of, explaining, serve_until_stopped, version_option
-from ami_process.environment import Environment, clock_of
-from ami_process.events import events_on_standard_output
-from ami_process.settings import SettingsError
-from ami_process.store.commands import store_commands
-from ami_process.store.places import Place, place_of
+from ami_process.loading import loading
+
+with loading():
+    from ami_cis.app import serve
+    from ami_cis.settings import Settings
+    from ami_cis.shipments import read_shipments
+    from ami_cis.store import SCHEMA, StoreUnavailable, StoreUnusable
+    from ami_process.commands import exit_code_of, explaining, serve_until_stopped, version_option
+    from ami_process.environment import Environment, clock_of
+    from ami_process.events import events_on_standard_output
+    from ami_process.settings import SettingsError
+    from ami_process.store.commands import store_commands
+    from ami_process.store.places import Place, place_of
 
 app = typer.Typer(name="cis", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 

@@ -8,17 +8,20 @@ from typing import Annotated
 
 import typer
 
-from ami_hes.app import export_readings, rotate_in, serve
-from ami_hes.meters.registry import RegistryError
-from ami_hes.registry import CannotOpen
-from ami_hes.settings import Settings
-from ami_hes.store import SCHEMA, StoreUnavailable, StoreUnusable, assume_the_worst
-from ami_process.commands import exit_code_of, explaining, serve_until_stopped, version_option
-from ami_process.environment import Environment, clock_of
-from ami_process.events import events_on_standard_output
-from ami_process.settings import SettingsError
-from ami_process.store.commands import store_commands
-from ami_process.store.places import Place, place_of
+from ami_process.loading import loading
+
+with loading():
+    from ami_hes.app import export_readings, rotate_in, serve
+    from ami_hes.meters.registry import RegistryError
+    from ami_hes.registry import CannotOpen
+    from ami_hes.settings import Settings
+    from ami_hes.store import SCHEMA, StoreUnavailable, StoreUnusable, assume_the_worst
+    from ami_process.commands import exit_code_of, explaining, serve_until_stopped, version_option
+    from ami_process.environment import Environment, clock_of
+    from ami_process.events import events_on_standard_output
+    from ami_process.settings import SettingsError
+    from ami_process.store.commands import store_commands
+    from ami_process.store.places import Place, place_of
 
 app = typer.Typer(name="hes", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 

@@ -10,19 +10,22 @@ from typing import Annotated
 import typer
 
 import ami_process.open_files  # noqa: F401 - where POSIX is missing, every command says so
-from ami_meter_sim.commands import clock as clock_commands
-from ami_meter_sim.commands import fault as fault_commands
-from ami_meter_sim.commands import meters as meters_commands
-from ami_meter_sim.commands import snapshot as snapshot_commands
-from ami_meter_sim.commands.clock import moment
-from ami_meter_sim.population.journal import StateError
-from ami_meter_sim.population.shipment import Form, Receiver
-from ami_meter_sim.settings import ClockName, Settings, by_clock, choose
-from ami_packs.document import ModelError
-from ami_process.commands import exit_code_of, explaining, lazy_group, serve_until_stopped, version_option
-from ami_process.environment import Environment, clock_of
-from ami_process.events import Events, events_on_standard_output
-from ami_process.settings import SettingsError
+from ami_process.loading import loading
+
+with loading():
+    from ami_meter_sim.commands import clock as clock_commands
+    from ami_meter_sim.commands import fault as fault_commands
+    from ami_meter_sim.commands import meters as meters_commands
+    from ami_meter_sim.commands import snapshot as snapshot_commands
+    from ami_meter_sim.commands.clock import moment
+    from ami_meter_sim.population.journal import StateError
+    from ami_meter_sim.population.shipment import Form, Receiver
+    from ami_meter_sim.settings import ClockName, Settings, by_clock, choose
+    from ami_packs.document import ModelError
+    from ami_process.commands import exit_code_of, explaining, lazy_group, serve_until_stopped, version_option
+    from ami_process.environment import Environment, clock_of
+    from ami_process.events import Events, events_on_standard_output
+    from ami_process.settings import SettingsError
 
 
 def _scenario() -> typer.Typer:
@@ -142,8 +145,9 @@ def write_shipment(
 
 async def _run(settings: Settings, environment: Environment, events: Events, stop: asyncio.Event) -> int:
     # here: what asks a running process needs neither meters nor their store
-    from ami_meter_sim.app import run
-    from ami_meter_sim.fleet import die_at_once
+    with loading():
+        from ami_meter_sim.app import run
+        from ami_meter_sim.fleet import die_at_once
 
     def die() -> None:
         """As a process that is killed, but what was reported is out."""

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from ami_process.loading import loading
 from ami_process.ownership import keep_private
 
 USAGE = 2
@@ -79,6 +80,7 @@ def lazy_group(commands: Mapping[str, Callable[[], typer.Typer]]) -> type[TyperG
         def get_command(self, ctx: Any, cmd_name: str) -> Any:
             if cmd_name not in commands:
                 return super().get_command(ctx, cmd_name)
-            return typer.main.get_command(commands[cmd_name]())
+            with loading():
+                return typer.main.get_command(commands[cmd_name]())
 
     return LazyGroup
