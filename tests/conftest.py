@@ -28,11 +28,16 @@ if TYPE_CHECKING:  # most tests want none of it, so it is not imported for them
 
 ONE_WORKER = (
     "tests/ami/meter/test_models_scanned.py",
+    "tests/ami/meter/test_profiles.py",
     "tests/ami/test_simulated_faults.py",
+    "tests/docs/test_dlms_readme.py",
     "tests/e2e/test_attempted.py",
     "tests/e2e/test_http.py",
     "tests/e2e/test_north.py",
+    "tests/e2e/test_readings.py",
+    "tests/e2e/test_second_noun.py",
     "tests/e2e/test_survival.py",
+    "tests/e2e/test_truth.py",
 )
 """Modules whose tests share a fixture that is several processes, or look at what one of many seconds has done: each worker would make it anew."""
 
@@ -116,10 +121,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=large)
     left_out = set(large)
     items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: (item.nodeid.startswith(COMPUTING), not item.path.is_relative_to(SYSTEMS)))
+    items.sort(key=_turn)
     for item in items:
         if item.path.is_relative_to(SYSTEMS) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(SYSTEM_S))
+
+
+def _turn(item: pytest.Item) -> tuple[bool, bool, bool]:
+    """What takes a worker longest goes first, so that none of them is left alone with it at the end."""
+    module = item.nodeid.partition("::")[0]
+    return module.startswith(COMPUTING), module not in ONE_WORKER, not item.path.is_relative_to(SYSTEMS)
 
 
 @pytest.fixture(scope="session")

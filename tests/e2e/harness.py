@@ -281,9 +281,9 @@ class System:
         process.wait_for("ready")
         return process
 
-    def start_together(self) -> System:
-        """All meters in one process, then the HES."""
-        meters = self._start("ami_meter_sim", "serve", "--config", self.write("meters.toml"))
+    def start_together(self, served: dict[str, Any] | None = None) -> System:
+        """All meters in one process, then the HES; the meters may have a configuration of their own."""
+        meters = self._start("ami_meter_sim", "serve", "--config", self.write("meters.toml", served))
         self.hes = self._start("ami_hes", "serve", "--config", self.write("hes.toml"))
         for process in (meters, self.hes):
             process.wait_for("ready")

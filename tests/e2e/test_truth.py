@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from harness import Process, Receiver, System
-from stranger import CONNECT, DISCONNECT, Stranger, by_mrid, by_name
+from harness import Process, Receiver, System, system
+from stranger import CONNECT, DISCONNECT, Answer, Stranger, by_mrid, by_name
 from wire import DISCONNECT_CONTROL, apdus, frames, invocation_counter
 
 from ami_cim import envelope, soap
@@ -22,8 +25,11 @@ def port_of(meter: dict[str, Any]) -> int:
 
 def switched(process: Process, times: int = 0) -> list[tuple[bool, bool]]:
     """(before, after) output_state of every switching that the meter itself tells of, as soon as there are so many."""
-    events = process.wait_for_some("switched", times)
-    return [(e["before"]["output_state"], e["after"]["output_state"]) for e in events]
+    return [changed(event) for event in process.wait_for_some("switched", times)]
+
+
+def changed(event: dict[str, Any]) -> tuple[bool, bool]:
+    return event["before"]["output_state"], event["after"]["output_state"]
 
 
 def named_by(request: object) -> list[Obis]:
@@ -67,26 +73,72 @@ def test_reply_correlates_to_the_request(whole: System) -> None:
     assert (answer.header.Verb, answer.header.Noun) == ("reply", "EndDeviceControls")
 
 
-def test_meter_that_lies_is_not_ok(ami: System) -> None:
-    ami.meter("M1001")["simulated"]["lie_about_action"] = True
-    ami.start()
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
+FAULTS: dict[str, dict[str, Any]] = {
+    "lying": {"lie_about_action": True},
+    "killed after the action": {"kill_after_action": True},
+    "silent": {"silent": True},
+    "slow": {"answer_delay_s": 30.0},
+}
+ABSENT, WRONG_KEY, OTHER_DEVICE_ID = "absent", "wrong key", "other device id"
+MISBEHAVING = (*FAULTS, ABSENT, WRONG_KEY, OTHER_DEVICE_ID)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A meter that misbehaves, or that the HES knows wrongly, and a good one beside it."""
+
+    system: System
+    meter: dict[str, Any]
+    good: dict[str, Any]
+
+    def switched(self, meter: dict[str, Any], times: int = 0) -> list[tuple[bool, bool]]:
+        """Of one of the two, from the process that is all meters."""
+        process = self.system.processes[0]
+        if times:
+            process.wait_for("switched", meter=meter["name"])
+        return [changed(e) for e in process.seen("switched") if e["meter"] == meter["name"]]
+
+    def disconnect(self, *meters: dict[str, Any]) -> Answer:
+        return Stranger(self.system.hes_url).switch(DISCONNECT, [by_mrid(meter) for meter in meters])
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pair]]:
+    """A pair for each of MISBEHAVING, the meters in one process; with two of them the HES has no keys."""
+    with system(tmp_path_factory.mktemp("pairs"), meters=2 * len(MISBEHAVING)) as one:
+        meters = one.config["meters"]
+        found = {kind: Pair(one, *meters[2 * at : 2 * at + 2]) for at, kind in enumerate(MISBEHAVING)}
+        for kind, fault in FAULTS.items():
+            found[kind].meter["simulated"] |= fault
+        found[OTHER_DEVICE_ID].meter["authentication"] = "none"
+        one.tap(found[OTHER_DEVICE_ID].meter["name"])
+        served = copy.deepcopy(one.config)
+        served["meters"].remove(found[ABSENT].meter)
+        found[WRONG_KEY].meter["encryption_key"] = "00" * 16
+        found[OTHER_DEVICE_ID].meter["device_id"] = "7777"
+        one.config["hes"] |= {"deadline_s": 4.0, "apdu_timeout_s": 1.5}
+        one.start_together(served)
+        yield found
+
+
+def test_meter_that_lies_is_not_ok(pairs: dict[str, Pair]) -> None:
+    pair = pairs["lying"]
+    answer = pair.disconnect(pair.meter, pair.good)
     assert answer.result == "PARTIAL"
     (error,) = answer.failures
-    assert (error.code, error.ID["_value_1"]) == ("5.3", ami.meter("M1001")["mrid"])
+    assert (error.code, error.ID["_value_1"]) == ("5.3", pair.meter["mrid"])
     assert "connected" in error.reason
-    assert switched(ami.process("M1002"), 1) == [(True, False)]
+    assert pair.switched(pair.good, 1) == [(True, False)]
 
 
-def test_meter_killed_between_action_and_answer_is_not_ok(ami: System) -> None:
-    ami.meter("M1001")["simulated"]["kill_after_action"] = True
-    ami.start()
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
+def test_meter_killed_between_action_and_answer_is_not_ok(pairs: dict[str, Pair]) -> None:
+    pair = pairs["killed after the action"]
+    answer = pair.disconnect(pair.meter, pair.good)
     assert answer.result == "PARTIAL"
     (error,) = answer.failures
-    assert error.ID["_value_1"] == ami.meter("M1001")["mrid"]
+    assert error.ID["_value_1"] == pair.meter["mrid"]
     assert error.code in ("4.1", "5.3")
-    assert len(switched(ami.process("M1001"), 1)) == 1, "the meter did switch once, and was not switched blindly again"
+    assert len(pair.switched(pair.meter, 1)) == 1, "the meter did switch once, and was not switched blindly again"
 
 
 def test_meter_process_dead_after_action_is_not_ok(ami: System) -> None:
@@ -97,23 +149,21 @@ def test_meter_process_dead_after_action_is_not_ok(ami: System) -> None:
     assert answer.failures[0].code in ("4.1", "5.3")
 
 
-@pytest.mark.parametrize("fault", [{"silent": True}, {"answer_delay_s": 30.0}], ids=["silent", "slow"])
-def test_meter_that_does_not_answer_in_time(ami: System, fault: dict[str, Any]) -> None:
-    ami.meter("M1001")["simulated"] |= fault
-    ami.config["hes"] |= {"deadline_s": 2.0, "apdu_timeout_s": 1.0}
-    ami.start()
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
+@pytest.mark.parametrize("kind", ["silent", "slow"])
+def test_meter_that_does_not_answer_in_time(pairs: dict[str, Pair], kind: str) -> None:
+    pair = pairs[kind]
+    answer = pair.disconnect(pair.meter, pair.good)
     assert answer.result == "PARTIAL"
     assert [e.code for e in answer.failures] == ["4.1"]
-    assert answer.failures[0].ID["_value_1"] == ami.meter("M1001")["mrid"]
+    assert answer.failures[0].ID["_value_1"] == pair.meter["mrid"]
 
 
-def test_meter_that_is_not_there(ami: System) -> None:
-    ami.start("M1002")
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(m) for m in ami.config["meters"]])
+def test_meter_that_is_not_there(pairs: dict[str, Pair]) -> None:
+    pair = pairs[ABSENT]
+    answer = pair.disconnect(pair.meter, pair.good)
     assert answer.result == "PARTIAL"
-    assert len(answer.failures) == 1 and answer.failures[0].ID["_value_1"] == ami.meter("M1001")["mrid"]
-    assert switched(ami.process("M1002"), 1) == [(True, False)]
+    assert len(answer.failures) == 1 and answer.failures[0].ID["_value_1"] == pair.meter["mrid"]
+    assert pair.switched(pair.good, 1) == [(True, False)]
 
 
 def test_unknown_meter_is_2_4_and_the_other_is_switched(whole: System) -> None:
@@ -140,36 +190,26 @@ def test_unknown_control_code_is_refused_without_a_frame(whole: System, code: st
     assert switched(whole.process("M1001")) == []
 
 
-def test_wrong_key_fails_with_its_reason_and_burns_no_counter(ami: System) -> None:
-    ami.start_meter("M1001")
-    before = invocation_counter(port_of(ami.meter("M1001")))
-    ami.meter("M1001")["encryption_key"] = "00" * 16
-    ami.start_meter("M1002")
-    ami.start_hes()
-
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))])
+def test_wrong_key_fails_with_its_reason_and_burns_no_counter(pairs: dict[str, Pair]) -> None:
+    pair = pairs[WRONG_KEY]
+    before = invocation_counter(port_of(pair.meter))
+    answer = pair.disconnect(pair.meter)
     assert answer.result == "FAILED"
     assert answer.failures[0].code.startswith("7.")
     assert "key" in answer.failures[0].reason.lower()
-    assert switched(ami.process("M1001")) == []
-    assert invocation_counter(port_of(ami.meter("M1001"))) == before
-    assert "00" * 16 not in str(ami.hes.events)
+    assert pair.switched(pair.meter) == []
+    assert invocation_counter(port_of(pair.meter)) == before
+    assert pair.system.hes is not None and "00" * 16 not in str(pair.system.hes.events)
 
 
-def test_other_device_id_is_refused_before_the_action(ami: System) -> None:
-    for meter in ami.config["meters"]:
-        meter["authentication"] = "none"
-    tap = ami.tap("M1001")
-    ami.start_meter("M1001")
-    ami.start_meter("M1002")
-    ami.meter("M1001")["device_id"] = "7777"
-    ami.start_hes()
-
-    answer = Stranger(ami.hes_url).switch(DISCONNECT, [by_mrid(ami.meter("M1001"))])
+def test_other_device_id_is_refused_before_the_action(pairs: dict[str, Pair]) -> None:
+    pair = pairs[OTHER_DEVICE_ID]
+    (tap,) = pair.system.taps
+    answer = pair.disconnect(pair.meter)
     assert answer.result == "FAILED"
-    assert "7777" in answer.reasons and "1001" in answer.reasons
-    assert not [a for a in apdus(tap.requests) if isinstance(a, ActionRequestNormal)]
-    assert switched(ami.process("M1001")) == []
+    assert "7777" in answer.reasons and pair.meter["name"].removeprefix("M") in answer.reasons
+    assert tap.requests and not [a for a in apdus(tap.requests) if isinstance(a, ActionRequestNormal)]
+    assert pair.switched(pair.meter) == []
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ async def test_a_dead_letter_is_forgotten_with_other_answers(tmp_path: Path, eve
             assert len(seen(events, "dead_letters")) == 1
 
 
-@pytest.mark.parametrize("deaf_addresses", [60, 150])
+@pytest.mark.parametrize("deaf_addresses", [60, pytest.param(150, marks=pytest.mark.ci)])
 async def test_deaf_receivers_do_not_delay_a_living_one(tmp_path: Path, events: list[Any], deaf_addresses: int) -> None:
     """It is served while all the others are still within their time, which is longer than a test may take."""
     async with AsyncExitStack() as stack:

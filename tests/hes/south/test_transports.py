@@ -16,7 +16,9 @@ import tomli_w
 from free_ports import free_port
 from small_meter import CONNECT, DISCONNECT, SmallMeter, South
 from test_simulated_meter import Simulator
+from typer.testing import CliRunner
 
+from ami_cli.meter.cli import app
 from ami_dlms.framing import mode_e
 from ami_dlms.framing.mode_e import Identification
 from ami_hes.meters.registry import Registry, RegistryError
@@ -37,15 +39,12 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 async def by_hand(config: Path, *arguments: str) -> Any:
-    """`ami meter` in a process of its own, on the one entry of this file."""
-    environment = os.environ | {"AMI_METER_COUNTERS": str(config.with_name("counters.json"))}
-    command = [sys.executable, "-m", "ami_cli", "meter", *arguments, "--registry", str(config), "--timeout", "20"]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment
-    )
-    out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    return json.loads(out) if "--json" in arguments else out.decode()
+    """`ami meter`, on the one entry of this file."""
+    environment = {"AMI_METER_COUNTERS": str(config.with_name("counters.json"))}
+    command = [*arguments, "--registry", str(config), "--timeout", "20"]
+    done = await asyncio.to_thread(CliRunner().invoke, app, command, env=environment)
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout) if "--json" in arguments else done.stdout
 
 
 @pytest.mark.parametrize(
