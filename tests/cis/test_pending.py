@@ -1,13 +1,18 @@
 """Which reply belongs to which request, held by the store and so by the disk."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from given_readings import quarters, register
 
 from ami_cim.identity import Identifier
 from ami_cim.message import Header, Reply, ReplyError, ResponseMessage
+from ami_cim.payloads import Payload
+from ami_cim.payloads.meter_readings import MeterReadings
+from ami_cim.payloads.opaque import OpaquePayload
 from ami_cis.pending import Disposition, Pending
 from ami_cis.store import SentRequest, State, Store, TakenEvent
 
@@ -104,6 +109,28 @@ async def test_another_reply_to_an_answered_request_is_refused_and_the_first_sta
     assert taken.disposition is Disposition.CONTRADICTING
     assert taken.answer().result == "FAILED"
     assert [reply.result for reply in await store.replies("m-1")] == ["OK"]
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (OpaquePayload("{urn:x}a", b"<a/>"), OpaquePayload("{urn:x}a", b"<a> </a>")),
+        (MeterReadings((register("1"),)), MeterReadings((register("2"),))),
+        (MeterReadings((quarters(["1", "2"]),)), MeterReadings((quarters(["1", "2", "3"]),))),
+        (MeterReadings((register("1"),)), None),
+    ],
+    ids=["opaque", "register", "intervals", "none"],
+)
+async def test_replies_with_other_payloads_are_not_the_same(
+    pending: Pending, first: Payload, other: Payload | None
+) -> None:
+    await pending.add(request())
+    found = [await pending.take(replace(response(), payload=payload)) for payload in (first, first, other)]
+    assert [one.disposition for one in found] == [
+        Disposition.TAKEN,
+        Disposition.REPEATED,
+        Disposition.CONTRADICTING,
+    ]
 
 
 async def test_a_late_reply_is_still_taken(pending: Pending, store: Store) -> None:

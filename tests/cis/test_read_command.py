@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cis_stand_in import Events, StandInHes, answering, environment, failed_meter, settings
-from test_readings import IMPORT, QUARTERS, giving, quarters, register
+from given_readings import IMPORT, QUARTERS, giving, quarters, register
 
 from ami_cim.message import Reply
 from ami_cis.__main__ import main
@@ -132,6 +132,19 @@ def test_a_day_has_as_many_bars_as_it_has_quarters(month: int, number: int, quar
     assert head == f"M1001 load-profile: {quarters} values, 0 to {quarters - 1} kWh"
     assert line == f"2026-{month:02}-{number:02}  {line[12:]}" and len(line[12:]) == quarters
     assert line[12] == "▁" and line[-1] == "█"
+
+
+def test_an_interval_without_a_start_belongs_to_the_day_that_it_ends_on_or_with() -> None:
+    ends = [one.model_copy(update={"start": None}) for one in day(2026, 3, 28)]
+    assert [line[:10] for line in plot(ends).splitlines()[1:]] == ["2026-03-28"]
+
+
+def test_a_register_is_drawn_between_its_least_and_its_greatest_value() -> None:
+    rising = [
+        one.model_copy(update={"reading_type": IMPORT, "value": f"{1000 + place}"})
+        for place, one in enumerate(day(2026, 3, 28)[:8])
+    ]
+    assert plot(rising).splitlines()[1][12:] == "▁▂▃▄▅▆▇█"
 
 
 def test_bars_of_nothing_and_of_equal_values() -> None:

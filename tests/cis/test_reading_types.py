@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from ami_cis.reading_types import KnownType, UnknownType, known_types, name_of, reading_type_of, unit_of
+from ami_cis.reading_types import KnownType, UnknownType, interval_of, known_types, name_of, reading_type_of, unit_of
 from ami_dlms.obis import Obis
 from ami_mapping.lookup import readings
 from ami_mapping.reading_types import ReadingType
+
+DAY = timedelta(days=1)
+"""Its length in minutes is not in its code."""
 
 
 @pytest.mark.parametrize("row", known_types(), ids=lambda row: row.alias)
@@ -19,6 +24,7 @@ def test_a_name_means_what_the_mapping_says(row: KnownType) -> None:
         assert matches[0].row.obis is not None
         assert matches[0].descriptor() is not None and matches[0].means(Obis.parse(row.obis))
     assert unit_of(row.reading_type).endswith(code.words()["unit"])
+    assert timedelta(seconds=matches[0].row.context.capture_period_s or 0) in (interval_of(row.reading_type), DAY)
     assert name_of(row.reading_type) == row.alias and reading_type_of(row.alias.upper()) == row.reading_type
 
 

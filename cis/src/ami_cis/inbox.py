@@ -5,6 +5,7 @@ Reply{Noun} are taken as well. What is kept is answered OK, what is not is answe
 read at all gets a SOAP Fault.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
@@ -138,7 +139,8 @@ class Inbox:
         message_id = header.message_id or f"sha256:{hashlib.sha256(octets).hexdigest()}"
         now = self._environment.now()
         is_new_value = header.verb in (Verb.CREATED, Verb.CHANGED)
-        taken = readings_of(message.payload, header, message_id, self._names, now) if is_new_value else NOTHING
+        said = (message.payload, header, message_id, self._names, now)
+        taken = await asyncio.to_thread(readings_of, *said) if is_new_value else NOTHING
         event = TakenEvent(message_id, header.verb, header.noun, octets, now)
         new = await self._store.add_event(event, taken.readings)
         kind = events.EventReceived if new else events.EventRepeated

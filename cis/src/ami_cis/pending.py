@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
 from ami_cim.message import Reply, ReplyError, ResponseMessage
+from ami_cim.payloads import Payload
 from ami_cis.store import SentRequest, State, Store, TakenReply
 from ami_cis.taken_readings import Names, readings_of
 from ami_cis.taken_readings import Taken as TakenReadings
@@ -120,17 +121,20 @@ class Pending:
             if request is None:
                 return Taken(Disposition.UNKNOWN, None)
             kept = await self._store.replies(request.message_id)
-            readings = readings_of(response.payload, response.header, request.message_id, self._names, self._now())
-            disposition = await self._keep(request, response, kept, readings)
+            now = self._now()
+            reply = await asyncio.to_thread(_summarise, response, now)
+            readings = await asyncio.to_thread(
+                readings_of, response.payload, response.header, request.message_id, self._names, now
+            )
+            disposition = await self._keep(request, reply, kept, readings)
         awaited = disposition in COMPLETING and self._hand_over(request.message_id, _with_parts(response, kept))
         if disposition in NOTHING_NEW:
             return Taken(disposition, request, awaited)
         return Taken(disposition, request, awaited, len(readings.readings), readings.unusable)
 
     async def _keep(
-        self, request: SentRequest, response: ResponseMessage, kept: Sequence[TakenReply], readings: TakenReadings
+        self, request: SentRequest, reply: TakenReply, kept: Sequence[TakenReply], readings: TakenReadings
     ) -> Disposition:
-        reply = self._summarise(response)
         if any(reply.digest == earlier.digest for earlier in kept):
             await self._store.add_reply(request.message_id, reply)
             return Disposition.REPEATED
@@ -148,21 +152,29 @@ class Pending:
         waiter.set_result(response)
         return True
 
-    def _summarise(self, response: ResponseMessage) -> TakenReply:
-        reply = response.reply
-        content = json.dumps(
-            [asdict(reply), response.payload and asdict(response.payload)], sort_keys=True, default=str
-        )
-        return TakenReply(
-            digest=hashlib.sha256(content.encode()).hexdigest(),
-            final=all(error.code != PARTIAL_MORE_FOLLOW for error in reply.errors),
-            result=reply.result,
-            errors=tuple(
-                {"code": e.code, "reason": e.reason, "meter": e.identifier.value if e.identifier else None}
-                for e in reply.errors
-            ),
-            received_at=self._now(),
-        )
+
+def _summarise(response: ResponseMessage, now: datetime) -> TakenReply:
+    """What is kept of a reply; its digest is the same for the same content."""
+    reply = response.reply
+    content = json.dumps([asdict(reply), _payload_digest(response.payload)], sort_keys=True, default=str)
+    return TakenReply(
+        digest=hashlib.sha256(content.encode()).hexdigest(),
+        final=all(error.code != PARTIAL_MORE_FOLLOW for error in reply.errors),
+        result=reply.result,
+        errors=tuple(
+            {"code": e.code, "reason": e.reason, "meter": e.identifier.value if e.identifier else None}
+            for e in reply.errors
+        ),
+        received_at=now,
+    )
+
+
+def _payload_digest(payload: Payload | None) -> str | None:
+    """Of everything in it; of a load profile in a fraction of the time that `asdict` takes."""
+    if payload is None:
+        return None
+    content = repr([getattr(payload, field.name) for field in fields(payload)])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _with_parts(response: ResponseMessage, kept: Sequence[TakenReply]) -> ResponseMessage:

@@ -3,11 +3,11 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 
-from ami_cis.reading_types import name_of
+from ami_cis.reading_types import interval_of, is_register, name_of
 from ami_cis.readings_api import ReadingValue
 
 COLUMNS = ("meter", "reading_type", "start", "at", "value", "unit", "qualities", "source")
@@ -73,8 +73,11 @@ def _series(meter: str, reading_type: str, series: Sequence[ReadingValue]) -> st
     if missing:
         head += f", {missing} missing"
     lines = [head]
-    for day, group in groupby(series, lambda one: (one.start or one.at).date()):
-        bars = "".join(_bar(one, values) for one in group)
+    length = interval_of(reading_type)
+    lowest = min((*values, *(() if is_register(reading_type) else (Decimal(0),))), default=Decimal(0))
+    highest = max(values, default=Decimal(0))
+    for day, group in groupby(series, lambda one: (one.start or _start(one.at, length)).date()):
+        bars = "".join(_bar(one, lowest, highest) for one in group)
         lines += [f"{day.isoformat() if not at else '':10}  {bars[at : at + _BARS_PER_LINE]}" for at in _pieces(bars)]
     return "\n".join(lines) + "\n"
 
@@ -83,10 +86,14 @@ def _pieces(bars: str) -> range:
     return range(0, len(bars), _BARS_PER_LINE)
 
 
-def _bar(one: ReadingValue, values: Sequence[Decimal]) -> str:
+def _start(end: datetime, length: timedelta) -> datetime:
+    """The beginning of an interval of a fixed length, counted in time and not in what clocks show."""
+    return (end.astimezone(UTC) - length).astimezone(end.tzinfo)
+
+
+def _bar(one: ReadingValue, lowest: Decimal, highest: Decimal) -> str:
     if one.value is None:
         return _MISSING
-    lowest, highest = min(*values, Decimal(0)), max(values)
     if highest == lowest:
         return _BARS[0]
     return _BARS[int((Decimal(one.value) - lowest) / (highest - lowest) * (len(_BARS) - 1))]

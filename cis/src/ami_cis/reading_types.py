@@ -5,11 +5,16 @@ The CIS knows no meter and no DLMS: an OBIS code is a name here, of the few valu
 import csv
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 
 _CODE = re.compile(r"(?:-?\d{1,6}\.){17}-?\d{1,6}", re.ASCII)
-_MULTIPLIER, _UNIT = 15, 16
+_MEASURING_PERIOD, _ACCUMULATION, _MULTIPLIER, _UNIT = 2, 3, 15, 16
+_MINUTES = {1: 10, 2: 15, 3: 1, 5: 30, 6: 5, 7: 60, 10: 2, 14: 3, 31: 20}
+"""Numbers of MeasuringPeriodKind, and how long they are."""
+_REGISTERS = frozenset({1, 2, 3, 9})
+"""Numbers of AccumulationKind of values that go on and on: bulkQuantity, continuousCumulative, cumulative, summation."""
 _PREFIXES = {-6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 _UNITS = {
     5: "A",
@@ -72,11 +77,28 @@ def name_of(reading_type: str) -> str:
 
 def unit_of(reading_type: str) -> str:
     """What is written behind a value, e.g. kWh; nothing for a code without a unit that is known here."""
-    if not _CODE.fullmatch(reading_type):
+    fields = _fields(reading_type)
+    if not fields:
         return ""
-    fields = [int(part) for part in reading_type.split(".")]
     unit = _UNITS.get(fields[_UNIT])
     if unit is None:
         return ""
     power = fields[_MULTIPLIER]
     return _PREFIXES[power] + unit if power in _PREFIXES else f"10^{power} {unit}"
+
+
+def interval_of(reading_type: str) -> timedelta:
+    """How long the intervals of a code are; zero where it says no minutes."""
+    fields = _fields(reading_type)
+    return timedelta(minutes=_MINUTES.get(fields[_MEASURING_PERIOD], 0) if fields else 0)
+
+
+def is_register(reading_type: str) -> bool:
+    """Whether values of a code go on from where the last one was, so that their differences say more than they do."""
+    fields = _fields(reading_type)
+    return bool(fields) and fields[_ACCUMULATION] in _REGISTERS
+
+
+def _fields(reading_type: str) -> list[int]:
+    """The numbers of a code; none of what is no code."""
+    return [int(part) for part in reading_type.split(".")] if _CODE.fullmatch(reading_type) else []

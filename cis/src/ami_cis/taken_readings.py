@@ -3,9 +3,12 @@
 A row is one value of one ReadingType of one meter at one moment. Registers and intervals are the same here: an interval has a start,
 and its moment is its end (`timePeriod` before `timeStamp`, since a partner may put the moment of reading into the latter)."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
+from typing import Final
 
 from ami_cim.decimals import decimal_of, decimal_text
 from ami_cim.errors import InvalidMessage
@@ -14,7 +17,7 @@ from ami_cim.message import Header
 from ami_cim.payloads import Payload
 from ami_cim.payloads.interval_blocks import IntervalBlock
 from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
-from ami_cim.quality import Quality
+from ami_cim.periods import Period
 from ami_cis.meters import Meter
 from ami_cis.store import KeptReading
 
@@ -28,6 +31,10 @@ class Taken:
 
 
 NOTHING = Taken()
+_OPEN: Final = Period()
+_PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,40})(?:\.\d{1,30})?", re.ASCII)
+_Row = tuple[datetime | None, datetime | None, str | None, tuple[str, ...], str | None]
+"""Moment, start, value, qualities, source."""
 
 
 class Names:
@@ -52,74 +59,56 @@ class Names:
 
 
 def readings_of(payload: Payload | None, header: Header, message_id: str, names: Names, now: datetime) -> Taken:
-    """What a message with this payload says; `message_id` is that of the request that it answers, or of an event its own."""
+    """What a message with this payload says; `message_id` is that of the request that it answers, or of an event its own.
+
+    For a message as large as may be it takes some tenths of a second, and is called beside the event loop."""
     if not isinstance(payload, MeterReadings):
         return NOTHING
-    said_at = header.timestamp or now
-    rows: dict[tuple[str, str, datetime], KeptReading] = {}
-    unusable = 0
+    rows: list[KeptReading | None] = []
     for one in payload.meter_readings:
-        meter = names.of(one)
-        for value in (*_registers(one), *_intervals(one)):
-            row = None if meter is None else _row(meter, value, said_at, message_id)
-            if row is None:
-                unusable += 1
-            else:
-                rows[row.meter, row.reading_type, row.at] = row
-    return Taken(tuple(rows.values()), unusable)
+        said = _Said(names.of(one), header.timestamp or now, message_id)
+        rows += map(said.register, one.readings)
+        for block in one.blocks:
+            rows += said.intervals(block)
+    kept = tuple(row for row in rows if row is not None)
+    return Taken(kept, len(rows) - len(kept))
 
 
 @dataclass(frozen=True, slots=True)
-class _Value:
-    reading_type: str
-    at: datetime | None
-    start: datetime | None
-    value: str | None
-    qualities: tuple[Quality, ...]
-    source: str | None
+class _Said:
+    """Of which meter, when and in which message something was said."""
+
+    meter: str | None
+    at: datetime
+    message_id: str
+
+    def register(self, one: Reading) -> KeptReading | None:
+        period = one.period or _OPEN
+        qualities = tuple(quality.code for quality in one.qualities)
+        moment = period.end or one.taken_at or one.reported_at
+        return self._row(one.reading_type, (moment, period.start, one.value, qualities, one.source))
+
+    def intervals(self, block: IntervalBlock) -> Iterator[KeptReading | None]:
+        columns = block.columns
+        sets = [tuple(quality.code for quality in one) for one in columns.quality_sets]
+        qualities = map(sets.__getitem__, columns.quality_of) if columns.quality_of else repeat(())
+        starts, sources = columns.starts or repeat(None), columns.sources or repeat(None)
+        ends = map(columns.ended_at, range(len(columns)))
+        for row in zip(ends, starts, columns.values, qualities, sources, strict=False):
+            yield self._row(block.reading_type, row)
+
+    def _row(self, reading_type: str, row: _Row) -> KeptReading | None:
+        """None for what can't be kept."""
+        moment, start, text, qualities, source = row
+        if self.meter is None or moment is None:
+            return None
+        try:
+            value = None if text is None else _plain(text)
+        except InvalidMessage:
+            return None
+        return KeptReading(self.meter, reading_type, moment, start, value, qualities, source, self.at, self.message_id)
 
 
-def _registers(one: MeterReading) -> Iterator[_Value]:
-    for reading in one.readings:
-        yield _Value(
-            reading.reading_type,
-            _moment_of(reading),
-            None if reading.period is None else reading.period.start,
-            reading.value,
-            reading.qualities,
-            reading.source,
-        )
-
-
-def _moment_of(reading: Reading) -> datetime | None:
-    end = None if reading.period is None else reading.period.end
-    return end or reading.taken_at or reading.reported_at
-
-
-def _intervals(one: MeterReading) -> Iterator[_Value]:
-    for block in one.blocks:
-        yield from _rows_of(block)
-
-
-def _rows_of(block: IntervalBlock) -> Iterator[_Value]:
-    columns = block.columns
-    for place, value in enumerate(columns.values):
-        yield _Value(
-            block.reading_type,
-            columns.ended_at(place),
-            columns.starts[place] if columns.starts else None,
-            value,
-            columns.qualities(place),
-            columns.sources[place] if columns.sources else None,
-        )
-
-
-def _row(meter: str, one: _Value, said_at: datetime, message_id: str) -> KeptReading | None:
-    if one.at is None:
-        return None
-    try:
-        value = None if one.value is None else decimal_text(decimal_of(one.value))
-    except InvalidMessage:
-        return None
-    qualities = tuple(quality.code for quality in one.qualities)
-    return KeptReading(meter, one.reading_type, one.at, one.start, value, qualities, one.source, said_at, message_id)
+def _plain(text: str) -> str:
+    """A value as a plain decimal, digit by digit as it came."""
+    return text if _PLAIN.fullmatch(text) else decimal_text(decimal_of(text))

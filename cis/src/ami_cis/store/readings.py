@@ -1,7 +1,7 @@
 """Readings that the CIS keeps: one value of one ReadingType of one meter at one moment, however often and in whichever order it comes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,9 @@ class KeptReading:
     message_id: str
 
 
+_NAMES = tuple(KeptReading.__slots__)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which readings; what is None or empty is not asked for. `after` is excluded, as intervals are known by their ends."""
@@ -56,8 +59,7 @@ def add_readings(connection: Connection, readings: Sequence[KeptReading]) -> Non
         where=added.excluded.said_at >= READINGS.c.said_at,
     )
     for at in range(0, len(readings), _BATCH):
-        rows = [asdict(one) | {"qualities": " ".join(one.qualities)} for one in readings[at : at + _BATCH]]
-        connection.execute(replacing, rows)
+        connection.execute(replacing, [_values(one) for one in readings[at : at + _BATCH]])
 
 
 def find_readings(connection: Connection, wanted: Wanted) -> list[KeptReading]:
@@ -81,6 +83,11 @@ def forget_readings(connection: Connection, before: datetime) -> int:
     return connection.execute(delete(READINGS).where(READINGS.c.at < before)).rowcount
 
 
+def _values(one: KeptReading) -> dict[str, Any]:
+    """The cells of a row; `asdict` copies each of them, which is most of what a message costs."""
+    return {name: getattr(one, name) for name in _NAMES} | {"qualities": " ".join(one.qualities)}
+
+
 def _reading(row: RowMapping) -> KeptReading:
-    values = {name: row[name] for name in KeptReading.__slots__}
+    values = {name: row[name] for name in _NAMES}
     return KeptReading(**values | {"qualities": tuple(row["qualities"].split())})

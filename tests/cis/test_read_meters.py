@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from cis_stand_in import (
     settings,
     soap,
 )
+from given_readings import IMPORT, M1, MORE, NOON, OK, QUARTERS, giving, quarters, register
 
 from ami_cim import envelope, wire
 from ami_cim.envelope import Received
@@ -33,43 +34,13 @@ from ami_cim.message import EventMessage, Header, Reply, ReplyError
 from ami_cim.payloads.get_meter_readings import GetMeterReadings
 from ami_cim.payloads.interval_blocks import IntervalBlock
 from ami_cim.payloads.interval_columns import IntervalColumns
-from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
+from ami_cim.payloads.meter_readings import MeterReading, MeterReadings
 from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_cis.app import System, running
 from ami_cis.readings_api import READINGS
 from ami_cis.store import KeptReading, Retention, Store, Wanted
 from ami_process.store.places import Place
-
-IMPORT = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
-QUARTERS = "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
-NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-M1 = EndDevice(mrid=METERS[0].mrid)
-OK = Reply(result="OK")
-MORE = Reply(result="OK", errors=(ReplyError(code="0.1"),))
-
-
-def register(value: str, at: datetime | None = NOON, device: EndDevice | None = M1, **more: Any) -> MeterReading:
-    return MeterReading(meter=device, readings=(Reading(reading_type=IMPORT, value=value, taken_at=at, **more),))
-
-
-def quarters(values: Sequence[str | None], first_ends: datetime = NOON, device: EndDevice = M1) -> MeterReading:
-    times = tuple(first_ends + timedelta(minutes=15) * number for number in range(len(values)))
-    known, missing = (Quality(code="1.0.0"),), (Quality(code="2.5.259"),)
-    columns = IntervalColumns(
-        values=tuple(values),
-        times=times,
-        quality_sets=(known, missing),
-        quality_of=tuple(int(value is None) for value in values),
-    )
-    return MeterReading(meter=device, blocks=(IntervalBlock(reading_type=QUARTERS, columns=columns),))
-
-
-def giving(*meters: MeterReading, reply: Reply = OK) -> Behaviour:
-    async def behave(_: StandInHes, received: Received) -> httpx.Response | Any:
-        return soap(reply_to(received.message, reply, MeterReadings(meters)), received.wrapper)
-
-    return behave
 
 
 def delivering(*parts: tuple[Reply, MeterReading]) -> Behaviour:
