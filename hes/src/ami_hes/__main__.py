@@ -16,14 +16,41 @@ with loading():
     from ami_hes.registry import CannotOpen
     from ami_hes.settings import Settings
     from ami_hes.store import SCHEMA, StoreUnavailable, StoreUnusable, assume_the_worst
-    from ami_process.commands import exit_code_of, explaining, serve_until_stopped, version_option
+    from ami_process.commands import exit_code_of, explaining, lazy_group, serve_until_stopped, version_option
     from ami_process.environment import Environment, clock_of
     from ami_process.events import events_on_standard_output
     from ami_process.settings import SettingsError
     from ami_process.store.commands import store_commands
     from ami_process.store.places import Place, place_of
 
-app = typer.Typer(name="hes", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+def _meters() -> typer.Typer:
+    from ami_hes.client.meters import meters
+
+    return meters
+
+
+def _requests() -> typer.Typer:
+    from ami_hes.client.requests import requests
+
+    return requests
+
+
+def _jobs() -> typer.Typer:
+    from ami_hes.client.requests import show_jobs
+
+    jobs = typer.Typer()
+    jobs.command("jobs")(show_jobs)
+    return jobs
+
+
+app = typer.Typer(
+    name="hes",
+    cls=lazy_group({"meters": _meters, "requests": _requests, "jobs": _jobs}),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 
 def _store_in(config: Path) -> Place:

@@ -7,18 +7,21 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import httpx
+from starlette.routing import Route
 
 from ami_cim import reading
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
 from ami_hes import events, served
+from ami_hes.api import Measured, Metrics, meter_routes, metrics_routes, openapi_routes, paths, request_routes
 from ami_hes.commands import Lane
-from ami_hes.engine import EmbeddedEngine, MakeEngine
+from ami_hes.engine import EmbeddedEngine, Engine, MakeEngine
 from ami_hes.inbox import InboxSettings, create_inbox
 from ami_hes.jobs import (
     AnswerMaker,
@@ -39,7 +42,7 @@ from ami_hes.meters import Meters, MetersSettings, Registry
 from ami_hes.meters.shipments import transport_key_of
 from ami_hes.nouns import Partner
 from ami_hes.outbox import Outbox
-from ami_hes.registry import Sealer, configured_meters, master_keys_of, open_registry, rotate
+from ami_hes.registry import KeptRegistry, Sealer, configured_meters, master_keys_of, open_registry, rotate
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from ami_hes.settings import Settings
 from ami_hes.store import (
@@ -47,6 +50,7 @@ from ami_hes.store import (
     Database,
     SqlCounters,
     SqlDeliveries,
+    SqlHistory,
     SqlReadings,
     SqlReceivedCounters,
     SqlRegistry,
@@ -55,10 +59,10 @@ from ami_hes.store import (
     write_csv,
 )
 from ami_process.api import Branch, create_api
-from ami_process.clock_api import PATH, clock_routes
+from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment
 from ami_process.events import cannot_listen
-from ami_process.health import Health, room_beside
+from ami_process.health import Check, Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
@@ -89,6 +93,8 @@ async def running(
     `run` replaces the sessions with meters, in tests without meters.
     """
     hes = settings.hes
+    metrics = Metrics()
+    environment = replace(environment, emit=metrics.counting(environment.emit))
     http_limits = _http_limits(settings)
     kept_open = hes.max_kept_open if hes.keep_open_s else 0
     allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions + kept_open)
@@ -131,15 +137,18 @@ async def running(
         await stack.enter_async_context(_at_work(commands.work, replies.work, forget, forget_readings))
         worker = await stack.enter_async_context(Worker(reading.FUNCTION))
         disk = {"disk": room_beside(store)} if isinstance(store, Path) else {}
-        health = Health({"store": database.check} | disk)
-        inbox = create_inbox(intake, schemas, worker, health, _inbox_settings(settings, environment))
+        checks = {"store": database.check} | disk
+        ready = Health(checks | {"commands": _room_for_commands(engine, lanes)})
+        inbox_settings = replace(_inbox_settings(settings, environment), ready=ready)
+        inbox = create_inbox(intake, schemas, worker, Health(checks), inbox_settings)
         api = create_api(
-            clock_routes(environment.clock),
+            [*clock_routes(environment.clock), *_routes(kept, meters, database, metrics)],
             Tokens.of(hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0]),
             names=_names(settings),
             names_setting="hes.host_names",
         )
-        await stack.enter_async_context(serving(Branch(PATH, api, inbox), listener, http_limits))
+        served_at = Branch(paths.PREFIX, api, Branch(paths.METRICS, api, inbox))
+        await stack.enter_async_context(serving(served_at, listener, http_limits))
         stack.callback(engine.answers.stop)
         stack.callback(intake.stop)
         addresses = [address_of(listener)]
@@ -243,6 +252,31 @@ async def _forget_readings(meters: Meters, kept_for: timedelta) -> None:
             with suppress(StoreUnavailable):
                 await meters.readings.forget(int((meters.environment.now() - kept_for).timestamp() * 1000))
         await meters.environment.sleep(FORGET_EVERY_S)
+
+
+def _routes(kept: KeptRegistry, meters: Meters, database: Database, metrics: Metrics) -> list[Route]:
+    """Of the API, without its clock."""
+    history = SqlHistory(database)
+    measured = Measured(
+        meters=lambda: len(kept.registry),
+        sessions=meters.sessions,
+        at_work=lambda: meters.at_work,
+        traffic=meters.traffic,
+        latency=database.latency,
+        history=history,
+    )
+    return [*meter_routes(kept), *request_routes(history), *metrics_routes(metrics, measured), *openapi_routes()]
+
+
+def _room_for_commands(engine: Engine, lanes: Lanes) -> Check:
+    """A check that one more command would be accepted, in whatever lane."""
+
+    async def check() -> None:
+        full = [lane for lane, limits in lanes.items() if await engine.commands.pending(lane) >= limits.pending]
+        if full:
+            raise OSError(f"no more commands are accepted in the lane {' and '.join(full)}: max_pending wait or run")
+
+    return check
 
 
 def _inbox_settings(settings: Settings, environment: Environment) -> InboxSettings:

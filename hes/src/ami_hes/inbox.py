@@ -35,6 +35,8 @@ class InboxSettings:
     emit: Emit
     names: Collection[str] = ()
     public_url: str | None = None
+    ready: Health | None = None
+    """Whether more requests can be taken: what `/readyz` says, where it is served."""
 
 
 def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Health, settings: InboxSettings) -> ASGIApp:
@@ -59,7 +61,9 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
         owner="The head-end system",
         body_s=BODY_S,
     )
-    return Endpoint(incoming.requests(schemas, settings.limits), worker, handle, report, site).application(health)
+    return Endpoint(incoming.requests(schemas, settings.limits), worker, handle, report, site).application(
+        health, settings.ready
+    )
 
 
 def _event(why: Why, status: HTTPStatus, problem: CimError) -> Event:

@@ -5,6 +5,7 @@ What meters send over a connection of their own is taken from `wrapper`, whether
 """
 
 import asyncio
+from dataclasses import dataclass
 
 from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.framing.wrapper import WrapperFraming
@@ -14,10 +15,18 @@ from ami_hes.meters.trace import ApduTrace
 _FIRST = 64  # octets that are kept to say what a stranger looked like
 
 
+@dataclass(slots=True)
+class Traffic:
+    """Over many connections: APDUs that came, and what was sent in one piece, which is an APDU or a frame of HDLC."""
+
+    received: int = 0
+    sent: int = 0
+
+
 class Link:
     """A connection; `peer` is host:port or a device for a person, `transport` its name in events.
 
-    `first` is what the peer sent first, `frames` how many APDUs have come.
+    `first` is what the peer sent first, `frames` how many APDUs have come; `traffic` counts them among others.
     """
 
     def __init__(
@@ -32,6 +41,7 @@ class Link:
         self.trace = trace
         self.first = b""
         self.frames = 0
+        self.traffic = Traffic()
         self.wrapper = WrapperFraming()
         self.host = self.peer = address if isinstance(address, str) else "unknown"
         if isinstance(address, tuple):
@@ -39,6 +49,7 @@ class Link:
 
     async def send(self, octets: bytes, until: float) -> None:
         """Write octets."""
+        self.traffic.sent += 1
         await self._channel.write(octets, until)
 
     async def receive(self, until: float | None) -> bytes:
@@ -60,6 +71,7 @@ class Link:
     def came(self, pdu: WrapperPdu) -> None:
         """An APDU has come."""
         self.frames += 1
+        self.traffic.received += 1
         if self.trace is not None:
             self.trace.response(pdu)
 

@@ -18,7 +18,7 @@ from ami_hes.meters.callers import Caller, Places
 from ami_hes.meters.channels import TcpChannel
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
-from ami_hes.meters.link import Link
+from ami_hes.meters.link import Link, Traffic
 from ami_hes.meters.public_client import public_association, read_device_name
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter, Registry
@@ -46,6 +46,7 @@ class Listener:
         prove: Prove,
         *,
         places: Places,
+        traffic: Traffic,
         log_apdus: bool,
         emit: Emit,
     ) -> None:
@@ -54,6 +55,7 @@ class Listener:
         self._notifications = notifications
         self._prove = prove
         self._places = places
+        self._traffic = traffic
         self._log_apdus = log_apdus
         self._emit = emit
         self._unknown: dict[Caller, asyncio.Task[None]] = {}
@@ -94,6 +96,7 @@ class Listener:
 
     def _accept(self, channel: TcpChannel) -> None:
         link = Link(channel, channel.peer, trace=ApduTrace("unknown", self._emit) if self._log_apdus else None)
+        link.traffic = self._traffic
         address = counted_address(link.host)
         crowded_out = self._places.crowded_out(list(self._unknown), address)
         if crowded_out is not None:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.kept import KeptSessions
 from ami_hes.meters.known_objects import KnownObjects
-from ami_hes.meters.link import Link, connect
+from ami_hes.meters.link import Link, Traffic, connect
 from ami_hes.meters.listener import Listener
 from ami_hes.meters.push import Notifications
 from ami_hes.meters.received import Received
@@ -70,6 +71,9 @@ class Meters:
         self.environment = environment
         self.objects = KnownObjects()
         self.readings = readings
+        self.traffic = Traffic()
+        self.sessions = Counter({"opened": 0, "resumed": 0, "failed": 0})
+        """How sessions with meters began; those that prove who has dialled in are left out."""
         self.listening: tuple[str, int] | None = None
         self._received = Received(received)
         self._notifications = Notifications(registry, self._received, environment.emit)
@@ -81,6 +85,7 @@ class Meters:
             self._dialled_in,
             self._notifications,
             self._prove,
+            traffic=self.traffic,
             places=Places(settings.max_callers, settings.max_callers_per_address),
             log_apdus=settings.log_apdus,
             emit=environment.emit,
@@ -94,6 +99,11 @@ class Meters:
             environment.random_bytes,
             settings.fast_path,
         )
+
+    @property
+    def at_work(self) -> int:
+        """Sessions that are held now."""
+        return self._slots.taken
 
     async def start(self) -> None:
         """Begin to listen; OSError when the port is taken."""
@@ -133,6 +143,7 @@ class Meters:
         if session is not None:
             began = real_time()
             session.resume(timeouts, lambda: self._link(meter, timeouts, began))
+            self.sessions["resumed"] += 1
         return session
 
     async def _opened(self, meter: Meter, timeouts: Timeouts) -> Session:
@@ -147,6 +158,7 @@ class Meters:
             try:
                 link = await self._link(meter, timeouts, began, tried)
             except MeterFault as fault:
+                self.sessions["failed"] += 1
                 raise first or fault from None
             session = Session(meter, link, timeouts, self._context)
             try:
@@ -159,10 +171,12 @@ class Meters:
                 first = first or error
                 tried.append(link)
                 if meter.address is not None or len(tried) == MAX_TRIES:
+                    self.sessions["failed"] += 1
                     raise first from None
             else:
                 if meter.address is None:
                     self._dialled_in.establish(meter, link)
+                self.sessions["opened"] += 1
                 return session
 
     async def _prove(self, meter: Meter, link: Link, until: float) -> None:
@@ -180,12 +194,16 @@ class Meters:
         trace = ApduTrace(meter.name, self.environment.emit) if self.settings.log_apdus else None
         try:
             if isinstance(meter.address, str):
-                return await connect_serial(meter, meter.address, timeouts, trace)
-            return await connect(meter.address, timeouts.next_answer, udp=meter.transport is Transport.UDP, trace=trace)
+                link = await connect_serial(meter, meter.address, timeouts, trace)
+            else:
+                udp = meter.transport is Transport.UDP
+                link = await connect(meter.address, timeouts.next_answer, udp=udp, trace=trace)
         except TimeoutError:
             raise MeterFault("deadline", "no-connection", detail=meter.place) from None
         except OSError as error:
             raise MeterFault("transport", "unreachable", detail=f"{meter.place}: {error.strerror or error}") from None
+        link.traffic = self.traffic
+        return link
 
     async def _leave(self, session: Session) -> None:
         afterwards = session.afterwards

@@ -18,6 +18,8 @@ class SessionSlots:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self.taken = 0
+        """Slots that are held now."""
         self._room = asyncio.Semaphore(most)
         self._holders: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._lingering: dict[str, asyncio.Task[None]] = {}
@@ -33,6 +35,8 @@ class SessionSlots:
                     await slot.enter_async_context(self._room)
             except TimeoutError:
                 raise MeterFault("deadline", "busy") from None
+            self.taken += 1
+            slot.callback(self._give_back)
             yield
 
     async def linger(self, meter: Meter, work: Callable[[], Coroutine[object, object, None]]) -> bool:
@@ -50,6 +54,9 @@ class SessionSlots:
         """End whatever lingers."""
         for line in list(self._lingering):
             await self._send_away(line)
+
+    def _give_back(self) -> None:
+        self.taken -= 1
 
     def _left(self, line: str, task: asyncio.Task[None]) -> None:
         if self._lingering.get(line) is task:

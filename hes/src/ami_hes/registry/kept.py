@@ -5,8 +5,9 @@ nothing of a refused one is. A meter of a file of the configuration is that file
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from heapq import nsmallest
 from typing import NamedTuple
 
 from ami_cim.identity import mrid_key
@@ -44,6 +45,14 @@ class RowReport(NamedTuple):
     meter: str | None
     outcome: RowOutcome
     reason: str = ""
+
+
+class Listing(NamedTuple):
+    """Some meters, each with its entry without secrets; `total` of the group or of all; whether more follow."""
+
+    meters: list[tuple[StoredMeter, Table]]
+    total: int
+    more: bool
 
 
 class _Draft:
@@ -108,6 +117,19 @@ class KeptRegistry:
                 await self._store.change(RegistryChange(meters=[meter for meter, _ in draft.changed.values()]))
                 self._apply(draft)
             return report
+
+    def listing(self, group: tuple[str, str] | None, after: str, limit: int) -> Listing:
+        """The first meters by name, of a group (tag and value) or of all, whose names are behind `after`."""
+        ids: Collection[str] = self._meters.keys() if group is None else self.registry.member_ids(*group)
+        behind = (meter for meter in map(self._meters.stored, ids) if meter is not None and meter.name > after)
+        first = nsmallest(limit + 1, behind, key=lambda meter: meter.name)
+        return Listing([(meter, table_of(meter)) for meter in first[:limit]], len(ids), len(first) > limit)
+
+    def show(self, name: str) -> tuple[StoredMeter, Table] | None:
+        """The meter of this name or mRID, with its entry without secrets."""
+        mrid = self.registry.owner("name", name) or mrid_key(name)
+        stored = self._meters.stored(mrid)
+        return None if stored is None else (stored, table_of(stored))
 
     def source_of(self, meter: Meter) -> str:
         """The file that has the say over a meter, or `import`."""

@@ -13,8 +13,8 @@ from ami_hes.registry.sealing import CannotOpen, Sealer
 from ami_hes.store import StoredMeter
 from ami_registry import FormattedMeter, parse_meter
 
-UNPACKED = 2_048
-"""Meters that stay unpacked."""
+UNPACKED = 10_000
+"""Meters that stay unpacked: more than a request may name by default."""
 
 
 class PackedMeters(Mapping[str, Meter]):

@@ -3,6 +3,7 @@
 from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
 from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
+from ami_hes.store.history import SqlHistory
 from ami_hes.store.ports import (
     ClaimTooHigh,
     Completed,
@@ -59,6 +60,7 @@ __all__ = [
     "SpentId",
     "SqlCounters",
     "SqlDeliveries",
+    "SqlHistory",
     "SqlReadings",
     "SqlReceivedCounters",
     "SqlRegistry",

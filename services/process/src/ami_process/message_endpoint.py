@@ -113,13 +113,15 @@ class Endpoint(Generic[M, E]):
         self._report = report
         self._site = site
 
-    def application(self, health: Health) -> ASGIApp:
-        """The ASGI application, with `/healthz` beside the addresses."""
+    def application(self, health: Health, ready: Health | None = None) -> ASGIApp:
+        """The ASGI application, with `/healthz` beside the addresses, and `/readyz` where it is known when more can be taken."""
 
         async def healthz(_: Request) -> Response:
             return await health.response()
 
         routes = [Route("/healthz", healthz, methods=["GET"])]
+        if ready is not None:
+            routes.append(_ready_route(ready))
         for path, name in self._site.addresses.items():
             routes += [Route(path, self._post, methods=["POST"]), Route(path, self._describing(name), methods=["GET"])]
         application = Starlette(routes=routes, exception_handlers={Exception: self._failed})
@@ -207,3 +209,10 @@ class Endpoint(Generic[M, E]):
             return Response(octets, media_type=self._messages.content_type)
 
         return describe
+
+
+def _ready_route(ready: Health) -> Route:
+    async def readyz(_: Request) -> Response:
+        return await ready.response()
+
+    return Route("/readyz", readyz, methods=["GET"])

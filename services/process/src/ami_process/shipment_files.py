@@ -33,16 +33,32 @@ def text_of_cell(_: str, cell: str) -> object:
 
 def read_rows(path: Path, parse_cell: ParseCell = text_of_cell) -> Iterable[Mapping[str, object]]:
     """The rows of a file, in order. Raises ShipmentFileError, for CSV as late as when the row is reached."""
-    try:
-        text = read_text(path, MOST_CHARACTERS)
-    except UnreadableText as error:
-        raise ShipmentFileError(str(error)) from None
-    return parse_rows(text, parse_cell)
+    return parse_rows(_text_of(path), parse_cell)
+
+
+def read_placed_rows(path: Path, parse_cell: ParseCell = text_of_cell) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """The same with the words for the place of each row: `line 17` of CSV, `meter 17` of JSON."""
+    text = _text_of(path)
+    if _is_json(text):
+        yield from ((f"meter {number}", row) for number, row in enumerate(_from_json(text), 1))
+    else:
+        yield from ((f"line {line}", row) for line, row in _lines_of_csv(text, parse_cell))
 
 
 def parse_rows(text: str, parse_cell: ParseCell = text_of_cell) -> Iterable[Mapping[str, object]]:
     """The rows of the text of a file; as above."""
-    return _from_json(text) if text.lstrip()[:1] == "{" else _from_csv(text, parse_cell)
+    return _from_json(text) if _is_json(text) else (row for _, row in _lines_of_csv(text, parse_cell))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return read_text(path, MOST_CHARACTERS)
+    except UnreadableText as error:
+        raise ShipmentFileError(str(error)) from None
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip()[:1] == "{"
 
 
 def _from_json(text: str) -> Sequence[Mapping[str, object]]:
@@ -58,7 +74,8 @@ def _from_json(text: str) -> Sequence[Mapping[str, object]]:
     return rows
 
 
-def _from_csv(text: str, parse_cell: ParseCell) -> Iterator[Mapping[str, object]]:
+def _lines_of_csv(text: str, parse_cell: ParseCell) -> Iterator[tuple[int, Mapping[str, object]]]:
+    """Each row with the line that it ends at."""
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         names = reader.fieldnames or ()
@@ -67,10 +84,13 @@ def _from_csv(text: str, parse_cell: ParseCell) -> Iterator[Mapping[str, object]
         for row in reader:
             if None in row or None in row.values():
                 raise ShipmentFileError(f"line {reader.line_num} has not as many cells as the first line has names")
-            yield {
-                name: cell.split(SEVERAL) if name == USAGE_POINTS else parse_cell(name, cell)
-                for name, cell in row.items()
-                if cell
-            }
+            yield (
+                reader.line_num,
+                {
+                    name: cell.split(SEVERAL) if name == USAGE_POINTS else parse_cell(name, cell)
+                    for name, cell in row.items()
+                    if cell
+                },
+            )
     except csv.Error as error:
         raise ShipmentFileError(f"line {reader.line_num}: {error}") from None

@@ -1,0 +1,75 @@
+"""`/api/v1/meters` and `/api/v1/groups`: the registry, to be looked at and imported into."""
+
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ami_hes.api import paths, query
+from ami_hes.api.values import (
+    MAX_LISTED,
+    Groups,
+    ImportReport,
+    MeterEntry,
+    MeterImport,
+    MeterLine,
+    MeterList,
+    RowResult,
+)
+from ami_hes.registry import KeptRegistry, Row
+from ami_process.api import Refused, read_body
+
+DEFAULT_LISTED = 100
+
+
+def meter_routes(kept: KeptRegistry) -> list[Route]:
+    """GET lists, shows and counts; POST imports rows."""
+
+    async def list_meters(request: Request) -> Response:
+        query.known(request, ("limit", "after", "group"))
+        limit = query.number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
+        listing = kept.listing(query.group(request, "group"), request.query_params.get("after", ""), limit)
+        lines = tuple(
+            MeterLine(
+                name=one.name,
+                mrid=str(table["mrid"]),
+                address=str(table["address"]),
+                source=one.source,
+                tags=dict(table.get("tags", {})),
+            )
+            for one, table in listing.meters
+        )
+        return query.given(
+            MeterList(meters=lines, total=listing.total, next=lines[-1].name if listing.more and lines else None)
+        )
+
+    async def show_meter(request: Request) -> Response:
+        name = request.path_params["name"]
+        found = kept.show(name)
+        if found is None:
+            raise Refused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
+        stored, table = found
+        secrets = tuple(key.purpose for key in stored.keys)
+        return query.given(
+            MeterEntry(
+                name=stored.name, mrid=str(table["mrid"]), source=stored.source, entry=dict(table), secrets=secrets
+            )
+        )
+
+    async def import_meters(request: Request) -> Response:
+        wanted = await read_body(request, MeterImport)
+        rows = [Row(row.place, row.columns) for row in wanted.rows]
+        with query.looking():
+            report = await kept.import_rows(rows, check=wanted.check)
+        return query.given(ImportReport(rows=tuple(RowResult.of(one) for one in report)))
+
+    async def count_groups(_: Request) -> Response:
+        return query.given(Groups(groups={tag: dict(of) for tag, of in kept.registry.groups().items()}))
+
+    return [
+        Route(paths.METERS, list_meters, methods=["GET"]),
+        Route(paths.METERS, import_meters, methods=["POST"]),
+        Route(paths.METER, show_meter, methods=["GET"]),
+        Route(paths.GROUPS, count_groups, methods=["GET"]),
+    ]

@@ -1,0 +1,103 @@
+"""What the API takes and gives, as OpenAPI 3.1, from the same models that read and write it."""
+
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ami_hes.api import paths
+from ami_hes.api.values import (
+    Groups,
+    ImportReport,
+    Jobs,
+    MeterEntry,
+    MeterImport,
+    MeterList,
+    RequestDetails,
+    RequestList,
+)
+from ami_process.api import JSON
+
+REFUSALS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+
+
+class _Operation(NamedTuple):
+    path: str
+    method: str
+    summary: str
+    gives: type[BaseModel]
+    takes: type[BaseModel] | None = None
+    parameters: tuple[str, ...] = ()
+
+
+OPERATIONS = (
+    _Operation(paths.METERS, "get", "Meters by name", MeterList, parameters=("limit", "after", "group")),
+    _Operation(paths.METER, "get", "One meter, by its name or mRID", MeterEntry),
+    _Operation(paths.METERS, "post", "Import rows of a shipment, each for itself", ImportReport, MeterImport),
+    _Operation(paths.GROUPS, "get", "Groups of meters by tag", Groups),
+    _Operation(paths.REQUESTS, "get", "Requests, the latest first", RequestList, parameters=("limit", "before")),
+    _Operation(paths.REQUEST, "get", "One request by its MessageID, with its commands", RequestDetails),
+    _Operation(paths.JOBS, "get", "What is not at its end", Jobs),
+)
+
+
+def openapi_routes() -> list[Route]:
+    """GET describes the API."""
+
+    async def describe(_: Request) -> Response:
+        return JSONResponse(openapi())
+
+    return [Route(paths.OPENAPI, describe, methods=["GET"])]
+
+
+def openapi() -> dict[str, Any]:
+    """The description."""
+    schemas: dict[str, Any] = {}
+    served: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        for model in (operation.gives, operation.takes):
+            if model is not None:
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
+        served.setdefault(operation.path.replace(":path", ""), {})[operation.method] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "HES", "version": version("ami-hes")},
+        "paths": served,
+        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _described(operation: _Operation) -> dict[str, Any]:
+    refusals = {str(status.value): {"description": f"{status.phrase}: `error` says why"} for status in REFUSALS}
+    described: dict[str, Any] = {
+        "summary": operation.summary,
+        "parameters": [_parameter(name, "query") for name in operation.parameters]
+        + [_parameter(name, "path") for name in ("name", "message_id") if f"{{{name}" in operation.path],
+        "responses": {"200": {"description": "As it is", "content": _content(operation.gives)}, **refusals},
+        "security": [{"token": []}, {}],
+    }
+    if operation.takes is not None:
+        described["requestBody"] = {"required": True, "content": _content(operation.takes)}
+    return described
+
+
+def _parameter(name: str, place: str) -> dict[str, Any]:
+    kind = "integer" if name == "limit" else "string"
+    return {"name": name, "in": place, "required": place == "path", "schema": {"type": kind}}
+
+
+def _content(model: type[BaseModel]) -> dict[str, Any]:
+    return {JSON: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}

@@ -1,0 +1,13 @@
+"""Where what is, for those who serve it and those who ask."""
+
+PREFIX = "/api/v1"
+METERS = f"{PREFIX}/meters"
+METER = f"{METERS}/{{name:path}}"
+"""A name may have any letter in it, a slash too."""
+GROUPS = f"{PREFIX}/groups"
+REQUESTS = f"{PREFIX}/requests"
+REQUEST = f"{REQUESTS}/{{message_id:path}}"
+JOBS = f"{PREFIX}/jobs"
+OPENAPI = f"{PREFIX}/openapi.json"
+METRICS = "/metrics"
+READY = "/readyz"

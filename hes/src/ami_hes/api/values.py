@@ -1,0 +1,171 @@
+"""What the API takes and gives, in JSON: no field of it is a secret or holds one, but for the keys of rows that are imported."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ami_hes.registry import RowReport
+from ami_hes.store.history import Backlog, CommandLine, DeliveryLine, RequestLine
+
+MAX_ROWS = 1_000
+MAX_LISTED = 1_000
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ImportedRow(BaseModel):
+    """A row of a shipment file: its columns, keys as hexadecimal digits or wrapped; and where it is, for the report."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    place: Annotated[str, Field(min_length=1, max_length=300)]
+    columns: dict[str, Any] = Field(repr=False)
+
+
+class MeterImport(BaseModel):
+    """Rows to be kept, each for itself; `check`: nothing is kept, and the report is the same."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    rows: tuple[ImportedRow, ...] = Field(min_length=1, max_length=MAX_ROWS)
+    check: bool = False
+
+
+class RowResult(_Given):
+    """What became of a row."""
+
+    place: str
+    meter: str | None
+    outcome: Literal["accepted", "changed", "unchanged", "refused"]
+    reason: str
+
+    @classmethod
+    def of(cls, report: RowReport) -> Self:
+        return cls.model_validate(report._asdict() | {"outcome": str(report.outcome)})
+
+
+class ImportReport(_Given):
+    """One result for each row, in order."""
+
+    rows: tuple[RowResult, ...]
+
+
+class MeterLine(_Given):
+    """A meter of a list."""
+
+    name: str
+    mrid: str
+    address: str
+    source: str
+    tags: dict[str, str]
+
+
+class MeterList(_Given):
+    """Meters by name; `next` is what to ask for `after` to have more, where there are more."""
+
+    meters: tuple[MeterLine, ...]
+    total: int
+    next: str | None
+
+
+class MeterEntry(_Given):
+    """A meter: its entry without secrets, and which secrets are kept of it."""
+
+    name: str
+    mrid: str
+    source: str
+    entry: dict[str, Any]
+    secrets: tuple[str, ...]
+
+
+class Groups(_Given):
+    """The number of meters by tag and value."""
+
+    groups: dict[str, dict[str, int]]
+
+
+class RequestEntry(_Given):
+    """A request, and how many of its meters are done, and well."""
+
+    message_id: str
+    verb: str
+    noun: str
+    source: str | None
+    asynchronous: bool
+    accepted_at: datetime
+    deadline_at: datetime
+    answered_at: datetime | None
+    result: str | None
+    meters: int
+    done: int
+    ok: int
+
+    @classmethod
+    def of(cls, line: RequestLine) -> Self:
+        return cls.model_validate(line._asdict() | {"asynchronous": line.reply_address is not None})
+
+
+class RequestList(_Given):
+    """The latest requests first; `next` is what to ask for `before` to have older ones, where there may be some."""
+
+    requests: tuple[RequestEntry, ...]
+    next: str | None
+
+
+class CommandEntry(_Given):
+    """What was asked of one meter, and what came of it; unset as long as it has no end."""
+
+    meter: str
+    mrid: str
+    operation: str
+    lane: str
+    ok: bool | None
+    reply_code: str | None
+    reason: str | None
+    attempted: bool | None
+    took_ms: float | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, line: CommandLine) -> Self:
+        return cls.model_validate(line._asdict())
+
+
+class Delivery(_Given):
+    """A reply that its receiver has not taken so far; a dead letter since `given_up_at`."""
+
+    message_id: str
+    attempts: int
+    first_failed_at: datetime
+    last_reason: str
+    given_up_at: datetime | None
+
+    @classmethod
+    def of(cls, line: DeliveryLine) -> Self:
+        return cls.model_validate(line._asdict())
+
+
+class RequestDetails(_Given):
+    """A request with all of its commands."""
+
+    request: RequestEntry
+    reply_address: str | None
+    commands: tuple[CommandEntry, ...]
+    delivery: Delivery | None
+
+
+class Jobs(_Given):
+    """What is not at its end: commands by lane, requests without an answer, replies that are owed or given up."""
+
+    commands: dict[str, int]
+    requests: int
+    replies_owed: int
+    dead_letters: int
+    undelivered: tuple[Delivery, ...]
+
+    @classmethod
+    def of(cls, backlog: Backlog, undelivered: list[DeliveryLine]) -> Self:
+        return cls.model_validate(backlog._asdict() | {"undelivered": [Delivery.of(one) for one in undelivered]})

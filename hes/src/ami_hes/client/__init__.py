@@ -1,0 +1,1 @@
+"""What the sub-commands of `hes` ask a running head-end over its REST API, and how they show the answer."""

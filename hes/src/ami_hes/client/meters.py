@@ -1,0 +1,101 @@
+"""`hes meters`: the registry of a running head-end."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+import typer
+
+from ami_hes.api import paths
+from ami_hes.api.values import Groups, MeterEntry, MeterList
+from ami_hes.client import importing
+from ami_hes.client.asking import DEFAULT_URL, AsJson, Hes, TokenFile, Url, show, show_json, table
+
+meters = typer.Typer(no_args_is_help=True, help="The registry of a running HES.")
+
+
+@meters.command("import")
+def import_meters(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Shipment (JSON, CSV) or TOML with [[meters]].")],
+    check: Annotated[bool, typer.Option("--check", help="Only say what would become of each row.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="A line for every row, not for refused ones alone.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Import meters, each for itself, with a report of every row.
+
+    Exit code 0: all are kept. 1: some were refused, or it is not known. 2: the file cannot be used. 3: the HES cannot be reached.
+    """
+    raise typer.Exit(importing.run(Hes(url, token_file), file, check=check, verbose=verbose, as_json=as_json))
+
+
+@meters.command("list")
+def list_meters(
+    group: Annotated[str | None, typer.Option(metavar="TAG=VALUE", help="Of this group, as feeder=F12.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this number.")] = 100,
+    after: Annotated[str | None, typer.Option(metavar="NAME", help="Whose names come after this one.")] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """List meters by name."""
+    wanted = {"limit": limit, "group": group, "after": after}
+    query = urlencode({key: value for key, value in wanted.items() if value is not None})
+    found = Hes(url, token_file).get(f"{paths.METERS}?{query}", MeterList)
+    if as_json:
+        show_json(found)
+        return
+    lines = table("name", "mRID", "address", "from", "groups")
+    for one in found.meters:
+        groups = " ".join(f"{tag}={value}" for tag, value in one.tags.items())
+        lines.add_row(one.name, one.mrid, one.address, one.source, groups)
+    more = f"; more with --after {found.next}" if found.next else ""
+    show(lines, f"{len(found.meters)} of {found.total}{more}")
+
+
+@meters.command("show")
+def show_meter(
+    name: Annotated[str, typer.Argument(help="Name or mRID of the meter.")],
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Show the entry of a meter, without its secrets."""
+    found = Hes(url, token_file).get(f"{paths.METERS}/{quote(name, safe='')}", MeterEntry)
+    if as_json:
+        show_json(found)
+        return
+    lines = table("field", "value")
+    for field, value in found.entry.items():
+        lines.add_row(field, _words(value))
+    for secret in found.secrets:
+        lines.add_row(secret, "(sealed)")
+    lines.add_row("from", found.source)
+    show(lines)
+
+
+@meters.command("groups")
+def list_groups(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
+    """Count the meters of each group."""
+    found = Hes(url, token_file).get(paths.GROUPS, Groups)
+    if as_json:
+        show_json(found)
+        return
+    lines = table("group", "meters")
+    for tag, of in sorted(found.groups.items()):
+        for value, number in sorted(of.items()):
+            lines.add_row(f"{tag}={value}", str(number))
+    show(lines)
+
+
+def _words(value: object) -> str:
+    match value:
+        case list():
+            return ", ".join(map(str, value))
+        case dict():
+            return " ".join(f"{key}={one}" for key, one in value.items())
+        case _:
+            return str(value)

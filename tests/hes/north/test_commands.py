@@ -1,0 +1,178 @@
+"""The sub-commands of `hes` that ask a running HES: what they print, and what their exit codes say."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from north_bench import DISCONNECT, North, StandIn, control, entries, mrid, north, request
+
+from ami_hes.__main__ import main
+from ami_hes.commands import Outcome
+from ami_process.shipment_files import read_placed_rows
+
+SECRET = "5A3C" * 8
+
+
+async def hes(running: North, *arguments: str) -> int:
+    """The exit code of the command."""
+    return await asyncio.to_thread(main, [*arguments, "--url", running.url])
+
+
+def a_row(number: int, **changes: Any) -> dict[str, Any]:
+    keys = {"authentication": "hls-gmac", "encryption_key": SECRET, "authentication_key": SECRET}
+    row = entries(number)[-1] | keys | {"system_title": f"414D4900000000{number:02X}", "feeder": f"F{number % 2}"}
+    return row | changes
+
+
+def as_csv(path: Path, *rows: dict[str, Any]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, dict.fromkeys(name for row in rows for name in row))
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({name: ";".join(one) if isinstance(one, list) else one for name, one in row.items()})
+    return path
+
+
+async def test_a_csv_is_imported_with_a_line_for_each_refused_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = as_csv(tmp_path / "a.csv", a_row(7), a_row(8, suite=9), a_row(9, name="M7"), a_row(10))
+    async with north(tmp_path) as running:
+        assert await hes(running, "meters", "import", str(file), "--check") == 1
+        assert capsys.readouterr().out.splitlines()[-1] == (
+            "nothing is kept; it would be: 2 accepted, 0 changed, 0 unchanged, 2 refused"
+        )
+        assert await hes(running, "meters", "import", str(file)) == 1
+        assert capsys.readouterr().out.splitlines() == [
+            f"{file}, line 3: refused: (M8), suite: a whole number from 0 to 2 was expected",
+            f"{file}, line 4: refused: (M7), name: M7 already belongs to M7",
+            "2 accepted, 0 changed, 0 unchanged, 2 refused",
+        ]
+        good = as_csv(tmp_path / "b.csv", a_row(7, device_id="new"), a_row(10))
+        assert await hes(running, "meters", "import", str(good), "--verbose") == 0
+        assert capsys.readouterr().out.splitlines() == [
+            f"{good}, line 2: changed: M7",
+            f"{good}, line 3: unchanged: M10",
+            "0 accepted, 1 changed, 1 unchanged, 0 refused",
+        ]
+
+
+async def test_json_and_toml_are_imported_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shipment, configuration = tmp_path / "a.json", tmp_path / "ami.toml"
+    shipment.write_text(json.dumps({"format": 1, "meters": [a_row(7)]}))
+    entry = {name: value for name, value in a_row(8).items() if name != "feeder"}
+    configuration.write_text(tomli_w.dumps({"hes": {}, "meters": [entry | {"simulated": {"model": "residential"}}]}))
+    async with north(tmp_path) as running:
+        for file, place in ((shipment, "meter 1"), (configuration, "[[meters]] entry 1")):
+            assert await hes(running, "meters", "import", str(file), "--json") == 0
+            (row,) = json.loads(capsys.readouterr().out)["rows"]
+            assert (row["place"], row["outcome"]) == (place, "accepted")
+
+
+async def test_more_rows_than_one_request_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = as_csv(tmp_path / "a.csv", *(a_row(number, device_id="7" * 900) for number in range(7, 207)))
+    async with north(tmp_path) as running:
+        assert await hes(running, "meters", "import", str(file)) == 0
+        assert capsys.readouterr().out == "200 accepted, 0 changed, 0 unchanged, 0 refused\n"
+
+
+async def test_meters_are_listed_shown_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = as_csv(tmp_path / "a.csv", a_row(7), a_row(8))
+    async with north(tmp_path) as running:
+        await hes(running, "meters", "import", str(file))
+        capsys.readouterr()
+        assert await hes(running, "meters", "list", "--group", "feeder=F1") == 0
+        listed = capsys.readouterr().out.splitlines()
+        assert listed[0].split() == ["name", "mRID", "address", "from", "groups"]
+        assert listed[1].split() == ["M7", mrid(7), "127.0.0.1:7", "import", "feeder=F1"]
+        assert listed[2] == "1 of 1"
+        assert await hes(running, "meters", "list", "--limit", "1") == 0
+        assert capsys.readouterr().out.splitlines()[-1] == "1 of 5; more with --after M1"
+        assert await hes(running, "meters", "show", "M7") == 0
+        shown = capsys.readouterr().out
+        assert ["encryption_key", "(sealed)"] in [line.split() for line in shown.splitlines()]
+        assert SECRET.lower() not in shown.lower()
+        assert await hes(running, "meters", "groups") == 0
+        assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
+            ["feeder=F0", "1"],
+            ["feeder=F1", "1"],
+        ]
+
+
+async def test_requests_and_jobs_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stand_in = StandIn(outcomes={"M2": Outcome(False, "5.4", "FATAL", "it does [not] answer")})
+    async with north(tmp_path, stand_in) as running:
+        await running.ask(request(control(DISCONNECT, "M1", "M2"), message_id="a/b"))
+        assert await hes(running, "requests", "list") == 0
+        assert capsys.readouterr().out.splitlines()[1].split()[1:] == (
+            ["a/b", "create", "EndDeviceControls", "CIS", "2", "2", "1", "PARTIAL"]
+        )
+        assert await hes(running, "requests", "show", "a/b") == 0
+        shown = capsys.readouterr().out.splitlines()
+        assert shown[0] == "create EndDeviceControls from CIS, MessageID a/b"
+        assert shown[-1].split()[:5] == ["M2", "disconnect_control", "control", "failed", "5.4"]
+        assert shown[-1].endswith("it does [not] answer")
+        assert await hes(running, "requests", "show", "a/b", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["request"]["result"] == "PARTIAL"
+        assert await hes(running, "jobs") == 0
+        assert "dead letters" in capsys.readouterr().out
+
+
+async def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tokens = tmp_path / "tokens"
+    file = as_csv(tmp_path / "a.csv", a_row(7))
+    async with north(tmp_path, token_file=tokens) as running:
+        assert await hes(running, "jobs") == 2
+        assert "a bearer token" in capsys.readouterr().err
+        assert await hes(running, "jobs", "--token-file", str(tokens)) == 0
+        assert await hes(running, "meters", "show", "M99", "--token-file", str(tokens)) == 2
+        assert "no meter with the name or mRID M99" in capsys.readouterr().err
+        assert await hes(running, "meters", "import", str(tmp_path / "none.csv")) == 2
+        assert "nothing was imported" in capsys.readouterr().err
+        assert await hes(running, "meters", "import", str(file)) == 1
+        assert "nothing was imported" in capsys.readouterr().err
+    assert await hes(running, "meters", "import", str(file)) == 3
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_the_place_of_a_row_is_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('name,note\nM1,"two\nlines"\nM2,one\n')
+    assert [place for place, _ in read_placed_rows(tmp_path / "a.csv")] == ["line 3", "line 4"]
+
+
+@pytest.mark.parametrize("variable", [False, True])
+def test_the_master_key_is_changed_while_the_process_does_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: bool
+) -> None:
+    one, other = "11" * 32, "22" * 32
+    config = tmp_path / "ami.toml"
+    hes: dict[str, Any] = {"port": 0, "dlms_port": 0, "store": str(tmp_path / "hes.sqlite")}
+    hes |= {"master_key": "env:THE_KEY"} if variable else {}
+    config.write_text(tomli_w.dumps({"hes": hes}))
+    monkeypatch.setenv("THE_KEY", one)
+    file = as_csv(tmp_path / "a.csv", a_row(7))
+
+    async def live(directory: Path) -> list[str]:
+        async with north(directory, **hes) as running:
+            await asyncio.to_thread(main, ["meters", "import", str(file), "--url", running.url])
+            return [str(running.url)]
+
+    asyncio.run(live(tmp_path))
+    monkeypatch.setenv("THE_KEY", f"{other} {one}")
+    capsys.readouterr()
+    assert main(["keys", "rotate", "--config", str(config)]) == 0
+    assert capsys.readouterr().out.startswith("2 keys of meters are sealed by the master key ")
+    monkeypatch.setenv("THE_KEY", other)
+    asyncio.run(live(tmp_path))
+    assert capsys.readouterr().out == "0 accepted, 0 changed, 1 unchanged, 0 refused\n"
+    if variable:
+        monkeypatch.setenv("THE_KEY", one)
+        assert main(["keys", "rotate", "--config", str(config)]) == 2
+        refused = capsys.readouterr().err
+        assert refused.startswith("hes: hes.master_key: ") and one not in refused and other not in refused
