@@ -114,6 +114,7 @@ class Repository:
         """One bash for a block, with the commands on its path; all that it starts is one group."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AMI_", "PYTEST"))}
         environment["CIS_URL"] = f"http://127.0.0.1:{self.config['cis']['port']}"  # where the page leaves out --url
+        environment["HES_URL"] = f"http://127.0.0.1:{self.config['hes']['port']}"
         environment["METER_SIM_URL"] = f"http://127.0.0.1:{self.api_port}"
         command = ["bash", "-euo", "pipefail", "-c", preparation() + self.pasted(text)]
         return subprocess.Popen(

@@ -39,7 +39,7 @@ def _requests() -> typer.Typer:
 def _jobs() -> typer.Typer:
     from ami_hes.client.requests import show_jobs
 
-    jobs = typer.Typer()
+    jobs = typer.Typer(add_completion=False, rich_markup_mode=None)
     jobs.command("jobs")(show_jobs)
     return jobs
 

@@ -11,7 +11,9 @@ from ami_hes.api.values import Groups, MeterEntry, MeterList
 from ami_hes.client import importing
 from ami_hes.client.asking import DEFAULT_URL, AsJson, Hes, TokenFile, Url, show, show_json, table
 
-meters = typer.Typer(no_args_is_help=True, help="The registry of a running HES.")
+meters = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="The registry of a running HES."
+)
 
 
 @meters.command("import")

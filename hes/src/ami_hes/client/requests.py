@@ -10,7 +10,12 @@ from ami_hes.api import paths
 from ami_hes.api.values import CommandEntry, Jobs, RequestDetails, RequestEntry, RequestList
 from ami_hes.client.asking import DEFAULT_URL, AsJson, Hes, TokenFile, Url, show, show_json, table
 
-requests = typer.Typer(no_args_is_help=True, help="What a running HES was asked, and what came of it.")
+requests = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="What a running HES was asked, and what came of it.",
+)
 
 
 @requests.command("list")
