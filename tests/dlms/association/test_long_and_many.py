@@ -71,7 +71,7 @@ from ami_dlms.association import (
     SetListResult,
     SetResult,
 )
-from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, Mechanism, ServiceError
+from ami_dlms.enums import ActionResult, Conformance, DataAccessResult, DataTag, Mechanism, ServiceError
 from ami_dlms.errors import LocalError, ProtocolError
 
 OK, DENIED, UNDEFINED = (
@@ -134,6 +134,17 @@ def test_long_action_both_ways(size: int, policy: tuple[bool, bool] | None, ciph
     assert services(joined) == [Service.ACTION] and len(joined.seen) == 1
     check_sizes(joined, size)
     assert joined.ask(Action(DISCONNECT)) == [ActionOutcome(ActionResult.SUCCESS, None)]
+
+
+@pytest.mark.parametrize(("size", "policy"), list(product(SIZES, POLICIES)))
+def test_an_array_in_blocks_may_stay_encoded(size: int, policy: tuple[bool, bool] | None) -> None:
+    joined = talking(size, policy)
+    for value in (ROWS, VALUE, data.array()):
+        joined.values[CLOCK] = value
+        (answer,) = joined.ask(Get(CLOCK, encoded=True))
+        assert answer == GetResult(value, OK) == joined.ask(Get(CLOCK))[0]
+        in_blocks = 0 < size < len(data.encode(value)) and value.tag is DataTag.ARRAY
+        assert isinstance(answer.value.value, data.EncodedItems) == in_blocks
 
 
 @pytest.mark.parametrize(("size", "policy"), list(product(SIZES, POLICIES)))

@@ -118,9 +118,11 @@ class Association:
         self._most_in_a_list = most_in_a_list(opened)
         return opened
 
-    async def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None, where: str) -> Data:
-        """The attribute's value."""
-        event = self._expected(GetResult, await self._exchange(Get(descriptor, selection), where), where)
+    async def get(
+        self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None, where: str, *, encoded: bool = False
+    ) -> Data:
+        """The attribute's value; `encoded` as of the protocol core's Get."""
+        event = self._expected(GetResult, await self._exchange(Get(descriptor, selection, encoded), where), where)
         if event.value is None:
             raise Refusal(event.result, where)
         return event.value

@@ -94,9 +94,15 @@ class Session:
         except MeterFault as fault:
             raise self._explained(fault) from None
 
-    async def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
-        """An attribute's value; a refusal of the meter is a MeterFault of kind data-access-result."""
-        return await self._read(lambda: self._open.get(descriptor, selection, f"reading {descriptor}"))
+    async def get(
+        self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None, *, encoded: bool = False
+    ) -> Data:
+        """An attribute's value; a refusal of the meter is a MeterFault of kind data-access-result.
+
+        `encoded`: the elements of a long array may stay as they came (`ami_dlms.data.EncodedItems`).
+        """
+        where = f"reading {descriptor}"
+        return await self._read(lambda: self._open.get(descriptor, selection, where, encoded=encoded))
 
     async def get_many(self, *descriptors: AttributeDescriptor) -> list[Data]:
         """Several attributes' values, in as few requests as the meter takes; refusals as for `get`."""

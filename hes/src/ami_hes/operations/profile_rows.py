@@ -1,14 +1,17 @@
 """From the buffer of a profile to the values of its columns: times, gaps, doubt and qualities (docs/mapping.md, M-106, M-119, M-126, M-129)."""
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
 
+from ami_dlms import data
 from ami_dlms.cosem.profile import DIFFERENCES, OddRow, decode_each_row
 from ami_dlms.cosem.quantity import ScalerUnit
 from ami_dlms.cosem.selection import CaptureObject
-from ami_dlms.data import Data
+from ami_dlms.data import Data, EncodedItems
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DecodeError, DlmsError
@@ -25,6 +28,15 @@ from ami_mapping.values import difference, reading_texts
 STATUS_CLASS, STATUS_GROUP = 1, bytes((96, 10))
 """Class, and groups C and D, of a column with the status of each row."""
 MINUTE_S, SECOND_MS = 60, 1_000
+_NUMBERS = frozenset(
+    {
+        *(DataTag.INTEGER, DataTag.LONG, DataTag.DOUBLE_LONG, DataTag.LONG64),
+        *(DataTag.UNSIGNED, DataTag.LONG_UNSIGNED, DataTag.DOUBLE_LONG_UNSIGNED, DataTag.LONG64_UNSIGNED),
+        *(DataTag.ENUM, DataTag.BCD),
+    }
+)
+_LEFT_OUT = DIFFERENCES | {DataTag.NULL_DATA}
+Cell = int | Data | None
 Texts = list[str | None]
 
 
@@ -40,7 +52,10 @@ def _is_status(column: CaptureObject) -> bool:
 
 
 class Buffer:
-    """The rows of a profile that were asked for, and how many of what came could not be used."""
+    """The rows of a profile that were asked for, column by column, and how many of what came could not be used.
+
+    A cell is a whole number, None where the meter has no value (null, or a difference to another value), or Data of another type.
+    """
 
     def __init__(self, profile: Profile, places: Sequence[int], span: Span) -> None:
         """`places` are the columns that come after the clock; ValueError for a profile without one."""
@@ -50,80 +65,154 @@ class Buffer:
         self.clock = profile.columns.index(profile.clock)
         self.columns: tuple[int, ...] = (self.clock, *places)
         self.times: list[int] = []
-        self.cells: list[tuple[Data, ...]] = []
         self.odd = 0
         self.why = ""
         self.span = span
+        self._cells: dict[int, list[Cell]] = {}
         self._offset_s = 0
 
     def take(self, value: Data) -> None:
         """The rows of one answer. Raises MeterFault for what is no buffer."""
-        captured = [self.profile.columns[place] for place in self.columns]
-        clock = self.columns.index(self.clock)
         try:
-            for row in decode_each_row(value, captured, self.profile.capture_period_s):
-                if isinstance(row, OddRow):
-                    self._skip(str(row.error))
-                else:
-                    self._add(row.values, row.values[clock])
+            columns = columns_in(
+                value, [self.profile.columns[place] for place in self.columns], self._period_s, self._skip
+            )
         except DecodeError as problem:
             where = f"reading the buffer of {self.profile.obis}"
             raise MeterFault("data-access-result", "unexpected-value", where=where, detail=str(problem)) from None
+        by_place = dict(zip(self.columns, columns, strict=True))
+        moments = [self._moment(cell) for cell in by_place.pop(self.clock)]
+        self.times += [moment for moment in moments if moment is not None]
+        for place, cells in by_place.items():
+            known = self._cells.setdefault(place, [])
+            if None in moments:
+                known += [cell for cell, moment in zip(cells, moments, strict=True) if moment is not None]
+            else:
+                known += cells
 
     @cached_property
     def timeline(self) -> Timeline:
         """Its intervals, the one before the span included."""
-        period_s = self.profile.capture_period_s
-        span = Span(self.span.start - max(period_s, 1), self.span.end)
-        return timeline(self.times, self.cells, span, period_s, offset_s=self._offset_s)
+        span = Span(self.span.start - max(self._period_s, 1), self.span.end)
+        return timeline(self.times, _Rows(list(self._cells.values())), span, self._period_s, offset_s=self._offset_s)
 
-    def column(self, place: int) -> list[Data | None]:
+    def column(self, place: int) -> list[Cell]:
         """The cells of a column of the profile, in the order of the timeline."""
-        number = self.columns.index(place)
-        return [None if row is None else self.cells[row][number] for row in self.timeline.rows]
+        cells, rows = self._cells[place], self.timeline.rows
+        return [None if row is None else cells[row] for row in rows]
 
+    @cached_property
     def qualities(self) -> list[tuple[str, ...]]:
         """What the status of each row says; nothing of those of a profile without a status."""
         status = next((one for one in self.columns if _is_status(self.profile.columns[one])), None)
+        rows = self.timeline.rows
         if status is None:
-            return [(MISSING,) if row is None else () for row in self.timeline.rows]
-        return [_said_by(cell) for cell in self.column(status)]
+            return [(MISSING,) if row is None else () for row in rows]
+        cells, said = self._cells[status], dict[Cell, tuple[str, ...]]()
+        for cell in set(cells):
+            said[cell] = qualities(cell) if type(cell) is int else (SUSPECT,)
+        return [(MISSING,) if row is None else said[cells[row]] for row in rows]
 
-    def _add(self, cells: tuple[Data, ...], time: Data) -> None:
+    @property
+    def _period_s(self) -> int:
+        return self.profile.capture_period_s
+
+    def _moment(self, time: Cell) -> int | None:
+        """In seconds since 1970; None, and counted, for what is none."""
         try:
-            moment = time.value if time.tag is DataTag.DATE_TIME else CosemDateTime.decode(time.value)
-            self.times.append(int(moment.to_datetime().timestamp()))
-        except (DlmsError, TypeError, AttributeError):
-            self._skip("its time is no moment")
-            return
-        self.cells.append(cells)
-        self._offset_s = -MINUTE_S * (moment.deviation_minutes or 0)
+            if isinstance(time, Data) and time.tag is DataTag.OCTET_STRING:
+                moment, self._offset_s = seconds_of(time.value)
+                return moment
+            if isinstance(time, Data) and time.tag is DataTag.DATE_TIME:
+                moment, self._offset_s = seconds_of(time.value.encode())
+                return moment
+        except DlmsError:
+            pass
+        self._skip("its time is no moment")
+        return None
 
     def _skip(self, why: str) -> None:
         self.odd += 1
         self.why = self.why or why
 
 
+class _Rows(Sequence[Hashable]):
+    """The rows of columns, each made when it is asked for."""
+
+    def __init__(self, columns: Sequence[Sequence[Cell]]) -> None:
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(self._columns[0]) if self._columns else 0
+
+    def __getitem__(self, place: Any) -> Any:
+        return tuple(column[place] for column in self._columns)
+
+
+def columns_in(
+    value: Data, captured: Sequence[CaptureObject], period_s: int, skip: Callable[[str], None]
+) -> list[list[Cell]]:
+    """The columns of a buffer; rows of another shape are left out and handed to `skip`. DecodeError for what is no buffer.
+
+    Rows that all look like the first one, which is how meters send them, become columns without an object for each value.
+    """
+    if isinstance(value.value, EncodedItems):
+        uniform = data.uniform_rows(len(value.value), value.value.octets)
+        if uniform is not None and len(uniform.tags) == len(captured) and not _LEFT_OUT & set(uniform.tags):
+            return [_cells(tag, column) for tag, column in zip(uniform.tags, uniform.columns, strict=True)]
+    rows = []
+    for row in decode_each_row(value, captured, period_s):
+        if isinstance(row, OddRow):
+            skip(str(row.error))
+        else:
+            rows.append(row.values)
+    return [[_cell(one) for one in column] for column in zip(*rows, strict=True)] if rows else [[] for _ in captured]
+
+
+def _cells(tag: DataTag, column: Sequence[Any]) -> list[Cell]:
+    return list(column) if tag in _NUMBERS else [Data(tag, value) for value in column]
+
+
+def _cell(value: Data) -> Cell:
+    if value.tag in _NUMBERS:
+        number: int = value.value
+        return number
+    return None if value.tag in _LEFT_OUT else value
+
+
+@lru_cache(maxsize=65_536)
+def seconds_of(octets: bytes) -> tuple[int, int]:
+    """A date-time as seconds since 1970, and what its local time is ahead of UTC in seconds. DlmsError for what is no moment."""
+    time = CosemDateTime.decode(octets)
+    return int(time.to_datetime().timestamp()), -MINUTE_S * (time.deviation_minutes or 0)
+
+
 def series_of(
     buffer: Buffer, match: Match, place: int, unit: Data | None, *, multiplier: int | None, received_at: int
 ) -> ReadSeries:
     """The values of a column. UnreadableValue when its unit is not what its row says."""
-    line, period_s = buffer.timeline, buffer.profile.capture_period_s
+    line, period_s, computed = buffer.timeline, buffer.profile.capture_period_s, match.row.computed
     code, texts = _texts(match, buffer.column(place), unit, multiplier)
-    said = buffer.qualities()
-    if match.row.computed:
+    if computed:
         texts = _differences(texts, lambda place: line.follows(place, period_s))
-    sets: dict[tuple[str, ...], int] = {}
-    times, values, of = [], [], []
-    for number, (moment, text) in enumerate(zip(line.times, texts, strict=True)):
-        if moment <= buffer.span.start:
-            continue
-        found = _judged(said[number], text, doubtful=number in line.doubtful, computed=match.row.computed)
-        times.append(moment * SECOND_MS)
-        values.append(text)
-        of.append(sets.setdefault(found, len(sets)))
+    first = bisect_right(line.times, buffer.span.start)
+    found = [
+        said
+        if text is not None and not computed and number not in line.doubtful
+        else _judged(said, text, doubtful=number in line.doubtful, computed=computed)
+        for number, (said, text) in enumerate(zip(buffer.qualities, texts, strict=True))
+    ][first:]
+    sets = {said: number for number, said in enumerate(dict.fromkeys(found))}
     is_interval = 0 < period_s <= LONGEST_REGULAR_S
-    return ReadSeries(str(code), is_interval, tuple(times), tuple(values), tuple(sets), tuple(of), received_at)
+    return ReadSeries(
+        str(code),
+        is_interval,
+        tuple([moment * SECOND_MS for moment in line.times[first:]]),
+        tuple(texts[first:]),
+        tuple(sets),
+        tuple([sets[said] for said in found]),
+        received_at,
+    )
 
 
 def doubted(series: ReadSeries) -> ReadSeries:
@@ -134,21 +223,19 @@ def doubted(series: ReadSeries) -> ReadSeries:
     return replace(series, quality_sets=sets)
 
 
-def _texts(
-    match: Match, cells: Sequence[Data | None], unit: Data | None, multiplier: int | None
-) -> tuple[ReadingType, Texts]:
-    if has_unit(match.row) and unit is not None and not any(cell and cell.tag in _FLOATS for cell in cells):
+def _texts(match: Match, cells: Sequence[Cell], unit: Data | None, multiplier: int | None) -> tuple[ReadingType, Texts]:
+    if has_unit(match.row) and unit is not None and not any(isinstance(cell, Data) for cell in cells):
         try:
-            raws = [None if cell is None or cell.tag in DIFFERENCES else cell.value for cell in cells]
-            return reading_texts(match, raws, ScalerUnit.decode(unit), multiplier=multiplier)
+            return reading_texts(match, cells, ScalerUnit.decode(unit), multiplier=multiplier)
         except (DlmsError, ValueError) as problem:
             raise UnreadableValue(str(problem)) from None
     code, texts = match.reading_type(multiplier or 0), list[str | None]()
     for cell in cells:
-        if cell is None or cell.tag is DataTag.NULL_DATA or cell.tag in DIFFERENCES:
+        if cell is None:
             texts.append(None)
         else:
-            code, text = value_of(match, cell, unit, multiplier=multiplier)
+            raw = cell if isinstance(cell, Data) else data.long64(cell)
+            code, text = value_of(match, raw, unit, multiplier=multiplier)
             texts.append(text)
     return code, texts
 
@@ -166,13 +253,6 @@ def _differences(texts: Texts, follows: Callable[[int], bool]) -> Texts:
     return found
 
 
-def _said_by(status: Data | None) -> tuple[str, ...]:
-    if status is None:
-        return qualities(None)
-    is_number = isinstance(status.value, int) and not isinstance(status.value, bool) and status.tag not in DIFFERENCES
-    return qualities(status.value) if is_number else (SUSPECT,)
-
-
 def _judged(said: tuple[str, ...], text: str | None, *, doubtful: bool, computed: bool) -> tuple[str, ...]:
     """The qualities of a value: what is doubtful, computed or not there is not valid, whatever its row says."""
     more = (
@@ -181,6 +261,3 @@ def _judged(said: tuple[str, ...], text: str | None, *, doubtful: bool, computed
         *((MISSING,) if text is None and MISSING not in said else ()),
     )
     return (*(one for one in said if one != VALID), *more) if more else said
-
-
-_FLOATS = (DataTag.FLOAT32, DataTag.FLOAT64)

@@ -165,12 +165,12 @@ class ProfileReader:
         for part in _parts(wanted, profile.capture_period_s):
             first, last = (CosemDateTime.from_datetime(datetime.fromtimestamp(at, UTC)) for at in part)
             try:
-                value = await self._session.get(profile.buffer, profile.between(first, last, places))
+                value = await self._session.get(profile.buffer, profile.between(first, last, places), encoded=True)
             except Refusal as refusal:
                 if refusal.name not in NO_COLUMNS:
                     raise
                 buffer.columns = tuple(range(len(profile.columns)))
-                value = await self._session.get(profile.buffer, profile.between(first, last))
+                value = await self._session.get(profile.buffer, profile.between(first, last), encoded=True)
             buffer.take(value)
         return buffer
 

@@ -29,10 +29,11 @@ class Open:
 
 @frozen
 class Get:
-    """Read an attribute."""
+    """Read an attribute. `encoded`: an array that comes in blocks may stay as its octets (`ami_dlms.data.EncodedItems`)."""
 
     descriptor: AttributeDescriptor
     selection: SelectiveAccess | None = None
+    encoded: bool = False
 
 
 @frozen

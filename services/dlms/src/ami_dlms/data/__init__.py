@@ -7,7 +7,7 @@ below are named as in the standard.
 
 from __future__ import annotations
 
-from ami_dlms.data.columns import decode_columns
+from ami_dlms.data.columns import decode_columns, uniform_rows
 from ami_dlms.data.compact import expand, to_python
 from ami_dlms.data.decoding import MAX_DEPTH, decode, read
 from ami_dlms.data.encoded import EncodedItems
@@ -48,6 +48,7 @@ __all__ = [
     "structure",
     "time",
     "to_python",
+    "uniform_rows",
     "unsigned",
     "utf8_string",
     "visible_string",

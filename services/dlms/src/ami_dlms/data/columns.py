@@ -7,7 +7,7 @@ from struct import error as StructError
 from ami_dlms.cursor import MAX_ELEMENTS, Reader
 from ami_dlms.data.compact import to_python
 from ami_dlms.data.decoding import Room, decode, read_items
-from ami_dlms.data.rows import Columns, rows_like
+from ami_dlms.data.rows import Columns, Rows, rows_like
 from ami_dlms.data.types import Data
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DecodeError
@@ -25,13 +25,12 @@ def decode_columns(octets: bytes) -> Columns:
     return _by_general_path(octets) if columns is None else columns
 
 
-def _by_fast_path(octets: bytes) -> Columns | None:
-    """Rows that all look like the first one; None leaves it to the general path, errors included."""
-    if octets[:1] != bytes((DataTag.ARRAY,)):
-        return None
-    reader = Reader(octets, 1)
+def uniform_rows(count: int, octets: bytes, start: int = 0) -> Rows | None:
+    """`count` encoded structures from `start` to the end, as columns with the type of each; None unless all look like the first.
+
+    What is None here, errors included, is for `decode` to tell.
+    """
     try:
-        count, start = reader.length(), reader.offset
         (first,), end = read_items(octets, start, 1, Room())
     except (DecodeError, IndexError, StructError):
         return None
@@ -39,7 +38,18 @@ def _by_fast_path(octets: bytes) -> Columns | None:
         return None
     if count * (1 + len(first.value)) > MAX_ELEMENTS:
         return None
-    rows = rows_like(first, octets, start, end, count)
+    return rows_like(first, octets, start, end, count)
+
+
+def _by_fast_path(octets: bytes) -> Columns | None:
+    if octets[:1] != bytes((DataTag.ARRAY,)):
+        return None
+    reader = Reader(octets, 1)
+    try:
+        count = reader.length()
+    except DecodeError:
+        return None
+    rows = uniform_rows(count, octets, reader.offset)
     return None if rows is None else tuple(rows.columns)
 
 

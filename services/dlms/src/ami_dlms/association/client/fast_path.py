@@ -30,7 +30,7 @@ class FastPath:
 
     def get(self, request: Get, number: int) -> GetExchange | None:
         """The exchange of the request with this number; None when it is more than a plain GET."""
-        if request.selection is not None:
+        if request.selection is not None or request.encoded:
             return None
         invoke = self._flags | invoke_id(number)
         try:

@@ -58,17 +58,20 @@ from ami_dlms.association.events import (
     SetResult,
 )
 from ami_dlms.association.states import ClientEvent
-from ami_dlms.data import Data
-from ami_dlms.enums import Conformance, DataAccessResult
+from ami_dlms.cursor import Reader
+from ami_dlms.data import Data, EncodedItems
+from ami_dlms.enums import Conformance, DataAccessResult, DataTag
 from ami_dlms.errors import ProtocolError
 
 MULTIPLE = Conformance.MULTIPLE_REFERENCES
+ARRAY = bytes((DataTag.ARRAY,))
 
 
 def get_exchange(number: int, request: Get, limits: Limits) -> GetExchange:
     """The exchange of a Get."""
     invoke = invoke_of(number, high_priority=limits.high_priority)
-    return GetExchange(invoke, apdu.encode(GetRequestNormal(invoke, request.descriptor, request.selection)))
+    kind = EncodedGetExchange if request.encoded else GetExchange
+    return kind(invoke, apdu.encode(GetRequestNormal(invoke, request.descriptor, request.selection)))
 
 
 class GetExchange(Exchange):
@@ -98,6 +101,19 @@ class GetExchange(Exchange):
 
     def _failed(self, result: DataAccessResult) -> ClientOutput:
         return get_result(result)
+
+
+class EncodedGetExchange(GetExchange):
+    """The same for who wants columns and no object for each value of a long array."""
+
+    __slots__ = ()
+
+    def _collected(self, whole: bytes) -> ClientOutput:
+        if whole[:1] != ARRAY:
+            return super()._collected(whole)
+        reader = Reader(whole, 1)
+        length = reader.length()
+        return GetResult(Data(DataTag.ARRAY, EncodedItems(length, whole[reader.offset :])), DataAccessResult.SUCCESS)
 
 
 class GetListExchange(GetExchange):
