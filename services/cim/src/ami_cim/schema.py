@@ -5,21 +5,24 @@ and lxml notes for each the place of its element among all siblings, which for a
 then explained by a tree that ends where the error is, and by a private copy of the schema, because lxml keeps the error log on
 the schema object, where two validations would mix. What is compiled here may be shared between threads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
+from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
 from ami_cim import ns
 from ami_cim.errors import InvalidMessage
 from ami_cim.explanations import explain, hint, shorten
+from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.nouns import ROOTS
-from ami_cim.xml import Element
+from ami_cim.xml import Element, parse_valid
 
 _FILES = {ns.MESSAGE: "Message.xsd"} | {
     namespace: f"{root.name}{kind}.xsd"
@@ -28,6 +31,28 @@ _FILES = {ns.MESSAGE: "Message.xsd"} | {
 }
 _AROUND = (f"{{{ns.MESSAGE}}}Request", f"{{{ns.MESSAGE}}}Payload")
 """What the envelope's schema lets hold elements of other namespaces, unseen: query profiles and payloads."""
+_SOAP = """\
+<xs:schema xmlns:xs="{xsd}" targetNamespace="{soap}" elementFormDefault="qualified">{imports}
+  <xs:element name="Envelope">
+    <xs:complexType>
+      <xs:sequence>
+        <xs:element name="Header" minOccurs="0">
+          <xs:complexType>
+            <xs:sequence><xs:any processContents="skip" minOccurs="0" maxOccurs="unbounded"/></xs:sequence>
+            <xs:anyAttribute processContents="skip"/>
+          </xs:complexType>
+        </xs:element>
+        <xs:element name="Body">
+          <xs:complexType>
+            <xs:sequence><xs:any namespace="##other" processContents="strict"/></xs:sequence>
+            <xs:anyAttribute processContents="skip"/>
+          </xs:complexType>
+        </xs:element>
+      </xs:sequence>
+      <xs:anyAttribute processContents="skip"/>
+    </xs:complexType>
+  </xs:element>
+</xs:schema>"""
 _CHUNK = 16_384
 _LONGEST = 300
 
@@ -53,6 +78,14 @@ class Schemas:
         where = (schema_directory() if directory is None else directory) / "xsd"
         self._paths = {namespace: where / name for namespace, name in _FILES.items()}
         self._compiled = {namespace: _compile(path) for namespace, path in self._paths.items()}
+        self._soap = etree.XMLSchema(etree.fromstring(_around_all(self._paths)))
+
+    def read_valid(self, octets: bytes, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None) -> Element | None:
+        """The SOAP envelope of a message that is valid as it came, contents of a generic message aside; None for any other.
+
+        Nothing is said of what is wrong: this is the fast way for what is right, inside the same bounds."""
+        root = parse_valid(octets, self._soap, limits, charset=charset)
+        return None if root is None or _deeper_than(limits.depth)(root) else root
 
     def validate(self, element: Element) -> None:
         """Raise InvalidMessage 1.8 unless the element is valid; the payload of a generic message is checked as well.
@@ -61,6 +94,16 @@ class Schemas:
         in a typed message, of which the envelope is then checked as if it were a generic one."""
         for part, namespace in self._parts(element):
             self._validate(part, namespace)
+
+    def validate_contents(self, element: Element) -> None:
+        """As `validate`, of an element that came out of `read_valid`: only what a generic message holds is still to be looked at."""
+        for part, namespace in islice(self._parts(element), 1, None):
+            self._validate(part, namespace)
+
+    def validate_own(self, element: Element) -> None:
+        """As `validate`, of an element of ours: the tree as it is, since it may be large and there is hardly an error to be found."""
+        if not all(self._compiled[namespace].validate(part) for part, namespace in self._parts(element)):
+            self.validate(element)
 
     def flaws(self, element: Element, most: int) -> list[Flaw]:
         """At most `most` errors, where `validate` raises the first; raises InvalidMessage for a namespace without a schema.
@@ -110,6 +153,24 @@ def _flaw(entry: Any) -> Flaw:
     return Flaw(entry.line, explain(message), message[:_LONGEST])
 
 
+def _around_all(paths: Mapping[str, Path]) -> str:
+    """The schema of a SOAP 1.1 envelope around any message of these namespaces."""
+    imports = "".join(
+        f"<xs:import namespace={quoteattr(namespace)} schemaLocation={quoteattr(path.absolute().as_uri())}/>"
+        for namespace, path in paths.items()
+    )
+    return _SOAP.format(soap=ns.SOAP, xsd=ns.XSD, imports=imports)
+
+
+@cache
+def _deeper_than(levels: int) -> etree.XPath:
+    """Whether a SOAP envelope has more levels, not counting those of payloads: their schemas let in nothing without an end."""
+    roots = {f"n{number}": root for number, root in enumerate(ROOTS)}
+    payloads = " or ".join(f"self::{prefix}:{root.name}" for prefix, root in roots.items())
+    path = f"boolean(/*/*/*/*/*[not({payloads})]{'/*' * (levels - 4)})"
+    return etree.XPath(path, namespaces={prefix: root.namespace for prefix, root in roots.items()})
+
+
 def _compile(path: Path) -> etree.XMLSchema:
     return etree.XMLSchema(etree.parse(str(path), etree.XMLParser(no_network=True, resolve_entities=False)))
 
@@ -117,7 +178,14 @@ def _compile(path: Path) -> etree.XMLSchema:
 def _elements_before_error(element: Element, schema: etree.XMLSchema) -> int | None:
     """How many elements had begun when an error was seen, or None for a valid element."""
     octets = etree.tostring(element, encoding="UTF-8", xml_declaration=False, with_tail=False)
-    parser = etree.XMLPullParser(events=("start",), schema=schema, resolve_entities=False, no_network=True)
+    if _begun_before_error(octets, schema, ()) is None:
+        return None
+    return _begun_before_error(octets, schema, ("start",))
+
+
+def _begun_before_error(octets: bytes, schema: etree.XMLSchema, events: tuple[Literal["start"], ...]) -> int | None:
+    """The number of these events until an error was seen, which takes as long again as the validation."""
+    parser = etree.XMLPullParser(events=events, schema=schema, resolve_entities=False, no_network=True)
     seen = 0
     for at in range(0, len(octets), _CHUNK):
         parser.feed(octets[at : at + _CHUNK])

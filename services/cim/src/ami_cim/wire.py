@@ -7,6 +7,7 @@ all that is sent. `limits` is what the endpoint takes from the peer, `charset` w
 
 import base64
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from lxml import etree
@@ -37,8 +38,8 @@ def read_request(
     understood: frozenset[str] = _NOT_UNDERSTOOD,
 ) -> Received:
     """The request in a SOAP envelope."""
-    body = soap.unwrap(octets, limits, charset=charset, understood=understood)
-    return _read(body, schemas, limits, envelope.parse_request)
+    came = _open(octets, schemas, limits, charset, understood)
+    return _read(came, schemas, limits, envelope.parse_request)
 
 
 def read_delivery(
@@ -50,18 +51,18 @@ def read_delivery(
     understood: frozenset[str] = _NOT_UNDERSTOOD,
 ) -> Delivered:
     """The late response or event in a SOAP envelope that came to a ReplyAddress."""
-    body = soap.unwrap(octets, limits, charset=charset, understood=understood)
-    return _read(body, schemas, limits, envelope.parse_delivery)
+    came = _open(octets, schemas, limits, charset, understood)
+    return _read(came, schemas, limits, envelope.parse_delivery)
 
 
 def read_response(
     octets: bytes, schemas: Schemas, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None
 ) -> ResponseMessage:
     """The response in a SOAP envelope; PeerFault if a fault came instead."""
-    body = soap.unwrap(octets, limits, charset=charset)
-    if soap.is_fault(body):
-        raise peer_fault(soap.parse_fault(body))
-    return _read(body, schemas, limits, envelope.parse_response)
+    came = _open(octets, schemas, limits, charset, _NOT_UNDERSTOOD)
+    if soap.is_fault(came.body):
+        raise peer_fault(soap.parse_fault(came.body))
+    return _read(came, schemas, limits, envelope.parse_response)
 
 
 def write_request(message: RequestMessage, wrapper: etree.QName, schemas: Schemas) -> bytes:
@@ -108,8 +109,7 @@ def normalise(body: Element, limits: Limits = UNKNOWN_PEER) -> Element:
     """Apply the leniencies to a body in place, before validation."""
     for verb in body.iterfind(f"*/{message_types.tag('Verb')}"):
         verb.text = message_types.normal_verb(verb.text or "")
-    own = etree.QName(body).namespace
-    compressed = body.findall(f"{{{own}}}Payload/{{{own}}}Compressed")
+    compressed = _compressed(body)
     if len(compressed) > 1:
         raise InvalidMessage("3.1", "One payload a message is read here", f"{len(compressed)} Compressed came")
     for one in compressed:
@@ -120,6 +120,11 @@ def normalise(body: Element, limits: Limits = UNKNOWN_PEER) -> Element:
         if noun.repair is not None:
             noun.repair(body)
     return body
+
+
+def _compressed(body: Element) -> list[Element]:
+    own = etree.QName(body).namespace
+    return body.findall(f"{{{own}}}Payload/{{{own}}}Compressed")
 
 
 def _decompress(text: str, limits: Limits) -> bytes:
@@ -134,11 +139,26 @@ def _decompress(text: str, limits: Limits) -> bytes:
     return gunzip(packed, limits.unpacked, "Compressed")
 
 
-def _read(body: Element, schemas: Schemas, limits: Limits, parser: Callable[[Element], M]) -> M:
+@dataclass(frozen=True, slots=True)
+class _Came:
+    body: Element
+    valid: bool
+    """As it came, but for the contents of a generic message."""
+
+
+def _open(octets: bytes, schemas: Schemas, limits: Limits, charset: str | None, understood: frozenset[str]) -> _Came:
+    """What is right is parsed and validated in one pass; only what is not is looked at more closely."""
+    root = schemas.read_valid(octets, limits, charset=charset)
+    body = soap.unwrap(octets if root is None else root, limits, charset=charset, understood=understood)
+    return _Came(body, valid=root is not None and not _compressed(body))
+
+
+def _read(came: _Came, schemas: Schemas, limits: Limits, parser: Callable[[Element], M]) -> M:
+    body = came.body
     wrapper = etree.QName(body)
     try:
-        envelope.check_one_payload(normalise(body, limits))
-        schemas.validate(body)
+        envelope.check_one_payload(body if came.valid else normalise(body, limits))
+        (schemas.validate_contents if came.valid else schemas.validate)(body)
         return parser(body)
     except InvalidMessage as error:
         if error.wrapper is None and envelope.is_known(wrapper):
@@ -147,5 +167,5 @@ def _read(body: Element, schemas: Schemas, limits: Limits, parser: Callable[[Ele
 
 
 def _write(element: Element, schemas: Schemas) -> bytes:
-    schemas.validate(element)
+    schemas.validate_own(element)
     return soap.wrap(element)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from lxml import etree
 
 from ami_cim.errors import InvalidMessage, UnsupportedMedia
-from ami_cim.limits import UNKNOWN_PEER, Limits, check
+from ami_cim.limits import UNKNOWN_PEER, Limits, check, surely_within
 
 Element = etree._Element
 
@@ -36,6 +36,10 @@ _DATETIME = re.compile(
     r"(-?(?:[1-9]\d{4,17}|\d{4}))-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,20}))?(?:(Z)|([+-])(\d\d):(\d\d))?",
     re.ASCII,
 )
+_MARK = b"\xef\xbb\xbf"
+"""Of UTF-8."""
+_CHUNK = 65_536
+"""Octets after which a parser is asked for errors: what comes behind the first is not worth its time."""
 _CYCLE = 400
 """The years after which the calendar repeats itself."""
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -46,18 +50,47 @@ def parse(octets: bytes, limits: Limits = UNKNOWN_PEER, *, charset: str | None =
     """The root element of a document; InvalidMessage for everything that is not harmless, well-formed and small enough.
 
     `charset` is what came with the document, e.g. in an HTTP header (RFC 7303, clause 3)."""
-    if len(octets) > limits.octets:
-        raise InvalidMessage("3.1", "The message is too large", f"{len(octets)} octets, at most {limits.octets}")
-    text = _decode(octets, charset)
-    _refuse_doctype(text)
-    octets = text.encode("utf-8")
+    octets = _in_utf8(octets, limits, charset)
     check(octets, limits)
     return _build(octets)
 
 
-def _build(octets: bytes) -> Element:
-    parser = etree.XMLParser(
+def parse_valid(
+    octets: bytes, schema: etree.XMLSchema, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None
+) -> Element | None:
+    """The root element of a document that is valid as it came, parsed and validated in one pass.
+
+    None for any other, of which `parse` and a validation have to say what is wrong. How deep it is inside of what the schema
+    skips is not looked at."""
+    octets = _in_utf8(octets, limits, charset)
+    if not surely_within(octets, limits):
+        check(octets, limits)
+    parser = _parser(schema)
+    try:
+        for at in range(0, len(octets), _CHUNK):
+            parser.feed(octets[at : at + _CHUNK])
+            if len(parser.feed_error_log):
+                return None
+        root = parser.close()
+    except (ValueError, LookupError, etree.XMLSyntaxError):
+        return None
+    if root is None or len(parser.feed_error_log) or root.getroottree().docinfo.internalDTD is not None:
+        return None
+    return root
+
+
+def _in_utf8(octets: bytes, limits: Limits, charset: str | None) -> bytes:
+    if len(octets) > limits.octets:
+        raise InvalidMessage("3.1", "The message is too large", f"{len(octets)} octets, at most {limits.octets}")
+    text, encoding = _decode(octets, charset)
+    _refuse_doctype(text)
+    return octets if encoding == "utf-8" and not octets.startswith(_MARK) else text.encode("utf-8")
+
+
+def _parser(schema: etree.XMLSchema | None = None) -> etree.XMLParser:
+    return etree.XMLParser(
         encoding="utf-8",
+        schema=schema,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -66,6 +99,10 @@ def _build(octets: bytes) -> Element:
         remove_comments=True,
         remove_pis=True,
     )
+
+
+def _build(octets: bytes) -> Element:
+    parser = _parser()
     try:
         root = etree.fromstring(octets, parser)
     except etree.XMLSyntaxError as error:
@@ -79,13 +116,13 @@ def _build(octets: bytes) -> Element:
     return root
 
 
-def _decode(octets: bytes, charset: str | None) -> str:
+def _decode(octets: bytes, charset: str | None) -> tuple[str, str]:
     encoding = _encoding(octets, charset)
     try:
         text = octets.decode(encoding)
     except UnicodeDecodeError as error:
         raise InvalidMessage("1.8", f"The message is not {encoding} text", f"octet {error.start}") from None
-    return text.removeprefix("\ufeff")
+    return text.removeprefix("\ufeff"), encoding
 
 
 def _encoding(octets: bytes, charset: str | None) -> str:
@@ -119,7 +156,7 @@ def _marked(octets: bytes) -> str | None:
         return "utf-16-le"
     if octets.startswith(b"\x00<"):
         return "utf-16-be"
-    return "utf-8" if octets.startswith(b"\xef\xbb\xbf") else None
+    return "utf-8" if octets.startswith(_MARK) else None
 
 
 def _refuse_doctype(text: str) -> None:

@@ -1,26 +1,19 @@
-"""IntervalBlocks of MeterReadings: columns as values, rows on the wire."""
+"""IntervalBlocks of MeterReadings: columns as values, rows on the wire.
 
-from collections.abc import Iterator
+There may be a hundred thousand rows, so a block has a codec of its own: nothing of Python is made per row but what is in its columns."""
+
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import repeat
-from typing import Final, NamedTuple
+from typing import Any, Final, cast
 
-from ami_cim.payloads.interval_columns import IntervalColumns, quality_columns
-from ami_cim.quality import QUALITY, Quality
-from ami_cim.xml_fields import Shape, many, moment, reference, text
+from lxml import etree
 
-
-class _Row(NamedTuple):
-    """IntervalReadings; the order is that of the columns."""
-
-    value: str | None = None
-    time: datetime | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-    reported: datetime | None = None
-    source: str | None = None
-    qualities: tuple[Quality, ...] = ()
+from ami_cim.errors import InvalidMessage
+from ami_cim.payloads.interval_columns import IntervalColumns
+from ami_cim.payloads.interval_reader import read_columns
+from ami_cim.payloads.interval_writer import block_of
+from ami_cim.xml import Element
+from ami_cim.xml_fields import Codec, Shape, reference
+from ami_cim.xml_values import REFERENCE, local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,47 +23,36 @@ class IntervalBlock:
     reading_type: str
     columns: IntervalColumns = field(default_factory=IntervalColumns)
 
-    @property
-    def rows(self) -> Iterator[_Row]:
-        """What is written."""
-        it = self.columns
-        optional = (column or repeat(None) for column in (it.times, it.starts, it.ends, it.reported, it.sources))
-        qualities = map(it.quality_sets.__getitem__, it.quality_of) if it.quality_of else repeat(())
-        return map(_Row._make, zip(it.values, *optional, qualities, strict=False))
+
+class _Codec(Codec[IntervalBlock]):
+    def __init__(self, shape: Shape[IntervalBlock], namespace: str) -> None:
+        super().__init__(shape, namespace)
+        self._namespace = namespace
+        self._others = etree.XPath("*[not(self::r:IntervalReadings)]", namespaces={"r": namespace})
+
+    def read(self, element: Element, left_over: list[str] | None = None) -> IntervalBlock:
+        """The block. Its rows leave nothing over: all that the schema lets them have is in a column."""
+        reading_type = None
+        for child in cast("list[Element]", self._others(element)):
+            if child.tag == f"{{{self._namespace}}}ReadingType":
+                reading_type = REFERENCE.read(child)
+            elif left_over is not None:
+                left_over.append(local(child))
+        if reading_type is None:
+            raise InvalidMessage("1.7", f"{local(element)} has no ReadingType")
+        return IntervalBlock(reading_type=reading_type, columns=read_columns(element, self._namespace))
+
+    def write(self, element: Element, value: Any) -> None:
+        """Put the block in the place of its empty element."""
+        parent = element.getparent()
+        if parent is not None:
+            parent.replace(element, block_of(self._namespace, value.reading_type, value.columns))
 
 
-def _block(reading_type: str, rows: tuple[_Row, ...] = ()) -> IntervalBlock:
-    if not rows:
-        return IntervalBlock(reading_type=reading_type)
-    values, *optional, qualities = zip(*rows, strict=True)
-    times, starts, ends, reported, sources = (column if any(column) else () for column in optional)
-    sets, of = quality_columns(qualities)
-    columns = IntervalColumns(
-        values=values,
-        times=times,
-        starts=starts,
-        ends=ends,
-        reported=reported,
-        sources=sources,
-        quality_sets=sets,
-        quality_of=of,
-    )
-    return IntervalBlock(reading_type=reading_type, columns=columns)
+class _Blocks(Shape[IntervalBlock]):
+    def bind(self, namespace: str) -> Codec[IntervalBlock]:
+        """The codec of elements of this namespace."""
+        return _Codec(self, namespace)
 
 
-_ROW: Final = Shape(
-    _Row,
-    (
-        moment("reportedDateTime", "reported"),
-        text("source", "source"),
-        moment("timeStamp", "time"),
-        text("value", "value"),
-        many("ReadingQualities", "qualities", QUALITY),
-        moment("timePeriod/end", "end"),
-        moment("timePeriod/start", "start"),
-    ),
-)
-INTERVAL_BLOCK: Final = Shape(
-    _block,
-    (many("IntervalReadings", "rows", _ROW), reference("ReadingType", "reading_type", mandatory="1.7")),
-)
+INTERVAL_BLOCK: Final = _Blocks(IntervalBlock, (reference("ReadingType", "reading_type", mandatory="1.7"),))
