@@ -9,9 +9,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
+from sizes import examples
 
-from ami_cim import envelope, ns, transfer, wire
+from ami_cim import envelope, ns, soap, transfer, wire
 from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.identity import EndDevice
 from ami_cim.limits import UNKNOWN_PEER, for_peer
@@ -21,6 +24,7 @@ from ami_cim.payloads.interval_columns import IntervalColumns
 from ami_cim.payloads.meter_readings import MeterReading, MeterReadings
 from ami_cim.quality import Quality
 from ami_cim.schema import Schemas, schema_directory
+from ami_cim.xml import parse
 
 PROFILE = "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 START = datetime(2026, 1, 15, tzinfo=UTC)
@@ -289,3 +293,53 @@ def test_the_sample_of_a_block_has_the_namespace_of_its_noun() -> None:
     root = etree.fromstring(written(readings(1, 2)))
     blocks = list(root.iter(f"{{{ns.payload('MeterReadings')}}}IntervalBlocks"))
     assert len(blocks) == 1 and etree.tostring(root).count(b"xmlns=") == 2
+
+
+PIECES = (
+    b"<",
+    b">",
+    b"</",
+    b"/>",
+    b"&",
+    b"&amp;",
+    b"&#0;",
+    b'"',
+    b"\n",
+    b"x",
+    b"<x/>",
+    b"</x>",
+    b"<?x?>",
+    b"]]>",
+    b"<!---->",
+)
+PIECES += (b"\x00", b"\xff", b"msg:", b' a="1"', b' xmlns:a="urn:a"', b"</soap:Envelope>", b"<soap:Envelope>")
+
+
+@settings(max_examples=examples(400), deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 40), st.sampled_from(PIECES))
+def test_the_fast_way_takes_nothing_that_the_other_one_refuses(at: int, cut: int, piece: bytes) -> None:
+    octets = written(readings(1, 2))
+    at %= len(octets)
+    changed = octets[:at] + piece + octets[at + cut :]
+    try:
+        fast = SCHEMAS.read_valid(changed)
+    except InvalidMessage:
+        return
+    if fast is not None:
+        slow = parse(changed)
+        SCHEMAS.validate(soap.unwrap(slow))
+        assert etree.tostring(fast) == etree.tostring(slow)
+
+
+@pytest.mark.parametrize("cut", [1, 9, 16, 17, 40, 400])
+def test_a_message_that_is_cut_short_is_refused(cut: int) -> None:
+    with pytest.raises(InvalidMessage, match="not well-formed"):
+        read(written(readings(1, 3))[:-cut])
+
+
+def test_errors_of_many_siblings_cost_bounded_time() -> None:
+    octets = written(readings(1, 6_000)).replace(b"<timeStamp>2026-", b"<timeStamp>26-")
+    started = time.process_time()
+    with pytest.raises(InvalidMessage, match="timeStamp"):
+        read(octets)
+    assert time.process_time() - started < 3

@@ -147,7 +147,7 @@ class _Came:
 
 
 def _open(octets: bytes, schemas: Schemas, limits: Limits, charset: str | None, understood: frozenset[str]) -> _Came:
-    """What is right is parsed and validated in one pass; only what is not is looked at more closely."""
+    """What is valid as it came goes the fast way; only what is not is looked at more closely."""
     root = schemas.read_valid(octets, limits, charset=charset)
     body = soap.unwrap(octets if root is None else root, limits, charset=charset, understood=understood)
     return _Came(body, valid=root is not None and not _compressed(body))

@@ -38,8 +38,6 @@ _DATETIME = re.compile(
 )
 _MARK = b"\xef\xbb\xbf"
 """Of UTF-8."""
-_CHUNK = 65_536
-"""Octets after which a parser is asked for errors: what comes behind the first is not worth its time."""
 _CYCLE = 400
 """The years after which the calendar repeats itself."""
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -55,28 +53,17 @@ def parse(octets: bytes, limits: Limits = UNKNOWN_PEER, *, charset: str | None =
     return _build(octets)
 
 
-def parse_valid(
-    octets: bytes, schema: etree.XMLSchema, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None
-) -> Element | None:
-    """The root element of a document that is valid as it came, parsed and validated in one pass.
+def parse_quickly(octets: bytes, limits: Limits = UNKNOWN_PEER, *, charset: str | None = None) -> Element | None:
+    """As `parse`, where the number of nodes is surely inside the limits, and without a look at how deep they are.
 
-    None for any other, of which `parse` and a validation have to say what is wrong. How deep it is inside of what the schema
-    skips is not looked at."""
+    None for what is not well-formed: `parse` says why."""
     octets = _in_utf8(octets, limits, charset)
     if not surely_within(octets, limits):
         check(octets, limits)
-    parser = _parser(schema)
     try:
-        for at in range(0, len(octets), _CHUNK):
-            parser.feed(octets[at : at + _CHUNK])
-            if len(parser.feed_error_log):
-                return None
-        root = parser.close()
-    except (ValueError, LookupError, etree.XMLSyntaxError):
+        return _build(octets)
+    except InvalidMessage:
         return None
-    if root is None or len(parser.feed_error_log) or root.getroottree().docinfo.internalDTD is not None:
-        return None
-    return root
 
 
 def _in_utf8(octets: bytes, limits: Limits, charset: str | None) -> bytes:
@@ -87,10 +74,9 @@ def _in_utf8(octets: bytes, limits: Limits, charset: str | None) -> bytes:
     return octets if encoding == "utf-8" and not octets.startswith(_MARK) else text.encode("utf-8")
 
 
-def _parser(schema: etree.XMLSchema | None = None) -> etree.XMLParser:
-    return etree.XMLParser(
+def _build(octets: bytes) -> Element:
+    parser = etree.XMLParser(
         encoding="utf-8",
-        schema=schema,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -99,10 +85,6 @@ def _parser(schema: etree.XMLSchema | None = None) -> etree.XMLParser:
         remove_comments=True,
         remove_pis=True,
     )
-
-
-def _build(octets: bytes) -> Element:
-    parser = _parser()
     try:
         root = etree.fromstring(octets, parser)
     except etree.XMLSyntaxError as error:
