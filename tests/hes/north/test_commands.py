@@ -105,6 +105,28 @@ async def test_meters_are_listed_shown_and_counted(tmp_path: Path, capsys: pytes
         ]
 
 
+async def test_an_imported_meter_is_taken_out_and_a_configured_one_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = as_csv(tmp_path / "a.csv", a_row(7))
+    async with north(tmp_path) as running:
+        await hes(running, "meters", "import", str(file))
+        capsys.readouterr()
+        assert await hes(running, "meters", "remove", mrid(7)) == 0
+        assert capsys.readouterr().out == f"M7 ({mrid(7)}) is not in the registry any more\n"
+        reply = (await running.ask(request(control(DISCONNECT, "M7")))).reply
+        assert reply is not None and [error.code for error in reply.errors] == ["2.4"]
+        assert await hes(running, "meters", "remove", "M7") == 2
+        assert await hes(running, "meters", "remove", "M1") == 2
+        assert "M1 is a meter of [[meters]]: take it out there" in capsys.readouterr().err
+        assert await hes(running, "meters", "import", str(file)) == 0
+    async with north(tmp_path) as running:
+        assert await hes(running, "meters", "show", "M7") == 0
+        assert await hes(running, "meters", "remove", "M7") == 0
+    async with north(tmp_path) as running:
+        assert await hes(running, "meters", "show", "M7") == 2
+
+
 async def test_requests_and_jobs_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stand_in = StandIn(outcomes={"M2": Outcome(False, "5.4", "FATAL", "it does [not] answer")})
     async with north(tmp_path, stand_in) as running:
@@ -176,3 +198,28 @@ def test_the_master_key_is_changed_while_the_process_does_not_run(
         assert main(["keys", "rotate", "--config", str(config)]) == 2
         refused = capsys.readouterr().err
         assert refused.startswith("hes: hes.master_key: ") and one not in refused and other not in refused
+
+
+def test_a_process_with_another_master_key_does_not_start(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config, store = tmp_path / "ami.toml", tmp_path / "hes.sqlite"
+    hes: dict[str, Any] = {"port": 0, "dlms_port": 0, "store": str(store)}
+    meter = {name: value for name, value in a_row(7).items() if name != "feeder"}
+    config.write_text(tomli_w.dumps({"hes": hes, "meters": [meter]}))
+
+    async def live() -> None:
+        async with north(tmp_path, registry=[meter], **hes):
+            pass
+
+    asyncio.run(live())
+    file = tmp_path / "hes.master-key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    for other in ("33" * 32, None):
+        file.unlink()
+        if other is not None:
+            file.write_text(other)
+            file.chmod(0o600)
+        assert main(["serve", "--config", str(config)]) == 2
+        refused = capfd.readouterr().err
+        assert refused.startswith("hes: hes.master_key: the keys of meters in the store are sealed by the master key ")
+        assert f"the file {file} does not hold it" in refused and SECRET.lower() not in refused.lower()
+        assert file.exists() == (other is not None), "no new key is made for keys that are sealed already"

@@ -17,14 +17,17 @@ from ami_hes.api.values import (
     MeterList,
     RowResult,
 )
-from ami_hes.registry import KeptRegistry, Row
+from ami_hes.meters.meter_index import Table
+from ami_hes.registry import KeptRegistry, OfConfiguration, Row
+from ami_hes.registry.packed_meters import table_of
+from ami_hes.store import StoredMeter
 from ami_process.api import Refused, read_body
 
 DEFAULT_LISTED = 100
 
 
 def meter_routes(kept: KeptRegistry) -> list[Route]:
-    """GET lists, shows and counts; POST imports rows."""
+    """GET lists, shows and counts; POST imports rows, DELETE takes out what was imported."""
 
     async def list_meters(request: Request) -> Response:
         query.known(request, ("limit", "after", "group"))
@@ -48,14 +51,19 @@ def meter_routes(kept: KeptRegistry) -> list[Route]:
         name = request.path_params["name"]
         found = kept.show(name)
         if found is None:
-            raise Refused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
-        stored, table = found
-        secrets = tuple(key.purpose for key in stored.keys)
-        return query.given(
-            MeterEntry(
-                name=stored.name, mrid=str(table["mrid"]), source=stored.source, entry=dict(table), secrets=secrets
-            )
-        )
+            raise _unknown(name)
+        return query.given(_entry(*found))
+
+    async def remove_meter(request: Request) -> Response:
+        name = request.path_params["name"]
+        try:
+            with query.looking():
+                removed = await kept.remove(name)
+        except OfConfiguration as problem:
+            raise Refused(HTTPStatus.CONFLICT, str(problem)) from None
+        if removed is None:
+            raise _unknown(name)
+        return query.given(_entry(removed, table_of(removed)))
 
     async def import_meters(request: Request) -> Response:
         wanted = await read_body(request, MeterImport)
@@ -71,5 +79,20 @@ def meter_routes(kept: KeptRegistry) -> list[Route]:
         Route(paths.METERS, list_meters, methods=["GET"]),
         Route(paths.METERS, import_meters, methods=["POST"]),
         Route(paths.METER, show_meter, methods=["GET"]),
+        Route(paths.METER, remove_meter, methods=["DELETE"]),
         Route(paths.GROUPS, count_groups, methods=["GET"]),
     ]
+
+
+def _unknown(name: str) -> Refused:
+    return Refused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
+
+
+def _entry(stored: StoredMeter, table: Table) -> MeterEntry:
+    return MeterEntry(
+        name=stored.name,
+        mrid=str(table["mrid"]),
+        source=stored.source,
+        entry=dict(table),
+        secrets=tuple(key.purpose for key in stored.keys),
+    )

@@ -79,6 +79,21 @@ def show_meter(
     show(lines)
 
 
+@meters.command("remove")
+def remove_meter(
+    name: Annotated[str, typer.Argument(help="Name or mRID of the meter.")],
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Take an imported meter out of the registry, with its keys; its counters and readings stay."""
+    removed = Hes(url, token_file).get(f"{paths.METERS}/{quote(name, safe='')}", MeterEntry, "DELETE")
+    if as_json:
+        show_json(removed)
+    else:
+        show(f"{removed.name} ({removed.mrid}) is not in the registry any more")
+
+
 @meters.command("groups")
 def list_groups(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
     """Count the meters of each group."""

@@ -22,6 +22,10 @@ IMPORTED = "import"
 MAX_METERS = 1_000_000
 
 
+class OfConfiguration(Exception):
+    """A file of the configuration has the say over the meter; the text says which."""
+
+
 class Row(NamedTuple):
     """A row of a shipment, and where it is in its file."""
 
@@ -117,6 +121,20 @@ class KeptRegistry:
                 await self._store.change(RegistryChange(meters=[meter for meter, _ in draft.changed.values()]))
                 self._apply(draft)
             return report
+
+    async def remove(self, name: str) -> StoredMeter | None:
+        """Take an imported meter out, by its name or mRID; None where there is none. Raises OfConfiguration, StoreUnavailable."""
+        async with self._one_at_a_time:
+            found = self.show(name)
+            if found is None:
+                return None
+            stored, table = found
+            if stored.source != IMPORTED:
+                raise OfConfiguration(f"{stored.name} is a meter of {stored.source}: take it out there")
+            await self._store.change(RegistryChange(removed=[stored.mrid]))
+            self.registry.remove(table)
+            self._meters.remove(stored.mrid)
+            return stored
 
     def listing(self, group: tuple[str, str] | None, after: str, limit: int) -> Listing:
         """The first meters by name, of a group (tag and value) or of all, whose names are behind `after`."""

@@ -20,7 +20,15 @@ from ami_hes.meters.shipments import read_shipment
 from ami_hes.registry.kept import IMPORTED, KeptRegistry
 from ami_hes.registry.packed_meters import PackedMeters, table_of
 from ami_hes.registry.sealing import CannotOpen, Sealer
-from ami_hes.store import RegistryChange, RegistryStore, Sealed, StoredMeter, StoredRegistry, StoredSource
+from ami_hes.store import (
+    RegistryChange,
+    RegistryStore,
+    Sealed,
+    StoredMeter,
+    StoredRegistry,
+    StoredSource,
+    StoreUnusable,
+)
 from ami_process.events import Emit
 from ami_process.secret_sources import SecretSources
 from ami_process.settings import SettingsError
@@ -75,13 +83,18 @@ async def open_registry(
     emit: Emit,
     transport_key: bytes | None = None,
 ) -> KeptRegistry:
-    """The registry with all that is configured. Raises SettingsError, EntryError and StoreUnavailable, and then nothing has changed."""
+    """The registry with all that is configured. Raises SettingsError, EntryError, StoreUnusable and StoreUnavailable, and then nothing has changed."""
     stored = await store.load()
     sealer.demand(stored.key_ids())
     opening = _Opening(stored, sealer, emit)
-    for source in configured:
-        opening.take(source)
-    opening.take_imported()
+    try:
+        for source in configured:
+            opening.take(source)
+        opening.take_imported()
+    except CannotOpen as problem:
+        raise StoreUnusable(
+            f"the registry in the store is damaged: {problem}; bring a copy back: hes store restore COPY"
+        ) from None
     change = opening.change()
     if change is not None:
         await store.change(change)
@@ -133,7 +146,7 @@ class _Opening:
             for meter in self._of_source.get(source.name, ()):
                 table = table_of(meter)
                 self.registry.check(source.name, table)
-                self._add(meter, table)
+                self._add_kept(meter, table)
             return
         resolve = _Noticing(SecretSources(os.environ))
         for number, (place, entry) in enumerate(source.entries(), 1):
@@ -154,7 +167,7 @@ class _Opening:
             except EntryError as problem:
                 self.emit(events.MeterDisplaced(meter=meter.name, mrid=meter.mrid, reason=problem.problem))
             else:
-                self._add(meter, table)
+                self._add_kept(meter, table)
 
     @property
     def removed(self) -> list[str]:
@@ -184,6 +197,12 @@ class _Opening:
         self._add(packed, meter.table)
         if packed is not kept:
             self.changed.append(packed)
+
+    def _add_kept(self, meter: StoredMeter, table: Table) -> None:
+        """As it is kept; CannotOpen now, and not when the meter is needed."""
+        for key in meter.keys:
+            self.sealer.open(key, meter.mrid)
+        self._add(meter, table)
 
     def _add(self, meter: StoredMeter, table: Table) -> None:
         self.meters.add(meter)

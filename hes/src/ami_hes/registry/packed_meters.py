@@ -36,7 +36,7 @@ class PackedMeters(Mapping[str, Meter]):
         return mrid in self._packed
 
     def __getitem__(self, mrid: str) -> Meter:
-        """Raises KeyError, and CannotOpen for a meter whose keys are not what was sealed."""
+        """Raises KeyError, and CannotOpen for a meter whose keys are not what was sealed, which is found out at the start."""
         meter = self._unpacked.get(mrid)
         if meter is None:
             meter = self._unpacked[mrid] = self._unpack(self._packed[mrid])
@@ -54,6 +54,11 @@ class PackedMeters(Mapping[str, Meter]):
         """Keep it, in the place of what was kept of this mRID."""
         self._unpacked.pop(meter.mrid, None)
         self._packed[meter.mrid] = meter
+
+    def remove(self, mrid: str) -> None:
+        """It is not there any more."""
+        self._unpacked.pop(mrid, None)
+        del self._packed[mrid]
 
     def pack(self, mrid: str, meter: FormattedMeter, source: str, kept: StoredMeter | None) -> StoredMeter:
         """As it is to be kept; `kept` itself where nothing is different. Raises SettingsError without a master key."""
