@@ -37,6 +37,8 @@ OPENED_AT_ONCE = 100
 
 OF_A_USED_METER = {
     "flags": KNOWN,
+    "time_zone_min": 0,
+    "configured_time_zone_min": 0,
     "control_state": 1,
     "control_mode": 4,
     "configured_control_mode": 4,

@@ -12,7 +12,7 @@ import numpy as np
 
 from ami_meter_sim.load import tables
 from ami_meter_sim.load.charging import Charging
-from ami_meter_sim.load.noise import Integers, Keys, bell, draw, key
+from ami_meter_sim.load.noise import Integers, Keys, bell, below, draw, key
 from ami_meter_sim.load.part import SHARE_BITS, Appliance, Part
 from ami_meter_sim.load.table import QUARTER_S, Table
 from ami_meter_sim.load.weather import REGIONS
@@ -184,8 +184,8 @@ def _appliance(stream: Any, table: Table, annual_kwh: Any, use: Use) -> Applianc
     shortest = longest * 5 // 4
     if isinstance(stream, int):
         slot = max(energy // (annual_kwh * use.permille), shortest)
-    else:
-        slot = np.maximum(energy // (annual_kwh * use.permille), shortest)
+        return Appliance(stream, slot, slot - longest, below(stream, 1 << 41, slot), power, use.duration_s)
+    slot = np.maximum(energy // (annual_kwh * use.permille), shortest)
     return Appliance(stream, slot, slot - longest, draw(stream, 1 << 41, slot), power, use.duration_s)
 
 

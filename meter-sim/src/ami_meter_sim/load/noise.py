@@ -80,5 +80,9 @@ def draw(key: "int | Keys", counter: "int | Integers", bound: "int | Integers") 
 def bell(key: Any, counter: Any, middle: int, half_width: int) -> Any:
     """A draw around a middle, or one for each: the sum of four, within +-half_width, with a standard deviation of 0.29 of it."""
     quarter = half_width // 2 + 1
+    if isinstance(key, int) and isinstance(counter, int):
+        first = 4 * counter
+        drawn = below(key, first, quarter) + below(key, first + 1, quarter)
+        return middle - half_width + drawn + below(key, first + 2, quarter) + below(key, first + 3, quarter)
     draws = [draw(key, 4 * counter + number, quarter) for number in range(4)]
     return middle - half_width + draws[0] + draws[1] + draws[2] + draws[3]

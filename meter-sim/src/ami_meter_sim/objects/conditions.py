@@ -174,19 +174,23 @@ def power_down(device: "Device") -> bool:
     """Power goes; False if it was gone already."""
     if timed.off_since(device) is not None:
         return False
-    record(device, Occurrence.POWER_DOWN)
-    device.history.happened(Record(device.clock.at, Kind.POWER_DOWN))
+    _note_power_down(device)
     _keep_off_since(device, data.double_long_unsigned(int(device.clock.at.timestamp())))
     return True
+
+
+def _note_power_down(device: "Device") -> None:
+    record(device, Occurrence.POWER_DOWN)
+    device.history.happened(Record(device.clock.at, Kind.POWER_DOWN))
 
 
 def was_off(device: "Device", since: datetime, until: datetime) -> None:
     """Power was gone between two instants, which is found out at the second: noted, caught up on, and no gasp of it leaves any more."""
     notice, device.notice = device.notice, _unheard
     device.clock.at = since
-    power_down(device)
+    _note_power_down(device)
     device.clock.at = max(since, until)
-    power_up(device)
+    _come_back(device, since)
     device.notice = notice
 
 
@@ -200,6 +204,13 @@ def power_up(device: "Device") -> bool:
     if since is None:
         return False
     _keep_off_since(device, None)
+    _come_back(device, since)
+    return True
+
+
+def _come_back(device: "Device", since: datetime) -> None:
+    """Everything that a meter does when its power is back after this instant."""
+    device.due = None
     at = device.clock.at
     device.history.happened(Record(at, Kind.POWER_UP))
     if at - since > CLOCK_RESERVE:
@@ -208,7 +219,6 @@ def power_up(device: "Device") -> bool:
     if at - since >= LONG_FAILURE:
         record(device, Occurrence.LONG_POWER_FAILURE)
     timed.powered_up(device, since)
-    return True
 
 
 def _keep_off_since(device: "Device", value: Data | None) -> None:

@@ -13,7 +13,15 @@ from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.conditions import CONDITION_BITS, VOLTAGE_MISSING, Condition
 from ami_meter_sim.objects.memory import Kind
-from ami_meter_sim.objects.timeline import FOR_EVER, Intervals, intervals_of, second_of, union, without_flow
+from ami_meter_sim.objects.timeline import (
+    FOR_EVER,
+    Intervals,
+    intervals_of,
+    second_of,
+    union,
+    without_flow,
+    without_power,
+)
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
@@ -67,9 +75,8 @@ class Masks(NamedTuple):
 
 
 Stopped = Mapping[int | None, Interruptions]
-ENDING_FLOW = (Kind.POWER_DOWN, Kind.POWER_UP, Kind.SWITCH, Kind.CONDITIONS)
-"""Without a record of these kinds everything has flowed since ever."""
-NEVER = Intervals(np.array([], np.int64), np.array([], np.int64))
+BESIDE_POWER = (Kind.SWITCH, Kind.CONDITIONS)
+"""What ends a flow beside power that goes."""
 
 
 def stopped(device: "Device", phases: range) -> Stopped:
@@ -91,8 +98,8 @@ def condition_masks(device: "Device") -> Masks:
 
 def _stopped(device: "Device", phases: range) -> Stopped:
     history = device.history
-    if base_of(device) is None and not any(history.records(kind) for kind in ENDING_FLOW):
-        return {None: Interruptions(NEVER)}
+    if base_of(device) is None and not any(history.records(kind) for kind in BESIDE_POWER):
+        return {None: Interruptions(without_power(device))}  # as of most meters: only power went
     together = without_flow(device)
     masks = condition_masks(device)
     missing = [_while_there(masks, _ends_flow(phase, phases)) for phase in phases]

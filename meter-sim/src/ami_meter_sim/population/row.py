@@ -26,11 +26,11 @@ class Field:
     def __get__(self, row: "Row | None", owner: type) -> "int | Self":
         if row is None:
             return self
-        value: int = row.columns.arrays[self._name].item(row.index)
+        value: int = row.arrays[self._name].item(row.index)
         return value
 
     def __set__(self, row: "Row", value: int) -> None:
-        array, index = row.columns.arrays[self._name], row.index
+        array, index = row.arrays[self._name], row.index
         before = array.item(index)
         if before == value:
             return
@@ -47,10 +47,11 @@ class Field:
 class Row:
     """The meter at `index` of the columns, which has `number` on disk. A value that does not fit raises OverflowError."""
 
-    __slots__ = ("columns", "index", "number", "sink")
+    __slots__ = ("arrays", "columns", "index", "number", "sink")
 
     def __init__(self, columns: Columns, index: int, number: int, sink: Sink) -> None:
         self.columns = columns
+        self.arrays = columns.arrays
         self.index = index
         self.number = number
         self.sink = sink

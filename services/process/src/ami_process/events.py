@@ -176,8 +176,7 @@ def events_on_standard_output(now: Callable[[], datetime] = utc_now) -> Iterator
 
 
 def _line(event: Event, at: datetime) -> str:
-    found = as_object(event)
-    return format_object({"event": found["event"], "at": at.isoformat()} | found)
+    return format_object({"event": event.event, "at": at.isoformat()} | as_object(event))
 
 
 def _plain(value: object) -> object:
