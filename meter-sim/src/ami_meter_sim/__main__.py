@@ -1,7 +1,6 @@
 """The command line `meter-sim`: `meter-sim serve --config FILE` is the process; `python -m ami_meter_sim` is the same."""
 
 import asyncio
-import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -147,14 +146,14 @@ async def _run(settings: Settings, environment: Environment, events: Events, sto
     # here: what asks a running process needs neither meters nor their store
     with loading():
         from ami_meter_sim.app import run
-        from ami_meter_sim.fleet import die_at_once
+        from ami_meter_sim.fleet import die_at_once, serve_evenly
 
     def die() -> None:
         """As a process that is killed, but what was reported is out."""
         events.flush()
         die_at_once()
 
-    gc.freeze()  # rounds of the collector over all that was imported would hold the loop for tens of milliseconds
+    serve_evenly()
     return await run(settings, settings.meters, environment, stop, die)
 
 

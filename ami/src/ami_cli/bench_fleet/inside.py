@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -20,11 +19,11 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.obis import Obis
 from ami_meter_sim.faults.pushes import POWER_DOWN
-from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.fleet import Fleet, serve_evenly
+from ami_meter_sim.lines.meter_pushes import frames_at_rest
 from ami_meter_sim.lines.push import Destination, Push, PushSender
 from ami_meter_sim.meter.member import Population
 from ami_meter_sim.meter.pushes import SETUPS
-from ami_meter_sim.meter.pushing import push_frames
 from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.push_setup import OperationMethod, PushPlan
 from ami_meter_sim.populating import Prepared
@@ -48,7 +47,7 @@ def measure_inside(prepared: Prepared, directory: Path) -> Inside:
 
 
 async def _measure(prepared: Prepared, directory: Path) -> Inside:
-    gc.freeze()  # as the simulator does
+    serve_evenly()
     async with _fleet(prepared.population, prepared, directory) as fleet:
         gasps = min(MOST_GASPS, prepared.settings.count)
         gasps_s = await _gasps(fleet, prepared, gasps)
@@ -98,7 +97,7 @@ def _gasp(fleet: Fleet, prepared: Prepared, index: int, destination: Destination
     plan = PushPlan(SETUPS[POWER_DOWN], GASP, None, None, 0, OperationMethod.UNCONFIRMED_RETRY_ON_FAILURE)
     return Push(
         meter=prepared.population.identities.name(index),
-        frames=lambda at: push_frames(fleet.live(index), plan, at),
+        frames=lambda at: frames_at_rest(fleet, index, plan, at),
         destination=destination,
         why=POWER_DOWN,
         own_host=prepared.plan.place(index)[0],

@@ -19,10 +19,12 @@ from ami_meter_sim.lines.push import Destination, Push, PushSender
 from ami_meter_sim.lines.sockets import leaves_from
 from ami_meter_sim.meter.pushes import reason_of
 from ami_meter_sim.meter.pushing import push_frames, push_retry_at, wanted_pushes
+from ami_meter_sim.meter.pushing_from_rows import frames_of_row
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.push_setup import PushPlan, Transport
 from ami_meter_sim.population.addressing import Addressing, Plan
 from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.row import Row
 from ami_process.sockets import format_address
 
 MOST_KEPT = 1_000
@@ -30,9 +32,16 @@ MOST_KEPT = 1_000
 TRANSPORTS: dict[int, str] = {Transport.TCP: "tcp", Transport.UDP: "udp"}
 
 
-def may_leave(meter: Meter, why: str) -> bool:
+def may_leave(meter: Meter | Row, why: str) -> bool:
     """Without power only the last gasp leaves."""
     return meter.powered or why == POWER_DOWN
+
+
+def frames_at_rest(fleet: Fleet, index: int, plan: PushPlan, at: datetime) -> Sequence[bytes]:
+    """The frames of a push of a meter of a population, which is made only where its row does not say enough."""
+    resting = fleet.at_rest(index)
+    frames = None if resting is None else frames_of_row(resting, plan, at)
+    return push_frames(fleet.live(index), plan, at) if frames is None else frames
 
 
 class OwnHosts:
@@ -105,12 +114,18 @@ class WantedPushes:
 
     def _push(self, meter: Meter, plan: PushPlan, destination: Destination) -> Push:
         again, why = self._again(meter), reason_of(plan.setup)
+        index = meter.row.index
         kept = [meter] if self._is_due(plan) and self._sender.waiting < MOST_KEPT else []
 
         def frames(at: datetime) -> Sequence[bytes]:
-            its = again()
+            resting = self._fleet.at_rest(index)
+            its = resting.row if resting is not None else again()
             kept.clear()
-            return push_frames(its, plan, at) if may_leave(its, why) else ()
+            if not may_leave(its, why):
+                return ()
+            return (
+                push_frames(its, plan, at) if isinstance(its, Meter) else frames_at_rest(self._fleet, index, plan, at)
+            )
 
         def retry_at(attempt: int, at: datetime) -> datetime | None:
             return push_retry_at(again(), plan, attempt, at) if attempt <= plan.retries else None

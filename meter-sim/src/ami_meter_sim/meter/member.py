@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from ami_dlms.association import Ciphering, Security
 from ami_dlms.association.settings import WITH_TITLES
 from ami_dlms.enums import Mechanism
-from ami_dlms.security import PublicKey, SecuritySuite
+from ami_dlms.security import GlobalKeys, PublicKey, SecuritySuite
 from ami_meter_sim.load import Site, site_of
 from ami_meter_sim.load.houses import MIXED, Kind
 from ami_meter_sim.load.network import Connection
@@ -65,7 +65,7 @@ class Population:
         """What the meter at this index is. IndexError beyond the population."""
         identities, wport = self.identities, self.server_wport(index)
         name, title = identities.logical_device_name(index), identities.system_title(index)
-        security = self._security(index, title)
+        security = self._security(index, title, self.credentials.keys(index))
         return MeterSetup(
             identity=Identity(identities.name(index), name, identities.device_id(index).encode("ascii"), title),
             model=self.model,
@@ -94,12 +94,16 @@ class Population:
         connection = Connection(self.identities.shared_noise(feeder), position)
         return site_of(self.identities.noise(index), self.shares, connection)
 
-    def _security(self, index: int, title: bytes) -> Security | None:
+    def sending_security(self, index: int) -> Security | None:
+        """What the management association of a meter protects its notifications with; without its signing key and its master key."""
+        return self._security(index, self.identities.system_title(index), self.credentials.sending_keys(index))
+
+    def _security(self, index: int, title: bytes, keys: GlobalKeys) -> Security | None:
         if self.ciphering is None and self.mechanism not in WITH_TITLES:
             return None
         ciphered = self.ciphering is not None
         return Security(
-            keys=self.credentials.keys(index),
+            keys=keys,
             system_title=title,
             suite=self.suite,
             authenticated=ciphered,

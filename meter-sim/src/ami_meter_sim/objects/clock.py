@@ -25,6 +25,7 @@ from ami_meter_sim.objects.memory import Kind, Record
 from ami_meter_sim.objects.recording import record
 from ami_meter_sim.objects.shapes import Number, boolean, date_time_octets
 from ami_meter_sim.objects.timed import TimedObject
+from ami_meter_sim.population.row import Row
 from ami_packs.event_list import Occurrence
 from ami_packs.model import Model
 
@@ -220,6 +221,14 @@ def start_clock(device: "Device") -> None:
         clock.quality = 0 if quality is None else quality.value
         if unchanged:
             _OF_MODELS[device.model] = clock.daylight_saving, clock.drift_ppm
+
+
+def clock_of_row(model: Model, row: Row, at: datetime) -> MeterClock | None:
+    """The clock of a meter whose clock object is as its model has it; None until a meter of this model was made."""
+    if (Clock.class_id, CLOCK) not in model.objects:
+        return MeterClock(at, row)
+    known = _OF_MODELS.get(model)
+    return None if known is None else MeterClock(at, row, *known)
 
 
 _OF_MODELS: WeakKeyDictionary[Model, tuple[DaylightSaving, int]] = WeakKeyDictionary()

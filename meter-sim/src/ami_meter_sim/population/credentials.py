@@ -42,6 +42,14 @@ class Credentials:
         )
         return GlobalKeys(encryption, authentication, master_key=master)
 
+    def sending_keys(self, index: int) -> GlobalKeys:
+        """Those of the first one as far as a notification needs them."""
+        octets = suite_of(self.suite).key_length
+        encryption, authentication, _ = OF_SETUP[1]
+        return GlobalKeys(
+            self.identities.key(index, encryption, octets), self.identities.key(index, authentication, octets)
+        )
+
     def secret(self, index: int) -> bytes | None:
         """Password or HLS secret of the management association; None where its mechanism has none."""
         if self.mechanism not in WITH_SECRET:

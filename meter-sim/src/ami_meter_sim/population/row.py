@@ -6,7 +6,7 @@ nothing that outlives the process can be changed past it. Making a row costs two
 
 from typing import Self, overload
 
-from ami_meter_sim.population.columns import COLUMNS, Columns
+from ami_meter_sim.population.columns import COLUMNS, WITHOUT_POWER, Columns
 from ami_meter_sim.population.journal import Cell, Sink, StateError
 
 
@@ -55,6 +55,11 @@ class Row:
         self.index = index
         self.number = number
         self.sink = sink
+
+    @property
+    def powered(self) -> bool:
+        """Whether the meter has power."""
+        return not self.flags & WITHOUT_POWER
 
     def give_back_counters(self) -> None:
         """What was reserved and not used may be used in another life of the process. Nothing may be sent after this."""
