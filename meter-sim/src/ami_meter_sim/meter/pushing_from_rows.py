@@ -24,10 +24,10 @@ FIRST_INVOKE_ID = 1
 
 
 class Resting(NamedTuple):
-    """A meter that is a row: of which population, with which index in it, and the classes whose attributes were changed in it."""
+    """A meter that is a row: of which population, at which place in it, and the classes whose attributes were changed in it."""
 
     population: Population
-    index: int
+    place: int
     row: Row
     changed_classes: frozenset[int]
 
