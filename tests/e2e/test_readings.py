@@ -114,7 +114,8 @@ def running(directory: Path) -> Iterator[System]:
         one.config["meter_sim"]["port"] = free_port()
         for section in ("hes", "meter_sim"):
             one.config[section]["token_file"] = str(one.directory / f"{section}.tokens")
-        for meter in one.config["meters"]:
+        for number, meter in enumerate(one.config["meters"]):
+            meter["tags"] = {"feeder": f"F{number // 2}", "transformer": f"T{number}"}
             meter["simulated"] |= {"model": "three-phase", "time_zone_minutes": -60}
         yield one.start_together()
 
@@ -258,7 +259,8 @@ def test_what_can_be_read_is_given_beside_what_can_not(whole: System, simulator:
         ("", "1.7"),
         (query(["{mrid}"], (QUARTERS,), (START, START - timedelta(hours=1))), "1.6"),
         (query(["{mrid}"], (QUARTERS,), (START - timedelta(days=500), START)), "3.1"),
-        (query(["<EndDeviceGroup><mRID>feeder-1</mRID></EndDeviceGroup>"], (IMPORT,)), "5.2"),
+        (query(["<EndDeviceGroup><mRID>feeder-1</mRID></EndDeviceGroup>"], (IMPORT,)), "2.4"),
+        (query(["<EndDeviceGroup><Names><name>F9</name></Names></EndDeviceGroup>"], (IMPORT,)), "2.4"),
     ],
 )
 def test_what_can_not_be_read_is_refused_with_its_reason(whole: System, request_body: str, code: str) -> None:
@@ -281,6 +283,20 @@ def test_intervals_of_the_day_of_23_hours(whole: System, simulator: Simulator) -
     answer = post(whole, query([meter["mrid"]], (QUARTERS,), (START - timedelta(minutes=30), START)))
     *_, last = values(answer, "IntervalBlocks")[meter["mrid"]][QUARTERS]
     assert (last.at, last.text) == (START, now.text), "the register stands where the last interval has ended"
+
+
+def test_a_group_is_its_meters(whole: System, simulator: Simulator) -> None:
+    first, second, third = whole.config["meters"]
+    of_feeder, of_transformer = (
+        f"<EndDeviceGroup><Names><name>{value}</name><NameType><name>{tag}</name></NameType></Names></EndDeviceGroup>"
+        for tag, value in (("feeder", "F0"), ("transformer", "T2"))
+    )
+    answer = post(whole, query([of_feeder], (IMPORT,)))
+    read = values(answer)
+    assert found(answer, "Result") == ["OK"] and read.keys() == {first["mrid"], second["mrid"]}
+    for meter in (first, second):
+        assert Decimal(read[meter["mrid"]][IMPORT][0].text) == simulator.value(meter["name"], IMPORT)
+    assert values(post(whole, query([of_feeder + of_transformer], (IMPORT,)))).keys() == {*read, third["mrid"]}
 
 
 def test_values_come_from_the_store_where_that_is_asked_for(whole: System, simulator: Simulator) -> None:

@@ -105,7 +105,9 @@ class Intake:
         partner = partner_of(header, self._partners)
         self._check_size(noun.size(message, partner))
         context = RequestContext.of(header, self._context.now(), partner)
-        return context, noun.plan(context, message, self._registry)
+        plan = noun.plan(context, message, self._registry)
+        self._check_size(len(plan.commands))  # a group is one that is named, and may be many meters
+        return context, plan
 
     async def _keep(self, request: StoredRequest, jobs: Sequence[CommandJob], header: Header) -> StoredRequest | None:
         """None once it is kept, else what was kept under its id before; raises Refused."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ami_cim.codes import Level
-from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
+from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint
 from ami_cim.message import ReplyError
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns.partners import Partner
@@ -33,6 +33,34 @@ def meter_of_device(device: EndDevice, registry: Registry) -> Meter | ReplyError
 def meter_of_usage_point(point: UsagePoint, registry: Registry) -> Meter | ReplyError:
     """The same of the meter at a usage point."""
     return _resolve(_POINTS, point, registry.find_by_usage_point_mrid, registry.find_by_usage_point)
+
+
+def meters_of_group(group: Identified, registry: Registry) -> Sequence[Meter] | ReplyError:
+    """The meters whose tag has the name of a group; NameType says which tag where several have it."""
+    wanted = [(name.name, name.name_type) for name in group.names]
+    if not wanted:
+        return _unknown_group(
+            group.mrid or "", "A group is named by Names here: the value of a tag of its meters, with NameType the tag."
+        )
+    known = registry.groups()
+    found = [
+        (tag, value)
+        for value, kind in wanted
+        for tag, values in known.items()
+        if value in values and kind in (None, tag)
+    ]
+    if not found:
+        return _unknown_group(wanted[0][0], f"The group {_listed(group.names)} is not known here.")
+    if len(found) > 1:
+        kinds = " and ".join(sorted(f"{tag} {value}" for tag, value in found))
+        return _unknown_group(wanted[0][0], f"One group was named by what several have: {kinds}; NameType says which.")
+    ((tag, value),) = found
+    return tuple(registry.members(tag, value))
+
+
+def _unknown_group(name: str, reason: str) -> ReplyError:
+    identifier = Identifier(value=name, kind="name", object_type="EndDeviceGroup")
+    return ReplyError(code="2.4", level=Level.FATAL, reason=reason, identifier=identifier)
 
 
 def identifier_of(mrid: str) -> Identifier:

@@ -19,7 +19,7 @@ from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
 from ami_cim.quality import Quality
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.nouns.devices import devices_of, identifier_of, meter_of_device, meter_of_usage_point
+from ami_hes.nouns.devices import devices_of, identifier_of, meter_of_device, meter_of_usage_point, meters_of_group
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
@@ -41,9 +41,9 @@ _IDENTIFYING = ("EndDevice/", "UsagePoint/")
 
 
 def size(message: RequestMessage, partner: Partner = STANDARD) -> int:
-    """How many devices and usage points a request names, whether known or not, each as often as it does."""
+    """How many devices, usage points and groups a request names, whether known or not, each as often as it does."""
     query = _query_of(message)
-    return len(devices_of(query.end_devices, partner)) + len(query.usage_points)
+    return len(devices_of(query.end_devices, partner)) + len(query.usage_points) + len(query.end_device_groups)
 
 
 def plan(context: RequestContext, message: RequestMessage, registry: Registry) -> Plan:
@@ -89,15 +89,16 @@ def _query_of(message: RequestMessage) -> GetMeterReadings:
 def _demand_understood(query: GetMeterReadings) -> None:
     """What would be answered otherwise than it is asked is refused."""
     beyond = [name for name in query.unsupported if not name.startswith(_IDENTIFYING)]
-    groups = [*query.end_device_groups, *query.usage_point_groups]
     if beyond:
         raise Refused(error("5.2", f"Nothing was read: {', '.join(beyond)} of GetMeterReadings is not supported."))
     if query.qualities:
         raise Refused(error("5.2", "Nothing was read: values can't be chosen by their ReadingQuality."))
-    if groups:
-        raise Refused(error("5.2", "Nothing was read: groups of meters are not resolved; name the meters."))
-    if not query.end_devices and not query.usage_points:
-        raise Refused(error("1.7", "GetMeterReadings names no EndDevice and no UsagePoint."))
+    if query.usage_point_groups:
+        raise Refused(
+            error("5.2", "Nothing was read: groups of usage points are not known here; name the meters or their group.")
+        )
+    if not (query.end_devices or query.usage_points or query.end_device_groups):
+        raise Refused(error("1.7", "GetMeterReadings names no EndDevice, no EndDeviceGroup and no UsagePoint."))
 
 
 def _period_of(query: GetMeterReadings, now: datetime) -> tuple[int | None, int | None]:
@@ -158,6 +159,9 @@ def _meters_of(query: GetMeterReadings, registry: Registry, partner: Partner) ->
         yield meter_of_device(device, registry)
     for point in query.usage_points:
         yield meter_of_usage_point(point, registry)
+    for group in query.end_device_groups:
+        members = meters_of_group(group, registry)
+        yield from [members] if isinstance(members, ReplyError) else members
 
 
 def _errors(worked: Worked, found: ReadValues) -> list[ReplyError]:
