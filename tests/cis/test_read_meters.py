@@ -29,7 +29,7 @@ from given_readings import IMPORT, M1, MORE, NOON, OK, QUARTERS, giving, quarter
 
 from ami_cim import envelope, wire
 from ami_cim.envelope import Received
-from ami_cim.identity import EndDevice, Name, UsagePoint
+from ami_cim.identity import EndDevice, Identifier, Name, UsagePoint
 from ami_cim.message import EventMessage, Header, Reply, ReplyError
 from ami_cim.payloads.get_meter_readings import GetMeterReadings
 from ami_cim.payloads.interval_blocks import IntervalBlock
@@ -39,7 +39,7 @@ from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_cis.app import System, running
 from ami_cis.readings_api import READINGS
-from ami_cis.store import KeptReading, Retention, Store, Wanted
+from ami_cis.store import KeptReading, Retention, Store, TakenEvent, Wanted
 from ami_process.store.places import Place
 
 
@@ -125,11 +125,13 @@ async def test_registers_are_asked_for_and_come_back_exactly(tmp_path: Path, hes
 
 async def test_partial_has_what_came_and_who_failed(tmp_path: Path, hes: StandInHes) -> None:
     failed = failed_meter("5.6", "the meter has no such value", METERS[1].mrid or "")
-    hes.behaviour = giving(register("1"), reply=Reply(result="PARTIAL", errors=(failed,)))
+    of_no_meter = Identifier(value=QUARTERS, kind="other", object_type="ReadingType")
+    not_served = ReplyError(code="2.10", reason="not served", identifier=of_no_meter)
+    hes.behaviour = giving(register("1"), reply=Reply(result="PARTIAL", errors=(failed, not_served)))
     async with asking(tmp_path, hes) as (_, client):
         said = await asked(client, meters=["M1001", "M1002"])
     assert said["result"] == "PARTIAL" and values(said["readings"]) == [("M1001", "2026-03-01T12:00:00Z", "1")]
-    assert [(one["meter"], one["code"]) for one in said["errors"]] == [("M1002", "5.6")]
+    assert [(one["meter"], one["code"]) for one in said["errors"]] == [("M1002", "5.6"), (None, "2.10")]
 
 
 async def test_a_late_answer_in_parts_is_one_answer(tmp_path: Path, hes: StandInHes) -> None:
@@ -280,9 +282,34 @@ def a_value(value: str | None, said_at: datetime = NOON, at: datetime = NOON, **
     return KeptReading(**{**fields, "at": at, "value": value, "said_at": said_at, "message_id": "m", **more})
 
 
-async def test_the_store_keeps_a_moment_once_exactly_and_drops_what_is_too_old(place: Place) -> None:
-    from ami_cis.store import TakenEvent
+async def test_only_so_many_readings_are_kept_and_the_oldest_go(place: Place) -> None:
+    async with Store.opened(place, Retention(readings=50)) as store:
+        for number in range(100):
+            event = TakenEvent(f"e-{number}", "created", "MeterReadings", b"", NOON)
+            assert await store.add_event(event, [a_value("1", at=NOON + timedelta(minutes=number))])
+        found = await store.readings(Wanted())
+    assert 50 <= len(found) <= 55 and found[-1].at == NOON + timedelta(minutes=99)
 
+
+async def test_a_sender_ahead_of_its_time_neither_lasts_longer_nor_keeps_others_out(
+    tmp_path: Path, hes: StandInHes
+) -> None:
+    day = timedelta(days=1)
+    events = Events()
+    async with asking(tmp_path, hes, events) as (system, client):
+        url = f"http://{system.listen.removeprefix('http://')}/cim"
+        for octets in (
+            event(register("1"), at=NOON + 400 * day),
+            event(register("2"), message_id="e-2"),
+            event(register("3", NOON + 2 * day), message_id="e-3"),
+            event(register("4", NOON + day), message_id="e-4"),
+        ):
+            assert (await post(url, octets)).status_code == 200
+        assert [one["value"] for one in await kept(client)] == ["2", "4"]
+    assert [one["unusable"] for one in events.named("readings_kept")] == [0, 0, 1, 0]
+
+
+async def test_the_store_keeps_a_moment_once_exactly_and_drops_what_is_too_old(place: Place) -> None:
     def taken(number: int) -> TakenEvent:
         return TakenEvent(f"e-{number}", "created", "MeterReadings", b"", NOON)
 

@@ -131,7 +131,7 @@ def _http_limits(cis: Cis) -> HttpLimits:
 def _retention(settings: Settings) -> Retention:
     cis = settings.cis
     kept = timedelta(days=cis.keep_days), cis.max_events, cis.max_event_octets
-    return Retention(*kept, readings_age=timedelta(days=cis.keep_readings_days))
+    return Retention(*kept, timedelta(days=cis.keep_readings_days), cis.max_readings)
 
 
 async def _forget(store: Store, environment: Environment) -> None:

@@ -169,7 +169,7 @@ class ReadingsKept(Event):
     values: int
     """How many."""
     unusable: int
-    """How many more can't be kept: of no meter, at no moment, or no number."""
+    """How many more can't be kept: of no meter, at no moment or one to come, or no number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

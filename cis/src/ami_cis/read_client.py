@@ -97,6 +97,8 @@ def _head(outcome: ReadingsOutcome) -> list[str]:
     if outcome.start is not None:
         until = "now" if outcome.end is None else outcome.end.isoformat()
         lines.append(f"from {outcome.start.isoformat()} to {until}")
+    if not outcome.complete:
+        lines.append(f"the first {len(outcome.readings):,} values; there are more")
     if outcome.reason is not None:
         lines.append(outcome.reason)
     for error in outcome.errors:

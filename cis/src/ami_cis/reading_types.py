@@ -6,7 +6,7 @@ import csv
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 _CODE = re.compile(r"(?:-?\d{1,6}\.){17}-?\d{1,6}", re.ASCII)
@@ -75,6 +75,7 @@ def name_of(reading_type: str) -> str:
     return next((row.alias for row in known_types() if row.reading_type == reading_type), reading_type)
 
 
+@lru_cache(1_000)
 def unit_of(reading_type: str) -> str:
     """What is written behind a value, e.g. kWh; nothing for a code without a unit that is known here."""
     fields = _fields(reading_type)

@@ -3,6 +3,7 @@
 Times may be without an offset: then they are those of `cis.time_zone`. All times in an answer are of that zone, with their offset.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -117,13 +118,20 @@ class ReadingValue(BaseModel):
     @classmethod
     def of(cls, kept: KeptReading, zone: ZoneInfo) -> Self:
         """The same with its unit, in a zone."""
-        start = None if kept.start is None else kept.start.astimezone(zone)
-        fields = {**asdict(kept), "at": kept.at.astimezone(zone), "start": start, "unit": unit_of(kept.reading_type)}
-        return cls.model_validate(fields)
+        return cls(
+            meter=kept.meter,
+            reading_type=kept.reading_type,
+            at=kept.at.astimezone(zone),
+            start=None if kept.start is None else kept.start.astimezone(zone),
+            value=kept.value,
+            unit=unit_of(kept.reading_type),
+            qualities=kept.qualities,
+            source=kept.source,
+        )
 
 
 class ReadingsOutcome(BaseModel):
-    """How a question ended, and the values that came; without a final reply `result` is None, and `reason` says why."""
+    """How a question ended, and the values that came, `complete` unless there are more; without a final reply `result` is None, and `reason` says why."""
 
     message_id: str
     meters: tuple[str, ...]
@@ -136,6 +144,7 @@ class ReadingsOutcome(BaseModel):
     unknown: bool
     ms: float
     readings: tuple[ReadingValue, ...]
+    complete: bool
 
     @classmethod
     def of(cls, order: ReadOrder, read: ReadOutcome, zone: ZoneInfo) -> Self:
@@ -147,6 +156,7 @@ class ReadingsOutcome(BaseModel):
             "start": order.start,
             "end": order.end,
             "readings": [ReadingValue.of(one, zone) for one in read.readings],
+            "complete": read.complete,
         }
         return cls.model_validate(document)
 
@@ -156,6 +166,11 @@ class KeptReadings(BaseModel):
 
     readings: tuple[ReadingValue, ...]
     complete: bool
+
+    @classmethod
+    def of(cls, kept: Sequence[KeptReading], zone: ZoneInfo, *, complete: bool) -> Self:
+        """The same for a program, in a zone."""
+        return cls(readings=tuple(ReadingValue.of(one, zone) for one in kept), complete=complete)
 
 
 def reading_routes(
@@ -172,7 +187,7 @@ def reading_routes(
         order = asked.order(meters, zone)
         with under_way.entered(order.message_id):
             read = await readings.run(order)
-        return _json(ReadingsOutcome.of(order, read, zone))
+        return _json(await asyncio.to_thread(ReadingsOutcome.of, order, read, zone))
 
     async def look(request: Request) -> Response:
         wanted = _wanted(request, zone)
@@ -180,8 +195,7 @@ def reading_routes(
             found = await store.readings(wanted)
         except StoreUnavailable as problem:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
-        values = tuple(ReadingValue.of(one, zone) for one in found)
-        return _json(KeptReadings(readings=values, complete=len(found) < wanted.most))
+        return _json(await asyncio.to_thread(KeptReadings.of, found, zone, complete=len(found) < wanted.most))
 
     return [Route(READINGS, ask, methods=["POST"]), Route(READINGS, look, methods=["GET"])]
 

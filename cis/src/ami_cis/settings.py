@@ -77,6 +77,7 @@ class Cis(Section):
     keep_readings_days: float = Field(
         default=800.0, gt=0, allow_inf_nan=False, description="how long readings stay, by the moment that they are of"
     )
+    max_readings: int = Field(default=10_000_000, ge=1, description="readings that are kept; the oldest go first")
     time_zone: str = Field(
         default="UTC", description="where times without an offset are meant, and in which they are shown: an IANA name"
     )

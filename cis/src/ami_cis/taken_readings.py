@@ -6,7 +6,7 @@ and its moment is its end (`timePeriod` before `timeStamp`, since a partner may 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import repeat
 from typing import Final
 
@@ -24,13 +24,15 @@ from ami_cis.store import KeptReading
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The rows of a message, and how many of its values can't be one: of no meter, at no moment, or no number."""
+    """The rows of a message, and how many of its values can't be one: of no meter, at no moment or one to come, or no number."""
 
     readings: tuple[KeptReading, ...] = ()
     unusable: int = 0
 
 
 NOTHING = Taken()
+AHEAD = timedelta(days=1)
+"""How far the clock of a meter may be ahead of ours; a value of a later moment would outlive all others in the store."""
 _OPEN: Final = Period()
 _PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,40})(?:\.\d{1,30})?", re.ASCII)
 _Row = tuple[datetime | None, datetime | None, str | None, tuple[str, ...], str | None]
@@ -66,7 +68,7 @@ def readings_of(payload: Payload | None, header: Header, message_id: str, names:
         return NOTHING
     rows: list[KeptReading | None] = []
     for one in payload.meter_readings:
-        said = _Said(names.of(one), header.timestamp or now, message_id)
+        said = _Said(names.of(one), min(header.timestamp or now, now), now + AHEAD, message_id)
         rows += map(said.register, one.readings)
         for block in one.blocks:
             rows += said.intervals(block)
@@ -80,6 +82,8 @@ class _Said:
 
     meter: str | None
     at: datetime
+    latest: datetime
+    """No moment of a value lies behind it."""
     message_id: str
 
     def register(self, one: Reading) -> KeptReading | None:
@@ -100,7 +104,7 @@ class _Said:
     def _row(self, reading_type: str, row: _Row) -> KeptReading | None:
         """None for what can't be kept."""
         moment, start, text, qualities, source = row
-        if self.meter is None or moment is None:
+        if self.meter is None or moment is None or moment > self.latest:
             return None
         try:
             value = None if text is None else _plain(text)

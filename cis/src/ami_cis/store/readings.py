@@ -83,6 +83,14 @@ def forget_readings(connection: Connection, before: datetime) -> int:
     return connection.execute(delete(READINGS).where(READINGS.c.at < before)).rowcount
 
 
+def keep_newest(connection: Connection, most: int) -> None:
+    """Drop those of the oldest moments beyond this number; of one moment all, or none."""
+    first_beyond = select(READINGS.c.at).order_by(READINGS.c.at.desc()).offset(most).limit(1)
+    at = connection.execute(first_beyond).scalar()
+    if at is not None:
+        connection.execute(delete(READINGS).where(READINGS.c.at <= at))
+
+
 def _values(one: KeptReading) -> dict[str, Any]:
     """The cells of a row; `asdict` copies each of them, which is most of what a message costs."""
     return {name: getattr(one, name) for name in _NAMES} | {"qualities": " ".join(one.qualities)}

@@ -14,7 +14,7 @@ from typing import Self
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
 
-from ami_cis.store.readings import KeptReading, Wanted, add_readings, find_readings, forget_readings
+from ami_cis.store.readings import KeptReading, Wanted, add_readings, find_readings, forget_readings, keep_newest
 from ami_cis.store.tables import EVENTS, OUTGOING, REPLIES, REQUESTS, SCHEMA
 from ami_process.store.database import Database
 from ami_process.store.events import StoreMigrated
@@ -33,6 +33,8 @@ class Retention:
     event_octets: int = 64_000_000
     readings_age: timedelta = timedelta(days=800)
     """Of the moment that a value is of."""
+    readings: int = 10_000_000
+    """Beyond this, those of the oldest moments go."""
 
 
 KEEP = Retention()
@@ -104,6 +106,7 @@ class Store:
         self._retention = retention
         self._new_events = 0
         self._new_octets = 0
+        self._new_readings = 0
 
     @classmethod
     @asynccontextmanager
@@ -159,7 +162,7 @@ class Store:
 
     async def add_reply(self, message_id: str, reply: TakenReply, readings: Sequence[KeptReading] = ()) -> bool:
         """Keep the reply with its readings and, if it is final, close the request; False if the very same reply was kept before."""
-        return await self._database.transaction(lambda c: _add_reply(c, message_id, reply, readings))
+        return await self._database.transaction(lambda c: self._add_reply(c, message_id, reply, readings))
 
     async def replies(self, message_id: str) -> list[TakenReply]:
         """What has been kept for a request, oldest first."""
@@ -182,9 +185,32 @@ class Store:
         if connection.execute(same).first() is not None:
             return False
         connection.execute(insert(EVENTS).values(asdict(taken)))
-        add_readings(connection, readings)
+        self._add_readings(connection, readings)
         self._make_room(connection, len(taken.octets))
         return True
+
+    def _add_reply(
+        self, connection: Connection, message_id: str, reply: TakenReply, readings: Sequence[KeptReading]
+    ) -> bool:
+        same = select(REPLIES.c.number).where(REPLIES.c.request == message_id, REPLIES.c.digest == reply.digest)
+        new = connection.execute(same).first() is None
+        if new:
+            values = asdict(reply) | {"request": message_id, "errors": list(reply.errors)}
+            connection.execute(insert(REPLIES).values(values))
+            self._add_readings(connection, readings)
+        if reply.final:
+            close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
+            connection.execute(close.values(state=State.ANSWERED.value, reason=None))
+            connection.execute(delete(OUTGOING).where(OUTGOING.c.message_id == message_id))
+        return new
+
+    def _add_readings(self, connection: Connection, readings: Sequence[KeptReading]) -> None:
+        """And now and then drop the oldest that no longer fit."""
+        add_readings(connection, readings)
+        self._new_readings += len(readings)
+        if self._new_readings * PRUNE_PARTS > self._retention.readings:
+            self._new_readings = 0
+            keep_newest(connection, self._retention.readings)
 
     def _make_room(self, connection: Connection, octets: int) -> None:
         """Now and then drop the oldest events that no longer fit."""
@@ -245,20 +271,6 @@ def _find_request(connection: Connection, identifiers: Sequence[str]) -> SentReq
         if row is not None:
             return _request(row)
     return None
-
-
-def _add_reply(connection: Connection, message_id: str, reply: TakenReply, readings: Sequence[KeptReading]) -> bool:
-    same = select(REPLIES.c.number).where(REPLIES.c.request == message_id, REPLIES.c.digest == reply.digest)
-    new = connection.execute(same).first() is None
-    if new:
-        values = asdict(reply) | {"request": message_id, "errors": list(reply.errors)}
-        connection.execute(insert(REPLIES).values(values))
-        add_readings(connection, readings)
-    if reply.final:
-        close = update(REQUESTS).where(REQUESTS.c.message_id == message_id)
-        connection.execute(close.values(state=State.ANSWERED.value, reason=None))
-        connection.execute(delete(OUTGOING).where(OUTGOING.c.message_id == message_id))
-    return new
 
 
 def _request(row: RowMapping) -> SentRequest:

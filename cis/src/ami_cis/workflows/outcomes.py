@@ -19,6 +19,7 @@ def outcome_of(targets: Sequence[Target], message_id: str, ended: Ended) -> Outc
 
 
 def _label(targets: Sequence[Target], identifier: Identifier | None) -> str | None:
-    if identifier is None:
+    """Of whom an error is; None where it is of a value that no meter was asked for."""
+    if identifier is None or identifier.object_type == "ReadingType":
         return None
     return next((target.label for target in targets if target.is_meant_by(identifier)), identifier.value)

@@ -40,6 +40,8 @@ class ReadOutcome:
 
     outcome: Outcome
     readings: tuple[KeptReading, ...] = ()
+    complete: bool = True
+    """False where more values came than are handed out at once."""
 
 
 class Readings:
@@ -59,10 +61,11 @@ class Readings:
         ended = await self._exchanges.run(request, self._sent(order, request), _sent_event(order, request))
         outcome = self._concluded(order, request, ended)
         try:
-            readings = await self._store.readings(Wanted(message_id=outcome.message_id))
+            wanted = Wanted(message_id=outcome.message_id)
+            readings = await self._store.readings(wanted)
         except StoreUnavailable as problem:
             return ReadOutcome(replace(outcome, reason=f"the values are kept and can't be shown now: {problem}"))
-        return ReadOutcome(outcome, tuple(readings))
+        return ReadOutcome(outcome, tuple(readings), len(readings) < wanted.most)
 
     def _concluded(self, order: ReadOrder, request: RequestMessage, ended: Ended) -> Outcome:
         outcome = outcome_of(order.targets, request.header.message_id or "", ended)
