@@ -305,6 +305,20 @@ def test_many_findings_of_a_kind_are_counted() -> None:
     assert len(mine) == 11 and mine[-1] == "and 40 more of this kind"
 
 
+def test_what_would_be_reported_whichever_meters_there_are() -> None:
+    meters = "<EndDevice><Names><name>M1001</name></Names></EndDevice><EndDevice/>"
+    unknown = IMPORT_KWH.replace(".12.", ".13.")
+    types = "".join(f"<ReadingType><mRID>{one}</mRID></ReadingType>" for one in (IMPORT_KWH, unknown))
+    query = f'<GetMeterReadings xmlns="http://iec.ch/TC57/2011/GetMeterReadings#">{meters}{types}</GetMeterReadings>'
+    document = found(generic("RequestMessage", f"<Request>{query}</Request>", verb="get"))
+    assert document["findings"] == []
+    answer = document["answer"]
+    assert (answer["accepted"], answer["meters"], answer["asks_for"]) == (True, ["name M1001"], IMPORT_KWH)
+    assert [error.split()[0] for error in answer["errors"]] == ["2.10", "2.4"]
+    (served, not_served) = document["meanings"]
+    assert served["served"] and not not_served["served"] and "near: " in not_served["note"]
+
+
 def test_a_reading_type_is_said_by_all_its_fields_and_its_attributes() -> None:
     document = found(readings(f"<Readings><value>1.5</value>{TYPE}</Readings>"))
     (meaning,) = document["meanings"]

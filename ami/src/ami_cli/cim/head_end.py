@@ -12,7 +12,7 @@ from ami_cim import media, soap, wire
 from ami_cim.envelope import Received
 from ami_cim.errors import CimError, UnsupportedMedia
 from ami_cim.limits import UNKNOWN_PEER
-from ami_cim.message import ResponseMessage
+from ami_cim.message import ReplyError, ResponseMessage
 from ami_cim.nouns import BY_NAME
 from ami_cim.schema import Schemas
 from ami_cli.cim.findings import printable
@@ -24,6 +24,7 @@ from ami_hes.served import NOUNS
 
 NO_ONE = ""
 CIS = "CIS (a head-end takes requests alone)"
+UNKNOWN_METER, UNKNOWN_USAGE_POINT = "2.4", "2.12"
 MOST_NAMED = 20
 """Meters that are named."""
 
@@ -42,6 +43,10 @@ class Answer:
     meters: tuple[str, ...] = ()
     """What it would look up, as the message names it."""
     count: int = 0
+    asks_for: str = ""
+    """What of these meters, in the noun's words."""
+    errors: tuple[str, ...] = ()
+    """What would be in the reply as not done, whichever meters there are."""
     conditions: tuple[str, ...] = ()
     """What else has to be so for it to be accepted."""
 
@@ -133,7 +138,21 @@ def _planned(received: Received, now: datetime) -> Answer:
     conditions.append("the MessageID was not used for another request")
     form = " ".join(f"would {what} look up these meters, and refuse those it doesn't know".split())
     named = tuple(asked.names)
-    return Answer("head-end", True, form, meters=named[:MOST_NAMED], count=len(named), conditions=tuple(conditions))
+    return Answer(
+        "head-end",
+        True,
+        form,
+        meters=named[:MOST_NAMED],
+        count=len(named),
+        asks_for=printable(plan.summary),
+        errors=tuple(f"{one.code} {printable(one.reason or '')}" for one in plan.errors if not _of_meters(one)),
+        conditions=tuple(conditions),
+    )
+
+
+def _of_meters(error: ReplyError) -> bool:
+    """Whether it says that a meter is not known, which a registry without meters says of each."""
+    return error.code in (UNKNOWN_METER, UNKNOWN_USAGE_POINT) and error.identifier is not None
 
 
 def _of_cis(source: Source, schemas: Schemas) -> Answer:

@@ -157,6 +157,10 @@ def _add_answer(top: Tree, who: str, answer: Answer) -> None:
         branch.add(Text(meter))
     if (more := answer.count - len(answer.meters)) > 0:
         branch.add(Text(f"and {more:,} more", style="dim"))
+    if answer.asks_for:
+        branch.add(Text(f"asked for: {answer.asks_for}"))
+    for error in answer.errors:
+        branch.add(Text(f"and report {error}", style="yellow"))
     for condition in answer.conditions:
         branch.add(Text(f"if {condition}", style="dim"))
 
