@@ -17,7 +17,7 @@ from ami_cim.limits import Limits
 from ami_cim.schema import Schemas
 from ami_cim.services import OFFERED, addresses
 from ami_hes import events
-from ami_hes.jobs import Intake
+from ami_hes.jobs import Intake, KeptAnswer
 from ami_process.events import Emit, Event
 from ami_process.health import Health
 from ami_process.message_endpoint import Endpoint, Site, Why
@@ -44,6 +44,8 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
 
     async def handle(received: Received, _: bytes) -> bytes:
         answer = await intake.handle(received.message)
+        if isinstance(answer, KeptAnswer):
+            return await answer.written(received.wrapper)
         try:
             return wire.write_response(answer, received.wrapper, schemas)
         except CimError as problem:

@@ -171,6 +171,12 @@ class HesSettings(Section):
     source: str = Field(default="HES", description="Header.Source of what the HES sends")
     max_request_octets: int = Field(default=5_000_000, ge=1_000, le=5_000_000)
     """A larger message is refused."""
+    max_answer_octets: int = Field(
+        default=2_000_000,
+        ge=10_000,
+        le=50_000_000,
+        description="of one message; a larger answer goes to a ReplyAddress in parts, and is refused in an HTTP response",
+    )
     max_meters_per_request: int = Field(default=5_000, ge=1)
     """A request that names more is refused."""
     max_pending: int = Field(default=100_000, ge=1, description="accepted controls that still wait or run")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from ami_hes.commands import CommandJob, Lane
-from ami_hes.engine import Answers, Commands, Delivery, Engine, Events, Jobs, MakeEngine, ReplyJob
+from ami_hes.engine import Answers, CommandDelivery, Commands, Delivery, Engine, Events, Jobs, MakeEngine, ReplyJob
 from ami_hes.engine.ports import J
 
 
@@ -44,6 +44,16 @@ class DyingDelivery(Generic[J]):
 
 
 @dataclass
+class DyingCommand(DyingDelivery[CommandJob]):
+    """The same of a command."""
+
+    whole: CommandDelivery
+
+    async def free_meter(self) -> None:
+        await self.whole.free_meter()
+
+
+@dataclass
 class DyingJobs(Generic[J]):
     """A lane whose process dies behind its `put`, or behind the `done` of what was taken from it."""
 
@@ -75,13 +85,11 @@ class DyingCommands:
         if self.call == "put":
             die()
 
-    async def take(
-        self, lanes: Collection[Lane], limit: int, full: Collection[str] = ()
-    ) -> Sequence[Delivery[CommandJob]]:
+    async def take(self, lanes: Collection[Lane], limit: int, full: Collection[str] = ()) -> Sequence[CommandDelivery]:
         taken = await self.whole.take(lanes, limit, full)
-        return [DyingDelivery(one) for one in taken] if self.call == "done" else taken
+        return [DyingCommand(one) for one in taken] if self.call == "done" else taken
 
-    async def cancel(self, request_id: str) -> Sequence[Delivery[CommandJob]]:
+    async def cancel(self, request_id: str) -> Sequence[CommandDelivery]:
         return await self.whole.cancel(request_id)
 
     async def pending(self, lane: Lane) -> int:

@@ -143,6 +143,20 @@ async def test_a_cancelled_taker_loses_nothing(commands: Commands) -> None:
     assert len(await commands.take(Lane, 10)) == 1
 
 
+async def test_the_meter_of_a_command_may_be_free_before_it_is_done(commands: Commands) -> None:
+    await commands.put([job("r1"), job("r2")])
+    (first,) = await commands.take(Lane, 10)
+    await first.free_meter()
+    (second,) = await commands.take(Lane, 10)
+    assert (second.job.request_id, await commands.pending(CONTROL)) == ("r2", 2)
+    await first.done()
+    await commands.put([job("r3")])
+    await nothing(commands)
+    await second.done()
+    assert named(await commands.take(Lane, 10)) == [("r3", "M1")]
+    assert await commands.pending(CONTROL) == 1
+
+
 # groups
 
 

@@ -26,10 +26,13 @@ from ami_hes.jobs import (
     Groups,
     LaneLimits,
     WorkerLimits,
+    Writing,
 )
+from ami_hes.jobs.answer_writing import FUNCTION
 from ami_hes.meters.registry import Registry
 from ami_hes.store import SqlDeliveries, StoredCommand
 from ami_process.environment import Environment, real_time
+from ami_process.worker import Worker
 
 CONTROL, READ, CAMPAIGN = Lane
 PLACES = {CONTROL: 4, READ: 3, CAMPAIGN: 2}
@@ -106,7 +109,13 @@ async def bench(
             timedelta(days=7),
         )
         lanes = {lane: LaneLimits(timedelta(seconds=20), 100, most, retries) for lane, most in PLACES.items()}
-        worker = CommandWorker(context, AnswerMaker(context), registry, meters, WorkerLimits(lanes, one_group))
+        worker = CommandWorker(
+            context,
+            AnswerMaker(context, Writing(Worker(FUNCTION), 1_000_000)),
+            registry,
+            meters,
+            WorkerLimits(lanes, one_group),
+        )
         working = asyncio.create_task(worker.work())
         yield Bench(opened, worker, meters, events)
         working.cancel()
@@ -211,8 +220,12 @@ async def test_a_pause_beyond_the_deadline_is_not_waited_for(tmp_path: Path, eng
 
 async def test_a_meter_that_rests_leaves_its_place_to_others(tmp_path: Path, engine: str) -> None:
     stand_in = StandIn({f"M{number}": PASSING for number in (1, 2, 3)}, acts=False)
-    async with bench(tmp_path, engine, stand_in, retries=Backoff(10.0, 10.0, 2)) as one:
+    async with bench(tmp_path, engine, stand_in, retries=Backoff(15.0, 15.0, 2)) as one:
         await one.put("r1", READ, 0, 1, 2)
+        async with asyncio.timeout(10):
+            while len(one.events) < 3:
+                await asyncio.sleep(0)
+        stand_in.outcomes = {}
         await one.put("r2", READ, 4)
         await one.put("r3", CONTROL, 0)
         assert [bool(command.result) for command in await one.ended("r2")] == [True]

@@ -15,10 +15,12 @@ from stored_values import NOW, a_request, a_result, an_answer, some_commands
 from ami_cim import wire
 from ami_cim.message import Header, Reply
 from ami_hes.commands import Lane
-from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Groups, LaneLimits, WorkerLimits
+from ami_hes.jobs import AnswerMaker, Backoff, CommandWorker, Context, Groups, LaneLimits, WorkerLimits, Writing
+from ami_hes.jobs.answer_writing import FUNCTION
 from ami_hes.outbox import format_answer
 from ami_hes.store import SqlDeliveries
 from ami_process.environment import Environment
+from ami_process.worker import Worker
 
 
 def limits() -> WorkerLimits:
@@ -47,7 +49,9 @@ async def test_an_answer_that_was_not_handed_on_is_when_its_command_comes_again(
         await results.answer({"r1": an_answer(format_answer(message, SCHEMAS))}, NOW)
         engine.commands.restore([job])  # type: ignore[attr-defined]
         worker = asyncio.create_task(
-            CommandWorker(context, AnswerMaker(context), registry(), stand_in, limits()).work()
+            CommandWorker(
+                context, AnswerMaker(context, Writing(Worker(FUNCTION), 1_000_000)), registry(), stand_in, limits()
+            ).work()
         )
         (reply,) = await engine.replies.take(1)
         assert reply.job.request_id == "r1"

@@ -4,6 +4,7 @@ from ami_hes.engine.embedded import EmbeddedEngine
 from ami_hes.engine.ports import (
     ANSWERED,
     Answers,
+    CommandDelivery,
     Commands,
     Delivery,
     Engine,
@@ -18,6 +19,7 @@ from ami_hes.engine.ports import (
 __all__ = [
     "ANSWERED",
     "Answers",
+    "CommandDelivery",
     "Commands",
     "Delivery",
     "EmbeddedEngine",

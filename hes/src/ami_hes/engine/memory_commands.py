@@ -16,7 +16,7 @@ from ami_hes.engine.ports import GroupOf
 
 @dataclass(eq=False, slots=True)
 class MemoryCommand:
-    """The Delivery port: a command from being put to being done."""
+    """The CommandDelivery port: a command from being put to being done."""
 
     job: CommandJob
     redelivered: bool
@@ -30,6 +30,9 @@ class MemoryCommand:
     async def done(self) -> None:
         if not self.over:
             self.lanes.finish(self)
+
+    async def free_meter(self) -> None:
+        self.lanes.leave_hand(self)
 
     async def again(self, after_s: float) -> None:
         self.redelivered = True
@@ -122,19 +125,28 @@ class MemoryCommands:
         job = delivery.job
         del self._known[job.request_id, job.subject]
         self._pending[job.lane] -= 1
-        self._leave_hand(delivery)
+        self.leave_hand(delivery)
 
     def rest(self, delivery: MemoryCommand) -> None:
         """Put it back in front of its lane, where it is not offered before `wake`."""
         delivery.resting = True
         self._lines.setdefault(delivery.job.subject, _Line()).waiting[delivery.job.lane].appendleft(delivery)
-        self._leave_hand(delivery)
+        self.leave_hand(delivery)
 
     def wake(self, delivery: MemoryCommand) -> None:
         """Its rest is over."""
         delivery.resting = False
         if delivery.job.subject in self._lines:
             self._offer(delivery.job.subject)
+
+    def leave_hand(self, delivery: MemoryCommand) -> None:
+        """Let the next of its meter come forward."""
+        line = self._lines.get(delivery.job.subject)
+        if line is None:  # cancelled, and nothing else waits for this meter
+            return
+        if line.in_hand is delivery:
+            line.in_hand = None
+        self._offer(delivery.job.subject)
 
     def _add(self, jobs: Sequence[CommandJob], *, redelivered: bool) -> None:
         for job in jobs:
@@ -167,14 +179,6 @@ class MemoryCommands:
         waiting.remove(delivery)
         self._offer(delivery.job.subject)
         return True
-
-    def _leave_hand(self, delivery: MemoryCommand) -> None:
-        line = self._lines.get(delivery.job.subject)
-        if line is None:  # cancelled, and nothing else waits for this meter
-            return
-        if line.in_hand is delivery:
-            line.in_hand = None
-        self._offer(delivery.job.subject)
 
     def _offer(self, subject: str) -> None:
         """Have the meter's first command offered, and no other one."""

@@ -73,6 +73,13 @@ class Delivery(Protocol[J_co]):
         """Bring it again after this many seconds."""
 
 
+class CommandDelivery(Delivery[CommandJob], Protocol):
+    """A command in hand."""
+
+    async def free_meter(self) -> None:
+        """The work on its meter is over, and the next command for it may be taken, although this one is not done yet."""
+
+
 class Jobs(Protocol[J]):
     """Dispatch of jobs that have a subject each: what is put is delivered. The same subject twice counts once."""
 
@@ -104,15 +111,13 @@ class Commands(Protocol):
 
     async def put(self, jobs: Sequence[CommandJob]) -> None: ...
 
-    async def take(
-        self, lanes: Collection[Lane], limit: int, full: Collection[str] = ()
-    ) -> Sequence[Delivery[CommandJob]]:
+    async def take(self, lanes: Collection[Lane], limit: int, full: Collection[str] = ()) -> Sequence[CommandDelivery]:
         """At least one and at most `limit` of these lanes, those of higher lanes first; waits for the first.
 
         None of the groups that are `full`; the others take turns within a lane. Who is cancelled meanwhile has taken nothing.
         """
 
-    async def cancel(self, request_id: str) -> Sequence[Delivery[CommandJob]]:
+    async def cancel(self, request_id: str) -> Sequence[CommandDelivery]:
         """The commands of a request that are in no hand, so that none is begun any more; who cancels them ends them."""
 
     async def pending(self, lane: Lane) -> int:

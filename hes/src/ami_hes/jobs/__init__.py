@@ -7,7 +7,7 @@ by then; what has passed its deadline fails honestly. Before a control leaves fo
 that nothing was sent when it was. The same MessageID again gets the same answer again and causes nothing.
 """
 
-from ami_hes.jobs.answers import AnswerMaker
+from ami_hes.jobs.answers import AnswerMaker, KeptAnswer, Writing
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.intake import Intake, Limits
@@ -23,10 +23,12 @@ __all__ = [
     "Group",
     "Groups",
     "Intake",
+    "KeptAnswer",
     "LaneLimits",
     "Lanes",
     "Limits",
     "ReplySender",
     "Run",
     "WorkerLimits",
+    "Writing",
 ]

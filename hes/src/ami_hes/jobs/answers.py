@@ -1,39 +1,106 @@
-"""How a request ends: what came of its commands becomes one answer, kept before anybody gets it, then handed on.
+"""How a request ends: what came of its commands becomes its answer, kept before anybody gets it, then handed on.
 
-Handed on is a reply job where the answer goes to a reply address, else an event for the waiting request. Both bear being repeated.
+Handed on is a reply job where the answer goes to a reply address, else an event for the waiting request. Both bear being repeated. What
+is large is written by a process of its own (`ami_hes.jobs.answer_writing`), some meters at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from lxml import etree
 
 from ami_cim.codes import Level
+from ami_cim.envelope import REQUEST_MESSAGE
 from ami_cim.errors import CimError
-from ami_cim.message import Reply, ReplyError, ResponseMessage
+from ami_cim.message import Reply, ReplyError
+from ami_cim.schema import Schemas
 from ami_hes import events
 from ami_hes.engine import ANSWERED
+from ami_hes.jobs.answer_writing import (
+    Order,
+    Written,
+    format_order,
+    format_worked,
+    format_wrapper,
+    parse_written,
+    rewrite,
+    write_answer,
+    write_too_large,
+)
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.rows import context_of, parse_errors, worked
+from ami_hes.nouns import Worked
 from ami_hes.outbox import format_answer
-from ami_hes.served import NOUNS
-from ami_hes.store import Completed, StoredAnswer, StoredRequest
+from ami_hes.store import Completed, StoredAnswer, StoredCommand, StoredRequest
 from ami_process.events import format_fault
+from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
 _UNWRITTEN = "The request was worked, but its answer could not be written; look at the head-end system's events."
+LIGHT = 32_768
+"""Characters of payloads that are written on the event loop; they become several times as many octets of XML, in some 30 ms."""
+LIGHT_COMMANDS = 2_000
+LIGHT_ANSWER = 131_072
+"""Octets of a kept answer that are read and written again on the event loop."""
+AT_ONCE = 500_000
+"""Characters of payloads that the writing process gets in one piece."""
+ROOM = 64_000_000
+"""Octets that it may answer with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Who writes large answers, and how large one message may be."""
+
+    worker: Worker
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer that is kept, to be given in an HTTP response."""
+
+    octets: bytes
+    typed: bool
+    """Whether it is kept as the noun's own message."""
+    writing: Writing
+    schemas: Schemas
+
+    async def written(self, wrapper: etree.QName) -> bytes:
+        """As the response to a request in this wrapper; what is large is not read here."""
+        if wrapper == REQUEST_MESSAGE and not self.typed:
+            return self.octets
+        if len(self.octets) <= LIGHT_ANSWER:
+            return rewrite(self.octets, wrapper, self.schemas)
+        try:
+            return await self.writing.worker.call(format_wrapper(wrapper), self.octets, room=2 * len(self.octets))
+        except (WorkerBusy, WorkerLost) as problem:
+            reason = f"The answer is kept and can't be written now: {problem or 'too much is written already'}."
+            raise CimError("5.1", f"{reason} Ask again with the same MessageID.") from None
 
 
 class AnswerMaker:
     """Makes the answers."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, writing: Writing) -> None:
         self._context = context
+        self._writing = writing
+
+    def kept(self, octets: bytes, *, typed: bool) -> KeptAnswer:
+        """A kept answer, for who waits for it."""
+        return KeptAnswer(octets, typed, self._writing, self._context.schemas)
+
+    def is_light(self, completed: Completed) -> bool:
+        """Whether its answer is written so fast that it need not leave the event loop."""
+        return len(completed.commands) <= LIGHT_COMMANDS and sum(map(_weight, completed.commands)) <= LIGHT
 
     async def finish(self, completed: Sequence[Completed]) -> set[str]:
         """Answer requests whose commands all have their results; the ids of those that were also handed on."""
-        if not completed:
+        made = {one.request.request_id: answer for one in completed if (answer := await self._made(one)) is not None}
+        if not made:
             return set()
-        made = {one.request.request_id: self._made(one) for one in completed}
         await self._context.results.answer(made, self._context.now())
         handed_on: set[str] = set()
-        for request in (one.request for one in completed):
+        for request in (one.request for one in completed if one.request.request_id in made):
             try:
                 await self._hand_on(request, made[request.request_id].result)
                 handed_on.add(request.request_id)
@@ -58,23 +125,74 @@ class AnswerMaker:
         ms = context.milliseconds_since(request.accepted_at)
         context.emit(events.ReplySent(message_id=request.request_id, result=result, ms=ms, asynchronous=False))
 
-    def _made(self, completed: Completed) -> StoredAnswer:
-        """The answer and its octets. One that can't be made would be tried again for ever, so it ends as what it is."""
+    async def _made(self, completed: Completed) -> StoredAnswer | None:
+        """The answer, None if it has to be tried again. One that can't be made would be so for ever, so it ends as what it is."""
         request = completed.request
         typed = False
         try:
-            context = context_of(request)
-            typed = request.reply_address is not None and context.partner.typed_reply
+            order = self._order(request)
+            typed = order.typed
             done = [worked(command) for command in completed.commands]
-            reply, payload = NOUNS[request.noun].report(context, parse_errors(request.errors), done)
-            return self._written(self._context.answer(request, reply, payload), typed=typed)
-        except CimError as problem:
+            return _stored(await self._written(order, done, light=self.is_light(completed)))
+        except WorkerBusy:
+            return None
+        except (CimError, WorkerLost) as problem:
             self._context.emit(events.AnswerInvalid(message_id=request.request_id, reason=str(problem)))
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
             fault = format_fault(problem)
             self._context.emit(events.AnswerInvalid(message_id=request.request_id, exception=fault))
         errors = (ReplyError(code="5.3", level=Level.FATAL, reason=_UNWRITTEN),)
-        return self._written(self._context.answer(request, Reply(result="FAILED", errors=errors)), typed=typed)
+        message = self._context.answer(request, Reply(result="FAILED", errors=errors))
+        return StoredAnswer("FAILED", format_answer(message, self._context.schemas, typed=typed))
 
-    def _written(self, answer: ResponseMessage, *, typed: bool) -> StoredAnswer:
-        return StoredAnswer(answer.reply.result, format_answer(answer, self._context.schemas, typed=typed))
+    def _order(self, request: StoredRequest) -> Order:
+        context = context_of(request)
+        late = request.reply_address is not None
+        return Order(
+            noun=request.noun,
+            context=context,
+            errors=parse_errors(request.errors),
+            source=self._context.source,
+            message_id=str(self._context.environment.new_uuid()),
+            correlation_id=request.correlation_id,
+            timestamp=self._context.now(),
+            typed=late and context.partner.typed_reply,
+            octets=self._writing.octets,
+            in_parts=late,
+        )
+
+    async def _written(self, order: Order, done: Sequence[Worked], *, light: bool) -> list[Written]:
+        if light:
+            return write_answer(order, done, self._context.schemas)
+        if not order.in_parts and sum(len(one.outcome.payload) for one in done) > self._writing.octets:
+            return [write_too_large(order, len(done), self._context.schemas)]  # as XML it is larger still
+        written: list[Written] = []
+        for first, piece in _pieces(done) if order.in_parts else ((0, done),):
+            head = format_order(replace(order, first=first, last=first + len(piece) == len(done)))
+            written += parse_written(await self._writing.worker.call(head, format_worked(piece), room=ROOM))
+        return written
+
+
+def _weight(command: StoredCommand) -> int:
+    return 0 if command.result is None else len(command.result.outcome.payload)
+
+
+def _pieces(done: Sequence[Worked]) -> Iterator[tuple[int, Sequence[Worked]]]:
+    """What is written at a time, each with how many were before it; at least one command."""
+    first, size = 0, 0
+    for index, one in enumerate(done):
+        size += len(one.outcome.payload)
+        if size > AT_ONCE and index > first:
+            yield first, done[first:index]
+            first, size = index, len(one.outcome.payload)
+    yield first, done[first:]
+
+
+def _stored(written: Sequence[Written]) -> StoredAnswer:
+    """One answer of all its messages; OK or FAILED if all of them are."""
+    results = {one.result for one in written}
+    return StoredAnswer(
+        results.pop() if len(results) == 1 else "PARTIAL",
+        written[0].octets,
+        tuple(one.octets for one in written[1:]),
+    )

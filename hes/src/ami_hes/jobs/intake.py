@@ -10,12 +10,13 @@ from ami_cim.message import Header, Reply, ReplyError, RequestMessage, ResponseM
 from ami_hes import events
 from ami_hes.commands import CommandJob
 from ami_hes.engine import Stopping
+from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
-from ami_hes.jobs.rows import digest, format_errors, format_partner, nonce_digest
+from ami_hes.jobs.rows import digest, format_errors, format_partner, nonce_digest, parse_partner
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Partner, Plan, Refused, RequestContext, check, error, partner_of
-from ami_hes.outbox import format_answer, parse_answer
+from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import NOUNS, OPERATIONS
 from ami_hes.store import NonceUsed, SpentId, StoredRequest, StoreUnavailable
@@ -48,12 +49,14 @@ class Intake:
     def __init__(
         self,
         context: Context,
+        answers: AnswerMaker,
         registry: Registry,
         reply_hosts: ReplyHosts,
         limits: Limits,
         partners: Sequence[Partner] = (),
     ) -> None:
         self._context = context
+        self._answers = answers
         self._registry = registry
         self._reply_hosts = reply_hosts
         self._limits = limits
@@ -64,7 +67,7 @@ class Intake:
         """Accept nothing from now on."""
         self._stopping = True
 
-    async def handle(self, message: RequestMessage) -> ResponseMessage:
+    async def handle(self, message: RequestMessage) -> ResponseMessage | KeptAnswer:
         """The answer to a request, at once if it asks for an asynchronous reply."""
         try:
             check(message.header, NOUNS)
@@ -77,7 +80,7 @@ class Intake:
             reason = f"Nothing was accepted by this message, and an earlier one can't be looked up: {problem}."
             raise CimError("5.1", f"{reason} Ask again later with the same MessageID.") from None
 
-    async def _handle(self, message: RequestMessage) -> ResponseMessage:
+    async def _handle(self, message: RequestMessage) -> KeptAnswer:
         header = message.header
         asked = digest(message)
         kept = await self._context.results.find(header.message_id or "")
@@ -119,13 +122,13 @@ class Intake:
             reason = "Header.ReplayDetection: this Nonce was used before, by a message with another MessageID."
             raise Refused(error("7.7", f"{reason} Nothing was done for this one.")) from None
 
-    async def _same_again(self, kept: StoredRequest, asked: str) -> ResponseMessage:
+    async def _same_again(self, kept: StoredRequest, asked: str) -> KeptAnswer:
         if kept.digest != asked:
             reason = "This MessageID was used before, for another request; nothing was done for this one."
             raise Refused(error("2.15", reason))
         return await self._accepted(kept.request_id, self._repeat(kept))
 
-    async def _accepted(self, request_id: str, answer: Coroutine[None, None, ResponseMessage]) -> ResponseMessage:
+    async def _accepted(self, request_id: str, answer: Coroutine[None, None, KeptAnswer]) -> KeptAnswer:
         """The answer to a request that is kept: from here on nothing may say that it was refused."""
         try:
             return await answer
@@ -139,31 +142,41 @@ class Intake:
 
     async def _begin(
         self, header: Header, request: StoredRequest, plan: Plan, jobs: Sequence[CommandJob]
-    ) -> ResponseMessage:
+    ) -> KeptAnswer:
         await self._context.engine.commands.put(
             jobs
         )  # to work first: kept is worked, whether or not it can be reported
         self._report(header, plan)
         return await self._answer(request)
 
-    async def _repeat(self, kept: StoredRequest) -> ResponseMessage:
+    async def _repeat(self, kept: StoredRequest) -> KeptAnswer:
         self._context.emit(events.RequestRepeated(message_id=kept.request_id))
         return await self._answer(kept)
 
-    async def _answer(self, request: StoredRequest) -> ResponseMessage:
+    async def _answer(self, request: StoredRequest) -> KeptAnswer:
+        typed = request.reply_address is not None and parse_partner(request.partner).typed_reply
         if request.acknowledgement is not None and not await self._is_dead_letter(request):
-            return parse_answer(request.acknowledgement)
+            return self._answers.kept(request.acknowledgement, typed=typed)
         if request.answer is not None:
-            return parse_answer(request.answer)
+            await self._demand_whole(request)
+            return self._answers.kept(request.answer, typed=typed)
         return await self._wait(request)
 
-    async def _wait(self, request: StoredRequest) -> ResponseMessage:
+    async def _wait(self, request: StoredRequest) -> KeptAnswer:
         context = self._context
         within_s = max(0.0, context.environment.real_seconds_until(request.deadline_at)) + ANSWER_GRACE_S
         try:
-            return parse_answer(await context.engine.answers.wait(request.request_id, within_s))
+            octets = await context.engine.answers.wait(request.request_id, within_s)
+            return self._answers.kept(octets, typed=False)
         except Stopping:
             raise _stopping(accepted=True) from None
+
+    async def _demand_whole(self, request: StoredRequest) -> None:
+        """Parts are for a ReplyAddress: the first of them alone would not be the answer."""
+        part = await self._context.results.next_part(request.request_id)
+        if request.reply_address is not None and (part is None or not part.last or part.number > 1):
+            reason = "The answer has several parts, and the ReplyAddress did not take all of them."
+            raise CimError("5.1", f"{reason} Ask again under a new MessageID.")
 
     async def _is_dead_letter(self, request: StoredRequest) -> bool:
         """Whether posting the answer was given up: then it goes to the sender that asks again."""

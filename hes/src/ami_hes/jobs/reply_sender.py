@@ -74,7 +74,7 @@ class ReplySender:
         if request is None or request.answer is None:
             raise LookupError(f"the request {job.request_id} has no answer to post")
         try:
-            await self._post(post, request.answer)
+            await self._post_parts(post)
         except NoAnswer as problem:
             await self._no_answer(post, str(problem))
             return
@@ -84,6 +84,15 @@ class ReplySender:
             return
         self._destinations.answered(post)
         await self._taken(post.item, request)
+
+    async def _post_parts(self, post: Post[Delivery[ReplyJob]]) -> None:
+        """In their order, each once it is known that the one before it was taken; over all lives of the process."""
+        request_id, results = post.item.job.request_id, self._context.results
+        while (part := await results.next_part(request_id)) is not None:
+            await self._post(post, part.octets)
+            if part.last:
+                return
+            await results.part_taken(request_id, part.number)
 
     async def _post(self, post: Post[Delivery[ReplyJob]], answer: bytes) -> None:
         """Raises what the outbox raises, or NoAnswer for a slow receiver while too many others are slow as well."""

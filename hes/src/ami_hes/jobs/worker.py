@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ami_hes import events
 from ami_hes.commands import Command, CommandJob, Outcome
-from ami_hes.engine import Delivery
+from ami_hes.engine import CommandDelivery
 from ami_hes.jobs.alone import alone
 from ami_hes.jobs.answers import AnswerMaker
 from ami_hes.jobs.context import Context
@@ -23,7 +23,7 @@ from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
 from ami_hes.operations import Assignment, Attempt
 from ami_hes.served import describe, failed
-from ami_hes.store import StoredCommand, StoredResult
+from ami_hes.store import Completed, StoredCommand, StoredResult
 from ami_process.environment import real_time
 from ami_process.events import Event, format_fault
 
@@ -44,7 +44,7 @@ Run = Callable[[Assignment], Awaitable[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
-    delivery: Delivery[CommandJob]
+    delivery: CommandDelivery
     result: StoredResult
     kept: bool
     """Whether the result came from the store, so that its end was reported before."""
@@ -72,10 +72,13 @@ class CommandWorker:
         self._groups = limits.groups
         self._places = Places({lane: one.sessions for lane, one in limits.lanes.items()}, limits.groups)
         self._finished: asyncio.Queue[_Finished] = asyncio.Queue(BATCH)
+        self._group: asyncio.TaskGroup | None = None
+        """For answers that take a while; None once the process stops."""
 
     async def work(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             group.create_task(self._keep_results())
             while True:
                 for delivery in await self._taken(await self._places.opening()):
@@ -93,7 +96,7 @@ class CommandWorker:
                 await self._finished.put(finished)
         return len(cancelled)
 
-    async def _taken(self, opening: Opening) -> Sequence[Delivery[CommandJob]]:
+    async def _taken(self, opening: Opening) -> Sequence[CommandDelivery]:
         """What may be worked now; nothing, if more may be taken than it seemed before there was anything."""
         commands = self._context.engine.commands
         taking = asyncio.ensure_future(commands.take(opening.lanes, opening.limit, opening.full))
@@ -106,7 +109,7 @@ class CommandWorker:
             await asyncio.wait({taking, widening})
         return () if taking.cancelled() else taking.result()
 
-    async def _work_off(self, delivery: Delivery[CommandJob], of_group: str) -> None:
+    async def _work_off(self, delivery: CommandDelivery, of_group: str) -> None:
         try:
             finished = await self._alone(delivery, self._finish(delivery))
             if finished is not None:
@@ -114,14 +117,14 @@ class CommandWorker:
         finally:
             self._places.leave(delivery.job.lane, of_group)
 
-    async def _alone(self, delivery: Delivery[CommandJob], work: Awaitable[T]) -> T | None:
+    async def _alone(self, delivery: CommandDelivery, work: Awaitable[T]) -> T | None:
         def failed(fault: str) -> Event:
             job = delivery.job
             return events.CommandFailed(message_id=job.request_id, meter=job.subject, exception=fault)
 
         return await alone(delivery, work, failed, emit=self._context.emit, again_s=AGAIN_S)
 
-    async def _finish(self, delivery: Delivery[CommandJob]) -> _Finished | None:
+    async def _finish(self, delivery: CommandDelivery) -> _Finished | None:
         """None if another attempt is worth it, for which the command comes again."""
         known = await self._known(delivery)
         if known.result is not None:
@@ -134,14 +137,14 @@ class CommandWorker:
             return None
         return self._ended(delivery, outcome, started)
 
-    async def _cancelled(self, delivery: Delivery[CommandJob]) -> _Finished:
+    async def _cancelled(self, delivery: CommandDelivery) -> _Finished:
         known = await self._known(delivery)
         if known.result is not None:
             return _Finished(delivery, known.result, kept=True)
         attempt = Attempt(partial(self._begin, delivery.job.command), begun=known.attempted)
         return self._ended(delivery, failed(delivery.job.command, attempt, "deadline", "cancelled"), real_time())
 
-    async def _known(self, delivery: Delivery[CommandJob]) -> StoredCommand:
+    async def _known(self, delivery: CommandDelivery) -> StoredCommand:
         """How far the command got, in this life or another."""
         job = delivery.job
         if not delivery.redelivered:
@@ -151,12 +154,12 @@ class CommandWorker:
             raise LookupError("the command is not kept")
         return found
 
-    def _ended(self, delivery: Delivery[CommandJob], outcome: Outcome, started: float) -> _Finished:
+    def _ended(self, delivery: CommandDelivery, outcome: Outcome, started: float) -> _Finished:
         took_ms = round((real_time() - started) * 1000, 1)
         result = stored_result(delivery.job.command, outcome, took_ms=took_ms, finished_at=self._context.now())
         return _Finished(delivery, result, kept=False)
 
-    def _pause_s(self, delivery: Delivery[CommandJob]) -> float | None:
+    def _pause_s(self, delivery: CommandDelivery) -> float | None:
         """After which pause the command is worth another attempt; None if there is none, or no time for it."""
         job = delivery.job
         retries = self._lanes[job.lane].retries
@@ -203,6 +206,7 @@ class CommandWorker:
                 await self._keep(batch)
                 batch = []
         finally:  # what a meter has done is kept even if we are about to stop
+            self._group = None
             await self._keep_at_last(batch + self._drain(self._finished.qsize()))
 
     async def _keep_at_last(self, batch: list[_Finished]) -> None:
@@ -226,14 +230,34 @@ class CommandWorker:
         for one in batch:
             if one.result.request_id not in completing:
                 await self._done(one.delivery)
-        handed_on = await self._answers.finish(completed)
-        for one in batch:
-            if one.result.request_id in handed_on:
-                await one.delivery.done()
-            elif one.result.request_id in completing:
-                await one.delivery.again(AGAIN_S)
+        light = [one for one in completed if self._answers.is_light(one)]
+        of_light = {one.request.request_id for one in light}
+        await self._answer(light, [one.delivery for one in batch if one.result.request_id in of_light])
+        for large in completed:
+            if large.request.request_id not in of_light and self._group is not None:
+                theirs = [one.delivery for one in batch if one.result.request_id == large.request.request_id]
+                self._group.create_task(self._answer_apart(large, theirs))
 
-    async def _done(self, delivery: Delivery[CommandJob]) -> None:
+    async def _answer(self, completed: Sequence[Completed], deliveries: Sequence[CommandDelivery]) -> None:
+        handed_on = await self._answers.finish(completed)
+        for delivery in deliveries:
+            if delivery.job.request_id in handed_on:
+                await delivery.done()
+            else:
+                await delivery.again(AGAIN_S)
+
+    async def _answer_apart(self, completed: Completed, deliveries: Sequence[CommandDelivery]) -> None:
+        """What is large is answered beside all else; one of its commands is enough to have it tried again, also by another life.
+
+        Their meters are free meanwhile.
+        """
+        first, *others = deliveries
+        await first.free_meter()
+        for other in others:
+            await other.done()
+        await self._answer([completed], [first])
+
+    async def _done(self, delivery: CommandDelivery) -> None:
         """Its request waits for other meters, or was answered before by a worker that may not have come further."""
         if delivery.redelivered and not await self._alone(
             delivery, self._answers.hand_on_again(delivery.job.request_id)
@@ -241,7 +265,7 @@ class CommandWorker:
             return
         await delivery.done()
 
-    def _postponed(self, delivery: Delivery[CommandJob], outcome: Outcome, after_s: float) -> None:
+    def _postponed(self, delivery: CommandDelivery, outcome: Outcome, after_s: float) -> None:
         job = delivery.job
         self._context.emit(
             events.CommandPostponed(

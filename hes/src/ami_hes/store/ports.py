@@ -36,6 +36,7 @@ class StoredRequest:
     """What planning already found wrong, as the noun wrote it."""
     acknowledgement: bytes | None = None
     answer: bytes | None = None
+    """The answer, or its first part."""
     result: str | None = None
     """Reply/result of the answer."""
 
@@ -70,8 +71,20 @@ class StoredAnswer(NamedTuple):
     """An answer as it is handed on."""
 
     result: str
-    """Reply/result."""
+    """Reply/result, of all parts."""
     octets: bytes
+    """The answer, or its first part."""
+    further: tuple[bytes, ...] = ()
+    """The parts behind the first one."""
+
+
+class Part(NamedTuple):
+    """A part of an answer, which is the whole of most."""
+
+    number: int
+    """From 1 on."""
+    octets: bytes
+    last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +139,12 @@ class Results(Protocol):
 
     async def owed(self) -> list[str]:
         """The ids of requests whose answer was not taken at its reply address yet, oldest first."""
+
+    async def next_part(self, request_id: str) -> Part | None:
+        """The first part of an answer that was not taken yet; None if there is none."""
+
+    async def part_taken(self, request_id: str, number: int) -> None:
+        """The reply address has taken this part and those before it; waits for a store that does not take it now."""
 
     async def replied(self, request_id: str, taken_at: datetime) -> None:
         """The reply address has taken the answer."""

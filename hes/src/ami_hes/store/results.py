@@ -15,6 +15,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     select,
     text,
     update,
@@ -26,13 +27,14 @@ from ami_hes.store.database import Database
 from ami_hes.store.ports import (
     Completed,
     NonceUsed,
+    Part,
     SpentId,
     StoredAnswer,
     StoredCommand,
     StoredRequest,
     StoredResult,
 )
-from ami_hes.store.tables import attempts, commands, deliveries, nonces, replies, requests, spent_ids
+from ami_hes.store.tables import attempts, commands, deliveries, further_parts, nonces, replies, requests, spent_ids
 from ami_process.store.columns import UtcDateTime
 from ami_process.store.errors import StoreInDoubt
 from ami_process.store.group_commit import GroupCommit
@@ -71,8 +73,8 @@ _BEGIN = text(
 ).bindparams(bindparam("begun_at", type_=UtcDateTime()))
 """The same in SQLite and in PostgreSQL; SQLAlchemy has an insert of its own for each."""
 _OWE = insert(replies).from_select(
-    ["request_id"],
-    select(requests.c.request_id).where(
+    ["request_id", "parts_taken"],
+    select(requests.c.request_id, literal(0)).where(
         requests.c.request_id == bindparam("of_request"), requests.c.reply_address.is_not(None)
     ),
 )
@@ -146,6 +148,13 @@ class SqlResults:
         query = select(requests.c.request_id).select_from(joined).where(*_OWING)
         query = query.order_by(requests.c.answered_at, requests.c.request_id)
         return await self._database.transaction(lambda c: list(c.execute(query).scalars()))
+
+    async def next_part(self, request_id: str) -> Part | None:
+        return await self._database.transaction(lambda c: _next_part(c, request_id))
+
+    async def part_taken(self, request_id: str, number: int) -> None:
+        statement = update(replies).where(replies.c.request_id == request_id).values(parts_taken=number)
+        await self._database.record(lambda c: c.execute(statement).close())
 
     async def replied(self, request_id: str, taken_at: datetime) -> None:
         statement = update(replies).where(replies.c.request_id == request_id).values(taken_at=taken_at)
@@ -253,6 +262,28 @@ def _answer(connection: Connection, answers: Mapping[str, StoredAnswer], answere
         values = {"answer": answer.octets, "result": answer.result, "answered_at": answered_at}
         if connection.execute(first.values(values)).rowcount:
             connection.execute(_OWE, {"of_request": request_id})
+            parts = [
+                {"request_id": request_id, "number": number, "octets": octets}
+                for number, octets in enumerate(answer.further, 2)
+            ]
+            if parts:
+                connection.execute(insert(further_parts), parts)
+
+
+def _next_part(connection: Connection, request_id: str) -> Part | None:
+    taken = connection.execute(select(replies.c.parts_taken).where(replies.c.request_id == request_id)).scalar()
+    number = (taken or 0) + 1
+    if number == 1:
+        query = select(requests.c.answer).where(requests.c.request_id == request_id)
+    else:
+        this = (further_parts.c.request_id == request_id, further_parts.c.number == number)
+        query = select(further_parts.c.octets).where(*this)
+    octets = connection.execute(query).scalar()
+    if octets is None:
+        return None
+    behind = (further_parts.c.request_id == request_id, further_parts.c.number > number)
+    last = connection.execute(select(further_parts.c.number).where(*behind).limit(1)).first() is None
+    return Part(number, octets, last)
 
 
 def _request(row: Row[*tuple[object, ...]]) -> StoredRequest:

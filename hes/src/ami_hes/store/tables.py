@@ -84,10 +84,21 @@ replies = Table(
     "replies",
     metadata,
     Column("request_id", String, primary_key=True),
+    Column("parts_taken", Integer, nullable=False),
     Column("taken_at", UtcDateTime),
     ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
     Index("replies_by_taken_at", "taken_at"),
 )
+
+further_parts = Table(
+    "further_parts",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("octets", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+)
+"""The parts of an answer behind the first one, which is the answer of its request; from 2 on."""
 
 deliveries = Table(
     "deliveries",
@@ -201,7 +212,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0006",
+    revision="0007",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),
