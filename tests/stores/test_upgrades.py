@@ -44,10 +44,10 @@ from ami_process.store.upkeep import migrate_store
 
 HERE = Path(__file__).parent
 VERSIONS = {
-    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006"),
+    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007"),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004"),
 }
-DATABASES = {"hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql"), "cis": ("0003.sql", "0004.sql")}
+DATABASES = {"hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql"), "cis": ("0003.sql", "0004.sql")}
 """Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
 SCHEMAS = {"hes": HES, "cis": CIS}
@@ -128,6 +128,8 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
             assert failed is not None and (failed.attempts, failed.last_reason) == (1, "connection refused")
             with pytest.raises(SpentId):
                 await results.accept(replace(left, request_id="old"), [])
+        part = await results.next_part("owed")
+        assert part == (1, b"<answer of='owed'/>", version < "0007")
         registry = await SqlRegistry(database).load()
         names = ["M1001", "M1002"] if version >= "0004" else []
         assert [meter.name for meter in registry.meters] == names
