@@ -38,7 +38,6 @@ from ami_hes.jobs import (
     Run,
     WorkerLimits,
     Writing,
-    answer_writing,
 )
 from ami_hes.meters import Meters, MetersSettings, Registry
 from ami_hes.meters.shipments import transport_key_of
@@ -82,8 +81,6 @@ from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
 FORGET_EVERY_S = 3600.0
-WRITING_MEMORY = 1_000_000_000
-"""Octets of address space of the process that writes large answers."""
 EVER = -(2**62), 2**62
 """Milliseconds since 1970 that no reading is before or after."""
 
@@ -129,8 +126,7 @@ async def running(
         hosts = _reply_hosts(settings)
         outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))
         recipes = partial(served.run, meters) if run is None else run
-        writer = await stack.enter_async_context(Worker(answer_writing.FUNCTION, cpu_s=60, memory=WRITING_MEMORY))
-        answers = AnswerMaker(context, Writing(writer, hes.max_answer_octets))
+        answers = AnswerMaker(context, await stack.enter_async_context(Writing.opened(hes.max_answer_octets)))
         commands = CommandWorker(context, answers, registry, recipes, WorkerLimits(lanes, groups))
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         replies = ReplySender(context, outbox, backoff)

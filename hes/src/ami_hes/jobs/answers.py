@@ -4,8 +4,10 @@ Handed on is a reply job where the answer goes to a reply address, else an event
 is large is written by a process of its own (`ami_hes.jobs.answer_writing`), some meters at a time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Self
 
 from lxml import etree
 
@@ -17,6 +19,7 @@ from ami_cim.schema import Schemas
 from ami_hes import events
 from ami_hes.engine import ANSWERED
 from ami_hes.jobs.answer_writing import (
+    FUNCTION,
     Order,
     Written,
     format_order,
@@ -43,6 +46,8 @@ LIGHT_ANSWER = 131_072
 """Octets of a kept answer that are read and written again on the event loop."""
 AT_ONCE = 500_000
 """Characters of payloads that the writing process gets in one piece."""
+CPU_S, MEMORY = 60, 1_000_000_000
+"""What it may have for one piece, and octets of its address space."""
 ROOM = 64_000_000
 """Octets that it may answer with."""
 
@@ -53,6 +58,13 @@ class Writing:
 
     worker: Worker
     octets: int
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, octets: int) -> AsyncIterator[Self]:
+        """With a process that begins with the first large answer."""
+        async with Worker(FUNCTION, cpu_s=CPU_S, memory=MEMORY) as worker:
+            yield cls(worker, octets)
 
 
 @dataclass(frozen=True, slots=True)
