@@ -285,6 +285,18 @@ def test_intervals_of_the_day_of_23_hours(whole: System, simulator: Simulator) -
     assert (last.at, last.text) == (START, now.text), "the register stands where the last interval has ended"
 
 
+def test_days_say_their_period(whole: System) -> None:
+    meter, days = whole.config["meters"][0], "11.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
+    answer = post(whole, query([meter["mrid"]], (days,), (datetime(2026, 3, 27, 23, tzinfo=UTC), START)))
+    assert found(answer, "Result") == ["OK"], found(answer, "reason")
+    assert [one.at for one in values(answer)[meter["mrid"]][days]] == [
+        datetime(2026, 3, 28, 23, tzinfo=UTC),
+        datetime(2026, 3, 29, 22, tzinfo=UTC),
+    ]
+    periods = [(one.findtext("{*}start"), one.findtext("{*}end")) for one in answer.iter("{*}timePeriod")]
+    assert periods == [(None, "2026-03-28T23:00:00Z"), ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z")]
+
+
 def test_a_group_is_its_meters(whole: System, simulator: Simulator) -> None:
     first, second, third = whole.config["meters"]
     of_feeder, of_transformer = (

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from free_ports import free_port
 from small_meter import CONNECT, DISCONNECT, LOGICAL_DEVICE_NAME, PATIENCE_S, SmallMeter, South
+from test_read_meter import read
 from test_simulated_meter import Simulator
 
 from ami_dlms import data
@@ -18,6 +19,8 @@ from ami_dlms.enums import ApduTag
 from ami_dlms.framing.wrapper import Deframer
 
 WITH_LISTS, ONE_BY_ONE = 12, 24
+ONE_READ = 8
+"""An association with its proof, a request with the device id, values and scalers, and the release."""
 
 
 class Relay:
@@ -91,6 +94,25 @@ async def test_a_known_meter_that_offers_lists(ami: South, simulator: Simulator)
         await ami.stop()
     assert known == [WITH_LISTS, WITH_LISTS]
     assert first == WITH_LISTS + 8  # the public client: opened, asked twice, released
+
+
+async def test_registers_of_a_known_meter_cost_one_request_with_their_scalers(ami: South, simulator: Simulator) -> None:
+    port = free_port()
+    entry = SmallMeter(1001).entry(address=f"127.0.0.1:{port}")
+    await simulator.start(entry | {"simulated": {"model": "three-phase"}})
+    types = tuple(
+        f"0.0.0.1.{flow}.1.12.0.0.0.0.0.0.0.0.3.{unit}.0" for flow, unit in ((1, 72), (19, 72), (5, 73), (13, 73))
+    )
+    async with relay(port) as between:
+        await ami.start(entry | {"address": f"127.0.0.1:{between.port}"}, apdu_timeout_s=10.0)
+        await read(ami, *types)
+        await between.ended()
+        before = between.frames
+        outcome, found = await read(ami, *types)
+        await between.ended()
+        await ami.stop()
+    assert outcome.ok and len(found.values) == len(types)
+    assert between.frames - before == ONE_READ
 
 
 async def test_a_known_meter_that_offers_none(ami: South) -> None:

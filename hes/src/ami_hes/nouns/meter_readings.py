@@ -16,6 +16,7 @@ from ami_cim.payloads.get_meter_readings import GetMeterReadings
 from ami_cim.payloads.interval_blocks import IntervalBlock
 from ami_cim.payloads.interval_columns import IntervalColumns
 from ami_cim.payloads.meter_readings import MeterReading, MeterReadings, Reading
+from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_hes.commands import Command, MeterId
 from ami_hes.meters.registry import Meter, Registry
@@ -27,13 +28,16 @@ from ami_hes.operations import read_meter, read_results
 from ami_hes.operations.asked_types import answered_by
 from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValue, ReadValues, Wanted, moment_at, number_of
 from ami_mapping.lookup import readings
-from ami_mapping.reading_types import RefusedReadingType
+from ami_mapping.reading_types import ReadingType, RefusedReadingType
 
 REASON = "inquiry"
 """Readings/reason of what was read because somebody asked for it."""
 METER, STORE = "meter", "store"
 HEAD_END_TIME = "meter, time of the head-end system"
 """Readings/source of values whose timeStamp is when their answer came: the meter gives none (M-119)."""
+HOUR_MS = 3_600_000
+LONGEST_PERIODS_MS = {11: 25 * HOUR_MS, 13: (31 * 24 + 1) * HOUR_MS}
+"""macroPeriod -> how long a day, or a month, is at most."""
 MOST_TYPES = 200
 LONGEST = timedelta(days=400)
 _IDENTIFYING = ("EndDevice/", "UsagePoint/")
@@ -203,16 +207,20 @@ def _reading(one: ReadValue) -> Reading:
 
 
 def _readings(series: ReadSeries) -> Iterator[Reading]:
-    """Days and billing periods are readings, each at the end of its period (M-105)."""
+    """Days and billing periods are readings, each at the end of its period, which timePeriod says (M-105)."""
     if series.intervals:
         return
     qualities = [_qualities(one) for one in series.quality_sets]
     sources = _sources(series) or (METER,) * len(series.times)
-    for at, value, said, source in zip(series.times, series.values, series.quality_of, sources, strict=True):
+    starts = _starts(series)
+    for start, at, value, said, source in zip(
+        starts, series.times, series.values, series.quality_of, sources, strict=True
+    ):
         yield Reading(
             reading_type=series.reading_type,
             value=value,
             taken_at=moment_at(at),
+            period=Period(start=None if start is None else moment_at(start), end=moment_at(at)),
             reported_at=moment_at(series.received_at),
             source=source,
             reason=REASON,
@@ -229,6 +237,16 @@ def _block(series: ReadSeries) -> IntervalBlock:
         sources=_sources(series),
     )
     return IntervalBlock(reading_type=series.reading_type, columns=columns)
+
+
+def _starts(series: ReadSeries) -> list[int | None]:
+    """Where the period of each value begins: where the one before it ends, unless more than one can lie between."""
+    longest = LONGEST_PERIODS_MS.get(ReadingType.parse(series.reading_type).macro_period, 0)
+    before = (None, *series.times[:-1])
+    return [
+        start if start is not None and at - start <= longest else None
+        for start, at in zip(before, series.times, strict=True)
+    ]
 
 
 def _sources(series: ReadSeries) -> tuple[str, ...]:

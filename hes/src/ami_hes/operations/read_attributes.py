@@ -94,6 +94,7 @@ class AttributeReader:
             else:
                 targets.append(_Target(one, *found))
         for one in await self._read(targets):
+            self._known.forget(self._session)  # it has listed what it does not have
             self._fail(one, explain_refused_reading(ABSENT[0], where=f"reading {one.reading_type}"))
 
     async def _read(self, targets: Sequence[_Target]) -> list[Asked]:
