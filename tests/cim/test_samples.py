@@ -82,7 +82,7 @@ def check_content(name: str, message: RequestMessage | ResponseMessage | EventMe
     """It has something to say, and all of it is carried."""
     content = message.payload
     if isinstance(message, RequestMessage) and message.header.verb == Verb.GET:
-        content = asked_readings(message)
+        content = message.query or asked_readings(message)
     assert content is not None and not isinstance(content, OpaquePayload), name
     assert not getattr(content, "unsupported", ()), name
 

@@ -4,7 +4,7 @@ The strategies follow the types of the fields, so a field that is new is tried a
 
 import json
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import EnumMeta
 from pathlib import Path
 from types import NoneType, UnionType
@@ -42,6 +42,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(0, 2**40),
     bytes: st.text(max_size=20).map(str.encode),
     NoneType: st.none(),
+    timedelta: st.timedeltas(min_value=-timedelta(days=36_525), max_value=timedelta(days=36_525)),
     datetime: (st.datetimes() | st.sampled_from([datetime.min, datetime.max])).map(
         lambda moment: moment.replace(tzinfo=UTC, fold=0)
     ),

@@ -46,6 +46,21 @@ OPERATIONS = {
         "CreatedMeterReadings",
         "DeletedMeterReadings",
     ],
+    "ExecuteMeterReadSchedule": [
+        "CancelMeterReadSchedule",
+        "ChangeMeterReadSchedule",
+        "CloseMeterReadSchedule",
+        "CreateMeterReadSchedule",
+        "DeleteMeterReadSchedule",
+    ],
+    "GetMeterReadSchedule": ["GetMeterReadSchedule"],
+    "ReplyMeterReadSchedule": [
+        "CanceledMeterReadSchedule",
+        "ChangedMeterReadSchedule",
+        "ClosedMeterReadSchedule",
+        "CreatedMeterReadSchedule",
+        "DeletedMeterReadSchedule",
+    ],
     "Generic": ["PublishEvent", "Request", "Response"],
 }
 ROOTS = {

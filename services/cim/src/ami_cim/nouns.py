@@ -11,7 +11,7 @@ from lxml import etree
 from ami_cim import ns
 from ami_cim.codes import Verb
 from ami_cim.errors import LocalError
-from ami_cim.payloads import Payload, end_device_controls, get_meter_readings, meter_readings
+from ami_cim.payloads import Payload, end_device_controls, get_meter_readings, meter_read_schedule, meter_readings
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_cim.xml import Element, parse, serialize
 from ami_cim.xml_fields import Shape
@@ -45,6 +45,11 @@ NOUNS: tuple[Noun, ...] = (
         payload=meter_readings.PAYLOAD,
         query=get_meter_readings.QUERY,
         verbs=(),
+    ),
+    Noun(
+        name="MeterReadSchedule",
+        payload=meter_read_schedule.PAYLOAD,
+        query=meter_read_schedule.QUERY,
     ),
 )
 

@@ -1,14 +1,20 @@
 """What an element holds by itself, in its text or its attributes, in both directions."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from lxml import etree
 
-from ami_cim.errors import LocalError
+from ami_cim.decimals import decimal_of
+from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.xml import SPACE, Element, format_boolean, format_datetime, parse_boolean, parse_datetime, printable
+
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_LONGEST = timedelta(days=36_525)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +68,36 @@ def _write_boolean(element: Element, value: bool) -> None:
     element.text = format_boolean(value)
 
 
+def _read_integer(element: Element) -> int | None:
+    found = read_text(element)
+    if found is None:
+        return None
+    if _INTEGER.fullmatch(found) is None:
+        raise InvalidMessage("1.8", f"{local(element)} is no whole number of at most 18 digits", found[:40])
+    return int(found)
+
+
+def _read_seconds(element: Element) -> timedelta | None:
+    found = read_text(element)
+    if found is None:
+        return None
+    seconds = decimal_of(found)
+    if abs(seconds) > _LONGEST.total_seconds():
+        raise InvalidMessage("1.8", f"{local(element)} is longer than a century", found[:40])
+    return timedelta(microseconds=int(seconds.scaleb(6).to_integral_value()))
+
+
+def _write_seconds(element: Element, value: timedelta) -> None:
+    element.text = f"{Decimal(value // timedelta(microseconds=1)).scaleb(-6).normalize():f}"
+
+
 TEXT: Final = Value(read_text, write_text)
 PROSE: Final = Value(read_text, lambda element, value: write_text(element, printable(value)))
 MOMENT: Final = Value(_read_moment, _write_moment)
 BOOLEAN: Final = Value(lambda element: parse_boolean(element.text or ""), _write_boolean)
+INTEGER: Final = Value(_read_integer, lambda element, value: write_text(element, str(value)))
+SECONDS: Final = Value(_read_seconds, _write_seconds)
+"""A duration; xs:float of seconds, kept to the microsecond."""
 REFERENCE: Final = Value(
     lambda element: (element.get("ref") or "").strip(SPACE) or None,
     lambda element, code: write_attribute(element, "ref", code),
