@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from bench import IMPORT, PROFILE, SWITCH, Bench, Dialogue, attribute, gmac, gmac_client, session, setup
 
 from ami_dlms.association import Get, GetResult, Opened
+from ami_meter_sim.fleet import ROUNDS_BEFORE_A_WHOLE_ONE, SWITCHED_AFTER_S, serve_evenly
 
 
 @pytest.fixture
@@ -18,6 +20,20 @@ def no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+def test_the_interpreter_serves_evenly() -> None:
+    """What only a process may do to itself is put back here."""
+    thresholds, switched = gc.get_threshold(), sys.getswitchinterval()
+    try:
+        serve_evenly()
+        assert gc.get_threshold() == (*thresholds[:2], ROUNDS_BEFORE_A_WHOLE_ONE)
+        assert sys.getswitchinterval() == pytest.approx(SWITCHED_AFTER_S)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(switched)
 
 
 @pytest.mark.usefixtures("no_collector")

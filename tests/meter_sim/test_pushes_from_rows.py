@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,15 +39,16 @@ def unread(_event: Event) -> None:
 
 
 @contextmanager
-def town(directory: Path, **more: object) -> Iterator[Fleet]:
-    """Meters at rest, one of whose model was made before."""
+def town(directory: Path, made: Sequence[int] = (OTHER, ASKED), **more: object) -> Iterator[Fleet]:
+    """Meters at rest, some of which were made before."""
     directory.mkdir()
     settings = load(directory, table(port=free_port(), count=5, **more))
     (prepared,) = prepare(settings.populations)
     store = Store.open(directory / "state", [prepared.wanted])
     fleet = Fleet((), Environment(emit=unread, now=lambda: START), store=store)
     fleet.add(prepared.population, 0)
-    fleet.live(OTHER)
+    for index in made:
+        fleet.live(index)
     try:
         yield fleet
     finally:
@@ -84,6 +85,24 @@ def test_a_row_sends_what_its_meter_would_send(tmp_path: Path, model: str, wante
             assert counters(at_rest)[0] == counters(awake)[0]
         assert at_rest.store is not None
         assert wanted.protection is ProtectionFlags.NOTHING or counters(at_rest)[0] < counters(at_rest)[1]
+
+
+def test_a_meter_that_was_not_made_in_this_process_is_made(tmp_path: Path) -> None:
+    """Its time zone is in its settings alone, and whether its clock has lost its time follows from how long it was off."""
+    zone = {"time_zone_minutes": -60}
+    with town(tmp_path / "live", **zone) as awake, town(tmp_path / "rows", made=(OTHER,), **zone) as at_rest:
+        meter = awake.live(ASKED)
+        assert list(frames_at_rest(at_rest, ASKED, plan(), START)) == list(push_frames(meter, plan(), START))
+        assert at_rest.store is not None
+        assert at_rest.store.row(ASKED).alive_since
+
+
+def test_the_time_zone_is_that_of_the_meter(tmp_path: Path) -> None:
+    zone = {"time_zone_minutes": -60}
+    with town(tmp_path / "live", **zone) as awake, town(tmp_path / "rows", **zone) as at_rest:
+        sent = push_frames(awake.live(ASKED), plan(), START)
+        assert list(frames_at_rest(at_rest, ASKED, plan(), START)) == list(sent)
+        assert at_rest.alive == 0
 
 
 def test_what_a_row_uses_is_reserved_on_disk_before_it_leaves(tmp_path: Path) -> None:

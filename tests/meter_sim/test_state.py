@@ -43,7 +43,7 @@ from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import take_over_all
 from ami_meter_sim.population.columns import Columns
 from ami_meter_sim.population.journal import Change, StateError
-from ami_meter_sim.population.row import Row
+from ami_meter_sim.population.row import Row, row_in_memory
 from ami_meter_sim.population.store import Store, Wanted
 
 SECURED = setup(management=gmac())
@@ -188,6 +188,23 @@ def test_nothing_is_sent_beyond_what_is_written() -> None:
     assert counters.send.remaining == 0, "not before it is written"
     counters.written()
     assert counters.send.limit == counters.send_from == 1 + SEND_AHEAD
+
+
+def test_counters_are_covered_until_one_of_them_is_used() -> None:
+    row = row_in_memory()
+    counters = Counters.of(row)
+    assert counters.moved, "what was never looked at may not be covered"
+    counters.reserve()
+    counters.written()
+    counters.cover(row)
+    assert not counters.moved
+    counters.send.take()
+    assert counters.moved
+    counters.cover(row)
+    counters.receive.accept(7)
+    assert counters.moved
+    counters.cover(row)
+    assert (row.send_next, row.receive_lowest, counters.moved) == (counters.send.next_value, 8, False)
 
 
 def test_counters_that_the_journal_did_not_take_are_put_down_later() -> None:

@@ -80,6 +80,9 @@ async def _gasps(fleet: Fleet, prepared: Prepared, number: int) -> float:
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_OCTETS)
         receiver.bind(("127.0.0.1", 0))
         destination = Destination("udp", *receiver.getsockname())
+        for index in range(number):
+            fleet.live(index)  # as the outage does that a last gasp follows from
+        fleet.write()
         began = time.perf_counter()
         for index in range(number):
             sender.want(_gasp(fleet, prepared, index, destination), fleet.environment.now())

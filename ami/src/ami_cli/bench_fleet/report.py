@@ -23,7 +23,7 @@ the first. **Memory**: resident, after such a start. **Dialogue**: connect, ask 
 HLS, read the energy, release: seven exchanges with a meter that is drawn by lot, most of them for the first time; the asking end shares
 the machine. **A core**: dialogues by the CPU time of the simulator alone, 32 at once. **Open sessions**: each with a ciphered
 association, and what one of them adds to the memory. **Last gasps**: ciphered notifications over UDP, each of another meter from its own
-address, made from the rows of meters that nobody has talked to, from the wish until the last one has left (10,000, where there are as many meters).
+address, made from the rows of meters that were made and let go before, from the wish until the last one has left (10,000, where there are as many meters).
 **Longest turn**: for how long the event loop serves nothing else while 100,000 meters, or all, have something to do at one instant. **Year by range**: 35,040
 quarter hours of clock, status and two registers, read from one meter, as octets; and rows per second.
 """

@@ -1,7 +1,7 @@
 """The octets of a push of a meter that is a row at the moment: the same as the meter itself would send, without making it.
 
-Strategy: what a push needs beside its values (which its plan holds) are keys, title, counter and clock, and of a meter in which nothing of
-that was changed all of it follows from its index and its row. Everything else is for the live meter: None says so.
+Strategy: what a push needs beside its values (which its plan holds) are keys, title, counter and clock, and of a meter that was made once in
+this process and in which nothing of that was changed all of it follows from its index and its row. Everything else is for the live meter: None says so.
 """
 
 from datetime import datetime
@@ -37,6 +37,8 @@ def frames_of_row(meter: Resting, plan: PushPlan, at: datetime) -> tuple[bytes, 
     population, index, row, changed_classes = meter
     if changed_classes & SHOWN_BY_PUSHES or plan.attributes or _is_of_another(population, plan):
         return None
+    if not row.alive_since:
+        return None  # what the settings say of it, and what it has missed, is not in its row yet
     clock = clock_of_row(population.model, row, at)
     if clock is None:
         return None
