@@ -7,7 +7,7 @@ the reader: names of CIM for a CIS, the way to the meter and its keys for a head
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ami_process.text_files import UnreadableText, read_text
@@ -38,16 +38,18 @@ def read_rows(path: Path, parse_cell: ParseCell = text_of_cell) -> Iterable[Mapp
 
 def read_placed_rows(path: Path, parse_cell: ParseCell = text_of_cell) -> Iterator[tuple[str, Mapping[str, object]]]:
     """The same with the words for the place of each row: `line 17` of CSV, `meter 17` of JSON."""
-    text = _text_of(path)
-    if _is_json(text):
-        yield from ((f"meter {number}", row) for number, row in enumerate(_from_json(text), 1))
-    else:
-        yield from ((f"line {line}", row) for line, row in _lines_of_csv(text, parse_cell))
+    return _placed(_text_of(path), parse_cell)
 
 
 def parse_rows(text: str, parse_cell: ParseCell = text_of_cell) -> Iterable[Mapping[str, object]]:
     """The rows of the text of a file; as above."""
     return _from_json(text) if _is_json(text) else (row for _, row in _lines_of_csv(text, parse_cell))
+
+
+def _placed(text: str, parse_cell: ParseCell) -> Iterator[tuple[str, Mapping[str, object]]]:
+    if _is_json(text):
+        return ((f"meter {number}", row) for number, row in enumerate(_from_json(text), 1))
+    return ((f"line {line}", row) for line, row in _lines_of_csv(text, parse_cell))
 
 
 def _text_of(path: Path) -> str:
@@ -61,7 +63,7 @@ def _is_json(text: str) -> bool:
     return text.lstrip()[:1] == "{"
 
 
-def _from_json(text: str) -> Sequence[Mapping[str, object]]:
+def _from_json(text: str) -> Iterator[Mapping[str, object]]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -71,7 +73,14 @@ def _from_json(text: str) -> Sequence[Mapping[str, object]]:
     rows = content.get("meters")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ShipmentFileError("meters is not a list of objects")
-    return rows
+    return _handed_over(rows)
+
+
+def _handed_over(rows: list[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+    """One by one and not kept: of a hundred thousand they are some hundred megabytes."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
 
 
 def _lines_of_csv(text: str, parse_cell: ParseCell) -> Iterator[tuple[int, Mapping[str, object]]]:
