@@ -122,6 +122,19 @@ def test_the_set_of_a_namespace_is_named_with_its_source(name: str, set_: str) -
     assert known[set_]["source"] and known[set_]["line"]
 
 
+@pytest.mark.parametrize(
+    ("name", "product"),
+    [
+        ("oracle_adk_intervals.xml", "Oracle MDM"),
+        ("sap_operation_set.xml", "SAP Cloud for Energy"),
+        ("typed_2017.xml", ""),
+    ],
+)
+def test_a_product_is_known_by_what_it_writes(name: str, product: str) -> None:
+    written_by = found((CIM / name).read_bytes())["what"].get("as written by", "")
+    assert written_by.startswith(product) and bool(written_by) == bool(product)
+
+
 @pytest.mark.parametrize("name", ["edition_2.xml", "generic_operation.xml", "typed_2017.xml"])
 def test_what_the_answer_would_be_in_our_set_is_said_too(name: str) -> None:
     document = found((CIM / name).read_bytes())

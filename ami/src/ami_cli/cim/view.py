@@ -13,6 +13,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ami_cli.cim.codes import Meaning
+from ami_cli.cim.dialects import dialects_of
 from ami_cli.cim.findings import Finding, Level, printable
 from ami_cli.cim.head_end import Answer
 from ami_cli.cim.lint import Lint
@@ -86,6 +87,7 @@ def facts(one: Lint) -> dict[str, str]:
         "MessageID": message.header("MessageID"),
         "CorrelationID": message.header("CorrelationID"),
         "holds": ", ".join(count(number, name, name) for name, number in one.counts.items()),
+        "as written by": "; ".join(f"{each.name}: {each.shown_by}" for each in dialects_of(message.body)),
         "fault": message.fault,
         "not checked": f"there is no schema of {', '.join(one.unchecked)} here" if one.unchecked else "",
     }
