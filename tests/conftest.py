@@ -32,6 +32,7 @@ ONE_WORKER = (
     "tests/ami/test_simulated_faults.py",
     "tests/docs/test_dlms_readme.py",
     "tests/e2e/test_attempted.py",
+    "tests/e2e/test_cis_read.py",
     "tests/e2e/test_http.py",
     "tests/e2e/test_north.py",
     "tests/e2e/test_readings.py",

@@ -17,6 +17,7 @@ CALLS = {"now", "utcnow", "today", "sleep", "time", "monotonic", "perf_counter",
 ENVIRONMENT = {"environment", "_environment", "means", "_means", "context", "_context", "self"}
 """Whose `now` and `sleep` are those that were handed in."""
 ALLOWED = {
+    "hes/src/ami_hes/engine/memory_commands.py": "an engine keeps the pauses of its deliveries itself, as a broker does",
     "hes/src/ami_hes/engine/memory_queue.py": "an engine keeps the pauses of its deliveries itself, as a broker does",
     "hes/src/ami_hes/store/migrations/r0002_attempts_and_keys.py": "an upgrade notes when it ran, outside of any process",
     "hes/src/ami_hes/store/restored.py": "a store is restored by command, outside of any process",

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from asked_meters import EXPORT, IMPORT, NOT_IN_METER, QUARTERS, VOLTAGE, Simulator, running
 from harness import System
-from test_readings import EXPORT, IMPORT, NOT_IN_METER, QUARTERS, VOLTAGE, Simulator, running
 
 from ami_cis.__main__ import main
 

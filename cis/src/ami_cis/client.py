@@ -26,7 +26,7 @@ def send(url: str, token_file: Path | None, wanted: Mapping[str, object], *, as_
     """
     try:
         # with a MessageID of our own the control can be asked for again when its answer is lost
-        order = ControlOrder.model_validate({**wanted, "message_id": wanted["message_id"] or str(uuid4())})
+        order = ControlOrder.model_validate({**wanted, "message_id": wanted["message_id"] or new_message_id()})
     except ValidationError as error:
         return refuse(f"send: {first_problem(error)}")
     try:
@@ -45,6 +45,11 @@ def send(url: str, token_file: Path | None, wanted: Mapping[str, object], *, as_
         return explained(f"{reason}; it is not known what became of the control: {again}", NOT_OK)
     sys.stdout.write(outcome.model_dump_json() + "\n" if as_json else _table(outcome))
     return OK if outcome.confirmed else NOT_OK
+
+
+def new_message_id() -> str:
+    """Of a request that is asked for here, so that its answer can be asked for again."""
+    return str(uuid4())
 
 
 def refuse(text: str) -> int:

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlencode
-from uuid import uuid4
 
 from pydantic import ValidationError
 from rich.console import Console
 
-from ami_cis.client import NOT_OK, NOT_REACHED, OK, explained, first_problem, refuse
+from ami_cis.client import NOT_OK, NOT_REACHED, OK, explained, first_problem, new_message_id, refuse
 from ami_cis.reading_tables import as_csv, plot, table
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome, ReadingValue
 from ami_process import rest_client
@@ -36,7 +35,7 @@ def read(url: str, token_file: Path | None, wanted: Mapping[str, object], form: 
     `wanted` are the fields of a ReadingsOrder.
     """
     try:
-        order = ReadingsOrder.model_validate({**wanted, "message_id": wanted.get("message_id") or str(uuid4())})
+        order = ReadingsOrder.model_validate({**wanted, "message_id": wanted.get("message_id") or new_message_id()})
     except ValidationError as problem:
         return refuse(f"read: {first_problem(problem)}")
     try:
