@@ -37,6 +37,7 @@ ONE_WORKER = (
     "tests/e2e/test_north.py",
     "tests/e2e/test_readings.py",
     "tests/e2e/test_second_noun.py",
+    "tests/e2e/test_store_faults.py",
     "tests/e2e/test_survival.py",
     "tests/e2e/test_truth.py",
 )

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(3 * PATIENCE_S)
 @pytest.mark.parametrize(
     "options",
     [
-        (),
+        pytest.param((), marks=pytest.mark.ci),  # also below, as a second demo
         pytest.param(("--security", "none"), marks=pytest.mark.ci),
         ("--mode", "dial-in", "--asynchronous"),
         pytest.param(("--meters", "3"), marks=pytest.mark.ci),
@@ -47,16 +47,20 @@ def test_every_command_is_confirmed_by_every_meter(
         timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    meters = int(options[1]) if "--meters" in options else 2
+    confirms_every_command(done.stdout, document, meters=int(options[1]) if "--meters" in options else 2)
+    assert list((tmp_path / "var").glob("demo-*")) == [], "nothing is left of a demo that went well"
+
+
+def confirms_every_command(said: str, document: dict[str, Any], meters: int) -> None:
+    """What a demo of one cycle says when all went well, and no key is in it."""
+    lines = [json.loads(line) for line in said.splitlines()]
     summary = lines[-1]
     assert (summary["event"], summary["cycles"], summary["trouble"]) == ("summary", 1, [])
     assert summary["confirmed_commands"] == summary["commands"] == 2 * meters
     switched = Counter(line["method"] for line in lines if line["event"] == "switched")
     assert switched == {"remote_disconnect": meters, "remote_reconnect": meters}, "the meters themselves say so too"
     keys = {meter[key] for meter in document["meters"] for key in ("encryption_key", "authentication_key")}
-    assert not any(key.lower() in done.stdout.lower() for key in keys)
-    assert list((tmp_path / "var").glob("demo-*")) == [], "nothing is left of a demo that went well"
+    assert not any(key.lower() in said.lower() for key in keys)
 
 
 def test_a_second_demo_beside_the_first_by_the_options_that_it_is_told(
@@ -64,19 +68,21 @@ def test_a_second_demo_beside_the_first_by_the_options_that_it_is_told(
 ) -> None:
     path = tmp_path / "mine.toml"
     configuration.write(document, path)
-    command = [sys.executable, "-m", "ami_cli", "demo", "--config", str(path), "--json", "--period", "0.2"]
+    command = [sys.executable, "-m", "ami_cli", "demo", "--config", str(path), "--json", "--period"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AMI_")}
     started: dict[str, Any] = {"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **started) as first:
+    with subprocess.Popen([*command, "3600"], **started) as first:
         try:
             assert first.stdout is not None
             said = list(itertools.takewhile(lambda line: '"reply_received"' not in line, first.stdout))
             assert first.poll() is None, said
-            refused = subprocess.run([*command, "--cycles", "1"], **started, stderr=subprocess.PIPE, timeout=PATIENCE_S)
+            command += ["0.2", "--cycles", "1"]
+            refused = subprocess.run(command, **started, stderr=subprocess.PIPE, timeout=PATIENCE_S)
             assert refused.returncode == 98
             options = refused.stderr.rpartition("ami demo ")[2].partition(")")[0].split()
-            second = subprocess.run([*command, "--cycles", "1", *options], **started, timeout=PATIENCE_S)
+            second = subprocess.run([*command, *options], **started, timeout=PATIENCE_S)
             assert second.returncode == 0, second.stdout
+            confirms_every_command(second.stdout, document, meters=2)
             assert (tmp_path / "var/second/hes.sqlite").exists()
         finally:
             first.terminate()

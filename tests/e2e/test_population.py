@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
-import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from free_ports import free_port
-from harness import ROOT, System, configuration, system
+from harness import System, configuration, system
 from stranger import CONNECT, DISCONNECT, Stranger
+from typer.testing import CliRunner
 
-from ami_meter_sim.__main__ import main
+from ami_meter_sim.__main__ import app, main
 
 COUNT = 300
 KEY = "000102030405060708090A0B0C0D0E0F"
 
 
-def shipment(path: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ami_meter_sim", "shipment", "--config", path, *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+def shipment(path: str, *options: str) -> Result:
+    return CliRunner().invoke(app, ["shipment", "--config", path, *options])
 
 
 def town(port: int, **more: object) -> dict[str, Any]:
@@ -54,17 +54,22 @@ def test_meters_of_a_shipment_are_switched(tmp_path: Path, form: str, addressing
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_the_head_end_takes_what_new_meters_push(tmp_path: Path, transport: str) -> None:
+def test_the_head_end_takes_what_new_meters_push(tmp_path: Path) -> None:
     """Ciphered as the push association wants, for its client; the shipment file says whose key it is."""
     with system(tmp_path) as ami:
-        push = {"to": f"{transport}://127.0.0.1:{ami.config['hes']['dlms_port']}", "on": ["installation"]}
-        ship_and_start(ami, "json", town(free_port(), count=12, model="single-phase", push=push))
+
+        def pushing_over(transport: str, first_serial: int) -> dict[str, Any]:
+            push = {"to": f"{transport}://127.0.0.1:{ami.config['hes']['dlms_port']}", "on": ["installation"]}
+            meters = {"name": transport, "count": 12, "model": "single-phase", "first_serial": first_serial}
+            return town(free_port(), **meters, push=push)
+
+        ship_and_start(ami, "json", pushing_over("tcp", 3_000_001), pushing_over("udp", 4_000_001))
         assert ami.hes is not None
-        came = ami.hes.wait_for_some("notification", 12)
+        came = ami.hes.wait_for_some("notification", 24)
         rows = json.loads(shipment(ami.path, "--for", "cis").stdout)["meters"]
         assert {event["meter"] for event in came} == {row["name"] for row in rows}
-        assert {(event["transport"], event["secured"]) for event in came} == {(transport, True)}
+        over = Counter((event["transport"], event["secured"]) for event in came)
+        assert over == {("tcp", True): 12, ("udp", True): 12}
 
 
 def test_a_population_that_dials_in_is_switched_over_its_own_calls(tmp_path: Path) -> None:
@@ -80,13 +85,14 @@ def test_a_population_that_dials_in_is_switched_over_its_own_calls(tmp_path: Pat
             assert (answer.result, answer.failures) == ("OK", []), answer.reasons
 
 
-def ship_and_start(ami: System, form: str, population: dict[str, Any]) -> Path:
-    """The shipment with wrapped keys is all that the HES knows of the population."""
+def ship_and_start(ami: System, form: str, *populations: dict[str, Any]) -> Path:
+    """The shipment with wrapped keys is all that the HES knows of the populations."""
     file = ami.directory / f"shipment.{form}"
-    ami.config["populations"] = [population]
+    ami.config["populations"] = list(populations)
     ami.write()
     written = shipment(ami.path, "--format", form, "--transport-key", KEY, "--write", str(file))
-    assert (written.returncode, written.stderr) == (0, f"{file}: {population['count']} meters\n")
+    count = sum(population["count"] for population in populations)
+    assert (written.exit_code, written.stderr) == (0, f"{file}: {count} meters\n")
     ami.config["hes"] |= {"shipments": [str(file)], "transport_key": KEY}
     ami.start_together()
     return file

@@ -76,9 +76,23 @@ def one(tmp_path: Path) -> Iterator[System]:
         yield ami
 
 
-def test_what_a_meter_has_done_is_kept_when_a_locked_store_is_free_again(one: System) -> None:
-    one.meter("M1001")["simulated"]["answer_delay_s"] = 0.1
-    hes = one.start().hes
+@pytest.fixture(scope="module")
+def _serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with system(tmp_path_factory.mktemp("serving"), meters=1) as ami:
+        ami.meter("M1001")["simulated"]["answer_delay_s"] = 0.1
+        yield ami.start()
+
+
+@pytest.fixture
+def serving(_serving: System) -> System:
+    """A meter that takes its time, connected, and a HES that tests share: whatever a store has, both go on."""
+    assert Stranger(_serving.hes_url).switch(CONNECT, [by_mrid(_serving.meter("M1001"))]).result == "OK"
+    _serving.forget()
+    return _serving
+
+
+def test_what_a_meter_has_done_is_kept_when_a_locked_store_is_free_again(serving: System) -> None:
+    one, hes = serving, serving.hes
     assert hes is not None
     asked = Asked(one, DISCONNECT)
     one.process("M1001").wait_for("switched")
@@ -93,9 +107,8 @@ def test_what_a_meter_has_done_is_kept_when_a_locked_store_is_free_again(one: Sy
     until(lambda: health(one) == (200, {"status": "ok"}), "healthz says ok again")
 
 
-def test_a_request_that_a_locked_store_cannot_take_is_refused_and_nothing_is_switched(one: System) -> None:
-    hes = one.start().hes
-    assert hes is not None
+def test_a_request_that_a_locked_store_cannot_take_is_refused_and_nothing_is_switched(serving: System) -> None:
+    one = serving
     with locked(one.config["hes"]["store"]):
         answer = Stranger(one.hes_url).switch(DISCONNECT, [by_mrid(one.meter("M1001"))])
     assert answer.result == "FAILED"
@@ -105,9 +118,8 @@ def test_a_request_that_a_locked_store_cannot_take_is_refused_and_nothing_is_swi
     assert Stranger(one.hes_url).switch(DISCONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
 
 
-def test_a_full_disk_ends_nothing_and_is_reported(one: System) -> None:
-    one.meter("M1001")["simulated"]["answer_delay_s"] = 0.1
-    hes = one.start().hes
+def test_a_full_disk_ends_nothing_and_is_reported(serving: System) -> None:
+    one, hes = serving, serving.hes
     assert hes is not None
     asked = Asked(one, DISCONNECT)
     one.process("M1001").wait_for("switched")
@@ -121,9 +133,9 @@ def test_a_full_disk_ends_nothing_and_is_reported(one: System) -> None:
     assert Stranger(one.hes_url).switch(CONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
 
 
-def test_a_second_head_end_system_on_one_store_is_refused(one: System) -> None:
+def test_a_second_head_end_system_on_one_store_is_refused(serving: System) -> None:
     """Under the same name, through a symbolic link, and through a hard link, which locks can't see."""
-    one.start()
+    one = serving
     store = one.config["hes"]["store"]
     for number, (link, why) in enumerate(((None, "in use"), (os.symlink, "in use"), (os.link, "hard links"))):
         moved = {"port": free_port(), "dlms_port": free_port()}
