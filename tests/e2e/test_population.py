@@ -65,11 +65,13 @@ def test_the_head_end_takes_what_new_meters_push(tmp_path: Path) -> None:
 
         ship_and_start(ami, "json", pushing_over("tcp", 3_000_001), pushing_over("udp", 4_000_001))
         assert ami.hes is not None
-        came = ami.hes.wait_for_some("notification", 24)
         rows = json.loads(shipment(ami.path, "--for", "cis").stdout)["meters"]
+        for row in rows:
+            ami.hes.wait_for("notification", meter=row["name"])
+        came = ami.hes.seen("notification")
         assert {event["meter"] for event in came} == {row["name"] for row in rows}
-        over = Counter((event["transport"], event["secured"]) for event in came)
-        assert over == {("tcp", True): 12, ("udp", True): 12}
+        ways = Counter({event["meter"]: (event["transport"], event["secured"]) for event in came}.values())
+        assert ways == {("tcp", True): 12, ("udp", True): 12}
 
 
 def test_a_population_that_dials_in_is_switched_over_its_own_calls(tmp_path: Path) -> None:
