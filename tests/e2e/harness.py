@@ -283,11 +283,20 @@ class System:
 
     def start_together(self, served: dict[str, Any] | None = None) -> System:
         """All meters in one process, then the HES; the meters may have a configuration of their own."""
-        meters = self._start("ami_meter_sim", "serve", "--config", self.write("meters.toml", served))
+        meters = self._start_meters(served)
         self.hes = self._start("ami_hes", "serve", "--config", self.write("hes.toml"))
         for process in (meters, self.hes):
             process.wait_for("ready")
         return self
+
+    def start_meters(self) -> Process:
+        """All meters in one process."""
+        meters = self._start_meters(None)
+        meters.wait_for("ready")
+        return meters
+
+    def _start_meters(self, served: dict[str, Any] | None) -> Process:
+        return self._start("ami_meter_sim", "serve", "--config", self.write("meters.toml", served))
 
     def start_hes(self, config: dict[str, Any] | None = None) -> Process:
         self.hes = self._start("ami_hes", "serve", "--config", self.write("hes.toml", config or self.config))

@@ -63,12 +63,13 @@ def test_the_head_end_takes_what_new_meters_push(tmp_path: Path) -> None:
             meters = {"name": transport, "count": 12, "model": "single-phase", "first_serial": first_serial}
             return town(free_port(), **meters, push=push)
 
-        ship_and_start(ami, "json", pushing_over("tcp", 3_000_001), pushing_over("udp", 4_000_001))
-        assert ami.hes is not None
+        ship(ami, "json", pushing_over("tcp", 3_000_001), pushing_over("udp", 4_000_001))
+        hes = ami.start_hes()
+        ami.start_meters()
         rows = json.loads(shipment(ami.path, "--for", "cis").stdout)["meters"]
         for row in rows:
-            ami.hes.wait_for("notification", meter=row["name"])
-        came = ami.hes.seen("notification")
+            hes.wait_for("notification", meter=row["name"])
+        came = hes.seen("notification")
         assert {event["meter"] for event in came} == {row["name"] for row in rows}
         ways = Counter({event["meter"]: (event["transport"], event["secured"]) for event in came}.values())
         assert ways == {("tcp", True): 12, ("udp", True): 12}
@@ -87,7 +88,13 @@ def test_a_population_that_dials_in_is_switched_over_its_own_calls(tmp_path: Pat
             assert (answer.result, answer.failures) == ("OK", []), answer.reasons
 
 
-def ship_and_start(ami: System, form: str, *populations: dict[str, Any]) -> Path:
+def ship_and_start(ami: System, form: str, population: dict[str, Any]) -> Path:
+    file = ship(ami, form, population)
+    ami.start_together()
+    return file
+
+
+def ship(ami: System, form: str, *populations: dict[str, Any]) -> Path:
     """The shipment with wrapped keys is all that the HES knows of the populations."""
     file = ami.directory / f"shipment.{form}"
     ami.config["populations"] = list(populations)
@@ -96,7 +103,6 @@ def ship_and_start(ami: System, form: str, *populations: dict[str, Any]) -> Path
     count = sum(population["count"] for population in populations)
     assert (written.exit_code, written.stderr) == (0, f"{file}: {count} meters\n")
     ami.config["hes"] |= {"shipments": [str(file)], "transport_key": KEY}
-    ami.start_together()
     return file
 
 
