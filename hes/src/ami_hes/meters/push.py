@@ -24,7 +24,7 @@ from ami_dlms.errors import DlmsError, LocalError, ProtocolError
 from ami_dlms.security import GlobalKeys, ReceiveCounter
 from ami_hes import events
 from ami_hes.meters.faults import MeterFault
-from ami_hes.meters.received import Channel, Received
+from ami_hes.meters.received import Origin, Received
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.strangers import guess
 from ami_hes.meters.trace import traced_message_id
@@ -108,7 +108,7 @@ class Notifications:
         )
         if sender is None:
             reported()
-        elif self._received.of(sender, Channel.PUSH).accepts(counter):
+        elif self._received.of(sender, Origin.PUSH).accepts(counter):
             self._publish(sender, reported, peer, transport)
         else:
             self.drop(peer, transport, f"a notification with invocation counter {counter}, which was used before")
@@ -129,7 +129,7 @@ class Notifications:
 
     async def _keep_and_report(self, sender: Meter, reported: Callable[[], None], peer: str, transport: str) -> None:
         try:
-            await self._received.keep(sender, Channel.PUSH)
+            await self._received.keep(sender, Origin.PUSH)
         except MeterFault as fault:
             self.drop(peer, transport, str(fault))
             return
@@ -194,7 +194,7 @@ class Notifications:
         known = self._keys.get(title)
         meter = self._registry.find_by_system_title(title)
         if known is None and meter is not None and meter.ciphered:
-            known = self._keys[title] = global_keys(meter), self._received.of(meter, Channel.PUSH)
+            known = self._keys[title] = global_keys(meter), self._received.of(meter, Origin.PUSH)
         return known
 
 

@@ -15,8 +15,8 @@ from ami_hes.store.ports import ReceivedCounters, ReceivedKey
 from ami_process.store.errors import StoreUnavailable
 
 
-class Channel(StrEnum):
-    """Frames of one are not in order with those of the other: a push may be overtaken by an answer."""
+class Origin(StrEnum):
+    """Where a frame is from; those of one are not in order with those of the other, since a push may be overtaken by an answer."""
 
     ASSOCIATION = "association"
     PUSH = "push"
@@ -34,19 +34,19 @@ class Received:
         self._kept = await self._store.load()
         self._counters = {key: ReceiveCounter(lowest) for key, lowest in self._kept.items()}
 
-    def of(self, meter: Meter, channel: Channel) -> ReceiveCounter:
+    def of(self, meter: Meter, origin: Origin) -> ReceiveCounter:
         """What the meter has used, over all its connections."""
-        return self._counters.setdefault(_key(meter, channel), ReceiveCounter())
+        return self._counters.setdefault(_key(meter, origin), ReceiveCounter())
 
     def of_association(self, meter: Meter) -> ReceiveCounter:
         """The same; where HLS proves each association fresh it begins anew with each."""
         if meter.authentication in HLS:
             return ReceiveCounter()
-        return self.of(meter, Channel.ASSOCIATION)
+        return self.of(meter, Origin.ASSOCIATION)
 
-    async def keep(self, meter: Meter, channel: Channel) -> None:
+    async def keep(self, meter: Meter, origin: Origin) -> None:
         """What was accepted so far is accepted by no later life either; raises MeterFault when it can't be kept."""
-        key = _key(meter, channel)
+        key = _key(meter, origin)
         counter = self._counters.get(key)
         if counter is None or counter.lowest_acceptable == self._kept.get(key, 0):
             return
@@ -58,6 +58,6 @@ class Received:
         self._kept[key] = max(lowest, self._kept.get(key, 0))
 
 
-def _key(meter: Meter, channel: Channel) -> ReceivedKey:
+def _key(meter: Meter, origin: Origin) -> ReceivedKey:
     """The device and not its name in the registry, which may be given to another one."""
-    return ReceivedKey(meter.logical_device_name, meter.key_id, channel.value)
+    return ReceivedKey(meter.logical_device_name, meter.key_id, origin.value)

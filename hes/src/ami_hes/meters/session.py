@@ -38,7 +38,7 @@ from ami_hes.meters.faults import CounterRefused, MeterFault
 from ami_hes.meters.link import Link
 from ami_hes.meters.public_client import as_text, public_association
 from ami_hes.meters.push import Notifications
-from ami_hes.meters.received import Channel, Received
+from ami_hes.meters.received import Origin, Received
 from ami_hes.meters.registry import Meter
 from ami_registry import client_settings
 
@@ -274,7 +274,7 @@ class Session:
             self._refusal = fault if source is None or not source.doubt else fault.add_detail(source.doubt)
             raise
         if source is not None:
-            await context.received.keep(meter, Channel.ASSOCIATION)
+            await context.received.keep(meter, Origin.ASSOCIATION)
             await source.confirm()
         self._association = association
 

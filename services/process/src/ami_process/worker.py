@@ -25,7 +25,7 @@ LENGTH = 8
 """Octets of the length before each piece on the pipe."""
 
 
-class Outcome(IntEnum):
+class Ending(IntEnum):
     """The octet before an answer's length."""
 
     RETURNED = 0
@@ -83,22 +83,22 @@ class Worker:
         try:
             async with self._turn:
                 try:
-                    outcome, answer = await self._exchange(head, body, room)
+                    ending, answer = await self._exchange(head, body, room)
                 except _Stopped:  # which says nothing about the piece, unless it happens again
-                    outcome, answer = await self._again(head, body, room)
+                    ending, answer = await self._again(head, body, room)
         finally:
             self._room += 1
-        if outcome is Outcome.RAISED:
+        if ending is Ending.RAISED:
             raise WorkerFailed(answer.decode("utf-8", "replace"))
         return answer
 
-    async def _again(self, head: bytes, body: bytes, room: int) -> tuple[Outcome, bytes]:
+    async def _again(self, head: bytes, body: bytes, room: int) -> tuple[Ending, bytes]:
         try:
             return await self._exchange(head, body, room)
         except _Stopped:
             raise WorkerLost("the system ended its process twice, as it does when memory runs out") from None
 
-    async def _exchange(self, head: bytes, body: bytes, room: int) -> tuple[Outcome, bytes]:
+    async def _exchange(self, head: bytes, body: bytes, room: int) -> tuple[Ending, bytes]:
         answered = False
         try:
             async with asyncio.timeout(self._seconds):
@@ -115,7 +115,7 @@ class Worker:
                 await self._end()
         return answer
 
-    async def _answer(self, head: bytes, body: bytes, room: int) -> tuple[Outcome, bytes]:
+    async def _answer(self, head: bytes, body: bytes, room: int) -> tuple[Ending, bytes]:
         process = self._process
         if process is None or process.returncode is not None:  # ended by somebody else, between two pieces
             process = self._process = await asyncio.create_subprocess_exec(*self._command, stdin=PIPE, stdout=PIPE)
@@ -124,12 +124,12 @@ class Worker:
             raise OSError("the worker has no pipes")
         writer.writelines((len(head).to_bytes(LENGTH), head, len(body).to_bytes(LENGTH), body))
         await writer.drain()
-        outcome, length = (await reader.readexactly(1))[0], int.from_bytes(await reader.readexactly(LENGTH))
-        if outcome not in tuple(Outcome):
-            raise WorkerLost(f"its process answered nonsense (outcome {outcome}), and was ended")
+        ending, length = (await reader.readexactly(1))[0], int.from_bytes(await reader.readexactly(LENGTH))
+        if ending not in tuple(Ending):
+            raise WorkerLost(f"its process answered nonsense (ending {ending}), and was ended")
         if length > room:
             raise WorkerLost(f"its answer has more than {room} octets, and its process was ended")
-        return Outcome(outcome), await reader.readexactly(length)
+        return Ending(ending), await reader.readexactly(length)
 
     async def _was_stopped(self) -> bool:
         """The pipe is broken: did a signal do it that none of the limits sends?"""

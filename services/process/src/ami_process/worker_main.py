@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ami_process.platforms import NeedsPosix
-from ami_process.worker import LENGTH, Outcome
+from ami_process.worker import LENGTH, Ending
 
 try:
     import resource
@@ -41,19 +41,19 @@ def main(function: str, cpu_s: str, memory: str) -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         most = int(used.ru_utime + used.ru_stime) + 1 + int(cpu_s)
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
-        outcome, answer = _called(work, head, body)
-        goes.write(outcome.to_bytes(1) + len(answer).to_bytes(LENGTH))
+        ending, answer = _called(work, head, body)
+        goes.write(ending.to_bytes(1) + len(answer).to_bytes(LENGTH))
         goes.write(answer)
         goes.flush()
 
 
-def _called(work: Callable[[bytes, bytes], bytes], head: bytes, body: bytes) -> tuple[Outcome, bytes]:
+def _called(work: Callable[[bytes, bytes], bytes], head: bytes, body: bytes) -> tuple[Ending, bytes]:
     try:
-        return Outcome.RETURNED, work(head, body)
+        return Ending.RETURNED, work(head, body)
     except MemoryError:
         raise SystemExit(1) from None
     except Exception:  # noqa: BLE001 (reported on the other side)
-        return Outcome.RAISED, traceback.format_exc()[-TRACEBACK:].encode("utf-8", "backslashreplace")
+        return Ending.RAISED, traceback.format_exc()[-TRACEBACK:].encode("utf-8", "backslashreplace")
 
 
 def _read(came: BinaryIO) -> bytes | None:

@@ -24,7 +24,7 @@ from ami_dlms.apdu.access import (
     AccessResponseSet,
     AccessResponseSpecification,
 )
-from ami_dlms.association.client.exchange import Done, Exchange, Limits, Step, counted
+from ami_dlms.association.client.exchange import Done, Exchange, ExchangeLimits, Step, counted
 from ami_dlms.association.events import Access, AccessResult, Action, ActionOutcome, Get, GetResult, Set, SetResult
 from ami_dlms.data import NULL, Data
 from ami_dlms.enums import ActionResult, Conformance, DataAccessResult
@@ -42,7 +42,7 @@ class AccessExchange(Exchange):
     needs = Conformance.ACCESS
     answers = (AccessResponse,)
 
-    def __init__(self, number: int, request: Access, limits: Limits) -> None:
+    def __init__(self, number: int, request: Access, limits: ExchangeLimits) -> None:
         flags = CONFIRMED | (HIGH_PRIORITY if limits.high_priority else 0)
         flags |= BREAK_ON_ERROR if request.break_on_error else 0
         flags |= SELF_DESCRIPTIVE if request.self_descriptive else 0

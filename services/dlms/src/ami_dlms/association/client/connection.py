@@ -18,7 +18,7 @@ from ami_dlms.apdu.blocks import GeneralBlockTransfer
 from ami_dlms.apdu.faults import ConfirmedServiceError, ExceptionResponse
 from ami_dlms.apdu.notify import DataNotificationConfirm
 from ami_dlms.association.client.dispatch import SERVICE_RESPONSES, proof_of, start, start_proof, unconfirmed
-from ami_dlms.association.client.exchange import Exchange, Limits, Next, Step
+from ami_dlms.association.client.exchange import Exchange, ExchangeLimits, Next, Step
 from ami_dlms.association.client.fast_path import FastPath, fast_path, result_in
 from ami_dlms.association.client.general_block_transfer import PROTECTION_OCTETS, ClientTransfers
 from ami_dlms.association.client.opening import Opening, accepts, pre_established, protection_of, refusal
@@ -192,13 +192,13 @@ class ClientConnection(Connection):
         """Octets to send when the answer is late: what a general block transfer repeats, otherwise none."""
         return b"" if self._pending is None else self._framed(*self._transfers.timeout())
 
-    def _limits(self, protection: ApduProtection) -> Limits:
+    def _limits(self, protection: ApduProtection) -> ExchangeLimits:
         opened = self._opened
         if opened is None:
-            return Limits(UNLIMITED, Conformance(0), self._settings.high_priority)
+            return ExchangeLimits(UNLIMITED, Conformance(0), self._settings.high_priority)
         limit = opened.server_max_receive_pdu_size
         room = largest_plaintext(limit, protection) if limit else UNLIMITED
-        return Limits(room, opened.conformance, self._settings.high_priority)
+        return ExchangeLimits(room, opened.conformance, self._settings.high_priority)
 
     def _own_protection(self, *, general: bool = False) -> ApduProtection:
         if self._protection is None:

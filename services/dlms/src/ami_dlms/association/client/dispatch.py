@@ -30,7 +30,7 @@ from ami_dlms.apdu.set import (
 )
 from ami_dlms.apdu.short_names import ReadResponse, UnconfirmedWriteRequest, WriteRequest, WriteResponse
 from ami_dlms.association.client.access import AccessExchange
-from ami_dlms.association.client.exchange import Exchange, Limits
+from ami_dlms.association.client.exchange import Exchange, ExchangeLimits
 from ami_dlms.association.client.ln import (
     ActionExchange,
     ActionListExchange,
@@ -76,7 +76,7 @@ CONFIRMED = 0x40
 BY_LOGICAL_NAME, BY_SHORT_NAME = (Access,), (Read, Write)
 ServiceRequest = Get | Set | Action | GetList | SetList | ActionList | Access | Read | Write
 
-_EXCHANGES: dict[type, Callable[[int, Any, Limits], Exchange]] = {
+_EXCHANGES: dict[type, Callable[[int, Any, ExchangeLimits], Exchange]] = {
     Get: get_exchange,
     Set: SetExchange,
     Action: ActionExchange,
@@ -87,7 +87,7 @@ _EXCHANGES: dict[type, Callable[[int, Any, Limits], Exchange]] = {
 }
 
 
-def start(request: ServiceRequest, number: int, limits: Limits, names: ShortNames | None) -> Exchange:
+def start(request: ServiceRequest, number: int, limits: ExchangeLimits, names: ShortNames | None) -> Exchange:
     """Begin to carry out the request with this number; LocalError when its service was not negotiated or has no place."""
     if isinstance(request, BY_LOGICAL_NAME if names is not None else BY_SHORT_NAME):
         raise LocalError(f"{type(request).__name__} has no place in an association with this way of naming")
@@ -99,7 +99,10 @@ def start(request: ServiceRequest, number: int, limits: Limits, names: ShortName
 
 
 def unconfirmed(
-    request: Set | SetList | Action | ActionList | Access | Write, number: int, limits: Limits, names: ShortNames | None
+    request: Set | SetList | Action | ActionList | Access | Write,
+    number: int,
+    limits: ExchangeLimits,
+    names: ShortNames | None,
 ) -> bytes:
     """A request that asks for no answer; LocalError when there is no such thing, or it takes more than one APDU."""
     if limits.conformance & Conformance.UNCONFIRMED_WRITE:
@@ -121,7 +124,7 @@ def unconfirmed(
     return apdu.encode(replace(message, invoke_id_and_priority=message.invoke_id_and_priority & ~CONFIRMED))
 
 
-def start_proof(proof: bytes, number: int, limits: Limits, names: ShortNames | None) -> Exchange:
+def start_proof(proof: bytes, number: int, limits: ExchangeLimits, names: ShortNames | None) -> Exchange:
     """Begin to call reply_to_HLS_authentication."""
     if names is not None:
         return start_proof_sn(REPLY_TO_HLS_AUTHENTICATION_BY_NAME, proof, limits)

@@ -42,7 +42,7 @@ def invoke_of(number: int, *, high_priority: bool = True) -> int:
     return invoke_flags(high_priority=high_priority) | invoke_id(number)
 
 
-class Limits(NamedTuple):
+class ExchangeLimits(NamedTuple):
     """What the server takes: plain octets of one request, and what was negotiated; and the priority that requests have."""
 
     room: int
@@ -124,7 +124,7 @@ class Exchange(ABC):
     def _collected(self, whole: bytes) -> ClientOutput:
         raise ProtocolError(f"{type(self).__name__} has no answer in blocks")
 
-    def _too_long(self, limits: Limits, blocks: Conformance) -> bool:
+    def _too_long(self, limits: ExchangeLimits, blocks: Conformance) -> bool:
         """Whether the first APDU is too long for the server and may be sent in blocks of its service."""
         return len(self.first) > limits.room and bool(limits.conformance & blocks)
 
@@ -137,7 +137,9 @@ class Exchange(ABC):
             return Done(self._collected(self.blocks.whole()), ClientEvent.LAST_BLOCK)
         return Next(apdu.encode(ask(block.block_number)), ClientEvent.BLOCK)
 
-    def _send_in_blocks(self, whole: bytes, limits: Limits, first: Callable[[Block], Apdu], following: Any) -> None:
+    def _send_in_blocks(
+        self, whole: bytes, limits: ExchangeLimits, first: Callable[[Block], Apdu], following: Any
+    ) -> None:
         """Replace the first APDU by one with a block; a general block transfer may still carry it when that has no room."""
         room = limits.room
         if Conformance.GENERAL_BLOCK_TRANSFER & limits.conformance and len(apdu.encode(first(EMPTY))) >= room:

@@ -41,7 +41,7 @@ from ami_dlms.apdu.set import (
     SetResponseNormal,
     SetResponseWithList,
 )
-from ami_dlms.association.client.exchange import Done, Exchange, Limits, Step, counted, get_result, invoke_of
+from ami_dlms.association.client.exchange import Done, Exchange, ExchangeLimits, Step, counted, get_result, invoke_of
 from ami_dlms.association.events import (
     Action,
     ActionList,
@@ -67,7 +67,7 @@ MULTIPLE = Conformance.MULTIPLE_REFERENCES
 ARRAY = bytes((DataTag.ARRAY,))
 
 
-def get_exchange(number: int, request: Get, limits: Limits) -> GetExchange:
+def get_exchange(number: int, request: Get, limits: ExchangeLimits) -> GetExchange:
     """The exchange of a Get."""
     invoke = invoke_of(number, high_priority=limits.high_priority)
     kind = EncodedGetExchange if request.encoded else GetExchange
@@ -124,7 +124,7 @@ class GetListExchange(GetExchange):
     needs = MULTIPLE
     answers = (GetResponseWithList, GetResponseWithDataBlock, GetResponseNormal)
 
-    def __init__(self, number: int, request: GetList, limits: Limits) -> None:
+    def __init__(self, number: int, request: GetList, limits: ExchangeLimits) -> None:
         invoke = invoke_of(number, high_priority=limits.high_priority)
         items = tuple(AttributeItem(item.descriptor, item.selection) for item in request.items)
         super().__init__(invoke, apdu.encode(GetRequestWithList(invoke, items)))
@@ -160,7 +160,7 @@ class SetExchange(Exchange):
 
     answers = (SetResponseNormal, SetResponseDataBlock, SetResponseLastDataBlock)
 
-    def __init__(self, number: int, request: Set, limits: Limits) -> None:
+    def __init__(self, number: int, request: Set, limits: ExchangeLimits) -> None:
         invoke = invoke_of(number, high_priority=limits.high_priority)
         descriptor, selection, value = request.descriptor, request.selection, request.value
         super().__init__(invoke, apdu.encode(SetRequestNormal(invoke, descriptor, selection, value)))
@@ -191,7 +191,7 @@ class SetListExchange(Exchange):
         SetResponseLastDataBlockWithList,
     )
 
-    def __init__(self, number: int, request: SetList, limits: Limits) -> None:
+    def __init__(self, number: int, request: SetList, limits: ExchangeLimits) -> None:
         invoke = invoke_of(number, high_priority=limits.high_priority)
         items = tuple(AttributeItem(item.descriptor, item.selection) for item in request.items)
         values = tuple(item.value for item in request.items)
@@ -222,7 +222,7 @@ class ActionExchange(Exchange):
 
     answers = (ActionResponseNormal, ActionResponseWithBlock, ActionResponseNextBlock)
 
-    def __init__(self, number: int, request: Action, limits: Limits) -> None:
+    def __init__(self, number: int, request: Action, limits: ExchangeLimits) -> None:
         invoke = invoke_of(number, high_priority=limits.high_priority)
         descriptor, parameters = request.descriptor, request.parameters
         super().__init__(invoke, apdu.encode(ActionRequestNormal(invoke, descriptor, parameters)))
@@ -253,7 +253,7 @@ class ActionListExchange(Exchange):
     needs = MULTIPLE
     answers = (ActionResponseWithList, ActionResponseWithBlock, ActionResponseNextBlock, ActionResponseNormal)
 
-    def __init__(self, number: int, request: ActionList, limits: Limits) -> None:
+    def __init__(self, number: int, request: ActionList, limits: ExchangeLimits) -> None:
         invoke = invoke_of(number, high_priority=limits.high_priority)
         descriptors = tuple(item.descriptor for item in request.items)
         values = tuple(data.null() if item.parameters is None else item.parameters for item in request.items)

@@ -25,7 +25,7 @@ from ami_dlms.apdu.short_names import (
     WriteRequest,
     WriteResponse,
 )
-from ami_dlms.association.client.exchange import Done, Exchange, Limits, Step, counted, get_result
+from ami_dlms.association.client.exchange import Done, Exchange, ExchangeLimits, Step, counted, get_result
 from ami_dlms.association.events import (
     Action,
     ActionList,
@@ -95,7 +95,7 @@ class ReadExchange(SnExchange):
 
     answers = (ReadResponse,)
 
-    def __init__(self, variables: tuple[VariableAccess, ...], limits: Limits, finish: Finish) -> None:
+    def __init__(self, variables: tuple[VariableAccess, ...], limits: ExchangeLimits, finish: Finish) -> None:
         super().__init__(ReadRequest(variables), variables, Conformance.READ, finish)
         if self._too_long(limits, Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ):
             whole = contents.encode(contents.READ_REQUEST, ReadRequest(variables))
@@ -122,7 +122,7 @@ class WriteExchange(SnExchange):
     answers = (WriteResponse,)
 
     def __init__(
-        self, variables: tuple[VariableAccess, ...], values: tuple[Data, ...], limits: Limits, finish: Finish
+        self, variables: tuple[VariableAccess, ...], values: tuple[Data, ...], limits: ExchangeLimits, finish: Finish
     ) -> None:
         request = WriteRequest(variables, values)
         super().__init__(request, variables, Conformance.WRITE, finish)
@@ -138,57 +138,57 @@ class WriteExchange(SnExchange):
         return Done(self._finished(message.results))
 
 
-def start_sn(request: Any, limits: Limits, names: ShortNames) -> Exchange:
+def start_sn(request: Any, limits: ExchangeLimits, names: ShortNames) -> Exchange:
     """Begin to carry out any request of an association with short names."""
     return _STARTS[type(request)](request, limits, names)
 
 
-def start_proof_sn(name: int, proof: bytes, limits: Limits) -> Exchange:
+def start_proof_sn(name: int, proof: bytes, limits: ExchangeLimits) -> Exchange:
     """The call of reply_to_HLS_authentication."""
     call = ParameterizedAccess(name, METHOD_SELECTOR, data.octet_string(proof))
     return ReadExchange((call,), limits, lambda results: _called(results[0]))
 
 
-def _read(request: Read, limits: Limits, names: ShortNames) -> Exchange:
+def _read(request: Read, limits: ExchangeLimits, names: ShortNames) -> Exchange:
     return ReadExchange(request.variables, limits, lambda results: ReadResult(tuple(map(get_result, results))))
 
 
-def _write(request: Write, limits: Limits, names: ShortNames) -> Exchange:
+def _write(request: Write, limits: ExchangeLimits, names: ShortNames) -> Exchange:
     def finish(results: Sequence[DataAccessResult]) -> ClientOutput:
         return WriteResult(tuple(map(SetResult, results)))
 
     return WriteExchange(request.variables, request.values, limits, finish)
 
 
-def _get(request: Get, limits: Limits, names: ShortNames) -> Exchange:
+def _get(request: Get, limits: ExchangeLimits, names: ShortNames) -> Exchange:
     return ReadExchange((_attribute(names, request),), limits, lambda results: get_result(results[0]))
 
 
-def _get_list(request: GetList, limits: Limits, names: ShortNames) -> Exchange:
+def _get_list(request: GetList, limits: ExchangeLimits, names: ShortNames) -> Exchange:
     variables = tuple(_attribute(names, item) for item in request.items)
     return ReadExchange(variables, limits, lambda results: GetListResult(tuple(map(get_result, results))))
 
 
-def _set(request: Set, limits: Limits, names: ShortNames) -> Exchange:
+def _set(request: Set, limits: ExchangeLimits, names: ShortNames) -> Exchange:
     return WriteExchange((_attribute(names, request),), (request.value,), limits, lambda results: SetResult(results[0]))
 
 
-def _set_list(request: SetList, limits: Limits, names: ShortNames) -> Exchange:
+def _set_list(request: SetList, limits: ExchangeLimits, names: ShortNames) -> Exchange:
     variables = tuple(_attribute(names, item) for item in request.items)
     values = tuple(item.value for item in request.items)
     return WriteExchange(variables, values, limits, lambda results: SetListResult(tuple(map(SetResult, results))))
 
 
-def _action(request: Action, limits: Limits, names: ShortNames) -> Exchange:
+def _action(request: Action, limits: ExchangeLimits, names: ShortNames) -> Exchange:
     return ReadExchange((_method(names, request),), limits, lambda results: _called(results[0]))
 
 
-def _action_list(request: ActionList, limits: Limits, names: ShortNames) -> Exchange:
+def _action_list(request: ActionList, limits: ExchangeLimits, names: ShortNames) -> Exchange:
     variables = tuple(_method(names, item) for item in request.items)
     return ReadExchange(variables, limits, lambda results: ActionListOutcome(tuple(map(_called, results))))
 
 
-_STARTS: dict[type, Callable[[Any, Limits, ShortNames], Exchange]] = {
+_STARTS: dict[type, Callable[[Any, ExchangeLimits, ShortNames], Exchange]] = {
     Read: _read,
     Write: _write,
     Get: _get,
