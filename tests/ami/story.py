@@ -57,6 +57,19 @@ def reply_received(message_id: str, result: str = "OK", errors: tuple[Event, ...
     return {"event": "reply_received", "message_id": message_id, "result": result, "errors": list(errors), "ms": ms}
 
 
+def read_sent(message_id: str, meters: tuple[str, ...] = METERS) -> Event:
+    asked = {"verb": "get", "noun": "MeterReadings", "control": "read"}
+    return request_sent(message_id, "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0", meters) | asked
+
+
+def registers_read(message_id: str, *values: tuple[str, str | None], more: int = 0) -> Event:
+    """Meters and their import."""
+    registers = [
+        {"meter": meter, "name": "import", "value": value, "unit": "kWh", "qualities": []} for meter, value in values
+    ]
+    return {"event": "registers_read", "message_id": message_id, "registers": registers, "more": more}
+
+
 def dialled_in(meter: str, peer: str) -> Event:
     return {"event": "dialled_in", "meter": meter, "peer": peer, "standing": "proved"}
 

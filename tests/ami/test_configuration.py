@@ -33,7 +33,7 @@ def test_every_option_finds_its_place(document: Document) -> None:
             meter_port=100,
         ),
     )
-    assert result["demo"] == {"period_s": 1.0, "connect_after_s": 0.5, "cycles": 2}
+    assert result["demo"] == {"period_s": 1.0, "connect_after_s": 0.5, "cycles": 2, "read": ["import"]}
     assert (result["cis"]["port"], result["cis"]["hes_url"], result["cis"]["asynchronous"]) == (
         1,
         "http://127.0.0.1:2",
@@ -41,7 +41,9 @@ def test_every_option_finds_its_place(document: Document) -> None:
     )
     assert (result["hes"]["port"], result["hes"]["dlms_port"], result["hes"]["log_apdus"]) == (2, 3, True)
     assert [meter["address"] for meter in result["meters"]] == ["127.0.0.1:100", "127.0.0.1:101"]
-    assert document["demo"] == {"period_s": 10.0, "connect_after_s": 2.0}, "the person's own document is left alone"
+    assert document["demo"] == {"period_s": 10.0, "connect_after_s": 2.0, "read": ["import"]}, (
+        "the person's own document is left alone"
+    )
 
 
 def test_no_security_means_none_for_every_meter(document: Document) -> None:

@@ -47,6 +47,34 @@ def test_two_cycles_are_counted_as_two(model: DemoState) -> None:
     assert (total.median_ms, total.max_ms) == (20.0, 20.0)
 
 
+def test_what_is_read_is_shown_and_is_no_command(model: DemoState) -> None:
+    values = (("M1001", "12.5"), ("M1002", None))
+    for event in (story.read_sent("r"), story.reply_received("r"), story.registers_read("r", *values)):
+        model.apply("cis", event, AT)
+    assert [step.text for step in model.steps] == ["M1001 import 12.5 kWh", "M1002 import missing"]
+    total = model.summary()
+    assert (total.requests, total.commands, total.reads, total.reads_ok, total.all_confirmed) == (0, 0, 1, 1, True)
+    assert model.finished == 1
+
+
+def test_a_reading_that_is_not_whole_is_reported(model: DemoState) -> None:
+    missing = {"code": "2.6", "reason": "M1002 has no such register", "meter": "M1002"}
+    for event in (story.read_sent("r"), story.reply_received("r", "PARTIAL", (missing,))):
+        model.apply("cis", event, AT)
+    assert [(step.text, step.outcome) for step in model.steps] == [("reply", "PARTIAL")]
+    assert not model.summary().all_confirmed
+    assert model.states == {}, "a register that is missing says nothing of the switch"
+
+
+def test_what_is_read_of_many_meters_is_one_line() -> None:
+    meters = tuple(f"M{number}" for number in range(1001, 1101))
+    model = DemoState(meters=meters, started_at=AT)
+    first = [(meter, "1") for meter in meters[:50]]
+    for event in (story.read_sent("r", meters), story.reply_received("r"), story.registers_read("r", *first, more=50)):
+        model.apply("cis", event, AT)
+    assert [step.text for step in model.steps] == ["100 values of 100 meters"]
+
+
 @pytest.mark.parametrize(
     "second",
     [

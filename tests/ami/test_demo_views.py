@@ -165,6 +165,30 @@ def test_a_step_is_one_line(model: DemoState) -> None:
     assert plain_text.apdu(event).split() == ["HES", "→", "M1001", "ACTION", "remote_disconnect", "000100010001"]
 
 
+def test_the_steps_are_those_of_the_newest_command_with_the_values_around_it() -> None:
+    model = DemoState(meters=story.METERS, started_at=AT)
+    for number, code in enumerate((story.DISCONNECT, story.CONNECT)):
+        before, command, after = f"before-{number}", f"command-{number}", f"after-{number}"
+        for message_id in (before, after):
+            if message_id == after:
+                model.apply("cis", story.request_sent(command, code), AT)
+                model.apply("cis", story.reply_received(command), AT)
+            model.apply("cis", story.read_sent(message_id), AT)
+            model.apply("cis", story.registers_read(message_id, ("M1001", f"{message_id}")), AT)
+            model.apply("cis", story.reply_received(message_id), AT)
+    text = drawn(model, 140, 40)
+    assert "import before-1" in text and "import after-1" in text
+    assert "import before-0" not in text and "import after-0" not in text
+    assert "of the newest command, create EndDeviceControls 3.31.0.18" in text
+
+
+def test_readings_are_counted_beside_the_commands(model: DemoState) -> None:
+    for message_id, result in (("r1", "OK"), ("r2", "PARTIAL")):
+        model.apply("cis", story.read_sent(message_id), AT)
+        model.apply("cis", story.reply_received(message_id, result), AT)
+    assert "\n2 readings of registers, 1 of them in full\n" in plain_text.summary(model.summary())
+
+
 def test_the_totals_in_words(model: DemoState) -> None:
     assert plain_text.summary(model.summary()) == (
         "0 cycles: 0 disconnects confirmed; 1 of 2 commands confirmed by the meters\n"

@@ -57,6 +57,9 @@ def confirms_every_command(said: str, document: dict[str, Any], meters: int) -> 
     summary = lines[-1]
     assert (summary["event"], summary["cycles"], summary["trouble"]) == ("summary", 1, [])
     assert summary["confirmed_commands"] == summary["commands"] == 2 * meters
+    read = [line for line in lines if line["event"] == "registers_read"]
+    assert [len(one["registers"]) + one["more"] for one in read] == [meters] * 3, "before, between and after"
+    assert (summary["reads"], summary["reads_ok"]) == (3, 3)
     switched = Counter(line["method"] for line in lines if line["event"] == "switched")
     assert switched == {"remote_disconnect": meters, "remote_reconnect": meters}, "the meters themselves say so too"
     keys = {meter[key] for meter in document["meters"] for key in ("encryption_key", "authentication_key")}

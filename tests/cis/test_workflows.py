@@ -25,7 +25,9 @@ from cis_stand_in import (
     settings,
     standing_in,
 )
+from given_readings import IMPORT, giving, register
 
+from ami_cim.identity import EndDevice
 from ami_cim.message import Reply, ReplyError
 from ami_cis.app import System, running, serve
 from ami_cis.settings import Demo
@@ -249,12 +251,44 @@ async def test_the_loop_keeps_its_times(hes: StandInHes, tmp_path: Path, events:
     clock = Clock()
     given = environment(events, clock)
     async with running(settings(tmp_path, hes.url), given, 0) as cis:
-        loop = DemoLoop(cis.controls, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
+        loop = DemoLoop(cis.controls, cis.readings, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
         await loop.run()
     assert [request["code"] for request in events.named("request_sent")] == [DISCONNECT, CONNECT] * 2
     assert clock.slept == [2.0, 8.0, 2.0]
     summary = loop.summary()
     assert (summary.cycles, summary.commands, summary.confirmed, summary.failed, summary.median_ms) == (2, 4, 4, 0, 0.0)
+
+
+async def test_the_loop_reads_before_and_after_each_control(hes: StandInHes, tmp_path: Path, events: Events) -> None:
+    async def behave(_: StandInHes, received: Any) -> Any:
+        both = (register("41.5"), register("7", device=EndDevice(mrid=MRID_2)))
+        if received.message.header.noun == "MeterReadings":
+            return await giving(*both)(hes, received)
+        return await answering(Reply(result="OK"))(hes, received)
+
+    hes.behaviour = behave
+    given = environment(events, Clock())
+    async with running(settings(tmp_path, hes.url), given, 0) as cis:
+        plan = Plan(10.0, 2.0, 1, BOTH, asynchronous=False, reading_types=(IMPORT,))
+        loop = DemoLoop(cis.controls, cis.readings, plan, given)
+        await loop.run()
+    assert [request["code"] for request in events.named("request_sent")] == [
+        IMPORT,
+        DISCONNECT,
+        IMPORT,
+        CONNECT,
+        IMPORT,
+    ]
+    shown = [
+        (one["meter"], one["name"], one["value"], one["unit"]) for one in events.named("registers_read")[0]["registers"]
+    ]
+    assert shown == [("M1001", "import", "41.5", "kWh"), ("M1002", "import", "7", "kWh")]
+    assert loop.summary().commands == 2, "a reading is no command"
+
+
+async def test_a_name_of_no_reading_type_is_refused_in_the_settings() -> None:
+    with pytest.raises(ValueError, match="'imprt' is no ReadingType"):
+        Demo(read=("imprt",))
 
 
 async def test_an_overrun_delays_and_does_not_stack_up(hes: StandInHes, tmp_path: Path, events: Events) -> None:
@@ -267,7 +301,7 @@ async def test_an_overrun_delays_and_does_not_stack_up(hes: StandInHes, tmp_path
     hes.behaviour = slow
     given = environment(events, clock)
     async with running(settings(tmp_path, hes.url), given, 0) as cis:
-        loop = DemoLoop(cis.controls, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
+        loop = DemoLoop(cis.controls, cis.readings, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
         await loop.run()
     assert clock.slept == [0.0, 0.0, 0.0]
     assert clock.passed == 120.0

@@ -32,7 +32,7 @@ except ModuleNotFoundError as missing:
 PORTS_TAKEN = 98
 START_S = 180.0
 """Until all processes listen; a busy machine takes long, and a process that ends by itself is noticed at once."""
-REQUESTS_A_CYCLE = 2
+COMMANDS_A_CYCLE, READINGS_A_CYCLE = 2, 3
 METER_PROCESSES = 8
 """The number of meters with a process of their own; all further ones share one."""
 ANSWERED_BY_OPTIONS = (
@@ -104,7 +104,14 @@ async def run(options: Options) -> int:
         populations.ship(document, path.parent)
         configuration.write(document, path)
         started = Processes(directory, environment(ANSWERED_BY_OPTIONS))
-        demo = Demo(setting, options.output(setting), started, options.programs(document, path), _cycles(document))
+        demo = Demo(
+            setting,
+            options.output(setting),
+            started,
+            options.programs(document, path),
+            _cycles(document),
+            _reads(document),
+        )
         exit_code = await demo.run(options.start_s)
         if exit_code == 0:
             shutil.rmtree(directory)
@@ -120,6 +127,8 @@ class Demo:
     processes: Processes
     programs: Sequence[Program]
     cycles: int
+    reads: bool
+    """Whether registers are read before and after each command."""
     model: DemoState = field(init=False)
     trouble: list[str] = field(default_factory=list)
     ports_taken: bool = False
@@ -161,9 +170,13 @@ class Demo:
         if self.ports_taken:
             return PORTS_TAKEN
         total = self.model.summary()
-        expected = self.cycles * REQUESTS_A_CYCLE * len(self.setting.meters) if self.cycles else total.commands
+        expected = self.cycles * COMMANDS_A_CYCLE * len(self.setting.meters) if self.cycles else total.commands
         good = not self.trouble and total.all_confirmed and total.confirmed_commands >= expected
         return 0 if good else 1
+
+    @property
+    def _requests_a_cycle(self) -> int:
+        return COMMANDS_A_CYCLE + (READINGS_A_CYCLE if self.reads else 0)
 
     async def _start_servers(self) -> None:
         with self._telling():
@@ -191,7 +204,7 @@ class Demo:
             await self._happened("dialled_in", str(message.event.get("meter")))
         elif kind in ("port_taken", "cannot_listen"):
             self._port_taken(message)
-        elif self.cycles and self.model.finished >= self.cycles * REQUESTS_A_CYCLE:
+        elif self.cycles and self.model.finished >= self.cycles * self._requests_a_cycle:
             self._over.set()
 
     async def _happened(self, event: str, name: str) -> None:
@@ -270,6 +283,10 @@ class Demo:
 
 def _cycles(document: Document) -> int:
     return int(document.get("demo", {}).get("cycles", 0))
+
+
+def _reads(document: Document) -> bool:
+    return bool(document.get("demo", {}).get("read"))
 
 
 def _security(document: Document) -> str:

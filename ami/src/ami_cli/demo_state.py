@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from ami_cis import events as cis
+from ami_cli import formatting
 from ami_cli.decoding import decode, decode_details
 from ami_cli.observations import CONTROL_NAMES, OTHER, Happening, Octets, Outcome, Request, Step, Work
 from ami_cli.totals import Summary, Tally
@@ -29,6 +30,9 @@ STATE_WORDS = {0: "disconnected", 1: "connected", 2: "ready for reconnection"}
 NO_ANSWER = "no answer"
 METHODS: dict[tuple[object, object], str] = {(70, 1): "remote_disconnect", (70, 2): "remote_reconnect"}
 KEPT = 200
+MOST_NAMED = 4
+READ_METER = "read_meter"
+"""The HES's operation that reads values."""
 
 
 @dataclass(slots=True)
@@ -66,7 +70,9 @@ class DemoState:
     @property
     def finished(self) -> int:
         """How many requests of the demo have their reply, or their failure."""
-        return self._past.requests + sum(r.own and r.result is not None for r in self.requests.values())
+        return (
+            self._past.requests + self._past.reads + sum(r.own and r.result is not None for r in self.requests.values())
+        )
 
     @property
     def settled(self) -> bool:
@@ -94,6 +100,8 @@ class DemoState:
             max_ms=max(tally.took, default=None),
             counts=dict(tally.fulfilled),
             others=dict(tally.others),
+            reads=tally.reads,
+            reads_ok=tally.reads_ok,
         )
 
     def request(self, message_id: str, at: datetime) -> Request:
@@ -136,6 +144,8 @@ def _request_sent(model: DemoState, event: cis.RequestSent, at: datetime) -> lis
     request.verb, request.noun = event.verb, event.noun
     request.code, request.asynchronous = event.code, event.asynchronous
     request.meters, request.sent_at = tuple(event.meters), at
+    if request.is_read:
+        return []  # what it brings says it all
     text = f"{request.verb} {request.noun}: {request.what.lower()} {_names(request.meters)}"
     return [_step(request, at, "CIS", "HES", text, cim=request.code)]
 
@@ -150,7 +160,25 @@ def _reply_received(model: DemoState, event: cis.ReplyReceived, at: datetime) ->
     request = model.own_request(event.message_id, at)
     reasons = tuple(_error(one.code, one.reason, one.meter) for one in event.errors)
     request.received = Outcome(event.result or "FAILED", event.ms, reasons)
+    if request.is_read and event.result == "OK":
+        return []
     return [_ending(request, at, "HES", "CIS", "reply", request.received)]
+
+
+def _registers_read(model: DemoState, event: cis.RegistersRead, at: datetime) -> list[Step]:
+    """A line per meter; for many of them one line in all."""
+    request = model.own_request(event.message_id, at)
+    found: dict[str, list[str]] = {}
+    for one in event.registers:
+        value = "missing" if one.value is None else " ".join(part for part in (one.value, one.unit) if part)
+        found.setdefault(one.meter, []).append(f"{one.name} {value}")
+    if len(request.meters) > MOST_NAMED:
+        values = formatting.count(len(event.registers) + event.more, "value")
+        return [_step(request, at, "HES", "CIS", f"{values} of {len(request.meters)} meters", ms=request.ms)]
+    return [
+        _step(request, at, "HES", "CIS", f"{meter} {', '.join(values)}", ms=request.ms)
+        for meter, values in found.items()
+    ]
 
 
 def _request_failed(model: DemoState, event: cis.RequestFailed | cis.RequestUnknown, at: datetime) -> list[Step]:
@@ -244,6 +272,8 @@ def _ending(request: Request, at: datetime, source: str, target: str, text: str,
 def _meter_done(model: DemoState, event: hes.MeterDone, at: datetime) -> list[Step]:
     request, work = model.request(event.message_id, at), _work(event)
     request.work[work.meter] = work
+    if event.operation == READ_METER:
+        return [] if work.ok and request.own else [*_announced(request), *_read_step(request, work, at)]
     if word := work.after or (NO_ANSWER if not work.ok and not work.before else ""):
         model.states[work.meter] = word
     return [
@@ -262,6 +292,12 @@ def _meter_done(model: DemoState, event: hes.MeterDone, at: datetime) -> list[St
             note="" if work.ok else f"{work.reply_code} {work.reason}".strip(),
         ),
     ]
+
+
+def _read_step(request: Request, work: Work, at: datetime) -> list[Step]:
+    note = "" if work.ok else f"{work.reply_code} {work.reason}".strip()
+    outcome = "OK" if work.ok else "FAILED"
+    return [_step(request, at, "HES", work.meter, "read", ms=work.ms, outcome=outcome, note=note)]
 
 
 def _work(event: hes.MeterDone) -> Work:
@@ -345,13 +381,14 @@ def _shortened(reasons: tuple[str, ...], most: int = 2) -> str:
 
 
 def _names(meters: tuple[str, ...]) -> str:
-    return ", ".join(meters) if len(meters) <= 4 else f"{len(meters)} meters"
+    return ", ".join(meters) if len(meters) <= MOST_NAMED else f"{len(meters)} meters"
 
 
 HANDLERS: dict[type[Event], Callable[[DemoState, Any, datetime], list[Step]]] = {
     cis.RequestSent: _request_sent,
     cis.Acknowledged: _acknowledged,
     cis.ReplyReceived: _reply_received,
+    cis.RegistersRead: _registers_read,
     cis.RequestFailed: _request_failed,
     cis.RequestUnknown: _request_failed,
     hes.RequestAccepted: _request_accepted,

@@ -7,6 +7,7 @@ DISCONNECT, CONNECT = "3.31.0.23", "3.31.0.18"
 WANTED = {DISCONNECT: ("disconnected",), CONNECT: ("connected", "ready for reconnection")}
 """Control code -> the states that fulfil it; a connect may leave the last step to the customer (control modes 1, 3, 5, 6)."""
 CONTROL_NAMES = {DISCONNECT: "Disconnect", CONNECT: "Connect"}
+READ = "Read"
 OTHER = "other"
 """A sender of requests to the HES other than the demo's CIS."""
 
@@ -91,9 +92,19 @@ class Request:
         return self.result or "RUNNING"
 
     @property
+    def is_read(self) -> bool:
+        """Whether it asks for values and changes nothing."""
+        return (self.verb, self.noun) == ("get", "MeterReadings")
+
+    @property
     def what(self) -> str:
         """The control in words."""
-        return CONTROL_NAMES.get(self.code) or f"{self.verb} {self.noun}".strip() or "refused"
+        return (
+            CONTROL_NAMES.get(self.code)
+            or (READ if self.is_read else "")
+            or f"{self.verb} {self.noun}".strip()
+            or "refused"
+        )
 
     @property
     def confirmed(self) -> tuple[str, ...]:

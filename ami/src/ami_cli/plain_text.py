@@ -51,6 +51,8 @@ def summary(total: Summary) -> str:
         lines.append(
             f"request to reply: median {formatting.took(total.median_ms)}, longest {formatting.took(total.max_ms)}"
         )
+    if total.reads:
+        lines.append(f"{formatting.count(total.reads, 'reading')} of registers, {total.reads_ok} of them in full")
     if total.unfulfilled:
         lines.append(f"▲ {formatting.count(total.unfulfilled, 'request')} not confirmed by every meter")
     if total.others:

@@ -23,11 +23,15 @@ class Summary:
     """Fulfilled requests by control name."""
     others: Mapping[str, int]
     """Requests of others by how they ended; they count nowhere else."""
+    reads: int = 0
+    """Requests for values; they count nowhere else."""
+    reads_ok: int = 0
+    """Those of them that brought every value of every meter."""
 
     @property
     def all_confirmed(self) -> bool:
         """Every request that was answered is fulfilled."""
-        return self.unfulfilled == 0
+        return self.unfulfilled == 0 and self.reads_ok == self.reads
 
 
 @dataclass(slots=True)
@@ -40,11 +44,17 @@ class Tally:
     commands: int = 0
     took: list[float] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
+    reads: int = 0
+    reads_ok: int = 0
 
     def add(self, request: Request) -> None:
         """Count one more."""
         if not request.own:
             self.others[request.status] += 1
+            return
+        if request.is_read:
+            self.reads += 1
+            self.reads_ok += request.result == "OK"
             return
         self.requests += 1
         self.fulfilled[request.what] += request.fulfilled

@@ -69,7 +69,7 @@ def draw(model: DemoState, frame: Frame) -> RenderableType:
     left = Layout(_padded(_title("Requests", "newest first"), requests), ratio=2)
     right = Layout(_padded(_title("Events", "newest first"), _events(model, room[0])), ratio=1)
     middle.split_row(*([left, right] if wide else [left]))
-    steps = _steps(model, newest[0] if newest else None, wide, max(room[1] - 2, 4))
+    steps = _steps(model, newest, wide, max(room[1] - 2, 4))
     rows = [
         Layout(_padded(_head(model, frame), Text(""), _states(model)), size=HEAD),
         middle,
@@ -164,7 +164,8 @@ def _bar(request: Request, width: int = BAR) -> Text:
     return Text.assemble(("━" * good, "ok"), ("━" * bad, "failed"), ("─" * (width - good - bad), "line"))
 
 
-def _steps(model: DemoState, newest: Request | None, wide: bool, most: int) -> Table:
+def _steps(model: DemoState, newest: list[Request], wide: bool, most: int) -> Table:
+    """Those of the newest command, with what was read right before and since."""
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
     table.add_column("who to whom", min_width=11, no_wrap=True)
@@ -173,10 +174,17 @@ def _steps(model: DemoState, newest: Request | None, wide: bool, most: int) -> T
         table.add_column("CIM or COSEM", min_width=9, no_wrap=True)
     table.add_column("before → after", ratio=3, min_width=28, no_wrap=True, overflow="ellipsis")
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
-    if newest is not None:
-        for step in [one for one in model.steps if one.message_id == newest.message_id][-most:]:
-            table.add_row(*_step(step, wide))
+    shown = _with_readings(newest)
+    for step in [one for one in model.steps if one.message_id in shown][-most:]:
+        table.add_row(*_step(step, wide))
     return table
+
+
+def _with_readings(newest: list[Request]) -> set[str]:
+    """The MessageIDs of the newest command, of the readings after it, and of the one before."""
+    place = next((place for place, one in enumerate(newest) if not one.is_read), len(newest))
+    before = [one for one in newest[place + 1 : place + 2] if one.is_read]
+    return {one.message_id for one in (*newest[: place + 1], *before)}
 
 
 def _step(step: Step, wide: bool) -> tuple[RenderableType, ...]:
@@ -238,9 +246,9 @@ def _foot(frame: Frame) -> Text:
 def _of(newest: list[Request]) -> str:
     if not newest:
         return ""
-    request = newest[0]
+    request = next((one for one in newest if not one.is_read), newest[0])
     identifiers = (request.verb, request.noun, request.code, request.message_id)
-    return f"of the newest request, {' '.join(part for part in identifiers if part)}"
+    return f"of the newest command, {' '.join(part for part in identifiers if part)}"
 
 
 def _state(word: str) -> Text:

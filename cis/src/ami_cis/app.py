@@ -21,6 +21,7 @@ from ami_cis.api import PREFIX, control_routes
 from ami_cis.inbox import Inbox
 from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
+from ami_cis.reading_types import reading_type_of
 from ami_cis.readings_api import reading_routes
 from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
@@ -51,6 +52,7 @@ class System:
     """The parts, wired."""
 
     controls: Controls
+    readings: Readings
     outbox: Outbox
     store: Store
     listen: str
@@ -107,7 +109,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         )
         application = inbox.application(health, names, _public_url(settings.cis))
         await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, http_limits))
-        yield System(controls, outbox, store, address_of(listener))
+        yield System(controls, readings, outbox, store, address_of(listener))
 
 
 def _names(cis: Cis, reply_address: str | None) -> tuple[str, ...]:
@@ -194,8 +196,9 @@ async def serve(settings: Settings, environment: Environment, stop: asyncio.Even
 async def _run_loop(settings: Settings, environment: Environment, stop: asyncio.Event, system: System) -> int:
     cis, demo = settings.cis, settings.demo
     targets = tuple(Target.meter(meter.name, meter.mrid) for meter in settings.meters)
-    plan = Plan(demo.period_s, demo.connect_after_s, demo.cycles, targets, cis.asynchronous)
-    the_loop = DemoLoop(system.controls, plan, environment)
+    codes = tuple(map(reading_type_of, demo.read))
+    plan = Plan(demo.period_s, demo.connect_after_s, demo.cycles, targets, cis.asynchronous, codes)
+    the_loop = DemoLoop(system.controls, system.readings, plan, environment)
 
     async def work() -> None:
         await wait_for_hes(system.outbox, cis.hes_url, environment)

@@ -172,6 +172,34 @@ class ReadingsKept(Event):
     """How many more can't be kept: of no meter, at no moment or one to come, or no number."""
 
 
+@dataclass(frozen=True, slots=True)
+class RegisterValue:
+    """A value of a meter."""
+
+    meter: str
+    """The meter's name or mRID."""
+    name: str
+    """The alias of its ReadingType, or the code."""
+    value: str | None
+    """An exact decimal; None where the meter has none."""
+    unit: str
+    """As written behind the value; empty where it has none."""
+    qualities: list[str]
+    """Codes of its ReadingQualities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistersRead(Event):
+    """The demo has read its meters, before or after a control."""
+
+    message_id: str
+    """Of the request."""
+    registers: list[RegisterValue]
+    """The first of them."""
+    more: int
+    """How many more values came."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRefused(Event):
     """The inbox did not take a message, and its sender got a SOAP fault."""

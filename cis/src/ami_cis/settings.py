@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ami_cis.meters import Meter
+from ami_cis.reading_types import reading_type_of
 from ami_process.settings import FileSettings, HttpUrl, Seconds, Section, SettingsError, StoreLocation
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
@@ -30,6 +31,15 @@ class Demo(Section):
     """From a disconnect to the connect after it."""
     cycles: int = Field(default=0, ge=0)
     """End after this number of cycles (a disconnect and a connect each); 0 = no limit."""
+    read: tuple[str, ...] = ()
+    """What is read of all meters before and after each of them: names as of `cis read --type`, or codes of ReadingTypes."""
+
+    @field_validator("read")
+    @classmethod
+    def _known(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for one in given:
+            reading_type_of(one)
+        return given
 
 
 class Cis(Section):

@@ -1,14 +1,20 @@
-"""The demo loop: disconnect all meters, connect them again, and count what was confirmed."""
+"""The demo loop: disconnect all meters, connect them again, and count what was confirmed; with registers read before and after."""
 
 import statistics
 from collections import deque
 from dataclasses import dataclass
 
+from ami_cis import events
+from ami_cis.reading_types import name_of, unit_of
+from ami_cis.store import KeptReading
 from ami_cis.workflows.controls import Controls
 from ami_cis.workflows.orders import CONNECT, DISCONNECT, Order, Target
+from ami_cis.workflows.readings import Readings, ReadOrder
 from ami_process.environment import Environment
 
 REPLY_TIMES_KEPT = 10_000
+MOST_SHOWN = 50
+"""Values of one reading that are reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,8 @@ class Plan:
     cycles: int
     targets: tuple[Target, ...]
     asynchronous: bool
+    reading_types: tuple[str, ...] = ()
+    """Codes of what is read before and after each control; none: nothing is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +44,9 @@ class Summary:
 class DemoLoop:
     """Disconnects and connects all meters, one cycle after another; an overrun delays the next cycle, it does not stack up."""
 
-    def __init__(self, controls: Controls, plan: Plan, environment: Environment) -> None:
+    def __init__(self, controls: Controls, readings: Readings, plan: Plan, environment: Environment) -> None:
         self._controls = controls
+        self._readings = readings
         self._plan = plan
         self._environment = environment
         self._cycles = 0
@@ -49,9 +58,12 @@ class DemoLoop:
         """Run to the last cycle, or until cancelled; the summary holds at any time."""
         while True:
             begun = self._environment.monotonic()
+            await self._read()
             await self._command(DISCONNECT)
+            await self._read()
             await self._sleep_until(begun + self._plan.connect_after_s)
             await self._command(CONNECT)
+            await self._read()
             self._cycles += 1
             if self._cycles == self._plan.cycles:
                 return
@@ -77,5 +89,24 @@ class DemoLoop:
         else:
             self._failed += 1
 
+    async def _read(self) -> None:
+        """What is read between a disconnect and the connect counts for both."""
+        plan = self._plan
+        if not plan.reading_types:
+            return
+        order = ReadOrder(targets=plan.targets, reading_types=plan.reading_types, asynchronous=plan.asynchronous)
+        read = await self._readings.run(order)
+        if read.readings:
+            shown = [_shown(one) for one in read.readings[:MOST_SHOWN]]
+            found = events.RegistersRead(
+                message_id=read.outcome.message_id, registers=shown, more=len(read.readings) - len(shown)
+            )
+            self._environment.emit(found)
+
     async def _sleep_until(self, due: float) -> None:
         await self._environment.sleep(max(0.0, due - self._environment.monotonic()))
+
+
+def _shown(one: KeptReading) -> events.RegisterValue:
+    name, unit = name_of(one.reading_type), unit_of(one.reading_type)
+    return events.RegisterValue(meter=one.meter, name=name, value=one.value, unit=unit, qualities=list(one.qualities))
