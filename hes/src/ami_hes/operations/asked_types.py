@@ -1,6 +1,7 @@
 """What a ReadingType that was asked for can be answered by: attributes as they are now, or columns of profiles over a time."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ami_hes.operations.read_results import NotRead, Wanted
 from ami_mapping.faults import explain
@@ -10,6 +11,8 @@ from ami_mapping.patterns import PERIOD
 from ami_mapping.reading_types import ReadingType, RefusedReadingType, refused
 from ami_mapping.readings import ReadingRow, Reads
 from ami_mapping.values import MULTIPLIERS
+
+MOST_REMEMBERED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,9 @@ def sort_out(wanted: Wanted, table: ReadingTable, now: int) -> SortedOut:
     return SortedOut(not wanted.reading_types, tuple(attributes), tuple(columns), span, tuple(not_read))
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def answered_by(text: str, table: ReadingTable) -> Answered:
-    """What answers a ReadingType. RefusedReadingType where nothing does, or for a multiplier that is in no list."""
+    """What answers a ReadingType; the same few are asked of thousands of meters. RefusedReadingType where nothing does, or for a multiplier that is in no list."""
     code = ReadingType.parse(text)
     matches = table.answers(code)
     attributes = tuple(one for one in matches if is_attribute(one.row))

@@ -5,8 +5,9 @@ The store has one code for a quantity, with the multiplier 0: values are shifted
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
-from ami_hes.operations.asked_types import Asked
+from ami_hes.operations.asked_types import MOST_REMEMBERED, Asked
 from ami_hes.operations.read_results import ReadSeries, ReadValue, ReadValues
 from ami_hes.store import StoredSeries
 from ami_mapping.intervals import LONGEST_REGULAR_S, Span, timeline
@@ -119,6 +120,7 @@ def _of_series(one: ReadSeries) -> StoredSeries:
     )
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def _plain(reading_type: str) -> tuple[str, int]:
     code = ReadingType.parse(reading_type)
     return str(code._replace(multiplier=0)), code.multiplier
