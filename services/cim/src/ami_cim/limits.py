@@ -4,10 +4,20 @@ libxml2 is fast on text and slow on shapes: it copies the namespace declarations
 document is validated or written, and every node costs a hundred octets and more. So expat, which builds nothing, goes over the
 octets first and stops at the first thing that is too much; no tree is made, and no schema asked, of what it has refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from ami_cim.errors import InvalidMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """In what a peer's messages may differ from the 2011 set; the default is in nothing."""
+
+    other_namespaces: bool = False
+    """Those of drafts (`www.`) and of typed messages and payloads of other years count as ours."""
+    operation_wrappers: bool = False
+    """A generic message may stand in an element that is named as the operation of its WSDL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +34,7 @@ class Limits:
     """Elements inside each other."""
     namespaces: int = 200
     """Namespace declarations in scope at once."""
+    dialect: Dialect = field(default_factory=Dialect)
 
 
 UNKNOWN_PEER = Limits()

@@ -18,6 +18,7 @@ from xml.sax.saxutils import quoteattr
 from lxml import etree
 
 from ami_cim import ns
+from ami_cim.dialects import ABSTRACT, expected_for
 from ami_cim.errors import InvalidMessage
 from ami_cim.explanations import explain, hint, shorten
 from ami_cim.limits import UNKNOWN_PEER, Limits
@@ -128,8 +129,7 @@ class Schemas:
         if namespace not in self._compiled:
             noun = ns.noun_of(namespace)
             if noun is None:
-                what = f"No message here has the namespace '{namespace[:_LONGEST]}'"
-                raise InvalidMessage("1.8", what, hint(namespace, ns.typed_message(ROOTS[0].name)))
+                raise _unknown(namespace)
             element, namespace = _as_generic(element, namespace, noun), ns.MESSAGE
         yield element, namespace
         if namespace == ns.MESSAGE:
@@ -151,6 +151,18 @@ class Schemas:
             flaw = _flaw(entry)
             return InvalidMessage("1.8", f"Line {flaw.line}: {flaw.reason}", flaw.message)
         return InvalidMessage("1.8", "The message does not validate against the schema")
+
+
+def _unknown(namespace: str) -> InvalidMessage:
+    what = f"No message here has the namespace '{namespace[:_LONGEST]}'"
+    if namespace == ABSTRACT:
+        what = f"{what}: a message in an element of its operation is read from partners that are configured so"
+        return InvalidMessage("1.8", what, f"IEC 61968-100 ed. 1: the SOAP body holds the message, of '{ns.MESSAGE}'")
+    expected = expected_for(namespace)
+    if expected is None:
+        return InvalidMessage("1.8", what, hint(namespace, ns.typed_message(ROOTS[0].name)))
+    said = f"{what}, and '{expected}' was expected (the 2011 set of IEC 61968-100 ed. 1)"
+    return InvalidMessage("1.8", said, hint(namespace, expected))
 
 
 def _flaw(entry: Any) -> Flaw:

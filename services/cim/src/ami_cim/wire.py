@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from lxml import etree
 
-from ami_cim import envelope, message_types, soap
+from ami_cim import dialects, envelope, message_types, soap
 from ami_cim.codes import Level
 from ami_cim.envelope import Delivered, Received
 from ami_cim.errors import CimError, InvalidMessage, PeerFault
@@ -115,7 +115,10 @@ def normalise(body: Element, limits: Limits = UNKNOWN_PEER) -> Element:
     for one in compressed:
         payload = one.getparent()
         if payload is not None:
-            payload.replace(one, parse(_decompress(one.text or "", limits), limits))
+            unpacked = parse(_decompress(one.text or "", limits), limits)
+            if limits.dialect.other_namespaces:
+                dialects.rename(unpacked)
+            payload.replace(one, unpacked)
     for noun in NOUNS:
         if noun.repair is not None:
             noun.repair(body)
@@ -150,6 +153,8 @@ def _open(octets: bytes, schemas: Schemas, limits: Limits, charset: str | None, 
     """What is valid as it came goes the fast way; only what is not is looked at more closely."""
     root = schemas.read_valid(octets, limits, charset=charset)
     body = soap.unwrap(octets if root is None else root, limits, charset=charset, understood=understood)
+    if root is None and not soap.is_fault(body):
+        body = dialects.canonical(body, limits.dialect)
     return _Came(body, valid=root is not None and not _compressed(body))
 
 
