@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from lxml import etree
-from north_bench import GENERIC, SCHEMAS, Cis, North, StandIn, mrid, north
+from north_bench import DISCONNECT, GENERIC, SCHEMAS, Cis, North, StandIn, control, mrid, north, request
 from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
 from ami_cim import wire
@@ -246,6 +246,17 @@ async def test_a_large_synchronous_answer_is_refused_with_how_to_ask(tmp_path: P
     async with north(tmp_path, reads(meters, 10), meters=meters, max_answer_octets=BOUND) as hes:
         answer = await ask(hes, asked(meters))
         assert (answer.reply.result, codes(answer), answer.payload) == ("FAILED", ["3.1"], None)
+
+
+async def test_what_came_of_controls_is_said_in_one_message_however_large(tmp_path: Path) -> None:
+    """A refusal would say FAILED of meters that have switched."""
+    names = [f"M{number}" for number in range(1, 61)]
+    failed: dict[str, Outcome | Exception] = {
+        name: Outcome(False, "5.3", "FATAL", "it did not " * 30, attempted=True) for name in names[1:]
+    }
+    async with north(tmp_path, StandIn(failed), meters=60, max_answer_octets=10_000) as hes:
+        answer = await hes.ask(request(control(DISCONNECT, *names)))
+        assert (answer.reply.result, codes(answer)) == ("PARTIAL", ["5.3"] * 59)
 
 
 @pytest.mark.parametrize("path", [GENERIC, "/cim/GetMeterReadings"])

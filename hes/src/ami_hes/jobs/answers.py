@@ -34,6 +34,7 @@ from ami_hes.jobs.context import Context
 from ami_hes.jobs.rows import context_of, parse_errors, worked
 from ami_hes.nouns import Worked
 from ami_hes.outbox import format_answer
+from ami_hes.served import OPERATIONS
 from ami_hes.store import Completed, StoredAnswer, StoredCommand, StoredRequest
 from ami_process.events import format_fault
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
@@ -48,6 +49,8 @@ AT_ONCE = 500_000
 """Characters of payloads that the writing process gets in one piece."""
 CPU_S, MEMORY = 60, 1_000_000_000
 """What it may have for one piece, and octets of its address space."""
+WHOLE = 2**62
+"""Octets of an answer to what may have changed meters: it is never refused, since FAILED would say that nothing was done."""
 ROOM = 64_000_000
 """Octets that it may answer with."""
 
@@ -142,7 +145,7 @@ class AnswerMaker:
         request = completed.request
         typed = False
         try:
-            order = self._order(request)
+            order = self._order(completed)
             typed = order.typed
             done = [worked(command) for command in completed.commands]
             return _stored(await self._written(order, done, light=self.is_light(completed)))
@@ -157,7 +160,8 @@ class AnswerMaker:
         message = self._context.answer(request, Reply(result="FAILED", errors=errors))
         return StoredAnswer("FAILED", format_answer(message, self._context.schemas, typed=typed))
 
-    def _order(self, request: StoredRequest) -> Order:
+    def _order(self, completed: Completed) -> Order:
+        request = completed.request
         context = context_of(request)
         late = request.reply_address is not None
         return Order(
@@ -169,7 +173,7 @@ class AnswerMaker:
             correlation_id=request.correlation_id,
             timestamp=self._context.now(),
             typed=late and context.partner.typed_reply,
-            octets=self._writing.octets,
+            octets=self._writing.octets if late or not any(map(_acts, completed.commands)) else WHOLE,
             in_parts=late,
         )
 
@@ -185,8 +189,14 @@ class AnswerMaker:
         return written
 
 
+def _acts(command: StoredCommand) -> bool:
+    operation = OPERATIONS.get(command.command.operation)
+    return operation is None or operation.acts
+
+
 def _weight(command: StoredCommand) -> int:
-    return 0 if command.result is None else len(command.result.outcome.payload)
+    """What was seen of a meter that was to change is for people, and goes into no answer."""
+    return 0 if command.result is None or _acts(command) else len(command.result.outcome.payload)
 
 
 def _pieces(done: Sequence[Worked]) -> Iterator[tuple[int, Sequence[Worked]]]:
