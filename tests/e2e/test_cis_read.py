@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,3 +81,22 @@ def test_the_day_of_23_hours_has_92_bars(whole: System, capsys: pytest.CaptureFi
     assert line.startswith("2026-03-29  ") and len(line) == 12 + 92
     kept = json.loads(read(whole, capsys, "--kept", "--json", "--type", QUARTERS)[1])["readings"]
     assert [kept[0]["at"], kept[-1]["at"], len(kept)] == ["2026-03-29T00:15:00+01:00", "2026-03-30T00:00:00+02:00", 92]
+
+
+@pytest.mark.ci
+def test_an_answer_in_parts_is_one_to_who_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that three meters have is more than one message of this head-end may have; each part is about one meter."""
+    with running(tmp_path) as one:
+        assert one.hes is not None
+        one.hes.stop()
+        one.config["hes"]["max_answer_octets"] = 10_000
+        one.start_hes()
+        one.start_cis("--no-loop").wait_for("ready")
+        simulator, names = Simulator(one), [meter["name"] for meter in one.config["meters"]]
+        order = [word for name in names for word in ("--meter", name)]
+        code, out = read(one, capsys, *order, "--json", "--asynchronous")
+        assert code == 0, out
+        found = json.loads(out)["readings"]
+        assert {reading["meter"] for reading in found} == set(names)
+        assert len(found) > 150
+        simulator.close()

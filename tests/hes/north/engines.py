@@ -74,6 +74,7 @@ STEPS = {
     "reply put": ("replies", "put"),
     "command done": ("commands", "done"),
     "posted": (Outbox, "post"),
+    "part taken": (SqlResults, "part_taken"),
     "replied": (SqlResults, "replied"),
     "reply done": ("replies", "done"),
 }

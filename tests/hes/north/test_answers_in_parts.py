@@ -8,21 +8,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lxml import etree
 from north_bench import DISCONNECT, GENERIC, SCHEMAS, Cis, North, StandIn, control, mrid, north, request
+from reading_bench import AT, BOUND, asked, read, reads
 from stored_values import NOW, a_request, a_result, an_answer, some_commands
 
 from ami_cim import wire
 from ami_cim.codes import Level
 from ami_cim.envelope import REQUEST_MESSAGE, typed_wrapper
-from ami_cim.identity import EndDevice, Identified
-from ami_cim.message import Header, ReplyError, RequestMessage, ResponseMessage
-from ami_cim.payloads.get_meter_readings import GetMeterReadings
+from ami_cim.message import ReplyError, RequestMessage, ResponseMessage
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.jobs.answer_writing import (
     FUNCTION,
@@ -33,39 +31,11 @@ from ami_hes.jobs.answer_writing import (
     write_answer,
 )
 from ami_hes.nouns import Partner, RequestContext, Worked
-from ami_hes.operations.read_results import ReadValue, ReadValues
 from ami_hes.store import Database, SqlResults, StoredAnswer
 from ami_process.store.places import Place
 from ami_process.worker import Worker
 
-CODE = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 MORE, LAST = "0.1", "0.2"
-AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
-BOUND = 30_000
-
-
-def read(values: int) -> str:
-    """The payload of a meter that was read: this many values of one ReadingType."""
-    rows = tuple(ReadValue(CODE, str(number), number * 60_000, 0) for number in range(values))
-    return ReadValues(rows).format()
-
-
-def asked(meters: int, **header: Any) -> RequestMessage:
-    message_id = header.pop("message_id", None) or str(uuid.uuid4())
-    head = Header(
-        verb="get", noun="MeterReadings", message_id=message_id, correlation_id=message_id, timestamp=AT, **header
-    )
-    devices = tuple(EndDevice(mrid=mrid(number)) for number in range(1, meters + 1))
-    types = (Identified(mrid=CODE),)
-    return RequestMessage(header=head, query=GetMeterReadings(end_devices=devices, reading_types=types))
-
-
-def reads(meters: int, values: int, failed: tuple[int, ...] = ()) -> StandIn:
-    outcomes: dict[str, Outcome | Exception] = {
-        f"M{number}": Outcome(True, payload=read(values)) for number in range(1, meters + 1)
-    }
-    failures = {f"M{number}": Outcome(False, "4.1", "WARNING", "no answer") for number in failed}
-    return StandIn(outcomes | failures, acts=False)
 
 
 def meters_of(message: ResponseMessage) -> list[str]:

@@ -13,15 +13,19 @@ from pathlib import Path
 import httpx
 import pytest
 from engines import MAKE, STEPS
-from north_bench import DISCONNECT, TYPED, Cis, control, north, octets, request, texts
+from lxml import etree
+from north_bench import DISCONNECT, GENERIC, SCHEMAS, TYPED, Cis, control, mrid, north, octets, request, texts
 from postgresql_server import location, rows
+from reading_bench import BOUND, asked
 
+from ami_cim import wire
+from ami_cim.envelope import REQUEST_MESSAGE
 from ami_process.store.places import Place
 
 HES = Path(__file__).with_name("dying_hes.py")
 METERS = ["M1", "M2"]
-SYNCHRONOUS = [step for step in STEPS if step not in ("reply put", "posted", "replied", "reply done")]
-ASYNCHRONOUS = [step for step in STEPS if step != "announced"]
+SYNCHRONOUS = [step for step in STEPS if step not in ("reply put", "posted", "part taken", "replied", "reply done")]
+ASYNCHRONOUS = [step for step in STEPS if step not in ("announced", "part taken")]
 SMALL = ("saved", "answered", "posted")
 """Those that the small run of the tests makes: between them lay the gaps of earlier versions."""
 
@@ -67,7 +71,9 @@ def left_in(place: Place) -> Left:
     )
 
 
-async def killed_behind(directory: Path, place: Place, engine: str, step: str, body: bytes) -> Left:
+async def killed_behind(
+    directory: Path, place: Place, engine: str, step: str, body: bytes, *, meters: int = 3, path: str = TYPED
+) -> Left:
     """A first life that gets the request and dies of it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -76,6 +82,7 @@ async def killed_behind(directory: Path, place: Place, engine: str, step: str, b
         engine,
         step,
         location(place),
+        str(meters),
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(HES.parents[2])},
     )
@@ -83,7 +90,7 @@ async def killed_behind(directory: Path, place: Place, engine: str, step: str, b
     url = (await process.stdout.readline()).decode().strip()
     async with httpx.AsyncClient(timeout=50, trust_env=False) as client:
         with suppress(httpx.TransportError):  # it dies before it has answered, or behind that
-            await client.post(url + TYPED, content=body, headers={"Content-Type": "text/xml; charset=utf-8"})
+            await client.post(url + path, content=body, headers={"Content-Type": "text/xml; charset=utf-8"})
     assert await process.wait() == -signal.SIGKILL, f"it never came to the step {step!r}"
     return left_in(place)
 
@@ -124,3 +131,34 @@ async def test_an_asynchronous_request(tmp_path: Path, place: Place, engine: str
         assert texts(cis.requests[0][1], "Result") == ["OK"]
     assert results_in(place) == [("M1", 1), ("M2", 1)]
     assert left.answer in (None, left_in(place).answer)
+
+
+@pytest.mark.parametrize(("place", "step"), steps(["posted", "part taken"]), indirect=["place"])
+async def test_an_answer_in_parts(tmp_path: Path, place: Place, engine: str, step: str) -> None:
+    """Killed behind its first part: only that may come twice, and each meter is in one part."""
+    count = 40
+    async with Cis().serving() as cis:
+        message = asked(count, async_reply_flag=True, reply_address=cis.url)
+        body = wire.write_request(message, REQUEST_MESSAGE, SCHEMAS)
+        left = await killed_behind(tmp_path, place, engine, step, body, meters=count, path=GENERIC)
+        assert (len(cis.requests), left.taken) == (1, False)
+        async with north(
+            tmp_path, make_engine=MAKE[engine], store=location(place), meters=count, max_answer_octets=BOUND
+        ) as hes:
+            async with asyncio.timeout(20):
+                while not left_in(place).taken:
+                    await asyncio.sleep(0.01)
+            assert hes.meters.commands == []
+        posted = [body for _, body in cis.requests]
+    repeated = 1 if step == "posted" else 0
+    assert posted[:repeated] == posted[1 : 1 + repeated]
+    parts = posted[repeated:]
+    assert len(parts) > 3 and len({texts(one, "MessageID")[0] for one in parts}) == len(parts)
+    named = [meter for one in parts for meter in read_of(one)]
+    assert named == [mrid(number) for number in range(1, count + 1)]
+    assert [texts(one, "code") for one in parts] == [*[["0.1"]] * (len(parts) - 1), ["0.2"]]
+
+
+def read_of(part: bytes) -> list[str]:
+    """The meters of a part."""
+    return [one.text or "" for one in etree.fromstring(part).iterfind(".//{*}MeterReading/{*}Meter/{*}mRID")]
