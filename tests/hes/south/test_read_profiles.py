@@ -347,6 +347,11 @@ FAULTS: dict[str, dict[str, Any]] = {
     "profile-overlap": {"of_rows": 0.3},
     "wrong-scaler": {},
     "garbage": {},
+    "oversized": {},
+    "tampered-tag": {},
+    "replays": {},
+    "splits-every-byte": {},
+    "cut": {"after": 1500},
     "truncated": {},
     "wrong-device-id": {},
     "clock-off": {},
@@ -358,10 +363,13 @@ FAULTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_nothing_false_is_reported_as_good(measured: Any, fault: str) -> None:
     one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    now = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0"
     if fault == "wrong-scaler":  # that it is wrong can be told from what it was before, and from nothing else
-        await one.read(one.bench.at - timedelta(days=1), one.bench.at, REGISTER)
+        await one.read(one.bench.at - timedelta(days=1), one.bench.at, REGISTER, now)
     one.faults.set(Rule.parse({"fault": fault, "meters": ["M1001"], **FAULTS[fault]}))
-    outcome, found = await one.read(one.bench.at - timedelta(days=1), one.bench.at, REGISTER, QUANTITY)
+    outcome, found = await one.read(one.bench.at - timedelta(days=1), one.bench.at, REGISTER, QUANTITY, now)
+    for value in found.values:
+        assert int(value.value) == one.imported(one.bench.at) or SUSPECT in value.qualities
     if not found.series:
         assert not outcome.ok and outcome.code is not None and not outcome.code.startswith("0")
         return
