@@ -62,6 +62,8 @@ def application(control: Control, runner: Runner, snapshots: Snapshots, tap: Tap
     )
     app.router.routes.extend(clock_routes(control.fleet.environment.clock))
     _meters(app, control)
+    _attributes(app, control)
+    _acts(app, control)
     _faults(app, control)
     _scenarios(app, runner)
     _snapshots(app, snapshots)
@@ -88,6 +90,8 @@ def _meters(app: FastAPI, control: Control) -> None:
         """The COSEM objects of one meter."""
         return list(control.objects(name))
 
+
+def _attributes(app: FastAPI, control: Control) -> None:
     @app.get(OBJECT, response_model=Value)
     async def read_attribute(name: Name, class_id: ClassId, instance: Instance, attribute: Attribute) -> dict[str, Any]:
         """An attribute of an object, as the meter itself sees it: no association, no fault."""
@@ -107,6 +111,10 @@ def _meters(app: FastAPI, control: Control) -> None:
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
         control.write(name, class_id, instance, attribute, wanted)
         return values.to_json(control.read(name, class_id, instance, attribute))
+
+
+def _acts(app: FastAPI, control: Control) -> None:
+    """What somebody at the meter does, or the grid."""
 
     @app.post(f"{BASE}/meters/{{name}}/button")
     async def press_button(name: Name, press: Press) -> dict[str, Any]:
