@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from lxml import etree
 from sizes import examples
 
-from ami_cim import envelope, ns, soap, transfer, wire
+from ami_cim import envelope, ns, reading, soap, transfer, wire
 from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.identity import EndDevice
 from ami_cim.limits import UNKNOWN_PEER, for_peer
-from ami_cim.message import EventMessage, Header
+from ami_cim.message import EventMessage, Header, Reply, ResponseMessage
 from ami_cim.payloads.interval_blocks import IntervalBlock
 from ami_cim.payloads.interval_columns import IntervalColumns
 from ami_cim.payloads.meter_readings import MeterReading, MeterReadings
@@ -123,6 +123,16 @@ def test_a_peer_may_be_configured_to_send_more() -> None:
     assert wire.read_delivery(octets, SCHEMAS, for_peer(len(octets))).message.payload == readings(20, 1_000)
     with pytest.raises(InvalidMessage, match="too large"):
         wire.read_delivery(octets, SCHEMAS, for_peer(len(octets) - 1))
+
+
+def test_the_answer_of_a_head_end_may_hold_as_many() -> None:
+    payload = readings(20, 1_000)
+    message = ResponseMessage(header=replace(HEADER, verb="reply"), reply=Reply(result="OK"), payload=payload)
+    octets = wire.write_response(message, envelope.typed_wrapper("get", "MeterReadings"), SCHEMAS)
+    assert len(octets) < UNKNOWN_PEER.octets
+    assert reading.responses(SCHEMAS).read(octets, None) == message
+    with pytest.raises(InvalidMessage):
+        wire.read_response(octets, SCHEMAS)
 
 
 def test_a_peer_that_is_not_known_may_not_send_so_many() -> None:

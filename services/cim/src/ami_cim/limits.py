@@ -49,6 +49,10 @@ def for_peer(octets: int) -> Limits:
     return Limits(octets=octets, unpacked=octets, nodes=nodes)
 
 
+HEAD_END = for_peer(UNKNOWN_PEER.octets)
+"""What a requester takes as an answer: as many nodes as the intervals have that such an answer has room for, some 29,000."""
+
+
 _CHUNK = 262_144
 
 

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar, cast
 
 from ami_cim import transfer, wire
 from ami_cim.errors import CimError
-from ami_cim.limits import UNKNOWN_PEER, Limits
+from ami_cim.limits import HEAD_END, UNKNOWN_PEER, Limits
 from ami_cim.message import ResponseMessage
 from ami_cim.schema import Schemas
 from ami_cim.transfer import Kind, Order, Read
@@ -57,8 +57,8 @@ class SoapReading(Generic[R]):
 
 
 def responses(schemas: Schemas) -> SoapReading[ResponseMessage]:
-    """What is read of a head-end's answer."""
-    return SoapReading("response", schemas)
+    """What is read of the answer of the head-end that one is configured for."""
+    return SoapReading("response", schemas, HEAD_END)
 
 
 def is_light(octets: bytes) -> bool:
