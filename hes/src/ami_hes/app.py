@@ -19,7 +19,16 @@ from ami_cim import reading
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
 from ami_hes import events, served
-from ami_hes.api import Measured, Metrics, meter_routes, metrics_routes, openapi_routes, paths, request_routes
+from ami_hes.api import (
+    Measured,
+    Metrics,
+    meter_routes,
+    metrics_routes,
+    openapi_routes,
+    paths,
+    request_routes,
+    schedule_routes,
+)
 from ami_hes.commands import Lane
 from ami_hes.engine import EmbeddedEngine, Engine, MakeEngine
 from ami_hes.inbox import InboxSettings, create_inbox
@@ -45,6 +54,7 @@ from ami_hes.nouns import Partner
 from ami_hes.outbox import Outbox
 from ami_hes.registry import KeptRegistry, Sealer, configured_meters, master_keys_of, open_registry, rotate
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
+from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook, Subscriber
 from ami_hes.settings import Settings
 from ami_hes.store import (
     SCHEMA,
@@ -56,6 +66,7 @@ from ami_hes.store import (
     SqlReceivedCounters,
     SqlRegistry,
     SqlResults,
+    SqlSchedules,
     StoreUnavailable,
     write_csv,
 )
@@ -136,7 +147,10 @@ async def running(
         kept_for = timedelta(days=hes.keep_answers_days)
         forget = partial(_forget, context, environment, kept_for, hes.keep_message_ids)
         forget_readings = partial(_forget_readings, meters, timedelta(days=hes.keep_readings_days))
-        await stack.enter_async_context(_at_work(commands.work, replies.work, forget, forget_readings))
+        collector = _collector(settings, context, registry, database)
+        book = ScheduleBook(collector.store, registry, environment, collector.look)
+        at_work = (commands.work, replies.work, collector.work, forget, forget_readings)
+        await stack.enter_async_context(_at_work(*at_work))
         worker = await stack.enter_async_context(Worker(reading.FUNCTION))
         disk = {"disk": room_beside(store)} if isinstance(store, Path) else {}
         checks = {"store": database.check} | disk
@@ -144,7 +158,11 @@ async def running(
         inbox_settings = replace(_inbox_settings(settings, environment), ready=ready)
         inbox = create_inbox(intake, schemas, worker, Health(checks), inbox_settings)
         api = create_api(
-            [*clock_routes(environment.clock), *_routes(kept, meters, database, metrics)],
+            [
+                *clock_routes(environment.clock),
+                *_routes(kept, meters, database, metrics),
+                *schedule_routes(book, registry),
+            ],
             Tokens.of(hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0]),
             names=_names(settings),
             names_setting="hes.host_names",
@@ -242,6 +260,36 @@ async def _forget(context: Context, environment: Environment, kept_for: timedelt
         await environment.sleep(FORGET_EVERY_S)
 
 
+def _collector(settings: Settings, context: Context, registry: Registry, database: Database) -> Collector:
+    """With its subscribers."""
+    publisher = Publisher(
+        subscribers=_subscribers(settings),
+        writer=EventWriter(context.source, context.schemas),
+        results=context.results,
+        engine=context.engine,
+        registry=registry,
+        environment=context.environment,
+        reply_age=context.reply_age,
+    )
+    schedules = SqlSchedules(database)
+    return Collector(schedules, context.results, context.engine, registry, publisher, context.environment)
+
+
+def _subscribers(settings: Settings) -> tuple[Subscriber, ...]:
+    return tuple(
+        Subscriber(
+            name=one.name,
+            url=one.url,
+            nouns=frozenset(one.nouns),
+            groups=tuple((tag, value) for tag, _, value in (group.partition("=") for group in one.groups)),
+            typed=one.event == "typed",
+            ack_required=one.ack_required,
+            values_per_message=one.values_per_message,
+        )
+        for one in settings.hes.subscribers
+    )
+
+
 def _sealer(settings: Settings, environment: Environment) -> Sealer:
     masters = master_keys_of(settings.hes.master_key, settings.hes.store, os.environ, environment.random_bytes)
     return Sealer(masters, environment.random_bytes)
@@ -337,12 +385,12 @@ def _partners(settings: Settings) -> tuple[Partner, ...]:
 
 
 def _reply_hosts(settings: Settings) -> ReplyHosts:
-    """The CIS of the configuration may always be replied to, and this machine if the HES serves at a loopback address alone."""
+    """CIS and subscribers of the configuration may always be posted to, and this machine if the HES serves at a loopback address alone."""
     hes, cis = settings.hes, settings.cis
     networks = (*LOOPBACK, *hes.reply_networks) if is_loopback(hes.host) else hes.reply_networks
     named = [] if cis.host is None else [httpx.URL(scheme="http", host=cis.host, port=cis.port)]
-    if cis.reply_address is not None:
-        named.append(httpx.URL(cis.reply_address))
+    configured = (cis.reply_address, *(one.url for one in hes.subscribers))
+    named += [httpx.URL(one) for one in configured if one is not None]
     return ReplyHosts(networks, frozenset((*hes.reply_hosts, *map(_named_host, named))))
 
 

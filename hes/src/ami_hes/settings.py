@@ -37,6 +37,16 @@ def _host(value: str) -> str:
 ReplyHost = Annotated[str, AfterValidator(_host)]
 
 
+def _group(value: str) -> str:
+    tag, separator, wanted = value.partition("=")
+    if not (tag and separator and wanted):
+        raise ValueError("expected TAG=VALUE, as feeder=F12")
+    return value
+
+
+MeterGroup = Annotated[str, AfterValidator(_group)]
+
+
 class LaneSettings(Section):
     """`[hes.lanes.read]` and `[hes.lanes.campaign]`: what may wait and be worked in a lane below that of controls."""
 
@@ -85,6 +95,26 @@ class GroupSettings(Section):
     """Meters of it that are worked at once; unset: no limit of its own."""
     sessions_per_second: float | None = Field(default=None, gt=0)
     """How many sessions are begun in a second; unset: no limit."""
+
+
+class SubscriberSettings(Section):
+    """`[[hes.subscribers]]`: who gets what is collected by schedule, as created events."""
+
+    name: str = Field(min_length=1, max_length=100)
+    """MessageIDs of its events follow from it, so a name is kept for as long as the subscriber is the same."""
+    url: HttpUrl
+    """Where events are posted."""
+    nouns: tuple[Literal["MeterReadings"], ...] = ("MeterReadings",)
+    """Events of these nouns are for it."""
+    groups: tuple[MeterGroup, ...] = Field(
+        default=(), description='meters that have one of these tags of the registry, as "feeder=F12"; unset: all meters'
+    )
+    event: Literal["generic", "typed"] = "generic"
+    """How an event is written: as EventMessage, or as the noun's own, as CreatedMeterReadings."""
+    ack_required: bool = Field(default=True, description="Header.AckRequired of its events")
+    values_per_message: int = Field(
+        default=2_000, ge=1, le=100_000, description="values in one event, unless one meter has more"
+    )
 
 
 class HesSettings(Section):
@@ -138,6 +168,8 @@ class HesSettings(Section):
     """What reads and campaigns may have: `[hes.lanes.read]`, `[hes.lanes.campaign]`."""
     groups: tuple[GroupSettings, ...] = ()
     """Limits of groups of meters: `[[hes.groups]]`."""
+    subscribers: tuple[SubscriberSettings, ...] = ()
+    """Who gets what is collected by schedule: `[[hes.subscribers]]`."""
     sessions_per_second: float | None = Field(
         default=None,
         gt=0,
@@ -205,6 +237,13 @@ class HesSettings(Section):
     keep_message_ids: int = Field(
         default=1_000_000, ge=0, description="MessageIDs of requests no longer kept; they are refused"
     )
+
+    @field_validator("subscribers")
+    @classmethod
+    def _different_names(cls, value: tuple[SubscriberSettings, ...]) -> tuple[SubscriberSettings, ...]:
+        if len({one.name for one in value}) < len(value):
+            raise ValueError("two subscribers have the same name")
+        return value
 
     @field_validator("system_title")
     @classmethod

@@ -1,8 +1,17 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, requests, jobs, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, requests, jobs, schedules, metrics."""
 
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
 from ami_hes.api.openapi import openapi_routes
 from ami_hes.api.requests import request_routes
+from ami_hes.api.schedules import schedule_routes
 
-__all__ = ["Measured", "Metrics", "meter_routes", "metrics_routes", "openapi_routes", "request_routes"]
+__all__ = [
+    "Measured",
+    "Metrics",
+    "meter_routes",
+    "metrics_routes",
+    "openapi_routes",
+    "request_routes",
+    "schedule_routes",
+]

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_hes.api import paths
+from ami_hes.api.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
 from ami_hes.api.values import (
     Groups,
     ImportReport,
@@ -51,6 +52,9 @@ OPERATIONS = (
     _Operation(paths.GROUPS, "get", "Groups of meters by tag", Groups),
     _Operation(paths.REQUESTS, "get", "Requests, the latest first", RequestList, parameters=("limit", "before")),
     _Operation(paths.REQUEST, "get", "One request by its MessageID, with its commands", RequestDetails),
+    _Operation(paths.SCHEDULES, "get", "Schedules, each with its latest runs", ScheduleList),
+    _Operation(paths.SCHEDULE, "put", "Order a schedule, or another version of it", ScheduleEntry, ScheduleOrder),
+    _Operation(paths.SCHEDULE, "delete", "Remove a schedule and its runs", Removed),
     _Operation(paths.JOBS, "get", "What is not at its end", Jobs),
 )
 

@@ -23,6 +23,7 @@ from ami_hes.events.requests import (
     RequestTooCostly,
     RequestUnreadable,
 )
+from ami_hes.events.schedules import ScheduleBegun, ScheduleBehind, ScheduleCollected, ScheduleFailed
 from ami_hes.events.work import (
     DETAILS,
     CommandFailed,
@@ -78,6 +79,10 @@ __all__ = [
     "RequestTooCostly",
     "RequestUnreadable",
     "ResultsNotKept",
+    "ScheduleBegun",
+    "ScheduleBehind",
+    "ScheduleCollected",
+    "ScheduleFailed",
     "StoreAvailable",
     "StoreUnavailable",
     "SwitchState",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from ami_cim.asked_readings import asked_readings
-from ami_cim.codes import Level
+from ami_cim.codes import Level, Verb
 from ami_cim.errors import CimError
 from ami_cim.identity import EndDevice, Identified, Identifier, Name
 from ami_cim.message import Reply, ReplyError, RequestMessage, Result
@@ -72,12 +72,25 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
 
 
 def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequence[Worked]) -> Report:
-    """The Reply for all of them, and what was read: OK if all of it was, FAILED if nothing, else PARTIAL."""
+    """The Reply for all of them, and what was read: OK if all of it was, FAILED if nothing, else PARTIAL.
+
+    What was not asked for by a get is not in its payload, but goes to subscribers (`created`).
+    """
     found = [(one, ReadValues.parse(one.outcome.payload)) for one in worked]
     entries = [*errors, *(entry for one, values in found for entry in _errors(one, values))]
-    read = tuple(_meter_reading(one, values) for one, values in found if values.values or values.series)
+    read = [(one, values) for one, values in found if values.values or values.series]
     result: Result = "FAILED" if not read else "PARTIAL" if entries else "OK"
-    return Reply(result=result, errors=tuple(entries)), MeterReadings(read) if read else None
+    payload = _payload(read, REASON) if read and context.verb == Verb.GET else None
+    return Reply(result=result, errors=tuple(entries)), payload
+
+
+def created(read: Sequence[tuple[Worked, ReadValues]]) -> MeterReadings:
+    """What was read of meters without being asked for, as an event has it."""
+    return _payload(read, None)
+
+
+def _payload(read: Sequence[tuple[Worked, ReadValues]], reason: str | None) -> MeterReadings:
+    return MeterReadings(tuple(_meter_reading(one, values, reason) for one, values in read))
 
 
 def _query_of(message: RequestMessage) -> GetMeterReadings:
@@ -184,16 +197,19 @@ def _not_read(one: NotRead, meter: Identifier) -> ReplyError:
     return ReplyError(code=one.code, level=Level(one.level), reason=reason, identifier=meter)
 
 
-def _meter_reading(worked: Worked, found: ReadValues) -> MeterReading:
+def _meter_reading(worked: Worked, found: ReadValues, reason: str | None) -> MeterReading:
     meter = worked.command.meter
     return MeterReading(
         meter=EndDevice(meter.mrid, (Name(name=meter.name),)),
-        readings=(*map(_reading, found.values), *(one for series in found.series for one in _readings(series))),
+        readings=(
+            *(_reading(one, reason) for one in found.values),
+            *(one for series in found.series for one in _readings(series, reason)),
+        ),
         blocks=tuple(_block(one) for one in found.series if one.intervals),
     )
 
 
-def _reading(one: ReadValue) -> Reading:
+def _reading(one: ReadValue, reason: str | None) -> Reading:
     received_at = moment_at(one.received_at)
     return Reading(
         reading_type=one.reading_type,
@@ -201,12 +217,12 @@ def _reading(one: ReadValue) -> Reading:
         taken_at=received_at if one.at is None else moment_at(one.at),
         reported_at=received_at,
         source=STORE if one.stored else HEAD_END_TIME if one.at is None else METER,
-        reason=REASON,
+        reason=reason,
         qualities=_qualities(one.qualities),
     )
 
 
-def _readings(series: ReadSeries) -> Iterator[Reading]:
+def _readings(series: ReadSeries, reason: str | None) -> Iterator[Reading]:
     """Days and billing periods are readings, each at the end of its period, which timePeriod says (M-105)."""
     if series.intervals:
         return
@@ -223,7 +239,7 @@ def _readings(series: ReadSeries) -> Iterator[Reading]:
             period=Period(start=None if start is None else moment_at(start), end=moment_at(at)),
             reported_at=moment_at(series.received_at),
             source=source,
-            reason=REASON,
+            reason=reason,
             qualities=qualities[said],
         )
 

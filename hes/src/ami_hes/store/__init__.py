@@ -37,12 +37,15 @@ from ami_hes.store.registry_port import (
 )
 from ami_hes.store.restored import assume_the_worst
 from ami_hes.store.results import SqlResults
+from ami_hes.store.schedules import SqlSchedules
+from ami_hes.store.schedules_port import Collected, NameTaken, Schedules, StoredRun, StoredSchedule
 from ami_hes.store.tables import SCHEMA
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 __all__ = [
     "SCHEMA",
     "ClaimTooHigh",
+    "Collected",
     "Completed",
     "CounterRange",
     "Counters",
@@ -50,6 +53,7 @@ __all__ = [
     "Database",
     "Deliveries",
     "FailedDelivery",
+    "NameTaken",
     "NonceUsed",
     "Part",
     "Readings",
@@ -58,6 +62,7 @@ __all__ = [
     "RegistryChange",
     "RegistryStore",
     "Results",
+    "Schedules",
     "Sealed",
     "SpentId",
     "SqlCounters",
@@ -67,6 +72,7 @@ __all__ = [
     "SqlReceivedCounters",
     "SqlRegistry",
     "SqlResults",
+    "SqlSchedules",
     "StoreUnavailable",
     "StoreUnusable",
     "StoredAnswer",
@@ -76,6 +82,8 @@ __all__ = [
     "StoredRegistry",
     "StoredRequest",
     "StoredResult",
+    "StoredRun",
+    "StoredSchedule",
     "StoredSeries",
     "StoredSource",
     "assume_the_worst",

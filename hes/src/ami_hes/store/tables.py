@@ -206,6 +206,44 @@ reading_values = Table(
 )
 """The values; times are milliseconds since 1970. Rows of one series lie together, and nothing beside the key is looked up for each."""
 
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("schedule_id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("definition", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("next_due_at", UtcDateTime, nullable=False),
+)
+
+schedule_runs = Table(
+    "schedule_runs",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("schedule_id", String, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("period_start", UtcDateTime, nullable=False),
+    Column("period_end", UtcDateTime, nullable=False),
+    Column("deadline_at", UtcDateTime, nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("meters", Integer, nullable=False),
+    Column("delivered", Integer),
+    Column("ended_at", UtcDateTime),
+    ForeignKeyConstraint(["schedule_id"], ["schedules.schedule_id"], ondelete="CASCADE"),
+    Index("schedule_runs_by_schedule", "schedule_id", "due_at"),
+)
+"""What was done when a schedule was due; the commands are in requests, which are forgotten before."""
+
+schedule_meters = Table(
+    "schedule_meters",
+    metadata,
+    Column("schedule_id", String, primary_key=True),
+    Column("mrid", String, primary_key=True),
+    Column("complete_until", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["schedule_id"], ["schedules.schedule_id"], ondelete="CASCADE"),
+)
+"""Up to when a meter has given everything that a schedule asks for: what is behind that is filled by later runs."""
+
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 

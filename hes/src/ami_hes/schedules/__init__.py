@@ -1,0 +1,22 @@
+"""Collecting by schedule: when what is asked of which meters (`definition`, `periods`), the work itself (`collector`, `runs`), and what
+goes to subscribers (`subscribers`, `publisher`)."""
+
+from ami_hes.schedules.book import Listed, ScheduleBook
+from ami_hes.schedules.collector import Collector
+from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
+from ami_hes.schedules.periods import Every
+from ami_hes.schedules.publisher import Publisher
+from ami_hes.schedules.subscribers import EventWriter, Subscriber
+
+__all__ = [
+    "Collector",
+    "Definition",
+    "EventWriter",
+    "Every",
+    "Listed",
+    "NotASchedule",
+    "Publisher",
+    "Schedule",
+    "ScheduleBook",
+    "Subscriber",
+]

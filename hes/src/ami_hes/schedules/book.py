@@ -1,0 +1,92 @@
+"""The schedules as they are ordered, changed, removed and listed; the collector works what is kept here."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ami_hes.meters.registry import Registry
+from ami_hes.operations.asked_types import answered_by
+from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
+from ami_hes.store import NameTaken, Schedules, StoredRun
+from ami_mapping.lookup import readings
+from ami_mapping.reading_types import RefusedReadingType
+from ami_process.environment import Environment
+
+NAME = re.compile(r"[^\s/](?:.{0,98}[^\s/])?")
+MOST = 1_000
+"""Schedules that are kept."""
+RUNS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A schedule and its latest runs, the last one first."""
+
+    schedule: Schedule
+    runs: Sequence[StoredRun]
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleBook:
+    """All schedules; `changed` is called after each change."""
+
+    store: Schedules
+    registry: Registry
+    environment: Environment
+    changed: Callable[[], None]
+
+    async def put(self, name: str, definition: Definition, *, enabled: bool = True) -> Schedule:
+        """Keep a schedule under this name, in place of the one that has it; raises NotASchedule and StoreUnavailable.
+
+        It is due for the first time after the present; what is under way ends as it was begun.
+        """
+        if NAME.fullmatch(name) is None:
+            raise NotASchedule("a name has 1 to 100 characters, no slash or blank at its ends")
+        _check(definition, self.registry)
+        known = {one.name: one.schedule_id for one in await self.store.everything()}
+        if name not in known and len(known) >= MOST:
+            raise NotASchedule(f"no more than {MOST} schedules are kept")
+        schedule = Schedule(
+            schedule_id=known.get(name) or str(self.environment.new_uuid()),
+            name=name,
+            definition=definition,
+            enabled=enabled,
+            next_due_at=definition.recurrence.next_due(self.environment.now()),
+        )
+        try:
+            await self.store.put(schedule.stored())
+        except NameTaken:
+            raise NotASchedule(f"the name {name} was taken just now") from None
+        self.changed()
+        return schedule
+
+    async def remove(self, name: str) -> bool:
+        """With its runs; False if there is none."""
+        ids = [one.schedule_id for one in await self.store.everything() if one.name == name]
+        return bool(ids) and await self.store.remove(ids[0])
+
+    async def listed(self) -> list[Listed]:
+        """All of them by name."""
+        kept = await self.store.everything()
+        return [Listed(Schedule.of(one), await self.store.runs(one.schedule_id, RUNS_SHOWN)) for one in kept]
+
+
+def _check(definition: Definition, registry: Registry) -> None:
+    """Raises NotASchedule for the first thing that could not be worked."""
+    try:
+        ZoneInfo(definition.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise NotASchedule(f"{definition.time_zone[:100]} is no IANA time zone") from None
+    for code in definition.reading_types:
+        try:
+            answered_by(code, readings())
+        except RefusedReadingType as refused:
+            raise NotASchedule(f"{code[:200]}: {refused.reason}") from None
+    if not definition.reading_types:
+        raise NotASchedule("a schedule names the ReadingTypes that it collects")
+    if bool(definition.mrids) == (definition.group is not None):
+        raise NotASchedule("a schedule names its meters or a group of them")
+    for mrid in definition.mrids:
+        if registry.find_by_mrid(mrid) is None:
+            raise NotASchedule(f"no meter has the mRID {mrid[:100]}")

@@ -1,0 +1,204 @@
+"""Schedules at work: what is due is asked of its meters, and what comes is published.
+
+The store says what is due and which runs have no end yet, so a restart goes on with both. One run of a schedule at a time: what becomes
+due meanwhile is due when the run has ended, and what was missed several times is caught up once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from ami_hes import events
+from ami_hes.engine import Engine, Stopping
+from ami_hes.meters.registry import Registry
+from ami_hes.schedules.definition import Schedule
+from ami_hes.schedules.publisher import Publisher
+from ami_hes.schedules.runs import (
+    Planned,
+    has_something,
+    is_complete,
+    is_in_time,
+    part_id,
+    planned,
+    read_of,
+)
+from ami_hes.store import Results, Schedules, StoredRun, StoredSchedule, StoreUnavailable
+from ami_process.environment import Environment, real_sleep
+from ami_process.events import format_fault
+
+LONGEST_REST_S = 300.0
+"""After which the clock is looked at again, since it may have been set."""
+UNAVAILABLE_S = 1.0
+WITHIN_S = 3600.0
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Collector:
+    """Works the schedules of a store."""
+
+    store: Schedules
+    results: Results
+    engine: Engine
+    registry: Registry
+    publisher: Publisher
+    environment: Environment
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _running: set[str] = field(default_factory=set)
+    """Schedules with a run under way."""
+    _publishing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """One part at a time is written, whatever many have come together."""
+
+    def look(self) -> None:
+        """A schedule has changed: it may be due earlier than was known."""
+        self._changed.set()
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for run in await _patiently(self.store.open_runs):
+                self._follow(group, run)
+            while True:
+                self._changed.clear()
+                await self._rest(await self._begin_due(group))
+
+    async def _begin_due(self, group: asyncio.TaskGroup) -> datetime | None:
+        """Begin what is due; when the next schedule is."""
+        now = self.environment.now()
+        waiting: list[datetime] = []
+        for one in await _patiently(self.store.everything):
+            if not one.enabled or one.schedule_id in self._running:
+                continue
+            if one.next_due_at > now:
+                waiting.append(one.next_due_at)
+            elif (run := await self._begun(one, now)) is not None:
+                self._follow(group, run)
+        return min(waiting, default=None)
+
+    async def _rest(self, until: datetime | None) -> None:
+        """Until a schedule is due or has changed."""
+        left_s = LONGEST_REST_S if until is None else (until - self.environment.now()).total_seconds()
+        waits = [
+            asyncio.ensure_future(self.environment.sleep(max(0.0, min(left_s, LONGEST_REST_S)))),
+            asyncio.ensure_future(self._changed.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+    async def _begun(self, stored: StoredSchedule, now: datetime) -> StoredRun | None:
+        """None for one that can't be worked, which keeps no other back; it is tried again later."""
+        try:
+            return await self._begin(planned(Schedule.of(stored), now), now)
+        except StoreUnavailable:
+            await real_sleep(UNAVAILABLE_S)
+            self.look()
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            self.environment.emit(events.ScheduleFailed(schedule=stored.name, exception=format_fault(problem)))
+        return None
+
+    async def _begin(self, plan: Planned, now: datetime) -> StoredRun:
+        """First the commands and then the run, since what is begun twice has the same ids."""
+        schedule = plan.schedule
+        deadline_at = self.environment.after_real(schedule.definition.deadline_s)
+        complete = await self.store.complete_until(schedule.schedule_id)
+        parts = meters = 0
+        for part in plan.parts(self.registry, complete, now, deadline_at):
+            new = {job.command.meter.mrid: plan.start for job in part.jobs if job.command.meter.mrid not in complete}
+            await self.store.completed(schedule.schedule_id, new)
+            if await self.results.accept(part.request, part.jobs) is None:
+                await self.engine.commands.put(part.jobs)
+            parts, meters = parts + 1, meters + len(part.jobs)
+        run = StoredRun(
+            run_id=plan.run_id,
+            schedule_id=schedule.schedule_id,
+            due_at=plan.due_at,
+            period_start=plan.start,
+            period_end=plan.end,
+            deadline_at=deadline_at,
+            parts=parts,
+            meters=meters,
+        )
+        await self.store.begin(run, plan.next_due_at)
+        self.environment.emit(
+            events.ScheduleBegun(
+                schedule=schedule.name, due_at=plan.due_at, since=plan.start, until=plan.end, meters=meters
+            )
+        )
+        return run
+
+    def _follow(self, group: asyncio.TaskGroup, run: StoredRun) -> None:
+        self._running.add(run.schedule_id)
+        group.create_task(self._collect(run))
+
+    async def _collect(self, run: StoredRun) -> None:
+        async with asyncio.TaskGroup() as group:
+            ids = [part_id(run.run_id, number) for number in range(1, run.parts + 1)]
+            parts = [group.create_task(self._finish(run, one)) for one in ids]
+        counts = [one.result() for one in parts]
+        delivered = sum(count for count in counts if count is not None)
+        if None not in counts:  # else the next life goes on
+            await _patiently(lambda: self.store.end(run.run_id, delivered, self.environment.now()))
+            await self._report(run, delivered)
+            self._running.discard(run.schedule_id)
+            self.look()
+
+    async def _finish(self, run: StoredRun, request_id: str) -> int | None:
+        """Publish a part once it has its answer; of how many meters everything came by the deadline. None if the process stops."""
+        try:
+            await self._answered(request_id)
+            async with self._publishing:
+                return await _patiently(lambda: self._publish(run, request_id))
+        except Stopping:
+            return None
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            self.environment.emit(events.ScheduleFailed(schedule=run.schedule_id, exception=format_fault(problem)))
+            return 0
+
+    async def _answered(self, request_id: str) -> None:
+        """Its commands end by their deadline, so that the answer comes; one that is forgotten came long ago."""
+        while True:
+            with suppress(TimeoutError, LookupError):
+                await self.engine.answers.wait(request_id, WITHIN_S)
+                return
+            if await _patiently(lambda: self.results.find(request_id)) is None:
+                return
+
+    async def _publish(self, run: StoredRun, request_id: str) -> int:
+        collected = await self.store.collected(request_id)
+        read = [read_of(one, request_id) for one in collected]
+        await self.publisher.publish(request_id, [one for one in read if has_something(one[1])])
+        complete = [one for one, (_, found) in zip(collected, read, strict=True) if is_complete(one, found)]
+        await self.store.completed(run.schedule_id, {one.mrid: run.period_end for one in complete})
+        return sum(is_in_time(one, run) for one in complete)
+
+    async def _report(self, run: StoredRun, delivered: int) -> None:
+        named = {one.schedule_id: one for one in await _patiently(self.store.everything)}
+        if (stored := named.get(run.schedule_id)) is None:
+            return
+        target = Schedule.of(stored).definition.target_percent
+        is_met = 100 * delivered >= target * run.meters
+        kind = events.ScheduleCollected if is_met else events.ScheduleBehind
+        self.environment.emit(
+            kind(
+                schedule=stored.name,
+                due_at=run.due_at,
+                meters=run.meters,
+                delivered=delivered,
+                target_percent=target,
+            )
+        )
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """A store that is unavailable for a while is waited for."""
+    while True:
+        try:
+            return await ask()
+        except StoreUnavailable:
+            await real_sleep(UNAVAILABLE_S)

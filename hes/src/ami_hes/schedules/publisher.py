@@ -1,0 +1,73 @@
+"""What was collected goes to its subscribers, by the road of late replies: kept, then posted until it is taken or a dead letter.
+
+An event is a request of the store with a reply address, without commands, answered by itself. So `ami_hes.jobs.reply_sender` posts it,
+counts its attempts, gives it up and keeps receivers from waiting for each other, over all lives of the process.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ami_cim.codes import Verb
+from ami_hes.engine import Engine, ReplyJob
+from ami_hes.meters.registry import Registry
+from ami_hes.schedules.subscribers import NOUN, EventWriter, Read, Subscriber, Written
+from ami_hes.store import Results, SpentId, StoredAnswer, StoredRequest
+from ami_process.environment import Environment
+
+DONE = "OK"
+"""As result of an event: it has no Reply that could say otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """Hands events on."""
+
+    subscribers: Sequence[Subscriber]
+    writer: EventWriter
+    results: Results
+    engine: Engine
+    registry: Registry
+    environment: Environment
+    reply_age: timedelta
+    """How long an event is posted."""
+
+    async def publish(self, part_id: str, read: Sequence[Read]) -> int:
+        """What came of a part of a run, to each subscriber what it wants; how many events. What was published before is not repeated.
+
+        Raises StoreUnavailable; then some may be kept, and it is done again.
+        """
+        published = 0
+        now = self.environment.now()
+        for subscriber in self.subscribers:
+            theirs = [one for one in read if self._wants(subscriber, one)]
+            for event in self.writer.write(subscriber, part_id, theirs, now):
+                published += await self._post(event, subscriber, part_id, now)
+        return published
+
+    def _wants(self, subscriber: Subscriber, read: Read) -> bool:
+        """A meter that has left the registry has no tags any more."""
+        meter = self.registry.find_by_mrid(read[0].command.meter.mrid)
+        return subscriber.wants(NOUN, {} if meter is None else meter.tags)
+
+    async def _post(self, event: Written, subscriber: Subscriber, part_id: str, now: datetime) -> bool:
+        request = StoredRequest(
+            request_id=event.message_id,
+            digest="",
+            verb=Verb.CREATED,
+            noun=NOUN,
+            correlation_id=part_id,
+            reply_address=subscriber.url,
+            accepted_at=now,
+            deadline_at=now + self.reply_age,
+            errors="[]",
+        )
+        try:
+            kept = await self.results.accept(request, [])
+        except SpentId:
+            return False
+        if kept is not None and kept.answer is not None:
+            return False
+        await self.results.answer({event.message_id: StoredAnswer(DONE, event.octets)}, now)
+        await self.engine.replies.put([ReplyJob.of(request, self.reply_age)])
+        return True

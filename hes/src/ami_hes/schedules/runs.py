@@ -1,0 +1,111 @@
+"""A run of a schedule as requests of the store: bounded parts, whose ids follow from the schedule and the moment that it was due.
+
+So a run that was begun twice, because the process ended in between, is begun once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from uuid import UUID, uuid5
+
+from ami_cim.codes import Verb
+from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
+from ami_hes.meters.registry import Meter, Registry
+from ami_hes.nouns import Worked
+from ami_hes.operations import read_meter
+from ami_hes.operations.read_results import ReadValues
+from ami_hes.schedules.definition import Schedule
+from ami_hes.schedules.subscribers import NOUN, Read
+from ami_hes.store import Collected, StoredRequest, StoredRun
+
+METERS_PER_PART = 100
+PASSING = "WARNING"
+"""The level of faults that may be gone the next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A request, and its commands."""
+
+    request: StoredRequest
+    jobs: Sequence[CommandJob]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A run that is about to begin."""
+
+    schedule: Schedule
+    run_id: str
+    due_at: datetime
+    start: datetime
+    end: datetime
+    next_due_at: datetime
+
+    def parts(
+        self, registry: Registry, complete: Mapping[str, datetime], now: datetime, deadline_at: datetime
+    ) -> Iterator[Part]:
+        """One after the other: meters of a large registry are looked up for a while."""
+        meters = self.schedule.definition.meters(registry)
+        parts = iter(lambda: list(islice(meters, METERS_PER_PART)), [])
+        for number, some in enumerate(parts, 1):
+            request = StoredRequest(
+                request_id=part_id(self.run_id, number),
+                digest="",
+                verb=Verb.CREATED,
+                noun=NOUN,
+                source=self.schedule.name,
+                correlation_id=self.run_id,
+                reply_address=None,
+                accepted_at=now,
+                deadline_at=deadline_at,
+                errors="[]",
+            )
+            commands = [self._command(request.request_id, meter, complete.get(meter.mrid)) for meter in some]
+            yield Part(request, [CommandJob(one, Lane.CAMPAIGN, deadline_at) for one in commands])
+
+    def _command(self, request_id: str, meter: Meter, complete_until: datetime | None) -> Command:
+        body = self.schedule.definition.wanted(complete_until, self.start, self.end).format()
+        return Command(request_id, MeterId(meter.name, meter.mrid), read_meter.NAME, body)
+
+
+def planned(schedule: Schedule, now: datetime) -> Planned:
+    """What is due by now; where it was missed several times, one run for all of them."""
+    recurrence = schedule.definition.recurrence
+    due_at = recurrence.last_due(now, schedule.next_due_at)
+    return Planned(
+        schedule=schedule,
+        run_id=str(uuid5(UUID(schedule.schedule_id), due_at.isoformat())),
+        due_at=due_at,
+        start=recurrence.period(schedule.next_due_at)[0],
+        end=recurrence.period(due_at)[1],
+        next_due_at=recurrence.next_due(due_at),
+    )
+
+
+def part_id(run_id: str, number: int) -> str:
+    """Of the request; a UUID."""
+    return str(uuid5(UUID(run_id), str(number)))
+
+
+def read_of(one: Collected, request_id: str) -> Read:
+    """A command of a run, and what it has read."""
+    command = Command(request_id, MeterId(one.meter_name, one.mrid), one.operation, one.body)
+    return Worked(command, Outcome(one.ok, payload=one.payload)), ReadValues.parse(one.payload)
+
+
+def has_something(found: ReadValues) -> bool:
+    """Whether there is anything to hand on."""
+    return bool(found.values or found.series)
+
+
+def is_complete(one: Collected, found: ReadValues) -> bool:
+    """Whether there is nothing left that asking again could bring: what a meter does not have it will not have tomorrow."""
+    lacking = has_something(found) and not any(left.level == PASSING for left in found.not_read)
+    return one.ok or lacking
+
+
+def is_in_time(one: Collected, run: StoredRun) -> bool:
+    """Whether it had its end by the deadline."""
+    return one.finished_at <= run.deadline_at
