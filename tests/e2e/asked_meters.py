@@ -51,6 +51,14 @@ class Simulator:
     def move_to(self, moment: datetime) -> None:
         assert self._client.post("/clock", json={"to": moment.isoformat()}).status_code == 200
 
+    def post(self, path: str, body: object) -> Any:
+        answer = self._client.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def delete(self, path: str) -> None:
+        assert self._client.delete(path).is_success
+
     def objects(self, meter: str) -> list[tuple[int, str]]:
         return [(one["class"], one["instance"]) for one in self._client.get(f"/meters/{meter}/objects").json()]
 

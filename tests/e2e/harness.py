@@ -227,7 +227,7 @@ def response_ok(body: bytes) -> bytes:
     from ami_cim.message import Header, Reply, ResponseMessage
 
     root = soap.unwrap(body)
-    got = envelope.parse_response(root)
+    got = envelope.parse_delivery(root).message
     header = Header(
         verb="reply",
         noun=got.header.noun,

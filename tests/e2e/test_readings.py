@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import pytest
+from answered_readings import PAYLOAD, found, values
 from asked_meters import (
     EXPORT,
     IMPORT,
@@ -36,7 +36,6 @@ from harness import Receiver, System
 from lxml import etree
 from stranger import CONNECT, DISCONNECT, Stranger, by_mrid
 
-from ami_cim.schema import schema_directory
 from ami_mapping.reading_types import ReadingType
 
 ENVELOPE = """\
@@ -46,17 +45,6 @@ ENVELOPE = """\
 <MessageID>{message_id}</MessageID><CorrelationID>{message_id}</CorrelationID></Header>
 <Request>{request}</Request>
 </RequestMessage></e:Body></e:Envelope>"""
-PAYLOAD = "{http://iec.ch/TC57/2011/MeterReadings#}MeterReadings"
-SCHEMA = etree.XMLSchema(file=str(schema_directory() / "xsd/MeterReadings.xsd"))
-
-
-class Value(NamedTuple):
-    """A reading as it came."""
-
-    text: str
-    at: datetime
-    source: str
-    qualities: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
@@ -106,30 +94,6 @@ def query(
         between = f"<Reading>{said}<timePeriod><end>{end}</end><start>{start}</start></timePeriod></Reading>"
     profile = "http://iec.ch/TC57/2011/GetMeterReadings#"
     return f'<GetMeterReadings xmlns="{profile}">{devices}{between}{wanted}{points}</GetMeterReadings>'
-
-
-def found(answer: etree._Element, name: str) -> list[str]:
-    return [one.text or "" for one in answer.iter(f"{{*}}{name}")]
-
-
-def values(answer: etree._Element, part: str = "Readings") -> dict[str, dict[str, list[Value]]]:
-    """By mRID of the meter and ReadingType, out of the one payload, which its schema takes."""
-    (payload,) = answer.iter(PAYLOAD)
-    SCHEMA.assertValid(payload)
-    by_meter: dict[str, dict[str, list[Value]]] = {}
-    for one in payload.iterfind("{*}MeterReading"):
-        of_meter = by_meter.setdefault(one.findtext("{*}Meter/{*}mRID") or "", {})
-        for reading in one.iterfind(f"{{*}}{part}"):
-            (named,) = reading.iterfind("{*}ReadingType")
-            rows = [reading] if part == "Readings" else reading.findall("{*}IntervalReadings")
-            of_meter.setdefault(named.get("ref") or "", []).extend(map(_value, rows))
-    return by_meter
-
-
-def _value(row: etree._Element) -> Value:
-    qualities = tuple(one.get("ref") or "" for one in row.iterfind("{*}ReadingQualities/{*}ReadingQualityType"))
-    at = datetime.fromisoformat(row.findtext("{*}timeStamp") or "")
-    return Value(row.findtext("{*}value") or "", at, row.findtext("{*}source") or "", qualities)
 
 
 def test_registers_of_several_meters_are_what_the_meters_say(whole: System, simulator: Simulator) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ami_hes.store.database import Database
@@ -21,6 +21,9 @@ _COLLECTED = (
     commands.c.payload,
     commands.c.finished_at,
 )
+
+
+_COMPLETE = select(schedule_meters.c.mrid, schedule_meters.c.complete_until)
 
 
 class SqlSchedules:
@@ -66,9 +69,8 @@ class SqlSchedules:
         return await self._database.transaction(lambda c: [Collected(*one) for one in c.execute(query)])
 
     async def complete_until(self, schedule_id: str) -> Mapping[str, datetime]:
-        query = select(schedule_meters.c.mrid, schedule_meters.c.complete_until)
-        this = query.where(schedule_meters.c.schedule_id == schedule_id)
-        return await self._database.transaction(lambda c: dict(c.execute(this).tuples().all()))
+        this = _COMPLETE.where(schedule_meters.c.schedule_id == schedule_id)
+        return await self._database.transaction(lambda c: _moments(c, this))
 
     async def completed(self, schedule_id: str, until: Mapping[str, datetime]) -> None:
         await self._database.transaction(lambda c: _completed(c, schedule_id, until))
@@ -76,6 +78,10 @@ class SqlSchedules:
 
 def _run(row: Row[*tuple[object, ...]]) -> StoredRun:
     return StoredRun(**row._mapping)
+
+
+def _moments(connection: Connection, query: Select[*tuple[object, ...]]) -> dict[str, datetime]:
+    return {one.mrid: one.complete_until for one in connection.execute(query)}
 
 
 def _put(connection: Connection, schedule: StoredSchedule) -> None:
@@ -99,11 +105,7 @@ def _completed(connection: Connection, schedule_id: str, until: Mapping[str, dat
     there = select(schedules.c.schedule_id).where(schedules.c.schedule_id == schedule_id)
     if connection.execute(there).first() is None:
         return
-    kept = dict(
-        connection.execute(select(schedule_meters.c.mrid, schedule_meters.c.complete_until).where(of_schedule))
-        .tuples()
-        .all()
-    )
+    kept = _moments(connection, _COMPLETE.where(of_schedule, schedule_meters.c.mrid.in_(list(until))))
     for mrid, moment in until.items():
         if mrid not in kept:
             row = {"schedule_id": schedule_id, "mrid": mrid, "complete_until": moment}

@@ -1,0 +1,158 @@
+"""Collecting by schedule on its whole way: the head-end asks simulated meters when it is due, and a subscriber gets what they say.
+
+Two days pass by the clocks of the processes, the second of them with 23 hours. What has arrived is compared, value by value, with what
+the simulator says of its meters over its own API.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from answered_readings import Value, found, values
+from asked_meters import QUARTERS, Simulator
+from free_ports import free_port
+from harness import Receiver, System, system
+from lxml import etree
+
+START = datetime(2026, 3, 28, 12, tzinfo=UTC)
+FIRST_DUE, SECOND_DUE = datetime(2026, 3, 28, 23, 30, tzinfo=UTC), datetime(2026, 3, 29, 22, 30, tzinfo=UTC)
+"""Half past midnight in Berlin, before and after its clocks go forward."""
+DAYS = (
+    datetime(2026, 3, 27, 23, tzinfo=UTC),
+    datetime(2026, 3, 28, 23, tzinfo=UTC),
+    datetime(2026, 3, 29, 22, tzinfo=UTC),
+)
+QUARTER = timedelta(minutes=15)
+
+
+BUFFER, SCALER = "1-0:99.1.0", "1-0:1.8.0"
+
+
+@pytest.fixture
+def subscriber() -> Iterator[Receiver]:
+    one = Receiver()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def whole(tmp_path: Path, subscriber: Receiver) -> Iterator[System]:
+    with system(tmp_path, meters=3) as one:
+        one.config["clock"] = {"mode": "stepped", "start_at": START}
+        one.config["meter_sim"]["port"] = free_port()
+        for section in ("hes", "meter_sim"):
+            one.config[section]["token_file"] = str(one.directory / f"{section}.tokens")
+        one.config["hes"] |= {"apdu_timeout_s": 1.0, "lanes": {"campaign": {"attempts": 1}}}
+        one.config["hes"]["subscribers"] = [{"name": "mdm", "url": subscriber.url, "values_per_message": 200}]
+        for meter in one.config["meters"]:
+            meter["simulated"] |= {"model": "three-phase", "time_zone_minutes": -60}
+            meter["tags"] = {"feeder": "F12"}
+        yield one.start_together()
+
+
+class Clocks:
+    """The clocks of the processes, that of the meters ahead, and the API of the head-end."""
+
+    def __init__(self, whole: System) -> None:
+        self.simulator = Simulator(whole)
+        self.hes = httpx.Client(base_url=f"{whole.hes_url}/api/v1", trust_env=False)
+        self.hes.headers["Authorization"] = f"Bearer {(whole.directory / 'hes.tokens').read_text().strip()}"
+
+    def move_to(self, moment: datetime) -> None:
+        self.simulator.move_to(moment)
+        assert self.hes.post("/clock", json={"to": moment.isoformat()}).status_code == 200
+
+    def silence(self, meter: str) -> int:
+        answer = self.simulator.post("/faults", {"fault": "silent", "meters": [meter]})
+        return int(answer["number"])
+
+    def close(self) -> None:
+        self.simulator.close()
+        self.hes.close()
+
+
+@pytest.fixture
+def clocks(whole: System) -> Iterator[Clocks]:
+    one = Clocks(whole)
+    yield one
+    one.close()
+
+
+def quarters(simulator: Simulator, meter: str, start: datetime, end: datetime) -> dict[datetime, Decimal]:
+    """By the ends of the intervals, in kWh, as the simulator has it."""
+    scaler = simulator.read(meter, 3, SCALER, 3)[0]["value"]
+    said: dict[datetime, Decimal] = {}
+    for row in simulator.read(meter, 7, BUFFER, 2):
+        at, _, imported, _ = (one["value"] for one in row["value"])
+        octets = bytes.fromhex(at)
+        local = datetime(int.from_bytes(octets[:2]), octets[2], octets[3], *octets[5:8], tzinfo=UTC)
+        moment = local + timedelta(minutes=int.from_bytes(octets[9:11], signed=True))
+        if start < moment <= end:
+            said[moment] = Decimal(imported) * Decimal(10) ** (scaler - 3)
+    return said
+
+
+def arrived(bodies: list[bytes]) -> dict[str, dict[datetime, list[Value]]]:
+    """What the events say, by mRID of the meter and end of the interval."""
+    by_meter: dict[str, dict[datetime, list[Value]]] = defaultdict(lambda: defaultdict(list))
+    for body in bodies:
+        event = etree.fromstring(body)
+        assert (found(event, "Verb"), found(event, "Noun")) == (["created"], ["MeterReadings"])
+        assert found(event, "AckRequired") == ["true"]
+        for mrid, of_types in values(event, "IntervalBlocks").items():
+            assert of_types.keys() == {QUARTERS}
+            for one in of_types[QUARTERS]:
+                by_meter[mrid][one.at].append(one)
+    return by_meter
+
+
+ORDER: dict[str, Any] = {
+    "reading_types": [QUARTERS],
+    "group": "feeder=F12",
+    "time_zone": "Europe/Berlin",
+    "at": "00:30",
+    "target_percent": 90,
+}
+
+
+def test_two_days_one_of_23_hours_and_a_meter_that_was_silent_on_the_first(
+    whole: System, clocks: Clocks, subscriber: Receiver
+) -> None:
+    assert whole.hes is not None
+    first, second, silent = whole.config["meters"]
+    ordered = clocks.hes.put("/schedules/daily", json=ORDER)
+    assert ordered.status_code == 200, ordered.text
+    assert datetime.fromisoformat(ordered.json()["next_due_at"]) == FIRST_DUE
+
+    rule = clocks.silence(silent["name"])
+    clocks.move_to(FIRST_DUE)
+    behind = whole.hes.wait_for("schedule_behind", schedule="daily")
+    assert (behind["meters"], behind["delivered"]) == (3, 2)
+    came = arrived(subscriber.wait())
+    assert came.keys() == {first["mrid"], second["mrid"]}
+    assert {len(one) for one in came.values()} == {96}
+
+    clocks.simulator.delete(f"/faults/{rule}")
+    clocks.move_to(SECOND_DUE)
+    collected = whole.hes.wait_for("schedule_collected", schedule="daily")
+    assert (collected["meters"], collected["delivered"]) == (3, 3)
+    came = arrived(subscriber.wait(3))  # at most 200 values each: 2 x 96, then 2 x 92, then 96 + 92
+    for meter in (first, second, silent):
+        there = came[meter["mrid"]]
+        expected = quarters(clocks.simulator, meter["name"], DAYS[0], DAYS[2])
+        assert len(expected) == 96 + 92
+        assert {at: Decimal(one.text) for at, (one,) in there.items()} == expected, meter["name"]
+        assert {one.qualities[0] for (one,) in there.values()} == {"1.0.0"}
+    ids = [text for body in subscriber.bodies for text in found(etree.fromstring(body), "MessageID")]
+    assert len(set(ids)) == len(ids)
+
+    (listed,) = clocks.hes.get("/schedules").json()["schedules"]
+    assert [(one["meters"], one["delivered"]) for one in listed["runs"]] == [(3, 3), (3, 2)]
+    assert listed["runs"][1]["percent"] == pytest.approx(200 / 3, abs=0.001)

@@ -1,0 +1,278 @@
+"""Schedules and subscribers over real sockets and a real store, with a stand-in for the meters and a clock that is stepped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_receivers import Receiver, deaf
+from north_bench import SCHEMAS, Cis, North, entries, north, texts
+from reported import into
+
+from ami_cim import soap, wire
+from ami_cim.message import EventMessage
+from ami_cim.payloads.meter_readings import MeterReadings
+from ami_hes.commands import Outcome
+from ami_hes.operations import Assignment
+from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValues, Wanted
+from ami_process.clocks import SteppedClock
+from ami_process.environment import Environment
+
+QUARTERS = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
+START = datetime(2026, 3, 28, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+DUE = datetime(2026, 3, 28, 23, 30, tzinfo=UTC)
+MIDNIGHTS = [datetime(2026, 3, day, 24 - hours, tzinfo=UTC) for day, hours in ((27, 1), (28, 1), (29, 2), (30, 2))]
+"""Of Berlin; the day between the second and the third has 23 hours."""
+ORDER: dict[str, Any] = {"reading_types": [QUARTERS], "group": "feeder=F12", "time_zone": "Europe/Berlin"}
+
+
+def millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+@dataclass
+class Readers:
+    """In place of the operation: each meter has its profile, unless it is silent."""
+
+    silent: set[str] = field(default_factory=set)
+    lacking: set[str] = field(default_factory=set)
+    """Meters that have no such profile."""
+    asked: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.open.set()
+
+    async def __call__(self, assignment: Assignment) -> Outcome:
+        wanted, name = Wanted.parse(assignment.command.body), assignment.meter.name
+        assert wanted.start is not None and wanted.end is not None
+        start, end = (datetime.fromtimestamp(one / 1000, UTC) for one in (wanted.start, wanted.end))
+        self.asked.append((name, start, end))
+        await self.open.wait()
+        if name in self.silent:
+            return Outcome(False, "4.1", "WARNING", f"{name} is silent")
+        if name in self.lacking:
+            values = ReadValues((), (), (NotRead(QUARTERS, "5.6", "FATAL", "it has none"),))
+            return Outcome(False, "5.6", "FATAL", "it has none", payload=values.format())
+        times = tuple(range(wanted.start + 900_000, wanted.end + 1, 900_000))
+        texts = tuple(f"{at // 900_000}.5" for at in times)
+        series = ReadSeries(QUARTERS, True, times, texts, (("1.0.0",),), (0,) * len(times), wanted.end)
+        return Outcome(True, payload=ReadValues((), (series,)).format())
+
+
+def clock_at(moment: datetime) -> SteppedClock:
+    return SteppedClock(moment)
+
+
+@asynccontextmanager
+async def collecting(
+    directory: Path, clock: SteppedClock, events: list[Any], readers: Readers, *subscribers: dict[str, Any], **more: Any
+) -> AsyncIterator[North]:
+    registry = [one | {"tags": {"feeder": "F12" if one["name"] != "M3" else "F13"}} for one in entries(3)]
+    environment = Environment(emit=into(events)).by(clock)
+    options = {"registry": registry, "subscribers": subscribers, "keep_readings_days": 0} | more
+    async with north(directory, readers, environment, **options) as hes:  # type: ignore[arg-type]
+        yield hes
+
+
+async def order(hes: North, name: str = "daily", **changes: Any) -> dict[str, Any]:
+    answer = await hes.client.put(f"{hes.url}/api/v1/schedules/{name}", json=ORDER | changes)
+    assert answer.status_code == 200, answer.text
+    done: dict[str, Any] = answer.json()
+    return done
+
+
+async def listed(hes: North) -> list[dict[str, Any]]:
+    answer = await hes.client.get(f"{hes.url}/api/v1/schedules")
+    found: list[dict[str, Any]] = answer.json()["schedules"]
+    return found
+
+
+async def reported(events: list[Any], name: str, count: int = 1) -> list[dict[str, Any]]:
+    async with asyncio.timeout(15):
+        while len(there := [one for one in events if one["event"] == name]) < count:
+            await asyncio.sleep(0.005)
+    return there
+
+
+def event_of(body: bytes) -> EventMessage:
+    """What a subscriber reads, which is valid."""
+    message = wire.read_delivery(body, SCHEMAS).message
+    assert isinstance(message, EventMessage)
+    return message
+
+
+def meters_of(body: bytes) -> set[str]:
+    payload = event_of(body).payload
+    assert isinstance(payload, MeterReadings)
+    return {one.meter.names[0].name for one in payload.meter_readings if one.meter is not None}
+
+
+async def test_each_subscriber_gets_what_it_wants_and_a_deaf_one_keeps_no_other_back(
+    tmp_path: Path, events: list[Any]
+) -> None:
+    clock = clock_at(START)
+    async with Cis().serving() as mdm, Cis().serving() as feeder, Receiver(deaf).serving() as nobody:
+        subscribers = (
+            {"name": "nobody", "url": nobody.url},
+            {"name": "mdm", "url": mdm.url, "values_per_message": 96, "event": "typed"},
+            {"name": "feeder", "url": feeder.url, "groups": ["feeder=F13"], "ack_required": False},
+        )
+        async with collecting(tmp_path, clock, events, Readers(), *subscribers, reply_timeout_s=30.0) as hes:
+            await order(hes, group=None, meters=["M1", "M2", "M3"])
+            await clock.advance_to(DUE)
+            bodies = [await mdm.taken.get() for _ in range(3)]
+            alone = await feeder.taken.get()
+            assert await reported(events, "schedule_collected")
+        assert sorted(map(sorted, map(meters_of, bodies))) == [["M1"], ["M2"], ["M3"]]
+        assert {soap.unwrap(one).tag for one in bodies} == {
+            "{http://iec.ch/TC57/2011/MeterReadingsMessage}CreatedMeterReadings"
+        }
+        assert meters_of(alone) == {"M3"}
+        header, other = event_of(alone).header, event_of(bodies[0]).header
+        assert (header.verb, header.noun, header.source, header.ack_required, other.ack_required) == (
+            "created",
+            "MeterReadings",
+            "HES",
+            False,
+            True,
+        )
+
+
+async def test_an_event_has_its_message_id_whenever_it_is_sent(tmp_path: Path, events: list[Any]) -> None:
+    """Two refusals, the end of the process, and a third attempt by its next life."""
+    clock = clock_at(START)
+    async with Cis((503, b"")).serving() as mdm:
+        subscriber = {"name": "mdm", "url": mdm.url}
+        async with collecting(tmp_path, clock, events, Readers(), subscriber) as hes:
+            await order(hes)
+            await clock.advance_to(DUE)
+            await reported(events, "reply_postponed", 2)
+        mdm.answers = [(200, b"")]
+        async with collecting(tmp_path, clock, events, Readers(), subscriber):
+            await reported(events, "reply_sent")
+        sent = [body for _, body in mdm.requests]
+        assert len(sent) >= 3 and len(set(sent)) == 1
+        assert len(texts(sent[0], "MessageID")) == 1
+
+
+async def test_a_silent_meter_is_asked_again_for_what_it_owes(tmp_path: Path, events: list[Any]) -> None:
+    clock, readers = clock_at(START), Readers(silent={"M2"})
+    campaign = {"campaign": {"attempts": 1}}
+    async with (
+        Cis().serving() as mdm,
+        collecting(tmp_path, clock, events, readers, {"name": "mdm", "url": mdm.url}, lanes=campaign) as hes,
+    ):
+        await order(hes, target_percent=60)
+        await clock.advance_to(DUE)
+        (behind,) = await reported(events, "schedule_behind")
+        assert (behind["meters"], behind["delivered"], behind["target_percent"]) == (2, 1, 60.0)
+        readers.silent.clear()
+        await clock.advance_to(DUE + DAY)
+        (met,) = await reported(events, "schedule_collected")
+        assert (met["meters"], met["delivered"]) == (2, 2)
+        assert sorted(readers.asked) == [
+            ("M1", MIDNIGHTS[0], MIDNIGHTS[1]),
+            ("M1", MIDNIGHTS[1], MIDNIGHTS[2]),
+            ("M2", MIDNIGHTS[0], MIDNIGHTS[1]),
+            ("M2", MIDNIGHTS[0], MIDNIGHTS[2]),
+        ]
+        (one,) = await listed(hes)
+        assert [(run["delivered"], run["percent"]) for run in one["runs"]] == [(2, 100.0), (1, 50.0)]
+
+
+async def test_what_a_meter_does_not_have_is_not_asked_for_ever(tmp_path: Path, events: list[Any]) -> None:
+    """It has given nothing, so it counts as behind, and what is asked for again is bounded."""
+    clock, readers = clock_at(START), Readers(lacking={"M1", "M2"})
+    async with collecting(tmp_path, clock, events, readers) as hes:
+        await order(hes, back_fill_days=2)
+        for day in range(4):
+            await clock.advance_to(DUE + day * DAY)
+            await reported(events, "schedule_behind", day + 1)
+        longest = max(end - start for _, start, end in readers.asked)
+        assert longest == 2 * DAY
+
+
+async def test_what_was_missed_while_the_process_was_down_is_caught_up_once(tmp_path: Path, events: list[Any]) -> None:
+    readers = Readers()
+    async with collecting(tmp_path, clock_at(START), events, readers) as hes:
+        await order(hes)
+    async with collecting(tmp_path, clock_at(DUE + 2 * DAY + timedelta(hours=5)), events, readers) as hes:
+        (begun,) = await reported(events, "schedule_begun")
+        await reported(events, "schedule_collected")
+        assert sorted(readers.asked) == [(name, MIDNIGHTS[0], MIDNIGHTS[3]) for name in ("M1", "M2")]
+        assert datetime.fromisoformat(begun["due_at"]) == MIDNIGHTS[3] + timedelta(minutes=30)
+        (one,) = await listed(hes)
+        assert len(one["runs"]) == 1
+        assert datetime.fromisoformat(one["next_due_at"]) == MIDNIGHTS[3] + DAY + timedelta(minutes=30)
+
+
+async def test_a_run_that_was_interrupted_goes_on_and_is_published_once(tmp_path: Path, events: list[Any]) -> None:
+    clock, readers = clock_at(START), Readers()
+    readers.open.clear()
+    async with Cis().serving() as mdm:
+        subscriber = {"name": "mdm", "url": mdm.url}
+        async with collecting(tmp_path, clock, events, readers, subscriber) as hes:
+            await order(hes)
+            await clock.advance_to(DUE)
+            await reported(events, "schedule_begun")
+        assert mdm.requests == []
+        readers.open.set()
+        for _ in range(2):
+            async with collecting(tmp_path, clock, events, readers, subscriber) as hes:
+                await reported(events, "schedule_collected")
+                (one,) = await listed(hes)
+                assert [run["delivered"] for run in one["runs"]] == [2]
+        assert len(mdm.requests) == 1 and meters_of(mdm.requests[0][1]) == {"M1", "M2"}
+        assert len([one for one in events if one["event"] == "schedule_begun"]) == 1
+
+
+async def test_a_schedule_is_changed_paused_and_removed(tmp_path: Path, events: list[Any]) -> None:
+    clock, readers = clock_at(START), Readers()
+    async with collecting(tmp_path, clock, events, readers) as hes:
+        first = await order(hes, enabled=False)
+        await order(hes, "other", every="hour", at="00:05", reading_types=[QUARTERS])
+        await clock.advance_to(START + timedelta(minutes=5))
+        await reported(events, "schedule_collected")
+        assert set(readers.asked) == {(name, START - timedelta(hours=1), START) for name in ("M1", "M2")}
+        assert (await hes.client.delete(f"{hes.url}/api/v1/schedules/other")).json() == {"name": "other"}
+        assert (await hes.client.delete(f"{hes.url}/api/v1/schedules/other")).status_code == 404
+        await clock.advance_to(DUE)
+        changed = await order(hes, at="01:30")
+        assert changed["mrid"] == first["mrid"]
+        assert datetime.fromisoformat(changed["next_due_at"]) == DUE + timedelta(hours=1)
+        await clock.advance_to(DUE + timedelta(hours=1))
+        await reported(events, "schedule_collected", 2)
+        assert len(readers.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"time_zone": "Europe/Atlantis"}, "Europe/Atlantis is no IANA time zone"),
+        ({"time_zone": "../../etc/passwd"}, "../../etc/passwd is no IANA time zone"),
+        ({"reading_types": ["1.2.3"]}, "1.2.3: "),
+        ({"reading_types": []}, "reading_types: "),
+        ({"meters": ["M9"], "group": None}, "there is no meter with the name or mRID M9"),
+        ({"meters": ["M1"]}, "a schedule names its meters or a group of them"),
+        ({"group": None}, "a schedule names its meters or a group of them"),
+        ({"at": "25:00"}, "at: "),
+        ({"every": "week"}, "every: "),
+        ({"target_percent": 101}, "target_percent: "),
+    ],
+)
+async def test_what_can_not_be_worked_is_refused(
+    tmp_path: Path, events: list[Any], changes: dict[str, Any], reason: str
+) -> None:
+    async with collecting(tmp_path, clock_at(START), events, Readers()) as hes:
+        answer = await hes.client.put(f"{hes.url}/api/v1/schedules/daily", json=ORDER | changes)
+        assert answer.status_code == 422
+        assert answer.json()["error"].startswith(reason)
+        assert await listed(hes) == []
