@@ -31,6 +31,7 @@ from ami_hes.store import (
     SqlReceivedCounters,
     SqlRegistry,
     SqlResults,
+    SqlSchedules,
     StoredCommand,
 )
 from ami_hes.store.tables import SCHEMA as HES
@@ -44,10 +45,13 @@ from ami_process.store.upkeep import migrate_store
 
 HERE = Path(__file__).parent
 VERSIONS = {
-    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007"),
+    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007", "0008"),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004"),
 }
-DATABASES = {"hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql"), "cis": ("0003.sql", "0004.sql")}
+DATABASES = {
+    "hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql"),
+    "cis": ("0003.sql", "0004.sql"),
+}
 """Dumps; those before 0003 have been on files alone."""
 EACH = [(role, version) for role, versions in VERSIONS.items() for version in versions]
 SCHEMAS = {"hes": HES, "cis": CIS}
@@ -140,6 +144,10 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         values = [(one.time, one.value, one.qualities, one.by_meter) for part in read for one in part]
         known = [(900_000, "4711.10", "1.0.0 1.4.16", True), (1_800_000, None, "2.5.259", True)]
         assert values == (known if version >= "0006" else [])
+        schedules = SqlSchedules(database)
+        runs = [(one.run_id[-4:], one.meters, one.delivered) for one in await schedules.open_runs()]
+        assert [one.name for one in await schedules.everything()] == (["daily"] if version >= "0008" else [])
+        assert runs == ([("6001", 2, None)] if version >= "0008" else [])
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))

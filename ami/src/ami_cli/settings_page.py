@@ -20,7 +20,14 @@ from ami_dlms.association import Ciphering
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
-from ami_hes.settings import CampaignSettings, GroupSettings, HesSettings, PartnerSettings, ReadSettings
+from ami_hes.settings import (
+    CampaignSettings,
+    GroupSettings,
+    HesSettings,
+    PartnerSettings,
+    ReadSettings,
+    SubscriberSettings,
+)
 from ami_meter_sim.population_settings import PopulationSettings, PushesSettings, SharesSettings, TopologySettings
 from ami_meter_sim.settings import AssociationSettings, MeterSimSettings, SimulatedSettings
 from ami_process.meanings import meanings
@@ -60,6 +67,12 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
         "[[hes.groups]]",
         "A table for each tag of the registry by which meters share what is narrow, as a data concentrator; a meter is in the first that fits.",
         GroupSettings,
+        "",
+    ),
+    (
+        "[[hes.subscribers]]",
+        "A table for each receiver of what is collected by schedule; its host may be posted to.",
+        SubscriberSettings,
         "",
     ),
     (

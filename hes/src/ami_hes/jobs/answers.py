@@ -11,7 +11,7 @@ from typing import Self
 
 from lxml import etree
 
-from ami_cim.codes import Level
+from ami_cim.codes import Level, Verb
 from ami_cim.envelope import REQUEST_MESSAGE
 from ami_cim.errors import CimError
 from ami_cim.message import Reply, ReplyError
@@ -105,8 +105,9 @@ class AnswerMaker:
         return KeptAnswer(octets, typed, self._writing, self._context.schemas)
 
     def is_light(self, completed: Completed) -> bool:
-        """Whether its answer is written so fast that it need not leave the event loop."""
-        return len(completed.commands) <= LIGHT_COMMANDS and sum(map(_weight, completed.commands)) <= LIGHT
+        """Whether its answer is written so fast that it need not leave the event loop; what was created by itself has none of the values."""
+        values = 0 if completed.request.verb == Verb.CREATED else sum(map(_weight, completed.commands))
+        return len(completed.commands) <= LIGHT_COMMANDS and values <= LIGHT
 
     async def finish(self, completed: Sequence[Completed]) -> set[str]:
         """Answer requests whose commands all have their results; the ids of those that were also handed on."""
