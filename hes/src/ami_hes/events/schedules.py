@@ -1,7 +1,6 @@
 """What is collected by schedule."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import ClassVar
 
 from ami_process.events import Event, Severity
@@ -15,11 +14,11 @@ class ScheduleBegun(Event):
 
     schedule: str
     """Its name."""
-    due_at: datetime
-    """When it was due; the last time, where it was so several times meanwhile."""
-    since: datetime
-    """Values after this moment are asked for, and those that a meter owes from before."""
-    until: datetime
+    due_at: str
+    """When it was due, in UTC; the last time, where it was so several times meanwhile."""
+    since: str
+    """Values after this moment (UTC) are asked for, and those that a meter owes from before."""
+    until: str
     """Up to this moment."""
     meters: int
     """How many are asked."""
@@ -33,8 +32,8 @@ class ScheduleCollected(Event):
 
     schedule: str
     """Its name."""
-    due_at: datetime
-    """When it was due."""
+    due_at: str
+    """When it was due, in UTC."""
     meters: int
     """How many were asked."""
     delivered: int

@@ -127,7 +127,11 @@ class Collector:
         await self.store.begin(run, plan.next_due_at)
         self.environment.emit(
             events.ScheduleBegun(
-                schedule=schedule.name, due_at=plan.due_at, since=plan.start, until=plan.end, meters=meters
+                schedule=schedule.name,
+                due_at=plan.due_at.isoformat(),
+                since=plan.start.isoformat(),
+                until=plan.end.isoformat(),
+                meters=meters,
             )
         )
         return run
@@ -187,7 +191,7 @@ class Collector:
         self.environment.emit(
             kind(
                 schedule=stored.name,
-                due_at=run.due_at,
+                due_at=run.due_at.isoformat(),
                 meters=run.meters,
                 delivered=delivered,
                 target_percent=target,
