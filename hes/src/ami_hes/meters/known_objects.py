@@ -1,6 +1,7 @@
 """Which objects a meter has, as its association has listed them, and what its profiles capture: read once, and again where that has changed.
 
-Meters of one model share what is known in memory, and of the meters only so many are remembered.
+Meters of one model share what is known in memory, and of the meters only so many are remembered. It is known of the device and not
+of its name in the registry, which may be given to another one while the process runs.
 """
 
 from collections import OrderedDict
@@ -61,19 +62,19 @@ class KnownObjects:
             answers = await session.get_each(*(one for name in names for one in attributes_of_profile(name)))
             parts = zip(names, answers[::2], answers[1::2], strict=True)
             found = tuple(one for part in parts if (one := profile_of(*part)) is not None)
-            known = self._keep(session.meter.name, replace(known, profiles=found))
+            known = self._keep(session.meter.logical_device_name, replace(known, profiles=found))
         return known.profiles or ()
 
     def forget(self, session: Session) -> None:
         """What is kept of this meter has proved wrong."""
-        self._known.pop(session.meter.name, None)
+        self._known.pop(session.meter.logical_device_name, None)
 
     def changed(self, session: Session, scaler_units: Mapping[AttributeDescriptor, Data]) -> set[AttributeDescriptor]:
         """Those of these scaler_units that were others when this meter was read first, in this life of the process.
 
         The first ones stay those that are known: a meter does not change them, and which of two is right it can't tell.
         """
-        name = session.meter.name
+        name = session.meter.logical_device_name
         before = dict(self._scalers.get(name, ()))
         changed = {one for one, value in scaler_units.items() if before.setdefault(one, value) != value}
         self._keep_scalers(name, tuple(before.items()))
@@ -87,7 +88,7 @@ class KnownObjects:
         self._scalers[name] = self._shared_scalers.setdefault(found, found)
 
     async def _of(self, session: Session) -> _Known:
-        name = session.meter.name
+        name = session.meter.logical_device_name
         if (known := self._known.get(name)) is not None:
             self._known.move_to_end(name)
             return known
