@@ -20,6 +20,7 @@ from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
 from ami_hes import events, served
 from ami_hes.api import (
+    Cancel,
     Measured,
     Metrics,
     meter_routes,
@@ -160,7 +161,7 @@ async def running(
         api = create_api(
             [
                 *clock_routes(environment.clock),
-                *_routes(kept, meters, database, metrics),
+                *_routes(kept, meters, database, metrics, commands.cancel),
                 *schedule_routes(book, registry),
             ],
             Tokens.of(hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0]),
@@ -304,7 +305,7 @@ async def _forget_readings(meters: Meters, kept_for: timedelta) -> None:
         await meters.environment.sleep(FORGET_EVERY_S)
 
 
-def _routes(kept: KeptRegistry, meters: Meters, database: Database, metrics: Metrics) -> list[Route]:
+def _routes(kept: KeptRegistry, meters: Meters, database: Database, metrics: Metrics, cancel: Cancel) -> list[Route]:
     """Of the API, without its clock."""
     history = SqlHistory(database)
     measured = Measured(
@@ -315,7 +316,12 @@ def _routes(kept: KeptRegistry, meters: Meters, database: Database, metrics: Met
         latency=database.latency,
         history=history,
     )
-    return [*meter_routes(kept), *request_routes(history), *metrics_routes(metrics, measured), *openapi_routes()]
+    return [
+        *meter_routes(kept),
+        *request_routes(history, cancel),
+        *metrics_routes(metrics, measured),
+        *openapi_routes(),
+    ]
 
 
 def _room_for_commands(engine: Engine, lanes: Lanes) -> Check:

@@ -262,3 +262,18 @@ async def test_the_lane_of_a_request_has_its_own_room(tmp_path: Path, monkeypatc
         ]
         stand_in.open.set()
         assert (await first).reply.result == "OK"
+
+
+async def test_the_jobs_of_a_request_are_cancelled_by_the_api(tmp_path: Path) -> None:
+    stand_in = held()
+    async with north(tmp_path, stand_in, max_sessions=1) as hes:
+        asking = asyncio.create_task(hes.ask(request(control(DISCONNECT, "M1", "M2", "M3"), message_id="m/1")))
+        await stand_in.began.wait()
+        jobs = f"{hes.url}/api/v1/jobs"
+        assert (await hes.client.delete(f"{jobs}/m%2F1")).json() == {"commands": 2}
+        assert (await hes.client.delete(f"{jobs}/m%2F1")).json() == {"commands": 0}
+        assert (await hes.client.delete(f"{jobs}/nobody")).status_code == 404
+        stand_in.open.set()
+        reply = (await asking).reply
+        assert (reply.result, [error.code for error in reply.errors]) == ("PARTIAL", ["6.5", "6.5"])
+        assert [one.meter.name for one in stand_in.commands] == ["M1"]

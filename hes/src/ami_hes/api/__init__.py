@@ -3,10 +3,11 @@
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
 from ami_hes.api.openapi import openapi_routes
-from ami_hes.api.requests import request_routes
+from ami_hes.api.requests import Cancel, request_routes
 from ami_hes.api.schedules import schedule_routes
 
 __all__ = [
+    "Cancel",
     "Measured",
     "Metrics",
     "meter_routes",

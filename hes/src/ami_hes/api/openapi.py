@@ -12,6 +12,7 @@ from starlette.routing import Route
 from ami_hes.api import paths
 from ami_hes.api.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
 from ami_hes.api.values import (
+    Cancelled,
     Groups,
     ImportReport,
     Jobs,
@@ -56,6 +57,7 @@ OPERATIONS = (
     _Operation(paths.SCHEDULE, "put", "Order a schedule, or another version of it", ScheduleEntry, ScheduleOrder),
     _Operation(paths.SCHEDULE, "delete", "Remove a schedule and its runs", Removed),
     _Operation(paths.JOBS, "get", "What is not at its end", Jobs),
+    _Operation(paths.JOBS_OF, "delete", "Cancel the commands of a request that are not begun", Cancelled),
 )
 
 

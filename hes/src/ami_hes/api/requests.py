@@ -1,5 +1,6 @@
 """`/api/v1/requests` and `/api/v1/jobs`: what was asked, what came of it, and what is not at its end."""
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -7,7 +8,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ami_hes.api import paths, query
-from ami_hes.api.values import MAX_LISTED, CommandEntry, Delivery, Jobs, RequestDetails, RequestEntry, RequestList
+from ami_hes.api.values import (
+    MAX_LISTED,
+    Cancelled,
+    CommandEntry,
+    Delivery,
+    Jobs,
+    RequestDetails,
+    RequestEntry,
+    RequestList,
+)
 from ami_hes.store.history import SqlHistory
 from ami_process.api import Refused
 
@@ -15,8 +25,12 @@ DEFAULT_LISTED = 50
 UNDELIVERED = 100
 
 
-def request_routes(history: SqlHistory) -> list[Route]:
-    """GET lists and shows."""
+Cancel = Callable[[str], Awaitable[int]]
+"""End the commands of a request that are not begun; how many."""
+
+
+def request_routes(history: SqlHistory, cancel: Cancel) -> list[Route]:
+    """GET lists and shows, DELETE cancels."""
 
     async def list_requests(request: Request) -> Response:
         query.known(request, ("limit", "before"))
@@ -49,8 +63,16 @@ def request_routes(history: SqlHistory) -> list[Route]:
             backlog, undelivered = await history.backlog(), await history.undelivered(UNDELIVERED)
         return query.given(Jobs.of(backlog, undelivered))
 
+    async def cancel_jobs(request: Request) -> Response:
+        message_id = request.path_params["message_id"]
+        with query.looking():
+            if await history.request(message_id) is None:
+                raise Refused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
+        return query.given(Cancelled(commands=await cancel(message_id)))
+
     return [
         Route(paths.REQUESTS, list_requests, methods=["GET"]),
         Route(paths.REQUEST, show_request, methods=["GET"]),
         Route(paths.JOBS, show_jobs, methods=["GET"]),
+        Route(paths.JOBS_OF, cancel_jobs, methods=["DELETE"]),
     ]

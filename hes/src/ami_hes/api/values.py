@@ -157,6 +157,12 @@ class RequestDetails(_Given):
     delivery: Delivery | None
 
 
+class Cancelled(_Given):
+    """How many commands of a request were not begun, and are not any more."""
+
+    commands: int
+
+
 class Jobs(_Given):
     """What is not at its end: commands by lane, requests without an answer, replies that are owed or given up."""
 

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from ami_hes.api import paths
-from ami_hes.api.values import CommandEntry, Jobs, RequestDetails, RequestEntry, RequestList
+from ami_hes.api.values import Cancelled, CommandEntry, Jobs, RequestDetails, RequestEntry, RequestList
 from ami_hes.client.asking import DEFAULT_URL, AsJson, Hes, TokenFile, Url, show, show_json, table
 
 requests = typer.Typer(
@@ -69,8 +69,19 @@ def show_request(
     show(*head, lines)
 
 
-def show_jobs(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
+def show_jobs(
+    cancel: Annotated[
+        str | None, typer.Option(metavar="ID", help="End the commands of this request (MessageID) that are not begun.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
     """Show what is not at its end: commands, requests, replies."""
+    if cancel is not None:
+        ended = Hes(url, token_file).get(f"{paths.JOBS}/{quote(cancel, safe='')}", Cancelled, "DELETE")
+        typer.echo(f"{ended.commands} commands were not begun, and are cancelled")
+        return
     found = Hes(url, token_file).get(paths.JOBS, Jobs)
     if as_json:
         show_json(found)
