@@ -69,10 +69,8 @@ class DemoState:
 
     @property
     def finished(self) -> int:
-        """How many requests of the demo have their reply, or their failure."""
-        return (
-            self._past.requests + self._past.reads + sum(r.own and r.result is not None for r in self.requests.values())
-        )
+        """How many requests of the demo have their reply or their failure, and the values that were asked for."""
+        return self._past.requests + self._past.reads + sum(r.own and r.ended for r in self.requests.values())
 
     @property
     def settled(self) -> bool:
@@ -168,6 +166,7 @@ def _reply_received(model: DemoState, event: cis.ReplyReceived, at: datetime) ->
 def _registers_read(model: DemoState, event: cis.RegistersRead, at: datetime) -> list[Step]:
     """A line per meter; for many of them one line in all."""
     request = model.own_request(event.message_id, at)
+    request.values_shown = True
     found: dict[str, list[str]] = {}
     for one in event.registers:
         value = "missing" if one.value is None else " ".join(part for part in (one.value, one.unit) if part)

@@ -64,6 +64,8 @@ class Request:
     """What the CIS took for the reply."""
     sent: Outcome | None = None
     """What the HES says that it has answered."""
+    values_shown: bool = False
+    """Of a reading: what it brought has been reported, which comes after its reply."""
     work: dict[str, Work] = field(default_factory=dict)
 
     @property
@@ -85,6 +87,11 @@ class Request:
     def ms(self) -> float | None:
         """From request to reply, as measured by the process that reports the outcome."""
         return self.outcome.ms if self.outcome else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be heard of it."""
+        return self.result is not None and (self.values_shown or not self.is_read)
 
     @property
     def status(self) -> str:

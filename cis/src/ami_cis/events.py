@@ -190,7 +190,7 @@ class RegisterValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistersRead(Event):
-    """The demo has read its meters, before or after a control."""
+    """The demo has read its meters, before or after a control; without any value where nothing came."""
 
     message_id: str
     """Of the request."""

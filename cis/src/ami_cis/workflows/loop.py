@@ -96,12 +96,9 @@ class DemoLoop:
             return
         order = ReadOrder(targets=plan.targets, reading_types=plan.reading_types, asynchronous=plan.asynchronous)
         read = await self._readings.run(order)
-        if read.readings:
-            shown = [_shown(one) for one in read.readings[:MOST_SHOWN]]
-            found = events.RegistersRead(
-                message_id=read.outcome.message_id, registers=shown, more=len(read.readings) - len(shown)
-            )
-            self._environment.emit(found)
+        shown = [_shown(one) for one in read.readings[:MOST_SHOWN]]
+        more = len(read.readings) - len(shown)
+        self._environment.emit(events.RegistersRead(message_id=read.outcome.message_id, registers=shown, more=more))
 
     async def _sleep_until(self, due: float) -> None:
         await self._environment.sleep(max(0.0, due - self._environment.monotonic()))
