@@ -18,7 +18,7 @@ from starlette.routing import Route
 from ami_cim import reading
 from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
-from ami_hes import events, served
+from ami_hes import events, schedules, served
 from ami_hes.api import (
     Cancel,
     Measured,
@@ -55,7 +55,7 @@ from ami_hes.nouns import Partner
 from ami_hes.outbox import Outbox
 from ami_hes.registry import KeptRegistry, Sealer, configured_meters, master_keys_of, open_registry, rotate
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
-from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook, Subscriber
+from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook, ScheduleOrders, Subscriber
 from ami_hes.settings import Settings
 from ami_hes.store import (
     SCHEMA,
@@ -143,13 +143,14 @@ async def running(
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         replies = ReplySender(context, outbox, backoff)
         limits = Limits(lanes, hes.max_meters_per_request)
-        intake = Intake(context, answers, registry, hosts, limits, _partners(settings))
+        collector = _collector(settings, context, registry, database)
+        book = ScheduleBook(collector.store, registry, environment, collector.look)
+        orders = {schedules.NOUN: ScheduleOrders(book, hes.time_zone)}
+        intake = Intake(context, answers, registry, hosts, limits, _partners(settings), orders)
         await engine.open()
         kept_for = timedelta(days=hes.keep_answers_days)
         forget = partial(_forget, context, environment, kept_for, hes.keep_message_ids)
         forget_readings = partial(_forget_readings, meters, timedelta(days=hes.keep_readings_days))
-        collector = _collector(settings, context, registry, database)
-        book = ScheduleBook(collector.store, registry, environment, collector.look)
         at_work = (commands.work, replies.work, collector.work, forget, forget_readings)
         await stack.enter_async_context(_at_work(*at_work))
         worker = await stack.enter_async_context(Worker(reading.FUNCTION))
@@ -272,8 +273,7 @@ def _collector(settings: Settings, context: Context, registry: Registry, databas
         environment=context.environment,
         reply_age=context.reply_age,
     )
-    schedules = SqlSchedules(database)
-    return Collector(schedules, context.results, context.engine, registry, publisher, context.environment)
+    return Collector(SqlSchedules(database), context.results, context.engine, registry, publisher, context.environment)
 
 
 def _subscribers(settings: Settings) -> tuple[Subscriber, ...]:

@@ -7,6 +7,7 @@ import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -168,6 +169,7 @@ class HesSettings(Section):
     """What reads and campaigns may have: `[hes.lanes.read]`, `[hes.lanes.campaign]`."""
     groups: tuple[GroupSettings, ...] = ()
     """Limits of groups of meters: `[[hes.groups]]`."""
+    time_zone: str = Field(default="UTC", description="of IANA, as Europe/Berlin: that of schedules that name none")
     subscribers: tuple[SubscriberSettings, ...] = ()
     """Who gets what is collected by schedule: `[[hes.subscribers]]`."""
     sessions_per_second: float | None = Field(
@@ -237,6 +239,15 @@ class HesSettings(Section):
     keep_message_ids: int = Field(
         default=1_000_000, ge=0, description="MessageIDs of requests no longer kept; they are refused"
     )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("expected a time zone of IANA, as Europe/Berlin") from None
+        return value
 
     @field_validator("subscribers")
     @classmethod

@@ -157,7 +157,7 @@ TYPED_OF_OTHERS = """<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelo
             '<e:Payload><x:EndDeviceEvents xmlns:x="http://iec.ch/TC57/2011/EndDeviceEvents#"/></e:Payload>',
         ),
         ("execute", "OperationSet", ""),
-        ("create", "MeterReadSchedule", ""),
+        ("create", "EndDeviceConfig", ""),
         ("change", "MeterConfig", "<e:Payload/>"),
     ],
 )

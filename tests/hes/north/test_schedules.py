@@ -14,6 +14,7 @@ import pytest
 from hostile_receivers import Receiver, deaf
 from north_bench import SCHEMAS, Cis, North, entries, north, texts
 from reported import into
+from scheduled import listed, reported
 
 from ami_cim import soap, wire
 from ami_cim.message import EventMessage
@@ -87,19 +88,6 @@ async def order(hes: North, name: str = "daily", **changes: Any) -> dict[str, An
     assert answer.status_code == 200, answer.text
     done: dict[str, Any] = answer.json()
     return done
-
-
-async def listed(hes: North) -> list[dict[str, Any]]:
-    answer = await hes.client.get(f"{hes.url}/api/v1/schedules")
-    found: list[dict[str, Any]] = answer.json()["schedules"]
-    return found
-
-
-async def reported(events: list[Any], name: str, count: int = 1) -> list[dict[str, Any]]:
-    async with asyncio.timeout(15):
-        while len(there := [one for one in events if one["event"] == name]) < count:
-            await asyncio.sleep(0.005)
-    return there
 
 
 def event_of(body: bytes) -> EventMessage:

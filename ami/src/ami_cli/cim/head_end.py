@@ -18,6 +18,7 @@ from ami_cim.schema import Schemas
 from ami_cli.cim.findings import printable
 from ami_cli.cim.recognise import Message
 from ami_cli.cim.sources import Source
+from ami_hes import schedules
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns import Refused, RequestContext, check
 from ami_hes.served import NOUNS
@@ -124,7 +125,12 @@ def _fault(by: str, refusal: CimError) -> Answer:
 
 def _planned(received: Received, now: datetime) -> Answer:
     request = received.message
-    check(request.header, NOUNS)
+    check(request.header, (*NOUNS, schedules.NOUN))
+    if request.header.noun == schedules.NOUN:
+        conditions = ("it knows the meters and the schedule", "the MessageID was not used for another request")
+        return Answer(
+            "head-end", True, "would carry it out where it is a schedule that can be kept", conditions=conditions
+        )
     noun = NOUNS[request.header.noun]
     size = noun.size(request)
     asked = _Asked()

@@ -1,8 +1,9 @@
 """How a request begins: understood, planned, and kept before it is reported as accepted."""
 
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ami_cim.codes import Level
 from ami_cim.errors import CimError
@@ -13,19 +14,23 @@ from ami_hes.engine import Stopping
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
-from ami_hes.jobs.rows import digest, format_errors, format_partner, nonce_digest, parse_partner
+from ami_hes.jobs.rows import context_of, digest, format_errors, format_partner, nonce_digest, parse_partner
 from ami_hes.meters.registry import Registry
-from ami_hes.nouns import Partner, Plan, Refused, RequestContext, check, error, partner_of
+from ami_hes.nouns import Partner, Plan, Refused, Report, RequestContext, check, error, partner_of
 from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import NOUNS, OPERATIONS
-from ami_hes.store import NonceUsed, SpentId, StoredRequest, StoreUnavailable
+from ami_hes.store import NonceUsed, SpentId, StoredAnswer, StoredRequest, StoreUnavailable
 from ami_process.events import format_fault
 
 _SPENT = (
     "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
     "Nothing was done for this one."
 )
+
+Order = Callable[[RequestContext, RequestMessage], Awaitable[Report]]
+"""Carries out a request that asks nothing of a meter; it may be done twice, and raises Refused."""
+NO_ORDERS: Mapping[str, Order] = MappingProxyType({})
 
 MOST_SHOWN = 20
 """Errors of a refused request in its event."""
@@ -54,6 +59,7 @@ class Intake:
         reply_hosts: ReplyHosts,
         limits: Limits,
         partners: Sequence[Partner] = (),
+        orders: Mapping[str, Order] = NO_ORDERS,
     ) -> None:
         self._context = context
         self._answers = answers
@@ -61,6 +67,8 @@ class Intake:
         self._reply_hosts = reply_hosts
         self._limits = limits
         self._partners = partners
+        self._orders = orders
+        self._nouns = (*NOUNS, *orders)
         self._stopping = False
 
     def stop(self) -> None:
@@ -70,7 +78,7 @@ class Intake:
     async def handle(self, message: RequestMessage) -> ResponseMessage | KeptAnswer:
         """The answer to a request, at once if it asks for an asynchronous reply."""
         try:
-            check(message.header, NOUNS)
+            check(message.header, self._nouns)
             return await self._handle(message)
         except Refused as refused:
             self._refuse(message.header, [_described(one) for one in refused.errors[:MOST_SHOWN]])
@@ -84,6 +92,8 @@ class Intake:
         header = message.header
         asked = digest(message)
         kept = await self._context.results.find(header.message_id or "")
+        if header.noun in self._orders:
+            return await self._ordered(message, asked, kept)
         if kept is not None:
             return await self._same_again(kept, asked)
         self._check_reply_address(header)
@@ -101,6 +111,35 @@ class Intake:
         if kept is not None:
             return await self._same_again(kept, asked)
         return await self._accepted(request.request_id, self._begin(header, request, plan, jobs))
+
+    async def _ordered(self, message: RequestMessage, asked: str, kept: StoredRequest | None) -> KeptAnswer:
+        """Kept, carried out, answered; an order that has no answer yet is carried out again, which it bears."""
+        header = message.header
+        if kept is None:
+            self._check_reply_address(header)
+            if self._stopping:
+                raise _stopping(accepted=False)
+            context = RequestContext.of(header, self._context.now(), partner_of(header, self._partners))
+            new = replace(self._request(header, context, ()), digest=asked)
+            kept = await self._keep(new, (), header) or new
+        if kept.digest != asked or kept.answer is not None:
+            return await self._same_again(kept, asked)
+        return await self._accepted(kept.request_id, self._carried_out(kept, message))
+
+    async def _carried_out(self, request: StoredRequest, message: RequestMessage) -> KeptAnswer:
+        context = self._context
+        try:
+            reply, payload = await self._orders[request.noun](context_of(request), message)
+        except Refused as refused:
+            self._refuse(message.header, [_described(one) for one in refused.errors[:MOST_SHOWN]])
+            reply, payload = Reply(result="FAILED", errors=refused.errors), None
+        late = request.reply_address is not None
+        typed = late and parse_partner(request.partner).typed_reply
+        octets = format_answer(context.answer(request, reply, payload), context.schemas, typed=typed)
+        await context.results.answer({request.request_id: StoredAnswer(reply.result, octets)}, context.now())
+        if late:
+            await context.engine.replies.put([context.reply_job(request)])
+        return await self._answer(replace(request, answer=octets, result=reply.result))
 
     def _planned(self, message: RequestMessage) -> tuple[RequestContext, Plan]:
         header = message.header
@@ -225,7 +264,7 @@ class Intake:
             correlation_id=header.correlation_id or context.request_id,
             reply_address=header.reply_address if asynchronous else None,
             accepted_at=context.accepted_at,
-            deadline_at=max(job.deadline_at for job in jobs),
+            deadline_at=max((job.deadline_at for job in jobs), default=context.accepted_at),
             errors="[]",
             acknowledgement=self._acknowledgement(header, partner) if asynchronous else None,
         )

@@ -36,7 +36,13 @@ def meter_of_usage_point(point: UsagePoint, registry: Registry) -> Meter | Reply
 
 
 def meters_of_group(group: Identified, registry: Registry) -> Sequence[Meter] | ReplyError:
-    """The meters whose tag has the name of a group; NameType says which tag where several have it."""
+    """The meters of a group that is named."""
+    found = tag_of_group(group, registry)
+    return found if isinstance(found, ReplyError) else tuple(registry.members(*found))
+
+
+def tag_of_group(group: Identified, registry: Registry) -> tuple[str, str] | ReplyError:
+    """The tag and its value that a group is named by; NameType says which tag where several have the value."""
     wanted = [(name.name, name.name_type) for name in group.names]
     if not wanted:
         return _unknown_group(
@@ -54,8 +60,7 @@ def meters_of_group(group: Identified, registry: Registry) -> Sequence[Meter] | 
     if len(found) > 1:
         kinds = " and ".join(sorted(f"{tag} {value}" for tag, value in found))
         return _unknown_group(wanted[0][0], f"One group was named by what several have: {kinds}; NameType says which.")
-    ((tag, value),) = found
-    return tuple(registry.members(tag, value))
+    return found[0]
 
 
 def _unknown_group(name: str, reason: str) -> ReplyError:

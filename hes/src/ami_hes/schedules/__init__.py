@@ -1,14 +1,16 @@
 """Collecting by schedule: when what is asked of which meters (`definition`, `periods`), the work itself (`collector`, `runs`), and what
-goes to subscribers (`subscribers`, `publisher`)."""
+goes to subscribers (`subscribers`, `publisher`). Schedules are ordered in CIM (`orders`) or by the REST API."""
 
 from ami_hes.schedules.book import Listed, ScheduleBook
 from ami_hes.schedules.collector import Collector
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
+from ami_hes.schedules.orders import NOUN, ScheduleOrders
 from ami_hes.schedules.periods import Every
 from ami_hes.schedules.publisher import Publisher
 from ami_hes.schedules.subscribers import EventWriter, Subscriber
 
 __all__ = [
+    "NOUN",
     "Collector",
     "Definition",
     "EventWriter",
@@ -18,5 +20,6 @@ __all__ = [
     "Publisher",
     "Schedule",
     "ScheduleBook",
+    "ScheduleOrders",
     "Subscriber",
 ]

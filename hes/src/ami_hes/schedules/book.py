@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ami_hes.meters.registry import Registry
@@ -36,10 +37,12 @@ class ScheduleBook:
     environment: Environment
     changed: Callable[[], None]
 
-    async def put(self, name: str, definition: Definition, *, enabled: bool = True) -> Schedule:
+    async def put(
+        self, name: str, definition: Definition, *, enabled: bool = True, start_at: datetime | None = None
+    ) -> Schedule:
         """Keep a schedule under this name, in place of the one that has it; raises NotASchedule and StoreUnavailable.
 
-        It is due for the first time after the present; what is under way ends as it was begun.
+        It is due for the first time after the present, and not before `start_at`; what is under way ends as it was begun.
         """
         if NAME.fullmatch(name) is None:
             raise NotASchedule("a name has 1 to 100 characters, no slash or blank at its ends")
@@ -47,12 +50,15 @@ class ScheduleBook:
         known = {one.name: one.schedule_id for one in await self.store.everything()}
         if name not in known and len(known) >= MOST:
             raise NotASchedule(f"no more than {MOST} schedules are kept")
+        after = self.environment.now()
+        if start_at is not None:
+            after = max(after, start_at - timedelta.resolution)
         schedule = Schedule(
             schedule_id=known.get(name) or str(self.environment.new_uuid()),
             name=name,
             definition=definition,
             enabled=enabled,
-            next_due_at=definition.recurrence.next_due(self.environment.now()),
+            next_due_at=definition.recurrence.next_due(after),
         )
         try:
             await self.store.put(schedule.stored())
@@ -60,6 +66,14 @@ class ScheduleBook:
             raise NotASchedule(f"the name {name} was taken just now") from None
         self.changed()
         return schedule
+
+    async def pause(self, name: str) -> bool:
+        """It is due no more until it is ordered again; False if there is none."""
+        kept = [one for one in await self.store.everything() if one.name == name]
+        for one in kept:
+            await self.store.put(replace(one, enabled=False))
+        self.changed()
+        return bool(kept)
 
     async def remove(self, name: str) -> bool:
         """With its runs; False if there is none."""

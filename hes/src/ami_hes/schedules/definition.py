@@ -33,11 +33,11 @@ class Definition:
     """HH:MM of the zone; of an hourly schedule only the minutes count."""
     time_zone: str
     """Of IANA, as Europe/Berlin."""
-    deadline_s: float
+    deadline_s: float = 3_600.0
     """How long after it was due a run may take."""
-    target_percent: float
+    target_percent: float = 99.0
     """Of the meters, that are to have given everything by the deadline."""
-    back_fill_days: float
+    back_fill_days: float = 7.0
     """How far back is asked again for what a meter has not given."""
 
     @property

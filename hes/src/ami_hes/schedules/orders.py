@@ -1,0 +1,216 @@
+"""MeterReadSchedule: schedules ordered, changed, cancelled, deleted and asked for in CIM (IEC 61968-9).
+
+The payload has no id of a schedule: it is known by the MessageID of its create, which is its name here, and which the others give as
+ID of kind transaction in their Request. What can't be kept as it is asked for is refused as a whole.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ami_cim.identity import EndDevice, Identified, Identifier, Name
+from ami_cim.message import Reply, ReplyError, RequestMessage
+from ami_cim.payloads.meter_read_schedule import GetMeterReadSchedule, MeterReadSchedule, TimeSchedule
+from ami_cim.periods import Period
+from ami_hes.meters.registry import Meter
+from ami_hes.nouns import Refused, Report, RequestContext, error
+from ami_hes.nouns.devices import devices_of, meter_of_device, meter_of_usage_point, tag_of_group
+from ami_hes.schedules.book import ScheduleBook
+from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
+from ami_hes.schedules.periods import DAY, HOUR, Every
+
+NOUN = "MeterReadSchedule"
+PERIODS = {DAY: Every.DAY, HOUR: Every.HOUR}
+MOST_NAMED = 5_000
+"""Meters, usage points and groups of one message."""
+_IDENTIFYING = ("EndDevice/", "UsagePoint/")
+_UNKNOWN = "Request/ID: no schedule is known by this transaction: the MessageID of its create."
+Asked = MeterReadSchedule | GetMeterReadSchedule
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOrders:
+    """Carries out what messages of this noun ask for; each of it may be done twice."""
+
+    book: ScheduleBook
+    time_zone: str
+    """Of schedules that name none."""
+
+    async def __call__(self, context: RequestContext, message: RequestMessage) -> Report:
+        """The Reply, with the transactions of the schedules that it is about; raises Refused and StoreUnavailable."""
+        works: dict[str, Callable[[RequestContext, RequestMessage], Awaitable[Report]]] = {
+            "create": self._create,
+            "change": self._change,
+            "cancel": self._cancel,
+            "close": self._cancel,
+            "delete": self._delete,
+            "get": self._get,
+        }
+        if (work := works.get(context.verb)) is None:
+            raise Refused(error("2.9", f"The verb {context.verb} is not served for {NOUN}."))
+        try:
+            return await work(context, message)
+        except NotASchedule as problem:
+            raise Refused(error("5.2", f"Nothing was scheduled: {problem}.")) from None
+
+    async def _create(self, context: RequestContext, message: RequestMessage) -> Report:
+        return await self._put(context.request_id, context, message)
+
+    async def _change(self, context: RequestContext, message: RequestMessage) -> Report:
+        schedule = await self._named(message)
+        return await self._put(schedule.name, context, message)
+
+    async def _cancel(self, _: RequestContext, message: RequestMessage) -> Report:
+        schedule = await self._named(message)
+        await self.book.pause(schedule.name)
+        return _done(schedule.name)
+
+    async def _delete(self, _: RequestContext, message: RequestMessage) -> Report:
+        schedule = await self._named(message)
+        await self.book.remove(schedule.name)
+        return _done(schedule.name)
+
+    async def _get(self, context: RequestContext, message: RequestMessage) -> Report:
+        """Of several only the transactions: one payload could not say which is which."""
+        if message.request_identifiers:
+            schedule = await self._named(message)
+            return Reply(result="OK", identifiers=_transactions(schedule.name)), self._payload(schedule)
+        query = message.query
+        if not isinstance(query, GetMeterReadSchedule):
+            raise Refused(error("1.7", f"The Request has neither Get{NOUN} nor an ID of a schedule."))
+        if query.schedules or query.reading_types or query.unsupported or query.usage_point_groups:
+            raise Refused(error("5.2", "Schedules are found by an ID, or by EndDevice, UsagePoint and EndDeviceGroup."))
+        meters, group = self._meters(query, context)
+        found = [
+            one.schedule
+            for one in await self.book.listed()
+            if (group is not None and one.schedule.definition.group == group) or _has_one(one.schedule, meters)
+        ]
+        payload = self._payload(found[0]) if len(found) == 1 else None
+        return Reply(result="OK", identifiers=_transactions(*(one.name for one in found))), payload
+
+    async def _put(self, name: str, context: RequestContext, message: RequestMessage) -> Report:
+        asked = message.payload
+        if not isinstance(asked, MeterReadSchedule):
+            raise Refused(error("1.7", f"The request has no {NOUN} in its Payload."))
+        beyond = [one for one in asked.unsupported if not one.startswith(_IDENTIFYING)]
+        if beyond or asked.usage_point_groups:
+            raise Refused(
+                error("5.2", f"Nothing was scheduled: {', '.join(beyond) or 'UsagePointGroup'} is not supported.")
+            )
+        if len(asked.schedules) != 1:
+            raise Refused(error("1.7", f"One TimeSchedule is expected, and {len(asked.schedules)} came."))
+        (when,) = asked.schedules
+        start_at, zone = _start_of(when), _zone_of(when, self.time_zone)
+        meters, group = self._meters(asked, context)
+        definition = Definition(
+            reading_types=tuple(dict.fromkeys(map(_code_of, asked.reading_types))),
+            mrids=tuple(dict.fromkeys(one.mrid for one in meters)),
+            group=group,
+            every=_every(when),
+            at=_local_time(start_at, zone),
+            time_zone=zone.key,
+        )
+        await self.book.put(name, definition, enabled=not when.disabled, start_at=start_at)
+        return _done(name)
+
+    def _meters(self, asked: Asked, context: RequestContext) -> tuple[list[Meter], tuple[str, str] | None]:
+        """All that are named, or a group; raises Refused for one that is not known."""
+        devices, registry = devices_of(asked.end_devices, context.partner), self.book.registry
+        if len(devices) + len(asked.usage_points) > MOST_NAMED:
+            raise Refused(error("3.1", f"The request names more than {MOST_NAMED} meters; name a group of them."))
+        found = [
+            *(meter_of_device(one, registry) for one in devices),
+            *(meter_of_usage_point(one, registry) for one in asked.usage_points),
+        ]
+        groups = [tag_of_group(one, registry) for one in asked.end_device_groups]
+        errors = [one for one in (*found, *groups) if isinstance(one, ReplyError)]
+        if errors:
+            raise Refused(*errors)
+        if len(groups) > 1:
+            raise Refused(error("5.2", "One EndDeviceGroup can be named at a time."))
+        group = next((one for one in groups if not isinstance(one, ReplyError)), None)
+        return [one for one in found if not isinstance(one, ReplyError)], group
+
+    async def _named(self, message: RequestMessage) -> Schedule:
+        names = {one.value for one in message.request_identifiers}
+        if len(names) != 1:
+            raise Refused(error("1.7", f"Request/ID: one schedule is expected, and {len(names)} came."))
+        known = {one.schedule.name: one.schedule for one in await self.book.listed()}
+        (name,) = names
+        if name not in known:
+            identifier = Identifier(value=name[:200], kind="transaction", object_type=NOUN)
+            raise Refused(replace(error("2.4", _UNKNOWN), identifier=identifier))
+        return known[name]
+
+    def _payload(self, schedule: Schedule) -> MeterReadSchedule:
+        """As it is worked: the next time that it is due, and its zone as recurrencePattern."""
+        what, found = schedule.definition, self.book.registry.find_by_mrid
+        meters = [meter for mrid in what.mrids if (meter := found(mrid)) is not None]
+        groups = () if what.group is None else (Identified(names=(Name(name=what.group[1], name_type=what.group[0]),)),)
+        return MeterReadSchedule(
+            end_devices=tuple(EndDevice(one.mrid, (Name(name=one.name),)) for one in meters),
+            end_device_groups=groups,
+            reading_types=tuple(Identified(mrid=one) for one in what.reading_types),
+            schedules=(
+                TimeSchedule(
+                    interval=Period(start=schedule.next_due_at),
+                    recurrence_pattern=what.time_zone,
+                    recurrence_period=DAY if what.every == Every.DAY else HOUR,
+                    disabled=not schedule.enabled,
+                ),
+            ),
+        )
+
+
+def _done(name: str) -> Report:
+    return Reply(result="OK", identifiers=_transactions(name)), None
+
+
+def _transactions(*names: str) -> tuple[Identifier, ...]:
+    return tuple(Identifier(value=one, kind="transaction", object_type=NOUN) for one in names)
+
+
+def _has_one(schedule: Schedule, meters: list[Meter]) -> bool:
+    what = schedule.definition
+    tags = [one.tags.get(what.group[0]) == what.group[1] for one in meters] if what.group is not None else []
+    return any(tags) or any(one.mrid in what.mrids for one in meters)
+
+
+def _code_of(one: Identified) -> str:
+    return one.mrid or next((name.name for name in one.names), "")
+
+
+def _every(when: TimeSchedule) -> Every:
+    """Raises Refused for what is neither a day nor an hour."""
+    every = PERIODS.get(when.recurrence_period or timedelta())
+    if every is None or when.time_points:
+        reason = "recurrencePeriod is 86400 (a day) or 3600 (an hour), and TimePoints are not supported"
+        raise Refused(error("5.2", f"Nothing was scheduled: {reason}."))
+    return every
+
+
+def _start_of(when: TimeSchedule) -> datetime:
+    """When it is due for the first time; every following time is at the same time of day, or minute of the hour."""
+    if when.interval.start is None:
+        raise Refused(error("1.7", "TimeSchedule.scheduleInterval has no start."))
+    if when.interval.end is not None:
+        raise Refused(error("5.2", "Nothing was scheduled: a schedule with an end is not supported; cancel it then."))
+    start_at = (when.interval.start + (when.offset or timedelta())).astimezone(UTC)
+    if start_at.second or start_at.microsecond:
+        raise Refused(error("5.2", "Nothing was scheduled: a schedule begins at a full minute."))
+    return start_at
+
+
+def _zone_of(when: TimeSchedule, default: str) -> ZoneInfo:
+    """recurrencePattern is free text in the standard: an IANA time zone here."""
+    named = when.recurrence_pattern or default
+    try:
+        return ZoneInfo(named)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Refused(error("5.2", f"recurrencePattern: {named[:100]} is no IANA time zone.")) from None
+
+
+def _local_time(moment: datetime, zone: ZoneInfo) -> str:
+    return moment.astimezone(zone).strftime("%H:%M")

@@ -1,0 +1,182 @@
+"""MeterReadSchedule over real sockets: schedules that are ordered, changed, cancelled, deleted and asked for in CIM."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from north_bench import GENERIC, SCHEMAS, Cis, North, entries, mrid, north, octets
+from reported import into
+from scheduled import listed, reported
+
+from ami_cim import wire
+from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint
+from ami_cim.message import Header, RequestMessage, ResponseMessage
+from ami_cim.payloads.meter_read_schedule import GetMeterReadSchedule, MeterReadSchedule, TimePoint, TimeSchedule
+from ami_cim.periods import Period
+from ami_process.clocks import SteppedClock
+from ami_process.environment import Environment
+
+QUARTERS = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
+START = datetime(2026, 3, 28, 12, tzinfo=UTC)
+FIRST = datetime(2026, 3, 28, 23, tzinfo=UTC)
+DAILY = TimeSchedule(
+    interval=Period(start=FIRST),
+    offset=timedelta(minutes=30),
+    recurrence_period=timedelta(days=1),
+    recurrence_pattern="Europe/Berlin",
+)
+ASKED = MeterReadSchedule(
+    end_devices=(EndDevice(mrid(1)), EndDevice(mrid(2))),
+    usage_points=(UsagePoint(names=(Name(name="UP-3"),)),),
+    reading_types=(Identified(mrid=QUARTERS),),
+    schedules=(DAILY,),
+)
+
+
+def message(
+    verb: str, message_id: str, payload: MeterReadSchedule | None = None, about: str = "", **more: Any
+) -> RequestMessage:
+    ids = (Identifier(value=about, kind="transaction"),) if about else ()
+    header = {"message_id": message_id, "correlation_id": message_id, "timestamp": START, "source": "CIS"}
+    query = more.pop("query", None)
+    return RequestMessage(
+        header=Header(verb=verb, noun="MeterReadSchedule", **header, **more),  # type: ignore[arg-type]
+        request_identifiers=ids,
+        query=query,
+        payload=payload,
+    )
+
+
+async def ask(hes: North, asked: RequestMessage) -> ResponseMessage:
+    return await hes.ask(asked, GENERIC)
+
+
+def said(answer: ResponseMessage) -> tuple[str, list[str], list[str]]:
+    reply = answer.reply
+    return reply.result, [one.code for one in reply.errors], [one.value for one in reply.identifiers]
+
+
+def at(moment: datetime, events: list[Any]) -> Environment:
+    return Environment(emit=into(events)).by(SteppedClock(moment))
+
+
+async def test_a_schedule_from_its_create_to_its_delete(tmp_path: Path, events: list[Any]) -> None:
+    async with north(tmp_path, environment=at(START, events)) as hes:
+        assert said(await ask(hes, message("create", "s-1", ASKED))) == ("OK", [], ["s-1"])
+        (one,) = await listed(hes)
+        assert (one["name"], one["every"], one["at"], one["time_zone"], one["enabled"]) == (
+            "s-1",
+            "day",
+            "00:30",
+            "Europe/Berlin",
+            True,
+        )
+        assert one["mrids"] == [mrid(1), mrid(2), mrid(3)]
+        assert datetime.fromisoformat(one["next_due_at"]) == FIRST + timedelta(minutes=30)
+
+        answer = await ask(hes, message("get", "g-1", about="s-1"))
+        assert said(answer) == ("OK", [], ["s-1"])
+        assert isinstance(answer.payload, MeterReadSchedule)
+        assert [one.mrid for one in answer.payload.end_devices] == [mrid(1), mrid(2), mrid(3)]
+        assert answer.payload.schedules == (
+            TimeSchedule(
+                interval=Period(start=FIRST + timedelta(minutes=30)),
+                recurrence_pattern="Europe/Berlin",
+                recurrence_period=timedelta(days=1),
+                disabled=False,
+            ),
+        )
+        hourly = replace(
+            ASKED,
+            end_devices=(EndDevice(mrid(1)),),
+            usage_points=(),
+            schedules=(replace(DAILY, recurrence_period=timedelta(hours=1), recurrence_pattern=None),),
+        )
+        assert said(await ask(hes, message("change", "s-2", hourly, "s-1"))) == ("OK", [], ["s-1"])
+        (changed,) = await listed(hes)
+        assert (changed["mrid"], changed["every"], changed["time_zone"]) == (one["mrid"], "hour", "UTC")
+        assert said(await ask(hes, message("cancel", "s-3", about="s-1"))) == ("OK", [], ["s-1"])
+        assert [one["enabled"] for one in await listed(hes)] == [False]
+        assert said(await ask(hes, message("delete", "s-4", about="s-1"))) == ("OK", [], ["s-1"])
+        assert await listed(hes) == []
+        assert said(await ask(hes, message("get", "g-2", about="s-1"))) == ("FAILED", ["2.4"], [])
+
+
+async def test_a_message_that_comes_again_gets_its_answer_again(tmp_path: Path, events: list[Any]) -> None:
+    for _ in range(2):
+        async with north(tmp_path, environment=at(START, events)) as hes:
+            first = await ask(hes, message("create", "s-1", ASKED))
+            assert said(await ask(hes, message("create", "s-1", ASKED))) == said(first) == ("OK", [], ["s-1"])
+            other = replace(ASKED, reading_types=(Identified(mrid="0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"),))
+            assert said(await ask(hes, message("create", "s-1", other))) == ("FAILED", ["2.15"], [])
+            deleted = [said(await ask(hes, message("delete", "s-2", about="s-1"))) for _ in range(2)]
+            assert deleted == [("OK", [], ["s-1"])] * 2
+            assert await listed(hes) == []
+
+
+async def test_schedules_of_a_meter_and_of_a_group(tmp_path: Path, events: list[Any]) -> None:
+    registry = [one | {"tags": {"feeder": "F12"}} for one in entries(3)]
+    group = replace(ASKED, end_devices=(), usage_points=(), end_device_groups=(Identified(names=(Name(name="F12"),)),))
+    async with north(tmp_path, environment=at(START, events), registry=registry) as hes:
+        await ask(hes, message("create", "s-1", ASKED))
+        assert said(await ask(hes, message("create", "s-2", group)))[0] == "OK"
+        by_meter = GetMeterReadSchedule(end_devices=(EndDevice(mrid(1)),))
+        by_group = GetMeterReadSchedule(end_device_groups=group.end_device_groups)
+        assert said(await ask(hes, message("get", "g-1", query=by_meter))) == ("OK", [], ["s-1", "s-2"])
+        answer = await ask(hes, message("get", "g-2", query=by_group))
+        assert said(answer) == ("OK", [], ["s-2"])
+        assert isinstance(answer.payload, MeterReadSchedule)
+        assert answer.payload.end_device_groups == (Identified(names=(Name(name="F12", name_type="feeder"),)),)
+
+
+async def test_the_answer_may_go_to_a_reply_address(tmp_path: Path, events: list[Any]) -> None:
+    async with Cis().serving() as cis, north(tmp_path, environment=at(START, events)) as hes:
+        asked = message("create", "s-1", ASKED, async_reply_flag=True, reply_address=cis.url)
+        assert said(await ask(hes, asked)) == ("OK", ["0.3"], [])
+        late = wire.read_response(await cis.taken.get(), SCHEMAS)
+        assert said(late) == ("OK", [], ["s-1"])
+        await reported(events, "reply_sent")
+
+
+def when(**changes: Any) -> MeterReadSchedule:
+    return replace(ASKED, schedules=(replace(DAILY, **changes),))
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        (message("create", "s-1"), "1.7"),
+        (message("create", "s-1", replace(ASKED, schedules=())), "1.7"),
+        (message("create", "s-1", when(interval=Period())), "1.7"),
+        (message("create", "s-1", when(interval=Period(start=FIRST, end=FIRST + timedelta(days=9)))), "5.2"),
+        (message("create", "s-1", when(recurrence_period=timedelta(days=7))), "5.2"),
+        (message("create", "s-1", when(recurrence_period=None)), "5.2"),
+        (message("create", "s-1", when(recurrence_pattern="at full moon")), "5.2"),
+        (message("create", "s-1", when(time_points=(TimePoint(at=FIRST),))), "5.2"),
+        (message("create", "s-1", when(offset=timedelta(seconds=7))), "5.2"),
+        (message("create", "s-1", replace(ASKED, end_devices=(EndDevice(mrid(9)),))), "2.4"),
+        (message("create", "s-1", replace(ASKED, reading_types=(Identified(mrid="1.2.3"),))), "5.2"),
+        (message("create", "s-1", replace(ASKED, reading_types=())), "5.2"),
+        (message("create", "s-1", replace(ASKED, end_devices=(), usage_points=())), "5.2"),
+        (message("change", "s-1", ASKED), "1.7"),
+        (message("change", "s-1", ASKED, about="s-0"), "2.4"),
+        (message("delete", "s-1", about="s-0"), "2.4"),
+        (message("get", "s-1"), "1.7"),
+        (message("execute", "s-1", ASKED), "2.9"),
+    ],
+)
+async def test_what_can_not_be_kept_is_refused_and_nothing_is_scheduled(
+    tmp_path: Path, events: list[Any], asked: RequestMessage, code: str
+) -> None:
+    async with north(tmp_path, environment=at(START, events)) as hes:
+        assert said(await ask(hes, asked)) == ("FAILED", [code], [])
+        assert await listed(hes) == []
+        assert len([one for one in events if one["event"] == "request_refused"]) == 1
+
+
+def test_the_messages_of_this_test_are_valid() -> None:
+    assert wire.read_request(octets(message("create", "s-1", ASKED), GENERIC), SCHEMAS).message.payload == ASKED
