@@ -1,4 +1,4 @@
-"""Collecting by schedule on its whole way: the head-end asks simulated meters when it is due, and a subscriber gets what they say.
+"""Collecting by schedule on its whole way: the head-end asks simulated meters when it is due, and subscribers get what they say, our CIS among them.
 
 Two days pass by the clocks of the processes, the second of them with 23 hours. What has arrived is compared, value by value, with what
 the simulator says of its meters over its own API.
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -47,13 +46,18 @@ def whole(tmp_path: Path, subscriber: Receiver) -> Iterator[System]:
     with system(tmp_path, meters=3) as one:
         one.config["clock"] = {"mode": "stepped", "start_at": START}
         one.config["meter_sim"]["port"] = free_port()
-        for section in ("hes", "meter_sim"):
+        for section in ("hes", "meter_sim", "cis"):
             one.config[section]["token_file"] = str(one.directory / f"{section}.tokens")
         one.config["hes"] |= {"apdu_timeout_s": 1.0, "lanes": {"campaign": {"attempts": 1}}}
-        one.config["hes"]["subscribers"] = [{"name": "mdm", "url": subscriber.url, "values_per_message": 200}]
+        cis = f"http://127.0.0.1:{one.config['cis']['port']}"
+        one.config["hes"]["subscribers"] = [
+            {"name": "mdm", "url": subscriber.url, "values_per_message": 200},
+            {"name": "cis", "url": f"{cis}/cim", "event": "typed"},
+        ]
         for meter in one.config["meters"]:
             meter["simulated"] |= {"model": "three-phase", "time_zone_minutes": -60}
             meter["tags"] = {"feeder": "F12"}
+        one.start_cis("--no-loop").wait_for("ready")
         yield one.start_together()
 
 
@@ -62,12 +66,12 @@ class Clocks:
 
     def __init__(self, whole: System) -> None:
         self.simulator = Simulator(whole)
-        self.hes = httpx.Client(base_url=f"{whole.hes_url}/api/v1", trust_env=False)
-        self.hes.headers["Authorization"] = f"Bearer {(whole.directory / 'hes.tokens').read_text().strip()}"
+        self.cis, self.hes = (_api(whole, section) for section in ("cis", "hes"))
 
     def move_to(self, moment: datetime) -> None:
         self.simulator.move_to(moment)
-        assert self.hes.post("/clock", json={"to": moment.isoformat()}).status_code == 200
+        for one in (self.cis, self.hes):
+            assert one.post("/clock", json={"to": moment.isoformat()}).status_code == 200
 
     def silence(self, meter: str) -> int:
         answer = self.simulator.post("/faults", {"fault": "silent", "meters": [meter]})
@@ -75,7 +79,14 @@ class Clocks:
 
     def close(self) -> None:
         self.simulator.close()
+        self.cis.close()
         self.hes.close()
+
+
+def _api(whole: System, section: str) -> httpx.Client:
+    token = (whole.directory / f"{section}.tokens").read_text().strip()
+    url = f"http://127.0.0.1:{whole.config[section]['port']}/api/v1"
+    return httpx.Client(base_url=url, trust_env=False, headers={"Authorization": f"Bearer {token}"})
 
 
 @pytest.fixture
@@ -113,13 +124,22 @@ def arrived(bodies: list[bytes]) -> dict[str, dict[datetime, list[Value]]]:
     return by_meter
 
 
-ORDER: dict[str, Any] = {
-    "reading_types": [QUARTERS],
-    "group": "feeder=F12",
-    "time_zone": "Europe/Berlin",
-    "at": "00:30",
-    "target_percent": 90,
-}
+def kept_by_cis(clocks: Clocks, meter: str) -> dict[datetime, Decimal]:
+    answer = clocks.cis.get("/readings", params={"meter": meter, "type": QUARTERS, "limit": 1000})
+    assert answer.status_code == 200, answer.text
+    return {datetime.fromisoformat(one["at"]): Decimal(one["value"]) for one in answer.json()["readings"]}
+
+
+ORDER = """\
+<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>
+<CreateMeterReadSchedule xmlns="http://iec.ch/TC57/2011/MeterReadScheduleMessage" xmlns:m="http://iec.ch/TC57/2011/schema/message">
+<Header><m:Verb>create</m:Verb><m:Noun>MeterReadSchedule</m:Noun><m:Timestamp>2026-03-28T12:00:00Z</m:Timestamp><m:Source>mdm</m:Source>
+<m:MessageID>daily</m:MessageID><m:CorrelationID>daily</m:CorrelationID></Header>
+<Payload><MeterReadSchedule xmlns="http://iec.ch/TC57/2011/MeterReadSchedule#">
+<EndDeviceGroup><Names><name>F12</name></Names></EndDeviceGroup><ReadingType><mRID>{reading_type}</mRID></ReadingType>
+<TimeSchedule><offset>1800</offset><recurrencePattern>Europe/Berlin</recurrencePattern><recurrencePeriod>86400</recurrencePeriod>
+<scheduleInterval><start>2026-03-28T23:00:00Z</start></scheduleInterval></TimeSchedule></MeterReadSchedule></Payload>
+</CreateMeterReadSchedule></e:Body></e:Envelope>"""
 
 
 def test_two_days_one_of_23_hours_and_a_meter_that_was_silent_on_the_first(
@@ -127,9 +147,11 @@ def test_two_days_one_of_23_hours_and_a_meter_that_was_silent_on_the_first(
 ) -> None:
     assert whole.hes is not None
     first, second, silent = whole.config["meters"]
-    ordered = clocks.hes.put("/schedules/daily", json=ORDER)
-    assert ordered.status_code == 200, ordered.text
-    assert datetime.fromisoformat(ordered.json()["next_due_at"]) == FIRST_DUE
+    order = ORDER.format(reading_type=QUARTERS)
+    answer = httpx.post(f"{whole.hes_url}/cim", content=order, headers={"Content-Type": "text/xml"}, trust_env=False)
+    assert found(etree.fromstring(answer.content), "Result") == ["OK"], answer.text
+    (ordered,) = clocks.hes.get("/schedules").json()["schedules"]
+    assert (ordered["name"], datetime.fromisoformat(ordered["next_due_at"])) == ("daily", FIRST_DUE)
 
     rule = clocks.silence(silent["name"])
     clocks.move_to(FIRST_DUE)
@@ -143,6 +165,8 @@ def test_two_days_one_of_23_hours_and_a_meter_that_was_silent_on_the_first(
     clocks.move_to(SECOND_DUE)
     collected = whole.hes.wait_for("schedule_collected", schedule="daily")
     assert (collected["meters"], collected["delivered"]) == (3, 3)
+    cis = next(one for one in whole.processes if one.name.startswith("ami_cis serve"))
+    assert [one["values"] for one in cis.wait_for_some("readings_kept", 2)] == [2 * 96, 2 * 92 + 96 + 92]
     came = arrived(subscriber.wait(3))  # at most 200 values each: 2 x 96, then 2 x 92, then 96 + 92
     for meter in (first, second, silent):
         there = came[meter["mrid"]]
@@ -150,6 +174,7 @@ def test_two_days_one_of_23_hours_and_a_meter_that_was_silent_on_the_first(
         assert len(expected) == 96 + 92
         assert {at: Decimal(one.text) for at, (one,) in there.items()} == expected, meter["name"]
         assert {one.qualities[0] for (one,) in there.values()} == {"1.0.0"}
+        assert kept_by_cis(clocks, meter["name"]) == expected
     ids = [text for body in subscriber.bodies for text in found(etree.fromstring(body), "MessageID")]
     assert len(set(ids)) == len(ids)
 

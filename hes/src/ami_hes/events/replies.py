@@ -1,4 +1,4 @@
-"""Replies that are posted to a ReplyAddress."""
+"""Replies that are posted to a ReplyAddress, and events that go to subscribers by the same road."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,7 +8,7 @@ from ami_process.events import Event, Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplySent(Event):
-    """The reply to a request was taken."""
+    """The reply to a request, or an event for a subscriber, was taken."""
 
     severity: ClassVar[Severity | None] = "info"
 

@@ -138,8 +138,9 @@ class AnswerMaker:
             await context.engine.replies.put([context.reply_job(request)])
             return
         await context.engine.events.publish(ANSWERED, request.request_id, b"")
-        ms = context.milliseconds_since(request.accepted_at)
-        context.emit(events.ReplySent(message_id=request.request_id, result=result, ms=ms, asynchronous=False))
+        if request.verb != Verb.CREATED:  # a run of a schedule, which was asked for by nothing but the clock
+            ms = context.milliseconds_since(request.accepted_at)
+            context.emit(events.ReplySent(message_id=request.request_id, result=result, ms=ms, asynchronous=False))
 
     async def _made(self, completed: Completed) -> StoredAnswer | None:
         """The answer, None if it has to be tried again. One that can't be made would be so for ever, so it ends as what it is."""
