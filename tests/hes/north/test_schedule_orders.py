@@ -14,7 +14,7 @@ from scheduled import listed, reported
 
 from ami_cim import wire
 from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint
-from ami_cim.message import Header, RequestMessage, ResponseMessage
+from ami_cim.message import Header, Property, RequestMessage, ResponseMessage
 from ami_cim.payloads.meter_read_schedule import GetMeterReadSchedule, MeterReadSchedule, TimePoint, TimeSchedule
 from ami_cim.periods import Period
 from ami_process.clocks import SteppedClock
@@ -58,6 +58,10 @@ async def ask(hes: North, asked: RequestMessage) -> ResponseMessage:
 def said(answer: ResponseMessage) -> tuple[str, list[str], list[str]]:
     reply = answer.reply
     return reply.result, [one.code for one in reply.errors], [one.value for one in reply.identifiers]
+
+
+def options(limit: int, offset: int) -> tuple[Property, ...]:
+    return Property(name="limit", value=str(limit)), Property(name="offset", value=str(offset))
 
 
 def at(moment: datetime, events: list[Any]) -> Environment:
@@ -127,6 +131,16 @@ async def test_schedules_of_a_meter_and_of_a_group(tmp_path: Path, events: list[
         by_meter = GetMeterReadSchedule(end_devices=(EndDevice(mrid(1)),))
         by_group = GetMeterReadSchedule(end_device_groups=group.end_device_groups)
         assert said(await ask(hes, message("get", "g-1", query=by_meter))) == ("OK", [], ["s-1", "s-2"])
+        pages = [
+            replace(message("get", f"g-{limit}-{offset}", query=by_meter), options=options(limit, offset))
+            for limit, offset in ((1, 0), (1, 1), (1, 2), (0, 0))
+        ]
+        assert [said(await ask(hes, one)) for one in pages] == [
+            ("OK", [], ["s-1"]),
+            ("OK", [], ["s-2"]),
+            ("OK", [], []),
+            ("FAILED", ["1.6"], []),
+        ]
         answer = await ask(hes, message("get", "g-2", query=by_group))
         assert said(answer) == ("OK", [], ["s-2"])
         assert isinstance(answer.payload, MeterReadSchedule)

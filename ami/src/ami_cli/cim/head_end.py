@@ -27,6 +27,7 @@ NO_ONE = ""
 CIS = "CIS (a head-end takes requests alone)"
 UNKNOWN_METER, UNKNOWN_USAGE_POINT = "2.4", "2.12"
 MOST_NAMED = 20
+ORDERED = "would carry it out if it knows the meters and the schedule, and can keep it as it is asked for"
 """Meters that are named."""
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ami_cim.errors import InvalidMessage
 from ami_cim.identity import EndDevice, Identified, Identifier, Name
 from ami_cim.message import Reply, ReplyError, RequestMessage
+from ami_cim.paging import page_of
 from ami_cim.payloads.meter_read_schedule import GetMeterReadSchedule, MeterReadSchedule, TimeSchedule
 from ami_cim.periods import Period
 from ami_hes.meters.registry import Meter
@@ -53,6 +55,8 @@ class ScheduleOrders:
             return await work(context, message)
         except NotASchedule as problem:
             raise Refused(error("5.2", f"Nothing was scheduled: {problem}.")) from None
+        except InvalidMessage as problem:
+            raise Refused(error(problem.code, f"{problem.reason}.")) from None
 
     async def _create(self, context: RequestContext, message: RequestMessage) -> Report:
         return await self._put(context.request_id, context, message)
@@ -87,8 +91,11 @@ class ScheduleOrders:
             for one in await self.book.listed()
             if (group is not None and one.schedule.definition.group == group) or _has_one(one.schedule, meters)
         ]
-        payload = self._payload(found[0]) if len(found) == 1 else None
-        return Reply(result="OK", identifiers=_transactions(*(one.name for one in found))), payload
+        page = page_of(message)
+        last = None if page.limit is None else page.offset + page.limit
+        shown = found[page.offset : last]
+        payload = self._payload(shown[0]) if len(shown) == 1 else None
+        return Reply(result="OK", identifiers=_transactions(*(one.name for one in shown))), payload
 
     async def _put(self, name: str, context: RequestContext, message: RequestMessage) -> Report:
         asked = message.payload
