@@ -128,10 +128,7 @@ def _planned(received: Received, now: datetime) -> Answer:
     request = received.message
     check(request.header, (*NOUNS, schedules.NOUN))
     if request.header.noun == schedules.NOUN:
-        conditions = ("it knows the meters and the schedule", "the MessageID was not used for another request")
-        return Answer(
-            "head-end", True, "would carry it out where it is a schedule that can be kept", conditions=conditions
-        )
+        return Answer("head-end", True, ORDERED, conditions=("the MessageID was not used for another request",))
     noun = NOUNS[request.header.noun]
     size = noun.size(request)
     asked = _Asked()
