@@ -36,6 +36,12 @@ def _requests() -> typer.Typer:
     return requests
 
 
+def _schedules() -> typer.Typer:
+    from ami_hes.client.schedules import schedules
+
+    return schedules
+
+
 def _jobs() -> typer.Typer:
     from ami_hes.client.requests import show_jobs
 
@@ -46,7 +52,7 @@ def _jobs() -> typer.Typer:
 
 app = typer.Typer(
     name="hes",
-    cls=lazy_group({"meters": _meters, "requests": _requests, "jobs": _jobs}),
+    cls=lazy_group({"meters": _meters, "requests": _requests, "schedules": _schedules, "jobs": _jobs}),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,33 @@ def test_a_process_with_another_master_key_does_not_start(tmp_path: Path, capfd:
         assert refused.startswith("hes: hes.master_key: the keys of meters in the store are sealed by the master key ")
         assert f"the file {file} does not hold it" in refused and SECRET.lower() not in refused.lower()
         assert file.exists() == (other is not None), "no new key is made for keys that are sealed already"
+
+
+async def test_schedules_are_ordered_listed_shown_and_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quarters = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
+    order = ("--type", quarters, "--zone", "Europe/Berlin", "--meter", "M1", "--meter", mrid(2))
+    async with north(tmp_path) as running:
+        assert await hes(running, "schedules", "put", "each day", *order, "--at", "01:15") == 0
+        assert re.fullmatch(r"each day is due at \S+:15:00Z\n", capsys.readouterr().out)
+        assert await hes(running, "schedules", "put", "each/hour", *order, "--every", "hour", "--paused") == 0
+        assert capsys.readouterr().out == "each/hour is paused\n"
+        assert await hes(running, "schedules", "list") == 0
+        _, daily, hourly = (line.split() for line in capsys.readouterr().out.splitlines())
+        assert daily[:7] == ["each", "day", "day", "01:15", "Europe/Berlin", "2", "named"]
+        assert hourly[:7] == ["each/hour", "hour", "00:30", "Europe/Berlin", "2", "named", "paused"]
+        assert await hes(running, "schedules", "show", "each/hour") == 0
+        assert capsys.readouterr().out.splitlines()[0] == f"each/hour: {quarters}"
+        assert await hes(running, "schedules", "show", "each/hour", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["mrids"] == [mrid(1), mrid(2)]
+        for name, changes, reason in (
+            ("x", ("--zone", "Europe/Atlantis"), "is no IANA time zone"),
+            ("x", ("--meter", "M9"), "there is no meter with the name or mRID M9"),
+            ("x", ("--at", "25:00"), "at"),
+        ):
+            assert await hes(running, "schedules", "put", name, *order, *changes) == 2
+            assert reason in capsys.readouterr().err
+        assert await hes(running, "schedules", "remove", "each/hour") == 0
+        assert await hes(running, "schedules", "remove", "each/hour") == 2
+        assert await hes(running, "schedules", "show", "each/hour") == 2

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -264,3 +265,24 @@ async def test_what_can_not_be_worked_is_refused(
         assert answer.status_code == 422
         assert answer.json()["error"].startswith(reason)
         assert await listed(hes) == []
+
+
+async def test_a_run_whose_commands_were_kept_before_it_is_begun_once(tmp_path: Path, events: list[Any]) -> None:
+    """The store as the process leaves it that ends between the commands and the run."""
+    clock, readers = clock_at(START), Readers()
+    async with Cis().serving() as mdm:
+        subscriber = {"name": "mdm", "url": mdm.url}
+        async with collecting(tmp_path, clock, events, readers, subscriber) as hes:
+            await order(hes)
+            await clock.advance_to(DUE)
+            await reported(events, "reply_sent")
+            await reported(events, "schedule_collected")
+        with closing(sqlite3.connect(tmp_path / "hes.sqlite")) as store, store:
+            store.execute("DELETE FROM schedule_runs")
+            store.execute("UPDATE schedules SET next_due_at = ?", (DUE.strftime("%Y-%m-%d %H:%M:%S.000000"),))
+        async with collecting(tmp_path, clock, events, readers, subscriber) as hes:
+            await reported(events, "schedule_collected", 2)
+            (one,) = await listed(hes)
+            assert [(run["meters"], run["delivered"]) for run in one["runs"]] == [(2, 2)]
+        assert sorted(readers.asked) == [(name, MIDNIGHTS[0], MIDNIGHTS[1]) for name in ("M1", "M2")]
+        assert len(mdm.requests) == 1

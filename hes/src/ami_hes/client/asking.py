@@ -32,10 +32,10 @@ class Hes:
         self._url = url
         self._token_file = token_file
 
-    def get(self, path: str, model: type[Answer], method: str = "GET") -> Answer:
+    def get(self, path: str, model: type[Answer], method: str = "GET", content: str | None = None) -> Answer:
         """What is there; a question that fails ends the command with a sentence and its exit code."""
         try:
-            return self.ask(method, path, None, model)
+            return self.ask(method, path, content, model)
         except NotReached as problem:
             raise ended(f"{problem}; `hes serve` is the process, --url says where it is", NOT_REACHED) from None
         except Refused as problem:
