@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -99,6 +100,20 @@ def test_the_request_of_somebody_else_and_the_refusal_of_another_are_seen(model:
         assert "2 requests of others" in text, text
 
 
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 30), (120, 40), (160, 50)])
+def test_how_long_a_reading_took_and_its_values_are_seen_whole(width: int, height: int) -> None:
+    model = DemoState(meters=story.METERS, started_at=AT)
+    model.apply("cis", story.read_sent("the-reading"), AT)
+    model.apply("cis", story.registers_read("the-reading", ("M1001", "13482.592")), AT)
+    model.apply("cis", story.reply_received("the-reading", ms=1234.0), AT)
+    text = drawn(model, width, height)
+    requests, steps = text.split("Steps")
+    assert re.search(r"● OK +Read +import +2 +━+ +1\.2 s", requests), text
+    assert "M1001 import 13482.592 kWh" in steps, text
+    if width != 100:
+        assert "the-read" in requests, text
+
+
 @pytest.mark.parametrize("width", [100, 120, 160])
 def test_no_event_is_cut_before_its_word(model: DemoState, width: int) -> None:
     switched = story.switched("M1001")
@@ -108,6 +123,7 @@ def test_no_event_is_cut_before_its_word(model: DemoState, width: int) -> None:
     model.apply("meter", refused, AT)
     text = " ".join(drawn(model, width, 40).split())
     assert "○ M1001 disconnected" in text
+    assert "◐ M1001 ready for" in text
     for word in ("reconnection", "association:", "authentication-failur"):
         assert word in text, text
 

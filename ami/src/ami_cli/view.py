@@ -1,7 +1,7 @@
 """The demo on a terminal: the model drawn with rich, calm, nothing scrolls away. Pure: model in, renderable out.
 
 Words, shapes and colours are those of the console: state is shown by shape and word and colour, never by colour alone.
-Below 100 columns the events and the codes of the steps are left out, below 30 rows the wire is.
+Below 120 columns the codes of the steps are left out, below 100 the events are, below 30 rows the wire is.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
+from ami_cis.reading_types import name_of
 from ami_cli import formatting, plain_text
 from ami_cli.configuration import Listener
 from ami_cli.demo_state import DemoState
@@ -40,6 +41,10 @@ STATES = (
 STATE_STYLES = {word: style for word, _, style in STATES}
 WIDE, ROOMY, TALL = 100, 120, 30
 LONGEST_EVENT = 72
+REQUEST = 32
+"""Columns of a request at most: beyond them nothing is left for how long it took and its MessageID."""
+WHAT = 17
+"""Columns of what a step is, where its states or its outcome are beside it."""
 BAR = 10
 HEAD, FOOT = 5, 1
 
@@ -69,7 +74,7 @@ def draw(model: DemoState, frame: Frame) -> RenderableType:
     left = Layout(_padded(_title("Requests", "newest first"), requests), ratio=2)
     right = Layout(_padded(_title("Events", "newest first"), _events(model, room[0])), ratio=1)
     middle.split_row(*([left, right] if wide else [left]))
-    steps = _steps(model, newest, wide, max(room[1] - 2, 4))
+    steps = _steps(model, newest, frame.width >= ROOMY, max(room[1] - 2, 4))
     rows = [
         Layout(_padded(_head(model, frame), Text(""), _states(model)), size=HEAD),
         middle,
@@ -134,7 +139,7 @@ def _states(model: DemoState) -> Group:
 def _requests(newest: list[Request], narrow: bool) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 1, 0, 0))
     table.add_column("", min_width=9, no_wrap=True)
-    table.add_column("request", min_width=26, max_width=26 if narrow else None, no_wrap=True, overflow="ellipsis")
+    table.add_column("request", min_width=26, max_width=26 if narrow else REQUEST, no_wrap=True, overflow="ellipsis")
     table.add_column("meters", min_width=6, justify="right", no_wrap=True)
     table.add_column("confirmed", min_width=BAR, no_wrap=True)
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
@@ -145,7 +150,7 @@ def _requests(newest: list[Request], narrow: bool) -> Table:
             _pill(request.status),
             Text.assemble(
                 f"{request.what:<10}",
-                (f" {request.code}", "quiet"),
+                (f" {_asked(request)}", "quiet"),
                 ("" if request.own else f" {OTHER}", "partial"),
                 (" async" if request.asynchronous else "", "quiet"),
             ),
@@ -155,6 +160,13 @@ def _requests(newest: list[Request], narrow: bool) -> Table:
             *(() if narrow else (request.message_id,)),
         )
     return table
+
+
+def _asked(request: Request) -> str:
+    """The code of a control; of a request for values the names of its ReadingTypes, without its period."""
+    if not request.is_read:
+        return request.code
+    return " ".join(name_of(one) for one in request.code.split() if "T" not in one)
 
 
 def _bar(request: Request, width: int = BAR) -> Text:
@@ -169,10 +181,12 @@ def _steps(model: DemoState, newest: list[Request], wide: bool, most: int) -> Ta
     table = Table(box=None, expand=True, pad_edge=False, header_style="quiet", padding=(0, 2, 0, 0))
     table.add_column("", width=8, style="quiet", no_wrap=True)
     table.add_column("who to whom", min_width=11, no_wrap=True)
-    table.add_column("what", ratio=2 if wide else None, width=None if wide else 17, no_wrap=True, overflow="ellipsis")
     if wide:
+        table.add_column("what", ratio=2, no_wrap=True, overflow="ellipsis")
         table.add_column("CIM or COSEM", min_width=9, no_wrap=True)
-    table.add_column("before → after", ratio=3, min_width=28, no_wrap=True, overflow="ellipsis")
+        table.add_column("before → after", ratio=3, min_width=28, no_wrap=True, overflow="ellipsis")
+    else:
+        table.add_column(f"{'what':{WHAT}}  before → after", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("took", min_width=6, justify="right", no_wrap=True)
     shown = _with_readings(newest)
     for step in [one for one in model.steps if one.message_id in shown][-most:]:
@@ -188,15 +202,28 @@ def _with_readings(newest: list[Request]) -> set[str]:
 
 
 def _step(step: Step, wide: bool) -> tuple[RenderableType, ...]:
-    if step.before or step.after:
-        last: RenderableType = Text.assemble(_state(step.before), (" → ", "quiet"), _state(step.after))
-    else:
-        last = _pill(step.outcome) if step.outcome else ""
-    if step.note:
-        last = Text(f"▲ {step.note}", "failed")
     route = Text.assemble(step.source, (" → ", "running"), step.target)
-    codes = (Text(step.cim or step.cosem, "quiet"),) if wide else ()
-    return formatting.clock(step.at), route, step.text, *codes, last, formatting.took(step.ms)
+    last = _what_came_of(step)
+    about: tuple[RenderableType, ...] = (step.text, Text(step.cim or step.cosem, "quiet"), last)
+    if not wide:
+        about = (_in_one_column(step.text, last),)
+    return formatting.clock(step.at), route, *about, formatting.took(step.ms)
+
+
+def _what_came_of(step: Step) -> Text:
+    if step.note:
+        return Text(f"▲ {step.note}", "failed")
+    if step.before or step.after:
+        return Text.assemble(_state(step.before), (" → ", "quiet"), _state(step.after))
+    return _pill(step.outcome) if step.outcome else Text()
+
+
+def _in_one_column(what: str, last: Text) -> Text:
+    """A step that has nothing beside it, such as values that were read, takes the room of both columns."""
+    if not last:
+        return Text(what)
+    shown = what if len(what) <= WHAT else f"{what[: WHAT - 1]}…"
+    return Text.assemble(f"{shown:{WHAT}}  ", last)
 
 
 def _wire(model: DemoState, most: int) -> Table:
@@ -228,7 +255,7 @@ def _events(model: DemoState, most: int) -> Table:
     table.add_column(ratio=1, overflow="fold")
     for one in list(reversed(model.happenings))[:most]:
         text = one.text if len(one.text) <= LONGEST_EVENT else f"{one.text[: LONGEST_EVENT - 1]}…"
-        mark, style = ("▲", "failed") if one.alarm else ("○", "")
+        mark, style = ("▲", "failed") if one.alarm else (formatting.GLYPHS.get(one.text, "·"), "")
         row = Text.assemble((one.who, "quiet"), " ", (text, style))
         table.add_row(formatting.clock(one.at), Text(mark, style), row)
     return table
@@ -247,7 +274,7 @@ def _of(newest: list[Request]) -> str:
     if not newest:
         return ""
     request = next((one for one in newest if not one.is_read), newest[0])
-    identifiers = (request.verb, request.noun, request.code, request.message_id)
+    identifiers = (request.verb, request.noun, _asked(request), request.message_id)
     return f"of the newest command, {' '.join(part for part in identifiers if part)}"
 
 
