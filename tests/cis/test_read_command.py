@@ -78,7 +78,9 @@ async def test_json_and_what_is_kept(tmp_path: Path, hes: StandInHes, capsys: py
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--type", "import"], "name at least one of"),
+        (["--type", "import"], "cis: read: name at least one of --meter"),
+        (["--meter", "M1", "--csv", "--plot"], "--csv, --json and --plot exclude each other"),
+        (["--kept", "--usage-point", "UP-1"], "is found by --meter"),
         (["--meter", "M1", "--type", "imports"], "is no ReadingType"),
         (["--meter", "M1", "--from", "2026-03-29T02:30"], "never show"),
         (["--kept", "--type", "imports"], "is no ReadingType"),
@@ -89,6 +91,16 @@ async def test_what_is_refused_is_exit_code_2(
 ) -> None:
     assert await read(tmp_path, hes, arguments) == [2]
     assert words in capsys.readouterr().err and hes.requests == []
+
+
+async def test_that_nothing_is_kept_is_said_and_is_no_row_of_csv(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await read(tmp_path, hes, ["--kept", "--meter", "M1"]) == [0]
+    assert "has no such values" in capsys.readouterr().out
+    assert await read(tmp_path, hes, ["--kept", "--meter", "M1", "--csv"]) == [0]
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 1 and "has no such values" in printed.err
 
 
 def test_a_cis_that_is_not_there_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:

@@ -254,7 +254,11 @@ async def test_times_without_an_offset_are_the_deployments_and_are_echoed_with_t
         ({"from": "2026-10-25T02:30"}, "twice: say which by its offset, +0200 and +0100"),
         ({"from": "2026-03-29", "to": "2026-03-28"}, "is not after"),
         ({"to": "2026-03-28"}, "a period that ends has to begin"),
-        ({"from": "yesterday"}, "from: "),
+        ({"from": "yesterday"}, "from: 'yesterday' is no time: write 2026-11-28"),
+        ({"from": "2026"}, "from: '2026' is no time"),
+        ({"from": 1_780_000_000}, "is no time"),
+        ({"from": "2026-13-01"}, "'2026-13-01' is no time"),
+        ({"from": f"2026-12-01{'0' * 1_000}"}, "is no time"),
         ({"reading_types": ["imports"]}, "'imports' is no ReadingType"),
         ({"reading_types": ["1-0:99.99.0"]}, "there are import, export"),
         ({"meters": []}, "name at least one of"),
@@ -270,7 +274,7 @@ async def test_what_can_not_be_asked_is_refused_before_anything_is_sent(
     assert hes.requests == []
 
 
-@pytest.mark.parametrize("query", [{"type": "imports"}, {"from": "x"}, {"from": "2026-03-29T02:30"}])
+@pytest.mark.parametrize("query", [{"type": "imports"}, {"from": "x"}, {"from": "2026"}, {"from": "2026-03-29T02:30"}])
 async def test_a_look_that_is_none_is_refused(tmp_path: Path, hes: StandInHes, query: dict[str, str]) -> None:
     async with asking(tmp_path, hes, time_zone="Europe/Berlin") as (_, client):
         answer = await client.get(READINGS, params=query)

@@ -81,7 +81,7 @@ def serve_cis(
 def send_control(
     code: Annotated[str, typer.Option(help="EndDeviceControlType: 3.31.0.23 disconnects, 3.31.0.18 connects.")],
     meter: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A meter by name; may be repeated.")] = None,
-    mrid: Annotated[list[str] | None, typer.Option(help="A meter by mRID; may be repeated.")] = None,
+    mrid: Annotated[list[str] | None, typer.Option(metavar="MRID", help="A meter by mRID; may be repeated.")] = None,
     usage_point: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A usage point; may be repeated.")
     ] = None,
@@ -94,10 +94,14 @@ def send_control(
         bool, typer.Option("--asynchronous", help="Take an acknowledgement now and the reply later.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
-    url: Annotated[str, typer.Option(envvar="CIS_URL", help="Where the CIS is.")] = "http://127.0.0.1:8080",
+    url: Annotated[
+        str, typer.Option(metavar="URL", envvar="CIS_URL", help="Where the CIS is.")
+    ] = "http://127.0.0.1:8080",
     token_file: Annotated[
         Path | None,
-        typer.Option(envvar="CIS_TOKEN_FILE", help="A file with the bearer token, where the CIS wants one."),
+        typer.Option(
+            metavar="FILE", envvar="CIS_TOKEN_FILE", help="A file with the bearer token, where the CIS wants one."
+        ),
     ] = None,
 ) -> None:
     """Have the running CIS send one control, and show the result.
@@ -124,7 +128,7 @@ def send_control(
 @app.command("read")
 def read_meters(
     meter: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A meter by name; may be repeated.")] = None,
-    mrid: Annotated[list[str] | None, typer.Option(help="A meter by mRID; may be repeated.")] = None,
+    mrid: Annotated[list[str] | None, typer.Option(metavar="MRID", help="A meter by mRID; may be repeated.")] = None,
     usage_point: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A usage point; may be repeated.")
     ] = None,
@@ -148,19 +152,29 @@ def read_meters(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
     as_plot: Annotated[bool, typer.Option("--plot", help="Bars of every series instead of a table.")] = False,
-    url: Annotated[str, typer.Option(envvar="CIS_URL", help="Where the CIS is.")] = "http://127.0.0.1:8080",
+    url: Annotated[
+        str, typer.Option(metavar="URL", envvar="CIS_URL", help="Where the CIS is.")
+    ] = "http://127.0.0.1:8080",
     token_file: Annotated[
         Path | None,
-        typer.Option(envvar="CIS_TOKEN_FILE", help="A file with the bearer token, where the CIS wants one."),
+        typer.Option(
+            metavar="FILE", envvar="CIS_TOKEN_FILE", help="A file with the bearer token, where the CIS wants one."
+        ),
     ] = None,
 ) -> None:
     """Have the running CIS read meters by way of the HES, and show the values: now, or those of a period.
 
     Exit code 0: OK. 1: anything else. 2: refused as it was asked. 3: the CIS cannot be reached.
     """
-    from ami_cis import read_client  # it loads what `serve` has no use for
+    from ami_cis import client, read_client  # it loads what `serve` has no use for
 
     form = read_client.form_of(as_csv=as_csv, as_json=as_json, as_plot=as_plot)
+    if form is None:
+        raise typer.Exit(client.refuse("read: --csv, --json and --plot exclude each other"))
+    if kept and (mrid or usage_point):
+        raise typer.Exit(client.refuse("read: what is kept is found by --meter, not by --mrid or --usage-point"))
+    if not (kept or meter or mrid or usage_point):
+        raise typer.Exit(client.refuse("read: name at least one of --meter, --mrid and --usage-point"))
     if kept:
         query = [("meter", name) for name in meter or []] + [("type", one) for one in reading_type or []]
         query += [(name, text) for name, text in (("from", start), ("to", end)) if text]

@@ -24,9 +24,10 @@ class Form(StrEnum):
     PLOT = "plot"
 
 
-def form_of(*, as_csv: bool, as_json: bool, as_plot: bool) -> Form:
-    """The form that options ask for; the first of several."""
-    return Form.JSON if as_json else Form.CSV if as_csv else Form.PLOT if as_plot else Form.TABLE
+def form_of(*, as_csv: bool, as_json: bool, as_plot: bool) -> Form | None:
+    """The form that options ask for; None where they ask for several."""
+    wanted = [one for one, asked in ((Form.CSV, as_csv), (Form.JSON, as_json), (Form.PLOT, as_plot)) if asked]
+    return None if len(wanted) > 1 else (*wanted, Form.TABLE)[0]
 
 
 def read(url: str, token_file: Path | None, wanted: Mapping[str, object], form: Form) -> int:
@@ -73,7 +74,7 @@ def look(url: str, token_file: Path | None, query: Sequence[tuple[str, str]], fo
     if form is Form.JSON:
         sys.stdout.write(kept.model_dump_json() + "\n")
     else:
-        _show(kept.readings, form, [] if kept.complete else [f"the first {len(kept.readings):,}; there are more"])
+        _show(kept.readings, form, _head_of_kept(kept))
     return OK
 
 
@@ -85,7 +86,17 @@ def _show(readings: Sequence[ReadingValue], form: Form, head: Sequence[str]) -> 
         sys.stdout.write(as_csv(readings))
     else:
         sys.stdout.write(lines + ("\n" if lines and readings else ""))
-        sys.stdout.write(plot(readings) if form is Form.PLOT else table(readings) if readings else "")
+        sys.stdout.write(_drawn(readings, form) if readings else "")
+
+
+def _drawn(readings: Sequence[ReadingValue], form: Form) -> str:
+    return plot(readings) if form is Form.PLOT else table(readings)
+
+
+def _head_of_kept(kept: KeptReadings) -> list[str]:
+    if not kept.readings:
+        return ["The CIS has no such values. Without --kept the meters are asked."]
+    return [] if kept.complete else [f"the first {len(kept.readings):,}; there are more"]
 
 
 def _head(outcome: ReadingsOutcome) -> list[str]:

@@ -64,10 +64,13 @@ def reading_type_of(text: str) -> str:
         return ".".join(str(int(part)) for part in wanted.split("."))
     obis = wanted.removesuffix("*255")
     for row in known_types():
-        if wanted.lower() == row.alias or obis == row.obis != "":
+        if wanted.lower() == row.alias or (obis and row.obis in (obis, f"1-0:{obis}")):
             return row.reading_type
     names = ", ".join(row.alias for row in known_types())
-    raise UnknownType(f"{wanted[:80]!r} is no ReadingType (18 numbers), and there is no such name; there are {names}")
+    raise UnknownType(
+        f"{wanted[:80]!r} is no ReadingType (18 numbers) and nothing that has a name here; there are {names}. "
+        "`ami map` says which ReadingTypes any other OBIS code has"
+    )
 
 
 def name_of(reading_type: str) -> str:

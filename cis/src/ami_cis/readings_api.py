@@ -4,14 +4,16 @@ Times may be without an offset: then they are those of `cis.time_zone`. All time
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -39,13 +41,29 @@ Text = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_print
 Type = Annotated[Text, AfterValidator(reading_type_of)]
 
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\d.{,32}", re.ASCII)
+
+
+def _written(value: object) -> object:
+    """A time as ISO 8601 has it. A number is none: it would be taken for seconds since 1970."""
+    if value is None or isinstance(value, datetime):
+        return value
+    with suppress(ValueError):
+        if isinstance(value, str) and _TIME.fullmatch(value):
+            return datetime.fromisoformat(value)
+    raise ValueError(f"{str(value)[:40]!r} is no time: write 2026-11-28, 2026-11-28T12:00 or 2026-11-28T12:00+01:00")
+
+
+Moment = Annotated[datetime | None, BeforeValidator(_written)]
+
+
 class Period(BaseModel):
     """From a moment until another one, which may be open."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    start: datetime | None = Field(default=None, alias="from")
-    end: datetime | None = Field(default=None, alias="to")
+    start: Moment = Field(default=None, alias="from")
+    end: Moment = Field(default=None, alias="to")
 
     def in_zone(self, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
         """Both with their offsets; raises Refused."""
@@ -209,7 +227,7 @@ def _wanted(request: Request, zone: ZoneInfo) -> Wanted:
         types = tuple(reading_type_of(one) for one in query.getlist("type")[:MAX_TYPES])
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason) from None
     except ValueError as problem:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"type: {problem}") from None

@@ -17,7 +17,7 @@ DEFAULT_URL = "http://127.0.0.1:8081"
 WIDE = 200
 """Columns of a table that goes to no terminal."""
 
-Url = Annotated[str, typer.Option(envvar="HES_URL", help="Where the HES is.")]
+Url = Annotated[str, typer.Option(metavar="URL", envvar="HES_URL", help="Where the HES is.")]
 TokenFile = Annotated[
     Path | None, typer.Option(envvar="HES_TOKEN_FILE", metavar="FILE", help="A file with the bearer token of the HES.")
 ]
