@@ -511,5 +511,5 @@ def test_several_messages_have_the_worst_exit_code(tmp_path: Path) -> None:
     assert lint(str(clean)).exit_code == 0
     assert lint(str(clean), str(wrong)).exit_code == 1
     result = lint(str(wrong), str(tmp_path / "missing.xml"), str(clean))
-    assert result.exit_code == 2 and "missing.xml can't be read: No such file" in result.stderr
+    assert result.exit_code == 2 and "missing.xml: it can't be read: No such file" in result.stderr
     assert "wrong.xml" in result.stdout and "clean.xml" in result.stdout

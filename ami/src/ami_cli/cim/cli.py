@@ -11,7 +11,7 @@ import typer
 
 from ami_cim.schema import Schemas
 from ami_cli.cim import view
-from ami_cli.cim.findings import NotReadable
+from ami_cli.cim.findings import NotReadable, printable
 from ami_cli.cim.lint import Lint, lint
 from ami_cli.cim.sources import STANDARD_INPUT, take
 
@@ -45,7 +45,7 @@ def lint_command(
         try:
             found = lint(take(one, sys.stdin.buffer, content_type), schemas, now)
         except NotReadable as why:
-            view.refuse(f"{one}: {why}")
+            view.refuse(f"{printable(one)}: {why}")
             worst = UNREADABLE
             continue
         _show(found, as_json=as_json, no_color=no_color)

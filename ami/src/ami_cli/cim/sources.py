@@ -16,7 +16,7 @@ from typing import BinaryIO
 import httpx
 
 from ami_cim.limits import UNKNOWN_PEER
-from ami_cli.cim.findings import NotReadable, printable
+from ami_cli.cim.findings import NotReadable
 
 STANDARD_INPUT = "-"
 MOST = UNKNOWN_PEER.octets
@@ -61,15 +61,15 @@ def fetch(address: str, within_s: float = FETCH_S) -> Source:
             client.stream("GET", address, headers={"Accept-Encoding": "gzip, identity"}) as response,
         ):
             if response.status_code != httpx.codes.OK:
-                raise NotReadable(f"{printable(address)} answers with the HTTP status {response.status_code}")
+                raise NotReadable(f"the answer has the HTTP status {response.status_code}")
             octets = bytearray()
             for piece in response.iter_raw():
                 octets += piece
                 _bounded(octets)
                 if time.monotonic() > until:
-                    raise NotReadable(f"{printable(address)} took more than {within_s:g} s")
+                    raise NotReadable(f"it took more than {within_s:g} s")
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:
-        raise NotReadable(f"{printable(address)} can't be read: {problem or type(problem).__name__}") from None
+        raise NotReadable(f"it can't be read: {problem or type(problem).__name__}") from None
     kept = ("content-type", "content-encoding")
     return Source(address, bytes(octets), {name: response.headers[name] for name in kept if name in response.headers})
 
@@ -80,7 +80,7 @@ def _read(path: Path) -> bytes:
             return _bounded(file.read(MOST + 1))
     except (OSError, ValueError) as problem:
         why = problem.strerror if isinstance(problem, OSError) else str(problem)
-        raise NotReadable(f"{printable(str(path))} can't be read: {why}") from None
+        raise NotReadable(f"it can't be read: {why}") from None
 
 
 def _bounded(octets: bytes | bytearray) -> bytes:
