@@ -10,6 +10,14 @@ class NoSuchTime(ValueError):
 
 def at_home(moment: datetime, zone: ZoneInfo) -> datetime:
     """The moment in the zone; one without an offset is a time of that zone. Raises NoSuchTime."""
+    try:
+        return _at_home(moment, zone)
+    except OverflowError:
+        shown = moment.isoformat(sep=" ", timespec="minutes")
+        raise NoSuchTime(f"{shown} is before the year 1 or after 9999 in {zone.key} or in UTC") from None
+
+
+def _at_home(moment: datetime, zone: ZoneInfo) -> datetime:
     if moment.tzinfo is not None:
         return moment.astimezone(zone)
     shown = moment.isoformat(sep=" ", timespec="minutes")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from small_meter import DEVICE_ID, SmallMeter, South
 
 from ami_dlms import data
 from ami_dlms.cosem.quantity import ScalerUnit
+from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
-from ami_dlms.enums import DataAccessResult
+from ami_dlms.enums import DataAccessResult, DataTag
 from ami_dlms.obis import Obis
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.operations import Assignment, Attempt, read_meter
@@ -22,6 +24,7 @@ from ami_process.clocks import SteppedClock
 from ami_process.environment import real_time
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY = datetime(2026, 11, 20, tzinfo=UTC)
 IMPORT = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.{}.72.0"
 MAXIMUM, ITS_TIME = "0.8.0.6.1.1.8.0.0.0.0.0.0.0.0.3.38.0", "0.8.0.0.1.1.8.0.0.0.0.0.0.0.0.0.108.0"
 BILLING_RESETS, SWITCH, TARIFF = (
@@ -30,6 +33,8 @@ BILLING_RESETS, SWITCH, TARIFF = (
     "0.0.0.12.0.1.45.0.0.0.0.0.0.0.0.0.114.0",
 )
 OBJECT_LIST = Obis.parse("0-0:40.0.0*255")
+PROFILE = "1-0:99.1.0"
+KEPT, QUANTITY = IMPORT.format(0).replace("0.0.0.", "0.0.2.", 1), "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.0.72.0"
 
 
 def has(meter: SmallMeter, obis: str, *attributes: Data | DataAccessResult, first: int = 2) -> None:
@@ -62,12 +67,15 @@ def maximum(meter: SmallMeter, at: datetime) -> None:
     has(meter, "1-0:1.6.0", *register(2345, 0, 27), data.unsigned(0), time)
 
 
-async def read(ami: South, *reading_types: str, name: str = "M1001") -> tuple[Outcome, ReadValues]:
+async def read(
+    ami: South, *reading_types: str, name: str = "M1001", period: tuple[datetime, datetime] | None = None
+) -> tuple[Outcome, ReadValues]:
     assert ami.meters is not None
     meter = ami.meters.registry.find_by_name(name)
     assert meter is not None
     attempt = Attempt(ami._keep, begun=False)
-    command = Command("request-1", MeterId(name, meter.mrid), read_meter.NAME, Wanted(reading_types).format())
+    wanted = Wanted(reading_types, *map(number_of, period or ()))
+    command = Command("request-1", MeterId(name, meter.mrid), read_meter.NAME, wanted.format())
     outcome = await run(ami.meters, Assignment(meter, command, attempt, real_time() + 5))
     ami.described.append(describe(command, meter, outcome) or {})
     return outcome, ReadValues.parse(outcome.payload)
@@ -226,3 +234,50 @@ async def test_a_code_that_no_row_has_any_more_is_not_guessed(ami: South, meter:
     _, found = await read(ami, unknown, invalid, IMPORT.format(0), IMPORT.format(7))
     assert texts(found) == {IMPORT.format(0): "1"}
     assert codes(found) == {unknown: "2.10", invalid: "2.6", IMPORT.format(7): "2.6"}
+
+
+def keeps(meter: SmallMeter, rows: Data) -> None:
+    """A profile of quarters with the register of the import."""
+    columns = [(8, "0-0:1.0.0"), (1, "0-0:96.10.1"), (3, "1-0:1.8.0")]
+    captured = (CaptureObject(class_id, Obis.parse(obis), 2).encode() for class_id, obis in columns)
+    has(meter, PROFILE, rows, data.array(*captured), data.double_long_unsigned(900))
+    has(meter, "1-0:1.8.0", *register(1, 0, 30))
+    lists(meter, (3, "1-0:1.8.0"), (7, PROFILE))
+
+
+def quarter(number: int) -> Data:
+    return data.octet_string(CosemDateTime.from_datetime(DAY + timedelta(minutes=15 * number)).encode())
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([data.structure(data.octet_string(bytes(12)), data.unsigned(0), data.unsigned(1))], "its time is no moment"),
+        ([data.unsigned(1), data.unsigned(2)], "2 rows can't be used"),
+    ],
+)
+async def test_rows_that_cant_be_used_are_not_said_to_be_missing(
+    ami: South, meter: SmallMeter, rows: list[Data], words: str
+) -> None:
+    keeps(meter, data.array(*rows))
+    _, found = await read(ami, KEPT, IMPORT.format(0), period=(DAY, NOW))
+    assert texts(found) == {IMPORT.format(0): "1"} and codes(found) == {KEPT: "5.3"}
+    assert words in found.not_read[0].reason
+
+
+async def test_floats_that_are_far_apart_are_subtracted_exactly(ami: South, meter: SmallMeter) -> None:
+    """More digits than a Decimal has by itself; what else was read of the meter was lost with them."""
+    counts = [(1, 5e-324), (2, 1.5), (3, 1.7e308)]
+    keeps(
+        meter,
+        data.array(
+            *(data.structure(quarter(at), data.unsigned(0), Data(DataTag.FLOAT64, value)) for at, value in counts)
+        ),
+    )
+    outcome, found = await read(ami, KEPT, QUANTITY, IMPORT.format(0), period=(DAY, NOW))
+    assert outcome.ok, outcome.reason
+    registered, quantity = (one.values for one in found.series)
+    with localcontext(prec=1_000):
+        assert [Decimal(one or "NaN") for one in registered[:3]] == [Decimal(str(value)) for _, value in counts]
+        assert Decimal(quantity[1] or "NaN") == Decimal("1.5") - Decimal("5e-324")
+        assert Decimal(quantity[2] or "NaN") == Decimal("1.7e308") - Decimal("1.5")

@@ -341,6 +341,33 @@ async def test_days_that_are_kept_are_not_read_again(measured: Any) -> None:
     assert len(of(found, DAILY).stored) == len(of(found, DAILY).values) == 14
 
 
+async def test_what_is_kept_of_another_time_is_no_answer(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    now, hour = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0", timedelta(hours=1)
+    _, found = await one.read(None, None, now)
+    assert len(found.values) == 1
+    one.bench.later(hours=3)
+    for types in ((now,), ()):
+        outcome, found = await one.read(one.bench.at - hour, one.bench.at, *types, source=STORE)
+        assert (outcome.ok, outcome.code, found.values) == (False, "5.7", ())
+        outcome, found = await one.read(one.bench.at - 4 * hour, one.bench.at, *types, source=STORE)
+        assert outcome.ok and len(found.values) == 1
+
+
+async def test_of_all_that_a_meter_has_there_is_never_nothing_without_a_reason(measured: Any) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    outcome, found = await one.read(None, None, source=STORE)
+    assert (outcome.ok, outcome.code, found) == (False, "5.7", ReadValues()) and "is kept" in outcome.reason
+    over = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)
+    for source in (METER, STORE_FIRST):
+        outcome, found = await one.read(*over, source=source)
+        assert (outcome.ok, outcome.code, found) == (False, "5.7", ReadValues()) and "as it is now" in outcome.reason
+    await one.read(None, None, "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0")
+    gone(one)
+    outcome, found = await one.read(None, None, source=STORE_FIRST)
+    assert (outcome.ok, outcome.code, found) == (False, "4.1", ReadValues()), "a register as of now is never an old one"
+
+
 FAULTS: dict[str, dict[str, Any]] = {
     "profile-gap": {"of_rows": 0.3},
     "profile-duplicate": {"of_rows": 0.3},

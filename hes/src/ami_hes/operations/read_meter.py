@@ -17,6 +17,7 @@ from ami_hes.operations.read_profiles import ProfileReader, fault_of
 from ami_hes.operations.read_results import METER, STORE, NotRead, ReadValues, Wanted
 from ami_hes.operations.stored_readings import StoredReadings
 from ami_hes.store import StoreUnavailable
+from ami_mapping.faults import Fault, explain
 from ami_mapping.intervals import Span
 from ami_mapping.lookup import readings
 
@@ -30,14 +31,21 @@ MOST_SHOWN = 10
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
     """Read from the store, from the meter or from both; whatever ends it before the first answer is a MeterFault."""
     wanted = Wanted.parse(assignment.command.body)
-    asked = sort_out(wanted, readings(), int(meters.environment.now().timestamp()))
+    now = int(meters.environment.now().timestamp())
+    asked = sort_out(wanted, readings(), now)
+    if asked.everything and asked.span is not None and asked.span.end < now and wanted.source != STORE:
+        return _nothing(explain("reading", "not-then", attempted=None))  # all that it has is what it has now (M-131)
     if wanted.source == METER:
         found = await _read_and_keep(meters, assignment, asked)
     else:
         stored = StoredReadings(meters.readings, assignment.meter.mrid, meters.environment.now)
         read = None if wanted.source == STORE else partial(_read_and_keep, meters, assignment)
         found = await stored.answer(asked, read)
-    return _outcome(assignment.meter, replace(found, not_read=(*asked.not_read, *found.not_read)))
+    found = replace(found, not_read=(*asked.not_read, *found.not_read))
+    if not (found.values or found.series or found.not_read):
+        name, detail = ("not-kept", "") if wanted.source == STORE else ("OBJECT_UNDEFINED", "of those that are mapped")
+        return _nothing(explain("reading", name, attempted=None, detail=detail))
+    return _outcome(assignment.meter, found)
 
 
 async def _read_and_keep(meters: Meters, assignment: Assignment, asked: SortedOut) -> ReadValues:
@@ -102,6 +110,10 @@ def _outcome(meter: Meter, found: ReadValues) -> Outcome:
     read = len(found.values) + len(found.series)
     reason = f"{meter.name}: {left} ReadingTypes were not read and {read} were; {first.reading_type}: {first.reason}"
     return Outcome(False, code, first.level, reason, payload=found.format())
+
+
+def _nothing(why: Fault) -> Outcome:
+    return Outcome(False, why.code, why.level, why.reason)
 
 
 def _alike(not_read: Sequence[NotRead]) -> bool:

@@ -138,7 +138,7 @@ class ProfileReader:
                 self._fail(column.asked, explain_refused_reading(unit.name, where=unit.where))
                 continue
             if not buffer.times:
-                self._fail(column.asked, explain("reading", "no-rows", attempted=None, detail=str(one.profile.obis)))
+                self._fail(column.asked, _nothing(one.profile, buffer))
                 continue
             try:
                 found = series_of(
@@ -154,7 +154,7 @@ class ProfileReader:
                 continue
             self.series.append(doubted(found) if column.scaler_unit in changed else found)
             if buffer.odd:
-                self._fail(column.asked, _unexpected(one.profile, f"{buffer.odd} rows can't be used, {buffer.why}"))
+                self._fail(column.asked, _unusable(one.profile, buffer))
 
     async def _buffer(self, one: _Read, span: Span) -> Buffer:
         """The rows that end in the span, and the one before it."""
@@ -192,6 +192,17 @@ def _parts(span: Span, capture_period_s: int) -> Iterator[tuple[int, int]]:
     while start <= span.end:
         yield start, min(start + step - 1, span.end)
         start += step
+
+
+def _nothing(profile: Profile, buffer: Buffer) -> Fault:
+    """Rows that can't be used are rows."""
+    if buffer.odd:
+        return _unusable(profile, buffer)
+    return explain("reading", "no-rows", attempted=None, detail=str(profile.obis))
+
+
+def _unusable(profile: Profile, buffer: Buffer) -> Fault:
+    return _unexpected(profile, f"{buffer.odd} rows can't be used, {buffer.why}")
 
 
 def _unexpected(profile: Profile, detail: str) -> Fault:

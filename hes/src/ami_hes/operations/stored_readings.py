@@ -48,7 +48,8 @@ class StoredReadings:
         found: list[StoredSeries] = []
         try:
             if now_codes or asked.everything:
-                found += await self._store.latest(self._mrid, now_codes, until=end)
+                latest = await self._store.latest(self._mrid, now_codes, until=end)
+                found += [one for one in latest if asked.span is None or one.times[-1] > start]
             if codes:
                 found += await self._store.find(self._mrid, codes, after=start, until=end)
         except StoreUnavailable as problem:
@@ -61,7 +62,7 @@ async def _or_faults(read: Read, left: SortedOut, kept: Kept) -> ReadValues:
     try:
         return await read(left)
     except MeterFault as fault:
-        if not kept:
+        if not kept or left.everything:  # of registers as of now nothing is taken from the store (M-136)
             raise
         why = fault_of(fault)
         return ReadValues(not_read=tuple(_not_read(one, why) for one in (*left.attributes, *left.columns)))

@@ -16,7 +16,8 @@ MULTIPLIERS = (-12, -9, -6, -3, -2, -1, 0, 1, 2, 3, 6, 9, 12)
 PERCENT, PERCENT_SCALER = 56, -2
 """The DLMS unit of a percentage: its CIM unit is a ratio, so the scaler is two lower."""
 
-_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
+_EXACT = Context(prec=1_000, traps=[Inexact, InvalidOperation])
+"""Digits for any two numbers that a meter can give: from the least float to the largest, with any scaler and multiplier, there are 930."""
 
 
 class UnitMismatch(ValueError):
