@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +252,8 @@ async def test_times_without_an_offset_are_the_deployments_and_are_echoed_with_t
     [
         ({"from": "2026-03-29T02:30"}, "never show 2026-03-29 02:30"),
         ({"from": "2026-10-25T02:30"}, "twice: say which by its offset, +0200 and +0100"),
+        ({"from": "0001-01-01T00:00"}, "before the year 1"),
+        ({"from": "2026-03-29", "to": "9999-12-31T23:59-14:00"}, "after 9999"),
         ({"from": "2026-03-29", "to": "2026-03-28"}, "is not after"),
         ({"to": "2026-03-28"}, "a period that ends has to begin"),
         ({"from": "yesterday"}, "from: 'yesterday' is no time: write 2026-11-28"),
@@ -311,6 +313,18 @@ async def test_a_sender_ahead_of_its_time_neither_lasts_longer_nor_keeps_others_
             assert (await post(url, octets)).status_code == 200
         assert [one["value"] for one in await kept(client)] == ["2", "4"]
     assert [one["unusable"] for one in events.named("readings_kept")] == [0, 0, 1, 0]
+
+
+async def test_a_moment_that_no_value_has_takes_no_answer_away(tmp_path: Path, hes: StandInHes) -> None:
+    """The year 1 in UTC is no year in New York, so every answer with that value was a fault of the process."""
+    events, first = Events(), datetime.min.replace(tzinfo=UTC)
+    hes.behaviour = giving(
+        register("1", first), register("2", NOON), register("3", NOON, period=Period(start=first, end=NOON))
+    )
+    async with asking(tmp_path, hes, events, time_zone="America/New_York") as (_, client):
+        assert [one["value"] for one in (await asked(client))["readings"]] == ["2"]
+        assert [one["value"] for one in await kept(client)] == ["2"]
+    assert events.named("readings_kept")[0]["unusable"] == 2
 
 
 async def test_the_store_keeps_a_moment_once_exactly_and_drops_what_is_too_old(place: Place) -> None:

@@ -94,6 +94,24 @@ def test_what_does_not_fit_together(changes: dict[str, Any], field: str, problem
     assert "SWORDFISH" not in str(refusal.value) and OURS.octets.hex() not in str(refusal.value)
 
 
+@pytest.mark.parametrize("field", ["name", "mrid", "device_id", "usage_points", "tags"])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("M\x001", "printable"),
+        ("M\x1b[2J1", "printable"),
+        ("M\n1", "printable"),
+        ("M\ud8001", "printable"),
+        ("M" * 257, "at most 256 characters"),
+    ],
+)
+def test_a_text_that_no_message_can_have_is_refused(field: str, text: str, problem: str) -> None:
+    shaped = {"usage_points": [text], "tags": {"feeder": text}}
+    with pytest.raises(EntryError, match=rf"^\[\[meters\]\] entry 1.*, {field}: .*{problem}") as refusal:
+        parse_meter(1, entry(**{field: shaped.get(field, text)}), SecretSources({}))
+    assert str(refusal.value).isprintable() and len(str(refusal.value)) < 400
+
+
 def test_all_programs_mean_the_same_by_an_entry(tmp_path: Path) -> None:
     table = entry(authentication="hls-sha256", ciphering="general-ciphering", invocation_counter="0-0:43.1.2")
     path = tmp_path / "ami.toml"

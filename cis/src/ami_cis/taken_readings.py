@@ -6,7 +6,7 @@ and its moment is its end (`timePeriod` before `timeStamp`, since a partner may 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Final
 
@@ -33,6 +33,8 @@ class Taken:
 NOTHING = Taken()
 AHEAD = timedelta(days=1)
 """How far the clock of a meter may be ahead of ours; a value of a later moment would outlive all others in the store."""
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""No value has an earlier moment; those of the year 1 can't even be shown in every time zone."""
 _OPEN: Final = Period()
 _PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,40})(?:\.\d{1,30})?", re.ASCII)
 _Row = tuple[datetime | None, datetime | None, str | None, tuple[str, ...], str | None]
@@ -104,7 +106,9 @@ class _Said:
     def _row(self, reading_type: str, row: _Row) -> KeptReading | None:
         """None for what can't be kept."""
         moment, start, text, qualities, source = row
-        if self.meter is None or moment is None or moment > self.latest:
+        if self.meter is None or moment is None or not EARLIEST <= moment <= self.latest:
+            return None
+        if start is not None and not EARLIEST <= start <= moment:
             return None
         try:
             value = None if text is None else _plain(text)

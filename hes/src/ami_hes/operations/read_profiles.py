@@ -186,9 +186,9 @@ def fault_of(fault: MeterFault) -> Fault:
 
 
 def _parts(span: Span, capture_period_s: int) -> Iterator[tuple[int, int]]:
-    """From and to, both included; the first begins one interval before the span."""
+    """From and to, both included; the first begins one interval before the span, and none before 1970."""
     step = MOST_ROWS * max(capture_period_s, 1) if capture_period_s else span.end - span.start + 1
-    start = span.start - capture_period_s
+    start = max(span.start - capture_period_s, 0)
     while start <= span.end:
         yield start, min(start + step - 1, span.end)
         start += step

@@ -15,7 +15,7 @@ from ami_hes.meters.meter_index import MeterIndex, Table, names_of
 from ami_hes.meters.registry import Meter, Registry, read_entry, taken
 from ami_hes.registry.packed_meters import PackedMeters, names_are_the_same, table_of
 from ami_hes.store import RegistryChange, RegistryStore, StoredMeter
-from ami_registry import EntryError, FormattedMeter, ShipmentError, format_meter, parse_row
+from ami_registry import MAX_CHARACTERS, EntryError, FormattedMeter, ShipmentError, format_meter, parse_row
 
 IMPORTED = "import"
 """The source of meters that no file of the configuration has."""
@@ -156,7 +156,7 @@ class KeptRegistry:
 
     def _plan(self, row: Row, draft: _Draft) -> RowReport:
         name = row.columns.get("name")
-        shown = name if isinstance(name, str) else None
+        shown = name[:MAX_CHARACTERS] if isinstance(name, str) and name.isprintable() else None
         try:
             meter = read_entry(row.place, parse_row(row.place, row.columns, self._transport_key), _no_references)
             if isinstance(meter.address, str):

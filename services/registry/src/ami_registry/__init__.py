@@ -9,12 +9,13 @@ from ami_registry.formatting import SECRETS, FormattedMeter, format_meter
 from ami_registry.meter import Meter, Parity, Transport, key_id
 from ami_registry.references import FORMS, Resolve, parse_secret
 from ami_registry.shipments import ShipmentError, parse_cell, parse_row, parse_shipment
-from ami_registry.values import DIALS_IN
+from ami_registry.values import DIALS_IN, MAX_CHARACTERS
 
 __all__ = [
     "DIALS_IN",
     "FIELDS",
     "FORMS",
+    "MAX_CHARACTERS",
     "SECRETS",
     "Entry",
     "EntryError",

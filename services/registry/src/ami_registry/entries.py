@@ -13,7 +13,7 @@ from ami_dlms.framing.hdlc_address import MAX_WIDE
 from ami_registry import values
 from ami_registry.meter import Meter, Parity, Transport
 from ami_registry.references import Resolve
-from ami_registry.values import Parser
+from ami_registry.values import MAX_CHARACTERS, Parser
 
 IGNORED = frozenset({"simulated"})
 """How a simulated meter behaves is for the simulator alone."""
@@ -28,7 +28,7 @@ class EntryError(ValueError):
     """An entry can't be used; the text says which, where and why."""
 
     def __init__(self, entry: Entry, name: object, field: str, problem: str) -> None:
-        called = f" ({name})" if isinstance(name, str) and name else ""
+        called = f" ({name[:MAX_CHARACTERS]})" if isinstance(name, str) and name and name.isprintable() else ""
         where = f"[[meters]] entry {entry}" if isinstance(entry, int) else entry
         super().__init__(f"{where}{called}, {field}: {problem}")
         self.field = field

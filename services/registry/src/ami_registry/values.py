@@ -16,14 +16,21 @@ Parser = Callable[[object, Resolve], object]
 DIALS_IN = "dials-in"
 LOGICAL_DEVICE_NAME_OCTETS = 16
 TAG = re.compile(r"[a-z][a-z0-9_]{0,62}")
-MAX_TAGS, MAX_TAG_CHARACTERS = 32, 256
+MAX_TAGS = 32
+MAX_CHARACTERS = 256
+"""Of a text; a CIM name of another length or with characters that XML has not could be put into no message."""
 
 
 def text(value: object, _: Resolve) -> str:
-    """A text that is not empty, without white space around it."""
+    """A text that is not empty, printable, without white space around it."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a text that is not empty was expected")
-    return value.strip()
+    found = value.strip()
+    if len(found) > MAX_CHARACTERS:
+        raise ValueError(f"a text of at most {MAX_CHARACTERS} characters was expected, and it has {len(found)}")
+    if not found.isprintable():
+        raise ValueError("a printable text was expected, and it has characters of control")
+    return found
 
 
 def texts(value: object, resolve: Resolve) -> tuple[str, ...]:
@@ -42,10 +49,7 @@ def tags(value: object, resolve: Resolve) -> Mapping[str, str]:
             raise ValueError(
                 "the name of a tag begins with a letter and has lower-case letters, digits and _, 63 at most"
             )
-    found = {name: text(value[name], resolve) for name in sorted(value)}
-    if any(len(one) > MAX_TAG_CHARACTERS for one in found.values()):
-        raise ValueError(f"the value of a tag has at most {MAX_TAG_CHARACTERS} characters")
-    return found
+    return {name: text(value[name], resolve) for name in sorted(value)}
 
 
 def device_name(value: object, resolve: Resolve) -> str:
