@@ -286,3 +286,19 @@ async def test_a_run_whose_commands_were_kept_before_it_is_begun_once(tmp_path: 
             assert [(run["meters"], run["delivered"]) for run in one["runs"]] == [(2, 2)]
         assert sorted(readers.asked) == [(name, MIDNIGHTS[0], MIDNIGHTS[1]) for name in ("M1", "M2")]
         assert len(mdm.requests) == 1
+
+
+async def test_a_schedule_that_can_not_be_read_keeps_no_other_back(tmp_path: Path, events: list[Any]) -> None:
+    """A store of another version may hold one."""
+    clock, readers = clock_at(START), Readers()
+    async with collecting(tmp_path, clock, events, readers) as hes:
+        await order(hes, "broken")
+        await order(hes)
+    with closing(sqlite3.connect(tmp_path / "hes.sqlite")) as store, store:
+        store.execute("UPDATE schedules SET definition = '{}' WHERE name = 'broken'")
+    async with collecting(tmp_path, clock, events, readers):
+        await clock.advance_to(DUE)
+        (failed,) = await reported(events, "schedule_failed")
+        assert failed["schedule"] == "broken" and "KeyError" in failed["exception"]
+        (done,) = await reported(events, "schedule_collected")
+        assert done["schedule"] == "daily"

@@ -58,12 +58,14 @@ async def test_a_run_is_begun_once_and_ended(schedules: SqlSchedules) -> None:
         await schedules.begin(RUN, DUE + DAY)
     assert await schedules.open_runs() == await schedules.runs("s-1", 5) == [RUN]
     assert [one.next_due_at for one in await schedules.everything()] == [DUE + DAY]
-    await schedules.end("r-1", 2, DUE)
+    await schedules.end(RUN, 2, DUE, forget_before=DUE)
     assert await schedules.open_runs() == []
     later = replace(RUN, run_id="r-2", due_at=DUE + DAY)
     await schedules.begin(later, DUE + 2 * DAY)
     assert await schedules.runs("s-1", 5) == [later, replace(RUN, delivered=2, ended_at=DUE)]
     assert await schedules.runs("s-1", 1) == [later]
+    await schedules.end(later, 1, DUE + DAY, forget_before=DUE + timedelta(seconds=1))
+    assert await schedules.runs("s-1", 5) == [replace(later, delivered=1, ended_at=DUE + DAY)], "old ones are dropped"
 
 
 async def test_a_removed_schedule_leaves_nothing(schedules: SqlSchedules) -> None:

@@ -80,8 +80,12 @@ class ScheduleBook:
         ids = [one.schedule_id for one in await self.store.everything() if one.name == name]
         return bool(ids) and await self.store.remove(ids[0])
 
-    async def listed(self) -> list[Listed]:
+    async def schedules(self) -> list[Schedule]:
         """All of them by name."""
+        return list(map(Schedule.of, await self.store.everything()))
+
+    async def listed(self) -> list[Listed]:
+        """All of them by name, with their runs."""
         kept = await self.store.everything()
         return [Listed(Schedule.of(one), await self.store.runs(one.schedule_id, RUNS_SHOWN)) for one in kept]
 

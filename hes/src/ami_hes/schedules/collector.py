@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from ami_hes import events
@@ -33,6 +33,7 @@ LONGEST_REST_S = 300.0
 """After which the clock is looked at again, since it may have been set."""
 UNAVAILABLE_S = 1.0
 WITHIN_S = 3600.0
+RUNS_KEPT = timedelta(days=400)
 T = TypeVar("T")
 
 
@@ -141,13 +142,21 @@ class Collector:
         group.create_task(self._collect(run))
 
     async def _collect(self, run: StoredRun) -> None:
+        """A fault of ours ends this run alone; the next life takes it up."""
+        try:
+            await self._collected(run)
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            self.environment.emit(events.ScheduleFailed(schedule=run.schedule_id, exception=format_fault(problem)))
+
+    async def _collected(self, run: StoredRun) -> None:
         async with asyncio.TaskGroup() as group:
             ids = [part_id(run.run_id, number) for number in range(1, run.parts + 1)]
             parts = [group.create_task(self._finish(run, one)) for one in ids]
         counts = [one.result() for one in parts]
         delivered = sum(count for count in counts if count is not None)
         if None not in counts:  # else the next life goes on
-            await _patiently(lambda: self.store.end(run.run_id, delivered, self.environment.now()))
+            now = self.environment.now()
+            await _patiently(lambda: self.store.end(run, delivered, now, forget_before=now - RUNS_KEPT))
             await self._report(run, delivered)
             self._running.discard(run.schedule_id)
             self.look()

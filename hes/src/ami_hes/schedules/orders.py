@@ -87,9 +87,9 @@ class ScheduleOrders:
             raise Refused(error("5.2", "Schedules are found by an ID, or by EndDevice, UsagePoint and EndDeviceGroup."))
         meters, group = self._meters(query, context)
         found = [
-            one.schedule
-            for one in await self.book.listed()
-            if (group is not None and one.schedule.definition.group == group) or _has_one(one.schedule, meters)
+            one
+            for one in await self.book.schedules()
+            if (group is not None and one.definition.group == group) or _has_one(one, meters)
         ]
         page = page_of(message)
         last = None if page.limit is None else page.offset + page.limit
@@ -144,7 +144,7 @@ class ScheduleOrders:
         names = {one.value for one in message.request_identifiers}
         if len(names) != 1:
             raise Refused(error("1.7", f"Request/ID: one schedule is expected, and {len(names)} came."))
-        known = {one.schedule.name: one.schedule for one in await self.book.listed()}
+        known = {one.name: one for one in await self.book.schedules()}
         (name,) = names
         if name not in known:
             identifier = Identifier(value=name[:200], kind="transaction", object_type=NOUN)

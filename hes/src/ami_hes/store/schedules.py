@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Delete, Row, Select, Update, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ami_hes.store.database import Database
@@ -49,10 +49,12 @@ class SqlSchedules:
     async def begin(self, run: StoredRun, next_due_at: datetime) -> None:
         await self._database.transaction(lambda c: _begin(c, run, next_due_at))
 
-    async def end(self, run_id: str, delivered: int, ended_at: datetime) -> None:
-        this = update(schedule_runs).where(schedule_runs.c.run_id == run_id)
+    async def end(self, run: StoredRun, delivered: int, ended_at: datetime, *, forget_before: datetime) -> None:
+        this = update(schedule_runs).where(schedule_runs.c.run_id == run.run_id)
         ended = this.values(delivered=delivered, ended_at=ended_at)
-        await self._database.transaction(lambda c: c.execute(ended).close())
+        old = (schedule_runs.c.schedule_id == run.schedule_id, schedule_runs.c.due_at < forget_before)
+        forgotten = delete(schedule_runs).where(*old, schedule_runs.c.ended_at.is_not(None))
+        await self._database.transaction(lambda c: _both(c, ended, forgotten))
 
     async def open_runs(self) -> list[StoredRun]:
         query = select(schedule_runs).where(schedule_runs.c.ended_at.is_(None)).order_by(schedule_runs.c.due_at)
@@ -74,6 +76,11 @@ class SqlSchedules:
 
     async def completed(self, schedule_id: str, until: Mapping[str, datetime]) -> None:
         await self._database.transaction(lambda c: _completed(c, schedule_id, until))
+
+
+def _both(connection: Connection, ended: Update, forgotten: Delete) -> None:
+    connection.execute(ended)
+    connection.execute(forgotten)
 
 
 def _run(row: Row[*tuple[object, ...]]) -> StoredRun:

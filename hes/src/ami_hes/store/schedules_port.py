@@ -74,8 +74,8 @@ class Schedules(Protocol):
     async def begin(self, run: StoredRun, next_due_at: datetime) -> None:
         """Keep a run and when its schedule is due next. The same run again changes nothing."""
 
-    async def end(self, run_id: str, delivered: int, ended_at: datetime) -> None:
-        """All parts of a run are handed on."""
+    async def end(self, run: StoredRun, delivered: int, ended_at: datetime, *, forget_before: datetime) -> None:
+        """All parts of a run are handed on; runs of its schedule that were due before are dropped."""
 
     async def open_runs(self) -> list[StoredRun]:
         """Runs without an end, oldest first."""
