@@ -72,7 +72,7 @@ def load(path: Path) -> Document:
     """Read a configuration file; raises ConfigurationError with a sentence."""
     try:
         document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
     for section in ("cis", "hes"):
         if not isinstance(document.get(section), dict) or "port" not in document[section]:

@@ -64,6 +64,26 @@ async def test_a_csv_is_imported_with_a_line_for_each_refused_row(
         ]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.toml", "meters = [{name = 'M7'}, 1]", "[[meters]] was expected"),
+        ("a.toml", f"[[meters]]\nsuite = {'9' * 5000}", "not TOML"),
+        ("a.toml", f"meters = {'[' * 5000}", "not TOML"),
+        ("a.json", '{"format": 1, "meters": [{"name": "M\\ud800"}]}', "meter 1 has half of a character"),
+        ("a.json", f'{{"format": 1, "meters": {"[" * 500_000}', "not JSON"),
+    ],
+)
+async def test_a_file_that_is_none_ends_with_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str, words: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    async with north(tmp_path) as running:
+        assert await hes(running, "meters", "import", str(tmp_path / name)) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert words in said and said.endswith("nothing was imported")
+
+
 async def test_json_and_toml_are_imported_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shipment, configuration = tmp_path / "a.json", tmp_path / "ami.toml"
     shipment.write_text(json.dumps({"format": 1, "meters": [a_row(7)]}))

@@ -65,6 +65,8 @@ def test_more_meters_than_the_file_holds_are_refused(tmp_path: Path, monkeypatch
         ('[hes]\nsystem_title = "00"\n', "8 octets"),
         ('[hes]\nsystem_title = "xyz"\n', "hex digits"),
         ("[hes]\nport = \n", "not TOML"),
+        (f"[hes]\nport = {'9' * 5000}\n", "not TOML"),
+        (f"[hes]\nport = {'[' * 5000}\n", "not TOML"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, told: str) -> None:

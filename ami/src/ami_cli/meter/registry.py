@@ -93,7 +93,7 @@ def _rows(path: Path) -> Sequence[Mapping[str, Any]]:
         raise MeterError(ExitCode.USAGE, f"can't be read: {error.strerror}", where=str(path)) from None
     except (ShipmentFileError, ShipmentError) as error:
         raise MeterError(ExitCode.USAGE, str(error), where=str(path)) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise MeterError(ExitCode.USAGE, f"is not TOML: {error}", where=str(path)) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise MeterError(ExitCode.USAGE, "has no [[meters]]", where=str(path), hint="config/demo.toml shows two")

@@ -92,9 +92,9 @@ def _toml_rows(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     """The [[meters]] of a configuration."""
     try:
         meters = tomllib.loads(read_text(file, MAX_TOML)).get("meters", [])
-    except tomllib.TOMLDecodeError as problem:
+    except (ValueError, RecursionError) as problem:
         raise ShipmentFileError(f"not TOML: {problem}") from None
-    if not isinstance(meters, list):
+    if not isinstance(meters, list) or not all(isinstance(entry, dict) for entry in meters):
         raise ShipmentFileError("[[meters]] was expected")
     for number, entry in enumerate(meters, 1):
         yield f"[[meters]] entry {number}", {name: value for name, value in entry.items() if name != SIMULATED}
@@ -105,7 +105,10 @@ def _parts(rows: Iterable[ImportedRow]) -> Iterator[list[ImportedRow]]:
     part: list[ImportedRow] = []
     octets = 0
     for row in rows:
-        size = len(json.dumps(row.columns, default=str)) + len(row.place) + 40
+        try:
+            size = len(json.dumps(row.columns, default=str, ensure_ascii=False).encode()) + len(row.place) + 40
+        except UnicodeEncodeError:
+            raise ShipmentFileError(f"{row.place} has half of a character (a surrogate alone)") from None
         if size > PART_OCTETS:
             raise ShipmentFileError(f"{row.place} has more than {PART_OCTETS} octets")
         if part and (octets + size > PART_OCTETS or len(part) == MAX_ROWS):

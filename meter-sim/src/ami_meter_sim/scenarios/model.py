@@ -258,10 +258,10 @@ def load(name: str) -> Scenario:
         return Scenario.parse(tomllib.loads(text))
     except OSError as problem:
         raise ScenarioError(f"{name}: {problem.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ScenarioError(f"{name} is not TOML: {problem}") from None
     except ScenarioError as problem:
         raise ScenarioError(f"{name}: {problem}") from None
+    except (ValueError, RecursionError) as problem:
+        raise ScenarioError(f"{name} is not TOML: {problem}") from None
 
 
 def _text(name: str) -> str:

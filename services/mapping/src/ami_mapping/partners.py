@@ -135,7 +135,7 @@ def parse_profile(text: str, file: str, rows: str = "", rows_file: str = "rows.c
         raise TableError([f"{file}: more than {MAX_OCTETS} characters"])
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+    except (ValueError, RecursionError) as fault:
         raise TableError([f"{file}: {fault}"]) from None
     problems = [f"{file}: no key {key[:40]!r}; there are {', '.join(KEYS)}" for key in document if key not in KEYS]
     switches = _words(document, "switches", file, problems)

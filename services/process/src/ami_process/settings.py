@@ -141,7 +141,7 @@ class FileSettings(BaseSettings):
             content = tomllib.loads(path.read_text("utf-8"))
         except OSError as error:
             raise SettingsError(f"{path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise SettingsError(f"{path} is not TOML: {error}") from None
         check_sections(path, content)
         content["meters"] = _first(content.get("meters", []), os.environ.get("AMI_METERS", ""))

@@ -16,8 +16,8 @@ Parser = Callable[[object, Resolve], object]
 DIALS_IN = "dials-in"
 LOGICAL_DEVICE_NAME_OCTETS = 16
 TAG = re.compile(r"[a-z][a-z0-9_]{0,62}")
-MAX_TAGS = 32
-MAX_CHARACTERS = 256
+MAX_TAGS, MAX_TAG_CHARACTERS = 32, 256
+MAX_CHARACTERS = 1_000
 """Of a text; a CIM name of another length or with characters that XML has not could be put into no message."""
 
 
@@ -49,7 +49,10 @@ def tags(value: object, resolve: Resolve) -> Mapping[str, str]:
             raise ValueError(
                 "the name of a tag begins with a letter and has lower-case letters, digits and _, 63 at most"
             )
-    return {name: text(value[name], resolve) for name in sorted(value)}
+    found = {name: text(value[name], resolve) for name in sorted(value)}
+    if any(len(one) > MAX_TAG_CHARACTERS for one in found.values()):
+        raise ValueError(f"the value of a tag has at most {MAX_TAG_CHARACTERS} characters")
+    return found
 
 
 def device_name(value: object, resolve: Resolve) -> str:
