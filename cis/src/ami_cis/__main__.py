@@ -79,7 +79,9 @@ def serve_cis(
 
 @app.command("send")
 def send_control(
-    code: Annotated[str, typer.Option(help="EndDeviceControlType: 3.31.0.23 disconnects, 3.31.0.18 connects.")],
+    code: Annotated[
+        str, typer.Option(metavar="TYPE", help="EndDeviceControlType: 3.31.0.23 disconnects, 3.31.0.18 connects.")
+    ],
     meter: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A meter by name; may be repeated.")] = None,
     mrid: Annotated[list[str] | None, typer.Option(metavar="MRID", help="A meter by mRID; may be repeated.")] = None,
     usage_point: Annotated[

@@ -52,7 +52,7 @@ async def test_a_csv_is_imported_with_a_line_for_each_refused_row(
         assert await hes(running, "meters", "import", str(file)) == 1
         assert capsys.readouterr().out.splitlines() == [
             f"{file}, line 3: refused: (M8), suite: a whole number from 0 to 2 was expected",
-            f"{file}, line 4: refused: (M7), name: M7 already belongs to M7",
+            f"{file}, line 4: refused: (M7), name: M7 already belongs to a meter with another mRID",
             "2 accepted, 0 changed, 0 unchanged, 2 refused",
         ]
         good = as_csv(tmp_path / "b.csv", a_row(7, device_id="new"), a_row(10))

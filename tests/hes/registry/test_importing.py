@@ -64,7 +64,7 @@ async def test_each_row_has_its_outcome_and_the_next_life_knows_them(place: Plac
         ({"encryption_key_wrapped": "00" * 24}, "encryption_key_wrapped: is wrapped, and no transport key"),
         ({"usage_points": ["UP-7", "UP-7"]}, "usage_points: has a name twice"),
         ({"usage_points": ["up-1"]}, "usage_points: up-1 already belongs to M1"),
-        ({"name": "M1"}, "name: M1 already belongs to M1"),
+        ({"name": "M1"}, "name: M1 already belongs to a meter with another mRID"),
         ({"address": "127.0.0.1:5001"}, "already belongs to M1"),
         ({"system_title": "414D490000000001"}, "system_title: 414D490000000001 already belongs to M1"),
         ({"colour": "red"}, "colour: this field does not exist"),

@@ -160,7 +160,8 @@ def test_refusal_names_entry_field_and_problem(changes: dict[str, Any], field: s
     ],
 )
 def test_two_meters_share_nothing(field: str, value: Any) -> None:
-    with pytest.raises(RegistryError, match=rf"entry 2 .*{field}: .* already belongs to M1001"):
+    owner = "a meter with another mRID" if field == "name" else "M1001"
+    with pytest.raises(RegistryError, match=rf"entry 2 .*{field}: .* already belongs to {owner}"):
         Registry([entry(), other(**{field: value})])
 
 

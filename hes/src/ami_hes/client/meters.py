@@ -37,7 +37,7 @@ def import_meters(
 @meters.command("list")
 def list_meters(
     group: Annotated[str | None, typer.Option(metavar="TAG=VALUE", help="Of this group, as feeder=F12.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this number.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="NUMBER", help="At most this number.")] = 100,
     after: Annotated[str | None, typer.Option(metavar="NAME", help="Whose names come after this one.")] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
@@ -60,7 +60,7 @@ def list_meters(
 
 @meters.command("show")
 def show_meter(
-    name: Annotated[str, typer.Argument(help="Name or mRID of the meter.")],
+    name: Annotated[str, typer.Argument(metavar="METER", help="Name or mRID of the meter.")],
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -81,7 +81,7 @@ def show_meter(
 
 @meters.command("remove")
 def remove_meter(
-    name: Annotated[str, typer.Argument(help="Name or mRID of the meter.")],
+    name: Annotated[str, typer.Argument(metavar="METER", help="Name or mRID of the meter.")],
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,

@@ -20,7 +20,7 @@ requests = typer.Typer(
 
 @requests.command("list")
 def list_requests(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this number.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="NUMBER", help="At most this number.")] = 50,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Older than the one with this MessageID.")] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,

@@ -130,7 +130,8 @@ class Registry:
 
 def taken(place: Entry, table: Table, field: str, shown: str, owner: str) -> EntryError:
     """What to say of an entry with the name of another meter."""
-    return EntryError(place, table["name"], field, f"{shown} already belongs to {owner}")
+    whose = "a meter with another mRID" if field == "name" else owner
+    return EntryError(place, table["name"], field, f"{shown} already belongs to {whose}")
 
 
 def read_entry(place: Entry, entry: object, resolve: Resolve) -> Meter:
