@@ -51,13 +51,20 @@ async def test_the_answer_comes_back_and_the_token_goes_along(tmp_path: Path) ->
     [
         ("403 Forbidden", b'{"error": "not you"}', "not you"),
         ("422 Unprocessable Content", b'{"error": [1]}', "HTTP status 422"),
-        ("500 Oops", b"<html>", "HTTP status 500"),
+        ("503 Later", b'{"error": "the store is closed"}', "the store is closed"),
         ("302 Found", b"[]", "HTTP status 302"),
     ],
 )
 async def test_a_refusal_has_the_reason_of_the_process(status: str, body: bytes, reason: str) -> None:
     async with answering(response(status, body)) as (url, _):
         with pytest.raises(Refused, match=reason):
+            await ask(url)
+
+
+@pytest.mark.parametrize("status", ["500 Oops", "502 Bad Gateway", "504 Gateway Timeout"])
+async def test_of_what_failed_in_the_middle_it_is_not_known_what_became(status: str) -> None:
+    async with answering(response(status, b"<html>")) as (url, _):
+        with pytest.raises(Broken, match=f"HTTP status {status[:3]}"):
             await ask(url)
 
 

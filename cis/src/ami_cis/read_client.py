@@ -70,7 +70,9 @@ def look(url: str, token_file: Path | None, query: Sequence[tuple[str, str]], fo
     except rest_client.Refused as problem:
         return refuse(f"read: {problem}")
     except (rest_client.Broken, ValidationError) as problem:
-        return explained(f"the answer is not understood: {problem}", NOT_OK)
+        return explained(
+            "the answer is not understood" if isinstance(problem, ValidationError) else str(problem), NOT_OK
+        )
     if form is Form.JSON:
         sys.stdout.write(kept.model_dump_json() + "\n")
     else:

@@ -11,6 +11,8 @@ import httpx
 CONNECT_S = 10.0
 MAX_ANSWER = 64_000_000
 MAX_TOKEN_FILE = 65_536
+_BROKE_OFF = frozenset((httpx.codes.INTERNAL_SERVER_ERROR, httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT))
+"""A process that fails or is stopped in the middle answers so: what was asked may have been done."""
 
 
 class NotReached(Exception):
@@ -45,7 +47,8 @@ def ask(url: str, method: str, path: str, content: str | None = None, token_file
         except httpx.HTTPError as problem:
             raise Broken(f"{url} gave no answer: {problem or type(problem).__name__}") from None
     if response.status_code != httpx.codes.OK:
-        raise Refused(_reason(response.status_code, answer))
+        reason = _reason(response.status_code, answer)
+        raise Broken(reason) if response.status_code in _BROKE_OFF else Refused(reason)
     return answer
 
 
