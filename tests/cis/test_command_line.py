@@ -95,6 +95,15 @@ async def test_failed_as_a_whole_leaves_nobody_done(
     assert "2.9" in printed and "not here" in printed
 
 
+async def test_a_reason_moves_no_cursor_and_makes_no_line(
+    hes: StandInHes, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hes.behaviour = answering(Reply(result="FAILED", errors=(ReplyError(code="2.9", reason="not\x9b2J\nM1001  ok"),)))
+    assert await sent(config, "--code", "3.31.0.23", "--mrid", MRID_1) == 1
+    lines = capsys.readouterr().out.split("\n")
+    assert all(map(str.isprintable, lines)) and not any(line.startswith("M1001") for line in lines)
+
+
 async def test_asynchronous_json(hes: StandInHes, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hes.behaviour = acknowledging(Reply(result="PARTIAL", errors=(failed_meter("4.1", "silent", MRID_1),)))
     assert await sent(config, "--code", "3.31.0.23", "--meter", "M1001", "--asynchronous", "--json") == 1

@@ -15,6 +15,7 @@ import pytest
 from cis_stand_in import Events, StandInHes, answering, environment, failed_meter, settings
 from given_readings import IMPORT, QUARTERS, giving, quarters, register
 
+from ami_cim.identity import EndDevice, Name
 from ami_cim.message import Reply
 from ami_cis.__main__ import main
 from ami_cis.app import running
@@ -40,6 +41,18 @@ async def test_a_table(tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFi
     assert lines[0].startswith("get MeterReadings of M1001: OK, ")
     assert lines[1:4] == ["MessageID mine", "from 2026-03-01T00:00:00+01:00 to now", ""]
     assert lines[5].split() == ["M1001", "import", "2026-03-01", "13:00:00+01:00", "1234.50", "kWh", "meter"]
+
+
+async def test_what_a_head_end_says_moves_no_cursor_and_makes_no_line(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """XML can't have ESC, but U+009B, which is ESC and [ in one."""
+    errors = (failed_meter("2.4", "not known\nhere\x9b31m", "M9\u202e", "name"),)
+    readings = register("7", device=EndDevice(None, (Name(name="M8\x9b2J"),)), source="meter\x9b31m")
+    hes.behaviour = giving(readings, reply=Reply(result="PARTIAL", errors=errors))
+    assert await read(tmp_path, hes, ["--meter", "M1001"], ["--kept"]) == [1, 0]
+    lines = capsys.readouterr().out.split("\n")
+    assert all(map(str.isprintable, lines)) and "M8\N{REPLACEMENT CHARACTER}2J" in lines[-2]
 
 
 async def test_partial_is_exit_code_1_and_says_who(

@@ -12,6 +12,7 @@ from ami_cim.codes import reply_codes
 from ami_cis.api import CONTROLS, ControlError, ControlOrder, ControlOutcome
 from ami_cis.workflows import CONTROL_WORDS
 from ami_process import rest_client
+from ami_process.terminal_text import printable
 
 OK = 0
 NOT_OK = 1
@@ -70,7 +71,7 @@ def _table(outcome: ControlOutcome) -> str:
     head = f"{outcome.verb} EndDeviceControls {outcome.code} ({control}): {result}, {outcome.ms:.0f} ms"
     lines = [head, f"MessageID {outcome.message_id}"]
     if outcome.reason is not None:
-        return "\n".join((*lines, outcome.reason, ""))
+        return "\n".join((*lines, printable(outcome.reason), ""))
     rows = [("meter", "result", "code", "reason")]
     for label in outcome.meters:
         about = [error for error in outcome.errors if error.meter == label]
@@ -87,7 +88,7 @@ def _table(outcome: ControlOutcome) -> str:
 def _row(error: ControlError) -> tuple[str, str, str, str]:
     meaning = reply_codes().get(error.code)
     reason = error.reason or (meaning.meaning if meaning else "")
-    return (error.meter or "-", "failed" if error.is_failure else "ok", error.code, reason)
+    return (printable(error.meter or "-"), "failed" if error.is_failure else "ok", error.code, printable(reason))
 
 
 def _word_without_error(outcome: ControlOutcome) -> str:

@@ -13,6 +13,7 @@ from ami_cis.client import NOT_OK, NOT_REACHED, OK, explained, first_problem, ne
 from ami_cis.reading_tables import as_csv, plot, table
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome, ReadingValue
 from ami_process import rest_client
+from ami_process.terminal_text import printable
 
 
 class Form(StrEnum):
@@ -115,4 +116,4 @@ def _head(outcome: ReadingsOutcome) -> list[str]:
         lines.append(outcome.reason)
     for error in outcome.errors:
         lines.append(" ".join(filter(None, (error.meter, error.code, error.level, error.reason))))
-    return lines
+    return list(map(printable, lines))

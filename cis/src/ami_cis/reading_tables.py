@@ -9,6 +9,7 @@ from itertools import groupby
 
 from ami_cis.reading_types import interval_of, is_register, name_of
 from ami_cis.readings_api import ReadingValue
+from ami_process.terminal_text import printable
 
 COLUMNS = ("meter", "reading_type", "start", "at", "value", "unit", "qualities", "source")
 _BARS = "▁▂▃▄▅▆▇█"
@@ -22,14 +23,14 @@ def table(readings: Sequence[ReadingValue]) -> str:
     rows = [("meter", "reading type", "from", "at", "value", "", "quality", "source")]
     rows += [
         (
-            one.meter,
-            name_of(one.reading_type),
+            printable(one.meter),
+            printable(name_of(one.reading_type)),
             _shown(one.start),
             _shown(one.at),
             "missing" if one.value is None else one.value,
             one.unit,
-            " ".join(one.qualities),
-            one.source or "",
+            printable(" ".join(one.qualities)),
+            printable(one.source or ""),
         )
         for one in readings
     ]
@@ -67,7 +68,7 @@ def plot(readings: Sequence[ReadingValue]) -> str:
 def _series(meter: str, reading_type: str, series: Sequence[ReadingValue]) -> str:
     values = [Decimal(one.value) for one in series if one.value is not None]
     missing = len(series) - len(values)
-    head = f"{meter} {name_of(reading_type)}: {len(series)} values"
+    head = f"{printable(meter)} {printable(name_of(reading_type))}: {len(series)} values"
     if values:
         head += f", {min(values)} to {max(values)} {series[0].unit}".rstrip()
     if missing:
