@@ -16,7 +16,7 @@ from ami_dlms import data
 from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
-from ami_dlms.data.decoding import Room, read_items
+from ami_dlms.data.decoding import READERS, Room, read_items
 from ami_dlms.data.types import FORMATS
 from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
@@ -69,6 +69,10 @@ def value_in(octets: bytes) -> Data | None:
     """The data of a response."""
     if len(octets) <= _DATA or octets[_CHOICE]:
         return None
+    tag, unpack_from, size, _ = READERS[octets[_DATA]]
+    if size:  # a number, as registers have
+        whole = len(octets) == _DATA + size
+        return Data(tag, unpack_from(octets, _DATA + 1)[0]) if whole else None
     try:
         (value,), end = read_items(octets, _DATA, 1, Room())
     except (DecodeError, IndexError, StructError):
