@@ -205,6 +205,14 @@ def test_readings_are_counted_beside_the_commands(model: DemoState) -> None:
     assert "\n2 readings of registers, 1 of them in full\n" in plain_text.summary(model.summary())
 
 
+def test_the_answer_to_a_request_of_an_earlier_demo_is_not_counted_as_of_this_one(model: DemoState) -> None:
+    before = model.summary()
+    model.apply("cis", story.reply_received("of-an-earlier-demo", "FAILED"), AT)
+    after = model.summary()
+    assert (after.requests, after.unfulfilled, after.counts) == (before.requests, before.unfulfilled, before.counts)
+    assert after.others == {"FAILED": 1}
+
+
 def test_the_totals_in_words(model: DemoState) -> None:
     assert plain_text.summary(model.summary()) == (
         "0 cycles: 0 disconnects confirmed; 1 of 2 commands confirmed by the meters\n"

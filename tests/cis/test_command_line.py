@@ -127,7 +127,7 @@ async def test_usage_errors_are_2(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert await sent(config, "--code", "3.31.0.23") == 2
     assert "at least one --meter" in capsys.readouterr().err
     assert await sent(config, "--code", "3.31.0.23", "--meter", "M\n1") == 2
-    assert "meters.0: has to be printable text" in capsys.readouterr().err
+    assert "--meter: has to be printable text" in capsys.readouterr().err
     bad = written(tmp_path, "http://127.0.0.1:1", more="prot = 1")
     assert await asyncio.to_thread(main, ["serve", "--config", str(bad)]) == 2
     assert "cis.prot: unknown key" in capsys.readouterr().err

@@ -94,7 +94,7 @@ async def test_json_and_what_is_kept(tmp_path: Path, hes: StandInHes, capsys: py
         (["--type", "import"], "cis: read: name at least one of --meter"),
         (["--meter", "M1", "--csv", "--plot"], "--csv, --json and --plot exclude each other"),
         (["--kept", "--usage-point", "UP-1"], "is found by --meter"),
-        (["--meter", "M1", "--type", "imports"], "is no ReadingType"),
+        (["--meter", "M1", "--type", "imports"], "cis: read: --type: 'imports' is no ReadingType"),
         (["--meter", "M1", "--from", "2026-03-29T02:30"], "never show"),
         (["--kept", "--type", "imports"], "is no ReadingType"),
     ],

@@ -48,8 +48,8 @@ class Tally:
     reads_ok: int = 0
 
     def add(self, request: Request) -> None:
-        """Count one more."""
-        if not request.own:
+        """Count one more; what an earlier life of the CIS has sent, and this one only saw answered, is not the demo's."""
+        if not (request.own and request.verb):
             self.others[request.status] += 1
             return
         if request.is_read:

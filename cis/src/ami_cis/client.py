@@ -18,6 +18,15 @@ OK = 0
 NOT_OK = 1
 USAGE = 2
 NOT_REACHED = 3
+_OPTIONS = {
+    "meters": "--meter",
+    "mrids": "--mrid",
+    "usage_points": "--usage-point",
+    "reading_types": "--type",
+    "from": "--from",
+    "to": "--to",
+}
+"""Fields of an order, as a command line has them."""
 
 
 def send(url: str, token_file: Path | None, wanted: Mapping[str, object], *, as_json: bool) -> int:
@@ -99,5 +108,5 @@ def _word_without_error(outcome: ControlOutcome) -> str:
 def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong, without the value."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(map(str, first["loc"]))
+    place = _OPTIONS.get(str(first["loc"][0]), ".".join(map(str, first["loc"]))) if first["loc"] else ""
     return f"{place}{': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
