@@ -19,7 +19,7 @@ def test_the_demo_file_is_read_and_no_key_of_a_meter_is_kept() -> None:
     assert [meter.name for meter in settings.meters[:2]] == ["M1001", "M1002"]
     assert settings.meters[0].usage_points == ("UP-1001",)
     assert settings.demo.period_s == 10.0
-    assert settings.cis.request_timeout_s == 60.0
+    assert settings.cis.request_timeout_s == 150.0
     assert "9B785F51767FA3192281C83EA0D0BB6F" not in repr(settings)
 
 
@@ -87,5 +87,7 @@ def test_a_timeout_shorter_than_the_deadline_is_noticed(tmp_path: Path, monkeypa
     assert Settings.load(
         write(tmp_path, "[cis]\nrequest_timeout_s = 30\n[hes]\nport = 1\ndeadline_s = 30.0\n")
     ).gives_up_too_early
-    monkeypatch.setenv("AMI_HES__DEADLINE_S", "90")
+    reading = "[cis]\nrequest_timeout_s = 30\n[hes]\ndeadline_s = 5.0\n[hes.lanes.read]\ndeadline_s = 30.0\n"
+    assert Settings.load(write(tmp_path, reading)).gives_up_too_early
+    monkeypatch.setenv("AMI_HES__DEADLINE_S", "190")
     assert Settings.load(DEMO).gives_up_too_early

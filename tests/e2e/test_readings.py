@@ -161,6 +161,7 @@ def test_what_can_be_read_is_given_beside_what_can_not(whole: System, simulator:
         (query([]), "1.7"),
         ("", "1.7"),
         (query(["{mrid}"], (QUARTERS,), (START, START - timedelta(hours=1))), "1.6"),
+        (query(["{mrid}"], (), (START - timedelta(hours=1), START + timedelta(days=1))), "5.2"),
         (query(["{mrid}"], (QUARTERS,), (START - timedelta(days=500), START)), "3.1"),
         (query(["<EndDeviceGroup><mRID>feeder-1</mRID></EndDeviceGroup>"], (IMPORT,)), "2.4"),
         (query(["<EndDeviceGroup><Names><name>F9</name></Names></EndDeviceGroup>"], (IMPORT,)), "2.4"),

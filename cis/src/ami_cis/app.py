@@ -177,8 +177,9 @@ async def serve(settings: Settings, environment: Environment, stop: asyncio.Even
                 environment.emit(
                     events.TimeoutTooShort(
                         request_timeout_s=settings.cis.request_timeout_s,
-                        deadline_s=settings.hes.deadline_s,
-                        reason="cis.request_timeout_s is not longer than hes.deadline_s, so late results will look like failures",
+                        deadline_s=settings.hes.longest_s,
+                        reason="cis.request_timeout_s is not longer than hes.deadline_s and hes.lanes.read.deadline_s, "
+                        "so late results will look like failures",
                     )
                 )
             if waiting := await system.store.count(State.ACKNOWLEDGED):

@@ -227,7 +227,7 @@ class TimeoutTooShort(Event):
     request_timeout_s: float
     """cis.request_timeout_s."""
     deadline_s: float | None
-    """hes.deadline_s."""
+    """hes.deadline_s, or hes.lanes.read.deadline_s if that is longer."""
     reason: str
     """What follows."""
 

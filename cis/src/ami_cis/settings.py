@@ -55,7 +55,7 @@ class Cis(Section):
     """Ask for an acknowledgement now and the reply later."""
     reply_address: HttpUrl | None = None
     """The ReplyAddress of such requests, if it is not host and port."""
-    request_timeout_s: Seconds = 60.0
+    request_timeout_s: Seconds = 150.0
     """Give up waiting for an answer after this."""
     host_names: tuple[str, ...] = Field(
         default=(), description="further names in the Host header; addresses and names without a dot are always taken"
@@ -119,12 +119,34 @@ class Cis(Section):
         return f"http://{host}:{port}/cim"
 
 
-class Hes(BaseModel):
-    """The one setting of the HES that matters here: how long its work may take."""
+class HesRead(BaseModel):
+    """How long a reading may take at the HES."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     deadline_s: Seconds | None = None
+
+
+class HesLanes(BaseModel):
+    """Of the lanes of the HES, the one that our readings go in."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    read: HesRead = HesRead()
+
+
+class Hes(BaseModel):
+    """The settings of the HES that matter here: how long its work may take."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    deadline_s: Seconds | None = None
+    lanes: HesLanes = HesLanes()
+
+    @property
+    def longest_s(self) -> float | None:
+        """The longer of the deadlines that are known here."""
+        return max((one for one in (self.deadline_s, self.lanes.read.deadline_s) if one is not None), default=None)
 
 
 class Settings(FileSettings):
@@ -152,7 +174,8 @@ class Settings(FileSettings):
     @property
     def gives_up_too_early(self) -> bool:
         """Whether we stop waiting while the HES may still be at work."""
-        return self.hes.deadline_s is not None and self.cis.request_timeout_s <= self.hes.deadline_s
+        longest_s = self.hes.longest_s
+        return longest_s is not None and self.cis.request_timeout_s <= longest_s
 
 
 def _check_distinct(meters: Sequence[Meter]) -> None:

@@ -58,13 +58,17 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
     _demand_understood(query)
     period = _period_of(query, context.accepted_at)
     types, errors = _types_of(query)
+    source = _source_of(query)
+    if period[0] is not None and not types and source != STORE:
+        why = "without ReadingTypes it is all that the meters have now; name those of a time, or ask for what is kept (source store)"
+        raise Refused(error("5.2", f"Nothing was read: {why}."))
     meters: dict[str, Meter] = {}
     for found in _meters_of(query, registry, context.partner):
         if isinstance(found, ReplyError):
             errors.append(found)
         else:
             meters.setdefault(found.name, found)
-    body = Wanted(tuple(types), *period, _source_of(query)).format()
+    body = Wanted(tuple(types), *period, source).format()
     commands = [
         Command(context.request_id, MeterId(one.name, one.mrid), read_meter.NAME, body) for one in meters.values()
     ]
