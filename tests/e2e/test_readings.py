@@ -238,7 +238,16 @@ def test_the_readings_of_a_store_as_csv(moved: System) -> None:
     read = values(post(moved, query([meter["mrid"]], (IMPORT, VOLTAGE))))[meter["mrid"]]
     assert moved.hes is not None and moved.hes.stop() == 0
     path = moved.directory / "readings.csv"
-    command = [sys.executable, "-m", "ami_hes", "readings", "--config", str(moved.directory / "hes.toml"), str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "ami_hes",
+        "store",
+        "readings",
+        "--config",
+        str(moved.directory / "hes.toml"),
+        str(path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, f"2 readings are in {path}\n"), done.stderr
     with path.open(encoding="utf-8", newline="") as file:

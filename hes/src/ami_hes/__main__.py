@@ -64,14 +64,11 @@ def _store_in(config: Path) -> Place:
     return place_of(hes.store, hes.store_password, "hes.store")
 
 
-app.add_typer(store_commands(SCHEMA, _store_in, assume_the_worst), name="store")
+store = store_commands(SCHEMA, _store_in, assume_the_worst)
+app.add_typer(store, name="store")
 
 
-keys = typer.Typer(no_args_is_help=True, help="The master key of the meters' keys, while the process does not run.")
-app.add_typer(keys, name="keys")
-
-
-@keys.command("rotate")
+@store.command("rotate-keys")
 def rotate_keys(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")],
 ) -> None:
@@ -80,7 +77,7 @@ def rotate_keys(
         typer.echo(asyncio.run(rotate_in(Settings.load(config))))
 
 
-@app.command("readings")
+@store.command("readings")
 def readings(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")],
     file: Annotated[Path, typer.Argument(metavar="CSV", help="The new file.")],

@@ -210,14 +210,14 @@ def test_the_master_key_is_changed_while_the_process_does_not_run(
     asyncio.run(live(tmp_path))
     monkeypatch.setenv("THE_KEY", f"{other} {one}")
     capsys.readouterr()
-    assert main(["keys", "rotate", "--config", str(config)]) == 0
+    assert main(["store", "rotate-keys", "--config", str(config)]) == 0
     assert capsys.readouterr().out.startswith("2 keys of meters are sealed by the master key ")
     monkeypatch.setenv("THE_KEY", other)
     asyncio.run(live(tmp_path))
     assert capsys.readouterr().out == "0 accepted, 0 changed, 1 unchanged, 0 refused\n"
     if variable:
         monkeypatch.setenv("THE_KEY", one)
-        assert main(["keys", "rotate", "--config", str(config)]) == 2
+        assert main(["store", "rotate-keys", "--config", str(config)]) == 2
         refused = capsys.readouterr().err
         assert refused.startswith("hes: hes.master_key: ") and one not in refused and other not in refused
 
