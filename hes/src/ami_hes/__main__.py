@@ -11,7 +11,8 @@ import typer
 from ami_process.loading import loading
 
 with loading():
-    from ami_hes.app import export_readings, rotate_in, serve
+    from ami_hes.app import serve
+    from ami_hes.closed_store import export_readings, rotate_in
     from ami_hes.meters.registry import RegistryError
     from ami_hes.registry import CannotOpen
     from ami_hes.settings import Settings

@@ -8,17 +8,15 @@ import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-import httpx
 from starlette.routing import Route
 
 from ami_cim import reading
-from ami_cim.limits import Limits as CimLimits
 from ami_cim.schema import Schemas
-from ami_hes import events, schedules, served
+from ami_hes import configured, events, schedules, served
 from ami_hes.api import (
     Cancel,
     Measured,
@@ -30,18 +28,14 @@ from ami_hes.api import (
     request_routes,
     schedule_routes,
 )
-from ami_hes.commands import Lane
 from ami_hes.engine import EmbeddedEngine, Engine, MakeEngine
-from ami_hes.inbox import InboxSettings, create_inbox
+from ami_hes.inbox import create_inbox
 from ami_hes.jobs import (
     AnswerMaker,
     Backoff,
     CommandWorker,
     Context,
-    Group,
-    Groups,
     Intake,
-    LaneLimits,
     Lanes,
     Limits,
     ReplySender,
@@ -51,11 +45,9 @@ from ami_hes.jobs import (
 )
 from ami_hes.meters import Meters, MetersSettings, Registry
 from ami_hes.meters.shipments import transport_key_of
-from ami_hes.nouns import Partner
 from ami_hes.outbox import Outbox
-from ami_hes.registry import KeptRegistry, Sealer, configured_meters, master_keys_of, open_registry, rotate
-from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
-from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook, ScheduleOrders, Subscriber
+from ami_hes.registry import KeptRegistry, Sealer, configured_meters, master_keys_of, open_registry
+from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook, ScheduleOrders
 from ami_hes.settings import Settings
 from ami_hes.store import (
     SCHEMA,
@@ -69,14 +61,12 @@ from ami_hes.store import (
     SqlResults,
     SqlSchedules,
     StoreUnavailable,
-    write_csv,
 )
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment
 from ami_process.events import cannot_listen
 from ami_process.health import Check, Health, room_beside
-from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.sockets import (
@@ -93,8 +83,6 @@ from ami_process.tokens import Tokens
 from ami_process.worker import Worker
 
 FORGET_EVERY_S = 3600.0
-EVER = -(2**62), 2**62
-"""Milliseconds since 1970 that no reading is before or after."""
 
 
 @asynccontextmanager
@@ -108,24 +96,24 @@ async def running(
     hes = settings.hes
     metrics = Metrics()
     environment = replace(environment, emit=metrics.counting(environment.emit))
-    http_limits = _http_limits(settings)
+    http_limits = configured.http_limits(settings)
     kept_open = hes.max_kept_open if hes.keep_open_s else 0
     allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions + kept_open)
     transport_key = transport_key_of(hes.transport_key)
-    configured = configured_meters(settings.meters, hes.shipments, transport_key)
+    meters_of_files = configured_meters(settings.meters, hes.shipments, transport_key)
     sealer = _sealer(settings, environment)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
         store = stack.enter_context(hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA))
         database = await stack.enter_async_context(Database(store, environment.emit))
         await stack.enter_async_context(database.watched())
-        kept = await open_registry(SqlRegistry(database), sealer, configured, environment.emit, transport_key)
+        kept = await open_registry(SqlRegistry(database), sealer, meters_of_files, environment.emit, transport_key)
         registry = kept.registry
         meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, environment))
         schemas = Schemas()
         results, deliveries = SqlResults(database), SqlDeliveries(database)
         reply_age = timedelta(seconds=hes.reply_max_age_s)
-        lanes, groups = _lanes(settings), _groups(settings, registry)
+        lanes, groups = configured.lanes(settings), configured.groups(settings, registry)
         engine = make_engine(
             results,
             deliveries,
@@ -135,7 +123,7 @@ async def running(
             group_of=groups.of,
         )
         context = Context(results, deliveries, engine, schemas, hes.source, environment, reply_age)
-        hosts = _reply_hosts(settings)
+        hosts = configured.reply_hosts(settings)
         outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))
         recipes = partial(served.run, meters) if run is None else run
         answers = AnswerMaker(context, await stack.enter_async_context(Writing.opened(hes.max_answer_octets)))
@@ -146,7 +134,7 @@ async def running(
         collector = _collector(settings, context, registry, database)
         book = ScheduleBook(collector.store, registry, environment, collector.look)
         orders = {schedules.NOUN: ScheduleOrders(book, hes.time_zone)}
-        intake = Intake(context, answers, registry, hosts, limits, _partners(settings), orders)
+        intake = Intake(context, answers, registry, hosts, limits, configured.partners(settings), orders)
         await engine.open()
         kept_for = timedelta(days=hes.keep_answers_days)
         forget = partial(_forget, context, environment, kept_for, hes.keep_message_ids)
@@ -157,7 +145,7 @@ async def running(
         disk = {"disk": room_beside(store)} if isinstance(store, Path) else {}
         checks = {"store": database.check} | disk
         ready = Health(checks | {"commands": _room_for_commands(engine, lanes)})
-        inbox_settings = replace(_inbox_settings(settings, environment), ready=ready)
+        inbox_settings = replace(configured.inbox_settings(settings, environment), ready=ready)
         inbox = create_inbox(intake, schemas, worker, Health(checks), inbox_settings)
         api = create_api(
             [
@@ -166,7 +154,7 @@ async def running(
                 *schedule_routes(book, registry),
             ],
             Tokens.of(hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0]),
-            names=_names(settings),
+            names=configured.names(settings),
             names_setting="hes.host_names",
         )
         served_at = Branch(paths.PREFIX, api, Branch(paths.METRICS, api, inbox))
@@ -187,27 +175,6 @@ async def serve(settings: Settings, stop: asyncio.Event, environment: Environmen
         environment.emit(cannot_listen(problem))
         return EXIT_CANNOT_LISTEN
     return 0
-
-
-async def rotate_in(settings: Settings) -> str:
-    """Seal what the store of these settings holds by a new master key; what was done, for a person."""
-    hes = settings.hes
-    masters = master_keys_of(hes.master_key, hes.store, os.environ, os.urandom)
-    with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
-        async with Database(store) as database:
-            sealed = await rotate(SqlRegistry(database), masters, os.urandom)
-    return f"{sealed} keys of meters are sealed by the master key {masters.current().id} of {masters.place}"
-
-
-async def export_readings(settings: Settings, path: Path, since: datetime | None, until: datetime | None) -> int:
-    """Write the readings of the store of these settings to a new CSV file; how many. OSError when there is such a file."""
-    hes = settings.hes
-    after = EVER[0] if since is None else int(since.timestamp() * 1000)
-    last = EVER[1] if until is None else int(until.timestamp() * 1000)
-    with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
-        async with Database(store) as database:
-            with path.open("x", encoding="utf-8", newline="") as file:
-                return await write_csv(SqlReadings(database), file, after=after, until=last)
 
 
 @asynccontextmanager
@@ -265,7 +232,7 @@ async def _forget(context: Context, environment: Environment, kept_for: timedelt
 def _collector(settings: Settings, context: Context, registry: Registry, database: Database) -> Collector:
     """With its subscribers."""
     publisher = Publisher(
-        subscribers=_subscribers(settings),
+        subscribers=configured.subscribers(settings),
         writer=EventWriter(context.source, context.schemas),
         results=context.results,
         engine=context.engine,
@@ -274,21 +241,6 @@ def _collector(settings: Settings, context: Context, registry: Registry, databas
         reply_age=context.reply_age,
     )
     return Collector(SqlSchedules(database), context.results, context.engine, registry, publisher, context.environment)
-
-
-def _subscribers(settings: Settings) -> tuple[Subscriber, ...]:
-    return tuple(
-        Subscriber(
-            name=one.name,
-            url=one.url,
-            nouns=frozenset(one.nouns),
-            groups=tuple((tag, value) for tag, _, value in (group.partition("=") for group in one.groups)),
-            typed=one.event == "typed",
-            ack_required=one.ack_required,
-            values_per_message=one.values_per_message,
-        )
-        for one in settings.hes.subscribers
-    )
 
 
 def _sealer(settings: Settings, environment: Environment) -> Sealer:
@@ -333,74 +285,3 @@ def _room_for_commands(engine: Engine, lanes: Lanes) -> Check:
             raise OSError(f"no more commands are accepted in the lane {' and '.join(full)}: max_pending wait or run")
 
     return check
-
-
-def _inbox_settings(settings: Settings, environment: Environment) -> InboxSettings:
-    hes = settings.hes
-    limits = CimLimits(octets=hes.max_request_octets)
-    return InboxSettings(limits=limits, emit=environment.emit, names=_names(settings), public_url=hes.public_url)
-
-
-def _names(settings: Settings) -> tuple[str, ...]:
-    """By which clients reach us, whatever they want."""
-    hes = settings.hes
-    urls = (url for url in (hes.public_url, settings.cis.hes_url) if url is not None)
-    return (hes.host, *hes.host_names, *(httpx.URL(url).host for url in urls))
-
-
-def _http_limits(settings: Settings) -> HttpLimits:
-    hes = settings.hes
-    return HttpLimits(
-        connections=hes.http_connections,
-        connections_per_address=hes.http_connections_per_address,
-        head_s=hes.http_head_s,
-    )
-
-
-def _lanes(settings: Settings) -> Lanes:
-    """Controls may have all sessions and are not tried again here: their recipe does so as long as nothing has left."""
-    hes = settings.hes
-    lanes = {
-        lane: LaneLimits(
-            timedelta(seconds=one.deadline_s),
-            one.max_pending,
-            max(1, int(hes.max_sessions * one.share)),
-            Backoff(one.retry_first_s, one.retry_most_s, one.attempts),
-        )
-        for lane, one in ((Lane.READ, hes.lanes.read), (Lane.CAMPAIGN, hes.lanes.campaign))
-    }
-    controls = LaneLimits(timedelta(seconds=hes.deadline_s), hes.max_pending, hes.max_sessions, Backoff(1.0, 1.0, 1))
-    return {Lane.CONTROL: controls} | lanes
-
-
-def _groups(settings: Settings, registry: Registry) -> Groups:
-    groups = [Group(one.tag, one.value, one.sessions, one.sessions_per_second) for one in settings.hes.groups]
-    return Groups(registry, groups, settings.hes.sessions_per_second)
-
-
-def _partners(settings: Settings) -> tuple[Partner, ...]:
-    return tuple(
-        Partner(
-            source=one.source,
-            reply_address=one.reply_address,
-            several_names=one.several_names == "several-meters",
-            typed_reply=one.late_reply == "typed",
-        )
-        for one in settings.partners
-    )
-
-
-def _reply_hosts(settings: Settings) -> ReplyHosts:
-    """CIS and subscribers of the configuration may always be posted to, and this machine if the HES serves at a loopback address alone."""
-    hes, cis = settings.hes, settings.cis
-    networks = (*LOOPBACK, *hes.reply_networks) if is_loopback(hes.host) else hes.reply_networks
-    named = [] if cis.host is None else [httpx.URL(scheme="http", host=cis.host, port=cis.port)]
-    configured = (cis.reply_address, *(one.url for one in hes.subscribers))
-    named += [httpx.URL(one) for one in configured if one is not None]
-    return ReplyHosts(networks, frozenset((*hes.reply_hosts, *map(_named_host, named))))
-
-
-def _named_host(url: httpx.URL) -> str:
-    """A CIS may take replies at other ports too, but what else listens on our own machine is not to be reached by a reply."""
-    host = format_host(url.host.lower())
-    return f"{host}:{url.port or PORTS[url.scheme]}" if is_loopback(url.host) else host

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from north_bench import DISCONNECT, Cis, control, north, request
 
-from ami_hes.app import _reply_hosts
+from ami_hes.configured import reply_hosts
 from ami_hes.reply_hosts import NotAllowed
 from ami_hes.settings import Settings
 
@@ -15,7 +15,7 @@ EVERYWHERE = "0.0.0.0"
 
 
 def configured(host: str = LOCAL, cis: dict[str, Any] | None = None, **hes: Any) -> Any:
-    return _reply_hosts(Settings(hes={"host": host, **hes}, cis=cis or {}))
+    return reply_hosts(Settings(hes={"host": host, **hes}, cis=cis or {}))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""What is done to the store of a HES that does not run."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from ami_hes.registry import master_keys_of, rotate
+from ami_hes.settings import Settings
+from ami_hes.store import SCHEMA, Database, SqlReadings, SqlRegistry, write_csv
+from ami_process.store.holding import hold_store
+from ami_process.store.places import place_of
+
+EVER = -(2**62), 2**62
+"""Milliseconds since 1970 that no reading is before or after."""
+
+
+async def rotate_in(settings: Settings) -> str:
+    """Seal what the store of these settings holds by a new master key; what was done, for a person."""
+    hes = settings.hes
+    masters = master_keys_of(hes.master_key, hes.store, os.environ, os.urandom)
+    with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
+        async with Database(store) as database:
+            sealed = await rotate(SqlRegistry(database), masters, os.urandom)
+    return f"{sealed} keys of meters are sealed by the master key {masters.current().id} of {masters.place}"
+
+
+async def export_readings(settings: Settings, path: Path, since: datetime | None, until: datetime | None) -> int:
+    """Write the readings of the store of these settings to a new CSV file; how many. OSError when there is such a file."""
+    hes = settings.hes
+    after = EVER[0] if since is None else int(since.timestamp() * 1000)
+    last = EVER[1] if until is None else int(until.timestamp() * 1000)
+    with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
+        async with Database(store) as database:
+            with path.open("x", encoding="utf-8", newline="") as file:
+                return await write_csv(SqlReadings(database), file, after=after, until=last)
