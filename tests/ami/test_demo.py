@@ -132,6 +132,8 @@ async def test_a_failed_demo_keeps_its_directory_and_says_why(stage: Stage, capf
     (directory,) = stage.left
     assert f"kept in {directory}" in err
     assert (directory / "hes.log").read_text() == "the disk is full\n"
+    said = [json.loads(line)["event"] for line in (directory / "M1001.jsonl").read_text().splitlines()]
+    assert said[0] == "ready", "what each process has said is kept as well"
 
 
 async def test_the_demo_goes_on_without_a_meter_but_does_not_call_it_a_success(

@@ -158,7 +158,9 @@ class Demo:
                 await listening
         exit_code = self.exit_code
         kept = (
-            [] if exit_code == 0 else [f"The configuration and the logs of this demo are kept in {self.processes.logs}"]
+            []
+            if exit_code == 0
+            else [f"The configuration, the events and the logs of this demo are kept in {self.processes.logs}"]
         )
         with self._telling():
             self.output.closing(self.model, self.trouble + kept)

@@ -18,6 +18,8 @@ from typing import Any, Self
 
 LINE_LIMIT = 4 * 1024 * 1024
 """Octets of the longest line; a full-size APDU in hex has 128 KiB."""
+MOST_KEPT = 16 * 1024 * 1024
+"""Octets of what a process says, after which nothing more of it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,10 @@ class Processes:
         """Where its standard error goes."""
         return self.logs / f"{program.name}.log"
 
+    def events_of(self, program: Program) -> Path:
+        """Where the first of what it says is kept, line by line."""
+        return self.logs / f"{program.name}.jsonl"
+
     def last_words(self, program: Program, lines: int = 12) -> str:
         """The end of its standard error."""
         return "\n".join(self.log_of(program).read_text("utf-8", "replace").splitlines()[-lines:])
@@ -148,9 +154,12 @@ class Processes:
 
     async def _listen(self, child: _Child) -> None:
         assert child.process.stdout is not None
-        async for line in child.process.stdout:
-            if event := _parse(line):
-                self._messages.put_nowait(Emitted(child.program, event, self.now()))
+        with self.events_of(child.program).open("wb") as kept:
+            async for line in child.process.stdout:
+                if kept.tell() < MOST_KEPT:
+                    kept.write(line)
+                if event := _parse(line):
+                    self._messages.put_nowait(Emitted(child.program, event, self.now()))
         exit_code = await child.process.wait()
         self._messages.put_nowait(Ended(child.program, exit_code, self.now()))
 
