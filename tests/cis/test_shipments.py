@@ -22,7 +22,8 @@ METERS = [Meter(name="M1", mrid="a", usage_points=("UP-1",)), Meter(name="M2", m
 def test_json_and_csv_name_the_same_meters_and_keep_no_key(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"format": 1, "meters": ROWS}))
     (tmp_path / "a.csv").write_text("name,mrid,usage_points,feeder\nM1,a,UP-1,S1-F1\nM2,b,UP-2;UP-3,S1-F1\n")
-    for name in ("a.json", "a.csv"):
+    (tmp_path / "marked.csv").write_text((tmp_path / "a.csv").read_text(), "utf-8-sig")  # as spreadsheets write it
+    for name in ("a.json", "a.csv", "marked.csv"):
         found = list(read_shipments([tmp_path / name]))
         assert found == METERS
         assert "00" not in repr(found)

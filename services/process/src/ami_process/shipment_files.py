@@ -18,6 +18,8 @@ MOST_CHARACTERS = 1 << 30
 USAGE_POINTS = "usage_points"
 SEVERAL = ";"
 """Between several usage points in one cell of CSV."""
+BYTE_ORDER_MARK = "\ufeff"
+"""Spreadsheets begin a CSV in UTF-8 with it."""
 ParseCell = Callable[[str, str], object]
 """The value of a cell of CSV, by the name of its column: JSON has types, CSV has none."""
 
@@ -43,10 +45,12 @@ def read_placed_rows(path: Path, parse_cell: ParseCell = text_of_cell) -> Iterat
 
 def parse_rows(text: str, parse_cell: ParseCell = text_of_cell) -> Iterable[Mapping[str, object]]:
     """The rows of the text of a file; as above."""
+    text = text.removeprefix(BYTE_ORDER_MARK)
     return _from_json(text) if _is_json(text) else (row for _, row in _lines_of_csv(text, parse_cell))
 
 
 def _placed(text: str, parse_cell: ParseCell) -> Iterator[tuple[str, Mapping[str, object]]]:
+    text = text.removeprefix(BYTE_ORDER_MARK)
     if _is_json(text):
         return ((f"meter {number}", row) for number, row in enumerate(_from_json(text), 1))
     return ((f"line {line}", row) for line, row in _lines_of_csv(text, parse_cell))
