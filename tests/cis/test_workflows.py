@@ -335,13 +335,15 @@ async def test_it_waits_for_a_hes_that_starts_later_and_survives_its_absence(tmp
     async with standing_in() as gone:
         url = gone.url
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve(settings(tmp_path, url, demo=Demo()), environment(events), stop, loop=True))
+    chosen = settings(tmp_path, url, demo=Demo(), request_timeout_s=1.0, ask_again_s=0.0)
+    serving = asyncio.create_task(serve(chosen, environment(events), stop, loop=True))
     waiting = await events.wait_for("waiting_for")
     assert waiting["url"] == url and "cannot be reached" in waiting["reason"]
     async with standing_in(int(url.rpartition(":")[2])):
         await events.wait_for("reply_received")
+    # the first that the HES leaves behind may have reached it, so that its end is not known
     failed = await events.wait_for("request_failed")
-    assert f"{url} cannot be reached" in failed["reason"] or "did not answer" in failed["reason"]
+    assert f"{url} cannot be reached" in failed["reason"]
     await events.wait_for("request_failed", 3)
     async with standing_in(int(url.rpartition(":")[2])):
         confirmed = len(events.named("reply_received"))

@@ -43,7 +43,7 @@ def test_killed_and_restarted_in_the_middle_of_a_control_it_is_carried_out_once(
     asking.stop()
     (said,) = [event for event in asking.events if "confirmed" in event]
     assert (said["result"], said["unknown"], said["reason"]) == ("OK", False, None), said
-    moved = [one for one in slow.process("M1001").seen("switched") if one["before"] != one["after"]]
+    moved = [one for one in slow.process("M1001").wait_for_some("switched", 1) if one["before"] != one["after"]]
     assert len(moved) == 1
 
 
@@ -81,7 +81,7 @@ def test_a_second_hes_on_the_same_store_is_refused_and_who_has_lost_it_ends(slow
     assert hes(slow).wait() == 2
     hes(slow).stop()
     assert "another head-end system has taken the store" in hes(slow).events[-1]["text"]
-    assert len(slow.process("M1001").seen("switched")) == 1
+    assert len(slow.process("M1001").wait_for_some("switched", 1)) == 1
 
 
 def _on_other_ports(ami: System) -> dict[str, object]:

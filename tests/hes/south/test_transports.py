@@ -89,6 +89,7 @@ async def test_a_meter_on_a_serial_line(ami: South, simulator: Simulator) -> Non
             outcome = await ami.switch(code, deadline_s=40.0)
             assert outcome.ok, outcome.reason
         await ami.stop()
+    await simulator.until(lambda: len(simulator.switchings("M1001")) == 2)
     assert simulator.switchings("M1001") == [(True, False), (False, True)]
 
 

@@ -16,7 +16,7 @@ NEWLINE = ord("\n")
 LAST_WORDS_S = 1.0
 """How long the end of the process waits for a reader that does not read."""
 
-PAUSE_S = 0.01
+PAUSE_S = 0.002
 """Between two writes: lines of a busy time leave together, so that the thread does not take the interpreter for each of them."""
 
 
