@@ -145,7 +145,7 @@ def _unwrapped(root: Element, found: list[Finding]) -> tuple[str, Element]:
 
 
 def _blocks(root: Element) -> Iterator[Element]:
-    """The header blocks that whoever gets the message has to understand."""
+    """The header blocks that the receiver of the message has to understand."""
     for header in root.iterchildren(f"{{{_namespace(root)}}}Header"):
         for block in header.iterchildren("*"):
             if (block.get(f"{{{_namespace(root)}}}mustUnderstand") or "").strip() in ("1", "true"):

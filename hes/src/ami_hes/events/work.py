@@ -188,7 +188,7 @@ class ResultsNotKept(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingsNotKept(Event):
-    """The store did not take what was read of a meter; whoever has asked for it gets it."""
+    """The store did not take the readings of a meter; the request that asked for them is answered with them all the same."""
 
     severity: ClassVar[Severity | None] = "warning"
 

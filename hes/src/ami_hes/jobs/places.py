@@ -19,7 +19,7 @@ HIGHER = {lane: tuple(Lane)[: index + 1] for index, lane in enumerate(Lane)}
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What may be taken: of these lanes, so many in all, none of the groups that are full."""
+    """What may be taken: commands of these lanes, at most `limit` in all, and none of a group that is full."""
 
     lanes: frozenset[Lane]
     limit: int

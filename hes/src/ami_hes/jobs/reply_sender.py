@@ -86,7 +86,7 @@ class ReplySender:
         await self._taken(post.item, request)
 
     async def _post_parts(self, post: Post[Delivery[ReplyJob]]) -> None:
-        """In their order, each once it is known that the one before it was taken; over all lives of the process."""
+        """Post the parts in order, each after the one before it was taken; a restarted process goes on where the last one ended."""
         request_id, results = post.item.job.request_id, self._context.results
         while (part := await results.next_part(request_id)) is not None:
             await self._post(post, part.octets)

@@ -1,6 +1,6 @@
 """Which objects a meter has, as its association has listed them, and what its profiles capture: read once, and again where that has changed.
 
-Meters of one model share what is known in memory, and of the meters only so many are remembered. It is known of the device and not
+Meters of one model share what is known in memory, and the number of meters that are remembered is limited. It is known of the device and not
 of its name in the registry, which may be given to another one while the process runs.
 """
 

@@ -111,7 +111,7 @@ class Meters:
         self.listening = await self._listener.start(self.settings.host, self.settings.port)
 
     async def stop(self) -> None:
-        """Close the door and every connection that waits."""
+        """Close the listener and every connection that is kept or waits."""
         await self._listener.stop()
         await self._slots.close()
         await self._kept.close()

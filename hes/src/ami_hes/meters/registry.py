@@ -36,7 +36,7 @@ class Registry:
         """`shipped` are further entries by the words for where they are from.
 
         `resolve` fetches what `env:` and `file:` name, by default from the environment and the working directory. `meters`
-        keeps the meters by mRID for whoever adds them (`add`), in place of the entries.
+        is the mapping by mRID that meters are added to (`add`); without it they are those of the entries.
         """
         resolve = resolve or SecretSources(os.environ)
         own: dict[str, Meter] = {}

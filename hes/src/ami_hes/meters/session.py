@@ -1,4 +1,4 @@
-"""One meter, held by one user, for one piece of work: who it is, that it is the one we mean, then a secured association.
+"""A session with one meter, for one user and one piece of work: its identity is checked, then comes a secured association.
 
 The procedure is the protocol core's (`ami_dlms.association.client.session`). The public client (wrapper port 16, no security)
 reads the logical device name and the invocation counter where they are not known yet, or where the meter refuses what it took

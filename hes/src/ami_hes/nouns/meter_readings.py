@@ -24,15 +24,25 @@ from ami_hes.nouns.devices import devices_of, identifier_of, meter_of_device, me
 from ami_hes.nouns.header import error
 from ami_hes.nouns.partners import STANDARD, Partner
 from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
-from ami_hes.operations import read_meter, read_results
+from ami_hes.operations import read_meter
 from ami_hes.operations.asked_types import answered_by
-from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValue, ReadValues, Wanted, moment_at, number_of
+from ami_hes.operations.read_results import (
+    METER,
+    SOURCES,
+    STORE,
+    NotRead,
+    ReadSeries,
+    ReadValue,
+    ReadValues,
+    Wanted,
+    moment_at,
+    number_of,
+)
 from ami_mapping.lookup import readings
 from ami_mapping.reading_types import ReadingType, RefusedReadingType
 
 REASON = "inquiry"
 """Readings/reason of what was read because somebody asked for it."""
-METER, STORE = "meter", "store"
 HEAD_END_TIME = "meter, time of the head-end system"
 """Readings/source of values whose timeStamp is when their answer came: the meter gives none (M-119)."""
 HOUR_MS = 3_600_000
@@ -141,9 +151,9 @@ def _period_of(query: GetMeterReadings, now: datetime) -> tuple[int | None, int 
 
 def _source_of(query: GetMeterReadings) -> str:
     """Where the values are to come from; the meter where nothing is said."""
-    sources = {one.source for one in query.readings if one.source is not None} or {read_results.METER}
-    if len(sources) > 1 or not sources <= set(read_results.SOURCES):
-        words = ", ".join(f'"{one}"' for one in read_results.SOURCES)
+    sources = {one.source for one in query.readings if one.source is not None} or {METER}
+    if len(sources) > 1 or not sources <= set(SOURCES):
+        words = ", ".join(f'"{one}"' for one in SOURCES)
         raise Refused(error("5.2", f"Nothing was read: Reading/source is one of {words}."))
     return sources.pop()
 

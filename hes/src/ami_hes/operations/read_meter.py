@@ -49,7 +49,7 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
 
 
 async def _read_and_keep(meters: Meters, assignment: Assignment, asked: SortedOut) -> ReadValues:
-    """From the meter; that the store does not take it keeps it from nobody who asks."""
+    """Read from the meter, and keep it; the values are answered even when the store does not take them."""
     found = await _read(meters, assignment, asked)
     if meters.readings is not None and (series := to_keep(found)):
         try:

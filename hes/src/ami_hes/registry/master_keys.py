@@ -83,7 +83,7 @@ class KeyFile:
 
 
 class KeyVariable:
-    """A variable of the environment; whoever sets it makes the keys."""
+    """A variable of the environment; the keys in it are made by its owner, and not here."""
 
     def __init__(self, name: str, environ: Mapping[str, str]) -> None:
         self._name = name

@@ -157,7 +157,7 @@ class _Opening:
             self.sources.append(StoredSource(source.name, self.sealer.seal(source.digest, source.name, DIGEST)))
 
     def take_imported(self) -> None:
-        """What no file of the configuration has, unless one stands in its way."""
+        """Meters of earlier imports that no file of the configuration has, unless an entry of a file conflicts with one."""
         for meter in self._of_source.get(IMPORTED, ()):
             if meter.mrid in self.meters:
                 continue

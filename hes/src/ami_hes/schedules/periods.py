@@ -22,7 +22,7 @@ class Every(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """Every day at a local time, for the day before; or every hour so many minutes after its start, for the hour before."""
+    """Every day at a local time, for the day before; or every hour, a number of minutes after its start, for the hour before."""
 
     every: Every
     at: time

@@ -74,7 +74,7 @@ class EventWriter:
 
 
 def _bounded(read: Sequence[Read], values: int) -> Iterator[Sequence[Read]]:
-    """In pieces with at most so many values each, but with one meter at least."""
+    """In pieces of a limited number of values, but of one meter at least."""
     first, size = 0, 0
     for place, (_, found) in enumerate(read):
         if size + _size(found) > values and place > first:
