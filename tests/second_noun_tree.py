@@ -31,9 +31,12 @@ ROWS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("\n        repair=end_device_controls.reorder,\n    ),\n", CIM_ROW),
     ),
     "ami_hes/served.py": (
-        ("from ami_hes.nouns import Noun, end_device_controls", ", meter_asset_reading"),
+        ("from ami_hes.nouns import Noun, Order, end_device_controls", ", meter_asset_reading"),
         ("from ami_hes.operations import Assignment, Attempt, Operation, contactor", ", read_register"),
-        ('    "EndDeviceControls": end_device_controls,\n', '    "MeterAssetReading": meter_asset_reading,\n'),
+        (
+            '    "EndDeviceControls": OnMeters(end_device_controls),\n',
+            '    "MeterAssetReading": OnMeters(meter_asset_reading),\n',
+        ),
         ("    contactor.NAME: contactor.OPERATION,\n", "    read_register.NAME: read_register.OPERATION,\n"),
     ),
 }

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from ami_cim import reading
 from ami_cim.schema import Schemas
-from ami_hes import configured, events, schedules, served
+from ami_hes import configured, events, served
 from ami_hes.api import (
     Cancel,
     Measured,
@@ -47,7 +47,7 @@ from ami_hes.meters import Meters, MetersSettings, Registry
 from ami_hes.meters.shipments import transport_key_of
 from ami_hes.outbox import Outbox
 from ami_hes.registry import KeptRegistry, Sealer, configured_meters, master_keys_of, open_registry
-from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook, ScheduleOrders
+from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
 from ami_hes.settings import Settings
 from ami_hes.store import (
     SCHEMA,
@@ -133,8 +133,8 @@ async def running(
         limits = Limits(lanes, hes.max_meters_per_request)
         collector = _collector(settings, context, registry, database)
         book = ScheduleBook(collector.store, registry, environment, collector.look)
-        orders = {schedules.NOUN: ScheduleOrders(book, hes.time_zone)}
-        intake = Intake(context, answers, registry, hosts, limits, configured.partners(settings), orders)
+        parts = served.Parts(schedules=book, time_zone=hes.time_zone)
+        intake = Intake(context, answers, registry, hosts, limits, parts, configured.partners(settings))
         await engine.open()
         kept_for = timedelta(days=hes.keep_answers_days)
         forget = partial(_forget, context, environment, kept_for, hes.keep_message_ids)

@@ -3,22 +3,63 @@
 Beside the tables is what is the same for all operations: dispatch, the end without a recipe, the details of the end.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters
-from ami_hes.nouns import Noun, end_device_controls, meter_readings
+from ami_hes.nouns import Noun, Order, end_device_controls, meter_readings
 from ami_hes.operations import Assignment, Attempt, Operation, contactor, read_meter, retries
+from ami_hes.schedules import ScheduleBook, ScheduleOrders
 from ami_mapping.faults import explain
 
-NOUNS: dict[str, Noun] = {
-    "EndDeviceControls": end_device_controls,
-    "MeterReadings": meter_readings,
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What of this head-end a noun may look at or change that is carried out on the head-end itself."""
+
+    schedules: ScheduleBook
+    time_zone: str
+    """`hes.time_zone`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnMeters:
+    """A noun whose requests become commands for meters."""
+
+    noun: Noun
+
+
+@dataclass(frozen=True, slots=True)
+class OnHeadEnd:
+    """A noun whose requests change the head-end itself, and ask nothing of a meter."""
+
+    order: Callable[[Parts], Order]
+
+
+NOUNS: dict[str, OnMeters | OnHeadEnd] = {
+    "EndDeviceControls": OnMeters(end_device_controls),
+    "MeterReadings": OnMeters(meter_readings),
+    "MeterReadSchedule": OnHeadEnd(lambda parts: ScheduleOrders(parts.schedules, parts.time_zone)),
 }
 OPERATIONS: dict[str, Operation] = {
     contactor.NAME: contactor.OPERATION,
     read_meter.NAME: read_meter.OPERATION,
 }
+
+
+def noun_of(name: str) -> Noun:
+    """The module of a noun that is carried out on meters; LookupError for any other."""
+    row = NOUNS[name]
+    if not isinstance(row, OnMeters):
+        raise LookupError(f"{name} is carried out on the head-end, not on meters")
+    return row.noun
+
+
+def orders_of(parts: Parts) -> dict[str, Order]:
+    """By noun, how each is carried out that changes the head-end itself."""
+    return {name: row.order(parts) for name, row in NOUNS.items() if isinstance(row, OnHeadEnd)}
 
 
 async def run(meters: Meters, assignment: Assignment) -> Outcome:

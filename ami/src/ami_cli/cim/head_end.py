@@ -18,10 +18,9 @@ from ami_cim.schema import Schemas
 from ami_cli.cim.findings import printable
 from ami_cli.cim.recognise import Message
 from ami_cli.cim.sources import Source
-from ami_hes import schedules
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns import Refused, RequestContext, check
-from ami_hes.served import NOUNS
+from ami_hes.served import NOUNS, OnMeters
 
 NO_ONE = ""
 CIS = "CIS (a head-end takes requests alone)"
@@ -126,10 +125,11 @@ def _fault(by: str, refusal: CimError) -> Answer:
 
 def _planned(received: Received, now: datetime) -> Answer:
     request = received.message
-    check(request.header, (*NOUNS, schedules.NOUN))
-    if request.header.noun == schedules.NOUN:
+    check(request.header, NOUNS)
+    row = NOUNS[request.header.noun]
+    if not isinstance(row, OnMeters):
         return Answer("head-end", True, ORDERED, conditions=("the MessageID was not used for another request",))
-    noun = NOUNS[request.header.noun]
+    noun = row.noun
     size = noun.size(request)
     asked = _Asked()
     plan = noun.plan(RequestContext.of(request.header, now), request, asked)

@@ -22,7 +22,7 @@ from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.jobs.rows import format_errors, format_partner, parse_errors, parse_partner
 from ami_hes.nouns import RequestContext, Worked
 from ami_hes.outbox import format_answer, parse_answer
-from ami_hes.served import NOUNS
+from ami_hes.served import noun_of
 
 FUNCTION = "ami_hes.jobs.answer_writing:write"
 MORE_FOLLOW = ReplyError(
@@ -83,7 +83,7 @@ def _parts(order: Order, worked: Sequence[Worked], first: int, last: bool, schem
 
 def _message(order: Order, worked: Sequence[Worked], first: int, last: bool, schemas: Schemas) -> Written:
     errors = () if first else order.errors
-    reply, payload = NOUNS[order.noun].report(order.context, errors, worked)
+    reply, payload = noun_of(order.noun).report(order.context, errors, worked)
     message_id = order.message_id
     if first or not last:
         part = NO_MORE if last else MORE_FOLLOW

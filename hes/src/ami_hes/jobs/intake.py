@@ -1,9 +1,8 @@
 """How a request begins: understood, planned, and kept before it is reported as accepted."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from ami_cim.codes import Level
 from ami_cim.errors import CimError
@@ -16,10 +15,10 @@ from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
 from ami_hes.jobs.rows import context_of, digest, format_errors, format_partner, nonce_digest, parse_partner
 from ami_hes.meters.registry import Registry
-from ami_hes.nouns import Partner, Plan, Refused, Report, RequestContext, check, error, partner_of
+from ami_hes.nouns import Partner, Plan, Refused, RequestContext, check, error, partner_of
 from ami_hes.outbox import format_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
-from ami_hes.served import NOUNS, OPERATIONS
+from ami_hes.served import NOUNS, OPERATIONS, Parts, noun_of, orders_of
 from ami_hes.store import NonceUsed, SpentId, StoredAnswer, StoredRequest, StoreUnavailable
 from ami_process.events import format_fault
 
@@ -27,10 +26,6 @@ _SPENT = (
     "This MessageID was used before, for a request of {}, and what came of that is not kept any more. "
     "Nothing was done for this one."
 )
-
-Order = Callable[[RequestContext, RequestMessage], Awaitable[Report]]
-"""Carries out a request that asks nothing of a meter; it may be done twice, and raises Refused."""
-NO_ORDERS: Mapping[str, Order] = MappingProxyType({})
 
 MOST_SHOWN = 20
 """Errors of a refused request in its event."""
@@ -58,8 +53,8 @@ class Intake:
         registry: Registry,
         reply_hosts: ReplyHosts,
         limits: Limits,
+        parts: Parts,
         partners: Sequence[Partner] = (),
-        orders: Mapping[str, Order] = NO_ORDERS,
     ) -> None:
         self._context = context
         self._answers = answers
@@ -67,8 +62,7 @@ class Intake:
         self._reply_hosts = reply_hosts
         self._limits = limits
         self._partners = partners
-        self._orders = orders
-        self._nouns = (*NOUNS, *orders)
+        self._orders = orders_of(parts)
         self._stopping = False
 
     def stop(self) -> None:
@@ -78,7 +72,7 @@ class Intake:
     async def handle(self, message: RequestMessage) -> ResponseMessage | KeptAnswer:
         """The answer to a request, at once if it asks for an asynchronous reply."""
         try:
-            check(message.header, self._nouns)
+            check(message.header, NOUNS)
             return await self._handle(message)
         except Refused as refused:
             self._refuse(message.header, [_described(one) for one in refused.errors[:MOST_SHOWN]])
@@ -143,7 +137,7 @@ class Intake:
 
     def _planned(self, message: RequestMessage) -> tuple[RequestContext, Plan]:
         header = message.header
-        noun = NOUNS[header.noun]
+        noun = noun_of(header.noun)
         partner = partner_of(header, self._partners)
         self._check_size(noun.size(message, partner))
         context = RequestContext.of(header, self._context.now(), partner)

@@ -1,5 +1,6 @@
-"""The nouns, one module per noun: `size` (how many meters a message names), `plan` (message to commands) and `report` (what came of
-them to a Reply and perhaps a payload), all pure. `ami_hes.served` has a row for each.
+"""The nouns that are carried out on meters, one module per noun: `size` (how many meters a message names), `plan` (message to commands)
+and `report` (what came of them to a Reply and perhaps a payload), all pure. `ami_hes.served` has a row for each noun, also for those
+that change the head-end itself: they have an `Order`.
 
 `devices` finds the meters that a message names, `replies` words what came of them; both are for every noun."""
 
@@ -10,7 +11,7 @@ from ami_cim.message import ReplyError, RequestMessage
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns.header import check, error
 from ami_hes.nouns.partners import STANDARD, Partner, partner_of
-from ami_hes.nouns.plans import Plan, Refused, Report, RequestContext, Worked
+from ami_hes.nouns.plans import Order, Plan, Refused, Report, RequestContext, Worked
 
 
 class Noun(Protocol):
@@ -26,6 +27,7 @@ class Noun(Protocol):
 __all__ = [
     "STANDARD",
     "Noun",
+    "Order",
     "Partner",
     "Plan",
     "Refused",

@@ -1,10 +1,11 @@
 """What planning and reporting hand on: plain values, the same for every noun."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from ami_cim.message import Header, Reply, ReplyError
+from ami_cim.message import Header, Reply, ReplyError, RequestMessage
 from ami_cim.payloads import Payload
 from ami_hes.commands import Command, Lane, Outcome
 from ami_hes.nouns.partners import STANDARD, Partner
@@ -70,3 +71,5 @@ class Worked:
 
 Report = tuple[Reply, Payload | None]
 """The Reply, and the payload that goes with it where the noun has one."""
+Order = Callable[[RequestContext, RequestMessage], Awaitable[Report]]
+"""Carries out a request that asks nothing of a meter; it may be done twice, and raises Refused."""

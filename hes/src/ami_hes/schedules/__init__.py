@@ -4,13 +4,12 @@ goes to subscribers (`subscribers`, `publisher`). Schedules are ordered in CIM (
 from ami_hes.schedules.book import Listed, ScheduleBook
 from ami_hes.schedules.collector import Collector
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
-from ami_hes.schedules.orders import NOUN, ScheduleOrders
+from ami_hes.schedules.orders import ScheduleOrders
 from ami_hes.schedules.periods import Every
 from ami_hes.schedules.publisher import Publisher
 from ami_hes.schedules.subscribers import EventWriter, Subscriber
 
 __all__ = [
-    "NOUN",
     "Collector",
     "Definition",
     "EventWriter",
