@@ -131,7 +131,8 @@ async def running(
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         replies = ReplySender(context, outbox, backoff)
         limits = Limits(lanes, hes.max_meters_per_request)
-        collector = _collector(settings, context, registry, database)
+        writer = await stack.enter_async_context(EventWriter.opened(context.source, schemas))
+        collector = _collector(settings, context, writer, registry, database)
         book = ScheduleBook(collector.store, registry, environment, collector.look)
         parts = served.Parts(schedules=book, time_zone=hes.time_zone)
         intake = Intake(context, answers, registry, hosts, limits, parts, configured.partners(settings))
@@ -229,18 +230,28 @@ async def _forget(context: Context, environment: Environment, kept_for: timedelt
         await environment.sleep(FORGET_EVERY_S)
 
 
-def _collector(settings: Settings, context: Context, registry: Registry, database: Database) -> Collector:
+def _collector(
+    settings: Settings, context: Context, writer: EventWriter, registry: Registry, database: Database
+) -> Collector:
     """With its subscribers."""
     publisher = Publisher(
         subscribers=configured.subscribers(settings),
-        writer=EventWriter(context.source, context.schemas),
+        writer=writer,
         results=context.results,
         engine=context.engine,
         registry=registry,
         environment=context.environment,
         reply_age=context.reply_age,
     )
-    return Collector(SqlSchedules(database), context.results, context.engine, registry, publisher, context.environment)
+    return Collector(
+        store=SqlSchedules(database),
+        results=context.results,
+        engine=context.engine,
+        registry=registry,
+        publisher=publisher,
+        environment=context.environment,
+        pending=settings.hes.lanes.campaign.max_pending,
+    )
 
 
 def _sealer(settings: Settings, environment: Environment) -> Sealer:

@@ -25,6 +25,7 @@ from ami_hes.operations import Assignment
 from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValues, Wanted
 from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
+from ami_process.worker import Worker
 
 QUARTERS = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 START = datetime(2026, 3, 28, 12, tzinfo=UTC)
@@ -302,3 +303,72 @@ async def test_a_schedule_that_can_not_be_read_keeps_no_other_back(tmp_path: Pat
         assert failed["schedule"] == "broken" and "KeyError" in failed["exception"]
         (done,) = await reported(events, "schedule_collected")
         assert done["schedule"] == "daily"
+
+
+async def test_a_run_whose_end_can_not_be_kept_is_ended_as_soon_as_it_can(tmp_path: Path, events: list[Any]) -> None:
+    """Else its schedule would rest until the process starts again."""
+    clock = clock_at(START)
+    refuse = "CREATE TRIGGER no_end BEFORE UPDATE OF ended_at ON schedule_runs BEGIN SELECT RAISE(ABORT, 'no end'); END"
+    async with collecting(tmp_path, clock, events, Readers()) as hes:
+        await order(hes)
+        with closing(sqlite3.connect(tmp_path / "hes.sqlite")) as store, store:
+            store.execute(refuse)
+        await clock.advance_to(DUE)
+        (failed, *_) = await reported(events, "schedule_failed")
+        assert "no end" in failed["exception"]
+        with closing(sqlite3.connect(tmp_path / "hes.sqlite")) as store, store:
+            store.execute("DROP TRIGGER no_end")
+        await reported(events, "schedule_collected")
+        await clock.advance_to(DUE + DAY)
+        await reported(events, "schedule_collected", 2)
+
+
+async def test_a_run_puts_no_more_commands_into_the_lane_than_may_wait_there(tmp_path: Path, events: list[Any]) -> None:
+    """And the head-end stays ready for other requests."""
+    clock, readers = clock_at(START), Readers()
+    readers.open.clear()
+    lanes = {"campaign": {"max_pending": 3, "share": 1.0}}
+    registry = [one | {"tags": {"feeder": "F12"}} for one in entries(7)]
+    async with collecting(tmp_path, clock, events, readers, lanes=lanes, registry=registry) as hes:
+        await order(hes)
+        await clock.advance_to(DUE)
+        await reported(events, "schedule_begun")
+        async with asyncio.timeout(10):
+            while len(readers.asked) < 2:
+                await asyncio.sleep(0.005)
+        assert (await hes.client.get(f"{hes.url}/readyz")).status_code == 200
+        assert len(readers.asked) == 2
+        readers.open.set()
+        (done,) = await reported(events, "schedule_collected")
+        assert (done["meters"], done["delivered"]) == (7, 7)
+
+
+async def test_large_events_are_written_while_other_requests_are_answered(
+    tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process of its own, which is held here."""
+    clock, held, began, whole = clock_at(START), asyncio.Event(), asyncio.Event(), Worker.call
+
+    async def call(self: Worker, *arguments: Any, **options: Any) -> bytes:
+        began.set()
+        await held.wait()
+        return await whole(self, *arguments, **options)
+
+    registry = [one | {"tags": {"feeder": "F12"}} for one in entries(12)]
+    async with Cis().serving() as mdm:
+        subscriber = {"name": "mdm", "url": mdm.url, "values_per_message": 500}
+        async with collecting(tmp_path, clock, events, Readers(), subscriber, registry=registry) as hes:
+            await order(hes)
+            with monkeypatch.context() as patch:
+                patch.setattr(Worker, "call", call)
+                await clock.advance_to(DUE)
+                async with asyncio.timeout(10):
+                    await began.wait()
+                assert len(await listed(hes)) == 1
+                assert mdm.requests == []
+                held.set()
+                bodies = [await mdm.taken.get() for _ in range(3)]
+            await reported(events, "schedule_collected")
+        assert sorted(len(meters_of(one)) for one in bodies) == [2, 5, 5]
+        assert set().union(*map(meters_of, bodies)) == {f"M{number}" for number in range(1, 13)}
+        assert len({event_of(one).header.message_id for one in bodies}) == 3

@@ -9,29 +9,26 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from ami_hes import events
+from ami_hes.commands import Lane
 from ami_hes.engine import Engine, Stopping
 from ami_hes.meters.registry import Registry
 from ami_hes.schedules.definition import Schedule
 from ami_hes.schedules.publisher import Publisher
-from ami_hes.schedules.runs import (
-    Planned,
-    has_something,
-    is_complete,
-    is_in_time,
-    part_id,
-    planned,
-    read_of,
-)
+from ami_hes.schedules.runs import Planned, is_in_time, part_id, planned
 from ami_hes.store import Results, Schedules, StoredRun, StoredSchedule, StoreUnavailable
 from ami_process.environment import Environment, real_sleep
 from ami_process.events import format_fault
+from ami_process.worker import WorkerBusy
 
 LONGEST_REST_S = 300.0
 """After which the clock is looked at again, since it may have been set."""
 UNAVAILABLE_S = 1.0
+ROOM_S = 0.1
+"""When a full lane is looked at again."""
 WITHIN_S = 3600.0
 RUNS_KEPT = timedelta(days=400)
 T = TypeVar("T")
@@ -47,11 +44,15 @@ class Collector:
     registry: Registry
     publisher: Publisher
     environment: Environment
+    pending: int
+    """Commands that may wait or be worked in the lane of campaigns."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _running: set[str] = field(default_factory=set)
     """Schedules with a run under way."""
     _publishing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """One part at a time is written, whatever many have come together."""
+    _dispatching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One part after the other is put into the lane."""
 
     def look(self) -> None:
         """A schedule has changed: it may be due earlier than was known."""
@@ -100,7 +101,7 @@ class Collector:
             await real_sleep(UNAVAILABLE_S)
             self.look()
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
-            self.environment.emit(events.ScheduleFailed(schedule=stored.name, exception=format_fault(problem)))
+            self._failed(stored.name, problem)
         return None
 
     async def _begin(self, plan: Planned, now: datetime) -> StoredRun:
@@ -112,8 +113,7 @@ class Collector:
         for part in plan.parts(self.registry, complete, now, deadline_at):
             new = {job.command.meter.mrid: plan.start for job in part.jobs if job.command.meter.mrid not in complete}
             await self.store.completed(schedule.schedule_id, new)
-            if await self.results.accept(part.request, part.jobs) is None:
-                await self.engine.commands.put(part.jobs)
+            await self.results.accept(part.request, part.jobs)
             parts, meters = parts + 1, meters + len(part.jobs)
         run = StoredRun(
             run_id=plan.run_id,
@@ -142,36 +142,59 @@ class Collector:
         group.create_task(self._collect(run))
 
     async def _collect(self, run: StoredRun) -> None:
-        """A fault of ours ends this run alone; the next life takes it up."""
-        try:
-            await self._collected(run)
-        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
-            self.environment.emit(events.ScheduleFailed(schedule=run.schedule_id, exception=format_fault(problem)))
-
-    async def _collected(self, run: StoredRun) -> None:
+        """All parts of a run, and its end; then its schedule may be due again."""
         async with asyncio.TaskGroup() as group:
             ids = [part_id(run.run_id, number) for number in range(1, run.parts + 1)]
             parts = [group.create_task(self._finish(run, one)) for one in ids]
         counts = [one.result() for one in parts]
+        if None in counts:  # the next life goes on
+            return
         delivered = sum(count for count in counts if count is not None)
-        if None not in counts:  # else the next life goes on
-            now = self.environment.now()
-            await _patiently(lambda: self.store.end(run, delivered, now, forget_before=now - RUNS_KEPT))
+        await self._end(run, delivered)
+        try:
             await self._report(run, delivered)
-            self._running.discard(run.schedule_id)
-            self.look()
+        except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+            self._failed(run.schedule_id, problem)
+        self._running.discard(run.schedule_id)
+        self.look()
+
+    async def _end(self, run: StoredRun, delivered: int) -> None:
+        """A fault of ours is reported, and it is tried again, ever more seldom: without its end the schedule is not due again."""
+        pause_s = UNAVAILABLE_S
+        while True:
+            now = self.environment.now()
+            try:
+                await _patiently(partial(self.store.end, run, delivered, now, forget_before=now - RUNS_KEPT))
+                return
+            except Exception as problem:  # noqa: BLE001  # reported, with its traceback
+                self._failed(run.schedule_id, problem)
+            await real_sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_REST_S)
 
     async def _finish(self, run: StoredRun, request_id: str) -> int | None:
         """Publish a part once it has its answer; of how many meters everything came by the deadline. None if the process stops."""
         try:
+            await self._dispatch(request_id)
             await self._answered(request_id)
             async with self._publishing:
                 return await _patiently(lambda: self._publish(run, request_id))
         except Stopping:
             return None
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
-            self.environment.emit(events.ScheduleFailed(schedule=run.schedule_id, exception=format_fault(problem)))
+            self._failed(run.schedule_id, problem)
             return 0
+
+    async def _dispatch(self, request_id: str) -> None:
+        """Put the commands of a part as the lane has room; one place is left, so that it is not full for others."""
+        commands, most = self.engine.commands, max(1, self.pending - 1)
+        async with self._dispatching:
+            left = [one.job for one in await _patiently(lambda: self.results.open_commands(request_id))]
+            while left:
+                room = max(0, most - await commands.pending(Lane.CAMPAIGN))
+                await commands.put(left[:room])
+                left = left[room:]
+                if left:
+                    await real_sleep(ROOM_S)
 
     async def _answered(self, request_id: str) -> None:
         """Its commands end by their deadline, so that the answer comes; one that is forgotten came long ago."""
@@ -184,11 +207,13 @@ class Collector:
 
     async def _publish(self, run: StoredRun, request_id: str) -> int:
         collected = await self.store.collected(request_id)
-        read = [read_of(one, request_id) for one in collected]
-        await self.publisher.publish(request_id, [one for one in read if has_something(one[1])])
-        complete = [one for one, (_, found) in zip(collected, read, strict=True) if is_complete(one, found)]
+        await self.publisher.publish(request_id, collected)
+        complete = await self.publisher.writer.complete_among(collected)
         await self.store.completed(run.schedule_id, {one.mrid: run.period_end for one in complete})
         return sum(is_in_time(one, run) for one in complete)
+
+    def _failed(self, schedule: str, problem: Exception) -> None:
+        self.environment.emit(events.ScheduleFailed(schedule=schedule, exception=format_fault(problem)))
 
     async def _report(self, run: StoredRun, delivered: int) -> None:
         named = {one.schedule_id: one for one in await _patiently(self.store.everything)}
@@ -209,9 +234,9 @@ class Collector:
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """A store that is unavailable for a while is waited for."""
+    """A store that is unavailable for a while, or a worker that is busy, is waited for."""
     while True:
         try:
             return await ask()
-        except StoreUnavailable:
+        except (StoreUnavailable, WorkerBusy):
             await real_sleep(UNAVAILABLE_S)

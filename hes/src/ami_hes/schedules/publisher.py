@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from ami_cim.codes import Verb
 from ami_hes.engine import Engine, ReplyJob
 from ami_hes.meters.registry import Registry
-from ami_hes.schedules.subscribers import NOUN, EventWriter, Read, Subscriber, Written
-from ami_hes.store import Results, SpentId, StoredAnswer, StoredRequest
+from ami_hes.schedules.event_writer import EventWriter
+from ami_hes.schedules.event_writing import Written
+from ami_hes.schedules.subscribers import NOUN, Subscriber
+from ami_hes.store import Collected, Results, SpentId, StoredAnswer, StoredRequest
 from ami_process.environment import Environment
 
 DONE = "OK"
@@ -32,22 +34,22 @@ class Publisher:
     reply_age: timedelta
     """How long an event is posted."""
 
-    async def publish(self, part_id: str, read: Sequence[Read]) -> int:
+    async def publish(self, part_id: str, collected: Sequence[Collected]) -> int:
         """What came of a part of a run, to each subscriber what it wants; how many events. What was published before is not repeated.
 
-        Raises StoreUnavailable; then some may be kept, and it is done again.
+        Raises StoreUnavailable and WorkerBusy; then some may be kept, and it is done again.
         """
         published = 0
         now = self.environment.now()
         for subscriber in self.subscribers:
-            theirs = [one for one in read if self._wants(subscriber, one)]
-            for event in self.writer.write(subscriber, part_id, theirs, now):
+            theirs = [one for one in collected if self._wants(subscriber, one)]
+            async for event in self.writer.write(subscriber, part_id, theirs, now):
                 published += await self._post(event, subscriber, part_id, now)
         return published
 
-    def _wants(self, subscriber: Subscriber, read: Read) -> bool:
+    def _wants(self, subscriber: Subscriber, collected: Collected) -> bool:
         """A meter that has left the registry has no tags any more."""
-        meter = self.registry.find_by_mrid(read[0].command.meter.mrid)
+        meter = self.registry.find_by_mrid(collected.mrid)
         return subscriber.wants(NOUN, {} if meter is None else meter.tags)
 
     async def _post(self, event: Written, subscriber: Subscriber, part_id: str, now: datetime) -> bool:

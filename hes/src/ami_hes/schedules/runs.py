@@ -10,18 +10,14 @@ from itertools import islice
 from uuid import UUID, uuid5
 
 from ami_cim.codes import Verb
-from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
+from ami_hes.commands import Command, CommandJob, Lane, MeterId
 from ami_hes.meters.registry import Meter, Registry
-from ami_hes.nouns import Worked
 from ami_hes.operations import read_meter
-from ami_hes.operations.read_results import ReadValues
 from ami_hes.schedules.definition import Schedule
-from ami_hes.schedules.subscribers import NOUN, Read
+from ami_hes.schedules.subscribers import NOUN
 from ami_hes.store import Collected, StoredRequest, StoredRun
 
 METERS_PER_PART = 100
-PASSING = "WARNING"
-"""The level of faults that may be gone the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +83,6 @@ def planned(schedule: Schedule, now: datetime) -> Planned:
 def part_id(run_id: str, number: int) -> str:
     """Of the request; a UUID."""
     return str(uuid5(UUID(run_id), str(number)))
-
-
-def read_of(one: Collected, request_id: str) -> Read:
-    """A command of a run, and what it has read."""
-    command = Command(request_id, MeterId(one.meter_name, one.mrid), one.operation, one.body)
-    return Worked(command, Outcome(one.ok, payload=one.payload)), ReadValues.parse(one.payload)
-
-
-def has_something(found: ReadValues) -> bool:
-    """Whether there is anything to hand on."""
-    return bool(found.values or found.series)
-
-
-def is_complete(one: Collected, found: ReadValues) -> bool:
-    """Whether there is nothing left that asking again could bring: what a meter does not have it will not have tomorrow."""
-    lacking = has_something(found) and not any(left.level == PASSING for left in found.not_read)
-    return one.ok or lacking
 
 
 def is_in_time(one: Collected, run: StoredRun) -> bool:
