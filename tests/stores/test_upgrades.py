@@ -31,6 +31,7 @@ from ami_hes.store import (
     SqlReceivedCounters,
     SqlRegistry,
     SqlResults,
+    SqlScalerUnits,
     SqlSchedules,
     StoredCommand,
 )
@@ -45,11 +46,11 @@ from ami_process.store.upkeep import migrate_store
 
 HERE = Path(__file__).parent
 VERSIONS = {
-    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007", "0008"),
+    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004"),
 }
 DATABASES = {
-    "hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql"),
+    "hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql", "0009.sql"),
     "cis": ("0003.sql", "0004.sql"),
 }
 """Dumps; those before 0003 have been on files alone."""
@@ -148,6 +149,8 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         runs = [(one.run_id[-4:], one.meters, one.delivered) for one in await schedules.open_runs()]
         assert [one.name for one in await schedules.everything()] == (["daily"] if version >= "0008" else [])
         assert runs == ([("6001", 2, None)] if version >= "0008" else [])
+        scalers = {"LDN1": "3 1-0:1.8.0*255 3 0 30; 3 1-0:2.8.0*255 3 0 30"} if version >= "0009" else {}
+        assert await SqlScalerUnits(database).load() == scalers
 
 
 @pytest.mark.parametrize("version", and_databases("cis"))

@@ -26,6 +26,7 @@ from ami_hes.api import (
     openapi_routes,
     paths,
     request_routes,
+    scaler_routes,
     schedule_routes,
 )
 from ami_hes.engine import EmbeddedEngine, Engine, MakeEngine
@@ -59,6 +60,7 @@ from ami_hes.store import (
     SqlReceivedCounters,
     SqlRegistry,
     SqlResults,
+    SqlScalerUnits,
     SqlSchedules,
     StoreUnavailable,
 )
@@ -199,7 +201,7 @@ async def _listening_to_meters(
     )
     counters, received = SqlCounters(database), SqlReceivedCounters(database)
     kept = SqlReadings(database) if hes.keep_readings_days else None
-    meters = Meters(registry, counters, received, values, environment, kept)
+    meters = Meters(registry, counters, received, values, environment, kept, SqlScalerUnits(database))
     with naming(hes.dlms_host, hes.dlms_port, "hes.dlms_"):
         await meters.start()
     try:
@@ -281,6 +283,7 @@ def _routes(kept: KeptRegistry, meters: Meters, database: Database, metrics: Met
     )
     return [
         *meter_routes(kept),
+        *scaler_routes(kept.registry, meters.scalers.forget),
         *request_routes(history, cancel),
         *metrics_routes(metrics, measured),
         *openapi_routes(),

@@ -13,8 +13,15 @@ import pytest
 import tomli_w
 from north_bench import DISCONNECT, North, StandIn, control, entries, mrid, north, request
 
+from ami_dlms.cosem.descriptors import AttributeDescriptor
+from ami_dlms.cosem.quantity import ScalerUnit
+from ami_dlms.obis import Obis
 from ami_hes.__main__ import main
 from ami_hes.commands import Outcome
+from ami_hes.meters.known_scalers import KnownScalers
+from ami_hes.meters.registry import Registry
+from ami_hes.store import Database, SqlScalerUnits
+from ami_process.environment import Environment
 from ami_process.shipment_files import read_placed_rows
 
 SECRET = "5A3C" * 8
@@ -147,6 +154,27 @@ async def test_an_imported_meter_is_taken_out_and_a_configured_one_is_not(
         assert await hes(running, "meters", "remove", "M7") == 0
     async with north(tmp_path) as running:
         assert await hes(running, "meters", "show", "M7") == 2
+
+
+async def test_the_scalers_of_a_meter_are_forgotten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = {AttributeDescriptor(3, Obis.parse("1-0:1.8.0*255"), 3): ScalerUnit(3, 30).encode()}
+    other = dict.fromkeys(given, ScalerUnit(0, 30).encode())
+    async with Database(tmp_path / "hes.sqlite") as database:
+        known = KnownScalers(SqlScalerUnits(database), Environment(emit=lambda _: None))
+        for one in Registry(entries(2)).meters:
+            await known.differing(one, given)
+    async with north(tmp_path) as running:
+        assert await hes(running, "meters", "forget-scalers", mrid(1).upper()) == 0
+        assert capsys.readouterr().out == "M1: 1 scalers are forgotten\n"
+        assert await hes(running, "meters", "forget-scalers", "M1", "--json") == 0
+        assert json.loads(capsys.readouterr().out) == {"name": "M1", "scaler_units": 0}
+        assert await hes(running, "meters", "forget-scalers", "M9") == 2
+        assert capsys.readouterr().err == "hes: there is no meter with the name or mRID M9\n"
+    async with Database(tmp_path / "hes.sqlite") as database:
+        known = KnownScalers(SqlScalerUnits(database), Environment(emit=lambda _: None))
+        await known.load()
+        differing = {one.name: await known.differing(one, other) for one in Registry(entries(2)).meters}
+        assert differing == {"M1": set(), "M2": set(given)}
 
 
 async def test_requests_and_jobs_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.operations import Assignment, Attempt, read_meter
 from ami_hes.operations.read_results import METER, STORE, STORE_FIRST, ReadSeries, ReadValues, Wanted, number_of
 from ami_hes.served import run
-from ami_hes.store import SqlReadings
+from ami_hes.store import SqlReadings, SqlScalerUnits
 from ami_meter_sim.faults import Faults, Rule
 from ami_meter_sim.objects.model_files import load_model
 from ami_process.environment import Environment, real_time
@@ -72,10 +72,15 @@ class Measured:
     async def listen(self) -> Wire:
         wire = Wire(self.bench.meter, now=lambda: self.bench.at, faults=self.faults)
         await wire.listen()
+        await self.start(wire.port)
+        return wire
+
+    async def start(self, port: int) -> None:
+        """Another life of the head-end, over the same store."""
         entry = {
             "name": "M1001",
             "mrid": "00000000-0000-0000-0000-000000001001",
-            "address": f"127.0.0.1:{wire.port}",
+            "address": f"127.0.0.1:{port}",
             "authentication": "hls-gmac",
             "encryption_key": KEYS.encryption_key.hex(),
             "authentication_key": KEYS.authentication_key.hex(),
@@ -94,9 +99,15 @@ class Measured:
             settings,
             environment,
             SqlReadings(self.south.database),
+            SqlScalerUnits(self.south.database),
         )
         await self.south.meters.start()
-        return wire
+
+    async def restart(self) -> None:
+        assert self.south.meters is not None
+        _, _, port = str(next(iter(self.south.meters.registry.meters)).place).rpartition(":")
+        await self.south.stop()
+        await self.start(int(port))
 
     async def read(
         self, start: datetime | None, end: datetime | None, *types: str, source: str = METER
@@ -409,3 +420,28 @@ async def test_nothing_false_is_reported_as_good(measured: Any, fault: str) -> N
             if series.reading_type == QUANTITY:
                 true -= one.imported(at - timedelta(minutes=15))
             assert int(value) == true or SUSPECT in said, (fault, at, said)
+
+
+@pytest.mark.parametrize("insists", [True, False])
+async def test_a_scaler_that_is_wrong_from_the_first_read_of_a_life_is_noticed(measured: Any, insists: bool) -> None:
+    """It is compared with what earlier lives have kept, and read once more: a meter that insists is doubted, one that does not is believed."""
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    now, start = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0", one.bench.at - timedelta(hours=2)
+    await one.read(start, one.bench.at, REGISTER, now)
+    await one.restart()
+    times_wrong = {} if insists else {"when": {"first": 1, "class": 3, "attribute": 3, "service": "get"}}
+    for asked in (now, REGISTER):
+        one.faults.set(Rule.parse({"fault": "wrong-scaler", "meters": ["M1001"], **times_wrong}))
+        _, found = await one.read(start, one.bench.at, asked)
+        one.faults.reset()
+        if asked == now:
+            ((value, said),) = [(int(value.value), value.qualities) for value in found.values]
+            true = one.imported(one.bench.at)
+        else:
+            series = of(found, REGISTER)
+            value, said, true = int(series.values[-1] or -1), qualities(series)[-1], one.imported(times(series)[-1])
+        assert (value != true, SUSPECT in said) == (insists, insists)
+    told = [event["attribute"] for event in one.south.told("scaler_differs")]
+    assert told == (["class 3 1-0:1.8.0*255 attribute 3"] * 2 if insists else [])
+    _, found = await one.read(None, None, now)
+    assert int(found.values[0].value) == one.imported(one.bench.at) and not found.values[0].qualities

@@ -1,9 +1,10 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, requests, jobs, schedules, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers, requests, jobs, schedules, metrics."""
 
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
 from ami_hes.api.openapi import openapi_routes
 from ami_hes.api.requests import Cancel, request_routes
+from ami_hes.api.scalers import scaler_routes
 from ami_hes.api.schedules import schedule_routes
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "metrics_routes",
     "openapi_routes",
     "request_routes",
+    "scaler_routes",
     "schedule_routes",
 ]

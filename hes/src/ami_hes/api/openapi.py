@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_hes.api import paths
+from ami_hes.api.scalers import ForgottenScalers
 from ami_hes.api.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
 from ami_hes.api.values import (
     Cancelled,
@@ -50,6 +51,7 @@ OPERATIONS = (
     _Operation(paths.METER, "get", "One meter, by its name or mRID", MeterEntry),
     _Operation(paths.METERS, "post", "Import rows of a shipment, each for itself", ImportReport, MeterImport),
     _Operation(paths.METER, "delete", "Take an imported meter out, by its name or mRID", MeterEntry),
+    _Operation(paths.SCALERS_OF, "delete", "Forget the scalers that a meter gave first", ForgottenScalers),
     _Operation(paths.GROUPS, "get", "Groups of meters by tag", Groups),
     _Operation(paths.REQUESTS, "get", "Requests, the latest first", RequestList, parameters=("limit", "before")),
     _Operation(paths.REQUEST, "get", "One request by its MessageID, with its commands", RequestDetails),

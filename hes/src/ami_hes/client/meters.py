@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from ami_hes.api import paths
+from ami_hes.api.scalers import ForgottenScalers
 from ami_hes.api.values import Groups, MeterEntry, MeterList
 from ami_hes.client import importing
 from ami_hes.client.asking import DEFAULT_URL, AsJson, Hes, TokenFile, Url, show, show_json, table
@@ -92,6 +93,21 @@ def remove_meter(
         show_json(removed)
     else:
         show(f"{removed.name} ({removed.mrid}) is not in the registry any more")
+
+
+@meters.command("forget-scalers")
+def forget_scalers(
+    name: Annotated[str, typer.Argument(metavar="METER", help="Name or mRID of the meter.")],
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Forget the scalers that a meter gave first: those that it gives next are the right ones from then on."""
+    forgotten = Hes(url, token_file).get(f"{paths.SCALERS}/{quote(name, safe='')}", ForgottenScalers, "DELETE")
+    if as_json:
+        show_json(forgotten)
+    else:
+        show(f"{forgotten.name}: {forgotten.scaler_units} scalers are forgotten")
 
 
 @meters.command("groups")

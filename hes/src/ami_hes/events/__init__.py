@@ -1,6 +1,15 @@
 """The events of the head-end system, one line each on standard output; each has a `level`. A module per subject."""
 
-from ami_hes.events.meters import Apdu, DialledIn, Dropped, HungUp, Notification, NotProved, Replaced
+from ami_hes.events.meters import (
+    Apdu,
+    DialledIn,
+    Dropped,
+    HungUp,
+    Notification,
+    NotProved,
+    Replaced,
+    ScalerDiffers,
+)
 from ami_hes.events.process import (
     DeadLetters,
     Forgotten,
@@ -79,6 +88,7 @@ __all__ = [
     "RequestTooCostly",
     "RequestUnreadable",
     "ResultsNotKept",
+    "ScalerDiffers",
     "ScheduleBegun",
     "ScheduleBehind",
     "ScheduleCollected",

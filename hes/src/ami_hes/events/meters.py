@@ -130,3 +130,19 @@ class HungUp(Event):
     """Where it had called from."""
     reason: str
     """How it ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalerDiffers(Event):
+    """A meter gives another scaler_unit than it gave first, twice; its values are reported as suspect."""
+
+    severity: ClassVar[Severity | None] = "warning"
+
+    meter: str
+    """Its name."""
+    attribute: str
+    """Which scaler_unit."""
+    kept: str
+    """The one that it gave first, which is the right one until it is forgotten."""
+    given: str
+    """The one that it gives now."""

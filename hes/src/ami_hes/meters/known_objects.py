@@ -5,7 +5,7 @@ of its name in the registry, which may be given to another one while the process
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -29,7 +29,6 @@ MOST_METERS = 100_000
 MOST_OBJECTS, MOST_COLUMNS = 10_000, 256
 """Of one meter, and of one profile; more is nonsense."""
 Objects = tuple[tuple[int, Obis], ...]
-Scalers = tuple[tuple[AttributeDescriptor, Data], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,6 @@ class KnownObjects:
         self._most = most
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._shared: dict[_Known, _Known] = {}
-        self._scalers: OrderedDict[str, Scalers] = OrderedDict()
-        self._shared_scalers: dict[Scalers, Scalers] = {}
 
     async def of(self, session: Session) -> Objects:
         """What the meter of a session has, by class and logical name. Raises MeterFault."""
@@ -68,24 +65,6 @@ class KnownObjects:
     def forget(self, session: Session) -> None:
         """What is kept of this meter has proved wrong."""
         self._known.pop(session.meter.logical_device_name, None)
-
-    def changed(self, session: Session, scaler_units: Mapping[AttributeDescriptor, Data]) -> set[AttributeDescriptor]:
-        """Those of these scaler_units that were others when this meter was read first, in this life of the process.
-
-        The first ones stay those that are known: a meter does not change them, and which of two is right it can't tell.
-        """
-        name = session.meter.logical_device_name
-        before = dict(self._scalers.get(name, ()))
-        changed = {one for one, value in scaler_units.items() if before.setdefault(one, value) != value}
-        self._keep_scalers(name, tuple(before.items()))
-        return changed
-
-    def _keep_scalers(self, name: str, found: Scalers) -> None:
-        while len(self._scalers) >= self._most:
-            self._scalers.popitem(last=False)
-        if len(self._shared_scalers) > len(self._scalers) + 1:
-            self._shared_scalers = {one: one for one in self._scalers.values()}
-        self._scalers[name] = self._shared_scalers.setdefault(found, found)
 
     async def _of(self, session: Session) -> _Known:
         name = session.meter.logical_device_name

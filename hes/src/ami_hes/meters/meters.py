@@ -16,6 +16,7 @@ from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.kept import KeptSessions
 from ami_hes.meters.known_objects import KnownObjects
+from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.meters.link import Link, Traffic, connect
 from ami_hes.meters.listener import Listener
 from ami_hes.meters.push import Notifications
@@ -25,7 +26,7 @@ from ami_hes.meters.serial_port import connect_serial
 from ami_hes.meters.session import Afterwards, Session, SessionContext
 from ami_hes.meters.session_slots import SessionSlots
 from ami_hes.meters.trace import ApduTrace
-from ami_hes.store.ports import Counters, ReceivedCounters
+from ami_hes.store.ports import Counters, ReceivedCounters, ScalerUnits
 from ami_hes.store.readings_port import Readings
 from ami_process.environment import Environment, real_time
 from ami_registry import Transport
@@ -64,12 +65,14 @@ class Meters:
         settings: MetersSettings,
         environment: Environment,
         readings: Readings | None = None,
+        scalers: ScalerUnits | None = None,
     ) -> None:
-        """`readings` is where what is read of meters is kept; nothing is without it."""
+        """`readings` is where what is read of meters is kept; nothing is without it. Without `scalers` they are known in this life alone."""
         self.registry = registry
         self.settings = settings
         self.environment = environment
         self.objects = KnownObjects()
+        self.scalers = KnownScalers(scalers, environment)
         self.readings = readings
         self.traffic = Traffic()
         self.sessions = Counter({"opened": 0, "resumed": 0, "failed": 0})
@@ -108,6 +111,7 @@ class Meters:
     async def start(self) -> None:
         """Begin to listen; OSError when the port is taken."""
         await self._received.load()
+        await self.scalers.load()
         self.listening = await self._listener.start(self.settings.host, self.settings.port)
 
     async def stop(self) -> None:

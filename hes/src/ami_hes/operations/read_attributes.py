@@ -14,6 +14,7 @@ from ami_dlms.data import Data
 from ami_dlms.obis import Obis
 from ami_hes.meters import MeterFault, Refusal, Session
 from ami_hes.meters.known_objects import KnownObjects
+from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.operations.asked_types import Asked, is_attribute
 from ami_hes.operations.identity import read_each_identified
 from ami_hes.operations.read_results import NotRead, ReadValue, number_of
@@ -71,14 +72,17 @@ def _is_time(row: ReadingRow) -> bool:
 class AttributeReader:
     """Reads attributes over one session; what was read stays when the meter falls silent half way."""
 
-    def __init__(self, session: Session, known: KnownObjects, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, session: Session, known: KnownObjects, scalers: KnownScalers, now: Callable[[], datetime]
+    ) -> None:
         self.values: list[ReadValue] = []
         self.not_read: list[NotRead] = []
         self._session = session
         self._known = known
+        self._scalers = scalers
         self._now = now
         self._begun = False
-        self._changed: set[AttributeDescriptor] = set()
+        self._doubted: set[AttributeDescriptor] = set()
 
     async def read(self, asked: Sequence[Asked]) -> list[Asked]:
         """Each where a meter usually has it; those that this meter does not have there. Raises MeterFault before the first answer."""
@@ -119,13 +123,22 @@ class AttributeReader:
         return absent
 
     async def _answers(self, batch: Sequence[_Target]) -> Answers:
+        """Of each; what has another scaler than it had first is read once more, and then doubted (M-133)."""
+        answers = await self._given(batch)
+        meter = self._session.meter
+        self._doubted = await self._scalers.differing(meter, _scalers(batch, answers))
+        if self._doubted:
+            again = [target for target in batch if target.scaler_unit in self._doubted]
+            answers |= await self._given(again)
+            self._doubted = await self._scalers.differing(meter, _scalers(again, answers))
+            self._scalers.report(meter, self._doubted, _scalers(again, answers))
+        return answers
+
+    async def _given(self, batch: Sequence[_Target]) -> Answers:
         attributes = list(dict.fromkeys(one for target in batch for one in target.attributes))
         read = self._session.get_each(*attributes) if self._begun else read_each_identified(self._session, *attributes)
         answers = dict(zip(attributes, await read, strict=True))
         self._begun = True
-        units = {one.scaler_unit for one in batch if one.scaler_unit is not None}
-        told = {name: unit for name, unit in answers.items() if name in units and not isinstance(unit, Refusal)}
-        self._changed = self._known.changed(self._session, told)
         return answers
 
     def _take(self, target: _Target, answers: Answers) -> None:
@@ -141,12 +154,18 @@ class AttributeReader:
             where = f"reading {target.value}"
             fault = explain("data-access-result", "unexpected-value", attempted=None, where=where, detail=str(problem))
             return self._fail(asked, fault)
-        said = (SUSPECT,) if target.scaler_unit in self._changed else ()
+        said = (SUSPECT,) if target.scaler_unit in self._doubted else ()
         self.values.append(ReadValue(str(code), text, _own_time(target, answers), received_at, said))
         return None
 
     def _fail(self, asked: Asked, fault: Fault) -> None:
         self.not_read.append(NotRead(asked.reading_type, fault.code, fault.level, fault.reason))
+
+
+def _scalers(batch: Iterable[_Target], answers: Answers) -> dict[AttributeDescriptor, Data]:
+    """Those that the meter has given."""
+    units = {one.scaler_unit for one in batch}
+    return {name: unit for name, unit in answers.items() if name in units and not isinstance(unit, Refusal)}
 
 
 def _usual(asked: Iterable[Asked]) -> list[_Target]:

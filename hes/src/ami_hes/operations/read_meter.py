@@ -64,8 +64,8 @@ async def _read_and_keep(meters: Meters, assignment: Assignment, asked: SortedOu
 async def _read(meters: Meters, assignment: Assignment, asked: SortedOut) -> ReadValues:
     table, now = readings(), meters.environment.now
     async with meters.hold(assignment.meter, until=assignment.until) as session:
-        attributes = AttributeReader(session, meters.objects, now)
-        profiles = ProfileReader(session, meters.objects, table, now)
+        attributes = AttributeReader(session, meters.objects, meters.scalers, now)
+        profiles = ProfileReader(session, meters.objects, meters.scalers, table, now)
         if asked.everything:
             await check_identity(session)  # before its list of objects is believed
             objects = await meters.objects.of(session)

@@ -4,7 +4,7 @@ What a profile captures is read again with the scalers of its columns, right bef
 was the last time. Then comes the buffer, with the columns that are wanted and no others.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_hes.meters import MeterFault, Refusal, Session
 from ami_hes.meters.known_objects import KnownObjects, attributes_of_profile, profile_of
+from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.operations.asked_types import Asked
 from ami_hes.operations.identity import check_identity
 from ami_hes.operations.profile_rows import Buffer, columns_of, doubted, series_of
@@ -49,11 +50,19 @@ class _Read:
 class ProfileReader:
     """Reads profiles over one session; what was read stays when the meter falls silent half way."""
 
-    def __init__(self, session: Session, known: KnownObjects, table: ReadingTable, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        known: KnownObjects,
+        scalers: KnownScalers,
+        table: ReadingTable,
+        now: Callable[[], datetime],
+    ) -> None:
         self.series: list[ReadSeries] = []
         self.not_read: list[NotRead] = []
         self._session = session
         self._known = known
+        self._scalers = scalers
         self._table = table
         self._now = now
 
@@ -130,8 +139,7 @@ class ProfileReader:
                 self._fail(column.asked, _unexpected(one.profile, str(problem)))
             return
         received_at = number_of(self._now())
-        units = {name: unit for name, unit in one.scalers.items() if not isinstance(unit, Refusal)}
-        changed = self._known.changed(self._session, units)
+        doubtful = await self._doubtful(one)
         for column in one.columns:
             unit = None if column.scaler_unit is None else one.scalers[column.scaler_unit]
             if isinstance(unit, Refusal):
@@ -152,9 +160,21 @@ class ProfileReader:
             except UnreadableValue as problem:
                 self._fail(column.asked, _unexpected(one.profile, str(problem)))
                 continue
-            self.series.append(doubted(found) if column.scaler_unit in changed else found)
+            self.series.append(doubted(found) if column.scaler_unit in doubtful else found)
             if buffer.odd:
                 self._fail(column.asked, _unusable(one.profile, buffer))
+
+    async def _doubtful(self, one: _Read) -> set[AttributeDescriptor]:
+        """Scalers that are others than they were first, and stay so when they are read once more (M-133)."""
+        meter = self._session.meter
+        differing = await self._scalers.differing(meter, _given(one.scalers))
+        if not differing:
+            return differing
+        again = sorted(differing, key=str)
+        one.scalers |= zip(again, await self._session.get_each(*again), strict=True)
+        differing = await self._scalers.differing(meter, _given(one.scalers))
+        self._scalers.report(meter, differing, _given(one.scalers))
+        return differing
 
     async def _buffer(self, one: _Read, span: Span) -> Buffer:
         """The rows that end in the span, and the one before it."""
@@ -176,6 +196,10 @@ class ProfileReader:
 
     def _fail(self, asked: Asked, fault: Fault) -> None:
         self.not_read.append(NotRead(asked.reading_type, fault.code, fault.level, fault.reason))
+
+
+def _given(scalers: Mapping[AttributeDescriptor, Data | Refusal]) -> dict[AttributeDescriptor, Data]:
+    return {name: unit for name, unit in scalers.items() if not isinstance(unit, Refusal)}
 
 
 def fault_of(fault: MeterFault) -> Fault:

@@ -17,6 +17,7 @@ from ami_hes.store.ports import (
     ReceivedCounters,
     ReceivedKey,
     Results,
+    ScalerUnits,
     SpentId,
     StoredAnswer,
     StoredCommand,
@@ -37,6 +38,7 @@ from ami_hes.store.registry_port import (
 )
 from ami_hes.store.restored import assume_the_worst
 from ami_hes.store.results import SqlResults
+from ami_hes.store.scalers import SqlScalerUnits
 from ami_hes.store.schedules import SqlSchedules
 from ami_hes.store.schedules_port import Collected, NameTaken, Schedules, StoredRun, StoredSchedule
 from ami_hes.store.tables import SCHEMA
@@ -62,6 +64,7 @@ __all__ = [
     "RegistryChange",
     "RegistryStore",
     "Results",
+    "ScalerUnits",
     "Schedules",
     "Sealed",
     "SpentId",
@@ -72,6 +75,7 @@ __all__ = [
     "SqlReceivedCounters",
     "SqlRegistry",
     "SqlResults",
+    "SqlScalerUnits",
     "SqlSchedules",
     "StoreUnavailable",
     "StoreUnusable",

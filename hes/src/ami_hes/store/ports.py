@@ -236,3 +236,15 @@ class ReceivedCounters(Protocol):
 
     async def keep(self, key: ReceivedKey, lowest_acceptable: int) -> None:
         """Committed when it returns; a value that is lower than the kept one changes nothing. Raises StoreUnavailable."""
+
+
+class ScalerUnits(Protocol):
+    """The scaler_units of each meter that were read first, as text. Every method raises StoreUnavailable."""
+
+    async def load(self) -> dict[str, str]:
+        """By logical device name."""
+
+    async def keep(self, device: str, scaler_units: str) -> None:
+        """Committed when it returns; in the place of those that were kept."""
+
+    async def forget(self, device: str) -> None: ...

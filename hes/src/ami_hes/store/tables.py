@@ -244,13 +244,21 @@ schedule_meters = Table(
 )
 """Up to when a meter has given everything that a schedule asks for: what is behind that is filled by later runs."""
 
+meter_scalers = Table(
+    "meter_scalers",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("scaler_units", Text, nullable=False),
+)
+"""By logical device name the scaler_units that were read first; meters of one model have the same text."""
+
 heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=True))
 """One row that is written again and again, to see whether the store takes writes."""
 
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0008",
+    revision="0009",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),

@@ -1,0 +1,39 @@
+"""`/api/v1/scalers`: the scaler_units that meters gave first, which somebody may have forgotten (docs/mapping.md, M-133)."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ami_hes.api import paths, query
+from ami_hes.meters.registry import Meter, Registry
+from ami_process.api import Refused
+
+Forget = Callable[[Meter], Awaitable[int]]
+"""Forgets those of a meter; how many. Raises StoreUnavailable."""
+
+
+class ForgottenScalers(BaseModel):
+    """How many scaler_units of a meter are not known any more: what it gives with its next reading is known from then on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    scaler_units: int
+
+
+def scaler_routes(registry: Registry, forget: Forget) -> list[Route]:
+    """DELETE forgets those of a meter."""
+
+    async def forget_scalers(request: Request) -> Response:
+        name = request.path_params["name"]
+        meter = registry.find_by_name(name) or registry.find_by_mrid(name)
+        if meter is None:
+            raise Refused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
+        with query.looking():
+            return query.given(ForgottenScalers(name=meter.name, scaler_units=await forget(meter)))
+
+    return [Route(paths.SCALERS_OF, forget_scalers, methods=["DELETE"])]
