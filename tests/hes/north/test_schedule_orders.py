@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from north_bench import GENERIC, SCHEMAS, Cis, North, entries, mrid, north, octets
+from north_bench import GENERIC, SCHEMAS, Cis, North, entries, mrid, north, octets, texts
 from reported import into
 from scheduled import listed, reported
 
@@ -17,12 +17,15 @@ from ami_cim.identity import EndDevice, Identified, Identifier, Name, UsagePoint
 from ami_cim.message import Header, Property, RequestMessage, ResponseMessage
 from ami_cim.payloads.meter_read_schedule import GetMeterReadSchedule, MeterReadSchedule, TimePoint, TimeSchedule
 from ami_cim.periods import Period
+from ami_hes.schedules import ScheduleBook
 from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
 
 QUARTERS = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 START = datetime(2026, 3, 28, 12, tzinfo=UTC)
 FIRST = datetime(2026, 3, 28, 23, tzinfo=UTC)
+LAST, YEAR_1 = datetime(9999, 12, 31, 23, 59, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)
+"""Lawful moments of XML, some of which no other zone has."""
 DAILY = TimeSchedule(
     interval=Period(start=FIRST),
     offset=timedelta(minutes=30),
@@ -172,6 +175,11 @@ def when(**changes: Any) -> MeterReadSchedule:
         (message("create", "s-1", when(recurrence_pattern="at full moon")), "5.2"),
         (message("create", "s-1", when(time_points=(TimePoint(at=FIRST),))), "5.2"),
         (message("create", "s-1", when(offset=timedelta(seconds=7))), "5.2"),
+        (message("create", "s-1", when(interval=Period(start=LAST), recurrence_pattern="Pacific/Kiritimati")), "5.2"),
+        (message("create", "s-1", when(interval=Period(start=LAST), offset=timedelta(days=10))), "5.2"),
+        (message("create", "s-1", when(interval=Period(start=YEAR_1))), "5.2"),
+        (message("create", "s-1", when(interval=Period(start=YEAR_1), offset=-timedelta(days=10))), "5.2"),
+        (message("create", "s\t1", ASKED), "5.2"),
         (message("create", "s-1", replace(ASKED, end_devices=(EndDevice(mrid(9)),))), "2.4"),
         (message("create", "s-1", replace(ASKED, reading_types=(Identified(mrid="1.2.3"),))), "5.2"),
         (message("create", "s-1", replace(ASKED, reading_types=())), "5.2"),
@@ -190,6 +198,27 @@ async def test_what_can_not_be_kept_is_refused_and_nothing_is_scheduled(
         assert said(await ask(hes, asked)) == ("FAILED", [code], [])
         assert await listed(hes) == []
         assert len([one for one in events if one["event"] == "request_refused"]) == 1
+
+
+async def test_a_fault_of_ours_does_not_say_that_an_order_will_be_carried_out(
+    tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing goes on with an order but the same message when it comes again."""
+    put = ScheduleBook.put
+
+    async def broken(*_: Any, **__: Any) -> None:
+        raise ArithmeticError("a fault of ours")
+
+    async with north(tmp_path, environment=at(START, events)) as hes:
+        monkeypatch.setattr(ScheduleBook, "put", broken)
+        failed = await hes.post(octets(message("create", "s-1", ASKED), GENERIC), GENERIC)
+        assert (failed.status_code, texts(failed.content, "code")) == (500, ["5.1"])
+        (reason,) = texts(failed.content, "reason")
+        assert "will be finished" not in reason and "whether it was carried out is not known" in reason
+        await reported(events, "answer_failed")
+        monkeypatch.setattr(ScheduleBook, "put", put)
+        assert said(await ask(hes, message("create", "s-1", ASKED))) == ("OK", [], ["s-1"])
+        assert [one["name"] for one in await listed(hes)] == ["s-1"]
 
 
 def test_the_messages_of_this_test_are_valid() -> None:

@@ -6,14 +6,14 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hostile_receivers import Receiver, deaf
-from north_bench import SCHEMAS, Cis, North, entries, north, texts
+from north_bench import SCHEMAS, Cis, North, entries, mrid, north, registry, texts
 from reported import into
 from scheduled import listed, reported
 
@@ -23,6 +23,8 @@ from ami_cim.payloads.meter_readings import MeterReadings
 from ami_hes.commands import Outcome
 from ami_hes.operations import Assignment
 from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValues, Wanted
+from ami_hes.schedules import Definition, NotASchedule, ScheduleBook
+from ami_hes.store import Database, SqlSchedules
 from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
 from ami_process.worker import Worker
@@ -254,6 +256,9 @@ async def test_a_schedule_is_changed_paused_and_removed(tmp_path: Path, events: 
         ({"meters": ["M1"]}, "a schedule names its meters or a group of them"),
         ({"group": None}, "a schedule names its meters or a group of them"),
         ({"at": "25:00"}, "at: "),
+        ({"at": "T0030"}, "at: "),
+        ({"group": "feeder=F\x00"}, "a tag and its value are printable text"),
+        ({"group": f"feeder={'F' * 1_001}"}, "a tag and its value are printable text"),
         ({"every": "week"}, "every: "),
         ({"target_percent": 101}, "target_percent: "),
     ],
@@ -266,6 +271,37 @@ async def test_what_can_not_be_worked_is_refused(
         assert answer.status_code == 422
         assert answer.json()["error"].startswith(reason)
         assert await listed(hes) == []
+
+
+@pytest.mark.parametrize("name", ["%00", "a%09b", "%EF%BF%BE", "%1B[2J", "x" * 101])
+async def test_a_name_that_no_message_can_have_is_refused(tmp_path: Path, events: list[Any], name: str) -> None:
+    """CIM names schedules in its answers: with a NUL in the name of one, none could be written about its meters."""
+    async with collecting(tmp_path, clock_at(START), events, Readers()) as hes:
+        answer = await hes.client.put(f"{hes.url}/api/v1/schedules/{name}", json=ORDER)
+        assert (answer.status_code, answer.json()["error"]) == (
+            422,
+            "a name has 1 to 100 printable characters, no slash or blank at its ends",
+        )
+        assert await listed(hes) == []
+
+
+async def test_schedules_have_room_for_a_number_of_meters_together(tmp_path: Path, events: list[Any]) -> None:
+    """All of them are looked at together, so that thousands with thousands of meters each would fill the memory."""
+    async with Database(tmp_path / "hes.sqlite") as database:
+        definition = Definition(reading_types=(QUARTERS,), mrids=(mrid(1),), every="day", at="00:30", time_zone="UTC")
+        environment = Environment(emit=into(events)).by(clock_at(START))
+        two = 2 * len(definition.format())
+        book = ScheduleBook(SqlSchedules(database), registry(2), environment, lambda: None, most_characters=two)
+        await book.put("first", definition)
+        await book.put("second", definition)
+        with pytest.raises(NotASchedule, match="name a group"):
+            await book.put("third", definition)
+        larger = replace(definition, mrids=(mrid(1), mrid(2)))
+        with pytest.raises(NotASchedule, match="name a group"):
+            await book.put("second", larger)
+        await book.remove("first")
+        await book.put("second", larger)
+        assert [(one.name, len(one.definition.mrids)) for one in await book.schedules()] == [("second", 2)]
 
 
 async def test_a_run_whose_commands_were_kept_before_it_is_begun_once(tmp_path: Path, events: list[Any]) -> None:

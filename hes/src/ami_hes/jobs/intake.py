@@ -27,6 +27,11 @@ _SPENT = (
     "Nothing was done for this one."
 )
 
+_FINISHED = "The request is kept and will be finished, but its answer can't be given now."
+_CARRIED_OUT_AGAIN = (
+    "The request is kept; whether it was carried out is not known, and it is carried out when it comes again."
+)
+
 MOST_SHOWN = 20
 """Errors of a refused request in its event."""
 MOST_SUMMARY = 200
@@ -118,7 +123,7 @@ class Intake:
             kept = await self._keep(new, (), header) or new
         if kept.digest != asked or kept.answer is not None:
             return await self._same_again(kept, asked)
-        return await self._accepted(kept.request_id, self._carried_out(kept, message))
+        return await self._accepted(kept.request_id, self._carried_out(kept, message), _CARRIED_OUT_AGAIN)
 
     async def _carried_out(self, request: StoredRequest, message: RequestMessage) -> KeptAnswer:
         context = self._context
@@ -161,15 +166,16 @@ class Intake:
             raise Refused(error("2.15", reason))
         return await self._accepted(kept.request_id, self._repeat(kept))
 
-    async def _accepted(self, request_id: str, answer: Coroutine[None, None, KeptAnswer]) -> KeptAnswer:
-        """The answer to a request that is kept: from here on nothing may say that it was refused."""
+    async def _accepted(
+        self, request_id: str, answer: Coroutine[None, None, KeptAnswer], without: str = _FINISHED
+    ) -> KeptAnswer:
+        """The answer to a request that is kept: from here on nothing may say that it was refused. `without` is said where there is none."""
         try:
             return await answer
         except CimError:
             raise
         except Exception as problem:  # noqa: BLE001  # reported, with its traceback
-            reason = "The request is kept and will be finished, but its answer can't be given now."
-            failed = CimError("5.1", f"{reason} Ask again with the same MessageID.")
+            failed = CimError("5.1", f"{without} Ask again with the same MessageID.")
             self._context.emit(events.AnswerFailed(message_id=request_id, exception=format_fault(problem)))
             raise failed from None
 

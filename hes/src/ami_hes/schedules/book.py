@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ami_hes.meters.registry import Registry
 from ami_hes.operations.asked_types import answered_by
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
-from ami_hes.store import NameTaken, Schedules, StoredRun
+from ami_hes.store import NameTaken, Schedules, StoredRun, StoredSchedule
 from ami_mapping.lookup import readings
 from ami_mapping.reading_types import RefusedReadingType
 from ami_process.environment import Environment
@@ -17,6 +17,10 @@ from ami_process.environment import Environment
 NAME = re.compile(r"[^\s/](?:.{0,98}[^\s/])?")
 MOST = 1_000
 """Schedules that are kept."""
+MOST_CHARACTERS = 10_000_000
+"""Of all of them together as they are kept, since they are looked at together; a meter that is named takes 40."""
+LONGEST_TAG = 1_000
+"""Characters of a tag of the registry, and of its value."""
 RUNS_SHOWN = 20
 
 
@@ -36,6 +40,7 @@ class ScheduleBook:
     registry: Registry
     environment: Environment
     changed: Callable[[], None]
+    most_characters: int = MOST_CHARACTERS
 
     async def put(
         self, name: str, definition: Definition, *, enabled: bool = True, start_at: datetime | None = None
@@ -44,12 +49,12 @@ class ScheduleBook:
 
         It is due for the first time after the present, and not before `start_at`; what is under way ends as it was begun.
         """
-        if NAME.fullmatch(name) is None:
-            raise NotASchedule("a name has 1 to 100 characters, no slash or blank at its ends")
+        if NAME.fullmatch(name) is None or not name.isprintable():
+            raise NotASchedule("a name has 1 to 100 printable characters, no slash or blank at its ends")
         _check(definition, self.registry)
-        known = {one.name: one.schedule_id for one in await self.store.everything()}
-        if name not in known and len(known) >= MOST:
-            raise NotASchedule(f"no more than {MOST} schedules are kept")
+        kept = await self.store.everything()
+        self._check_room(name, definition, kept)
+        known = {one.name: one.schedule_id for one in kept}
         after = self.environment.now()
         if start_at is not None:
             after = max(after, start_at - timedelta.resolution)
@@ -66,6 +71,14 @@ class ScheduleBook:
             raise NotASchedule(f"the name {name} was taken just now") from None
         self.changed()
         return schedule
+
+    def _check_room(self, name: str, definition: Definition, kept: Sequence[StoredSchedule]) -> None:
+        """Raises NotASchedule."""
+        others = [one for one in kept if one.name != name]
+        if len(others) >= MOST:
+            raise NotASchedule(f"no more than {MOST} schedules are kept")
+        if sum(len(one.definition) for one in others) + len(definition.format()) > self.most_characters:
+            raise NotASchedule("the schedules name too many meters together; name a group of them")
 
     async def pause(self, name: str) -> bool:
         """It is due no more until it is ordered again; False if there is none."""
@@ -105,6 +118,8 @@ def _check(definition: Definition, registry: Registry) -> None:
         raise NotASchedule("a schedule names the ReadingTypes that it collects")
     if bool(definition.mrids) == (definition.group is not None):
         raise NotASchedule("a schedule names its meters or a group of them")
+    if not all(one.isprintable() and len(one) <= LONGEST_TAG for one in definition.group or ()):
+        raise NotASchedule(f"a tag and its value are printable text of at most {LONGEST_TAG} characters")
     for mrid in definition.mrids:
         if registry.find_by_mrid(mrid) is None:
             raise NotASchedule(f"no meter has the mRID {mrid[:100]}")

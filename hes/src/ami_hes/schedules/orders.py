@@ -26,6 +26,8 @@ NOUN = "MeterReadSchedule"
 PERIODS = {DAY: Every.DAY, HOUR: Every.HOUR}
 MOST_NAMED = 5_000
 """Meters, usage points and groups of one message."""
+FIRST_YEAR, LAST_YEAR = 1970, 9_000
+"""In which a schedule may begin: every moment of it then lies in the calendar, in every zone and with every offset."""
 _IDENTIFYING = ("EndDevice/", "UsagePoint/")
 _UNKNOWN = "Request/ID: no schedule is known by this transaction: the MessageID of its create."
 Asked = MeterReadSchedule | GetMeterReadSchedule
@@ -204,6 +206,9 @@ def _start_of(when: TimeSchedule) -> datetime:
         raise Refused(error("1.7", "TimeSchedule.scheduleInterval has no start."))
     if when.interval.end is not None:
         raise Refused(error("5.2", "Nothing was scheduled: a schedule with an end is not supported; cancel it then."))
+    if not FIRST_YEAR <= when.interval.start.year <= LAST_YEAR:
+        reason = f"a schedule begins in the years {FIRST_YEAR} to {LAST_YEAR}"
+        raise Refused(error("5.2", f"Nothing was scheduled: {reason}."))
     start_at = (when.interval.start + (when.offset or timedelta())).astimezone(UTC)
     if start_at.second or start_at.microsecond:
         raise Refused(error("5.2", "Nothing was scheduled: a schedule begins at a full minute."))
