@@ -53,6 +53,8 @@ def test_a_number_of_meters_that_cannot_be(monkeypatch: pytest.MonkeyPatch, numb
         ("[demo]\nperiod_s = inf\n", "demo.period_s"),
         ("[cis]\nport = 70000\n", "cis.port"),
         ("[cis]\nhes_url = 'hes:8081'\n", "http://"),
+        ("[cis]\nhes_url = 'http://hes:-1'\n", "cis.hes_url: has a port"),
+        ("[cis]\nreply_address = 'http://xn--/cim'\n", "cis.reply_address: is no URL"),
         ("[cis]\nhost = '0.0.0.0'\nasynchronous = true\n", "reply_address"),
         ("[[meters]]\nname = 'M1'\n[[meters]]\nname = 'M1'\n", "two meters have the name 'M1'"),
         ("[[meters]]\nmrid = 'a'\n", "meters.0.name"),

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ami_cis.meters import Meter
 from ami_cis.reading_types import reading_type_of
-from ami_process.settings import FileSettings, HttpUrl, Seconds, Section, SettingsError, StoreLocation
+from ami_process.http_urls import HttpUrl
+from ami_process.settings import FileSettings, Seconds, Section, SettingsError, StoreLocation
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not bound
 

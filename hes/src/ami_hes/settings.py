@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from ami_process.settings import FileSettings, HttpUrl, Port, Seconds, Section, StoreLocation
+from ami_process.http_urls import HttpUrl, ReceiverUrl
+from ami_process.settings import FileSettings, Port, Seconds, Section, StoreLocation
 
 
 def _octets(value: object) -> object:
@@ -103,7 +104,7 @@ class SubscriberSettings(Section):
 
     name: str = Field(min_length=1, max_length=100)
     """MessageIDs of its events follow from it, so a name is kept for as long as the subscriber is the same."""
-    url: HttpUrl
+    url: ReceiverUrl
     """Where events are posted."""
     nouns: tuple[Literal["MeterReadings"], ...] = ("MeterReadings",)
     """Events of these nouns are for it."""

@@ -74,6 +74,27 @@ def test_what_is_wrong_is_told_by_its_place(tmp_path: Path, text: str, told: str
         load(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://127.0.0.1:-1/", "http://127.0.0.1:0/", "http://127.0.0.1:65536/", "http://xn--/", "http://[::1/"),
+        *("http://", "http:///cim", "http://a b/", "http://%zz/", "http://h/\\u0000", "ftp://h/"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_refused_at_the_start(tmp_path: Path, url: str) -> None:
+    subscriber = '[[hes.subscribers]]\nname = "mdm"\nurl = "{}"\n'
+    for text, place in (
+        (subscriber, "hes.subscribers.0.url"),
+        ('[hes]\npublic_url = "{}"\n', "hes.public_url"),
+        ('[cis]\nreply_address = "{}"\n', "cis.reply_address"),
+        ('[cis]\nhes_url = "{}"\n', "cis.hes_url"),
+    ):
+        with pytest.raises(SettingsError, match=place):
+            load(tmp_path, text.format(url))
+    with pytest.raises(SettingsError, match="user name or password"):
+        load(tmp_path, subscriber.format("http://me:secret@127.0.0.1/"))
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
         Settings.load(tmp_path / "none.toml")

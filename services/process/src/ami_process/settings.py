@@ -15,7 +15,6 @@ from typing import Annotated, Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BeforeValidator,
     ConfigDict,
@@ -39,12 +38,6 @@ class SettingsError(Exception):
     """The configuration can't be used; the text says where and what to change, and never holds a secret."""
 
 
-def _base_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")):
-        raise ValueError("has to begin with http:// or https://")
-    return value.rstrip("/")
-
-
 def _store(value: object) -> object:
     """No message of this function holds a part of the value, which may have a password in it all the same."""
     if not isinstance(value, str) or "://" not in value:
@@ -61,7 +54,6 @@ def _store(value: object) -> object:
     return value
 
 
-HttpUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 StoreLocation = Annotated[Path | str, BeforeValidator(_store)]
