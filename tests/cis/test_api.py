@@ -15,6 +15,7 @@ from cis_stand_in import METERS, Events, StandInHes, answering, environment, rep
 from ami_cim.message import Reply, ReplyError
 from ami_cis.api import CONTROLS
 from ami_cis.app import System, running
+from ami_cis.readings_api import READINGS
 from ami_cis.store import State
 from ami_cis.under_way import AT_ONCE
 from ami_process.api import MAX_BODY
@@ -143,6 +144,29 @@ async def test_a_caller_that_goes_away_changes_nothing(tmp_path: Path, hes: Stan
         async with asyncio.timeout(10):
             while await system.store.count(State.ANSWERED) == 0:
                 await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("path", [CONTROLS, READINGS])
+async def test_who_waits_when_the_process_stops_is_given_what_to_do(tmp_path: Path, hes: StandInHes, path: str) -> None:
+    go_on, asked = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: StandInHes, received: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return soap(reply_to(received.message, Reply(result="OK")), received.wrapper)
+
+    hes.behaviour = wait
+    order = {"meters": ["M1001"], "message_id": "mine"} | ({"code": "3.31.0.23"} if path == CONTROLS else {})
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        async with running(settings(tmp_path, hes.url), environment(Events()), 0) as system:
+            url = f"http://127.0.0.1:{system.listen.rpartition(':')[2]}"
+            waiting = asyncio.create_task(client.post(url + path, json=order))
+            await asked.wait()
+        answer = await waiting
+        go_on.set()
+    said = answer.json()
+    assert (answer.status_code, said["undecided"]) == (503, True)
+    assert "stopping" in said["error"] and "with the MessageID mine" in said["error"]
 
 
 async def test_it_describes_itself(tmp_path: Path, hes: StandInHes) -> None:

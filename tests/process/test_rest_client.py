@@ -68,6 +68,13 @@ async def test_of_what_failed_in_the_middle_it_is_not_known_what_became(status: 
             await ask(url)
 
 
+async def test_a_process_that_stops_says_that_it_is_undecided() -> None:
+    said = b'{"error": "it stops; ask again", "undecided": true}'
+    async with answering(response("503 Later", said)) as (url, _):
+        with pytest.raises(Broken, match="it stops; ask again"):
+            await ask(url)
+
+
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"no HTTP at all\r\n\r\n"])
 async def test_an_answer_that_breaks_off_may_mean_anything(answer: bytes) -> None:
     async with answering(answer) as (url, _):

@@ -7,6 +7,7 @@ the same answer. All that comes in is bounded in size, time and number, and vali
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Annotated, Any, Literal, Self
@@ -18,9 +19,9 @@ from starlette.routing import Route
 
 from ami_cis.meters import Meter
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
-from ami_cis.under_way import UnderWay
+from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Controls, Order, Outcome, Target
-from ami_process.api import Refused, read_body
+from ami_process.api import read_body
 
 PREFIX = "/api/v1"
 CONTROLS = f"{PREFIX}/controls"
@@ -120,18 +121,15 @@ class ControlOutcome(BaseModel):
         return cls.model_validate(document | asdict(outcome))
 
 
-def control_routes(controls: Controls, meters: Sequence[Meter], *, can_be_replied_to: bool) -> list[Route]:
-    """POST sends a control; `meters` are those whose mRID goes along with their name."""
-    under_way = UnderWay("control")
+def control_routes(controls: Controls, asking: Asking) -> list[Route]:
+    """POST sends a control."""
+    under_way = UnderWay("control", asking.stopping)
 
     async def send(request: Request) -> Response:
         asked = await read_body(request, ControlOrder)
-        if asked.asynchronous and not can_be_replied_to:
-            reason = "cis.host is no address to reply to; set cis.reply_address"
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
-        order = asked.order(meters)
-        with under_way.entered(order.message_id):
-            outcome = await controls.run(order)
+        asking.demand_replies(asynchronous=asked.asynchronous)
+        order = asked.order(asking.meters)
+        outcome = await under_way.end_of(order.message_id, partial(controls.run, order))
         return Response(ControlOutcome.of(order, outcome).model_dump_json(), media_type="application/json")
 
     async def describe(_: Request) -> Response:

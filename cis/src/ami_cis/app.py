@@ -26,6 +26,7 @@ from ami_cis.readings_api import reading_routes
 from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
 from ami_cis.taken_readings import Names
+from ami_cis.under_way import Asking
 from ami_cis.workflows import Controls, DemoLoop, Exchanges, Plan, Readings, Target
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
@@ -93,15 +94,13 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         )
         controls = Controls(exchanges, environment, reply_address=reply_address)
         readings = Readings(exchanges, store, environment, reply_address=reply_address)
-        can_be_replied_to = reply_address is not None
+        asking = Asking(settings.meters, ZoneInfo(cis.time_zone), reply_address is not None)
         names = _names(settings.cis, reply_address)
         api = create_api(
             [
                 *clock_routes(environment.clock),
-                *control_routes(controls, settings.meters, can_be_replied_to=can_be_replied_to),
-                *reading_routes(
-                    readings, store, settings.meters, ZoneInfo(cis.time_zone), can_be_replied_to=can_be_replied_to
-                ),
+                *control_routes(controls, asking),
+                *reading_routes(readings, store, asking),
             ],
             Tokens.of(settings.cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),
             names=names,
@@ -109,6 +108,7 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         )
         application = inbox.application(health, names, _public_url(settings.cis))
         await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, http_limits))
+        stack.callback(asking.stopping.set)
         yield System(controls, readings, outbox, store, address_of(listener))
 
 

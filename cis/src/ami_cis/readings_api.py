@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
@@ -22,7 +23,7 @@ from ami_cis.local_times import NoSuchTime, at_home
 from ami_cis.meters import Meter
 from ami_cis.reading_types import reading_type_of, unit_of
 from ami_cis.store import KeptReading, Store, StoreUnavailable, Wanted
-from ami_cis.under_way import UnderWay
+from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Readings, ReadOrder, ReadOutcome, Target
 from ami_process.api import Refused, read_body
 
@@ -191,20 +192,15 @@ class KeptReadings(BaseModel):
         return cls(readings=tuple(ReadingValue.of(one, zone) for one in kept), complete=complete)
 
 
-def reading_routes(
-    readings: Readings, store: Store, meters: Sequence[Meter], zone: ZoneInfo, *, can_be_replied_to: bool
-) -> list[Route]:
+def reading_routes(readings: Readings, store: Store, asking: Asking) -> list[Route]:
     """POST asks meters, GET looks at what is kept."""
-    under_way = UnderWay("question")
+    under_way, zone = UnderWay("question", asking.stopping), asking.zone
 
     async def ask(request: Request) -> Response:
         asked = await read_body(request, ReadingsOrder)
-        if asked.asynchronous and not can_be_replied_to:
-            reason = "cis.host is no address to reply to; set cis.reply_address"
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
-        order = asked.order(meters, zone)
-        with under_way.entered(order.message_id):
-            read = await readings.run(order)
+        asking.demand_replies(asynchronous=asked.asynchronous)
+        order = asked.order(asking.meters, zone)
+        read = await under_way.end_of(order.message_id, partial(readings.run, order))
         return _json(await asyncio.to_thread(ReadingsOutcome.of, order, read, zone))
 
     async def look(request: Request) -> Response:

@@ -29,11 +29,12 @@ ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Refused(Exception):
-    """A request can't be carried out; the text says why."""
+    """A request can't be carried out, or where it is `undecided` may have been, and can't be answered; the text says why."""
 
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
+    def __init__(self, status: HTTPStatus, reason: str, *, undecided: bool = False) -> None:
         super().__init__(reason)
         self.status = status
+        self.undecided = undecided
 
 
 def create_api(
@@ -144,9 +145,12 @@ class _Guard:
         await self._application(scope, receive, send)
 
 
-async def _refused(_: Request, problem: Exception) -> Response:
-    status = problem.status if isinstance(problem, Refused) else HTTPStatus.INTERNAL_SERVER_ERROR
-    return refuse(status, str(problem))
+async def _refused(request: Request, problem: Exception) -> Response:
+    if not isinstance(problem, Refused):
+        return await _failed(request, problem)
+    if problem.undecided:
+        return JSONResponse({"error": str(problem), "undecided": True}, problem.status)
+    return refuse(problem.status, str(problem))
 
 
 async def _not_served(_: Request, problem: Exception) -> Response:

@@ -47,8 +47,8 @@ def ask(url: str, method: str, path: str, content: str | None = None, token_file
         except httpx.HTTPError as problem:
             raise Broken(f"{url} gave no answer: {problem or type(problem).__name__}") from None
     if response.status_code != httpx.codes.OK:
-        reason = _reason(response.status_code, answer)
-        raise Broken(reason) if response.status_code in _BROKE_OFF else Refused(reason)
+        reason, undecided = _reason(response.status_code, answer)
+        raise Broken(reason) if undecided or response.status_code in _BROKE_OFF else Refused(reason)
     return answer
 
 
@@ -85,9 +85,11 @@ def _read(response: httpx.Response) -> bytes:
     return bytes(answer)
 
 
-def _reason(status: int, answer: bytes) -> str:
+def _reason(status: int, answer: bytes) -> tuple[str, bool]:
+    """Why, and whether what was asked may have been done all the same."""
     try:
-        reason = httpx.Response(status, content=answer).json()["error"]
-    except (ValueError, KeyError, TypeError):
-        reason = None
-    return reason if isinstance(reason, str) else f"the process answers with the HTTP status {status}"
+        said = httpx.Response(status, content=answer).json()
+        reason, undecided = said["error"], said.get("undecided") is True
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason, undecided = None, False
+    return (reason if isinstance(reason, str) else f"the process answers with the HTTP status {status}"), undecided
