@@ -1,4 +1,4 @@
-"""The fast path for GET gives what the general path gives, its errors included."""
+"""The fast paths, for GET and for what clients send alike, give what the general path gives, its errors included."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from sizes import examples
 
 from ami_dlms import apdu, data
+from ami_dlms.apdu.acse import Aarq, Rlrq
 from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
+from ami_dlms.apdu.initiate import InitiateRequest
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.cosem.selection import EntryDescriptor
-from ami_dlms.enums import DataAccessResult
+from ami_dlms.enums import ApplicationContext, Conformance, DataAccessResult, Mechanism, ReleaseReason
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.obis import Obis
 
@@ -25,6 +27,13 @@ SEEDS = [
     apdu.encode(GetResponseNormal(0xC1, data.array(*[data.structure(data.unsigned(1))] * 10))),
     apdu.encode(GetResponseNormal(0xC1, DataAccessResult.OBJECT_UNDEFINED)),
 ]
+INITIATE = apdu.encode(InitiateRequest(conformance=Conformance(0x7E1F), client_max_receive_pdu_size=1200))
+ALIKE = [
+    apdu.encode(Aarq(ApplicationContext.LN, user_information=INITIATE)),
+    apdu.encode(Rlrq(ReleaseReason.NORMAL)),
+    apdu.encode(Rlrq()),
+    INITIATE,
+]
 
 
 def outcome(octets: bytes) -> str:
@@ -35,14 +44,33 @@ def outcome(octets: bytes) -> str:
 
 
 @settings(max_examples=examples(300), deadline=None)
-@given(st.sampled_from(SEEDS), st.integers(0, 60), st.integers(0, 255), st.integers(0, 60), st.binary(max_size=2))
+@given(
+    st.sampled_from(SEEDS + ALIKE), st.integers(0, 60), st.integers(0, 255), st.integers(0, 60), st.binary(max_size=2)
+)
 def test_both_paths_agree(seed: bytes, at: int, octet: int, cut: int, extra: bytes) -> None:
     altered = bytearray(seed)
     altered[at % len(seed)] = octet
     for octets in (bytes(altered), bytes(altered[: cut % len(seed)]), seed + extra):
         fast = outcome(octets)
-        with patch.object(apdu, "FAST_DECODERS", {}):
+        with patch.object(apdu, "_FAST_DECODERS", {}):
             assert outcome(octets) == fast
+
+
+@pytest.mark.parametrize("seed", ALIKE)
+def test_what_clients_send_alike_is_read_once(seed: bytes) -> None:
+    assert apdu.decode(seed) is apdu.decode(bytes(bytearray(seed)))
+
+
+def test_no_secret_is_remembered() -> None:
+    with_password = Aarq(
+        ApplicationContext.LN,
+        mechanism=Mechanism.LOW,
+        calling_authentication_value=b"x",
+        user_information=INITIATE,
+    )
+    with_key = InitiateRequest(dedicated_key=bytes(16), conformance=Conformance.GET, client_max_receive_pdu_size=0)
+    for secret in (apdu.encode(with_password), apdu.encode(with_key)):
+        assert apdu.decode(secret) is not apdu.decode(bytes(bytearray(secret)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
