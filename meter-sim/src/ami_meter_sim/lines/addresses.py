@@ -1,11 +1,12 @@
 """The live meters behind an address of this machine: those of a socket of their own, or of a population's."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.population.addressing import Door
 
+T = TypeVar("T")
 Behind = Mapping[int, Meter]
 """The meters behind one address by server wrapper port."""
 MOST_LIVE = 256
@@ -72,6 +73,11 @@ class LiveMeters(Behind):
                 raise KeyError(server_wport)
             found = self._made[server_wport] = self._live(index)
         return found
+
+    def get(self, server_wport: int, default: T | None = None) -> Meter | T | None:  # type: ignore[override]
+        """The same, or the default; of what is made without a call through the abstract class, since sessions ask often."""
+        found = self._made.get(server_wport)
+        return super().get(server_wport, default) if found is None else found
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._door.wports(self._host))

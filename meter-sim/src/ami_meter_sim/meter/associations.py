@@ -1,6 +1,7 @@
 """What a meter offers its clients: the associations of its model, with the keys, secrets and counters in force."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from ami_dlms.association import LN_CONFORMANCE, AssociationProfile, PreEstablished, Security
@@ -11,7 +12,7 @@ from ami_meter_sim.meter.setup import FurtherAssociation, MeterSetup
 from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.keys import secret_in_force, security_in_force
-from ami_packs.model import PUBLIC_CLIENT_WPORT, Offered
+from ami_packs.model import PUBLIC_CLIENT_WPORT, Model, Offered
 
 CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
 """Every service with logical names but the one that this meter never sends."""
@@ -116,13 +117,7 @@ class Associations:
             return self._keyed(device, offered, setup.further[offered.name])
         if offered.client_wport is None:
             return self._management(device, offered)
-        return AssociationProfile(
-            client_wport=offered.client_wport,
-            server_wport=setup.server_wport,
-            access=setup.model.rights[offered.name],
-            conformance=CONFORMANCE,
-            fast_path=setup.fast_path,
-        )
+        return _without_keys(setup.model, offered.name, offered.client_wport, setup.server_wport, setup.fast_path)
 
     def _management(self, device: Device, offered: Offered) -> AssociationProfile:
         setup, management, counters = self._setup, self._setup.management, self._counters[1]
@@ -157,3 +152,15 @@ class Associations:
             receive_counter=counters.receive if security else None,
             pre_established=PreEstablished() if offered.pre_established else None,
         )
+
+
+@lru_cache(maxsize=256)
+def _without_keys(model: Model, name: str, client_wport: int, server_wport: int, fast_path: bool) -> AssociationProfile:
+    """The profile of an association without keys: nothing in it is of one meter, so all of a model share it."""
+    return AssociationProfile(
+        client_wport=client_wport,
+        server_wport=server_wport,
+        access=model.rights[name],
+        conformance=CONFORMANCE,
+        fast_path=fast_path,
+    )

@@ -4,6 +4,7 @@ Strategy: a function is a name with the objects that belong to it. While it is o
 and what a client orders is as before.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from ami_dlms import data
@@ -13,6 +14,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.objects.cosem_object import ActionRefused
 from ami_meter_sim.objects.kept_object import KeptObject, parameter
 from ami_meter_sim.objects.shapes import LOGICAL_NAME, UINT16, AnyOf, Array, Octets, Structure, boolean, plain
+from ami_packs.model import Model
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
@@ -91,7 +93,18 @@ class StatusMapping(KeptObject):
     }
 
 
+NOTHING: frozenset[tuple[int, Obis]] = frozenset()
+
+
+@lru_cache(maxsize=256)
+def _controls(model: Model) -> tuple[tuple[int, Obis], ...]:
+    return tuple(key for key in model.objects if key[0] == FunctionControl.class_id)
+
+
 def switched_off(device: "Device") -> frozenset[tuple[int, Obis]]:
     """The objects of a meter that do nothing by themselves, because their function is off."""
-    controls = [device.find(*key) for key in device.model.objects if key[0] == FunctionControl.class_id]
+    keys = _controls(device.model)
+    if not keys:
+        return NOTHING
+    controls = [device.find(*key) for key in keys]
     return frozenset().union(*(one.switched_off() for one in controls if isinstance(one, FunctionControl)))

@@ -16,7 +16,7 @@ NEWLINE = ord("\n")
 LAST_WORDS_S = 1.0
 """How long the end of the process waits for a reader that does not read."""
 
-PAUSE_S = 0.002
+PAUSE_S = 0.005
 """Between two writes: lines of a busy time leave together, so that the thread does not take the interpreter for each of them."""
 
 
@@ -42,13 +42,15 @@ class Output:
         """Queue a line; from any thread, and without waiting."""
         octets = line.encode("utf-8", "backslashreplace") + b"\n"
         with self._changed:
+            idle = not self._waiting and not self._dropped
             # after the first dropped line all are dropped until the queue moves, so that the gap has one place
             if self._dropped or self._octets + len(octets) > self._max_octets:
                 self._dropped += 1
             else:
                 self._waiting.append(octets)
                 self._octets += len(octets)
-            self._changed.notify()
+            if idle:  # otherwise the thread knows already that there is something to write
+                self._changed.notify_all()
 
     def flush(self, within_s: float = LAST_WORDS_S) -> bool:
         """Wait until everything is written, but not longer; whether it is."""

@@ -232,8 +232,9 @@ def _decode(octets: bytes) -> Apdu:
 
 
 @lru_cache(maxsize=64)
-def _initiate_request(octets: bytes) -> Apdu:
-    """Clients of one kind send the same ones, which hold nothing secret: they are without a dedicated key."""
+def _remembered(octets: bytes) -> Apdu:
+    """What clients of one kind send alike, and what holds nothing secret: an InitiateRequest without a dedicated key, an AARQ that
+    has room for an application context and such a request alone, an RLRQ with its reason or with nothing."""
     return _decode(octets)
 
 
@@ -248,10 +249,15 @@ def _general_glo_ciphering(octets: bytes) -> Apdu | None:
     return ciphered.GeneralGloCiphering(octets[2 : _GLO_CONTENT - 1], octets[_GLO_CONTENT:])
 
 
+_UNSECURED_AARQ = 29
+"""Octets of an AARQ with an application context (11) and the user information of an InitiateRequest without a dedicated key (18)."""
 _GLO_CONTENT = 11
 _GLO_SHORT = _GLO_CONTENT + 0x7F
 _FAST_DECODERS: Mapping[bytes, Callable[[bytes], Apdu | None]] = {
     **FAST_DECODERS,
-    bytes((ApduTag.INITIATE_REQUEST, 0)): _initiate_request,
+    bytes((ApduTag.INITIATE_REQUEST, 0)): _remembered,
+    bytes((ApduTag.AARQ, _UNSECURED_AARQ)): _remembered,
+    bytes((ApduTag.RLRQ, 0)): _remembered,
+    bytes((ApduTag.RLRQ, 3)): _remembered,
     bytes((ApduTag.GENERAL_GLO_CIPHERING, 8)): _general_glo_ciphering,
 }

@@ -7,6 +7,7 @@ Access rights are checked here, so the application sees only what the client may
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from ami_dlms import apdu
 from ami_dlms.apdu import Apdu
@@ -277,7 +278,8 @@ class ServerAssociation:
             answer = self._protect(initiate_response(self.profile, self._opened), answer_protection)
         self._move(ServerEvent.RELEASED)
         self._forget()
-        return Reply(apdu.encode(Rlre(ReleaseReason.NORMAL, answer)), AssociationReleased(self.profile))
+        octets = _normal_rlre() if answer is None else apdu.encode(Rlre(ReleaseReason.NORMAL, answer))
+        return Reply(octets, AssociationReleased(self.profile))
 
     def renew(self, profile: AssociationProfile) -> None:
         """Go on under the keys and rights of another profile, without opening anew; open requests are forgotten."""
@@ -364,6 +366,12 @@ class ServerAssociation:
         if following is None:
             raise misplaced(self.state, event)
         self.state = following
+
+
+@cache
+def _normal_rlre() -> bytes:
+    """Without anything of one association."""
+    return apdu.encode(Rlre(ReleaseReason.NORMAL))
 
 
 def _unreadable(error: DecodeError) -> Reply:

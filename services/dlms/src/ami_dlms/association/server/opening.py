@@ -99,6 +99,8 @@ def accepting_aare(
 ) -> bytes:
     """The encoded AARE that accepts; with a challenge it asks for the proof of HLS."""
     response = initiate_response(profile, admission)
+    if protection is None and challenge is None:
+        return _unsecured_aare(application_context(profile), response)
     return apdu.encode(
         Aare(
             application_context(profile),
@@ -111,6 +113,12 @@ def accepting_aare(
             responding_ae_qualifier=None if protection is None else protection.security.certificate,
         )
     )
+
+
+@lru_cache(maxsize=256)
+def _unsecured_aare(context: ApplicationContext, response: bytes) -> bytes:
+    """The same for all clients that associate alike: nothing in it is of one meter."""
+    return apdu.encode(Aare(context, AssociationResult.ACCEPTED, ACCEPTED, user_information=response))
 
 
 def initiate_response(profile: AssociationProfile, admission: Admission) -> bytes:
