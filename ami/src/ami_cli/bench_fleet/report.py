@@ -26,6 +26,13 @@ association, and what one of them adds to the memory. **Last gasps**: ciphered n
 address, made from the rows of meters that were made and let go before, from the wish until the last one has left (10,000, where there are as many meters).
 **Longest turn**: for how long the event loop serves nothing else while 100,000 meters, or all, have something to do at one instant. **Year by range**: 35,040
 quarter hours of clock, status and two registers, read from one meter, as octets; and rows per second.
+
+Where the simulator's CPU time of a dialogue goes, by 950 samples of its main thread at 32 dialogues at once (model `residential`,
+meters that are made for the first time, 1.4 ms each on a busy machine): sockets and asyncio 20 %; making the live meter, its row, keys
+and counters 18 %; associations, protection and framing of DLMS 15 %; values of Python's own kinds (enum, dataclass, named tuple, weak
+reference) 14 %, spread over all the others; the household behind the meter 9 %; lines and the write of the turn 5 %; register and
+interruptions 5 %; session 4 %; ciphers and key derivation 4 %; coding of APDUs 3 %; events 3 %. No single part is left whose absence
+would make 1,200 dialogues a second of a core out of 700.
 """
 COLUMNS = (
     "meters",
