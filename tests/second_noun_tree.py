@@ -18,7 +18,7 @@ import ami_hes
 ADDED = Path(__file__).parent / "second_noun"
 PACKAGES = {package.__name__: Path(package.__file__ or "").parent for package in (ami_cim, ami_hes)}
 CIM_ROW = """\
-    Noun(
+    NounModule(
         name="MeterAssetReading",
         payload=meter_asset_reading.PAYLOAD,
         query=meter_asset_reading.QUERY,
@@ -31,7 +31,7 @@ ROWS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("\n        repair=end_device_controls.reorder,\n    ),\n", CIM_ROW),
     ),
     "ami_hes/served.py": (
-        ("from ami_hes.nouns import Noun, Order, end_device_controls", ", meter_asset_reading"),
+        ("from ami_hes.nouns import NounModule, Order, end_device_controls", ", meter_asset_reading"),
         ("from ami_hes.operations import Assignment, Attempt, Operation, contactor", ", read_register"),
         (
             '    "EndDeviceControls": OnMeters(end_device_controls),\n',

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from ami_cli.bench_dlms import in_memory, round_trips, samples
 from ami_cli.bench_dlms.cli import app
-from ami_cli.bench_dlms.ends import BenchError, Echo, EchoAsking, Meter, Reading
+from ami_cli.bench_dlms.ends import BenchMeter, DlmsBenchError, Echo, EchoAsking, ReadingClient
 from ami_cli.bench_dlms.figures import COMPARED, Figures, Ratio
 from ami_cli.bench_dlms.peers import installed
 from ami_cli.bench_dlms.round_trips import Contender, RoundTrips
@@ -73,18 +73,18 @@ def test_a_foreign_stack_is_compared_where_it_was_measured() -> None:
 
 
 def test_a_wrong_answer_is_no_round_trip() -> None:
-    client, server = Reading(1), Meter(1)
+    client, server = ReadingClient(1), BenchMeter(1)
     octets = client.first()
     for _ in range(2):
         octets = client.receive(server.receive(octets))
     assert client.answered == 0
     client.expected = GetResult(None, samples.SUCCESS)
-    with pytest.raises(BenchError, match="a wrong answer"):
+    with pytest.raises(DlmsBenchError, match="a wrong answer"):
         client.receive(server.receive(octets))
 
 
 def test_an_echo_asks_as_long_as_a_reading() -> None:
-    client, server = Reading(1), Meter(1)
+    client, server = ReadingClient(1), BenchMeter(1)
     octets = client.first()
     for _ in range(3):
         answer = server.receive(octets)

@@ -21,9 +21,9 @@ from ami_cli.decode.tree_view import View
 from ami_cli.view import THEME
 from ami_dlms import apdu, data
 from ami_dlms.apdu.get import GetResponseNormal
-from ami_dlms.association import Header, Security, sign_general
+from ami_dlms.association import CipheringHeader, Security, sign_general
 from ami_dlms.errors import LocalError
-from ami_dlms.explain import Session, explain, octets_of
+from ami_dlms.explain import DecodingSession, explain, octets_of
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -111,7 +111,7 @@ class TestOutput:
     def test_on_a_terminal_state_has_shape_word_and_colour(self) -> None:
         console = Console(theme=THEME, force_terminal=True, color_system="truecolor", width=200, highlight=False)
         with console.capture() as capture:
-            for line in View().lines(explain(bytes.fromhex("C001C1"), Session())[0]):
+            for line in View().lines(explain(bytes.fromhex("C001C1"), DecodingSession())[0]):
                 console.print(Text.assemble(*line))
         assert "\x1b[" in capture.get()
         assert "▲ expected" in capture.get()
@@ -192,7 +192,7 @@ class TestEncode:
     @pytest.mark.parametrize("name", sorted(ROWS.keys() - BROKEN))
     def test_every_vector_and_back(self, name: str, format_: str) -> None:
         octets = bytes.fromhex(ROWS[name]["hex"])
-        trees = explain(octets, Session())
+        trees = explain(octets, DecodingSession())
         write = {"json": documents.format_json, "xml": documents.format_xml}[format_]
         read = {"json": documents.parse_json, "xml": documents.parse_xml}[format_]
         (part,) = read(write(trees))
@@ -207,7 +207,7 @@ class TestEncode:
         assert run("encode", str(tmp_path / "shown"), "--format", format_).output.replace("\n", "") == octets
 
     def test_both_formats_hold_the_same_parts(self) -> None:
-        trees = explain(bytes.fromhex("0001001000010007C401C1001200E6"), Session())
+        trees = explain(bytes.fromhex("0001001000010007C401C1001200E6"), DecodingSession())
         from_json = documents.parse_json(documents.format_json(trees))
         from_xml = documents.parse_xml(documents.format_xml(trees))
         assert [octets_of(part) for part in from_json] == [octets_of(part) for part in from_xml]
@@ -261,7 +261,7 @@ class TestPublicKeys:
         return built.sign(self.SIGNER.number, hashes.SHA256())
 
     def message(self) -> str:
-        header = Header(b"t", b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2")
+        header = CipheringHeader(b"t", b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2")
         security = Security(
             keys=GlobalKeys(bytes(16), bytes(16)),
             system_title=header.originator_system_title,

@@ -17,7 +17,7 @@ import story
 from ami_cli import configuration, demo
 from ami_cli.configuration import Changes, Document
 from ami_cli.demo import Options, PortsTaken
-from ami_cli.demo_outputs import JsonOutput, Output, PlainOutput, Setting
+from ami_cli.demo_outputs import DemoOutput, JsonOutput, PlainOutput, Setting
 from ami_cli.processes import Program
 
 STAND_IN = str(Path(__file__).parent / "stand_in.py")
@@ -225,7 +225,7 @@ class Told:
     """An output that sends a signal when the first reply has been heard."""
 
     def __init__(self, setting: Setting, number: signal.Signals) -> None:
-        self._inner: Output = PlainOutput(setting)
+        self._inner: DemoOutput = PlainOutput(setting)
         self._number = number
         self.display, self.opening = self._inner.display, self._inner.opening
         self.notice, self.closing = self._inner.notice, self._inner.closing

@@ -144,5 +144,5 @@ def test_what_is_packed_may_have_another_namespace_too() -> None:
 def test_the_process_that_reads_knows_the_dialect() -> None:
     octets = SAMPLES["CreatedMeterReadings"]
     other = octets.replace(b"/2011/MeterReadingsMessage", b"/2017/MeterReadingsMessage")
-    order = transfer.write_order(transfer.Order(kind="delivery", limits=OTHERS))
+    order = transfer.write_order(transfer.TransferOrder(kind="delivery", limits=OTHERS))
     assert transfer.read_delivery(reading.read(order, other)).message == event_of(octets)

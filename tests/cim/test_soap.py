@@ -76,6 +76,6 @@ def test_faults() -> None:
     assert (fault.code, fault.text) == ("Client", "no \ufffd good")
     assert fault.detail is not None
     assert fault.detail.tag == "why"
-    assert soap.parse_fault(soap.unwrap(envelope("<s:Body><s:Fault/></s:Body>"))) == soap.Fault("Server", "", None)
+    assert soap.parse_fault(soap.unwrap(envelope("<s:Body><s:Fault/></s:Body>"))) == soap.SoapFault("Server", "", None)
     with pytest.raises(InvalidMessage):
         soap.parse_fault(etree.Element("x"))

@@ -28,7 +28,7 @@ from ami_cim.payloads.interval_columns import IntervalColumns
 from ami_cim.payloads.opaque import OpaquePayload
 from ami_cim.quality import Quality
 from ami_cim.schema import Schemas
-from ami_cim.transfer import Kind, Order, TransferError
+from ami_cim.transfer import Kind, TransferError, TransferOrder
 
 CONTROLS_NS = ns.payload("EndDeviceControls")
 
@@ -107,8 +107,8 @@ def test_responses(response: ResponseMessage) -> None:
 
 
 @MANY
-@given(anything(Order))
-def test_orders(order: Order) -> None:
+@given(anything(TransferOrder))
+def test_orders(order: TransferOrder) -> None:
     assert same(transfer.read_order(transfer.write_order(order)), order)
 
 
@@ -167,7 +167,7 @@ def test_payloads_are_read_as_in_this_process(wrapper: str, inside: str, kind: K
 
 
 def test_a_message_that_says_quotation_marks_alone_has_room() -> None:
-    order = Order(kind="response", limits=UNKNOWN_PEER)
+    order = TransferOrder(kind="response", limits=UNKNOWN_PEER)
     for text in ('"' * 100_000, "\u00e4" * 100_000):
         header = Header(
             verb="reply",
@@ -272,7 +272,7 @@ def test_an_order_that_is_none_is_refused() -> None:
     for octets in (b"", b"{}", b'{"kind":"request","limits":{"octets":"1"}}', b'{"kind":"other","limits":{}}'):
         with pytest.raises(ValueError, match="validation error"):
             transfer.read_order(octets)
-    assert transfer.read_order(b'{"kind":"request","limits":{}}') == Order(kind="request", limits=Limits())
+    assert transfer.read_order(b'{"kind":"request","limits":{}}') == TransferOrder(kind="request", limits=Limits())
 
 
 DECODERS = {"request": transfer.read_request, "delivery": transfer.read_delivery, "response": transfer.read_response}
@@ -299,7 +299,7 @@ def told(error: CimError) -> tuple[Any, ...]:
 
 def as_here(kind: Kind, octets: bytes) -> None:
     """What comes over is what the reader in this process gives or raises."""
-    order = Order(kind=kind, limits=UNKNOWN_PEER)
+    order = TransferOrder(kind=kind, limits=UNKNOWN_PEER)
     answer = reading.read(transfer.write_order(order), octets)
     assert len(answer) < order.room(octets)
     try:

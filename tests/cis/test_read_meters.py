@@ -39,7 +39,7 @@ from ami_cim.periods import Period
 from ami_cim.quality import Quality
 from ami_cis.app import System, running
 from ami_cis.readings_api import READINGS
-from ami_cis.store import KeptReading, Retention, Store, TakenEvent, Wanted
+from ami_cis.store import KeptReading, ReadingQuery, Retention, Store, TakenEvent
 from ami_process.store.places import Place
 
 
@@ -293,7 +293,7 @@ async def test_only_so_many_readings_are_kept_and_the_oldest_go(place: Place) ->
         for number in range(100):
             event = TakenEvent(f"e-{number}", "created", "MeterReadings", b"", NOON)
             assert await store.add_event(event, [a_value("1", at=NOON + timedelta(minutes=number))])
-        found = await store.readings(Wanted())
+        found = await store.readings(ReadingQuery())
     assert 50 <= len(found) <= 55 and found[-1].at == NOON + timedelta(minutes=99)
 
 
@@ -339,14 +339,14 @@ async def test_the_store_keeps_a_moment_once_exactly_and_drops_what_is_too_old(p
         assert await store.add_event(taken(2), [a_value(exact, NOON + hour, source="meter")])
         assert await store.add_event(taken(3), [a_value("0", NOON - hour)])
         assert not await store.add_event(taken(3), [a_value("5", NOON + 9 * hour)])
-        assert await store.readings(Wanted()) == [a_value(exact, NOON + hour, source="meter")]
+        assert await store.readings(ReadingQuery()) == [a_value(exact, NOON + hour, source="meter")]
         assert await store.add_event(taken(4), many)
         assert await store.add_event(taken(5), many)
-        assert await store.readings(Wanted(after=NOON)) == many
-        assert await store.readings(Wanted(meters=("M1002",))) == []
-        assert await store.readings(Wanted(until=NOON + hour, after=NOON, reading_types=(IMPORT,))) == many[:1]
-        assert len(await store.readings(Wanted(most=10))) == 10
+        assert await store.readings(ReadingQuery(after=NOON)) == many
+        assert await store.readings(ReadingQuery(meters=("M1002",))) == []
+        assert await store.readings(ReadingQuery(until=NOON + hour, after=NOON, reading_types=(IMPORT,))) == many[:1]
+        assert len(await store.readings(ReadingQuery(most=10))) == 10
         await store.forget(NOON + timedelta(days=1) + 2 * hour)
-        assert (await store.readings(Wanted()))[0] == many[1]
+        assert (await store.readings(ReadingQuery()))[0] == many[1]
     async with Store.opened(place) as store:
-        assert len(await store.readings(Wanted())) == len(many) - 1
+        assert len(await store.readings(ReadingQuery())) == len(many) - 1

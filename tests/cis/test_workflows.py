@@ -32,7 +32,7 @@ from ami_cim.message import Reply, ReplyError
 from ami_cis.app import System, running, serve
 from ami_cis.settings import Demo
 from ami_cis.store import State
-from ami_cis.workflows import CONNECT, DISCONNECT, DemoLoop, Order, Plan, Target
+from ami_cis.workflows import CONNECT, DISCONNECT, DemoLoop, LoopPlan, Order, Target
 
 MRID_1, MRID_2 = METERS[0].mrid or "", METERS[1].mrid or ""
 BOTH = (Target.meter("M1001", MRID_1), Target.meter("M1002", MRID_2))
@@ -251,7 +251,7 @@ async def test_the_loop_keeps_its_times(hes: StandInHes, tmp_path: Path, events:
     clock = Clock()
     given = environment(events, clock)
     async with running(settings(tmp_path, hes.url), given, 0) as cis:
-        loop = DemoLoop(cis.controls, cis.readings, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
+        loop = DemoLoop(cis.controls, cis.readings, LoopPlan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
         await loop.run()
     assert [request["code"] for request in events.named("request_sent")] == [DISCONNECT, CONNECT] * 2
     assert clock.slept == [2.0, 8.0, 2.0]
@@ -269,7 +269,7 @@ async def test_the_loop_reads_before_and_after_each_control(hes: StandInHes, tmp
     hes.behaviour = behave
     given = environment(events, Clock())
     async with running(settings(tmp_path, hes.url), given, 0) as cis:
-        plan = Plan(10.0, 2.0, 1, BOTH, asynchronous=False, reading_types=(IMPORT,))
+        plan = LoopPlan(10.0, 2.0, 1, BOTH, asynchronous=False, reading_types=(IMPORT,))
         loop = DemoLoop(cis.controls, cis.readings, plan, given)
         await loop.run()
     assert [request["code"] for request in events.named("request_sent")] == [
@@ -301,7 +301,7 @@ async def test_an_overrun_delays_and_does_not_stack_up(hes: StandInHes, tmp_path
     hes.behaviour = slow
     given = environment(events, clock)
     async with running(settings(tmp_path, hes.url), given, 0) as cis:
-        loop = DemoLoop(cis.controls, cis.readings, Plan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
+        loop = DemoLoop(cis.controls, cis.readings, LoopPlan(10.0, 2.0, 2, BOTH, asynchronous=False), given)
         await loop.run()
     assert clock.slept == [0.0, 0.0, 0.0]
     assert clock.passed == 120.0

@@ -52,9 +52,9 @@ def test_a_server_that_restarts_in_the_middle_of_a_control_loses_nothing(slow: S
     asking = slow.send(DISCONNECT)
     slow.process("M1001").wait_for("switched")
     postgresql.stop()
-    hes(slow).wait_for("store_unavailable")
+    hes(slow).wait_for("store_outage")
     postgresql.start()
-    hes(slow).wait_for("store_available")
+    hes(slow).wait_for("store_outage_ended")
     asking.wait()
     asking.stop()
     (said,) = [event for event in asking.events if "confirmed" in event]

@@ -97,12 +97,12 @@ def test_what_a_meter_has_done_is_kept_when_a_locked_store_is_free_again(serving
     asked = Asked(one, DISCONNECT)
     one.process("M1001").wait_for("switched")
     with locked(one.config["hes"]["store"]):
-        said = hes.wait_for("store_unavailable")
+        said = hes.wait_for("store_outage")
         assert "locked" in said["reason"]
         assert not hes.seen("meter_done"), "what is not kept is not reported"
     hes.wait_for("meter_done")
     assert asked.answered().result == "OK"
-    hes.wait_for("store_available")
+    hes.wait_for("store_outage_ended")
     assert Stranger(one.hes_url).switch(CONNECT, [by_mrid(one.meter("M1001"))]).result == "OK"
     until(lambda: health(one) == (200, {"status": "ok"}), "healthz says ok again")
 
@@ -124,7 +124,7 @@ def test_a_full_disk_ends_nothing_and_is_reported(serving: System) -> None:
     asked = Asked(one, DISCONNECT)
     one.process("M1001").wait_for("switched")
     with full(hes):
-        hes.wait_for("store_unavailable")
+        hes.wait_for("store_outage")
 
         refused = Stranger(one.hes_url).switch(CONNECT, [by_mrid(one.meter("M1001"))])
         assert (refused.result, refused.failures[0].code) == ("FAILED", "5.1")
@@ -206,7 +206,7 @@ def test_the_customer_system_goes_on_when_its_store_was_locked(one: System) -> N
     cis = one.start_cis()
     cis.wait_for("reply_received", result="OK")
     with locked(one.config["cis"]["store"]):
-        cis.wait_for("store_unavailable")
+        cis.wait_for("store_outage")
     cis.forget()
     cis.wait_for("reply_received", result="OK")
     assert cis.stop() == 0

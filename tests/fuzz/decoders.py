@@ -19,7 +19,17 @@ from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescri
 from ami_dlms.data.columns import decode_columns
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.errors import DecodeError, DlmsError, LocalError
-from ami_dlms.explain import FRAMING, Document, Keyring, Session, document, explain, is_sound, octets_of, part_of
+from ami_dlms.explain import (
+    FRAMING,
+    DecodingSession,
+    Document,
+    Keyring,
+    document,
+    explain,
+    is_sound,
+    octets_of,
+    part_of,
+)
 from ami_dlms.obis import Obis
 
 SCHEMAS = Schemas(schema_directory())
@@ -108,13 +118,13 @@ def decode_table(octets: bytes) -> None:
 
 def explain_octets(octets: bytes) -> None:
     """`ami decode` of anything never fails and covers every octet; what `ami encode` makes of it says the same."""
-    trees = explain(octets, Session(KEYRING))
+    trees = explain(octets, DecodingSession(KEYRING))
     assert b"".join(tree.octets for tree in trees) == octets
     if not all(map(is_sound, trees)):
         return
     with unknown_names():
         again = b"".join(octets_of(part_of(document(tree))) for tree in trees)
-        normal = explain(again, Session(KEYRING))
+        normal = explain(again, DecodingSession(KEYRING))
         assert all(map(is_sound, normal))
         assert [said(document(tree)) for tree in normal] == [said(document(tree)) for tree in trees]
         assert b"".join(octets_of(part_of(document(tree))) for tree in normal) == again

@@ -13,7 +13,7 @@ from ami_dlms.framing.framing import WrapperPdu
 from ami_dlms.framing.hdlc import Frame, FrameReader, encode
 from ami_dlms.framing.hdlc_address import HdlcAddress
 from ami_dlms.framing.hdlc_framing import HdlcClientFraming, HdlcPushReader, HdlcServerFraming
-from ami_dlms.framing.mbus import Assembler
+from ami_dlms.framing.mbus import MbusAssembler
 from ami_dlms.framing.mode_e import Identification, ModeEClient, ModeEServer
 from ami_dlms.framing.wrapper import Deframer, decode_datagram
 from ami_dlms.framing.wrapper import encode as encode_wrapper
@@ -50,7 +50,7 @@ def _pdus(deframer: Deframer) -> list[WrapperPdu | str]:
 
 def mbus_frames(octets: bytes) -> None:
     """Frames of M-Bus in chunks: a good one is written as it came; their segments are put together or refused."""
-    assembler = Assembler()
+    assembler = MbusAssembler()
     for chunk in chunks(octets):
         with suppress(DecodeError):
             frame = mbus.decode(chunk)

@@ -32,7 +32,7 @@ from ami_meter_sim.lines.admission import Admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.listener import TcpListener
 from ami_meter_sim.lines.meter_pushes import WantedPushes
-from ami_meter_sim.lines.push import Destination, Push, PushSender
+from ami_meter_sim.lines.push import Push, PushEndpoint, PushSender
 from ami_meter_sim.lines.udp import UdpListener
 from ami_meter_sim.meter.filled_pushes import Pushes, with_pushes
 from ami_meter_sim.meter.memory import memory_of
@@ -46,7 +46,7 @@ from ami_meter_sim.objects.cosem_object import ReadContext
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.objects.model_files import load_model
 from ami_meter_sim.objects.push_setup import OperationMethod, PushPlan
-from ami_meter_sim.population.store import Store, Wanted
+from ami_meter_sim.population.store import Store, WantedMeters
 from ami_packs.model import MANAGEMENT, Model
 from ami_process.environment import Environment
 from ami_process.events import Event
@@ -124,7 +124,7 @@ class Bench:
         if self.begun:
             self.store.journal.write()
             self.store.abandon()
-        self.begun, self.store = True, Store.open(self.directory, [Wanted(one.identity.name)])
+        self.begun, self.store = True, Store.open(self.directory, [WantedMeters(one.identity.name)])
         OPENED.append(self.store)
         self.meter = Meter(one, memory_of(self.store, 0), self.at)
         STORES[self.meter] = self.store
@@ -317,7 +317,7 @@ def pushing_to(address: tuple[str, int], *reasons: str, model: Model = RESIDENTI
 A_PUSH = PushPlan(SETUPS[SWITCHED], data.unsigned(1), None, None, 0, OperationMethod.UNCONFIRMED_RETRY_ON_FAILURE)
 
 
-def one_push(meter: Meter, where: Destination, why: str) -> Push:
+def one_push(meter: Meter, where: PushEndpoint, why: str) -> Push:
     """A push of this meter, whatever its push setups say."""
     return Push(meter=meter.name, frames=lambda at: push_frames(meter, A_PUSH, at), destination=where, why=why)
 

@@ -14,13 +14,13 @@ from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.obis import Obis
 from ami_meter_sim.clock import ClockStateInMemory, MeterClock
 from ami_meter_sim.load.houses import House
-from ami_meter_sim.load.houses import Kind as HouseKind
-from ami_meter_sim.load.network import Connection
+from ami_meter_sim.load.houses import HouseKind as HouseKind
+from ami_meter_sim.load.network import GridConnection
 from ami_meter_sim.objects import timed
-from ami_meter_sim.objects.cosem_object import ActionRefused, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused
 from ami_meter_sim.objects.device import Device, Identity
 from ami_meter_sim.objects.families import build
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.recording import Notice
 from ami_meter_sim.population.row import row_in_memory
 from ami_packs.event_list import EventList
@@ -95,7 +95,7 @@ class Inside:
             model=Model((*([clock] if clock else []), *objects), events=events),
             clock=MeterClock(at, ClockStateInMemory(time_zone_min=zone)),
             behind=lambda: house,
-            connected=lambda: Connection(1, 500),
+            connected=lambda: GridConnection(1, 500),
             row=row,
             notice=lambda _, notice: self.heard.append(notice),
             build=build,
@@ -103,7 +103,7 @@ class Inside:
 
     def takes(self, watts: int) -> None:
         """From now on so much flows in addition."""
-        self.device.history.happened(Record(self.device.clock.at, Kind.LOAD, number=watts))
+        self.device.history.happened(Record(self.device.clock.at, RecordKind.LOAD, number=watts))
 
     def restart(self) -> None:
         """Only what is kept is left of the objects."""
@@ -132,7 +132,7 @@ class Inside:
     def write(self, name: Name, number: int, value: Data) -> DataAccessResult:
         try:
             self.device.write(name[0], Obis.parse(name[1]), number, value)
-        except Refused as refused:
+        except AccessRefused as refused:
             return refused.result
         return DataAccessResult.SUCCESS
 
@@ -146,7 +146,7 @@ class Inside:
     def logged(self, name: str) -> list[int]:
         """The numbers in a log."""
         log = Obis.parse(log_of(name)[1])
-        return [one.number for one in self.device.history.records(Kind.EVENT, source=log)]
+        return [one.number for one in self.device.history.records(RecordKind.EVENT, source=log)]
 
 
 def date_time(text: str, zone: int | None = None) -> Data:

@@ -26,9 +26,9 @@ from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.opening import Listener, Socket, listen
 from ami_meter_sim.lines.sockets import Datagrams, connected
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.population.addressing import Addressing, AddressingError, Door, Plan
+from ami_meter_sim.population.addressing import Addressing, AddressingError, AddressPlan, Door
 from ami_process.environment import Environment
-from ami_process.sockets import CannotListen, PortTaken
+from ami_process.sockets import AddressInUse, ListenFailed
 
 FIRST = "127.16.0.1"
 COUNT = 100_000
@@ -37,7 +37,7 @@ COUNT = 100_000
 class Population:
     """A plan whose meters are made when they are asked for."""
 
-    def __init__(self, directory: Path, plan: Plan) -> None:
+    def __init__(self, directory: Path, plan: AddressPlan) -> None:
         self.directory = directory
         self.plan = plan
         self.made: list[int] = []
@@ -71,7 +71,7 @@ async def population(tmp_path: Path) -> AsyncIterator[Any]:
     def make(
         addressing: Addressing = Addressing.ADDRESS_EACH, host: str = FIRST, port: int = 0, count: int = COUNT
     ) -> Population:
-        made.append(Population(tmp_path, Plan(addressing, host, port or free_port(), count)))
+        made.append(Population(tmp_path, AddressPlan(addressing, host, port or free_port(), count)))
         return made[-1]
 
     yield make
@@ -186,7 +186,7 @@ async def test_a_socket_may_be_bound_to_a_device(population: Any) -> None:
     await one.open(device="lo")
     assert await name_of(FIRST, one.plan.port) == b"AMIM0"
     other = population(host="127.20.0.1")
-    with pytest.raises(CannotListen, match=r"populations\[1\]"):
+    with pytest.raises(ListenFailed, match=r"populations\[1\]"):
         await other.open(device="nosuchdevice0")
 
 
@@ -234,7 +234,7 @@ def other_process() -> Iterator[Any]:
 
 async def test_a_port_that_is_taken_names_the_process_and_the_setting(population: Any, other_process: Any) -> None:
     running, port = other_process
-    with pytest.raises(PortTaken) as taken:
+    with pytest.raises(AddressInUse) as taken:
         await population(port=port).open()
     assert taken.value.setting == "populations[1].address"
     assert f"by process {running.pid} ({sys.executable}" in taken.value.reason
@@ -255,7 +255,7 @@ async def test_a_port_that_is_taken_names_the_process_and_the_setting(population
     ],
 )
 def test_a_place_leads_back_to_its_meter(addressing: Addressing, host: str, count: int) -> None:
-    plan = Plan(addressing, host, 4059, count)
+    plan = AddressPlan(addressing, host, 4059, count)
     doors: dict[int, Door] = {door.port: door for door in plan.doors()}
     for index in {0, 1, 110, 111, 112, 255, 256, count // 2, count - 1}:
         at, port, server_wport = plan.place(index)
@@ -277,4 +277,4 @@ def test_a_place_leads_back_to_its_meter(addressing: Addressing, host: str, coun
 )
 def test_a_population_that_does_not_fit(addressing: Addressing, host: str, port: int, count: int, words: str) -> None:
     with pytest.raises(AddressingError, match=words):
-        Plan(addressing, host, port, count)
+        AddressPlan(addressing, host, port, count)

@@ -14,7 +14,7 @@ from ami_dlms.cosem.short_names import NamedObject, ShortNames
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, Mechanism
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.cosem_object import ReadContext, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ReadContext
 from ami_meter_sim.objects.keys import secret_in_force
 
 LN, SN, OTHER = (15, "0-0:40.0.0"), (12, "0-0:40.0.0"), (15, "0-0:40.0.1")
@@ -62,7 +62,7 @@ def test_each_version_has_its_attributes(version: int, has: range) -> None:
     for number in range(2, 12):
         try:
             value = one.found(LN).read(number, context)
-        except Refused as refused:
+        except AccessRefused as refused:
             assert number not in has or number == 7, number
             assert refused.result is (
                 DataAccessResult.READ_WRITE_DENIED if number == 7 else DataAccessResult.OBJECT_UNAVAILABLE
@@ -75,7 +75,7 @@ def test_each_version_has_its_attributes(version: int, has: range) -> None:
 def test_the_meter_itself_has_no_association_to_show() -> None:
     one = Inside(described(LN, version=1))
     for number in (2, 3, 4, 5, 6, 8, 9):
-        with pytest.raises(Refused):
+        with pytest.raises(AccessRefused):
             one.read(LN, number)
     assert one.act(LN, 2, data.octet_string(b"x")) is ActionResult.OBJECT_UNAVAILABLE
 
@@ -90,7 +90,7 @@ def test_another_association_is_shown_by_its_name_and_as_not_associated() -> Non
     assert one.found(LN).read(3, context).value[0] == data.integer(1)
     assert one.found(LN).read(8, context) == data.enum(2)
     one.device.communication.offered = lambda _device, _name: None
-    with pytest.raises(Refused):
+    with pytest.raises(AccessRefused):
         found.read(3, context)
 
 
@@ -162,7 +162,7 @@ def test_the_list_has_the_base_names(version: int) -> None:
     sizes = {0: 2, 1: 2, 2: 4, 3: 6, 4: 6}
     for number in range(3, 7):
         if number > sizes[version]:
-            with pytest.raises(Refused):
+            with pytest.raises(AccessRefused):
                 one.found(SN).read(number, context)
         else:
             one.found(SN).read(number, context)
@@ -170,7 +170,7 @@ def test_the_list_has_the_base_names(version: int) -> None:
 
 def test_without_short_names_there_is_no_list() -> None:
     one, context = short(short_names=None)
-    with pytest.raises(Refused):
+    with pytest.raises(AccessRefused):
         one.found(SN).read(2, context)
 
 

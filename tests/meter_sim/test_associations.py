@@ -30,10 +30,10 @@ from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, SendCounter
 from ami_meter_sim.entries import make_setup
-from ami_meter_sim.meter.further import Given, further_association
+from ami_meter_sim.meter.further import AssociationSecrets, further_association
 from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.settings import MeterSettings, Numbered
-from ami_packs.model import Access, Model, Offered
+from ami_packs.model import Model, ObjectAccess, Offered
 from ami_process.settings import SettingsError
 
 READER = Offered("reader", 2, Mechanism.GMAC, authenticated=True, encrypted=True, security_setup=2)
@@ -45,7 +45,12 @@ PASSWORD = b"12345678"
 MODEL = Model(
     tuple(
         replace(
-            one, access={**one.access, "reader": Access(read=frozenset({1, 2})), "push": Access(read=frozenset({2}))}
+            one,
+            access={
+                **one.access,
+                "reader": ObjectAccess(read=frozenset({1, 2})),
+                "push": ObjectAccess(read=frozenset({2})),
+            },
         )
         if (one.class_id, one.obis) == (3, Obis.parse("1-0:1.8.0"))
         else one
@@ -56,7 +61,7 @@ MODEL = Model(
 )
 
 
-def offering(**given: Given) -> MeterSetup:
+def offering(**given: AssociationSecrets) -> MeterSetup:
     offered = {one.name: one for one in MODEL.associations}
     management = gmac()
     further = {
@@ -74,7 +79,7 @@ def client(wport: int, mechanism: Mechanism, keys: GlobalKeys | None = None, **m
 
 def test_a_reader_with_keys_of_its_own_sees_what_the_model_shows_it(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    meter = bench.start(offering(reader=Given(READER_KEYS)))
+    meter = bench.start(offering(reader=AssociationSecrets(READER_KEYS)))
     asked = Dialogue(session(meter), client(2, Mechanism.GMAC, READER_KEYS))
     assert isinstance(asked.open(), Opened)
     assert asked.get(IMPORT).value is not None
@@ -86,7 +91,7 @@ def test_a_reader_with_keys_of_its_own_sees_what_the_model_shows_it(tmp_path: Pa
 
 @pytest.mark.parametrize("keys", [KEYS, WRONG_KEYS])
 def test_the_keys_of_another_client_open_nothing(tmp_path: Path, keys: GlobalKeys) -> None:
-    meter = Bench(tmp_path).start(offering(reader=Given(READER_KEYS)))
+    meter = Bench(tmp_path).start(offering(reader=AssociationSecrets(READER_KEYS)))
     asked = Dialogue(session(meter), client(2, Mechanism.GMAC, keys))
     assert not isinstance(asked.open(), Opened)
 
@@ -99,7 +104,7 @@ def test_an_association_without_keys_here_is_not_offered(tmp_path: Path) -> None
 
 
 def test_a_password_opens_the_one_that_has_a_password(tmp_path: Path) -> None:
-    meter = Bench(tmp_path).start(offering(field=Given(secret=PASSWORD)))
+    meter = Bench(tmp_path).start(offering(field=AssociationSecrets(secret=PASSWORD)))
     assert isinstance(Dialogue(session(meter), client(5, Mechanism.LOW, secret=PASSWORD)).open(), Opened)
     wrong = Dialogue(session(meter), client(5, Mechanism.LOW, secret=b"87654321")).open()
     assert isinstance(wrong, OpenRefused)
@@ -107,14 +112,14 @@ def test_a_password_opens_the_one_that_has_a_password(tmp_path: Path) -> None:
 
 
 def test_a_pre_established_association_is_there_without_being_opened(tmp_path: Path) -> None:
-    meter = Bench(tmp_path).start(offering(push=Given(KEYS, client_title=CLIENT_TITLE)))
+    meter = Bench(tmp_path).start(offering(push=AssociationSecrets(KEYS, client_title=CLIENT_TITLE)))
     asked = Dialogue(session(meter), client(102, Mechanism.LOWEST, KEYS, pre_established=PreEstablished()))
     assert asked.get(IMPORT).value is not None
 
 
 def test_clients_of_one_security_setup_share_its_counters(tmp_path: Path) -> None:
     """A value of the send counter is never used twice under one key, whoever was answered with it."""
-    meter = Bench(tmp_path).start(offering(push=Given(KEYS, client_title=CLIENT_TITLE)))
+    meter = Bench(tmp_path).start(offering(push=AssociationSecrets(KEYS, client_title=CLIENT_TITLE)))
     before = meter.counters.send.next_value
     pushed = Dialogue(session(meter), client(102, Mechanism.LOWEST, KEYS, pre_established=PreEstablished()))
     assert pushed.get(IMPORT).value is not None
@@ -126,13 +131,13 @@ def test_clients_of_one_security_setup_share_its_counters(tmp_path: Path) -> Non
 
 def test_the_other_security_setup_has_counters_of_its_own_which_outlive_the_process(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    meter = bench.start(offering(reader=Given(READER_KEYS)))
+    meter = bench.start(offering(reader=AssociationSecrets(READER_KEYS)))
     first = meter.counters.receive.lowest_acceptable
     read = Dialogue(session(meter), client(2, Mechanism.GMAC, READER_KEYS))
     assert isinstance(read.open(), Opened) and read.get(IMPORT).value is not None
     sent, lowest = meter.second_counters.send.next_value, meter.second_counters.receive.lowest_acceptable
     assert sent > 1 and lowest > 1 and meter.counters.receive.lowest_acceptable == first
-    again = bench.start(offering(reader=Given(READER_KEYS)))
+    again = bench.start(offering(reader=AssociationSecrets(READER_KEYS)))
     assert again.second_counters.send.next_value >= sent
     assert again.second_counters.receive.lowest_acceptable >= lowest
     replayed = Dialogue(session(again), client(2, Mechanism.GMAC, READER_KEYS))
@@ -142,14 +147,14 @@ def test_the_other_security_setup_has_counters_of_its_own_which_outlive_the_proc
 @pytest.mark.parametrize(
     ("offered", "given", "what"),
     [
-        (READER, Given(), "encryption_key"),
-        (FIELD, Given(KEYS), "needs a secret"),
-        (PUSH, Given(KEYS), "client_system_title"),
-        (PUSH, Given(KEYS, client_title=METER_TITLE), "same system title"),
-        (READER, Given(GlobalKeys(bytes(32), bytes(32))), "wants keys of 16 octets"),
+        (READER, AssociationSecrets(), "encryption_key"),
+        (FIELD, AssociationSecrets(KEYS), "needs a secret"),
+        (PUSH, AssociationSecrets(KEYS), "client_system_title"),
+        (PUSH, AssociationSecrets(KEYS, client_title=METER_TITLE), "same system title"),
+        (READER, AssociationSecrets(GlobalKeys(bytes(32), bytes(32))), "wants keys of 16 octets"),
     ],
 )
-def test_what_an_association_lacks_is_named(offered: Offered, given: Given, what: str) -> None:
+def test_what_an_association_lacks_is_named(offered: Offered, given: AssociationSecrets, what: str) -> None:
     with pytest.raises(LocalError, match=what):
         further_association(offered, METER_TITLE, given, None)
 

@@ -17,7 +17,7 @@ from ami_dlms.data import to_python
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.obis import Obis
-from ami_meter_sim.load import Kind as HouseKind
+from ami_meter_sim.load import HouseKind as HouseKind
 from ami_meter_sim.load import house
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.conditions import power_down, power_up, press_billing_button

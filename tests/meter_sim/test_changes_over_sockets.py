@@ -66,7 +66,7 @@ from ami_meter_sim.meter.pushing import push_frames, push_retry_at, wanted_pushe
 from ami_meter_sim.meter.setup import ManagementAssociation
 from ami_meter_sim.objects.firmware import make_image
 from ami_meter_sim.objects.push_setup import Destination
-from ami_packs.model import MANAGEMENT, Access, Model, ObjectDescription
+from ami_packs.model import MANAGEMENT, Model, ObjectAccess, ObjectDescription
 
 MASTER = bytes(range(200, 216))
 WITH_MASTER = replace(KEYS, master_key=MASTER)
@@ -80,7 +80,7 @@ Make = Callable[..., Awaitable[tuple[Wire, Bench]]]
 def with_rights(name: ObjectName, version: int, size: tuple[int, int], **more: Any) -> ObjectDescription:
     """An object with everything allowed; `size`: how many attributes and methods it has."""
     attributes, methods = (frozenset(range(1, count + 1)) for count in size)
-    rights = {MANAGEMENT: Access(attributes, attributes, methods)}
+    rights = {MANAGEMENT: ObjectAccess(attributes, attributes, methods)}
     return replace(described(name, version=version, **more), access=rights)
 
 

@@ -18,7 +18,7 @@ from ami_meter_sim.clock import ClockStateInMemory, MeterClock
 from ami_meter_sim.clock.daylight_saving import DaylightSaving
 from ami_meter_sim.clock.wildcards import matches, next_moment
 from ami_meter_sim.objects.clock import start_clock
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 
 LAST = 0xFE
 WARSAW = DaylightSaving(
@@ -191,11 +191,11 @@ def test_rules_that_are_none_are_refused(number: int, value: Data) -> None:
 def test_setting_leaves_two_events_of_one_instant_with_both_times() -> None:
     inside = Inside(*event_log("standard"))
     assert inside.write(CLOCK, 2, date_time("2026-03-02 12:00:00", 0)) is DataAccessResult.SUCCESS
-    old, new = inside.device.history.records(Kind.EVENT)
+    old, new = inside.device.history.records(RecordKind.EVENT)
     assert (old.number, new.number, old.at, new.at) == (4, 5, START, START)
     times = [CosemDateTime.decode(data.decode(one.detail).value[0].value).to_datetime() for one in (old, new)]
     assert times == [START, START + timedelta(minutes=115)]
-    (set_,) = inside.device.history.records(Kind.CLOCK)
+    (set_,) = inside.device.history.records(RecordKind.CLOCK)
     assert set_.number == 115 * 60
 
 

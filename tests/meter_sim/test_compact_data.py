@@ -10,7 +10,7 @@ from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.data import CompactArray, Data, TypeDescription
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.cosem_object import Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused
 
 COMPACT, OTHER = (62, "0-0:66.0.1"), (62, "0-0:66.0.2")
 NUMBER, TEXT, PAIR = (1, "0-0:96.1.0"), (1, "0-0:96.1.1"), (1, "0-0:96.1.2")
@@ -107,7 +107,7 @@ def test_a_buffer_has_an_end() -> None:
     chosen(one, *[source(TEXT)] * 64)
     assert one.act(COMPACT, 2, NOTHING) is ActionResult.OTHER_REASON
     assert one.write(COMPACT, 6, data.enum(1)) is DataAccessResult.SUCCESS
-    with pytest.raises(Refused):
+    with pytest.raises(AccessRefused):
         one.read(COMPACT, 2)
 
 

@@ -17,12 +17,12 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.obis import Obis
 from ami_meter_sim.clock.daylight_saving import DaylightSaving
-from ami_meter_sim.load import Kind as HouseKind
+from ami_meter_sim.load import HouseKind as HouseKind
 from ami_meter_sim.load import house
 from ami_meter_sim.objects.computed_rows import MOST_ENTRIES
 from ami_meter_sim.objects.conditions import power_down, power_up
-from ami_meter_sim.objects.cosem_object import ReadContext, Refused
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.cosem_object import AccessRefused, ReadContext
+from ami_meter_sim.objects.memory import Record, RecordKind
 
 HOUSE = house(7, HouseKind.SOLAR)
 IMPORT, EXPORT, STATUS, MAXIMUM = (3, "1-0:1.8.0"), (3, "1-0:2.8.0"), (1, "0-0:96.10.1"), (4, "1-0:1.6.0")
@@ -68,7 +68,7 @@ def times(inside: Inside, selection: SelectiveAccess | None = None) -> list[str]
     return [f"{row[0]:%d %H:%M}" for row in buffer(inside, selection)]
 
 
-def happened(inside: Inside, kind: Kind, number: int = 0) -> None:
+def happened(inside: Inside, kind: RecordKind, number: int = 0) -> None:
     inside.device.history.happened(Record(inside.device.clock.at, kind, number=number))
 
 
@@ -145,9 +145,9 @@ def test_all_cells_of_many_rows_are_those_of_single_reads() -> None:
 def test_without_power_there_are_no_rows_and_the_next_one_says_so() -> None:
     inside = metered()
     inside.to(START.replace(minute=20))
-    happened(inside, Kind.POWER_DOWN)
+    happened(inside, RecordKind.POWER_DOWN)
     inside.to(START.replace(hour=11, minute=5))
-    happened(inside, Kind.POWER_UP)
+    happened(inside, RecordKind.POWER_UP)
     inside.to(START.replace(hour=11, minute=35))
     found = buffer(inside)
     assert [(f"{row[0]:%H:%M}", row[1]) for row in found[-4:]] == [
@@ -165,7 +165,7 @@ def test_without_power_there_are_no_rows_and_the_next_one_says_so() -> None:
 
 def test_an_open_switch_leaves_rows_without_energy() -> None:
     inside = metered()
-    happened(inside, Kind.SWITCH, 0)
+    happened(inside, RecordKind.SWITCH, 0)
     inside.later(hours=2)
     values = [(row[1], row[2]) for row in buffer(inside)[-8:]]
     assert len(set(values)) == 1 and values[0][0] == 0
@@ -374,7 +374,7 @@ def test_selections_that_make_no_sense_are_refused() -> None:
         (SelectiveAccess(3, data.null()), DataAccessResult.SCOPE_OF_ACCESS_VIOLATED),
     ]
     for selection, expected in wrong:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(AccessRefused) as refused:
             inside.found(PROFILE).read(2, ReadContext(selection=selection))
         assert refused.value.result is expected
 

@@ -43,8 +43,8 @@ from ami_dlms.errors import DlmsError, SecurityError
 from ami_dlms.obis import Obis
 from ami_dlms.security import ReplayError
 from ami_meter_sim.faults import FAULTS
-from ami_meter_sim.lines.push import Destination
-from ami_packs.model import MANAGEMENT, Access, Listed, Model, ObjectDescription
+from ami_meter_sim.lines.push import PushEndpoint
+from ami_packs.model import MANAGEMENT, ListedMembers, Model, ObjectAccess, ObjectDescription
 
 HEADER = 8
 SHORT_S = 0.2
@@ -68,16 +68,16 @@ def plain(which: ObjectName, *methods: int, **attributes: Data) -> ObjectDescrip
         version=0,
         name="of this test",
         source="own",
-        access={MANAGEMENT: Access(read=frozenset({1, *numbers}), methods=frozenset(methods))},
+        access={MANAGEMENT: ObjectAccess(read=frozenset({1, *numbers}), methods=frozenset(methods))},
         static=True,
         attributes=numbers,
-        listed=Listed((1, *numbers), methods),
+        listed=ListedMembers((1, *numbers), methods),
     )
 
 
 def image() -> ObjectDescription:
     """An image transfer, with its behaviour."""
-    access = Access(read=frozenset(range(1, 8)), methods=frozenset({1, 2, 3, 4}))
+    access = ObjectAccess(read=frozenset(range(1, 8)), methods=frozenset({1, 2, 3, 4}))
     described = plain(IMAGE, a2=data.double_long_unsigned(BLOCK_OCTETS))
     return replace(described, static=False, listed=None, access={MANAGEMENT: access})
 
@@ -434,7 +434,7 @@ async def push(scene: Scene, why: str) -> Mailbox:
     """One push over UDP, sent whole."""
     transport, mailbox = await asyncio.get_running_loop().create_datagram_endpoint(Mailbox, local_addr=("127.0.0.1", 0))
     host, port = transport.get_extra_info("sockname")[:2]
-    where = Destination("udp", host, port)
+    where = PushEndpoint("udp", host, port)
     try:
         await send(scene.wire.fleet, one_push(scene.bench.meter, where, why))
         await send(scene.wire.fleet, one_push(scene.bench.meter, where, "the last one"))

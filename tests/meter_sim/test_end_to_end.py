@@ -62,7 +62,7 @@ from ami_meter_sim.lines import admission
 from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.dialler import BackOff, Called, dial
 from ami_meter_sim.lines.meter_pushes import WantedPushes
-from ami_meter_sim.lines.push import Destination, PushSender
+from ami_meter_sim.lines.push import PushEndpoint, PushSender
 from ami_meter_sim.meter.pushes import INTERVAL
 from ami_meter_sim.meter.pushes import SWITCH as SWITCHED
 from ami_meter_sim.meter.pushing import push_frames
@@ -430,7 +430,7 @@ async def test_a_push_that_nobody_takes_is_told_and_dropped(tmp_path: Path) -> N
     wire = Wire(meter)
     failed = asyncio.Event()
     wire.watch = lambda event: failed.set() if isinstance(event, PushFailed) else None
-    sender = await asyncio.wait_for(send(wire.fleet, one_push(meter, Destination("tcp", host, port), SWITCHED)), 5)
+    sender = await asyncio.wait_for(send(wire.fleet, one_push(meter, PushEndpoint("tcp", host, port), SWITCHED)), 5)
     assert failed.is_set() and (sender.sent, sender.failed) == (0, 1)
 
 

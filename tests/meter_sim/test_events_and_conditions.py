@@ -31,7 +31,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.objects import conditions, timed
 from ami_meter_sim.objects.clock import start_clock
 from ami_meter_sim.objects.conditions import SIGNS, Condition, press_button, set_condition
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.objects.recording import record
 from ami_packs.event_list import NO_EVENTS, Occurrence
 from ami_packs.model_files import event_list_named
@@ -50,7 +50,7 @@ def cells(inside: Inside, log: str) -> list[tuple[str, int]]:
     """The rows of a log: the time that the meter's clock showed, and the number."""
     rows = [
         data.decode(one.detail).value
-        for one in inside.device.history.records(Kind.EVENT, source=Obis.parse(log_of(log)[1]))
+        for one in inside.device.history.records(RecordKind.EVENT, source=Obis.parse(log_of(log)[1]))
     ]
     return [(f"{CosemDateTime.decode(time.value).to_datetime():%H:%M:%S}", code.value) for time, code in rows]
 
@@ -127,7 +127,7 @@ def test_an_alarm_runs_the_script_of_the_monitor_of_its_descriptor() -> None:
 def test_what_a_model_does_not_have_is_left_out() -> None:
     bare = Inside()
     record(bare.device, Occurrence.MAGNET_ON)
-    assert bare.device.history.records(Kind.EVENT) == [] and bare.heard[0].alarms == ()
+    assert bare.device.history.records(RecordKind.EVENT) == [] and bare.heard[0].alarms == ()
     unlisted = Inside(*event_log("fraud"), events=NO_EVENTS)
     record(unlisted.device, Occurrence.MAGNET_ON)
     assert unlisted.logged("fraud") == [] and len(unlisted.heard) == 1
@@ -142,7 +142,7 @@ def test_a_condition_begins_and_ends_once(condition: Condition) -> None:
     expected = [one for one in SIGNS[condition] if one is not None]
     assert [one.occurrence for one in inside.heard] == expected
     listed = [IDIS.of(one)[0].number for one in expected]
-    assert [one.number for one in inside.device.history.records(Kind.EVENT)] == listed
+    assert [one.number for one in inside.device.history.records(RecordKind.EVENT)] == listed
 
 
 def test_conditions_survive_a_restart_and_stay_apart() -> None:
@@ -160,7 +160,7 @@ def test_the_button_closes_what_is_ready_and_opens_what_is_closed() -> None:
     assert inside.logged("disconnector") == [60, 61]
     inside.act(SWITCH, 1, data.integer(0))
     assert not press_button(inside.device), "disconnected: only a client can"
-    assert [one.number for one in inside.device.history.records(Kind.SWITCH)] == [2, 1, 0]
+    assert [one.number for one in inside.device.history.records(RecordKind.SWITCH)] == [2, 1, 0]
 
 
 def test_an_outage_is_two_records_and_its_events_and_nothing_happens_meanwhile() -> None:
@@ -178,7 +178,7 @@ def test_an_outage_is_two_records_and_its_events_and_nothing_happens_meanwhile()
     assert conditions.power_up(inside.device) and not conditions.power_up(inside.device)
     assert cells(inside, "standard") == [("10:05:00", 1), ("11:05:00", 2)]
     assert [one.occurrence for one in inside.heard] == ["power_down", "power_up", "long_power_failure"]
-    times = [inside.device.history.records(kind)[0].at for kind in (Kind.POWER_DOWN, Kind.POWER_UP)]
+    times = [inside.device.history.records(kind)[0].at for kind in (RecordKind.POWER_DOWN, RecordKind.POWER_UP)]
     assert times == [START, START + timedelta(hours=1)]
     assert timed.off_since(inside.device) is None
 

@@ -26,7 +26,7 @@ from ami_dlms import data
 from ami_dlms.association import Action, ActionOutcome, Get, ItemResult, Set
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.effects import Effect, HangUp, Report, Send, Wait
-from ami_meter_sim.faults import FAULTS, Fault, FaultError, Faults, Item, Occasion, Row, Rule, registry, rule
+from ami_meter_sim.faults import FAULTS, Fault, FaultError, FaultRow, Faults, Item, Occasion, Rule, registry, rule
 from ami_meter_sim.faults.dice import Dice
 from ami_process.meanings import meanings
 
@@ -124,7 +124,7 @@ class Doubled(Fault):
 
 
 def test_a_new_fault_is_a_class_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = registry.FAULTS | {"doubled": Row("doubled", Doubled, "", "")}
+    rows = registry.FAULTS | {"doubled": FaultRow("doubled", Doubled, "", "")}
     monkeypatch.setattr(rule, "FAULTS", rows)
     dialogue = with_faults(tmp_path, {"fault": "doubled"})
     request = dialogue.connection.send(READ)

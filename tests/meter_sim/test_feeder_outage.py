@@ -21,12 +21,12 @@ from served import load, table
 
 from ami_dlms.framing.wrapper import decode_datagram
 from ami_meter_sim.app import start
-from ami_meter_sim.control import Control, Selection
+from ami_meter_sim.control import FleetControl, Selection
 from ami_meter_sim.faults import Rule
 from ami_meter_sim.faults.dice import Dice, fraction
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.scenarios import model
-from ami_meter_sim.scenarios.model import Target
+from ami_meter_sim.scenarios.model import ScenarioTarget
 from ami_meter_sim.scenarios.runner import Runner
 from ami_meter_sim.tap import Tap
 from ami_process.clocks import SteppedClock
@@ -86,7 +86,7 @@ async def test_last_gasps_come_with_the_loss_and_the_spread_that_the_scenario_sa
     settings = load(tmp_path, town)
     [prepared] = prepare(settings.populations)
     identities = prepared.population.identities
-    outage = model.load("feeder-outage").aimed(Target(group=["S1-F1"]))
+    outage = model.load("feeder-outage").aimed(ScenarioTarget(group=["S1-F1"]))
     [track], [rule] = outage.tracks, [Rule.parse(one.rule) for one in outage.disturbances]
 
     names = [identities.name(index) for index in range(FEEDER)]
@@ -96,7 +96,7 @@ async def test_last_gasps_come_with_the_loss_and_the_spread_that_the_scenario_sa
 
     tap = Tap(Reported())
     running = await start(settings, (), Environment(emit=tap).by(clock))
-    control = Control(running.fleet)
+    control = FleetControl(running.fleet)
     runner = Runner(control, tap)
     try:
         with receiver.listening():

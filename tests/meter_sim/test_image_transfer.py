@@ -13,8 +13,13 @@ from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.objects.firmware import HEADER_OCTETS, Transfer, make_image
-from ami_meter_sim.objects.image_transfer import MOST_BLOCKS, MOST_OCTETS_OF_AN_IMAGE, Status, active_firmware
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.image_transfer import (
+    MOST_BLOCKS,
+    MOST_OCTETS_OF_AN_IMAGE,
+    ImageTransferStatus,
+    active_firmware,
+)
+from ami_meter_sim.objects.memory import RecordKind
 
 IMAGE = (18, "0-0:44.0.0")
 BLOCK = 64
@@ -42,8 +47,8 @@ def send_all(one: Inside, *without: int) -> None:
             assert send(one, number, octets) is ActionResult.SUCCESS
 
 
-def status(one: Inside) -> Status:
-    return Status(one.read(IMAGE, 6))
+def status(one: Inside) -> ImageTransferStatus:
+    return ImageTransferStatus(one.read(IMAGE, 6))
 
 
 # --- blocks
@@ -55,7 +60,7 @@ def test_a_new_meter_has_no_image_and_takes_no_block() -> None:
         (),
         0,
         True,
-        Status.NOT_INITIATED,
+        ImageTransferStatus.NOT_INITIATED,
     )
     assert one.read(IMAGE, 7) == ()
     for method in (2, 3, 4):
@@ -70,13 +75,13 @@ def test_lost_blocks_are_the_ones_that_are_named_and_sent_again() -> None:
     assert one.read(IMAGE, 4) == 3
     assert [number for number, there in enumerate(one.read(IMAGE, 3)) if not there] == [3, 7]
     assert one.act(IMAGE, 3, NOTHING) is ActionResult.OTHER_REASON
-    assert status(one) is Status.VERIFICATION_FAILED
+    assert status(one) is ImageTransferStatus.VERIFICATION_FAILED
     assert send(one, 3, BLOCKS[3]) is ActionResult.SUCCESS
     assert one.read(IMAGE, 4) == 7
     assert send(one, 7, BLOCKS[7]) is ActionResult.SUCCESS
     assert one.read(IMAGE, 4) == len(BLOCKS)
     assert one.act(IMAGE, 3, NOTHING) is ActionResult.SUCCESS
-    assert status(one) is Status.VERIFICATION_SUCCESSFUL
+    assert status(one) is ImageTransferStatus.VERIFICATION_SUCCESSFUL
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 100, 512, len(CONTENT), 4096])
@@ -121,7 +126,7 @@ def test_to_initiate_again_forgets_everything() -> None:
     send_all(one)
     one.act(IMAGE, 3, NOTHING)
     assert initiate(one, 100) is ActionResult.SUCCESS
-    assert (one.read(IMAGE, 3), one.read(IMAGE, 4), status(one)) == ((False, False), 0, Status.INITIATED)
+    assert (one.read(IMAGE, 3), one.read(IMAGE, 4), status(one)) == ((False, False), 0, ImageTransferStatus.INITIATED)
     assert one.read(IMAGE, 7) == ()
 
 
@@ -129,7 +134,7 @@ def test_to_initiate_again_forgets_everything() -> None:
 def test_a_size_out_of_bounds_is_refused(size: int) -> None:
     one = meter()
     assert initiate(one, size) is ActionResult.TYPE_UNMATCHED
-    assert status(one) is Status.NOT_INITIATED
+    assert status(one) is ImageTransferStatus.NOT_INITIATED
 
 
 def test_an_image_of_too_many_blocks_is_refused() -> None:
@@ -167,7 +172,7 @@ def test_while_it_is_not_enabled_every_method_fails() -> None:
     assert initiate(one) is ActionResult.READ_WRITE_DENIED
     assert send(one, 0, BLOCKS[0]) is ActionResult.READ_WRITE_DENIED
     assert one.act(IMAGE, 3, NOTHING) is one.act(IMAGE, 4, NOTHING) is ActionResult.READ_WRITE_DENIED
-    assert status(one) is Status.INITIATED
+    assert status(one) is ImageTransferStatus.INITIATED
 
 
 # --- verification
@@ -181,7 +186,7 @@ def test_an_image_with_an_altered_octet_does_not_verify() -> None:
     for number in range(len(BLOCKS)):
         assert send(one, number, bytes(altered[number * BLOCK : (number + 1) * BLOCK])) is ActionResult.SUCCESS
     assert one.act(IMAGE, 3, NOTHING) is ActionResult.OTHER_REASON
-    assert status(one) is Status.VERIFICATION_FAILED
+    assert status(one) is ImageTransferStatus.VERIFICATION_FAILED
     assert one.act(IMAGE, 4, NOTHING) is ActionResult.OTHER_REASON
     assert one.read(IMAGE, 7) == ()
 
@@ -205,13 +210,13 @@ def test_verification_that_takes_its_time_is_polled() -> None:
     one = meter(verification_s=30)
     send_all(one)
     assert one.act(IMAGE, 3, NOTHING) is ActionResult.TEMPORARY_FAILURE
-    assert status(one) is Status.VERIFICATION_INITIATED
+    assert status(one) is ImageTransferStatus.VERIFICATION_INITIATED
     for refused in (initiate(one), send(one, 0, BLOCKS[0]), one.act(IMAGE, 3, NOTHING), one.act(IMAGE, 4, NOTHING)):
         assert refused is ActionResult.TEMPORARY_FAILURE
     one.later(seconds=29)
-    assert status(one) is Status.VERIFICATION_INITIATED
+    assert status(one) is ImageTransferStatus.VERIFICATION_INITIATED
     one.later(seconds=1)
-    assert status(one) is Status.VERIFICATION_SUCCESSFUL
+    assert status(one) is ImageTransferStatus.VERIFICATION_SUCCESSFUL
     assert one.act(IMAGE, 3, NOTHING) is ActionResult.SUCCESS
 
 
@@ -225,10 +230,10 @@ def test_an_activation_restarts_the_meter_into_the_new_version() -> None:
     one.act(IMAGE, 3, NOTHING)
     before = one.device.communication.restarts
     assert one.act(IMAGE, 4, NOTHING) is ActionResult.SUCCESS
-    assert status(one) is Status.ACTIVATION_SUCCESSFUL
+    assert status(one) is ImageTransferStatus.ACTIVATION_SUCCESSFUL
     assert one.device.communication.restarts == before + 1
     assert active_firmware(one.device) == b"2.0"
-    (record,) = one.device.history.records(Kind.FIRMWARE)
+    (record,) = one.device.history.records(RecordKind.FIRMWARE)
     assert record.detail == b"2.0"
     assert one.act(IMAGE, 4, NOTHING) is ActionResult.OTHER_REASON
 
@@ -248,7 +253,7 @@ def test_an_activation_may_fail_and_leaves_the_old_version() -> None:
     send_all(one)
     one.act(IMAGE, 3, NOTHING)
     assert one.act(IMAGE, 4, NOTHING) is ActionResult.OTHER_REASON
-    assert (status(one), active_firmware(one.device)) == (Status.ACTIVATION_FAILED, b"1.0")
+    assert (status(one), active_firmware(one.device)) == (ImageTransferStatus.ACTIVATION_FAILED, b"1.0")
 
 
 def test_a_schedule_activates_at_its_time() -> None:
@@ -259,9 +264,9 @@ def test_a_schedule_activates_at_its_time() -> None:
     send_all(one)
     one.act(IMAGE, 3, NOTHING)
     one.later(hours=1, minutes=54)
-    assert status(one) is Status.VERIFICATION_SUCCESSFUL
+    assert status(one) is ImageTransferStatus.VERIFICATION_SUCCESSFUL
     one.later(minutes=1)
-    assert (status(one), active_firmware(one.device)) == (Status.ACTIVATION_SUCCESSFUL, b"2.0")
+    assert (status(one), active_firmware(one.device)) == (ImageTransferStatus.ACTIVATION_SUCCESSFUL, b"2.0")
 
 
 def test_a_restart_in_the_middle_of_an_activation_ends_in_one_of_both_versions() -> None:
@@ -270,16 +275,16 @@ def test_a_restart_in_the_middle_of_an_activation_ends_in_one_of_both_versions()
     one.act(IMAGE, 3, NOTHING)
     one.restart()
     one.later(seconds=10)
-    assert status(one) is Status.VERIFICATION_SUCCESSFUL
+    assert status(one) is ImageTransferStatus.VERIFICATION_SUCCESSFUL
     assert one.act(IMAGE, 4, NOTHING) is ActionResult.TEMPORARY_FAILURE
     one.restart()
-    assert (status(one), active_firmware(one.device)) == (Status.ACTIVATION_INITIATED, b"1.0")
+    assert (status(one), active_firmware(one.device)) == (ImageTransferStatus.ACTIVATION_INITIATED, b"1.0")
     one.later(seconds=59)
-    assert (status(one), active_firmware(one.device)) == (Status.ACTIVATION_INITIATED, b"1.0")
+    assert (status(one), active_firmware(one.device)) == (ImageTransferStatus.ACTIVATION_INITIATED, b"1.0")
     one.restart()
     one.later(days=1)
-    assert (status(one), active_firmware(one.device)) == (Status.ACTIVATION_SUCCESSFUL, b"2.0")
-    assert one.device.history.records(Kind.FIRMWARE)[0].at == one.device.clock.at - timedelta(days=1) + timedelta(
+    assert (status(one), active_firmware(one.device)) == (ImageTransferStatus.ACTIVATION_SUCCESSFUL, b"2.0")
+    assert one.device.history.records(RecordKind.FIRMWARE)[0].at == one.device.clock.at - timedelta(days=1) + timedelta(
         seconds=1
     )
 

@@ -13,7 +13,7 @@ from ami_dlms import data
 from ami_dlms.data import Data, to_python
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
-from ami_meter_sim.objects.cosem_object import Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused
 from ami_meter_sim.objects.mbus_client import gas_litres, sub_meter_litres
 from ami_meter_sim.objects.model_files import load_model
 
@@ -115,7 +115,7 @@ def test_the_status_of_the_key_follows_what_was_done() -> None:
     for number in range(-128, 128):
         try:
             shown += data.encode(one.found(MBUS).read(number))
-        except Refused:
+        except AccessRefused:
             continue
     assert KEY not in shown
     assert one.act(MBUS, 7, data.octet_string(b"")) is ActionResult.SUCCESS
@@ -125,7 +125,7 @@ def test_the_status_of_the_key_follows_what_was_done() -> None:
 def test_version_0_has_neither_configuration_nor_key_status() -> None:
     one = installed(0)
     for number in (13, 14):
-        with pytest.raises(Refused):
+        with pytest.raises(AccessRefused):
             one.read(MBUS, number)
 
 

@@ -20,13 +20,13 @@ from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.datetimes import CosemDate, CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.obis import Obis
-from ami_meter_sim.load import Kind as HouseKind
+from ami_meter_sim.load import HouseKind as HouseKind
 from ami_meter_sim.load import house
 from ami_meter_sim.objects.base import base_of
 from ami_meter_sim.objects.conditions import Condition, power_down, power_up, set_condition
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.folding import FOLDED, LOOK_EVERY, MOST_RECORDS, fold
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.metering import Flow
 from ami_meter_sim.objects.script_table import TARIFFS as TARIFF_SCRIPTS
 from ami_meter_sim.objects.switch import Trigger
@@ -141,7 +141,7 @@ def do(inside: Inside, what: str, parameter: object) -> None:
         case "reset", _:
             assert inside.act(OTHER_IMPORT, 1, data.integer(0)) is ActionResult.SUCCESS
         case "billing", _:
-            device.history.happened(Record(device.clock.at, Kind.BILLING))
+            device.history.happened(Record(device.clock.at, RecordKind.BILLING))
 
 
 def on_day(one: date) -> data.Data:
@@ -258,7 +258,7 @@ def test_much_that_happened_is_folded_and_a_register_goes_on() -> None:
     assert not fold(inside.device, 20), "what is left is little"
     base = base_of(inside.device)
     assert base is not None and base.second % 900 == 0
-    left = [one for kind in FOLDED for one in inside.device.history.records(kind) if kind is not Kind.RESET]
+    left = [one for kind in FOLDED for one in inside.device.history.records(kind) if kind is not RecordKind.RESET]
     assert 10 <= len(left) <= 20
     assert shown(inside) == before
     inside.restart()
@@ -271,13 +271,13 @@ def test_a_meter_folds_by_itself_and_its_store_forgets(tmp_path: Path) -> None:
     begin = bench.at
     for number in range(MOST_RECORDS + 1):
         second = begin + timedelta(seconds=number)
-        meter.device.history.happened(Record(second, Kind.SWITCH, number=number % 2))
+        meter.device.history.happened(Record(second, RecordKind.SWITCH, number=number % 2))
     bench.later(hours=3)
     before, rows = bench.value(BENCH_IMPORT), bench.read(BENCH_PROFILE)
     for _ in range(LOOK_EVERY):
         meter.occur(Occurrence.MAGNET_ON, bench.at)
     assert base_of(meter.device) is not None
-    assert len(meter.device.history.records(Kind.SWITCH)) < MOST_RECORDS
+    assert len(meter.device.history.records(RecordKind.SWITCH)) < MOST_RECORDS
     assert (bench.value(BENCH_IMPORT), bench.read(BENCH_PROFILE)) == (before, rows)
     again = bench.start()
     assert again.device.metering.energy_ws(Flow.IMPORT, int(bench.at.timestamp())) // 3_600 == before

@@ -9,12 +9,12 @@ from devices import IDIS, Inside, described, event_log, log_of
 
 from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.obis import Obis
-from ami_meter_sim.load import Kind as HouseKind
+from ami_meter_sim.load import HouseKind as HouseKind
 from ami_meter_sim.load import house
 from ami_meter_sim.load.network import NORMAL, disturbances
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.conditions import Condition, end_all, power_down, power_up, set_condition
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.objects.timeline import second_of
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population_settings import PopulationSettings
@@ -125,7 +125,7 @@ def test_sags_and_swells_are_logged_when_they_begin_and_end() -> None:
     jump.later(days=400)
     steps.later(timedelta(hours=7), days=400)
     log = Obis.parse(log_of("quality")[1])
-    found = [(second_of(one.at), one.number) for one in jump.device.history.records(Kind.EVENT, source=log)]
+    found = [(second_of(one.at), one.number) for one in jump.device.history.records(RecordKind.EVENT, source=log)]
     listed = [
         (second, number + phase)
         for one in expected

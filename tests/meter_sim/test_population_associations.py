@@ -19,7 +19,7 @@ from ami_dlms.association import Action, ClientConnection, ClientSettings, Get, 
 from ami_dlms.association.vocabulary import parse_mechanism
 from ami_dlms.enums import ActionResult
 from ami_dlms.security import GlobalKeys, PrivateKey, SendCounter
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population.shipment import Form, for_the_cis, write
 from ami_meter_sim.settings import Settings
@@ -166,7 +166,7 @@ async def test_wrong_keys_lock_a_meter_of_a_population_out_with_an_event(tmp_pat
         assert [event["meter"] for event in one.reported.seen("locked_out")] == [row["name"]]
         meter = one.running.fleet.live(INDEX)
         (locked,) = meter.setup.model.events.of(Occurrence.PORT_LOCKED)
-        logged = [entry.number for entry in meter.device.history.records(Kind.EVENT, source=locked.log)]
+        logged = [entry.number for entry in meter.device.history.records(RecordKind.EVENT, source=locked.log)]
         assert logged.count(locked.number) == 1, "in the meter's own log, once"
 
 

@@ -24,7 +24,7 @@ from ami_dlms.enums import DataAccessResult
 from ami_dlms.framing.wrapper import decode_datagram
 from ami_dlms.security import GlobalKeys, ReceiveCounter
 from ami_meter_sim.app import Running, start
-from ami_meter_sim.control import Control
+from ami_meter_sim.control import FleetControl
 from ami_meter_sim.meter.pushes import INTERVAL, SETUPS
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.conditions import Condition
@@ -66,7 +66,7 @@ class Town:
 
     async def start(self) -> None:
         self.running = await start(self.settings, (), Environment(emit=self.reported).by(self.clock))
-        self.control = Control(self.running.fleet)
+        self.control = FleetControl(self.running.fleet)
         while self.clock.next_due_at is None:  # until the first scan waits for its time
             await asyncio.sleep(0)
 

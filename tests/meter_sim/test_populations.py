@@ -40,14 +40,14 @@ from ami_dlms.security import GlobalKeys
 from ami_meter_sim import app
 from ami_meter_sim import load as physics
 from ami_meter_sim.app import Running, start
-from ami_meter_sim.events import StateError as StateErrorEvent
+from ami_meter_sim.events import StateError
 from ami_meter_sim.lines.sockets import leaves_from
-from ami_meter_sim.load import Kind
+from ami_meter_sim.load import HouseKind
 from ami_meter_sim.meter.counters import RECEIVE_AHEAD
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.populating import prepare
-from ami_meter_sim.population.identity import Secret
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.identity import KeyPurpose
+from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.settings import Settings
 from ami_packs.model import Model
 from ami_process.clocks import SteppedClock
@@ -60,7 +60,7 @@ DISCONNECT = Action(method(SWITCH, 1), data.integer(0))
 def client(settings: Settings, index: int, counter: int = 1) -> ClientConnection:
     (one,) = prepare(settings.populations)
     identities = one.population.identities
-    keys = GlobalKeys(identities.key(index, Secret.ENCRYPTION), identities.key(index, Secret.AUTHENTICATION))
+    keys = GlobalKeys(identities.key(index, KeyPurpose.ENCRYPTION), identities.key(index, KeyPurpose.AUTHENTICATION))
     title = identities.system_title(index)
     return gmac_client(counter, security=Security(keys=keys, system_title=CLIENT_TITLE, peer_system_title=title))
 
@@ -223,7 +223,7 @@ async def test_a_key_that_was_used_does_not_begin_anew_under_another_number(site
     port = site.settings.populations[0].port
     site.settings = load(site.directory, table(first_serial=FIRST + 5, port=port))
     with pytest.raises(
-        StateError, match=f"numbers {FIRST} to {FIRST + COUNT - 1}.*first_serial = {FIRST}, another seed"
+        StateUnusable, match=f"numbers {FIRST} to {FIRST + COUNT - 1}.*first_serial = {FIRST}, another seed"
     ):
         await site.start()
     site.settings = load(site.directory, table(first_serial=FIRST + 5, seed="another", port=port))
@@ -251,7 +251,7 @@ async def test_a_meter_that_can_not_be_made_does_not_keep_the_others_from_what_i
 
     def live(index: int) -> Meter:
         if index == 7:
-            raise StateError("no room")
+            raise StateUnusable("no room")
         return whole(index)
 
     monkeypatch.setattr(fleet, "live", live)
@@ -261,7 +261,7 @@ async def test_a_meter_that_can_not_be_made_does_not_keep_the_others_from_what_i
     fleet.planned(due_at)
     await site.clock.advance_to(START + timedelta(minutes=31))
     assert fleet.store.columns["next_due_at"][8] != due_at
-    assert "no room" in [event.reason for event in site.events if isinstance(event, StateErrorEvent)]
+    assert "no room" in [event.reason for event in site.events if isinstance(event, StateError)]
 
 
 async def test_a_meter_is_found_by_its_name(site: Site) -> None:
@@ -323,7 +323,7 @@ def test_a_seed_may_be_in_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("SEED", "a seed")
     named, given = (load(tmp_path, table(seed=seed)).populations for seed in ("env:SEED", "a seed"))
     one, other = (prepare(tables)[0].population.identities for tables in (named, given))
-    assert one.key(3, Secret.ENCRYPTION) == other.key(3, Secret.ENCRYPTION)
+    assert one.key(3, KeyPurpose.ENCRYPTION) == other.key(3, KeyPurpose.ENCRYPTION)
     assert "a seed" not in repr(named)
 
 
@@ -337,8 +337,8 @@ def test_what_is_behind_the_meters_follows_from_shares_seed_and_feeder(tmp_path:
     kinds = Counter(
         site.kind for site in sites(shares={"household": 3, "solar": 1, "heat_pump": 0, "car": 0, "shop": 0})
     )
-    assert set(kinds) == {Kind.HOUSEHOLD, Kind.SOLAR}
-    assert 0.18 < kinds[Kind.SOLAR] / 600 < 0.32
+    assert set(kinds) == {HouseKind.HOUSEHOLD, HouseKind.SOLAR}
+    assert 0.18 < kinds[HouseKind.SOLAR] / 600 < 0.32
     one, other = sites(), sites(seed="another seed")
     assert {site.seed for site in one}.isdisjoint(site.seed for site in other)
     assert len({site.connection.feeder for site in one}) == 2, "480 meters on the first feeder, the others on the next"

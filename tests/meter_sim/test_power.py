@@ -26,7 +26,7 @@ from bench import (
 
 from ami_dlms.association import Get, Open, Opened
 from ami_dlms.obis import Obis
-from ami_meter_sim.control import Control, Selection
+from ami_meter_sim.control import FleetControl, Selection
 from ami_meter_sim.faults import Faults
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.meter.pushes import POWER_UP
@@ -138,7 +138,7 @@ async def test_an_outage_sends_its_last_gasps_but_for_those_that_are_lost(tmp_pa
     transport, mailbox = await asyncio.get_running_loop().create_datagram_endpoint(Mailbox, local_addr=("127.0.0.1", 0))
     faults = misbehaving({"fault": "last-gasp-lost", "probability": 0.3, "seed": 5})
     wire = feeder(tmp_path, transport.get_extra_info("sockname")[1], 100, faults)
-    control = Control(wire.fleet)
+    control = FleetControl(wire.fleet)
     wire.push()
     try:
         meters = await control.select(Selection(name="M*", powered=True))
@@ -159,7 +159,7 @@ async def test_an_outage_sends_its_last_gasps_but_for_those_that_are_lost(tmp_pa
 
 async def test_what_is_still_to_come_ends_with_the_process(tmp_path: Path) -> None:
     wire = Wire(Bench(tmp_path).start())
-    control = Control(wire.fleet)
+    control = FleetControl(wire.fleet)
     control.power(list(wire.fleet.meters), on=False, spread_s=3600, seed=1)
     await control.end()
     assert wire.fleet.meters["M1001"].powered

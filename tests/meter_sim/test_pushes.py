@@ -44,11 +44,11 @@ from ami_meter_sim.commit import Commit
 from ami_meter_sim.faults import Rule
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.meter_pushes import WantedPushes
-from ami_meter_sim.lines.push import Destination, Push, PushSender
+from ami_meter_sim.lines.push import Push, PushEndpoint, PushSender
 from ami_meter_sim.meter.pushing import push_frames
-from ami_meter_sim.population.addressing import Addressing, Plan
+from ami_meter_sim.population.addressing import Addressing, AddressPlan
 from ami_packs.event_list import AlarmBit, LoggedEvent, Occurrence, event_list
-from ami_packs.model import MANAGEMENT, Access, Model
+from ami_packs.model import MANAGEMENT, Model, ObjectAccess
 from ami_process.clocks import SteppedClock
 from ami_process.environment import Environment
 
@@ -66,8 +66,8 @@ def mailbox() -> Iterator[socket.socket]:
         yield one
 
 
-def to(one: socket.socket) -> Destination:
-    return Destination("udp", *one.getsockname())
+def to(one: socket.socket) -> PushEndpoint:
+    return PushEndpoint("udp", *one.getsockname())
 
 
 def received(one: socket.socket) -> list[tuple[bytes, str]]:
@@ -86,7 +86,7 @@ def a_fleet(**more: Any) -> tuple[Fleet, Reported]:
     return Fleet((), Environment(emit=reported, **more)), reported
 
 
-def gasp(number: int, destination: Destination, **more: Any) -> Push:
+def gasp(number: int, destination: PushEndpoint, **more: Any) -> Push:
     return Push(
         meter=f"M{number}",
         frames=lambda at: (number.to_bytes(4, "big"),),
@@ -98,7 +98,7 @@ def gasp(number: int, destination: Destination, **more: Any) -> Push:
 
 async def test_every_meter_s_last_gasp_leaves_from_its_own_address() -> None:
     fleet, reported = a_fleet()
-    plan = Plan(Addressing.ADDRESS_EACH, "127.30.0.1", 4059, MANY)
+    plan = AddressPlan(Addressing.ADDRESS_EACH, "127.30.0.1", 4059, MANY)
     with mailbox() as receiver:
         gasps = (gasp(index, to(receiver), own_host=plan.place(index)[0]) for index in range(MANY))
         sender = await send(fleet, *gasps)
@@ -142,7 +142,7 @@ async def test_an_attempt_that_fails_is_made_again_with_new_octets() -> None:
                 door.listen()
             return (bytes((counter,)),)
 
-        where = Destination("tcp", *door.getsockname())
+        where = PushEndpoint("tcp", *door.getsockname())
         push = Push(meter="M1", frames=frames, destination=where, why="alarm", retry_at=lambda attempt, at: at)
         sender = await asyncio.wait_for(send(fleet, push), 10)
         assert (sender.sent, sender.failed) == (1, 2)
@@ -152,7 +152,7 @@ async def test_an_attempt_that_fails_is_made_again_with_new_octets() -> None:
 
 async def test_attempts_end() -> None:
     fleet, reported = a_fleet()
-    push = gasp(1, Destination("tcp", "127.0.0.1", free_port()), retry_at=lambda n, at: at if n <= 3 else None)
+    push = gasp(1, PushEndpoint("tcp", "127.0.0.1", free_port()), retry_at=lambda n, at: at if n <= 3 else None)
     sender = await asyncio.wait_for(send(fleet, push), 10)
     assert (sender.sent, sender.failed, sender.waiting) == (0, 4, 0)
     assert len(reported.seen("push_failed")) == 4 and "Connect call failed" in reported.seen("push_failed")[0]["reason"]
@@ -177,7 +177,7 @@ async def test_a_push_waits_for_the_clock_of_the_process() -> None:
 async def test_a_name_is_looked_up() -> None:
     fleet, _ = a_fleet()
     with mailbox() as receiver:
-        sender = await asyncio.wait_for(send(fleet, gasp(7, Destination("udp", "localhost", to(receiver).port))), 10)
+        sender = await asyncio.wait_for(send(fleet, gasp(7, PushEndpoint("udp", "localhost", to(receiver).port))), 10)
         assert sender.sent == 1 and received(receiver) == [((7).to_bytes(4, "big"), "127.0.0.1")]
 
 
@@ -208,7 +208,7 @@ def with_pushes(receiver: socket.socket, *names: str) -> Model:
     name = data.structure(
         data.long_unsigned(1), data.octet_string(bytes((0, 0, 96, 1, 0, 255))), data.integer(2), data.long_unsigned(0)
     )
-    rights = {MANAGEMENT: Access(EVERYTHING, EVERYTHING, EVERYTHING)}
+    rights = {MANAGEMENT: ObjectAccess(EVERYTHING, EVERYTHING, EVERYTHING)}
     pushes = [
         replace(described((40, one), attributes={2: data.array(name), 3: destination}), access=rights) for one in names
     ]
@@ -308,7 +308,7 @@ async def test_a_push_without_a_destination_is_not_sent(
     tmp_path: Path, destination: bytes, reported: list[str]
 ) -> None:
     bench = Bench(tmp_path)
-    rights = {MANAGEMENT: Access(EVERYTHING, EVERYTHING, EVERYTHING)}
+    rights = {MANAGEMENT: ObjectAccess(EVERYTHING, EVERYTHING, EVERYTHING)}
     where = data.structure(data.enum(1), data.octet_string(destination), data.enum(0))
     nowhere = replace(described((40, INSTALLATION), attributes={3: where}), access=rights)
     objects = (*RESIDENTIAL.objects.values(), nowhere)

@@ -16,11 +16,11 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.obis import Obis
-from ami_meter_sim.load import Kind as HouseKind
+from ami_meter_sim.load import HouseKind as HouseKind
 from ami_meter_sim.load import house
 from ami_meter_sim.objects.conditions import Condition, set_condition
 from ami_meter_sim.objects.data_and_register import NAMED
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.quantities import QUANTITIES
 from ami_packs.model import ObjectDescription
 
@@ -45,7 +45,7 @@ def everything(**more: Any) -> Inside:
     )
 
 
-def record(inside: Inside, kind: Kind, number: int = 0, **later: float) -> None:
+def record(inside: Inside, kind: RecordKind, number: int = 0, **later: float) -> None:
     inside.later(**later)
     inside.device.history.happened(Record(inside.device.clock.at, kind, number=number))
 
@@ -53,9 +53,9 @@ def record(inside: Inside, kind: Kind, number: int = 0, **later: float) -> None:
 def test_one_second_and_many_show_the_same_of_every_quantity() -> None:
     inside = everything()
     inside.takes(700)
-    record(inside, Kind.POWER_DOWN, hours=1)
-    record(inside, Kind.POWER_UP, minutes=20)
-    record(inside, Kind.TARIFF, 2, hours=2)
+    record(inside, RecordKind.POWER_DOWN, hours=1)
+    record(inside, RecordKind.POWER_UP, minutes=20)
+    record(inside, RecordKind.TARIFF, 2, hours=2)
     inside.later(days=1)
     now = int(inside.device.clock.at.timestamp())
     seconds = np.arange(now - 30 * 3_600, now, 1_117)
@@ -68,8 +68,8 @@ def test_one_second_and_many_show_the_same_of_every_quantity() -> None:
 
 def test_parts_add_up_to_the_whole() -> None:
     inside = everything()
-    record(inside, Kind.TARIFF, 2, hours=5)
-    record(inside, Kind.TARIFF, 1, hours=5)
+    record(inside, RecordKind.TARIFF, 2, hours=5)
+    record(inside, RecordKind.TARIFF, 1, hours=5)
     inside.later(days=2)
     value = {name: inside.read(where) for name, where in NAMES.items()}
     for flow in ("import", "export"):
@@ -112,13 +112,13 @@ def test_power_voltage_and_current_fit_each_other() -> None:
 def test_nothing_flows_without_power_or_through_an_open_switch() -> None:
     inside = Inside(register(IMPORT, "import_energy_wh"), register((3, "1-0:1.7.0"), "import_power_w"))
     inside.takes(3_600)
-    record(inside, Kind.POWER_DOWN, hours=1)
+    record(inside, RecordKind.POWER_DOWN, hours=1)
     assert inside.read(IMPORT) == 3_600
-    record(inside, Kind.SWITCH, 0, hours=1)
-    record(inside, Kind.POWER_UP, hours=1)
+    record(inside, RecordKind.SWITCH, 0, hours=1)
+    record(inside, RecordKind.POWER_UP, hours=1)
     inside.later(hours=1)
     assert (inside.read(IMPORT), inside.read((3, "1-0:1.7.0"))) == (3_600, 0), "power is back, the switch is open"
-    record(inside, Kind.SWITCH, 1, hours=1)
+    record(inside, RecordKind.SWITCH, 1, hours=1)
     inside.later(minutes=30)
     assert (inside.read(IMPORT), inside.read((3, "1-0:1.7.0"))) == (5_400, 3_600)
 
@@ -160,7 +160,7 @@ def test_a_reset_leaves_what_came_after_it_and_a_record_of_what_was_there() -> N
     assert inside.read(IMPORT) == 0
     inside.later(hours=2)
     assert inside.read(IMPORT) == 2_000
-    (reset,) = inside.device.history.records(Kind.RESET, source=Obis.parse(IMPORT[1]))
+    (reset,) = inside.device.history.records(RecordKind.RESET, source=Obis.parse(IMPORT[1]))
     assert reset.number == 3_000
 
 
@@ -175,10 +175,10 @@ def test_an_object_without_a_named_value_is_what_was_written() -> None:
 
 def test_values_of_the_meters_own() -> None:
     inside = Inside(*(described((1, f"0-0:96.{n}.0"), value=name) for n, name in enumerate(NAMED)))
-    record(inside, Kind.POWER_DOWN)
-    record(inside, Kind.POWER_UP, minutes=1)
-    record(inside, Kind.BILLING)
-    record(inside, Kind.CLOCK, 3)
+    record(inside, RecordKind.POWER_DOWN)
+    record(inside, RecordKind.POWER_UP, minutes=1)
+    record(inside, RecordKind.BILLING)
+    record(inside, RecordKind.CLOCK, 3)
     shown = {name: inside.read((1, f"0-0:96.{n}.0")) for n, name in enumerate(NAMED) if name != "event_code"}
     assert shown["logical_device_name"] == b"AMIM1" and shown["device_id"] == b"1" and shown["system_title"] == b""
     assert (shown["power_failures"], shown["billing_periods"], shown["active_tariff"]) == (1, 1, 1)
@@ -239,7 +239,7 @@ def test_the_maximum_and_its_time() -> None:
         inside.later(minutes=15)
     assert inside.read(MAXIMUM) == 2_000
     assert moment(inside.read(MAXIMUM, 5)) == START.replace(hour=11, minute=30), "the end of its period"
-    record(inside, Kind.BILLING)
+    record(inside, RecordKind.BILLING)
     assert inside.read(MAXIMUM) == 0
     inside.later(hours=1)
     assert (inside.read(MAXIMUM), moment(inside.read(MAXIMUM, 5))) == (800, START.replace(hour=12, minute=0))

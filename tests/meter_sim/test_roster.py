@@ -11,14 +11,14 @@ import pytest
 from bench import RESIDENTIAL, START, randomness
 from reported import Reported
 
-from ami_meter_sim.control import Control, Selection
+from ami_meter_sim.control import FleetControl, Selection
 from ami_meter_sim.faults import Faults, Occasion, Rule
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.meter.member import Population
 from ami_meter_sim.objects.conditions import Condition
 from ami_meter_sim.populating import Prepared, prepare
 from ami_meter_sim.population.identity import Identities
-from ami_meter_sim.population.store import Store, Wanted
+from ami_meter_sim.population.store import Store, WantedMeters
 from ami_meter_sim.population_settings import PopulationSettings, TopologySettings
 from ami_meter_sim.refusals import NotThere
 from ami_meter_sim.roster import groups_of, members_of, number_of
@@ -30,7 +30,7 @@ COUNT = 2_000
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    store = Store.open(tmp_path, [Wanted("some/1", COUNT, population=True)])
+    store = Store.open(tmp_path, [WantedMeters("some/1", COUNT, population=True)])
     environment = Environment(
         emit=Reported(), now=lambda: START, random_bytes=randomness(), perf_counter=lambda: 0.0
     )  # no time passes: what is due is one portion
@@ -44,7 +44,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 async def test_a_part_of_the_list_makes_no_meter_live(fleet: Fleet) -> None:
-    found = await Control(fleet).select(Selection(), most=3, skip=1998)
+    found = await FleetControl(fleet).select(Selection(), most=3, skip=1998)
     identities = fleet.populations[0].identities
     assert [one.name for one in found] == [identities.name(1998), identities.name(1999)]
     assert all(one.powered and one.connected for one in found)
@@ -52,7 +52,7 @@ async def test_a_part_of_the_list_makes_no_meter_live(fleet: Fleet) -> None:
 
 
 async def test_one_by_its_name_and_a_stranger(fleet: Fleet) -> None:
-    control, name = Control(fleet), fleet.populations[0].identities.name(7)
+    control, name = FleetControl(fleet), fleet.populations[0].identities.name(7)
     assert [one.index for one in await control.select(Selection(name=name))] == [7]
     assert await control.select(Selection(name="M7")) == []
     assert control.state(name)["connected"] is True
@@ -61,7 +61,7 @@ async def test_one_by_its_name_and_a_stranger(fleet: Fleet) -> None:
 
 
 async def test_an_outage_of_a_feeder(fleet: Fleet) -> None:
-    control = Control(fleet)
+    control = FleetControl(fleet)
     chosen = await control.select(Selection(groups=("feeder-1",)), most=COUNT)
     assert len(chosen) == 100
     assert fleet.store is not None
@@ -81,13 +81,13 @@ async def test_an_outage_of_a_feeder(fleet: Fleet) -> None:
 
 async def test_a_fault_of_a_group_and_a_share(fleet: Fleet) -> None:
     fleet.faults.set(Rule.parse({"fault": "silent", "group": "feeder-1", "share": 0.5, "seed": 2}))
-    found = await Control(fleet).select(Selection(fault="silent"), most=COUNT)
+    found = await FleetControl(fleet).select(Selection(fault="silent"), most=COUNT)
     assert 30 < len(found) < 70 and all(100 <= one.index < 200 for one in found)
 
 
 async def test_a_list_leaves_nothing_of_faults_in_memory(fleet: Fleet) -> None:
     fleet.faults.set(Rule.parse({"fault": "slow", "probability": 0.5}))
-    control = Control(fleet)
+    control = FleetControl(fleet)
     found = await control.select(Selection(fault="slow"), most=COUNT)
     assert len([control.summary(one) for one in found]) == COUNT
     for one in found:
@@ -99,7 +99,7 @@ async def test_a_list_leaves_nothing_of_faults_in_memory(fleet: Fleet) -> None:
 
 
 async def test_a_reset_ends_what_is_wrong_at_meters_that_nobody_holds(fleet: Fleet) -> None:
-    control, name = Control(fleet), fleet.populations[0].identities.name
+    control, name = FleetControl(fleet), fleet.populations[0].identities.name
     control.set_condition(name(3), Condition.MAGNET, there=True)
     control.set_condition(name(4), Condition.TERMINAL_COVER, there=True)
     control.meter(name(4)).lose_power(START)
@@ -123,10 +123,10 @@ async def test_a_part_of_the_network_is_looked_up_and_not_searched(fleet: Fleet)
     fleet.members_of = members_of([(prepared, 0)], [])
     groups, asked = groups_of([prepared], {}), list[str]()
     fleet.faults.groups_of = lambda name: asked.append(name) or groups(name)  # type: ignore[func-returns-value]
-    found = await Control(fleet).select(Selection(groups=("S2-F1", "residential"), share=0.5), most=COUNT)
+    found = await FleetControl(fleet).select(Selection(groups=("S2-F1", "residential"), share=0.5), most=COUNT)
     assert {one.index for one in found} < set(range(60, 90)) and len(found) > 5
     assert len(asked) == 30
-    assert await Control(fleet).select(Selection(groups=("S999",))) == []
+    assert await FleetControl(fleet).select(Selection(groups=("S999",))) == []
 
 
 def test_which_indexes_a_group_has() -> None:
@@ -144,7 +144,7 @@ def test_which_indexes_a_group_has() -> None:
 
 
 async def test_a_snapshot_brings_back_who_was_talked_to_and_who_was_not(fleet: Fleet) -> None:
-    control, snapshots, name = Control(fleet), Snapshots(fleet), fleet.populations[0].identities.name
+    control, snapshots, name = FleetControl(fleet), Snapshots(fleet), fleet.populations[0].identities.name
     control.set_condition(name(3), Condition.MAGNET, there=True)
     assert (await snapshots.take("before")).meters == 1
     control.set_condition(name(3), Condition.MAGNET, there=False)

@@ -29,17 +29,25 @@ from bench import (
 from ami_dlms import data
 from ami_dlms.association import Action, Get, Open
 from ami_dlms.obis import Obis
-from ami_meter_sim.control import Control
+from ami_meter_sim.control import FleetControl
 from ami_meter_sim.faults import Rule
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.meter.pushes import INTERVAL, POWER_UP
 from ami_meter_sim.objects.conditions import Condition
-from ami_meter_sim.scenarios.model import Expectation, Scenario, ScenarioError, Step, Target, load, shipped
+from ami_meter_sim.scenarios.model import (
+    Expectation,
+    Scenario,
+    ScenarioError,
+    ScenarioStep,
+    ScenarioTarget,
+    load,
+    shipped,
+)
 from ami_meter_sim.scenarios.run import Run, StepFailed
-from ami_meter_sim.scenarios.runner import Busy, Runner
+from ami_meter_sim.scenarios.runner import Runner, ScenarioRunning
 from ami_meter_sim.tap import Tap
 from ami_packs.event_list import EventList, LoggedEvent, Occurrence
-from ami_packs.model import MANAGEMENT, Access, Model, ObjectDescription
+from ami_packs.model import MANAGEMENT, Model, ObjectAccess, ObjectDescription
 from ami_process.clocks import SteppedClock
 
 METERS = 20
@@ -60,7 +68,7 @@ class Noted:
     done: list[tuple[str, str]] = field(default_factory=list)
     rules: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
-    def act(self, meter: str, step: Step) -> str | None:
+    def act(self, meter: str, step: ScenarioStep) -> str | None:
         self.done.append((meter, str(step)))
         return "not possible" if step.do == "press" else None
 
@@ -202,7 +210,7 @@ def test_meters_are_counted_from_which_an_event_came_often_enough() -> None:
 
 def test_what_fails_is_the_end_of_a_meter_and_of_no_other() -> None:
     class Failing(Noted):
-        def act(self, meter: str, step: Step) -> str | None:
+        def act(self, meter: str, step: ScenarioStep) -> str | None:
             if meter == "A":
                 raise StepFailed("the disk is full")
             return super().act(meter, step)
@@ -231,7 +239,7 @@ def test_a_scenario_is_aimed_at_a_part_of_the_meters() -> None:
     ]
     rules = [Rule.parse(one.rule) for one in made.disturbances]
     assert [(one.group, one.share) for one in rules] == [(["S1-F2"], 0.1), (["S1", "S1-F2"], 0.5)]
-    again = load("feeder-outage").aimed(Target(meters="M1*", group=["gas-submeter"]))
+    again = load("feeder-outage").aimed(ScenarioTarget(meters="M1*", group=["gas-submeter"]))
     assert (again.tracks[0].meters, again.tracks[0].group) == ("M1*", ["gas-submeter"])
     assert again.disturbances[0].rule["meters"] == ["M1*"]
     sent = made.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
@@ -241,7 +249,7 @@ def test_a_scenario_is_aimed_at_a_part_of_the_meters() -> None:
 async def test_only_the_meters_of_the_target_lose_power(tmp_path: Path) -> None:
     async with stage(tmp_path) as one:
         one.wire.fleet.faults.groups_of = lambda name: {"S1-F1"} if name in ("M1", "M2", "M3") else {"S1-F2"}
-        run = await one.runner.start(load("feeder-outage").aimed(Target(group=["S1-F1"])))
+        run = await one.runner.start(load("feeder-outage").aimed(ScenarioTarget(group=["S1-F1"])))
         await one.clock.advance_to(START + timedelta(seconds=5))
         without = [name for name, meter in one.wire.fleet.meters.items() if not meter.powered]
         assert sorted(without) == ["M1", "M2", "M3"] == sorted(place.meter for place in run.places)
@@ -340,7 +348,7 @@ class Stage:
         self.mailbox = mailbox
         self.tap = Tap(wire.fleet.environment.emit)
         wire.fleet.environment = replace(wire.fleet.environment.by(clock), emit=self.tap)
-        self.control = Control(wire.fleet)
+        self.control = FleetControl(wire.fleet)
         self.runner = Runner(self.control, self.tap)
 
     async def play(self, name: str) -> Run:
@@ -407,7 +415,7 @@ def model() -> Model:
         version=0,
         name="of this test",
         source="own",
-        access={MANAGEMENT: Access(read=frozenset({1, 2}), methods=frozenset({1, 2, 3, 4}))},
+        access={MANAGEMENT: ObjectAccess(read=frozenset({1, 2}), methods=frozenset({1, 2, 3, 4}))},
         attributes={2: data.double_long_unsigned(16)},
     )
     return Model((*RESIDENTIAL.objects.values(), image), RESIDENTIAL.associations, RESIDENTIAL.load, EventList(noted))
@@ -565,7 +573,7 @@ async def test_a_lost_cell_is_silent_for_a_share_and_then_well(tmp_path: Path) -
 async def test_one_at_a_time_and_a_stop_is_health(tmp_path: Path) -> None:
     async with stage(tmp_path) as one:
         await one.runner.start(load("chaos"))
-        with pytest.raises(Busy):
+        with pytest.raises(ScenarioRunning):
             await one.runner.start(load("chaos"))
         await one.clock.advance_to(START + timedelta(seconds=5))
         assert len(one.wire.fleet.faults.rules) == 7

@@ -33,7 +33,7 @@ from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.obis import Obis
 from ami_meter_sim.clock.daylight_saving import DaylightSaving
 from ami_meter_sim.objects.activity_calendar import TariffChange, tariff_changes
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.objects.timed import next_due
 
 MARK = (1, "0-0:96.13.0")
@@ -422,7 +422,7 @@ def test_a_passive_calendar_becomes_active_at_its_time_and_the_past_stays() -> N
     found = tariff_changes(inside.device, START, START + timedelta(days=2))
     assert found == [*before, TariffChange(START + timedelta(days=1), 4)]
     assert inside.logged("standard") == [19, 19, 19, 19, 9]
-    (activated,) = [one.at for one in inside.device.history.records(Kind.EVENT) if one.number == 9]
+    (activated,) = [one.at for one in inside.device.history.records(RecordKind.EVENT) if one.number == 9]
     assert activated == START + timedelta(days=1)
 
 
@@ -501,4 +501,4 @@ def test_one_jump_of_a_day_is_1440_steps(
     at_once, in_steps = meter(), meter()
     ran = trace(at_once, until)
     assert ran and ran == trace(in_steps, until, STEP)
-    assert at_once.device.history.records(Kind.EVENT) == in_steps.device.history.records(Kind.EVENT)
+    assert at_once.device.history.records(RecordKind.EVENT) == in_steps.device.history.records(RecordKind.EVENT)

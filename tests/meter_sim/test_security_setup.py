@@ -30,9 +30,9 @@ from ami_dlms.security import (
 )
 from ami_dlms.security.suites import suite_of
 from ami_meter_sim.objects.communication import SECURITY_SETUP, Communication
-from ami_meter_sim.objects.cosem_object import Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused
 from ami_meter_sim.objects.keys import security_in_force
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 
 SETUP = (64, "0-0:43.0.0")
 METER, CLIENT = bytes.fromhex("414D4900000003E9"), bytes.fromhex("414D490000000001")
@@ -184,7 +184,7 @@ def test_no_attribute_shows_a_key(version: int) -> None:
     for number in range(-128, 128):
         try:
             shown = data.encode(one.found(SETUP).read(number))
-        except Refused:
+        except AccessRefused:
             continue
         assert not any(secret in shown for secret in secrets)
     assert not any(secret.hex() in repr(one.device) or repr(secret) in repr(now(one)) for secret in secrets)
@@ -409,4 +409,4 @@ def test_a_change_is_an_event() -> None:
     one = meter()
     transfer(one, (0, b"e" * 16))
     assert [notice.occurrence for notice in one.heard] == ["keys_changed"]
-    assert one.device.history.records(Kind.KEY) == []
+    assert one.device.history.records(RecordKind.KEY) == []

@@ -16,7 +16,7 @@ from ami_meter_sim.entries import make_faults, make_meters
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.meter.pushes import INSTALLATION, INTERVAL, POWER_UP, SETUPS, SWITCH
 from ami_meter_sim.meter.setup import LockOutSetup
-from ami_meter_sim.population.store import Store, Wanted
+from ami_meter_sim.population.store import Store, WantedMeters
 from ami_meter_sim.settings import Settings, choose_meters
 from ami_process.settings import SettingsError
 
@@ -40,7 +40,7 @@ def setups(directory: Path, config: dict[str, Any]) -> list[Any]:
     from bench import START
 
     chosen = choose_meters(settings, ())
-    store = Store.open(section.state, [Wanted(one.name) for one in chosen])
+    store = Store.open(section.state, [WantedMeters(one.name) for one in chosen])
     try:
         return [meter.setup for meter in make_meters(section, chosen, store, START)]
     finally:

@@ -11,7 +11,7 @@ from ami_dlms import data
 from ami_dlms.cosem.classes import class_versions
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
-from ami_meter_sim.objects.cosem_object import Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused
 from ami_meter_sim.objects.families import FAMILIES
 from ami_meter_sim.objects.secrets import Secret, is_secret, secret_of
 
@@ -33,7 +33,7 @@ def test_every_attribute_has_a_value_of_the_standard_s_type(name: tuple[int, str
     one = inside(name)
     for attribute in class_versions()[name[0], VERSIONS.get(name[0], 0)].attributes:
         if (name[0], attribute.number) in SECRET_ATTRIBUTES:
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(AccessRefused) as refused:
                 one.read(name, attribute.number)
             assert refused.value.result is DataAccessResult.READ_WRITE_DENIED
             continue
@@ -167,7 +167,7 @@ def test_a_password_can_be_written_and_is_never_shown(
     for attribute in range(-128, 128):
         try:
             shown = data.encode(found.read(attribute))
-        except Refused:
+        except AccessRefused:
             continue
         assert kept not in shown
 

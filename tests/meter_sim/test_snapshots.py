@@ -33,10 +33,10 @@ from ami_dlms.association import Action, ActionOutcome, Get, Open, Opened, Relea
 from ami_dlms.enums import ActionResult
 from ami_meter_sim.__main__ import app
 from ami_meter_sim.admin.serving import serving_api
-from ami_meter_sim.control import Control
+from ami_meter_sim.control import FleetControl
 from ami_meter_sim.faults import Rule
 from ami_meter_sim.objects.conditions import Condition
-from ami_meter_sim.population.journal import Cell, Change, Forget, Kept, StateError, frame
+from ami_meter_sim.population.journal import Cell, Change, Forget, KeptAttribute, StateUnusable, frame
 from ami_meter_sim.refusals import NotPossible, NotThere
 from ami_meter_sim.settings import MeterSimSettings
 from ami_meter_sim.snapshots import Snapshots
@@ -58,7 +58,7 @@ class Place:
         self.bench.start(setup(management=gmac()))
         self.wire = Wire(self.bench.meter, now=lambda: self.bench.at)
         self.snapshots = Snapshots(self.wire.fleet)
-        self.control = Control(self.wire.fleet)
+        self.control = FleetControl(self.wire.fleet)
 
     async def call(self) -> Caller:
         caller = await Caller.call(self.wire.port, gmac_client(self.counter))
@@ -219,7 +219,7 @@ async def test_a_file_that_is_damaged_brings_nothing_back(place: Place) -> None:
     flipped[-1] ^= 1
     for octets in (whole[:-3], bytes(flipped), b"", b"noise", *unfit(whole)):
         file.write_bytes(octets)
-        with pytest.raises(StateError, match="before"):
+        with pytest.raises(StateUnusable, match="before"):
             await place.snapshots.restore("before")
         assert place.control.state("M1001")["connected"] is False
     file.write_bytes(whole)
@@ -234,7 +234,7 @@ def unfit(whole: bytes) -> list[bytes]:
         Cell(0, 15, 256),
         Cell(0, 200, 1),
         Forget(0, 1, bytes(6), 1),
-        Kept(0, 1, bytes(6), 2, None),
+        KeptAttribute(0, 1, bytes(6), 2, None),
     ]
     return [about + frame(one.encode()) for one in records] + [
         about + frame(Cell(0, 15, 1).encode() + Cell(1, 15, 1).encode())
@@ -288,6 +288,6 @@ async def test_by_api_and_command_line(place: Place) -> None:
 async def test_while_nothing_can_be_kept_nothing_is_brought_back(place: Place) -> None:
     await place.snapshots.take("before")
     await place.asked(DISCONNECT)
-    with no_room(place.bench), pytest.raises(StateError):
+    with no_room(place.bench), pytest.raises(StateUnusable):
         await place.snapshots.restore("before")
     assert place.control.state("M1001")["connected"] is False

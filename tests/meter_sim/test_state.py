@@ -42,9 +42,9 @@ from ami_meter_sim.meter.setup import MeterSetup
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.meter.state import take_over_all
 from ami_meter_sim.population.columns import Columns
-from ami_meter_sim.population.journal import Change, StateError
+from ami_meter_sim.population.journal import Change, StateUnusable
 from ami_meter_sim.population.row import Row, row_in_memory
-from ami_meter_sim.population.store import Store, Wanted
+from ami_meter_sim.population.store import Store, WantedMeters
 
 SECURED = setup(management=gmac())
 
@@ -213,13 +213,13 @@ def test_counters_that_the_journal_did_not_take_are_put_down_later() -> None:
 
         def add(self, change: Change) -> None:
             if self.full:
-                raise StateError("there is no room")
+                raise StateUnusable("there is no room")
 
     sink = Full()
     row = Row(Columns(1), 0, 0, sink)
     counters = Counters.of(row)
     counters.reserve()
-    with pytest.raises(StateError):
+    with pytest.raises(StateUnusable):
         counters.note(row)
     assert row.send_reserved < counters.send_from, "nothing may be sent that is not covered"
     sink.full = False
@@ -243,7 +243,7 @@ def test_rows_that_can_not_be_kept_are_a_hardware_fault_and_not_a_crash(tmp_path
     bench.start()
     with no_room(bench):
         assert bench.meter.act(method(SWITCH, 1), None, bench.at).result is ActionResult.SUCCESS
-        with pytest.raises(StateError, match="journal can't be written"):
+        with pytest.raises(StateUnusable, match="journal can't be written"):
             bench.store.journal.write()
         assert bench.meter.act(method(PROFILE, 2), None, bench.at).result is ActionResult.HARDWARE_FAULT
         written = bench.meter.set(attribute(SWITCH, 4), data.enum(3), bench.at)
@@ -309,7 +309,7 @@ def left_by_an_earlier_version(directory: Path, **change: object) -> Path:
 def taken_over(directory: Path, one: MeterSetup = SECURED) -> Bench:
     """A bench whose meter goes on where the files end."""
     bench = Bench(directory)
-    with closing_on_error(Store.open(directory, [Wanted("M1001")])) as store:
+    with closing_on_error(Store.open(directory, [WantedMeters("M1001")])) as store:
         take_over_all(directory, [one], store)
         store.close()
     bench.start(one)
@@ -354,7 +354,7 @@ def test_what_was_imported_is_never_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [{"format": 2}, {"send_from": "9"}, {"send_from": True}, {"more": 1}])
 def test_another_format_is_refused_by_name(tmp_path: Path, change: dict[str, object]) -> None:
     left_by_an_earlier_version(tmp_path, **change)
-    with pytest.raises(StateError, match=r"M1001\.json"):
+    with pytest.raises(StateUnusable, match=r"M1001\.json"):
         taken_over(tmp_path)
     assert (tmp_path / "M1001.json").exists()
 
@@ -362,12 +362,12 @@ def test_another_format_is_refused_by_name(tmp_path: Path, change: dict[str, obj
 @pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
     (tmp_path / "M1001.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(StateError, match=r"M1001\.json"):
+    with pytest.raises(StateUnusable, match=r"M1001\.json"):
         taken_over(tmp_path)
 
 
 def test_a_damaged_row_is_refused_by_name(tmp_path: Path) -> None:
     left_by_an_earlier_version(tmp_path)
     (tmp_path / "M1001.1-0_99.1.0_255.rows").write_text("no digits\n")
-    with pytest.raises(StateError, match=r"M1001\.1-0_99\.1\.0_255\.rows"):
+    with pytest.raises(StateUnusable, match=r"M1001\.1-0_99\.1\.0_255\.rows"):
         taken_over(tmp_path)

@@ -28,9 +28,9 @@ from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.obis import Obis
 from ami_meter_sim.clock.daylight_saving import DaylightSaving
 from ami_meter_sim.load import House, house
-from ami_meter_sim.load import Kind as HouseKind
+from ami_meter_sim.load import HouseKind as HouseKind
 from ami_meter_sim.objects.computed_rows import instants
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.periods import every
 
 IMPORT, EXPORT = (3, "1-0:1.8.0"), (3, "1-0:2.8.0")
@@ -124,19 +124,19 @@ def test_sum_of_intervals_is_the_difference_of_registers(
         account.at += gap
         device, now = inside.device, inside.device.clock.at
 
-        def record(kind: Kind, number: int = 0) -> None:
+        def record(kind: RecordKind, number: int = 0) -> None:
             inside.device.history.happened(Record(inside.device.clock.at, kind, number=number))
 
         match event, parameter:
             case "power", bool(up) if up is not account.powered:
-                record(Kind.POWER_UP if up else Kind.POWER_DOWN)
+                record(RecordKind.POWER_UP if up else RecordKind.POWER_DOWN)
                 account.powered = up
                 if up:
                     off[-1] = (off[-1][0], account.at)
                 else:
                     off.append((account.at, 1 << 40))
             case "switch", int(state):
-                record(Kind.SWITCH, state)
+                record(RecordKind.SWITCH, state)
                 account.closed = state == 1
             case "clock", int(seconds):
                 wanted = device.clock.time + timedelta(seconds=seconds)
@@ -144,13 +144,13 @@ def test_sum_of_intervals_is_the_difference_of_registers(
                 assert inside.write(CLOCK, 2, value) is DataAccessResult.SUCCESS
                 sets.append((account.at, int((wanted - now).total_seconds())))
             case "tariff", int(number):
-                record(Kind.TARIFF, number)
+                record(RecordKind.TARIFF, number)
                 account.tariff = number
             case "load", int(watts):
-                record(Kind.LOAD, watts)
+                record(RecordKind.LOAD, watts)
                 account.watts = watts
             case "billing", _:
-                record(Kind.BILLING)
+                record(RecordKind.BILLING)
             case "reset", _:
                 assert inside.act(IMPORT, 1, data.integer(0)) is ActionResult.SUCCESS
                 base = at_start[0] + account.until(account.at)[0]
@@ -198,7 +198,7 @@ def print_digest() -> None:
     digest = hashlib.sha256()
     for kind in HouseKind:
         inside = meter(STARTS[0], house(4711, kind))
-        for number, one in enumerate((Kind.POWER_DOWN, Kind.POWER_UP, Kind.TARIFF, Kind.LOAD)):
+        for number, one in enumerate((RecordKind.POWER_DOWN, RecordKind.POWER_UP, RecordKind.TARIFF, RecordKind.LOAD)):
             inside.later(hours=7)
             inside.device.history.happened(Record(inside.device.clock.at, one, number=number))
         inside.later(days=9)

@@ -30,7 +30,7 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_dlms.obis import Obis
 from ami_meter_sim.objects.cosem_object import CosemObject
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.objects.timed import next_due
 
 POWER = (3, "1-0:1.7.0")
@@ -176,7 +176,7 @@ def limited(normal: int = 3000, mode: int = 6, over_s: int = 120, under_s: int =
 
 
 def events(inside: Inside) -> list[str]:
-    return [f"{one.at:%H:%M:%S} {one.number}" for one in inside.device.history.records(Kind.EVENT)]
+    return [f"{one.at:%H:%M:%S} {one.number}" for one in inside.device.history.records(RecordKind.EVENT)]
 
 
 def test_a_limiter_opens_the_switch_under_load_after_its_time_and_closes_it_again() -> None:
@@ -193,7 +193,7 @@ def test_in_a_mode_without_local_reconnection_it_stays_open() -> None:
     inside = with_power(limited(mode=4), m1=4000)
     inside.later(hours=3)
     assert inside.read(SWITCH, 3) == 2
-    assert [one.number for one in inside.device.history.records(Kind.EVENT)] == [65, 64, 66]
+    assert [one.number for one in inside.device.history.records(RecordKind.EVENT)] == [65, 64, 66]
 
 
 def test_a_duration_need_not_be_whole_minutes() -> None:

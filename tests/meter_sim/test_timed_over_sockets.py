@@ -34,9 +34,9 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.objects import conditions
 from ami_meter_sim.objects.conditions import Condition
-from ami_packs.model import MANAGEMENT, Access, Model
+from ami_packs.model import MANAGEMENT, Model, ObjectAccess
 
-EVERYTHING = Access(frozenset(range(1, 13)), frozenset(range(2, 13)), frozenset(range(1, 11)))
+EVERYTHING = ObjectAccess(frozenset(range(1, 13)), frozenset(range(2, 13)), frozenset(range(1, 11)))
 LIMITER, SINGLE = (71, "0-0:17.0.0"), (22, "0-0:15.0.1")
 DISCONNECT, NOTHING = script("0-0:10.0.106", 1), script("0-0:0.0.0", 0)
 

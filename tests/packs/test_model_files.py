@@ -9,7 +9,7 @@ from ami_dlms.enums import DataAccessResult, Mechanism
 from ami_dlms.obis import Obis
 from ami_packs.document import MAX_PROBLEMS, ModelError
 from ami_packs.event_list import Occurrence
-from ami_packs.model import OFFERED, Access
+from ami_packs.model import OFFERED, ObjectAccess
 from ami_packs.model_files import model_names, parse_model, shipped_model
 from ami_packs.object_keys import Vocabulary
 
@@ -112,7 +112,10 @@ def test_a_small_model() -> None:
         2: data.double_long_unsigned(7),
         3: data.structure(data.integer(3), data.enum(30)),
     }
-    assert exported.access == {"management": Access(read=frozenset({1, 2, 3})), "reader": Access(read=frozenset({2}))}
+    assert exported.access == {
+        "management": ObjectAccess(read=frozenset({1, 2, 3})),
+        "reader": ObjectAccess(read=frozenset({2})),
+    }
     clock = model.objects[8, Obis.parse("0-0:1.0.0")]
     assert clock.access["management"].write == {2} and clock.access["management"].methods == {6}
     register = model.objects[1, Obis.parse("0-0:97.98.0")]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ami_process import rest_client
-from ami_process.rest_client import Broken, NotReached, Refused
+from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
 
 
 @asynccontextmanager
@@ -57,28 +57,28 @@ async def test_the_answer_comes_back_and_the_token_goes_along(tmp_path: Path) ->
 )
 async def test_a_refusal_has_the_reason_of_the_process(status: str, body: bytes, reason: str) -> None:
     async with answering(response(status, body)) as (url, _):
-        with pytest.raises(Refused, match=reason):
+        with pytest.raises(ProcessRefused, match=reason):
             await ask(url)
 
 
 @pytest.mark.parametrize("status", ["500 Oops", "502 Bad Gateway", "504 Gateway Timeout"])
 async def test_of_what_failed_in_the_middle_it_is_not_known_what_became(status: str) -> None:
     async with answering(response(status, b"<html>")) as (url, _):
-        with pytest.raises(Broken, match=f"HTTP status {status[:3]}"):
+        with pytest.raises(AnswerLost, match=f"HTTP status {status[:3]}"):
             await ask(url)
 
 
 async def test_a_process_that_stops_says_that_it_is_undecided() -> None:
     said = b'{"error": "it stops; ask again", "undecided": true}'
     async with answering(response("503 Later", said)) as (url, _):
-        with pytest.raises(Broken, match="it stops; ask again"):
+        with pytest.raises(AnswerLost, match="it stops; ask again"):
             await ask(url)
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"no HTTP at all\r\n\r\n"])
 async def test_an_answer_that_breaks_off_may_mean_anything(answer: bytes) -> None:
     async with answering(answer) as (url, _):
-        with pytest.raises(Broken, match="gave no answer"):
+        with pytest.raises(AnswerLost, match="gave no answer"):
             await ask(url)
 
 
@@ -91,7 +91,7 @@ async def test_where_nobody_is_nothing_was_asked(url: str) -> None:
 async def test_an_answer_without_end_is_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest_client, "MAX_ANSWER", 1000)
     async with answering(response("200 OK", b" " * 1001)) as (url, _):
-        with pytest.raises(Broken, match="larger than 1000"):
+        with pytest.raises(AnswerLost, match="larger than 1000"):
             await ask(url)
 
 

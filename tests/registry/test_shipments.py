@@ -16,7 +16,7 @@ from ami_dlms.enums import Mechanism
 from ami_dlms.security import SecuritySuite
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.shipments import read_shipments
-from ami_meter_sim.population.identity import Identities, Secret
+from ami_meter_sim.population.identity import Identities, KeyPurpose
 from ami_meter_sim.population.shipment import Form, Shipment, Terms, for_the_cis, write
 from ami_meter_sim.population.topology import Topology
 from ami_process.settings import SettingsError
@@ -79,9 +79,9 @@ def test_a_registry_reads_what_is_written(form: Form, transport_key: bytes | Non
         authentication=Mechanism.GMAC,
         suite=suite,
         ciphering=Ciphering.GENERAL_GLO,
-        encryption_key=IDENTITIES.key(7, Secret.ENCRYPTION, octets),
-        authentication_key=IDENTITIES.key(7, Secret.AUTHENTICATION, octets),
-        master_key=IDENTITIES.key(7, Secret.MASTER, octets),
+        encryption_key=IDENTITIES.key(7, KeyPurpose.ENCRYPTION, octets),
+        authentication_key=IDENTITIES.key(7, KeyPurpose.AUTHENTICATION, octets),
+        master_key=IDENTITIES.key(7, KeyPurpose.MASTER, octets),
         system_title=IDENTITIES.system_title(7),
         logical_device_name=IDENTITIES.logical_device_name(7).decode(),
         device_id=IDENTITIES.device_id(7),
@@ -100,7 +100,7 @@ def test_every_mechanism_has_the_secret_that_it_needs(mechanism: Mechanism) -> N
 @pytest.mark.parametrize("form", Form)
 def test_what_is_wrapped_shows_no_key(form: Form) -> None:
     text = written(shipment(KEY), form).upper()
-    for purpose in Secret:
+    for purpose in KeyPurpose:
         assert IDENTITIES.key(3, purpose).hex().upper() not in text
 
 
@@ -113,7 +113,7 @@ def test_the_cis_gets_neither_keys_nor_addresses(form: Form) -> None:
     assert str(IDENTITIES.usage_point_mrid(3)) in text
     assert "key" not in text
     assert "127.1" not in text
-    assert IDENTITIES.key(3, Secret.ENCRYPTION).hex().upper() not in text.upper()
+    assert IDENTITIES.key(3, KeyPurpose.ENCRYPTION).hex().upper() not in text.upper()
 
 
 def test_the_same_seed_writes_the_same_octets() -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, inspect
 
 from ami_meter_sim.__main__ import main
 from ami_meter_sim.population.journal import SUFFIX, Happened
-from ami_meter_sim.population.store import FILE, Store, Wanted
+from ami_meter_sim.population.store import FILE, Store, WantedMeters
 from ami_meter_sim.population.tables import SCHEMA
 from ami_meter_sim.population.upkeep import COUNTERS_SKIPPED
 from ami_process.store.migration import upgrade
@@ -26,14 +26,14 @@ from ami_process.store.schema import create
 
 HERE = Path(__file__).parent
 VERSIONS = ("0001", "0002")
-WANTED = [Wanted("M1001"), Wanted("population/seed/1", 3, population=True)]
+WANTED = [WantedMeters("M1001"), WantedMeters("population/seed/1", 3, population=True)]
 AT = 1_795_000_000
 LOG, SWITCH = bytes((0, 0, 99, 98, 0, 255)), (70, bytes((0, 0, 96, 3, 10, 255)), 4)
 RUNNING = """
 import sys
 from pathlib import Path
-from ami_meter_sim.population.store import Store, Wanted
-store = Store.open(Path(sys.argv[1]), [Wanted("M1001")])
+from ami_meter_sim.population.store import Store, WantedMeters
+store = Store.open(Path(sys.argv[1]), [WantedMeters("M1001")])
 print("runs", flush=True)
 sys.stdin.read()
 """

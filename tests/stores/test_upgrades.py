@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from postgresql_server import Cluster, rows
 from sqlalchemy import create_engine
 
-from ami_cis.store import State, Store, TakenEvent, TakenReply, Wanted
+from ami_cis.store import ReadingQuery, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA as CIS
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.store import (
@@ -172,7 +172,9 @@ async def test_a_store_of_the_cis_is_opened_with_all_that_is_in_it(
             assert outgoing == [f"<request of='{name}'/>".encode() for name in ("acknowledged", "unknown", "sent")]
         assert await store.add_reply("acknowledged", TakenReply("late", True, "OK", (), found["sent"].sent_at))  # type: ignore[union-attr]
         assert await store.count(State.ANSWERED) == 2
-        assert [one.value for one in await store.readings(Wanted())] == (["1234.5670"] if version >= "0004" else [])
+        assert [one.value for one in await store.readings(ReadingQuery())] == (
+            ["1234.5670"] if version >= "0004" else []
+        )
         kept = TakenEvent("event", "created", "EndDeviceEvents", b"<event/>", datetime(2026, 11, 20, tzinfo=UTC))
         assert [await store.add_event(event) for event in (kept, replace(kept, message_id="new"))] == [False, True]
     assert rows(place, "SELECT message_id, octets FROM events ORDER BY message_id") == [

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import ami_meter_sim.population.store
 from ami_meter_sim.population.journal import Happened
-from ami_meter_sim.population.store import FILE, Store, Wanted
+from ami_meter_sim.population.store import FILE, Store, WantedMeters
 
 AT = 1_795_000_000
 LOG, SWITCH = bytes((0, 0, 99, 98, 0, 255)), (70, bytes((0, 0, 96, 3, 10, 255)), 4)
@@ -18,7 +18,7 @@ LOG, SWITCH = bytes((0, 0, 99, 98, 0, 255)), (70, bytes((0, 0, 96, 3, 10, 255)),
 
 def write(directory: Path) -> None:
     ami_meter_sim.population.store.uuid4 = lambda: UUID(int=1)
-    store = Store.open(directory, [Wanted("M1001"), Wanted("population/seed/1", 3, population=True)])
+    store = Store.open(directory, [WantedMeters("M1001"), WantedMeters("population/seed/1", 3, population=True)])
     single, third = store.row(0), store.row(3)
     single.send_reserved = single.send_next = 300
     single.receive_reserved = single.receive_lowest = 40

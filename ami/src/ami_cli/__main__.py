@@ -18,7 +18,7 @@ from ami_process.loading import loading
 
 with loading():
     from ami_cli import configuration, demo, generated_meters
-    from ami_cli.demo_outputs import JsonOutput, LiveOutput, Output, PlainOutput, Setting
+    from ami_cli.demo_outputs import DemoOutput, JsonOutput, LiveOutput, PlainOutput, Setting
     from ami_cli.lazy_commands import LAZY_COMMANDS
     from ami_process.commands import lazy_group, version_option
 
@@ -33,14 +33,14 @@ app = typer.Typer(
 )
 
 
-class Security(StrEnum):
+class SecurityOption(StrEnum):
     """What `--security` takes."""
 
     NONE = "none"
     DEFAULT = "default"
 
 
-class Mode(StrEnum):
+class ModeOption(StrEnum):
     """What `--mode` takes."""
 
     DIAL_OUT = "dial-out"
@@ -82,9 +82,11 @@ def run_demo(
         typer.Option(min=1, envvar="AMI_METERS", help="How many; beyond the file's, simulated ones are added."),
     ] = None,
     security: Annotated[
-        Security, typer.Option(help="none: no authentication, no ciphering, to read along in Wireshark.")
-    ] = Security.DEFAULT,
-    mode: Annotated[Mode, typer.Option(help="dial-in: the last meter connects to the HES.")] = Mode.DIAL_OUT,
+        SecurityOption, typer.Option(help="none: no authentication, no ciphering, to read along in Wireshark.")
+    ] = SecurityOption.DEFAULT,
+    mode: Annotated[
+        ModeOption, typer.Option(help="dial-in: the last meter connects to the HES.")
+    ] = ModeOption.DIAL_OUT,
     asynchronous: Annotated[bool, typer.Option("--asynchronous", help="Acknowledge at once, reply later.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines of text, on a terminal too.")] = False,
@@ -144,7 +146,9 @@ def make_fleet(
         ),
     ] = generated_meters.Layout.PORTS,
     address: Annotated[str, typer.Option(help="host:port of the first, or of all.")] = "127.0.0.1:4061",
-    security: Annotated[Security, typer.Option(help="none: no authentication, no ciphering.")] = Security.DEFAULT,
+    security: Annotated[
+        SecurityOption, typer.Option(help="none: no authentication, no ciphering.")
+    ] = SecurityOption.DEFAULT,
     part: Annotated[
         generated_meters.Part,
         typer.Option(help="Only what this container of the layout docker needs: the CIS no key, a meter its own."),
@@ -152,7 +156,7 @@ def make_fleet(
     output: Annotated[Path | None, typer.Option(help="Write here, not to the screen.")] = None,
 ) -> None:
     """Write a configuration with many simulated meters, each with keys of its own."""
-    clear = security is Security.NONE
+    clear = security is SecurityOption.NONE
     try:
         document = generated_meters.fleet(
             configuration.load(base), count, seed=seed, layout=layout, address=address, clear=clear
@@ -231,7 +235,7 @@ def _report_progress(status: Status, size: int, text: str) -> None:
     status.update(f"{size:,} meters: {text}")
 
 
-def _output(json: bool, plain: bool) -> Callable[[Setting], Output]:
+def _output(json: bool, plain: bool) -> Callable[[Setting], DemoOutput]:
     if json:
         return JsonOutput
     return PlainOutput if plain or not sys.stdout.isatty() else LiveOutput

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ami_cli import configuration, populations, port_check
 from ami_cli.configuration import Changes, Document
-from ami_cli.demo_outputs import Output, Setting
+from ami_cli.demo_outputs import DemoOutput, Setting
 from ami_cli.demo_state import DemoState
 from ami_cli.processes import Emitted, Ended, Message, Processes, Program, environment, module
 from ami_process.platforms import NeedsPosix
@@ -51,7 +51,7 @@ class Options:
 
     configuration: Path
     changes: Changes
-    output: Callable[[Setting], Output]
+    output: Callable[[Setting], DemoOutput]
     programs: Callable[[Document, Path], Sequence[Program]]
     directory: Path = Path("var")
     start_s: float = START_S
@@ -123,7 +123,7 @@ class Demo:
     """One run: the processes, what is known of them, and whether it is over."""
 
     setting: Setting
-    output: Output
+    output: DemoOutput
     processes: Processes
     programs: Sequence[Program]
     cycles: int

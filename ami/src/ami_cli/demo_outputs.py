@@ -34,7 +34,7 @@ class Setting:
     configuration: str
 
 
-class Output(Protocol):
+class DemoOutput(Protocol):
     """How the demo shows itself."""
 
     def display(self, model: DemoState) -> contextlib.AbstractAsyncContextManager[None]:

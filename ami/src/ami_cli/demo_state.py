@@ -20,8 +20,8 @@ from typing import Any
 from ami_cis import events as cis
 from ami_cli import formatting
 from ami_cli.decoding import decode, decode_details
-from ami_cli.observations import CONTROL_NAMES, OTHER, Happening, Octets, Outcome, Request, Step, Work
-from ami_cli.totals import Summary, Tally
+from ami_cli.observations import CONTROL_NAMES, OTHER, Happening, Octets, Request, RequestOutcome, Step, Work
+from ami_cli.totals import DemoSummary, Tally
 from ami_hes import events as hes
 from ami_meter_sim import events as meter
 from ami_process.events import Event
@@ -81,13 +81,13 @@ class DemoState:
         """How many meters are in this state."""
         return sum(state == word for state in self.states.values())
 
-    def summary(self) -> Summary:
+    def summary(self) -> DemoSummary:
         """The totals; a request that is still running counts as neither good nor bad."""
         tally = copy.deepcopy(self._past)
         for request in self.requests.values():
             if request.result is not None or not request.own:
                 tally.add(request)
-        return Summary(
+        return DemoSummary(
             cycles=min(tally.fulfilled[name] for name in CONTROL_NAMES.values()),
             requests=tally.requests,
             confirmed_commands=tally.confirmed_commands,
@@ -157,7 +157,7 @@ def _acknowledged(model: DemoState, event: cis.Acknowledged, at: datetime) -> li
 def _reply_received(model: DemoState, event: cis.ReplyReceived, at: datetime) -> list[Step]:
     request = model.own_request(event.message_id, at)
     reasons = tuple(_error(one.code, one.reason, one.meter) for one in event.errors)
-    request.received = Outcome(event.result or "FAILED", event.ms, reasons)
+    request.received = RequestOutcome(event.result or "FAILED", event.ms, reasons)
     if request.is_read and event.result == "OK":
         return []
     return [_ending(request, at, "HES", "CIS", "reply", request.received)]
@@ -182,7 +182,7 @@ def _registers_read(model: DemoState, event: cis.RegistersRead, at: datetime) ->
 
 def _request_failed(model: DemoState, event: cis.RequestFailed | cis.RequestUnknown, at: datetime) -> list[Step]:
     request = model.own_request(event.message_id, at)
-    request.received = Outcome("FAILED", reasons=(event.reason,))
+    request.received = RequestOutcome("FAILED", reasons=(event.reason,))
     return [_ending(request, at, "CIS", "HES", "no reply", request.received)]
 
 
@@ -211,7 +211,7 @@ def _request_unreadable(model: DemoState, event: hes.RequestUnreadable, at: date
 
 def _refused(model: DemoState, message_id: str | None, reasons: tuple[str, ...], at: datetime) -> list[Step]:
     request = model.request(message_id or model.unnamed(), at)
-    refusal = Outcome("FAILED", reasons=reasons)
+    refusal = RequestOutcome("FAILED", reasons=reasons)
     if request.own:
         return []  # the CIS will report what it was answered
     if not request.accepted:
@@ -222,7 +222,7 @@ def _refused(model: DemoState, message_id: str | None, reasons: tuple[str, ...],
 
 def _reply_sent(model: DemoState, event: hes.ReplySent, at: datetime) -> list[Step]:
     request = model.request(event.message_id, at)
-    request.sent = Outcome(event.result or "FAILED", event.ms)
+    request.sent = RequestOutcome(event.result or "FAILED", event.ms)
     request.asynchronous = request.asynchronous or event.asynchronous
     return [] if request.own else [*_announced(request), _ending(request, at, "HES", OTHER, "reply", request.sent)]
 
@@ -234,18 +234,18 @@ def _reply_postponed(model: DemoState, event: hes.ReplyPostponed, at: datetime) 
     return [*_announced(request), _step(request, at, "HES", target, "reply not delivered yet", note=event.reason)]
 
 
-def _worked(request: Request, note: str) -> Outcome | None:
+def _worked(request: Request, note: str) -> RequestOutcome | None:
     """What the reply says that was not taken: how it went with all of the meters; None as long as one is not heard of."""
     if not request.meters or not request.work.keys() >= set(request.meters):
         return None
     good = [request.work[meter].ok for meter in request.meters]
-    return Outcome("OK" if all(good) else "PARTIAL" if any(good) else "FAILED", reasons=(note,))
+    return RequestOutcome("OK" if all(good) else "PARTIAL" if any(good) else "FAILED", reasons=(note,))
 
 
 def _reply_dead_letter(model: DemoState, event: hes.ReplyDeadLetter, at: datetime) -> list[Step]:
     """The work is done, but its sender will not receive the answer."""
     request = model.request(event.message_id, at)
-    request.sent = Outcome("FAILED", reasons=(f"the reply could not be delivered: {event.reason}",))
+    request.sent = RequestOutcome("FAILED", reasons=(f"the reply could not be delivered: {event.reason}",))
     target = "CIS" if request.own else OTHER
     return [*_announced(request), _ending(request, at, "HES", target, "reply given up", request.sent)]
 
@@ -263,7 +263,7 @@ def _step(request: Request, at: datetime, source: str, target: str, text: str, *
     return Step(at=at, source=source, target=target, text=text, message_id=request.message_id, **more)
 
 
-def _ending(request: Request, at: datetime, source: str, target: str, text: str, how: Outcome) -> Step:
+def _ending(request: Request, at: datetime, source: str, target: str, text: str, how: RequestOutcome) -> Step:
     note = _shortened(how.reasons)
     return _step(request, at, source, target, text, ms=how.ms, outcome=how.result, note=note)
 

@@ -21,7 +21,7 @@ from ami_meter_sim.objects.quantities import QUANTITIES
 from ami_packs import event_keys, model_files, object_keys
 from ami_packs.document import Key, ModelError
 from ami_packs.event_list import LoggedEvent
-from ami_packs.model import Access, Model, ObjectDescription, Offered
+from ami_packs.model import Model, ObjectAccess, ObjectDescription, Offered
 
 app = typer.Typer(name="models", add_completion=False)
 
@@ -160,7 +160,7 @@ def _object(one: ObjectDescription, names: list[str]) -> str:
     return f"| {_short(one.obis)} | {known} | {_cell(one.name)} ({kind}) | {rights} | {_cell(one.source)} |\n"
 
 
-def _rights(access: Access | None) -> str:
+def _rights(access: ObjectAccess | None) -> str:
     if access is None:
         return ""
     kinds = (("r", access.read), ("w", access.write), ("m", access.methods))

@@ -35,7 +35,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RequestOutcome:
     """How a request ended."""
 
     result: str
@@ -60,16 +60,16 @@ class Request:
     announced: bool = False
     """There is a step that tells of it."""
     acknowledged: bool = False
-    received: Outcome | None = None
+    received: RequestOutcome | None = None
     """What the CIS took for the reply."""
-    sent: Outcome | None = None
+    sent: RequestOutcome | None = None
     """What the HES says that it has answered."""
     values_shown: bool = False
     """Of a reading: what it brought has been reported, which comes after its reply."""
     work: dict[str, Work] = field(default_factory=dict)
 
     @property
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> RequestOutcome | None:
         """For the demo's own request what the CIS received counts, for any other what the HES sent."""
         return self.received if self.own else self.sent
 

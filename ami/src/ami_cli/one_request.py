@@ -21,10 +21,10 @@ import ami_hes.app
 import ami_hes.settings
 import ami_meter_sim.app
 import ami_meter_sim.settings
-from ami_cis.workflows import Order, Outcome, Target
+from ami_cis.workflows import Order, OrderOutcome, Target
 from ami_cli import configuration
 from ami_cli.recording_proxy import Recorder, http_bodies
-from ami_dlms.explain import Keyring, Session, deciphered, explain, headline, inside, items_of
+from ami_dlms.explain import DecodingSession, Keyring, deciphered, explain, headline, inside, items_of
 from ami_dlms.framing import wrapper
 from ami_meter_sim.events import Switched
 from ami_process.clocks import SteppedClock
@@ -108,7 +108,7 @@ async def _hes(directory: Path, north: Recorder) -> AsyncIterator[None]:
         yield
 
 
-async def _send(directory: Path, document: configuration.Document, events: list[Event]) -> Outcome:
+async def _send(directory: Path, document: configuration.Document, events: list[Event]) -> OrderOutcome:
     _, new_uuid = seeded("cis")
 
     environment = Environment(emit=events.append, new_uuid=new_uuid).by(SteppedClock(AT))
@@ -123,11 +123,13 @@ def _page(
     north: Recorder,
     south: Recorder,
     events: list[Event],
-    outcome: Outcome,
+    outcome: OrderOutcome,
 ) -> str:
     (request, reply) = (bodies[-1] for bodies in http_bodies(north.chunks))
     meter = document["meters"][0]
-    session = Session(Keyring(bytes.fromhex(meter["encryption_key"]), bytes.fromhex(meter["authentication_key"])))
+    session = DecodingSession(
+        Keyring(bytes.fromhex(meter["encryption_key"]), bytes.fromhex(meter["authentication_key"]))
+    )
     frames = [(forward, _explained(pdu, session)) for forward, pdu in _frames(south)]
     switched = next(event for event in events if isinstance(event, Switched))
     return "\n".join(
@@ -161,7 +163,7 @@ def _frames(south: Recorder) -> list[tuple[bool, wrapper.WrapperPdu]]:
     return found
 
 
-def _explained(pdu: wrapper.WrapperPdu, session: Session) -> Explained:
+def _explained(pdu: wrapper.WrapperPdu, session: DecodingSession) -> Explained:
     [tree] = explain(pdu.apdu, session)
     clear, information = deciphered(tree), inside(tree)
     summary = headline(clear) if clear is tree else f"{headline(tree)}: {headline(clear)}"

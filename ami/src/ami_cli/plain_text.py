@@ -3,7 +3,7 @@
 from ami_cli import formatting
 from ami_cli.configuration import Listener
 from ami_cli.observations import Step
-from ami_cli.totals import Summary
+from ami_cli.totals import DemoSummary
 from ami_hes.events import Apdu
 
 OTHERS = {"RUNNING": "without an answer yet"}
@@ -40,7 +40,7 @@ def apdu(event: Apdu) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def summary(total: Summary) -> str:
+def summary(total: DemoSummary) -> str:
     """The end: how much was confirmed, and how fast."""
     rounds = " and ".join(formatting.count(number, name.lower()) for name, number in total.counts.items())
     lines = [

@@ -8,7 +8,7 @@ from ami_cli.observations import Request
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class DemoSummary:
     """What the demo came to."""
 
     cycles: int

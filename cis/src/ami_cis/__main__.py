@@ -32,7 +32,7 @@ def _store_in(config: Path) -> Place:
 app.add_typer(store_commands(SCHEMA, _store_in), name="store")
 
 
-class Verb(StrEnum):
+class VerbOption(StrEnum):
     """What `--verb` takes."""
 
     CREATE = "create"
@@ -87,7 +87,7 @@ def send_control(
     usage_point: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A usage point; may be repeated.")
     ] = None,
-    verb: Verb = Verb.CREATE,
+    verb: VerbOption = VerbOption.CREATE,
     message_id: Annotated[
         str | None, typer.Option(metavar="ID", help="Instead of a new one, e.g. to send the same request again.")
     ] = None,

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from ami_cis.meters import Meter
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
 from ami_cis.under_way import Asking, UnderWay
-from ami_cis.workflows import Controls, Order, Outcome, Target
+from ami_cis.workflows import Controls, Order, OrderOutcome, Target
 from ami_process.api import read_body
 
 PREFIX = "/api/v1"
@@ -115,7 +115,7 @@ class ControlOutcome(BaseModel):
     confirmed: bool
 
     @classmethod
-    def of(cls, order: Order, outcome: Outcome) -> Self:
+    def of(cls, order: Order, outcome: OrderOutcome) -> Self:
         labels = [target.label for target in order.targets]
         document = {"code": order.code, "verb": order.verb, "meters": labels, "confirmed": outcome.confirmed}
         return cls.model_validate(document | asdict(outcome))

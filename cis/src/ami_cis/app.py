@@ -27,7 +27,7 @@ from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
 from ami_cis.taken_readings import Names
 from ami_cis.under_way import Asking
-from ami_cis.workflows import Controls, DemoLoop, Exchanges, Plan, Readings, Target
+from ami_cis.workflows import Controls, DemoLoop, Exchanges, LoopPlan, Readings, Target
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment, real_sleep
@@ -36,7 +36,7 @@ from ami_process.health import Health, room_beside
 from ami_process.http_connections import HttpLimits
 from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
-from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, address_of, listening
+from ami_process.sockets import EXIT_CANNOT_LISTEN, ListenFailed, address_of, listening
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
 from ami_process.tokens import Tokens
@@ -61,7 +61,7 @@ class System:
 
 @asynccontextmanager
 async def running(settings: Settings, environment: Environment, port: int) -> AsyncIterator[System]:
-    """Store, outbox and a serving inbox; raises CannotListen, StoreUnusable."""
+    """Store, outbox and a serving inbox; raises ListenFailed, StoreUnusable."""
     http_limits = _http_limits(settings.cis)
     allow_open_files(http_limits.at_most)
     async with AsyncExitStack() as stack:
@@ -189,7 +189,7 @@ async def serve(settings: Settings, environment: Environment, stop: asyncio.Even
                     await stop.wait()
                     return 0
                 return await _run_loop(settings, environment, stop, system)
-    except CannotListen as error:
+    except ListenFailed as error:
         environment.emit(cannot_listen(error))
         return EXIT_CANNOT_LISTEN
 
@@ -198,7 +198,7 @@ async def _run_loop(settings: Settings, environment: Environment, stop: asyncio.
     cis, demo = settings.cis, settings.demo
     targets = tuple(Target.meter(meter.name, meter.mrid) for meter in settings.meters)
     codes = tuple(map(reading_type_of, demo.read))
-    plan = Plan(demo.period_s, demo.connect_after_s, demo.cycles, targets, cis.asynchronous, codes)
+    plan = LoopPlan(demo.period_s, demo.connect_after_s, demo.cycles, targets, cis.asynchronous, codes)
     the_loop = DemoLoop(system.controls, system.readings, plan, environment)
 
     async def work() -> None:

@@ -47,9 +47,9 @@ def send(url: str, token_file: Path | None, wanted: Mapping[str, object], *, as_
         return explained(
             f"{problem}; nothing was sent. `cis serve` is the process, --url says where it is", NOT_REACHED
         )
-    except rest_client.Refused as problem:
+    except rest_client.ProcessRefused as problem:
         return refuse(f"send: {problem}")
-    except (rest_client.Broken, ValidationError) as problem:
+    except (rest_client.AnswerLost, ValidationError) as problem:
         reason = "the answer is not understood" if isinstance(problem, ValidationError) else problem
         again = f"ask again with --message-id {order.message_id}, which switches nothing twice"
         return explained(f"{reason}; it is not known what became of the control: {again}", NOT_OK)

@@ -241,7 +241,7 @@ class Forgotten(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreUnavailable(Event):
+class StoreOutage(Event):
     """The store takes nothing now."""
 
     reason: str

@@ -23,7 +23,7 @@ from ami_cim.nouns import BY_NAME, EVENT_VERBS
 from ami_cim.schema import Schemas
 from ami_cim.services import HOSTED, addresses
 from ami_cis import events
-from ami_cis.pending import Disposition, Pending, Taken
+from ami_cis.pending import Disposition, Pending, ReplyVerdict
 from ami_cis.store import Store, StoreUnavailable, TakenEvent
 from ami_cis.taken_readings import NOTHING, Names, readings_of
 from ami_process.environment import Environment
@@ -98,7 +98,7 @@ class Inbox:
         )
         return wire.write_response(ResponseMessage(header=header, reply=reply), delivered.wrapper, self._schemas)
 
-    def _report(self, message: ResponseMessage, taken: Taken) -> Reply:
+    def _report(self, message: ResponseMessage, taken: ReplyVerdict) -> Reply:
         """The event and the answer; an awaited reply is reported by the waiting workflow."""
         if taken.request is not None:
             self._report_readings(taken.request.message_id, taken.readings, taken.unusable)
@@ -107,7 +107,7 @@ class Inbox:
         self._environment.emit(self._event(message, taken))
         return taken.answer()
 
-    def _event(self, message: ResponseMessage, taken: Taken) -> Event:
+    def _event(self, message: ResponseMessage, taken: ReplyVerdict) -> Event:
         correlation_id, result = message.header.correlation_id, message.reply.result
         errors = [
             events.ReplyProblem(e.code, e.reason, e.identifier.value if e.identifier else None)

@@ -58,7 +58,7 @@ class UnreadableAnswerError(HesAnswerError, UndecidedError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """An HTTP response, as far as SOAP cares."""
 
     status: int
@@ -100,7 +100,7 @@ class _Transport(zeep.transports.AsyncTransport):
             raise HesAnswerError(f"the WSDL of the HES cannot be used: {url}: {error}") from error
         return octets
 
-    async def post_xml(self, address: str, envelope: etree._Element, headers: dict[str, str]) -> Answer:
+    async def post_xml(self, address: str, envelope: etree._Element, headers: dict[str, str]) -> HttpAnswer:
         """One SOAP request and its answer, whatever its status."""
         self._schemas.validate(soap.unwrap(envelope))
         came = bytearray()
@@ -111,7 +111,7 @@ class _Transport(zeep.transports.AsyncTransport):
                 if len(came) > MAX_OCTETS:
                     raise UnreadableAnswerError(f"the answer of the HES is larger than {MAX_OCTETS} octets")
         try:
-            return Answer(response.status_code, *_content(response, bytes(came)))
+            return HttpAnswer(response.status_code, *_content(response, bytes(came)))
         except CimError as error:
             raise UnreadableAnswerError(f"the answer of the HES cannot be read: {error}") from error
 
@@ -175,7 +175,7 @@ class Outbox:
         try:
             with self._reached():
                 async with asyncio.timeout(self._timeout_s):
-                    answer: Answer = await proxy[operation](**arguments)
+                    answer: HttpAnswer = await proxy[operation](**arguments)
         except TimeoutError:
             raise UndecidedError(f"the HES at {self._hes_url} did not answer within {self._timeout_s:g} s") from None
         except (CimError, zeep.exceptions.Error) as error:
@@ -194,7 +194,7 @@ class Outbox:
         parts = {part: typed[part] for part in ("Header", "Request", "Payload") if typed[part] is not None}
         return wrapper.localname, parts
 
-    async def _read(self, request: RequestMessage, answer: Answer) -> ResponseMessage:
+    async def _read(self, request: RequestMessage, answer: HttpAnswer) -> ResponseMessage:
         try:
             return await self._response(answer)
         except PeerFault as fault:
@@ -206,7 +206,7 @@ class Outbox:
             refused = 400 <= answer.status < 500 and answer.status not in LATER_STATUSES
             raise (HesAnswerError if refused else UnreadableAnswerError)(reason) from error
 
-    async def _response(self, answer: Answer) -> ResponseMessage:
+    async def _response(self, answer: HttpAnswer) -> ResponseMessage:
         return await self._responses.read(answer.octets, answer.charset)
 
     async def _client(self, service: Service) -> zeep.AsyncClient:

@@ -18,7 +18,7 @@ from ami_cim.message import Reply, ReplyError, ResponseMessage
 from ami_cim.payloads import Payload
 from ami_cis.store import SentRequest, State, Store, TakenReply
 from ami_cis.taken_readings import Names, readings_of
-from ami_cis.taken_readings import Taken as TakenReadings
+from ami_cis.taken_readings import TakenReadings as TakenReadings
 
 PARTIAL_MORE_FOLLOW = "0.1"
 ACKNOWLEDGEMENT = "0.3"
@@ -41,7 +41,7 @@ NOTHING_NEW = frozenset({Disposition.REPEATED, Disposition.CONTRADICTING})
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ReplyVerdict:
     """The verdict on one reply; `awaited` says that somebody in this process was waiting for it."""
 
     disposition: Disposition
@@ -113,13 +113,13 @@ class Pending:
             if self._waiting.get(message_id) is waiter:
                 del self._waiting[message_id]
 
-    async def take(self, response: ResponseMessage) -> Taken:
+    async def take(self, response: ResponseMessage) -> ReplyVerdict:
         """Keep a reply, once; the caller may tell the sender the verdict, for it is on disk."""
         identifiers = [one for one in (response.header.correlation_id, response.header.message_id) if one]
         async with self._one_by_one:
             request = await self._store.find_request(identifiers)
             if request is None:
-                return Taken(Disposition.UNKNOWN, None)
+                return ReplyVerdict(Disposition.UNKNOWN, None)
             kept = await self._store.replies(request.message_id)
             now = self._now()
             reply = await asyncio.to_thread(_summarise, response, now)
@@ -129,8 +129,8 @@ class Pending:
             disposition = await self._keep(request, reply, kept, readings)
         awaited = disposition in COMPLETING and self._hand_over(request.message_id, _with_parts(response, kept))
         if disposition in NOTHING_NEW:
-            return Taken(disposition, request, awaited)
-        return Taken(disposition, request, awaited, len(readings.readings), readings.unusable)
+            return ReplyVerdict(disposition, request, awaited)
+        return ReplyVerdict(disposition, request, awaited, len(readings.readings), readings.unusable)
 
     async def _keep(
         self, request: SentRequest, reply: TakenReply, kept: Sequence[TakenReply], readings: TakenReadings

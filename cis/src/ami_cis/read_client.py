@@ -48,9 +48,9 @@ def read(url: str, token_file: Path | None, wanted: Mapping[str, object], form: 
         return explained(
             f"{problem}; nothing was sent. `cis serve` is the process, --url says where it is", NOT_REACHED
         )
-    except rest_client.Refused as problem:
+    except rest_client.ProcessRefused as problem:
         return refuse(f"read: {problem}")
-    except (rest_client.Broken, ValidationError) as problem:
+    except (rest_client.AnswerLost, ValidationError) as problem:
         reason = "the answer is not understood" if isinstance(problem, ValidationError) else problem
         again = f"ask again with --message-id {order.message_id}"
         return explained(f"{reason}; what has come is kept all the same: {again}, or look with --kept", NOT_OK)
@@ -68,9 +68,9 @@ def look(url: str, token_file: Path | None, query: Sequence[tuple[str, str]], fo
         kept = KeptReadings.model_validate_json(answer)
     except rest_client.NotReached as problem:
         return explained(f"{problem}. `cis serve` is the process, --url says where it is", NOT_REACHED)
-    except rest_client.Refused as problem:
+    except rest_client.ProcessRefused as problem:
         return refuse(f"read: {problem}")
-    except (rest_client.Broken, ValidationError) as problem:
+    except (rest_client.AnswerLost, ValidationError) as problem:
         return explained(
             "the answer is not understood" if isinstance(problem, ValidationError) else str(problem), NOT_OK
         )

@@ -22,10 +22,10 @@ from starlette.routing import Route
 from ami_cis.local_times import NoSuchTime, at_home
 from ami_cis.meters import Meter
 from ami_cis.reading_types import reading_type_of, unit_of
-from ami_cis.store import KeptReading, Store, StoreUnavailable, Wanted
+from ami_cis.store import KeptReading, ReadingQuery, Store, StoreUnavailable
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Readings, ReadOrder, ReadOutcome, Target
-from ami_process.api import Refused, read_body
+from ami_process.api import ApiRefused, read_body
 
 READINGS = "/api/v1/readings"
 MAX_TARGETS = 10_000
@@ -58,7 +58,7 @@ def _written(value: object) -> object:
 Moment = Annotated[datetime | None, BeforeValidator(_written)]
 
 
-class Period(BaseModel):
+class PeriodQuery(BaseModel):
     """From a moment until another one, which may be open."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -67,17 +67,17 @@ class Period(BaseModel):
     end: Moment = Field(default=None, alias="to")
 
     def in_zone(self, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
-        """Both with their offsets; raises Refused."""
+        """Both with their offsets; raises ApiRefused."""
         try:
             start, end = (None if one is None else at_home(one, zone) for one in (self.start, self.end))
         except NoSuchTime as problem:
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
+            raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
         if start is not None and end is not None and end <= start:
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"to: {end.isoformat()} is not after {start.isoformat()}")
+            raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"to: {end.isoformat()} is not after {start.isoformat()}")
         return start, end
 
 
-class ReadingsOrder(Period):
+class ReadingsOrder(PeriodQuery):
     """Which values of which meters: ReadingTypes by code, OBIS code or alias; none of them: all that a meter has."""
 
     meters: tuple[Text, ...] = Field(default=(), max_length=MAX_TARGETS)
@@ -96,7 +96,7 @@ class ReadingsOrder(Period):
         return self
 
     def order(self, known: Sequence[Meter], zone: ZoneInfo) -> ReadOrder:
-        """The same for the workflow; a meter that the configuration knows is given its mRID too. Raises Refused."""
+        """The same for the workflow; a meter that the configuration knows is given its mRID too. Raises ApiRefused."""
         mrids = {meter.name: meter.mrid for meter in known}
         start, end = self.in_zone(zone)
         return ReadOrder(
@@ -208,27 +208,27 @@ def reading_routes(readings: Readings, store: Store, asking: Asking) -> list[Rou
         try:
             found = await store.readings(wanted)
         except StoreUnavailable as problem:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
+            raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
         return _json(await asyncio.to_thread(KeptReadings.of, found, zone, complete=len(found) < wanted.most))
 
     return [Route(READINGS, ask, methods=["POST"]), Route(READINGS, look, methods=["GET"])]
 
 
-def _wanted(request: Request, zone: ZoneInfo) -> Wanted:
+def _wanted(request: Request, zone: ZoneInfo) -> ReadingQuery:
     """The query: `meter` and `type` as often as there are, `from`, `to`."""
     query = request.query_params
     given = {name: query[name] for name in ("from", "to") if name in query}
     try:
-        period = Period.model_validate(given)
+        period = PeriodQuery.model_validate(given)
         types = tuple(reading_type_of(one) for one in query.getlist("type")[:MAX_TYPES])
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason) from None
+        raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, reason) from None
     except ValueError as problem:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"type: {problem}") from None
+        raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, f"type: {problem}") from None
     start, end = period.in_zone(zone)
-    return Wanted(meters=tuple(query.getlist("meter")[:MAX_TYPES]), reading_types=types, after=start, until=end)
+    return ReadingQuery(meters=tuple(query.getlist("meter")[:MAX_TYPES]), reading_types=types, after=start, until=end)
 
 
 def _json(document: BaseModel) -> Response:

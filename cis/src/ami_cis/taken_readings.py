@@ -23,14 +23,14 @@ from ami_cis.store import KeptReading
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenReadings:
     """The rows of a message, and how many of its values can't be one: of no meter, at no moment or one to come, or no number."""
 
     readings: tuple[KeptReading, ...] = ()
     unusable: int = 0
 
 
-NOTHING = Taken()
+NOTHING = TakenReadings()
 AHEAD = timedelta(days=1)
 """How far the clock of a meter may be ahead of ours; a value of a later moment would outlive all others in the store."""
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ class Names:
         return known or next(iter(own), None)
 
 
-def readings_of(payload: Payload | None, header: Header, message_id: str, names: Names, now: datetime) -> Taken:
+def readings_of(payload: Payload | None, header: Header, message_id: str, names: Names, now: datetime) -> TakenReadings:
     """What a message with this payload says; `message_id` is that of the request that it answers, or of an event its own.
 
     For a message as large as may be it takes some tenths of a second, and is called beside the event loop."""
@@ -75,7 +75,7 @@ def readings_of(payload: Payload | None, header: Header, message_id: str, names:
         for block in one.blocks:
             rows += said.intervals(block)
     kept = tuple(row for row in rows if row is not None)
-    return Taken(kept, len(rows) - len(kept))
+    return TakenReadings(kept, len(rows) - len(kept))
 
 
 @dataclass(frozen=True, slots=True)

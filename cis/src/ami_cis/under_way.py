@@ -9,7 +9,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from ami_cis.meters import Meter
-from ami_process.api import Refused
+from ami_process.api import ApiRefused
 
 AT_ONCE = 100
 """Requests of one kind that may be under way by this API."""
@@ -30,10 +30,10 @@ class Asking:
     """Set when the process is about to stop."""
 
     def demand_replies(self, *, asynchronous: bool) -> None:
-        """Raises Refused where a late reply is wanted and there is no address for it."""
+        """Raises ApiRefused where a late reply is wanted and there is no address for it."""
         if asynchronous and not self.can_be_replied_to:
             reason = "cis.host is no address to reply to; set cis.reply_address"
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
+            raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
 
 
 class UnderWay:
@@ -45,7 +45,7 @@ class UnderWay:
         self._keys: set[str | object] = set()
 
     async def end_of(self, message_id: str | None, work: Callable[[], Awaitable[T]]) -> T:
-        """What the work comes to. Raises Refused where it is not begun, or where the process stops before its end."""
+        """What the work comes to. Raises ApiRefused where it is not begun, or where the process stops before its end."""
         with self._entered(message_id):
             working = asyncio.ensure_future(work())
             stopping = asyncio.ensure_future(self._stopping.wait())
@@ -57,16 +57,16 @@ class UnderWay:
                 working.cancel()
                 stopping.cancel()
                 await asyncio.wait({working, stopping})
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, self._stopped(message_id), undecided=True)
+        raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, self._stopped(message_id), undecided=True)
 
     @contextmanager
     def _entered(self, message_id: str | None) -> Iterator[None]:
-        """One of those that are; raises Refused where there is no room, or the same one is under way."""
+        """One of those that are; raises ApiRefused where there is no room, or the same one is under way."""
         key = message_id or object()
         if key in self._keys:
-            raise Refused(HTTPStatus.CONFLICT, f"a {self._what} with this MessageID is under way")
+            raise ApiRefused(HTTPStatus.CONFLICT, f"a {self._what} with this MessageID is under way")
         if len(self._keys) >= AT_ONCE:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{AT_ONCE} {self._what}s are under way; ask again later")
+            raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"{AT_ONCE} {self._what}s are under way; ask again later")
         self._keys.add(key)
         try:
             yield

@@ -37,8 +37,8 @@ from ami_hes.jobs import (
     CommandWorker,
     Context,
     Intake,
+    IntakeLimits,
     Lanes,
-    Limits,
     ReplySender,
     Run,
     WorkerLimits,
@@ -73,7 +73,7 @@ from ami_process.http_server import serving
 from ami_process.open_files import allow_open_files
 from ami_process.sockets import (
     EXIT_CANNOT_LISTEN,
-    CannotListen,
+    ListenFailed,
     address_of,
     format_address,
     listening,
@@ -91,7 +91,7 @@ FORGET_EVERY_S = 3600.0
 async def running(
     settings: Settings, environment: Environment, run: Run | None = None, make_engine: MakeEngine = EmbeddedEngine
 ) -> AsyncIterator[list[str]]:
-    """The whole HES at work; gives the addresses that it listens on. Raises CannotListen, RegistryError, StoreUnusable.
+    """The whole HES at work; gives the addresses that it listens on. Raises ListenFailed, RegistryError, StoreUnusable.
 
     `run` replaces the sessions with meters, in tests without meters.
     """
@@ -132,7 +132,7 @@ async def running(
         commands = CommandWorker(context, answers, registry, recipes, WorkerLimits(lanes, groups))
         backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
         replies = ReplySender(context, outbox, backoff)
-        limits = Limits(lanes, hes.max_meters_per_request)
+        limits = IntakeLimits(lanes, hes.max_meters_per_request)
         writer = await stack.enter_async_context(EventWriter.opened(context.source, schemas))
         collector = _collector(settings, context, writer, registry, database)
         book = ScheduleBook(collector.store, registry, environment, collector.look)
@@ -174,7 +174,7 @@ async def serve(settings: Settings, stop: asyncio.Event, environment: Environmen
         async with running(settings, environment) as addresses:
             environment.emit(events.Ready(role="hes", listen=addresses))
             await stop.wait()
-    except CannotListen as problem:
+    except ListenFailed as problem:
         environment.emit(cannot_listen(problem))
         return EXIT_CANNOT_LISTEN
     return 0

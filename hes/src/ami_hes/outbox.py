@@ -64,7 +64,7 @@ def parse_answer(octets: bytes) -> ResponseMessage:
     return envelope.parse_response(soap.unwrap(octets, Limits(octets=len(octets), nodes=len(octets))))
 
 
-class Connections:
+class ReceiverConnections:
     """Connections to receivers over http and https, open until the stack ends.
 
     The usual authorities take a while to load (40 ms), and most receivers of replies show no certificate; so they are loaded for
@@ -105,7 +105,9 @@ def _authorities() -> ssl.SSLContext:
 class Outbox:
     """Posts replies."""
 
-    def __init__(self, connections: Connections, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float) -> None:
+    def __init__(
+        self, connections: ReceiverConnections, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float
+    ) -> None:
         self._connections = connections
         self._hosts = hosts
         self._schemas = schemas
@@ -117,7 +119,7 @@ class Outbox:
     async def opened(cls, hosts: ReplyHosts, schemas: Schemas, *, timeout_s: float) -> AsyncIterator[Self]:
         """With connections of its own; how many are open at once is the caller's affair."""
         async with AsyncExitStack() as stack:
-            outbox = cls(await Connections.opened(stack), hosts, schemas, timeout_s=timeout_s)
+            outbox = cls(await ReceiverConnections.opened(stack), hosts, schemas, timeout_s=timeout_s)
             try:
                 yield outbox
             finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters
-from ami_hes.nouns import Noun, Order, end_device_controls, meter_readings
+from ami_hes.nouns import NounModule, Order, end_device_controls, meter_readings
 from ami_hes.operations import Assignment, Attempt, Operation, contactor, read_meter, retries
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
 from ami_mapping.faults import explain
@@ -28,7 +28,7 @@ class Parts:
 class OnMeters:
     """A noun whose requests become commands for meters."""
 
-    noun: Noun
+    noun: NounModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
-def noun_of(name: str) -> Noun:
+def noun_of(name: str) -> NounModule:
     """The module of a noun that is carried out on meters; LookupError for any other."""
     row = NOUNS[name]
     if not isinstance(row, OnMeters):

@@ -17,7 +17,7 @@ with loading():
     from ami_meter_sim.commands import meters as meters_commands
     from ami_meter_sim.commands import snapshot as snapshot_commands
     from ami_meter_sim.commands.clock import moment
-    from ami_meter_sim.population.journal import StateError
+    from ami_meter_sim.population.journal import StateUnusable
     from ami_meter_sim.population.shipment import Form, Receiver
     from ami_meter_sim.settings import ClockName, Settings, by_clock, choose
     from ami_packs.document import ModelError
@@ -78,7 +78,7 @@ def serve_meters(
     rate: Annotated[float | None, typer.Option(help="How many times as fast a scaled clock is.")] = None,
 ) -> None:
     """Be the simulated meters of a configuration, as one process, until SIGTERM or SIGINT."""
-    with explaining("meter-sim", SettingsError, ModelError, StateError):
+    with explaining("meter-sim", SettingsError, ModelError, StateUnusable):
         begins = None if start is None else moment(start)
         settings = by_clock(Settings.load(config), clock, begins, rate)
         process_clock = clock_of(settings.clock)

@@ -24,8 +24,8 @@ from ami_meter_sim.load.tables import make_all
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile, HdlcProfile
 from ami_meter_sim.meter.planning import plan_ahead
 from ami_meter_sim.populating import Prepared, names_of, prepare
-from ami_meter_sim.population.addressing import Addressing, Plan
-from ami_meter_sim.population.store import Store, Wanted
+from ami_meter_sim.population.addressing import Addressing, AddressPlan
+from ami_meter_sim.population.store import Store, WantedMeters
 from ami_meter_sim.roster import groups_of, members_of
 from ami_meter_sim.settings import (
     MeterSettings,
@@ -37,7 +37,7 @@ from ami_process.environment import Environment
 from ami_process.events import Ready, cannot_listen
 from ami_process.open_files import allow_open_files
 from ami_process.settings import SettingsError
-from ami_process.sockets import EXIT_CANNOT_LISTEN, CannotListen, PortTaken
+from ami_process.sockets import EXIT_CANNOT_LISTEN, AddressInUse, ListenFailed
 from ami_registry import Meter as Entry
 from ami_registry import Transport
 
@@ -97,7 +97,7 @@ async def run(
                 await running.last_until(stop)
         finally:
             await running.stop()
-    except CannotListen as problem:
+    except ListenFailed as problem:
         environment.emit(cannot_listen(problem))
         return EXIT_CANNOT_LISTEN
     return 0
@@ -121,12 +121,12 @@ async def start(
     environment: Environment,
     die: Callable[[], None] = die_at_once,
 ) -> Running:
-    """Make the meters and let them listen, dial and push. SettingsError, StateError or PortTaken when that is impossible."""
+    """Make the meters and let them listen, dial and push. SettingsError, StateError or AddressInUse when that is impossible."""
     prepared = prepare(settings.populations, fast_path=settings.meter_sim.fast_path)
     _allow_connections(len(chosen) * OPEN_FILES_PER_METER + OPEN_FILES_OF_POPULATIONS * bool(prepared), environment)
     faults, section = make_faults(settings.faults, chosen), settings.meter_sim
     faults.groups_of = groups_of(prepared, {one.name: one.simulated.model for one in chosen})
-    store = Store.open(section.state, [*(Wanted(one.name) for one in chosen), *(one.wanted for one in prepared)])
+    store = Store.open(section.state, [*(WantedMeters(one.name) for one in chosen), *(one.wanted for one in prepared)])
     fleet = Fleet((), environment, die, faults, store)
     try:
         fleet.keep(make_meters(section, chosen, store, environment.now(), fleet.planned))
@@ -146,9 +146,9 @@ async def start(
             plan_ahead(store, population.population, first, environment.now())
             if population.settings.dial_to is None:
                 await _listen_for(running, section, population, first)
-    except CannotListen as problem:
+    except ListenFailed as problem:
         await running.stop()
-        if isinstance(problem, PortTaken):
+        if isinstance(problem, AddressInUse):
             raise
         raise SettingsError(f"{problem.setting}: {problem.address} can't be listened on: {problem.reason}") from None
     if prepared:  # beside the loop, which would hold still for each of them
@@ -174,7 +174,7 @@ def _calls(
             yield dial_each(service, range(first, first + population.plan.count), called_by, back_off)
 
 
-def _called(plan: Plan, first: int, address: tuple[str, int], index: int) -> Called:
+def _called(plan: AddressPlan, first: int, address: tuple[str, int], index: int) -> Called:
     return Called(*address, leaves_from(plan.place(index - first)[0], address[0]))
 
 
@@ -231,7 +231,7 @@ async def _listen_for(running: Running, settings: MeterSimSettings, prepared: Pr
         running.listeners.append(listener)
 
 
-def _device(plan: Plan) -> str | None:
+def _device(plan: AddressPlan) -> str | None:
     """Addresses of this machine alone are not offered to others, though the socket is bound to all."""
     each = plan.addressing is Addressing.ADDRESS_EACH
     return LOOPBACK_DEVICE if each and ip_address(plan.host).is_loopback else None

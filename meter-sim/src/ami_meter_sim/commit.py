@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 
 
 class Held(Protocol):
@@ -22,7 +22,7 @@ class Held(Protocol):
 
 
 class Commit:
-    """The write of a turn, and who waits for it; `write` raises StateError or OSError when it fails."""
+    """The write of a turn, and who waits for it; `write` raises StateUnusable or OSError when it fails."""
 
     def __init__(self, write: Callable[[], None] = lambda: None) -> None:
         self._write = write
@@ -38,7 +38,7 @@ class Commit:
         waiting, self._waiting = self._waiting, []
         try:
             self._write()
-        except (StateError, OSError) as error:
+        except (StateUnusable, OSError) as error:
             for held in waiting:
                 held.abandon(str(error))
         else:

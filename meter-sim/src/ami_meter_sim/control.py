@@ -35,9 +35,9 @@ from ami_meter_sim.objects.quantities import QUANTITIES
 from ami_meter_sim.objects.switch import Trigger
 from ami_meter_sim.objects.timeline import second_of
 from ami_meter_sim.outages import Outages
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.refusals import NotPossible, NotThere
-from ami_meter_sim.roster import Listed, all_listed, listed, listed_in
+from ami_meter_sim.roster import ListedMeter, all_listed, listed, listed_in
 from ami_packs.event_list import Occurrence
 
 MOST_LISTED = 1000
@@ -63,7 +63,7 @@ class Selection:
     seed: int = 0
 
 
-class Control:
+class FleetControl:
     """The hands on a fleet."""
 
     def __init__(self, fleet: Fleet) -> None:
@@ -79,9 +79,9 @@ class Control:
             raise NotThere(f"there is no meter {name[:64]!r} in this process")
         return found
 
-    async def select(self, wanted: Selection, *, most: int = MOST_LISTED, skip: int = 0) -> list[Listed]:
+    async def select(self, wanted: Selection, *, most: int = MOST_LISTED, skip: int = 0) -> list[ListedMeter]:
         """The meters that are wanted, in their order."""
-        found: list[Listed] = []
+        found: list[ListedMeter] = []
         for number, one in enumerate(self._candidates(wanted)):
             if number % AT_A_TIME == AT_A_TIME - 1:
                 await asyncio.sleep(0)
@@ -95,7 +95,7 @@ class Control:
                 break
         return found
 
-    def _candidates(self, wanted: Selection) -> Iterable[Listed]:
+    def _candidates(self, wanted: Selection) -> Iterable[ListedMeter]:
         """A name without wildcards is looked up, a part of the network is a range: no other meter is looked at."""
         if wanted.name is not None and not any(letter in wanted.name for letter in WILDCARDS):
             found = listed(self.fleet, wanted.name)
@@ -103,7 +103,7 @@ class Control:
         ranges = self.fleet.members_of(wanted.groups[0]) if wanted.groups else None
         return all_listed(self.fleet) if ranges is None else listed_in(self.fleet, ranges)
 
-    def _is_wanted(self, one: Listed, wanted: Selection) -> bool:
+    def _is_wanted(self, one: ListedMeter, wanted: Selection) -> bool:
         faults = self.fleet.faults
         conditions: Sequence[tuple[object, Callable[[], bool]]] = (
             (wanted.name, lambda: fnmatchcase(one.name, wanted.name or "")),
@@ -117,7 +117,7 @@ class Control:
 
     # --- looking
 
-    def summary(self, one: Listed) -> dict[str, Any]:
+    def summary(self, one: ListedMeter) -> dict[str, Any]:
         """A line of a list."""
         faults = [rule.fault for _, rule in self.fleet.faults.rules_of(one.name)]
         return {"name": one.name, "connected": one.connected, "powered": one.powered, "faults": faults}
@@ -134,7 +134,7 @@ class Control:
             return value
 
         return {
-            **self.summary(Listed(meter.name, meter.row.columns, meter.row.index)),
+            **self.summary(ListedMeter(meter.name, meter.row.columns, meter.row.index)),
             "logical_device_name": device.identity.logical_device_name.decode("ascii", "replace"),
             "device_id": device.identity.device_id.decode("ascii", "replace"),
             "system_title": None if device.identity.system_title is None else device.identity.system_title.hex(),
@@ -171,7 +171,7 @@ class Control:
             raise _refusal(descriptor, value)
         return value
 
-    def conditions(self, one: Listed) -> frozenset[Condition]:
+    def conditions(self, one: ListedMeter) -> frozenset[Condition]:
         """What is wrong at a meter, which is not made live for that."""
         if (meter := self.fleet.meters.get(one.name)) is not None:
             return conditions(meter.device)
@@ -179,7 +179,7 @@ class Control:
         content = kept.get(KEPT_AT)
         return frozenset() if content is None else conditions_of(data.decode(content))
 
-    # --- doing: everything raises StateError, and does nothing, while what it does could not be kept
+    # --- doing: everything raises StateUnusable, and does nothing, while what it does could not be kept
 
     def write(self, name: str, class_id: int, instance: str, attribute: int, value: Data) -> None:
         """Set an attribute, with the right of the meter itself. NotThere, NotPossible."""
@@ -290,8 +290,8 @@ class Control:
         """What was done is on disk. It is done: a disk that fails only now can't undo it."""
         try:
             self.fleet.write()
-        except StateError as problem:
-            raise StateError(f"done, but lost if the process ends before the disk takes it: {problem}") from None
+        except StateUnusable as problem:
+            raise StateUnusable(f"done, but lost if the process ends before the disk takes it: {problem}") from None
 
 
 def _descriptor(class_id: int, instance: str, attribute: int) -> AttributeDescriptor:

@@ -16,7 +16,7 @@ from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey
 from ami_meter_sim.faults import FaultError, Faults, Rule
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.meter.filled_pushes import Pushes, parse_destination, with_pushes
-from ami_meter_sim.meter.further import Given, further_association
+from ami_meter_sim.meter.further import AssociationSecrets, further_association
 from ami_meter_sim.meter.memory import memory_of, unplanned
 from ami_meter_sim.meter.pushes import ALARM, INTERVAL, POWER_UP, SWITCH
 from ami_meter_sim.meter.setup import FurtherAssociation, LockOutSetup, ManagementAssociation, MeterSetup
@@ -125,7 +125,10 @@ def _further(one: MeterSettings, given: AssociationSettings, model: Model) -> Fu
     try:
         keys = _keys_of(given, None if own is None else own.keys)
         return further_association(
-            keyed[given.name], one.meter.system_title, Given(keys, given.secret, given.client_system_title), own
+            keyed[given.name],
+            one.meter.system_title,
+            AssociationSecrets(keys, given.secret, given.client_system_title),
+            own,
         )
     except LocalError as error:
         raise SettingsError(f"{where}: {error}") from None

@@ -23,7 +23,7 @@ from ami_meter_sim.meter.pushing_from_rows import Resting
 from ami_meter_sim.meter.session import switched
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.population.columns import NO_DUE_TIME, Array
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.population.store import Store
 from ami_process.environment import Environment, real_sleep
 from ami_process.events import Event
@@ -122,7 +122,7 @@ class Fleet:
         return list(zip(self.populations, self._firsts, strict=True))
 
     def live(self, index: int) -> Meter:
-        """The meter at this index of the store, which lives as long as somebody keeps it. Raises StateError."""
+        """The meter at this index of the store, which lives as long as somebody keeps it. Raises StateUnusable."""
         found = self._live.get(index)
         if found is None:
             if self.store is None:
@@ -171,12 +171,12 @@ class Fleet:
     # --- what outlives the process
 
     def make_room(self) -> None:
-        """Before something is begun that has to be kept. Raises StateError while nothing can be."""
+        """Before something is begun that has to be kept. Raises StateUnusable while nothing can be."""
         if self.store is not None:
             self.store.journal.make_room()
 
     def write(self) -> None:
-        """Everything that has changed is on disk after this. Raises StateError."""
+        """Everything that has changed is on disk after this. Raises StateUnusable."""
         if self.store is not None:
             self.store.journal.write()
 
@@ -186,7 +186,7 @@ class Fleet:
             await real_sleep(BRING_IN_EVERY_S)
             try:
                 await self._bring_in(self.store)
-            except StateError as error:
+            except StateUnusable as error:
                 self.environment.emit(events.StateError(reason=str(error)))
 
     async def _bring_in(self, store: Store) -> None:
@@ -223,7 +223,7 @@ class Fleet:
             taken += 1
             try:
                 meter = self.live(index)
-            except StateError as error:
+            except StateUnusable as error:
                 self.environment.emit(events.StateError(reason=str(error)))
             else:
                 done += [meter] if self._advanced(meter) else []
@@ -240,7 +240,7 @@ class Fleet:
     def _advanced(self, meter: Meter) -> bool:
         try:
             meter.advance(self.environment.now())
-        except StateError as error:
+        except StateUnusable as error:
             self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
             return False
         return True
@@ -249,7 +249,7 @@ class Fleet:
         """One write for all of them, and then what their switches have done."""
         try:
             self.write()
-        except StateError as error:
+        except StateUnusable as error:
             self.environment.emit(events.StateError(reason=str(error)))
             return
         for meter in meters:
@@ -278,11 +278,11 @@ class Fleet:
         for meter in tuple(self._live.values()):
             try:
                 meter.finish(self.environment.now())
-            except StateError as error:
+            except StateUnusable as error:
                 self.environment.emit(events.StateError(meter=meter.name, reason=str(error)))
         try:
             if self.store is not None:
                 self.store.alive_at = int(self.environment.now().timestamp())
                 self.store.close()
-        except StateError as error:
+        except StateUnusable as error:
             self.environment.emit(events.StateError(reason=str(error)))

@@ -12,7 +12,7 @@ from itertools import count
 from ami_meter_sim import events
 from ami_meter_sim.fleet import PORTION_S, Fleet
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 
 Change = tuple[float, int, str, bool]
 """When, in seconds of the process's clock, in which order, the name of the meter, and whether power comes back."""
@@ -78,7 +78,7 @@ class Outages:
                 if environment.perf_counter() >= ends:
                     break
             self._fleet.write()
-        except StateError as problem:
+        except StateUnusable as problem:
             self._give_up(str(problem))
             return
         for meter, on in changed:
@@ -95,7 +95,7 @@ class Outages:
             if meter is None or meter.powered is on:
                 return None
             (meter.get_power_back if on else meter.lose_power)(environment.now())
-        except StateError as problem:
+        except StateUnusable as problem:
             environment.emit(events.StateError(meter=name, reason=str(problem)))
             return None
         return meter

@@ -9,17 +9,17 @@ from ami_dlms.enums import Mechanism
 from ami_dlms.errors import LocalError
 from ami_dlms.security import PublicKey, SecuritySuite
 from ami_dlms.security.suites import suite_of
-from ami_meter_sim.load import Kind
+from ami_meter_sim.load import HouseKind
 from ami_meter_sim.meter.filled_pushes import Pushes, parse_destination, with_pushes
 from ami_meter_sim.meter.member import Population
 from ami_meter_sim.meter.pushes import INTERVAL
 from ami_meter_sim.meter.setup import LockOutSetup
 from ami_meter_sim.objects.device import measures_three_phases
 from ami_meter_sim.objects.model_files import load_model
-from ami_meter_sim.population.addressing import Addressing, Plan
+from ami_meter_sim.population.addressing import Addressing, AddressPlan
 from ami_meter_sim.population.identity import Identities, IdentityError
 from ami_meter_sim.population.shipment import Shipment, Terms
-from ami_meter_sim.population.store import Wanted
+from ami_meter_sim.population.store import WantedMeters
 from ami_meter_sim.population.topology import Topology
 from ami_meter_sim.population_settings import PopulationSettings
 from ami_packs.model import Model
@@ -36,7 +36,7 @@ class Prepared:
 
     settings: PopulationSettings
     population: Population
-    plan: Plan
+    plan: AddressPlan
     topology: Topology
 
     @property
@@ -45,10 +45,10 @@ class Prepared:
         return Transport(self.settings.transport)
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> WantedMeters:
         """Its name in the store, which no meter of its own can have: it follows from its keys, so that counters stay with them."""
         identities = self.population.identities
-        return Wanted(f"population/{identities.origin}/{identities.first}", identities.count, population=True)
+        return WantedMeters(f"population/{identities.origin}/{identities.first}", identities.count, population=True)
 
     @property
     def where(self) -> str:
@@ -86,7 +86,7 @@ def prepare(tables: Sequence[PopulationSettings], *, fast_path: bool = True) -> 
 def _prepared(settings: PopulationSettings, *, fast_path: bool) -> Prepared:
     try:
         identities = Identities(settings.seed, settings.first_serial, settings.count, settings.manufacturer)
-        plan = Plan(Addressing(settings.addressing), settings.address, settings.port, settings.count)
+        plan = AddressPlan(Addressing(settings.addressing), settings.address, settings.port, settings.count)
     except IdentityError as problem:
         raise SettingsError(f"populations[{settings.name}]: {problem}") from None
     last = plan.place(settings.count - 1)[2]
@@ -115,7 +115,7 @@ def _prepared(settings: PopulationSettings, *, fast_path: bool) -> Prepared:
         ciphering=ciphering,
         control_mode=settings.control_mode,
         time_zone_minutes=settings.time_zone_minutes,
-        shares={kind: getattr(settings.shares, kind.name.lower()) for kind in Kind},
+        shares={kind: getattr(settings.shares, kind.name.lower()) for kind in HouseKind},
         client_system_title=settings.client_system_title,
         client_signing_key=_client_signing_key(settings),
         lock_out=LockOutSetup(settings.lock_out_after, settings.lock_out_s),

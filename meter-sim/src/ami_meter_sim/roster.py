@@ -12,7 +12,7 @@ from ami_meter_sim.population.topology import TopologyError
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedMeter:
     """One meter and where its row is."""
 
     name: str
@@ -30,29 +30,29 @@ class Listed:
         return not self.columns["flags"].item(self.index) & WITHOUT_POWER
 
 
-def all_listed(fleet: Fleet) -> Iterator[Listed]:
+def all_listed(fleet: Fleet) -> Iterator[ListedMeter]:
     """Those of `[[meters]]`, then those of the populations, each in its order."""
     for meter in list(fleet.meters.values()):
-        yield Listed(meter.name, meter.row.columns, meter.row.index)
+        yield ListedMeter(meter.name, meter.row.columns, meter.row.index)
     if fleet.store is None:
         return
     for population, first in fleet.placed:
         for number in range(population.identities.count):
-            yield Listed(population.identities.name(number), fleet.store.columns, first + number)
+            yield ListedMeter(population.identities.name(number), fleet.store.columns, first + number)
 
 
-def listed(fleet: Fleet, name: str) -> Listed | None:
+def listed(fleet: Fleet, name: str) -> ListedMeter | None:
     """The one of this name; None for a stranger."""
     if (meter := fleet.meters.get(name)) is not None:
-        return Listed(name, meter.row.columns, meter.row.index)
+        return ListedMeter(name, meter.row.columns, meter.row.index)
     for population, first in fleet.placed:
         index = population.identities.index_of_name(name)
         if index is not None and fleet.store is not None:
-            return Listed(name, fleet.store.columns, first + index)
+            return ListedMeter(name, fleet.store.columns, first + index)
     return None
 
 
-def listed_in(fleet: Fleet, ranges: Iterable[range]) -> Iterator[Listed]:
+def listed_in(fleet: Fleet, ranges: Iterable[range]) -> Iterator[ListedMeter]:
     """Those at these indexes of the store."""
     if fleet.store is None:
         return
@@ -60,7 +60,7 @@ def listed_in(fleet: Fleet, ranges: Iterable[range]) -> Iterator[Listed]:
     for index in chain.from_iterable(ranges):
         name = names.get(index) or _name_in_a_population(fleet, index)
         if name is not None:
-            yield Listed(name, fleet.store.columns, index)
+            yield ListedMeter(name, fleet.store.columns, index)
 
 
 def _name_in_a_population(fleet: Fleet, index: int) -> str | None:

@@ -23,7 +23,7 @@ from ami_meter_sim.meter.memory import memory_of
 from ami_meter_sim.objects.keys import CERTIFICATES, SECURITY_SETUP
 from ami_meter_sim.objects.secrets import is_secret
 from ami_meter_sim.population.columns import KNOWN
-from ami_meter_sim.population.journal import Change, StateError, frame
+from ami_meter_sim.population.journal import Change, StateUnusable, frame
 from ami_meter_sim.population.snapshot import bring_back, changes_in, changes_of, frames_of
 from ami_meter_sim.population.store import AttributeKey, Store
 from ami_meter_sim.refusals import NotPossible, NotThere
@@ -63,13 +63,13 @@ class Snapshots:
     # --- looking
 
     def all(self) -> list[Snapshot]:
-        """Those that there are, by name. Raises StateError."""
+        """Those that there are, by name. Raises StateUnusable."""
         return [_read(path) for path in sorted(self._folder.glob(f"*{SUFFIX}"))]
 
     # --- doing
 
     async def take(self, name: str) -> Snapshot:
-        """Keep what all meters are now. NotPossible, StateError."""
+        """Keep what all meters are now. NotPossible, StateUnusable."""
         if NAME.fullmatch(name) is None:
             raise NotPossible(f"{name[:60]!r} is no name: small letters, digits and hyphens")
         self._free()
@@ -82,7 +82,7 @@ class Snapshots:
             return await self._taken(name, path)
 
     async def restore(self, name: str) -> Snapshot:
-        """Bring all meters back to it. NotThere, NotPossible; StateError, with how far it has come, when the disk takes no more."""
+        """Bring all meters back to it. NotThere, NotPossible; StateUnusable, with how far it has come, when the disk takes no more."""
         self._free()
         async with self._working:
             path = self._path(name)
@@ -149,7 +149,7 @@ class Snapshots:
             unfinished.rename(path)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
-            raise StateError(f"{path} can't be written: {error.strerror}") from None
+            raise StateUnusable(f"{path} can't be written: {error.strerror}") from None
         return about
 
     # --- bringing back
@@ -168,8 +168,8 @@ class Snapshots:
             async for index in self._in_portions(sorted(left)):
                 self._bring_back(index, ())
                 done += 1
-        except StateError as problem:
-            raise StateError(f"{done} meters are as they were, and the others are not: {problem}") from None
+        except StateUnusable as problem:
+            raise StateUnusable(f"{done} meters are as they were, and the others are not: {problem}") from None
 
     def _index_of(self, number: int) -> int | None:
         """Where a meter with this number on disk is; None where it is not in this process."""
@@ -220,19 +220,19 @@ def _meters_in(path: Path) -> Iterator[list[Change]]:
 
 
 def _checked(path: Path) -> Snapshot:
-    """A snapshot of which every octet has been looked at. Raises StateError."""
+    """A snapshot of which every octet has been looked at. Raises StateUnusable."""
     found = _read(path)
     if sum(1 for _ in _meters_in(path)) != found.meters:
-        raise StateError(f"{path} is cut off: it can't be used")
+        raise StateUnusable(f"{path} is cut off: it can't be used")
     return found
 
 
 def _read(path: Path) -> Snapshot:
-    """What a file says of itself. Raises StateError."""
+    """What a file says of itself. Raises StateUnusable."""
     try:
         about = json.loads(next(frames_of(path)))
         for rule in about["rules"]:
             Rule.parse(rule)
         return Snapshot(path.name.removesuffix(SUFFIX), str(about["at"]), int(about["meters"]), about["rules"])
     except (StopIteration, ValueError, KeyError, TypeError, AttributeError):
-        raise StateError(f"{path} is no snapshot of this version: remove it") from None
+        raise StateUnusable(f"{path} is no snapshot of this version: remove it") from None

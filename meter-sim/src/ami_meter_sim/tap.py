@@ -14,12 +14,12 @@ MOST_WAITING = 1000
 MOST_READERS = 20
 
 
-class NoRoom(Exception):
+class TapFull(Exception):
     """As many read along as can."""
 
 
 @dataclass(slots=True, eq=False)
-class Reader:
+class TapReader:
     """One who reads along."""
 
     waiting: asyncio.Queue[Event] = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
@@ -40,8 +40,8 @@ class Tap:
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self._readers: set[Reader] = set()
-        self._own: set[Reader] = set()
+        self._readers: set[TapReader] = set()
+        self._own: set[TapReader] = set()
         self.associations: Counter[str] = Counter()
         self.pushes: Counter[tuple[str, str]] = Counter()
 
@@ -74,9 +74,9 @@ class Tap:
         return len(self._readers) >= MOST_READERS
 
     @contextmanager
-    def follow(self) -> Iterator[Reader]:
+    def follow(self) -> Iterator[TapReader]:
         """Read along without a bound, for the process itself, which keeps up."""
-        reader = Reader(asyncio.Queue())
+        reader = TapReader(asyncio.Queue())
         self._own.add(reader)
         try:
             yield reader
@@ -84,11 +84,11 @@ class Tap:
             self._own.discard(reader)
 
     @contextmanager
-    def read(self) -> Iterator[Reader]:
-        """Read along as long as this is entered. NoRoom."""
+    def read(self) -> Iterator[TapReader]:
+        """Read along as long as this is entered. TapFull."""
         if self.full:
-            raise NoRoom(f"{MOST_READERS} read along already")
-        reader = Reader()
+            raise TapFull(f"{MOST_READERS} read along already")
+        reader = TapReader()
         self._readers.add(reader)
         try:
             yield reader

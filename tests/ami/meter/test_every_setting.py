@@ -17,7 +17,7 @@ from served_meter import Meter, profile, served
 from ami_cli.meter import cli
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.framings import line_of
-from ami_cli.meter.options import Target
+from ami_cli.meter.options import MeterTarget
 from ami_cli.meter.target import target_of
 from ami_cli.meter.target_options import TargetOptions
 from ami_dlms import data
@@ -117,7 +117,7 @@ class Caught:
 
     options: TargetOptions | None = None
 
-    def target(self) -> Target:
+    def target(self) -> MeterTarget:
         assert self.options is not None
         return target_of(self.options, {})
 
@@ -137,7 +137,7 @@ def caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Caught:
     return found
 
 
-def made_of(kind: type, target: Target) -> object:
+def made_of(kind: type, target: MeterTarget) -> object:
     """The part of the core's settings that the options make."""
     settings = target.identity.settings(target.identity.title, None, bytes)
     if kind is ClientSettings:

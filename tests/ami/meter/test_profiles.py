@@ -90,4 +90,4 @@ def test_what_the_meter_left_out_is_marked() -> None:
 def test_a_profile_without_times() -> None:
     column = CaptureObject(3, Obis.parse("1-0:1.8.0"), 2)
     with pytest.raises(profiles.MeterError, match="no column of times"):
-        profiles._by_range((column,), (), profiles.Wanted(since="2026-01-01"))
+        profiles._by_range((column,), (), profiles.WantedRows(since="2026-01-01"))

@@ -12,7 +12,7 @@ import pytest
 from ami_dlms import apdu
 from ami_dlms.apdu.ciphered import AgreedKey, GeneralCiphering, GeneralSigning, IdentifiedKey, WrappedKey
 from ami_dlms.association import (
-    Header,
+    CipheringHeader,
     KeyChoice,
     NewKey,
     OnePass,
@@ -42,7 +42,7 @@ VECTORS = {v["id"]: v for v in json.loads((Path(__file__).parents[1] / "security
 CLIENT_TITLE, SERVER_TITLE = b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2"
 LENGTHS = {1: (16, 32), 2: (32, 48)}
 BOTH = ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED
-HEADER = Header(b"transact", CLIENT_TITLE, SERVER_TITLE, b"date and time", b"other information")
+HEADER = CipheringHeader(b"transact", CLIENT_TITLE, SERVER_TITLE, b"date and time", b"other information")
 BROADCAST_KEY = IdentifiedKey(KeyId.GLOBAL_BROADCAST_ENCRYPTION_KEY)
 TEXT = b"any APDU"
 
@@ -108,7 +108,7 @@ def test_whoever_has_other_keys_opens_nothing(suite: int, choice: KeyChoice) -> 
 
 
 @pytest.mark.parametrize("choice", choices(1))
-@pytest.mark.parametrize("field", Header._fields)
+@pytest.mark.parametrize("field", CipheringHeader._fields)
 def test_every_field_of_the_header_is_authenticated(choice: KeyChoice, field: str) -> None:
     message = across(protect_general(HEADER, choice, client(), BOTH, 0, TEXT))
     value = getattr(message, field)
@@ -269,7 +269,7 @@ def test_signing_both_ways(suite: int) -> None:
         verify_general(message, no_key, private(suite, 6).public_key)
 
 
-@pytest.mark.parametrize("field", [*Header._fields, "content", "signature"])
+@pytest.mark.parametrize("field", [*CipheringHeader._fields, "content", "signature"])
 def test_everything_is_signed(field: str) -> None:
     message = across(sign_general(HEADER, client(), TEXT))
     value = getattr(message, field)

@@ -31,11 +31,11 @@ from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.association import (
     Ciphering,
+    CipheringHeader,
     ClientConnection,
     Discarded,
     Get,
     GetResult,
-    Header,
     KeyChoice,
     KeyForm,
     MessageKeys,
@@ -218,7 +218,7 @@ def sealed(
     """A request of a client that chooses freely."""
     ours = security or joined.client._settings.security
     assert ours is not None
-    head = Header(b"transact", CLIENT_TITLE, SERVER_TITLE)._replace(**header)
+    head = CipheringHeader(b"transact", CLIENT_TITLE, SERVER_TITLE)._replace(**header)
     request = apdu.encode(GetRequestNormal(0xC1, NAME))
     return from_client(apdu.encode(protect_general(head, choice, ours, BOTH, counter, request)))
 
@@ -267,7 +267,7 @@ def test_an_answer_under_the_global_key_is_a_downgrade(form: KeyForm, kind: str)
     answer = apdu.encode(GetResponseNormal(0xC0 | joined.client._invoke_id, data.null()))
     message: apdu.Apdu = GeneralGloCiphering(SERVER_TITLE, protect(0x31, security.keys, SERVER_TITLE, 9000, answer))
     if kind == "identified":
-        header = Header(request.transaction_id, SERVER_TITLE, CLIENT_TITLE)
+        header = CipheringHeader(request.transaction_id, SERVER_TITLE, CLIENT_TITLE)
         message = protect_general(header, UNICAST, security, BOTH, 9000, answer)
     joined.client.receive_data(from_server(apdu.encode(message)))
     with pytest.raises(SecurityError, match="identified"):
@@ -330,7 +330,7 @@ def test_what_is_not_of_the_peer_moves_no_counter(wrong: str) -> None:
         octets = octets[:-1] + bytes((octets[-1] ^ 1,))
     if wrong == "only encrypted":
         request = apdu.encode(GetRequestNormal(0xC1, NAME))
-        head = Header(b"transact", CLIENT_TITLE, SERVER_TITLE)
+        head = CipheringHeader(b"transact", CLIENT_TITLE, SERVER_TITLE)
         octets = from_client(apdu.encode(protect_general(head, choice, ours, ProtectionFlags.ENCRYPTED, 9000, request)))
     (answer,) = pdus(joined.to_server(octets))
     assert isinstance(apdu.decode(answer.apdu), ExceptionResponse)

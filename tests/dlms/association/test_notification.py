@@ -15,7 +15,7 @@ from ami_dlms.apdu.get import GetRequestNormal, GetResponseNormal
 from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
 from ami_dlms.apdu.short_names import InformationReportRequest, VariableName
 from ami_dlms.association import (
-    Header,
+    CipheringHeader,
     PushedBlocks,
     Security,
     Sender,
@@ -188,7 +188,7 @@ def sealed(inner: bytes, control: int = 0x31) -> bytes:
 )
 def test_a_signature_that_does_not_hold_moves_no_counter(wrong: str, reason: str) -> None:
     counter, plaintext = ReceiveCounter(5), apdu.encode(PUSH)
-    header = Header(b"transact", SERVER_TITLE, CLIENT_TITLE)
+    header = CipheringHeader(b"transact", SERVER_TITLE, CLIENT_TITLE)
     good = sign_general(header, signing(), plaintext)
     other = signing(asymmetric=AsymmetricKeys(signing=private(1, 8)))
     inner = {
@@ -207,7 +207,7 @@ def test_a_signature_that_does_not_hold_moves_no_counter(wrong: str, reason: str
 
 def test_signed_alone_and_service_specific_are_refused() -> None:
     """Neither a signature nor a glo- tag tells a replay, or whose key it is."""
-    alone = sign_general(Header(b"transact", SERVER_TITLE, CLIENT_TITLE), signing(), apdu.encode(PUSH))
+    alone = sign_general(CipheringHeader(b"transact", SERVER_TITLE, CLIENT_TITLE), signing(), apdu.encode(PUSH))
     with pytest.raises(SecurityError, match="replay"):
         unprotect_unsolicited(apdu.encode(alone), pusher(ReceiveCounter()))
     content = protect(0x31, signing().keys, SERVER_TITLE, 5, apdu.encode(EVENT))

@@ -53,7 +53,7 @@ from ami_dlms.association import (
 )
 from ami_dlms.association.protection.apdu_protection import PLAIN, ApduProtection, CipheringKind, largest_plaintext
 from ami_dlms.association.protection.association_protection import AssociationProtection, Counters
-from ami_dlms.association.protection.general_ciphering import UNICAST, Header, header_of, protect_general
+from ami_dlms.association.protection.general_ciphering import UNICAST, CipheringHeader, header_of, protect_general
 from ami_dlms.association.protection.general_signing import sign_general, verify_general
 from ami_dlms.enums import DataAccessResult, KeyId, Mechanism
 from ami_dlms.errors import LocalError, SecurityError
@@ -274,7 +274,7 @@ def test_altered_general_ciphering_moves_no_counter(changes: dict[str, Any]) -> 
 
 def test_a_transaction_id_of_any_length_is_answered_within_the_limit() -> None:
     joined = general(limit=200)
-    header = Header(bytes(range(40)), CLIENT_TITLE, SERVER_TITLE)
+    header = CipheringHeader(bytes(range(40)), CLIENT_TITLE, SERVER_TITLE)
     security = joined.client._settings.security
     assert security is not None
     request = apdu.encode(GetRequestNormal(0xC1, LONG))
@@ -285,7 +285,7 @@ def test_a_transaction_id_of_any_length_is_answered_within_the_limit() -> None:
     assert isinstance(message, GeneralCiphering)
     assert message.transaction_id == bytes(range(40))
     following = apdu.encode(GetRequestNext(0xC1, 1))
-    header = Header(b"another", CLIENT_TITLE, SERVER_TITLE)
+    header = CipheringHeader(b"another", CLIENT_TITLE, SERVER_TITLE)
     octets = apdu.encode(protect_general(header, UNICAST, security, BOTH, 901, following))
     (answer,) = pdus(joined.to_server(from_client(octets)))
     message = apdu.decode(answer.apdu)
@@ -361,7 +361,7 @@ def signed_pair() -> tuple[Pair, Security]:
 def test_a_signature_that_does_not_hold_moves_no_counter(wrong_part: str) -> None:
     joined, ours = signed_pair()
     request = apdu.encode(GetRequestNormal(0xC1, NAME))
-    header = Header(b"transact", CLIENT_TITLE, SERVER_TITLE)
+    header = CipheringHeader(b"transact", CLIENT_TITLE, SERVER_TITLE)
     other = replace(ours, asymmetric=signing_keys(1, 6, 7))
     good = sign_general(header, ours, request)
     plaintext = {

@@ -15,12 +15,12 @@ from ami_dlms.association.client.session import (
     OpeningStep,
     OpenManagement,
     OpenPublic,
+    PublicReads,
     ReadPublic,
     Reconnect,
     ReleasePublic,
     Trouble,
     Visit,
-    Wanted,
     count_of,
     opening,
 )
@@ -28,7 +28,7 @@ from ami_dlms.association.client.steps import run, run_async
 from ami_dlms.obis import Obis
 
 COUNTER = Obis.parse("0-0:43.1.1*255")
-EVERYTHING = Wanted(name=True, counter=COUNTER, visit=True)
+EVERYTHING = PublicReads(name=True, counter=COUNTER, visit=True)
 
 
 class Lost(Exception):
@@ -79,7 +79,7 @@ def test_everything_in_its_order() -> None:
 
 def test_without_a_public_client_there_is_one_step() -> None:
     driver = Driver()
-    run(opening(Wanted(), sense), driver.perform)
+    run(opening(PublicReads(), sense), driver.perform)
     assert driver.steps == [OpenManagement(0)]
 
 
@@ -99,17 +99,17 @@ def test_it_is_called_once_more_and_no_oftener() -> None:
 def test_who_was_never_asked_publicly_is_not_called_again() -> None:
     driver = Driver({OpenManagement: [Lost()]})
     with pytest.raises(Lost):
-        run(opening(Wanted(), sense), driver.perform)
+        run(opening(PublicReads(), sense), driver.perform)
     assert driver.kinds == [OpenManagement]
 
 
 def test_the_counter_that_is_demanded_is_tried_once() -> None:
     driver = Driver({OpenManagement: [TooLow()]})
-    run(opening(Wanted(), sense), driver.perform)
+    run(opening(PublicReads(), sense), driver.perform)
     assert driver.steps == [OpenManagement(0), OpenManagement(42)]
     driver = Driver({OpenManagement: [TooLow(), TooLow()]})
     with pytest.raises(TooLow):
-        run(opening(Wanted(), sense), driver.perform)
+        run(opening(PublicReads(), sense), driver.perform)
     assert len(driver.steps) == 2
 
 
@@ -122,7 +122,7 @@ def test_another_meter_is_met_before_anything_is_opened_with_keys() -> None:
 
 def test_a_public_client_that_only_a_visit_needs_may_be_missing() -> None:
     driver = Driver({OpenPublic: [Lost()]})
-    run(opening(Wanted(visit=True), sense), driver.perform)
+    run(opening(PublicReads(visit=True), sense), driver.perform)
     assert driver.kinds == [OpenPublic, Reconnect, OpenManagement]
 
 

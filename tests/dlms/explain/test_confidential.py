@@ -23,7 +23,7 @@ from ami_dlms.apdu.short_names import VariableName, WriteRequest
 from ami_dlms.cosem.confidential import is_secret
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
 from ami_dlms.enums import ApplicationContext, Conformance, DataAccessResult, Mechanism
-from ami_dlms.explain import Keyring, Session, deciphered, explain, headline, secret_nodes, without_secrets
+from ami_dlms.explain import DecodingSession, Keyring, deciphered, explain, headline, secret_nodes, without_secrets
 from ami_dlms.framing import wrapper
 from ami_dlms.obis import Obis
 from ami_dlms.security import AUTHENTICATED, GlobalKeys, protect
@@ -51,7 +51,7 @@ def aarq(mechanism: Mechanism | None, information: bytes = b"") -> Aarq:
 def shown(one: Apdu, *, carries: bool = False, framed: bool = False) -> tuple[str, str]:
     """What a log would show: a line, and the octets."""
     octets = apdu.encode(one)
-    [tree] = explain(wrapper.encode(wrapper.WrapperPdu(1, 1, octets)) if framed else octets, Session())
+    [tree] = explain(wrapper.encode(wrapper.WrapperPdu(1, 1, octets)) if framed else octets, DecodingSession())
     hidden = secret_nodes(tree, carries=carries)
     return headline(tree, hidden), without_secrets(tree, hidden)
 
@@ -123,7 +123,9 @@ def test_a_refusal_is_shown() -> None:
 def test_authenticated_contents_are_in_clear_on_the_wire() -> None:
     clear = apdu.encode(SetRequestNormal(0xC1, SECRET, None, VALUE))
     one = ServiceCiphering(201, protect(AUTHENTICATED, KEYS, TITLE, 1, clear))
-    [tree] = explain(apdu.encode(one), Session(Keyring(KEYS.encryption_key, KEYS.authentication_key, None, TITLE)))
+    [tree] = explain(
+        apdu.encode(one), DecodingSession(Keyring(KEYS.encryption_key, KEYS.authentication_key, None, TITLE))
+    )
     assert PASSWORD.hex().upper() not in without_secrets(tree, secret_nodes(tree))
     assert deciphered(tree).octets == clear
 

@@ -20,7 +20,7 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import LocalError
-from ami_dlms.explain import Session, document, explain, octets_of, part_of
+from ami_dlms.explain import DecodingSession, document, explain, octets_of, part_of
 from ami_dlms.obis import Obis
 
 ROWS = json.loads((Path(__file__).parents[2] / "vectors" / "apdus.json").read_text())
@@ -46,7 +46,7 @@ def encoded(shown: Any) -> Any:
 
 
 def shown_of(octets: bytes) -> Any:
-    (tree,) = explain(octets, Session())
+    (tree,) = explain(octets, DecodingSession())
     return json.loads(json.dumps(document(tree)))
 
 

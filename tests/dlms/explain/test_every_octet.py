@@ -15,9 +15,9 @@ from ami_dlms import apdu
 from ami_dlms.errors import DecodeError
 from ami_dlms.explain import (
     MISSING,
+    DecodingSession,
     Keyring,
     Node,
-    Session,
     document,
     explain,
     is_sound,
@@ -66,7 +66,7 @@ def test_whole_apdus(name: str, data: st.DataObject) -> None:
 @given(st.data())
 def test_documents_lead_back(name: str, data: st.DataObject) -> None:
     octets = apdu.encode(data.draw(APDUS[name]))
-    (tree,) = explain(octets, Session(KEYS))
+    (tree,) = explain(octets, DecodingSession(KEYS))
     check_cover(tree)
     again = octets_of(part_of(json.loads(json.dumps(document(tree)))))
     assert apdu.decode(again) == apdu.decode(octets)
@@ -102,7 +102,7 @@ def test_broken_apdus_break_where_the_decoder_breaks(name: str, data: st.DataObj
 )
 def test_any_octets_give_a_tree_that_covers_them(head: bytes, rest: bytes) -> None:
     octets = head + rest
-    trees = explain(octets, Session(KEYS))
+    trees = explain(octets, DecodingSession(KEYS))
     for tree in trees:
         check_cover(tree)
     assert b"".join(tree.octets for tree in trees) == octets

@@ -17,9 +17,9 @@ from ami_dlms.apdu.get import GetRequestNormal
 from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.explain import (
+    DecodingSession,
     Keyring,
     Node,
-    Session,
     document,
     explain,
     explain_data,
@@ -49,7 +49,7 @@ PUSH = apdu.encode(DataNotification(1, None, data.structure(data.long_unsigned(1
 
 
 def read(octets: bytes, keyring: Keyring | None = None) -> list[Node]:
-    trees = explain(octets, Session(keyring or Keyring()))
+    trees = explain(octets, DecodingSession(keyring or Keyring()))
     assert b"".join(tree.octets for tree in trees) == octets
     for tree in trees:
         check_cover(tree)
@@ -221,7 +221,7 @@ class TestNoise:
         header = hdlc.encode(Frame(HdlcAddress(16), HdlcAddress(1), 0x13, bytes(2000)))[:8]
         for flood in (b"\x7e\xa7\xff", header, b"\x68\xff\xff\x68", b"\x00\x01\x00\x01\x00\x01\xff\xff\x0f", b"\x10@"):
             began = time.process_time()
-            explain(b"\x99" + flood * (100_000 // len(flood)), Session())
+            explain(b"\x99" + flood * (100_000 // len(flood)), DecodingSession())
             assert time.process_time() - began < 10
 
 
@@ -303,11 +303,11 @@ class TestHostile:
                 octets = apdu.encode(GeneralSigning(b"", b"", b"", b"", b"", octets, b""))
             else:
                 octets = apdu.encode(GeneralGloCiphering(b"", bytes(5) + octets))
-        (tree,) = explain(octets, Session())
+        (tree,) = explain(octets, DecodingSession())
         assert "APDUs one in the other" in troubles([tree])
 
     def test_what_waits_for_its_other_parts_is_bounded(self) -> None:
-        session = Session()
+        session = DecodingSession()
         for number in range(2000):
             explain(hdlc.encode(Frame(HdlcAddress(1), HdlcAddress(number % 9999, 1), 0x10, PUSH, True)), session)
             explain(mbus.encode(MbusFrame(0x53, number % 256, 0x00, bytes((number % 256, 1)) + PUSH)), session)
@@ -315,7 +315,7 @@ class TestHostile:
         assert max(map(len, (session.segments, session.assemblers, session.blocks))) <= MOST_ROUTES
 
     def test_a_transfer_that_never_ends_is_forgotten(self) -> None:
-        session = Session()
+        session = DecodingSession()
         for number in range(2, 400):
             block = GeneralBlockTransfer(BlockControl(False, False, 0), number, 0, bytes(0xFFF0))
             explain(apdu.encode(block), session)

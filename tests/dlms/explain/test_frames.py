@@ -22,7 +22,18 @@ from ami_dlms.apdu.initiate import InitiateRequest
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.enums import ActionResult, ApduTag, ApplicationContext, Conformance
 from ami_dlms.errors import LocalError
-from ami_dlms.explain import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
+from ami_dlms.explain import (
+    DecodingSession,
+    Derived,
+    Keyring,
+    Node,
+    document,
+    explain,
+    is_sound,
+    nodes,
+    octets_of,
+    part_of,
+)
 from ami_dlms.framing import hdlc, wrapper
 from ami_dlms.framing.hdlc import Frame, FrameKind, control_of
 from ami_dlms.framing.hdlc_address import HdlcAddress
@@ -45,7 +56,7 @@ def outcomes(tree: Node) -> list[Derived]:
 
 
 def one(octets: bytes, keyring: Keyring | None = None) -> Node:
-    (tree,) = explain(octets, Session(keyring or Keyring()))
+    (tree,) = explain(octets, DecodingSession(keyring or Keyring()))
     check_cover(tree)
     return tree
 
@@ -63,7 +74,7 @@ class TestWrapper:
 
     def test_several_in_a_row(self) -> None:
         answer = wrapper.encode(WrapperPdu(1, 16, RESPONSE))
-        trees = explain(self.FRAME + answer, Session())
+        trees = explain(self.FRAME + answer, DecodingSession())
         assert [tree.name for tree in trees] == ["wrapper", "wrapper"]
         assert [tree.start for tree in trees] == [0, len(self.FRAME)]
         assert trees[0].text == "16 → 1"
@@ -90,7 +101,7 @@ class TestWrapper:
         )
 
     def test_after_a_broken_apdu_comes_the_next_frame(self) -> None:
-        trees = explain(wrapper.encode(WrapperPdu(1, 1, b"\xc0\x09")) + self.FRAME, Session())
+        trees = explain(wrapper.encode(WrapperPdu(1, 1, b"\xc0\x09")) + self.FRAME, DecodingSession())
         assert [is_sound(tree) for tree in trees] == [False, True]
 
     @pytest.mark.parametrize(
@@ -103,7 +114,7 @@ class TestWrapper:
     )
     def test_a_broken_header_ends_it(self, tail: str, told: str) -> None:
         octets = self.FRAME + bytes.fromhex(tail)
-        trees = explain(octets, Session())
+        trees = explain(octets, DecodingSession())
         assert [is_sound(tree) for tree in trees] == [True, False]
         assert b"".join(tree.octets for tree in trees) == octets
         assert told in [node.trouble for node in nodes(trees[1])]
@@ -130,7 +141,7 @@ class TestHdlc:
         octets = b"\xe6\xe6\x00" + REQUEST
         frames = [self.frame(octets[:6], 0, segmented=True), self.frame(octets[6:10], 1, segmented=True)]
         frames += [frames[-1], self.frame(octets[10:], 2)]
-        trees = explain(b"".join(frames), Session())
+        trees = explain(b"".join(frames), DecodingSession())
         assert [texts(tree)["information"] for tree in trees] == [
             "segment 1",
             "segment 2",
@@ -145,7 +156,7 @@ class TestHdlc:
 
     def test_one_flag_between_two_frames(self) -> None:
         octets = self.frame(b"\xe6\xe6\x00" + REQUEST) + self.frame(b"\xe6\xe6\x00" + REQUEST, 1)[1:]
-        trees = explain(octets, Session())
+        trees = explain(octets, DecodingSession())
         assert [tree.parts[0].name for tree in trees] == ["opening_flag", "format"]
         assert b"".join(octets_of(part_of(document(tree))) for tree in trees) == octets
 
@@ -153,21 +164,21 @@ class TestHdlc:
     def test_a_flipped_octet_is_told(self, position: int) -> None:
         octets = bytearray(self.frame(b"\xe6\xe6\x00" + REQUEST))
         octets[position] ^= 0x15
-        trees = explain(bytes(octets), Session())
+        trees = explain(bytes(octets), DecodingSession())
         assert b"".join(tree.octets for tree in trees) == bytes(octets)
         assert not all(is_sound(tree) for tree in trees)
 
     def test_a_wrong_check_does_not_hide_the_next_frame(self) -> None:
         good = self.frame(b"\xe6\xe6\x00" + REQUEST)
         bad = good[:-3] + bytes((good[-3] ^ 1, good[-2], good[-1]))
-        trees = explain(bad + good, Session())
+        trees = explain(bad + good, DecodingSession())
         assert [is_sound(tree) for tree in trees] == [False, True]
         assert any("in FCS" in node.trouble for node in nodes(trees[0]))
 
     def test_garbage_between_frames_hides_none(self) -> None:
         good = self.frame(b"\xe6\xe6\x00" + REQUEST)
         octets = good + b"\x00\x7e\x7e\xa0\x07garbage" + good
-        trees = explain(octets, Session())
+        trees = explain(octets, DecodingSession())
         assert [(tree.name, is_sound(tree)) for tree in trees] == [
             ("hdlc_frame", True),
             ("noise", False),
@@ -241,7 +252,7 @@ class TestDeciphering:
         information = apdu.encode(ServiceCiphering(ApduTag.GLO_INITIATE_REQUEST, inner))
         aarq = Aarq(ApplicationContext.LN_CIPHERED, CLIENT, user_information=information)
         later = protect(BOTH, KEYS.with_encryption_key(DK), CLIENT, 2, REQUEST)
-        session = Session(Keyring(EK, AK))
+        session = DecodingSession(Keyring(EK, AK))
         explain(apdu.encode(aarq), session)
         (tree,) = explain(apdu.encode(ServiceCiphering(ApduTag.DED_GET_REQUEST, later)), session)
         assert outcomes(tree)[0].how.endswith("434C490000000001 (calling_ap_title of the AARQ)")
@@ -288,7 +299,7 @@ class TestDeciphering:
             with pytest.raises(LocalError) as caught:
                 wrong()
             assert b"secret".hex() not in str(caught.value)
-        assert EK.hex() not in repr(Session(Keyring(EK, AK)))
+        assert EK.hex() not in repr(DecodingSession(Keyring(EK, AK)))
 
 
 class TestBlocks:
@@ -297,7 +308,7 @@ class TestBlocks:
         return [(number == len(parts), number, part) for number, part in enumerate(parts, 1)]
 
     def read(self, messages: list[bytes]) -> list[Derived]:
-        session = Session()
+        session = DecodingSession()
         return [found for message in messages for tree in explain(message, session) for found in outcomes(tree)]
 
     def test_a_value_of_many_blocks(self) -> None:

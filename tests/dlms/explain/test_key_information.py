@@ -10,7 +10,7 @@ import pytest
 from ami_dlms import apdu
 from ami_dlms.apdu.get import GetRequestNormal
 from ami_dlms.association import (
-    Header,
+    CipheringHeader,
     KeyChoice,
     NewKey,
     OnePass,
@@ -21,12 +21,12 @@ from ami_dlms.association import (
 )
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.errors import LocalError
-from ami_dlms.explain import Keyring, Node, Session, deciphered, explain, is_sound, nodes
+from ami_dlms.explain import DecodingSession, Keyring, Node, deciphered, explain, is_sound, nodes
 from ami_dlms.obis import Obis
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, ProtectionFlags, PublicKey
 
 LENGTHS = {1: (16, 32), 2: (32, 48)}
-HEADER = Header(b"transact", b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2", b"", b"more")
+HEADER = CipheringHeader(b"transact", b"CLI\0\0\0\0\1", b"MTR\0\0\0\0\2", b"", b"more")
 CLEAR = apdu.encode(GetRequestNormal(0xC1, AttributeDescriptor(8, Obis.parse("0-0:1.0.0"), 2), None))
 BOTH = ProtectionFlags.AUTHENTICATED | ProtectionFlags.ENCRYPTED
 SIGNS, AGREES, PEER_AGREES, EPHEMERAL, STRANGER = 5, 6, 8, 99, 1000
@@ -57,7 +57,7 @@ def keyring(suite: int, **given: Any) -> Keyring:
 
 
 def read(message: Any, held: Keyring) -> Node:
-    [tree] = explain(apdu.encode(message), Session(held))
+    [tree] = explain(apdu.encode(message), DecodingSession(held))
     return tree
 
 
@@ -100,7 +100,7 @@ def test_altered_messages_are_told_and_nothing_is_raised(kind: str) -> None:
     for place in range(len(whole)):
         altered = bytearray(whole)
         altered[place] ^= 0x41
-        [tree, *_] = explain(bytes(altered), Session(held))
+        [tree, *_] = explain(bytes(altered), DecodingSession(held))
         assert deciphered(tree).octets != CLEAR or not is_sound(tree)
 
 

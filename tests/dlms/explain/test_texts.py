@@ -14,7 +14,7 @@ from ami_dlms.cosem.selection import CaptureObject, EntryDescriptor, RangeDescri
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataTag
-from ami_dlms.explain import Node, Session, explain, nodes
+from ami_dlms.explain import DecodingSession, Node, explain, nodes
 from ami_dlms.explain.texts import text_of
 from ami_dlms.obis import Obis
 
@@ -22,7 +22,7 @@ CLOCK = Obis.parse("0-0:1.0.0*255")
 
 
 def read(octets: bytes) -> Node:
-    (tree,) = explain(octets, Session())
+    (tree,) = explain(octets, DecodingSession())
     return tree
 
 

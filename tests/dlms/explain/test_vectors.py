@@ -10,7 +10,18 @@ import pytest
 from test_every_octet import check_cover
 
 from ami_dlms import apdu
-from ami_dlms.explain import Derived, Keyring, Node, Session, document, explain, is_sound, nodes, octets_of, part_of
+from ami_dlms.explain import (
+    DecodingSession,
+    Derived,
+    Keyring,
+    Node,
+    document,
+    explain,
+    is_sound,
+    nodes,
+    octets_of,
+    part_of,
+)
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 ROWS: dict[str, Any] = {row["id"]: row for row in json.loads((VECTORS / "apdus.json").read_text())}
@@ -39,7 +50,7 @@ def keyring(row: Any) -> Keyring:
 
 
 def read(row: Any) -> Node:
-    (tree,) = explain(bytes.fromhex(row["hex"]), Session(keyring(row)))
+    (tree,) = explain(bytes.fromhex(row["hex"]), DecodingSession(keyring(row)))
     return tree
 
 
@@ -90,7 +101,7 @@ def test_documents_of_apdus_lead_back_to_their_octets(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(FRAMES))
 def test_every_frame_is_explained_and_led_back(name: str) -> None:
     octets = bytes.fromhex(FRAMES[name]["hex"])
-    trees = explain(octets, Session())
+    trees = explain(octets, DecodingSession())
     assert b"".join(tree.octets for tree in trees) == octets
     for tree in trees:
         check_cover(tree)
@@ -101,7 +112,9 @@ def test_every_frame_is_explained_and_led_back(name: str) -> None:
 def test_the_push_of_a_meter_in_the_field() -> None:
     row = FRAMES["push_ui_kamstrup"]
     keys = row["keys"]
-    (tree,) = explain(bytes.fromhex(row["hex"]), Session(Keyring(bytes.fromhex(keys["ek"]), bytes.fromhex(keys["ak"]))))
+    (tree,) = explain(
+        bytes.fromhex(row["hex"]), DecodingSession(Keyring(bytes.fromhex(keys["ek"]), bytes.fromhex(keys["ak"])))
+    )
     (outcome,) = outcomes(tree)
     assert outcome.good
     assert outcome.tree is not None
@@ -113,7 +126,7 @@ def test_the_push_of_a_meter_in_the_field() -> None:
 @pytest.mark.parametrize("row", HDLC["refused"], ids=lambda row: str(row["id"]))
 def test_broken_frames_say_which_field_is_wrong(row: Any) -> None:
     octets = bytes.fromhex(row["hex"])
-    trees = explain(octets, Session())
+    trees = explain(octets, DecodingSession())
     assert b"".join(tree.octets for tree in trees) == octets
     assert any(f"in {row['field']}" in node.trouble for node in nodes(trees[0]))
 
@@ -123,7 +136,7 @@ def test_recorded_sessions_explain_themselves(name: str) -> None:
     """With the global keys alone: titles come from the association, APDUs of many segments are put together."""
     octets = b"".join(bytes.fromhex(text) for _, text in SESSIONS[name]["exchange"])
     keys = Keyring(bytes(range(16)), bytes(range(0xD0, 0xE0)))
-    trees = explain(octets, Session(keys))
+    trees = explain(octets, DecodingSession(keys))
     assert b"".join(tree.octets for tree in trees) == octets
     for tree in trees:
         check_cover(tree)

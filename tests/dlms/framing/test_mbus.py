@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ami_dlms.errors import DecodeError, LocalError
 from ami_dlms.framing import mbus
-from ami_dlms.framing.mbus import Assembler, MbusFrame, Segment, decode, encode, frames_of, segment_of, size_of
+from ami_dlms.framing.mbus import MbusAssembler, MbusFrame, MbusSegment, decode, encode, frames_of, segment_of, size_of
 
 FIELD = Path(__file__).parents[2] / "vectors/field"
 RECORDED = [bytes.fromhex(line) for line in (FIELD / "mbus_two_frames_ciphered.hex").read_text().split()]
@@ -19,15 +19,15 @@ LONG_FRAMES = st.builds(MbusFrame, OCTET, OCTET, OCTET, st.binary(max_size=252))
 FRAMES = LONG_FRAMES | st.builds(MbusFrame, OCTET, OCTET)
 
 
-def taken(segments: list[Segment]) -> list[bytes]:
-    assembler, found = Assembler(), []
+def taken(segments: list[MbusSegment]) -> list[bytes]:
+    assembler, found = MbusAssembler(), []
     for segment in segments:
         if (whole := assembler.take(segment)) is not None:
             found.append(whole)
     return found
 
 
-def segments_of(apdu: bytes, length: int = 0xFF) -> list[Segment]:
+def segments_of(apdu: bytes, length: int = 0xFF) -> list[MbusSegment]:
     found = [segment_of(decode(encode(frame))) for frame in frames_of(apdu, 1, 103, length=length)]
     return [segment for segment in found if segment is not None]
 
@@ -98,10 +98,10 @@ def test_a_segment_that_is_missing(apdu: bytes, data: st.DataObject) -> None:
 
 
 def test_an_apdu_that_never_ends_is_refused() -> None:
-    assembler = Assembler()
+    assembler = MbusAssembler()
     with pytest.raises(DecodeError):
         for number in range(1000):
-            assembler.take(Segment(number & 15, False, 1, 2, bytes(250)))
+            assembler.take(MbusSegment(number & 15, False, 1, 2, bytes(250)))
     assert assembler.count == 0
 
 
@@ -115,7 +115,7 @@ def test_a_frame_that_carries_something_else() -> None:
     assert segment_of(MbusFrame(0x08, 1, 0x72, bytes(20))) is None
     with pytest.raises(DecodeError, match="STSAP"):
         segment_of(MbusFrame(0x53, 1, 0x10, b"\1"))
-    assert "3 octets" in repr(Segment(0, True, 1, 2, b"abc"))
+    assert "3 octets" in repr(MbusSegment(0, True, 1, 2, b"abc"))
 
 
 @given(st.binary(max_size=40))

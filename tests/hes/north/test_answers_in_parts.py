@@ -24,7 +24,7 @@ from ami_cim.message import ReplyError, RequestMessage, ResponseMessage
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.jobs.answer_writing import (
     FUNCTION,
-    Order,
+    AnswerOrder,
     format_order,
     format_worked,
     parse_written,
@@ -64,7 +64,7 @@ async def delivered(cis: Cis) -> list[ResponseMessage]:
 # writing
 
 
-def order(**changes: Any) -> Order:
+def order(**changes: Any) -> AnswerOrder:
     context = RequestContext(
         request_id="r1", verb="get", source="CIS", accepted_at=AT, partner=Partner(typed_reply=True), query="what"
     )
@@ -80,7 +80,7 @@ def order(**changes: Any) -> Order:
         "octets": BOUND,
         "in_parts": True,
     }
-    return Order(**(values | changes))
+    return AnswerOrder(**(values | changes))
 
 
 def worked(meters: int, values: int = 10) -> list[Worked]:

@@ -22,7 +22,7 @@ from ami_cim.message import EventMessage
 from ami_cim.payloads.meter_readings import MeterReadings
 from ami_hes.commands import Outcome
 from ami_hes.operations import Assignment
-from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValues, Wanted
+from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValues, WantedReadings
 from ami_hes.schedules import Definition, NotASchedule, ScheduleBook
 from ami_hes.store import Database, SqlSchedules
 from ami_process.clocks import SteppedClock
@@ -56,7 +56,7 @@ class Readers:
         self.open.set()
 
     async def __call__(self, assignment: Assignment) -> Outcome:
-        wanted, name = Wanted.parse(assignment.command.body), assignment.meter.name
+        wanted, name = WantedReadings.parse(assignment.command.body), assignment.meter.name
         assert wanted.start is not None and wanted.end is not None
         start, end = (datetime.fromtimestamp(one / 1000, UTC) for one in (wanted.start, wanted.end))
         self.asked.append((name, start, end))

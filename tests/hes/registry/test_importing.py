@@ -13,7 +13,7 @@ from sizes import examples
 
 from ami_dlms.security import wrap_key
 from ami_hes.meters.registry import Registry
-from ami_hes.registry import KeptRegistry, Row, RowReport, open_registry
+from ami_hes.registry import ImportRow, KeptRegistry, RowReport, open_registry
 from ami_hes.store import Database, RegistryChange, SqlRegistry, StoredRegistry, StoreUnavailable
 from ami_process.store.places import Place
 
@@ -29,16 +29,18 @@ def names(registry: Registry) -> set[str]:
 async def test_each_row_has_its_outcome_and_the_next_life_knows_them(place: Place) -> None:
     async with Database(place) as database:
         kept = await opened(database)
-        first = await kept.import_rows([Row("line 2", entry(1)), Row("line 3", entry(2)), Row("line 4", entry(2))])
+        first = await kept.import_rows(
+            [ImportRow("line 2", entry(1)), ImportRow("line 3", entry(2)), ImportRow("line 4", entry(2))]
+        )
         assert told(first) == [
             ("line 2", "M1", "accepted"),
             ("line 3", "M2", "accepted"),
             ("line 4", "M2", "unchanged"),
         ]
         rows = [
-            Row("line 2", entry(1)),
-            Row("line 3", entry(2, device_id="new")),
-            Row("line 4", entry(3) | {"suite": 9}),
+            ImportRow("line 2", entry(1)),
+            ImportRow("line 3", entry(2, device_id="new")),
+            ImportRow("line 4", entry(3) | {"suite": 9}),
         ]
         second = await kept.import_rows(rows)
         assert told(second) == [("line 2", "M1", "unchanged"), ("line 3", "M2", "changed"), ("line 4", "M3", "refused")]
@@ -74,7 +76,7 @@ async def test_each_row_has_its_outcome_and_the_next_life_knows_them(place: Plac
 async def test_what_is_refused_says_why_and_shows_no_key(place: Place, changes: dict[str, Any], why: str) -> None:
     async with Database(place) as database:
         kept = await opened(database, [entry(1)])
-        good, bad = await kept.import_rows([Row("line 2", entry(3)), Row("line 3", entry(2, **changes))])
+        good, bad = await kept.import_rows([ImportRow("line 2", entry(3)), ImportRow("line 3", entry(2, **changes))])
         assert (str(good.outcome), str(bad.outcome)) == ("accepted", "refused")
         assert bad.reason.startswith("line 3") and why in bad.reason
         assert key(1).hex()[:-2] not in bad.reason and "hostname" not in bad.reason
@@ -85,7 +87,7 @@ async def test_what_is_refused_says_why_and_shows_no_key(place: Place, changes: 
 async def test_a_check_says_the_same_and_keeps_nothing(place: Place) -> None:
     async with Database(place) as database:
         kept = await opened(database, [entry(1)])
-        rows = [Row("1", entry(2)), Row("2", entry(3, name="M2")), Row("3", entry(1))]
+        rows = [ImportRow("1", entry(2)), ImportRow("2", entry(3, name="M2")), ImportRow("3", entry(1))]
         checked = await kept.import_rows(rows, check=True)
         assert names(kept.registry) == {"M1"}
         assert len((await SqlRegistry(database).load()).meters) == 1
@@ -96,9 +98,11 @@ async def test_a_check_says_the_same_and_keeps_nothing(place: Place) -> None:
 async def test_names_pass_from_one_meter_to_another_in_one_part(place: Place) -> None:
     async with Database(place) as database:
         kept = await opened(database)
-        await kept.import_rows([Row("1", entry(1)), Row("2", entry(2))])
+        await kept.import_rows([ImportRow("1", entry(1)), ImportRow("2", entry(2))])
         given_up = entry(1, name="M7", usage_points=["UP-7"])
-        report = await kept.import_rows([Row("1", given_up), Row("2", entry(2, name="M1", usage_points=["UP-1"]))])
+        report = await kept.import_rows(
+            [ImportRow("1", given_up), ImportRow("2", entry(2, name="M1", usage_points=["UP-1"]))]
+        )
         assert [str(one.outcome) for one in report] == ["changed", "changed"]
         found = kept.registry.find_by_usage_point("UP-1")
         assert found is not None and (found.name, found.mrid) == ("M1", mrid(2))
@@ -108,11 +112,11 @@ async def test_names_pass_from_one_meter_to_another_in_one_part(place: Place) ->
 async def test_a_changed_key_and_group_count_from_then_on(place: Place) -> None:
     async with Database(place) as database:
         kept = await opened(database)
-        await kept.import_rows([Row("1", entry(1))])
+        await kept.import_rows([ImportRow("1", entry(1))])
         before = kept.registry.version
         assert kept.registry.find_by_name("M1") is not None
         changed = entry(1, encryption_key=key(9).hex(), tags={"feeder": "F5"}, address="dials-in", server_wport=17)
-        await kept.import_rows([Row("1", changed)])
+        await kept.import_rows([ImportRow("1", changed)])
         meter = kept.registry.find_by_name("M1")
         assert meter is not None and meter.encryption_key == key(9)
         assert kept.registry.groups() == {"feeder": {"F5": 1}}
@@ -126,7 +130,7 @@ async def test_wrapped_keys_are_unwrapped_by_the_transport_key(place: Place) -> 
     del row["encryption_key"]
     async with Database(place) as database:
         kept = await open_registry(SqlRegistry(database), a_sealer(), [], [].append, transport_key)
-        assert [str(one.outcome) for one in await kept.import_rows([Row("1", row)])] == ["accepted"]
+        assert [str(one.outcome) for one in await kept.import_rows([ImportRow("1", row)])] == ["accepted"]
         (meter,) = kept.registry
         assert meter.encryption_key == key(5)
 
@@ -144,14 +148,14 @@ class NotNow:
 async def test_a_store_that_is_away_leaves_the_registry_as_it_was() -> None:
     kept: KeptRegistry = await open_registry(NotNow(), a_sealer(), [], [].append)
     with pytest.raises(StoreUnavailable):
-        await kept.import_rows([Row("1", entry(1))])
+        await kept.import_rows([ImportRow("1", entry(1))])
     assert not kept.registry.meters and kept.registry.find_by_name("M1") is None
 
 
 async def test_parts_that_come_at_once_are_imported_one_after_the_other(place: Place) -> None:
     async with Database(place) as database:
         kept = await opened(database)
-        reports = await asyncio.gather(*(kept.import_rows([Row("1", entry(n, name="M"))]) for n in range(1, 6)))
+        reports = await asyncio.gather(*(kept.import_rows([ImportRow("1", entry(n, name="M"))]) for n in range(1, 6)))
         assert sorted(str(one.outcome) for (one,) in reports) == ["accepted"] + 4 * ["refused"]
 
 
@@ -184,7 +188,7 @@ def test_whatever_is_imported_the_registry_is_that_of_the_next_life(parts: list[
         store = Kept()
         kept = await open_registry(store, a_sealer(), [], [].append)
         for part in parts:
-            await kept.import_rows([Row(str(number), row) for number, row in enumerate(part)])
+            await kept.import_rows([ImportRow(str(number), row) for number, row in enumerate(part)])
         again = await open_registry(store, a_sealer(), [], [].append)
         assert set(kept.registry.meters) == set(again.registry.meters)
         assert kept.registry.groups() == again.registry.groups()

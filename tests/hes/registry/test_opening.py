@@ -12,7 +12,7 @@ from entries import MASTER, OTHER_MASTER, MasterKeysOf, Randomly, a_sealer, entr
 
 from ami_hes import events
 from ami_hes.meters.registry import Registry, RegistryError
-from ami_hes.registry import IMPORTED, Row, rotate
+from ami_hes.registry import IMPORTED, ImportRow, rotate
 from ami_hes.registry.packed_meters import PackedMeters
 from ami_hes.store import Database, RegistryChange, SqlRegistry, StoreUnusable
 from ami_process.settings import SettingsError
@@ -91,7 +91,7 @@ async def test_no_key_is_in_the_store_as_it_is(tmp_path: Path) -> None:
     store.parent.mkdir()
     async with Database(store) as database:
         kept = await opened(database, [entry(1), entry(2)], [a_shipment(tmp_path / "a.json", 3, 4)])
-        await kept.import_rows([Row("line 1", entry(5))])
+        await kept.import_rows([ImportRow("line 1", entry(5))])
         written = octets_of(store)
         assert b"LDN5" in written, "the octets are those of the store"
         for number in range(1, 6):
@@ -116,7 +116,7 @@ async def test_a_key_that_was_tampered_with_is_found_at_the_start(place: Place) 
     async with Database(place) as database:
         store = SqlRegistry(database)
         kept = await opened(database)
-        await kept.import_rows([Row("1", entry(1)), Row("2", entry(2))])
+        await kept.import_rows([ImportRow("1", entry(1)), ImportRow("2", entry(2))])
         one, two = sorted((await store.load()).meters)
         await store.change(RegistryChange(meters=[one._replace(keys=two.keys), two]))
         why = rf"damaged: authentication_key of {mrid(1)}: it is not what was sealed; bring a copy back"
@@ -180,14 +180,14 @@ class TestImported:
     async def test_imported_meters_stay(self, place: Place) -> None:
         async with Database(place) as database:
             kept = await opened(database, [entry(1)])
-            await kept.import_rows([Row("line 2", entry(2))])
+            await kept.import_rows([ImportRow("line 2", entry(2))])
         async with Database(place) as database:
             registry = (await opened(database, [entry(1)])).registry
             assert {meter.name for meter in registry} == {"M1", "M2"}
 
     async def test_a_file_takes_over_what_was_imported(self, place: Place) -> None:
         async with Database(place) as database:
-            await (await opened(database)).import_rows([Row("line 2", entry(2))])
+            await (await opened(database)).import_rows([ImportRow("line 2", entry(2))])
             kept = await opened(database, [entry(2, device_id="of the file")])
             (meter,) = kept.registry
             assert (meter.device_id, kept.source_of(meter)) == ("of the file", "[[meters]]")
@@ -198,7 +198,7 @@ class TestImported:
     ) -> None:
         seen: list[Any] = []
         async with Database(place) as database:
-            await (await opened(database)).import_rows([Row("line 2", entry(2)), Row("line 3", entry(3))])
+            await (await opened(database)).import_rows([ImportRow("line 2", entry(2)), ImportRow("line 3", entry(3))])
             registry = (await opened(database, [entry(1, usage_points=["UP-2"])], events=seen)).registry
             assert {meter.name for meter in registry} == {"M1", "M3"}
             reason = "UP-2 already belongs to M1"
@@ -211,7 +211,7 @@ class TestRotation:
         masters = MasterKeysOf(MASTER)
         shipments = [a_shipment(tmp_path / "a.json", 2)]
         async with Database(place) as database:
-            await (await opened(database, [entry(1)], shipments)).import_rows([Row("1", entry(3))])
+            await (await opened(database, [entry(1)], shipments)).import_rows([ImportRow("1", entry(3))])
             store = SqlRegistry(database)
             assert await rotate(store, masters, Randomly()) == 9
             assert (await store.load()).key_ids() == {OTHER_MASTER.id}

@@ -16,7 +16,7 @@ from ami_dlms.association import protect_notification
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_hes.meters.push import MAX_PLAIN_OCTETS, MAX_PUSH_OCTETS, Notifications, shown
-from ami_hes.meters.received import Received
+from ami_hes.meters.received import ReceiveCounters
 from ami_hes.meters.registry import Registry
 from ami_hes.store import ReceivedKey
 
@@ -36,7 +36,7 @@ class NothingKept:
 
 def told_by(octets: bytes, events: list[Any]) -> Any:
     events.clear()
-    taken = Notifications(Registry(), Received(NothingKept()), lambda event: events.append(as_read(event))).take(
+    taken = Notifications(Registry(), ReceiveCounters(NothingKept()), lambda event: events.append(as_read(event))).take(
         octets, peer="127.0.0.1:1", transport="udp"
     )
     (event,) = events
@@ -80,7 +80,9 @@ def test_pushes_that_anybody_can_send_are_small(events: list[Any]) -> None:
 
 def test_blocks_of_a_push_are_few_octets_together(events: list[Any]) -> None:
     """A block that makes it too long drops what came before, and the push never ends."""
-    notifications = Notifications(Registry(), Received(NothingKept()), lambda event: events.append(as_read(event)))
+    notifications = Notifications(
+        Registry(), ReceiveCounters(NothingKept()), lambda event: events.append(as_read(event))
+    )
     block = bytes(8000)
     for number in range(1, 2 * MAX_PUSH_OCTETS // len(block)):
         part = GeneralBlockTransfer(BlockControl(False, True, 0), number, 0, block)

@@ -18,7 +18,7 @@ from ami_dlms.enums import DataAccessResult, DataTag
 from ami_dlms.obis import Obis
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.operations import Assignment, Attempt, read_meter
-from ami_hes.operations.read_results import ReadValues, Wanted, number_of
+from ami_hes.operations.read_results import ReadValues, WantedReadings, number_of
 from ami_hes.served import describe, run
 from ami_process.clocks import SteppedClock
 from ami_process.environment import real_time
@@ -74,7 +74,7 @@ async def read(
     meter = ami.meters.registry.find_by_name(name)
     assert meter is not None
     attempt = Attempt(ami._keep, begun=False)
-    wanted = Wanted(reading_types, *map(number_of, period or ()))
+    wanted = WantedReadings(reading_types, *map(number_of, period or ()))
     command = Command("request-1", MeterId(name, meter.mrid), read_meter.NAME, wanted.format())
     outcome = await run(ami.meters, Assignment(meter, command, attempt, real_time() + 5))
     ami.described.append(describe(command, meter, outcome) or {})

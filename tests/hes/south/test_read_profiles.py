@@ -22,7 +22,7 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataAccessResult
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.operations import Assignment, Attempt, read_meter
-from ami_hes.operations.read_results import METER, STORE, STORE_FIRST, ReadSeries, ReadValues, Wanted, number_of
+from ami_hes.operations.read_results import METER, STORE, STORE_FIRST, ReadSeries, ReadValues, WantedReadings, number_of
 from ami_hes.served import run
 from ami_hes.store import SqlReadings, SqlScalerUnits
 from ami_meter_sim.faults import Faults, Rule
@@ -115,7 +115,7 @@ class Measured:
         assert self.south.meters is not None
         meter = self.south.meters.registry.find_by_name("M1001")
         assert meter is not None
-        wanted = Wanted(types, *(None if one is None else number_of(one) for one in (start, end)), source)
+        wanted = WantedReadings(types, *(None if one is None else number_of(one) for one in (start, end)), source)
         command = Command("request-1", MeterId("M1001", meter.mrid), read_meter.NAME, wanted.format())
         attempt = Attempt(self.south._keep, begun=False)
         outcome = await run(self.south.meters, Assignment(meter, command, attempt, real_time() + 20))

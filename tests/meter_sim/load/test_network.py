@@ -6,7 +6,7 @@ import numpy as np
 
 from ami_meter_sim.load.network import (
     NORMAL,
-    Connection,
+    GridConnection,
     disturbances,
     frequency_mhz,
     voltage_mv,
@@ -15,7 +15,7 @@ from ami_meter_sim.load.network import (
 
 START = 1_772_445_900
 YEAR = range(START, START + 365 * 86_400)
-NEAR, FAR = Connection(11, 0), Connection(11, 1000)
+NEAR, FAR = GridConnection(11, 0), GridConnection(11, 1000)
 
 
 def quiet(feeder: int) -> int:

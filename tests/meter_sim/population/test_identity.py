@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ami_dlms.security import SecuritySuite
-from ami_meter_sim.population.identity import SERIALS, Identities, IdentityError, Secret, expand
+from ami_meter_sim.population.identity import SERIALS, Identities, IdentityError, KeyPurpose, expand
 
 POPULATION = Identities("42", first=1_000_001, count=1_000)
 
@@ -24,7 +24,7 @@ def test_what_is_derived_never_changes() -> None:
     assert POPULATION.system_title(5) == bytes.fromhex("414D4900000F4246")
     assert POPULATION.usage_point(5) == "UP-AMI0001000006"
     assert POPULATION.mrid(5) == UUID("20f16095-862f-588e-961e-e516dba90387")
-    assert POPULATION.key(5, Secret.ENCRYPTION).hex() == "8105e536dec35c5282565868b895b1bb"
+    assert POPULATION.key(5, KeyPurpose.ENCRYPTION).hex() == "8105e536dec35c5282565868b895b1bb"
     assert POPULATION.noise(3) == 0x28E1F27991B0F3A9
 
 
@@ -51,7 +51,7 @@ def test_a_strangers_name_leads_nowhere(name: str) -> None:
 
 def test_no_two_meters_share_anything_and_no_two_purposes_a_key() -> None:
     others = (POPULATION, Identities("43", first=1_000_001, count=1_000))
-    keys = [one.key(index, purpose) for one in others for index in range(50) for purpose in Secret]
+    keys = [one.key(index, purpose) for one in others for index in range(50) for purpose in KeyPurpose]
     assert len(set(keys)) == len(keys)
     mrids = [one(index) for each in others for one in (each.mrid, each.usage_point_mrid) for index in range(1_000)]
     assert len(set(mrids)) == len(mrids)
@@ -59,16 +59,16 @@ def test_no_two_meters_share_anything_and_no_two_purposes_a_key() -> None:
 
 
 def test_longer_keys_are_not_shorter_ones_with_something_behind() -> None:
-    assert len(POPULATION.key(0, Secret.ENCRYPTION, 32)) == 32
-    assert POPULATION.key(0, Secret.ENCRYPTION, 32)[:16] != POPULATION.key(0, Secret.ENCRYPTION)
+    assert len(POPULATION.key(0, KeyPurpose.ENCRYPTION, 32)) == 32
+    assert POPULATION.key(0, KeyPurpose.ENCRYPTION, 32)[:16] != POPULATION.key(0, KeyPurpose.ENCRYPTION)
 
 
 @pytest.mark.parametrize("suite", [SecuritySuite(1), SecuritySuite(2)])
 def test_private_keys_lie_on_the_curve_of_their_suite(suite: SecuritySuite) -> None:
-    signing, agreement = (POPULATION.private_key(7, one, suite) for one in (Secret.SIGNING, Secret.AGREEMENT))
+    signing, agreement = (POPULATION.private_key(7, one, suite) for one in (KeyPurpose.SIGNING, KeyPurpose.AGREEMENT))
     assert signing.suite is agreement.suite is suite
     assert signing.octets != agreement.octets
-    assert signing.octets == POPULATION.private_key(7, Secret.SIGNING, suite).octets
+    assert signing.octets == POPULATION.private_key(7, KeyPurpose.SIGNING, suite).octets
 
 
 def test_no_key_shows_in_a_repr() -> None:

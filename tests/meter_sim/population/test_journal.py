@@ -17,8 +17,8 @@ from ami_meter_sim.population.journal import (
     Forget,
     Happened,
     Journal,
-    Kept,
-    StateError,
+    KeptAttribute,
+    StateUnusable,
     decode,
     frame,
     read_frames,
@@ -28,7 +28,9 @@ METERS, OBIS = st.integers(0, 2**32 - 1), st.binary(min_size=6, max_size=6)
 LONG, OCTET = st.integers(-(2**63), 2**63 - 1), st.integers(0, 255)
 CHANGES = (
     st.builds(Cell, METERS, OCTET, LONG)
-    | st.builds(Kept, METERS, st.integers(0, 65535), OBIS, st.integers(-128, 127), st.none() | st.binary(max_size=40))
+    | st.builds(
+        KeptAttribute, METERS, st.integers(0, 65535), OBIS, st.integers(-128, 127), st.none() | st.binary(max_size=40)
+    )
     | st.builds(Happened, METERS, OCTET, st.integers(0, 2**64 - 1), LONG, OBIS, LONG, st.binary(max_size=40))
     | st.builds(Forget, METERS, OCTET, OBIS, st.integers(0, 2**64 - 1))
 )
@@ -90,7 +92,7 @@ def test_a_disk_that_takes_nothing_is_known_before_something_is_begun(tmp_path: 
     one = Journal(tmp_path, "a")
     [segment] = one.segments
     writable, segment.file = segment.file, os.open(segment.path, os.O_RDONLY)
-    with pytest.raises(StateError, match="can't be written"):
+    with pytest.raises(StateUnusable, match="can't be written"):
         one.make_room()
     assert not one.pending
     os.close(segment.file)
@@ -103,7 +105,7 @@ def test_damage_in_the_middle_is_no_torn_tail() -> None:
     first, second = frame(Cell(1, 1, 1).encode()), frame(Cell(2, 1, 1).encode())
     damaged = bytearray(first + second)
     damaged[len(first) - 1] ^= 1
-    with pytest.raises(StateError, match="file is damaged at octet 0"):
+    with pytest.raises(StateUnusable, match="file is damaged at octet 0"):
         frames_in(bytes(damaged))
     damaged = bytearray(first + second)
     damaged[-1] ^= 1

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from sizes import examples
 
 from ami_meter_sim.population.columns import COLUMNS, KNOWN, NAMES, WITHOUT_POWER, Columns
-from ami_meter_sim.population.journal import Happened, StateError
+from ami_meter_sim.population.journal import Happened, StateUnusable
 from ami_meter_sim.population.row import Row, row_in_memory
-from ami_meter_sim.population.store import FILE, MOST_OF_A_RANGE, Store, Wanted
+from ami_meter_sim.population.store import FILE, MOST_OF_A_RANGE, Store, WantedMeters
 from ami_meter_sim.population.tables import SCHEMA
 from ami_process.store.migration import upgrade
 from ami_process.store.schema import stamp
 from ami_process.store.sqlite import sqlite_engine
 
-ONE, LOG, OTHER = [Wanted("M1001")], bytes(6), bytes((0, 0, 99, 98, 0, 255))
+ONE, LOG, OTHER = [WantedMeters("M1001")], bytes(6), bytes((0, 0, 99, 98, 0, 255))
 KEY = (1, OTHER, 2)
 
 
@@ -35,7 +35,7 @@ def opened(tmp_path: Path) -> Iterator[list[Store]]:
         store.abandon()
 
 
-def open_in(stores: list[Store], directory: Path, wanted: list[Wanted] = ONE) -> Store:
+def open_in(stores: list[Store], directory: Path, wanted: list[WantedMeters] = ONE) -> Store:
     """The store after those before have died."""
     while stores:
         stores.pop().abandon()
@@ -144,18 +144,20 @@ def test_a_read_while_sqlite_is_written_misses_nothing(tmp_path: Path, opened: l
 
 
 def test_meters_keep_their_numbers_whoever_else_there_is(tmp_path: Path, opened: list[Store]) -> None:
-    north = Wanted("north/1", 1_000, population=True)
-    store = open_in(opened, tmp_path, [Wanted("M1001"), Wanted("M1002"), north])
+    north = WantedMeters("north/1", 1_000, population=True)
+    store = open_in(opened, tmp_path, [WantedMeters("M1001"), WantedMeters("M1002"), north])
     store.row(1).event_code, store.row(2 + 999).event_code = 7, 9
     store.journal.write()
-    store = open_in(opened, tmp_path, [Wanted("north/1", 2_000, population=True), Wanted("M9"), Wanted("M1002")])
+    store = open_in(
+        opened, tmp_path, [WantedMeters("north/1", 2_000, population=True), WantedMeters("M9"), WantedMeters("M1002")]
+    )
     assert store.row(2_001).event_code == 7 and store.row(999).event_code == 9
     assert store.columns["event_code"].sum() == 16
     assert [one.number for one in store.ranges.values()] == [MOST_OF_A_RANGE, 2, 1]
 
 
 def test_meters_in_operation_were_so_until_their_process_was_last_seen(tmp_path: Path, opened: list[Store]) -> None:
-    both = [Wanted("M1001"), Wanted("M1002"), Wanted("M1003")]
+    both = [WantedMeters("M1001"), WantedMeters("M1002"), WantedMeters("M1003")]
     store = open_in(opened, tmp_path, both)
     for index, flags in enumerate((KNOWN, KNOWN | WITHOUT_POWER, 0)):
         store.row(index).flags, store.row(index).captured_until = flags, 100
@@ -166,13 +168,13 @@ def test_meters_in_operation_were_so_until_their_process_was_last_seen(tmp_path:
 
 
 def test_two_processes_share_a_folder_and_no_meter(tmp_path: Path, opened: list[Store]) -> None:
-    first, second = Store.open(tmp_path, [Wanted("M1001")]), Store.open(tmp_path, [Wanted("M1002")])
+    first, second = Store.open(tmp_path, [WantedMeters("M1001")]), Store.open(tmp_path, [WantedMeters("M1002")])
     opened += [first, second]
     first.row(0).event_code, second.row(0).event_code = 1, 2
     for store in (first, second):
         store.journal.write()
         brought_in(store)
-    both = open_in(opened, tmp_path, [Wanted("M1001"), Wanted("M1002")])
+    both = open_in(opened, tmp_path, [WantedMeters("M1001"), WantedMeters("M1002")])
     assert list(both.columns["event_code"]) == [1, 2]
 
 
@@ -180,7 +182,7 @@ def test_a_store_of_a_newer_version_is_refused_with_both_versions(tmp_path: Path
     Store.open(tmp_path, ONE).close()
     with closing(sqlite3.connect(tmp_path / FILE)) as store, store:
         store.execute("UPDATE alembic_version SET version_num = '0099'")
-    with pytest.raises(StateError, match=r"meters\.sqlite.* schema 0099.* 0001 to 0002") as refused:
+    with pytest.raises(StateUnusable, match=r"meters\.sqlite.* schema 0099.* 0001 to 0002") as refused:
         Store.open(tmp_path, ONE)
     assert str(refused.value).count(FILE) == 1
 
@@ -188,7 +190,7 @@ def test_a_store_of_a_newer_version_is_refused_with_both_versions(tmp_path: Path
 @pytest.mark.parametrize("content", [b"no database at all, whatever its name says" * 30])
 def test_a_file_that_is_no_store_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
-    with pytest.raises(StateError, match=r"meters\.sqlite can't be used"):
+    with pytest.raises(StateUnusable, match=r"meters\.sqlite can't be used"):
         Store.open(tmp_path, ONE)
 
 
@@ -217,7 +219,7 @@ def test_a_row_that_is_none_of_a_meter_is_refused_by_name(tmp_path: Path, value:
     store.close()
     with closing(sqlite3.connect(tmp_path / FILE)) as content, content:
         content.execute(f"UPDATE rows SET {name} = ?", (value,))
-    with pytest.raises(StateError, match=rf"{FILE}.*no {name}|{FILE}.*no number"):
+    with pytest.raises(StateUnusable, match=rf"{FILE}.*no {name}|{FILE}.*no number"):
         Store.open(tmp_path, ONE)
 
 
@@ -231,7 +233,7 @@ def test_a_journal_that_is_damaged_is_refused_by_name(tmp_path: Path) -> None:
     octets = bytearray(path.read_bytes())
     octets[12] ^= 1
     path.write_bytes(octets)
-    with pytest.raises(StateError, match=rf"{path.name} is damaged"):
+    with pytest.raises(StateUnusable, match=rf"{path.name} is damaged"):
         Store.open(tmp_path, ONE)
 
 
@@ -241,7 +243,7 @@ def test_while_sqlite_takes_nothing_the_journal_is_bounded(tmp_path: Path, opene
     store.begin_bringing_in()
     store.journal.segments[0].end += 2**40
     store.end_bringing_in(False)
-    with pytest.raises(StateError, match="wait for"):
+    with pytest.raises(StateUnusable, match="wait for"):
         store.row(0).event_code = 2
     assert store.row(0).event_code == 1
     store.journal.segments[0].end -= 2**40

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ami_cli.bench import machine
 from ami_cli.bench_dlms import in_memory, peers, report, round_trips
-from ami_cli.bench_dlms.ends import BenchError
+from ami_cli.bench_dlms.ends import DlmsBenchError
 from ami_cli.bench_dlms.figures import Figures
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -35,7 +35,7 @@ def bench_dlms(
     try:
         with console.status("starting") as status:
             figures = _measure(root, runs, seconds, lambda text: status.update(text))
-    except BenchError as trouble:
+    except DlmsBenchError as trouble:
         typer.echo(str(trouble), err=True)
         raise typer.Exit(1) from None
     where = machine()

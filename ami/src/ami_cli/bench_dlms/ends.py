@@ -13,7 +13,7 @@ CIPHERED_REQUEST_OCTETS = 8 + 10 + 1 + 5 + 13 + 12
 CIPHERED_RESPONSE_OCTETS = 8 + 10 + 1 + 5 + 9 + 12
 
 
-class BenchError(Exception):
+class DlmsBenchError(Exception):
     """The figure would not be honest; the text says why."""
 
 
@@ -61,7 +61,7 @@ class EchoAsking:
         return self.request
 
 
-class Meter:
+class BenchMeter:
     """A meter of the `dlms` package."""
 
     def __init__(self, number: int) -> None:
@@ -77,7 +77,7 @@ class Meter:
         return connection.data_to_send() + answer
 
 
-class Reading:
+class ReadingClient:
     """A client of the `dlms` package: opens its association, then reads one value over and over."""
 
     request = Get(samples.ENERGY)
@@ -99,12 +99,12 @@ class Reading:
         if isinstance(event, GetResult):
             self.answered += 1
             if event != self.expected:
-                raise BenchError(f"a wrong answer: {event}")
+                raise DlmsBenchError(f"a wrong answer: {event}")
         elif not isinstance(event, Opened):
-            raise BenchError(f"not an answer: {event}")
+            raise DlmsBenchError(f"not an answer: {event}")
         return connection.data_to_send() + connection.send(self.request)
 
 
 _numbers = count(1)
-ANSWERING: dict[str, Callable[[], Answering]] = {"echo": Echo, "meter": lambda: Meter(next(_numbers))}
-ASKING: dict[str, Callable[[], Asking]] = {"echo": EchoAsking, "meter": lambda: Reading(next(_numbers))}
+ANSWERING: dict[str, Callable[[], Answering]] = {"echo": Echo, "meter": lambda: BenchMeter(next(_numbers))}
+ASKING: dict[str, Callable[[], Asking]] = {"echo": EchoAsking, "meter": lambda: ReadingClient(next(_numbers))}

@@ -18,7 +18,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ami_cli.bench_dlms import samples
-from ami_cli.bench_dlms.ends import BenchError, Meter, Reading
+from ami_cli.bench_dlms.ends import BenchMeter, DlmsBenchError, ReadingClient
 from ami_cli.bench_dlms.peers import Peer
 from ami_dlms import data
 from ami_dlms.association import AssociationOpened, AssociationReleased, Open, Opened, Release, Released
@@ -136,7 +136,7 @@ def _session(number: int) -> tuple[float, float]:
             octets = client.send(Release())
         client_s += clock() - at
     if events != [AssociationOpened, Opened, AssociationReleased, Released]:
-        raise BenchError(f"no whole session: {events}")
+        raise DlmsBenchError(f"no whole session: {events}")
     return client_s, server_s
 
 
@@ -150,7 +150,7 @@ def _take(end: Any, octets: bytes, events: list[type]) -> bytes:
 
 def allocations(round_trips: int = 1000) -> Allocations:
     """What ciphered round trips of one pair in memory take and leave."""
-    client, server = Reading(1), Meter(1)
+    client, server = ReadingClient(1), BenchMeter(1)
     octets = _carry(client, server, client.first(), 50)
     blocks = sys.getallocatedblocks()
     octets = _carry(client, server, octets, round_trips)
@@ -164,7 +164,7 @@ def allocations(round_trips: int = 1000) -> Allocations:
     return Allocations(peak, left / round_trips)
 
 
-def _carry(client: Reading, server: Meter, octets: bytes, times: int) -> bytes:
+def _carry(client: ReadingClient, server: BenchMeter, octets: bytes, times: int) -> bytes:
     for _ in range(times):
         octets = client.receive(server.receive(octets))
     return octets

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ami_cli.bench_dlms.cores import ASKING, pin
-from ami_cli.bench_dlms.ends import BenchError
+from ami_cli.bench_dlms.ends import DlmsBenchError
 
 NAMES = ("dlms-cosem", "gurux")
 PEER_S = 120
@@ -27,14 +27,14 @@ class Peer:
     script: Path
 
     def run(self, given: dict[str, Any]) -> dict[str, Any]:
-        """What its script prints for this; BenchError when it fails."""
+        """What its script prints for this; DlmsBenchError when it fails."""
         command = [str(self.python), str(self.script), json.dumps(given)]
         try:
             outcome: dict[str, Any] = json.loads(_printed(command))
         except (OSError, subprocess.SubprocessError, ValueError) as trouble:
-            raise BenchError(f"{self.name} does not run: {trouble}") from None
+            raise DlmsBenchError(f"{self.name} does not run: {trouble}") from None
         if "error" in outcome:
-            raise BenchError(f"{self.name}: {outcome['error']}")
+            raise DlmsBenchError(f"{self.name}: {outcome['error']}")
         return outcome
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ami_cli.bench_dlms import samples
 from ami_cli.bench_dlms.cores import ASKING, SERVING, pin
-from ami_cli.bench_dlms.ends import BenchError
+from ami_cli.bench_dlms.ends import DlmsBenchError
 from ami_cli.bench_dlms.peers import Peer
 from ami_cli.bench_dlms.socket_drivers import Counted, Load
 
@@ -84,7 +84,7 @@ def _run(contender: Contender, seconds: float) -> Counted:
         else:
             said = _ask(given | {"ask": contender.served_by})
     if not said["round_trips"]:
-        raise BenchError(f"{contender.name} over {contender.driver}: no round trip in {seconds} s")
+        raise DlmsBenchError(f"{contender.name} over {contender.driver}: no round trip in {seconds} s")
     return Counted(**said)
 
 
@@ -113,7 +113,9 @@ def _server(contender: Contender) -> Iterator[int]:
             pin(process.pid, SERVING)
             line = process.stdout.readline()
             if not line:
-                raise BenchError(f"the server of {contender.name} did not start: {process.communicate()[1].decode()}")
+                raise DlmsBenchError(
+                    f"the server of {contender.name} did not start: {process.communicate()[1].decode()}"
+                )
             yield json.loads(line)["port"]
             process.wait(SERVER_S)
         finally:
@@ -129,6 +131,6 @@ def _ask(given: dict[str, Any]) -> dict[str, Any]:
         finally:
             process.kill()
     if process.returncode:
-        raise BenchError(f"the asking process failed: {trouble.decode()}")
+        raise DlmsBenchError(f"the asking process failed: {trouble.decode()}")
     said: dict[str, Any] = json.loads(output)
     return said

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter, process_time
 
-from ami_cli.bench_dlms.ends import Answering, Asking, BenchError
+from ami_cli.bench_dlms.ends import Answering, Asking, DlmsBenchError
 
 READ_SIZE = 65536
 READY_S = 30.0
@@ -157,7 +157,7 @@ def _ask_for(selector: selectors.BaseSelector, seconds: float) -> None:
     end = perf_counter() + seconds
     while perf_counter() < end:
         if not _turn(selector):
-            raise BenchError("a connection ended before its time")
+            raise DlmsBenchError("a connection ended before its time")
 
 
 def serve(driver: str, listener: socket.socket, make: Callable[[], Answering], connections: int) -> None:

@@ -26,7 +26,7 @@ from ami_dlms.enums import Mechanism
 from ami_dlms.obis import Obis
 from ami_dlms.security import GlobalKeys, SendCounter
 from ami_meter_sim.populating import Prepared
-from ami_meter_sim.population.identity import Secret
+from ami_meter_sim.population.identity import KeyPurpose
 
 TITLE = bytes.fromhex("414D490000000001")
 COUNTER = AttributeDescriptor(1, Obis.parse("0-0:43.1.0"), 2)
@@ -129,7 +129,9 @@ class Client:
 
     def _managing(self, index: int, counter: int) -> ClientConnection:
         identities = self.population.population.identities
-        keys = GlobalKeys(identities.key(index, Secret.ENCRYPTION), identities.key(index, Secret.AUTHENTICATION))
+        keys = GlobalKeys(
+            identities.key(index, KeyPurpose.ENCRYPTION), identities.key(index, KeyPurpose.AUTHENTICATION)
+        )
         security = Security(keys=keys, system_title=TITLE, peer_system_title=identities.system_title(index))
         settings = ClientSettings(
             client_wport=1, server_wport=self._wport(index), mechanism=Mechanism.GMAC, security=security

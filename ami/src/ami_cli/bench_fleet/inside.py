@@ -21,7 +21,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet, serve_evenly
 from ami_meter_sim.lines.meter_pushes import frames_at_rest
-from ami_meter_sim.lines.push import Destination, Push, PushSender
+from ami_meter_sim.lines.push import Push, PushEndpoint, PushSender
 from ami_meter_sim.meter.member import Population
 from ami_meter_sim.meter.pushes import SETUPS
 from ami_meter_sim.objects.cosem_object import ReadContext
@@ -79,7 +79,7 @@ async def _gasps(fleet: Fleet, prepared: Prepared, number: int) -> float:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_OCTETS)
         receiver.bind(("127.0.0.1", 0))
-        destination = Destination("udp", *receiver.getsockname())
+        destination = PushEndpoint("udp", *receiver.getsockname())
         for index in range(number):
             fleet.live(index)  # as the outage does that a last gasp follows from
         fleet.write()
@@ -96,7 +96,7 @@ async def _gasps(fleet: Fleet, prepared: Prepared, number: int) -> float:
     return seconds
 
 
-def _gasp(fleet: Fleet, prepared: Prepared, index: int, destination: Destination) -> Push:
+def _gasp(fleet: Fleet, prepared: Prepared, index: int, destination: PushEndpoint) -> Push:
     plan = PushPlan(SETUPS[POWER_DOWN], GASP, None, None, 0, OperationMethod.UNCONFIRMED_RETRY_ON_FAILURE)
     return Push(
         meter=prepared.population.identities.name(index),

@@ -23,7 +23,7 @@ from ami_cli.bench_fleet.figures import Dialogues, FleetFigures
 from ami_cli.bench_fleet.inside import measure_inside
 from ami_meter_sim.populating import prepare
 from ami_meter_sim.population.columns import COLUMNS, KNOWN
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.population.store import Store
 from ami_meter_sim.settings import Settings
 from ami_process.settings import SettingsError
@@ -87,7 +87,7 @@ def measure(size: Size, report: Report) -> FleetFigures:
     with tempfile.TemporaryDirectory(prefix="ami-bench-fleet-") as directory:
         try:
             return asyncio.run(_measure(size, Path(directory), report))
-        except (NoAnswer, OSError, TimeoutError, SettingsError, StateError) as trouble:
+        except (NoAnswer, OSError, TimeoutError, SettingsError, StateUnusable) as trouble:
             raise FleetBenchError(f"{size.meters} meters: {trouble or type(trouble).__name__}") from None
 
 

@@ -70,7 +70,7 @@ class UnknownCode(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MappingRow:
     """Where a meter has what a ReadingType names: a row of the mapping."""
 
     id: str
@@ -88,7 +88,7 @@ class Meaning:
     code: str
     words: str
     fields: tuple[tuple[str, str, str], ...] = ()
-    rows: tuple[Row, ...] = ()
+    rows: tuple[MappingRow, ...] = ()
     note: str = ""
     served: bool = True
     """Whether our head-end or its mapping knows what to do about it."""
@@ -130,13 +130,13 @@ _SAID = (
 )
 
 
-def _row(match: Match) -> Row:
+def _row(match: Match) -> MappingRow:
     row = match.row
     place = "computed from other rows"
     if row.obis is not None:
         obis = str(row.obis).replace(".t*", f".{match.bindings.tariff}*") if match.bindings.tariff else str(row.obis)
         place = f"class {row.class_id} {obis} attribute {row.attribute}"
-    return Row(row.id, place, row.context.name, row.meaning, row.decision)
+    return MappingRow(row.id, place, row.context.name, row.meaning, row.decision)
 
 
 def control_type(code: str) -> Meaning:
@@ -148,7 +148,7 @@ def control_type(code: str) -> Meaning:
             "EndDeviceControlType", code, known or _no_word(fields), fields, note="no row of the mapping", served=False
         )
     place = f"class {control.class_id} {control.obis} method {control.method}"
-    row = Row("", place, "control", f"done when the meter reads back {control.wanted}", control.decision)
+    row = MappingRow("", place, "control", f"done when the meter reads back {control.wanted}", control.decision)
     return Meaning("EndDeviceControlType", code, control.name, fields, (row,))
 
 
@@ -157,7 +157,7 @@ def event_type(code: str) -> Meaning:
     fields, known = _four_parts("EndDeviceEventType", code, "event")
     native = native_events(code)
     rows = tuple(
-        Row("", f"log {row.log}, entry {row.number}", "event log", row.meaning, row.decision) for row in native
+        MappingRow("", f"log {row.log}, entry {row.number}", "event log", row.meaning, row.decision) for row in native
     )
     words = known or (native[0].meaning if native else _no_word(fields))
     return Meaning("EndDeviceEventType", code, words, fields, rows, served=bool(native))

@@ -10,7 +10,7 @@ from ami_cli.cim.findings import name_of
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class KnownDialect:
     """One of them; `shown_by` says what of a message is so there and nowhere in the standard."""
 
     name: str
@@ -34,13 +34,13 @@ def _has(name: str) -> Callable[[Element], bool]:
 
 
 DIALECTS = (
-    Dialect(
+    KnownDialect(
         "Oracle MDM and Smart Grid Gateway (ADK CIM)",
         "Meter stands before IntervalBlocks; there timeStamp is the moment of reading, and the interval is in timePeriod",
         "guides of Oracle Smart Grid Gateway",
         _has_meter_first,
     ),
-    Dialect(
+    KnownDialect(
         "SAP Cloud for Energy",
         "an Operation has a timesliceOperation; there Names come first in every object, and only the code 0.0 is success",
         "the vendor's sample client",
@@ -49,6 +49,6 @@ DIALECTS = (
 )
 
 
-def dialects_of(body: Element | None) -> Iterator[Dialect]:
+def dialects_of(body: Element | None) -> Iterator[KnownDialect]:
     """Those that a message shows."""
     return (one for one in DIALECTS if body is not None and one.is_spoken(body))

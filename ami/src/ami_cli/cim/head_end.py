@@ -31,7 +31,7 @@ ORDERED = "would carry it out if it knows the meters and the schedule, and can k
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HeadEndAnswer:
     """What comes back. `by` is who would answer; `accepted` whether it would begin to work on the message."""
 
     by: str
@@ -83,10 +83,10 @@ class _Asked(Registry):
         self.names[printable(what)] = None
 
 
-def answer(source: Source, message: Message, schemas: Schemas, now: datetime) -> Answer:
+def answer(source: Source, message: Message, schemas: Schemas, now: datetime) -> HeadEndAnswer:
     """The head-end's answer to a request; to what is none also what the CIS would do with it."""
     if message.archetype == "fault" or message.form == "SOAP fault":
-        return Answer(NO_ONE, True, "a fault is an answer itself, and none is given to it")
+        return HeadEndAnswer(NO_ONE, True, "a fault is an answer itself, and none is given to it")
     if message.archetype in ("response", "event"):
         return _of_cis(source, schemas)
     try:
@@ -99,10 +99,10 @@ def answer(source: Source, message: Message, schemas: Schemas, now: datetime) ->
     except Refused as refused:
         first, *others = refused.errors
         more = f" (and {len(others)} more)" if others else ""
-        return Answer("head-end", False, "reply FAILED", first.code, f"{first.reason}{more}")
+        return HeadEndAnswer("head-end", False, "reply FAILED", first.code, f"{first.reason}{more}")
 
 
-def rewritten(message: Message, schemas: Schemas, now: datetime) -> Answer | None:
+def rewritten(message: Message, schemas: Schemas, now: datetime) -> HeadEndAnswer | None:
     """The answer to the same message in SOAP 1.1 and in the namespaces of the 2011 set; None where it is that already, or no message."""
     foreign = any(one.known is not None and one.known.is_foreign for one in message.namespaces)
     as_it_is = message.soap == "1.1" and message.form != "operation" and not foreign
@@ -118,17 +118,19 @@ def _content(source: Source) -> tuple[bytes, str | None]:
     return media.content(source.octets, headers, UNKNOWN_PEER)
 
 
-def _fault(by: str, refusal: CimError) -> Answer:
+def _fault(by: str, refusal: CimError) -> HeadEndAnswer:
     status = "415" if isinstance(refusal, UnsupportedMedia) else "500"
-    return Answer(by, False, f"SOAP fault, HTTP status {status}", refusal.code, refusal.reason, refusal.details or "")
+    return HeadEndAnswer(
+        by, False, f"SOAP fault, HTTP status {status}", refusal.code, refusal.reason, refusal.details or ""
+    )
 
 
-def _planned(received: Received, now: datetime) -> Answer:
+def _planned(received: Received, now: datetime) -> HeadEndAnswer:
     request = received.message
     check(request.header, NOUNS)
     row = NOUNS[request.header.noun]
     if not isinstance(row, OnMeters):
-        return Answer("head-end", True, ORDERED, conditions=("the MessageID was not used for another request",))
+        return HeadEndAnswer("head-end", True, ORDERED, conditions=("the MessageID was not used for another request",))
     noun = row.noun
     size = noun.size(request)
     asked = _Asked()
@@ -142,7 +144,7 @@ def _planned(received: Received, now: datetime) -> Answer:
     conditions.append("the MessageID was not used for another request")
     form = " ".join(f"would {what} look up these meters, and refuse those it doesn't know".split())
     named = tuple(asked.names)
-    return Answer(
+    return HeadEndAnswer(
         "head-end",
         True,
         form,
@@ -159,7 +161,7 @@ def _of_meters(error: ReplyError) -> bool:
     return error.code in (UNKNOWN_METER, UNKNOWN_USAGE_POINT) and error.identifier is not None
 
 
-def _of_cis(source: Source, schemas: Schemas) -> Answer:
+def _of_cis(source: Source, schemas: Schemas) -> HeadEndAnswer:
     """What comes to a ReplyAddress: the head-end takes requests alone, so it is the CIS that would answer."""
     try:
         octets, charset = _content(source)
@@ -169,7 +171,7 @@ def _of_cis(source: Source, schemas: Schemas) -> Answer:
     noun = delivered.message.header.noun
     if isinstance(delivered.message, ResponseMessage):
         form = "would take it as the reply to the request whose MessageID or CorrelationID its CorrelationID is"
-        return Answer(CIS, True, form)
+        return HeadEndAnswer(CIS, True, form)
     if noun not in BY_NAME:
-        return Answer(CIS, False, "reply FAILED", "2.5", f"events of {noun} are not taken")
-    return Answer(CIS, True, "would keep the event and answer OK")
+        return HeadEndAnswer(CIS, False, "reply FAILED", "2.5", f"events of {noun} are not taken")
+    return HeadEndAnswer(CIS, True, "would keep the event and answer OK")

@@ -17,7 +17,7 @@ from ami_cim.xml import Element
 from ami_cli.cim import envelope_checks, payload_checks
 from ami_cli.cim.codes import Meaning, UnknownCode
 from ami_cli.cim.findings import Finding, Level, NotReadable, error, name_of, text_of, warning
-from ami_cli.cim.head_end import Answer, answer, rewritten
+from ami_cli.cim.head_end import HeadEndAnswer, answer, rewritten
 from ami_cli.cim.payload_checks import CODED, MOST_OF_A_RULE, code_of
 from ami_cli.cim.recognise import Message, recognise
 from ami_cli.cim.sources import Source
@@ -64,8 +64,8 @@ class Lint:
     replies: tuple[ReplyWord, ...]
     counts: dict[str, int]
     """How often elements that are worth counting are there."""
-    answer: Answer
-    rewritten: Answer | None
+    answer: HeadEndAnswer
+    rewritten: HeadEndAnswer | None
     """The answer to it in SOAP 1.1 and in the namespaces of the 2011 set, where it came otherwise."""
     unchecked: tuple[str, ...]
     """Payloads and queries that there is no schema for here."""

@@ -15,7 +15,7 @@ from rich.tree import Tree
 from ami_cli.cim.codes import Meaning
 from ami_cli.cim.dialects import dialects_of
 from ami_cli.cim.findings import Finding, Level, printable
-from ami_cli.cim.head_end import Answer
+from ami_cli.cim.head_end import HeadEndAnswer
 from ami_cli.cim.lint import Lint
 from ami_cli.cim.recognise import Seen
 from ami_cli.formatting import count
@@ -147,7 +147,7 @@ def _add_meaning(branch: Tree, meaning: Meaning) -> None:
         line.add(Text(meaning.note, style="dim" if meaning.served else "yellow"))
 
 
-def _add_answer(top: Tree, who: str, answer: Answer) -> None:
+def _add_answer(top: Tree, who: str, answer: HeadEndAnswer) -> None:
     code = f" {answer.code}" if answer.code else ""
     word = answer.form if answer.accepted else f"would refuse it: {answer.form}{code}"
     branch = top.add(Text(f"{who} {word}".strip(), style="bold green" if answer.accepted else "bold red"))

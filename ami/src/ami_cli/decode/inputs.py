@@ -12,7 +12,7 @@ from typing import BinaryIO, cast
 from ami_cli.decode.captures.files import is_capture
 from ami_cli.decode.errors import NotOctets
 from ami_cli.decode.pasted import read_text
-from ami_dlms.explain import MISSING, Session, explain, is_sound
+from ami_dlms.explain import MISSING, DecodingSession, explain, is_sound
 
 STANDARD_INPUT = "-"
 MOST = 1 << 24
@@ -113,5 +113,5 @@ def from_text(text: str, complaint: str) -> list[bytes]:
 
 
 def _are_apdus(pieces: list[bytes]) -> bool:
-    trees = [tree for piece in pieces for tree in explain(piece, Session())]
+    trees = [tree for piece in pieces for tree in explain(piece, DecodingSession())]
     return len(trees) == len(pieces) and all(is_sound(tree) and tree.type != MISSING for tree in trees)

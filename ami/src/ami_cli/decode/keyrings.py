@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ami_cli.meter.registry import read_keys
-from ami_dlms.explain import Keyring, Session
+from ami_dlms.explain import DecodingSession, Keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Keyrings:
     given: Keyring
     by_title: Mapping[bytes, Keyring] = field(default_factory=dict)
 
-    def session(self, messages: Sequence[bytes]) -> Session:
+    def session(self, messages: Sequence[bytes]) -> DecodingSession:
         """For messages that belong together: a system title is in an AARE, and in every general-glo frame."""
         return self.session_of(next((title for message in messages if (title := self.title_in(message))), None))
 
@@ -23,9 +23,9 @@ class Keyrings:
         """The title of a registered meter that occurs in a message."""
         return next((title for title in self.by_title if title in message), None)
 
-    def session_of(self, title: bytes | None) -> Session:
+    def session_of(self, title: bytes | None) -> DecodingSession:
         """For the messages of the meter of this title."""
-        return Session(self.given if title is None else self.by_title[title])
+        return DecodingSession(self.given if title is None else self.by_title[title])
 
 
 def with_registry(given: Keyring, registry: Path | None, environ: Mapping[str, str]) -> Keyrings:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from ami_cli.decode.dumps import is_dump, read_dumps
 from ami_cli.decode.errors import NotOctets, at
 from ami_cli.decode.literals import read_decimals, read_literals
-from ami_cli.decode.tokens import Kind, Token, octets_of_line
+from ami_cli.decode.tokens import Token, TokenKind, octets_of_line
 
 LONG = 8
 """Digits of a line that is nothing but hex: such lines may be broken within an octet."""
@@ -42,7 +42,7 @@ def _refuse(lines: Sequence[str]) -> None:
 
 
 def _octets_of_rows(rows: list[list[Token]]) -> list[bytes]:
-    explicit = [row[0].kind is Kind.EXPLICIT for row in rows]
+    explicit = [row[0].kind is TokenKind.EXPLICIT for row in rows]
     if any(explicit) and not all(explicit):
         wrong = rows[explicit.index(False)][0]
         raise at(wrong.line, wrong.column, wrong.text, "has no 0x, unlike octets on other lines")
@@ -54,7 +54,7 @@ def _octets_of_rows(rows: list[list[Token]]) -> list[bytes]:
 def _check_digits(rows: list[list[Token]]) -> None:
     """Single digits are octets where no octet has a leading zero; an odd number of more is never one."""
     tokens = [token for row in rows for token in row]
-    odd = [token for token in tokens if token.kind is Kind.ODD]
+    odd = [token for token in tokens if token.kind is TokenKind.ODD]
     if not odd or _is_wrapped(rows):
         return
     halves = _halves(rows)
@@ -63,7 +63,7 @@ def _check_digits(rows: list[list[Token]]) -> None:
             raise NotOctets(
                 f"line {token.line} has {len(token.digits)} hex digits, and two make an octet: {token.text[:40]!r}"
             )
-    padded = next((token for token in tokens if token.kind is Kind.OCTETS and token.digits.startswith("0")), None)
+    padded = next((token for token in tokens if token.kind is TokenKind.OCTETS and token.digits.startswith("0")), None)
     long = next((token for token in tokens if len(token.digits) > 2), None)
     if (padded or long) and not halves.issuperset(odd):
         wrong = next(token for token in odd if token not in halves)
@@ -112,7 +112,7 @@ def _halves(rows: list[list[Token]]) -> set[Token]:
     """Single digits at the end of a line where the next one begins with another: the two may be one octet."""
     found: set[Token] = set()
     for one, other in pairwise(rows):
-        if one[-1].kind is other[0].kind is Kind.ODD and one[-1] not in found:
+        if one[-1].kind is other[0].kind is TokenKind.ODD and one[-1] not in found:
             found |= {one[-1], other[0]}
     return found
 
@@ -120,7 +120,7 @@ def _halves(rows: list[list[Token]]) -> set[Token]:
 def _joined(rows: list[list[Token]]) -> list[list[str]]:
     """The digits of each line; half an octet goes to the line on which it began."""
     found: list[list[str]] = []
-    if _is_wrapped(rows) and any(row[0].kind is Kind.ODD for row in rows):
+    if _is_wrapped(rows) and any(row[0].kind is TokenKind.ODD for row in rows):
         return [["".join(row[0].digits for row in rows)]]
     halves = _halves(rows)
     half = False
@@ -129,7 +129,7 @@ def _joined(rows: list[list[Token]]) -> list[list[str]]:
         if half:
             found[-1].append(digits.pop(0))
             half = False
-        if digits and len(digits[-1]) == 1 and row[-1] in halves and row[-1].kind is Kind.ODD:
+        if digits and len(digits[-1]) == 1 and row[-1] in halves and row[-1].kind is TokenKind.ODD:
             half = row is not rows[-1]
         if digits:
             whole = digits[:-1] if half else digits

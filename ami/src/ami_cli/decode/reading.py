@@ -12,7 +12,7 @@ from ami_cli.decode.captures.seen import Seen
 from ami_cli.decode.captures.streams import messages
 from ami_cli.decode.inputs import Input
 from ami_cli.decode.keyrings import Keyrings
-from ami_dlms.explain import Node, Session, explain, explain_data
+from ami_dlms.explain import DecodingSession, Node, explain, explain_data
 
 MOST_SESSIONS = 4096
 Report = Callable[[BinaryIO], None]
@@ -53,7 +53,7 @@ def _captured(given: Input, keyrings: Keyrings, seen: Seen, report: Report) -> I
     """Each frame under its two ends; what a connection says (titles, blocks) holds for that connection."""
     assert given.capture is not None
     titles = _titles(given.capture, keyrings)
-    sessions: OrderedDict[frozenset[str], Session] = OrderedDict()
+    sessions: OrderedDict[frozenset[str], DecodingSession] = OrderedDict()
     with given.capture as file:
         for message in messages(file, seen):
             report(file)

@@ -60,7 +60,7 @@ _DIVIDERS = frozenset(("-", "--", "–", "|"))
 _MISTYPED = 0.75
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     """What a token is."""
 
     OCTETS = auto()
@@ -75,7 +75,7 @@ class Kind(Enum):
 class Token:
     """A piece of a line; `digits` are the hex digits of octets, and `parted` what is between them."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     line: int
     column: int
@@ -86,7 +86,7 @@ class Token:
 def octets_of_line(text: str, line: int) -> list[Token]:
     """The tokens of one line that are its octets; NotOctets when something on it can be read in two ways."""
     tokens = list(_tokens(text, line))
-    if any(token.kind is Kind.EXPLICIT for token in tokens):
+    if any(token.kind is TokenKind.EXPLICIT for token in tokens):
         return _explicit(tokens)
     return _run(_without_remark(tokens))
 
@@ -102,7 +102,7 @@ def _tokens(text: str, line: int) -> Iterator[Token]:
     for piece in _PIECE.finditer(text, place):
         shown = piece[0].strip(_EDGE)
         if not shown.strip(_PUNCTUATION):
-            yield Token(Kind.DIVIDER, piece[0], line, piece.start() + 1)
+            yield Token(TokenKind.DIVIDER, piece[0], line, piece.start() + 1)
         else:
             yield _token(shown, line, piece.start() + piece[0].find(shown) + 1)
 
@@ -128,10 +128,10 @@ def _colliding(moment: str, rest: str) -> str:
 def _token(text: str, line: int, column: int) -> Token:
     bare = text.strip(_BRACKETS)
     if match := _EXPLICIT.fullmatch(bare):
-        return Token(Kind.EXPLICIT, bare, line, column, match[1].zfill(2))
+        return Token(TokenKind.EXPLICIT, bare, line, column, match[1].zfill(2))
     pieces = [piece for piece in re.split(r"[\[\]]+", text) if piece]
     if len(pieces) > 1 and all(_HEX.fullmatch(piece) and len(piece) % 2 == 0 for piece in pieces):
-        return Token(Kind.OCTETS, text, line, column, "".join(pieces))
+        return Token(TokenKind.OCTETS, text, line, column, "".join(pieces))
     if (
         bare != text
         and bare
@@ -140,13 +140,13 @@ def _token(text: str, line: int, column: int) -> Token:
         and _HEX.fullmatch(bare)
         and len(bare) < 8
     ):
-        return Token(Kind.BRACKETED, text, line, column, bare)
+        return Token(TokenKind.BRACKETED, text, line, column, bare)
     column += text.find(bare)
     whole = bare.removesuffix("-")
     if _HEX.fullmatch(whole):
-        return Token(Kind.ODD if len(whole) % 2 else Kind.OCTETS, bare, line, column, whole)
+        return Token(TokenKind.ODD if len(whole) % 2 else TokenKind.OCTETS, bare, line, column, whole)
     if match := _PARTED.fullmatch(bare.rstrip(":.-").lstrip("->")):
-        return Token(Kind.OCTETS, bare, line, column, match[0].replace(match[1], ""), match[1])
+        return Token(TokenKind.OCTETS, bare, line, column, match[0].replace(match[1], ""), match[1])
     if _HEX.fullmatch(bare.rstrip(":")):
         raise at(line, column, bare, "may be a label or octets")
     if bare.isalnum() and len(bare) >= 6 and any(letter.isdigit() for letter in bare):
@@ -156,28 +156,28 @@ def _token(text: str, line: int, column: int) -> Token:
             raise at(line, column + wrong, bare[wrong], "is no hex digit")
     if _STRANGELY_PARTED.fullmatch(bare) and _LETTERS.search(bare):
         raise at(line, column, bare, "may be octets with a sign between them that is not known")
-    return Token(Kind.WORD, bare, line, column)
+    return Token(TokenKind.WORD, bare, line, column)
 
 
 def _explicit(tokens: Sequence[Token]) -> list[Token]:
     """Where octets have 0x in front, nothing else is one; a number right beside them is refused."""
-    places = [place for place, token in enumerate(tokens) if token.kind is Kind.EXPLICIT]
+    places = [place for place, token in enumerate(tokens) if token.kind is TokenKind.EXPLICIT]
     for place in range(places[0] - 1, min(places[-1] + 2, len(tokens))):
         token = tokens[place] if place >= 0 else tokens[0]
-        if token.kind in (Kind.OCTETS, Kind.ODD):
+        if token.kind in (TokenKind.OCTETS, TokenKind.ODD):
             raise at(token.line, token.column, token.text, "has no 0x, unlike the octets beside it")
-        if token.kind is Kind.WORD and places[0] < place < places[-1]:
+        if token.kind is TokenKind.WORD and places[0] < place < places[-1]:
             raise at(token.line, token.column, token.text, "stands among octets")
     return [tokens[place] for place in places]
 
 
 def _without_remark(tokens: list[Token]) -> list[Token]:
     """What precedes a divider that a word follows; a divider between octets is refused unless it is between all."""
-    octets = [place for place, token in enumerate(tokens) if token.kind in (Kind.OCTETS, Kind.ODD)]
+    octets = [place for place, token in enumerate(tokens) if token.kind in (TokenKind.OCTETS, TokenKind.ODD)]
     if not octets:
         return tokens
     dividers = [place for place, token in enumerate(tokens) if token.text in _DIVIDERS and place > octets[0]]
-    word = max((place for place, token in enumerate(tokens) if token.kind is Kind.WORD), default=0)
+    word = max((place for place, token in enumerate(tokens) if token.kind is TokenKind.WORD), default=0)
     for place in dividers:
         if place < word:
             return tokens[:place]
@@ -189,16 +189,16 @@ def _without_remark(tokens: list[Token]) -> list[Token]:
 
 def _run(tokens: Sequence[Token]) -> list[Token]:
     """The octets of a line stand together, with words before or behind."""
-    places = [place for place, token in enumerate(tokens) if token.kind in (Kind.OCTETS, Kind.ODD)]
+    places = [place for place, token in enumerate(tokens) if token.kind in (TokenKind.OCTETS, TokenKind.ODD)]
     if not places:
         return []
     run = tokens[places[0] : places[-1] + 1]
     for token in run:
-        if token.kind in (Kind.WORD, Kind.BRACKETED):
+        if token.kind in (TokenKind.WORD, TokenKind.BRACKETED):
             _refuse_word(token)
     found = [tokens[place] for place in places]
-    before = next((token for token in reversed(tokens[: places[0]]) if token.kind is not Kind.DIVIDER), None)
-    behind = next((token for token in tokens[places[-1] + 1 :] if token.kind is not Kind.DIVIDER), None)
+    before = next((token for token in reversed(tokens[: places[0]]) if token.kind is not TokenKind.DIVIDER), None)
+    behind = next((token for token in tokens[places[-1] + 1 :] if token.kind is not TokenKind.DIVIDER), None)
     _check_before(before, found)
     _check_behind(behind, found)
     _check_forms(found)
@@ -224,15 +224,15 @@ def _check_forms(found: Sequence[Token]) -> None:
 
 def _refuse_word(token: Token) -> None:
     wrong = next((place for place, letter in enumerate(token.text) if not _HEX.fullmatch(letter)), 0)
-    said = "is no hex digit" if token.kind is Kind.WORD else "may be a number or octets"
-    what = token.text[wrong] if token.kind is Kind.WORD else token.text
+    said = "is no hex digit" if token.kind is TokenKind.WORD else "may be a number or octets"
+    what = token.text[wrong] if token.kind is TokenKind.WORD else token.text
     raise at(token.line, token.column + wrong, what, said)
 
 
 def _check_before(token: Token | None, found: Sequence[Token]) -> None:
     if token is None:
         return
-    if token.kind is Kind.BRACKETED:
+    if token.kind is TokenKind.BRACKETED:
         raise at(token.line, token.column, token.text, "may be a number of the log or octets")
     if token.text.rstrip(":").lower() in _COUNTED and found[0].digits.isdecimal():
         raise at(
@@ -243,9 +243,9 @@ def _check_before(token: Token | None, found: Sequence[Token]) -> None:
 def _check_behind(token: Token | None, found: Sequence[Token]) -> None:
     if token is None:
         return
-    if token.kind is Kind.BRACKETED and int(sum(len(one.digits) for one in found) / 2) != _decimal(token.digits):
+    if token.kind is TokenKind.BRACKETED and int(sum(len(one.digits) for one in found) / 2) != _decimal(token.digits):
         raise at(token.line, token.column, token.text, "is not the number of octets before it")
-    if token.kind is Kind.WORD and len(token.text) <= 2 and token.text.isalnum():
+    if token.kind is TokenKind.WORD and len(token.text) <= 2 and token.text.isalnum():
         _refuse_word(token)
 
 

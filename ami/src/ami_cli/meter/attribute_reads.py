@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from ami_cli.meter.client import Association, Faulty
-from ami_cli.meter.errors import ExitCode, MeterError, Refusal, words
+from ami_cli.meter.errors import ExitCode, MeterError, ServiceRefused, words
 from ami_cli.meter.session import Session
 from ami_dlms.association import GetResult
 from ami_dlms.cosem.descriptors import AttributeDescriptor
@@ -47,7 +47,7 @@ def one_by_one(association: Association) -> Ask:
     def ask(descriptor: AttributeDescriptor) -> Answer:
         try:
             return association.get(descriptor), ""
-        except Refusal as refusal:
+        except ServiceRefused as refusal:
             return None, refusal.result
         except Faulty as fault:
             return None, fault.reason

@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from ami_cli.meter import commands, contactor, hints, output, value_arguments
-from ami_cli.meter.errors import ExitCode, MeterError, Refusal, words
-from ami_cli.meter.options import Target
+from ami_cli.meter.errors import ExitCode, MeterError, ServiceRefused, words
+from ami_cli.meter.options import MeterTarget
 from ami_cli.meter.output import Format
 from ami_cli.meter.session import Session, SessionEnvironment, connected
 from ami_cli.meter.target import target_of
@@ -95,7 +95,7 @@ def session_with(options: TargetOptions) -> Iterator[Session]:
         yield session
 
 
-def confirm(what: str, target: Target) -> None:
+def confirm(what: str, target: MeterTarget) -> None:
     """Ask on the terminal before the supply is switched; MeterError without one, and for any answer but yes."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         hint = "give --yes to switch without being asked; nothing was sent to the contactor"
@@ -156,7 +156,7 @@ def read(
     if attribute is not None and readings[0].error:
         error, client = readings[0].error, target_of(options, os.environ).identity.client
         hint = hints.of_refusal(error, hints.Doing.READING, client)
-        raise Refusal(error, f"reading {readings[0].descriptor}", hint)
+        raise ServiceRefused(error, f"reading {readings[0].descriptor}", hint)
 
 
 @command()
@@ -244,7 +244,7 @@ def profile(
     from ami_cli.meter import profiles
 
     wanted, name = as_format(json, csv), commands.obis_of(obis)
-    part = profiles.Wanted(
+    part = profiles.WantedRows(
         since=since, until=until, last=last, columns=tuple(word.strip() for word in columns.split(",") if word.strip())
     )
     with session_with(options) as session:

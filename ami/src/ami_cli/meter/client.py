@@ -10,7 +10,7 @@ from typing import TypeVar
 from ami_cli.meter import hints, opening_hints
 from ami_cli.meter.counters import CounterFile
 from ami_cli.meter.dropped import Dropped, of_association
-from ami_cli.meter.errors import ExitCode, MeterError, Refusal, words
+from ami_cli.meter.errors import ExitCode, MeterError, ServiceRefused, words
 from ami_cli.meter.framings import dropped_from, line_of
 from ami_cli.meter.hints import Doing
 from ami_cli.meter.link import Link
@@ -42,10 +42,10 @@ from ami_dlms.association import (
 from ami_dlms.association import Read as ReadNames
 from ami_dlms.association.client.steps import (
     ExchangeStep,
-    Read,
+    ReadLink,
     Tell,
     TopUp,
-    Write,
+    WriteLink,
     exchange,
     hang_up,
     most_in_a_list,
@@ -71,7 +71,7 @@ class LinkDown(MeterError):
     """The data link was refused, or is gone, and the association with it."""
 
 
-class Broken(MeterError):
+class ConnectionBroken(MeterError):
     """The connection itself came to an end; a new one may fare better."""
 
     def __init__(self, where: str, what: str) -> None:
@@ -196,12 +196,12 @@ class Association:
             return CounterRefused(event.fault.invocation_counter, what, where, hint)
         return MeterError(ExitCode.NO_ASSOCIATION, what, where=where, hint=hint)
 
-    def _refusal(self, result: DataAccessResult, where: str, doing: Doing, value_type: str = "") -> Refusal:
+    def _refusal(self, result: DataAccessResult, where: str, doing: Doing, value_type: str = "") -> ServiceRefused:
         word = words(result.name)
-        return Refusal(word, where, hints.of_refusal(word, doing, self._settings.client_wport, value_type))
+        return ServiceRefused(word, where, hints.of_refusal(word, doing, self._settings.client_wport, value_type))
 
     def get(self, descriptor: AttributeDescriptor, selection: SelectiveAccess | None = None) -> Data:
-        """The attribute's value; Refusal with the meter's word when it gives none."""
+        """The attribute's value; ServiceRefused with the meter's word when it gives none."""
         where = f"reading {descriptor}"
         event = self._expected(GetResult, self._exchange(Get(descriptor, selection), where), where)
         if event.value is None:
@@ -230,7 +230,7 @@ class Association:
         return self._names
 
     def set(self, descriptor: AttributeDescriptor, value: Data) -> None:
-        """Write the attribute; Refusal with the meter's word when it does not take it."""
+        """Write the attribute; ServiceRefused with the meter's word when it does not take it."""
         where = f"writing {descriptor}"
         with uncertain():
             event = self._expected(SetResult, self._exchange(Set(descriptor, value), where), where)
@@ -279,7 +279,7 @@ class Association:
             with as_meter_errors(where, silence):
                 answer = run(exchange(self._connection, self._line, request), self._perform)
         except BaseException as error:
-            self.healthy = self.healthy and isinstance(error, Refusal)
+            self.healthy = self.healthy and isinstance(error, ServiceRefused)
             if isinstance(error, MeterError) and (dropped := self._dropped(error)) is not None:
                 raise MeterError(ExitCode.NOT_UNDERSTOOD, dropped.what, where=where, hint=dropped.hint) from None
             raise
@@ -303,9 +303,9 @@ class Association:
             case TopUp():
                 if self._reserved is not None:
                     self._reserved.top_up()
-            case Write(octets):
+            case WriteLink(octets):
                 self._write(octets)
-            case Read():
+            case ReadLink():
                 return self._read()
             case Tell():
                 self._count_unsolicited()
@@ -364,7 +364,7 @@ def as_meter_errors(where: str, silence: str = "") -> Iterator[None]:
     except TimeoutError:
         raise MeterError(ExitCode.NO_ANSWER, "no answer in time", where=where, hint=silence) from None
     except OSError as error:
-        raise Broken(where, error.strerror or str(error)) from None
+        raise ConnectionBroken(where, error.strerror or str(error)) from None
     except LinkError as error:
         hint = "try again; the meter, or what stands between, has taken the data link down"
         raise LinkDown(ExitCode.NO_ANSWER, str(error), where=where, hint=hint) from None
@@ -394,4 +394,4 @@ def _is_about_a_secret(request: Request) -> bool:
 
 
 _KEYS = (ServiceError.DECIPHERING_ERROR, ServiceError.INVOCATION_COUNTER_ERROR)
-__all__ = ["Association", "Broken", "Faulty", "LinkDown", "ReservedCounter", "as_meter_errors"]
+__all__ = ["Association", "ConnectionBroken", "Faulty", "LinkDown", "ReservedCounter", "as_meter_errors"]

@@ -7,9 +7,17 @@ from datetime import UTC, datetime, timedelta, timezone
 from ami_cli.meter import value_arguments
 from ami_cli.meter.attribute_reads import ListReads, SingleReads, one_by_one
 from ami_cli.meter.client import Association, Faulty
-from ami_cli.meter.errors import ExitCode, MeterError, Refusal, words
-from ami_cli.meter.objects import CosemObject, find, from_class, read_object_list
-from ami_cli.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading, attribute_numbers, is_asked, read_object
+from ami_cli.meter.errors import ExitCode, MeterError, ServiceRefused, words
+from ami_cli.meter.objects import ListedObject, find, from_class, read_object_list
+from ami_cli.meter.reading import (
+    BUFFER,
+    HIDDEN,
+    PROFILE_GENERIC,
+    AttributeReading,
+    attribute_numbers,
+    is_asked,
+    read_object,
+)
 from ami_cli.meter.session import Session
 from ami_cli.meter.values import (
     Json,
@@ -56,33 +64,33 @@ def place_of(text: str) -> tuple[Obis, int | None]:
     return obis_of(name), int(number) if slash else None
 
 
-def locate(association: Association, obis: Obis, class_id: int | None, *, rights: bool) -> CosemObject:
+def locate(association: Association, obis: Obis, class_id: int | None, *, rights: bool) -> ListedObject:
     """The object: from the object list, unless the class is given and the rights are not needed."""
     if class_id is not None and not rights:
         return from_class(obis, class_id)
     try:
         return find(read_object_list(association), obis, class_id)
-    except (Refusal, Faulty):
+    except (ServiceRefused, Faulty):
         if class_id is None:
             raise
         return from_class(obis, class_id)
 
 
-def attribute_number(one: CosemObject, text: str) -> int:
+def attribute_number(one: ListedObject, text: str) -> int:
     """An attribute by number or by name."""
     known = class_of(one.class_id, one.version)
     names = {attribute.name: attribute.number for attribute in known.attributes} if known else {}
     return _number(one, text, names, "attribute")
 
 
-def method_number(one: CosemObject, text: str) -> int:
+def method_number(one: ListedObject, text: str) -> int:
     """A method by number or by name."""
     known = class_of(one.class_id, one.version)
     names = {method.name: method.number for method in known.methods} if known else {}
     return _number(one, text, names, "method")
 
 
-def _number(one: CosemObject, text: str, names: dict[str, int], kind: str) -> int:
+def _number(one: ListedObject, text: str, names: dict[str, int], kind: str) -> int:
     if text in names:
         return names[text]
     try:
@@ -95,7 +103,7 @@ def _number(one: CosemObject, text: str, names: dict[str, int], kind: str) -> in
     raise MeterError(ExitCode.USAGE, f"{text} is no {kind} of {one}", where=kind.upper(), hint=f"there are: {there}")
 
 
-def read(session: Session, obis: Obis, attribute: str | None, class_id: int | None) -> list[Reading]:
+def read(session: Session, obis: Obis, attribute: str | None, class_id: int | None) -> list[AttributeReading]:
     """One attribute, or all that may be read."""
     association = session.association
     one = locate(association, obis, class_id, rights=attribute is None)
@@ -144,7 +152,7 @@ class Written:
 def write(
     association: Association, descriptor: AttributeDescriptor, text: str, type_given: str | None, *, confirmed: bool
 ) -> Written:
-    """Write one attribute; the type is that of the present value unless one is given. Refusal when the meter says no."""
+    """Write one attribute; the type is that of the present value unless one is given. ServiceRefused when the meter says no."""
     before, problem = _try(association, descriptor)
     name = type_given or _type_of(descriptor, before)
     value = value_arguments.parse(text, name, secret=is_secret(descriptor))
@@ -180,7 +188,7 @@ def _type_of(descriptor: AttributeDescriptor, present: Data | None) -> str:
 def _try(association: Association, descriptor: AttributeDescriptor) -> tuple[Data | None, str]:
     try:
         return association.get(descriptor), ""
-    except Refusal as refusal:
+    except ServiceRefused as refusal:
         return None, refusal.result
     except Faulty as fault:
         return None, fault.reason
@@ -334,6 +342,6 @@ def _wanted(text: str, zone: int) -> datetime:
     return found if found.utcoffset() is not None else found.replace(tzinfo=timezone(timedelta(minutes=-zone)))
 
 
-def documents(readings: Sequence[Reading]) -> list[dict[str, Json]]:
+def documents(readings: Sequence[AttributeReading]) -> list[dict[str, Json]]:
     """For JSON and CSV."""
     return [one.document() for one in readings]

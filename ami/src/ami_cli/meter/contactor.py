@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ami_cli.meter.client import Association
 from ami_cli.meter.errors import ExitCode, MeterError, words
-from ami_cli.meter.options import Target
+from ami_cli.meter.options import MeterTarget
 from ami_cli.meter.session import SessionEnvironment, connected
 from ami_cli.meter.values import Json, text_of_octets
 from ami_dlms.cosem.descriptors import AttributeDescriptor, MethodDescriptor
@@ -81,7 +81,7 @@ class Switching:
         return lines
 
 
-def switch(target: Target, environment: SessionEnvironment, code: str, obis: Obis | None) -> Switching:
+def switch(target: MeterTarget, environment: SessionEnvironment, code: str, obis: Obis | None) -> Switching:
     """Carry out one control; MeterError only for what went wrong before anything was sent."""
     control = control_for(code)
     if obis is not None:
@@ -122,7 +122,7 @@ def _read_back(association: Association, control: Control, found: Switching, pau
         pause(pause_s)
 
 
-def _look_again(target: Target, environment: SessionEnvironment, control: Control, found: Switching) -> None:
+def _look_again(target: MeterTarget, environment: SessionEnvironment, control: Control, found: Switching) -> None:
     """The state of the meter now, over a new connection; what can't be read stays unknown, whatever was seen halfway."""
     found.after = None
     try:
@@ -133,7 +133,7 @@ def _look_again(target: Target, environment: SessionEnvironment, control: Contro
     found.verdict = judge(control, found.action_result, found.after, before=found.before)
 
 
-def _check_identity(association: Association, target: Target) -> None:
+def _check_identity(association: Association, target: MeterTarget) -> None:
     """A meter that a registry names has to be the one that is switched."""
     if not target.device_id:
         return

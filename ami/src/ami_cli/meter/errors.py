@@ -35,7 +35,7 @@ class MeterError(Exception):
         return "\n".join(lines)
 
 
-class Refusal(MeterError):
+class ServiceRefused(MeterError):
     """The meter itself said no to one service; the association is as good as before. `result` is its own word."""
 
     def __init__(self, result: str, where: str, hint: str = "") -> None:

@@ -73,7 +73,7 @@ class MethodRight:
 
 
 @dataclass(frozen=True, slots=True)
-class CosemObject:
+class ListedObject:
     """One line of the object list. `numbers` are the attributes that it certainly has, where the list names no rights."""
 
     class_id: int
@@ -90,7 +90,7 @@ class CosemObject:
         return f"{class_name(self.class_id)} {self.obis} (class {self.class_id}, version {self.version})"
 
 
-def read_object_list(association: Association) -> tuple[CosemObject, ...]:
+def read_object_list(association: Association) -> tuple[ListedObject, ...]:
     """The objects that this association shows, in the meter's order."""
     names = association.short_names()
     if names is not None:
@@ -102,10 +102,10 @@ def read_object_list(association: Association) -> tuple[CosemObject, ...]:
     return found.objects
 
 
-def of_short_names(names: ShortNames) -> tuple[CosemObject, ...]:
+def of_short_names(names: ShortNames) -> tuple[ListedObject, ...]:
     """The objects of a list with short names, which tells no rights."""
     return tuple(
-        CosemObject(one.class_id, one.version, one.logical_name, numbers=_certain_attributes(one)) for one in names
+        ListedObject(one.class_id, one.version, one.logical_name, numbers=_certain_attributes(one)) for one in names
     )
 
 
@@ -121,7 +121,7 @@ def _certain_attributes(one: NamedObject) -> tuple[int, ...]:
 class ObjectList(NamedTuple):
     """The objects of a list, and in words which of its lines could not be read, or not in full."""
 
-    objects: tuple[CosemObject, ...]
+    objects: tuple[ListedObject, ...]
     odd: tuple[str, ...] = ()
 
 
@@ -154,7 +154,7 @@ def _is_coded_in_bits(row: Data, association_object: Obis) -> bool:
         return False
 
 
-def find(objects: Sequence[CosemObject], obis: Obis, class_id: int | None) -> CosemObject:
+def find(objects: Sequence[ListedObject], obis: Obis, class_id: int | None) -> ListedObject:
     """The one object of this name (and class); MeterError when there is none or more than one."""
     found = [one for one in objects if one.obis == obis and class_id in (None, one.class_id)]
     if len(found) == 1:
@@ -179,12 +179,12 @@ def find(objects: Sequence[CosemObject], obis: Obis, class_id: int | None) -> Co
     )
 
 
-def from_class(obis: Obis, class_id: int) -> CosemObject:
+def from_class(obis: Obis, class_id: int) -> ListedObject:
     """An object of which only class and name are given: rights are not known, so everything counts as readable."""
     known = interface_classes().get(class_id)
     if known is None:
-        return CosemObject(class_id, 0, obis)
-    return CosemObject(class_id, known.version, obis)
+        return ListedObject(class_id, 0, obis)
+    return ListedObject(class_id, known.version, obis)
 
 
 def _named_bits(mode: int) -> list[str]:
@@ -192,7 +192,7 @@ def _named_bits(mode: int) -> list[str]:
     return [names[bit] for bit in range(2, len(names)) if mode >> bit & 1]
 
 
-def _object(row: Data, in_bits: bool) -> tuple[CosemObject | None, str]:
+def _object(row: Data, in_bits: bool) -> tuple[ListedObject | None, str]:
     """An object, None when not even its name is there, and what was odd about its line."""
     try:
         class_id, version, name, rights = _elements(row, 4)
@@ -202,10 +202,10 @@ def _object(row: Data, in_bits: bool) -> tuple[CosemObject | None, str]:
     try:
         attributes, methods = _elements(rights, 2)
     except DecodeError as error:
-        return CosemObject(*place), str(error)
+        return ListedObject(*place), str(error)
     attribute_rights, odd = _rights(attributes, _attribute_right, in_bits)
     method_rights, odder = _rights(methods, _method_right, in_bits)
-    return CosemObject(*place, attribute_rights, method_rights), odd or odder
+    return ListedObject(*place, attribute_rights, method_rights), odd or odder
 
 
 def _rights(value: Data, read: Callable[[Data, bool], tuple[int, R]], in_bits: bool) -> tuple[dict[int, R], str]:

@@ -1,6 +1,6 @@
 """Which meter, how to reach it, who we are to it: what every sub-command needs, as plain values.
 
-`Reach` is the way octets go, `Identity` the association and its keys. Both come from the command line or from a [[meters]]
+`Reach` is the way octets go, `WantedAssociation` the association and its keys. Both come from the command line or from a [[meters]]
 entry (`registry`); nothing here opens anything.
 """
 
@@ -122,7 +122,7 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class WantedAssociation:
     """The association that is wanted. `title` is our own system title, None: the one of the counter file."""
 
     client: int = PUBLIC_CLIENT
@@ -315,11 +315,11 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class MeterTarget:
     """Everything about the meter of one command. `device_name` and `device_id` are known when a registry names it."""
 
     reach: Reach
-    identity: Identity
+    identity: WantedAssociation
     counters: Path
     name: str = ""
     device_name: str = ""

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.reading import Reading
+from ami_cli.meter.reading import AttributeReading
 from ami_cli.meter.values import Json
 from ami_dlms.cosem.classes import attribute_name, class_name
 from ami_dlms.cosem.obis_names import describe
@@ -90,7 +90,7 @@ def csv_of(rows: Iterable[Sequence[str]]) -> str:
     return text.getvalue()
 
 
-def readings_table(readings: Sequence[Reading], title: str = "") -> Table:
+def readings_table(readings: Sequence[AttributeReading], title: str = "") -> Table:
     """One line per attribute; an object's name is at its first one, what it is at its second."""
     table = _table(title, ("object", "attribute", "access", "value"))
     for _, group in groupby(readings, lambda one: (one.descriptor.class_id, one.descriptor.instance_id)):
@@ -100,7 +100,7 @@ def readings_table(readings: Sequence[Reading], title: str = "") -> Table:
     return table
 
 
-def _names(one: Reading) -> list[Text]:
+def _names(one: AttributeReading) -> list[Text]:
     obis = one.descriptor.instance_id
     names = [Text(f"{obis}  {class_name(one.descriptor.class_id)} v{one.version}")]
     if words := describe(obis):
@@ -108,7 +108,7 @@ def _names(one: Reading) -> list[Text]:
     return names
 
 
-def _cells(one: Reading) -> tuple[str, str, Text]:
+def _cells(one: AttributeReading) -> tuple[str, str, Text]:
     text = one.text if len(one.text) <= LONGEST_CELL else f"{one.text[:LONGEST_CELL]}… (all of it with --json)"
     value = Text(text, style="red" if one.error else "dim" if one.value is None else "")
     return f"{one.descriptor.attribute_id} {attribute_name(one.descriptor)}", one.access, value

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from ami_cli.meter import value_arguments
 from ami_cli.meter.attribute_reads import SingleReads
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.objects import CosemObject
+from ami_cli.meter.objects import ListedObject
 from ami_cli.meter.reading import SCALED, quantity_of, scaler_of
 from ami_cli.meter.session import Session
 from ami_cli.meter.values import Json, column_title, date_time_of, json_of, plain_text, text_of
@@ -39,7 +39,7 @@ EARLIEST, LATEST = "2000-01-01T00:00:00Z", "2099-12-31T23:59:59Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedRows:
     """Which part of the buffer: nothing set means all of it. `columns` are numbers from 1 or OBIS codes."""
 
     since: str = ""
@@ -112,8 +112,8 @@ class Profile:
         return text_of(AttributeDescriptor(column.class_id, column.logical_name, column.attribute_index), value)
 
 
-def read_profile(session: Session, one: CosemObject, wanted: Wanted) -> Profile:
-    """The wanted part of the buffer; Refusal with the meter's word, MeterError for a wish that can't be put."""
+def read_profile(session: Session, one: ListedObject, wanted: WantedRows) -> Profile:
+    """The wanted part of the buffer; ServiceRefused with the meter's word, MeterError for a wish that can't be put."""
     notes: list[str] = []
     ask = SingleReads(session)
     columns = _columns(session.association.get(one.attribute(CAPTURE_OBJECTS)), notes)
@@ -185,7 +185,7 @@ def _is_time(value: Data) -> bool:
 
 
 def _rows(
-    buffer: Data, columns: tuple[CaptureObject, ...], period: int, one: CosemObject, notes: list[str]
+    buffer: Data, columns: tuple[CaptureObject, ...], period: int, one: ListedObject, notes: list[str]
 ) -> tuple[Row, ...]:
     if buffer.tag is DataTag.NULL_DATA:
         notes.append("the meter sends null-data for the buffer")
@@ -207,7 +207,7 @@ def _rows(
 
 
 def _outside(
-    rows: Sequence[Row], columns: Sequence[CaptureObject], wanted: Wanted, notes: list[str]
+    rows: Sequence[Row], columns: Sequence[CaptureObject], wanted: WantedRows, notes: list[str]
 ) -> tuple[bool, ...]:
     """Which rows were not asked for: their time lies outside, or there are more than the number of last rows."""
     if wanted.last is not None and len(rows) > wanted.last:
@@ -309,7 +309,7 @@ def _chosen(columns: tuple[CaptureObject, ...], wanted: Sequence[str]) -> tuple[
     return tuple(found)
 
 
-def _first_entry(ask: SingleReads, one: CosemObject, wanted: Wanted, notes: list[str]) -> int:
+def _first_entry(ask: SingleReads, one: ListedObject, wanted: WantedRows, notes: list[str]) -> int:
     """Where the requested last rows begin; at the first one when the meter does not say how many there are."""
     if wanted.last is None:
         return 1
@@ -324,7 +324,7 @@ def _selection(
     first: int,
     columns: Sequence[CaptureObject],
     chosen: tuple[CaptureObject, ...],
-    wanted: Wanted,
+    wanted: WantedRows,
 ) -> SelectiveAccess | None:
     by_time = wanted.since or wanted.until
     if by_time and wanted.last is not None:
@@ -351,7 +351,9 @@ def _is_run(columns: Sequence[CaptureObject], chosen: Sequence[CaptureObject]) -
     return tuple(columns[start : start + len(chosen)]) == tuple(chosen)
 
 
-def _by_range(columns: Sequence[CaptureObject], selected: tuple[CaptureObject, ...], wanted: Wanted) -> SelectiveAccess:
+def _by_range(
+    columns: Sequence[CaptureObject], selected: tuple[CaptureObject, ...], wanted: WantedRows
+) -> SelectiveAccess:
     clocks = [one for one in columns if one.is_clock]
     if not clocks:
         raise MeterError(

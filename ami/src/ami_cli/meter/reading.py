@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ami_cli.meter.attribute_reads import Ask
-from ami_cli.meter.objects import CosemObject
+from ami_cli.meter.objects import ListedObject
 from ami_cli.meter.values import DIFFERENCE, Json, json_of, text_of, type_name
 from ami_dlms import data
 from ami_dlms.cosem.classes import attribute_name, class_name, class_of
@@ -23,7 +23,7 @@ HIDDEN = "a secret, not shown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class AttributeReading:
     """One attribute as it was found. `error` is the meter's own word, `note` is ours."""
 
     version: int
@@ -66,7 +66,7 @@ class Reading:
         }
 
 
-def attribute_numbers(one: CosemObject) -> Sequence[int]:
+def attribute_numbers(one: ListedObject) -> Sequence[int]:
     """The attributes that the object list names; those of the class when it names none."""
     if one.attributes or one.numbers:
         return sorted(one.attributes) or one.numbers
@@ -74,7 +74,7 @@ def attribute_numbers(one: CosemObject) -> Sequence[int]:
     return [attribute.number for attribute in known.attributes] if known else [1, 2]
 
 
-def is_asked(one: CosemObject, number: int, left_out: str = "", *, insist: bool = False) -> bool:
+def is_asked(one: ListedObject, number: int, left_out: str = "", *, insist: bool = False) -> bool:
     """Whether the meter is asked for this attribute: what may not be read, and secrets, only when the caller insists."""
     right = one.attributes.get(number)
     if insist:
@@ -84,13 +84,13 @@ def is_asked(one: CosemObject, number: int, left_out: str = "", *, insist: bool 
 
 def read_object(
     ask: Ask,
-    one: CosemObject,
+    one: ListedObject,
     numbers: Sequence[int],
     *,
     left_out: Mapping[int, str] | None = None,
     insist: bool = False,
     on_read: Callable[[], None] = lambda: None,
-) -> Iterator[Reading]:
+) -> Iterator[AttributeReading]:
     """These attributes, each asked for once. `left_out` says why an attribute is not asked for; `on_read` is called after each.
 
     What may not be read is asked for only when the caller insists.
@@ -109,12 +109,12 @@ def read_object(
         yield found[number] if source is None else in_unit(found[number], scalers[source])
 
 
-def in_unit(reading: Reading, scaler: ScalerUnit | None) -> Reading:
+def in_unit(reading: AttributeReading, scaler: ScalerUnit | None) -> AttributeReading:
     """The reading with its quantity, where value and scaler_unit allow one."""
     quantity = quantity_of(reading.value, scaler)
     if quantity is None:
         return reading
-    return Reading(
+    return AttributeReading(
         version=reading.version,
         descriptor=reading.descriptor,
         access=reading.access,
@@ -143,11 +143,13 @@ def scaler_of(value: Data | None) -> ScalerUnit | None:
         return None
 
 
-def _read(ask: Ask, one: CosemObject, number: int, left_out: str, insist: bool) -> Reading:
+def _read(ask: Ask, one: ListedObject, number: int, left_out: str, insist: bool) -> AttributeReading:
     descriptor = one.attribute(number)
     right = one.attributes.get(number)
     access = "?" if right is None else str(right)
     value, error = ask(descriptor) if is_asked(one, number, left_out, insist=insist) else (None, "")
     if is_secret(descriptor) and not error:
         value, left_out = None, left_out or (HIDDEN if insist or right is None or right.readable else "")
-    return Reading(version=one.version, descriptor=descriptor, access=access, value=value, error=error, note=left_out)
+    return AttributeReading(
+        version=one.version, descriptor=descriptor, access=access, value=value, error=error, note=left_out
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.options import Identity, Reach, Wrapping
+from ami_cli.meter.options import Reach, WantedAssociation, Wrapping
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.enums import Mechanism
 from ami_process.secret_sources import SecretSources
@@ -23,17 +23,17 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RegistryEntry:
     """What one entry says."""
 
     name: str
     reach: Reach
-    identity: Identity
+    identity: WantedAssociation
     device_name: str
     device_id: str
 
 
-def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> Entry:
+def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> RegistryEntry:
     """The entry of this name, or the only one; MeterError with what to mend."""
     rows = _rows(path)
     chosen = [number for number, row in enumerate(rows) if name is None or row.get("name") == name]
@@ -48,7 +48,7 @@ def read_entry(path: Path, name: str | None, *, environ: Mapping[str, str]) -> E
     if meter.address is None:
         problem = EntryError(number + 1, meter.name, "address", "a meter that dials in can't be called")
         raise _unusable(path, rows[number], problem)
-    return Entry(
+    return RegistryEntry(
         meter.name,
         _reach(meter, meter.address),
         _identity(meter),
@@ -113,9 +113,9 @@ def _reach(meter: Meter, address: tuple[str, int] | str) -> Reach:
     return Reach(transport=meter.transport, physical=meter.physical_address, address_size=meter.address_size, **where)
 
 
-def _identity(meter: Meter) -> Identity:
+def _identity(meter: Meter) -> WantedAssociation:
     unencrypted = meter.authentication is Mechanism.LOWEST  # as for the head-end: no authentication, no ciphering
-    return Identity(
+    return WantedAssociation(
         client=meter.client_wport,
         server=meter.server_wport,
         authentication=format_mechanism(meter.authentication),

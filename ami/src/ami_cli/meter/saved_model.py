@@ -10,9 +10,9 @@ from typing import Any
 
 import tomli_w
 
-from ami_cli.meter.objects import AttributeRight, CosemObject
-from ami_cli.meter.options import ASSOCIATION_LN, Target
-from ami_cli.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, Reading
+from ami_cli.meter.objects import AttributeRight, ListedObject
+from ami_cli.meter.options import ASSOCIATION_LN, MeterTarget
+from ami_cli.meter.reading import BUFFER, HIDDEN, PROFILE_GENERIC, AttributeReading
 from ami_cli.meter.scan import DeviceScan
 from ami_dlms import data
 from ami_dlms.association.client.session import PUBLIC_CLIENT
@@ -47,7 +47,7 @@ HEADING = """\
 Row = dict[str, Any]
 
 
-def model_text(device: DeviceScan, target: Target) -> str:
+def model_text(device: DeviceScan, target: MeterTarget) -> str:
     """The TOML file."""
     shows_public = device.public is not None or target.identity.client == PUBLIC_CLIENT
     public: list[Row] = [{"name": PUBLIC, "client_wport": PUBLIC_CLIENT}] if shows_public else []
@@ -59,7 +59,7 @@ def model_text(device: DeviceScan, target: Target) -> str:
     return HEADING.format(target=target) + tomli_w.dumps(document)
 
 
-def _readable(one: CosemObject, target: Target) -> CosemObject:
+def _readable(one: ListedObject, target: MeterTarget) -> ListedObject:
     """The list of this object can be read, whatever it says of itself: it was read."""
     if (one.class_id, one.obis) != (ASSOCIATION_LN, target.identity.association_object):
         return one
@@ -69,7 +69,7 @@ def _readable(one: CosemObject, target: Target) -> CosemObject:
     return replace(one, attributes={**one.attributes, OBJECT_LIST: AttributeRight(READ)})
 
 
-def _object(device: DeviceScan, scanned: CosemObject, target: Target) -> Row:
+def _object(device: DeviceScan, scanned: ListedObject, target: MeterTarget) -> Row:
     one = _readable(scanned, target)
     readings = {reading.descriptor.attribute_id: reading for reading in device.readings_of(one)}
     row: Row = {
@@ -90,7 +90,7 @@ def _object(device: DeviceScan, scanned: CosemObject, target: Target) -> Row:
     return row | ({PUBLIC: _rights(public[0])} if public else {})
 
 
-def _content(device: DeviceScan, one: CosemObject, readings: dict[int, Reading], target: Target) -> Row:
+def _content(device: DeviceScan, one: ListedObject, readings: dict[int, AttributeReading], target: MeterTarget) -> Row:
     if (one.class_id, one.version) in ALIVE:
         return {}
     if (one.class_id, one.obis) == (ASSOCIATION_LN, target.identity.association_object):
@@ -102,7 +102,9 @@ def _content(device: DeviceScan, one: CosemObject, readings: dict[int, Reading],
     return {"static": True} | _fixed(readings, set(readings))
 
 
-def _identity_value(device: DeviceScan, one: CosemObject, readings: dict[int, Reading], target: Target) -> str:
+def _identity_value(
+    device: DeviceScan, one: ListedObject, readings: dict[int, AttributeReading], target: MeterTarget
+) -> str:
     """The name of the live value behind an object that says who the meter is; empty for every other."""
     if one.obis[:4] == bytes((0, 0, 43, 1)) or one.obis == target.identity.counter_object:
         return "invocation_counter"
@@ -116,12 +118,12 @@ def _identity_value(device: DeviceScan, one: CosemObject, readings: dict[int, Re
     return ""
 
 
-def _is_value_of(reading: Reading, obis: Obis) -> bool:
+def _is_value_of(reading: AttributeReading, obis: Obis) -> bool:
     descriptor = reading.descriptor
     return (descriptor.class_id, descriptor.instance_id, descriptor.attribute_id) == (DATA, obis, VALUE)
 
 
-def _fixed(readings: dict[int, Reading], numbers: set[int]) -> Row:
+def _fixed(readings: dict[int, AttributeReading], numbers: set[int]) -> Row:
     attributes, errors = {}, {}
     for number in sorted(numbers & set(readings)):
         reading = readings[number]
@@ -134,7 +136,7 @@ def _fixed(readings: dict[int, Reading], numbers: set[int]) -> Row:
     return {name: content for name, content in (("attributes", attributes), ("errors", errors)) if content}
 
 
-def _profile(readings: dict[int, Reading]) -> Row | None:
+def _profile(readings: dict[int, AttributeReading]) -> Row | None:
     """A profile that captures on, beginning with the scanned rows; None when it can't be understood."""
     captured, period = _value(readings, CAPTURE_OBJECTS), _number(readings, CAPTURE_PERIOD)
     entries = _number(readings, PROFILE_ENTRIES)
@@ -162,18 +164,18 @@ def _profile(readings: dict[int, Reading]) -> Row | None:
     }
 
 
-def _value(readings: dict[int, Reading], number: int) -> Data | None:
+def _value(readings: dict[int, AttributeReading], number: int) -> Data | None:
     reading = readings.get(number)
     return None if reading is None else reading.value
 
 
-def _number(readings: dict[int, Reading], number: int) -> int | None:
+def _number(readings: dict[int, AttributeReading], number: int) -> int | None:
     value = _value(readings, number)
     is_number = value is not None and isinstance(value.value, int) and not isinstance(value.value, bool)
     return int(value.value) if value is not None and is_number else None
 
 
-def _rights(one: CosemObject) -> Row:
+def _rights(one: ListedObject) -> Row:
     """read, write and methods; the meter's own codes where these three would not give them again."""
     rights: Row = {
         "read": sorted(number for number, right in one.attributes.items() if right.readable),

@@ -12,13 +12,13 @@ from ami_cli.meter.client import Association
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.objects import (
     ASSOCIATION_SN,
-    CosemObject,
+    ListedObject,
     of_short_names,
     parse_object_list,
     read_object_list,
 )
-from ami_cli.meter.options import ASSOCIATION_LN, Target
-from ami_cli.meter.reading import BUFFER, PROFILE_GENERIC, Reading, attribute_numbers, is_asked, read_object
+from ami_cli.meter.options import ASSOCIATION_LN, MeterTarget
+from ami_cli.meter.reading import BUFFER, PROFILE_GENERIC, AttributeReading, attribute_numbers, is_asked, read_object
 from ami_cli.meter.session import Session, SessionEnvironment, connected
 from ami_cli.meter.values import Json, items_of, plain_text, text_of_octets
 from ami_dlms.association import Opened
@@ -43,7 +43,7 @@ class Manner:
     singly: bool
     excepted: frozenset[tuple[Obis, int | None]] = frozenset()
 
-    def left_out(self, one: CosemObject, number: int) -> str:
+    def left_out(self, one: ListedObject, number: int) -> str:
         """Why an attribute is not asked for; empty when it is."""
         if self.excepted & {(one.obis, None), (one.obis, number)}:
             return EXCEPTED
@@ -64,14 +64,14 @@ class DeviceScan:
     """One logical device. `public` are the public client's objects, None when it was not asked; `odd`: bad lines."""
 
     sap: int
-    objects: tuple[CosemObject, ...] = ()
+    objects: tuple[ListedObject, ...] = ()
     odd: tuple[str, ...] = ()
-    readings: list[Reading] = field(default_factory=list)
-    public: tuple[CosemObject, ...] | None = None
+    readings: list[AttributeReading] = field(default_factory=list)
+    public: tuple[ListedObject, ...] | None = None
     opened: Opened | None = None
     ended: MeterError | None = None
 
-    def readings_of(self, one: CosemObject) -> list[Reading]:
+    def readings_of(self, one: ListedObject) -> list[AttributeReading]:
         """Those of one object."""
         place = one.class_id, one.obis
         return [found for found in self.readings if (found.descriptor.class_id, found.descriptor.instance_id) == place]
@@ -108,7 +108,7 @@ class Scan:
 
 
 def scan(
-    target: Target,
+    target: MeterTarget,
     environment: SessionEnvironment,
     *,
     all_devices: bool = False,
@@ -134,7 +134,7 @@ def scan(
 
 
 def _scan_device(
-    target: Target,
+    target: MeterTarget,
     environment: SessionEnvironment,
     device: DeviceScan,
     manner: Manner,
@@ -205,7 +205,7 @@ def _read_everything(
     manner: Manner,
     progress: Progress,
 ) -> None:
-    work: Sequence[tuple[CosemObject, Sequence[int]]] = [(one, attribute_numbers(one)) for one in device.objects]
+    work: Sequence[tuple[ListedObject, Sequence[int]]] = [(one, attribute_numbers(one)) for one in device.objects]
     total = sum(len(numbers) for _, numbers in work)
     done = 0
     short = [
@@ -226,7 +226,7 @@ def _read_everything(
         device.readings += read_object(ask, one, numbers, left_out=left_out, on_read=on_read)
 
 
-def _is_short(one: CosemObject, number: int) -> bool:
+def _is_short(one: ListedObject, number: int) -> bool:
     """Whether an attribute is asked for together with others: buffers and object lists fill many blocks on their own."""
     return is_asked(one, number) and (one.class_id, number) not in LONG
 
@@ -244,7 +244,7 @@ def _device_document(device: DeviceScan) -> dict[str, Json]:
     }
 
 
-def _object_document(device: DeviceScan, one: CosemObject) -> dict[str, Json]:
+def _object_document(device: DeviceScan, one: ListedObject) -> dict[str, Json]:
     return {
         "obis": str(one.obis),
         "class_id": one.class_id,

@@ -12,8 +12,8 @@ from typing import Any
 
 from ami_cli.meter.counters import CounterFile
 from ami_cli.meter.errors import ExitCode, MeterError
-from ami_cli.meter.options import Identity, Protection, Target, Wrapping
-from ami_cli.meter.reading import HIDDEN, Reading
+from ami_cli.meter.options import MeterTarget, Protection, WantedAssociation, Wrapping
+from ami_cli.meter.reading import HIDDEN, AttributeReading
 from ami_cli.meter.session import SessionEnvironment
 from ami_cli.meter.values import plain_text, type_name
 from ami_dlms import data
@@ -35,7 +35,11 @@ HOW = (
 
 
 def compare(
-    target: Target, environment: SessionEnvironment, ours: Reading, python: Path | None, write: Callable[[str], None]
+    target: MeterTarget,
+    environment: SessionEnvironment,
+    ours: AttributeReading,
+    python: Path | None,
+    write: Callable[[str], None],
 ) -> ExitCode:
     """Ask the peer, say what it says, and whether both agree."""
     if python is None:
@@ -73,7 +77,7 @@ def differences(ours: Data, theirs: Data, place: str = "") -> Iterator[tuple[str
         yield place, f"{type_name(ours)} {plain_text(ours)}", f"{type_name(theirs)} {plain_text(theirs)}"
 
 
-def _question(target: Target, environment: SessionEnvironment, ours: Reading) -> dict[str, Any]:
+def _question(target: MeterTarget, environment: SessionEnvironment, ours: AttributeReading) -> dict[str, Any]:
     reach, identity, descriptor = target.reach, target.identity, ours.descriptor
     if reason := _beyond(target):
         raise MeterError(ExitCode.USAGE, f"dlms-cosem can't do {reason}", where="--second-opinion")
@@ -94,7 +98,7 @@ def _question(target: Target, environment: SessionEnvironment, ours: Reading) ->
     return question | (_keys(target, identity, environment) if identity.keyed else {})
 
 
-def _keys(target: Target, identity: Identity, environment: SessionEnvironment) -> dict[str, Any]:
+def _keys(target: MeterTarget, identity: WantedAssociation, environment: SessionEnvironment) -> dict[str, Any]:
     """Unused keys and counters; those that the peer leaves over are never used again."""
     file = CounterFile(target.counters)
     title = identity.title or file.own_title(environment.random_bytes(8))
@@ -107,7 +111,7 @@ def _keys(target: Target, identity: Identity, environment: SessionEnvironment) -
     }
 
 
-def _beyond(target: Target) -> str:
+def _beyond(target: MeterTarget) -> str:
     """What of the target is beyond the peer; empty when nothing is."""
     identity = target.identity
     if target.reach.transport is not Transport.WRAPPER:

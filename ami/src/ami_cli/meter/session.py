@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from ami_cli.meter.client import Association, Broken, CounterRefused, ReservedCounter
+from ami_cli.meter.client import Association, ConnectionBroken, CounterRefused, ReservedCounter
 from ami_cli.meter.counters import CounterFile
 from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.link import Link, SerialLink, open_link
-from ami_cli.meter.options import Identity, Target
+from ami_cli.meter.options import MeterTarget, WantedAssociation
 from ami_cli.meter.sign_on import sign_on
 from ami_cli.meter.trace import Trace
 from ami_cli.meter.values import text_of_octets
@@ -26,12 +26,12 @@ from ami_dlms.association.client.session import (
     OpeningStep,
     OpenManagement,
     OpenPublic,
+    PublicReads,
     ReadPublic,
     Reconnect,
     ReleasePublic,
     Trouble,
     Visit,
-    Wanted,
     count_of,
     opening,
 )
@@ -56,7 +56,7 @@ class SessionEnvironment:
 class Session:
     """An open association with a meter; `reopen` puts a new one in its place, over a new connection."""
 
-    target: Target
+    target: MeterTarget
     association: Association
     opened: Opened
     title: bytes | None
@@ -69,7 +69,7 @@ class Session:
 
 @contextmanager
 def connected(
-    target: Target, environment: SessionEnvironment, *, server: int | None = None, ask_public: Ask | None = None
+    target: MeterTarget, environment: SessionEnvironment, *, server: int | None = None, ask_public: Ask | None = None
 ) -> Iterator[Session]:
     """The association that the target describes, open; `ask_public` is called with the public one while that is open.
 
@@ -87,7 +87,7 @@ def connected(
 class _Opening:
     """The steps of opening, and what has to be given back at the end."""
 
-    def __init__(self, target: Target, environment: SessionEnvironment, server: int | None) -> None:
+    def __init__(self, target: MeterTarget, environment: SessionEnvironment, server: int | None) -> None:
         self._target = target
         self._environment = environment
         self._server = target.identity.server if server is None else server
@@ -111,13 +111,13 @@ class _Opening:
         association, opened = self._opened
         return Session(self._target, association, opened, self._title, partial(self._open_anew, settings))
 
-    def _wanted(self) -> Wanted:
+    def _wanted(self) -> PublicReads:
         """What the public client has to be asked; nothing when we are the public client ourselves."""
         identity = self._target.identity
         if identity.client == PUBLIC_CLIENT or not identity.public_client:
-            return Wanted()
+            return PublicReads()
         counted = identity.keyed and identity.invocation_counter is None
-        return Wanted(
+        return PublicReads(
             name=bool(self._target.device_name) and self._server == identity.server,
             counter=identity.counter_object if counted else None,
             visit=self._ask is not None,
@@ -147,7 +147,7 @@ class _Opening:
         """A counter that a person has given is not exchanged for another."""
         if isinstance(error, CounterRefused) and self._target.identity.invocation_counter is None:
             return error.expected
-        return Trouble.LOST if isinstance(error, Broken) else Trouble.OTHER
+        return Trouble.LOST if isinstance(error, ConnectionBroken) else Trouble.OTHER
 
     def _reserve_from(self, at_least: int) -> None:
         """Have invocation counters from here on, where the association needs them."""
@@ -194,7 +194,7 @@ class _Opening:
                 sign_on(self._link, reach.baud, reach.timeout_s, self._environment.pause)
         return self._link
 
-    def _reserve(self, identity: Identity, title: bytes, at_least: int) -> ReservedCounter:
+    def _reserve(self, identity: WantedAssociation, title: bytes, at_least: int) -> ReservedCounter:
         name = f"{identity.key_id}/{title.hex().upper()}"
         given = identity.invocation_counter
         counter = self._file.reserve(name, at_least if given is None else given, exactly=given is not None)
@@ -236,7 +236,7 @@ class _Opening:
             )
 
 
-def _count(value: Data, identity: Identity) -> int:
+def _count(value: Data, identity: WantedAssociation) -> int:
     count = count_of(value)
     if count is None:
         raise MeterError(

@@ -12,13 +12,13 @@ from ami_cli.meter.errors import ExitCode, MeterError
 from ami_cli.meter.options import (
     OFFERED,
     SN_OFFERED,
-    Identity,
+    MeterTarget,
     Priority,
     Reach,
-    Target,
+    WantedAssociation,
     Wrapping,
 )
-from ami_cli.meter.registry import Entry, read_entry
+from ami_cli.meter.registry import RegistryEntry, read_entry
 from ami_cli.meter.secret_arguments import certificate, octets, public_key
 from ami_cli.meter.target_options import TargetOptions
 from ami_dlms.association.client.session import PUBLIC_CLIENT
@@ -28,17 +28,17 @@ from ami_dlms.obis import Obis
 from ami_registry import Transport
 
 TITLE_OCTETS = 8
-T = TypeVar("T", Reach, Identity)
+T = TypeVar("T", Reach, WantedAssociation)
 
 
-def target_of(options: TargetOptions, environ: Mapping[str, str]) -> Target:
+def target_of(options: TargetOptions, environ: Mapping[str, str]) -> MeterTarget:
     """The options as one target; MeterError for those that do not go together."""
     entry = None
     if options.registry is not None:
         entry = read_entry(options.registry, options.meter, environ=environ)
     elif options.meter is not None:
         raise MeterError(ExitCode.USAGE, "names an entry of a registry", where="--meter", hint="give --registry too")
-    return Target(
+    return MeterTarget(
         reach=_reach(options, entry),
         identity=_identity(options, entry, environ),
         counters=options.counters or default_file(environ),
@@ -49,7 +49,7 @@ def target_of(options: TargetOptions, environ: Mapping[str, str]) -> Target:
     )
 
 
-def _reach(options: TargetOptions, entry: Entry | None) -> Reach:
+def _reach(options: TargetOptions, entry: RegistryEntry | None) -> Reach:
     given: dict[str, Any] = {
         "transport": options.transport or (Transport.SERIAL if options.device else None),
         "host": options.host or None,
@@ -76,7 +76,7 @@ def _reach(options: TargetOptions, entry: Entry | None) -> Reach:
     return reach
 
 
-def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str, str]) -> Identity:
+def _identity(options: TargetOptions, entry: RegistryEntry | None, environ: Mapping[str, str]) -> WantedAssociation:
     def key(option: str, text: str, length: int | None = None, *, password: bool = False) -> bytes | None:
         found = octets(option, text, environ=environ, password=password) if text else None
         if found is not None and length is not None and len(found) != length:
@@ -123,7 +123,7 @@ def _identity(options: TargetOptions, entry: Entry | None, environ: Mapping[str,
         "fast_path": False if options.no_fast_path else None,
         "association_object": _obis(options.association_object, "--association-object"),
     }
-    return _changed(Identity(client=PUBLIC_CLIENT) if entry is None else entry.identity, given)
+    return _changed(WantedAssociation(client=PUBLIC_CLIENT) if entry is None else entry.identity, given)
 
 
 def _conformance(text: str, *, short_names: bool) -> Conformance | None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from ami_dlms.association import ClientSettings
 from ami_dlms.explain import (
     HIDDEN,
+    DecodingSession,
     Keyring,
     Node,
-    Session,
     deciphered,
     explain,
     headline,
@@ -36,7 +36,7 @@ class Trace:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._session = Session()
+        self._session = DecodingSession()
         self._encrypted = False
         self._about_a_secret = False
         self._passing: list[bytes] = []
@@ -44,7 +44,7 @@ class Trace:
     def association(self, settings: ClientSettings) -> None:
         """The association that the next APDUs belong to."""
         security = settings.security
-        self._session = Session()
+        self._session = DecodingSession()
         self._encrypted = security is not None and security.encrypted
         if security is not None:
             keys, title, peer = security.keys, security.system_title, security.peer_system_title
@@ -59,7 +59,7 @@ class Trace:
                 held.agreement,
                 held.peer_agreement,
             )
-            self._session = Session(keyring)
+            self._session = DecodingSession(keyring)
 
     def exchange(self, *, about_a_secret: bool) -> None:
         """A request begins; whether it, or its answer, holds a password or a key."""

@@ -1,6 +1,6 @@
 """What the CIS remembers across a restart; the only place with SQL."""
 
-from ami_cis.store.readings import KeptReading, Wanted
+from ami_cis.store.readings import KeptReading, ReadingQuery
 from ami_cis.store.store import KEEP, MessageIdUsed, Retention, SentRequest, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
@@ -10,6 +10,7 @@ __all__ = [
     "SCHEMA",
     "KeptReading",
     "MessageIdUsed",
+    "ReadingQuery",
     "Retention",
     "SentRequest",
     "State",
@@ -18,5 +19,4 @@ __all__ = [
     "StoreUnusable",
     "TakenEvent",
     "TakenReply",
-    "Wanted",
 ]

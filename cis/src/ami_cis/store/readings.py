@@ -35,7 +35,7 @@ _NAMES = tuple(KeptReading.__slots__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ReadingQuery:
     """Which readings; what is None or empty is not asked for. `after` is excluded, as intervals are known by their ends."""
 
     meters: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ def add_readings(connection: Connection, readings: Sequence[KeptReading]) -> Non
         connection.execute(replacing, [_values(one) for one in readings[at : at + _BATCH]])
 
 
-def find_readings(connection: Connection, wanted: Wanted) -> list[KeptReading]:
+def find_readings(connection: Connection, wanted: ReadingQuery) -> list[KeptReading]:
     """By meter, ReadingType and time."""
     query = select(READINGS).order_by(*(READINGS.c[name] for name in _KEY)).limit(wanted.most)
     if wanted.meters:

@@ -14,7 +14,7 @@ from typing import Self
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
 
-from ami_cis.store.readings import KeptReading, Wanted, add_readings, find_readings, forget_readings, keep_newest
+from ami_cis.store.readings import KeptReading, ReadingQuery, add_readings, find_readings, forget_readings, keep_newest
 from ami_cis.store.tables import EVENTS, OUTGOING, REPLIES, REQUESTS, SCHEMA
 from ami_process.store.database import Database
 from ami_process.store.events import StoreMigrated
@@ -173,7 +173,7 @@ class Store:
         """Keep an event and its readings; False if one with this MessageID was kept before."""
         return await self._database.transaction(lambda c: self._add_event(c, taken, readings))
 
-    async def readings(self, wanted: Wanted) -> list[KeptReading]:
+    async def readings(self, wanted: ReadingQuery) -> list[KeptReading]:
         """By meter, ReadingType and time."""
         return await self._database.transaction(lambda c: find_readings(c, wanted))
 

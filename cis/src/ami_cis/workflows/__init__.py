@@ -2,8 +2,8 @@
 
 from ami_cis.workflows.controls import Controls
 from ami_cis.workflows.exchanges import Exchanges
-from ami_cis.workflows.loop import DemoLoop, Plan, Summary
-from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterError, Order, Outcome, Target
+from ami_cis.workflows.loop import DemoLoop, LoopPlan, LoopSummary
+from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterReplyError, Order, OrderOutcome, Target
 from ami_cis.workflows.readings import Readings, ReadOrder, ReadOutcome
 
 __all__ = [
@@ -13,13 +13,13 @@ __all__ = [
     "Controls",
     "DemoLoop",
     "Exchanges",
-    "MeterError",
+    "LoopPlan",
+    "LoopSummary",
+    "MeterReplyError",
     "Order",
-    "Outcome",
-    "Plan",
+    "OrderOutcome",
     "ReadOrder",
     "ReadOutcome",
     "Readings",
-    "Summary",
     "Target",
 ]

@@ -12,7 +12,7 @@ from ami_cim.payloads.end_device_controls import NOUN, EndDeviceControl, EndDevi
 from ami_cis import events
 from ami_cis.store import SentRequest
 from ami_cis.workflows.exchanges import Ended, Exchanges
-from ami_cis.workflows.orders import CONTROL_WORDS, Order, Outcome, Target
+from ami_cis.workflows.orders import CONTROL_WORDS, Order, OrderOutcome, Target
 from ami_cis.workflows.outcomes import outcome_of
 from ami_process.environment import Environment
 
@@ -25,7 +25,7 @@ class Controls:
         self._environment = environment
         self._reply_address = reply_address
 
-    async def run(self, order: Order) -> Outcome:
+    async def run(self, order: Order) -> OrderOutcome:
         """Send an order and wait for its end; never raises for what the HES or the network does."""
         request = self._request(order)
         ended = await self._exchanges.run(request, self._sent(order, request), _sent_event(order, request))
@@ -35,7 +35,7 @@ class Controls:
         """Take up what a former life of the process has left without an end; what is too old for that is unknown."""
         await self._exchanges.resume(lambda request, ended: self._concluded(request, _targets(request), ended))
 
-    def _concluded(self, request: RequestMessage, targets: Sequence[Target], ended: Ended) -> Outcome:
+    def _concluded(self, request: RequestMessage, targets: Sequence[Target], ended: Ended) -> OrderOutcome:
         message_id = request.header.message_id or ""
         outcome = outcome_of(targets, message_id, ended)
         if ended.response is None:

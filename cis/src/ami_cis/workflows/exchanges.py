@@ -201,7 +201,7 @@ class Exchanges:
         """What can't be written or remembered is not sent."""
         message_id, reason = request.header.message_id or "", f"nothing was sent: {problem}"
         if isinstance(problem, StoreUnavailable):
-            self._environment.emit(events.StoreUnavailable(reason=str(problem)))
+            self._environment.emit(events.StoreOutage(reason=str(problem)))
         self._environment.emit(events.RequestFailed(message_id=message_id, reason=reason))
         return Ended(reason=reason, ms=0.0)
 
@@ -215,7 +215,7 @@ class Exchanges:
             try:
                 return await write()
             except StoreUnavailable as problem:
-                self._environment.emit(events.StoreUnavailable(reason=str(problem)))
+                self._environment.emit(events.StoreOutage(reason=str(problem)))
             await real_sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

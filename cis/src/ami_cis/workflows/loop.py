@@ -18,7 +18,7 @@ MOST_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LoopPlan:
     """The demo loop: a disconnect every `period_s`, the connect `connect_after_s` later; 0 cycles means for ever."""
 
     period_s: float
@@ -31,7 +31,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class LoopSummary:
     """What a loop has achieved; a command is one request for all meters, confirmed if all of them confirmed."""
 
     cycles: int
@@ -44,7 +44,7 @@ class Summary:
 class DemoLoop:
     """Disconnects and connects all meters, one cycle after another; an overrun delays the next cycle, it does not stack up."""
 
-    def __init__(self, controls: Controls, readings: Readings, plan: Plan, environment: Environment) -> None:
+    def __init__(self, controls: Controls, readings: Readings, plan: LoopPlan, environment: Environment) -> None:
         self._controls = controls
         self._readings = readings
         self._plan = plan
@@ -69,9 +69,9 @@ class DemoLoop:
                 return
             await self._sleep_until(begun + self._plan.period_s)
 
-    def summary(self) -> Summary:
+    def summary(self) -> LoopSummary:
         """The figures so far."""
-        return Summary(
+        return LoopSummary(
             cycles=self._cycles,
             commands=self._confirmed + self._failed,
             confirmed=self._confirmed,

@@ -52,7 +52,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class MeterError:
+class MeterReplyError:
     """One Reply/Error, with the label of the meter that it is about."""
 
     code: str
@@ -67,7 +67,7 @@ class MeterError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class OrderOutcome:
     """How an order ended; `result` is None if there was no final reply, and `reason` then says why.
 
     `unknown` is True where the HES may have carried it out all the same.
@@ -75,7 +75,7 @@ class Outcome:
 
     message_id: str
     result: str | None
-    errors: tuple[MeterError, ...] = ()
+    errors: tuple[MeterReplyError, ...] = ()
     reason: str | None = None
     unknown: bool = False
     ms: float

@@ -4,18 +4,19 @@ from collections.abc import Sequence
 
 from ami_cim.identity import Identifier
 from ami_cis.workflows.exchanges import Ended
-from ami_cis.workflows.orders import MeterError, Outcome, Target
+from ami_cis.workflows.orders import MeterReplyError, OrderOutcome, Target
 
 
-def outcome_of(targets: Sequence[Target], message_id: str, ended: Ended) -> Outcome:
+def outcome_of(targets: Sequence[Target], message_id: str, ended: Ended) -> OrderOutcome:
     """The outcome of an order for these targets."""
     if ended.response is None:
-        return Outcome(message_id=message_id, result=None, reason=ended.reason, unknown=ended.unknown, ms=ended.ms)
+        return OrderOutcome(message_id=message_id, result=None, reason=ended.reason, unknown=ended.unknown, ms=ended.ms)
     reply = ended.response.reply
     errors = tuple(
-        MeterError(error.code, error.reason, _label(targets, error.identifier), error.level) for error in reply.errors
+        MeterReplyError(error.code, error.reason, _label(targets, error.identifier), error.level)
+        for error in reply.errors
     )
-    return Outcome(message_id=message_id, result=reply.result, errors=errors, ms=ended.ms)
+    return OrderOutcome(message_id=message_id, result=reply.result, errors=errors, ms=ended.ms)
 
 
 def _label(targets: Sequence[Target], identifier: Identifier | None) -> str | None:

@@ -12,9 +12,9 @@ from ami_cim.message import Header, RequestMessage
 from ami_cim.payloads.get_meter_readings import AskedReading, GetMeterReadings
 from ami_cim.periods import Period
 from ami_cis import events
-from ami_cis.store import KeptReading, SentRequest, Store, StoreUnavailable, Wanted
+from ami_cis.store import KeptReading, ReadingQuery, SentRequest, Store, StoreUnavailable
 from ami_cis.workflows.exchanges import Ended, Exchanges
-from ami_cis.workflows.orders import Outcome, Target
+from ami_cis.workflows.orders import OrderOutcome, Target
 from ami_cis.workflows.outcomes import outcome_of
 from ami_process.environment import Environment
 
@@ -38,7 +38,7 @@ class ReadOrder:
 class ReadOutcome:
     """How it ended, and the values that came."""
 
-    outcome: Outcome
+    outcome: OrderOutcome
     readings: tuple[KeptReading, ...] = ()
     complete: bool = True
     """False where more values came than are handed out at once."""
@@ -61,13 +61,13 @@ class Readings:
         ended = await self._exchanges.run(request, self._sent(order, request), _sent_event(order, request))
         outcome = self._concluded(order, request, ended)
         try:
-            wanted = Wanted(message_id=outcome.message_id)
+            wanted = ReadingQuery(message_id=outcome.message_id)
             readings = await self._store.readings(wanted)
         except StoreUnavailable as problem:
             return ReadOutcome(replace(outcome, reason=f"the values are kept and can't be shown now: {problem}"))
         return ReadOutcome(outcome, tuple(readings), len(readings) < wanted.most)
 
-    def _concluded(self, order: ReadOrder, request: RequestMessage, ended: Ended) -> Outcome:
+    def _concluded(self, order: ReadOrder, request: RequestMessage, ended: Ended) -> OrderOutcome:
         outcome = outcome_of(order.targets, request.header.message_id or "", ended)
         if ended.response is not None:
             errors = [events.ReplyProblem(e.code, e.reason, e.meter) for e in outcome.errors if e.is_failure]

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from ami_hes.api import paths, query
 from ami_hes.api.values import (
     MAX_LISTED,
-    Groups,
+    GroupCounts,
     ImportReport,
     MeterEntry,
     MeterImport,
@@ -18,10 +18,10 @@ from ami_hes.api.values import (
     RowResult,
 )
 from ami_hes.meters.meter_index import Table
-from ami_hes.registry import KeptRegistry, OfConfiguration, Row
+from ami_hes.registry import ImportRow, KeptRegistry, OfConfiguration
 from ami_hes.registry.packed_meters import table_of
 from ami_hes.store import StoredMeter
-from ami_process.api import Refused, read_body
+from ami_process.api import ApiRefused, read_body
 
 DEFAULT_LISTED = 100
 
@@ -60,20 +60,20 @@ def meter_routes(kept: KeptRegistry) -> list[Route]:
             with query.looking():
                 removed = await kept.remove(name)
         except OfConfiguration as problem:
-            raise Refused(HTTPStatus.CONFLICT, str(problem)) from None
+            raise ApiRefused(HTTPStatus.CONFLICT, str(problem)) from None
         if removed is None:
             raise _unknown(name)
         return query.given(_entry(removed, table_of(removed)))
 
     async def import_meters(request: Request) -> Response:
         wanted = await read_body(request, MeterImport)
-        rows = [Row(row.place, row.columns) for row in wanted.rows]
+        rows = [ImportRow(row.place, row.columns) for row in wanted.rows]
         with query.looking():
             report = await kept.import_rows(rows, check=wanted.check)
         return query.given(ImportReport(rows=tuple(RowResult.of(one) for one in report)))
 
     async def count_groups(_: Request) -> Response:
-        return query.given(Groups(groups={tag: dict(of) for tag, of in kept.registry.groups().items()}))
+        return query.given(GroupCounts(groups={tag: dict(of) for tag, of in kept.registry.groups().items()}))
 
     return [
         Route(paths.METERS, list_meters, methods=["GET"]),
@@ -84,8 +84,8 @@ def meter_routes(kept: KeptRegistry) -> list[Route]:
     ]
 
 
-def _unknown(name: str) -> Refused:
-    return Refused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
+def _unknown(name: str) -> ApiRefused:
+    return ApiRefused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
 
 
 def _entry(stored: StoredMeter, table: Table) -> MeterEntry:

@@ -26,7 +26,7 @@ Counts = Counter[tuple[str, ...]]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Traffic(Protocol):
+class TrafficCounts(Protocol):
     """APDUs over all connections with meters."""
 
     received: int
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
     """Of the registry."""
     sessions: Counter[str]
     at_work: Callable[[], int]
-    traffic: Traffic
+    traffic: TrafficCounts
     latency: Latency
     history: SqlHistory
 

@@ -14,9 +14,9 @@ from ami_hes.api.scalers import ForgottenScalers
 from ami_hes.api.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
 from ami_hes.api.values import (
     Cancelled,
-    Groups,
+    GroupCounts,
     ImportReport,
-    Jobs,
+    JobCounts,
     MeterEntry,
     MeterImport,
     MeterList,
@@ -52,13 +52,13 @@ OPERATIONS = (
     _Operation(paths.METERS, "post", "Import rows of a shipment, each for itself", ImportReport, MeterImport),
     _Operation(paths.METER, "delete", "Take an imported meter out, by its name or mRID", MeterEntry),
     _Operation(paths.SCALERS_OF, "delete", "Forget the scalers that a meter gave first", ForgottenScalers),
-    _Operation(paths.GROUPS, "get", "Groups of meters by tag", Groups),
+    _Operation(paths.GROUPS, "get", "Groups of meters by tag", GroupCounts),
     _Operation(paths.REQUESTS, "get", "Requests, the latest first", RequestList, parameters=("limit", "before")),
     _Operation(paths.REQUEST, "get", "One request by its MessageID, with its commands", RequestDetails),
     _Operation(paths.SCHEDULES, "get", "Schedules, each with its latest runs", ScheduleList),
     _Operation(paths.SCHEDULE, "put", "Order a schedule, or another version of it", ScheduleEntry, ScheduleOrder),
     _Operation(paths.SCHEDULE, "delete", "Remove a schedule and its runs", Removed),
-    _Operation(paths.JOBS, "get", "What is not at its end", Jobs),
+    _Operation(paths.JOBS, "get", "What is not at its end", JobCounts),
     _Operation(paths.JOBS_OF, "delete", "Cancel the commands of a request that are not begun", Cancelled),
 )
 

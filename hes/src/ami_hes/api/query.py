@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ami_hes.store import StoreUnavailable
-from ami_process.api import JSON, Refused
+from ami_process.api import JSON, ApiRefused
 
 MAX_CHARACTERS = 300
 
@@ -48,7 +48,7 @@ def looking() -> Iterator[None]:
     try:
         yield
     except StoreUnavailable as problem:
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
+        raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, str(problem)) from None
 
 
 def given(value: BaseModel) -> Response:
@@ -56,5 +56,5 @@ def given(value: BaseModel) -> Response:
     return Response(value.model_dump_json(), media_type=JSON)
 
 
-def _wrong(reason: str) -> Refused:
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)
+def _wrong(reason: str) -> ApiRefused:
+    return ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)

@@ -12,14 +12,14 @@ from ami_hes.api.values import (
     MAX_LISTED,
     Cancelled,
     CommandEntry,
-    Delivery,
-    Jobs,
+    DeliveryState,
+    JobCounts,
     RequestDetails,
     RequestEntry,
     RequestList,
 )
 from ami_hes.store.history import SqlHistory
-from ami_process.api import Refused
+from ami_process.api import ApiRefused
 
 DEFAULT_LISTED = 50
 UNDELIVERED = 100
@@ -46,7 +46,7 @@ def request_routes(history: SqlHistory, cancel: Cancel) -> list[Route]:
             line = await history.request(message_id)
             if line is None:
                 reason = f"no request with the MessageID {message_id[:100]} is kept"
-                raise Refused(HTTPStatus.NOT_FOUND, reason)
+                raise ApiRefused(HTTPStatus.NOT_FOUND, reason)
             commands = await history.commands(message_id)
             delivery = await history.delivery(message_id)
         return query.given(
@@ -54,20 +54,20 @@ def request_routes(history: SqlHistory, cancel: Cancel) -> list[Route]:
                 request=RequestEntry.of(line),
                 reply_address=line.reply_address,
                 commands=tuple(map(CommandEntry.of, commands)),
-                delivery=None if delivery is None else Delivery.of(delivery),
+                delivery=None if delivery is None else DeliveryState.of(delivery),
             )
         )
 
     async def show_jobs(_: Request) -> Response:
         with query.looking():
             backlog, undelivered = await history.backlog(), await history.undelivered(UNDELIVERED)
-        return query.given(Jobs.of(backlog, undelivered))
+        return query.given(JobCounts.of(backlog, undelivered))
 
     async def cancel_jobs(request: Request) -> Response:
         message_id = request.path_params["message_id"]
         with query.looking():
             if await history.request(message_id) is None:
-                raise Refused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
+                raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
         return query.given(Cancelled(commands=await cancel(message_id)))
 
     return [

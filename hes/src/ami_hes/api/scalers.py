@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from ami_hes.api import paths, query
 from ami_hes.meters.registry import Meter, Registry
-from ami_process.api import Refused
+from ami_process.api import ApiRefused
 
 Forget = Callable[[Meter], Awaitable[int]]
 """Forgets those of a meter; how many. Raises StoreUnavailable."""
@@ -32,7 +32,7 @@ def scaler_routes(registry: Registry, forget: Forget) -> list[Route]:
         name = request.path_params["name"]
         meter = registry.find_by_name(name) or registry.find_by_mrid(name)
         if meter is None:
-            raise Refused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
+            raise ApiRefused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
         with query.looking():
             return query.given(ForgottenScalers(name=meter.name, scaler_units=await forget(meter)))
 

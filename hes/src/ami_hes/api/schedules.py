@@ -12,9 +12,9 @@ from starlette.routing import Route
 
 from ami_hes.api import paths, query
 from ami_hes.meters.registry import Registry
-from ami_hes.schedules import Definition, Every, Listed, NotASchedule, Schedule, ScheduleBook
+from ami_hes.schedules import Definition, Every, ListedSchedule, NotASchedule, Schedule, ScheduleBook
 from ami_hes.store import StoredRun
-from ami_process.api import Refused, read_body
+from ami_process.api import ApiRefused, read_body
 
 MOST_TYPES, MOST_METERS = 200, 5_000
 _TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
@@ -172,14 +172,14 @@ def schedule_routes(book: ScheduleBook, registry: Registry) -> list[Route]:
                 definition = order.definition(registry)
                 schedule = await book.put(request.path_params["name"], definition, enabled=order.enabled)
             except NotASchedule as problem:
-                raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
+                raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
         return query.given(ScheduleEntry.of(schedule))
 
     async def remove_schedule(request: Request) -> Response:
         name = request.path_params["name"]
         with query.looking():
             if not await book.remove(name):
-                raise Refused(HTTPStatus.NOT_FOUND, f"there is no schedule {name[:100]}")
+                raise ApiRefused(HTTPStatus.NOT_FOUND, f"there is no schedule {name[:100]}")
         return query.given(Removed(name=name))
 
     return [
@@ -189,5 +189,5 @@ def schedule_routes(book: ScheduleBook, registry: Registry) -> list[Route]:
     ]
 
 
-def _entry(listed: Listed) -> ScheduleEntry:
+def _entry(listed: ListedSchedule) -> ScheduleEntry:
     return ScheduleEntry.of(listed.schedule, tuple(map(Run.of, listed.runs)))

@@ -81,7 +81,7 @@ class MeterEntry(_Given):
     secrets: tuple[str, ...]
 
 
-class Groups(_Given):
+class GroupCounts(_Given):
     """The number of meters by tag and value."""
 
     groups: dict[str, dict[str, int]]
@@ -134,7 +134,7 @@ class CommandEntry(_Given):
         return cls.model_validate(line._asdict())
 
 
-class Delivery(_Given):
+class DeliveryState(_Given):
     """A reply that its receiver has not taken so far; a dead letter since `given_up_at`."""
 
     message_id: str
@@ -154,7 +154,7 @@ class RequestDetails(_Given):
     request: RequestEntry
     reply_address: str | None
     commands: tuple[CommandEntry, ...]
-    delivery: Delivery | None
+    delivery: DeliveryState | None
 
 
 class Cancelled(_Given):
@@ -163,15 +163,15 @@ class Cancelled(_Given):
     commands: int
 
 
-class Jobs(_Given):
+class JobCounts(_Given):
     """What is not at its end: commands by lane, requests without an answer, replies that are owed or given up."""
 
     commands: dict[str, int]
     requests: int
     replies_owed: int
     dead_letters: int
-    undelivered: tuple[Delivery, ...]
+    undelivered: tuple[DeliveryState, ...]
 
     @classmethod
     def of(cls, backlog: Backlog, undelivered: list[DeliveryLine]) -> Self:
-        return cls.model_validate(backlog._asdict() | {"undelivered": [Delivery.of(one) for one in undelivered]})
+        return cls.model_validate(backlog._asdict() | {"undelivered": [DeliveryState.of(one) for one in undelivered]})

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ami_process import rest_client
-from ami_process.rest_client import Broken, NotReached, Refused
+from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
 
 NOT_OK, USAGE, NOT_REACHED = 1, 2, 3
 DEFAULT_URL = "http://127.0.0.1:8081"
@@ -38,18 +38,18 @@ class Hes:
             return self.ask(method, path, content, model)
         except NotReached as problem:
             raise ended(f"{problem}; `hes serve` is the process, --url says where it is", NOT_REACHED) from None
-        except Refused as problem:
+        except ProcessRefused as problem:
             raise ended(str(problem), USAGE) from None
-        except Broken as problem:
+        except AnswerLost as problem:
             raise ended(str(problem), NOT_OK) from None
 
     def ask(self, method: str, path: str, content: str | None, model: type[Answer]) -> Answer:
-        """The same; raises NotReached, Broken and Refused."""
+        """The same; raises NotReached, AnswerLost and ProcessRefused."""
         answer = rest_client.ask(self._url, method, path, content, self._token_file)
         try:
             return model.model_validate_json(answer)
         except ValidationError:
-            raise Broken("the answer is not understood: is this a head-end of the same version?") from None
+            raise AnswerLost("the answer is not understood: is this a head-end of the same version?") from None
 
 
 def ended(text: str, exit_code: int) -> typer.Exit:

@@ -11,7 +11,7 @@ from rich.console import Console
 from ami_hes.api import paths
 from ami_hes.api.values import MAX_ROWS, ImportedRow, ImportReport, MeterImport, RowResult
 from ami_hes.client.asking import NOT_OK, NOT_REACHED, USAGE, Hes, ended, show, show_json
-from ami_process.rest_client import Broken, NotReached, Refused
+from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
 from ami_process.shipment_files import ShipmentFileError, read_placed_rows
 from ami_process.text_files import UnreadableText, read_text
 from ami_registry import parse_cell
@@ -58,7 +58,7 @@ def run(hes: Hes, file: Path, *, check: bool, verbose: bool, as_json: bool) -> i
         raise ended(f"{file}: {problem}{_so_far(report)}", USAGE) from None
     except NotReached as problem:
         raise ended(f"{problem}{_so_far(report)}", NOT_OK if report.counts else NOT_REACHED) from None
-    except (Broken, Refused) as problem:
+    except (AnswerLost, ProcessRefused) as problem:
         raise ended(f"{problem}{_so_far(report)}", NOT_OK) from None
     if as_json:
         show_json(ImportReport(rows=tuple(report.rows)))

@@ -8,7 +8,7 @@ import typer
 
 from ami_hes.api import paths
 from ami_hes.api.scalers import ForgottenScalers
-from ami_hes.api.values import Groups, MeterEntry, MeterList
+from ami_hes.api.values import GroupCounts, MeterEntry, MeterList
 from ami_hes.client import importing
 from ami_hes.client.asking import DEFAULT_URL, AsJson, Hes, TokenFile, Url, show, show_json, table
 
@@ -113,7 +113,7 @@ def forget_scalers(
 @meters.command("groups")
 def list_groups(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
     """Count the meters of each group."""
-    found = Hes(url, token_file).get(paths.GROUPS, Groups)
+    found = Hes(url, token_file).get(paths.GROUPS, GroupCounts)
     if as_json:
         show_json(found)
         return

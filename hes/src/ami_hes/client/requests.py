@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from ami_hes.api import paths
-from ami_hes.api.values import Cancelled, CommandEntry, Jobs, RequestDetails, RequestEntry, RequestList
+from ami_hes.api.values import Cancelled, CommandEntry, JobCounts, RequestDetails, RequestEntry, RequestList
 from ami_hes.client.asking import DEFAULT_URL, AsJson, Hes, TokenFile, Url, show, show_json, table
 
 requests = typer.Typer(
@@ -82,7 +82,7 @@ def show_jobs(
         ended = Hes(url, token_file).get(f"{paths.JOBS}/{quote(cancel, safe='')}", Cancelled, "DELETE")
         typer.echo(f"{ended.commands} commands were not begun, and are cancelled")
         return
-    found = Hes(url, token_file).get(paths.JOBS, Jobs)
+    found = Hes(url, token_file).get(paths.JOBS, JobCounts)
     if as_json:
         show_json(found)
         return

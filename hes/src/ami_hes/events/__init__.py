@@ -16,8 +16,8 @@ from ami_hes.events.process import (
     Ready,
     Recovered,
     RecoveryFailed,
-    StoreAvailable,
-    StoreUnavailable,
+    StoreOutage,
+    StoreOutageEnded,
 )
 from ami_hes.events.registry import MeterDisplaced, RegistryImporting, RegistryOpened
 from ami_hes.events.replies import ReplyDeadLetter, ReplyFailed, ReplyPostponed, ReplySent
@@ -25,7 +25,7 @@ from ami_hes.events.requests import (
     AnswerFailed,
     AnswerInvalid,
     AnswerNotHandedOn,
-    Refusal,
+    ReportedError,
     RequestAccepted,
     RequestRefused,
     RequestRepeated,
@@ -74,7 +74,6 @@ __all__ = [
     "Ready",
     "Recovered",
     "RecoveryFailed",
-    "Refusal",
     "RegistryImporting",
     "RegistryOpened",
     "Replaced",
@@ -82,6 +81,7 @@ __all__ = [
     "ReplyFailed",
     "ReplyPostponed",
     "ReplySent",
+    "ReportedError",
     "RequestAccepted",
     "RequestRefused",
     "RequestRepeated",
@@ -93,7 +93,7 @@ __all__ = [
     "ScheduleBehind",
     "ScheduleCollected",
     "ScheduleFailed",
-    "StoreAvailable",
-    "StoreUnavailable",
+    "StoreOutage",
+    "StoreOutageEnded",
     "SwitchState",
 ]

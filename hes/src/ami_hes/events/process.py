@@ -15,7 +15,7 @@ class Ready(events.Ready):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreUnavailable(Event):
+class StoreOutage(Event):
     """The store takes nothing now; what can be refused is refused, the rest waits."""
 
     severity: ClassVar[Severity | None] = "error"
@@ -27,7 +27,7 @@ class StoreUnavailable(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreAvailable(Event):
+class StoreOutageEnded(Event):
     """The store takes everything again."""
 
     severity: ClassVar[Severity | None] = "info"

@@ -7,7 +7,7 @@ from ami_process.events import Event, Severity
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ReportedError:
     """One error of a reply."""
 
     code: str
@@ -42,7 +42,7 @@ class RequestRefused(Event):
 
     message_id: str | None = None
     """Of the message, where it was read so far."""
-    errors: list[Refusal | str] | None = None
+    errors: list[ReportedError | str] | None = None
     """What the reply says."""
     status: int | None = None
     """Of HTTP, where the message was not even read."""

@@ -10,7 +10,7 @@ that nothing was sent when it was. The same MessageID again gets the same answer
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer, Writing
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
-from ami_hes.jobs.intake import Intake, Limits
+from ami_hes.jobs.intake import Intake, IntakeLimits
 from ami_hes.jobs.lanes import Group, Groups, LaneLimits, Lanes
 from ami_hes.jobs.reply_sender import ReplySender
 from ami_hes.jobs.worker import CommandWorker, Run, WorkerLimits
@@ -23,10 +23,10 @@ __all__ = [
     "Group",
     "Groups",
     "Intake",
+    "IntakeLimits",
     "KeptAnswer",
     "LaneLimits",
     "Lanes",
-    "Limits",
     "ReplySender",
     "Run",
     "WorkerLimits",

@@ -32,7 +32,7 @@ NO_MORE = ReplyError(code="0.2", level=Level.INFORM, reason="The last part of th
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class AnswerOrder:
     """What an answer is made of beside what came of the commands."""
 
     noun: str
@@ -57,19 +57,21 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenAnswer:
     """A message."""
 
     result: str
     octets: bytes
 
 
-def write_answer(order: Order, worked: Sequence[Worked], schemas: Schemas) -> list[Written]:
+def write_answer(order: AnswerOrder, worked: Sequence[Worked], schemas: Schemas) -> list[WrittenAnswer]:
     """The messages; raises CimError for one that is not valid."""
     return _parts(order, worked, order.first, order.last, schemas)
 
 
-def _parts(order: Order, worked: Sequence[Worked], first: int, last: bool, schemas: Schemas) -> list[Written]:
+def _parts(
+    order: AnswerOrder, worked: Sequence[Worked], first: int, last: bool, schemas: Schemas
+) -> list[WrittenAnswer]:
     whole = _message(order, worked, first, last, schemas)
     if len(whole.octets) <= order.octets or (order.in_parts and len(worked) < 2):
         return [whole]
@@ -81,7 +83,7 @@ def _parts(order: Order, worked: Sequence[Worked], first: int, last: bool, schem
     )
 
 
-def _message(order: Order, worked: Sequence[Worked], first: int, last: bool, schemas: Schemas) -> Written:
+def _message(order: AnswerOrder, worked: Sequence[Worked], first: int, last: bool, schemas: Schemas) -> WrittenAnswer:
     errors = () if first else order.errors
     reply, payload = noun_of(order.noun).report(order.context, errors, worked)
     message_id = order.message_id
@@ -90,10 +92,10 @@ def _message(order: Order, worked: Sequence[Worked], first: int, last: bool, sch
         reply = Reply(result=reply.result, errors=(part, *reply.errors))
         message_id = str(uuid5(UUID(order.message_id), f"{first}-{first + len(worked)}"))
     message = ResponseMessage(header=_header(order, message_id), reply=reply, payload=payload)
-    return Written(reply.result, format_answer(message, schemas, typed=order.typed))
+    return WrittenAnswer(reply.result, format_answer(message, schemas, typed=order.typed))
 
 
-def write_too_large(order: Order, meters: int, schemas: Schemas) -> Written:
+def write_too_large(order: AnswerOrder, meters: int, schemas: Schemas) -> WrittenAnswer:
     """In place of one message that would be larger than it may be."""
     reason = (
         f"The values of {meters} meters have more than the {order.octets} octets of one answer. Ask with AsyncReplyFlag and a "
@@ -101,10 +103,10 @@ def write_too_large(order: Order, meters: int, schemas: Schemas) -> Written:
     )
     reply = Reply(result="FAILED", errors=(ReplyError(code="3.1", level=Level.FATAL, reason=reason),))
     message = ResponseMessage(header=_header(order, order.message_id), reply=reply)
-    return Written("FAILED", format_answer(message, schemas, typed=order.typed))
+    return WrittenAnswer("FAILED", format_answer(message, schemas, typed=order.typed))
 
 
-def _header(order: Order, message_id: str) -> Header:
+def _header(order: AnswerOrder, message_id: str) -> Header:
     return Header(
         verb=Verb.REPLY,
         noun=order.noun,
@@ -118,7 +120,7 @@ def _header(order: Order, message_id: str) -> Header:
 # between two processes
 
 
-def format_order(order: Order) -> bytes:
+def format_order(order: AnswerOrder) -> bytes:
     """As the writing process reads it."""
     context = order.context
     values = {
@@ -168,12 +170,12 @@ def write(head: bytes, body: bytes) -> bytes:
     return json.dumps(lengths).encode() + b"\n" + b"".join(one.octets for one in messages)
 
 
-def parse_written(octets: bytes) -> list[Written]:
+def parse_written(octets: bytes) -> list[WrittenAnswer]:
     """What `write` has returned."""
     head, _, rest = octets.partition(b"\n")
-    messages: list[Written] = []
+    messages: list[WrittenAnswer] = []
     for result, length in json.loads(head):
-        messages.append(Written(result, rest[:length]))
+        messages.append(WrittenAnswer(result, rest[:length]))
         rest = rest[length:]
     return messages
 
@@ -186,10 +188,10 @@ def _schemas() -> Schemas:
     return Schemas()
 
 
-def _parse_order(values: dict[str, Any]) -> Order:
+def _parse_order(values: dict[str, Any]) -> AnswerOrder:
     request_id, verb, source, accepted_at, query = values["context"]
     typed, octets, in_parts, first, last = values["rest"]
-    return Order(
+    return AnswerOrder(
         noun=values["noun"],
         context=RequestContext(
             request_id=request_id,

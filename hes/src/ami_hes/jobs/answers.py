@@ -20,8 +20,8 @@ from ami_hes import events
 from ami_hes.engine import ANSWERED
 from ami_hes.jobs.answer_writing import (
     FUNCTION,
-    Order,
-    Written,
+    AnswerOrder,
+    WrittenAnswer,
     format_order,
     format_worked,
     format_wrapper,
@@ -162,11 +162,11 @@ class AnswerMaker:
         message = self._context.answer(request, Reply(result="FAILED", errors=errors))
         return StoredAnswer("FAILED", format_answer(message, self._context.schemas, typed=typed))
 
-    def _order(self, completed: Completed) -> Order:
+    def _order(self, completed: Completed) -> AnswerOrder:
         request = completed.request
         context = context_of(request)
         late = request.reply_address is not None
-        return Order(
+        return AnswerOrder(
             noun=request.noun,
             context=context,
             errors=parse_errors(request.errors),
@@ -179,12 +179,12 @@ class AnswerMaker:
             in_parts=late,
         )
 
-    async def _written(self, order: Order, done: Sequence[Worked], *, light: bool) -> list[Written]:
+    async def _written(self, order: AnswerOrder, done: Sequence[Worked], *, light: bool) -> list[WrittenAnswer]:
         if light:
             return write_answer(order, done, self._context.schemas)
         if not order.in_parts and sum(len(one.outcome.payload) for one in done) > self._writing.octets:
             return [write_too_large(order, len(done), self._context.schemas)]  # as XML it is larger still
-        written: list[Written] = []
+        written: list[WrittenAnswer] = []
         for first, piece in _pieces(done) if order.in_parts else ((0, done),):
             head = format_order(replace(order, first=first, last=first + len(piece) == len(done)))
             written += parse_written(await self._writing.worker.call(head, format_worked(piece), room=ROOM))
@@ -212,7 +212,7 @@ def _pieces(done: Sequence[Worked]) -> Iterator[tuple[int, Sequence[Worked]]]:
     yield first, done[first:]
 
 
-def _stored(written: Sequence[Written]) -> StoredAnswer:
+def _stored(written: Sequence[WrittenAnswer]) -> StoredAnswer:
     """One answer of all its messages; OK or FAILED if all of them are."""
     results = {one.result for one in written}
     return StoredAnswer(

@@ -41,7 +41,7 @@ ANSWER_GRACE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class IntakeLimits:
     """How much is accepted, and how long the work on its meters may take."""
 
     lanes: Lanes
@@ -57,7 +57,7 @@ class Intake:
         answers: AnswerMaker,
         registry: Registry,
         reply_hosts: ReplyHosts,
-        limits: Limits,
+        limits: IntakeLimits,
         parts: Parts,
         partners: Sequence[Partner] = (),
     ) -> None:
@@ -286,7 +286,7 @@ class Intake:
             )
         )
 
-    def _refuse(self, header: Header, errors: list[events.Refusal | str]) -> None:
+    def _refuse(self, header: Header, errors: list[events.ReportedError | str]) -> None:
         self._context.emit(events.RequestRefused(message_id=header.message_id, errors=errors))
 
 
@@ -295,5 +295,5 @@ def _stopping(*, accepted: bool) -> CimError:
     return CimError("5.1", f"The head-end system is stopping: {what}. Ask again with the same MessageID.")
 
 
-def _described(one: ReplyError) -> events.Refusal:
-    return events.Refusal(code=one.code, reason=one.reason)
+def _described(one: ReplyError) -> events.ReportedError:
+    return events.ReportedError(code=one.code, reason=one.reason)

@@ -18,7 +18,7 @@ HIGHER = {lane: tuple(Lane)[: index + 1] for index, lane in enumerate(Lane)}
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class FreePlaces:
     """What may be taken: commands of these lanes, at most `limit` in all, and none of a group that is full."""
 
     lanes: frozenset[Lane]
@@ -26,7 +26,7 @@ class Opening:
     full: frozenset[str]
 
 
-class Places:
+class LanePlaces:
     """The places."""
 
     def __init__(self, most: Mapping[Lane, int], groups: Groups) -> None:
@@ -38,13 +38,13 @@ class Places:
         """When the next session of a group may be begun, of `real_time`."""
         self._changed = asyncio.Event()
 
-    async def opening(self) -> Opening:
+    async def opening(self) -> FreePlaces:
         """As soon as a lane has a place."""
         while not (now := self._now()).lanes:
             await self._change()
         return now
 
-    async def wider(self, than: Opening) -> None:
+    async def wider(self, than: FreePlaces) -> None:
         """Return when there is a lane or a group that this opening has not."""
         while True:
             now = self._now()
@@ -72,11 +72,11 @@ class Places:
                 del self._of_group[group]
         self._changed.set()
 
-    def _now(self) -> Opening:
+    def _now(self) -> FreePlaces:
         free = {lane: min(self._most[one] - self._worked[one] for one in HIGHER[lane]) for lane in Lane}
         lanes = frozenset(lane for lane in Lane if free[lane] > 0)
         limit = 1 if self._groups.limited else min((free[lane] for lane in lanes), default=0)
-        return Opening(lanes, limit, self._full())
+        return FreePlaces(lanes, limit, self._full())
 
     def _full(self) -> frozenset[str]:
         at_most = {group: self._groups.limits(group).sessions for group in self._of_group}

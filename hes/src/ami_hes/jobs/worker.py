@@ -17,7 +17,7 @@ from ami_hes.jobs.alone import alone
 from ami_hes.jobs.answers import AnswerMaker
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Groups, Lanes
-from ami_hes.jobs.places import Opening, Places
+from ami_hes.jobs.places import FreePlaces, LanePlaces
 from ami_hes.jobs.rows import stored_result
 from ami_hes.meters.registry import Registry
 from ami_hes.meters.trace import tracing
@@ -70,7 +70,7 @@ class CommandWorker:
         self._run = run
         self._lanes = limits.lanes
         self._groups = limits.groups
-        self._places = Places({lane: one.sessions for lane, one in limits.lanes.items()}, limits.groups)
+        self._places = LanePlaces({lane: one.sessions for lane, one in limits.lanes.items()}, limits.groups)
         self._finished: asyncio.Queue[_Finished] = asyncio.Queue(BATCH)
         self._group: asyncio.TaskGroup | None = None
         """For answers that take a while; None once the process stops."""
@@ -96,7 +96,7 @@ class CommandWorker:
                 await self._finished.put(finished)
         return len(cancelled)
 
-    async def _taken(self, opening: Opening) -> Sequence[CommandDelivery]:
+    async def _taken(self, opening: FreePlaces) -> Sequence[CommandDelivery]:
         """What may be worked now; nothing, if more may be taken than it seemed before there was anything."""
         commands = self._context.engine.commands
         taking = asyncio.ensure_future(commands.take(opening.lanes, opening.limit, opening.full))

@@ -29,12 +29,12 @@ from ami_dlms.association import (
 )
 from ami_dlms.association.client.steps import (
     ExchangeStep,
-    Read,
+    ReadLink,
     Steps,
     Tell,
     TopUp,
     Unsolicited,
-    Write,
+    WriteLink,
     answer,
     exchange,
     hang_up,
@@ -70,7 +70,7 @@ class Timeouts:
         return min(real_time() + self.apdu_timeout_s, self.until)
 
 
-class Refusal(MeterFault):
+class GetRefused(MeterFault):
     """The meter answered a GET with a data-access-result; the association is as good as before."""
 
     def __init__(self, result: DataAccessResult, where: str) -> None:
@@ -124,7 +124,7 @@ class Association:
         """The attribute's value; `encoded` as of the protocol core's Get."""
         event = self._expected(GetResult, await self._exchange(Get(descriptor, selection, encoded), where), where)
         if event.value is None:
-            raise Refusal(event.result, where)
+            raise GetRefused(event.result, where)
         return event.value
 
     async def get_many(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data]:
@@ -138,7 +138,7 @@ class Association:
                 self._most_in_a_list = 0
         return [await self.get(one, None, f"reading {one}") for one in descriptors]
 
-    async def get_each(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data | Refusal]:
+    async def get_each(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data | GetRefused]:
         """As `get_many`, but what the meter refuses is in the place of its value, and lists that are too long are divided."""
         if len(descriptors) > 1 < self._most_in_a_list:
             try:
@@ -158,26 +158,26 @@ class Association:
         """How many attributes one request may name; 0 where the meter takes no lists."""
         return self._most_in_a_list
 
-    async def _get_or_refusal(self, descriptor: AttributeDescriptor) -> Data | Refusal:
+    async def _get_or_refusal(self, descriptor: AttributeDescriptor) -> Data | GetRefused:
         try:
             return await self.get(descriptor, None, f"reading {descriptor}")
-        except Refusal as refusal:
+        except GetRefused as refusal:
             return refusal
 
     async def _get_list(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data]:
         values = []
         for one in await self._list_results(descriptors):
-            if isinstance(one, Refusal):
+            if isinstance(one, GetRefused):
                 raise one
             values.append(one)
         return values
 
-    async def _list_results(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data | Refusal]:
+    async def _list_results(self, descriptors: Sequence[AttributeDescriptor]) -> list[Data | GetRefused]:
         where = f"reading {descriptors[0]} and {len(descriptors) - 1} more"
         asked = GetList(tuple(Get(one) for one in descriptors))
         results = self._expected(GetListResult, await self._exchange(asked, where), where).results
         return [
-            Refusal(result.result, f"reading {one}") if result.value is None else result.value
+            GetRefused(result.result, f"reading {one}") if result.value is None else result.value
             for one, result in zip(descriptors, results, strict=True)
         ]
 
@@ -222,9 +222,9 @@ class Association:
 
     async def _perform(self, step: ExchangeStep) -> bytes | None:
         match step:
-            case Read():
+            case ReadLink():
                 return await self._read()
-            case Write(octets, first):
+            case WriteLink(octets, first):
                 await self._write(octets, first=first)
             case TopUp():
                 if self._source is not None and self._source.is_low:

@@ -33,7 +33,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class CallerPlaces:
     """How many callers may be unknown at once, in all and from one address."""
 
     most: int

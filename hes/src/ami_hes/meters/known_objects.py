@@ -14,7 +14,7 @@ from ami_dlms.data import CompactArray, Data
 from ami_dlms.enums import DataTag
 from ami_dlms.errors import DecodeError
 from ami_dlms.obis import Obis
-from ami_hes.meters.association import Refusal
+from ami_hes.meters.association import GetRefused
 from ami_hes.meters.faults import MeterFault
 from ami_hes.meters.session import Session
 from ami_mapping.profiles import PROFILE_GENERIC, Profile
@@ -89,9 +89,9 @@ def attributes_of_profile(name: Obis) -> tuple[AttributeDescriptor, AttributeDes
     )
 
 
-def profile_of(name: Obis, columns: Data | Refusal, period: Data | Refusal) -> Profile | None:
+def profile_of(name: Obis, columns: Data | GetRefused, period: Data | GetRefused) -> Profile | None:
     """The profile that these attributes describe; None where the meter gives none that could be used."""
-    if isinstance(columns, Refusal) or isinstance(period, Refusal) or columns.tag is not DataTag.ARRAY:
+    if isinstance(columns, GetRefused) or isinstance(period, GetRefused) or columns.tag is not DataTag.ARRAY:
         return None
     if not isinstance(period.value, int) or len(columns.value) > MOST_COLUMNS:
         return None

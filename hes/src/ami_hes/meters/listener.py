@@ -14,7 +14,7 @@ from ami_dlms.errors import DlmsError
 from ami_dlms.framing import wrapper
 from ami_hes.events import DialledIn, NotProved
 from ami_hes.meters.association import Timeouts
-from ami_hes.meters.callers import Caller, Places
+from ami_hes.meters.callers import Caller, CallerPlaces
 from ami_hes.meters.channels import TcpChannel
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
@@ -45,7 +45,7 @@ class Listener:
         notifications: Notifications,
         prove: Prove,
         *,
-        places: Places,
+        places: CallerPlaces,
         traffic: Traffic,
         log_apdus: bool,
         emit: Emit,

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from ami_hes.meters.association import Timeouts
-from ami_hes.meters.callers import Places
+from ami_hes.meters.callers import CallerPlaces
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.dialled_in import DialledInConnections, Standing
 from ami_hes.meters.faults import MeterFault
@@ -20,7 +20,7 @@ from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.meters.link import Link, Traffic, connect
 from ami_hes.meters.listener import Listener
 from ami_hes.meters.push import Notifications
-from ami_hes.meters.received import Received
+from ami_hes.meters.received import ReceiveCounters
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.serial_port import connect_serial
 from ami_hes.meters.session import Afterwards, Session, SessionContext
@@ -78,7 +78,7 @@ class Meters:
         self.sessions = Counter({"opened": 0, "resumed": 0, "failed": 0})
         """How sessions with meters began; those that prove who has dialled in are left out."""
         self.listening: tuple[str, int] | None = None
-        self._received = Received(received)
+        self._received = ReceiveCounters(received)
         self._notifications = Notifications(registry, self._received, environment.emit)
         self._dialled_in = DialledInConnections(self._notifications, environment.emit)
         self._slots = SessionSlots(settings.max_sessions)
@@ -89,7 +89,7 @@ class Meters:
             self._notifications,
             self._prove,
             traffic=self.traffic,
-            places=Places(settings.max_callers, settings.max_callers_per_address),
+            places=CallerPlaces(settings.max_callers, settings.max_callers_per_address),
             log_apdus=settings.log_apdus,
             emit=environment.emit,
         )

@@ -24,7 +24,7 @@ from ami_dlms.errors import DlmsError, LocalError, ProtocolError
 from ami_dlms.security import GlobalKeys, ReceiveCounter
 from ami_hes import events
 from ami_hes.meters.faults import MeterFault
-from ami_hes.meters.received import Origin, Received
+from ami_hes.meters.received import FrameOrigin, ReceiveCounters
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.meters.strangers import guess
 from ami_hes.meters.trace import traced_message_id
@@ -55,7 +55,7 @@ class Sender(Protocol):
 class Notifications:
     """Decodes and reports notifications; knows the keys of the registry's meters by their system titles."""
 
-    def __init__(self, registry: Registry, received: Received, emit: Emit) -> None:
+    def __init__(self, registry: Registry, received: ReceiveCounters, emit: Emit) -> None:
         self._registry = registry
         self._received = received
         self._emit = emit
@@ -108,7 +108,7 @@ class Notifications:
         )
         if sender is None:
             reported()
-        elif self._received.of(sender, Origin.PUSH).accepts(counter):
+        elif self._received.of(sender, FrameOrigin.PUSH).accepts(counter):
             self._publish(sender, reported, peer, transport)
         else:
             self.drop(peer, transport, f"a notification with invocation counter {counter}, which was used before")
@@ -129,7 +129,7 @@ class Notifications:
 
     async def _keep_and_report(self, sender: Meter, reported: Callable[[], None], peer: str, transport: str) -> None:
         try:
-            await self._received.keep(sender, Origin.PUSH)
+            await self._received.keep(sender, FrameOrigin.PUSH)
         except MeterFault as fault:
             self.drop(peer, transport, str(fault))
             return
@@ -194,7 +194,7 @@ class Notifications:
         known = self._keys.get(title)
         meter = self._registry.find_by_system_title(title)
         if known is None and meter is not None and meter.ciphered:
-            known = self._keys[title] = global_keys(meter), self._received.of(meter, Origin.PUSH)
+            known = self._keys[title] = global_keys(meter), self._received.of(meter, FrameOrigin.PUSH)
         return known
 
 

@@ -15,14 +15,14 @@ from ami_hes.store.ports import ReceivedCounters, ReceivedKey
 from ami_process.store.errors import StoreUnavailable
 
 
-class Origin(StrEnum):
+class FrameOrigin(StrEnum):
     """Where a frame is from; those of one are not in order with those of the other, since a push may be overtaken by an answer."""
 
     ASSOCIATION = "association"
     PUSH = "push"
 
 
-class Received:
+class ReceiveCounters:
     """The receive counters of all meters. `load` before the first use."""
 
     def __init__(self, store: ReceivedCounters) -> None:
@@ -34,7 +34,7 @@ class Received:
         self._kept = await self._store.load()
         self._counters = {key: ReceiveCounter(lowest) for key, lowest in self._kept.items()}
 
-    def of(self, meter: Meter, origin: Origin) -> ReceiveCounter:
+    def of(self, meter: Meter, origin: FrameOrigin) -> ReceiveCounter:
         """What the meter has used, over all its connections."""
         return self._counters.setdefault(_key(meter, origin), ReceiveCounter())
 
@@ -42,9 +42,9 @@ class Received:
         """The same; where HLS proves each association fresh it begins anew with each."""
         if meter.authentication in HLS:
             return ReceiveCounter()
-        return self.of(meter, Origin.ASSOCIATION)
+        return self.of(meter, FrameOrigin.ASSOCIATION)
 
-    async def keep(self, meter: Meter, origin: Origin) -> None:
+    async def keep(self, meter: Meter, origin: FrameOrigin) -> None:
         """What was accepted so far is accepted by no later life either; raises MeterFault when it can't be kept."""
         key = _key(meter, origin)
         counter = self._counters.get(key)
@@ -58,6 +58,6 @@ class Received:
         self._kept[key] = max(lowest, self._kept.get(key, 0))
 
 
-def _key(meter: Meter, origin: Origin) -> ReceivedKey:
+def _key(meter: Meter, origin: FrameOrigin) -> ReceivedKey:
     """The device and not its name in the registry, which may be given to another one."""
     return ReceivedKey(meter.logical_device_name, meter.key_id, origin.value)

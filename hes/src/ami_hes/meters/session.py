@@ -18,11 +18,11 @@ from ami_dlms.association.client.session import (
     OpeningStep,
     OpenManagement,
     OpenPublic,
+    PublicReads,
     ReadPublic,
     Reconnect,
     ReleasePublic,
     Trouble,
-    Wanted,
     count_of,
     opening,
 )
@@ -32,13 +32,13 @@ from ami_dlms.cosem.selection import SelectiveAccess
 from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult
 from ami_dlms.security.hls import HLS, usual_challenge
-from ami_hes.meters.association import Association, Refusal, Timeouts
+from ami_hes.meters.association import Association, GetRefused, Timeouts
 from ami_hes.meters.counters import InvocationCounters
 from ami_hes.meters.faults import CounterRefused, MeterFault
 from ami_hes.meters.link import Link
 from ami_hes.meters.public_client import as_text, public_association
 from ami_hes.meters.push import Notifications
-from ami_hes.meters.received import Origin, Received
+from ami_hes.meters.received import FrameOrigin, ReceiveCounters
 from ami_hes.meters.registry import Meter
 from ami_registry import client_settings
 
@@ -52,7 +52,7 @@ class SessionContext:
 
     system_title: bytes
     counters: InvocationCounters
-    received: Received
+    received: ReceiveCounters
     notifications: Notifications
     random_bytes: Callable[[int], bytes]
     fast_path: bool = True
@@ -83,7 +83,7 @@ class Session:
         Some meters close the connection when an association is released; with `reconnect` they are called once more.
         """
         meter = self.meter
-        wanted = Wanted(
+        wanted = PublicReads(
             name=meter.public_client,
             counter=meter.invocation_counter if meter.public_client and meter.keyed else None,
             known=meter.public_client and meter.authentication in HLS and self._context.counters.knows(meter),
@@ -108,7 +108,7 @@ class Session:
         """Several attributes' values, in as few requests as the meter takes; refusals as for `get`."""
         return await self._read(lambda: self._open.get_many(descriptors))
 
-    async def get_each(self, *descriptors: AttributeDescriptor) -> list[Data | Refusal]:
+    async def get_each(self, *descriptors: AttributeDescriptor) -> list[Data | GetRefused]:
         """The same, with a refusal of the meter in the place of the value that it refuses."""
         return await self._read(lambda: self._open.get_each(descriptors))
 
@@ -179,7 +179,7 @@ class Session:
         self._in_doubt = False
         try:
             return await self._guarded(work())
-        except Refusal:
+        except GetRefused:
             raise
         except MeterFault:
             await self._open_anew()
@@ -193,7 +193,7 @@ class Session:
     async def _guarded(self, work: Coroutine[object, object, T]) -> T:
         try:
             return await work
-        except Refusal:
+        except GetRefused:
             raise
         except BaseException:
             self.healthy = False
@@ -274,7 +274,7 @@ class Session:
             self._refusal = fault if source is None or not source.doubt else fault.add_detail(source.doubt)
             raise
         if source is not None:
-            await context.received.keep(meter, Origin.ASSOCIATION)
+            await context.received.keep(meter, FrameOrigin.ASSOCIATION)
             await source.confirm()
         self._association = association
 

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from ami_dlms.enums import ApduTag
-from ami_dlms.explain import Session, explain, secret_nodes, without_secrets
+from ami_dlms.explain import DecodingSession, explain, secret_nodes, without_secrets
 from ami_dlms.framing.wrapper import WrapperPdu, encode
 from ami_hes.events import Apdu
 from ami_process.environment import real_time
@@ -59,7 +59,7 @@ class ApduTrace:
 
     def request(self, pdu: WrapperPdu) -> None:
         self._asked = real_time()
-        [tree, *_] = explain(encode(pdu), Session())
+        [tree, *_] = explain(encode(pdu), DecodingSession())
         self._log("request", pdu, 0.0, without_secrets(tree, secret_nodes(tree)))
 
     def response(self, pdu: WrapperPdu) -> None:

@@ -14,7 +14,7 @@ from ami_hes.nouns.partners import STANDARD, Partner, partner_of
 from ami_hes.nouns.plans import Order, Plan, Refused, Report, RequestContext, Worked
 
 
-class Noun(Protocol):
+class NounModule(Protocol):
     """What such a module offers."""
 
     def size(self, message: RequestMessage, partner: Partner = STANDARD) -> int: ...
@@ -26,7 +26,7 @@ class Noun(Protocol):
 
 __all__ = [
     "STANDARD",
-    "Noun",
+    "NounModule",
     "Order",
     "Partner",
     "Plan",

@@ -34,7 +34,7 @@ from ami_hes.operations.read_results import (
     ReadSeries,
     ReadValue,
     ReadValues,
-    Wanted,
+    WantedReadings,
     moment_at,
     number_of,
 )
@@ -78,7 +78,7 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
             errors.append(found)
         else:
             meters.setdefault(found.name, found)
-    body = Wanted(tuple(types), *period, source).format()
+    body = WantedReadings(tuple(types), *period, source).format()
     commands = [
         Command(context.request_id, MeterId(one.name, one.mrid), read_meter.NAME, body) for one in meters.values()
     ]

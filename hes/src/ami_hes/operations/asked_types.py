@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ami_hes.operations.read_results import NotRead, Wanted
+from ami_hes.operations.read_results import NotRead, WantedReadings
 from ami_mapping.faults import explain
 from ami_mapping.intervals import Span
 from ami_mapping.lookup import Match, ReadingTable
@@ -43,7 +43,7 @@ class SortedOut:
     not_read: tuple[NotRead, ...] = ()
 
 
-def sort_out(wanted: Wanted, table: ReadingTable, now: int) -> SortedOut:
+def sort_out(wanted: WantedReadings, table: ReadingTable, now: int) -> SortedOut:
     """Values over a time come from profiles where the code has a column, and attributes are what they are now (M-131).
 
     What no row answers any more is not read: a command may be older than the table. `now` is in seconds since 1970.

@@ -2,7 +2,7 @@
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
-from ami_hes.meters import MeterFault, Refusal, Session
+from ami_hes.meters import GetRefused, MeterFault, Session
 from ami_hes.meters.public_client import as_text
 
 
@@ -23,10 +23,10 @@ async def read_identified(session: Session, *attributes: AttributeDescriptor) ->
     return values
 
 
-async def read_each_identified(session: Session, *attributes: AttributeDescriptor) -> list[Data | Refusal]:
+async def read_each_identified(session: Session, *attributes: AttributeDescriptor) -> list[Data | GetRefused]:
     """As `read_identified`, but what the meter refuses of these is in the place of its value."""
     device_id, *values = await session.get_each(_device_id(session), *attributes)
-    if isinstance(device_id, Refusal):
+    if isinstance(device_id, GetRefused):
         raise device_id
     _compare(session, device_id)
     return values

@@ -12,7 +12,7 @@ from datetime import datetime
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.obis import Obis
-from ami_hes.meters import MeterFault, Refusal, Session
+from ami_hes.meters import GetRefused, MeterFault, Session
 from ami_hes.meters.known_objects import KnownObjects
 from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.operations.asked_types import Asked, is_attribute
@@ -31,7 +31,7 @@ EXTENDED_REGISTER, CAPTURE_TIME = 4, 5
 MOST_AT_ONCE = 24
 """Attributes of one request: a value without a time of its own has that of its answer, which is not to be one for all."""
 Objects = Sequence[tuple[int, Obis]]
-Answers = dict[AttributeDescriptor, Data | Refusal]
+Answers = dict[AttributeDescriptor, Data | GetRefused]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class AttributeReader:
         value = answers[target.value]
         unit = None if target.scaler_unit is None else answers[target.scaler_unit]
         for part in (value, unit):
-            if isinstance(part, Refusal):
+            if isinstance(part, GetRefused):
                 return self._fail(asked, explain_refused_reading(part.name, where=part.where))
         try:
             code, text = value_of(target.match, value, unit, multiplier=asked.multiplier)  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ class AttributeReader:
 def _scalers(batch: Iterable[_Target], answers: Answers) -> dict[AttributeDescriptor, Data]:
     """Those that the meter has given."""
     units = {one.scaler_unit for one in batch}
-    return {name: unit for name, unit in answers.items() if name in units and not isinstance(unit, Refusal)}
+    return {name: unit for name, unit in answers.items() if name in units and not isinstance(unit, GetRefused)}
 
 
 def _usual(asked: Iterable[Asked]) -> list[_Target]:
@@ -197,7 +197,7 @@ def _batches(targets: Sequence[_Target], most: int) -> Iterator[list[_Target]]:
 def _own_time(target: _Target, answers: Answers) -> int | None:
     """The meter's time of the value; None where it has none, or none that is a moment."""
     found = None if target.time is None else answers[target.time]
-    if found is None or isinstance(found, Refusal):
+    if found is None or isinstance(found, GetRefused):
         return None
     try:
         return number_of(moment_of(found))
@@ -205,5 +205,5 @@ def _own_time(target: _Target, answers: Answers) -> int | None:
         return None
 
 
-def _is_absent(answer: Data | Refusal) -> bool:
-    return isinstance(answer, Refusal) and answer.name in ABSENT
+def _is_absent(answer: Data | GetRefused) -> bool:
+    return isinstance(answer, GetRefused) and answer.name in ABSENT

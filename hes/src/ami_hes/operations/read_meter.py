@@ -14,7 +14,7 @@ from ami_hes.operations.kept_readings import to_keep
 from ami_hes.operations.operation import Operation
 from ami_hes.operations.read_attributes import AttributeReader, all_of
 from ami_hes.operations.read_profiles import ProfileReader, fault_of
-from ami_hes.operations.read_results import METER, STORE, NotRead, ReadValues, Wanted
+from ami_hes.operations.read_results import METER, STORE, NotRead, ReadValues, WantedReadings
 from ami_hes.operations.stored_readings import StoredReadings
 from ami_hes.store import StoreUnavailable
 from ami_mapping.faults import Fault, explain
@@ -22,7 +22,7 @@ from ami_mapping.intervals import Span
 from ami_mapping.lookup import readings
 
 NAME = "read_meter"
-"""The operation's name; the body of its commands is a `Wanted`, the payload of its outcomes a `ReadValues`."""
+"""The operation's name; the body of its commands is a `WantedReadings`, the payload of its outcomes a `ReadValues`."""
 SEVERAL = "5.4"
 """Reply code of several kinds of faults."""
 MOST_SHOWN = 10
@@ -30,7 +30,7 @@ MOST_SHOWN = 10
 
 async def run(meters: Meters, assignment: Assignment) -> Outcome:
     """Read from the store, from the meter or from both; whatever ends it before the first answer is a MeterFault."""
-    wanted = Wanted.parse(assignment.command.body)
+    wanted = WantedReadings.parse(assignment.command.body)
     now = int(meters.environment.now().timestamp())
     asked = sort_out(wanted, readings(), now)
     if asked.everything and asked.span is not None and asked.span.end < now and wanted.source != STORE:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
-from ami_hes.meters import MeterFault, Refusal, Session
+from ami_hes.meters import GetRefused, MeterFault, Session
 from ami_hes.meters.known_objects import KnownObjects, attributes_of_profile, profile_of
 from ami_hes.meters.known_scalers import KnownScalers
 from ami_hes.operations.asked_types import Asked
@@ -44,7 +44,7 @@ class _Read:
 
     profile: Profile
     columns: list[_Column] = field(default_factory=list)
-    scalers: dict[AttributeDescriptor, Data | Refusal] = field(default_factory=dict)
+    scalers: dict[AttributeDescriptor, Data | GetRefused] = field(default_factory=dict)
 
 
 class ProfileReader:
@@ -73,10 +73,10 @@ class ProfileReader:
             try:
                 await self._read(one, span)
             except MeterFault as fault:
-                left = wanted[number:] if not isinstance(fault, Refusal) else [one]
+                left = wanted[number:] if not isinstance(fault, GetRefused) else [one]
                 for column in (column for profile in left for column in profile.columns):
                     self._fail(column.asked, fault_of(fault))
-                if not isinstance(fault, Refusal):
+                if not isinstance(fault, GetRefused):
                     return
 
     def fail(self, asked: Sequence[Asked], fault: Fault) -> None:
@@ -142,7 +142,7 @@ class ProfileReader:
         doubtful = await self._doubtful(one)
         for column in one.columns:
             unit = None if column.scaler_unit is None else one.scalers[column.scaler_unit]
-            if isinstance(unit, Refusal):
+            if isinstance(unit, GetRefused):
                 self._fail(column.asked, explain_refused_reading(unit.name, where=unit.where))
                 continue
             if not buffer.times:
@@ -186,7 +186,7 @@ class ProfileReader:
             first, last = (CosemDateTime.from_datetime(datetime.fromtimestamp(at, UTC)) for at in part)
             try:
                 value = await self._session.get(profile.buffer, profile.between(first, last, places), encoded=True)
-            except Refusal as refusal:
+            except GetRefused as refusal:
                 if refusal.name not in NO_COLUMNS:
                     raise
                 buffer.columns = tuple(range(len(profile.columns)))
@@ -198,13 +198,13 @@ class ProfileReader:
         self.not_read.append(NotRead(asked.reading_type, fault.code, fault.level, fault.reason))
 
 
-def _given(scalers: Mapping[AttributeDescriptor, Data | Refusal]) -> dict[AttributeDescriptor, Data]:
-    return {name: unit for name, unit in scalers.items() if not isinstance(unit, Refusal)}
+def _given(scalers: Mapping[AttributeDescriptor, Data | GetRefused]) -> dict[AttributeDescriptor, Data]:
+    return {name: unit for name, unit in scalers.items() if not isinstance(unit, GetRefused)}
 
 
 def fault_of(fault: MeterFault) -> Fault:
     """As the reply of a reading says it."""
-    if isinstance(fault, Refusal):
+    if isinstance(fault, GetRefused):
         return explain_refused_reading(fault.name, where=fault.where)
     return fault.explained(attempted=None)
 

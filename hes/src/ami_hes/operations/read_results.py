@@ -30,7 +30,7 @@ def moment_at(number: int) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedReadings:
     """Which ReadingTypes (as they were asked for; none is all that the meter has), and intervals that end in which time."""
 
     reading_types: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Wanted:
         return json.dumps(astuple(self), separators=(",", ":"))
 
     @classmethod
-    def parse(cls, body: str) -> "Wanted":
+    def parse(cls, body: str) -> "WantedReadings":
         """What `format` wrote."""
         reading_types, *more = json.loads(body)
         return cls(tuple(reading_types), *more)

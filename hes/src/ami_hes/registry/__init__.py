@@ -1,6 +1,6 @@
 """The registry of meters as it is kept: imported from files or row by row, its keys sealed by a master key."""
 
-from ami_hes.registry.kept import IMPORTED, KeptRegistry, OfConfiguration, Row, RowOutcome, RowReport
+from ami_hes.registry.kept import IMPORTED, ImportRow, KeptRegistry, OfConfiguration, RowOutcome, RowReport
 from ami_hes.registry.master_keys import MasterKey, MasterKeys, master_keys_of
 from ami_hes.registry.opening import ConfiguredMeters, configured_meters, open_registry
 from ami_hes.registry.rotation import rotate
@@ -10,11 +10,11 @@ __all__ = [
     "IMPORTED",
     "CannotOpen",
     "ConfiguredMeters",
+    "ImportRow",
     "KeptRegistry",
     "MasterKey",
     "MasterKeys",
     "OfConfiguration",
-    "Row",
     "RowOutcome",
     "RowReport",
     "Sealer",

@@ -26,7 +26,7 @@ class OfConfiguration(Exception):
     """A file of the configuration has the say over the meter; the text says which."""
 
 
-class Row(NamedTuple):
+class ImportRow(NamedTuple):
     """A row of a shipment, and where it is in its file."""
 
     place: str
@@ -109,7 +109,7 @@ class KeptRegistry:
         self._transport_key = transport_key
         self._one_at_a_time = asyncio.Lock()
 
-    async def import_rows(self, rows: Sequence[Row], *, check: bool = False) -> list[RowReport]:
+    async def import_rows(self, rows: Sequence[ImportRow], *, check: bool = False) -> list[RowReport]:
         """Keep what can be kept of these rows of a shipment; `check`: only say what would become of them.
 
         A later row for the same meter counts. Raises StoreUnavailable, and then nothing of them is kept.
@@ -154,7 +154,7 @@ class KeptRegistry:
         kept = self._meters.stored(mrid_key(meter.mrid))
         return IMPORTED if kept is None else kept.source
 
-    def _plan(self, row: Row, draft: _Draft) -> RowReport:
+    def _plan(self, row: ImportRow, draft: _Draft) -> RowReport:
         name = row.columns.get("name")
         shown = name[:MAX_CHARACTERS] if isinstance(name, str) and name.isprintable() else None
         try:

@@ -1,7 +1,7 @@
 """Collecting by schedule: when what is asked of which meters (`definition`, `periods`), the work itself (`collector`, `runs`), and what
 goes to subscribers (`subscribers`, `event_writing`, `publisher`). Schedules are ordered in CIM (`orders`) or by the REST API."""
 
-from ami_hes.schedules.book import Listed, ScheduleBook
+from ami_hes.schedules.book import ListedSchedule, ScheduleBook
 from ami_hes.schedules.collector import Collector
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
 from ami_hes.schedules.event_writer import EventWriter
@@ -15,7 +15,7 @@ __all__ = [
     "Definition",
     "EventWriter",
     "Every",
-    "Listed",
+    "ListedSchedule",
     "NotASchedule",
     "Publisher",
     "Schedule",

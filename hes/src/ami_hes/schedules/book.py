@@ -25,7 +25,7 @@ RUNS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedSchedule:
     """A schedule and its latest runs, the last one first."""
 
     schedule: Schedule
@@ -97,10 +97,10 @@ class ScheduleBook:
         """All of them by name."""
         return list(map(Schedule.of, await self.store.everything()))
 
-    async def listed(self) -> list[Listed]:
+    async def listed(self) -> list[ListedSchedule]:
         """All of them by name, with their runs."""
         kept = await self.store.everything()
-        return [Listed(Schedule.of(one), await self.store.runs(one.schedule_id, RUNS_SHOWN)) for one in kept]
+        return [ListedSchedule(Schedule.of(one), await self.store.runs(one.schedule_id, RUNS_SHOWN)) for one in kept]
 
 
 def _check(definition: Definition, registry: Registry) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.operations.asked_types import answered_by
-from ami_hes.operations.read_results import STORE_FIRST, Wanted, number_of
+from ami_hes.operations.read_results import STORE_FIRST, WantedReadings, number_of
 from ami_hes.schedules.periods import Every, Recurrence
 from ami_hes.store import StoredSchedule
 from ami_mapping.lookup import readings
@@ -63,7 +63,7 @@ class Definition:
             return
         yield from (meter for mrid in self.mrids if (meter := registry.find_by_mrid(mrid)) is not None)
 
-    def wanted(self, complete_until: datetime | None, start: datetime, end: datetime) -> Wanted:
+    def wanted(self, complete_until: datetime | None, start: datetime, end: datetime) -> WantedReadings:
         """What one meter is asked for: the period, and before it what it has not given so far.
 
         Registers have no past, so a schedule with some asks for values up to the present.
@@ -71,7 +71,7 @@ class Definition:
         if complete_until is not None:
             start = min(start, max(complete_until, end - timedelta(days=self.back_fill_days)))
         up_to = number_of(end) if self._has_profiles_alone() else None
-        return Wanted(self.reading_types, number_of(start), up_to, STORE_FIRST)
+        return WantedReadings(self.reading_types, number_of(start), up_to, STORE_FIRST)
 
     def _has_profiles_alone(self) -> bool:
         table = readings()

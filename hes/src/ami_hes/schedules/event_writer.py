@@ -11,7 +11,7 @@ from ami_hes.schedules.event_writing import (
     COMPLETE,
     FUNCTION,
     Order,
-    Written,
+    WrittenEvent,
     complete_among,
     format_collected,
     format_order,
@@ -61,7 +61,7 @@ class EventWriter:
 
     async def write(
         self, subscriber: Subscriber, part_id: str, collected: Sequence[Collected], at: datetime
-    ) -> AsyncIterator[Written]:
+    ) -> AsyncIterator[WrittenEvent]:
         """The events of what came of one part of a run; raises CimError for one that would not be valid, WorkerBusy and WorkerLost."""
         number = 1
         for piece in _pieces(collected):
@@ -79,7 +79,7 @@ class EventWriter:
                 yield one
                 number += 1
 
-    async def _written(self, order: Order, piece: Sequence[Collected]) -> list[Written]:
+    async def _written(self, order: Order, piece: Sequence[Collected]) -> list[WrittenEvent]:
         if _is_light(piece):
             return write_events(order, piece, self.schemas)
         return parse_events(await self.worker.call(format_order(order), format_collected(piece), room=ROOM))

@@ -46,7 +46,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenEvent:
     """An event as it is kept and posted."""
 
     message_id: str
@@ -58,14 +58,14 @@ def complete_among(collected: Sequence[Collected]) -> list[int]:
     return [place for place, one in enumerate(collected) if one.ok or _is_lacking(ReadValues.parse(one.payload))]
 
 
-def write_events(order: Order, collected: Sequence[Collected], schemas: Schemas) -> list[Written]:
+def write_events(order: Order, collected: Sequence[Collected], schemas: Schemas) -> list[WrittenEvent]:
     """The events about those that have given anything; raises CimError for one that would not be valid."""
     read = [one for one in (_read_of(each, order.part_id) for each in collected) if _has_something(one[1])]
     pieces = enumerate(_bounded(read, order.values_per_message), order.first)
     return [_event(order, number, some, schemas) for number, some in pieces]
 
 
-def _event(order: Order, number: int, some: Sequence[Read], schemas: Schemas) -> Written:
+def _event(order: Order, number: int, some: Sequence[Read], schemas: Schemas) -> WrittenEvent:
     message_id = str(uuid5(UUID(order.part_id), f"{order.subscriber}/{number}"))
     header = Header(
         verb=Verb.CREATED,
@@ -77,7 +77,9 @@ def _event(order: Order, number: int, some: Sequence[Read], schemas: Schemas) ->
         correlation_id=order.part_id,
     )
     wrapper = envelope.typed_wrapper(Verb.CREATED, NOUN) if order.typed else envelope.EVENT_MESSAGE
-    return Written(message_id, wire.write_event(EventMessage(header=header, payload=created(some)), wrapper, schemas))
+    return WrittenEvent(
+        message_id, wire.write_event(EventMessage(header=header, payload=created(some)), wrapper, schemas)
+    )
 
 
 def _read_of(one: Collected, request_id: str) -> Read:
@@ -139,13 +141,13 @@ def write(head: bytes, body: bytes) -> bytes:
     return b"\n".join((lengths, b"".join(one.octets for one in written)))
 
 
-def parse_events(octets: bytes) -> list[Written]:
+def parse_events(octets: bytes) -> list[WrittenEvent]:
     """What `write` has returned of events."""
     head, _, rest = octets.partition(b"\n")
-    written: list[Written] = []
+    written: list[WrittenEvent] = []
     start = 0
     for message_id, length in json.loads(head):
-        written.append(Written(message_id, rest[start : start + length]))
+        written.append(WrittenEvent(message_id, rest[start : start + length]))
         start += length
     return written
 

@@ -12,7 +12,7 @@ from ami_cim.codes import Verb
 from ami_hes.engine import Engine, ReplyJob
 from ami_hes.meters.registry import Registry
 from ami_hes.schedules.event_writer import EventWriter
-from ami_hes.schedules.event_writing import Written
+from ami_hes.schedules.event_writing import WrittenEvent
 from ami_hes.schedules.subscribers import NOUN, Subscriber
 from ami_hes.store import Collected, Results, SpentId, StoredAnswer, StoredRequest
 from ami_process.environment import Environment
@@ -52,7 +52,7 @@ class Publisher:
         meter = self.registry.find_by_mrid(collected.mrid)
         return subscriber.wants(NOUN, {} if meter is None else meter.tags)
 
-    async def _post(self, event: Written, subscriber: Subscriber, part_id: str, now: datetime) -> bool:
+    async def _post(self, event: WrittenEvent, subscriber: Subscriber, part_id: str, now: datetime) -> bool:
         request = StoredRequest(
             request_id=event.message_id,
             digest="",

@@ -21,7 +21,7 @@ METERS_PER_PART = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RunPart:
     """A request, and its commands."""
 
     request: StoredRequest
@@ -41,7 +41,7 @@ class Planned:
 
     def parts(
         self, registry: Registry, complete: Mapping[str, datetime], now: datetime, deadline_at: datetime
-    ) -> Iterator[Part]:
+    ) -> Iterator[RunPart]:
         """One after the other: meters of a large registry are looked up for a while."""
         meters = self.schedule.definition.meters(registry)
         parts = iter(lambda: list(islice(meters, METERS_PER_PART)), [])
@@ -59,7 +59,7 @@ class Planned:
                 errors="[]",
             )
             commands = [self._command(request.request_id, meter, complete.get(meter.mrid)) for meter in some]
-            yield Part(request, [CommandJob(one, Lane.CAMPAIGN, deadline_at) for one in commands])
+            yield RunPart(request, [CommandJob(one, Lane.CAMPAIGN, deadline_at) for one in commands])
 
     def _command(self, request_id: str, meter: Meter, complete_until: datetime | None) -> Command:
         body = self.schedule.definition.wanted(complete_until, self.start, self.end).format()

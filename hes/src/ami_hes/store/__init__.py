@@ -5,6 +5,7 @@ from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
 from ami_hes.store.history import SqlHistory
 from ami_hes.store.ports import (
+    AnswerPart,
     ClaimTooHigh,
     Completed,
     CounterRange,
@@ -13,7 +14,6 @@ from ami_hes.store.ports import (
     Deliveries,
     FailedDelivery,
     NonceUsed,
-    Part,
     ReceivedCounters,
     ReceivedKey,
     Results,
@@ -46,6 +46,7 @@ from ami_process.store.errors import StoreUnavailable, StoreUnusable
 
 __all__ = [
     "SCHEMA",
+    "AnswerPart",
     "ClaimTooHigh",
     "Collected",
     "Completed",
@@ -57,7 +58,6 @@ __all__ = [
     "FailedDelivery",
     "NameTaken",
     "NonceUsed",
-    "Part",
     "Readings",
     "ReceivedCounters",
     "ReceivedKey",

@@ -65,7 +65,5 @@ class Database(database.Database):
     def _report(self, reason: str | None) -> None:
         store = str(self.place)
         self._emit(
-            events.StoreAvailable(store=store)
-            if reason is None
-            else events.StoreUnavailable(store=store, reason=reason)
+            events.StoreOutageEnded(store=store) if reason is None else events.StoreOutage(store=store, reason=reason)
         )

@@ -78,7 +78,7 @@ class StoredAnswer(NamedTuple):
     """The parts behind the first one."""
 
 
-class Part(NamedTuple):
+class AnswerPart(NamedTuple):
     """A part of an answer, which is the whole of most."""
 
     number: int
@@ -140,7 +140,7 @@ class Results(Protocol):
     async def owed(self) -> list[str]:
         """The ids of requests whose answer was not taken at its reply address yet, oldest first."""
 
-    async def next_part(self, request_id: str) -> Part | None:
+    async def next_part(self, request_id: str) -> AnswerPart | None:
         """The first part of an answer that was not taken yet; None if there is none."""
 
     async def part_taken(self, request_id: str, number: int) -> None:

@@ -25,9 +25,9 @@ from sqlalchemy.exc import IntegrityError
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.store.database import Database
 from ami_hes.store.ports import (
+    AnswerPart,
     Completed,
     NonceUsed,
-    Part,
     SpentId,
     StoredAnswer,
     StoredCommand,
@@ -149,7 +149,7 @@ class SqlResults:
         query = query.order_by(requests.c.answered_at, requests.c.request_id)
         return await self._database.transaction(lambda c: list(c.execute(query).scalars()))
 
-    async def next_part(self, request_id: str) -> Part | None:
+    async def next_part(self, request_id: str) -> AnswerPart | None:
         return await self._database.transaction(lambda c: _next_part(c, request_id))
 
     async def part_taken(self, request_id: str, number: int) -> None:
@@ -270,7 +270,7 @@ def _answer(connection: Connection, answers: Mapping[str, StoredAnswer], answere
                 connection.execute(insert(further_parts), parts)
 
 
-def _next_part(connection: Connection, request_id: str) -> Part | None:
+def _next_part(connection: Connection, request_id: str) -> AnswerPart | None:
     taken = connection.execute(select(replies.c.parts_taken).where(replies.c.request_id == request_id)).scalar()
     number = (taken or 0) + 1
     if number == 1:
@@ -283,7 +283,7 @@ def _next_part(connection: Connection, request_id: str) -> Part | None:
         return None
     behind = (further_parts.c.request_id == request_id, further_parts.c.number > number)
     last = connection.execute(select(further_parts.c.number).where(*behind).limit(1)).first() is None
-    return Part(number, octets, last)
+    return AnswerPart(number, octets, last)
 
 
 def _request(row: Row[*tuple[object, ...]]) -> StoredRequest:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ami_meter_sim.control import MOST_LISTED
 from ami_meter_sim.faults.rule import Groups
 from ami_meter_sim.objects.conditions import Condition
-from ami_meter_sim.scenarios.model import Target
+from ami_meter_sim.scenarios.model import ScenarioTarget
 from ami_packs.event_list import Occurrence
 
 
@@ -114,7 +114,7 @@ class Start(Body):
     """Its name."""
     scenario: dict[str, Any] | None = None
     """What its file holds."""
-    target: Target = Target()
+    target: ScenarioTarget = ScenarioTarget()
     """At which meters; all that its tracks and faults name has to hold beside it."""
 
     @model_validator(mode="after")
@@ -124,7 +124,7 @@ class Start(Body):
         return self
 
 
-class Part(Body):
+class PageQuery(Body):
     """Which part of the meters and of the history is shown."""
 
     meter: str | None = Field(default=None, max_length=64)

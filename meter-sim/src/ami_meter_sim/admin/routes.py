@@ -16,7 +16,7 @@ from ami_meter_sim.admin.bodies import (
     Load,
     Meters,
     Named,
-    Part,
+    PageQuery,
     Power,
     Press,
     Removed,
@@ -27,15 +27,15 @@ from ami_meter_sim.admin.bodies import (
     Wrong,
 )
 from ami_meter_sim.admin.stream import stream
-from ami_meter_sim.control import Control, Selection
+from ami_meter_sim.control import FleetControl, Selection
 from ami_meter_sim.faults import FAULTS, FaultError, Rule
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.refusals import NotPossible, NotThere
 from ami_meter_sim.scenarios.model import Scenario, ScenarioError, load, shipped
-from ami_meter_sim.scenarios.runner import Busy, Runner
+from ami_meter_sim.scenarios.runner import Runner, ScenarioRunning
 from ami_meter_sim.snapshots import Snapshots
 from ami_meter_sim.tap import MOST_READERS, Tap
-from ami_process.api import Refused, exception_handlers, refuse
+from ami_process.api import ApiRefused, exception_handlers, refuse
 from ami_process.clock_api import clock_routes
 
 BASE = "/api/v1"
@@ -49,7 +49,7 @@ Attribute = Annotated[int, Path(ge=1, le=127)]
 OBJECT = BASE + "/meters/{name}/objects/{class_id}/{instance}/{attribute}"
 
 
-def application(control: Control, runner: Runner, snapshots: Snapshots, tap: Tap, version: str) -> FastAPI:
+def application(control: FleetControl, runner: Runner, snapshots: Snapshots, tap: Tap, version: str) -> FastAPI:
     """The application, with its schema at /api/v1/openapi.json."""
     app = FastAPI(
         title="Simulated meters",
@@ -71,7 +71,7 @@ def application(control: Control, runner: Runner, snapshots: Snapshots, tap: Tap
     return app
 
 
-def _meters(app: FastAPI, control: Control) -> None:
+def _meters(app: FastAPI, control: FleetControl) -> None:
     @app.get(f"{BASE}/meters", response_model=Meters)
     async def list_meters(wanted: Annotated[Filter, Query()]) -> dict[str, Any]:
         """The meters of the process, a part at a time."""
@@ -91,14 +91,14 @@ def _meters(app: FastAPI, control: Control) -> None:
         return list(control.objects(name))
 
 
-def _attributes(app: FastAPI, control: Control) -> None:
+def _attributes(app: FastAPI, control: FleetControl) -> None:
     @app.get(OBJECT, response_model=Value)
     async def read_attribute(name: Name, class_id: ClassId, instance: Instance, attribute: Attribute) -> dict[str, Any]:
         """An attribute of an object, as the meter itself sees it: no association, no fault."""
         try:
             return values.to_json(control.read(name, class_id, instance, attribute))
         except ValueError as problem:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(problem)) from None
+            raise ApiRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(problem)) from None
 
     @app.put(OBJECT, response_model=Value)
     async def set_attribute(
@@ -108,12 +108,12 @@ def _attributes(app: FastAPI, control: Control) -> None:
         try:
             wanted = values.from_json(value.model_dump())
         except ValueError as problem:
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
+            raise ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, str(problem)) from None
         control.write(name, class_id, instance, attribute, wanted)
         return values.to_json(control.read(name, class_id, instance, attribute))
 
 
-def _acts(app: FastAPI, control: Control) -> None:
+def _acts(app: FastAPI, control: FleetControl) -> None:
     """What somebody at the meter does, or the grid."""
 
     @app.post(f"{BASE}/meters/{{name}}/button")
@@ -151,7 +151,7 @@ def _acts(app: FastAPI, control: Control) -> None:
         return {"meters": len(meters)}
 
 
-def _faults(app: FastAPI, control: Control) -> None:
+def _faults(app: FastAPI, control: FleetControl) -> None:
     faults = control.fleet.faults
 
     @app.get(f"{BASE}/faults/kinds")
@@ -171,7 +171,7 @@ def _faults(app: FastAPI, control: Control) -> None:
     async def set_rule(rule: dict[str, Any]) -> dict[str, Any]:
         """Set a rule: the keys of a table [[faults]]. It counts at once, and for open connections too."""
         if len(faults.rules) >= MOST_RULES:
-            raise Refused(HTTPStatus.CONFLICT, f"{MOST_RULES} rules are set already")
+            raise ApiRefused(HTTPStatus.CONFLICT, f"{MOST_RULES} rules are set already")
         parsed = Rule.parse(rule)
         return {"number": faults.set(parsed), "rule": parsed.described()}
 
@@ -185,7 +185,7 @@ def _faults(app: FastAPI, control: Control) -> None:
     async def remove_rule(number: Annotated[int, Path(ge=1, le=2**53)]) -> dict[str, Any]:
         """End one rule."""
         if not faults.remove(number):
-            raise Refused(HTTPStatus.NOT_FOUND, f"there is no rule number {number}")
+            raise ApiRefused(HTTPStatus.NOT_FOUND, f"there is no rule number {number}")
         return {"rules": 1}
 
 
@@ -203,7 +203,7 @@ def _scenarios(app: FastAPI, runner: Runner) -> None:
         return runner.described()
 
     @app.get(f"{BASE}/scenario")
-    async def show_scenario(part: Annotated[Part, Query()]) -> dict[str, Any]:
+    async def show_scenario(part: Annotated[PageQuery, Query()]) -> dict[str, Any]:
         """The one that runs, or the last one: which meter is at which step, what it waits for, and what has happened."""
         return runner.described(part.meter, part.limit, part.skip)
 
@@ -237,7 +237,7 @@ def _snapshots(app: FastAPI, snapshots: Snapshots) -> None:
         return {"name": name}
 
 
-def _watching(app: FastAPI, control: Control, tap: Tap) -> None:
+def _watching(app: FastAPI, control: FleetControl, tap: Tap) -> None:
     registry = metrics.metrics_of(control.fleet, tap)
 
     @app.get(f"{BASE}/events")
@@ -247,7 +247,7 @@ def _watching(app: FastAPI, control: Control, tap: Tap) -> None:
     ) -> Response:
         """What happens from now on, as server-sent events; of these kinds and this meter alone where they are given."""
         if tap.full:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_READERS} read along already")
+            raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_READERS} read along already")
         found = stream(tap, control.fleet.environment, frozenset(event), meter)
         return StreamingResponse(found, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
@@ -284,7 +284,7 @@ def _handlers() -> dict[Any, Any]:
         NotPossible: not_possible,
         FaultError: unusable,
         ScenarioError: unusable,
-        Busy: not_possible,
-        StateError: not_possible,
+        ScenarioRunning: not_possible,
+        StateUnusable: not_possible,
     }
     return {**exception_handlers(), **own}

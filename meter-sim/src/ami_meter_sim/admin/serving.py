@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from ami_meter_sim.admin.routes import application
-from ami_meter_sim.control import Control
+from ami_meter_sim.control import FleetControl
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.scenarios.runner import Runner
 from ami_meter_sim.settings import MeterSimSettings
@@ -22,7 +22,7 @@ async def serving_api(settings: MeterSimSettings, port: int, fleet: Fleet, tap: 
     """Serve it at `meter_sim.host` and this port; gives the address. Raises CannotListen, SettingsError."""
     with listening(settings.host, port, "meter_sim.") as listener:
         tokens = Tokens.of(settings.token_file, "meter_sim.token_file", bound_to=listener.getsockname()[0])
-        control = Control(fleet)
+        control = FleetControl(fleet)
         runner = Runner(control, tap)
         app = application(control, runner, Snapshots(fleet), tap, version("ami-meter-sim"))
         api = guarded(app, tokens, names=(settings.host,), names_setting="meter_sim.host", bounded=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from ami_meter_sim.tap import Reader, Tap
+from ami_meter_sim.tap import Tap, TapReader
 from ami_process.environment import Environment
 from ami_process.events import Event, as_object, format_object
 
@@ -29,7 +29,7 @@ async def stream(tap: Tap, environment: Environment, kinds: frozenset[str], mete
                 yield _formatted(found.pop("event"), found, environment.now())
 
 
-async def _next(reader: Reader) -> Event | None:
+async def _next(reader: TapReader) -> Event | None:
     """The next event; None when there is none for a while, or when nothing more comes."""
     waiting = [asyncio.ensure_future(one) for one in (reader.waiting.get(), reader.ended.wait())]
     try:

@@ -28,11 +28,16 @@ def show(found: Any) -> None:
 
 def asked(url: str, token_file: Path | None, method: str, path: str, body: Any = None) -> Any:
     """The process's answer; a request that fails ends the command with the reason."""
-    from ami_process.rest_client import Broken, NotReached, Refused, ask  # `serve` has no use for an HTTP client
+    from ami_process.rest_client import (
+        AnswerLost,
+        NotReached,
+        ProcessRefused,
+        ask,
+    )  # `serve` has no use for an HTTP client
 
     content = None if body is None else json.dumps(body)
     try:
         return json.loads(ask(url, method, API + path, content, token_file))
-    except (NotReached, Broken, Refused) as problem:
+    except (NotReached, AnswerLost, ProcessRefused) as problem:
         sys.stderr.write(f"{problem}\n")
         raise typer.Exit(FAILED) from None

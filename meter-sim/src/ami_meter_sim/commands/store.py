@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ami_meter_sim.population import upkeep
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.population.tables import SCHEMA
 from ami_process.commands import explaining
 from ami_process.settings import SettingsError
@@ -57,4 +57,4 @@ def store_commands(state_in: Callable[[Path], Path]) -> typer.Typer:
 
 
 def _explaining() -> AbstractContextManager[None]:
-    return explaining(SCHEMA.role, SettingsError, StateError, StoreUnusable, StoreUnavailable)
+    return explaining(SCHEMA.role, SettingsError, StateUnusable, StoreUnusable, StoreUnavailable)

@@ -5,7 +5,7 @@
 
 from ami_meter_sim.faults.book import Active, Faults, disturbed
 from ami_meter_sim.faults.fault import Fault, Item, Occasion
-from ami_meter_sim.faults.registry import FAULTS, Row
+from ami_meter_sim.faults.registry import FAULTS, FaultRow
 from ami_meter_sim.faults.rule import FaultError, Rule
 
-__all__ = ["FAULTS", "Active", "Fault", "FaultError", "Faults", "Item", "Occasion", "Row", "Rule", "disturbed"]
+__all__ = ["FAULTS", "Active", "Fault", "FaultError", "FaultRow", "Faults", "Item", "Occasion", "Rule", "disturbed"]

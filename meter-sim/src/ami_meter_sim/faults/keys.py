@@ -33,7 +33,7 @@ CIPHERED = frozenset(int(tag) for tag in ApduTag if tag in GENERAL or tag.name.s
 """First octets of APDUs that end with a tag or a signature."""
 
 
-class ProfileFault(Fault):
+class AssociationFault(Fault):
     """A fault of an association that is about to be opened."""
 
     about: ClassVar[dict[str, Any]] = {"service": "association"}
@@ -49,7 +49,7 @@ class ProfileFault(Fault):
         return security
 
 
-class WrongKey(ProfileFault):
+class WrongKey(AssociationFault):
     """Have another key than the head-end."""
 
     key: Literal["encryption", "authentication", "both"] = "both"
@@ -67,7 +67,7 @@ class WrongKey(ProfileFault):
         return replace(security, keys=wrong)
 
 
-class WrongTitle(ProfileFault):
+class WrongTitle(AssociationFault):
     """Have another system title than the head-end knows."""
 
     def changed(self, security: Security) -> Security:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ami_meter_sim.faults.registry import FAULTS, Row
+from ami_meter_sim.faults.registry import FAULTS, FaultRow
 from ami_meter_sim.faults.rule import Rule
 from ami_meter_sim.faults.when import When
 
@@ -52,7 +52,7 @@ def page() -> str:
     return INTRODUCTION + table + keys + "".join(map(_section, FAULTS.values()))
 
 
-def _section(row: Row) -> str:
+def _section(row: FaultRow) -> str:
     fault = row.kind
     usual: dict[str, Any] = {"when": fault.about} if fault.about else {}
     if fault.usual_probability < 1:

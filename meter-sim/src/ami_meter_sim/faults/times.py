@@ -67,7 +67,7 @@ class ClockJumps(ClockOff):
         return self._offset_s
 
 
-class ProfileFault(Fault):
+class BufferFault(Fault):
     """A fault of some rows of a profile's buffer (class 7); the same rows each time."""
 
     of_rows: float = Field(default=0.1, gt=0, le=1)
@@ -92,7 +92,7 @@ class ProfileFault(Fault):
         yield row
 
 
-class ProfileGap(ProfileFault):
+class ProfileGap(BufferFault):
     """Leave out rows, without a word in the status."""
 
     def disturbed(self, row: Data) -> Iterator[Data]:
@@ -100,7 +100,7 @@ class ProfileGap(ProfileFault):
         yield from ()
 
 
-class ProfileDuplicate(ProfileFault):
+class ProfileDuplicate(BufferFault):
     """Give rows twice."""
 
     def disturbed(self, row: Data) -> Iterator[Data]:
@@ -108,7 +108,7 @@ class ProfileDuplicate(ProfileFault):
         yield from (row, row)
 
 
-class ProfileOverlap(ProfileFault):
+class ProfileOverlap(BufferFault):
     """Add rows whose interval overlaps that of the row before, as after a clock that was set back."""
 
     seconds: int = Field(default=450, ge=1, le=86_400)

@@ -17,7 +17,7 @@ from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.addresses import Behind
 from ami_meter_sim.meter.communication import WRAPPER, CommunicationProfile
 from ami_meter_sim.meter.session import Session
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_process.environment import real_time, real_timer
 
 HELD_OCTETS = 0x20000
@@ -147,7 +147,7 @@ class Connection(ABC):
                 if self._suspended():
                     break
                 octets = self._backlog.popleft() if self._backlog else None
-        except StateError as error:
+        except StateUnusable as error:
             self._service.fleet.report(events.StateError(reason=str(error)))
             self._end = self._close
         if self._held or self._end is not None:
@@ -231,7 +231,7 @@ class Connection(ABC):
 
     @abstractmethod
     def _behind(self) -> Behind:
-        """The meters that serve it; StateError when they can't be made."""
+        """The meters that serve it; StateUnusable when they can't be made."""
 
     @abstractmethod
     def _write(self, frames: list[bytes]) -> None:

@@ -15,7 +15,7 @@ from ami_meter_sim.lines.connection import Service
 from ami_meter_sim.lines.sockets import connected
 from ami_meter_sim.lines.tcp import TcpConnection
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_process.environment import real_time
 
 LASTED_S = 5.0
@@ -78,7 +78,7 @@ async def dial_each(
         for index in indexes:
             try:
                 meter = service.fleet.live(index)
-            except StateError as error:
+            except StateUnusable as error:
                 service.fleet.report(events.StateError(reason=str(error)))
             else:
                 calls.create_task(dial(service, meter, called(index), back_off()))

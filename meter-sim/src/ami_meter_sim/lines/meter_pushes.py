@@ -15,21 +15,21 @@ from ami_dlms.errors import DlmsError
 from ami_meter_sim.events import PushFailed
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
-from ami_meter_sim.lines.push import Destination, Push, PushSender
+from ami_meter_sim.lines.push import Push, PushEndpoint, PushSender
 from ami_meter_sim.lines.sockets import leaves_from
 from ami_meter_sim.meter.pushes import reason_of
 from ami_meter_sim.meter.pushing import push_frames, push_retry_at, wanted_pushes
 from ami_meter_sim.meter.pushing_from_rows import frames_of_row
 from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.objects.push_setup import PushPlan, Transport
-from ami_meter_sim.population.addressing import Addressing, Plan
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.objects.push_setup import PushPlan, PushTransport
+from ami_meter_sim.population.addressing import Addressing, AddressPlan
+from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.population.row import Row
 from ami_process.sockets import format_address
 
 MOST_KEPT = 1_000
 """Pushes that wait while one more keeps its meter alive."""
-TRANSPORTS: dict[int, str] = {Transport.TCP: "tcp", Transport.UDP: "udp"}
+TRANSPORTS: dict[int, str] = {PushTransport.TCP: "tcp", PushTransport.UDP: "udp"}
 
 
 def may_leave(meter: Meter | Row, why: str) -> bool:
@@ -47,7 +47,7 @@ def frames_at_rest(fleet: Fleet, index: int, plan: PushPlan, at: datetime) -> Se
 class OwnHosts:
     """The address that the meters of populations send from, by the store's index of each population's first one."""
 
-    def __init__(self, plans: Sequence[tuple[int, Plan]]) -> None:
+    def __init__(self, plans: Sequence[tuple[int, AddressPlan]]) -> None:
         self._plans = plans
 
     def of(self, meter: Meter) -> str | None:
@@ -87,7 +87,7 @@ class WantedPushes:
         try:
             for plan in wanted_pushes(meter, self._environment.now()):
                 self._want(meter, plan)
-        except (StateError, DlmsError) as error:
+        except (StateUnusable, DlmsError) as error:
             self._environment.emit(PushFailed(meter=meter.name, transport="", address="", reason=str(error)))
 
     def _want(self, meter: Meter, plan: PushPlan) -> None:
@@ -101,7 +101,7 @@ class WantedPushes:
             self._environment.emit(PushFailed(meter=meter.name, transport=transport, address=address, reason=problem))
             return
 
-        self._sender.want(self._push(meter, plan, Destination(transport, where.host, where.port)), plan.first_at)
+        self._sender.want(self._push(meter, plan, PushEndpoint(transport, where.host, where.port)), plan.first_at)
 
     def _again(self, meter: Meter) -> Callable[[], Meter]:
         """The same meter later: one that is kept alive is itself, one of a population may have gone by then."""
@@ -112,7 +112,7 @@ class WantedPushes:
     def _is_due(self, plan: PushPlan) -> bool:
         return plan.first_at is not None and plan.first_at <= self._environment.now()
 
-    def _push(self, meter: Meter, plan: PushPlan, destination: Destination) -> Push:
+    def _push(self, meter: Meter, plan: PushPlan, destination: PushEndpoint) -> Push:
         again, why = self._again(meter), reason_of(plan.setup)
         index = meter.row.index
         kept = [meter] if self._is_due(plan) and self._sender.waiting < MOST_KEPT else []

@@ -10,7 +10,7 @@ from ami_meter_sim.lines.listener import TcpListener
 from ami_meter_sim.lines.port_holder import holder_of
 from ami_meter_sim.lines.sockets import ANY
 from ami_meter_sim.lines.udp import UdpListener
-from ami_process.sockets import CannotListen, PortTaken, format_address
+from ami_process.sockets import AddressInUse, ListenFailed, format_address
 
 Listener = TcpListener | UdpListener
 
@@ -29,7 +29,7 @@ class Socket:
 async def listen(
     where: Socket, service: Service, admission: Admission, addresses: Addresses, most: int
 ) -> tuple[Listener, str]:
-    """A listener and its address with the real port; `most` connections to each address. CannotListen says why not."""
+    """A listener and its address with the real port; `most` connections to each address. ListenFailed says why not."""
     kind = UdpListener if where.udp else TcpListener
     listener = kind(service, admission, addresses, most)
     try:
@@ -38,7 +38,7 @@ async def listen(
         raise _cannot_listen(where, error) from None
 
 
-def _cannot_listen(where: Socket, error: OSError) -> CannotListen:
+def _cannot_listen(where: Socket, error: OSError) -> ListenFailed:
     address, reason = format_address(where.host, where.port), error.strerror or str(error)
     if error.errno == errno.EADDRINUSE:
         if holder := holder_of(where.port, udp=where.udp):
@@ -47,7 +47,7 @@ def _cannot_listen(where: Socket, error: OSError) -> CannotListen:
             reason += (
                 "; meters with an address each need the port at all addresses: take another port or address family"
             )
-        return PortTaken(address, where.setting, reason)
+        return AddressInUse(address, where.setting, reason)
     if error.errno == errno.EMFILE:
         reason += ": the limit of open files (ulimit -n) is below the number of sockets"
-    return CannotListen(address, where.setting, reason)
+    return ListenFailed(address, where.setting, reason)

@@ -24,7 +24,7 @@ from ami_meter_sim.events import Pushed, PushFailed
 from ami_meter_sim.faults import Occasion, disturbed
 from ami_meter_sim.fleet import Fleet
 from ami_meter_sim.lines.sockets import Address, Datagrams, connected, resolve
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_process.sockets import format_address
 
 TIMEOUT_S = 10.0
@@ -37,7 +37,7 @@ ANYWHERE = {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::", 0)}  # noqa:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class PushEndpoint:
     """`transport` is `tcp` or `udp`."""
 
     transport: str
@@ -56,14 +56,14 @@ def no_retry(attempt: int, at: datetime) -> None:
 class Push:
     """A push that a meter wants to send.
 
-    `frames` makes its octets at the instant of an attempt (StateError or DlmsError: there are none). `why` is the word for faults and
+    `frames` makes its octets at the instant of an attempt (StateUnusable or DlmsError: there are none). `why` is the word for faults and
     for who reads about it. `own_host` is the address of ours that it leaves from, None for any. `retry_at` says when attempt number
     1, 2, ... is made after one that failed at an instant, None for no more.
     """
 
     meter: str
     frames: Callable[[datetime], Sequence[bytes]]
-    destination: Destination
+    destination: PushEndpoint
     why: str
     own_host: str | None = None
     retry_at: Callable[[int, datetime], datetime | None] = no_retry
@@ -71,7 +71,7 @@ class Push:
 
 
 @dataclass(slots=True)
-class Sending:
+class PushAttempt:
     """What is left to do of one attempt."""
 
     push: Push
@@ -85,13 +85,13 @@ class PushSender:
         self.sent = 0
         self.failed = 0
         self._fleet = fleet
-        self._due: list[tuple[float, int, Push | Sending]] = []
+        self._due: list[tuple[float, int, Push | PushAttempt]] = []
         self._number = itertools.count()
         self._more = asyncio.Event()
         self._sockets: dict[int, Datagrams] = {}
         self._held = 0
         self._calls: set[asyncio.Task[None]] = set()
-        self._callers: deque[Sending] = deque()
+        self._callers: deque[PushAttempt] = deque()
 
     @property
     def waiting(self) -> int:
@@ -119,7 +119,7 @@ class PushSender:
 
     # --- what is due
 
-    def _line_up(self, seconds: float, what: Push | Sending) -> None:
+    def _line_up(self, seconds: float, what: Push | PushAttempt) -> None:
         """After this time of the process's clock."""
         heapq.heappush(self._due, (self._fleet.environment.monotonic() + seconds, next(self._number), what))
         self._more.set()
@@ -128,17 +128,17 @@ class PushSender:
         """Send a few that are due; False when none is."""
         environment = self._fleet.environment
         until, now = environment.monotonic(), environment.now()
-        made: list[Sending] = []
+        made: list[PushAttempt] = []
         for _ in range(AT_ONCE):
             if not self._due or self._due[0][0] > until:
                 break
             what = heapq.heappop(self._due)[2]
-            sending = what if isinstance(what, Sending) else self._made(what, now)
+            sending = what if isinstance(what, PushAttempt) else self._made(what, now)
             if sending is not None:
                 made.append(sending)
         if made:
             self._held += len(made)
-            self._fleet.commit.hold(Batch(self, made))
+            self._fleet.commit.hold(PushBatch(self, made))
         return bool(made)
 
     async def _wait(self) -> None:
@@ -156,18 +156,18 @@ class PushSender:
 
     # --- an attempt
 
-    def _made(self, push: Push, now: datetime) -> Sending | None:
+    def _made(self, push: Push, now: datetime) -> PushAttempt | None:
         """The octets of an attempt, as the meter's faults let them leave."""
         try:
             frames = push.frames(now)
-        except (StateError, DlmsError) as error:
+        except (StateUnusable, DlmsError) as error:
             self._fail(push, str(error))
             return None
         occasion = Occasion(now, push=push.why)
         effects = (disturbed(self._fleet.faults, push.meter, frame, occasion) for frame in frames)
-        return Sending(push, itertools.chain.from_iterable(effects))
+        return PushAttempt(push, itertools.chain.from_iterable(effects))
 
-    def go_on(self, sendings: Sequence[Sending]) -> None:
+    def go_on(self, sendings: Sequence[PushAttempt]) -> None:
         """Send them now, over UDP at once, over TCP when there is a connection."""
         self._held -= len(sendings)
         for sending in sendings:
@@ -178,7 +178,7 @@ class PushSender:
                 self._callers.append(sending)
         self._call()
 
-    def give_up(self, sendings: Sequence[Sending], reason: str) -> None:
+    def give_up(self, sendings: Sequence[PushAttempt], reason: str) -> None:
         """Their counters are not on disk."""
         self._held -= len(sendings)
         for sending in sendings:
@@ -196,7 +196,7 @@ class PushSender:
             call.result()
             self._call()
 
-    def _send_datagrams(self, sending: Sending, to: Address) -> None:
+    def _send_datagrams(self, sending: PushAttempt, to: Address) -> None:
         push = sending.push
         try:
             for effect in sending.effects:
@@ -214,7 +214,7 @@ class PushSender:
         except OSError as error:
             self._fail(push, error.strerror or str(error))
 
-    async def _send_with_waiting(self, sending: Sending) -> None:
+    async def _send_with_waiting(self, sending: PushAttempt) -> None:
         push, destination = sending.push, sending.push.destination
         try:
             if destination.transport == "udp":
@@ -226,7 +226,7 @@ class PushSender:
         except (OSError, TimeoutError) as error:
             self._fail(push, str(error) or type(error).__name__)
 
-    async def _send_over_tcp(self, sending: Sending) -> None:
+    async def _send_over_tcp(self, sending: PushAttempt) -> None:
         """One connection for all frames of the push, made when the first octets leave."""
         push, writer = sending.push, None
         try:
@@ -276,18 +276,18 @@ class PushSender:
         attempt = push.attempt + 1
         try:
             again = push.retry_at(attempt, self._fleet.environment.now())
-        except (StateError, DlmsError):
+        except (StateUnusable, DlmsError):
             return  # a meter that can't be made: the failure above is reported, and there is nothing to say when
         if again is not None:
             self.want(replace(push, attempt=attempt), again)
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PushBatch:
     """Pushes that wait for the write of their turn."""
 
     sender: PushSender
-    sendings: Sequence[Sending]
+    sendings: Sequence[PushAttempt]
 
     def leave(self) -> None:
         """Send them."""

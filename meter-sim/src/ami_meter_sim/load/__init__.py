@@ -8,7 +8,7 @@ Sources: standard load profile H0 of BDEW (the German energy industry's associat
 of heat demand as in demandlib; efficiency of heat pumps from When2Heat (CC-BY 4.0). All else is chosen by this project.
 """
 
-from ami_meter_sim.load.houses import House, Kind, house, kind_of, weather_of
+from ami_meter_sim.load.houses import House, HouseKind, house, kind_of, weather_of
 from ami_meter_sim.load.site import Site, seed_of_name, site_of
 
-__all__ = ["House", "Kind", "Site", "house", "kind_of", "seed_of_name", "site_of", "weather_of"]
+__all__ = ["House", "HouseKind", "Site", "house", "kind_of", "seed_of_name", "site_of", "weather_of"]

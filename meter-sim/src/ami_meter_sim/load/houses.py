@@ -21,7 +21,7 @@ KWH_WS = 3_600_000
 
 
 @unique
-class Kind(IntEnum):
+class HouseKind(IntEnum):
     """The numbers may be kept by a population."""
 
     HOUSEHOLD = 0
@@ -31,7 +31,7 @@ class Kind(IntEnum):
     SHOP = 4
 
 
-MIXED = {Kind.HOUSEHOLD: 55, Kind.SOLAR: 25, Kind.HEAT_PUMP: 10, Kind.CAR: 7, Kind.SHOP: 3}
+MIXED = {HouseKind.HOUSEHOLD: 55, HouseKind.SOLAR: 25, HouseKind.HEAT_PUMP: 10, HouseKind.CAR: 7, HouseKind.SHOP: 3}
 """Shares of a population that says nothing of them."""
 
 
@@ -70,7 +70,7 @@ class Stream(IntEnum):
 class House(NamedTuple):
     """One house, or with arrays as fields many of one kind, region and size of roof."""
 
-    kind: Kind
+    kind: HouseKind
     imports: tuple[Part | Charging, ...]
     exports: tuple[Part, ...]
     installed_import_ws: Any
@@ -110,7 +110,7 @@ def _sum(parts: Sequence[Part | Charging], installed_ws: Any, seconds: "int | In
     return energies
 
 
-def kind_of(seed: int, shares: Mapping[Kind, int] = MIXED) -> Kind:
+def kind_of(seed: int, shares: Mapping[HouseKind, int] = MIXED) -> HouseKind:
     """The kind of the house of a seed, where a population has these shares of each, in any unit."""
     place = draw(key(seed, Stream.PARAMETERS), 0, sum(shares.values()))
     for kind, share in shares.items():
@@ -126,10 +126,10 @@ def weather_of(seed: int) -> tuple[int, int]:
     return draw(parameters, 1, REGIONS), draw(parameters, 2, len(tables.ROOFS))
 
 
-def house(seed: "int | Keys", kind: Kind, region: int = 0, roof: int = 0) -> House:
+def house(seed: "int | Keys", kind: HouseKind, region: int = 0, roof: int = 0) -> House:
     """The house of a seed, or the houses of an array of seeds, of one kind, region and size of roof."""
     parameters = key(seed, Stream.PARAMETERS)
-    solar = kind is Kind.SOLAR
+    solar = kind is HouseKind.SOLAR
     first, second = 200 + draw(parameters, 20, 400), 100 + draw(parameters, 21, 300)
     capacitive = draw(parameters, 22, 5) == 0
     tangent = 100 + draw(parameters, 23, 300)
@@ -146,22 +146,22 @@ def house(seed: "int | Keys", kind: Kind, region: int = 0, roof: int = 0) -> Hou
     )
 
 
-def _annual(parameters: Any, kind: Kind) -> Any:
+def _annual(parameters: Any, kind: HouseKind) -> Any:
     """What the house itself takes in a year, in kWh."""
-    return bell(parameters, 1, 12_000, 9_000) if kind is Kind.SHOP else bell(parameters, 1, 3_600, 2_200)
+    return bell(parameters, 1, 12_000, 9_000) if kind is HouseKind.SHOP else bell(parameters, 1, 3_600, 2_200)
 
 
-def _imports(seed: Any, parameters: Any, kind: Kind, region: int, roof: int) -> tuple[Part | Charging, ...]:
+def _imports(seed: Any, parameters: Any, kind: HouseKind, region: int, roof: int) -> tuple[Part | Charging, ...]:
     load = key(seed, Stream.LOAD)
     annual = _annual(parameters, kind)
-    if kind is Kind.SHOP:
+    if kind is HouseKind.SHOP:
         return (_part(load, tables.shop(), annual, SHOP_USES),)
-    table = tables.grid_import(region, roof) if kind is Kind.SOLAR else tables.household()
+    table = tables.grid_import(region, roof) if kind is HouseKind.SOLAR else tables.household()
     home = _part(load, table, annual, HOUSEHOLD_USES)
-    if kind is Kind.HEAT_PUMP:
+    if kind is HouseKind.HEAT_PUMP:
         heat = bell(parameters, 2, 4_500, 2_000)
         return home, _part(key(seed, Stream.HEAT), tables.heat_pump(region), heat, HEAT_USES)
-    if kind is Kind.CAR:
+    if kind is HouseKind.CAR:
         return home, _charging(key(seed, Stream.CAR))
     return (home,)
 

@@ -28,14 +28,14 @@ _GRID = key(0x50_0000, 0)
 _TAP, _NOISE, _DISTURBED = 0, 1, 8
 
 
-class Connection(NamedTuple):
+class GridConnection(NamedTuple):
     """`feeder`: 64 bits that all its meters share; `position_permille`: 0 at the transformer, 1,000 at the end of the line."""
 
     feeder: int
     position_permille: int
 
 
-class Disturbance(NamedTuple):
+class VoltageDisturbance(NamedTuple):
     """A sag (below 1,000) or swell (above) of the voltage, from `start` for `duration_s`."""
 
     start: int
@@ -43,7 +43,7 @@ class Disturbance(NamedTuple):
     permille: int
 
 
-def voltage_mv(connection: Connection, phase: int, second: Any, power_w: Any) -> Any:
+def voltage_mv(connection: GridConnection, phase: int, second: Any, power_w: Any) -> Any:
     """Between phase 0, 1 or 2 and neutral while this phase takes `power_w` (negative: gives); one instant or an array of them."""
     feeder = connection.feeder
     tap = draw(key(feeder, _TAP), 0, 4_000) - 1_500
@@ -80,7 +80,7 @@ def frequency_mhz(second: Any) -> Any:
     return NOMINAL_MHZ + before + (after - before) * part // FREQUENCY_EVERY_S
 
 
-def disturbances(feeder: int, since: int, until: int) -> Iterator[Disturbance]:
+def disturbances(feeder: int, since: int, until: int) -> Iterator[VoltageDisturbance]:
     """Sags and swells of a feeder that begin in since <= second < until, in order."""
     hours = np.arange(since // HOUR_S, (until - 1) // HOUR_S + 1, dtype=np.int64)
     stream = key(feeder, _DISTURBED)
@@ -95,11 +95,11 @@ def _disturbed(stream: int, hours: Integers) -> Any:
     return draw(stream, hours * 4, HOURS_PER_DISTURBANCE) == 0
 
 
-def _disturbance(stream: int, hour: int) -> Disturbance:
+def _disturbance(stream: int, hour: int) -> VoltageDisturbance:
     start = hour * HOUR_S + draw(stream, hour * 4 + 1, HOUR_S - 10)
     swell = draw(stream, hour * 4 + 2, 5) == 0
     depth = draw(stream, hour * 4 + 3, 1 << 16)
-    return Disturbance(start, 1 + depth % 8, 1_110 + depth % 80 if swell else 400 + depth % 480)
+    return VoltageDisturbance(start, 1 + depth % 8, 1_110 + depth % 80 if swell else 400 + depth % 480)
 
 
 def _permille(feeder: int, second: Any) -> Any:

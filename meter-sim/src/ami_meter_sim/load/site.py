@@ -5,8 +5,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-from ami_meter_sim.load.houses import MIXED, House, Kind, Stream, house, kind_of, weather_of
-from ami_meter_sim.load.network import Connection
+from ami_meter_sim.load.houses import MIXED, House, HouseKind, Stream, house, kind_of, weather_of
+from ami_meter_sim.load.network import GridConnection
 from ami_meter_sim.load.noise import draw, key
 
 HOUSES_KEPT = 2048
@@ -16,10 +16,10 @@ class Site(NamedTuple):
     """`seed`: 64 bits of the meter's own. `region` and `roof`: see `tables`; meters with one weather have one region."""
 
     seed: int
-    kind: Kind
+    kind: HouseKind
     region: int
     roof: int
-    connection: Connection
+    connection: GridConnection
 
     @property
     def house(self) -> House:
@@ -28,16 +28,16 @@ class Site(NamedTuple):
 
 
 @lru_cache(HOUSES_KEPT)
-def _house(seed: int, kind: Kind, region: int, roof: int) -> House:
+def _house(seed: int, kind: HouseKind, region: int, roof: int) -> House:
     return house(seed, kind, region, roof)
 
 
-def site_of(seed: int, shares: Mapping[Kind, int] = MIXED, connection: Connection | None = None) -> Site:
+def site_of(seed: int, shares: Mapping[HouseKind, int] = MIXED, connection: GridConnection | None = None) -> Site:
     """The site of a seed: its kind by the shares of a population, and a place on a feeder of its own if none is given."""
     region, roof = weather_of(seed)
     if connection is None:
         network = key(seed, Stream.NETWORK)
-        connection = Connection(network, draw(network, 0, 1001))
+        connection = GridConnection(network, draw(network, 0, 1001))
     return Site(seed, kind_of(seed, shares), region, roof, connection)
 
 

@@ -18,7 +18,7 @@ CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
 """Every service with logical names but the one that this meter never sends."""
 
 
-class Association(NamedTuple):
+class OfferedAssociation(NamedTuple):
     """An association that this meter offers: its name in the model, and its profile."""
 
     name: str
@@ -68,19 +68,19 @@ class Associations:
     def __init__(self, setup: MeterSetup, counters: Mapping[int, Counters]) -> None:
         self._setup = setup
         self._counters = counters
-        self._made: dict[int, Association] = {}
+        self._made: dict[int, OfferedAssociation] = {}
         self.counters_in_use = self._in_use()
 
-    def known(self, client_wport: int) -> Association | None:
+    def known(self, client_wport: int) -> OfferedAssociation | None:
         """What was made for a client before."""
         return self._made.get(client_wport)
 
-    def make(self, device: Device, client_wport: int) -> Association | None:
+    def make(self, device: Device, client_wport: int) -> OfferedAssociation | None:
         """What is offered to a client; nothing is kept of strangers."""
         offered = next((one for one in self._offered() if self.client_wport(one) == client_wport), None)
         if offered is None:
             return None
-        made = self._made[client_wport] = Association(offered.name, self._profile(device, offered))
+        made = self._made[client_wport] = OfferedAssociation(offered.name, self._profile(device, offered))
         self.counters_in_use = self._in_use()
         return made
 

@@ -16,11 +16,11 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.obis import Obis
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.meter.pushes import ALARM, INTERVAL, SETUPS
-from ami_meter_sim.objects.push_setup import PERCENT, PushSetupV0, Transport
-from ami_packs.model import MANAGEMENT, Access, Model, ObjectDescription
+from ami_meter_sim.objects.push_setup import PERCENT, PushSetupV0, PushTransport
+from ami_packs.model import MANAGEMENT, Model, ObjectAccess, ObjectDescription
 from ami_process.sockets import format_address
 
-TRANSPORTS = {"tcp": Transport.TCP, "udp": Transport.UDP}
+TRANSPORTS = {"tcp": PushTransport.TCP, "udp": PushTransport.UDP}
 A_XDR = data.enum(0)
 """message_type."""
 SHOWN = ((8, "0-0:1.0.0", 2), (1, "0-0:96.1.0", 2), (70, "0-0:96.3.10", 3))
@@ -118,6 +118,6 @@ def _made(model: Model, reason: str) -> ObjectDescription:
         version=PushSetupV0.version,
         name=f"Push setup: {reason}",
         source="settings",
-        access={MANAGEMENT: Access(READ, WRITE, METHODS)},
+        access={MANAGEMENT: ObjectAccess(READ, WRITE, METHODS)},
         attributes={2: data.array(*shown)},
     )

@@ -11,7 +11,7 @@ from ami_packs.model import Offered
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class AssociationSecrets:
     """Keys and secret of an association. `client_title`: of the only client that may ask; a pre-established one needs it."""
 
     keys: GlobalKeys | None = None
@@ -20,7 +20,7 @@ class Given:
 
 
 def further_association(
-    offered: Offered, system_title: bytes | None, given: Given, management: Security | None
+    offered: Offered, system_title: bytes | None, given: AssociationSecrets, management: Security | None
 ) -> FurtherAssociation:
     """The association that the model offers; LocalError says what it needs and has not.
 

@@ -9,9 +9,9 @@ from ami_dlms.association.settings import WITH_TITLES
 from ami_dlms.enums import Mechanism
 from ami_dlms.security import GlobalKeys, PublicKey, SecuritySuite
 from ami_meter_sim.load import Site, site_of
-from ami_meter_sim.load.houses import MIXED, Kind
-from ami_meter_sim.load.network import Connection
-from ami_meter_sim.meter.further import Given, further_association
+from ami_meter_sim.load.houses import MIXED, HouseKind
+from ami_meter_sim.load.network import GridConnection
+from ami_meter_sim.meter.further import AssociationSecrets, further_association
 from ami_meter_sim.meter.setup import FurtherAssociation, LockOutSetup, ManagementAssociation, MeterSetup
 from ami_meter_sim.objects.device import Identity
 from ami_meter_sim.population.credentials import Credentials
@@ -40,7 +40,7 @@ class Population:
     ciphering: Ciphering | None = Ciphering.GENERAL_GLO
     control_mode: int = 4
     time_zone_minutes: int = 0
-    shares: Mapping[Kind, int] = field(default_factory=lambda: MIXED)
+    shares: Mapping[HouseKind, int] = field(default_factory=lambda: MIXED)
     """Of what is behind the meters."""
     topology: Topology = field(default_factory=Topology)
     client_system_title: bytes | None = None
@@ -91,7 +91,7 @@ class Population:
         """What is behind a meter, by the shares; neighbours share their feeder, and its voltage falls along the line."""
         feeder, place = self.topology.on_feeder(index)
         position = 1000 * place // max(self.topology.meters_per_transformer - 1, 1)
-        connection = Connection(self.identities.shared_noise(feeder), position)
+        connection = GridConnection(self.identities.shared_noise(feeder), position)
         return site_of(self.identities.noise(index), self.shares, connection)
 
     def sending_security(self, index: int) -> Security | None:
@@ -129,7 +129,7 @@ class FurtherOfMember(Mapping[str, FurtherAssociation]):
         if offered is None:
             raise KeyError(name)
         shared = self._management if offered.security_setup == 1 else None
-        given = Given(
+        given = AssociationSecrets(
             population.credentials.keys(index, offered.security_setup) if shared is None else shared.keys,
             population.credentials.further_secret(index, offered),
             population.client_system_title,

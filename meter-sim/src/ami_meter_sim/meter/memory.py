@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.memory import History, Kept, Kind, Record, chosen
+from ami_meter_sim.objects.memory import History, Kept, Record, RecordKind, chosen
 from ami_meter_sim.population.journal import NO_SOURCE, Happened
 from ami_meter_sim.population.row import Row
 from ami_meter_sim.population.store import Store
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-KINDS = {int(kind): kind for kind in Kind}
-TOGETHER = range(Kind.SWITCH, Kind.CLOCK_INVALID + 1)
+KINDS = {int(kind): kind for kind in RecordKind}
+TOGETHER = range(RecordKind.SWITCH, RecordKind.CLOCK_INVALID + 1)
 """Kinds that a register needs nearly all of, and of which a meter has few: read with one look into the store."""
 
 
@@ -59,7 +59,7 @@ class HistoryInStore:
         self._row = store.row(index)
         self._newest = 0
         self._forgotten = 0
-        self._read: dict[Kind, list[Record]] = {}
+        self._read: dict[RecordKind, list[Record]] = {}
 
     def happened(self, record: Record) -> None:
         """As `History`."""
@@ -68,7 +68,7 @@ class HistoryInStore:
             self._index, Happened(0, record.kind, 0, microseconds(record.at), source, record.number, record.detail)
         )
 
-    def forget(self, kind: Kind, source: Obis | None, keep: int) -> None:
+    def forget(self, kind: RecordKind, source: Obis | None, keep: int) -> None:
         """As `History`."""
         if self._row.last_record <= keep:
             return  # of all kinds together it has no more: no look into the store for most meters
@@ -85,7 +85,7 @@ class HistoryInStore:
         return self._row.last_record + (self._forgotten << 64)
 
     def records(
-        self, kind: Kind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None
+        self, kind: RecordKind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None
     ) -> Sequence[Record]:
         """As `History`."""
         if not (newest := self._row.last_record):
@@ -104,7 +104,7 @@ class HistoryInStore:
             self._read[kind].append(_record(kind, one))
 
 
-def _record(kind: Kind, one: Happened) -> Record:
+def _record(kind: RecordKind, one: Happened) -> Record:
     source = None if one.source == NO_SOURCE else Obis(one.source)
     return Record(EPOCH + one.at * MICROSECOND, kind, source, one.number, one.detail)
 

@@ -17,7 +17,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load.site import Site, seed_of_name, site_of
-from ami_meter_sim.meter.associations import Association, Associations, Securities
+from ami_meter_sim.meter.associations import Associations, OfferedAssociation, Securities
 from ami_meter_sim.meter.counters import Counters
 from ami_meter_sim.meter.lock_out import LockOut
 from ami_meter_sim.meter.memory import Memory
@@ -28,17 +28,17 @@ from ami_meter_sim.objects.base import ClockRules
 from ami_meter_sim.objects.clock import note_rules, start_clock
 from ami_meter_sim.objects.communication import SECURITY_SETUPS, Communication
 from ami_meter_sim.objects.conditions import Condition
-from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused
+from ami_meter_sim.objects.cosem_object import ITSELF, AccessRefused, ActionRefused, CosemObject, ReadContext
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.folding import LOOK_EVERY, fold
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.recording import has_occurred, record
 from ami_meter_sim.objects.switch import ControlState, Move, Switch, Trigger
 from ami_meter_sim.objects.timeline import instant_of
 from ami_meter_sim.population.columns import KNOWN, NO_DUE_TIME, WITHOUT_POWER
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_packs.event_list import Occurrence
 from ami_packs.model import ObjectDescription
 
@@ -111,7 +111,7 @@ class Meter:
         if new or row.configured_control_mode != setup.control_mode:
             state = ControlState.CONNECTED if setup.control_mode == 0 else self._device.switch.control_state
             if state is not self._device.switch.control_state:
-                self._memory.history.happened(Record(self._device.clock.at, Kind.SWITCH, number=int(state)))
+                self._memory.history.happened(Record(self._device.clock.at, RecordKind.SWITCH, number=int(state)))
             self._device.switch = Switch(setup.control_mode, state)
         if new or row.configured_time_zone_min != setup.time_zone_minutes:
             before = ClockRules.of(self._device.clock)
@@ -156,7 +156,7 @@ class Meter:
         offered = map(self._associations.client_wport, self.setup.model.associations)
         return tuple([one.profile for wport in offered if (one := self.association(wport)) is not None])
 
-    def association(self, client_wport: int) -> Association | None:
+    def association(self, client_wport: int) -> OfferedAssociation | None:
         """What this meter offers to a client; None for a stranger."""
         known = self._associations.known(client_wport)
         if known is not None:
@@ -188,9 +188,9 @@ class Meter:
             self.advance(at)
             found = self._device.find(descriptor.class_id, descriptor.instance_id)
             return DataAccessResult.OBJECT_UNDEFINED if found is None else found.read(descriptor.attribute_id, context)
-        except Refused as refused:
+        except AccessRefused as refused:
             return refused.result
-        except StateError:
+        except StateUnusable:
             return DataAccessResult.HARDWARE_FAULT
 
     def set(
@@ -205,9 +205,9 @@ class Meter:
             self._follow_changes()
             self.save()
             self.plan(at)
-        except Refused as refused:
+        except AccessRefused as refused:
             return refused.result
-        except StateError:
+        except StateUnusable:
             return DataAccessResult.HARDWARE_FAULT
         return DataAccessResult.SUCCESS
 
@@ -228,7 +228,7 @@ class Meter:
             self.plan(at)
         except ActionRefused as refused:
             return ActionOutcome(refused.result, None)
-        except StateError:
+        except StateUnusable:
             return ActionOutcome(ActionResult.HARDWARE_FAULT, None)
         return ActionOutcome(ActionResult.SUCCESS, value)
 

@@ -13,11 +13,11 @@ from ami_meter_sim.load.houses import House
 from ami_meter_sim.load.site import seed_of_name, site_of
 from ami_meter_sim.meter.memory import Memory, memory_of
 from ami_meter_sim.meter.setup import MeterSetup
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.switch import ControlState
 from ami_meter_sim.objects.timeline import instant_of
 from ami_meter_sim.population.columns import KNOWN
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.population.store import Store
 from ami_packs.model import Model
 
@@ -58,7 +58,7 @@ class StateFiles:
         return self._directory / f"{self._name}.json"
 
     def load(self) -> MeterState | None:
-        """What was kept, None for a new meter; StateError for a file that is not ours."""
+        """What was kept, None for a new meter; StateUnusable for a file that is not ours."""
         try:
             content = json.loads(self._path.read_text("utf-8"))
         except FileNotFoundError:
@@ -72,11 +72,11 @@ class StateFiles:
             raise self._unusable("a value that is no whole number")
         return MeterState(**content)
 
-    def _unusable(self, why: str) -> StateError:
-        return StateError(f"{self._path} can't be used ({why}): mend it, or remove it and give the meter new keys")
+    def _unusable(self, why: str) -> StateUnusable:
+        return StateUnusable(f"{self._path} can't be used ({why}): mend it, or remove it and give the meter new keys")
 
     def rows(self, profile: str) -> Sequence[bytes]:
-        """The rows of one profile, by its logical name; the oldest first. Raises StateError."""
+        """The rows of one profile, by its logical name; the oldest first. Raises StateUnusable."""
         return _rows_of(self._rows_path(profile))
 
     def put_aside(self) -> None:
@@ -90,7 +90,7 @@ class StateFiles:
 
 
 def take_over_all(directory: Path, setups: Sequence[MeterSetup], store: Store) -> None:
-    """What earlier versions left of the first meters of the store, which have these setups, goes into it, once. Raises StateError."""
+    """What earlier versions left of the first meters of the store, which have these setups, goes into it, once. Raises StateUnusable."""
     all_files = [StateFiles(directory, setup.identity.name) for setup in setups]
     for index, (setup, files) in enumerate(zip(setups, all_files, strict=True)):
         house = site_of(seed_of_name(setup.identity.name)).house
@@ -101,7 +101,7 @@ def take_over_all(directory: Path, setups: Sequence[MeterSetup], store: Store) -
 
 
 def take_over(files: StateFiles, memory: Memory, model: Model, house: House) -> bool:
-    """Let a new meter go on where an earlier version left it; whether there was something. Raises StateError."""
+    """Let a new meter go on where an earlier version left it; whether there was something. Raises StateUnusable."""
     row = memory.row
     state = None if row.flags & KNOWN else files.load()
     if state is None:
@@ -119,13 +119,13 @@ def take_over(files: StateFiles, memory: Memory, model: Model, house: House) -> 
     row.receive_reserved = row.receive_lowest = state.receive_from
     at = instant_of(until)
     if state.control_state != ControlState.CONNECTED:
-        memory.history.happened(Record(at, Kind.SWITCH, number=state.control_state))
+        memory.history.happened(Record(at, RecordKind.SWITCH, number=state.control_state))
     if state.offset_s:
-        memory.history.happened(Record(at, Kind.CLOCK, number=state.offset_s))
+        memory.history.happened(Record(at, RecordKind.CLOCK, number=state.offset_s))
     for described in model.profiles:
         rows = files.rows(str(described.obis))[-described.profile_entries :]
         for content in () if described.capture_period else rows:
-            memory.history.happened(Record(at, Kind.EVENT, described.obis, detail=content))
+            memory.history.happened(Record(at, RecordKind.EVENT, described.obis, detail=content))
     row.flags |= KNOWN
     return True
 
@@ -137,8 +137,8 @@ def _rows_of(path: Path) -> list[bytes]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise StateError(f"{path} can't be read ({type(error).__name__})") from None
+        raise StateUnusable(f"{path} can't be read ({type(error).__name__})") from None
     try:
         return [bytes.fromhex(line) for line in complete.splitlines()]
     except ValueError:
-        raise StateError(f"{path} can't be used: mend it or remove it") from None
+        raise StateUnusable(f"{path} can't be used: mend it or remove it") from None

@@ -23,7 +23,7 @@ from ami_meter_sim.objects.base import ClockRules, base_of, records_after_base
 from ami_meter_sim.objects.calendars import DAYS, NAME, SEASONS, WEEKS, Calendar, Script, SpecialDays, calendar
 from ami_meter_sim.objects.clock import moment_of
 from ami_meter_sim.objects.kept_object import FIRST_OWN
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.objects.recording import record
 from ami_meter_sim.objects.script_table import TARIFFS, WRITE, ScriptTable
 from ami_meter_sim.objects.shapes import date_time_octets
@@ -54,14 +54,14 @@ class TariffChange(NamedTuple):
     tariff: int
 
 
-class Timeline(NamedTuple):
+class TariffTimeline(NamedTuple):
     """From these seconds on these tariffs are called for, in order of time."""
 
     seconds: Integers
     tariffs: Integers
 
 
-NOTHING = Timeline(np.zeros(0, np.int64), np.zeros(0, np.int64))
+NOTHING = TariffTimeline(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class ActivityCalendar(TimedObject):
@@ -146,20 +146,20 @@ class ActivityCalendar(TimedObject):
         until = data.double_long_unsigned(now)
         self.remember(SETTLED, data.structure(until, data.octet_string(packed.tobytes())))
 
-    def called_for(self, until: int) -> Timeline:
+    def called_for(self, until: int) -> TariffTimeline:
         """What this calendar and those before it have called for up to a second, or a little after it."""
         kept, base = self.remembered(SETTLED), base_of(self.device)
         since, settled = TARIFFS_SINCE, NOTHING
         if kept is not None:
             since, packed = (part.value for part in kept.value)
             changes = np.frombuffer(packed, CHANGE)
-            settled = Timeline(changes["second"].astype(np.int64), changes["tariff"].astype(np.int64))
+            settled = TariffTimeline(changes["second"].astype(np.int64), changes["tariff"].astype(np.int64))
         pieces = [settled]
         if since < until:
             pieces += _called_for(self.active, special_days(self.device), _spans(self.device, since, until))
         seconds, tariffs = (np.concatenate(one) for one in zip(*pieces, strict=True))
         later = slice(None) if base is None else seconds > base.second
-        return Timeline(seconds[later], tariffs[later])
+        return TariffTimeline(seconds[later], tariffs[later])
 
     @property
     def active(self) -> Calendar:
@@ -217,20 +217,20 @@ def calendars(device: "Device") -> Iterator[ActivityCalendar]:
             yield found
 
 
-def tariff_timeline(device: "Device", until: int) -> Timeline:
+def tariff_timeline(device: "Device", until: int) -> TariffTimeline:
     """Every change of the tariff up to a second, the first one whatever was in force before; without a calendar those by hand.
 
     A tariff that was switched by hand, by a script that a client executed, counts until the calendar calls for the next one.
     """
     found = next(calendars(device), None)
     called = NOTHING if found is None else found.called_for(until)
-    by_hand = [(second_of(one.at), one.number) for one in records_after_base(device, Kind.TARIFF)]
+    by_hand = [(second_of(one.at), one.number) for one in records_after_base(device, RecordKind.TARIFF)]
     if not by_hand:
         return called
     seconds, tariffs = np.array(by_hand, np.int64).T
     seconds, tariffs = np.concatenate((called.seconds, seconds)), np.concatenate((called.tariffs, tariffs))
     order = np.argsort(seconds, kind="stable")
-    return Timeline(seconds[order], tariffs[order])
+    return TariffTimeline(seconds[order], tariffs[order])
 
 
 def tariff_changes(device: "Device", since: datetime, until: datetime) -> list[TariffChange]:
@@ -259,23 +259,23 @@ def _spans(device: "Device", since: int, until: int) -> Iterator[tuple[int, int,
 
 def _called_for(
     active: Calendar, special: SpecialDays, spans: Iterator[tuple[int, int, MeterClock]]
-) -> Iterator[Timeline]:
+) -> Iterator[TariffTimeline]:
     """What a calendar calls for in these spans, and at the begin of each what should be in force there."""
     for begin, end, clock in spans:
         first, last = (clock.local(clock.shown(instant_of(second))) for second in (begin, end))
         script = active.in_force(first, special)
         if script is not None and script.table == TARIFFS:
-            yield Timeline(np.array([begin]), np.array([script.selector]))
+            yield TariffTimeline(np.array([begin]), np.array([script.selector]))
         rules = ClockRules.of(clock)
         for year in range((first - timedelta(days=1)).year, (last + timedelta(days=1)).year + 1):
             shown, tariffs = _calls_of_year(active, special, rules, year)
             at = reached(ClockSetting(-FOR_EVER, clock), shown)
             chosen = slice(*np.searchsorted(at, (begin + 1, end)))
-            yield Timeline(at[chosen], tariffs[chosen])
+            yield TariffTimeline(at[chosen], tariffs[chosen])
 
 
 @lru_cache(maxsize=512)
-def _calls_of_year(active: Calendar, special: SpecialDays, rules: ClockRules, year: int) -> Timeline:
+def _calls_of_year(active: Calendar, special: SpecialDays, rules: ClockRules, year: int) -> TariffTimeline:
     """What a clock with these rules shows (UTC) when the calendar calls for tariffs in a year of local time; shared by all meters."""
     clock = MeterClock(datetime(year, 1, 1, tzinfo=UTC), ClockStateInMemory(0, 0, rules[0]), rules[1])
     local = active.changes(datetime(year - 1, 12, 31, 23, 59, 59), datetime(year, 12, 31, 23, 59, 59), special)
@@ -283,4 +283,4 @@ def _calls_of_year(active: Calendar, special: SpecialDays, rules: ClockRules, ye
     if not calls:
         return NOTHING
     seconds, tariffs = np.array(calls, np.int64).T
-    return Timeline(np.ascontiguousarray(seconds), np.ascontiguousarray(tariffs))
+    return TariffTimeline(np.ascontiguousarray(seconds), np.ascontiguousarray(tariffs))

@@ -23,7 +23,7 @@ from ami_meter_sim.objects.associations import (
     WITH_HLS_SECRET,
     AssociationObject,
 )
-from ami_meter_sim.objects.cosem_object import ActionRefused, ReadContext, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused, ReadContext
 from ami_meter_sim.objects.kept_object import parameter
 from ami_meter_sim.objects.shapes import VALUE_DEFINITION, Array
 
@@ -46,7 +46,7 @@ class AssociationSNv0(AssociationObject):
     def _short_names(self, context: ReadContext) -> ShortNames:
         names = self.profile(context).short_names
         if names is None:
-            raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+            raise AccessRefused(DataAccessResult.OBJECT_UNAVAILABLE)
         return names
 
     def _read_by_name(self, given: Data | None) -> Data:
@@ -65,7 +65,7 @@ class AssociationSNv0(AssociationObject):
             raise ActionRefused(ActionResult.READ_WRITE_DENIED)
         try:
             return found.read(attribute_id, context)
-        except Refused:
+        except AccessRefused:
             raise ActionRefused(ActionResult.OBJECT_UNAVAILABLE) from None
 
 

@@ -12,7 +12,7 @@ from ami_dlms import data
 from ami_dlms.association import AssociationProfile
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, ApplicationContext, DataAccessResult, DataTag, Mechanism
-from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Options, Read, ReadContext, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused, CosemObject, Options, Read, ReadContext
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.kept_object import KeptObject, parameter
 from ami_meter_sim.objects.keys import keep_association_secret
@@ -79,7 +79,7 @@ def _mechanism_name(profile: AssociationProfile) -> Data:
 def _object_list(self: "AssociationLN", context: ReadContext) -> Data:
     name = self.option("association") or context.association
     if name not in self.device.model.object_lists:
-        raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+        raise AccessRefused(DataAccessResult.OBJECT_UNAVAILABLE)
     return self.device.model.object_lists[name]
 
 
@@ -100,18 +100,18 @@ class AssociationObject(KeptObject):
     initial: ClassVar = {}
 
     def profile(self, context: ReadContext) -> AssociationProfile:
-        """The association that is shown; Refused where there is none."""
+        """The association that is shown; AccessRefused where there is none."""
         if context.profile is None:
-            raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+            raise AccessRefused(DataAccessResult.OBJECT_UNAVAILABLE)
         return context.profile
 
     def write_password(self, value: Data) -> None:
         """Change a password (LLS)."""
         profile = self.profile(self.device.communication.asked_by)
         if profile.mechanism is not Mechanism.LOW:
-            raise Refused(DataAccessResult.READ_WRITE_DENIED)
+            raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
         if not Octets(most=MOST_OCTETS_OF_A_SECRET)(value) or not value.value:
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         self._change_secret(profile, value.value)
 
     def change_secret(self, given: Data | None, allowed: frozenset[Mechanism]) -> None:
@@ -119,7 +119,7 @@ class AssociationObject(KeptObject):
         secret = parameter(given, Octets(most=MOST_OCTETS_OF_A_SECRET)).value
         try:
             profile = self.profile(self.device.communication.asked_by)
-        except Refused:
+        except AccessRefused:
             raise ActionRefused(ActionResult.OBJECT_UNAVAILABLE) from None
         if profile.mechanism not in allowed or not secret:
             raise ActionRefused(ActionResult.OTHER_REASON)
@@ -148,7 +148,7 @@ class AssociationObject(KeptObject):
 
 
 def _nobody(_self: AssociationObject, _context: ReadContext) -> Data:
-    raise Refused(DataAccessResult.READ_WRITE_DENIED)
+    raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
 
 
 class AssociationLN(AssociationObject):
@@ -178,7 +178,7 @@ class AssociationLN(AssociationObject):
         device = self.device
         found = context.profile if name in ("", context.association) else device.communication.offered(device, name)
         if found is None:
-            raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+            raise AccessRefused(DataAccessResult.OBJECT_UNAVAILABLE)
         return found
 
     def _status(self, context: ReadContext) -> int:

@@ -14,7 +14,7 @@ from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.obis import Obis
 from ami_meter_sim.clock import ClockStateInMemory, MeterClock
 from ami_meter_sim.clock.daylight_saving import DaylightSaving
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 
 if TYPE_CHECKING:
     from ami_meter_sim.objects.device import Device
@@ -154,7 +154,7 @@ def keep_base(device: "Device", base: Base) -> None:
     device.kept.put(0, METER, BASE, base.encode())
 
 
-def records_after_base(device: "Device", kind: Kind) -> Sequence[Record]:
+def records_after_base(device: "Device", kind: RecordKind) -> Sequence[Record]:
     """Those of this kind that no base has taken up, the oldest first."""
     base, records = base_of(device), device.history.records(kind)
     return records if base is None else [one for one in records if one.at.timestamp() // 1 > base.second]

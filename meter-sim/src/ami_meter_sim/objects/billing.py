@@ -21,7 +21,7 @@ from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.activity_calendar import TARIFFS_SINCE
 from ami_meter_sim.objects.base import ClockRules, base_of, records_after_base
 from ami_meter_sim.objects.kept_object import FIRST_OWN, KeptObject
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.periods import Lattice, ends_between
 from ami_meter_sim.objects.script_table import END_OF_BILLING, ScriptTable
 from ami_meter_sim.objects.timeline import instant_of, second_of, without_power
@@ -81,7 +81,7 @@ def scheduled_between(device: "Device", after: int, until: int) -> Integers:
 
 def billing_ends(device: "Device", after: int, until: int) -> Integers:
     """The same, with what a client or a hand has ended."""
-    billed = [second_of(one.at) for one in records_after_base(device, Kind.BILLING)]
+    billed = [second_of(one.at) for one in records_after_base(device, RecordKind.BILLING)]
     by_hand = [one for one in billed if after < one <= until]
     return np.unique(np.concatenate((scheduled_between(device, after, until), np.array(by_hand, np.int64))))
 
@@ -90,7 +90,7 @@ def billing_count(device: "Device", until: int) -> int:
     """How many billing periods have ended; those of the schedule since the beginning of 2026."""
     base = base_of(device)
     before = 0 if base is None else base.billing_periods
-    billed = sum(second_of(one.at) <= until for one in records_after_base(device, Kind.BILLING))
+    billed = sum(second_of(one.at) <= until for one in records_after_base(device, RecordKind.BILLING))
     return before + billed + len(scheduled_between(device, TARIFFS_SINCE, until))
 
 
@@ -99,7 +99,7 @@ def settle_schedule(schedule: KeptObject) -> None:
     device = schedule.device
     now = second_of(device.clock.at)
     for second in scheduled_between(device, now - SETTLED_PERIODS_S, now).tolist():
-        device.history.happened(Record(instant_of(second), Kind.BILLING, schedule.described.obis))
+        device.history.happened(Record(instant_of(second), RecordKind.BILLING, schedule.described.obis))
     schedule.remember(SETTLED, data.double_long_unsigned(now))
 
 

@@ -16,7 +16,7 @@ from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.cells import rows_of
 from ami_meter_sim.objects.clock import moment_of
 from ami_meter_sim.objects.computed_rows import CLOCK_TIME, Instants, column
-from ami_meter_sim.objects.cosem_object import Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused
 from ami_meter_sim.objects.timeline import clock_settings, shown
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Buffer(Protocol):
         """How many there are."""
 
     def comparable(self, number: int) -> Integers:
-        """The values of a column, times as seconds; Refused when they are neither numbers nor times."""
+        """The values of a column, times as seconds; AccessRefused when they are neither numbers nor times."""
 
     def encoded(self, rows: Integers, columns: Sequence[int]) -> Data:
         """An array of these rows, in this order, with these columns."""
@@ -60,7 +60,7 @@ class Computed:
         rows = np.arange(len(self.seconds))
         found = column(self._device, captured, self._every, rows).comparable
         if found is None:
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         return found
 
     def encoded(self, rows: Integers, columns: Sequence[int]) -> Data:
@@ -118,7 +118,7 @@ def order(buffer: Buffer, method: int, sort_column: int | None) -> Integers:
 
 
 def comparable(value: Data, clock: MeterClock, time_expected: bool = False) -> int:
-    """A number as it is, a time as seconds since the epoch; Refused for anything else, a time without deviation being the meter's own."""
+    """A number as it is, a time as seconds since the epoch; AccessRefused for anything else, a time without deviation being the meter's own."""
     content: object = value.value
     try:
         if value.tag == DataTag.OCTET_STRING and isinstance(content, bytes):
@@ -126,7 +126,7 @@ def comparable(value: Data, clock: MeterClock, time_expected: bool = False) -> i
         if isinstance(content, CosemDateTime):
             return int(moment_of(content, clock).timestamp() // 1)
     except DlmsError:
-        raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
+        raise AccessRefused(DataAccessResult.TYPE_UNMATCHED) from None
     if time_expected or isinstance(content, bool) or not isinstance(content, int):
-        raise Refused(DataAccessResult.TYPE_UNMATCHED)
+        raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
     return content

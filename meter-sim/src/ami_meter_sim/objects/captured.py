@@ -13,7 +13,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import DataAccessResult, DataTag
 from ami_dlms.errors import DlmsError
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.cosem_object import ReadContext, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ReadContext
 from ami_meter_sim.objects.shapes import INT8, LOGICAL_NAME, UINT16, Array, Number, Structure, plain
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Element:
         try:
             selection = self._selection(device)
             value = found.read(source.attribute_index, ReadContext(selection=selection))
-        except (Refused, DlmsError):
+        except (AccessRefused, DlmsError):
             return data.null()
         return value if self._of_buffer else _part(value, source.data_index)
 
@@ -92,7 +92,7 @@ class Element:
 def _attribute(device: "Device", profile: Obis, attribute_id: int) -> Data:
     found = device.find(PROFILE_GENERIC, profile)
     if found is None:
-        raise Refused(DataAccessResult.OBJECT_UNDEFINED)
+        raise AccessRefused(DataAccessResult.OBJECT_UNDEFINED)
     return found.read(attribute_id)
 
 
@@ -101,7 +101,7 @@ def _clock_of(device: "Device", profile: Obis) -> CaptureObject:
     columns = map(CaptureObject.decode, _attribute(device, profile, CAPTURE_OBJECTS).value)
     found = next((one for one in columns if one.is_clock), None)
     if found is None:
-        raise Refused(DataAccessResult.OBJECT_UNDEFINED)
+        raise AccessRefused(DataAccessResult.OBJECT_UNDEFINED)
     return found
 
 

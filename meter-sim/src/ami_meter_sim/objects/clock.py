@@ -19,9 +19,9 @@ from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.clock.daylight_saving import DaylightSaving
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.base import ClockRules
-from ami_meter_sim.objects.cosem_object import ActionRefused, Options, Refused, integer_in
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused, Options, integer_in
 from ami_meter_sim.objects.kept_object import FIRST_OWN
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.recording import record
 from ami_meter_sim.objects.shapes import Number, boolean, date_time_octets
 from ami_meter_sim.objects.timed import TimedObject
@@ -111,7 +111,7 @@ class Clock(TimedObject):
         record(device, Occurrence.CLOCK_ADJUSTED_OLD)
         device.clock.set_time(wanted)
         self.remember(QUALITY, None)
-        device.history.happened(Record(device.clock.at, Kind.CLOCK, number=device.clock.offset_s))
+        device.history.happened(Record(device.clock.at, RecordKind.CLOCK, number=device.clock.offset_s))
         device.clock_changed()
         record(device, Occurrence.CLOCK_ADJUSTED_NEW)
         timed.clock_moved(device, before)
@@ -130,12 +130,12 @@ class Clock(TimedObject):
             if value.tag == DataTag.OCTET_STRING and isinstance(value.value, bytes):
                 value = Data(DataTag.DATE_TIME, CosemDateTime.decode(value.value))
             if not isinstance(value.value, CosemDateTime):
-                raise Refused(DataAccessResult.TYPE_UNMATCHED)
+                raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
             moment = moment_of(value.value, self.device.clock)
         except (DecodeError, LocalError):
-            raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED) from None
         if moment.year not in YEARS:
-            raise Refused(DataAccessResult.OTHER_REASON)
+            raise AccessRefused(DataAccessResult.OTHER_REASON)
         return moment
 
     def _round_to(self, step_s: int) -> None:
@@ -154,7 +154,7 @@ class Clock(TimedObject):
             raise ActionRefused(ActionResult.TYPE_UNMATCHED)
         try:
             moments = [self._moment(part) for part in parts]
-        except Refused:
+        except AccessRefused:
             raise ActionRefused(ActionResult.TYPE_UNMATCHED) from None
         self.remember(PRESET, data.structure(*(data.double_long_unsigned(int(one.timestamp())) for one in moments)))
 
@@ -177,7 +177,7 @@ class Clock(TimedObject):
 def note_rules(device: "Device", before: ClockRules) -> None:
     """Time zone or daylight saving are others from now on, and were `before` until now."""
     if before != ClockRules.of(device.clock):
-        device.history.happened(Record(device.clock.at, Kind.CLOCK_RULES, detail=before.encode()))
+        device.history.happened(Record(device.clock.at, RecordKind.CLOCK_RULES, detail=before.encode()))
 
 
 def moment_of(value: CosemDateTime, clock: MeterClock) -> datetime:
@@ -241,5 +241,5 @@ def invalidate(device: "Device") -> None:
     if isinstance(found, Clock):
         device.clock.quality |= INVALID
         found.remember(QUALITY, data.unsigned(device.clock.quality))
-    device.history.happened(Record(device.clock.at, Kind.CLOCK_INVALID))
+    device.history.happened(Record(device.clock.at, RecordKind.CLOCK_INVALID))
     record(device, Occurrence.CLOCK_INVALID)

@@ -11,7 +11,7 @@ from ami_dlms import data
 from ami_dlms.data import CompactArray, Data, TypeDescription
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_meter_sim.objects.captured import CAPTURE_OBJECT, MOST_OBJECTS, WITH_COLUMNS, WITH_RESTRICTION, Element
-from ami_meter_sim.objects.cosem_object import ActionRefused, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused
 from ami_meter_sim.objects.kept_object import KeptObject
 from ami_meter_sim.objects.shapes import AnyOf, Array, Number
 
@@ -53,20 +53,20 @@ class CompactData(KeptObject):
         """Take the values of this instant; ActionRefused when they are too long."""
         try:
             self.change("compact_buffer", data.octet_string(self._taken()))
-        except Refused:
+        except AccessRefused:
             raise ActionRefused(ActionResult.OTHER_REASON) from None
 
     def _choose(self, value: Data) -> None:
         if not self.writable["capture_objects"](value):
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         self.change("capture_objects", value)
         self.change("template_id", data.unsigned((self.value("template_id").value + 1) % 256))
         self.change("compact_buffer", data.octet_string(b""))
 
     def _values(self) -> tuple[Data, ...]:
-        """Refused to an object that captures itself, through whatever others."""
+        """AccessRefused to an object that captures itself, through whatever others."""
         if getattr(self, "_capturing", False):
-            raise Refused(DataAccessResult.OTHER_REASON)
+            raise AccessRefused(DataAccessResult.OTHER_REASON)
         self._capturing = True
         try:
             return tuple([Element.decode(one).read(self.device) for one in self.elements("capture_objects")])
@@ -76,7 +76,7 @@ class CompactData(KeptObject):
     def _taken(self) -> bytes:
         octets = bytes((self.value("template_id").value,)) + b"".join(map(contents, self._values()))
         if len(octets) > MOST_OCTETS:
-            raise Refused(DataAccessResult.OTHER_REASON)
+            raise AccessRefused(DataAccessResult.OTHER_REASON)
         return octets
 
     def _description(self) -> bytes:

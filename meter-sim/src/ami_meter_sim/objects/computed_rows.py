@@ -15,7 +15,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import DataTag
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.cells import Cells, of_numbers, of_strings, of_times, repeated
-from ami_meter_sim.objects.cosem_object import Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused
 from ami_meter_sim.objects.data_and_register import DataObject, ExtendedRegister
 from ami_meter_sim.objects.periods import Lattice, ends_between
 from ami_meter_sim.objects.profile_status import statuses
@@ -73,7 +73,7 @@ def column(device: "Device", captured: CaptureObject, every: Instants, rows: Int
             return of_strings(found.capture_times(seconds))
     try:
         return repeated(element(found.read(captured.attribute_index), captured.data_index), len(seconds))
-    except Refused:
+    except AccessRefused:
         return repeated(data.null(), len(seconds))
 
 

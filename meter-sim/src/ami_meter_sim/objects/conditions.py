@@ -14,7 +14,7 @@ from ami_dlms.data import Data
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.clock import invalidate
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.recording import Notice, record
 from ami_meter_sim.objects.switch import ControlState, Trigger
 from ami_packs.event_list import Occurrence
@@ -134,7 +134,7 @@ def _keep(device: "Device", after: frozenset[Condition]) -> None:
     before, mask = conditions(device), _mask(after)
     device.kept.put(0, timed.METER, CONDITIONS, data.double_long_unsigned(mask) if mask else None)
     if (before ^ after) & OF_NETWORK:
-        device.history.happened(Record(device.clock.at, Kind.CONDITIONS, number=_mask(after & OF_NETWORK)))
+        device.history.happened(Record(device.clock.at, RecordKind.CONDITIONS, number=_mask(after & OF_NETWORK)))
 
 
 def _mask(found: frozenset[Condition]) -> int:
@@ -143,7 +143,7 @@ def _mask(found: frozenset[Condition]) -> int:
 
 def add_load(device: "Device", watts: int) -> None:
     """So much flows from here on in addition to what is behind the meter, in place of what did so before; below 0 it is fed in."""
-    device.history.happened(Record(device.clock.at, Kind.LOAD, number=watts))
+    device.history.happened(Record(device.clock.at, RecordKind.LOAD, number=watts))
     device.due = None
 
 
@@ -181,7 +181,7 @@ def power_down(device: "Device") -> bool:
 
 def _note_power_down(device: "Device") -> None:
     record(device, Occurrence.POWER_DOWN)
-    device.history.happened(Record(device.clock.at, Kind.POWER_DOWN))
+    device.history.happened(Record(device.clock.at, RecordKind.POWER_DOWN))
 
 
 def was_off(device: "Device", since: datetime, until: datetime) -> None:
@@ -212,7 +212,7 @@ def _come_back(device: "Device", since: datetime) -> None:
     """Everything that a meter does when its power is back after this instant."""
     device.due = None
     at = device.clock.at
-    device.history.happened(Record(at, Kind.POWER_UP))
+    device.history.happened(Record(at, RecordKind.POWER_UP))
     if at - since > CLOCK_RESERVE:
         invalidate(device)
     record(device, Occurrence.POWER_UP)

@@ -23,7 +23,7 @@ SIMPLE_TYPES = {
 """The standard's words for types whose values are made of a plain value; of all others the code makes a Data itself."""
 
 
-class Refused(Exception):
+class AccessRefused(Exception):
     """An attribute was not read or not written; `result` is the answer."""
 
     def __init__(self, result: DataAccessResult) -> None:
@@ -103,25 +103,25 @@ class CosemObject:
         self.described = described
 
     def read(self, attribute_id: int, context: ReadContext = ITSELF) -> Data:
-        """The value of an attribute; Refused with the reason why not."""
+        """The value of an attribute; AccessRefused with the reason why not."""
         if context.selection is not None and attribute_id not in self._selective:
-            raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+            raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         described = self.described
         if attribute_id in described.errors:
-            raise Refused(described.errors[attribute_id])
+            raise AccessRefused(described.errors[attribute_id])
         if attribute_id in described.attributes:
             return described.attributes[attribute_id]
         found = self._reads.get(attribute_id)
         if found is None:
-            raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+            raise AccessRefused(DataAccessResult.OBJECT_UNAVAILABLE)
         tag, read = found
         value = read(self, context)
         return value if tag is None else Data(tag, value)
 
     def write(self, attribute_id: int, value: Data) -> None:
-        """Change an attribute; Refused with the reason why not."""
+        """Change an attribute; AccessRefused with the reason why not."""
         if attribute_id not in self._writes:
-            raise Refused(DataAccessResult.READ_WRITE_DENIED)
+            raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
         self._writes[attribute_id](self, value)
 
     def invoke(self, method_id: int, parameters: Data | None) -> Data | None:
@@ -164,13 +164,13 @@ class PlainObject(CosemObject):
         described = self.described
         before = described.attributes.get(attribute_id)
         if before is not None and before.tag is not value.tag:
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         self._kept.put(described.class_id, described.obis, attribute_id, value)
 
 
 def integer_in(value: Data, tag: DataTag, numbers: range) -> int:
-    """The number in `value`; Refused when it has another type or is out of range."""
+    """The number in `value`; AccessRefused when it has another type or is out of range."""
     number = value.value
     if value.tag != tag or not isinstance(number, int) or number not in numbers:
-        raise Refused(DataAccessResult.TYPE_UNMATCHED)
+        raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
     return number

@@ -20,14 +20,14 @@ from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.billing import billing_count
 from ami_meter_sim.objects.cells import date_times
-from ami_meter_sim.objects.cosem_object import ITSELF, SIMPLE_TYPES, CosemObject, Options, ReadContext, Refused
+from ami_meter_sim.objects.cosem_object import ITSELF, SIMPLE_TYPES, AccessRefused, CosemObject, Options, ReadContext
 from ami_meter_sim.objects.demand import NEXT_PERIOD, Demand
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.image_transfer import active_firmware
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.metering import Seconds
 from ami_meter_sim.objects.profile_status import running_status
-from ami_meter_sim.objects.quantities import ENERGIES, NO_UNIT, QUANTITIES, Quantity
+from ami_meter_sim.objects.quantities import ENERGIES, NO_UNIT, QUANTITIES, MeasuredQuantity
 from ami_meter_sim.objects.timeline import resets, second_of
 from ami_packs.model import ObjectDescription
 
@@ -46,7 +46,7 @@ def _last_accepted(counter: ReceiveCounter | None) -> Data:
 
 def _power_failures(device: Device) -> int:
     base = base_of(device)
-    return (0 if base is None else base.power_failures) + len(records_after_base(device, Kind.POWER_DOWN))
+    return (0 if base is None else base.power_failures) + len(records_after_base(device, RecordKind.POWER_DOWN))
 
 
 NAMED: dict[str, tuple[str, Callable[[Device], Data]]] = {
@@ -98,7 +98,7 @@ class DataObject(CosemObject):
     def __init__(self, described: ObjectDescription, device: Device) -> None:
         super().__init__(described)
         self._device = device
-        self.quantity: Quantity | None = QUANTITIES.get(described.value)
+        self.quantity: MeasuredQuantity | None = QUANTITIES.get(described.value)
 
     def read(self, attribute_id: int, context: ReadContext = ITSELF) -> Data:
         """What was written counts over what the model says; the last event of a log over that of all logs."""
@@ -123,16 +123,16 @@ class DataObject(CosemObject):
     def _value(self) -> Data:
         if self.quantity is None:
             if not self.described.value:
-                raise Refused(DataAccessResult.OBJECT_UNAVAILABLE)
+                raise AccessRefused(DataAccessResult.OBJECT_UNAVAILABLE)
             return NAMED[self.described.value][1](self._device)
         return Data(self.tag, self.measured(second_of(self._device.clock.at)))
 
     def _write(self, value: Data) -> None:
         before = self.described.attributes.get(VALUE)
         if self.described.value:
-            raise Refused(DataAccessResult.READ_WRITE_DENIED)
+            raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
         if before is not None and before.tag is not value.tag:
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         self._device.kept.put(self.class_id, self.described.obis, VALUE, value)
 
     def _since_reset(self, seconds: Seconds) -> Any:
@@ -149,7 +149,7 @@ class DataObject(CosemObject):
         return fine[np.searchsorted(at, seconds, "left")]
 
 
-def _quantity(one: DataObject) -> Quantity:
+def _quantity(one: DataObject) -> MeasuredQuantity:
     if one.quantity is None:
         raise TypeError(f"{one.described.obis} measures nothing")
     return one.quantity
@@ -182,7 +182,7 @@ class Register(DataObject):
         if self.quantity is not None:
             held = self.measured(now)
             fine = int(self.quantity.fine(device.metering, now)).to_bytes(FINE_OCTETS, "big", signed=True)
-        device.history.happened(Record(device.clock.at, Kind.RESET, described.obis, held, fine))
+        device.history.happened(Record(device.clock.at, RecordKind.RESET, described.obis, held, fine))
 
 
 class ExtendedRegister(Register):
@@ -294,9 +294,9 @@ class DemandRegister(CosemObject):
 
     def _restart(self, detail: bytes) -> None:
         device = self._device
-        device.history.happened(Record(device.clock.at, Kind.RESET, self.described.obis, detail=detail))
+        device.history.happened(Record(device.clock.at, RecordKind.RESET, self.described.obis, detail=detail))
 
 
-def _mean(quantity: Quantity, energy_ws: Any, window_s: int, scaler: int, tag: DataTag) -> Any:
+def _mean(quantity: MeasuredQuantity, energy_ws: Any, window_s: int, scaler: int, tag: DataTag) -> Any:
     """The energy of a window, or of each, as the mean power that a register shows."""
     return replace(quantity, denominator=window_s).shown(energy_ws, scaler, tag)

@@ -12,7 +12,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.billing import billing_ends, billing_schedule
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.objects.periods import ends_between, every, monthly
 from ami_meter_sim.objects.quantities import Fine
 from ami_meter_sim.objects.timeline import resets, second_of
@@ -149,7 +149,7 @@ class Demand:
             earliest = first - MOST_PERIODS * self._period_s
             ended = billing_ends(self._device, earliest, last).tolist()
         else:
-            billed = [second_of(one.at) for one in records_after_base(self._device, Kind.BILLING)]
+            billed = [second_of(one.at) for one in records_after_base(self._device, RecordKind.BILLING)]
             months = ends_between(self._device, monthly, earliest, last).tolist()
             ended = [*(one for one in months if not billed or one < billed[0]), *billed]
         begins = np.array(sorted({earliest, *ended, *zeros}), np.int64)

@@ -14,12 +14,12 @@ from ami_dlms.obis import Obis
 from ami_dlms.security import ReceiveCounter
 from ami_meter_sim.clock import MeterClock
 from ami_meter_sim.load.houses import House
-from ami_meter_sim.load.network import Connection
+from ami_meter_sim.load.network import GridConnection
 from ami_meter_sim.objects import timed
 from ami_meter_sim.objects.communication import Communication
-from ami_meter_sim.objects.cosem_object import CosemObject, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, CosemObject
 from ami_meter_sim.objects.interruptions import Stopped, Totals
-from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory, Kind, Record
+from ami_meter_sim.objects.memory import History, HistoryInMemory, Kept, KeptInMemory, Record, RecordKind
 from ami_meter_sim.objects.metering import Metering
 from ami_meter_sim.objects.monitoring import written
 from ami_meter_sim.objects.recording import DATA, Notice, bits, data_written, record
@@ -63,7 +63,7 @@ class Device:
     clock: MeterClock
     behind: Callable[[], House]
     """Draws the house behind it, which not every dialogue asks for."""
-    connected: Callable[[], Connection]
+    connected: Callable[[], GridConnection]
     """The same of its place in the network."""
     row: Row = field(default_factory=row_in_memory)
     receive_counter: ReceiveCounter | None = None
@@ -98,10 +98,10 @@ class Device:
         return found
 
     def write(self, class_id: int, obis: Obis, attribute_id: int, value: Data) -> None:
-        """Write an attribute, for a client or a script, and let the monitors see it; Refused with the reason why not."""
+        """Write an attribute, for a client or a script, and let the monitors see it; AccessRefused with the reason why not."""
         found = self.find(class_id, obis)
         if found is None:
-            raise Refused(DataAccessResult.OBJECT_UNDEFINED)
+            raise AccessRefused(DataAccessResult.OBJECT_UNDEFINED)
         before = bits(self, obis) if class_id == DATA else 0
         found.write(attribute_id, value)
         if class_id == DATA:
@@ -122,7 +122,7 @@ class Device:
         return self.behind()
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> GridConnection:
         """Where it is connected to the network."""
         return self.connected()
 
@@ -146,7 +146,7 @@ class Device:
 
     def end_billing_period(self) -> None:
         """A script, or a hand at the button for that, ends the billing period now; rows and maxima follow from the record."""
-        self.history.happened(Record(self.clock.at, Kind.BILLING))
+        self.history.happened(Record(self.clock.at, RecordKind.BILLING))
         record(self, Occurrence.BILLING_RESET)
 
     def clock_changed(self) -> None:

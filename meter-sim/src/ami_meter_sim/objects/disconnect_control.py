@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from ami_dlms.cosem.classes import class_versions
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
-from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Refused, integer_in
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused, CosemObject, integer_in
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.recording import record, record_number
 from ami_meter_sim.objects.switch import ControlState, Move, Switch, Trigger, move
 from ami_packs.event_list import Occurrence
@@ -68,7 +68,9 @@ class DisconnectControl(CosemObject):
         if after != before:
             device.switch = after
             device.moves.append(Move(trigger, before, after))
-            device.history.happened(Record(device.clock.at, Kind.SWITCH, self.described.obis, int(after.control_state)))
+            device.history.happened(
+                Record(device.clock.at, RecordKind.SWITCH, self.described.obis, int(after.control_state))
+            )
             self._log(trigger, after)
         return True
 
@@ -85,7 +87,7 @@ class DisconnectControl(CosemObject):
         """Mode 0 only while connected, because writing a mode must not close the switch."""
         mode = integer_in(value, DataTag.ENUM, self.modes)
         if mode == 0 and self._device.switch.control_state is not ControlState.CONNECTED:
-            raise Refused(DataAccessResult.OTHER_REASON)
+            raise AccessRefused(DataAccessResult.OTHER_REASON)
         self._device.switch = replace(self._device.switch, control_mode=mode)
 
     def _pulled(self, trigger: Trigger) -> None:

@@ -16,7 +16,7 @@ from ami_meter_sim.objects.base import Base, ClockRules, Highest, base_of, keep_
 from ami_meter_sim.objects.billing import billing_count
 from ami_meter_sim.objects.data_and_register import ExtendedRegister
 from ami_meter_sim.objects.interruptions import condition_masks
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.metering import FLOWS, PHASES, TARIFFS
 from ami_meter_sim.objects.periods import ends_between, every
 from ami_meter_sim.objects.profile_generic import ProfileGeneric
@@ -33,19 +33,19 @@ QUARTER_S = 900
 HURRIED_FROM = 4
 """Times as many records, and they are folded within a quarter of an hour: a mean that reaches over that second begins there."""
 FOLDED = (
-    Kind.SWITCH,
-    Kind.CLOCK,
-    Kind.CLOCK_RULES,
-    Kind.POWER_DOWN,
-    Kind.POWER_UP,
-    Kind.RESET,
-    Kind.TARIFF,
-    Kind.BILLING,
-    Kind.LOAD,
-    Kind.CONDITIONS,
-    Kind.CLOCK_INVALID,
+    RecordKind.SWITCH,
+    RecordKind.CLOCK,
+    RecordKind.CLOCK_RULES,
+    RecordKind.POWER_DOWN,
+    RecordKind.POWER_UP,
+    RecordKind.RESET,
+    RecordKind.TARIFF,
+    RecordKind.BILLING,
+    RecordKind.LOAD,
+    RecordKind.CONDITIONS,
+    RecordKind.CLOCK_INVALID,
 )
-NEWEST_STAYS = frozenset((Kind.RESET,))
+NEWEST_STAYS = frozenset((RecordKind.RESET,))
 """The newest at or before the base stays: registers, and rows up to the next reset, count from it, however long ago it was."""
 
 
@@ -88,7 +88,7 @@ def _profiles(device: "Device") -> Iterator[ProfileGeneric]:
             yield found
 
 
-def _forget(device: "Device", kind: Kind, records: list[Record], second: int) -> None:
+def _forget(device: "Device", kind: RecordKind, records: list[Record], second: int) -> None:
     ours = [one for one in records if one.kind is kind]
     for source in {one.source for one in ours}:
         later = sum(one.source == source and second_of(one.at) > second for one in ours)
@@ -105,17 +105,17 @@ def _base_at(device: "Device", second: int) -> Base:
         tariffs_ws=tuple(int(metering.tariff_ws(flow, tariff, second)) for flow in FLOWS for tariff in TARIFFS),
         added_ws=tuple(int(metering.added_ws(flow, second)) for flow in FLOWS),
         powered=not without_power(device).cover(np.array([second]))[0],
-        control_state=newest.number(Kind.SWITCH, "control_state", ControlState.CONNECTED),
-        watts=newest.number(Kind.LOAD, "watts", 0),
+        control_state=newest.number(RecordKind.SWITCH, "control_state", ControlState.CONNECTED),
+        watts=newest.number(RecordKind.LOAD, "watts", 0),
         tariff=_tariff_at(device, second),
         conditions=int(condition_masks(device).at(int(second))[0]),
         clock_offset_s=clock.offset_s,
         clock_set_at=second_of(clock.set_at),
         clock_rules=ClockRules.of(clock),
-        power_failures=newest.count(Kind.POWER_DOWN, "power_failures"),
+        power_failures=newest.count(RecordKind.POWER_DOWN, "power_failures"),
         billing_periods=billing_count(device, second),
-        power_at=max(newest.second(kind, "power_at") for kind in (Kind.POWER_DOWN, Kind.POWER_UP)),
-        clock_at=newest.second(Kind.CLOCK, "clock_at"),
+        power_at=max(newest.second(kind, "power_at") for kind in (RecordKind.POWER_DOWN, RecordKind.POWER_UP)),
+        clock_at=newest.second(RecordKind.CLOCK, "clock_at"),
         clock_invalid=bool(clock_invalid(device).cover(np.array([second]))[0]),
         highest=dict(_highest(device, second)),
     )
@@ -129,22 +129,22 @@ class _Newest:
         self._second = second
         self._before = base_of(device)
 
-    def number(self, kind: Kind, field: str, at_first: int) -> int:
+    def number(self, kind: RecordKind, field: str, at_first: int) -> int:
         found = self._until(kind)
         return found[-1].number if found else self._held(field, at_first)
 
-    def second(self, kind: Kind, field: str) -> int:
+    def second(self, kind: RecordKind, field: str) -> int:
         found = self._until(kind)
         return second_of(found[-1].at) if found else self._held(field, 0)
 
-    def count(self, kind: Kind, field: str) -> int:
+    def count(self, kind: RecordKind, field: str) -> int:
         return len(self._until(kind)) + self._held(field, 0)
 
     def _held(self, field: str, at_first: int) -> int:
         held: int = at_first if self._before is None else getattr(self._before, field)
         return held
 
-    def _until(self, kind: Kind) -> list[Record]:
+    def _until(self, kind: RecordKind) -> list[Record]:
         return [one for one in records_after_base(self._device, kind) if second_of(one.at) <= self._second]
 
 

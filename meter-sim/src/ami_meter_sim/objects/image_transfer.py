@@ -18,7 +18,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.objects.cosem_object import ActionRefused, Options
 from ami_meter_sim.objects.firmware import Transfer
 from ami_meter_sim.objects.kept_object import parameter
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.recording import record
 from ami_meter_sim.objects.shapes import UINT32, Number, Octets, Structure, boolean
 from ami_meter_sim.objects.timed import TimedObject
@@ -43,7 +43,7 @@ TRANSFER, DUE_AT, ACTIVE_FIRMWARE = -1, -2, -3
 
 
 @unique
-class Status(IntEnum):
+class ImageTransferStatus(IntEnum):
     """image_transfer_status."""
 
     NOT_INITIATED = 0
@@ -56,8 +56,8 @@ class Status(IntEnum):
     ACTIVATION_FAILED = 7
 
 
-RUNNING = frozenset({Status.VERIFICATION_INITIATED, Status.ACTIVATION_INITIATED})
-TAKES_BLOCKS = frozenset({Status.INITIATED, Status.VERIFICATION_FAILED})
+RUNNING = frozenset({ImageTransferStatus.VERIFICATION_INITIATED, ImageTransferStatus.ACTIVATION_INITIATED})
+TAKES_BLOCKS = frozenset({ImageTransferStatus.INITIATED, ImageTransferStatus.VERIFICATION_FAILED})
 
 
 class ImageTransfer(TimedObject):
@@ -78,7 +78,7 @@ class ImageTransfer(TimedObject):
     initial: ClassVar = {
         "image_block_size": data.double_long_unsigned(512),
         "image_transfer_enabled": data.boolean(True),
-        "image_transfer_status": data.enum(Status.NOT_INITIATED),
+        "image_transfer_status": data.enum(ImageTransferStatus.NOT_INITIATED),
         "image_to_activate_info": data.array(),
     }
     writable: ClassVar = {"image_transfer_enabled": boolean}
@@ -98,9 +98,9 @@ class ImageTransfer(TimedObject):
     # --- what there is
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ImageTransferStatus:
         """As image_transfer_status shows it."""
-        return Status(self.value("image_transfer_status").value)
+        return ImageTransferStatus(self.value("image_transfer_status").value)
 
     @property
     def firmware(self) -> bytes:
@@ -115,13 +115,13 @@ class ImageTransfer(TimedObject):
 
     @property
     def _failed(self) -> bool:
-        return self.status in (Status.VERIFICATION_FAILED, Status.ACTIVATION_FAILED)
+        return self.status in (ImageTransferStatus.VERIFICATION_FAILED, ImageTransferStatus.ACTIVATION_FAILED)
 
     def _blocks_status(self) -> tuple[bool, ...]:
         transfer = self._transfer
         return () if transfer is None else tuple([transfer.has(number) for number in range(transfer.blocks)])
 
-    def _move(self, status: Status) -> None:
+    def _move(self, status: ImageTransferStatus) -> None:
         self.change("image_transfer_status", data.enum(status))
 
     def _begun(self) -> Transfer:
@@ -149,7 +149,7 @@ class ImageTransfer(TimedObject):
             raise ActionRefused(ActionResult.OTHER_REASON)
         self.remember(TRANSFER, transfer.encode())
         self.change("image_to_activate_info", data.array())
-        self._move(Status.INITIATED)
+        self._move(ImageTransferStatus.INITIATED)
 
     def _take_block(self, given: Data) -> None:
         """A block that is there already is a success and changes nothing."""
@@ -162,26 +162,26 @@ class ImageTransfer(TimedObject):
 
     def _verify(self) -> None:
         transfer = self._begun()
-        if self.status is Status.VERIFICATION_SUCCESSFUL:
+        if self.status is ImageTransferStatus.VERIFICATION_SUCCESSFUL:
             return
         if self.status not in TAKES_BLOCKS:
             raise ActionRefused(ActionResult.OTHER_REASON)
         if not transfer.complete:
             self._end_verification()
         else:
-            self._run(Status.VERIFICATION_INITIATED, self.option("verification_s"), self._end_verification)
+            self._run(ImageTransferStatus.VERIFICATION_INITIATED, self.option("verification_s"), self._end_verification)
         if self._failed:
             raise ActionRefused(ActionResult.OTHER_REASON)
 
     def _activate(self) -> None:
         self._begun()
-        if self.status is not Status.VERIFICATION_SUCCESSFUL:
+        if self.status is not ImageTransferStatus.VERIFICATION_SUCCESSFUL:
             raise ActionRefused(ActionResult.OTHER_REASON)
-        self._run(Status.ACTIVATION_INITIATED, self.option("activation_s"), self._end_activation)
+        self._run(ImageTransferStatus.ACTIVATION_INITIATED, self.option("activation_s"), self._end_activation)
         if self._failed:
             raise ActionRefused(ActionResult.OTHER_REASON)
 
-    def _run(self, status: Status, seconds: int, end: Callable[[], None]) -> None:
+    def _run(self, status: ImageTransferStatus, seconds: int, end: Callable[[], None]) -> None:
         """Do it now, or say when it will be done."""
         if not seconds:
             end()
@@ -202,7 +202,11 @@ class ImageTransfer(TimedObject):
 
     def advance(self, at: datetime) -> bool:
         """End what was running."""
-        end = self._end_verification if self.status is Status.VERIFICATION_INITIATED else self._end_activation
+        end = (
+            self._end_verification
+            if self.status is ImageTransferStatus.VERIFICATION_INITIATED
+            else self._end_activation
+        )
         end()
         return False
 
@@ -210,7 +214,7 @@ class ImageTransfer(TimedObject):
         transfer = self._transfer
         self.remember(DUE_AT, None)
         if transfer is None or not transfer.complete or not transfer.sound:
-            self._move(Status.VERIFICATION_FAILED)
+            self._move(ImageTransferStatus.VERIFICATION_FAILED)
             record(self.device, Occurrence.IMAGE_VERIFICATION_FAILED)
             return
         info = data.structure(
@@ -219,23 +223,23 @@ class ImageTransfer(TimedObject):
             data.octet_string(transfer.signature),
         )
         self.change("image_to_activate_info", data.array(info))
-        self._move(Status.VERIFICATION_SUCCESSFUL)
+        self._move(ImageTransferStatus.VERIFICATION_SUCCESSFUL)
         record(self.device, Occurrence.IMAGE_VERIFIED)
 
     def _end_activation(self) -> None:
         transfer = self._transfer
         self.remember(DUE_AT, None)
         if transfer is None or self.option("activation_fails"):
-            self._move(Status.ACTIVATION_FAILED)
+            self._move(ImageTransferStatus.ACTIVATION_FAILED)
             record(self.device, Occurrence.IMAGE_ACTIVATION_FAILED)
         else:
             self.remember(ACTIVE_FIRMWARE, data.octet_string(transfer.version))
             self._show(transfer.version)
             self.remember(TRANSFER, None)
             self.change("image_to_activate_info", data.array())
-            self._move(Status.ACTIVATION_SUCCESSFUL)
+            self._move(ImageTransferStatus.ACTIVATION_SUCCESSFUL)
             device, obis = self.device, self.described.obis
-            device.history.happened(Record(device.clock.at, Kind.FIRMWARE, obis, detail=transfer.version))
+            device.history.happened(Record(device.clock.at, RecordKind.FIRMWARE, obis, detail=transfer.version))
             record(device, Occurrence.IMAGE_ACTIVATED)
         self.device.communication.restart()
 

@@ -12,7 +12,7 @@ import numpy as np
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.conditions import CONDITION_BITS, VOLTAGE_MISSING, Condition
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.objects.timeline import (
     FOR_EVER,
     Intervals,
@@ -75,7 +75,7 @@ class Masks(NamedTuple):
 
 
 Stopped = Mapping[int | None, Interruptions]
-BESIDE_POWER = (Kind.SWITCH, Kind.CONDITIONS)
+BESIDE_POWER = (RecordKind.SWITCH, RecordKind.CONDITIONS)
 """What ends a flow beside power that goes."""
 
 
@@ -91,7 +91,7 @@ def condition_masks(device: "Device") -> Masks:
     """Of the network at the meter."""
     base = base_of(device)
     first = (-FOR_EVER, 0 if base is None else base.conditions)
-    changes = [(second_of(one.at), one.number) for one in records_after_base(device, Kind.CONDITIONS)]
+    changes = [(second_of(one.at), one.number) for one in records_after_base(device, RecordKind.CONDITIONS)]
     since, bits = zip(first, *changes, strict=True)
     return Masks(np.array(since, np.int64), np.array(bits, np.int64))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ami_dlms.cosem.classes import class_versions
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
-from ami_meter_sim.objects.cosem_object import ITSELF, ActionRefused, CosemObject, ReadContext, Refused, Write
+from ami_meter_sim.objects.cosem_object import ITSELF, AccessRefused, ActionRefused, CosemObject, ReadContext, Write
 from ami_meter_sim.objects.shapes import Shape
 from ami_packs.model import ObjectDescription
 
@@ -116,7 +116,7 @@ class KeptObject(CosemObject):
 def _write(name: str, shape: Shape) -> Callable[[KeptObject, Data], None]:
     def write(self: KeptObject, value: Data) -> None:
         if not shape(value):
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         self.change(name, value)
 
     return write

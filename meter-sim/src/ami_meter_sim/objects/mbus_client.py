@@ -16,7 +16,7 @@ from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
 from ami_dlms.obis import Obis
 from ami_meter_sim.load.noise import Integers
-from ami_meter_sim.objects.cosem_object import ActionRefused, Options, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused, Options
 from ami_meter_sim.objects.kept_object import KeptObject, parameter
 from ami_meter_sim.objects.secrets import Secret, keep_secret, secret_of
 from ami_meter_sim.objects.shapes import LOGICAL_NAME, UINT32, AnyOf, Array, Number, Octets, Structure, plain
@@ -161,7 +161,7 @@ class MBusClientV0(KeptObject):
 
     def _set_period(self, value: Data) -> None:
         if not UINT32(value):
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         captured, number = self.captured_at, self._access_number()
         self._note(CAPTURED_AT, captured)
         self._note(CAPTURES, number)

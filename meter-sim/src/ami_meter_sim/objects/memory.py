@@ -15,7 +15,7 @@ from ami_dlms.obis import Obis
 
 
 @unique
-class Kind(IntEnum):
+class RecordKind(IntEnum):
     """What a record says; the numbers are on disk and never change."""
 
     EVENT = 1
@@ -48,7 +48,7 @@ class Record(NamedTuple):
     """Something that happened. `at`: aware, UTC, the process's time and not that of the meter's clock."""
 
     at: datetime
-    kind: Kind
+    kind: RecordKind
     source: Obis | None = None
     number: int = 0
     detail: bytes = b""
@@ -76,11 +76,11 @@ class History(Protocol):
         """Add a record; on disk before the answer that follows from it leaves."""
 
     def records(
-        self, kind: Kind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None
+        self, kind: RecordKind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None
     ) -> Sequence[Record]:
         """Those of this kind, and of this source if one is given, with since <= at < until, the oldest first."""
 
-    def forget(self, kind: Kind, source: Obis | None, keep: int) -> None:
+    def forget(self, kind: RecordKind, source: Obis | None, keep: int) -> None:
         """Of this kind and source only the newest `keep` count from now on."""
 
     @property
@@ -142,7 +142,7 @@ class HistoryInMemory:
         self.version += 1
         insort(self._records, record, key=lambda one: one.at)
 
-    def forget(self, kind: Kind, source: Obis | None, keep: int) -> None:
+    def forget(self, kind: RecordKind, source: Obis | None, keep: int) -> None:
         """As `History`."""
         self.version += 1
         found = [one for one in self._records if one.kind is kind and one.source == source]
@@ -150,7 +150,7 @@ class HistoryInMemory:
         self._records = [one for one in self._records if id(one) not in dropped]
 
     def records(
-        self, kind: Kind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None
+        self, kind: RecordKind, since: datetime | None = None, until: datetime | None = None, source: Obis | None = None
     ) -> Sequence[Record]:
         """As `History`."""
         return chosen([one for one in self._records if one.kind is kind], since, until, source)

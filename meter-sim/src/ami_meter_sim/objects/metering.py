@@ -19,7 +19,7 @@ from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.conditions import OVERVOLTAGE, UNDERVOLTAGE, VOLTAGE_MISSING, Condition, conditions_of
 from ami_meter_sim.objects.interruptions import Interruptions, Masks, Stopped, Totals, condition_masks, stopped
 from ami_meter_sim.objects.mbus_client import gas_litres, sub_meter_captures
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.objects.timeline import FOR_EVER, ClockSetting, clock_settings, second_of, shown
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Metering:
     @cached_property
     def _loads(self) -> tuple[tuple[int, int], ...]:
         """(second, watts) from which on something flows in addition."""
-        loads = [(second_of(one.at), one.number) for one in records_after_base(self._device, Kind.LOAD)]
+        loads = [(second_of(one.at), one.number) for one in records_after_base(self._device, RecordKind.LOAD)]
         return tuple(loads if self._base is None else [(self._base.second, self._base.watts), *loads])
 
     def _energy(self, flow: Flow, phase: int | None, seconds: Seconds) -> Any:

@@ -13,7 +13,7 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import DataTag
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.cosem_object import Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused
 from ami_meter_sim.objects.kept_object import FIRST_OWN, KeptObject, parameter
 from ami_meter_sim.objects.script_table import run_script
 from ami_meter_sim.objects.shapes import SCRIPT, VALUE_DEFINITION, Array, Structure, number
@@ -123,7 +123,7 @@ def monitored(device: "Device", definition: Data) -> int | None:
     found = device.find(class_id, Obis(obis))
     try:
         value = None if found is None else found.read(attribute_id)
-    except Refused:
+    except AccessRefused:
         return None
     if value is None or value.tag is DataTag.BOOLEAN or not isinstance(value.value, int):
         return None

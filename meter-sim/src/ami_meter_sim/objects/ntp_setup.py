@@ -12,7 +12,7 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataTag
 from ami_meter_sim.objects.clock import CLOCK, Clock
-from ami_meter_sim.objects.cosem_object import ActionRefused, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused
 from ami_meter_sim.objects.kept_object import KeptObject, parameter
 from ami_meter_sim.objects.shapes import UINT16, UINT32, Number, Octets, Structure, boolean
 
@@ -54,7 +54,7 @@ class NtpSetup(KeptObject):
         told = CosemDateTime.from_datetime(self.device.clock.at.astimezone(UTC))
         try:
             self.device.write(Clock.class_id, CLOCK, 2, data.octet_string(told.encode()))
-        except Refused:
+        except AccessRefused:
             raise ActionRefused(ActionResult.OTHER_REASON) from None
 
     def _add(self, key: Data) -> None:

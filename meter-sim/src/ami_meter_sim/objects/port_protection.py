@@ -20,7 +20,7 @@ FAILED_AT = FIRST_OWN
 MOST_STEPS = 64
 
 
-class Mode(IntEnum):
+class ProtectionMode(IntEnum):
     """protection_mode."""
 
     LOCKED = 0
@@ -28,7 +28,7 @@ class Mode(IntEnum):
     UNLOCKED = 2
 
 
-class Status(IntEnum):
+class ProtectionStatus(IntEnum):
     """protection_status."""
 
     UNLOCKED = 0
@@ -43,7 +43,7 @@ class PortProtection(KeptObject):
 
     class_id, version = 124, 0
     initial: ClassVar = {
-        "protection_mode": data.enum(Mode.LOCKED_ON_FAILED_ATTEMPTS),
+        "protection_mode": data.enum(ProtectionMode.LOCKED_ON_FAILED_ATTEMPTS),
         "allowed_failed_attempts": data.long_unsigned(3),
         "initial_lockout_time": data.double_long_unsigned(60),
         "steepness_factor": data.unsigned(2),
@@ -53,7 +53,7 @@ class PortProtection(KeptObject):
         "cumulative_failed_attempts": data.double_long_unsigned(0),
     }
     writable: ClassVar = {
-        "protection_mode": Number(DataTag.ENUM, range(len(Mode))),
+        "protection_mode": Number(DataTag.ENUM, range(len(ProtectionMode))),
         "allowed_failed_attempts": UINT16,
         "initial_lockout_time": UINT32,
         "steepness_factor": UINT8,
@@ -63,19 +63,19 @@ class PortProtection(KeptObject):
     reads: ClassVar = {"protection_status": lambda self, _: self.status(self.device.clock.at)}
     methods: ClassVar = {"reset": lambda self, _: self.succeeded()}
 
-    def status(self, at: datetime) -> Status:
+    def status(self, at: datetime) -> ProtectionStatus:
         """protection_status at an instant."""
         mode = self.sound("protection_mode").value
-        if mode == Mode.LOCKED:
-            return Status.LOCKED
+        if mode == ProtectionMode.LOCKED:
+            return ProtectionStatus.LOCKED
         until = self._locked_until()
-        if mode == Mode.UNLOCKED or until is None or at >= until:
-            return Status.UNLOCKED
-        return Status.TEMPORARILY_LOCKED
+        if mode == ProtectionMode.UNLOCKED or until is None or at >= until:
+            return ProtectionStatus.UNLOCKED
+        return ProtectionStatus.TEMPORARILY_LOCKED
 
     def locks(self, at: datetime) -> bool:
         """Whether an attempt at this instant meets a closed port."""
-        return self.status(at) is not Status.UNLOCKED
+        return self.status(at) is not ProtectionStatus.UNLOCKED
 
     def failed(self, at: datetime) -> None:
         """An attempt has failed."""

@@ -15,7 +15,7 @@ from ami_dlms.data import Data
 from ami_dlms.datetimes import CosemDateTime
 from ami_dlms.enums import ActionResult, DataTag
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.cosem_object import ActionRefused, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.kept_object import KeptObject, parameter
 from ami_meter_sim.objects.shapes import (
@@ -243,7 +243,7 @@ class Charge(TimedObject):
         found = self.device.find(class_id, Obis(name))
         try:
             value = None if found is None else found.read(attribute_id).value
-        except Refused:
+        except AccessRefused:
             return 0
         return value if isinstance(value, int) else 0
 

@@ -26,8 +26,8 @@ from ami_meter_sim.objects.base import base_of
 from ami_meter_sim.objects.billing import billing_ends, billing_schedule
 from ami_meter_sim.objects.buffer import FIFO, SORT_METHODS, Buffer, Computed, Recorded, comparable, order
 from ami_meter_sim.objects.computed_rows import MOST_ENTRIES, Instants, element, instants
-from ami_meter_sim.objects.cosem_object import ActionRefused, CosemObject, Options, Refused, integer_in
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused, CosemObject, Options, integer_in
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.periods import every, monthly
 from ami_meter_sim.objects.recording import record_cleared
 from ami_meter_sim.objects.timeline import instant_of, resets, second_of
@@ -47,7 +47,7 @@ EVER = -(1 << 40)
 CAPTURE_OBJECTS, CAPTURE_PERIOD, SORT_METHOD, SORT_OBJECT, PROFILE_ENTRIES = 3, 4, 5, 6, 8
 
 
-class Row(NamedTuple):
+class CapturedRow(NamedTuple):
     """An encoded structure, and the second at which it was captured."""
 
     second: int
@@ -132,15 +132,15 @@ class ProfileGeneric(CosemObject):
         row = data.encode(data.structure(*cells))
         if len(row) > DETAIL_OCTETS:
             raise ActionRefused(ActionResult.OTHER_REASON)
-        device.history.happened(Record(device.clock.at, Kind.EVENT, obis, 0, row))
-        device.history.forget(Kind.EVENT, obis, self.entries)
+        device.history.happened(Record(device.clock.at, RecordKind.EVENT, obis, 0, row))
+        device.history.forget(RecordKind.EVENT, obis, self.entries)
 
     def reset(self) -> None:
         """Empty the buffer."""
         device, obis = self._device, self.described.obis
-        device.history.happened(Record(device.clock.at, Kind.RESET, obis, self._in_use()))
-        device.history.forget(Kind.RESET, obis, 1)
-        device.history.forget(Kind.EVENT, obis, 0)
+        device.history.happened(Record(device.clock.at, RecordKind.RESET, obis, self._in_use()))
+        device.history.forget(RecordKind.RESET, obis, 1)
+        device.history.forget(RecordKind.EVENT, obis, 0)
 
     def settle(self, until: int) -> None:
         """Capture the rows that are computed up to a second, so that they are what they are now whatever is forgotten."""
@@ -149,9 +149,9 @@ class ProfileGeneric(CosemObject):
         seconds = seconds[seconds <= until]
         rows = Computed(device, self.columns, Instants(before, seconds)).row_octets()
         for second, row in zip(seconds.tolist(), rows, strict=True):
-            device.history.happened(Record(instant_of(second), Kind.EVENT, obis, 0, row))
+            device.history.happened(Record(instant_of(second), RecordKind.EVENT, obis, 0, row))
         if rows:
-            device.history.forget(Kind.EVENT, obis, self.entries)
+            device.history.forget(RecordKind.EVENT, obis, self.entries)
 
     def _clear(self) -> None:
         """The same by order of a client, which is an event."""
@@ -169,16 +169,16 @@ class ProfileGeneric(CosemObject):
             return (
                 data.null() if source is None else element(source.read(captured.attribute_index), captured.data_index)
             )
-        except Refused:
+        except AccessRefused:
             return data.null()
 
     def _sort_object_in(self, value: Data) -> Data:
         try:
             wanted = CaptureObject.decode(value)
         except DecodeError:
-            raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED) from None
         if wanted != NO_SORT_OBJECT and wanted not in self.columns:
-            raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+            raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         return value
 
     # --- the rows
@@ -188,13 +188,13 @@ class ProfileGeneric(CosemObject):
         found, base = resets(self._device, self.described.obis), base_of(self._device)
         return max(second_of(found[-1].at) if found else EVER, EVER if base is None else base.second)
 
-    def _recorded(self) -> list[Row]:
+    def _recorded(self) -> list[CapturedRow]:
         """Rows of the history, the oldest first, with those that the model gives a new meter before them."""
-        records = self._device.history.records(Kind.EVENT, source=self.described.obis)
-        rows = [Row(second_of(one.at), one.detail) for one in records]
+        records = self._device.history.records(RecordKind.EVENT, source=self.described.obis)
+        rows = [CapturedRow(second_of(one.at), one.detail) for one in records]
         if resets(self._device, self.described.obis):
             return rows
-        return [*(Row(EVER, row) for row in self.described.rows), *rows]
+        return [*(CapturedRow(EVER, row) for row in self.described.rows), *rows]
 
     def _computed(self) -> Instants:
         """The rows that are computed."""
@@ -233,7 +233,9 @@ class ProfileGeneric(CosemObject):
         computed = Computed(self._device, columns, self._computed())
         if not recorded:
             return computed
-        both = [Row(int(second), row) for second, row in zip(computed.seconds, computed.row_octets(), strict=True)]
+        both = [
+            CapturedRow(int(second), row) for second, row in zip(computed.seconds, computed.row_octets(), strict=True)
+        ]
         both = sorted((*both, *recorded), key=lambda row: row.second)
         return Recorded([row.octets for row in both[-self.entries :]], self._device.clock)
 
@@ -253,13 +255,13 @@ class ProfileGeneric(CosemObject):
             if selection.selector == BY_ENTRY:
                 return self._by_entry(rows, ordered, EntryDescriptor.decode(selection))
         except (DecodeError, LocalError):
-            raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
-        raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED) from None
+        raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
 
     def _by_entry(self, rows: Buffer, ordered: Integers, wanted: EntryDescriptor) -> Data:
         """Numbers from 1, both ends included, 0 as an end for the last."""
         if wanted.from_entry < 1 or wanted.from_selected_value < 1:
-            raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+            raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         chosen = ordered[wanted.from_entry - 1 : wanted.to_entry or None]
         columns = range(len(self.columns))[wanted.from_selected_value - 1 : wanted.to_selected_value or None]
         return rows.encoded(chosen, columns)
@@ -276,7 +278,7 @@ class ProfileGeneric(CosemObject):
 
     def _column_number(self, column: CaptureObject) -> int:
         if column not in self.columns:
-            raise Refused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
+            raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         return self.columns.index(column)
 
 
@@ -284,12 +286,12 @@ def _columns_in(value: Data) -> Data:
     """Checked capture_objects."""
     columns = value.value
     if value.tag != DataTag.ARRAY or not 0 < len(columns) <= MOST_COLUMNS:
-        raise Refused(DataAccessResult.TYPE_UNMATCHED)
+        raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
     try:
         for one in columns:
             CaptureObject.decode(one)
     except DecodeError:
-        raise Refused(DataAccessResult.TYPE_UNMATCHED) from None
+        raise AccessRefused(DataAccessResult.TYPE_UNMATCHED) from None
     return value
 
 

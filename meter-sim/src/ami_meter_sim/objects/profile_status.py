@@ -11,7 +11,7 @@ from ami_dlms.datetimes import DAYLIGHT_SAVING_ACTIVE
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import base_of, records_after_base
 from ami_meter_sim.objects.clock import INVALID
-from ami_meter_sim.objects.memory import Kind
+from ami_meter_sim.objects.memory import RecordKind
 from ami_meter_sim.objects.periods import ends_between, every, local_at
 from ami_meter_sim.objects.timeline import clock_invalid, clock_settings, second_of, shown
 
@@ -52,8 +52,8 @@ def _marked(device: "Device", before: Integers, seconds: Integers) -> Integers:
     base = base_of(device)
     power, clock = (0, 0) if base is None else (base.power_at, base.clock_at)
     for kinds, last, bit in (
-        ((Kind.POWER_DOWN, Kind.POWER_UP), power, POWER_DOWN),
-        ((Kind.CLOCK,), clock, CLOCK_ADJUSTED),
+        ((RecordKind.POWER_DOWN, RecordKind.POWER_UP), power, POWER_DOWN),
+        ((RecordKind.CLOCK,), clock, CLOCK_ADJUSTED),
     ):
         later = (second_of(one.at) for kind in kinds for one in records_after_base(device, kind))
         at = np.array(sorted((*((last,) if last else ()), *later)), np.int64)

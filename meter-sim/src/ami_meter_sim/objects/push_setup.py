@@ -47,7 +47,7 @@ NEVER = CosemDateTime()
 
 
 @unique
-class Transport(IntEnum):
+class PushTransport(IntEnum):
     """transport_service; from 200 on they are the manufacturer's."""
 
     TCP = 0
@@ -74,7 +74,7 @@ class OperationMethod(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a push goes; `transport` is a number of `Transport` or the manufacturer's."""
+    """Where a push goes; `transport` is a number of `PushTransport` or the manufacturer's."""
 
     transport: int
     host: str

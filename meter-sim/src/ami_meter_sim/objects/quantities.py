@@ -37,7 +37,7 @@ Fine = Callable[[Metering, Seconds], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class MeasuredQuantity:
     """`fine` / `denominator` is the value in the unit of `unit` (IEC 62056-6-2, table of units); `tag` its type if the model has none.
 
     `energy` is, of a power, the energy whose mean over a time it is, in watt-seconds. `captured_at`: the second at which a value was taken
@@ -70,17 +70,17 @@ class Quantity:
         return (value + span // 2) % span - span // 2 if tag in SIGNED else value % span
 
 
-def _energy(what: str, unit: int, fine: Fine) -> Quantity:
-    return Quantity(what, unit, DataTag.DOUBLE_LONG_UNSIGNED, fine, WS_PER_WH)
+def _energy(what: str, unit: int, fine: Fine) -> MeasuredQuantity:
+    return MeasuredQuantity(what, unit, DataTag.DOUBLE_LONG_UNSIGNED, fine, WS_PER_WH)
 
 
 def _power(
     what: str, unit: int, energy: Fine, tag: DataTag = DataTag.DOUBLE_LONG_UNSIGNED, phase: int | None = None
-) -> Quantity:
+) -> MeasuredQuantity:
     def fine(metering: Metering, seconds: Seconds) -> Any:
         return metering.flows(seconds, phase) * (energy(metering, seconds) - energy(metering, seconds - POWER_WINDOW_S))
 
-    return Quantity(what, unit, tag, fine, POWER_WINDOW_S, energy)
+    return MeasuredQuantity(what, unit, tag, fine, POWER_WINDOW_S, energy)
 
 
 def _of_flow(flow: Flow) -> Fine:
@@ -111,8 +111,8 @@ def _gross(metering: Metering, seconds: Seconds) -> Any:
     return metering.energy_ws(Flow.IMPORT, seconds) + metering.energy_ws(Flow.EXPORT, seconds)
 
 
-def _voltage(phase: int) -> Quantity:
-    return Quantity(
+def _voltage(phase: int) -> MeasuredQuantity:
+    return MeasuredQuantity(
         f"voltage of L{phase + 1}",
         VOLT,
         DataTag.LONG_UNSIGNED,
@@ -121,8 +121,8 @@ def _voltage(phase: int) -> Quantity:
     )
 
 
-def _current(phase: int) -> Quantity:
-    return Quantity(
+def _current(phase: int) -> MeasuredQuantity:
+    return MeasuredQuantity(
         f"current of L{phase + 1}",
         AMPERE,
         DataTag.LONG_UNSIGNED,
@@ -131,8 +131,8 @@ def _current(phase: int) -> Quantity:
     )
 
 
-def _of_both_flows() -> dict[str, Quantity]:
-    found: dict[str, Quantity] = {}
+def _of_both_flows() -> dict[str, MeasuredQuantity]:
+    found: dict[str, MeasuredQuantity] = {}
     for flow in Flow:
         name = flow.value
         found[f"{name}_energy_wh"] = _energy(f"active energy, {name}", WATT_HOUR, _of_flow(flow))
@@ -151,8 +151,8 @@ def _of_both_flows() -> dict[str, Quantity]:
     return found
 
 
-def _reactive() -> dict[str, Quantity]:
-    found: dict[str, Quantity] = {}
+def _reactive() -> dict[str, MeasuredQuantity]:
+    found: dict[str, MeasuredQuantity] = {}
     directions = {"import_reactive": (1, 2), "export_reactive": (3, 4)}
     for name, quadrants in directions.items():
         what = name.replace("_", " ")
@@ -166,29 +166,31 @@ def _reactive() -> dict[str, Quantity]:
     return found
 
 
-QUANTITIES: dict[str, Quantity] = {
+QUANTITIES: dict[str, MeasuredQuantity] = {
     **_of_both_flows(),
     **_reactive(),
-    "net_energy_wh": Quantity("active energy, import less export", WATT_HOUR, DataTag.DOUBLE_LONG, _net, WS_PER_WH),
+    "net_energy_wh": MeasuredQuantity(
+        "active energy, import less export", WATT_HOUR, DataTag.DOUBLE_LONG, _net, WS_PER_WH
+    ),
     "total_energy_wh": _energy("active energy, import and export together", WATT_HOUR, _gross),
     "net_power_w": _power("active power, import less export", WATT, _net, DataTag.DOUBLE_LONG),
     **{f"voltage_l{phase + 1}_v": _voltage(phase) for phase in PHASES},
     **{f"current_l{phase + 1}_a": _current(phase) for phase in PHASES},
-    "power_factor": Quantity(
+    "power_factor": MeasuredQuantity(
         "power factor of the import",
         NO_UNIT,
         DataTag.LONG,
         lambda metering, seconds: metering.power_factor_permille(seconds),
         MILLI,
     ),
-    "frequency_hz": Quantity(
+    "frequency_hz": MeasuredQuantity(
         "frequency",
         HERTZ,
         DataTag.LONG_UNSIGNED,
         lambda metering, seconds: metering.frequency_mhz(seconds),
         MILLI,
     ),
-    "sub_meter_volume_m3": Quantity(
+    "sub_meter_volume_m3": MeasuredQuantity(
         "volume of the gas meter behind the M-Bus client, at its last capture",
         CUBIC_METRE,
         DataTag.DOUBLE_LONG_UNSIGNED,
@@ -196,7 +198,7 @@ QUANTITIES: dict[str, Quantity] = {
         MILLI,
         captured_at=lambda metering, seconds: metering.sub_meter_captures(seconds),
     ),
-    "unix_time": Quantity(
+    "unix_time": MeasuredQuantity(
         "seconds since 1970 in UTC, as the meter's clock shows them",
         7,
         DataTag.DOUBLE_LONG_UNSIGNED,

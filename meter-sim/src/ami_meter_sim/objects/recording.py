@@ -13,7 +13,7 @@ from ami_dlms import data
 from ami_dlms.cosem.selection import CaptureObject
 from ami_dlms.data import Data
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.monitoring import value_changed
 from ami_packs.event_list import AlarmBit, LoggedEvent, Occurrence
 from ami_packs.model import ObjectDescription
@@ -53,7 +53,7 @@ def has_occurred(device: "Device", occurrence: Occurrence, since: datetime) -> b
     return any(
         one.number == event.number
         for event in device.model.events.of(occurrence)
-        for one in device.history.records(Kind.EVENT, since, source=event.log)
+        for one in device.history.records(RecordKind.EVENT, since, source=event.log)
     )
 
 
@@ -85,8 +85,8 @@ def _log(device: "Device", event: LoggedEvent, log: ObjectDescription) -> None:
     for one in filter(_is_event_code, log.columns):
         device.kept.put(DATA, one.logical_name, VALUE, data.unsigned(event.number))
     row = data.encode(data.structure(*(_cell(device, one) for one in log.columns)))
-    device.history.happened(Record(device.clock.at, Kind.EVENT, event.log, event.number, row))
-    device.history.forget(Kind.EVENT, event.log, log.profile_entries)
+    device.history.happened(Record(device.clock.at, RecordKind.EVENT, event.log, event.number, row))
+    device.history.forget(RecordKind.EVENT, event.log, log.profile_entries)
 
 
 def _is_event_code(column: CaptureObject) -> bool:

@@ -9,9 +9,9 @@ from typing import ClassVar
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult
-from ami_meter_sim.objects.cosem_object import ActionRefused, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused
 from ami_meter_sim.objects.kept_object import KeptObject, parameter
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.shapes import LOGICAL_NAME, UINT8, UINT16, Array, Octets, Structure
 
 MASK_NAME = Octets(most=32)
@@ -49,13 +49,15 @@ class RegisterActivation(KeptObject):
 
     def _activate(self, wanted: Data) -> None:
         if not MASK_NAME(wanted):
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         names = [mask.value[0] for mask in self.elements("mask_list")]
         if wanted not in names:
-            raise Refused(DataAccessResult.OTHER_REASON)
+            raise AccessRefused(DataAccessResult.OTHER_REASON)
         device = self.device
         self.change("active_mask", wanted)
-        device.history.happened(Record(device.clock.at, Kind.TARIFF, self.described.obis, names.index(wanted) + 1))
+        device.history.happened(
+            Record(device.clock.at, RecordKind.TARIFF, self.described.obis, names.index(wanted) + 1)
+        )
 
     def _add(self, name: str, element: Data) -> None:
         self._replace(name, [*self.elements(name), element])

@@ -63,7 +63,7 @@ def look_back(clock: MeterClock) -> timedelta:
     return timedelta(minutes=abs(clock.daylight_saving.deviation_minutes), seconds=1)
 
 
-class Entry(NamedTuple):
+class DecodedEntry(NamedTuple):
     """One entry of a schedule, decoded."""
 
     number: int
@@ -90,9 +90,9 @@ class Entry(NamedTuple):
         return None if second is None else datetime.combine(day, time()) + timedelta(seconds=second)
 
 
-def _entry(value: Data) -> Entry:
+def _entry(value: Data) -> DecodedEntry:
     index, enabled, table, selector, at, window, weekdays, special, begin, end = value.value
-    return Entry(
+    return DecodedEntry(
         index.value,
         enabled.value,
         data.structure(table, selector),
@@ -169,7 +169,7 @@ class Schedule(TimedObject):
 
     def _catch_up(self, since: datetime, now: datetime) -> None:
         since = max(since, now - MOST_CAUGHT_UP)
-        latest: dict[int, tuple[datetime, Entry]] = {}
+        latest: dict[int, tuple[datetime, DecodedEntry]] = {}
         for moment, entry in self._moments(self._entries(), since, (now - since).days + 1 if now > since else 0):
             valid = entry.window == ANY_TIME or now - moment <= timedelta(minutes=entry.window)
             if moment <= now and valid:
@@ -177,10 +177,12 @@ class Schedule(TimedObject):
         for _, entry in sorted(latest.values(), key=lambda one: (one[0], one[1].script.value[1].value)):
             run_script(self.device, entry.script)
 
-    def _entries(self) -> list[Entry]:
+    def _entries(self) -> list[DecodedEntry]:
         return [_entry(one) for one in self.elements("entries")]
 
-    def _moments(self, entries: list[Entry], since: datetime, days: int) -> Iterator[tuple[datetime, Entry]]:
+    def _moments(
+        self, entries: list[DecodedEntry], since: datetime, days: int
+    ) -> Iterator[tuple[datetime, DecodedEntry]]:
         """The local times of entries after `since`, over this number of days, in order."""
         special = special_days(self.device)
         for number in range(days + 1):

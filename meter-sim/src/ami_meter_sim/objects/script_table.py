@@ -11,9 +11,9 @@ from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataTag
 from ami_dlms.obis import Obis
-from ami_meter_sim.objects.cosem_object import ActionRefused, Refused
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused
 from ami_meter_sim.objects.kept_object import KeptObject, parameter
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.shapes import INT8, LOGICAL_NAME, UINT16, Array, Number, Structure
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class ScriptTable(KeptObject):
             self._running = False
         device = self.device
         if self.described.obis == TARIFFS:
-            device.history.happened(Record(device.clock.at, Kind.TARIFF, TARIFFS, selector))
+            device.history.happened(Record(device.clock.at, RecordKind.TARIFF, TARIFFS, selector))
         if any(map(self._is_of_billing, actions)):
             device.end_billing_period()
         return True
@@ -110,7 +110,7 @@ class ScriptTable(KeptObject):
                 found.invoke_locally(index, value)
             else:
                 found.invoke(index, value)
-        except (Refused, ActionRefused):
+        except (AccessRefused, ActionRefused):
             return
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from ami_dlms import data
 from ami_dlms.data import Data
 from ami_dlms.enums import ActionResult, DataAccessResult, DataTag
-from ami_meter_sim.objects.cosem_object import ActionRefused, Refused, Write
+from ami_meter_sim.objects.cosem_object import AccessRefused, ActionRefused, Write
 from ami_meter_sim.objects.kept_object import KeptObject, parameter
 from ami_meter_sim.objects.secrets import Secret, keep_secret
 from ami_meter_sim.objects.shapes import (
@@ -41,7 +41,7 @@ def write_only(which: Secret, shape: Shape) -> Write:
 
     def write(self: KeptObject, value: Data) -> None:
         if not shape(value):
-            raise Refused(DataAccessResult.TYPE_UNMATCHED)
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         content = value.value
         octets = content if isinstance(content, bytes) else int(content).to_bytes(2, "big")
         keep_secret(self.device.kept, self.class_id, self.described.obis, which, octets)
@@ -50,7 +50,7 @@ def write_only(which: Secret, shape: Shape) -> Write:
 
 
 def _unreadable(_self: KeptObject, _context: object) -> Data:
-    raise Refused(DataAccessResult.READ_WRITE_DENIED)
+    raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
 
 
 class LocalPort(KeptObject):

@@ -15,7 +15,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim.clock import PPM, MeterClock
 from ami_meter_sim.load.noise import Integers
 from ami_meter_sim.objects.base import ClockRules, base_of, records_after_base
-from ami_meter_sim.objects.memory import Kind, Record
+from ami_meter_sim.objects.memory import Record, RecordKind
 from ami_meter_sim.objects.switch import ControlState
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def without_flow(device: "Device") -> Intervals:
     """When nothing flowed: no power, or the switch open."""
     switched = [
         (second_of(one.at), False, one.number == ControlState.CONNECTED)
-        for one in records_after_base(device, Kind.SWITCH)
+        for one in records_after_base(device, RecordKind.SWITCH)
     ]
     base = base_of(device)
     if base is not None:
@@ -79,8 +79,8 @@ def clock_invalid(device: "Device") -> Intervals:
     """When the clock had lost its time: from then on until it was set."""
     base = base_of(device)
     states = [] if base is None or not base.clock_invalid else [(base.second, True)]
-    for kind in (Kind.CLOCK_INVALID, Kind.CLOCK):
-        states += [(second_of(one.at), kind is Kind.CLOCK_INVALID) for one in records_after_base(device, kind)]
+    for kind in (RecordKind.CLOCK_INVALID, RecordKind.CLOCK):
+        states += [(second_of(one.at), kind is RecordKind.CLOCK_INVALID) for one in records_after_base(device, kind)]
     return intervals_of(iter(sorted(states, key=lambda state: state[0])))
 
 
@@ -88,7 +88,7 @@ def clock_settings(device: "Device") -> tuple[ClockSetting, ...]:
     """Every setting of the clock and of its rules, the oldest first; the last one is how it is now."""
     clock, base = device.clock, base_of(device)
     records = sorted(
-        (*records_after_base(device, Kind.CLOCK), *records_after_base(device, Kind.CLOCK_RULES)),
+        (*records_after_base(device, RecordKind.CLOCK), *records_after_base(device, RecordKind.CLOCK_RULES)),
         key=lambda one: one.at,
     )
     if not records:
@@ -98,7 +98,7 @@ def clock_settings(device: "Device") -> tuple[ClockSetting, ...]:
     for one, rules in zip(records, _rules_before(records, ClockRules.of(clock)), strict=True):
         found.append(ClockSetting(since, clock.as_it_was_set(offset, set_at, *rules)))
         since = second_of(one.at)
-        if one.kind is Kind.CLOCK:
+        if one.kind is RecordKind.CLOCK:
             offset, set_at = one.number, since
     return (*found, ClockSetting(since, clock))
 
@@ -107,7 +107,7 @@ def _rules_before(records: list[Record], now: ClockRules) -> list[ClockRules]:
     """The rules that were in force until each of these records."""
     found = []
     for one in reversed(records):
-        now = ClockRules.decode(one.detail) if one.kind is Kind.CLOCK_RULES else now
+        now = ClockRules.decode(one.detail) if one.kind is RecordKind.CLOCK_RULES else now
         found.append(now)
     return found[::-1]
 
@@ -138,7 +138,7 @@ def _linear(clock: MeterClock) -> tuple[int, int, int]:
 
 def resets(device: "Device", source: Obis) -> list[Record]:
     """The resets of a register or profile, the oldest first."""
-    return list(device.history.records(Kind.RESET, source=source))
+    return list(device.history.records(RecordKind.RESET, source=source))
 
 
 def second_of(at: datetime) -> int:
@@ -170,7 +170,7 @@ def union(one: Intervals, other: Intervals) -> Intervals:
 def _powered(device: "Device") -> Iterator[tuple[int, bool]]:
     """Whether there is power from a second on, at first since ever. What went and came within a second counts for nothing, in whatever order it is kept."""
     steps: Counter[int] = Counter()
-    for kind, step in ((Kind.POWER_DOWN, -1), (Kind.POWER_UP, 1)):
+    for kind, step in ((RecordKind.POWER_DOWN, -1), (RecordKind.POWER_UP, 1)):
         for one in records_after_base(device, kind):
             steps[second_of(one.at)] += step
     base = base_of(device)

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ami_meter_sim.load.network import NORMAL, Disturbance, disturbances
+from ami_meter_sim.load.network import NORMAL, VoltageDisturbance, disturbances
 from ami_meter_sim.objects.conditions import OVERVOLTAGE, SIGNS, UNDERVOLTAGE, VOLTAGE_MISSING, Condition, conditions
 from ami_meter_sim.objects.recording import DATA, PROFILE_GENERIC, record
 from ami_meter_sim.objects.timeline import instant_of, second_of
@@ -63,7 +63,7 @@ class VoltageSupervision:
     def powered_up(self, off_since: datetime) -> None:
         """What was without power is not known."""
 
-    def _log(self, one: Disturbance, *, begins: bool) -> None:
+    def _log(self, one: VoltageDisturbance, *, begins: bool) -> None:
         phases = range(3 if self._device.three_phases else 1)
         there = conditions(self._device)
         for phase in phases:
@@ -74,7 +74,7 @@ class VoltageSupervision:
             if occurrence is not None:
                 record(self._device, occurrence)
 
-    def _after(self, second: int) -> Iterator[Disturbance]:
+    def _after(self, second: int) -> Iterator[VoltageDisturbance]:
         """Those of the month of the next second that are not over at this one."""
         first = (second - LONGEST_S) // MONTH_S
         for month in range(first, (second + 1) // MONTH_S + 1):
@@ -83,10 +83,10 @@ class VoltageSupervision:
                     yield one
 
 
-def _condition(one: Disturbance, phase: int) -> Condition:
+def _condition(one: VoltageDisturbance, phase: int) -> Condition:
     return (UNDERVOLTAGE if one.permille < NORMAL else OVERVOLTAGE)[phase]
 
 
 @lru_cache(maxsize=16_384)
-def _of_month(feeder: int, month: int) -> tuple[Disturbance, ...]:
+def _of_month(feeder: int, month: int) -> tuple[VoltageDisturbance, ...]:
     return tuple(disturbances(feeder, month * MONTH_S, (month + 1) * MONTH_S))

@@ -141,7 +141,7 @@ def logical_device(index: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AddressPlan:
     """`count` meters from `host` and `port` on. AddressingError when they do not fit."""
 
     addressing: Addressing

@@ -10,12 +10,12 @@ from ami_dlms.association.settings import WITH_SECRET
 from ami_dlms.enums import Mechanism
 from ami_dlms.security import AsymmetricKeys, GlobalKeys, PrivateKey, PublicKey, SecuritySuite
 from ami_dlms.security.suites import suite_of
-from ami_meter_sim.population.identity import Identities, Secret
+from ami_meter_sim.population.identity import Identities, KeyPurpose
 from ami_packs.model import Offered
 
 OF_SETUP = {
-    1: (Secret.ENCRYPTION, Secret.AUTHENTICATION, Secret.MASTER),
-    2: (Secret.ENCRYPTION_2, Secret.AUTHENTICATION_2, Secret.MASTER_2),
+    1: (KeyPurpose.ENCRYPTION, KeyPurpose.AUTHENTICATION, KeyPurpose.MASTER),
+    2: (KeyPurpose.ENCRYPTION_2, KeyPurpose.AUTHENTICATION_2, KeyPurpose.MASTER_2),
 }
 """Security setup -> the purposes of its encryption, authentication and master key."""
 
@@ -54,7 +54,9 @@ class Credentials:
         """Password or HLS secret of the management association; None where its mechanism has none."""
         if self.mechanism not in WITH_SECRET:
             return None
-        return self.identities.key(index, Secret.LOW_LEVEL if self.mechanism is Mechanism.LOW else Secret.HIGH_LEVEL)
+        return self.identities.key(
+            index, KeyPurpose.LOW_LEVEL if self.mechanism is Mechanism.LOW else KeyPurpose.HIGH_LEVEL
+        )
 
     def further_secret(self, index: int, offered: Offered) -> bytes | None:
         """The same of another association of the model."""
@@ -64,7 +66,7 @@ class Credentials:
         """The meter's signing key and its head-end's public one; without ECDSA there are none."""
         if self.mechanism is not Mechanism.ECDSA:
             return AsymmetricKeys()
-        return AsymmetricKeys(self.identities.private_key(index, Secret.SIGNING, self.suite), self._of_client)
+        return AsymmetricKeys(self.identities.private_key(index, KeyPurpose.SIGNING, self.suite), self._of_client)
 
     @property
     def own_client_key(self) -> PrivateKey | None:

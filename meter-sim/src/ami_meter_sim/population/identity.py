@@ -40,7 +40,7 @@ EXTRA_OCTETS = 8
 
 
 @unique
-class Secret(StrEnum):
+class KeyPurpose(StrEnum):
     """The purposes that keys are derived for; a word is part of the derivation and never changes."""
 
     ENCRYPTION = "global unicast encryption key"
@@ -157,11 +157,11 @@ class Identities:
 
     # --- secret
 
-    def key(self, index: int, purpose: Secret, octets: int = 16) -> bytes:
+    def key(self, index: int, purpose: KeyPurpose, octets: int = 16) -> bytes:
         """A symmetric key or secret of this meter: 16 octets, 32 in suite 2."""
         return self._derived(index, purpose.value, octets)
 
-    def private_key(self, index: int, purpose: Secret, suite: SecuritySuite) -> PrivateKey:
+    def private_key(self, index: int, purpose: KeyPurpose, suite: SecuritySuite) -> PrivateKey:
         """A private key of suite 1 or 2."""
         return _private_key(self._derived(index, purpose.value, suite.coordinate_length + EXTRA_OCTETS), suite)
 

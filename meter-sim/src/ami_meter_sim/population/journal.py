@@ -34,7 +34,7 @@ ABSENT = -1
 NO_SOURCE = bytes(6)
 
 
-class StateError(Exception):
+class StateUnusable(Exception):
     """What meters have to keep can't be kept or read; the text says which file and what to do."""
 
 
@@ -49,7 +49,7 @@ class Cell(NamedTuple):
         return _CELL.pack(CELL, *self)
 
 
-class Kept(NamedTuple):
+class KeptAttribute(NamedTuple):
     """An attribute was written or changed; `content` is its encoded value, None for the model's own."""
 
     meter: int
@@ -91,7 +91,7 @@ class Forget(NamedTuple):
         return _FORGET.pack(FORGET, *self)
 
 
-Change = Cell | Kept | Happened | Forget
+Change = Cell | KeptAttribute | Happened | Forget
 
 
 class Sink(Protocol):
@@ -115,7 +115,7 @@ def decode(payload: bytes) -> Iterator[Change]:
                     place += _KEPT.size
                     content = None if length == ABSENT else _taken(payload, place, length)
                     place += 0 if content is None else length
-                    yield Kept(meter, class_id, obis, attribute_id, content)
+                    yield KeptAttribute(meter, class_id, obis, attribute_id, content)
                 case 3:
                     _, meter, kind, n, at, source, number, length = _HAPPENED.unpack_from(payload, place)
                     place += _HAPPENED.size
@@ -145,7 +145,7 @@ def read_frames(read: Callable[[int, int], bytes], start: int, end: int, name: s
     """Payloads with the place behind each, from `start` on; ends before a frame that was torn when its writer died.
 
     A power cut may leave zeros where the end of a file was.
-    `read` gives that many octets from a place on. Raises StateError for octets in the middle that can't be a frame.
+    `read` gives that many octets from a place on. Raises StateUnusable for octets in the middle that can't be a frame.
     """
     place = start
     while place < end:
@@ -155,7 +155,7 @@ def read_frames(read: Callable[[int, int], bytes], start: int, end: int, name: s
         payload = read(length, place + _HEADER.size) if 0 < length <= FRAME_OCTETS and after <= end else b""
         if not payload or crc32(payload) != checksum:
             if after < end and any(read(min(end - after, FRAME_OCTETS), after)):
-                raise StateError(
+                raise StateUnusable(
                     f"{name} is damaged at octet {place}: mend it, or remove it and give its meters new keys"
                 )
             return
@@ -179,7 +179,7 @@ class Segment:
 
 
 class Journal:
-    """Appends to the newest of `segments`. Raises StateError when a file can't be made."""
+    """Appends to the newest of `segments`. Raises StateUnusable when a file can't be made."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self._directory = directory
@@ -200,31 +200,31 @@ class Journal:
         return bool(self._pending)
 
     def add(self, change: Change) -> None:
-        """As `Sink`. Raises StateError when too much waits for the disk already."""
+        """As `Sink`. Raises StateUnusable when too much waits for the disk already."""
         if self.full is not None or (self.failed is not None and self._pending_octets >= MOST_PENDING_OCTETS):
-            raise StateError(self.full or self.failed)
+            raise StateUnusable(self.full or self.failed)
         record = change.encode()
         self._pending.append(record)
         self._pending_octets += len(record)
 
     def check(self) -> None:
-        """Raises StateError while the disk takes nothing: what can't be kept is not to be begun."""
+        """Raises StateUnusable while the disk takes nothing: what can't be kept is not to be begun."""
         if self.full is not None:
-            raise StateError(self.full)
+            raise StateUnusable(self.full)
         if self.failed is not None:
             self.write()
 
     def make_room(self) -> None:
-        """Try the disk before something is begun: room behind the last frame, which the next one overwrites. Raises StateError."""
+        """Try the disk before something is begun: room behind the last frame, which the next one overwrites. Raises StateUnusable."""
         self.check()
         segment = self.segments[-1]
         try:
             self._append(segment, bytes(ROOM_OCTETS))
         except OSError as error:
-            raise StateError(f"{segment.path} can't be written: {error.strerror}") from None
+            raise StateUnusable(f"{segment.path} can't be written: {error.strerror}") from None
 
     def write(self) -> None:
-        """All changes so far, with one system call. Raises StateError; they then wait for the next time."""
+        """All changes so far, with one system call. Raises StateUnusable; they then wait for the next time."""
         if not self._pending:
             return
         segment = self.segments[-1]
@@ -233,13 +233,13 @@ class Journal:
             self._append(segment, octets)
         except OSError as error:
             self.failed = f"{segment.path} can't be written: {error.strerror}"
-            raise StateError(self.failed) from None
+            raise StateUnusable(self.failed) from None
         self.failed = None
         self._pending.clear()
         self._pending_octets = 0
         segment.end += len(octets)
         if segment.end >= SEGMENT_OCTETS:
-            with suppress(StateError):  # then this one goes on
+            with suppress(StateUnusable):  # then this one goes on
                 self._begin_segment()
                 segment.closed = True
 
@@ -258,6 +258,6 @@ class Journal:
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateError(f"{path} can't be made: {error.strerror}") from None
+            raise StateUnusable(f"{path} can't be made: {error.strerror}") from None
         self._made += 1
         self.segments.append(Segment(path, file))

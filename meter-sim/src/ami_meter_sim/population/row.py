@@ -7,7 +7,7 @@ nothing that outlives the process can be changed past it. Making a row costs two
 from typing import Self, overload
 
 from ami_meter_sim.population.columns import COLUMNS, WITHOUT_POWER, Columns
-from ami_meter_sim.population.journal import Cell, Sink, StateError
+from ami_meter_sim.population.journal import Cell, Sink, StateUnusable
 
 
 class Field:
@@ -39,7 +39,7 @@ class Field:
             return
         try:
             row.sink.add(Cell(row.number, self._number, value))
-        except StateError:
+        except StateUnusable:
             array[index] = before
             raise
 

@@ -16,8 +16,8 @@ from ami_meter_sim.population.journal import (
     Cell,
     Change,
     Happened,
-    Kept,
-    StateError,
+    KeptAttribute,
+    StateUnusable,
     decode,
     read_frames,
 )
@@ -31,19 +31,21 @@ Stays = Callable[[AttributeKey], bool]
 
 
 def changes_of(store: Store, index: int, stays: Stays) -> list[Change]:
-    """What brings a meter back to how it is now. Raises StateError."""
+    """What brings a meter back to how it is now. Raises StateUnusable."""
     number = store.row(index).number
     cells = [
         Cell(number, column, value)
         for column, name in NAMES.items()
         if name not in STAY and (value := store.columns[name].item(index)) != COLUMNS[name].initial
     ]
-    kept = [Kept(number, *key, content) for key, content in store.kept.get(index, {}).items() if not stays(key)]
+    kept = [
+        KeptAttribute(number, *key, content) for key, content in store.kept.get(index, {}).items() if not stays(key)
+    ]
     return [*cells, *kept, *store.records_of(index, EVERY_KIND)]
 
 
 def bring_back(store: Store, index: int, changes: Iterable[Change], stays: Stays) -> None:
-    """Let a meter be again what these changes say, and nothing else but its counters and what `stays`. Raises StateError."""
+    """Let a meter be again what these changes say, and nothing else but its counters and what `stays`. Raises StateUnusable."""
     cells: dict[int, int] = {}
     kept: dict[AttributeKey, bytes] = {}
     happened: list[Happened] = []
@@ -51,7 +53,7 @@ def bring_back(store: Store, index: int, changes: Iterable[Change], stays: Stays
         match change:
             case Cell(_, column, value):
                 cells[column] = value
-            case Kept(_, class_id, obis, attribute_id, content) if content is not None:
+            case KeptAttribute(_, class_id, obis, attribute_id, content) if content is not None:
                 kept[class_id, obis, attribute_id] = content
             case Happened():
                 happened.append(change)
@@ -92,24 +94,24 @@ def _of_one(record: Happened) -> tuple[int, bytes]:
 
 
 def frames_of(path: Path) -> Iterator[bytes]:
-    """The frames of a snapshot's file, what it says of itself first. Raises StateError."""
+    """The frames of a snapshot's file, what it says of itself first. Raises StateUnusable."""
     try:
         with path.open("rb") as file:
             end = os.fstat(file.fileno()).st_size
             for _, payload in read_frames(lambda count, at: os.pread(file.fileno(), count, at), 0, end, str(path)):
                 yield payload
     except OSError as error:
-        raise StateError(f"{path} can't be read: {error.strerror}") from None
+        raise StateUnusable(f"{path} can't be read: {error.strerror}") from None
 
 
 def changes_in(payload: bytes, path: Path) -> list[Change]:
-    """The changes of one meter, one at least, all of which it can take. Raises StateError for anything else."""
+    """The changes of one meter, one at least, all of which it can take. Raises StateUnusable for anything else."""
     try:
         changes = list(decode(payload))
     except ValueError as error:
-        raise StateError(f"{path} can't be used: {error}") from None
+        raise StateUnusable(f"{path} can't be used: {error}") from None
     if not changes or len({one.meter for one in changes}) > 1 or not all(map(_fits, changes)):
-        raise StateError(f"{path} can't be used: it has a change that no meter of this version takes")
+        raise StateUnusable(f"{path} can't be used: it has a change that no meter of this version takes")
     return changes
 
 
@@ -118,7 +120,7 @@ def _fits(change: Change) -> bool:
         case Cell(_, column, value) if column in NAMES:
             limits = numpy.iinfo(COLUMNS[NAMES[column]].dtype)
             return bool(limits.min <= value <= limits.max)
-        case Kept(content=content):
+        case KeptAttribute(content=content):
             return content is not None
         case Happened():
             return True

@@ -28,8 +28,8 @@ from ami_meter_sim.population.journal import (
     Forget,
     Happened,
     Journal,
-    Kept,
-    StateError,
+    KeptAttribute,
+    StateUnusable,
     decode,
     read_frames,
 )
@@ -61,7 +61,7 @@ _OPEN_HERE: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedMeters:
     """A meter of its own (count 1, `population` False) or a population, by a name that never changes.
 
     That of a population ends with a slash and the serial number of its first meter; what is before it stands for its keys.
@@ -119,8 +119,8 @@ class Store:
         self._leaving = Tail()
 
     @classmethod
-    def open(cls, directory: Path, wanted: Sequence[Wanted]) -> Self:
-        """Make or open the store of a folder; StateError when a meter is in use elsewhere or the files can't be used."""
+    def open(cls, directory: Path, wanted: Sequence[WantedMeters]) -> Self:
+        """Make or open the store of a folder; StateUnusable when a meter is in use elsewhere or the files can't be used."""
         name = uuid4().hex
         hold = _hold(directory, [*(one.name for one in wanted), name])
         try:
@@ -148,7 +148,7 @@ class Store:
 
     def keep(self, index: int, key: AttributeKey, content: bytes | None) -> None:
         """Change an attribute; None goes back to the model's value."""
-        self.journal.add(Kept(self._numbers.item(index), *key, content))
+        self.journal.add(KeptAttribute(self._numbers.item(index), *key, content))
         if content is not None:
             self.kept.setdefault(index, {})[key] = content
         elif index in self.kept:
@@ -175,13 +175,13 @@ class Store:
     def records(
         self, index: int, kind: int, since: int | None = None, until: int | None = None, source: bytes | None = None
     ) -> list[Happened]:
-        """Those of this kind, and of this source if one is given, with since <= at < until, the oldest first. Raises StateError."""
+        """Those of this kind, and of this source if one is given, with since <= at < until, the oldest first. Raises StateUnusable."""
         low, high = -(2**63) if since is None else since, 2**63 - 1 if until is None else until
         found = self.records_of(index, range(kind, kind + 1))
         return [one for one in found if low <= one.at < high and source in (None, one.source)]
 
     def records_of(self, index: int, kinds: range) -> list[Happened]:
-        """Those of several kinds, with one look into the file; those of a kind are in order, the oldest first. Raises StateError."""
+        """Those of several kinds, with one look into the file; those of a kind are in order, the oldest first. Raises StateUnusable."""
         number = self._numbers.item(index)
         with _problems(self._path):
             rows = self._reading.execute(_SELECT_RECORDS, (number, kinds.start, kinds.stop))
@@ -212,7 +212,7 @@ class Store:
         return [one.end for one in self.journal.segments]
 
     def bring_in(self, ends: Sequence[int]) -> None:
-        """Move the journal up to there into SQLite, in one transaction. Raises StateError."""
+        """Move the journal up to there into SQLite, in one transaction. Raises StateUnusable."""
         segments = list(zip(self.journal.segments, ends, strict=False))
         with _problems(self.directory / FILE), self._engine.begin() as connection:
             batch = Batch()
@@ -246,7 +246,7 @@ class Store:
             gone.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """A clean end: counters are exact, all of it is in SQLite, and the journal goes. Raises StateError."""
+        """A clean end: counters are exact, all of it is in SQLite, and the journal goes. Raises StateUnusable."""
         try:
             for index in self.columns.used_ahead():
                 self.row(int(index)).give_back_counters()
@@ -329,21 +329,21 @@ def _hold(directory: Path, names: Iterable[str]) -> Hold:
         return Hold(directory / LOCK, *names)
     except InUse as problem:
         reason = f"meter {problem.name} already runs with its state in {directory}: stop that one, or set another meter_sim.state"
-        raise StateError(reason) from None
+        raise StateUnusable(reason) from None
     except OSError as error:
-        raise StateError(f"{directory} can't be made: {error.strerror}; another place: meter_sim.state") from None
+        raise StateUnusable(f"{directory} can't be made: {error.strerror}; another place: meter_sim.state") from None
 
 
 @contextmanager
 def _problems(store: Path) -> Iterator[None]:
-    """What a disk or SQLite raises becomes a StateError."""
+    """What a disk or SQLite raises becomes a StateUnusable."""
     try:
         with problems_of(store):
             yield
     except StoreUnavailable as problem:
-        raise StateError(f"{store}: {problem}") from None
+        raise StateUnusable(f"{store}: {problem}") from None
     except StoreUnusable as problem:
-        raise StateError(str(problem)) from None
+        raise StateUnusable(str(problem)) from None
 
 
 def _bring_in_what_was_left(connection: Connection, directory: Path, hold: Hold) -> Iterator[Path]:
@@ -388,7 +388,7 @@ def _note(connection: Connection, path: Path, stored: int) -> None:
     connection.exec_driver_sql("INSERT OR REPLACE INTO journals (name, stored) VALUES (?, ?)", (path.name, stored))
 
 
-def _placed(connection: Connection, wanted: Sequence[Wanted]) -> Iterator[Range]:
+def _placed(connection: Connection, wanted: Sequence[WantedMeters]) -> Iterator[Range]:
     """Numbers on disk for the meters, the same as ever for names that were here before."""
     lives = {name: (number, count, lived) for name, number, count, lived in connection.execute(select(RANGES))}
     known = {name: (number, count) for name, (number, count, _) in lives.items()}
@@ -412,7 +412,7 @@ def _placed(connection: Connection, wanted: Sequence[Wanted]) -> Iterator[Range]
         index += one.count
 
 
-def _check_no_key_has_two_rows(one: Wanted, known: Mapping[str, tuple[int, int]]) -> None:
+def _check_no_key_has_two_rows(one: WantedMeters, known: Mapping[str, tuple[int, int]]) -> None:
     """The counters of a key are in the row that it was first used with; another row would begin anew."""
     origin, _, first = one.name.rpartition("/")
     for name, (_, count) in known.items():
@@ -420,7 +420,7 @@ def _check_no_key_has_two_rows(one: Wanted, known: Mapping[str, tuple[int, int]]
         if not one.population or other_origin != origin or other_first == first:
             continue
         if int(first) < int(other_first) + count and int(other_first) < int(first) + one.count:
-            raise StateError(
+            raise StateUnusable(
                 f"the store has meters of this seed with the serial numbers {other_first} to {int(other_first) + count - 1}, and "
                 f"their keys may not begin anew: first_serial = {other_first}, another seed, or another meter_sim.state"
             )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection
 
 from ami_meter_sim.population.columns import NAMES
-from ami_meter_sim.population.journal import Cell, Change, Forget, Happened, Kept
+from ami_meter_sim.population.journal import Cell, Change, Forget, Happened, KeptAttribute
 
 MOST_RECORDS = 50_000
 """Of one kind and source of one meter; the oldest go. Who writes records forgets them earlier: this is for what nobody counts."""
@@ -38,7 +38,7 @@ class Batch:
             match change:
                 case Cell(meter, column, value):
                     self._cells[column][meter] = value
-                case Kept(meter, class_id, obis, attribute_id, content):
+                case KeptAttribute(meter, class_id, obis, attribute_id, content):
                     self._kept[meter, class_id, obis, attribute_id] = content
                 case Happened():
                     self._happened.append(change)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from ami_meter_sim.population.journal import SUFFIX, StateError
+from ami_meter_sim.population.journal import SUFFIX, StateUnusable
 from ami_meter_sim.population.store import FILE, LOCK, Store
 from ami_meter_sim.population.tables import RANGES, SCHEMA
 from ami_process.ownership import InUse, held_whole
@@ -33,7 +33,7 @@ UPDATE rows SET send_reserved = min(coalesce(send_reserved, 1) + :skipped, :last
 
 
 def backup(directory: Path, copy: Path) -> None:
-    """A new file with all that is in the folder. Raises StoreUnusable, StoreUnavailable, StateError."""
+    """A new file with all that is in the folder. Raises StoreUnusable, StoreUnavailable, StateUnusable."""
     with _alone(directory):
         pass
     _demand(directory / FILE)
@@ -49,7 +49,7 @@ def restore(directory: Path, copy: Path) -> tuple[Path | None, str]:
     with _alone(directory):
         pass
     if (directory / FILE).exists():
-        with suppress(StateError):  # what is damaged may be replaced all the same
+        with suppress(StateUnusable):  # what is damaged may be replaced all the same
             _bring_in(directory)
     with _alone(directory):
         aside, assumed = restore_store(directory / FILE, SCHEMA, copy, assume_the_worst)

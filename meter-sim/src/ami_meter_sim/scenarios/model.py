@@ -31,13 +31,13 @@ class ScenarioError(ValueError):
     """A scenario can't be used; the text says which part, and what there is."""
 
 
-class Part(Documented):
+class ScenarioTable(Documented):
     """A table of a scenario: a key that it does not have is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
-class Step(Part):
+class ScenarioStep(ScenarioTable):
     """One thing that a meter does or waits for: exactly one of `do`, `wait_s` and `wait_for`."""
 
     do: Action | None = None
@@ -81,7 +81,7 @@ class Step(Part):
         return " ".join(filter(None, (self.do, self.occurrence, self.button)))
 
 
-class Target(Part):
+class ScenarioTarget(ScenarioTable):
     """Which meters a scenario is about, beside what its tracks and faults say."""
 
     meters: Name = EVERYBODY
@@ -92,7 +92,7 @@ class Target(Part):
     """Of the meters of each track and of each fault, this share."""
 
 
-class Track(Part):
+class Track(ScenarioTable):
     """Steps that each of some meters takes by itself."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
@@ -109,7 +109,7 @@ class Track(Part):
     """Each begins at a moment of its own within this time."""
     at_most: Share = 1.0
     """Share of the track's meters, one at least, that are on their way at once; others wait until one is done."""
-    steps: Annotated[list[Step], Field(min_length=1, max_length=100)]
+    steps: Annotated[list[ScenarioStep], Field(min_length=1, max_length=100)]
     """In their order."""
 
 
@@ -118,7 +118,7 @@ def _usable(rule: dict[str, Any]) -> dict[str, Any]:
     return rule
 
 
-class Disturbance(Part):
+class Disturbance(ScenarioTable):
     """A fault for a while."""
 
     rule: Annotated[dict[str, Any], AfterValidator(_usable)]
@@ -135,7 +135,7 @@ def _known_fault(name: str) -> str:
     return name
 
 
-class Expectation(Part):
+class Expectation(ScenarioTable):
     """What has to hold when all tracks are done: how often an event was reported, or how many meters are in a state."""
 
     event: EventName | None = None
@@ -176,7 +176,7 @@ class Expectation(Part):
         return ", ".join(f"{key} {value}" for key, value in self.model_dump(mode="json", exclude_none=True).items())
 
 
-class Scenario(Part):
+class Scenario(ScenarioTable):
     """A whole one."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
@@ -185,7 +185,7 @@ class Scenario(Part):
     """What happens, and what to expect of a head-end."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """The same seed, the same meters and moments."""
-    target: Target = Target()
+    target: ScenarioTarget = ScenarioTarget()
     """At which meters; without it at all of them."""
     tracks: list[Track] = Field(default=[], max_length=50)
     """They run side by side."""
@@ -208,9 +208,9 @@ class Scenario(Part):
             raise ScenarioError(f"{where}: {what}") from None
         except FaultError as problem:
             raise ScenarioError(str(problem)) from None
-        return made.model_copy(update={"target": Target()}).aimed(made.target)
+        return made.model_copy(update={"target": ScenarioTarget()}).aimed(made.target)
 
-    def aimed(self, target: Target) -> Self:
+    def aimed(self, target: ScenarioTarget) -> Self:
         """The same at these meters alone. Raises ScenarioError where names meet names: only one of them can choose."""
         return self.model_copy(
             update={
@@ -220,7 +220,7 @@ class Scenario(Part):
         )
 
 
-def _aimed_track(track: Track, target: Target) -> Track:
+def _aimed_track(track: Track, target: ScenarioTarget) -> Track:
     if EVERYBODY not in (track.meters, target.meters):
         raise ScenarioError(f"target.meters: the track {track.name} has names of its own: {track.meters}")
     changed = {
@@ -231,7 +231,7 @@ def _aimed_track(track: Track, target: Target) -> Track:
     return track.model_copy(update=changed)
 
 
-def _aimed_disturbance(one: Disturbance, target: Target) -> Disturbance:
+def _aimed_disturbance(one: Disturbance, target: ScenarioTarget) -> Disturbance:
     rule = Rule.parse(one.rule)
     if rule.meters and target.meters != EVERYBODY:
         raise ScenarioError(f"target.meters: the rule for {rule.fault} has names of its own: {', '.join(rule.meters)}")

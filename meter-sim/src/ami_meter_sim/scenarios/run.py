@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any, Literal, NamedTuple, Protocol
 
 from ami_meter_sim.faults.dice import Dice, fraction
-from ami_meter_sim.scenarios.model import Expectation, Scenario, Step, Track
+from ami_meter_sim.scenarios.model import Expectation, Scenario, ScenarioStep, Track
 
 MOST_HISTORY = 100_000
 """Entries; the oldest ones go."""
@@ -30,7 +30,7 @@ class StepFailed(Exception):
 class Hands(Protocol):
     """What a run does."""
 
-    def act(self, meter: str, step: Step) -> str | None:
+    def act(self, meter: str, step: ScenarioStep) -> str | None:
         """Do this to the meter; why it was not possible, None when it was. Raises StepFailed."""
 
     def set_rule(self, rule: Mapping[str, Any]) -> int:
@@ -46,7 +46,7 @@ class Hands(Protocol):
         """How many of these meters are in the state."""
 
 
-class Entry(NamedTuple):
+class HistoryEntry(NamedTuple):
     """One line of the history; `step` from 1, 0 for the track as a whole."""
 
     at: datetime
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class TrackPosition:
     """Where a meter is on a track. `until`: when it goes on, or when what it waits for is too late."""
 
     meter: str
@@ -88,7 +88,7 @@ class _Queue:
 
     most: int
     under_way: int = 0
-    waiting: deque[Place] = field(default_factory=deque)
+    waiting: deque[TrackPosition] = field(default_factory=deque)
 
 
 class Run:
@@ -96,7 +96,7 @@ class Run:
 
     def __init__(self, scenario: Scenario, meters: Sequence[Sequence[str]], hands: Hands, at: datetime) -> None:
         self.scenario = scenario
-        self.history: deque[Entry] = deque(maxlen=MOST_HISTORY)
+        self.history: deque[HistoryEntry] = deque(maxlen=MOST_HISTORY)
         self.counts: Counter[Happening] = Counter()
         self.counts_by_meter: dict[Happening, Counter[str]] = {
             (one.event, one.fault): Counter()
@@ -106,12 +106,12 @@ class Run:
         self.began_at = at
         self.results: list[tuple[str, bool]] = []
         self._hands = hands
-        self._due: list[tuple[datetime, int, Place | int, int]] = []
+        self._due: list[tuple[datetime, int, TrackPosition | int, int]] = []
         self._numbers = count()
-        self._awaiting: dict[tuple[str, str], list[Place]] = {}
+        self._awaiting: dict[tuple[str, str], list[TrackPosition]] = {}
         self._rules: dict[int, int] = {}
         self._ends_at = at + timedelta(seconds=scenario.lasts_s)
-        self.places: list[Place] = []
+        self.places: list[TrackPosition] = []
         self._queues: dict[str, _Queue] = {}
         for number, (track, names) in enumerate(zip(scenario.tracks, meters, strict=True)):
             self._place(f"{number} {track.name}", track, names)
@@ -179,17 +179,17 @@ class Run:
     def _place(self, stream: str, track: Track, names: Sequence[str]) -> None:
         self._queues[track.name] = _Queue(max(1, ceil(track.at_most * len(names))))
         for name in names:
-            place = Place(name, track, Dice(self.scenario.seed, "steps", stream, name))
+            place = TrackPosition(name, track, Dice(self.scenario.seed, "steps", stream, name))
             self.places.append(place)
             moment = track.begin_s + track.spread_s * fraction(self.scenario.seed, "begin", stream, name)
             self._wake(place, self.began_at + timedelta(seconds=moment))
 
-    def _wake(self, place: Place, at: datetime) -> None:
+    def _wake(self, place: TrackPosition, at: datetime) -> None:
         place.until = at
         place.turn += 1
         heappush(self._due, (at, next(self._numbers), place, place.turn))
 
-    def _come(self, place: Place, at: datetime) -> None:
+    def _come(self, place: TrackPosition, at: datetime) -> None:
         """Its moment has come: to begin, to go on, or to give up waiting."""
         if place.state == "before":
             self._begin(place, at)
@@ -198,7 +198,7 @@ class Run:
         else:
             self._next(place, at)
 
-    def _begin(self, place: Place, at: datetime) -> None:
+    def _begin(self, place: TrackPosition, at: datetime) -> None:
         queue = self._queues[place.track.name]
         if queue.under_way >= queue.most:
             place.awaits, place.until = "another meter to be done", None
@@ -208,7 +208,7 @@ class Run:
         place.state, place.awaits, place.until = "under way", None, None
         self._take(place, at)
 
-    def _next(self, place: Place, at: datetime) -> None:
+    def _next(self, place: TrackPosition, at: datetime) -> None:
         place.step += 1
         place.awaits = place.until = None
         place.turn += 1
@@ -217,7 +217,7 @@ class Run:
         else:
             self._take(place, at)
 
-    def _take(self, place: Place, at: datetime) -> None:
+    def _take(self, place: TrackPosition, at: datetime) -> None:
         """The step at which it is, and those behind it that need no waiting."""
         step = place.track.steps[place.step]
         self._note(place, at, str(step))
@@ -230,7 +230,7 @@ class Run:
         else:
             self._do(place, step, at)
 
-    def _do(self, place: Place, step: Step, at: datetime) -> None:
+    def _do(self, place: TrackPosition, step: ScenarioStep, at: datetime) -> None:
         """What is not possible is noted, and the meter goes on; what fails is its end."""
         try:
             reason = self._hands.act(place.meter, step)
@@ -241,7 +241,7 @@ class Run:
             self._note(place, at, reason)
         self._next(place, at)
 
-    def _end(self, place: Place, at: datetime, state: Literal["done", "failed"], what: str) -> None:
+    def _end(self, place: TrackPosition, at: datetime, state: Literal["done", "failed"], what: str) -> None:
         was_under_way = place.state == "under way"
         place.state, place.awaits, place.until = state, None, None
         self._note(place, at, what)
@@ -251,9 +251,9 @@ class Run:
         if queue.waiting and queue.under_way < queue.most:
             self._wake(queue.waiting.popleft(), at)
 
-    def _note(self, place: Place, at: datetime, what: str) -> None:
+    def _note(self, place: TrackPosition, at: datetime, what: str) -> None:
         number = min(place.step + 1, len(place.track.steps))
-        self.history.append(Entry(at, place.track.name, place.meter, number, what))
+        self.history.append(HistoryEntry(at, place.track.name, place.meter, number, what))
 
     # --- disturbances and the end
 

@@ -9,15 +9,15 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from ami_meter_sim.control import Control, Selection
+from ami_meter_sim.control import FleetControl, Selection
 from ami_meter_sim.faults import Rule
 from ami_meter_sim.faults.dice import fraction
-from ami_meter_sim.population.journal import StateError
+from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.refusals import NotPossible, NotThere
 from ami_meter_sim.roster import listed
-from ami_meter_sim.scenarios.model import Expectation, Scenario, Step, Track
+from ami_meter_sim.scenarios.model import Expectation, Scenario, ScenarioStep, Track
 from ami_meter_sim.scenarios.run import Run, StepFailed
-from ami_meter_sim.tap import Reader, Tap
+from ami_meter_sim.tap import Tap, TapReader
 from ami_process.environment import Environment
 
 MOST_METERS = 1_000_000
@@ -26,18 +26,18 @@ LOOK_S = 1.0
 Status = Literal["none", "running", "passed", "failed", "stopped"]
 
 
-class Busy(Exception):
+class ScenarioRunning(Exception):
     """Another scenario runs."""
 
 
 class MeterHands:
     """The hands of a run on the meters of a fleet."""
 
-    def __init__(self, control: Control, catch_up: Callable[[], None]) -> None:
+    def __init__(self, control: FleetControl, catch_up: Callable[[], None]) -> None:
         self._control = control
         self.catch_up = catch_up
 
-    def act(self, meter: str, step: Step) -> str | None:
+    def act(self, meter: str, step: ScenarioStep) -> str | None:
         """As `Hands`."""
         control = self._control
         try:
@@ -54,7 +54,7 @@ class MeterHands:
                     control.set_condition(meter, step.condition, step.there)
         except NotPossible as problem:
             return str(problem)
-        except (NotThere, StateError) as problem:
+        except (NotThere, StateUnusable) as problem:
             raise StepFailed(str(problem)) from None
         return None
 
@@ -103,18 +103,18 @@ class Alarm:
 class Runner:
     """The scenario of a process: the one that runs, or the last one."""
 
-    def __init__(self, control: Control, tap: Tap) -> None:
+    def __init__(self, control: FleetControl, tap: Tap) -> None:
         self.run: Run | None = None
         self.status: Status = "none"
         self._control = control
         self._tap = tap
-        self._reader: Reader | None = None
+        self._reader: TapReader | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, scenario: Scenario) -> Run:
-        """Begin. Busy when one runs."""
+        """Begin. ScenarioRunning when one runs."""
         if self.status == "running":
-            raise Busy("a scenario runs; stop it first")
+            raise ScenarioRunning("a scenario runs; stop it first")
         self.status = "running"
         try:
             names = [await self._names(track, scenario.seed) for track in scenario.tracks]
@@ -197,7 +197,7 @@ class Runner:
             meter, fault = (getattr(event, name, None) for name in ("meter", "fault"))
             self.run.saw(type(event).event, str(meter or ""), self._control.fleet.environment.now(), fault)
 
-    async def _until_something(self, run: Run, reader: Reader, alarm: Alarm) -> None:
+    async def _until_something(self, run: Run, reader: TapReader, alarm: Alarm) -> None:
         """Until the next moment of the run, or until something is reported."""
         more = asyncio.ensure_future(reader.more.wait())
         either: set[asyncio.Future[Any]] = {alarm.at(run.next_due_at), more}

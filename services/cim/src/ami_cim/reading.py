@@ -12,7 +12,7 @@ from ami_cim.errors import CimError
 from ami_cim.limits import HEAD_END, UNKNOWN_PEER, Limits
 from ami_cim.message import ResponseMessage
 from ami_cim.schema import Schemas
-from ami_cim.transfer import Kind, Order, Read
+from ami_cim.transfer import Kind, Read, TransferOrder
 
 R = TypeVar("R", bound=Read)
 
@@ -48,7 +48,7 @@ class SoapReading(Generic[R]):
 
     def order(self, octets: bytes, charset: str | None) -> tuple[bytes, int]:
         """What the reading process is given, and how many octets its answer may have."""
-        order = Order(kind=self._kind, limits=self.limits, charset=charset)
+        order = TransferOrder(kind=self._kind, limits=self.limits, charset=charset)
         return transfer.write_order(order), order.room(octets)
 
     def read_answer(self, answer: bytes) -> R:
@@ -67,7 +67,7 @@ def is_light(octets: bytes) -> bool:
 
 
 def read(head: bytes, octets: bytes) -> bytes:
-    """What `read_request`, `read_delivery` or `read_response` of `wire` gives or raises, for `transfer` to read; `head` is an Order."""
+    """What `read_request`, `read_delivery` or `read_response` of `wire` gives or raises, for `transfer` to read; `head` is an TransferOrder."""
     order = transfer.read_order(head)
     try:
         result = _READERS[order.kind][0](octets, _schemas(), order.limits, charset=order.charset)

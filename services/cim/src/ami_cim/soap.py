@@ -27,7 +27,7 @@ _AFTER = b"</soap:Body></soap:Envelope>"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SoapFault:
     """A fault: the faultcode without its prefix (Client, Server, ...), the faultstring, the first element of the detail."""
 
     code: str
@@ -85,11 +85,11 @@ def fault(code: str, text: str, detail: Element | None = None) -> bytes:
     return wrap(element)
 
 
-def parse_fault(body: Element) -> Fault:
+def parse_fault(body: Element) -> SoapFault:
     """The fault that `unwrap` gave; InvalidMessage if it is none."""
     if not is_fault(body):
         raise InvalidMessage("1.8", "Not a SOAP fault", body.tag[:120])
     code = (body.findtext("faultcode") or "").strip(SPACE).rpartition(":")[2]
     detail = body.find("detail")
     first = detail[0] if detail is not None and len(detail) else None
-    return Fault(code or "Server", (body.findtext("faultstring") or "").strip(SPACE), first)
+    return SoapFault(code or "Server", (body.findtext("faultstring") or "").strip(SPACE), first)

@@ -42,7 +42,7 @@ class TransferError(CimError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class TransferOrder:
     """What is to be read, with which bounds; `charset` is what came with the octets."""
 
     kind: Kind
@@ -93,12 +93,12 @@ def may_unpack(octets: bytes) -> bool:
     return b"Compressed" in octets or b"\x00" in octets  # NUL: UTF-16 hides the word
 
 
-def write_order(order: Order) -> bytes:
+def write_order(order: TransferOrder) -> bytes:
     """The order as JSON."""
     return _ORDERS.dump_json(order)
 
 
-def read_order(octets: bytes) -> Order:
+def read_order(octets: bytes) -> TransferOrder:
     """The inverse of `write_order`; ValueError for anything else."""
     return _ORDERS.validate_json(octets, strict=True)
 
@@ -227,6 +227,6 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 _NAMES: dict[Any, str] = {root.shape.make: root.name for root in ROOTS} | {OpaquePayload: _OPAQUE}
-_ORDERS = TypeAdapter(Order)
+_ORDERS = TypeAdapter(TransferOrder)
 _ANSWERS = TypeAdapter(_Answer)
 _VALIDATOR = SchemaValidator(_hardened(_ANSWERS.core_schema))

@@ -93,7 +93,7 @@ def write_fault(error: CimError) -> bytes:
     return soap.fault(code, error.reason, envelope.format_fault(message, wrapper))
 
 
-def peer_fault(fault: soap.Fault) -> PeerFault:
+def peer_fault(fault: soap.SoapFault) -> PeerFault:
     """A fault that came back as an error to raise, explained by its FaultMessage where it has one."""
     try:
         reply = envelope.parse_fault(fault.detail).reply if fault.detail is not None else None

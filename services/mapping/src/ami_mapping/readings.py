@@ -46,7 +46,7 @@ class Reads(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class CaptureContext:
     """Where a value was captured; macro and measuring period are those that its codes have, None when they differ.
 
     `medium` is that of an M-Bus channel, empty for the meter's own values.
@@ -69,7 +69,7 @@ class ReadingRow:
     obis: ObisPattern | None
     class_id: int
     attribute: int
-    context: Context
+    context: CaptureContext
     code: CodePattern
     dlms_unit: int | None
     direction: Direction
@@ -87,7 +87,7 @@ class ReadingRow:
 
 
 @cache
-def contexts() -> dict[str, Context]:
+def contexts() -> dict[str, CaptureContext]:
     """All contexts by name."""
     file = "contexts.csv"
     return {one.name: one for one in read_table(packaged(file), file, _context, _CONTEXT_COLUMNS)}
@@ -157,8 +157,8 @@ def _ambiguous(
                 yield row, f"alias {alias} of {row.id} means {taken[0].id} already"
 
 
-def _context(cells: dict[str, str], line: int) -> Context:
-    return Context(
+def _context(cells: dict[str, str], line: int) -> CaptureContext:
+    return CaptureContext(
         cells["context"],
         Reads(cells["reads"]),
         _optional(cells, "capture_period_s", 10_000_000),
@@ -169,7 +169,7 @@ def _context(cells: dict[str, str], line: int) -> Context:
     )
 
 
-def _row(known: dict[str, Context], lines: dict[str, int], cells: dict[str, str], line: int) -> ReadingRow:
+def _row(known: dict[str, CaptureContext], lines: dict[str, int], cells: dict[str, str], line: int) -> ReadingRow:
     if not cells["id"] or lines.setdefault(cells["id"], line) != line:
         raise ValueError(f"the id {cells['id'][:20]!r} is empty or taken by another row")
     if cells["context"] not in known:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ami_dlms.cosem.classes import Attribute, class_versions
 from ami_packs.document import Node, Problems, Wrong, list_of, one_of, suggestion, whole_number
-from ami_packs.model import Access, Listed
+from ami_packs.model import ListedMembers, ObjectAccess
 
 T = TypeVar("T")
 
@@ -30,20 +30,20 @@ class Members:
     method_names: Mapping[str, int] = field(default_factory=dict)
 
 
-def listed_members(node: Node) -> Listed:
+def listed_members(node: Node) -> ListedMembers:
     """What a scan found in the object list."""
     entries = node.table()
     if set(entries) != {"attributes", "methods"}:
         raise Wrong(node, "`attributes` and `methods` were expected, each a list of numbers")
     numbers = list_of(whole_number(NUMBERS[0], NUMBERS[-1]), len(NUMBERS))
-    return Listed(numbers(entries["attributes"]), numbers(entries["methods"]))
+    return ListedMembers(numbers(entries["attributes"]), numbers(entries["methods"]))
 
 
 def members_of(found: Mapping[str, Any], given: Mapping[str, Node], owner: Node, problems: Problems) -> Members | None:
     """Those of the class and version that an object says, or those that it lists; None, and a problem, for an unknown class."""
     class_id, version = found["class_id"], found["version"]
     standard = class_versions().get((class_id, version))
-    listed: Listed | None = found.get("listed")
+    listed: ListedMembers | None = found.get("listed")
     if standard is None and listed is None:
         versions = [str(known) for number, known in class_versions() if number == class_id]
         there = f"known are the versions {', '.join(versions)}" if versions else "the class is not known"
@@ -60,24 +60,24 @@ def members_of(found: Mapping[str, Any], given: Mapping[str, Node], owner: Node,
     return Members(attributes, tuple(methods.values()), names, methods)
 
 
-def access_by_association(rights: Mapping[str, Node], members: Members, problems: Problems) -> dict[str, Access]:
+def access_by_association(rights: Mapping[str, Node], members: Members, problems: Problems) -> dict[str, ObjectAccess]:
     """What each association may do; one that may do nothing does not see the object."""
     found = {}
     for association, node in rights.items():
         access = problems.attempt(partial(_access_of, members=members), node, None)
-        if access is not None and access != Access():
+        if access is not None and access != ObjectAccess():
             found[association] = access
     return found
 
 
-def _access_of(node: Node, members: Members) -> Access:
+def _access_of(node: Node, members: Members) -> ObjectAccess:
     entries = node.table()
     for name, inner in entries.items():
         if name not in RIGHTS:
             raise Wrong(inner, f"a right has no key `{name}`; {suggestion(name, RIGHTS)}")
     attributes = partial(_number, known=members.attributes, names=members.attribute_names, what="attribute")
     methods = partial(_number, known=members.methods, names=members.method_names, what="method")
-    return Access(
+    return ObjectAccess(
         read=_numbers(entries.get(READ), attributes, members.attributes),
         write=_numbers(entries.get(WRITE), attributes, members.attributes),
         methods=_numbers(entries.get(METHODS), methods, members.methods),

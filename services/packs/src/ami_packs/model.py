@@ -59,7 +59,7 @@ OFFERED = (Offered(PUBLIC, PUBLIC_CLIENT_WPORT), Offered(MANAGEMENT))
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ObjectAccess:
     """What one association may do with one object. The modes stand in the object list where its code is another one."""
 
     read: frozenset[int] = frozenset()
@@ -74,7 +74,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedMembers:
     """Which attributes and methods the object list names."""
 
     attributes: tuple[int, ...]
@@ -94,7 +94,7 @@ class ObjectDescription:
     version: int
     name: str
     source: str
-    access: Mapping[str, Access]
+    access: Mapping[str, ObjectAccess]
     value: str = ""
     scaler: int = 0
     unit: int = 255
@@ -106,7 +106,7 @@ class ObjectDescription:
     static: bool = False
     attributes: Mapping[int, Data] = field(default_factory=dict)
     errors: Mapping[int, DataAccessResult] = field(default_factory=dict)
-    listed: Listed | None = None
+    listed: ListedMembers | None = None
     selectors: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     rows: tuple[bytes, ...] = ()
     options: Mapping[str, bool | int | str] = field(default_factory=dict)
@@ -129,7 +129,7 @@ class Rights:
         access = self._access(descriptor.class_id, descriptor.instance_id)
         return None if access is None else descriptor.method_id in access.methods
 
-    def _access(self, class_id: int, instance_id: Obis) -> Access | None:
+    def _access(self, class_id: int, instance_id: Obis) -> ObjectAccess | None:
         described = self.objects.get((class_id, instance_id))
         return None if described is None else described.access.get(self.association)
 
@@ -176,7 +176,7 @@ def _object_list(objects: tuple[ObjectDescription, ...], association: str) -> Da
     return data.array(*(_object_list_element(one, access) for one, access in visible))
 
 
-def _object_list_element(described: ObjectDescription, access: Access) -> Data:
+def _object_list_element(described: ObjectDescription, access: ObjectAccess) -> Data:
     listed = described.listed or _of_class(described)
     attribute_rights = (_attribute_access_item(described, access, number) for number in listed.attributes)
     method_rights = (
@@ -191,12 +191,14 @@ def _object_list_element(described: ObjectDescription, access: Access) -> Data:
     )
 
 
-def _of_class(described: ObjectDescription) -> Listed:
+def _of_class(described: ObjectDescription) -> ListedMembers:
     standard = class_versions()[described.class_id, described.version]
-    return Listed(tuple([one.number for one in standard.attributes]), tuple([one.number for one in standard.methods]))
+    return ListedMembers(
+        tuple([one.number for one in standard.attributes]), tuple([one.number for one in standard.methods])
+    )
 
 
-def _attribute_access_item(described: ObjectDescription, access: Access, number: int) -> Data:
+def _attribute_access_item(described: ObjectDescription, access: ObjectAccess, number: int) -> Data:
     """access_mode counts as AttributeAccess does (1 read, 2 write, 3 both) unless the model has the mode itself."""
     mode = access.modes.get(number, int(access.attribute(number)))
     chosen = described.selectors.get(number, ())

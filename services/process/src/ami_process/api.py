@@ -28,7 +28,7 @@ Body = TypeVar("Body", bound=BaseModel)
 ExceptionHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-class Refused(Exception):
+class ApiRefused(Exception):
     """A request can't be carried out, or where it is `undecided` may have been, and can't be answered; the text says why."""
 
     def __init__(self, status: HTTPStatus, reason: str, *, undecided: bool = False) -> None:
@@ -56,7 +56,7 @@ def guarded(
 
 def exception_handlers() -> dict[type[Exception], ExceptionHandler]:
     """Refusals and faults in the words of an API."""
-    return {Refused: _refused, HTTPException: _not_served, Exception: _failed}
+    return {ApiRefused: _refused, HTTPException: _not_served, Exception: _failed}
 
 
 class Bounded:
@@ -71,7 +71,7 @@ class Bounded:
             return
         try:
             body = await _read(Request(scope, receive))
-        except Refused as problem:
+        except ApiRefused as problem:
             await refuse(problem.status, str(problem))(scope, receive, send)
             return
         parts = iter([{"type": "http.request", "body": body, "more_body": False}])
@@ -100,29 +100,29 @@ _BODIES = Bodies(octets=MAX_BODY, seconds=BODY_S)
 
 
 async def read_body(request: Request, model: type[Body]) -> Body:
-    """The body of a request as this model; raises Refused."""
+    """The body of a request as this model; raises ApiRefused."""
     body = await _read(request)
     try:
         return model.model_validate_json(body)
     except ValidationError as problem:
         wrong = problem.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, wrong["loc"])) or "body"
-        raise Refused(
+        raise ApiRefused(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {wrong['msg'].removeprefix('Value error, ')}"
         ) from None
 
 
 async def _read(request: Request) -> bytes:
-    """The body of a request, within bounds; raises Refused."""
+    """The body of a request, within bounds; raises ApiRefused."""
     try:
         return await _BODIES.read(request)
     except BodyTooLarge:
         reason = f"the body has more than {MAX_BODY} octets"
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason) from None
+        raise ApiRefused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason) from None
     except BodyLate as problem:
-        raise Refused(HTTPStatus.REQUEST_TIMEOUT, str(problem)) from None
+        raise ApiRefused(HTTPStatus.REQUEST_TIMEOUT, str(problem)) from None
     except NoRoom:
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "other bodies fill the room; ask again later") from None
+        raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, "other bodies fill the room; ask again later") from None
 
 
 def refuse(status: HTTPStatus, reason: str) -> Response:
@@ -146,7 +146,7 @@ class _Guard:
 
 
 async def _refused(request: Request, problem: Exception) -> Response:
-    if not isinstance(problem, Refused):
+    if not isinstance(problem, ApiRefused):
         return await _failed(request, problem)
     if problem.undecided:
         return JSONResponse({"error": str(problem), "undecided": True}, problem.status)

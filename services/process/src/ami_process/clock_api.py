@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ami_process.api import Refused, read_body
+from ami_process.api import ApiRefused, read_body
 from ami_process.clocks import Clock, ClockError, SteppedClock
 
 PATH = "/api/v1/clock"
@@ -40,11 +40,11 @@ def clock_routes(clock: Clock) -> list[Route]:
         step = await read_body(request, Step)
         if not isinstance(clock, SteppedClock):
             reason = f'this clock is {clock.mode} and moves by itself; clock.mode = "stepped" makes one to be moved'
-            raise Refused(HTTPStatus.CONFLICT, reason)
+            raise ApiRefused(HTTPStatus.CONFLICT, reason)
         try:
             await clock.advance_to(step.to or clock.now() + timedelta(seconds=step.advance_s or 0))
         except ClockError as problem:
-            raise Refused(HTTPStatus.CONFLICT, str(problem)) from None
+            raise ApiRefused(HTTPStatus.CONFLICT, str(problem)) from None
         return JSONResponse(_described(clock))
 
     return [Route(PATH, read, methods=["GET"]), Route(PATH, move, methods=["POST"])]

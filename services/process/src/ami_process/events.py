@@ -133,9 +133,9 @@ class PortTaken(CannotListen):
     """The process ends, because another program listens where it should."""
 
 
-def cannot_listen(problem: sockets.CannotListen) -> CannotListen:
+def cannot_listen(problem: sockets.ListenFailed) -> CannotListen:
     """The event of this exception."""
-    kind = PortTaken if isinstance(problem, sockets.PortTaken) else CannotListen
+    kind = PortTaken if isinstance(problem, sockets.AddressInUse) else CannotListen
     return kind(address=problem.address, setting=problem.setting, reason=problem.reason)
 
 

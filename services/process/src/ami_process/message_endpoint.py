@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from ami_process.bodies import Bodies, BodyLate, BodyTooLarge, NoRoom
 from ami_process.health import Health
 from ami_process.http_entrance import Entrance, Rules, own_url
-from ami_process.message_reader import MessageReader, Reading
+from ami_process.message_reader import MessageReader, MessageReading
 from ami_process.worker import Worker, WorkerBusy, WorkerLost
 
 M = TypeVar("M")
@@ -39,7 +39,7 @@ class Why(Enum):
     """It took more time or memory than a message may."""
 
 
-class Messages(Reading[M], Protocol[M, E]):
+class Messages(MessageReading[M], Protocol[M, E]):
     """What an endpoint has to know of its messages: pure functions."""
 
     @property

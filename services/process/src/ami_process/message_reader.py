@@ -1,6 +1,6 @@
 """Reads a message where it delays no other: a light one in its turn on the event loop, another one in the worker's process.
 
-What a message is, the reader doesn't know: it is given pure functions for both ways (`Reading`)."""
+What a message is, the reader doesn't know: it is given pure functions for both ways (`MessageReading`)."""
 
 from typing import Generic, Protocol, TypeVar
 
@@ -11,7 +11,7 @@ M = TypeVar("M")
 M_co = TypeVar("M_co", covariant=True)
 
 
-class Reading(Protocol[M_co]):
+class MessageReading(Protocol[M_co]):
     """How messages of one kind are read. `charset` is what came with the octets."""
 
     def is_light(self, octets: bytes) -> bool:
@@ -30,7 +30,7 @@ class Reading(Protocol[M_co]):
 class MessageReader(Generic[M]):
     """Reads messages of one kind, in the order in which they come."""
 
-    def __init__(self, reading: Reading[M], worker: Worker) -> None:
+    def __init__(self, reading: MessageReading[M], worker: Worker) -> None:
         self._reading = reading
         self._worker = worker
         self._turns = Turns()

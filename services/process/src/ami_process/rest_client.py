@@ -1,7 +1,7 @@
 """How a command asks the process that it belongs to: JSON over HTTP, with the bearer token of a file.
 
-A command says what became of its request: `NotReached` when the process has certainly taken nothing, `Broken` when it may have,
-`Refused` with the process's own reason.
+A command says what became of its request: `NotReached` when the process has certainly taken nothing, `AnswerLost` when it may have,
+`ProcessRefused` with the process's own reason.
 """
 
 from pathlib import Path
@@ -19,16 +19,16 @@ class NotReached(Exception):
     """Nothing was asked; the text says why."""
 
 
-class Broken(Exception):
+class AnswerLost(Exception):
     """The request may have been taken, and there is no answer to it; the text says why."""
 
 
-class Refused(Exception):
+class ProcessRefused(Exception):
     """The process answers that it will not; the text is its reason."""
 
 
 def post(url: str, path: str, content: str, token_file: Path | None = None) -> bytes:
-    """Send JSON to the process at `url` and return its answer, however long that takes. Raises NotReached, Broken, Refused."""
+    """Send JSON to the process at `url` and return its answer, however long that takes. Raises NotReached, AnswerLost, Refused."""
     return ask(url, "POST", path, content, token_file)
 
 
@@ -45,10 +45,10 @@ def ask(url: str, method: str, path: str, content: str | None = None, token_file
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as problem:
             raise NotReached(f"{url} cannot be reached: {problem}") from None
         except httpx.HTTPError as problem:
-            raise Broken(f"{url} gave no answer: {problem or type(problem).__name__}") from None
+            raise AnswerLost(f"{url} gave no answer: {problem or type(problem).__name__}") from None
     if response.status_code != httpx.codes.OK:
         reason, undecided = _reason(response.status_code, answer)
-        raise Broken(reason) if undecided or response.status_code in _BROKE_OFF else Refused(reason)
+        raise AnswerLost(reason) if undecided or response.status_code in _BROKE_OFF else ProcessRefused(reason)
     return answer
 
 
@@ -81,7 +81,7 @@ def _read(response: httpx.Response) -> bytes:
     for chunk in response.iter_bytes():
         answer += chunk
         if len(answer) > MAX_ANSWER:
-            raise Broken(f"the answer is larger than {MAX_ANSWER} octets")
+            raise AnswerLost(f"the answer is larger than {MAX_ANSWER} octets")
     return bytes(answer)
 
 

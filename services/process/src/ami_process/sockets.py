@@ -15,7 +15,7 @@ SITE_BITS = 64
 """Of an IPv6 address: what a network gives to one customer."""
 
 
-class CannotListen(Exception):
+class ListenFailed(Exception):
     """There is no listening at `address`; `setting` is where it was chosen."""
 
     def __init__(self, address: str, setting: str, reason: str) -> None:
@@ -25,13 +25,13 @@ class CannotListen(Exception):
         self.reason = reason
 
 
-class PortTaken(CannotListen):
+class AddressInUse(ListenFailed):
     """Another program listens there."""
 
 
 @contextmanager
 def listening(host: str, port: int, settings: str) -> Iterator[socket.socket]:
-    """A listening TCP socket, closed at the end; port 0 takes a free one. Raises CannotListen.
+    """A listening TCP socket, closed at the end; port 0 takes a free one. Raises ListenFailed.
 
     `settings` is what the names of the settings of host and port begin with, such as `hes.`.
     """
@@ -48,14 +48,14 @@ def listening(host: str, port: int, settings: str) -> Iterator[socket.socket]:
 
 @contextmanager
 def naming(host: str, port: int, settings: str) -> Iterator[None]:
-    """An OSError inside becomes a CannotListen that names the address and the setting."""
+    """An OSError inside becomes a ListenFailed that names the address and the setting."""
     try:
         yield
     except OSError as error:
         address, reason = format_address(host, port), error.strerror or str(error)
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(address, f"{settings}port", reason) from None
-        raise CannotListen(address, f"{settings}host", reason) from None
+            raise AddressInUse(address, f"{settings}port", reason) from None
+        raise ListenFailed(address, f"{settings}host", reason) from None
 
 
 def address_of(listener: socket.socket) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from ami_dlms.errors import DecodeError
-from ami_dlms.explain.scanning import Kind, mbus_end
+from ami_dlms.explain.scanning import ScannedFrame, mbus_end
 from ami_dlms.framing import hdlc, mbus
 from ami_dlms.framing.hdlc import FLAG, FORMAT_SIZE, FORMAT_TYPE, MAX_LENGTH
 from ami_dlms.framing.wrapper import HEADER_SIZE, VERSION
@@ -29,7 +29,7 @@ class Finder:
         self._begun = b""
         self._starts: list[int] = []
         """Where else a wrapper PDU may begin: at segments that came while something else seemed to have begun."""
-        self._kind: Kind | None = None
+        self._kind: ScannedFrame | None = None
 
     @property
     def held(self) -> int:
@@ -53,7 +53,7 @@ class Finder:
                 self._kind = kind
                 yield self._begun[:end]
                 shares_flag = (
-                    kind is Kind.HDLC and self._begun[end : end + 1] and self._begun[end] & 0xF0 == FORMAT_TYPE
+                    kind is ScannedFrame.HDLC and self._begun[end : end + 1] and self._begun[end] & 0xF0 == FORMAT_TYPE
                 )
                 self._drop(end - 1 if shares_flag else end)
                 continue
@@ -65,15 +65,15 @@ class Finder:
         self._begun = self._begun[count:]
         self._starts = [start - count for start in self._starts if start > count]
 
-    def _end(self) -> tuple[int, Kind | None]:
+    def _end(self) -> tuple[int, ScannedFrame | None]:
         """Where the frame at the beginning of what is there is over, 0 when there is none, _MORE when it is not yet complete."""
         begun = self._begun
         if begun[0] == FLAG:
-            return self._hdlc(begun), Kind.HDLC
+            return self._hdlc(begun), ScannedFrame.HDLC
         if begun[0] in (mbus.LONG, mbus.SHORT):
-            return self._mbus(begun), Kind.MBUS
+            return self._mbus(begun), ScannedFrame.MBUS
         if begun[:2] == _VERSION[: len(begun)]:
-            return _wrapper(begun), Kind.WRAPPER
+            return _wrapper(begun), ScannedFrame.WRAPPER
         return 0, None
 
     def _hdlc(self, begun: bytes) -> int:
@@ -87,7 +87,7 @@ class Finder:
         except DecodeError as error:
             if len(begun) < end:
                 return _MORE if error.field == "frame" else 0
-            is_damaged = self._kind is Kind.HDLC and begun[end - 1] == FLAG and end > FORMAT_SIZE + 2
+            is_damaged = self._kind is ScannedFrame.HDLC and begun[end - 1] == FLAG and end > FORMAT_SIZE + 2
             return end if is_damaged else 0
         return end
 
@@ -96,8 +96,8 @@ class Finder:
         if size is None:
             return 0
         if len(begun) < size:
-            return _MORE if begun[0] == mbus.LONG or self._kind is Kind.MBUS else 0
-        is_frame = mbus_end(begun, 0) == size or (self._kind is Kind.MBUS and size > mbus.SHORT_SIZE)
+            return _MORE if begun[0] == mbus.LONG or self._kind is ScannedFrame.MBUS else 0
+        is_frame = mbus_end(begun, 0) == size or (self._kind is ScannedFrame.MBUS and size > mbus.SHORT_SIZE)
         return size if is_frame else 0
 
 

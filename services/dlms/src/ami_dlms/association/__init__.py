@@ -51,7 +51,7 @@ from ami_dlms.association.events import (
 )
 from ami_dlms.association.message_keys import KeyForm, MessageKeys
 from ami_dlms.association.protection.general_ciphering import (
-    Header,
+    CipheringHeader,
     KeyChoice,
     NewKey,
     OnePass,
@@ -102,6 +102,7 @@ __all__ = [
     "AttributeAccess",
     "Cause",
     "Ciphering",
+    "CipheringHeader",
     "ClientConnection",
     "ClientEvent",
     "ClientOutput",
@@ -114,7 +115,6 @@ __all__ = [
     "GetList",
     "GetListResult",
     "GetResult",
-    "Header",
     "InformationReported",
     "ItemResult",
     "KeyChoice",

@@ -8,7 +8,7 @@ from ami_dlms.explain.confidential import HIDDEN, secret_nodes, without_secrets
 from ami_dlms.explain.documents import Document, Part, document, part_of
 from ami_dlms.explain.encoding import octets_of
 from ami_dlms.explain.frames import explain, explain_data
-from ami_dlms.explain.keyring import Keyring, Session, Title
+from ami_dlms.explain.keyring import DecodingSession, Keyring, Title
 from ami_dlms.explain.node import FRAMING, MISSING, Derived, Node, is_sound, leaves, nodes
 from ami_dlms.explain.summaries import deciphered, headline, inside, is_ciphered, items_of
 
@@ -16,12 +16,12 @@ __all__ = [
     "FRAMING",
     "HIDDEN",
     "MISSING",
+    "DecodingSession",
     "Derived",
     "Document",
     "Keyring",
     "Node",
     "Part",
-    "Session",
     "Title",
     "deciphered",
     "document",

@@ -16,11 +16,11 @@ from ami_dlms.explain.apdus import NOT_DECODED, read_part
 from ami_dlms.explain.hdlc import INFORMATION, good_hdlc
 from ami_dlms.explain.hdlc_broken import broken_hdlc, extent
 from ami_dlms.explain.information import begins_with_llc, read_information
-from ami_dlms.explain.keyring import Session
+from ami_dlms.explain.keyring import DecodingSession
 from ami_dlms.explain.mbus import read_mbus
 from ami_dlms.explain.node import MISSING, Derived, Node, described, is_sound
 from ami_dlms.explain.protected import read_message
-from ami_dlms.explain.scanning import Found, Kind, broken_frame, good_frames
+from ami_dlms.explain.scanning import Found, ScannedFrame, broken_frame, good_frames
 from ami_dlms.explain.tracing import Tracer, traced
 from ami_dlms.framing import hdlc, mbus
 from ami_dlms.framing.hdlc import FLAG
@@ -35,7 +35,7 @@ ONLY_DATA = frozenset(DataTag) - frozenset(CODECS)
 """Tags of Data that no APDU begins with."""
 
 
-def explain(octets: bytes, session: Session) -> list[Node]:
+def explain(octets: bytes, session: DecodingSession) -> list[Node]:
     """The trees of everything in the input, in order; their octets together are the input."""
     if octets.startswith(_VERSION):
         return list(_in_a_row(octets, session))
@@ -61,7 +61,7 @@ def explain_data(octets: bytes) -> list[Node]:
     return [read_part("data", DATA, octets)]
 
 
-def _alone(octets: bytes, session: Session) -> Node:
+def _alone(octets: bytes, session: DecodingSession) -> Node:
     """An APDU, with or without an LLC header before it, or a value; of the type MISSING when it is none of them."""
     session.route = None
     if begins_with_llc(octets):
@@ -81,19 +81,19 @@ def _alone(octets: bytes, session: Session) -> Node:
     return message
 
 
-def _in_a_row(octets: bytes, session: Session) -> Iterator[Node]:
+def _in_a_row(octets: bytes, session: DecodingSession) -> Iterator[Node]:
     """Frames one after the other, and what is between them."""
     frames = good_frames(octets)
     good = next(frames, None)
     place = 0
-    before: Kind | None = None
+    before: ScannedFrame | None = None
     while place < len(octets):
         while good is not None and good.start < place:
             good = next(frames, None)
-        if good is not None and good.start == place and good.kind is not Kind.WRAPPER:
+        if good is not None and good.start == place and good.kind is not ScannedFrame.WRAPPER:
             node, before = _good(octets, good, session), good.kind
-        elif _is_wrapper_header(octets, place, after_wrapper=place == 0 or before is Kind.WRAPPER, good=good):
-            node, before = _wrapper(octets, place, session), Kind.WRAPPER
+        elif _is_wrapper_header(octets, place, after_wrapper=place == 0 or before is ScannedFrame.WRAPPER, good=good):
+            node, before = _wrapper(octets, place, session), ScannedFrame.WRAPPER
         else:
             limit = len(octets) if good is None else good.start
             node, before = _other(octets, place, limit, session, before), None
@@ -101,8 +101,8 @@ def _in_a_row(octets: bytes, session: Session) -> Iterator[Node]:
         place = node.end
 
 
-def _good(octets: bytes, found: Found, session: Session) -> Node:
-    read = good_hdlc if found.kind is Kind.HDLC else read_mbus
+def _good(octets: bytes, found: Found, session: DecodingSession) -> Node:
+    read = good_hdlc if found.kind is ScannedFrame.HDLC else read_mbus
     return read(octets, found.start, found.end, session)
 
 
@@ -117,7 +117,7 @@ def _is_wrapper_header(octets: bytes, place: int, *, after_wrapper: bool, good: 
     return after_wrapper and head.startswith(_VERSION) and len(head) == HEADER_SIZE and any(head[6:])
 
 
-def _wrapper(octets: bytes, start: int, session: Session) -> Node:
+def _wrapper(octets: bytes, start: int, session: DecodingSession) -> Node:
     root = Node("wrapper", start, type=WRAPPER)
     reader = Tracer(octets, root, start)
     _, source, destination, length = [codec.read(reader) for _, codec in _FIELDS]
@@ -159,16 +159,16 @@ def _broken_wrapper(octets: bytes, start: int, end: int) -> Node:
 # --- what is no good frame
 
 
-def _other(octets: bytes, start: int, limit: int, session: Session, before: Kind | None) -> Node:
+def _other(octets: bytes, start: int, limit: int, session: DecodingSession, before: ScannedFrame | None) -> Node:
     """The next thing before `limit`, where a good frame begins or all ends."""
     flags = _run(octets, FLAG, start, limit)
     if flags == limit:
         return Node(IDLE, start, octets[start:flags], "octets", octets[start:flags], "between frames")
-    if _run(octets, mbus.ACKNOWLEDGE, start, limit) == limit and before is not Kind.HDLC:
+    if _run(octets, mbus.ACKNOWLEDGE, start, limit) == limit and before is not ScannedFrame.HDLC:
         return Node(ACKNOWLEDGE, start, octets[start:limit], "octets", octets[start:limit], "E5")
-    if before is Kind.WRAPPER or (start == 0 and octets.startswith(_VERSION)):
+    if before is ScannedFrame.WRAPPER or (start == 0 and octets.startswith(_VERSION)):
         return _broken_wrapper(octets, start, limit)
-    flag = start - 1 if before is Kind.HDLC and octets[start] & 0xF0 == hdlc.FORMAT_TYPE else start
+    flag = start - 1 if before is ScannedFrame.HDLC and octets[start] & 0xF0 == hdlc.FORMAT_TYPE else start
     if flag < start or broken_frame(octets, start, limit) == start:
         return _broken(octets, start, flag, limit, session)
     end = flags - 1 if flags > start + 1 else broken_frame(octets, start + 1, limit)
@@ -184,7 +184,7 @@ def _run(octets: bytes, octet: int, start: int, limit: int) -> int:
     return start
 
 
-def _broken(octets: bytes, start: int, flag: int, limit: int, session: Session) -> Node:
+def _broken(octets: bytes, start: int, flag: int, limit: int, session: DecodingSession) -> Node:
     size = mbus.size_of(octets[start : start + mbus.HEAD_SIZE])
     if octets[start] != mbus.LONG or size is None:
         return broken_hdlc(octets, start, flag, extent(octets, flag, limit), session)

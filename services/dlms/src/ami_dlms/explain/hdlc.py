@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ami_dlms.errors import DecodeError
 from ami_dlms.explain.information import begins_with_llc, read_information
-from ami_dlms.explain.keyring import Session, waiting
+from ami_dlms.explain.keyring import DecodingSession, waiting
 from ami_dlms.explain.node import Derived, Node, described
 from ami_dlms.framing import hdlc
 from ami_dlms.framing.hdlc import CHECK_SIZE, FLAG, FORMAT_SIZE, Frame, FrameKind
@@ -20,7 +20,7 @@ FOUR_OCTETS = " in 4 octets"
 _Field = tuple[str, int]
 
 
-def good_hdlc(octets: bytes, start: int, end: int, session: Session) -> Node:
+def good_hdlc(octets: bytes, start: int, end: int, session: DecodingSession) -> Node:
     """The tree of a good frame; it begins with its flag, or behind the one that it shares with the frame before it."""
     flag = start if octets[start] == FLAG else start - 1
     frame = hdlc.decode(octets[flag:end])
@@ -95,7 +95,7 @@ def describe_control(frame: Frame) -> str:
     return ", ".join([*texts, "poll/final" if frame.final else "not final"])
 
 
-def inform(node: Node, frame: Frame, session: Session) -> None:
+def inform(node: Node, frame: Frame, session: DecodingSession) -> None:
     """What the information field of a frame says."""
     node.type, node.value = "octets", frame.information
     if frame.kind in (FrameKind.SNRM, FrameKind.UA):
@@ -116,7 +116,7 @@ def _parameters(node: Node, frame: Frame) -> None:
     )
 
 
-def _carry(node: Node, frame: Frame, session: Session) -> None:
+def _carry(node: Node, frame: Frame, session: DecodingSession) -> None:
     """An APDU behind its LLC header: as parts of this frame, or derived when this is the last of several segments."""
     route = (frame.source.upper, frame.destination.upper)
     segments: list[tuple[int, bytes]] = waiting(session.segments, ("hdlc", *route), list)

@@ -6,7 +6,7 @@ from ami_dlms.errors import DecodeError
 from ami_dlms.explain.apdus import NOT_DECODED
 from ami_dlms.explain.damage import damage
 from ami_dlms.explain.hdlc import describe, fields_of, inform, parts_of
-from ami_dlms.explain.keyring import Session
+from ami_dlms.explain.keyring import DecodingSession
 from ami_dlms.explain.node import MISSING, Node, described
 from ami_dlms.explain.scanning import claimed_hdlc_end
 from ami_dlms.framing import hdlc
@@ -30,7 +30,7 @@ def extent(octets: bytes, flag: int, limit: int) -> int:
     return limit
 
 
-def broken_hdlc(octets: bytes, start: int, flag: int, end: int, session: Session) -> Node:
+def broken_hdlc(octets: bytes, start: int, flag: int, end: int, session: DecodingSession) -> Node:
     """The tree of the octets from `start` to `end`; the flag before them may be that of the frame before."""
     whole = octets[flag:end]
     if whole[-1] != FLAG and octets[end : end + 1] == bytes((FLAG,)):
@@ -69,7 +69,7 @@ def _fields(whole: bytes) -> _Fields:
     return [(name, size) for name, size in found if size > 0]
 
 
-def _tell(root: Node, whole: bytes, flag: int, session: Session) -> None:
+def _tell(root: Node, whole: bytes, flag: int, session: DecodingSession) -> None:
     parts = {part.name: part for part in root.parts}
     try:
         frame = Frame(
@@ -97,7 +97,7 @@ def _tell_check(node: Node, whole: bytes, flag: int) -> None:
     node.text = f"does not hold: {node.octets.hex().upper()} found, {computed.hex().upper()} computed"
 
 
-def _carry(node: Node, frame: Frame, session: Session) -> None:
+def _carry(node: Node, frame: Frame, session: DecodingSession) -> None:
     route = (frame.source.upper, frame.destination.upper)
     if frame.segmented or session.segments.get(("hdlc", *route)):
         node.text = "a segment, not put together"

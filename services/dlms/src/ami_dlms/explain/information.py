@@ -11,7 +11,7 @@ from ami_dlms.apdu.blocks import GeneralBlockTransfer
 from ami_dlms.cursor import Reader
 from ami_dlms.errors import DecodeError
 from ami_dlms.explain.apdus import NOT_DECODED
-from ami_dlms.explain.keyring import Session
+from ami_dlms.explain.keyring import DecodingSession
 from ami_dlms.explain.node import MISSING, Node, described
 from ami_dlms.explain.protected import read_message
 from ami_dlms.framing.hdlc_segments import LLC_COMMAND, LLC_RESPONSE
@@ -20,7 +20,7 @@ LLC_LENGTH = len(LLC_COMMAND)
 LLC = {LLC_COMMAND: "command", LLC_RESPONSE: "response"}
 
 
-def read_information(octets: bytes, start: int, session: Session) -> list[Node]:
+def read_information(octets: bytes, start: int, session: DecodingSession) -> list[Node]:
     """The parts of the information field whose first octet is number `start` of what it came in."""
     parts: list[Node] = []
     place = 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ami_dlms.errors import LocalError
-from ami_dlms.framing.mbus import Assembler
+from ami_dlms.framing.mbus import MbusAssembler
 from ami_dlms.frozen import frozen
 from ami_dlms.security import GlobalKeys, PrivateKey, PublicKey
 from ami_dlms.security.aead import SYSTEM_TITLE_LENGTH
@@ -94,7 +94,7 @@ def waiting(table: dict[Key, Waiting], key: Key, fresh: Callable[[], Waiting]) -
 
 
 @dataclass(slots=True)
-class Session:
+class DecodingSession:
     """What is known while the messages of one input are read, one after the other.
 
     What waits for its other parts is bounded: of more routes than MOST_ROUTES the oldest is forgotten. `layers` is how many
@@ -109,9 +109,9 @@ class Session:
     layers: int = 0
     blocks: dict[tuple[object, ...], dict[int, bytes]] = field(default_factory=dict, repr=False)
     segments: dict[tuple[object, ...], list[tuple[int, bytes]]] = field(default_factory=dict, repr=False)
-    assemblers: dict[tuple[int, ...], Assembler] = field(default_factory=dict, repr=False)
+    assemblers: dict[tuple[int, ...], MbusAssembler] = field(default_factory=dict, repr=False)
 
-    def aside(self) -> Session:
+    def aside(self) -> DecodingSession:
         """The same knowledge for octets that are not verified: what they say does not come back."""
         return replace(self, blocks={}, segments={}, assemblers={})
 

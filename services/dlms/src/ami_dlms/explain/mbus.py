@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from ami_dlms.errors import DecodeError
 from ami_dlms.explain.hdlc import INFORMATION
-from ami_dlms.explain.keyring import Session, waiting
+from ami_dlms.explain.keyring import DecodingSession, waiting
 from ami_dlms.explain.node import MISSING, Derived, Node, described
 from ami_dlms.explain.protected import read_message
 from ami_dlms.framing import mbus
-from ami_dlms.framing.mbus import CONTROLS, HEAD_SIZE, SAPS_SIZE, SHORT_SIZE, Assembler, MbusFrame
+from ami_dlms.framing.mbus import CONTROLS, HEAD_SIZE, SAPS_SIZE, SHORT_SIZE, MbusAssembler, MbusFrame
 
 MBUS = "mbus-frame"
 ADDRESSES = {0x00: "not configured", 0xFD: "secondary addressing", 0xFE: "test", 0xFF: "broadcast"}
 
 
-def read_mbus(octets: bytes, start: int, end: int, session: Session) -> Node:
+def read_mbus(octets: bytes, start: int, end: int, session: DecodingSession) -> Node:
     """The tree of a frame that is whole; when its sum does not hold, nothing in it is verified."""
     whole = octets[start:end]
     try:
@@ -76,7 +76,7 @@ def _ci(ci: int) -> str:
     return f"segment {ci & mbus.SEGMENT_NUMBER}{', the last' if ci & mbus.LAST_SEGMENT else ', more follow'}"
 
 
-def _carry(root: Node, frame: MbusFrame, session: Session) -> None:
+def _carry(root: Node, frame: MbusFrame, session: DecodingSession) -> None:
     """An APDU in its place when one segment is all, or derived from the last of several."""
     try:
         segment = mbus.segment_of(frame)
@@ -89,7 +89,7 @@ def _carry(root: Node, frame: MbusFrame, session: Session) -> None:
             information.text = f"{len(information.octets)} octets"
         return
     route = (segment.source, segment.destination)
-    assembler = waiting(session.assemblers, (frame.address, *route), Assembler)
+    assembler = waiting(session.assemblers, (frame.address, *route), MbusAssembler)
     if segment.last and not segment.number and not assembler.count:
         session.route = route
         information.parts = [read_message(information.octets, information.start, session)]

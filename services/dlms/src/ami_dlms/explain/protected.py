@@ -31,7 +31,7 @@ from ami_dlms.explain.key_information import (
     key_of,
     signature_verdict,
 )
-from ami_dlms.explain.keyring import Session, Title
+from ami_dlms.explain.keyring import DecodingSession, Title
 from ami_dlms.explain.node import MISSING, Derived, Node, fill, is_sound
 from ami_dlms.explain.pushes import describe_push
 from ami_dlms.explain.reassembly import TOGETHER, whole_apdu, whole_value
@@ -47,7 +47,7 @@ FROM_SERVER = frozenset(
 ) | {ApduTag.AARE, ApduTag.RLRE, ApduTag.GLO_INFORMATION_REPORT_REQUEST, ApduTag.DED_INFORMATION_REPORT_REQUEST}
 
 
-def read_message(octets: bytes, start: int, session: Session, title: Title | None = None) -> Node:
+def read_message(octets: bytes, start: int, session: DecodingSession, title: Title | None = None) -> Node:
     """The tree of an APDU with everything inside it; `title` is its sender's, when what is around it says so."""
     root = read_apdu(octets, start)
     if session.layers >= MOST_LAYERS:
@@ -59,7 +59,7 @@ def read_message(octets: bytes, start: int, session: Session, title: Title | Non
     return root
 
 
-def _read_inside(root: Node, session: Session, title: Title | None) -> None:
+def _read_inside(root: Node, session: DecodingSession, title: Title | None) -> None:
     value = root.value
     if isinstance(value, Aarq) and value.calling_ap_title:
         session.client = title = Title(value.calling_ap_title, "calling_ap_title of the AARQ")
@@ -81,7 +81,7 @@ def _read_inside(root: Node, session: Session, title: Title | None) -> None:
     describe_push(root)
 
 
-def _assemble(root: Node, session: Session, title: Title | None) -> None:
+def _assemble(root: Node, session: DecodingSession, title: Title | None) -> None:
     """What the last block of a long transfer completes."""
     if (derived := whole_value(root, session)) is not None:
         root.derived.append(derived)
@@ -89,7 +89,7 @@ def _assemble(root: Node, session: Session, title: Title | None) -> None:
         root.derived.append(Derived(TOGETHER, True, read_message(octets, 0, session, title)))
 
 
-def _embed(node: Node, session: Session, title: Title | None, framing: str) -> None:
+def _embed(node: Node, session: DecodingSession, title: Title | None, framing: str) -> None:
     """Octets that are an APDU, at the end of those of the field."""
     start = node.end - len(node.value)
     inner = read_message(node.value, start, session, title)
@@ -97,7 +97,7 @@ def _embed(node: Node, session: Session, title: Title | None, framing: str) -> N
     fill(node, framing)
 
 
-def _open(root: Node, node: Node, session: Session, title: Title | None) -> None:
+def _open(root: Node, node: Node, session: DecodingSession, title: Title | None) -> None:
     """Take a ciphered content apart, and decipher it if that is possible."""
     content: bytes = node.value
     if len(content) < HEADER_LENGTH:
@@ -112,7 +112,7 @@ def _open(root: Node, node: Node, session: Session, title: Title | None) -> None
     _decipher(root, node, session, _sender(root, title))
 
 
-def _take_apart(node: Node, content: bytes, session: Session, title: Title | None) -> None:
+def _take_apart(node: Node, content: bytes, session: DecodingSession, title: Title | None) -> None:
     start, control = node.end - len(content), content[0]
     counter = content[1:HEADER_LENGTH]
     tag_at = len(content) - (TAG_LENGTH if control & AUTHENTICATED else 0)
@@ -154,7 +154,7 @@ def _sender(root: Node, title: Title | None) -> Title | None:
     return title
 
 
-def _decipher(root: Node, node: Node, session: Session, sender: Title | None) -> None:
+def _decipher(root: Node, node: Node, session: DecodingSession, sender: Title | None) -> None:
     content: bytes = node.value
     keys, why_not = _keys_for(root, session)
     if not content[0] & (AUTHENTICATED | ENCRYPTED) or keys is None:
@@ -180,11 +180,11 @@ def _decipher(root: Node, node: Node, session: Session, sender: Title | None) ->
     _mark_tag(node)
 
 
-def _is_verified(content: bytes, session: Session) -> bool:
+def _is_verified(content: bytes, session: DecodingSession) -> bool:
     return bool(content[0] & AUTHENTICATED) and session.keyring.can_verify
 
 
-def _check_signature(root: Node, value: GeneralSigning, session: Session) -> None:
+def _check_signature(root: Node, value: GeneralSigning, session: DecodingSession) -> None:
     verdict = signature_verdict(value, session.keyring.signature_keys)
     if (part := root.part("signature")) is not None:
         part.text = f"{texts.octets(value.signature)}, {VERDICTS[verdict]}"
@@ -192,7 +192,7 @@ def _check_signature(root: Node, value: GeneralSigning, session: Session) -> Non
         root.derived.append(Derived(f"the signature {VERDICTS[verdict]}", verdict))
 
 
-def _keys_for(root: Node, session: Session) -> tuple[GlobalKeys | None, str]:
+def _keys_for(root: Node, session: DecodingSession) -> tuple[GlobalKeys | None, str]:
     value, keyring = root.value, session.keyring
     if _brings_its_key(value):
         return _keys_of_message(root, value, session)
@@ -209,7 +209,7 @@ def _brings_its_key(value: object) -> bool:
     return isinstance(value, GeneralCiphering) and isinstance(value.key_info, WrappedKey | AgreedKey)
 
 
-def _keys_of_message(root: Node, value: GeneralCiphering, session: Session) -> tuple[GlobalKeys | None, str]:
+def _keys_of_message(root: Node, value: GeneralCiphering, session: DecodingSession) -> tuple[GlobalKeys | None, str]:
     """What wrapped the key or agreed on it opens it; the key itself may be given as encryption key as well."""
     keyring = session.keyring
     if isinstance(value.key_info, AgreedKey) and value.key_info.key_parameters == ONE_PASS:
@@ -247,7 +247,9 @@ def _without_tag(content: bytes) -> bytes:
     return bytes((content[0] & ~AUTHENTICATED,)) + content[1:-TAG_LENGTH]
 
 
-def _attempts(root: Node, content: bytes, keys: GlobalKeys, titles: list[Title], session: Session) -> Iterator[Derived]:
+def _attempts(
+    root: Node, content: bytes, keys: GlobalKeys, titles: list[Title], session: DecodingSession
+) -> Iterator[Derived]:
     """Each title with which the content deciphers, and its tag holds if it can be checked."""
     attempted = content
     if content[0] & AUTHENTICATED and content[0] & ENCRYPTED and not session.keyring.can_verify:
@@ -265,7 +267,7 @@ def _context(root: Node) -> bytes:
     return header_octets(root.value) if isinstance(root.value, GeneralCiphering) else b""
 
 
-def _deciphered(content: bytes, plaintext: bytes, title: Title, session: Session) -> Derived:
+def _deciphered(content: bytes, plaintext: bytes, title: Title, session: DecodingSession) -> Derived:
     verified = _is_verified(content, session)
     if not content[0] & ENCRYPTED:
         return Derived(f"the tag holds with title {title}", True)

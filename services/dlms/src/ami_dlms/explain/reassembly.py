@@ -13,7 +13,7 @@ from ami_dlms.apdu.codec import DATA, Codec, SequenceOf, sequence
 from ami_dlms.apdu.fields import GET_DATA_RESULT, ActionResponse, Block
 from ami_dlms.apdu.get import GetResponseWithDataBlock
 from ami_dlms.explain.apdus import read_part
-from ami_dlms.explain.keyring import MOST_WAITING, Session, waiting
+from ami_dlms.explain.keyring import MOST_WAITING, DecodingSession, waiting
 from ami_dlms.explain.node import Derived, Node, is_sound
 
 INVOKE_ID = 0x0F
@@ -28,7 +28,7 @@ _CARRIED: dict[str, tuple[Codec[Any], ...]] = {
 }
 
 
-def whole_apdu(value: object, session: Session) -> bytes | None:
+def whole_apdu(value: object, session: DecodingSession) -> bytes | None:
     """The octets of an APDU whose last block this is."""
     if not isinstance(value, GeneralBlockTransfer) or not value.block_data:
         return None
@@ -36,7 +36,7 @@ def whole_apdu(value: object, session: Session) -> bytes | None:
     return _gather(session, key, (value.block_number, value.block_data), value.block_control.last_block)
 
 
-def whole_value(root: Node, session: Session) -> Derived | None:
+def whole_value(root: Node, session: DecodingSession) -> Derived | None:
     """The value whose last block this message carries."""
     carried = next((name for name in _CARRIED if root.name.startswith(name)), None)
     block = _block(root)
@@ -62,7 +62,7 @@ def _block(root: Node) -> Block | None:
     return block if isinstance(block, Block) else None
 
 
-def _gather(session: Session, key: tuple[object, ...], block: tuple[int, bytes], last: bool) -> bytes | None:
+def _gather(session: DecodingSession, key: tuple[object, ...], block: tuple[int, bytes], last: bool) -> bytes | None:
     """All octets once the last block is there and none is missing."""
     blocks: dict[int, bytes] = waiting(session.blocks, key, dict)
     number, octets = block

@@ -25,7 +25,7 @@ _BROKEN = re.compile(rb"\x7e[\xa0-\xaf]|\x68([\x03-\xff])\1\x68", re.DOTALL)
 _STARTS = (bytes((FLAG,)), bytes((mbus.LONG,)), bytes((mbus.SHORT,)), _VERSION)
 
 
-class Kind(Enum):
+class ScannedFrame(Enum):
     """Which frame it is."""
 
     HDLC = "HDLC"
@@ -38,7 +38,7 @@ class Found(NamedTuple):
 
     start: int
     end: int
-    kind: Kind
+    kind: ScannedFrame
 
 
 def good_frames(octets: bytes) -> Iterator[Found]:
@@ -49,23 +49,23 @@ def good_frames(octets: bytes) -> Iterator[Found]:
         found = _frame_at(octets, place, after_hdlc=after_hdlc)
         if found is None:
             broken_end = max(broken_end, _broken_hdlc_end(octets, place))
-        if found is None or (found.kind is Kind.WRAPPER and place < broken_end):
+        if found is None or (found.kind is ScannedFrame.WRAPPER and place < broken_end):
             after_hdlc = False
             beginning = _BEGINNING.search(octets, place + 1)
             place = beginning.start() if beginning else len(octets)
             continue
         yield found
-        place, after_hdlc = found.end, found.kind is Kind.HDLC
+        place, after_hdlc = found.end, found.kind is ScannedFrame.HDLC
 
 
 def _frame_at(octets: bytes, place: int, *, after_hdlc: bool) -> Found | None:
-    end, kind = hdlc_end(octets, place), Kind.HDLC
+    end, kind = hdlc_end(octets, place), ScannedFrame.HDLC
     if end is None and after_hdlc and octets[place] != FLAG:
         end = hdlc_end(octets, place - 1)
     if end is None:
-        end, kind = mbus_end(octets, place), Kind.MBUS
+        end, kind = mbus_end(octets, place), ScannedFrame.MBUS
     if end is None:
-        end, kind = _wrapper_end(octets, place), Kind.WRAPPER
+        end, kind = _wrapper_end(octets, place), ScannedFrame.WRAPPER
     return None if end is None else Found(place, end, kind)
 
 

@@ -104,7 +104,7 @@ def decode(octets: bytes) -> MbusFrame:
     return MbusFrame(body[0], body[1], body[2], body[3:])
 
 
-class Segment(NamedTuple):
+class MbusSegment(NamedTuple):
     """A piece of an APDU between two application processes; numbers go round after 15."""
 
     number: int
@@ -118,14 +118,14 @@ class Segment(NamedTuple):
         return f"Segment({self.number}{last}, {self.source} to {self.destination}, {len(self.octets)} octets)"
 
 
-def segment_of(frame: MbusFrame) -> Segment | None:
+def segment_of(frame: MbusFrame) -> MbusSegment | None:
     """What a frame carries of an APDU; None for a frame that carries something else, DecodeError without its two SAPs."""
     if frame.ci is None or frame.ci > MAX_SEGMENT_CI:
         return None
     if len(frame.data) < SAPS_SIZE:
         raise DecodeError("STSAP and DTSAP", f"{len(frame.data)} octets", HEAD_SIZE + MIN_LENGTH, "data")
     last = bool(frame.ci & LAST_SEGMENT)
-    return Segment(frame.ci & SEGMENT_NUMBER, last, frame.data[0], frame.data[1], frame.data[SAPS_SIZE:])
+    return MbusSegment(frame.ci & SEGMENT_NUMBER, last, frame.data[0], frame.data[1], frame.data[SAPS_SIZE:])
 
 
 def frames_of(
@@ -153,7 +153,7 @@ def frames_of(
     ]
 
 
-class Assembler:
+class MbusAssembler:
     """Puts the segments of one pair of application processes together; segment 0 begins anew, and one again counts once."""
 
     __slots__ = ("_count", "_last", "_octets")
@@ -161,14 +161,14 @@ class Assembler:
     def __init__(self) -> None:
         self._octets = bytearray()
         self._count = 0
-        self._last: Segment | None = None
+        self._last: MbusSegment | None = None
 
     @property
     def count(self) -> int:
         """How many segments are there of an APDU that goes on."""
         return self._count
 
-    def take(self, segment: Segment) -> bytes | None:
+    def take(self, segment: MbusSegment) -> bytes | None:
         """The APDU once its last segment is there; DecodeError when one before it is missing, or it grows too long."""
         if self._count and segment == self._last:
             return None

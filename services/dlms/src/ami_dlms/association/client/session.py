@@ -22,7 +22,7 @@ LOGICAL_DEVICE_NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0*255"), VALUE
 R = TypeVar("R")
 
 
-class Wanted(NamedTuple):
+class PublicReads(NamedTuple):
     """What the public client is asked: who answers, the counter in this object, or something of the driver's own.
 
     With none of them it is not opened at all. With `known` it is asked only when the association can't be opened without: the
@@ -98,7 +98,7 @@ Judge = Callable[[Exception], Trouble | int]
 """The sense of an exception; a number is the lowest invocation counter that the meter says it takes."""
 
 
-def opening(wanted: Wanted, judge: Judge) -> Steps[OpeningStep, None]:
+def opening(wanted: PublicReads, judge: Judge) -> Steps[OpeningStep, None]:
     """Everything up to the open association; the last exception of the driver when it can't be had."""
     if not wanted.known:
         yield from _open_asking_first(wanted, judge)
@@ -116,7 +116,7 @@ def opening(wanted: Wanted, judge: Judge) -> Steps[OpeningStep, None]:
             yield from _open_after(error, wanted, judge)
 
 
-def _open_after(refusal: Exception, wanted: Wanted, judge: Judge) -> Steps[OpeningStep, None]:
+def _open_after(refusal: Exception, wanted: PublicReads, judge: Judge) -> Steps[OpeningStep, None]:
     """Ask the public client who it is that refuses, and try once more when the counter was the reason."""
     asked = _ask_public(wanted)
     at_least, _ = yield from _or_else(refusal, asked)
@@ -142,7 +142,7 @@ def _or_else(refusal: Exception, asked: Steps[OpeningStep, R]) -> Steps[OpeningS
             return found
 
 
-def _open_asking_first(wanted: Wanted, judge: Judge) -> Steps[OpeningStep, None]:
+def _open_asking_first(wanted: PublicReads, judge: Judge) -> Steps[OpeningStep, None]:
     at_least, released = 0, False
     if wanted.name or wanted.counter is not None or wanted.visit:
         at_least, released = yield from _ask_public(wanted)
@@ -166,7 +166,7 @@ def _open_management(at_least: int, judge: Judge) -> Steps[OpeningStep, None]:
         yield OpenManagement(demanded)
 
 
-def _ask_public(wanted: Wanted) -> Steps[OpeningStep, tuple[int, bool]]:
+def _ask_public(wanted: PublicReads) -> Steps[OpeningStep, tuple[int, bool]]:
     """The lowest counter that the meter takes, and whether an association was released; what is not needed may fail."""
     at_least = 0
     try:

@@ -30,14 +30,14 @@ class TopUp(NamedTuple):
     """Invocation counters are about to be used: see that there are enough."""
 
 
-class Write(NamedTuple):
+class WriteLink(NamedTuple):
     """Octets for the link; `first` are those of the request itself."""
 
     octets: bytes
     first: bool = False
 
 
-class Read(NamedTuple):
+class ReadLink(NamedTuple):
     """Whatever comes, as bytes; None when nothing came within the line's time."""
 
 
@@ -47,14 +47,14 @@ class Tell(NamedTuple):
     event: Unsolicited
 
 
-ExchangeStep = TopUp | Write | Read | Tell
+ExchangeStep = TopUp | WriteLink | ReadLink | Tell
 
 
 def exchange(connection: ClientConnection, line: Line, request: Request) -> Steps[ExchangeStep, ClientOutput]:
     """Ask, and return the answer. TimeoutError when none comes; DlmsError as the connection raises it."""
     yield TopUp()
     line.begin()
-    yield Write(connection.send(request), first=True)
+    yield WriteLink(connection.send(request), first=True)
     return (yield from answer(connection, line))
 
 
@@ -64,16 +64,16 @@ def answer(connection: ClientConnection, line: Line) -> Steps[ExchangeStep, Clie
         while (event := connection.next_event()) is None:
             if octets := connection.data_to_send():
                 yield TopUp()
-                yield Write(octets)
-            received: bytes | None = yield Read()
+                yield WriteLink(octets)
+            received: bytes | None = yield ReadLink()
             if received is None:
-                yield Write(_asked_again(line))
+                yield WriteLink(_asked_again(line))
             else:
                 line.heard(received)
                 connection.receive_data(received)
         if not isinstance(event, UNSOLICITED):
             if octets := connection.data_to_send():
-                yield Write(octets)
+                yield WriteLink(octets)
             return event
         yield Tell(event)
 
@@ -82,9 +82,9 @@ def hang_up(line: Line) -> Steps[ExchangeStep, None]:
     """Take down the data link under an association that has been released."""
     if not line.is_up:
         return
-    yield Write(line.take_down())
+    yield WriteLink(line.take_down())
     while line.is_up:
-        received: bytes | None = yield Read()
+        received: bytes | None = yield ReadLink()
         if received is None:
             return
         line.framing.receive_data(received)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ami_dlms.association.message_keys import KeyForm
-from ami_dlms.association.protection.general_ciphering import Header, key_info_length
+from ami_dlms.association.protection.general_ciphering import CipheringHeader, key_info_length
 from ami_dlms.association.protection.general_signing import signing_overhead
 from ami_dlms.cursor import largest_counted
 from ami_dlms.enums import ApduTag
@@ -85,7 +85,7 @@ def _largest_plaintext(limit: int, scheme: tuple[CipheringKind, int, bool, KeyFo
     head = GENERAL_HEADER if kind in GENERAL else 1
     if kind is CipheringKind.GENERAL_CIPHERING:
         key_info = key_info_length(key_form, SecuritySuite(control & SUITE_MASK))
-        head = 1 + len(Header(bytes(transaction_id_length), TITLE, TITLE).octets) + key_info
+        head = 1 + len(CipheringHeader(bytes(transaction_id_length), TITLE, TITLE).octets) + key_info
     room = largest_counted(limit - head) - overhead(control)
     if signed:
         suite = SecuritySuite(control & SUITE_MASK)

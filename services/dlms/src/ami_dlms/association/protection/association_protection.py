@@ -35,7 +35,12 @@ from ami_dlms.association.protection.apdu_protection import (
     service_tag,
 )
 from ami_dlms.association.protection.fast_ciphering import FastCiphering, FrameKeys
-from ami_dlms.association.protection.general_ciphering import Header, choice_of, protect_general, unprotect_general
+from ami_dlms.association.protection.general_ciphering import (
+    CipheringHeader,
+    choice_of,
+    protect_general,
+    unprotect_general,
+)
 from ami_dlms.association.protection.general_signing import sign_general, verify_general
 from ami_dlms.association.protection.received_protection import (
     CIPHERED,
@@ -223,7 +228,7 @@ class AssociationProtection:
         title, counter = self.security.system_title, self._counters.send.take()
         if protection.signed or protection.kind is CipheringKind.GENERAL_CIPHERING:
             transaction_id = protection.transaction_id or self._new_transaction_id(protection, counter)
-            header = Header(transaction_id, title, self.peer_title or b"")
+            header = CipheringHeader(transaction_id, title, self.peer_title or b"")
             if protection.signed:
                 plaintext = apdu.encode(sign_general(header, self.security, plaintext))
             if protection.kind is CipheringKind.GENERAL_CIPHERING:

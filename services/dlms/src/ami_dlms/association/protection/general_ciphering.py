@@ -44,7 +44,7 @@ _SCHEMES = {ONE_PASS: KeyForm.C_1E_1S, STATIC_UNIFIED: KeyForm.C_0E_2S}
 T = TypeVar("T")
 
 
-class Header(NamedTuple):
+class CipheringHeader(NamedTuple):
     """What goes before the content of general-ciphering and general-signing, all of it authenticated or signed."""
 
     transaction_id: bytes
@@ -118,7 +118,7 @@ def _with_length(octets: int) -> int:
 
 
 def protect_general(
-    header: Header,
+    header: CipheringHeader,
     choice: KeyChoice,
     security: Security,
     demand: ProtectionFlags,
@@ -148,9 +148,9 @@ def unprotect_general(message: GeneralCiphering, security: Security, demand: Pro
     return unprotect(keys, header.originator_system_title, message.content, header.octets)
 
 
-def header_of(message: GeneralCiphering | GeneralSigning) -> Header:
+def header_of(message: GeneralCiphering | GeneralSigning) -> CipheringHeader:
     """The fields before the key information or the content."""
-    return Header(
+    return CipheringHeader(
         message.transaction_id,
         message.originator_system_title,
         message.recipient_system_title,
@@ -159,7 +159,7 @@ def header_of(message: GeneralCiphering | GeneralSigning) -> Header:
     )
 
 
-def check_parties(header: Header, security: Security) -> None:
+def check_parties(header: CipheringHeader, security: Security) -> None:
     """SecurityError when a message is for somebody else, or not from the partner that the settings name."""
     if header.recipient_system_title != security.system_title:
         raise SecurityError(f"a message for system title {header.recipient_system_title.hex()}, not for us")
@@ -168,7 +168,7 @@ def check_parties(header: Header, security: Security) -> None:
         raise SecurityError(f"foreign system title {header.originator_system_title.hex()}, expected {known.hex()}")
 
 
-def _chosen(header: Header, choice: KeyChoice, security: Security) -> tuple[KeyInfo, GlobalKeys]:
+def _chosen(header: CipheringHeader, choice: KeyChoice, security: Security) -> tuple[KeyInfo, GlobalKeys]:
     """What to write about the key, and the key."""
     keys, held = security.keys, security.asymmetric
     if isinstance(choice, IdentifiedKey):
@@ -187,7 +187,7 @@ def _chosen(header: Header, choice: KeyChoice, security: Security) -> tuple[KeyI
     return AgreedKey(STATIC_UNIFIED, b""), keys.with_encryption_key(key)
 
 
-def _keys_of(header: Header, key_info: KeyInfo | None, security: Security) -> GlobalKeys:
+def _keys_of(header: CipheringHeader, key_info: KeyInfo | None, security: Security) -> GlobalKeys:
     """The key that a message leads to; without key information it is the global unicast one."""
     keys = security.keys
     if key_info is None or isinstance(key_info, IdentifiedKey):
@@ -200,7 +200,7 @@ def _keys_of(header: Header, key_info: KeyInfo | None, security: Security) -> Gl
     return keys.with_encryption_key(_agreed(header, key_info, security))
 
 
-def _agreed(header: Header, key_info: AgreedKey, security: Security) -> bytes:
+def _agreed(header: CipheringHeader, key_info: AgreedKey, security: Security) -> bytes:
     held = security.asymmetric
     own = _needed(held.agreement, "an agreement key", SecurityError)
     sender, recipient = header.originator_system_title, header.recipient_system_title

@@ -7,7 +7,7 @@ from the ciphering around it, or from the caller.
 from __future__ import annotations
 
 from ami_dlms.apdu.ciphered import GeneralSigning
-from ami_dlms.association.protection.general_ciphering import Header, check_parties, header_of
+from ami_dlms.association.protection.general_ciphering import CipheringHeader, check_parties, header_of
 from ami_dlms.association.settings import Security
 from ami_dlms.cursor import encode_length
 from ami_dlms.enums import ApduTag
@@ -15,7 +15,7 @@ from ami_dlms.errors import LocalError, SecurityError
 from ami_dlms.security import PublicKey, SecuritySuite, sign, signature_holds, signature_length
 
 
-def sign_general(header: Header, security: Security, content: bytes) -> GeneralSigning:
+def sign_general(header: CipheringHeader, security: Security, content: bytes) -> GeneralSigning:
     """An encoded APDU with our signature."""
     key = security.asymmetric.signing
     if key is None:
@@ -45,11 +45,11 @@ def signed_content(message: GeneralSigning, key: PublicKey | None) -> bytes:
 
 def signing_overhead(suite: SecuritySuite, transaction_id_length: int, title_length: int, content_length: int) -> int:
     """Octets that general-signing adds to a content."""
-    header = Header(bytes(transaction_id_length), bytes(title_length), bytes(title_length))
+    header = CipheringHeader(bytes(transaction_id_length), bytes(title_length), bytes(title_length))
     signature = signature_length(suite)
     lengths = len(encode_length(content_length)) + len(encode_length(signature))
     return len(bytes((ApduTag.GENERAL_SIGNING,))) + len(header.octets) + lengths + signature
 
 
-def _signed(header: Header, content: bytes) -> bytes:
+def _signed(header: CipheringHeader, content: bytes) -> bytes:
     return header.octets + encode_length(len(content)) + content

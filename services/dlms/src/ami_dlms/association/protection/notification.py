@@ -15,7 +15,7 @@ from ami_dlms.apdu.ciphered import GeneralGloCiphering, GeneralSigning, ServiceC
 from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.association.events import UNSOLICITED, Unsolicited
 from ami_dlms.association.protection.apdu_protection import PROTECTION_MASK, SIGNED, TRANSACTION_ID_LENGTH
-from ami_dlms.association.protection.general_ciphering import Header
+from ami_dlms.association.protection.general_ciphering import CipheringHeader
 from ami_dlms.association.protection.general_signing import sign_general, signed_content
 from ami_dlms.association.settings import Security
 from ami_dlms.errors import LocalError, ProtocolError, SecurityError
@@ -60,7 +60,7 @@ def protect_notification(
     title, demand, counter = security.system_title, security.required.response, send_counter.take()
     if demand & ProtectionFlags.SIGNED:
         transaction_id = counter.to_bytes(TRANSACTION_ID_LENGTH, "big")
-        header = Header(transaction_id, title, security.peer_system_title or b"")
+        header = CipheringHeader(transaction_id, title, security.peer_system_title or b"")
         plaintext = apdu.encode(sign_general(header, security, plaintext))
     content = protect(security.control(demand), security.keys, title, counter, plaintext)
     return apdu.encode(GeneralGloCiphering(title, content))

@@ -34,8 +34,8 @@ from ami_dlms.association.server.fast_path import FastPath, fast_path
 from ami_dlms.association.server.general_block_transfer import ServerTransfers
 from ami_dlms.association.server.ln_services import LnServices
 from ami_dlms.association.server.opening import (
+    AarqRefused,
     Admission,
-    Refusal,
     accepting_aare,
     admit,
     initiate_response,
@@ -212,7 +212,7 @@ class ServerAssociation:
             challenge = self._new_challenge()
             self._take_key(admission)
             octets = accepting_aare(self.profile, self._protection, admission, challenge)
-        except Refusal as refusal:
+        except AarqRefused as refusal:
             self._move(ServerEvent.REFUSED)
             return Reply(
                 refusing_aare(application_context(self.profile), refusal),
@@ -250,7 +250,7 @@ class ServerAssociation:
         try:
             self._protection.use_dedicated_key(admission.initiate.dedicated_key)
         except SecurityError as error:
-            raise Refusal(str(error), AcseServiceUserDiagnostic.NO_REASON_GIVEN) from None
+            raise AarqRefused(str(error), AcseServiceUserDiagnostic.NO_REASON_GIVEN) from None
 
     def _prove(self, message: Apdu, answer_protection: ApduProtection) -> Reply:
         """reply_to_HLS_authentication: check the client's proof and give ours."""

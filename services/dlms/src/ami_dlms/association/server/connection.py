@@ -19,7 +19,7 @@ from ami_dlms.apdu.notify import DataNotification
 from ami_dlms.association.connection import Connection
 from ami_dlms.association.events import Answer, AssociationRefused, Discarded, Requested, ServerOutput, Unsolicited
 from ami_dlms.association.server.association import ServerAssociation
-from ami_dlms.association.server.opening import Refusal, refusing_aare
+from ami_dlms.association.server.opening import AarqRefused, refusing_aare
 from ami_dlms.association.server.services import Reply, fault
 from ami_dlms.association.settings import AssociationProfile
 from ami_dlms.association.states import ServerState
@@ -171,6 +171,6 @@ def _unknown(message: apdu.Apdu, pdu: WrapperPdu) -> Reply:
     reason = f"no association between server {pdu.destination} and client {pdu.source}"
     if not isinstance(message, Aarq):
         return fault(reason, ServiceError.OPERATION_NOT_POSSIBLE)
-    refusal = Refusal(reason, AcseServiceUserDiagnostic.NO_REASON_GIVEN)
+    refusal = AarqRefused(reason, AcseServiceUserDiagnostic.NO_REASON_GIVEN)
     refused = AssociationRefused(pdu.destination, pdu.source, reason)
     return Reply(refusing_aare(message.application_context, refusal), refused)

@@ -48,7 +48,7 @@ NO_COMMON_VERSION = Diagnostic(
 BLOCK_HEADER = 9  # of a response with one block
 
 
-class Refusal(Exception):
+class AarqRefused(Exception):
     """Why an AARQ is refused: for the log, and what is said to the client."""
 
     def __init__(
@@ -77,7 +77,7 @@ class _Initiate(NamedTuple):
 
 
 def admit(profile: AssociationProfile, protection: AssociationProtection | None, aarq: Aarq) -> Admission:
-    """Check an AARQ against the profile; raises Refusal, or ReplayError for a genuine AARQ that was used before."""
+    """Check an AARQ against the profile; raises AarqRefused, or ReplayError for a genuine AARQ that was used before."""
     _check_names(profile, protection, aarq)
     if protection is not None:
         _check_identity(protection, aarq, profile.mechanism)
@@ -135,7 +135,7 @@ def _encoded_response(conformance: Conformance, max_receive_pdu_size: int, vaa_n
     )
 
 
-def refusing_aare(context: ApplicationContext, refusal: Refusal) -> bytes:
+def refusing_aare(context: ApplicationContext, refusal: AarqRefused) -> bytes:
     """The encoded AARE that refuses."""
     error = None
     if refusal.error is not None:
@@ -146,41 +146,41 @@ def refusing_aare(context: ApplicationContext, refusal: Refusal) -> bytes:
 
 def _check_names(profile: AssociationProfile, protection: AssociationProtection | None, aarq: Aarq) -> None:
     if aarq.protocol_version is not None and not (aarq.protocol_version and aarq.protocol_version[0]):
-        raise Refusal("the client does not speak ACSE version 1", NO_COMMON_VERSION)
+        raise AarqRefused("the client does not speak ACSE version 1", NO_COMMON_VERSION)
     if aarq.application_context is not application_context(profile):
         diagnostic = AcseServiceUserDiagnostic.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED
-        raise Refusal(f"application context {aarq.application_context.name} is not offered here", diagnostic)
+        raise AarqRefused(f"application context {aarq.application_context.name} is not offered here", diagnostic)
     mechanism = Mechanism.LOWEST if aarq.mechanism is None else aarq.mechanism
     if mechanism is profile.mechanism:
         return
     diagnostic = AcseServiceUserDiagnostic.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED
     if aarq.mechanism is None:
         diagnostic = AcseServiceUserDiagnostic.AUTHENTICATION_MECHANISM_NAME_REQUIRED
-    raise Refusal(f"mechanism {mechanism.name} instead of {profile.mechanism.name}", diagnostic)
+    raise AarqRefused(f"mechanism {mechanism.name} instead of {profile.mechanism.name}", diagnostic)
 
 
 def _check_identity(protection: AssociationProtection, aarq: Aarq, mechanism: Mechanism) -> None:
     try:
         protection.accept_title(aarq.calling_ap_title)
     except SecurityError as error:
-        raise Refusal(str(error), AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED) from None
+        raise AarqRefused(str(error), AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED) from None
     needed = protection.security.ciphered or mechanism in WITH_TITLES
     if needed and protection.peer_title is None:
-        raise Refusal("the client shows no system title", AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
+        raise AarqRefused("the client shows no system title", AcseServiceUserDiagnostic.CALLING_AP_TITLE_NOT_RECOGNIZED)
     try:
         protection.accept_certificate(aarq.calling_ae_qualifier)
     except SecurityError as error:
-        raise Refusal(str(error), AcseServiceUserDiagnostic.CALLING_AE_QUALIFIER_NOT_RECOGNIZED) from None
+        raise AarqRefused(str(error), AcseServiceUserDiagnostic.CALLING_AE_QUALIFIER_NOT_RECOGNIZED) from None
 
 
 def _check_proof(profile: AssociationProfile, value: bytes) -> bytes:
     """Check a password, or return the challenge that a client of HLS sends."""
     if profile.mechanism is Mechanism.LOW and not same_secret(profile.secret or b"", value):
-        raise Refusal("wrong password", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
+        raise AarqRefused("wrong password", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
     if profile.mechanism not in HLS:
         return b""
     if len(value) not in challenge_lengths(profile.mechanism):
-        raise Refusal(f"a challenge of {len(value)} octets", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
+        raise AarqRefused(f"a challenge of {len(value)} octets", AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE)
     return value
 
 
@@ -190,11 +190,13 @@ def _initiate_request(protection: AssociationProtection | None, user_information
     except ReplayError:
         raise
     except SecurityError as error:
-        raise Refusal(str(error), AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE) from None
+        raise AarqRefused(str(error), AcseServiceUserDiagnostic.AUTHENTICATION_FAILURE) from None
     except DecodeError as error:
-        raise Refusal(f"unreadable InitiateRequest: {error}", AcseServiceUserDiagnostic.NO_REASON_GIVEN) from None
+        raise AarqRefused(f"unreadable InitiateRequest: {error}", AcseServiceUserDiagnostic.NO_REASON_GIVEN) from None
     if not isinstance(message, InitiateRequest):
-        raise Refusal(f"{type(message).__name__} instead of InitiateRequest", AcseServiceUserDiagnostic.NO_REASON_GIVEN)
+        raise AarqRefused(
+            f"{type(message).__name__} instead of InitiateRequest", AcseServiceUserDiagnostic.NO_REASON_GIVEN
+        )
     return _Initiate(message, answer_protection)
 
 
@@ -211,8 +213,8 @@ def _negotiate(profile: AssociationProfile, held: _Initiate, challenge: bytes) -
     return Admission(initiate, answer_protection, conformance, limit, challenge)
 
 
-def _initiate_refusal(reason: str, error: InitiateErrorCode) -> Refusal:
-    return Refusal(reason, AcseServiceUserDiagnostic.NO_REASON_GIVEN, error)
+def _initiate_refusal(reason: str, error: InitiateErrorCode) -> AarqRefused:
+    return AarqRefused(reason, AcseServiceUserDiagnostic.NO_REASON_GIVEN, error)
 
 
 def protection_of(profile: AssociationProfile) -> AssociationProtection | None:
