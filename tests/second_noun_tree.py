@@ -18,7 +18,7 @@ import ami_hes
 ADDED = Path(__file__).parent / "second_noun"
 PACKAGES = {package.__name__: Path(package.__file__ or "").parent for package in (ami_cim, ami_hes)}
 CIM_ROW = """\
-    NounModule(
+    Noun(
         name="MeterAssetReading",
         payload=meter_asset_reading.PAYLOAD,
         query=meter_asset_reading.QUERY,

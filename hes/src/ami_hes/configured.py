@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import httpx
 
-from ami_cim.limits import Limits as CimLimits
+from ami_cim.limits import Limits
 from ami_hes.commands import Lane
 from ami_hes.inbox import InboxSettings
 from ami_hes.jobs import Backoff, Group, Groups, LaneLimits, Lanes
@@ -34,7 +34,7 @@ def subscribers(settings: Settings) -> tuple[Subscriber, ...]:
 
 def inbox_settings(settings: Settings, environment: Environment) -> InboxSettings:
     hes = settings.hes
-    limits = CimLimits(octets=hes.max_request_octets)
+    limits = Limits(octets=hes.max_request_octets)
     return InboxSettings(limits=limits, emit=environment.emit, names=names(settings), public_url=hes.public_url)
 
 
