@@ -23,6 +23,10 @@ class Asked:
     multiplier: int | None
     matches: tuple[Match, ...]
 
+    def __hash__(self) -> int:
+        """Of the text alone: it is looked up for each meter, and the rows are long."""
+        return hash(self.reading_type)
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:

@@ -8,6 +8,8 @@ the list of what it has.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import Self
 
 from ami_dlms.cosem.descriptors import AttributeDescriptor
 from ami_dlms.data import Data
@@ -15,7 +17,7 @@ from ami_dlms.obis import Obis
 from ami_hes.meters import GetRefused, MeterFault, Session
 from ami_hes.meters.known_objects import KnownObjects
 from ami_hes.meters.known_scalers import KnownScalers
-from ami_hes.operations.asked_types import Asked, is_attribute
+from ami_hes.operations.asked_types import MOST_REMEMBERED, Asked, is_attribute
 from ami_hes.operations.identity import read_each_identified
 from ami_hes.operations.read_results import NotRead, ReadValue, number_of
 from ami_mapping.attributes import UnreadableValue, capture_time_of, moment_of, scaler_unit_of, value_of
@@ -39,18 +41,16 @@ class _Target:
     asked: Asked
     match: Match
     value: AttributeDescriptor
+    scaler_unit: AttributeDescriptor | None
+    time: AttributeDescriptor | None
+    attributes: tuple[AttributeDescriptor, ...]
 
-    @property
-    def scaler_unit(self) -> AttributeDescriptor | None:
-        return scaler_unit_of(self.match.row, self.value)
-
-    @property
-    def time(self) -> AttributeDescriptor | None:
-        return capture_time_of(self.match.row, self.value)
-
-    @property
-    def attributes(self) -> tuple[AttributeDescriptor, ...]:
-        return tuple(one for one in (self.value, self.scaler_unit, self.time) if one is not None)
+    @classmethod
+    def of(cls, asked: Asked, match: Match, value: AttributeDescriptor) -> Self:
+        """With the attributes that belong to the value."""
+        scaler_unit, time = scaler_unit_of(match.row, value), capture_time_of(match.row, value)
+        attributes = tuple(one for one in (value, scaler_unit, time) if one is not None)
+        return cls(asked, match, value, scaler_unit, time, attributes)
 
 
 def all_of(objects: Objects, table: ReadingTable) -> list[Asked]:
@@ -86,7 +86,7 @@ class AttributeReader:
 
     async def read(self, asked: Sequence[Asked]) -> list[Asked]:
         """Each where a meter usually has it; those that this meter does not have there. Raises MeterFault before the first answer."""
-        return await self._read(_usual(asked))
+        return await self._read([found for one in asked if (found := _usual(one)) is not None])
 
     async def read_listed(self, asked: Sequence[Asked], objects: Objects) -> None:
         """Each where the meter has listed it."""
@@ -96,7 +96,7 @@ class AttributeReader:
             if found is None:
                 self._fail(one, explain("reading-type", "not-in-meter", attempted=None, detail=one.reading_type))
             else:
-                targets.append(_Target(one, *found))
+                targets.append(_Target.of(one, *found))
         for one in await self._read(targets):
             self._known.forget(self._session)  # it has listed what it does not have
             self._fail(one, explain_refused_reading(ABSENT[0], where=f"reading {one.reading_type}"))
@@ -168,15 +168,12 @@ def _scalers(batch: Iterable[_Target], answers: Answers) -> dict[AttributeDescri
     return {name: unit for name, unit in answers.items() if name in units and not isinstance(unit, GetRefused)}
 
 
-def _usual(asked: Iterable[Asked]) -> list[_Target]:
-    """Channel 0 is where most meters have what they measure themselves."""
-    found = []
-    for one in asked:
-        match = one.matches[0]
-        attribute = match.descriptor(channel=0)
-        if attribute is not None:
-            found.append(_Target(one, match, attribute))
-    return found
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _usual(one: Asked) -> _Target | None:
+    """Channel 0 is where most meters have what they measure themselves; the same few are asked of thousands of meters."""
+    match = one.matches[0]
+    attribute = match.descriptor(channel=0)
+    return None if attribute is None else _Target.of(one, match, attribute)
 
 
 def _batches(targets: Sequence[_Target], most: int) -> Iterator[list[_Target]]:

@@ -37,7 +37,7 @@ class UnreadableValue(ValueError):
 
 def has_unit(row: ReadingRow) -> bool:
     """Whether the attribute of a row is scaled by a scaler_unit of its object."""
-    return row.class_id in SCALER_UNITS and row.code.known.unit != TIME_STAMP
+    return row.class_id in SCALER_UNITS and row.code.field("unit") != TIME_STAMP
 
 
 def scaler_unit_of(row: ReadingRow, attribute: AttributeDescriptor) -> AttributeDescriptor | None:
