@@ -375,9 +375,9 @@ def system(directory: Path, meters: int = 2) -> Iterator[System]:
         one.close()
 
 
-def until(condition: Any, what: str) -> None:
+def until(condition: Any, what: str, patience_s: float = PATIENCE_S) -> None:
     """Wait for a condition that no event announces (a file, a port)."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     gate = threading.Event()
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen"

@@ -1,0 +1,131 @@
+"""Two days of a whole population, collected by schedule: what arrives at the CIS is what the physics of the houses says, value by value.
+
+On the second day one meter in twenty has a fault. What is missing or wrong then says so, and nothing false is reported as good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+
+import pytest
+from town import TYPES, Kept, Town, town
+
+DAY = datetime(2026, 3, 27, tzinfo=UTC)
+GOOD, MISSING, SUSPECT = ("1.0.0",), ("2.5.259",), ("2.5.258",)
+
+
+class Effect(Enum):
+    """What a fault may do to the values of a day."""
+
+    NOTHING_ARRIVES = "the command fails with a code"
+    GAPS = "intervals are missing, and the others are right"
+    DOUBT = "what is not right is suspect"
+    NONE = "all values are right"
+
+
+FAULTS: dict[str, tuple[Effect, str | None]] = {
+    "silent": (Effect.NOTHING_ARRIVES, "4.1"),
+    "profile-gap": (Effect.GAPS, None),
+    "wrong-scaler": (Effect.DOUBT, None),
+    "tampered-tag": (Effect.NOTHING_ARRIVES, "7.4"),
+    "profile-overlap": (Effect.DOUBT, None),
+    "garbage": (Effect.NOTHING_ARRIVES, "5.3"),
+    "profile-duplicate": (Effect.NONE, None),
+    "cut": (Effect.NOTHING_ARRIVES, "5.2"),
+    "busy": (Effect.NOTHING_ARRIVES, "5.3"),
+    "wrong-device-id": (Effect.NOTHING_ARRIVES, "5.2"),
+    "truncated": (Effect.NOTHING_ARRIVES, "5.3"),
+    "wrong-key": (Effect.NOTHING_ARRIVES, "7.4"),
+    "wrong-title": (Effect.NOTHING_ARRIVES, "7.4"),
+    "replays": (Effect.NOTHING_ARRIVES, "7.4"),
+    "half-open": (Effect.NOTHING_ARRIVES, "4.1"),
+    "oversized": (Effect.NOTHING_ARRIVES, "5.3"),
+    "drop": (Effect.NOTHING_ARRIVES, "4.1"),
+    "slow-then-double-answer": (Effect.NOTHING_ARRIVES, "4.1"),
+    "address-changed": (Effect.NOTHING_ARRIVES, "5.2"),
+    "duplicate": (Effect.NOTHING_ARRIVES, "7.4"),
+    "slice": (Effect.NONE, None),
+    "splits-every-byte": (Effect.NONE, None),
+    "counter-ahead": (Effect.NONE, None),
+    "counter-behind": (Effect.NONE, None),
+    "clock-off": (Effect.NONE, None),
+    "clock-jumps": (Effect.NONE, None),
+}
+"""What a reading shows of each fault, the most telling ones first: effect, and the code with which the command ends."""
+SIZES = [
+    pytest.param(6, 4, id="6"),
+    pytest.param(200, 10, id="200", marks=pytest.mark.ci),
+    pytest.param(10_000, 500, id="10,000", marks=[pytest.mark.acceptance, pytest.mark.timeout(3600)]),
+]
+
+Values = Mapping[datetime, Kept]
+Shown = Mapping[datetime, Decimal]
+
+
+@pytest.mark.parametrize(("count", "faulty"), SIZES)
+def test_what_arrives_is_what_the_physics_says_and_what_is_not_so_says_so(
+    tmp_path: Path, count: int, faulty: int
+) -> None:
+    with town(tmp_path, count) as whole:
+        run = whole.collect(DAY)
+        assert (run["meters"], run["delivered"]) == (count, count)
+        check(whole, DAY, dict.fromkeys(whole.names, Effect.NONE))
+
+        disturbed = dict(zip(_spread(whole.names, faulty), _in_turn(FAULTS), strict=False))
+        whole.disturb(disturbed)
+        done_before = len(whole.hes.seen("meter_done"))
+        run = whole.collect(DAY + timedelta(days=1))
+        done = {one["meter"]: one for one in whole.hes.seen("meter_done")[done_before:]}
+        for meter in whole.names:
+            effect, code = FAULTS[disturbed[meter]] if meter in disturbed else (Effect.NONE, None)
+            found = (done[meter]["ok"], done[meter]["reply_code"])
+            assert found == (effect is not Effect.NOTHING_ARRIVES, code), (disturbed.get(meter), done[meter])
+        effects = {meter: FAULTS[disturbed[meter]][0] if meter in disturbed else Effect.NONE for meter in whole.names}
+        assert run["delivered"] == sum(one is not Effect.NOTHING_ARRIVES for one in effects.values())
+        check(whole, DAY + timedelta(days=1), effects)
+
+
+def check(whole: Town, day: datetime, effects: Mapping[str, Effect]) -> None:
+    """Every value of every meter."""
+    kept, physics = whole.kept(day), whole.physics(day)
+    expected = {
+        (meter, code) for meter, effect in effects.items() if effect is not Effect.NOTHING_ARRIVES for code in TYPES
+    }
+    assert kept.keys() == expected
+    for of_what in expected:
+        came, shown, effect = kept[of_what], physics[of_what], effects[of_what[0]]
+        said = {one.qualities for one in came.values()}
+        assert false_but_good(came, shown) == {}, of_what
+        assert shown.keys() <= came.keys(), of_what
+        if effect is Effect.DOUBT:
+            assert SUSPECT in said, of_what
+            assert said <= {GOOD, SUSPECT}, of_what
+            continue
+        assert came.keys() == shown.keys(), of_what
+        missing = {at for at, one in came.items() if one.value is None}
+        assert {came[at].qualities for at in missing} == ({MISSING} if effect is Effect.GAPS else set()), of_what
+        assert {came[at].qualities for at in came.keys() - missing} == {GOOD}, of_what
+
+
+def false_but_good(came: Values, shown: Shown) -> Values:
+    """What is said to be good and is not what the physics has at that time."""
+    return {
+        at: one
+        for at, one in came.items()
+        if one.qualities in (GOOD, ()) and (one.value is None or Decimal(one.value) != shown.get(at))
+    }
+
+
+def _spread(names: list[str], some: int) -> Iterable[str]:
+    """This many of them, all over the population."""
+    return (names[number * len(names) // some] for number in range(some))
+
+
+def _in_turn(faults: Iterable[str]) -> Iterable[str]:
+    names = list(faults)
+    while True:
+        yield from names
