@@ -28,6 +28,7 @@ from ami_hes.store import (
     SqlCounters,
     SqlDeliveries,
     SqlReadings,
+    SqlOutgoing,
     SqlReceivedCounters,
     SqlRegistry,
     SqlResults,
@@ -46,11 +47,11 @@ from ami_process.store.upkeep import migrate_store
 
 HERE = Path(__file__).parent
 VERSIONS = {
-    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"),
+    "hes": ("0001", "0002-unversioned", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"),
     "cis": ("0001", "0002-unversioned", "0002", "0003", "0004"),
 }
 DATABASES = {
-    "hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql", "0009.sql"),
+    "hes": ("0003.sql", "0004.sql", "0005.sql", "0006.sql", "0007.sql", "0008.sql", "0009.sql", "0010.sql"),
     "cis": ("0003.sql", "0004.sql"),
 }
 """Dumps; those before 0003 have been on files alone."""
@@ -149,6 +150,10 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         runs = [(one.run_id[-4:], one.meters, one.delivered) for one in await schedules.open_runs()]
         assert [one.name for one in await schedules.everything()] == (["daily"] if version >= "0008" else [])
         assert runs == ([("6001", 2, None)] if version >= "0008" else [])
+        events = await SqlOutgoing(database).published("mdm", left.accepted_at - timedelta(days=1), left.accepted_at)
+        assert events == (["event"] if version >= "0010" else [])
+        owed_since = await SqlDeliveries(database).owed_since("event")
+        assert (owed_since is not None) == (version >= "0010")
         scalers = {"LDN1": "3 1-0:1.8.0*255 3 0 30; 3 1-0:2.8.0*255 3 0 30"} if version >= "0009" else {}
         assert await SqlScalerUnits(database).load() == scalers
 

@@ -56,6 +56,7 @@ from ami_hes.store import (
     SqlCounters,
     SqlDeliveries,
     SqlHistory,
+    SqlOutgoing,
     SqlReadings,
     SqlReceivedCounters,
     SqlRegistry,
@@ -124,7 +125,9 @@ async def running(
             look_every_s=hes.look_for_answers_s,
             group_of=groups.of,
         )
-        context = Context(results, deliveries, engine, schemas, hes.source, environment, reply_age)
+        context = Context(
+            results, deliveries, engine, schemas, hes.source, environment, reply_age, SqlOutgoing(database)
+        )
         hosts = configured.reply_hosts(settings)
         outbox = await stack.enter_async_context(Outbox.opened(hosts, schemas, timeout_s=hes.reply_timeout_s))
         recipes = partial(served.run, meters) if run is None else run
@@ -239,7 +242,7 @@ def _collector(
     publisher = Publisher(
         subscribers=configured.subscribers(settings),
         writer=writer,
-        results=context.results,
+        outgoing=context.outgoing,
         engine=context.engine,
         registry=registry,
         environment=context.environment,

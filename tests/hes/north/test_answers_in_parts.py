@@ -211,6 +211,28 @@ async def test_a_restart_between_two_parts_goes_on_with_the_next(tmp_path: Path)
     assert [one for part in parts for one in meters_of(part)] == [mrid(n) for n in range(1, meters + 1)]
 
 
+async def test_a_dead_letter_in_parts_is_posted_again_to_who_asks_again(tmp_path: Path, events: list[Any]) -> None:
+    """Under the same MessageIDs and from the first part on: who asks does not say what has come."""
+    meters = 40
+    async with Cis((200, b""), (501, b"")).serving() as cis:
+        message = asked(meters, async_reply_flag=True, reply_address=cis.url)
+        options = {"meters": meters, "events": events, "max_answer_octets": BOUND}
+        async with north(tmp_path, reads(meters, 10), **options) as hes:  # type: ignore[arg-type]
+            await ask(hes, message)
+            async with asyncio.timeout(20):
+                while not [one for one in events if one["event"] == "reply_dead_letter"]:
+                    await asyncio.sleep(0.01)
+            first = cis.taken.get_nowait()
+            cis.answers = [(200, b"")]
+            assert codes(await ask(hes, message)) == ["0.3"]
+            parts = await delivered(cis)
+        async with north(tmp_path, StandIn(), **options) as hes:  # type: ignore[arg-type]
+            assert codes(await ask(hes, message)) == ["0.3"], "it was taken"
+    assert etree.fromstring(first).findtext(".//{*}MessageID") == parts[0].header.message_id
+    assert [one for part in parts for one in meters_of(part)] == [mrid(n) for n in range(1, meters + 1)]
+    assert len(cis.requests) == 2 + len(parts)
+
+
 async def test_a_large_synchronous_answer_is_refused_with_how_to_ask(tmp_path: Path) -> None:
     meters = 40
     async with north(tmp_path, reads(meters, 10), meters=meters, max_answer_octets=BOUND) as hes:

@@ -29,9 +29,12 @@ from ami_hes.store import (
     SpentId,
     SqlCounters,
     SqlDeliveries,
+    SqlOutgoing,
     SqlReceivedCounters,
     SqlResults,
+    StoredAnswer,
     StoredCommand,
+    StoredRequest,
     StoreUnavailable,
 )
 from ami_hes.store.tables import SCHEMA, requests
@@ -391,6 +394,64 @@ async def test_deliveries_that_fail_are_counted_over_lives_until_they_are_given_
         assert (await results.owed(), await deliveries.dead_letters()) == ([], 2)
         assert await results.forget(later, ids_kept=9) == 2
         assert (await deliveries.find("r1"), await deliveries.dead_letters()) == (None, 0)
+
+
+async def test_what_was_taken_or_given_up_is_owed_again(place: Place) -> None:
+    later, address = NOW + timedelta(hours=1), "http://127.0.0.1/"
+    async with Database(place) as database:
+        results, deliveries, outgoing = SqlResults(database), SqlDeliveries(database), SqlOutgoing(database)
+        for request_id in ("taken", "dead", "owed"):
+            await results.accept(a_request(request_id, reply_address=address), [])
+            await results.answer({request_id: StoredAnswer("OK", b"<1/>", (b"<2/>",))}, NOW)
+            await results.part_taken(request_id, 1)
+        await results.replied("taken", NOW)
+        await deliveries.give_up("dead", "too often", NOW)
+        assert await outgoing.dead_letters() == ["dead"]
+        ids = ["taken", "dead", "owed", "unknown"]
+        again = await outgoing.owe_again(ids, later, whole=False, addresses={"mdm": "http://127.0.0.2/"})
+        assert again == [("dead", address), ("taken", address)]
+        assert await results.owed() == ["dead", "owed", "taken"]
+        assert [await deliveries.owed_since(one) for one in ids] == [later, later, None, None]
+        assert (await deliveries.find("dead"), await outgoing.dead_letters()) == (None, [])
+        part = await results.next_part("dead")
+        assert part is not None and part.number == 2
+        await deliveries.give_up("dead", "too often", NOW)
+        await outgoing.owe_again(["dead"], later, whole=True, addresses={})
+        part = await results.next_part("dead")
+        assert part is not None and part.number == 1
+        await deliveries.give_up("dead", "too often", NOW)
+        assert await results.drop(ids, ids_kept=9) == 1
+        assert await results.owed() == ["owed", "taken"]
+        with pytest.raises(SpentId):
+            await results.accept(a_request("dead"), [])
+
+
+async def test_an_event_is_published_once_and_found_by_its_subscriber_and_its_time(place: Place) -> None:
+    def event(name: str, hours: int) -> StoredRequest:
+        at = NOW + timedelta(hours=hours)
+        more = {"verb": "created", "reply_address": "http://127.0.0.1/", "accepted_at": at, "answer": b"<a/>"}
+        return a_request(name, result="OK", **more)
+
+    async with Database(place) as database:
+        results, outgoing = SqlResults(database), SqlOutgoing(database)
+        for name, hours in (("e1", 0), ("e2", 1), ("e3", 2)):
+            assert await outgoing.publish(event(name, hours), "mdm" if name != "e2" else "other") is True
+        assert await outgoing.publish(event("e1", 5), "mdm") is True, "it is owed still"
+        assert await results.owed() == ["e1", "e2", "e3"]
+        assert await results.next_part("e1") == (1, b"<a/>", True)
+        await results.replied("e1", NOW)
+        assert await outgoing.publish(event("e1", 5), "mdm") is False
+        week = NOW + timedelta(days=7)
+        assert await outgoing.published("mdm", NOW, week) == ["e1", "e3"]
+        assert await outgoing.published("mdm", NOW + timedelta(seconds=1), week) == ["e3"]
+        assert await outgoing.published("mdm", NOW, NOW + timedelta(hours=2)) == ["e1"]
+        moved = await outgoing.owe_again(["e1", "e3"], NOW, whole=True, addresses={"mdm": "http://127.0.0.2/"})
+        assert moved == [("e1", "http://127.0.0.2/")]
+        found = [await results.find(name) for name in ("e2", "e3")]
+        assert [one and one.reply_address for one in found] == ["http://127.0.0.1/", "http://127.0.0.2/"]
+        await results.replied("e1", NOW)
+        assert await results.forget(NOW + timedelta(minutes=1), ids_kept=9) == 1
+        assert await outgoing.publish(event("e1", 5), "mdm") is False, "it is forgotten, and was taken"
 
 
 async def test_a_nonce_is_taken_once_and_goes_with_its_request(place: Place) -> None:

@@ -66,7 +66,8 @@ class EmbeddedEngine:
         request = await self._results.find(request_id)
         if request is None:
             raise LookupError(f"the request {request_id} is not kept")
-        self.replies.restore([ReplyJob.of(request, self._reply_age)])
+        since = await self._deliveries.owed_since(request_id)
+        self.replies.restore([ReplyJob.of(request, self._reply_age, since)])
         return 1
 
     async def _each(self, request_ids: Iterable[str], restore: Callable[[str], Awaitable[int]]) -> int:

@@ -36,9 +36,9 @@ class ReplyJob:
     give_up_at: datetime
 
     @classmethod
-    def of(cls, request: StoredRequest, age: timedelta) -> Self:
-        """For a request whose answer is owed; `age`: how long after the request it is still posted."""
-        return cls(request.request_id, request.reply_address or "", request.accepted_at + age)
+    def of(cls, request: StoredRequest, age: timedelta, since: datetime | None = None) -> Self:
+        """For a request whose answer is owed; `age`: how long after the request, or since it was owed again, it is still posted."""
+        return cls(request.request_id, request.reply_address or "", (since or request.accepted_at) + age)
 
     @property
     def subject(self) -> str:

@@ -12,6 +12,7 @@ from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.intake import Intake, IntakeLimits
 from ami_hes.jobs.lanes import Group, Groups, LaneLimits, Lanes
+from ami_hes.jobs.redelivery import Redelivery
 from ami_hes.jobs.reply_sender import ReplySender
 from ami_hes.jobs.worker import CommandWorker, Run, WorkerLimits
 
@@ -27,6 +28,7 @@ __all__ = [
     "KeptAnswer",
     "LaneLimits",
     "Lanes",
+    "Redelivery",
     "ReplySender",
     "Run",
     "WorkerLimits",

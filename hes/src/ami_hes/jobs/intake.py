@@ -13,6 +13,7 @@ from ami_hes.engine import Stopping
 from ami_hes.jobs.answers import AnswerMaker, KeptAnswer
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.lanes import Lanes
+from ami_hes.jobs.redelivery import owe_again
 from ami_hes.jobs.rows import context_of, digest, format_errors, format_partner, nonce_digest, parse_partner
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Partner, Plan, Refused, RequestContext, check, error, partner_of
@@ -196,8 +197,9 @@ class Intake:
         typed = request.reply_address is not None and parse_partner(request.partner).typed_reply
         if request.acknowledgement is not None and not await self._is_dead_letter(request):
             return self._answers.kept(request.acknowledgement, typed=typed)
+        if request.acknowledgement is not None and await self._is_posted_again(request):
+            return self._answers.kept(request.acknowledgement, typed=typed)
         if request.answer is not None:
-            await self._demand_whole(request)
             return self._answers.kept(request.answer, typed=typed)
         return await self._wait(request)
 
@@ -210,12 +212,13 @@ class Intake:
         except Stopping:
             raise _stopping(accepted=True) from None
 
-    async def _demand_whole(self, request: StoredRequest) -> None:
-        """Parts are for a ReplyAddress: the first of them alone would not be the answer."""
+    async def _is_posted_again(self, request: StoredRequest) -> bool:
+        """A dead letter in parts: they go to the ReplyAddress alone, since the first of them would not be the answer."""
         part = await self._context.results.next_part(request.request_id)
-        if request.reply_address is not None and (part is None or not part.last or part.number > 1):
-            reason = "The answer has several parts, and the ReplyAddress did not take all of them."
-            raise CimError("5.1", f"{reason} Ask again under a new MessageID.")
+        if part is not None and part.last and part.number == 1:
+            return False
+        await owe_again(self._context, [request.request_id], whole=True)
+        return True
 
     async def _is_dead_letter(self, request: StoredRequest) -> bool:
         """Whether posting the answer was given up: then it goes to the sender that asks again."""

@@ -14,7 +14,7 @@ from ami_hes.meters.registry import Registry
 from ami_hes.schedules.event_writer import EventWriter
 from ami_hes.schedules.event_writing import WrittenEvent
 from ami_hes.schedules.subscribers import NOUN, Subscriber
-from ami_hes.store import Collected, Results, SpentId, StoredAnswer, StoredRequest
+from ami_hes.store import Collected, Outgoing, StoredRequest
 from ami_process.environment import Environment
 
 DONE = "OK"
@@ -27,7 +27,7 @@ class Publisher:
 
     subscribers: Sequence[Subscriber]
     writer: EventWriter
-    results: Results
+    outgoing: Outgoing
     engine: Engine
     registry: Registry
     environment: Environment
@@ -63,13 +63,10 @@ class Publisher:
             accepted_at=now,
             deadline_at=now + self.reply_age,
             errors="[]",
+            answer=event.octets,
+            result=DONE,
         )
-        try:
-            kept = await self.results.accept(request, [])
-        except SpentId:
+        if not await self.outgoing.publish(request, subscriber.name):
             return False
-        if kept is not None and kept.answer is not None:
-            return False
-        await self.results.answer({event.message_id: StoredAnswer(DONE, event.octets)}, now)
         await self.engine.replies.put([ReplyJob.of(request, self.reply_age)])
         return True

@@ -4,6 +4,8 @@ from ami_hes.store.counters import SqlCounters, SqlReceivedCounters
 from ami_hes.store.database import Database
 from ami_hes.store.deliveries import SqlDeliveries
 from ami_hes.store.history import SqlHistory
+from ami_hes.store.outgoing import SqlOutgoing
+from ami_hes.store.outgoing_port import Outgoing, Owed
 from ami_hes.store.ports import (
     AnswerPart,
     ClaimTooHigh,
@@ -58,6 +60,8 @@ __all__ = [
     "FailedDelivery",
     "NameTaken",
     "NonceUsed",
+    "Outgoing",
+    "Owed",
     "Readings",
     "ReceivedCounters",
     "ReceivedKey",
@@ -71,6 +75,7 @@ __all__ = [
     "SqlCounters",
     "SqlDeliveries",
     "SqlHistory",
+    "SqlOutgoing",
     "SqlReadings",
     "SqlReceivedCounters",
     "SqlRegistry",

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ami_hes.store.database import Database
 from ami_hes.store.ports import FailedDelivery
-from ami_hes.store.tables import deliveries
+from ami_hes.store.tables import deliveries, owed_again
 
 
 class SqlDeliveries:
@@ -23,6 +23,10 @@ class SqlDeliveries:
 
     async def find(self, request_id: str) -> FailedDelivery | None:
         return await self._database.transaction(lambda c: _find(c, request_id))
+
+    async def owed_since(self, request_id: str) -> datetime | None:
+        query = select(owed_again.c.since).where(owed_again.c.request_id == request_id)
+        return await self._database.transaction(lambda c: c.execute(query).scalar())
 
     async def dead_letters(self) -> int:
         query = select(func.count()).select_from(deliveries).where(deliveries.c.given_up_at.is_not(None))

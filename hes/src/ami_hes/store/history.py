@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
 from ami_hes.store.database import Database
-from ami_hes.store.tables import commands, deliveries, replies, requests
+from ami_hes.store.tables import commands, deliveries, published, replies, requests
 
 LISTED = (
     requests.c.request_id,
@@ -65,6 +65,30 @@ class DeliveryLine(NamedTuple):
     given_up_at: datetime | None
 
 
+class DeadLetterLine(NamedTuple):
+    """A message that was given up: a late reply, or an event for a subscriber."""
+
+    message_id: str
+    noun: str
+    subscriber: str | None
+    """None for a late reply."""
+    address: str
+    attempts: int
+    first_failed_at: datetime
+    given_up_at: datetime
+    reason: str
+
+
+class SubscriberLine(NamedTuple):
+    """The events of a subscriber, by what became of them."""
+
+    subscriber: str
+    events: int
+    taken: int
+    dead_letters: int
+    last_taken_at: datetime | None
+
+
 class Backlog(NamedTuple):
     """What is not at its end."""
 
@@ -99,6 +123,14 @@ class SqlHistory:
 
     async def delivery(self, message_id: str) -> DeliveryLine | None:
         return await self._database.transaction(lambda connection: _delivery(connection, message_id))
+
+    async def dead_letters(self, limit: int) -> list[DeadLetterLine]:
+        """The latest first."""
+        return await self._database.transaction(lambda connection: _dead_letters(connection, limit))
+
+    async def subscribers(self) -> list[SubscriberLine]:
+        """Those that events are kept of, by name."""
+        return await self._database.transaction(_subscribers)
 
     async def backlog(self) -> Backlog:
         return await self._database.transaction(_backlog)
@@ -160,6 +192,37 @@ def _delivery(connection: Connection, message_id: str) -> DeliveryLine | None:
 
 def _delivery_line(row: Row[Any]) -> DeliveryLine:
     return DeliveryLine(row.request_id, row.attempts, row.first_failed_at, row.last_reason, row.given_up_at)
+
+
+def _dead_letters(connection: Connection, limit: int) -> list[DeadLetterLine]:
+    columns = (
+        deliveries.c.request_id,
+        requests.c.noun,
+        published.c.subscriber,
+        requests.c.reply_address,
+        deliveries.c.attempts,
+        deliveries.c.first_failed_at,
+        deliveries.c.given_up_at,
+        deliveries.c.last_reason,
+    )
+    joined = deliveries.join(requests, requests.c.request_id == deliveries.c.request_id)
+    joined = joined.outerjoin(published, published.c.request_id == deliveries.c.request_id)
+    query = select(*columns).select_from(joined).where(deliveries.c.given_up_at.is_not(None))
+    latest = query.order_by(deliveries.c.given_up_at.desc(), deliveries.c.request_id).limit(limit)
+    return [DeadLetterLine(*row) for row in connection.execute(latest)]
+
+
+def _subscribers(connection: Connection) -> list[SubscriberLine]:
+    joined = published.join(replies, replies.c.request_id == published.c.request_id)
+    joined = joined.outerjoin(deliveries, deliveries.c.request_id == published.c.request_id)
+    counted = (
+        func.count(),
+        func.count(replies.c.taken_at),
+        func.count(deliveries.c.given_up_at),
+        func.max(replies.c.taken_at),
+    )
+    query = select(published.c.subscriber, *counted).select_from(joined).group_by(published.c.subscriber)
+    return [SubscriberLine(*row) for row in connection.execute(query.order_by(published.c.subscriber))]
 
 
 def _backlog(connection: Connection) -> Backlog:

@@ -152,6 +152,9 @@ class Results(Protocol):
     async def forget(self, answered_before: datetime, *, ids_kept: int) -> int:
         """Drop old requests that owe nothing, but not their ids, of which the latest `ids_kept` stay; how many."""
 
+    async def drop(self, request_ids: Sequence[str], *, ids_kept: int) -> int:
+        """Drop these as `forget` does, if they are dead letters, whatever their age; how many."""
+
 
 @dataclass(frozen=True, slots=True)
 class FailedDelivery:
@@ -174,6 +177,9 @@ class Deliveries(Protocol):
         """Make it a dead letter: it is not owed any more, and kept like any other answer."""
 
     async def find(self, request_id: str) -> FailedDelivery | None: ...
+
+    async def owed_since(self, request_id: str) -> datetime | None:
+        """When it was owed again, after it was taken or given up; None if it never was."""
 
     async def dead_letters(self) -> int:
         """How many are kept."""

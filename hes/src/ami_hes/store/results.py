@@ -165,6 +165,11 @@ class SqlResults:
         old = (requests.c.answered_at < answered_before, ~owing)
         return await self._database.transaction(lambda c: _forget(c, old, ids_kept))
 
+    async def drop(self, request_ids: Sequence[str], *, ids_kept: int) -> int:
+        dead = exists().where(deliveries.c.request_id == requests.c.request_id, deliveries.c.given_up_at.is_not(None))
+        these = (requests.c.request_id.in_(request_ids), dead)
+        return await self._database.transaction(lambda c: _forget(c, these, ids_kept))
+
     async def _commands(self, query: Select[*tuple[object, ...]]) -> list[StoredCommand]:
         return await self._database.transaction(lambda c: [_command(row) for row in c.execute(query)])
 

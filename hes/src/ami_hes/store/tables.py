@@ -111,6 +111,26 @@ deliveries = Table(
     ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
 )
 
+published = Table(
+    "published",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("subscriber", String, nullable=False),
+    Column("published_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+    Index("published_by_subscriber", "subscriber", "published_at"),
+)
+"""Events: requests that are their own answer, for a subscriber by its name."""
+
+owed_again = Table(
+    "owed_again",
+    metadata,
+    Column("request_id", String, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["request_id"], ["requests.request_id"], ondelete="CASCADE"),
+)
+"""What was taken or given up and is to be posted again: its age counts from then on."""
+
 spent_ids = Table(
     "spent_ids",
     metadata,
@@ -258,7 +278,7 @@ heartbeat = Table("heartbeat", metadata, Column("number", Integer, primary_key=T
 SCHEMA = Schema(
     role="hes",
     owner="head-end system",
-    revision="0009",
+    revision="0010",
     tables=metadata,
     migrations=Path(__file__).parent / "migrations",
     unversioned=("0001", "0002"),
