@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from ami_hes.store import (
     SpentId,
     SqlCounters,
     SqlDeliveries,
-    SqlReadings,
     SqlOutgoing,
+    SqlReadings,
     SqlReceivedCounters,
     SqlRegistry,
     SqlResults,
