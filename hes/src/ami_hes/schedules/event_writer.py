@@ -10,7 +10,7 @@ from ami_cim.schema import Schemas
 from ami_hes.schedules.event_writing import (
     COMPLETE,
     FUNCTION,
-    Order,
+    EventOrder,
     WrittenEvent,
     complete_among,
     format_collected,
@@ -65,7 +65,7 @@ class EventWriter:
         """The events of what came of one part of a run; raises CimError for one that would not be valid, WorkerBusy and WorkerLost."""
         number = 1
         for piece in _pieces(collected):
-            order = Order(
+            order = EventOrder(
                 subscriber=subscriber.name,
                 typed=subscriber.typed,
                 ack_required=subscriber.ack_required,
@@ -79,7 +79,7 @@ class EventWriter:
                 yield one
                 number += 1
 
-    async def _written(self, order: Order, piece: Sequence[Collected]) -> list[WrittenEvent]:
+    async def _written(self, order: EventOrder, piece: Sequence[Collected]) -> list[WrittenEvent]:
         if _is_light(piece):
             return write_events(order, piece, self.schemas)
         return parse_events(await self.worker.call(format_order(order), format_collected(piece), room=ROOM))

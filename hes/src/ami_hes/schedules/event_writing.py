@@ -30,7 +30,7 @@ Read = tuple[Worked, ReadValues]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class EventOrder:
     """What events are made of beside what was read."""
 
     subscriber: str
@@ -58,14 +58,14 @@ def complete_among(collected: Sequence[Collected]) -> list[int]:
     return [place for place, one in enumerate(collected) if one.ok or _is_lacking(ReadValues.parse(one.payload))]
 
 
-def write_events(order: Order, collected: Sequence[Collected], schemas: Schemas) -> list[WrittenEvent]:
+def write_events(order: EventOrder, collected: Sequence[Collected], schemas: Schemas) -> list[WrittenEvent]:
     """The events about those that have given anything; raises CimError for one that would not be valid."""
     read = [one for one in (_read_of(each, order.part_id) for each in collected) if _has_something(one[1])]
     pieces = enumerate(_bounded(read, order.values_per_message), order.first)
     return [_event(order, number, some, schemas) for number, some in pieces]
 
 
-def _event(order: Order, number: int, some: Sequence[Read], schemas: Schemas) -> WrittenEvent:
+def _event(order: EventOrder, number: int, some: Sequence[Read], schemas: Schemas) -> WrittenEvent:
     message_id = str(uuid5(UUID(order.part_id), f"{order.subscriber}/{number}"))
     header = Header(
         verb=Verb.CREATED,
@@ -115,7 +115,7 @@ def _size(found: ReadValues) -> int:
 # between two processes
 
 
-def format_order(order: Order) -> bytes:
+def format_order(order: EventOrder) -> bytes:
     """What the writing process gets to write events."""
     return json.dumps(asdict(order) | {"at": order.at.isoformat()}).encode()
 
@@ -135,7 +135,7 @@ def write(head: bytes, body: bytes) -> bytes:
     if head == COMPLETE:
         return json.dumps(complete_among(collected)).encode()
     values = json.loads(head)
-    order = Order(**(values | {"at": datetime.fromisoformat(values["at"])}))
+    order = EventOrder(**(values | {"at": datetime.fromisoformat(values["at"])}))
     written = write_events(order, collected, _schemas())
     lengths = json.dumps([[one.message_id, len(one.octets)] for one in written]).encode()
     return b"\n".join((lengths, b"".join(one.octets for one in written)))
