@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from one_answer import answering, response
 
 from ami_process import rest_client
 from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
 
 
-@asynccontextmanager
-async def answering(answer: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A server that says this to everybody, and what it was asked."""
-    heard: list[bytes] = []
-
-    async def answer_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(answer)
-        writer.close()
-
-    async with await asyncio.start_server(answer_one, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heard
-
-
 async def ask(url: str, token_file: Path | None = None) -> bytes:
-    return await asyncio.to_thread(rest_client.post, url, "/api/v1/things", "{}", token_file)
-
-
-def response(status: str, body: bytes) -> bytes:
-    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+    return await asyncio.to_thread(rest_client.ask, url, "POST", "/api/v1/things", "{}", token_file)
 
 
 async def test_the_answer_comes_back_and_the_token_goes_along(tmp_path: Path) -> None:

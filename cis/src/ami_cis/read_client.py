@@ -1,19 +1,32 @@
-"""What `cis read` asks a running CIS over its REST API, and how it shows the answer."""
+"""`cis read`: values of meters, read by way of a running CIS or kept by it, as a table, CSV, JSON or bars."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlencode
 
-from pydantic import ValidationError
-from rich.console import Console
+import typer
 
-from ami_cis.client import NOT_OK, NOT_REACHED, OK, explained, first_problem, new_message_id, refuse
+from ami_cis.client import (
+    DEFAULT_URL,
+    Asynchronous,
+    MessageId,
+    Meters,
+    Mrids,
+    TokenFile,
+    Url,
+    UsagePoints,
+    order_of,
+    outcome_of,
+)
 from ami_cis.reading_tables import as_csv, plot, table
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome, ReadingValue
-from ami_process import rest_client
+from ami_process.asking import NOT_OK, OK, RunningProcess
+from ami_process.commands import AsJson
 from ami_process.terminal_text import printable
+
+read = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 class Form(StrEnum):
@@ -25,35 +38,70 @@ class Form(StrEnum):
     PLOT = "plot"
 
 
-def form_of(*, as_csv: bool, as_json: bool, as_plot: bool) -> Form | None:
-    """The form that options ask for; None where they ask for several."""
-    wanted = [one for one, asked in ((Form.CSV, as_csv), (Form.JSON, as_json), (Form.PLOT, as_plot)) if asked]
-    return None if len(wanted) > 1 else (*wanted, Form.TABLE)[0]
+@read.command("read")
+def read_meters(
+    meter: Meters = None,
+    mrid: Mrids = None,
+    usage_point: UsagePoints = None,
+    reading_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", metavar="TYPE", help="A ReadingType, an OBIS code or an alias; may be repeated. None: all it has."
+        ),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="2026-11-28T12:00, with an offset or in cis.time_zone.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Likewise; none: up to now.")] = None,
+    kept: Annotated[bool, typer.Option("--kept", help="Ask no meter: show what the CIS has.")] = False,
+    message_id: MessageId = None,
+    asynchronous: Asynchronous = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of a table.")] = False,
+    as_json: AsJson = False,
+    as_plot: Annotated[bool, typer.Option("--plot", help="Bars of every series instead of a table.")] = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Have the running CIS read meters by way of the HES, and show the values: now, or those of a period.
 
-
-def read(url: str, token_file: Path | None, wanted: Mapping[str, object], form: Form) -> int:
-    """Have the CIS at `url` ask for readings, wait for the end and show it; the exit code, 0 only for OK.
-
-    `wanted` are the fields of a ReadingsOrder.
+    Exit code 0: OK. 1: anything else. 2: refused as it was asked. 3: the CIS cannot be reached.
     """
-    try:
-        order = ReadingsOrder.model_validate({**wanted, "message_id": wanted.get("message_id") or new_message_id()})
-    except ValidationError as problem:
-        return refuse(f"read: {first_problem(problem)}")
-    try:
-        with Console(stderr=True).status(f"waiting for the end of {order.message_id}"):
-            answer = rest_client.post(url, READINGS, order.model_dump_json(by_alias=True), token_file)
-        outcome = ReadingsOutcome.model_validate_json(answer)
-    except rest_client.NotReached as problem:
-        return explained(
-            f"{problem}; nothing was sent. `cis serve` is the process, --url says where it is", NOT_REACHED
-        )
-    except rest_client.ProcessRefused as problem:
-        return refuse(f"read: {problem}")
-    except (rest_client.AnswerLost, ValidationError) as problem:
-        reason = "the answer is not understood" if isinstance(problem, ValidationError) else problem
-        again = f"ask again with --message-id {order.message_id}"
-        return explained(f"{reason}; what has come is kept all the same: {again}, or look with --kept", NOT_OK)
+    cis = RunningProcess("cis", url, token_file, "read")
+    form = _form_of(cis, as_csv=as_csv, as_json=as_json, as_plot=as_plot)
+    if kept:
+        if mrid or usage_point:
+            raise cis.refused("what is kept is found by --meter, not by --mrid or --usage-point")
+        query = [("meter", name) for name in meter or []] + [("type", one) for one in reading_type or []]
+        _show_kept(cis, query + [(name, text) for name, text in (("from", start), ("to", end)) if text], form)
+        return
+    if not (meter or mrid or usage_point):
+        raise cis.refused("name at least one of --meter, --mrid and --usage-point")
+    wanted = {
+        "meters": meter or [],
+        "mrids": mrid or [],
+        "usage_points": usage_point or [],
+        "reading_types": reading_type or [],
+        "from": start,
+        "to": end,
+        "asynchronous": asynchronous,
+        "message_id": message_id,
+    }
+    raise typer.Exit(_read(cis, order_of(cis, ReadingsOrder, wanted), form))
+
+
+def _form_of(cis: RunningProcess, *, as_csv: bool, as_json: bool, as_plot: bool) -> Form:
+    """The form that options ask for."""
+    wanted = [one for one, asked in ((Form.CSV, as_csv), (Form.JSON, as_json), (Form.PLOT, as_plot)) if asked]
+    if len(wanted) > 1:
+        raise cis.refused("--csv, --json and --plot exclude each other")
+    return (*wanted, Form.TABLE)[0]
+
+
+def _read(cis: RunningProcess, order: ReadingsOrder, form: Form) -> int:
+    """Have the CIS ask for readings, and show what comes; the exit code, 0 only for OK."""
+    again = f"ask again with --message-id {order.message_id}, or look with --kept"
+    unknown = f"what has come is kept all the same: {again}"
+    outcome = outcome_of(cis, READINGS, order, ReadingsOutcome, if_lost=unknown)
     if form is Form.JSON:
         sys.stdout.write(outcome.model_dump_json() + "\n")
     else:
@@ -61,24 +109,13 @@ def read(url: str, token_file: Path | None, wanted: Mapping[str, object], form: 
     return OK if outcome.result == "OK" else NOT_OK
 
 
-def look(url: str, token_file: Path | None, query: Sequence[tuple[str, str]], form: Form) -> int:
-    """Show the readings that the CIS at `url` keeps; the exit code."""
-    try:
-        answer = rest_client.ask(url, "GET", f"{READINGS}?{urlencode(query)}", None, token_file)
-        kept = KeptReadings.model_validate_json(answer)
-    except rest_client.NotReached as problem:
-        return explained(f"{problem}. `cis serve` is the process, --url says where it is", NOT_REACHED)
-    except rest_client.ProcessRefused as problem:
-        return refuse(f"read: {problem}")
-    except (rest_client.AnswerLost, ValidationError) as problem:
-        return explained(
-            "the answer is not understood" if isinstance(problem, ValidationError) else str(problem), NOT_OK
-        )
+def _show_kept(cis: RunningProcess, query: Sequence[tuple[str, str]], form: Form) -> None:
+    """Show the readings that the CIS keeps."""
+    kept = cis.get(f"{READINGS}?{urlencode(query)}", KeptReadings)
     if form is Form.JSON:
         sys.stdout.write(kept.model_dump_json() + "\n")
     else:
         _show(kept.readings, form, _head_of_kept(kept))
-    return OK
 
 
 def _show(readings: Sequence[ReadingValue], form: Form, head: Sequence[str]) -> None:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from ami_hes.api import paths
 from ami_hes.api.values import MAX_ROWS, ImportedRow, ImportReport, MeterImport, RowResult
-from ami_hes.client.asking import NOT_OK, NOT_REACHED, USAGE, Hes, ended, show, show_json
+from ami_hes.client.asking import show, show_json
+from ami_process.asking import NOT_OK, NOT_REACHED, OK, USAGE, RunningProcess
 from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
 from ami_process.shipment_files import ShipmentFileError, read_placed_rows
 from ami_process.text_files import UnreadableText, read_text
@@ -49,29 +50,29 @@ class _Report:
         return f"{'nothing is kept; it would be: ' if self._check else ''}{counted}"
 
 
-def run(hes: Hes, file: Path, *, check: bool, verbose: bool, as_json: bool) -> int:
+def run(hes: RunningProcess, file: Path, *, check: bool, verbose: bool, as_json: bool) -> int:
     """The exit code."""
     report = _Report(file, check=check)
     try:
         _import(hes, file, report, check=check, keep_all=verbose or as_json)
     except (ShipmentFileError, UnreadableText) as problem:
-        raise ended(f"{file}: {problem}{_so_far(report)}", USAGE) from None
+        raise hes.ended(f"{file}: {problem}{_so_far(report)}", USAGE) from None
     except NotReached as problem:
-        raise ended(f"{problem}{_so_far(report)}", NOT_OK if report.counts else NOT_REACHED) from None
+        raise hes.ended(f"{problem}{_so_far(report)}", NOT_OK if report.counts else NOT_REACHED) from None
     except (AnswerLost, ProcessRefused) as problem:
-        raise ended(f"{problem}{_so_far(report)}", NOT_OK) from None
+        raise hes.ended(f"{problem}{_so_far(report)}", NOT_OK) from None
     if as_json:
         show_json(ImportReport(rows=tuple(report.rows)))
     else:
         show(*map(report.line, report.rows), report.summary())
-    return NOT_OK if report.counts["refused"] else 0
+    return NOT_OK if report.counts["refused"] else OK
 
 
-def _import(hes: Hes, file: Path, report: _Report, *, check: bool, keep_all: bool) -> None:
+def _import(hes: RunningProcess, file: Path, report: _Report, *, check: bool, keep_all: bool) -> None:
     with Console(stderr=True).status("reading the file") as status:
         for part in _parts(_rows(file)):
             content = MeterImport(rows=tuple(part), check=check).model_dump_json()
-            report.add(hes.ask("POST", paths.METERS, content, ImportReport).rows, keep_all=keep_all)
+            report.add(hes.ask(paths.METERS, ImportReport, "POST", content).rows, keep_all=keep_all)
             status.update(f"{report.counts.total()} rows: {report.summary()}")
 
 

@@ -10,7 +10,7 @@ from ami_hes.api import paths
 from ami_hes.api.scalers import ForgottenScalers
 from ami_hes.api.values import GroupCounts, MeterEntry, MeterList
 from ami_hes.client import importing
-from ami_hes.client.asking import DEFAULT_URL, AsJson, Hes, TokenFile, Url, show, show_json, table
+from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
 
 meters = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="The registry of a running HES."
@@ -32,7 +32,7 @@ def import_meters(
 
     Exit code 0: all are kept. 1: some were refused, or it is not known. 2: the file cannot be used. 3: the HES cannot be reached.
     """
-    raise typer.Exit(importing.run(Hes(url, token_file), file, check=check, verbose=verbose, as_json=as_json))
+    raise typer.Exit(importing.run(head_end(url, token_file), file, check=check, verbose=verbose, as_json=as_json))
 
 
 @meters.command("list")
@@ -47,7 +47,7 @@ def list_meters(
     """List meters by name."""
     wanted = {"limit": limit, "group": group, "after": after}
     query = urlencode({key: value for key, value in wanted.items() if value is not None})
-    found = Hes(url, token_file).get(f"{paths.METERS}?{query}", MeterList)
+    found = head_end(url, token_file).get(f"{paths.METERS}?{query}", MeterList)
     if as_json:
         show_json(found)
         return
@@ -67,7 +67,7 @@ def show_meter(
     token_file: TokenFile = None,
 ) -> None:
     """Show the entry of a meter, without its secrets."""
-    found = Hes(url, token_file).get(f"{paths.METERS}/{quote(name, safe='')}", MeterEntry)
+    found = head_end(url, token_file).get(f"{paths.METERS}/{quote(name, safe='')}", MeterEntry)
     if as_json:
         show_json(found)
         return
@@ -88,7 +88,7 @@ def remove_meter(
     token_file: TokenFile = None,
 ) -> None:
     """Take an imported meter out of the registry, with its keys; its counters and readings stay."""
-    removed = Hes(url, token_file).get(f"{paths.METERS}/{quote(name, safe='')}", MeterEntry, "DELETE")
+    removed = head_end(url, token_file).get(f"{paths.METERS}/{quote(name, safe='')}", MeterEntry, "DELETE")
     if as_json:
         show_json(removed)
     else:
@@ -103,7 +103,7 @@ def forget_scalers(
     token_file: TokenFile = None,
 ) -> None:
     """Forget the scalers that a meter gave first: those that it gives next are the right ones from then on."""
-    forgotten = Hes(url, token_file).get(f"{paths.SCALERS}/{quote(name, safe='')}", ForgottenScalers, "DELETE")
+    forgotten = head_end(url, token_file).get(f"{paths.SCALERS}/{quote(name, safe='')}", ForgottenScalers, "DELETE")
     if as_json:
         show_json(forgotten)
     else:
@@ -113,7 +113,7 @@ def forget_scalers(
 @meters.command("groups")
 def list_groups(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
     """Count the meters of each group."""
-    found = Hes(url, token_file).get(paths.GROUPS, GroupCounts)
+    found = head_end(url, token_file).get(paths.GROUPS, GroupCounts)
     if as_json:
         show_json(found)
         return

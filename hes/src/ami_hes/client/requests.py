@@ -8,7 +8,7 @@ import typer
 
 from ami_hes.api import paths
 from ami_hes.api.values import Cancelled, CommandEntry, JobCounts, RequestDetails, RequestEntry, RequestList
-from ami_hes.client.asking import DEFAULT_URL, AsJson, Hes, TokenFile, Url, show, show_json, table
+from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
 
 requests = typer.Typer(
     no_args_is_help=True,
@@ -28,7 +28,7 @@ def list_requests(
 ) -> None:
     """List requests, the latest first."""
     query = urlencode({"limit": limit} | ({} if before is None else {"before": before}))
-    found = Hes(url, token_file).get(f"{paths.REQUESTS}?{query}", RequestList)
+    found = head_end(url, token_file).get(f"{paths.REQUESTS}?{query}", RequestList)
     if as_json:
         show_json(found)
         return
@@ -48,7 +48,7 @@ def show_request(
     token_file: TokenFile = None,
 ) -> None:
     """Show a request and what became of it at each meter."""
-    found = Hes(url, token_file).get(f"{paths.REQUESTS}/{quote(message_id, safe='')}", RequestDetails)
+    found = head_end(url, token_file).get(f"{paths.REQUESTS}/{quote(message_id, safe='')}", RequestDetails)
     if as_json:
         show_json(found)
         return
@@ -79,10 +79,10 @@ def show_jobs(
 ) -> None:
     """Show what is not at its end: commands, requests, replies."""
     if cancel is not None:
-        ended = Hes(url, token_file).get(f"{paths.JOBS}/{quote(cancel, safe='')}", Cancelled, "DELETE")
+        ended = head_end(url, token_file).get(f"{paths.JOBS}/{quote(cancel, safe='')}", Cancelled, "DELETE")
         typer.echo(f"{ended.commands} commands were not begun, and are cancelled")
         return
-    found = Hes(url, token_file).get(paths.JOBS, JobCounts)
+    found = head_end(url, token_file).get(paths.JOBS, JobCounts)
     if as_json:
         show_json(found)
         return

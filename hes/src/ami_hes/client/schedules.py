@@ -8,7 +8,7 @@ import typer
 
 from ami_hes.api import paths
 from ami_hes.api.schedules import Removed, Run, ScheduleEntry, ScheduleList, ScheduleOrder
-from ami_hes.client.asking import DEFAULT_URL, USAGE, AsJson, Hes, TokenFile, Url, ended, show, show_json, table
+from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
 from ami_hes.schedules import Every
 
 schedules = typer.Typer(
@@ -25,7 +25,7 @@ Name = Annotated[
 @schedules.command("list")
 def list_schedules(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
     """List schedules, each with its last run."""
-    found = Hes(url, token_file).get(paths.SCHEDULES, ScheduleList)
+    found = head_end(url, token_file).get(paths.SCHEDULES, ScheduleList)
     if as_json:
         show_json(found)
         return
@@ -42,10 +42,11 @@ def list_schedules(as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: 
 @schedules.command("show")
 def show_schedule(name: Name, as_json: AsJson = False, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
     """Show a schedule and its latest runs."""
-    found = Hes(url, token_file).get(paths.SCHEDULES, ScheduleList)
+    hes = head_end(url, token_file)
+    found = hes.get(paths.SCHEDULES, ScheduleList)
     one = next((one for one in found.schedules if one.name == name), None)
     if one is None:
-        raise ended(f"there is no schedule {name}", USAGE)
+        raise hes.refused(f"there is no schedule {name}")
     if as_json:
         show_json(one)
         return
@@ -80,18 +81,19 @@ def put_schedule(
         "time_zone": zone,
         "enabled": not paused,
     }
+    hes = head_end(url, token_file)
     try:
         content = ScheduleOrder.model_validate(order).model_dump_json()
     except ValueError as problem:
-        raise ended(str(problem), USAGE) from None
-    kept = Hes(url, token_file).get(_path(name), ScheduleEntry, "PUT", content)
+        raise hes.refused(str(problem)) from None
+    kept = hes.get(_path(name), ScheduleEntry, "PUT", content)
     show(f"{kept.name} is due at {_moment(kept.next_due_at)}" if kept.enabled else f"{kept.name} is paused")
 
 
 @schedules.command("remove")
 def remove_schedule(name: Name, url: Url = DEFAULT_URL, token_file: TokenFile = None) -> None:
     """Remove a schedule and its runs; what was read stays."""
-    removed = Hes(url, token_file).get(_path(name), Removed, "DELETE")
+    removed = head_end(url, token_file).get(_path(name), Removed, "DELETE")
     show(f"{removed.name} is removed")
 
 

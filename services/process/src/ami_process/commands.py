@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -65,6 +65,23 @@ def version_option(distribution: str) -> Any:
             raise typer.Exit
 
     return typer.Option("--version", callback=show, is_eager=True, help="Show the version and exit.")
+
+
+def url_option(program: str) -> Any:
+    """The option `--url` of the sub-commands that ask a running process; its variable is `HES_URL` for `hes`."""
+    name = program.replace("-", "_").upper()
+    return typer.Option(metavar="URL", envvar=f"{name}_URL", help=f"Where `{program} serve` is reached.")
+
+
+def token_file_option(program: str) -> Any:
+    """The option `--token-file` of the same."""
+    name = program.replace("-", "_").upper()
+    return typer.Option(
+        metavar="FILE", envvar=f"{name}_TOKEN_FILE", help="A file with its bearer token, if it wants one."
+    )
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
 
 def lazy_group(commands: Mapping[str, Callable[[], typer.Typer]]) -> type[TyperGroup]:

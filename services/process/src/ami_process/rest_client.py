@@ -27,13 +27,8 @@ class ProcessRefused(Exception):
     """The process answers that it will not; the text is its reason."""
 
 
-def post(url: str, path: str, content: str, token_file: Path | None = None) -> bytes:
-    """Send JSON to the process at `url` and return its answer, however long that takes. Raises NotReached, AnswerLost, Refused."""
-    return ask(url, "POST", path, content, token_file)
-
-
 def ask(url: str, method: str, path: str, content: str | None = None, token_file: Path | None = None) -> bytes:
-    """The same by any method, with or without a body."""
+    """The answer of the process at `url`, however long that takes; `content` is JSON. Raises NotReached, AnswerLost, ProcessRefused."""
     headers = _authorization(token_file)
     if content is not None:
         headers["Content-Type"] = "application/json"

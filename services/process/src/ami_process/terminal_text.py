@@ -1,4 +1,6 @@
-"""Text that came from elsewhere, as a terminal can take it."""
+"""Text for a terminal: what came from elsewhere as it can take it, and rows in columns."""
+
+from collections.abc import Collection, Sequence
 
 
 def printable(text: str) -> str:
@@ -6,3 +8,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def in_columns(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str:
+    """A line per row, each column as wide as its longest cell; `numbers` are the columns that are aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = [str.rjust if place in numbers else str.ljust for place in range(len(widths))]
+    lines = ["  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True)) for row in rows]
+    return "".join(f"{line.rstrip()}\n" for line in lines)

@@ -1,0 +1,53 @@
+"""A command that asks a running process: its answer as a value, and a sentence with an exit code for each way of failing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import typer
+from one_answer import answering, response
+from pydantic import BaseModel
+
+from ami_process.asking import NOT_OK, NOT_REACHED, USAGE, RunningProcess
+
+
+class Thing(BaseModel):
+    """An answer."""
+
+    a: int
+
+
+async def get(url: str) -> Thing:
+    process = RunningProcess("hes", url, command="things")
+    return await asyncio.to_thread(process.get, "/things", Thing, "POST", "{}", if_lost="ask again")
+
+
+async def test_an_answer_is_a_value() -> None:
+    async with answering(response("200 OK", b'{"a": 1}')) as (url, _):
+        assert await get(url) == Thing(a=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "said"),
+    [
+        (response("422 Unprocessable Content", b'{"error": "not so"}'), USAGE, "hes: things: not so\n"),
+        (response("200 OK", b"[]"), NOT_OK, "hes: the answer is not understood"),
+        (response("500 Failed", b'{"error": "broken"}'), NOT_OK, "hes: broken; ask again\n"),
+        (b"", NOT_OK, "; ask again\n"),
+    ],
+)
+async def test_what_became_of_the_question_is_said(
+    capsys: pytest.CaptureFixture[str], answer: bytes, exit_code: int, said: str
+) -> None:
+    async with answering(answer) as (url, _):
+        with pytest.raises(typer.Exit) as ended:
+            await get(url)
+    assert ended.value.exit_code == exit_code and said in capsys.readouterr().err
+
+
+def test_a_process_that_is_not_there_was_asked_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        RunningProcess("hes", "http://127.0.0.1:1").get("/things", Thing)
+    assert ended.value.exit_code == NOT_REACHED
+    assert "nothing was sent. `hes serve` is the process, --url says where it is\n" in capsys.readouterr().err
