@@ -7,6 +7,7 @@ import pytest
 from ami_dlms import data
 from ami_dlms.enums import DataAccessResult, Mechanism
 from ami_dlms.obis import Obis
+from ami_packs.base_names import names_of
 from ami_packs.document import MAX_PROBLEMS, ModelError
 from ami_packs.event_list import Occurrence
 from ami_packs.model import OFFERED, ObjectAccess
@@ -345,3 +346,36 @@ def test_every_model_of_the_package_can_be_read(name: str) -> None:
     assert model.title and model.objects
     for described in model.objects.values():
         assert described.source and described.name and described.access
+
+
+def test_a_model_with_short_names_has_an_association_that_lists_them() -> None:
+    text = '[model]\ntitle = "x"\nbase = "minimal"\nshort_names = true\n'
+    with pytest.raises(ModelError) as refused:
+        parse_model(text, "other.toml")
+    said = str(refused.value)
+    assert "0-0:40.0.0*255 of class 15 has no place in a model with short names" in said
+    assert "needs the object 0-0:40.0.0 of class 12" in said
+
+
+def test_base_names_are_those_of_the_standard_and_leave_room_for_each_object() -> None:
+    names = {one: names_of(shipped_model("short-names"))[one] for one in ("management", "public")}
+    bases = {(one.class_id, str(one.logical_name)): one.base_name for one in names["management"]}
+    assert bases[12, "0-0:40.0.0*255"] == 0xFA00
+    assert bases[17, "0-0:41.0.0*255"] == 0xFC00
+    assert bases[1, "0-0:42.0.0*255"] == 0xFD00
+    for named in names["management"]:
+        for found in (named.at(8 * number) for number in range(32)):
+            if found is not None:
+                assert names["management"].resolve(names["management"].name_of(found)) == found
+    assert {one.base_name for one in names["public"]} < {one.base_name for one in names["management"]}
+
+
+def test_more_objects_than_base_names_are_refused() -> None:
+    many = "".join(
+        f'[[objects]]\nobis = "1-0:{n % 200}.{n // 200}.1"\nclass_id = 7\nversion = 1\nname = "x"\nsource = "own"\n'
+        "management = { read = [1] }\n"
+        for n in range(700)
+    )
+    header = '[model]\ntitle = "x"\nbase = "short-names"\n'
+    with pytest.raises(ModelError, match="do not fit into 16 bits"):
+        parse_model(header + many, "other.toml")

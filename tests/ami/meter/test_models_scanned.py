@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from meter_bench import Ami, Fleet, free_port, meter
 
-from ami_packs.model_files import model_names
+from ami_packs.model_files import model_names, shipped_model
 
 MODELS = [name for name in model_names() if name != "residential"]
 MOVING = {"0-0:1.0.0*255", "0-0:43.1.0*255", "0-0:43.1.1*255", "0-0:96.10.1*255", "0-0:96.10.2*255"}
@@ -40,7 +40,8 @@ def each_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_everything_that_a_model_lists_can_be_read(each_model: Fleet, name: str) -> None:
-    (device,) = Ami(each_model).on(name, "scan", *WITHOUT_BUFFERS).ok().json["devices"]
+    named = ("--short-names",) if shipped_model(name).short_names else ()
+    (device,) = Ami(each_model).on(name, "scan", *named, *WITHOUT_BUFFERS).ok().json["devices"]
     refused = {place: found for place, found in shown(device).items() if found[2] is not None}
     assert (device["error"], device["odd_lines"], refused) == (None, [], {})
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from ami_dlms.association import LN_CONFORMANCE, AssociationProfile, PreEstablished, Security
+from ami_dlms.association import LN_CONFORMANCE, SN_CONFORMANCE, AssociationProfile, PreEstablished, Security
+from ami_dlms.cosem.short_names import ShortNames
 from ami_dlms.enums import Conformance
 from ami_dlms.obis import Obis
 from ami_meter_sim.meter.counters import Counters
@@ -12,10 +13,12 @@ from ami_meter_sim.meter.setup import FurtherAssociation, MeterSetup
 from ami_meter_sim.objects.communication import SECURITY_SETUP, SECURITY_SETUPS
 from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.keys import secret_in_force, security_in_force
+from ami_packs.base_names import names_of
 from ami_packs.model import PUBLIC_CLIENT_WPORT, Model, Offered
 
-CONFORMANCE = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
-"""Every service with logical names but the one that this meter never sends."""
+BY_LOGICAL_NAMES = LN_CONFORMANCE & ~Conformance.EVENT_NOTIFICATION
+BY_SHORT_NAMES = SN_CONFORMANCE & ~Conformance.INFORMATION_REPORT
+"""Every service but the ones that this meter never sends inside an association."""
 
 
 class OfferedAssociation(NamedTuple):
@@ -125,7 +128,8 @@ class Associations:
             client_wport=management.client_wport,
             server_wport=setup.server_wport,
             access=setup.model.rights[offered.name],
-            conformance=CONFORMANCE,
+            conformance=_conformance(setup.model),
+            short_names=_names(setup.model, offered.name),
             fast_path=setup.fast_path,
             mechanism=management.mechanism,
             secret=secret_in_force(device, management.client_wport, management.secret),
@@ -143,7 +147,8 @@ class Associations:
             client_wport=offered.client_wport or 0,
             server_wport=setup.server_wport,
             access=setup.model.rights[offered.name],
-            conformance=CONFORMANCE,
+            conformance=_conformance(setup.model),
+            short_names=_names(setup.model, offered.name),
             fast_path=setup.fast_path,
             mechanism=offered.mechanism,
             secret=secret_in_force(device, offered.client_wport or 0, given.secret),
@@ -161,6 +166,21 @@ def _without_keys(model: Model, name: str, client_wport: int, server_wport: int,
         client_wport=client_wport,
         server_wport=server_wport,
         access=model.rights[name],
-        conformance=CONFORMANCE,
+        conformance=_conformance(model),
+        short_names=_names(model, name),
         fast_path=fast_path,
     )
+
+
+def _conformance(model: Model) -> Conformance:
+    return BY_SHORT_NAMES if model.short_names else BY_LOGICAL_NAMES
+
+
+def _names(model: Model, association: str) -> ShortNames | None:
+    return _names_of(model)[association] if model.short_names else None
+
+
+@lru_cache(maxsize=256)
+def _names_of(model: Model) -> dict[str, ShortNames]:
+    """All meters of a model share them."""
+    return names_of(model)

@@ -65,7 +65,8 @@ def with_pushes(model: Model, pushes: Pushes) -> Model:
         key = (PushSetupV0.class_id, SETUPS[reason])
         if key in objects or reason != ALARM:  # a model that raises alarms has a setup for them
             objects[key] = _filled(objects.get(key) or _made(model, reason), pushes, reason)
-    return Model(tuple(objects.values()), model.associations, model.load, model.events, model.title, model.base)
+    described = tuple(objects.values())
+    return Model(described, model.associations, model.load, model.events, model.title, model.base, model.short_names)
 
 
 def _filled(described: ObjectDescription, pushes: Pushes, reason: str) -> ObjectDescription:

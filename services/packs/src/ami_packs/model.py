@@ -158,8 +158,11 @@ class Model:
         events: EventList = NO_EVENTS,
         title: str = "",
         base: str = "",
+        short_names: bool = False,
     ) -> None:
         self.title = title
+        self.short_names = short_names
+        """Whether clients name its objects by short names; see `base_names`."""
         self.base = base
         self.events = events
         self.objects = {(described.class_id, described.obis): described for described in objects}

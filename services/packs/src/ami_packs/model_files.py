@@ -12,7 +12,9 @@ from typing import Any
 
 from ami_dlms.association.vocabulary import MECHANISMS
 from ami_dlms.enums import Mechanism
+from ami_dlms.errors import LocalError
 from ami_dlms.obis import Obis
+from ami_packs.base_names import CURRENT_ASSOCIATION, base_names
 from ami_packs.document import (
     Key,
     ModelError,
@@ -38,6 +40,7 @@ SUFFIX = ".toml"
 MAX_BASES = 4
 MAX_OBJECTS = 5_000
 DATA = 1
+ASSOCIATION_LN = 15
 
 
 _POLICIES = {"none": (False, False), "authenticated": (True, False), "encrypted": (False, True), "both": (True, True)}
@@ -55,6 +58,7 @@ SECTIONS: Mapping[str, Key] = {
 MODEL_KEYS: Mapping[str, Key] = {
     "title": Key(text, "text", "what it is, for people", needed=True),
     "base": Key(text, "text", "a model of this package that this one begins with"),
+    "short_names": Key(true_or_false, "true or false", "clients name its objects by short names"),
     "event_list": Key(
         text, "text", "a list of events of this package; of logs that the model does not have, none count"
     ),
@@ -83,6 +87,8 @@ class _Draft:
 
     title: str = ""
     base: str = ""
+    short_names: bool = False
+    header: Node | None = None
     load: LoadTable | None = None
     associations: dict[str, Offered] = field(default_factory=dict)
     rights: dict[str, Node] = field(default_factory=dict)
@@ -139,9 +145,17 @@ def parse_model(content: str, file: str, vocabulary: Vocabulary = ANY) -> Model:
     _read(parse_document(content, file), draft, problems, vocabulary)
     check_references(draft.objects, problems)
     _check_events(draft, problems)
+    _check_names(draft, problems)
     problems.raise_any()
-    described = tuple([one.described for one in draft.objects.values()])
-    return Model(described, tuple(draft.associations.values()), draft.load, _event_list(draft), draft.title, draft.base)
+    return Model(
+        tuple([one.described for one in draft.objects.values()]),
+        tuple(draft.associations.values()),
+        draft.load,
+        _event_list(draft),
+        draft.title,
+        draft.base,
+        draft.short_names,
+    )
 
 
 def _read(root: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary, depth: int = 0) -> None:
@@ -151,6 +165,8 @@ def _read(root: Node, draft: _Draft, problems: Problems, vocabulary: Vocabulary,
     if "base" in header:
         _read_base(sections["model"].table()["base"], draft, problems, vocabulary, depth)
     draft.title, draft.base = header.get("title", draft.title), header.get("base", "")
+    draft.short_names = header.get("short_names", draft.short_names)
+    draft.header = sections.get("model")
     _leave_out(sections.get("model"), header.get("without", ()), draft, problems)
     if "load" in sections:
         draft.load = _load(sections["load"], problems) or draft.load
@@ -306,6 +322,23 @@ def _check_events(draft: _Draft, problems: Problems) -> None:
             problems.add(node, f"the model has no log {logged.event.log} (class {PROFILE_GENERIC})")
         if alarm is not None and (DATA, alarm.register) not in draft.objects:
             problems.add(node, f"the model has no alarm register {alarm.register} (class {DATA})")
+
+
+def _check_names(draft: _Draft, problems: Problems) -> None:
+    """An association with short names is one of class 12, which lists base names; all of them fit into 16 bits."""
+    if not draft.short_names or draft.header is None:
+        return
+    for class_id, name in draft.objects:
+        if class_id == ASSOCIATION_LN:
+            problems.add(
+                draft.objects[class_id, name].node, f"{name} of class 15 has no place in a model with short names"
+            )
+    if CURRENT_ASSOCIATION not in draft.objects:
+        problems.add(draft.header, "a model with short names needs the object 0-0:40.0.0 of class 12")
+    try:
+        base_names(one.described for one in draft.objects.values())
+    except LocalError as error:
+        problems.add(draft.header, str(error))
 
 
 def _event_list(draft: _Draft) -> EventList:
