@@ -6,23 +6,27 @@ import asyncio
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from cis_stand_in import Events, StandInHes, answering, environment, failed_meter, settings
+from cis_stand_in import METERS, Events, StandInHes, answering, environment, failed_meter, settings
 from given_readings import IMPORT, QUARTERS, giving, quarters, register
 
 from ami_cim.identity import EndDevice, Name
 from ami_cim.message import Reply
 from ami_cis.__main__ import main
 from ami_cis.app import running
-from ami_cis.reading_tables import as_csv, plot, table
+from ami_cis.reading_plot import plot
+from ami_cis.reading_tables import as_csv, table
 from ami_cis.readings_api import ReadingValue
 
 BERLIN = ZoneInfo("Europe/Berlin")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAILY = "11.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
 
 
 async def read(directory: Path, hes: StandInHes, *commands: list[str], **cis: Any) -> list[int]:
@@ -40,7 +44,7 @@ async def test_a_table(tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFi
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("get MeterReadings of M1001: OK, ")
     assert lines[1:4] == ["MessageID mine", "from 2026-03-01T00:00:00+01:00 to now", ""]
-    assert lines[5].split() == ["M1001", "import", "2026-03-01", "13:00:00+01:00", "1234.50", "kWh", "meter"]
+    assert lines[5].split() == ["M1001", "import", "2026-03-01", "13:00+01:00", "1234.50", "kWh", "meter"]
 
 
 async def test_what_a_head_end_says_moves_no_cursor_and_makes_no_line(
@@ -77,14 +81,19 @@ async def test_partial_is_exit_code_1_and_says_who(
     ]
 
 
-async def test_json_and_what_is_kept(tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_json_and_what_is_kept(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     hes.behaviour = giving(quarters(["1", None, "3"]))
     look = ["--kept", "--json", "--meter", "M1001", "--from", "2026-03-01T13:00", "--to", "2026-03-01T13:30"]
     assert await read(tmp_path, hes, ["--meter", "M1001", "--json"], look, ["--kept", "--plot"]) == [0, 0, 0]
     answered, kept, bars = capsys.readouterr().out.split("\n", 2)
     assert [one["value"] for one in json.loads(answered)["readings"]] == ["1", None, "3"]
     assert [one["value"] for one in json.loads(kept)["readings"]] == [None, "3"]
-    assert bars == "M1001 load-profile: 3 values, 1 to 3 kWh, 1 missing\n2026-03-01  ▃·█\n"
+    head, axis, line, end = bars.split("\n")
+    assert head == "M1001 load-profile: 3 values, 1 to 3 kWh, 1 missing" and end == ""
+    assert line == f"2026-03-01 00:00  {'':{12 * 4 + 3}}▃·█" and axis.index("13") == line.index("·")
     assert len(hes.requests) == 1
 
 
@@ -153,15 +162,54 @@ def day(year: int, month: int, number: int) -> list[ReadingValue]:
 
 @pytest.mark.parametrize(("month", "number", "quarters"), [(3, 28, 96), (3, 29, 92), (10, 25, 100)])
 def test_a_day_has_as_many_bars_as_it_has_quarters(month: int, number: int, quarters: int) -> None:
-    head, line = plot(day(2026, month, number)).splitlines()
+    head, axis, line = plot(day(2026, month, number), 120).splitlines()
     assert head == f"M1001 load-profile: {quarters} values, 0 to {quarters - 1} kWh"
-    assert line == f"2026-{month:02}-{number:02}  {line[12:]}" and len(line[12:]) == quarters
-    assert line[12] == "▁" and line[-1] == "█"
+    assert line == f"2026-{month:02}-{number:02} 00:00  {line[18:]}" and len(line[18:]) == quarters
+    assert line[18] == "▁" and line[-1] == "█"
+    assert len(axis.split()) == quarters // 4 and axis.split()[-1] == "23" and len(axis) == len(line) - 2
+
+
+@pytest.mark.parametrize(("month", "number", "quarters"), [(3, 28, 96), (3, 29, 92), (10, 25, 100)])
+@pytest.mark.parametrize("width", [40, 80, 118])
+def test_bars_fit_the_terminal_and_lie_below_their_hours(width: int, month: int, number: int, quarters: int) -> None:
+    readings = day(2026, month, number)
+    _, *lines = plot(readings, width).splitlines()
+    assert max(map(len, lines)) <= width
+    axis, found = "", ""
+    for line in lines:
+        if not line.strip("0123456789 "):
+            axis = line
+            continue
+        for hour in re.finditer(r"\d\d", axis):
+            if hour.start() < len(line):
+                place = len(found) + hour.start() - 18
+                assert readings[place].start and f"{readings[place].start:%H:%M}" == f"{hour[0]}:00"
+        found += line[18:]
+    assert len(found) == quarters and set(found) <= set("▁▂▃▄▅▆▇█")
+
+
+def test_a_time_without_a_value_is_blank_and_offsets_that_are_numbers_are_as_good_as_zones() -> None:
+    """What comes as JSON has offsets and no zone."""
+    autumn = day(2026, 10, 25)
+    fixed = [ReadingValue.model_validate_json(one.model_dump_json()) for one in autumn]
+    assert plot(fixed, 120) == plot(autumn, 120)
+    night = [one for one in fixed if one.start and not 4 <= one.start.hour < 22]
+    assert re.search("▂ {72}▇", plot(night, 120))
+
+
+def test_days_are_in_their_order_and_no_hours_are_made_up() -> None:
+    days = [
+        one.model_copy(update={"reading_type": DAILY, "start": None, "at": NOON + timedelta(days=place)})
+        for place, one in enumerate(day(2026, 3, 28)[:30])
+    ]
+    head, *lines = plot(days, 38).splitlines()
+    assert head == "M1001 daily: 30 values, 0 to 29 kWh"
+    assert [(line[:16], len(line)) for line in lines] == [("2026-03-01 12:00", 38), ("2026-03-21 12:00", 28)]
 
 
 def test_an_interval_without_a_start_belongs_to_the_day_that_it_ends_on_or_with() -> None:
     ends = [one.model_copy(update={"start": None}) for one in day(2026, 3, 28)]
-    assert [line[:10] for line in plot(ends).splitlines()[1:]] == ["2026-03-28"]
+    assert [line[:10] for line in plot(ends, 120).splitlines()[2:]] == ["2026-03-28"]
 
 
 def test_a_register_is_drawn_between_its_least_and_its_greatest_value() -> None:
@@ -169,18 +217,62 @@ def test_a_register_is_drawn_between_its_least_and_its_greatest_value() -> None:
         one.model_copy(update={"reading_type": IMPORT, "value": f"{1000 + place}"})
         for place, one in enumerate(day(2026, 3, 28)[:8])
     ]
-    assert plot(rising).splitlines()[1][12:] == "▁▂▃▄▅▆▇█"
+    assert plot(rising, 120).splitlines()[1][18:] == "▁▂▃▄▅▆▇█"
 
 
 def test_bars_of_nothing_and_of_equal_values() -> None:
     one, two = day(2026, 3, 28)[:2]
-    assert plot([one]) == plot([]) == "There is no series to plot: no ReadingType has two values.\n"
-    assert plot([one, two.model_copy(update={"value": "0"})]).splitlines()[1][12:] == "▁▁"
-    assert plot([two, two.model_copy(update={"value": "-1"})]).splitlines()[1][12:] == "█▁"
-    assert "2 missing" in plot([one.model_copy(update={"value": None})] * 2)
+    assert plot([one], 80) == plot([], 80) == "There is no series to plot: no ReadingType has two values.\n"
+    assert plot([one, two.model_copy(update={"value": "0"})], 80).splitlines()[2][18:] == "▁▁"
+    assert plot([one, two.model_copy(update={"value": "-1"})], 80).splitlines()[2][18:] == "█▁"
+    assert "2 missing" in plot([one.model_copy(update={"value": None})] * 2, 80)
 
 
 def test_a_missing_value_is_said_in_a_table_and_empty_in_csv() -> None:
     missing = day(2026, 3, 28)[0].model_copy(update={"value": None, "qualities": ("2.5.259", "1.2.32")})
     assert "missing" in table([missing]) and "2.5.259 1.2.32" in table([missing])
     assert as_csv([missing]).splitlines()[1].split(",")[4:7] == ["", "kWh", "2.5.259 1.2.32"]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1 2", "-a", "@SUM(A1)", "\t=1", '=HYPERLINK("http://127.0.0.1/")'])
+def test_a_text_that_is_a_formula_has_an_apostrophe_in_csv_and_a_number_has_none(name: str) -> None:
+    one = day(2026, 3, 28)[0].model_copy(update={"meter": name, "value": "-1.50", "source": name})
+    (row,) = csv.DictReader(io.StringIO(as_csv([one])))
+    assert (row["meter"], row["source"], row["value"]) == (f"'{name}", f"'{name}", "-1.50")
+
+
+def test_the_beginning_of_an_interval_is_short_on_its_day() -> None:
+    first, *_, last = day(2026, 3, 28)
+    lines = [line.split() for line in table([first, last]).splitlines()[1:]]
+    assert [line[2:4] for line in lines] == [["00:00", "2026-03-28"], ["2026-03-28", "23:45+01:00"]]
+
+
+async def test_a_value_over_a_time_without_one_is_refused_in_the_words_of_options(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reason = f"this ReadingType is a value of a profile and the request says no time ({QUARTERS}). Say it in Reading/timePeriod."
+    hes.behaviour = answering(Reply(result="FAILED", errors=(failed_meter("5.8", reason, METERS[0].mrid or ""),)))
+    assert await read(tmp_path, hes, ["--meter", METERS[0].name, "--type", "load-profile"]) == [1]
+    printed = capsys.readouterr().out
+    assert f"{METERS[0].name} 5.8 load-profile is a value over a time: say from when by --from" in printed
+    assert "timePeriod" not in printed
+
+
+async def test_errors_are_of_the_meters_as_they_were_asked_for(
+    tmp_path: Path, hes: StandInHes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The HES names meters by mRIDs, which the CIS need not know; what it does not know of is not taken for one that was asked for."""
+    other, unknown = (f"00000000-0000-4000-8000-00000000000{number}" for number in (7, 8))
+    device = EndDevice(other, (Name(name="M7"),))
+    failed = tuple(failed_meter("5.6", "has no such value", one) for one in (other, unknown))
+    hes.behaviour = giving(register("1", device=device), reply=Reply(result="PARTIAL", errors=failed))
+    assert await read(tmp_path, hes, ["--meter", "M7", "--meter", "M8"]) == [1]
+    printed = capsys.readouterr().out
+    assert "\nM7 5.6 has no such value\n" in printed and f"\n{unknown} 5.6" in printed
+    for named in ("--meter", "--usage-point"):
+        hes.behaviour = answering(Reply(result="FAILED", errors=failed[:1]))
+        assert await read(tmp_path, hes, [named, "M8"]) == [1]
+        assert "\nM8 5.6 has no such value\n" in capsys.readouterr().out
+    hes.behaviour = answering(Reply(result="FAILED", errors=failed[:1]))
+    assert await read(tmp_path, hes, ["--mrid", unknown]) == [1]
+    assert f"\n{other} 5.6" in capsys.readouterr().out

@@ -70,15 +70,19 @@ def test_three_of_four_values_and_why_not_the_fourth(
     assert [(one["meter"], one["code"]) for one in document["errors"]] == [(meter, "5.6")]
 
 
-def test_the_day_of_23_hours_has_92_bars(whole: System, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_day_of_23_hours_has_92_bars(
+    whole: System, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "118")
     meter = whole.config["meters"][0]["name"]
     order = ("--meter", meter, "--type", "load-profile-register", "--from", "2026-03-29", "--to", "2026-03-30")
     code, out = read(whole, capsys, *order, "--plot")
     assert code == 0
     assert "from 2026-03-29T00:00:00+01:00 to 2026-03-30T00:00:00+02:00" in out
-    head, line = out.splitlines()[-2:]
+    head, hours, line = out.splitlines()[-3:]
     assert head.startswith(f"{meter} load-profile-register: 92 values, ") and "missing" not in head
-    assert line.startswith("2026-03-29  ") and len(line) == 12 + 92
+    assert line.startswith("2026-03-29 00:00  ") and len(line) == 18 + 92
+    assert hours.split() == [f"{hour:02}" for hour in range(24) if hour != 2]
     kept = json.loads(read(whole, capsys, "--kept", "--json", "--type", QUARTERS)[1])["readings"]
     assert [kept[0]["at"], kept[-1]["at"], len(kept)] == ["2026-03-29T00:15:00+01:00", "2026-03-30T00:00:00+02:00", 92]
 

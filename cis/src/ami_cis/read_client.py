@@ -1,5 +1,6 @@
 """`cis read`: values of meters, read by way of a running CIS or kept by it, as a table, CSV, JSON or bars."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -20,13 +21,20 @@ from ami_cis.client import (
     order_of,
     outcome_of,
 )
-from ami_cis.reading_tables import as_csv, plot, table
-from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome, ReadingValue
+from ami_cis.reading_plot import plot
+from ami_cis.reading_tables import as_csv, table
+from ami_cis.reading_types import name_of
+from ami_cis.readings_api import READINGS, KeptReadings, ReadingError, ReadingsOrder, ReadingsOutcome, ReadingValue
 from ami_process.asking import NOT_OK, OK, RunningProcess
 from ami_process.commands import AsJson
 from ami_process.terminal_text import printable
 
 read = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+WIDE = 120
+"""Columns of what goes to no terminal: a day of quarters on one line."""
+MANDATORY_FIELD_MISSING = "5.8"
+"""Reply code; of an order without a time it is the time that is missing."""
 
 
 class Form(StrEnum):
@@ -130,7 +138,7 @@ def _show(readings: Sequence[ReadingValue], form: Form, head: Sequence[str]) -> 
 
 
 def _drawn(readings: Sequence[ReadingValue], form: Form) -> str:
-    return plot(readings) if form is Form.PLOT else table(readings)
+    return plot(readings, shutil.get_terminal_size((WIDE, 0)).columns) if form is Form.PLOT else table(readings)
 
 
 def _head_of_kept(kept: KeptReadings) -> list[str]:
@@ -152,5 +160,13 @@ def _head(outcome: ReadingsOutcome) -> list[str]:
     if outcome.reason is not None:
         lines.append(outcome.reason)
     for error in outcome.errors:
-        lines.append(" ".join(filter(None, (error.meter, error.code, error.level, error.reason))))
+        lines.append(" ".join(filter(None, (error.meter, error.code, error.level, _reason(error, outcome)))))
     return list(map(printable, lines))
+
+
+def _reason(error: ReadingError, outcome: ReadingsOutcome) -> str | None:
+    """That of the HES, unless it wants what an option says."""
+    if error.code != MANDATORY_FIELD_MISSING or outcome.start is not None:
+        return error.reason
+    asked = next((name_of(one) for one in outcome.reading_types if one in (error.reason or "")), "what is asked for")
+    return f"{asked} is a value over a time: say from when by --from, and until when by --to"

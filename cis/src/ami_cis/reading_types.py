@@ -4,6 +4,7 @@ The CIS knows no meter and no DLMS: an OBIS code is a name here, of the few valu
 
 import csv
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, lru_cache
@@ -74,8 +75,18 @@ def reading_type_of(text: str) -> str:
 
 
 def name_of(reading_type: str) -> str:
-    """The alias of a code, or the code."""
-    return next((row.alias for row in known_types() if row.reading_type == reading_type), reading_type)
+    """The alias of a code, whatever its multiplier (the unit says it), or the code."""
+    fields = _fields(reading_type)
+    return _aliases().get(_without_multiplier(fields), reading_type) if fields else reading_type
+
+
+@cache
+def _aliases() -> Mapping[tuple[int, ...], str]:
+    return {_without_multiplier(_fields(row.reading_type)): row.alias for row in known_types()}
+
+
+def _without_multiplier(fields: Sequence[int]) -> tuple[int, ...]:
+    return (*fields[:_MULTIPLIER], *fields[_MULTIPLIER + 1 :])
 
 
 @lru_cache(1_000)

@@ -21,6 +21,7 @@ from ami_cli.meter.reading import AttributeReading
 from ami_cli.meter.values import Json
 from ami_dlms.cosem.classes import attribute_name, class_name
 from ami_dlms.cosem.obis_names import describe
+from ami_process.spreadsheet_cells import as_cell
 
 CSV_COLUMNS = (
     "logical_device",
@@ -75,19 +76,23 @@ def as_json(document: Json | Mapping[str, Any] | Sequence[Any]) -> str:
 
 
 def as_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str:
-    """RFC 4180 with a heading."""
+    """RFC 4180 with a heading; no text is a formula, since it is a meter's."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", restval="")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
 def csv_of(rows: Iterable[Sequence[str]]) -> str:
     """RFC 4180 of rows that may have the same heading twice."""
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows(map(as_cell, row) for row in rows)
     return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    return as_cell(value) if isinstance(value, str) else value
 
 
 def readings_table(readings: Sequence[AttributeReading], title: str = "") -> Table:

@@ -32,6 +32,11 @@ class Target:
         """A usage point by its name; the HES knows its meter."""
         return cls(name, usage_point=UsagePoint(names=(Name(name=name),)))
 
+    @property
+    def has_mrid(self) -> bool:
+        """Whether it is asked for by an mRID."""
+        return any(one is not None and one.mrid is not None for one in (self.device, self.usage_point))
+
     def is_meant_by(self, identifier: Identifier) -> bool:
         """Whether a Reply/Error/ID points at this target."""
         known = self.device or self.usage_point or EndDevice()

@@ -4,12 +4,14 @@ The values come from the store, where each part has put them before it was answe
 nothing special here. How a request comes to its end is the same for every noun (`ami_cis.workflows.exchanges`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ami_cim.identity import Identified, Name
 from ami_cim.message import Header, RequestMessage
 from ami_cim.payloads.get_meter_readings import AskedReading, GetMeterReadings
+from ami_cim.payloads.meter_readings import MeterReadings
 from ami_cim.periods import Period
 from ami_cis import events
 from ami_cis.store import KeptReading, ReadingQuery, SentRequest, Store, StoreUnavailable
@@ -68,7 +70,7 @@ class Readings:
         return ReadOutcome(outcome, tuple(readings), len(readings) < wanted.most)
 
     def _concluded(self, order: ReadOrder, request: RequestMessage, ended: Ended) -> OrderOutcome:
-        outcome = outcome_of(order.targets, request.header.message_id or "", ended)
+        outcome = outcome_of(_known_by_mrid(order.targets, ended), request.header.message_id or "", ended)
         if ended.response is not None:
             errors = [events.ReplyProblem(e.code, e.reason, e.meter) for e in outcome.errors if e.is_failure]
             self._environment.emit(
@@ -111,6 +113,18 @@ class Readings:
             asynchronous=order.asynchronous,
             sent_at=self._environment.now(),
         )
+
+
+def _known_by_mrid(targets: Sequence[Target], ended: Ended) -> Sequence[Target]:
+    """Meters that were asked for by name, with the mRID that the answer has beside the name: its errors may have that alone."""
+    payload = None if ended.response is None else ended.response.payload
+    if not isinstance(payload, MeterReadings):
+        return targets
+    meters = [one.meter for one in payload.meter_readings if one.meter is not None and one.meter.mrid is not None]
+    mrids = {name.name: meter.mrid for meter in meters for name in meter.names}
+    return [
+        one if one.has_mrid or one.device is None else Target.meter(one.label, mrids.get(one.label)) for one in targets
+    ]
 
 
 def _summary(order: ReadOrder) -> str:

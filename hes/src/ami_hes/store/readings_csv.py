@@ -1,10 +1,11 @@
-"""The readings of a store as CSV: a line for each value, moments in UTC."""
+"""The readings of a store as CSV: a line for each value, moments in UTC, no text that a spreadsheet takes for a formula."""
 
 import csv
 from datetime import UTC, datetime
 from typing import TextIO
 
 from ami_hes.store.readings_port import Readings
+from ami_process.spreadsheet_cells import as_cell
 
 HEADING = ("mrid", "reading_type", "time", "value", "qualities", "received", "time_of")
 METER, HEAD_END = "meter", "head-end"
@@ -19,10 +20,10 @@ async def write_csv(readings: Readings, file: TextIO, *, after: int, until: int)
     async for part in readings.everything(after=after, until=until):
         writer.writerows(
             (
-                one.mrid,
+                as_cell(one.mrid),
                 one.reading_type,
                 _text(one.time),
-                one.value,
+                None if one.value is None else as_cell(one.value),
                 one.qualities,
                 _text(one.received),
                 METER if one.by_meter else HEAD_END,
