@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sizes
 import tools
+import warm_start
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -107,6 +108,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     sizes.chosen = config.getoption("--size")
+    if warm_start.possible() and sizes.chosen != "acceptance":
+        warm_start.begin()
+        config.add_cleanup(warm_start.end)
     config.pluginmanager.register(tools)
     unhurried = settings(
         deadline=None,
