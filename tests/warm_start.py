@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ class Server:
         self._process.wait()
 
 
+def _imports(environment: Mapping[str, str]) -> str:
+    return environment.get("PYTHONPATH", "")
+
+
+IMPORTS = _imports(os.environ)
+"""What is to be imported from elsewhere can't have been imported before."""
 Cold = subprocess.Popen
 _one_at_a_time = threading.Lock()
 _server: Server | None = None
@@ -72,15 +79,21 @@ class Warm(Cold):  # type: ignore[type-arg]
     def _execute_child(self, *arguments: Any) -> None:
         given = inspect.signature(Cold._execute_child).bind(self, *arguments).arguments  # type: ignore[attr-defined]
         line = [os.fspath(word) for word in given["args"]] if isinstance(given["args"], list | tuple) else []
-        usual = not (given["pass_fds"] or given["preexec_fn"] or given["start_new_session"] or given["shell"])
-        if not usual or line[:2] != [sys.executable, "-m"] or line[2] not in PACKAGES:
+        environment = dict(os.environ if given["env"] is None else given["env"])
+        usual = not any(given[name] for name in ("pass_fds", "preexec_fn", "start_new_session", "shell"))
+        if (
+            not usual
+            or line[:2] != [sys.executable, "-m"]
+            or line[2] not in PACKAGES
+            or _imports(environment) != IMPORTS
+        ):
             super()._execute_child(*arguments)  # type: ignore[misc]
             return
         request = {
             "module": line[2],
             "arguments": line[3:],
             "directory": os.path.abspath(given["cwd"] or "."),
-            "environment": dict(os.environ if given["env"] is None else given["env"]),
+            "environment": environment,
         }
         ends = (given["p2cread"], given["c2pwrite"], given["errwrite"])
         descriptors = [standard if end == -1 else end for standard, end in enumerate(ends)]

@@ -31,7 +31,7 @@ from free_ports import free_port
 from ami_cli import generated_meters
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """How long a test waits for something to happen; only a failing test ever waits so long."""
 
 
