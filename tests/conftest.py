@@ -7,8 +7,10 @@ marked so. What a test needs beside Python it says itself (tools.py).
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
+import ssl
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -57,6 +59,11 @@ SYSTEM_S = 200
 gc.disable()
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+# Each client of httpx reads the certificates of all authorities anew, which is 20 ms, and hardly a test makes none. None of them
+# changes such a context.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 
 class Scheduling(LoadScopeScheduling):

@@ -23,7 +23,7 @@ from ami_process.environment import Environment
 from ami_process.events import Event
 
 MRID_1 = METERS[0].mrid or ""
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """For the end of a process; the request that hangs in a test here would hold it up for a minute."""
 
 

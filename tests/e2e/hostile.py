@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 
 from ami_process.open_files import allow_open_files
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """How long a sender waits for an answer that it doesn't need."""
 
 allow_open_files(2_000)

@@ -36,7 +36,7 @@ from ami_dlms.association import (
 from ami_dlms.enums import ActionResult, DataAccessResult, ServiceError, StateError
 from ami_dlms.framing import wrapper
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 T = TypeVar("T")
 Octets = Callable[[], bytes]
 

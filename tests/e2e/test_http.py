@@ -14,7 +14,7 @@ from hostile import controls, exchange, soap
 
 from ami_process.open_files import allow_open_files
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 SILENT = 1_100
 allow_open_files(2 * SILENT)
 """More than all connections that a HES or a CIS keeps."""

@@ -20,7 +20,7 @@ from ami_process.http_protocol import FREE_CHUNKS, SMALLEST_CHUNK
 from ami_process.http_server import serving
 from ami_process.sockets import listening
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 GET = b"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 

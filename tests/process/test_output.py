@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ami_process.output import Output
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 SMALL = 4_096
 
 

@@ -65,7 +65,7 @@ LOGICAL_DEVICE_NAME = Obis.parse("0-0:42.0.0*255")
 INVOCATION_COUNTER = Obis.parse("0-0:43.1.1*255")
 DEVICE_ID = Obis.parse("0-0:96.1.0*255")
 HES_TITLE = bytes.fromhex("414D490000000001")
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 async def eventually(condition: Callable[[], Any]) -> Any:
