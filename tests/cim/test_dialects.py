@@ -13,9 +13,10 @@ from lxml import etree
 from ami_cim import envelope, reading, transfer, wire
 from ami_cim.dialects import ABSTRACT, ALIASES
 from ami_cim.errors import InvalidMessage
-from ami_cim.limits import UNKNOWN_PEER, Dialect, Limits
+from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.message import EventMessage, RequestMessage
 from ami_cim.nouns import ROOTS
+from ami_cim.peers import Dialect
 from ami_cim.schema import Schemas, schema_directory
 
 SAMPLES = {path.stem: path.read_bytes() for path in (schema_directory() / "samples").glob("*.xml")}

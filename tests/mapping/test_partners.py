@@ -135,6 +135,22 @@ def test_a_profile_with_a_fault_is_refused_as_a_whole(text: str, rows: str, faul
     assert fault in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("\nswitch = 1", 2),
+        ('[switches]\n\nnight = "1"', 3),
+        ('[switches]\nday = "4"', 2),
+        ('# x\ndrop = ["RT9999"]', 2),
+        ('unsure = "RT0029"', 1),
+    ],
+)
+def test_a_fault_of_a_profile_has_its_line(text: str, line: int) -> None:
+    with pytest.raises(TableError) as refusal:
+        parse_profile(text, "partner.toml")
+    assert str(refusal.value).startswith(f"partner.toml:{line}: ")
+
+
 def test_the_effective_list_can_be_loaded_by_a_partner() -> None:
     table = parse_profile(switched("commodity", "2"), "partner.toml").table()
     rows = list(csv.DictReader(export(table).splitlines()))

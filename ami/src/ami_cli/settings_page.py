@@ -76,8 +76,8 @@ SECTIONS: tuple[tuple[str, str, type[BaseModel] | type[Meter], str], ...] = (
         "",
     ),
     (
-        "[[partners]]",
-        "A table for each partner that reads the standard otherwise. Only the HES reads it.",
+        "[[hes.partners]]",
+        "A table for each partner that reads or writes the standard otherwise ([connect-a-partner](howto/connect-a-partner.md)); the first that fits counts.",
         PartnerSettings,
         "",
     ),

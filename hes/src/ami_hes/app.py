@@ -65,6 +65,7 @@ from ami_hes.store import (
     SqlSchedules,
     StoreUnavailable,
 )
+from ami_mapping.lookup import ReadingTable
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment
@@ -104,7 +105,7 @@ async def running(
     allow_open_files(http_limits.at_most + hes.max_callers + 2 * hes.max_sessions + kept_open)
     transport_key = transport_key_of(hes.transport_key)
     meters_of_files = configured_meters(settings.meters, hes.shipments, transport_key)
-    sealer = _sealer(settings, environment)
+    sealer, known = _sealer(settings, environment), configured.partners(settings)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening(hes.host, hes.port, "hes."))
         store = stack.enter_context(hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA))
@@ -112,7 +113,9 @@ async def running(
         await stack.enter_async_context(database.watched())
         kept = await open_registry(SqlRegistry(database), sealer, meters_of_files, environment.emit, transport_key)
         registry = kept.registry
-        meters = await stack.enter_async_context(_listening_to_meters(settings, registry, database, environment))
+        meters = await stack.enter_async_context(
+            _listening_to_meters(settings, registry, database, environment, known.readings)
+        )
         schemas = Schemas()
         results, deliveries = SqlResults(database), SqlDeliveries(database)
         reply_age = timedelta(seconds=hes.reply_max_age_s)
@@ -140,7 +143,7 @@ async def running(
         collector = _collector(settings, context, writer, registry, database)
         book = ScheduleBook(collector.store, registry, environment, collector.look)
         parts = served.Parts(schedules=book, time_zone=hes.time_zone)
-        intake = Intake(context, answers, registry, hosts, limits, parts, configured.partners(settings))
+        intake = Intake(context, answers, registry, hosts, limits, parts, known.partners)
         await engine.open()
         kept_for = timedelta(days=hes.keep_answers_days)
         forget = partial(_forget, context, environment, kept_for, hes.keep_message_ids)
@@ -151,7 +154,7 @@ async def running(
         disk = {"disk": room_beside(store)} if isinstance(store, Path) else {}
         checks = {"store": database.check} | disk
         ready = Health(checks | {"commands": _room_for_commands(engine, lanes)})
-        inbox_settings = replace(configured.inbox_settings(settings, environment), ready=ready)
+        inbox_settings = replace(configured.inbox_settings(settings, environment, known.partners), ready=ready)
         inbox = create_inbox(intake, schemas, worker, Health(checks), inbox_settings)
         api = create_api(
             [
@@ -185,7 +188,11 @@ async def serve(settings: Settings, stop: asyncio.Event, environment: Environmen
 
 @asynccontextmanager
 async def _listening_to_meters(
-    settings: Settings, registry: Registry, database: Database, environment: Environment
+    settings: Settings,
+    registry: Registry,
+    database: Database,
+    environment: Environment,
+    mapping: ReadingTable | None = None,
 ) -> AsyncIterator[Meters]:
     hes = settings.hes
     values = MetersSettings(
@@ -201,6 +208,7 @@ async def _listening_to_meters(
         max_counter_jump=hes.max_counter_jump,
         log_apdus=hes.log_apdus,
         fast_path=hes.fast_path,
+        mapping=mapping,
     )
     counters, received = SqlCounters(database), SqlReceivedCounters(database)
     kept = SqlReadings(database) if hes.keep_readings_days else None

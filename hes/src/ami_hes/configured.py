@@ -1,5 +1,7 @@
-"""What the settings say to the parts: each function gives one of them its values. Pure."""
+"""What the settings say to the parts: each function gives one of them its values. Pure, but for the files of partners."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import httpx
@@ -10,11 +12,17 @@ from ami_hes.inbox import InboxSettings
 from ami_hes.jobs import Backoff, Group, Groups, LaneLimits, Lanes
 from ami_hes.meters import Registry
 from ami_hes.nouns import Partner
+from ami_hes.partner_files import dialect_of, profile_of
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
 from ami_hes.schedules import Subscriber
-from ami_hes.settings import Settings
+from ami_hes.settings import PartnerSettings, Settings
+from ami_mapping.lookup import ReadingTable
+from ami_mapping.partner_codes import PartnerCodes, served_table
+from ami_mapping.partners import PartnerProfile
+from ami_mapping.tables import TableError
 from ami_process.environment import Environment
 from ami_process.http_connections import HttpLimits
+from ami_process.settings import SettingsError
 
 
 def subscribers(settings: Settings) -> tuple[Subscriber, ...]:
@@ -32,10 +40,12 @@ def subscribers(settings: Settings) -> tuple[Subscriber, ...]:
     )
 
 
-def inbox_settings(settings: Settings, environment: Environment) -> InboxSettings:
+def inbox_settings(settings: Settings, environment: Environment, partners: Sequence[Partner]) -> InboxSettings:
     hes = settings.hes
-    limits = Limits(octets=hes.max_request_octets)
-    return InboxSettings(limits=limits, emit=environment.emit, names=names(settings), public_url=hes.public_url)
+    limits = Limits(octets=hes.max_request_octets, peers=tuple(one.peer for one in partners))
+    return InboxSettings(
+        limits=limits, emit=environment.emit, partners=partners, names=names(settings), public_url=hes.public_url
+    )
 
 
 def names(settings: Settings) -> tuple[str, ...]:
@@ -75,15 +85,42 @@ def groups(settings: Settings, registry: Registry) -> Groups:
     return Groups(registry, groups, settings.hes.sessions_per_second)
 
 
-def partners(settings: Settings) -> tuple[Partner, ...]:
-    return tuple(
-        Partner(
-            source=one.source,
-            reply_address=one.reply_address,
-            several_names=one.several_names == "several-meters",
-            typed_reply=one.late_reply == "typed",
-        )
-        for one in settings.partners
+@dataclass(frozen=True, slots=True)
+class PartnersAndReadings:
+    """Who is known, and the mapping with the rows of all of them."""
+
+    partners: tuple[Partner, ...]
+    readings: ReadingTable | None
+    """None: the general one, which no process loads before it looks up a code."""
+
+
+def partners(settings: Settings) -> PartnersAndReadings:
+    """As their files say now; raises SettingsError when their rows of the mapping can't be distinguished."""
+    entries = settings.hes.partners
+    profiles = [profile_of(one.mapping, one.mapping_rows) for one in entries]
+    try:
+        served = served_table([one for one in profiles if one is not None]) if any(profiles) else None
+    except TableError as problem:
+        raise SettingsError(f"hes.partners: {problem}") from None
+    known = (_partner(one, profile, served) for one, profile in zip(entries, profiles, strict=True))
+    return PartnersAndReadings(tuple(known), served)
+
+
+def _partner(one: PartnerSettings, profile: PartnerProfile | None, served: ReadingTable | None) -> Partner:
+    dialect = dialect_of(one.dialect)
+    if one.late_reply is not None:
+        dialect = replace(dialect, late_reply=one.late_reply)
+    return Partner(
+        name=one.name,
+        source=one.source,
+        reply_address=one.reply_address,
+        several_names=one.several_names == "several-meters",
+        typed_reply=dialect.late_reply == "typed",
+        dialect=dialect,
+        meters_per_message=one.meters_per_message,
+        switches=() if profile is None else tuple(profile.switches.items()),
+        dropped=() if profile is None else profile.drop,
+        codes=None if profile is None or served is None else PartnerCodes(profile, served),
     )
 
 

@@ -4,7 +4,7 @@ All addresses take the same messages: `/cim/Execute{Noun}` and `/cim/Get{Noun}` 
 one. What can't be read gets a SOAP fault with a FaultMessage; what is understood gets a ResponseMessage, also if refused.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -16,8 +16,10 @@ from ami_cim.errors import CimError, LocalError
 from ami_cim.limits import Limits
 from ami_cim.schema import Schemas
 from ami_cim.services import OFFERED, addresses
+from ami_cim.spoken import answering, spoken
 from ami_hes import events
 from ami_hes.jobs import Intake, KeptAnswer
+from ami_hes.nouns import Partner, partner_of
 from ami_process.events import Emit, Event
 from ami_process.health import Health
 from ami_process.message_endpoint import Endpoint, Site, Why
@@ -33,6 +35,7 @@ class InboxSettings:
 
     limits: Limits
     emit: Emit
+    partners: Sequence[Partner] = ()
     names: Collection[str] = ()
     public_url: str | None = None
     ready: Health | None = None
@@ -44,10 +47,11 @@ def create_inbox(intake: Intake, schemas: Schemas, worker: Worker, health: Healt
 
     async def handle(received: Received, _: bytes) -> bytes:
         answer = await intake.handle(received.message)
+        speech = answering(received.spelling, partner_of(received.message.header, settings.partners).dialect)
         if isinstance(answer, KeptAnswer):
-            return await answer.written(received.wrapper)
+            return await answer.written(received.wrapper, speech)
         try:
-            return wire.write_response(answer, received.wrapper, schemas)
+            return spoken(wire.write_response(answer, received.wrapper, schemas), speech)
         except CimError as problem:
             settings.emit(events.AnswerInvalid(message_id=answer.header.correlation_id, reason=str(problem)))
             raise LocalError("The answer could not be written", problem.reason) from None

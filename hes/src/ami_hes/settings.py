@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from ami_hes.partner_files import dialect_of, profile_of
 from ami_process.http_urls import HttpUrl, ReceiverUrl
 from ami_process.settings import FileSettings, Port, Seconds, Section, StoreLocation
 
@@ -119,6 +120,47 @@ class SubscriberSettings(Section):
     )
 
 
+class PartnerSettings(Section):
+    """`[[hes.partners]]`: a partner that reads or writes the standard otherwise: by what it is known, and how it is understood and answered."""
+
+    name: str = Field(default="", max_length=100)
+    """What it is called in what is reported."""
+    source: str | None = Field(default=None, min_length=1)
+    """Its Header.Source."""
+    reply_address: str | None = Field(default=None, min_length=1)
+    """Its ReplyAddress, of which scheme, host and port count; with `source`, both have to fit."""
+    dialect: str = "strict"
+    """Its namespaces, wrappers and orders: `strict`, the name of a known product's, or a file that ends with .toml."""
+    late_reply: Literal["generic", "typed", "operation"] | None = Field(
+        default=None,
+        description="how a late reply is written: as ResponseMessage, as the noun's own, as EndDeviceControlsResponseMessage, or in the operation Response; unset: as the dialect says",
+    )
+    several_names: Literal["one-meter", "several-meters"] = "one-meter"
+    """What several Names of one EndDevice without mRID are."""
+    mapping: Path | None = Field(
+        default=None, description="profile of its ReadingTypes (TOML); unset: the general ones"
+    )
+    mapping_rows: Path | None = Field(
+        default=None, description="rows of the mapping of its own (CSV), beside the profile"
+    )
+    meters_per_message: int | None = Field(
+        default=None, ge=1, description="of an answer in parts; unset: as many as `hes.max_answer_octets` lets in"
+    )
+
+    @field_validator("dialect")
+    @classmethod
+    def _is_a_dialect(cls, value: str) -> str:
+        dialect_of(value)
+        return value
+
+    @model_validator(mode="after")
+    def _is_known_by_something(self) -> Self:
+        if self.source is None and self.reply_address is None:
+            raise ValueError("a partner needs source or reply_address, to be known by")
+        profile_of(self.mapping, self.mapping_rows)
+        return self
+
+
 class HesSettings(Section):
     """`[hes]`: where it listens, how long it waits, how much it does at once."""
 
@@ -173,6 +215,8 @@ class HesSettings(Section):
     time_zone: str = Field(default="UTC", description="of IANA, as Europe/Berlin: that of schedules that name none")
     subscribers: tuple[SubscriberSettings, ...] = ()
     """Who gets what is collected by schedule: `[[hes.subscribers]]`."""
+    partners: tuple[PartnerSettings, ...] = ()
+    """Who reads or writes the standard otherwise: `[[hes.partners]]`."""
     sessions_per_second: float | None = Field(
         default=None,
         gt=0,
@@ -265,25 +309,6 @@ class HesSettings(Section):
         return value
 
 
-class PartnerSettings(Section):
-    """`[[partners]]`: a partner that reads the standard otherwise, and how its requests are read and answered."""
-
-    source: str | None = Field(default=None, min_length=1)
-    """The partner's Header.Source."""
-    reply_address: str | None = Field(default=None, min_length=1)
-    """The partner's ReplyAddress, of which scheme, host and port count; with `source`, both have to fit."""
-    several_names: Literal["one-meter", "several-meters"] = "one-meter"
-    """What several Names of one EndDevice without mRID are."""
-    late_reply: Literal["generic", "typed"] = "generic"
-    """How a late reply is written: as ResponseMessage, or as the noun's own, as EndDeviceControlsResponseMessage."""
-
-    @model_validator(mode="after")
-    def _is_known_by_something(self) -> Self:
-        if self.source is None and self.reply_address is None:
-            raise ValueError("a partner needs source or reply_address, to be known by")
-        return self
-
-
 class CisAddress(BaseModel):
     """`[cis]` as far as the HES cares: where its replies may go, and by which URL it is asked itself."""
 
@@ -300,5 +325,4 @@ class Settings(FileSettings):
 
     hes: HesSettings = HesSettings()
     cis: CisAddress = CisAddress()
-    partners: tuple[PartnerSettings, ...] = ()
     meters: tuple[dict[str, Any], ...] = Field(default=(), repr=False, description="read by ami_hes.meters.registry")

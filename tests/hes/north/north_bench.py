@@ -161,8 +161,7 @@ def settings(
         "deadline_s": 20.0,
         "reply_retry_first_s": 0.01,
     }
-    partners = hes.pop("partners", ())
-    return Settings(hes=values | hes, meters=registry or entries(meters), partners=partners)
+    return Settings(hes=values | hes, meters=registry or entries(meters))
 
 
 @asynccontextmanager

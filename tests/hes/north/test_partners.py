@@ -108,7 +108,7 @@ async def test_everybody_else_is_refused_and_told_of_the_setting(tmp_path: Path)
     async with north(tmp_path, partners=(partner,)) as hes:
         answer = await hes.post(from_dlms_cim("M1", "M2", reply_address="http://127.0.0.1:9091"))
         assert (texts(answer.content, "Result"), texts(answer.content, "code")) == (["FAILED"], ["2.4"])
-        assert 'several_names = "several-meters" in [[partners]]' in texts(answer.content, "reason")[0]
+        assert 'several_names = "several-meters" in [[hes.partners]]' in texts(answer.content, "reason")[0]
         assert hes.meters.commands == []
 
 
@@ -163,10 +163,10 @@ def test_a_partner_is_known_by_what_it_says(partner: Partner, fits: bool) -> Non
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[[partners]]\nseveral_names = "several-meters"\n', "needs source or reply_address"),
-        ('[[partners]]\nsource = "x"\nseveral_names = "many"\n', "several_names"),
-        ('[[partners]]\nsource = ""\n', "source"),
-        ('[[partners]]\nsource = "x"\nlate = "typed"\n', "late"),
+        ('[[hes.partners]]\nseveral_names = "several-meters"\n', "needs source or reply_address"),
+        ('[[hes.partners]]\nsource = "x"\nseveral_names = "many"\n', "several_names"),
+        ('[[hes.partners]]\nsource = ""\n', "source"),
+        ('[[hes.partners]]\nsource = "x"\nlate = "typed"\n', "late"),
     ],
 )
 def test_a_partner_that_cannot_be_known_is_refused(tmp_path: Path, text: str, told: str) -> None:

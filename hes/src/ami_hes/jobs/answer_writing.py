@@ -6,18 +6,20 @@ part is a whole report about its meters; its Result is theirs. What goes between
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid5
 
 from lxml import etree
+from pydantic import TypeAdapter
 
 from ami_cim import wire
 from ami_cim.codes import Level, Verb
 from ami_cim.message import Header, Reply, ReplyError, ResponseMessage
 from ami_cim.schema import Schemas
+from ami_cim.spoken import Speech, spoken
 from ami_hes.commands import Command, MeterId, Outcome
 from ami_hes.jobs.rows import format_errors, format_partner, parse_errors, parse_partner
 from ami_hes.nouns import RequestContext, Worked
@@ -66,7 +68,14 @@ class WrittenAnswer:
 
 def write_answer(order: AnswerOrder, worked: Sequence[Worked], schemas: Schemas) -> list[WrittenAnswer]:
     """The messages; raises CimError for one that is not valid."""
-    return _parts(order, worked, order.first, order.last, schemas)
+    most = order.context.partner.meters_per_message or len(worked) or 1
+    if not order.in_parts or len(worked) <= most:
+        return _parts(order, worked, order.first, order.last, schemas)
+    written: list[WrittenAnswer] = []
+    for at in range(0, len(worked), most):
+        last = order.last and at + most >= len(worked)
+        written += _parts(order, worked[at : at + most], order.first + at, last, schemas)
+    return written
 
 
 def _parts(
@@ -155,16 +164,18 @@ def rewrite(octets: bytes, wrapper: etree.QName, schemas: Schemas) -> bytes:
     return wire.write_response(parse_answer(octets), wrapper, schemas)
 
 
-def format_wrapper(wrapper: etree.QName) -> bytes:
-    """What the writing process gets with an answer that it is to write in another wrapper."""
-    return json.dumps({"wrapper": wrapper.text}).encode()
+def format_wrapper(wrapper: etree.QName, speech: Speech) -> bytes:
+    """What the writing process gets with an answer that it is to write in another wrapper, and as a dialect has it."""
+    return json.dumps({"wrapper": wrapper.text, "speech": asdict(speech)}).encode()
 
 
 def write(head: bytes, body: bytes) -> bytes:
     """In the writing process: results and lengths of the messages as a line of JSON, then their octets; or an answer rewritten."""
     order = json.loads(head)
     if "wrapper" in order:
-        return rewrite(body, etree.QName(order["wrapper"]), _schemas())
+        return spoken(
+            rewrite(body, etree.QName(order["wrapper"]), _schemas()), _SPEECHES.validate_python(order["speech"])
+        )
     messages = write_answer(_parse_order(order), _parse_worked(body), _schemas())
     lengths = [[one.result, len(one.octets)] for one in messages]
     return json.dumps(lengths).encode() + b"\n" + b"".join(one.octets for one in messages)
@@ -180,6 +191,7 @@ def parse_written(octets: bytes) -> list[WrittenAnswer]:
     return messages
 
 
+_SPEECHES = TypeAdapter(Speech)
 _OUTCOME = ("ok", "code", "level", "reason", "payload", "attempted")
 
 

@@ -16,6 +16,7 @@ from ami_cim.envelope import REQUEST_MESSAGE
 from ami_cim.errors import CimError
 from ami_cim.message import Reply, ReplyError
 from ami_cim.schema import Schemas
+from ami_cim.spoken import Speech, spoken
 from ami_hes import events
 from ami_hes.engine import ANSWERED
 from ami_hes.jobs.answer_writing import (
@@ -44,6 +45,8 @@ LIGHT = 32_768
 """Characters of payloads that are written on the event loop; they become several times as many octets of XML, in some 30 ms."""
 LIGHT_COMMANDS = 2_000
 LIGHT_ANSWER = 131_072
+GROWTH = 4
+"""What a dialect adds to an answer, a period to each interval, is less than this."""
 """Octets of a kept answer that are read and written again on the event loop."""
 AT_ONCE = 500_000
 """Characters of payloads that the writing process gets in one piece."""
@@ -80,14 +83,15 @@ class KeptAnswer:
     writing: Writing
     schemas: Schemas
 
-    async def written(self, wrapper: etree.QName) -> bytes:
-        """As the response to a request in this wrapper; what is large is not read here."""
-        if wrapper == REQUEST_MESSAGE and not self.typed:
+    async def written(self, wrapper: etree.QName, speech: Speech) -> bytes:
+        """As the response to a request in this wrapper, spelled so; what is large is not read here."""
+        if wrapper == REQUEST_MESSAGE and not self.typed and speech.is_ours:
             return self.octets
         if len(self.octets) <= LIGHT_ANSWER:
-            return rewrite(self.octets, wrapper, self.schemas)
+            return spoken(rewrite(self.octets, wrapper, self.schemas), speech)
         try:
-            return await self.writing.worker.call(format_wrapper(wrapper), self.octets, room=2 * len(self.octets))
+            head, room = format_wrapper(wrapper, speech), GROWTH * len(self.octets)
+            return await self.writing.worker.call(head, self.octets, room=room)
         except (WorkerBusy, WorkerLost) as problem:
             reason = f"The answer is kept and can't be written now: {problem or 'too much is written already'}."
             raise CimError("5.1", f"{reason} Ask again with the same MessageID.") from None

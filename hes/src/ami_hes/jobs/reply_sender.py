@@ -8,12 +8,14 @@ Nothing that goes wrong with one reply ends the work on the others.
 import asyncio
 from collections.abc import Coroutine
 
+from ami_cim.spoken import Speech, late, spoken
 from ami_hes import events
 from ami_hes.engine import Delivery, ReplyJob
 from ami_hes.jobs.alone import alone
 from ami_hes.jobs.backoff import Backoff
 from ami_hes.jobs.context import Context
 from ami_hes.jobs.destinations import Destinations, Post
+from ami_hes.jobs.rows import parse_partner
 from ami_hes.outbox import NotServed, Outbox
 from ami_hes.reply_hosts import NoAnswer, NotAllowed, NotAnAddress, NotTaken, origin_of
 from ami_hes.store import StoredRequest
@@ -74,7 +76,7 @@ class ReplySender:
         if request is None or request.answer is None:
             raise LookupError(f"the request {job.request_id} has no answer to post")
         try:
-            await self._post_parts(post)
+            await self._post_parts(post, late(parse_partner(request.partner).dialect))
         except NoAnswer as problem:
             await self._no_answer(post, str(problem))
             return
@@ -85,11 +87,12 @@ class ReplySender:
         self._destinations.answered(post)
         await self._taken(post.item, request)
 
-    async def _post_parts(self, post: Post[Delivery[ReplyJob]]) -> None:
+    async def _post_parts(self, post: Post[Delivery[ReplyJob]], speech: Speech) -> None:
         """Post the parts in order, each after the one before it was taken; a restarted process goes on where the last one ended."""
         request_id, results = post.item.job.request_id, self._context.results
         while (part := await results.next_part(request_id)) is not None:
-            await self._post(post, part.octets)
+            octets = part.octets if speech.is_ours else await asyncio.to_thread(spoken, part.octets, speech)
+            await self._post(post, octets)
             if part.last:
                 return
             await results.part_taken(request_id, part.number)

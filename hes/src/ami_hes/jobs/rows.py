@@ -5,13 +5,19 @@ from dataclasses import asdict, fields, replace
 from datetime import datetime
 from hashlib import sha256
 
+from pydantic import TypeAdapter
+
 from ami_cim.codes import Level
 from ami_cim.identity import Identifier
 from ami_cim.message import Header, ReplyError, RequestMessage
+from ami_cim.peers import Dialect
 from ami_cim.xml import printable
 from ami_hes.commands import Command, Outcome
 from ami_hes.nouns import STANDARD, Partner, RequestContext, Worked
 from ami_hes.store import StoredCommand, StoredRequest, StoredResult
+
+_DIALECTS = TypeAdapter(Dialect)
+_PARTNER = tuple(field.name for field in fields(Partner) if field.name != "codes")
 
 
 def digest(message: RequestMessage) -> str:
@@ -49,14 +55,22 @@ def parse_errors(text: str) -> tuple[ReplyError, ...]:
 
 
 def format_partner(partner: Partner) -> str:
-    """What a partner has that the standard has not, as JSON."""
-    return json.dumps({name: value for name, value in asdict(partner).items() if value != getattr(STANDARD, name)})
+    """What a partner has that the standard has not, as JSON; what its codes mean is needed for planning alone."""
+    values = {name: getattr(partner, name) for name in _PARTNER if getattr(partner, name) != getattr(STANDARD, name)}
+    if (dialect := values.get("dialect")) is not None:
+        values["dialect"] = asdict(dialect)
+    return json.dumps(values)
 
 
 def parse_partner(text: str) -> Partner:
     """What `format_partner` wrote; a setting that there is no more has no effect."""
-    known = {field.name for field in fields(Partner)}
-    return Partner(**{name: value for name, value in json.loads(text).items() if name in known})
+    values = {name: value for name, value in json.loads(text).items() if name in _PARTNER}
+    if "dialect" in values:
+        values["dialect"] = _DIALECTS.validate_python(values["dialect"])
+    for name in ("switches", "dropped"):
+        if name in values:
+            values[name] = tuple(tuple(one) if isinstance(one, list) else one for one in values[name])
+    return Partner(**values)
 
 
 def context_of(request: StoredRequest) -> RequestContext:

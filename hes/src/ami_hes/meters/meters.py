@@ -28,6 +28,8 @@ from ami_hes.meters.session_slots import SessionSlots
 from ami_hes.meters.trace import ApduTrace
 from ami_hes.store.ports import Counters, ReceivedCounters, ScalerUnits
 from ami_hes.store.readings_port import Readings
+from ami_mapping.lookup import ReadingTable
+from ami_mapping.lookup import readings as general_readings
 from ami_process.environment import Environment, real_time
 from ami_registry import Transport
 
@@ -52,6 +54,8 @@ class MetersSettings:
     max_kept_open: int = 1_000
     log_apdus: bool = False
     fast_path: bool = True
+    mapping: ReadingTable | None = None
+    """With the rows of partners; None: the general one."""
 
 
 class Meters:
@@ -102,6 +106,11 @@ class Meters:
             environment.random_bytes,
             settings.fast_path,
         )
+
+    @property
+    def table(self) -> ReadingTable:
+        """The mapping that meters are read by; loaded when it is first looked at."""
+        return self.settings.mapping or general_readings()
 
     @property
     def at_work(self) -> int:

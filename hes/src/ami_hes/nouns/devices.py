@@ -82,9 +82,7 @@ class _Kind:
 
 _DEVICES = _Kind("2.4", "meter", "EndDevice")
 _POINTS = _Kind("2.12", "usage point", "UsagePoint")
-_SEVERAL = (
-    ' If this sender means several meters by several Names, say so by several_names = "several-meters" in [[partners]].'
-)
+_SEVERAL = ' If this sender means several meters by several Names, say so by several_names = "several-meters" in [[hes.partners]].'
 _Find = Callable[[str], Meter | None]
 
 

@@ -5,13 +5,15 @@ Pure functions. A ReadingType that is not served, or that one meter could not gi
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ami_cim.asked_readings import asked_readings
 from ami_cim.codes import Level, Verb
-from ami_cim.errors import CimError
+from ami_cim.errors import CimError, InvalidMessage
 from ami_cim.identity import EndDevice, Identified, Identifier, Name
 from ami_cim.message import Reply, ReplyError, RequestMessage, Result
+from ami_cim.paging import page_of
 from ami_cim.payloads.get_meter_readings import GetMeterReadings
 from ami_cim.payloads.interval_blocks import IntervalBlock
 from ami_cim.payloads.interval_columns import IntervalColumns
@@ -39,6 +41,7 @@ from ami_hes.operations.read_results import (
     number_of,
 )
 from ami_mapping.lookup import readings
+from ami_mapping.partner_codes import is_dropped
 from ami_mapping.reading_types import ReadingType, RefusedReadingType
 
 REASON = "inquiry"
@@ -67,7 +70,7 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
     query = _query_of(message)
     _demand_understood(query)
     period = _period_of(query, context.accepted_at)
-    types, errors = _types_of(query)
+    types, errors = _types_of(query, context.partner)
     source = _source_of(query)
     if period[0] is not None and not types and source != STORE:
         why = "without ReadingTypes it is all that the meters have now; name those of a time, or ask for what is kept (source store)"
@@ -80,7 +83,8 @@ def plan(context: RequestContext, message: RequestMessage, registry: Registry) -
             meters.setdefault(found.name, found)
     body = WantedReadings(tuple(types), *period, source).format()
     commands = [
-        Command(context.request_id, MeterId(one.name, one.mrid), read_meter.NAME, body) for one in meters.values()
+        Command(context.request_id, MeterId(one.name, one.mrid), read_meter.NAME, body)
+        for one in _page(list(meters.values()), message)
     ]
     return Plan(tuple(commands), tuple(dict.fromkeys(errors)), " ".join(types) or "all that the meters have")
 
@@ -91,11 +95,14 @@ def report(context: RequestContext, errors: Sequence[ReplyError], worked: Sequen
     What was not asked for by a get is not in its payload, but goes to subscribers (`created`).
     """
     found = [(one, ReadValues.parse(one.outcome.payload)) for one in worked]
-    entries = [*errors, *(entry for one, values in found for entry in _errors(one, values))]
+    partner = context.partner
+    if partner.dropped:
+        found = [(one, _without(values, partner.dropped)) for one, values in found]
+    entries = [*errors, *(entry for one, values in found for entry in _errors(one, values, partner))]
     read = [(one, values) for one, values in found if values.values or values.series]
     result: Result = "FAILED" if not read else "PARTIAL" if entries else "OK"
     payload = _payload(read, REASON) if read and context.verb == Verb.GET else None
-    return Reply(result=result, errors=tuple(entries)), payload
+    return Reply(result=result, errors=tuple(entries)), payload if payload is None else _spelled(payload, partner)
 
 
 def created(read: Sequence[tuple[Worked, ReadValues]]) -> MeterReadings:
@@ -158,8 +165,19 @@ def _source_of(query: GetMeterReadings) -> str:
     return sources.pop()
 
 
-def _types_of(query: GetMeterReadings) -> tuple[list[str], list[ReplyError]]:
-    """The ReadingTypes that are served, none where none is named, and an error for each that is not."""
+def _page(meters: Sequence[Meter], message: RequestMessage) -> Sequence[Meter]:
+    """Those of the page that the Options ask for."""
+    try:
+        page = page_of(message)
+    except InvalidMessage as problem:
+        raise Refused(error(problem.code, f"{problem}.")) from None
+    if meters and page.offset >= len(meters):
+        raise Refused(error("1.6", f"The Option offset is behind the last of {len(meters)} meters."))
+    return meters[page.offset : None if page.limit is None else page.offset + page.limit]
+
+
+def _types_of(query: GetMeterReadings, partner: Partner) -> tuple[list[str], list[ReplyError]]:
+    """The ReadingTypes that are served, as they are for all, none where none is named, and an error for each that is not."""
     named = list(dict.fromkeys(_code_of(one) for one in query.reading_types))
     if len(named) > MOST_TYPES:
         raise Refused(
@@ -168,8 +186,9 @@ def _types_of(query: GetMeterReadings) -> tuple[list[str], list[ReplyError]]:
     types, errors = list[str](), list[ReplyError]()
     for one in named:
         try:
-            answered_by(one, readings())
-            types.append(one)
+            general = partner.general(one)
+            answered_by(general, readings() if partner.codes is None else partner.codes.served)
+            types.append(general)
         except RefusedReadingType as refused:
             identifier = Identifier(value=one[:200], kind="other", object_type="ReadingType")
             errors.append(
@@ -177,7 +196,7 @@ def _types_of(query: GetMeterReadings) -> tuple[list[str], list[ReplyError]]:
             )
     if named and not types:
         raise Refused(*errors)
-    return types, errors
+    return list(dict.fromkeys(types)), errors
 
 
 def _code_of(one: Identified) -> str:
@@ -195,20 +214,43 @@ def _meters_of(query: GetMeterReadings, registry: Registry, partner: Partner) ->
         yield from [members] if isinstance(members, ReplyError) else members
 
 
-def _errors(worked: Worked, found: ReadValues) -> list[ReplyError]:
+def _errors(worked: Worked, found: ReadValues, partner: Partner) -> list[ReplyError]:
     """One for each ReadingType that this meter could not give, or one for the meter that gave nothing."""
     meter, outcome = identifier_of(worked.command.meter.mrid), worked.outcome
     if found.not_read:
-        return [_not_read(one, meter) for one in found.not_read]
+        return [_not_read(one, meter, partner) for one in found.not_read]
     if outcome.ok:
         return []
     level = Level(outcome.level or Level.FATAL)
     return [ReplyError(code=outcome.code or "5.3", level=level, reason=outcome.reason or None, identifier=meter)]
 
 
-def _not_read(one: NotRead, meter: Identifier) -> ReplyError:
+def _not_read(one: NotRead, meter: Identifier, partner: Partner) -> ReplyError:
     reason = one.reason if one.reading_type in one.reason else f"{one.reading_type}: {one.reason}"
+    reason = reason.replace(one.reading_type, partner.spelled(one.reading_type))
     return ReplyError(code=one.code, level=Level(one.level), reason=reason, identifier=meter)
+
+
+def _without(found: ReadValues, dropped: tuple[str, ...]) -> ReadValues:
+    """Without what the partner does not want of all that a meter has."""
+    return replace(
+        found,
+        values=tuple(one for one in found.values if not is_dropped(one.reading_type, dropped)),
+        series=tuple(one for one in found.series if not is_dropped(one.reading_type, dropped)),
+    )
+
+
+def _spelled(payload: MeterReadings, partner: Partner) -> MeterReadings:
+    """With its ReadingTypes as the partner has them."""
+    if not partner.switches:
+        return payload
+
+    def spelled(one: MeterReading) -> MeterReading:
+        readings = tuple(replace(each, reading_type=partner.spelled(each.reading_type)) for each in one.readings)
+        blocks = tuple(replace(each, reading_type=partner.spelled(each.reading_type)) for each in one.blocks)
+        return replace(one, readings=readings, blocks=blocks)
+
+    return replace(payload, meter_readings=tuple(map(spelled, payload.meter_readings)))
 
 
 def _meter_reading(worked: Worked, found: ReadValues, reason: str | None) -> MeterReading:

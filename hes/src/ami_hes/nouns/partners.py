@@ -5,31 +5,50 @@ is no proof of who asks, so a partner's settings change how a request is underst
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ami_cim.message import Header
-from ami_hes.reply_hosts import origin_of
+from ami_cim.peers import STRICT, Dialect, Peer
+from ami_mapping.partner_codes import PartnerCodes, Switches, spelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
     """How to read and answer one partner; without arguments, the default."""
 
+    name: str = ""
     source: str | None = None
     reply_address: str | None = None
     several_names: bool = False
     """Whether several Names of one EndDevice are several meters."""
     typed_reply: bool = False
     """Whether a late reply is the noun's own ResponseMessage and not the generic one."""
+    dialect: Dialect = STRICT
+    meters_per_message: int | None = None
+    """Of an answer in parts; None: as many as fit."""
+    switches: Switches = ()
+    """How its ReadingTypes are spelled."""
+    dropped: tuple[str, ...] = ()
+    """Rows of the mapping that it does not get."""
+    codes: PartnerCodes | None = field(default=None, compare=False, repr=False)
+    """What its ReadingTypes mean; None: what they mean for all. Needed when a request is planned, and not kept with it."""
+
+    @property
+    def peer(self) -> Peer:
+        """By what it is known, with what it speaks."""
+        return Peer(source=self.source, reply_address=self.reply_address, dialect=self.dialect)
 
     def sends(self, header: Header) -> bool:
         """Whether everything by which the partner is known is in the header."""
-        if self.source is not None and header.source != self.source:
-            return False
-        if self.reply_address is None:
-            return True
-        origin = origin_of(self.reply_address)
-        return origin is not None and origin == origin_of(header.reply_address or "")
+        return self.peer.sends(header.source, header.reply_address)
+
+    def general(self, reading_type: str) -> str:
+        """What it means by a ReadingType; RefusedReadingType for what is not served to it."""
+        return reading_type if self.codes is None else self.codes.general(reading_type)
+
+    def spelled(self, reading_type: str) -> str:
+        """How it spells a ReadingType."""
+        return spelled(reading_type, self.switches) if self.switches else reading_type
 
 
 STANDARD = Partner()

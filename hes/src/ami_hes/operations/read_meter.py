@@ -32,7 +32,7 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
     """Read from the store, from the meter or from both; whatever ends it before the first answer is a MeterFault."""
     wanted = WantedReadings.parse(assignment.command.body)
     now = int(meters.environment.now().timestamp())
-    asked = sort_out(wanted, readings(), now)
+    asked = sort_out(wanted, meters.table, now)
     if asked.everything and asked.span is not None and asked.span.end < now and wanted.source != STORE:
         return _nothing(explain("reading", "not-then", attempted=None))  # all that it has is what it has now (M-131)
     if wanted.source == METER:
@@ -62,14 +62,14 @@ async def _read_and_keep(meters: Meters, assignment: Assignment, asked: SortedOu
 
 
 async def _read(meters: Meters, assignment: Assignment, asked: SortedOut) -> ReadValues:
-    table, now = readings(), meters.environment.now
+    table, now = meters.table, meters.environment.now
     async with meters.hold(assignment.meter, until=assignment.until) as session:
         attributes = AttributeReader(session, meters.objects, meters.scalers, now)
         profiles = ProfileReader(session, meters.objects, meters.scalers, table, now)
         if asked.everything:
             await check_identity(session)  # before its list of objects is believed
             objects = await meters.objects.of(session)
-            await attributes.read_listed(all_of(objects, table), objects)
+            await attributes.read_listed(all_of(objects, readings()), objects)
         elif absent := await attributes.read(asked.attributes):
             await attributes.read_listed(absent, await meters.objects.of(session))
         if asked.columns and asked.span is not None:

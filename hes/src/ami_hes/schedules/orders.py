@@ -21,6 +21,7 @@ from ami_hes.nouns.devices import devices_of, meter_of_device, meter_of_usage_po
 from ami_hes.schedules.book import ScheduleBook
 from ami_hes.schedules.definition import Definition, NotASchedule, Schedule
 from ami_hes.schedules.periods import DAY, HOUR, Every
+from ami_mapping.reading_types import RefusedReadingType
 
 NOUN = "MeterReadSchedule"
 PERIODS = {DAY: Every.DAY, HOUR: Every.HOUR}
@@ -81,7 +82,7 @@ class ScheduleOrders:
         """Of several only the transactions: one payload could not say which is which."""
         if message.request_identifiers:
             schedule = await self._named(message)
-            return Reply(result="OK", identifiers=_transactions(schedule.name)), self._payload(schedule)
+            return Reply(result="OK", identifiers=_transactions(schedule.name)), self._payload(schedule, context)
         query = message.query
         if not isinstance(query, GetMeterReadSchedule):
             raise Refused(error("1.7", f"The Request has neither Get{NOUN} nor an ID of a schedule."))
@@ -96,7 +97,7 @@ class ScheduleOrders:
         page = page_of(message)
         last = None if page.limit is None else page.offset + page.limit
         shown = found[page.offset : last]
-        payload = self._payload(shown[0]) if len(shown) == 1 else None
+        payload = self._payload(shown[0], context) if len(shown) == 1 else None
         return Reply(result="OK", identifiers=_transactions(*(one.name for one in shown))), payload
 
     async def _put(self, name: str, context: RequestContext, message: RequestMessage) -> Report:
@@ -114,7 +115,7 @@ class ScheduleOrders:
         start_at, zone = _start_of(when), _zone_of(when, self.time_zone)
         meters, group = self._meters(asked, context)
         definition = Definition(
-            reading_types=tuple(dict.fromkeys(map(_code_of, asked.reading_types))),
+            reading_types=tuple(dict.fromkeys(_general(_code_of(one), context) for one in asked.reading_types)),
             mrids=tuple(dict.fromkeys(one.mrid for one in meters)),
             group=group,
             every=_every(when),
@@ -153,7 +154,7 @@ class ScheduleOrders:
             raise Refused(replace(error("2.4", _UNKNOWN), identifier=identifier))
         return known[name]
 
-    def _payload(self, schedule: Schedule) -> MeterReadSchedule:
+    def _payload(self, schedule: Schedule, context: RequestContext) -> MeterReadSchedule:
         """As it is worked: the next time that it is due, and its zone as recurrencePattern."""
         what, found = schedule.definition, self.book.registry.find_by_mrid
         meters = [meter for mrid in what.mrids if (meter := found(mrid)) is not None]
@@ -161,7 +162,7 @@ class ScheduleOrders:
         return MeterReadSchedule(
             end_devices=tuple(EndDevice(one.mrid, (Name(name=one.name),)) for one in meters),
             end_device_groups=groups,
-            reading_types=tuple(Identified(mrid=one) for one in what.reading_types),
+            reading_types=tuple(Identified(mrid=context.partner.spelled(one)) for one in what.reading_types),
             schedules=(
                 TimeSchedule(
                     interval=Period(start=schedule.next_due_at),
@@ -189,6 +190,14 @@ def _has_one(schedule: Schedule, meters: list[Meter]) -> bool:
 
 def _code_of(one: Identified) -> str:
     return one.mrid or next((name.name for name in one.names), "")
+
+
+def _general(code: str, context: RequestContext) -> str:
+    """What the partner means by a ReadingType."""
+    try:
+        return context.partner.general(code)
+    except RefusedReadingType as refused:
+        raise Refused(error(refused.code, f"Nothing was scheduled: {refused.reason}")) from None
 
 
 def _every(when: TimeSchedule) -> Every:

@@ -13,6 +13,7 @@ from ami_cim.errors import CimError, InvalidMessage, LocalError, UnsupportedMedi
 from ami_cim.limits import Limits
 from ami_cim.reading import SoapReading
 from ami_cim.schema import Schemas
+from ami_cim.spoken import Speech, spoken
 
 W = TypeVar("W", Received, Delivered)
 
@@ -53,7 +54,8 @@ class Incoming(SoapReading[W]):
         """A SOAP fault, typed as the message was."""
         if message is not None and problem.wrapper is None:
             problem.wrapper = message.wrapper.text
-        return wire.write_fault(problem)
+        octets = wire.write_fault(problem)
+        return spoken(octets, Speech(spelling=message.spelling)) if isinstance(message, Received) else octets
 
     def description(self, name: str, location: str) -> bytes | None:
         """A WSDL by the name of its service, or a schema by its file name."""

@@ -4,20 +4,11 @@ libxml2 is fast on text and slow on shapes: it copies the namespace declarations
 document is validated or written, and every node costs a hundred octets and more. So expat, which builds nothing, goes over the
 octets first and stops at the first thing that is too much; no tree is made, and no schema asked, of what it has refused."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from xml.parsers import expat
 
 from ami_cim.errors import InvalidMessage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """In what a peer's messages may differ from the 2011 set; the default is in nothing."""
-
-    other_namespaces: bool = False
-    """Those of drafts (`www.`) and of typed messages and payloads of other years count as ours."""
-    operation_wrappers: bool = False
-    """A generic message may stand in an element that is named as the operation of its WSDL."""
+from ami_cim.peers import STRICT, Dialect, Peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +25,10 @@ class Limits:
     """Elements inside each other."""
     namespaces: int = 200
     """Namespace declarations in scope at once."""
-    dialect: Dialect = field(default_factory=Dialect)
+    dialect: Dialect = STRICT
+    """Of a peer that is not among `peers`."""
+    peers: tuple[Peer, ...] = ()
+    """Those that speak otherwise, the first that fits going before the others."""
 
 
 UNKNOWN_PEER = Limits()

@@ -156,13 +156,15 @@ class Schemas:
 def _unknown(namespace: str) -> InvalidMessage:
     what = f"No message here has the namespace '{namespace[:_LONGEST]}'"
     if namespace == ABSTRACT:
-        what = f"{what}: a message in an element of its operation is read from partners that are configured so"
+        setting = 'partners that are configured so (dialect = "generic-operations")'
+        what = f"{what}: a message in an element of its operation is read from {setting}"
         return InvalidMessage("1.8", what, f"IEC 61968-100 ed. 1: the SOAP body holds the message, of '{ns.MESSAGE}'")
     expected = expected_for(namespace)
     if expected is None:
         return InvalidMessage("1.8", what, hint(namespace, ns.typed_message(ROOTS[0].name)))
     said = f"{what}, and '{expected}' was expected (the 2011 set of IEC 61968-100 ed. 1)"
-    return InvalidMessage("1.8", said, hint(namespace, expected))
+    setting = 'it is read from partners that are configured so (dialect = "other-namespaces")'
+    return InvalidMessage("1.8", said, f"{hint(namespace, expected)}; {setting}")
 
 
 def _flaw(entry: Any) -> Flaw:

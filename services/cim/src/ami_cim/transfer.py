@@ -23,6 +23,7 @@ from ami_cim.message import EventMessage, RequestMessage, ResponseMessage
 from ami_cim.nouns import ROOTS
 from ami_cim.payloads import Payload
 from ami_cim.payloads.opaque import OpaquePayload
+from ami_cim.peers import OURS, Spelling
 
 Kind = Literal["request", "delivery", "response"]
 Read = Received | Delivered | ResponseMessage
@@ -85,6 +86,7 @@ class _Answer:
     query: _Payload | None = None
     payload: _Payload | None = None
     wrapper: str | None = None
+    spelling: Spelling = OURS
     error: _Error | None = None
 
 
@@ -114,7 +116,7 @@ def read_request(octets: bytes) -> Received:
     if answer.request is None:
         raise _unusable("it holds no request")
     message = replace(answer.request, payload=_payload(answer.payload), query=_payload(answer.query))
-    return Received(message, _wrapper(answer.wrapper))
+    return Received(message, _wrapper(answer.wrapper), answer.spelling)
 
 
 def read_delivery(octets: bytes) -> Delivered:
@@ -143,7 +145,10 @@ def _answer_of(result: Read | CimError) -> _Answer:
     match message:
         case RequestMessage():
             bare = replace(message, payload=None, query=None)
-            return _Answer(request=bare, payload=payload, query=_named(message.query), wrapper=wrapper)
+            spelling = result.spelling if isinstance(result, Received) else OURS
+            return _Answer(
+                request=bare, payload=payload, query=_named(message.query), wrapper=wrapper, spelling=spelling
+            )
         case ResponseMessage():
             return _Answer(response=replace(message, payload=None), payload=payload, wrapper=wrapper)
         case EventMessage():

@@ -7,12 +7,12 @@ all that is sent. `limits` is what the endpoint takes from the peer, `charset` w
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lxml import etree
 
-from ami_cim import dialects, envelope, message_types, soap
+from ami_cim import dialects, envelope, message_types, schema_order, soap
 from ami_cim.codes import Level
 from ami_cim.envelope import Delivered, Received
 from ami_cim.errors import CimError, InvalidMessage, PeerFault
@@ -20,6 +20,7 @@ from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.media import gunzip
 from ami_cim.message import EventMessage, FaultMessage, Reply, ReplyError, RequestMessage, ResponseMessage
 from ami_cim.nouns import NOUNS
+from ami_cim.peers import OURS, STRICT, Dialect, Spelling
 from ami_cim.schema import Schemas
 from ami_cim.xml import SPACE, Element, parse
 
@@ -39,7 +40,7 @@ def read_request(
 ) -> Received:
     """The request in a SOAP envelope."""
     came = _open(octets, schemas, limits, charset, understood)
-    return _read(came, schemas, limits, envelope.parse_request)
+    return replace(_read(came, schemas, limits, envelope.parse_request), spelling=came.spelling)
 
 
 def read_delivery(
@@ -105,7 +106,7 @@ def peer_fault(fault: soap.SoapFault) -> PeerFault:
     return PeerFault(first.code, first.reason or fault.text, first.details, fault_code=fault.code)
 
 
-def normalise(body: Element, limits: Limits = UNKNOWN_PEER) -> Element:
+def normalise(body: Element, limits: Limits = UNKNOWN_PEER, dialect: Dialect = STRICT) -> Element:
     """Apply the leniencies to a body in place, before validation."""
     for verb in body.iterfind(f"*/{message_types.tag('Verb')}"):
         verb.text = message_types.normal_verb(verb.text or "")
@@ -116,9 +117,10 @@ def normalise(body: Element, limits: Limits = UNKNOWN_PEER) -> Element:
         payload = one.getparent()
         if payload is not None:
             unpacked = parse(_decompress(one.text or "", limits), limits)
-            if limits.dialect.other_namespaces:
-                dialects.rename(unpacked)
+            dialects.rename(unpacked, dialect)
             payload.replace(one, unpacked)
+    if dialect.any_order:
+        schema_order.arrange(body)
     for noun in NOUNS:
         if noun.repair is not None:
             noun.repair(body)
@@ -147,22 +149,27 @@ class _Came:
     body: Element
     valid: bool
     """As it came, but for the contents of a generic message."""
+    dialect: Dialect = STRICT
+    spelling: Spelling = OURS
 
 
 def _open(octets: bytes, schemas: Schemas, limits: Limits, charset: str | None, understood: frozenset[str]) -> _Came:
-    """What is valid as it came goes the fast way; only what is not is looked at more closely."""
+    """What is valid as it came goes the fast way; what is not, or comes from a peer with a dialect, is looked at more closely."""
     root = schemas.read_valid(octets, limits, charset=charset)
     body = soap.unwrap(octets if root is None else root, limits, charset=charset, understood=understood)
-    if root is None and not soap.is_fault(body):
-        body = dialects.canonical(body, limits.dialect)
-    return _Came(body, valid=root is not None and not _compressed(body))
+    spelling = OURS
+    dialect = STRICT if soap.is_fault(body) else dialects.dialect_of(body, limits)
+    if dialect != STRICT:
+        body, spelling = dialects.canonical(body, dialect)
+    valid = root is not None and not _compressed(body) and dialect == STRICT
+    return _Came(body, valid, dialect, spelling)
 
 
 def _read(came: _Came, schemas: Schemas, limits: Limits, parser: Callable[[Element], M]) -> M:
     body = came.body
     wrapper = etree.QName(body)
     try:
-        envelope.check_one_payload(body if came.valid else normalise(body, limits))
+        envelope.check_one_payload(body if came.valid else normalise(body, limits, came.dialect))
         (schemas.validate_contents if came.valid else schemas.validate)(body)
         return parser(body)
     except InvalidMessage as error:

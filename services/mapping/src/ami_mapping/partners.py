@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,6 +67,9 @@ SWITCHES: Mapping[str, Mapping[str, Change]] = {
     "day": {"macro": _unchanged, "measuring": _day_as_measuring_period},
 }
 """Name of a switch -> its positions, the general one first; each changes whole rules, so both directions stay consistent."""
+MAX_LINES = 2_000
+"""Of a profile, in which the place of a fault is looked for."""
+_QUOTED, _WORD = re.compile(r"'([^']{1,80})'"), re.compile(r"[A-Za-z_0-9.]{2,80}")
 KEYS = ("switches", "unsure", "drop", "partner_aliases", "aliases")
 
 
@@ -88,7 +92,7 @@ class PartnerProfile:
         if problems:
             raise TableError(problems)
         served = [row for row in known.values() if self._serves(row)]
-        changed = [*_without_lost_names(list(map(self._changed, served))), *self.rows]
+        changed = [*without_lost_names(list(map(self._changed, served))), *self.rows]
         rows = [self._with_aliases(row) for row in _drop_taken_aliases(changed, self._own_aliases())]
         check_references(rows, lambda row: f"{self.name}: {row.id}")
         return ReadingTable(rows, self.partner_aliases)
@@ -143,10 +147,13 @@ def parse_profile(text: str, file: str, rows: str = "", rows_file: str = "rows.c
     problems += [f"{file}: {wrong}" for code in aliases if (wrong := _pattern_fault(code))]
     lists = {key: _list(document, key, file, problems) for key in ("unsure", "drop", "partner_aliases")}
     if problems:
-        raise TableError(problems[:MAX_PROBLEMS])
+        raise TableError(_with_lines(problems[:MAX_PROBLEMS], file, text))
     own = tuple(parse_rows(rows, rows_file, alone=False)) if rows else ()
     profile = PartnerProfile(file, switches, aliases=aliases, rows=own, **lists)
-    profile.table()
+    try:
+        profile.table()
+    except TableError as fault:
+        raise TableError(_with_lines(fault.problems, file, text)) from None
     return profile
 
 
@@ -167,7 +174,7 @@ def export(table: ReadingTable) -> str:
     return out.getvalue()
 
 
-def _without_lost_names(rows: Sequence[ReadingRow]) -> list[ReadingRow]:
+def without_lost_names(rows: Sequence[ReadingRow]) -> list[ReadingRow]:
     """A row names only rows that are served and still have its code: a switch moves a pair together or not at all."""
     codes = {row.id: row.code for row in rows}
 
@@ -216,3 +223,23 @@ def _pattern_fault(code: str) -> str:
     except ValueError as fault:
         return str(fault)
     return ""
+
+
+def _with_lines(problems: Sequence[str], file: str, text: str) -> list[str]:
+    """Each problem of the profile with the line of the first key or text in it that the problem names."""
+    lines = text.splitlines()[:MAX_LINES]
+
+    def with_line(problem: str) -> str:
+        start, _, said = problem.partition(f"{file}: ")
+        if start or not said:
+            return problem
+        words = dict.fromkeys((*_QUOTED.findall(said), *_WORD.findall(said)))
+        places = (number for word in words for number, line in enumerate(lines, 1) if _names(line, word))
+        number = next(places, None)
+        return problem if number is None else f"{file}:{number}: {said}"
+
+    return list(map(with_line, problems))
+
+
+def _names(line: str, word: str) -> bool:
+    return f'"{word}"' in line or f"'{word}'" in line or line.partition("=")[0].strip() == word

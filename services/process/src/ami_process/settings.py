@@ -30,7 +30,7 @@ from pydantic_settings import SettingsError as UnreadableVariable
 
 from ami_process.meanings import Documented
 
-SECTIONS = frozenset({"clock", "demo", "cis", "hes", "partners", "populations", "meter_sim", "meters", "faults"})
+SECTIONS = frozenset({"clock", "demo", "cis", "hes", "populations", "meter_sim", "meters", "faults"})
 """Every section that the file may have, whichever process reads it."""
 
 
