@@ -365,6 +365,28 @@ async def test_what_is_kept_of_another_time_is_no_answer(measured: Any) -> None:
         assert outcome.ok and len(found.values) == 1
 
 
+async def test_a_register_of_a_time_that_is_over_comes_from_the_store(measured: Any) -> None:
+    """What the meter has no more is what was kept of it then."""
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    now, hour, read_at = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0", timedelta(hours=1), one.bench.at
+    await one.read(None, None, now)
+    one.bench.later(hours=3)
+    gone(one)
+    outcome, found = await one.read(read_at - hour, read_at + hour, now, source=STORE)
+    assert outcome.ok, outcome.reason
+    assert [(one.value, one.stored) for one in found.values] == [(str(one.imported(read_at)), True)]
+
+
+@pytest.mark.parametrize("source", [METER, STORE_FIRST])
+async def test_a_value_of_now_is_no_value_of_a_time_to_come(measured: Any, source: str) -> None:
+    one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
+    hour = timedelta(hours=1)
+    for types in (("0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0",), ()):
+        outcome, found = await one.read(one.bench.at + hour, one.bench.at + 2 * hour, *types, source=source)
+        assert (outcome.ok, outcome.code, found.values) == (False, "5.7", ())
+        assert "not in the time that is asked for" in outcome.reason
+
+
 async def test_of_all_that_a_meter_has_there_is_never_nothing_without_a_reason(measured: Any) -> None:
     one = await measured(datetime(2026, 5, 4, 6, 5, tzinfo=UTC))
     outcome, found = await one.read(None, None, source=STORE)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ami_hes.operations.read_results import NotRead, WantedReadings
+from ami_hes.operations.read_results import STORE, NotRead, WantedReadings
 from ami_mapping.faults import explain
 from ami_mapping.intervals import Span
 from ami_mapping.lookup import Match, ReadingTable
@@ -41,6 +41,8 @@ class SortedOut:
     """What a command asks for, by the way in which it is read; `everything` is all attributes that the meter has."""
 
     everything: bool = False
+    has_now: bool = True
+    """Whether values as they are now are of the time that is asked for; in the store those of any time are kept."""
     attributes: tuple[Asked, ...] = ()
     columns: tuple[Asked, ...] = ()
     span: Span | None = None
@@ -54,6 +56,7 @@ def sort_out(wanted: WantedReadings, table: ReadingTable, now: int) -> SortedOut
     """
     attributes, columns, not_read = list[Asked](), list[Asked](), list[NotRead]()
     span = None if wanted.start is None else Span(wanted.start // 1000, (wanted.end or 1000 * now) // 1000)
+    has_now = span is None or wanted.source == STORE or span.start <= now <= span.end
     for text in wanted.reading_types:
         try:
             one = answered_by(text, table)
@@ -62,13 +65,14 @@ def sort_out(wanted: WantedReadings, table: ReadingTable, now: int) -> SortedOut
             continue
         if span is not None and one.by_profiles.matches:
             columns.append(one.by_profiles)
-        elif one.by_attributes.matches and (span is None or span.end >= now):
+        elif one.by_attributes.matches and has_now:
             attributes.append(one.by_attributes)
         else:
             name = "no-period" if span is None else "not-then"
             fault = explain("reading", name, attempted=None, detail=text)
             not_read.append(NotRead(text, fault.code, fault.level, fault.reason))
-    return SortedOut(not wanted.reading_types, tuple(attributes), tuple(columns), span, tuple(not_read))
+    everything = not wanted.reading_types
+    return SortedOut(everything, has_now, tuple(attributes), tuple(columns), span, tuple(not_read))
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)

@@ -33,7 +33,7 @@ async def run(meters: Meters, assignment: Assignment) -> Outcome:
     wanted = WantedReadings.parse(assignment.command.body)
     now = int(meters.environment.now().timestamp())
     asked = sort_out(wanted, meters.table, now)
-    if asked.everything and asked.span is not None and asked.span.end < now and wanted.source != STORE:
+    if asked.everything and not asked.has_now:
         return _nothing(explain("reading", "not-then", attempted=None))  # all that it has is what it has now (M-131)
     if wanted.source == METER:
         found = await _read_and_keep(meters, assignment, asked)
