@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -56,6 +56,8 @@ class Fault(StrEnum):
     """What it does there."""
 
     HOLD = "waits until the HES is gone"
+    WAIT = "waits until it is told to go on, and answers"
+    WAIT_LOST = "waits until it is told to go on, and hangs up"
     LOST = "hangs up"
     RESET = "resets the connection"
     SILENT = "says nothing more"
@@ -78,6 +80,7 @@ class LyingMeter(SmallMeter):
         """A fault has happened, or begun."""
         self.away = False
         self.garbage = False
+        self._told = asyncio.Event()
         self._read_back: dict[int, int] = {}
         """How often the state was read since the ACTION, by connection."""
 
@@ -145,6 +148,7 @@ class LyingMeter(SmallMeter):
             step,
             writer,
             {
+                Fault.WAIT: lambda: connection.send(honest),
                 Fault.FORGED: lambda: _altered(connection.send(honest)),
                 Fault.CLEAR: lambda: self._framed(clear),
                 Fault.EXCEPTION: lambda: self._framed(exception),
@@ -157,6 +161,8 @@ class LyingMeter(SmallMeter):
         fault = self.faults.pop(step)
         self.away = self.away_afterwards
         self.reached.set()
+        if fault in (Fault.WAIT, Fault.WAIT_LOST):
+            await self._told.wait()
         if fault in forged:
             writer.write(forged[fault]())
             return not self.away
@@ -164,7 +170,11 @@ class LyingMeter(SmallMeter):
             writer.transport.abort()
         if fault in (Fault.HOLD, Fault.SILENT):
             await asyncio.Event().wait()
-        return False
+        return fault is Fault.WAIT
+
+    def go_on(self) -> None:
+        """Who waits goes on; to be called on the meter's loop."""
+        self._told.set()
 
     def _framed(self, message: Any) -> bytes:
         return wrapper.encode(wrapper.WrapperPdu(self.server_wport, 1, apdu.encode(message)))
@@ -192,6 +202,11 @@ class Lab:
         self.meters.append(meter)
         self.run(meter.listen())
         return meter
+
+    def go_on(self, meters: Iterable[LyingMeter]) -> None:
+        """Those of them that wait go on."""
+        for meter in meters:
+            self._loop.call_soon_threadsafe(meter.go_on)
 
     def close(self) -> None:
         async def close() -> None:

@@ -1,7 +1,8 @@
 """Once a control may have left, no reply says that nothing was switched: every step x fault x life, real HES processes (M-021).
 
-In each of the two runs one HES process works a meter for every cell of the matrix at once. In the first the meters
-misbehave while it lives; in the second it is killed while each of them is at its step, and another life finds them changed.
+In each of the three runs one HES process works a meter for every cell of the matrix at once. In the first the meters
+misbehave while it lives; in the second its registry changes while each of them is at its step; in the third it is killed there,
+and another life finds them changed.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from harness import System, configuration
 from lying_meters import PATIENCE_S, Fault, Lab, LyingMeter, Step
@@ -26,6 +29,8 @@ from ami_dlms.enums import ActionResult
 UNCERTAIN = "may or may not have switched"
 NEVER = re.compile(r"nothing was|not sent|not switched|before the control was sent|was never sent", re.IGNORECASE)
 UNCERTAIN_CODES = {"4.1", "5.3"}
+ROWS = 50
+"""Of an import at once."""
 LIMITS = {"apdu_timeout_s": 4.0, "deadline_s": 50.0}
 
 
@@ -53,6 +58,12 @@ def says_uncertain(one: Told) -> None:
     assert one.code in UNCERTAIN_CODES, one.reason
     assert UNCERTAIN in one.reason
     assert not NEVER.search(one.reason), one.reason
+
+
+def says_nothing_was_switched(one: Told) -> None:
+    """Code and words say that the control was never sent."""
+    assert not one.ok and UNCERTAIN not in one.reason
+    assert one.code != "5.3" and NEVER.search(one.reason), one.reason
 
 
 def says_what_was_read(one: Told, state: str) -> None:
@@ -120,6 +131,101 @@ def system(directory: Path, entries: list[dict[str, Any]]) -> System:
     config = configuration(directory, meters=1) | {"meters": entries}
     config["hes"] |= LIMITS
     return System(directory, config)
+
+
+# --- one life, and a registry that changes meanwhile
+
+
+class Change(StrEnum):
+    """What is imported, or taken out, while the meter is at its step."""
+
+    REMOVED = "the meter is taken out"
+    RENAMED = "it has another name"
+    NAME_TAKEN = "it is taken out, and another device gets its name"
+    SWAPPED = "it has another name, and another device gets its own"
+    MOVED = "its address is that of another device"
+    OTHER_KEYS = "it has other keys"
+
+
+BY_THE_REGISTRY = [
+    (step, change, then)
+    for step in (Step.STATE_READ, *AFTER_THE_ACTION)
+    for change in Change
+    for then in (Fault.WAIT, Fault.WAIT_LOST)
+]
+
+
+def rows_of(meter: LyingMeter, change: Change, taker: LyingMeter) -> list[dict[str, Any]]:
+    """What is imported for a change, one after the other."""
+    renamed, named = meter.entry(name=f"N{meter.number}"), taker.entry(name=meter.name)
+    match change:
+        case Change.REMOVED:
+            return []
+        case Change.RENAMED:
+            return [renamed]
+        case Change.NAME_TAKEN:
+            return [named]
+        case Change.SWAPPED:
+            return [renamed, named]
+        case Change.MOVED:
+            return [meter.entry(address=taker.entry()["address"])]
+        case Change.OTHER_KEYS:
+            return [meter.entry(encryption_key="00" * 16)]
+
+
+def imported(client: httpx.Client, entries: list[dict[str, Any]]) -> None:
+    """Import these rows over the REST API."""
+    for first in range(0, len(entries), ROWS):
+        rows = [{"place": one["name"], "columns": one} for one in entries[first : first + ROWS]]
+        answer = client.post("/api/v1/meters", json={"rows": rows}).json()
+        assert {one["outcome"] for one in answer["rows"]} <= {"accepted", "changed"}, answer
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[dict[Any, tuple[Told, LyingMeter]]]:
+    meters = [lab.meter(faults={step: then}) for step, _, then in BY_THE_REGISTRY]
+    takers = [lab.meter() for _ in meters]
+    ami = system(tmp_path_factory.mktemp("registry"), [])
+    ami.config["hes"] |= {"max_sessions": len(meters), "apdu_timeout_s": LIMITS["deadline_s"]}
+    try:
+        ami.start_hes()
+        with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=ami.hes_url, trust_env=False, timeout=20) as client:
+            imported(client, [meter.entry() for meter in meters])
+            everybody = [by_mrid(meter.entry()) for meter in meters]
+            asking = pool.submit(Stranger(ami.hes_url).switch, DISCONNECT, everybody)
+            for meter in meters:
+                assert meter.reached.wait(PATIENCE_S), "the HES is not at the meter's step"
+            cells = list(zip(BY_THE_REGISTRY, meters, takers, strict=True))
+            for (_, change, _), meter, _ in cells:
+                if change in (Change.REMOVED, Change.NAME_TAKEN):
+                    assert client.delete(f"/api/v1/meters/{meter.name}").status_code == 200
+            imported(client, [row for (_, change, _), meter, taker in cells for row in rows_of(meter, change, taker)])
+            lab.go_on(meters)
+            replies = told(asking.result(60), [(meter, meter.entry()["mrid"]) for meter in meters])
+        yield dict(zip(BY_THE_REGISTRY, zip(replies, takers, strict=True), strict=True))
+    finally:
+        ami.close()
+
+
+@pytest.mark.parametrize("then", [Fault.WAIT, Fault.WAIT_LOST], ids=["answers", "hangs up"])
+@pytest.mark.parametrize("change", Change)
+@pytest.mark.parametrize("step", [Step.STATE_READ, *AFTER_THE_ACTION])
+def test_a_registry_that_changes_at_a_step(
+    changed: dict[Any, tuple[Told, LyingMeter]], step: Step, change: Change, then: Fault
+) -> None:
+    """What has begun is ended at the device that it was begun at, and its reply is about the mRID that was asked for."""
+    one, taker = changed[step, change, then]
+    assert taker.asked == [], "another device was asked"
+    assert one.meter.actions == (step is not Step.STATE_READ or then is Fault.WAIT)
+    if step is Step.ACTION_CAME and then is Fault.WAIT:
+        says_what_was_read(one, "connected")
+    elif then is Fault.WAIT or step in (Step.READ_BACK, Step.HALF_READ_BACK):
+        assert one.ok, one.reason
+        assert (one.meter.output, one.meter.state) == (False, 0)
+    elif step is Step.STATE_READ:
+        says_nothing_was_switched(one)
+    else:
+        says_uncertain(one)
 
 
 # --- two lives
@@ -243,11 +349,10 @@ def test_a_life_that_ended_at_a_step(two_lives: dict[Any, tuple[Told, LyingMeter
     elif left or second is Second.LOST_AGAIN:
         says_uncertain(one)
     else:
-        assert not one.ok and UNCERTAIN not in one.reason
-        assert one.code != "5.3" and NEVER.search(one.reason), one.reason
+        says_nothing_was_switched(one)
     assert one.meter.actions == (left + (second in (*ENDS_WELL, Second.LOST_AGAIN, Second.REFUSES_CONTROL)))
 
 
 def test_the_matrix_has_every_step_and_fault() -> None:
     """A step or a fault that is added to the meters is asked for here as well."""
-    assert set(STEPS) == set(Step) and {*FAULTS, Fault.HOLD} == set(Fault)
+    assert set(STEPS) == set(Step) and {*FAULTS, Fault.HOLD, Fault.WAIT, Fault.WAIT_LOST} == set(Fault)
