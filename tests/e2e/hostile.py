@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import socket
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, TypeVar
@@ -312,6 +314,101 @@ def _saying(octets: bytes) -> Callable[[Site, Address], object]:
     return lambda _, address: exchange(address, closing)
 
 
+# --- to the REST APIs of both, and messages of readings and schedules
+
+_IMPORT = json.dumps(
+    {"rows": [{"place": "x", "columns": {"name": f"X{number}", "feeder": "x" * 20}} for number in range(1_000)]}
+).encode()
+_QUARTERS = "0.0.2.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0"
+
+
+def _to_api(body: bytes) -> Callable[[Site, Address], object]:
+    """What is posted there is imported by the HES, and asked for by the CIS."""
+
+    def send(site: Site, address: Address) -> None:
+        post(address, body, f"/api/v1/{_posted(site, address)}", Content_Type="application/json")
+
+    return send
+
+
+def _posted(site: Site, address: Address) -> str:
+    return "meters" if address == site.hes else "readings"
+
+
+def _half_of_an_order(site: Site, address: Address) -> None:
+    """Twenty bodies of the REST API, of which half comes."""
+    head = (
+        f"POST /api/v1/{_posted(site, address)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Content-Type: application/json\r\nContent-Length: 90000\r\n\r\n"
+    )
+    _holding(head.encode() + bytes(45_000))(site, address)
+
+
+def _lists(site: Site) -> None:
+    """Everything that can be listed, and the metrics, over one connection."""
+    paths = ("/metrics", "/api/v1/meters", "/api/v1/requests", "/api/v1/jobs", "/api/v1/schedules", "/api/v1/groups")
+    asked = "".join(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" for path in paths * 3)
+    exchange(site.hes, asked.encode() + b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+
+
+def _message(site: Site, verb: str, noun: str, content: str) -> bytes:
+    return post(
+        site.hes,
+        soap(content)
+        .replace(b"<m:Verb>create<", f"<m:Verb>{verb}<".encode())
+        .replace(b">EndDeviceControls<", f">{noun}<".encode()),
+    )
+
+
+def _schedule_of_strangers(site: Site) -> None:
+    """A schedule for five thousand meters that are not known."""
+    devices = "".join(f"<EndDevice><mRID>{uuid.UUID(int=number)}</mRID></EndDevice>" for number in range(5_000))
+    when = (
+        f"<ReadingType><mRID>{_QUARTERS}</mRID></ReadingType><TimeSchedule><recurrencePeriod>86400</recurrencePeriod>"
+        "<scheduleInterval><start>2026-01-01T00:00:00Z</start></scheduleInterval></TimeSchedule>"
+    )
+    profile = "http://iec.ch/TC57/2011/MeterReadSchedule#"
+    payload = f'<MeterReadSchedule xmlns="{profile}">{devices}{when}</MeterReadSchedule>'
+    _message(site, "create", "MeterReadSchedule", payload)
+
+
+def _readings_of_a_year(site: Site) -> None:
+    """All quarters of a year and a month of two meters; whoever asks does not wait for the answer."""
+    devices = "".join(f"<EndDevice><mRID>{meter['mrid']}</mRID></EndDevice>" for meter in site.meters[:2])
+    now = datetime.now(UTC)
+    start = (now - timedelta(days=399)).isoformat()
+    between = f"<Reading><timePeriod><end>{now.isoformat()}</end><start>{start}</start></timePeriod></Reading>"
+    profile = "http://iec.ch/TC57/2011/GetMeterReadings#"
+    types = f"<ReadingType><mRID>{_QUARTERS}</mRID></ReadingType>"
+    query = f'<GetMeterReadings xmlns="{profile}">{devices}{between}{types}</GetMeterReadings>'
+    message_id = uuid.uuid4()
+    body = (
+        f'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><RequestMessage xmlns="{MESSAGE}">'
+        f"<Header><Verb>get</Verb><Noun>MeterReadings</Noun><MessageID>{message_id}</MessageID></Header>"
+        f"<Request>{query}</Request></RequestMessage></s:Body></s:Envelope>"
+    ).encode()
+    head = f"POST /cim HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
+    site.hold(socket.create_connection(site.hes, PATIENCE_S)).sendall(head.encode() + body)
+
+
+_INTERVALS = "".join(
+    f"<IntervalReadings><timeStamp>2026-01-{1 + number // 1000:02d}T{number // 60 % 16:02d}:{number % 60:02d}:00Z</timeStamp>"
+    f'<value>{number}.5</value><ReadingQualities><ReadingQualityType ref="1.0.0"/></ReadingQualities></IntervalReadings>'
+    for number in range(16_000)
+)
+
+
+def _event_of_readings(site: Site) -> None:
+    """Sixteen thousand intervals of a meter of the CIS, which are as many elements as are taken."""
+    payload = (
+        f'<MeterReadings xmlns="http://iec.ch/TC57/2011/MeterReadings#"><MeterReading><IntervalBlocks>{_INTERVALS}'
+        f'<ReadingType ref="{_QUARTERS}"/></IntervalBlocks><Meter><mRID>{site.meters[2]["mrid"]}</mRID></Meter>'
+        "</MeterReading></MeterReadings>"
+    )
+    body = soap(payload, wrapper="EventMessage").replace(b"<m:Verb>create<", b"<m:Verb>created<")
+    post(site.cis, body.replace(b">EndDeviceControls<", b">MeterReadings<"))
+
+
 SENDERS: list[Sender] = [
     Sender("reply-address-with-port-below-zero", 1, lambda site: _asynchronous(site, "http://127.0.0.1:-1/")),
     Sender("reply-address-without-name", 1, lambda site: _asynchronous(site, "http://xn--/")),
@@ -339,5 +436,12 @@ SENDERS: list[Sender] = [
     Sender("silent-callers", 5, _silent),
     Sender("half-a-frame", 5, _half_a_frame),
     Sender("claimed-name", 5, _claim),
+    Sender("rows-of-an-import-that-are-refused", 3, lambda site: _to_api(_IMPORT)(site, site.hes)),
+    Sender("lists-and-metrics", 3, _lists),
+    Sender("schedule-of-unknown-meters", 3, _schedule_of_strangers),
+    Sender("readings-of-a-year", 3, _readings_of_a_year),
+    Sender("event-of-readings", 3, _event_of_readings, "cis"),
+    *_http("nested-json", 3, _to_api(b"[" * 99_000)),
+    *_http("half-of-an-order", 5, _half_of_an_order),
 ]
 """Every row of every clause; engineers add theirs here."""
