@@ -77,9 +77,12 @@ async def test_what_is_no_request_of_ours_is_refused(
     tmp_path: Path, hes: StandInHes, content: bytes, headers: dict[str, str], status: int
 ) -> None:
     async with asking(tmp_path, hes) as (_, client):
-        answer = await client.post(CONTROLS, content=content, headers={"Content-Type": "application/json"} | headers)
-    assert answer.status_code == status
-    assert answer.json()["error"]
+        for path in (CONTROLS, READINGS):
+            answer = await client.post(path, content=content, headers={"Content-Type": "application/json"} | headers)
+            assert answer.status_code == status
+            assert answer.json()["error"]
+        if status in (403, 421):
+            assert (await client.get(READINGS, headers=headers)).status_code == status
     assert hes.requests == []
 
 
@@ -88,6 +91,8 @@ async def test_where_there_are_tokens_one_is_needed(tmp_path: Path, hes: StandIn
     tokens = tmp_path / "tokens"
     async with asking(tmp_path, hes, token_file=tokens, host="0.0.0.0") as (_, client):
         assert (await client.post(CONTROLS, json=ORDER)).status_code == 401
+        assert (await client.post(READINGS, json={})).status_code == 401
+        assert (await client.get(READINGS)).status_code == 401
         assert hes.requests == []
         bearer = {"Authorization": f"Bearer {tokens.read_text().strip()}"}
         assert (await client.post(CONTROLS, json=ORDER, headers=bearer)).json()["result"] == "OK"

@@ -250,6 +250,7 @@ def test_the_readings_of_a_store_as_csv(moved: System) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, f"2 readings are in {path}\n"), done.stderr
+    assert path.stat().st_mode & 0o777 == 0o600, "what people use is no affair of others on this machine"
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [(one["mrid"], one["time"], one["time_of"]) for one in lines] == [

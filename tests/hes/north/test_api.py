@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from north_bench import DISCONNECT as CODE
 from north_bench import Cis, StandIn, control, entries, mrid, north, request
@@ -192,8 +193,55 @@ async def test_nothing_is_told_without_the_token(tmp_path: Path) -> None:
         bearer = {"Authorization": f"Bearer {file.read_text().strip()}"}
         for path in ("/api/v1/meters", "/api/v1/requests", "/api/v1/jobs", "/api/v1/groups", "/metrics"):
             assert (await hes.client.get(hes.url + path)).status_code == 401
+        for method, path in [*ROUTES, *READ]:
+            assert (await hes.client.request(method, hes.url + path)).status_code in (401, 415), (method, path)
+        for path in ("/api/v1/meters", "/api/v1/requests", "/api/v1/jobs", "/api/v1/groups", "/metrics"):
             assert (await hes.client.get(hes.url + path, headers=bearer)).status_code == 200
         assert (await hes.client.get(f"{hes.url}/readyz")).status_code == 200
+
+
+ROUTES = [(one.method, one.path.replace(":path", "").format(name="M1", message_id="m-1")) for one in OPERATIONS]
+READ = [("get", "/metrics"), ("get", "/api/v1/openapi.json"), ("get", "/api/v1/clock")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "elsewhere.example"}, 421),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Length": "4294967296"}, 413),
+    ],
+)
+async def test_what_a_page_in_a_browser_can_send_is_not_taken_anywhere(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    async with north(tmp_path) as hes:
+        for method, path in [*ROUTES, *READ]:
+            if status in (413, 415) and method not in ("post", "put"):
+                continue
+            answer = await answered(f"{hes.url}{path}", method, {"Content-Type": "application/json"} | headers)
+            assert answer.startswith(f"HTTP/1.1 {status} "), (method, path, answer)
+            assert '{"error":"' in answer, "in the words of the API"
+        assert (await hes.client.get(f"{hes.url}/api/v1/meters")).json()["total"] == 3
+        assert (await hes.client.get(f"{hes.url}/api/v1/schedules")).json() == {"schedules": []}
+
+
+async def answered(url: str, method: str, headers: dict[str, str]) -> str:
+    """Octet for octet, so that a length can be said of a body that never comes."""
+    where = httpx.URL(url)
+    reader, writer = await asyncio.open_connection(where.host, where.port)
+    lines = {"Host": f"{where.host}:{where.port}", "Content-Length": "0", "Connection": "close"} | headers
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    writer.write(f"{method.upper()} {where.raw_path.decode()} HTTP/1.1\r\n{head}\r\n".encode())
+    writer.write_eof()
+    try:
+        async with asyncio.timeout(10):
+            return (await reader.read()).decode()
+    finally:
+        writer.close()
 
 
 async def test_the_description_names_what_is_served(tmp_path: Path) -> None:

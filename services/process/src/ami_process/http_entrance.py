@@ -3,7 +3,7 @@
 * `Host` has to be ours: an IP address, a name without a dot, or a configured name. A page whose own name is made to point at
   us (DNS rebinding) has a public name of its own, so addresses and local names need no list.
 * `Origin`, which browsers send along, has to be ours as well: no page of somebody else posts here (CSRF).
-* A POST has a content type of the allow list; the ones that a browser sends without asking are not among them.
+* A POST or PUT has a content type of the allow list; the ones that a browser sends without asking are not among them.
 * A body that is announced as larger than allowed is refused before it comes.
 
 An absolute request target (RFC 9112, 3.2.2) and a slash at the end of the path are other spellings of the same address.
@@ -24,6 +24,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)(/.*)?", re.IGNORECASE)
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::[0-9]*)?", re.IGNORECASE)
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 MAX_HOST = 300
 """Of a name (253), a port, and brackets."""
@@ -68,7 +70,7 @@ class Entrance:
         for origin in headers.getlist("origin"):
             if host is None or origin.lower().partition("://")[2] != host.lower():
                 return HTTPStatus.FORBIDDEN, f"pages of {origin[:80]!r} may not ask here"
-        if method != "POST":
+        if method not in _WITH_BODY:
             return None
         if len(headers.getlist("content-type")) > 1:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a message has one content type"
