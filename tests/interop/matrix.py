@@ -139,6 +139,7 @@ def rows() -> tuple[Row, ...]:
         *gurux_client_over_hdlc(),
         *gurux_client_to_a_meter(),
         *gurux_client_to_every_model(),
+        *gurux_client_to_a_meter_with_short_names(),
         *cosem_client(),
         *gurux_meter(),
     )
@@ -247,6 +248,15 @@ def to_a_model(model: str, peer: str, services: tuple[str, ...], framing: str = 
     served = tuple(service for service in services if service != "ACTION" or model not in WITHOUT_SWITCH)
     ciphered: dict[str, Any] = {"mechanism": GMAC, "policy": "both", "ciphering": "general-glo", "pdu_size": LARGE}
     return Row(ours=METER, model=model, peer=peer, framing=framing, services=served, **ciphered)
+
+
+def gurux_client_to_a_meter_with_short_names() -> Iterator[Row]:
+    """What this peer can do with short names at all."""
+    served = tuple(service for service in NAMED_SERVICES if service in METER_SERVICES)
+    for framing in (WRAPPER, UDP, HDLC):
+        for mechanism in ("none", "LLS"):
+            by_name: dict[str, Any] = {"ours": METER, "model": "short-names", "names": "SN", "pdu_size": LARGE}
+            yield Row(**by_name, peer=GURUX_CLIENT, framing=framing, mechanism=mechanism, services=served)
 
 
 COSEM_SERVICES = ("open", "GET", "long GET", "by range", "GET list", "SET", "ACTION", "release")

@@ -14,6 +14,7 @@ from loopback import SERVER_WPORT
 from matrix import HDLC, UDP, Row
 
 from ami_dlms.association import (
+    SN_CONFORMANCE,
     ClientConnection,
     ClientOutput,
     ClientSettings,
@@ -26,6 +27,8 @@ from ami_dlms.association import (
 from ami_dlms.framing.hdlc_address import HdlcAddress
 from ami_dlms.framing.hdlc_framing import HdlcClientFraming
 from ami_dlms.security import GlobalKeys, SendCounter
+from ami_meter_sim.objects.model_files import load_model
+from ami_packs.base_names import names_of
 
 PATIENCE_S = 20
 
@@ -67,6 +70,8 @@ async def our_client(
         "security": security(row, server=False, keys=keys),
         "max_receive_pdu_size": row.pdu_size,
     }
+    if row.names == "SN":
+        settings |= {"short_names": names_of(load_model(row.model))["management"], "conformance": SN_CONFORMANCE}
     connection = ClientConnection(
         ClientSettings(**(settings | changes)),
         challenge=b"0123456789abcdef",
