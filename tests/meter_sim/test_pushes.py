@@ -301,7 +301,7 @@ def test_what_a_push_has_used_is_in_the_row_before_the_meter_can_go(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("destination", "reported"),
-    [(b"", []), (b"head-end", ["the push setup has no destination over TCP or UDP"])],
+    [(b"", []), (b"head-end", ["the push setup has no destination over TCP, UDP or HDLC"])],
     ids=["none is written, so no push is wanted", "what is written is none"],
 )
 async def test_a_push_without_a_destination_is_not_sent(

@@ -128,7 +128,19 @@ class Pushed(Event):
     meter: str
     """Its sender."""
     transport: str
-    """`tcp` or `udp`."""
+    """`tcp`, `udp` or `hdlc`."""
+    address: str
+    """Where it went."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushConfirmed(Event):
+    """The receiver of a push has confirmed it."""
+
+    meter: str
+    """Its sender."""
+    transport: str
+    """`tcp`, `udp` or `hdlc`."""
     address: str
     """Where it went."""
 
@@ -140,7 +152,7 @@ class PushFailed(Event):
     meter: str
     """Its sender."""
     transport: str
-    """`tcp` or `udp`."""
+    """`tcp`, `udp` or `hdlc`."""
     address: str
     """Where it should have gone."""
     reason: str

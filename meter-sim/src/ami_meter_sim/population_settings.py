@@ -40,8 +40,8 @@ def socket_address(value: str) -> str:
 def destination(value: str) -> str:
     """The same for the destination of pushes."""
     scheme, _, rest = value.partition("://")
-    if scheme not in ("tcp", "udp"):
-        raise ValueError('expected "tcp://host:port" or "udp://host:port"')
+    if scheme not in ("tcp", "udp", "hdlc"):
+        raise ValueError('expected "tcp://host:port", "udp://host:port" or "hdlc://host:port"')
     socket_address(rest)
     return value
 
@@ -91,7 +91,7 @@ class PushesSettings(Section):
     """`[populations.push]`: what the push setups (class 40) of its meters say before a client writes them."""
 
     to: str
-    """`tcp://host:port` or `udp://host:port`."""
+    """`tcp://host:port`, `udp://host:port`, or `hdlc://host:port` for unnumbered information of HDLC over TCP."""
     on: tuple[Literal["alarm", "installation", "power-down", "power-up", "switch"], ...] = (
         "alarm",
         "installation",

@@ -105,7 +105,7 @@ class SimulatedSettings(Section):
         default=60.0, description="for so long the first time; twice as long each further time, up to an hour"
     )
     push_to: str | None = None
-    """`tcp://host:port` or `udp://host:port`: what the push setups (class 40) of its model have as destination."""
+    """`tcp://host:port`, `udp://host:port` or `hdlc://host:port` (over TCP): what the push setups (class 40) of its model have as destination."""
     push_on_switch: bool = True
     """One when it has switched."""
     push_every_s: Seconds | None = None

@@ -12,13 +12,14 @@ from datetime import datetime
 from functools import partial
 
 from ami_dlms.errors import DlmsError
-from ami_meter_sim.events import PushFailed
+from ami_meter_sim.events import Discarded, PushFailed
 from ami_meter_sim.faults.pushes import POWER_DOWN
 from ami_meter_sim.fleet import Fleet
-from ami_meter_sim.lines.push import Push, PushEndpoint, PushSender
+from ami_meter_sim.lines.confirming import Confirmation
+from ami_meter_sim.lines.push import TIMEOUT_S, Push, PushEndpoint, PushSender
 from ami_meter_sim.lines.sockets import leaves_from
 from ami_meter_sim.meter.pushes import reason_of
-from ami_meter_sim.meter.pushing import push_frames, push_retry_at, wanted_pushes
+from ami_meter_sim.meter.pushing import confirms, note_confirmation, push_frames, push_retry_at, wanted_pushes
 from ami_meter_sim.meter.pushing_from_rows import frames_of_row
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.push_setup import PushPlan, PushTransport
@@ -29,7 +30,7 @@ from ami_process.sockets import format_address
 
 MOST_KEPT = 1_000
 """Pushes that wait while one more keeps its meter alive."""
-TRANSPORTS: dict[int, str] = {PushTransport.TCP: "tcp", PushTransport.UDP: "udp"}
+TRANSPORTS: dict[int, str] = {PushTransport.TCP: "tcp", PushTransport.UDP: "udp", PushTransport.HDLC: "hdlc"}
 
 
 def may_leave(meter: Meter | Row, why: str) -> bool:
@@ -95,7 +96,9 @@ class WantedPushes:
         transport = "" if where is None else TRANSPORTS.get(where.transport, "")
         if where is None or not transport or plan.first_at is None:
             problem = (
-                "no window ever opens" if plan.first_at is None else "the push setup has no destination over TCP or UDP"
+                "no window ever opens"
+                if plan.first_at is None
+                else "the push setup has no destination over TCP, UDP or HDLC"
             )
             address = "" if where is None else format_address(where.host, where.port)
             self._environment.emit(PushFailed(meter=meter.name, transport=transport, address=address, reason=problem))
@@ -116,8 +119,11 @@ class WantedPushes:
         again, why = self._again(meter), reason_of(plan.setup)
         index = meter.row.index
         kept = [meter] if self._is_due(plan) and self._sender.waiting < MOST_KEPT else []
+        asked = AskedToConfirm(self._fleet, again, plan)
 
         def frames(at: datetime) -> Sequence[bytes]:
+            if plan.confirmed:
+                return asked.frames(at) if may_leave(again(), why) else ()
             resting = self._fleet.at_rest(index)
             its = resting.row if resting is not None else again()
             kept.clear()
@@ -137,4 +143,36 @@ class WantedPushes:
             why=why,
             own_host=leaves_from(self._own_host(meter), destination.host),
             retry_at=retry_at,
+            confirmation=Confirmation(plan.confirm_within_s or TIMEOUT_S, asked.takes) if plan.confirmed else None,
         )
+
+
+class AskedToConfirm:
+    """A push of one meter that asks to be confirmed: which invoke id its last attempt had, and what a confirmation does."""
+
+    def __init__(self, fleet: Fleet, meter: Callable[[], Meter], plan: PushPlan) -> None:
+        self._fleet = fleet
+        self._meter = meter
+        self._plan = plan
+        self._invoke_id = 0
+
+    def frames(self, at: datetime) -> Sequence[bytes]:
+        """Of another attempt. Raises StateUnusable and DlmsError."""
+        meter = self._meter()
+        found = push_frames(meter, self._plan, at)
+        self._invoke_id = meter.last_invoke_id
+        return found
+
+    def takes(self, octets: bytes) -> bool:
+        """Whether an APDU confirms it; then the push setup shows when, which is on disk. What is not genuine is reported."""
+        meter = self._meter()
+        try:
+            if not confirms(meter, self._plan, octets, self._invoke_id):
+                return False
+            at = self._fleet.environment.now()
+            meter.happen(lambda device: note_confirmation(device, self._plan.setup, at), at)
+            self._fleet.write()
+        except (DlmsError, StateUnusable) as error:
+            self._fleet.report(Discarded(meter=meter.name, reason=str(error)))
+            return False
+        return True

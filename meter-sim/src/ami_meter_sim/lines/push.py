@@ -10,7 +10,7 @@ import heapq
 import itertools
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,10 +20,12 @@ from typing import Any
 
 from ami_dlms.errors import DlmsError
 from ami_meter_sim.effects import Effect, Report, Send, Wait
-from ami_meter_sim.events import Pushed, PushFailed
+from ami_meter_sim.events import PushConfirmed, Pushed, PushFailed
 from ami_meter_sim.faults import Occasion, disturbed
 from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.lines.confirming import Confirmation, Unconfirmed, confirmed
 from ami_meter_sim.lines.sockets import Address, Datagrams, connected, resolve
+from ami_meter_sim.meter.communication import over_hdlc
 from ami_meter_sim.population.journal import StateUnusable
 from ami_process.sockets import format_address
 
@@ -38,7 +40,7 @@ ANYWHERE = {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::", 0)}  # noqa:
 
 @dataclass(frozen=True, slots=True)
 class PushEndpoint:
-    """`transport` is `tcp` or `udp`."""
+    """`transport` is `tcp` or `udp` with the wrapper, or `hdlc` over TCP."""
 
     transport: str
     host: str
@@ -58,7 +60,7 @@ class Push:
 
     `frames` makes its octets at the instant of an attempt (StateUnusable or DlmsError: there are none). `why` is the word for faults and
     for who reads about it. `own_host` is the address of ours that it leaves from, None for any. `retry_at` says when attempt number
-    1, 2, ... is made after one that failed at an instant, None for no more.
+    1, 2, ... is made after one that failed at an instant, None for no more. `confirmation` is what has to come back for it.
     """
 
     meter: str
@@ -68,6 +70,7 @@ class Push:
     own_host: str | None = None
     retry_at: Callable[[int, datetime], datetime | None] = no_retry
     attempt: int = 0
+    confirmation: Confirmation | None = None
 
 
 @dataclass(slots=True)
@@ -164,15 +167,17 @@ class PushSender:
             self._fail(push, str(error))
             return None
         occasion = Occasion(now, push=push.why)
-        effects = (disturbed(self._fleet.faults, push.meter, frame, occasion) for frame in frames)
-        return PushAttempt(push, itertools.chain.from_iterable(effects))
+        effects = itertools.chain.from_iterable(
+            disturbed(self._fleet.faults, push.meter, frame, occasion) for frame in frames
+        )
+        return PushAttempt(push, over_hdlc(effects) if push.destination.transport == "hdlc" else effects)
 
     def go_on(self, sendings: Sequence[PushAttempt]) -> None:
         """Send them now, over UDP at once, over TCP when there is a connection."""
         self._held -= len(sendings)
         for sending in sendings:
             where = sending.push.destination
-            if where.transport == "udp" and _is_address(where.host):
+            if where.transport == "udp" and _is_address(where.host) and sending.push.confirmation is None:
                 self._send_datagrams(sending, (where.host, where.port))
             else:
                 self._callers.append(sending)
@@ -217,33 +222,55 @@ class PushSender:
     async def _send_with_waiting(self, sending: PushAttempt) -> None:
         push, destination = sending.push, sending.push.destination
         try:
+            if push.confirmation is not None:
+                await self._send_confirmed(sending, push.confirmation)
+                return
             if destination.transport == "udp":
                 async with asyncio.timeout(TIMEOUT_S):
                     to = (await resolve(destination.host, destination.port, socket.SOCK_DGRAM))[0][1]
                 self._send_datagrams(sending, to)
                 return
             await self._send_over_tcp(sending)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, DlmsError, Unconfirmed) as error:
             self._fail(push, str(error) or type(error).__name__)
+
+    async def _send_confirmed(self, sending: PushAttempt, wanted: Confirmation) -> None:
+        """Over a socket of its own, on which the receiver answers; what was lost on its way out is missed like its answer."""
+        push, where, loop = sending.push, sending.push.destination, asyncio.get_running_loop()
+        kind = socket.SOCK_DGRAM if where.transport == "udp" else socket.SOCK_STREAM
+        async with asyncio.timeout(TIMEOUT_S):
+            near = await connected(where.host, where.port, push.own_host, kind)
+        with near:
+            async for octets in self._frames(sending):
+                async with asyncio.timeout(TIMEOUT_S):
+                    await loop.sock_sendall(near, octets)
+                self._has_left(push)
+            await confirmed(near, where.transport, wanted)
+        self._fleet.report(PushConfirmed(meter=push.meter, transport=where.transport, address=str(where)))
+
+    async def _frames(self, sending: PushAttempt) -> AsyncIterator[bytes]:
+        """What leaves, one after the other and in its time."""
+        for effect in sending.effects:
+            match effect:
+                case Send(octets):
+                    yield octets
+                case Wait(seconds):
+                    await self._fleet.environment.sleep(seconds)
+                case Report(event):
+                    self._fleet.report(event)
+                case _:
+                    return
 
     async def _send_over_tcp(self, sending: PushAttempt) -> None:
         """One connection for all frames of the push, made when the first octets leave."""
         push, writer = sending.push, None
         try:
-            for effect in sending.effects:
-                match effect:
-                    case Send(octets):
-                        async with asyncio.timeout(TIMEOUT_S):
-                            writer = writer or await self._connect(push)
-                            writer.write(octets)
-                            await writer.drain()
-                        self._has_left(push)
-                    case Wait(seconds):
-                        await self._fleet.environment.sleep(seconds)
-                    case Report(event):
-                        self._fleet.report(event)
-                    case _:
-                        break
+            async for octets in self._frames(sending):
+                async with asyncio.timeout(TIMEOUT_S):
+                    writer = writer or await self._connect(push)
+                    writer.write(octets)
+                    await writer.drain()
+                self._has_left(push)
         finally:
             if writer is not None:
                 writer.close()

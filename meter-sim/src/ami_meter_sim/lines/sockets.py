@@ -56,12 +56,14 @@ def _send_from_any(one: socket.socket) -> None:
         one.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
 
 
-async def connected(host: str, port: int, own_host: str | None) -> socket.socket:
-    """A connection of TCP from this address of ours, None: any. OSError when it can't be had."""
-    found = await resolve(host, port, socket.SOCK_STREAM)
+async def connected(
+    host: str, port: int, own_host: str | None, kind: socket.SocketKind = socket.SOCK_STREAM
+) -> socket.socket:
+    """A connection of TCP, or a socket of UDP for one peer, from this address of ours, None: any. OSError when it can't be had."""
+    found = await resolve(host, port, kind)
     wanted = None if own_host is None else socket.AF_INET6 if ":" in own_host else socket.AF_INET
     family, to = next((one for one in found if wanted in (None, one[0])), found[0])
-    one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    one = socket.socket(family, kind)
     try:
         one.setblocking(False)
         if own_host is not None:

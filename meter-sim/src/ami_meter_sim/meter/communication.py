@@ -12,7 +12,7 @@ from ami_dlms.framing.framing import LinkLost, WrapperPdu
 from ami_dlms.framing.hdlc_address import address_size, decode_address
 from ami_dlms.framing.hdlc_framing import HdlcServerFraming
 from ami_dlms.framing.hdlc_parameters import LinkParameters
-from ami_dlms.framing.wrapper import HEADER_SIZE, VERSION, WrapperFraming
+from ami_dlms.framing.wrapper import HEADER_SIZE, VERSION, WrapperFraming, decode_datagram
 from ami_meter_sim.effects import Effect, Send
 
 DEFAULT_PARAMETERS = LinkParameters()
@@ -130,6 +130,19 @@ class HdlcLine:
             return octets
         source, destination = int.from_bytes(octets[2:4], "big"), int.from_bytes(octets[4:6], "big")
         return self._link.encode(source, destination, octets[HEADER_SIZE:]) if octets[HEADER_SIZE:] else b""
+
+
+def over_hdlc(pushed: Iterable[Effect]) -> Iterator[Effect]:
+    """Wrapper PDUs of pushes as unnumbered information, which needs no link; other octets are noise and stay what they are.
+
+    LocalError for a logical device that an address of one octet can't name.
+    """
+    for effect in pushed:
+        if isinstance(effect, Send) and _is_pdu(effect.octets):
+            pdu = decode_datagram(effect.octets)
+            yield Send(HdlcServerFraming((pdu.source,)).push(pdu))
+        else:
+            yield effect
 
 
 def _is_pdu(octets: bytes) -> bool:

@@ -20,7 +20,7 @@ from ami_meter_sim.objects.push_setup import PERCENT, PushSetupV0, PushTransport
 from ami_packs.model import MANAGEMENT, Model, ObjectAccess, ObjectDescription
 from ami_process.sockets import format_address
 
-TRANSPORTS = {"tcp": PushTransport.TCP, "udp": PushTransport.UDP}
+TRANSPORTS = {"tcp": PushTransport.TCP, "udp": PushTransport.UDP, "hdlc": PushTransport.HDLC}
 A_XDR = data.enum(0)
 """message_type."""
 SHOWN = ((8, "0-0:1.0.0", 2), (1, "0-0:96.1.0", 2), (70, "0-0:96.3.10", 3))
@@ -32,7 +32,7 @@ READ, WRITE, METHODS = frozenset(range(1, 8)), frozenset(range(2, 8)), frozenset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushes:
-    """Where and why meters push. `transport` is `tcp` or `udp`, `reasons` are those of `SETUPS`, `windows` local times of each day.
+    """Where and why meters push. `transport` is `tcp`, `udp` or `hdlc` (over TCP), `reasons` are those of `SETUPS`, `windows` local times of each day.
 
     What is None is as the model has it. The start is randomised, and windows are kept, by what can wait; a last gasp is never repeated.
     `every_s` is the period of `interval`. `client_wport` None: the client of the setup, else that of the management association.
@@ -52,7 +52,7 @@ class Pushes:
 
 
 def parse_destination(text: str) -> tuple[str, str, int]:
-    """Transport, host and port of "tcp://host:port" or "udp://host:port"; an IPv6 host stands in brackets."""
+    """Transport, host and port of "tcp://host:port", "udp://host:port" or "hdlc://host:port"; an IPv6 host stands in brackets."""
     transport, _, address = text.partition("://")
     host, _, port = address.rpartition(":")
     return transport, host.strip("[]"), int(port)

@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from ami_dlms.apdu.access import CONFIRMED
 from ami_dlms.apdu.notify import DataNotification, EventNotificationRequest
-from ami_dlms.association import AssociationProfile
+from ami_dlms.association import AssociationProfile, Sender, unprotect_confirmation
 from ami_dlms.errors import LocalError
+from ami_dlms.obis import Obis
+from ami_dlms.security import ProtectionFlags
 from ami_meter_sim.faults.dice import Dice
 from ami_meter_sim.meter.notifications import Sending, notification_frames, protected_as
-from ami_meter_sim.meter.simulated_meter import Meter
-from ami_meter_sim.objects.push_setup import PushPlan, PushSetupV0
+from ami_meter_sim.meter.simulated_meter import INVOKE_ID_BITS, Meter
+from ami_meter_sim.objects.device import Device
+from ami_meter_sim.objects.push_setup import PushPlan, PushSetupV0, PushSetupV2
 
 
 def wanted_pushes(meter: Meter, at: datetime) -> tuple[PushPlan, ...]:
@@ -66,11 +70,36 @@ def _frames(meter: Meter, sending: Sending, plan: PushPlan) -> tuple[bytes, ...]
     return tuple(frames)
 
 
+def confirms(meter: Meter, plan: PushPlan, octets: bytes, invoke_id: int) -> bool:
+    """Whether an APDU confirms the push of this invoke id; it has to be protected as its client's association wants requests.
+
+    Raises DlmsError for one that can't be read or is not genuine; a counter that was taken is in the row.
+    """
+    client = meter.setup.management.client_wport if plan.client_wport is None else plan.client_wport
+    profile = _of_client(meter, client)
+    security = protected_as(profile.security, plan.protection)
+    wanted = ProtectionFlags.NOTHING if security is None else security.required.request
+    sender = None
+    if security is not None and wanted and profile.receive_counter is not None:
+        sender = Sender(security.keys, profile.receive_counter, security.asymmetric.peer_signing, wanted=wanted)
+    found = unprotect_confirmation(octets, sender)
+    meter.reserve_counters()
+    return (found.long_invoke_id_and_priority ^ invoke_id) & INVOKE_ID_BITS == 0
+
+
+def note_confirmation(device: Device, setup: Obis, at: datetime) -> None:
+    """A push setup of version 2 shows when it was confirmed last."""
+    found = device.find(PushSetupV0.class_id, setup)
+    if isinstance(found, PushSetupV2):
+        found.confirmed(at)
+
+
 def _notifications(meter: Meter, plan: PushPlan) -> Iterator[DataNotification | EventNotificationRequest]:
     """All values in one, or each in one of its own where the plan names what they are values of."""
     at = meter.device.clock.date_time
     if not plan.attributes:
-        yield DataNotification(meter.next_invoke_id(), at, plan.body)
+        invoke_id = meter.next_invoke_id() | (CONFIRMED if plan.confirmed else 0)
+        yield DataNotification(invoke_id, at, plan.body)
         return
     for descriptor, value in zip(plan.attributes, plan.body.value, strict=True):
         yield EventNotificationRequest(at, descriptor, value)

@@ -35,7 +35,7 @@ class Resting(NamedTuple):
 def frames_of_row(meter: Resting, plan: PushPlan, at: datetime) -> tuple[bytes, ...] | None:
     """The wrapper PDUs of one attempt, as of `push_frames`; None where the meter has to be made. Raises StateError."""
     population, index, row, changed_classes = meter
-    if changed_classes & SHOWN_BY_PUSHES or plan.attributes or _is_of_another(population, plan):
+    if changed_classes & SHOWN_BY_PUSHES or plan.attributes or plan.confirmed or _is_of_another(population, plan):
         return None
     if not row.alive_since:
         return None  # what the settings say of it, and what it has missed, is not in its row yet

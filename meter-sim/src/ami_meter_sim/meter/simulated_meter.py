@@ -342,8 +342,13 @@ class Meter:
         for one in moved:
             one.cover(self.row)
 
+    @property
+    def last_invoke_id(self) -> int:
+        """Of the last notification."""
+        return self._invoke_id
+
     def next_invoke_id(self) -> int:
-        """Of the next notification that is not confirmed."""
+        """Of the next notification."""
         self._invoke_id = (self._invoke_id + 1) & INVOKE_ID_BITS
         return self._invoke_id
 

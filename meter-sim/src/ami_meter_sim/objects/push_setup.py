@@ -41,6 +41,8 @@ MOST_WINDOWS = 8
 MOST_DELAY_S = 0xFFFF
 MOST_PROTECTIONS = 4
 PERCENT = 100
+A_XDR_ENCODED = 0
+"""message_type."""
 ADDRESS_AND_PORT = (6, 18)
 """Octets of an IPv4 or IPv6 address with its port."""
 NEVER = CosemDateTime()
@@ -98,8 +100,15 @@ class PushPlan:
     protection: ProtectionFlags | None = None
     max_pdu_size: int = 0
     """Longer APDUs go in blocks of a general block transfer; 0 for any length."""
+    confirm_within_s: int = 0
+    """How long a confirmation may take; 0: as long as the sender waits for anything."""
     attributes: tuple[AttributeDescriptor, ...] = ()
     """What the elements of the body are attributes of, where each is to go as an EventNotification of its own."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it asks to be confirmed; an EventNotification has no way to."""
+        return self.operation is OperationMethod.CONFIRMED and not self.attributes
 
 
 def _transport(value: Data) -> bool:
@@ -200,6 +209,7 @@ class PushSetupV0(TimedObject):
             client_wport=self._client_wport(),
             protection=self._protection() if self.option("protected") else ProtectionFlags.NOTHING,
             max_pdu_size=self.option("max_pdu_size"),
+            confirm_within_s=self._confirm_within_s(),
             attributes=self._attributes() if self.option("event_notification") else (),
         )
 
@@ -215,8 +225,10 @@ class PushSetupV0(TimedObject):
 
     @property
     def destination(self) -> Destination | None:
-        """None where none is written, or none that names a host and a port."""
-        transport, where, _ = self.elements("send_destination_and_method")
+        """None where none is written, or none that names a host and a port for APDUs in A-XDR; XML is not spoken here."""
+        transport, where, message = self.elements("send_destination_and_method")
+        if message.value != A_XDR_ENCODED:
+            return None
         return parse_destination(transport.value, where.value)
 
     @property
@@ -235,6 +247,9 @@ class PushSetupV0(TimedObject):
 
     def _protection(self) -> ProtectionFlags | None:
         return None
+
+    def _confirm_within_s(self) -> int:
+        return 0
 
     def _delay_s(self, _retry: int) -> float:
         delay: int = self.sound("repetition_delay").value
@@ -330,6 +345,11 @@ class PushSetupV2(PushSetupV1):
         for _ in range(retry - 1):
             delay = min(delay * exponent / PERCENT, most or MOST_DELAY_S)
         return float(min(delay, most or MOST_DELAY_S))
+
+    def _confirm_within_s(self) -> int:
+        _, interval = self.elements("confirmation_parameters")
+        seconds: int = interval.value
+        return seconds
 
     def confirmed(self, at: datetime) -> None:
         """A push was confirmed."""

@@ -63,6 +63,7 @@ from ami_dlms.association.protection.general_signing import sign_general, verify
 from ami_dlms.association.protection.notification import (
     Sender,
     protect_notification,
+    unprotect_confirmation,
     unprotect_notification,
     unprotect_unsolicited,
 )
@@ -159,6 +160,7 @@ __all__ = [
     "protect_general",
     "protect_notification",
     "sign_general",
+    "unprotect_confirmation",
     "unprotect_general",
     "unprotect_notification",
     "unprotect_unsolicited",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ami_dlms import apdu
 from ami_dlms.apdu.ciphered import GeneralGloCiphering, GeneralSigning, ServiceCiphering
-from ami_dlms.apdu.notify import DataNotification
+from ami_dlms.apdu.notify import DataNotification, DataNotificationConfirm
 from ami_dlms.association.events import UNSOLICITED, Unsolicited
 from ami_dlms.association.protection.apdu_protection import PROTECTION_MASK, SIGNED, TRANSACTION_ID_LENGTH
 from ami_dlms.association.protection.general_ciphering import CipheringHeader
@@ -96,6 +96,18 @@ def unprotect_unsolicited(octets: bytes, lookup: Lookup) -> tuple[Unsolicited, b
     if not isinstance(held, UNSOLICITED):
         raise ProtocolError(f"{type(held).__name__} is no notification")
     return held, message.system_title
+
+
+def unprotect_confirmation(octets: bytes, sender: Sender | None) -> DataNotificationConfirm:
+    """The word of a receiver that it has a DataNotification; None: it comes unencrypted. SecurityError moves no counter."""
+    message = apdu.decode(octets)
+    if sender is not None:
+        if not isinstance(message, GeneralGloCiphering):
+            raise SecurityError("a confirmation without the protection that requests have")
+        message = _open(message, sender)
+    if not isinstance(message, DataNotificationConfirm):
+        raise ProtocolError(f"{type(message).__name__} confirms nothing")
+    return message
 
 
 def _open(message: GeneralGloCiphering, sender: Sender) -> apdu.Apdu:
