@@ -20,9 +20,11 @@ from ami_dlms.obis import Obis
 from ami_hes.meters import MeterFault
 from ami_hes.operations.profile_rows import Buffer, columns_of, series_of
 from ami_hes.operations.read_results import ReadSeries
+from ami_mapping.attributes import UnreadableValue
 from ami_mapping.intervals import Span
 from ami_mapping.lookup import readings
 from ami_mapping.profiles import Profile
+from ami_mapping.qualities import MISSING, VALID
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
 COLUMNS = (
@@ -51,7 +53,7 @@ def read(*answers: Data) -> tuple[ReadSeries, int]:
         buffer.take(one)
     match = readings().column(PROFILE, COLUMNS[2])
     unit = ScalerUnit(0, 30).encode()
-    return series_of(buffer, match, 2, unit, multiplier=0, received_at=0), buffer.odd
+    return series_of(buffer, match, 2, unit, multiplier=0, received_at=0).series, buffer.odd
 
 
 cells = st.one_of(
@@ -89,3 +91,28 @@ def test_uniform_rows_are_their_values(given_rows: list[tuple[int, int]]) -> Non
 def test_what_is_no_buffer_is_a_fault_of_the_meter(value: Data) -> None:
     with pytest.raises(MeterFault, match="reading the buffer"):
         read(value)
+
+
+@pytest.mark.parametrize("odd", [data.float32(float("nan")), data.float64(float("inf")), data.visible_string("7")])
+def test_a_cell_that_is_no_number_takes_no_other_value_away(odd: Data) -> None:
+    cells = {1: data.double_long_unsigned(5), 2: odd, 3: data.float32(7.5)}
+    buffer = Buffer(PROFILE, columns_of(PROFILE, [2]), SPAN)
+    buffer.take(data.array(*(data.structure(time(at), data.unsigned(0), cell) for at, cell in cells.items())))
+    unit, match = ScalerUnit(0, 30).encode(), readings().column(PROFILE, COLUMNS[2])
+    found = series_of(buffer, match, 2, unit, multiplier=0, received_at=0)
+    said = [found.series.quality_sets[place] for place in found.series.quality_of]
+    assert found.series.values[:3] == ("5", None, "7.5") and found.odd == 1 and found.why
+    assert [MISSING in one for one in said[:3]] == [VALID not in one for one in said[:3]] == [False, True, False]
+
+
+def test_a_column_without_any_number_and_one_of_another_unit_are_refused() -> None:
+    match = readings().column(PROFILE, COLUMNS[2])
+    for cell, unit in ((data.float32(float("nan")), 30), (data.float32(1.5), 27)):
+        buffer = Buffer(PROFILE, columns_of(PROFILE, [2]), SPAN)
+        buffer.take(
+            data.array(
+                data.structure(time(1), data.unsigned(0), cell), data.structure(time(2), data.unsigned(0), data.null())
+            )
+        )
+        with pytest.raises(UnreadableValue):
+            series_of(buffer, match, 2, ScalerUnit(0, unit).encode(), multiplier=0, received_at=0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ami_dlms import data
 from ami_dlms.cosem.profile import DIFFERENCES, OddRow, decode_each_row
@@ -23,7 +23,7 @@ from ami_mapping.lookup import Match
 from ami_mapping.profiles import Profile
 from ami_mapping.qualities import DERIVED, MISSING, SUSPECT, VALID, qualities
 from ami_mapping.reading_types import ReadingType
-from ami_mapping.values import difference, reading_texts
+from ami_mapping.values import check_unit, difference, reading_texts
 
 STATUS_CLASS, STATUS_GROUP = 1, bytes((96, 10))
 """Class, and groups C and D, of a column with the status of each row."""
@@ -187,12 +187,20 @@ def seconds_of(octets: bytes) -> tuple[int, int]:
     return int(time.to_datetime().timestamp()), -MINUTE_S * (time.deviation_minutes or 0)
 
 
+class ReadColumn(NamedTuple):
+    """The values of a column, and how many of its cells are none; those are missing."""
+
+    series: ReadSeries
+    odd: int = 0
+    why: str = ""
+
+
 def series_of(
     buffer: Buffer, match: Match, place: int, unit: Data | None, *, multiplier: int | None, received_at: int
-) -> ReadSeries:
-    """The values of a column. UnreadableValue when its unit is not what its row says."""
+) -> ReadColumn:
+    """The values of a column. UnreadableValue when its unit is not what its row says, or when none of its cells is a value."""
     line, period_s, computed = buffer.timeline, buffer.profile.capture_period_s, match.row.computed
-    code, texts = _texts(match, buffer.column(place), unit, multiplier)
+    code, texts, reasons = _texts(match, buffer.column(place), unit, multiplier)
     if computed:
         texts = _differences(texts, lambda place: line.follows(place, period_s))
     first = bisect_right(line.times, buffer.span.start)
@@ -204,7 +212,7 @@ def series_of(
     ][first:]
     sets = {said: number for number, said in enumerate(dict.fromkeys(found))}
     is_interval = 0 < period_s <= LONGEST_REGULAR_S
-    return ReadSeries(
+    series = ReadSeries(
         str(code),
         is_interval,
         tuple([moment * SECOND_MS for moment in line.times[first:]]),
@@ -213,6 +221,7 @@ def series_of(
         tuple([sets[said] for said in found]),
         received_at,
     )
+    return ReadColumn(series, len(reasons), next(iter(reasons), ""))
 
 
 def doubted(series: ReadSeries) -> ReadSeries:
@@ -223,21 +232,31 @@ def doubted(series: ReadSeries) -> ReadSeries:
     return replace(series, quality_sets=sets)
 
 
-def _texts(match: Match, cells: Sequence[Cell], unit: Data | None, multiplier: int | None) -> tuple[ReadingType, Texts]:
-    if has_unit(match.row) and unit is not None and not any(isinstance(cell, Data) for cell in cells):
+def _texts(
+    match: Match, cells: Sequence[Cell], unit: Data | None, multiplier: int | None
+) -> tuple[ReadingType, Texts, list[str]]:
+    """The code, the texts, and why those cells have none that are no value: a float that is no number, a type that the row hasn't."""
+    if has_unit(match.row) and unit is not None:
         try:
-            return reading_texts(match, cells, ScalerUnit.decode(unit), multiplier=multiplier)
+            scaler_unit = ScalerUnit.decode(unit)
+            if not any(isinstance(cell, Data) for cell in cells):
+                return *reading_texts(match, cells, scaler_unit, multiplier=multiplier), []
+            check_unit(match.row, scaler_unit.unit)
         except (DlmsError, ValueError) as problem:
             raise UnreadableValue(str(problem)) from None
-    code, texts = match.reading_type(multiplier or 0), list[str | None]()
+    code, texts, reasons = match.reading_type(multiplier or 0), list[str | None](), list[str]()
     for cell in cells:
-        if cell is None:
-            texts.append(None)
-        else:
+        text = None
+        if cell is not None:
             raw = cell if isinstance(cell, Data) else data.long64(cell)
-            code, text = value_of(match, raw, unit, multiplier=multiplier)
-            texts.append(text)
-    return code, texts
+            try:
+                code, text = value_of(match, raw, unit, multiplier=multiplier)
+            except UnreadableValue as problem:
+                reasons.append(str(problem))
+        texts.append(text)
+    if reasons and not any(texts):
+        raise UnreadableValue(reasons[0])
+    return code, texts, reasons
 
 
 def _differences(texts: Texts, follows: Callable[[int], bool]) -> Texts:

@@ -160,9 +160,12 @@ class ProfileReader:
             except UnreadableValue as problem:
                 self._fail(column.asked, _unexpected(one.profile, str(problem)))
                 continue
-            self.series.append(doubted(found) if column.scaler_unit in doubtful else found)
+            self.series.append(doubted(found.series) if column.scaler_unit in doubtful else found.series)
             if buffer.odd:
                 self._fail(column.asked, _unusable(one.profile, buffer))
+            if found.odd:
+                detail = f"{found.odd} of its values are none, {found.why}"
+                self._fail(column.asked, _unexpected(one.profile, detail))
 
     async def _doubtful(self, one: _Read) -> set[AttributeDescriptor]:
         """Scalers that are others than they were first, and stay so when they are read once more (M-133)."""
