@@ -45,7 +45,7 @@ def lint_command(
         try:
             found = lint(take(one, sys.stdin.buffer, content_type), schemas, now)
         except NotReadable as why:
-            view.refuse(f"{printable(one)}: {why}")
+            view.refuse(f"{'standard input' if one == STANDARD_INPUT else printable(one)}: {why}")
             worst = UNREADABLE
             continue
         _show(found, as_json=as_json, no_color=no_color)

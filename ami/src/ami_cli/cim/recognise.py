@@ -118,10 +118,11 @@ def recognise(root: Element) -> tuple[Message, list[Finding]]:
         body = detail
     wrapper = name_of(body)
     body, operation = _without_operation(deepcopy(body))
+    namespace = _namespace(body)
     if name_of(body) not in _GENERIC:
         found += _missing_namespace(body)
     canonicalise(body)
-    form, archetype = _form(body)
+    form, archetype = _form(body, namespace)
     form = "operation" if operation else form
     return Message(soap, form, archetype, wrapper, body, fault, seen), found
 
@@ -214,7 +215,8 @@ def _missing_namespace(body: Element) -> list[Finding]:
     ]
 
 
-def _form(body: Element) -> tuple[Form, Archetype]:
+def _form(body: Element, said: str) -> tuple[Form, Archetype]:
+    """`said` is the namespace that the message has itself."""
     name, namespace = name_of(body), _namespace(body)
     if namespace == ns.MESSAGE and name in _GENERIC:
         return "generic", _GENERIC[name]
@@ -228,9 +230,8 @@ def _form(body: Element) -> tuple[Form, Archetype]:
         return "payload", "none"
     if name.removeprefix("Get") in NOUNS:
         return "query", "none"
-    raise NotReadable(
-        f"no message of CIM: the element {printable(name)} of the namespace {printable(namespace) or 'none'}"
-    )
+    where = f"in the namespace {printable(said)}" if said else "in no namespace"
+    raise NotReadable(f"no message of CIM: its outermost element is {printable(name)}, {where}")
 
 
 def _archetype_of_typed(name: str, noun: str) -> Archetype:

@@ -23,6 +23,8 @@ MOST = UNKNOWN_PEER.octets
 """Octets of a message, and of what is fetched."""
 FETCH_S = 20.0
 """How long an address may take to answer, in all."""
+_WHITE_SPACE = b" \t\r\n\xef\xbb\xbf"
+"""With the mark of UTF-8, which an editor may have left alone in a file."""
 _MOST_HEAD = 16_384
 _HTTP = re.compile(rb"(?:[A-Z]{3,10} \S{1,2000} HTTP/1\.[01]|HTTP/1\.[01] \d{3}[^\r\n]{0,200})\r?\n")
 _BOUNDARY = re.compile(rb"\s{0,100}--([!-~]{1,70})\r?\n")
@@ -49,6 +51,9 @@ def take(given: str, standard_input: BinaryIO, content_type: str | None = None) 
     else:
         source = Source(given, _read(Path(given)))
     source = _unpacked(source)
+    if not source.octets.strip(_WHITE_SPACE):
+        behind = "" if source.part or not source.headers else " behind the header fields"
+        raise NotReadable(f"there is no message{behind}: it {'has white space alone' if source.octets else 'is empty'}")
     return source if content_type is None else replace(source, headers={**source.headers, "content-type": content_type})
 
 
