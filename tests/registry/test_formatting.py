@@ -9,7 +9,7 @@ import pytest
 
 from ami_dlms.association import vocabulary
 from ami_dlms.security import PrivateKey
-from ami_registry import FIELDS, SECRETS, EntryError, format_meter, parse_meter
+from ami_registry import FIELDS, SECRETS, EntryError, defaults_of, format_meter, parse_meter
 from ami_registry.entries import NEEDED
 
 NEEDED_HERE = {"name": "M1", "address": "[::1]:4061", "logical_device_name": "AMI0000000001001", "device_id": "1001"}
@@ -82,3 +82,32 @@ def test_what_is_written_is_read_back(field: str, value: object) -> None:
 def test_a_tag_is_a_short_text_by_a_plain_name(tags: object, why: str) -> None:
     with pytest.raises(EntryError, match=f"tags: .*{why}"):
         parse_meter(1, NEEDED_HERE | {"tags": tags}, nothing)
+
+
+def test_what_counts_is_what_the_entry_says_and_the_defaults_beside_it() -> None:
+    keys = {"encryption_key": "00" * 16, "authentication_key": "11" * 16, "system_title": "414D4900000003E9"}
+    meter = parse_meter("a file", NEEDED_HERE | keys | {"server_wport": 17, "ciphering": "general-ciphering"}, _nothing)
+    said, beside = format_meter(meter).table, defaults_of(meter)
+    assert not said.keys() & beside.keys() and not {*said, *beside} & set(SECRETS)
+    assert (beside["client_wport"], beside["suite"], beside["transport"], beside["public_client"]) == (
+        1,
+        0,
+        "wrapper",
+        True,
+    )
+    assert beside["invocation_counter"] == "0-0:43.1.1*255" and "baud" not in beside and "ciphering" not in beside
+    assert parse_meter("a file", {**beside, **said, **keys}, _nothing) == meter
+
+
+def test_defaults_without_an_effect_are_left_out() -> None:
+    unsafe = parse_meter("a file", NEEDED_HERE | {"authentication": "none"}, _nothing)
+    assert (
+        defaults_of(unsafe)["ciphering"] == "none" and not {"suite", "invocation_counter"} & defaults_of(unsafe).keys()
+    )
+    line = {"address": "/dev/ttyUSB0", "transport": "serial", "authentication": "none"}
+    on_a_line = defaults_of(parse_meter("a file", NEEDED_HERE | line, _nothing))
+    assert (on_a_line["baud"], on_a_line["parity"], on_a_line["mode_e"]) == (9600, "none", False)
+
+
+def _nothing(scheme: str, _: str) -> str:
+    raise AssertionError(scheme)

@@ -125,7 +125,11 @@ async def test_meters_are_listed_shown_and_counted(tmp_path: Path, capsys: pytes
         assert capsys.readouterr().out.splitlines()[-1] == "1 of 5; more with --after M1"
         assert await hes(running, "meters", "show", "M7") == 0
         shown = capsys.readouterr().out
-        assert ["encryption_key", "(sealed)"] in [line.split() for line in shown.splitlines()]
+        lines = [line.split() for line in shown.splitlines()]
+        assert lines[0] == ["field", "value", "from"] and ["encryption_key", "(sealed)", "import"] in lines
+        for line in (["name", "M7", "import"], ["client_wport", "1", "default"], ["public_client", "true", "default"]):
+            assert line in lines
+        assert ["disconnect_object", "0-0:96.3.10*255", "default"] in lines
         assert SECRET.lower() not in shown.lower()
         assert await hes(running, "meters", "groups") == 0
         assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [

@@ -18,10 +18,13 @@ from ami_hes.api.values import (
     RowResult,
 )
 from ami_hes.meters.meter_index import Table
+from ami_hes.meters.registry import Meter
 from ami_hes.registry import ImportRow, KeptRegistry, OfConfiguration
 from ami_hes.registry.packed_meters import table_of
 from ami_hes.store import StoredMeter
+from ami_mapping.controls import CONTROLS
 from ami_process.api import ApiRefused, read_body
+from ami_registry import defaults_of
 
 DEFAULT_LISTED = 100
 
@@ -52,10 +55,12 @@ def meter_routes(kept: KeptRegistry) -> list[Route]:
         found = kept.show(name)
         if found is None:
             raise _unknown(name)
-        return query.given(_entry(*found))
+        return query.given(_entry(*found, kept.registry.find_by_mrid(found[0].mrid)))
 
     async def remove_meter(request: Request) -> Response:
         name = request.path_params["name"]
+        found = kept.show(name)
+        meter = None if found is None else kept.registry.find_by_mrid(found[0].mrid)
         try:
             with query.looking():
                 removed = await kept.remove(name)
@@ -63,7 +68,7 @@ def meter_routes(kept: KeptRegistry) -> list[Route]:
             raise ApiRefused(HTTPStatus.CONFLICT, str(problem)) from None
         if removed is None:
             raise _unknown(name)
-        return query.given(_entry(removed, table_of(removed)))
+        return query.given(_entry(removed, table_of(removed), meter))
 
     async def import_meters(request: Request) -> Response:
         wanted = await read_body(request, MeterImport)
@@ -88,11 +93,19 @@ def _unknown(name: str) -> ApiRefused:
     return ApiRefused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
 
 
-def _entry(stored: StoredMeter, table: Table) -> MeterEntry:
+def _entry(stored: StoredMeter, table: Table, meter: Meter | None) -> MeterEntry:
     return MeterEntry(
         name=stored.name,
         mrid=str(table["mrid"]),
         source=stored.source,
         entry=dict(table),
+        defaults={} if meter is None else _defaults(meter),
         secrets=tuple(key.purpose for key in stored.keys),
     )
+
+
+def _defaults(meter: Meter) -> dict[str, object]:
+    """The object of the control is that of the mapping's table."""
+    objects = {str(one.obis) for one in CONTROLS.values()}
+    disconnect_object = {} if meter.disconnect_object is not None else {"disconnect_object": ", ".join(sorted(objects))}
+    return defaults_of(meter) | disconnect_object

@@ -72,12 +72,13 @@ class MeterList(_Given):
 
 
 class MeterEntry(_Given):
-    """A meter: its entry without secrets, and which secrets are kept of it."""
+    """A meter: its entry without secrets, what counts where the entry says nothing, and which secrets are kept of it."""
 
     name: str
     mrid: str
     source: str
     entry: dict[str, Any]
+    defaults: dict[str, Any]
     secrets: tuple[str, ...]
 
 

@@ -66,17 +66,18 @@ def show_meter(
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
 ) -> None:
-    """Show the entry of a meter, without its secrets."""
+    """Show what counts for a meter and where it is from: its entry, without its secrets, and defaults where that says nothing."""
     found = head_end(url, token_file).get(f"{paths.METERS}/{quote(name, safe='')}", MeterEntry)
     if as_json:
         show_json(found)
         return
-    lines = table("field", "value")
+    lines = table("field", "value", "from")
     for field, value in found.entry.items():
-        lines.add_row(field, _words(value))
+        lines.add_row(field, _words(value), found.source)
     for secret in found.secrets:
-        lines.add_row(secret, "(sealed)")
-    lines.add_row("from", found.source)
+        lines.add_row(secret, "(sealed)", found.source)
+    for field, value in found.defaults.items():
+        lines.add_row(field, _words(value), "default")
     show(lines)
 
 
@@ -128,6 +129,8 @@ def _words(value: object) -> str:
     match value:
         case list():
             return ", ".join(map(str, value))
+        case bool():
+            return str(value).lower()
         case dict():
             return " ".join(f"{key}={one}" for key, one in value.items())
         case _:

@@ -5,7 +5,7 @@ Pure: what an environment variable or a file holds is asked of a `Resolve` that 
 
 from ami_registry.agreement import client_settings, security
 from ami_registry.entries import FIELDS, Entry, EntryError, Field, parse_field, parse_meter
-from ami_registry.formatting import SECRETS, FormattedMeter, format_meter
+from ami_registry.formatting import SECRETS, FormattedMeter, defaults_of, format_meter
 from ami_registry.meter import Meter, Parity, Transport, key_id
 from ami_registry.references import FORMS, Resolve, parse_secret
 from ami_registry.shipments import ShipmentError, parse_cell, parse_row, parse_shipment
@@ -27,6 +27,7 @@ __all__ = [
     "ShipmentError",
     "Transport",
     "client_settings",
+    "defaults_of",
     "format_meter",
     "key_id",
     "parse_cell",

@@ -1,4 +1,4 @@
-"""A meter as the table of its entry again, its secrets beside it and not in it.
+"""A meter as the table of its entry again, its secrets beside it and not in it, and what counts beside what it says.
 
 `parse_meter` reads the table back to the same meter. A field at its default is left out, as it may be in any entry.
 """
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ami_dlms.association.vocabulary import format_ciphering, format_mechanism
 from ami_dlms.obis import Obis
 from ami_dlms.security import PrivateKey, PublicKey
-from ami_registry.meter import Meter
+from ami_registry.meter import Meter, Transport
 from ami_registry.values import DIALS_IN
 
 SECRETS = ("encryption_key", "authentication_key", "master_key", "secret", "signing_key")
@@ -39,6 +39,30 @@ def format_meter(meter: Meter) -> FormattedMeter:
         else:
             table[field.name] = _FORMATS.get(field.name, _plain)(value)
     return FormattedMeter(table, secrets)
+
+
+def defaults_of(meter: Meter) -> dict[str, object]:
+    """What counts where the entry says nothing: the other fields of the table, those without an effect on this meter left out.
+
+    Of a meter without an encryption key the ciphering is none, whatever it would be with one.
+    """
+    said = {*format_meter(meter).table, *SECRETS}
+    found: dict[str, object] = {}
+    for field in fields(meter):
+        value = getattr(meter, field.name)
+        if field.name in said or not _has_effect(meter, field.name) or value in (None, "", (), {}):
+            continue
+        value = None if field.name == "ciphering" and not meter.ciphered else value
+        found[field.name] = _FORMATS.get(field.name, _plain)(value)
+    return found
+
+
+def _has_effect(meter: Meter, field: str) -> bool:
+    if field in ("baud", "parity", "mode_e"):
+        return meter.transport is Transport.SERIAL
+    if field == "suite":
+        return meter.titled
+    return meter.keyed if field == "invocation_counter" else True
 
 
 def _plain(value: object) -> object:
