@@ -10,7 +10,7 @@ from ami_cim.limits import Limits
 from ami_hes.commands import Lane
 from ami_hes.inbox import InboxSettings
 from ami_hes.jobs import Backoff, Group, Groups, LaneLimits, Lanes
-from ami_hes.meters import Registry
+from ami_hes.meters import MetersSettings, Registry
 from ami_hes.nouns import Partner
 from ami_hes.partner_files import dialect_of, profile_of
 from ami_hes.reply_hosts import LOOPBACK, PORTS, ReplyHosts, format_host, is_loopback
@@ -61,6 +61,33 @@ def http_limits(settings: Settings) -> HttpLimits:
         connections=hes.http_connections,
         connections_per_address=hes.http_connections_per_address,
         head_s=hes.http_head_s,
+    )
+
+
+def open_files(settings: Settings) -> int:
+    """How many sockets may be open at once."""
+    hes = settings.hes
+    kept_open = hes.max_kept_open if hes.keep_open_s else 0
+    return http_limits(settings).at_most + hes.max_callers + 2 * hes.max_sessions + kept_open
+
+
+def meters(settings: Settings, mapping: ReadingTable | None) -> MetersSettings:
+    """`mapping`: of a head-end whose partners have ReadingTypes of their own."""
+    hes = settings.hes
+    return MetersSettings(
+        host=hes.dlms_host,
+        port=hes.dlms_port,
+        system_title=hes.system_title,
+        apdu_timeout_s=hes.apdu_timeout_s,
+        max_sessions=hes.max_sessions,
+        keep_open_s=hes.keep_open_s,
+        max_kept_open=hes.max_kept_open,
+        max_callers=hes.max_callers,
+        max_callers_per_address=hes.max_callers_per_address,
+        max_counter_jump=hes.max_counter_jump,
+        log_apdus=hes.log_apdus,
+        fast_path=hes.fast_path,
+        mapping=mapping,
     )
 
 

@@ -332,7 +332,7 @@ async def test_a_large_message_is_read_like_a_small_one(tmp_path: Path) -> None:
 
 
 async def test_who_comes_while_others_are_read_may_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ami_hes.app.Worker", lambda function: Worker(function, waiting=0))
+    monkeypatch.setattr("ami_hes.app.northbound.Worker", lambda function: Worker(function, waiting=0))
     async with north(tmp_path) as hes:
         answers = await asyncio.gather(*(hes.post(MANY) for _ in range(4)))
         assert sorted(answer.status_code for answer in answers) == [200, 503, 503, 503]
@@ -344,7 +344,7 @@ async def test_who_comes_while_others_are_read_may_come_again(tmp_path: Path, mo
 
 
 async def test_what_takes_too_much_to_read_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ami_hes.app.Worker", lambda function: Worker(function, seconds=0.01))
+    monkeypatch.setattr("ami_hes.app.northbound.Worker", lambda function: Worker(function, seconds=0.01))
     async with north(tmp_path) as hes:
         given_up = await hes.post(MANY)
         assert (given_up.status_code, texts(given_up.content, "code")) == (413, ["3.1"])
@@ -362,7 +362,7 @@ async def test_what_takes_too_much_to_read_is_given_up(tmp_path: Path, monkeypat
 async def test_a_reading_process_that_answers_nonsense_or_fails_switches_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, code: str, words: str
 ) -> None:
-    monkeypatch.setattr("ami_hes.app.Worker", lambda _: Worker(function))
+    monkeypatch.setattr("ami_hes.app.northbound.Worker", lambda _: Worker(function))
     async with north(tmp_path) as hes:
         response = await hes.post(MANY)
         assert (response.status_code, texts(response.content, "code")) == (500, [code])

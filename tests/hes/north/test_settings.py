@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from north_bench import registry, settings
+from north_bench import settings
 from reported import ignore
 
-from ami_hes import app
+from ami_hes.app import southbound, storage
+from ami_hes.app.setup import Setup
 from ami_hes.settings import Settings
-from ami_hes.store import Database
 from ami_process.environment import Environment
 from ami_process.settings import SettingsError
 
@@ -111,9 +111,7 @@ def test_no_value_in_any_message_or_repr(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fast_path", [True, False])
 async def test_whether_the_fast_path_is_taken_is_handed_on(tmp_path: Path, fast_path: bool) -> None:
-    given = settings(tmp_path, fast_path=fast_path)
-    async with (
-        Database(tmp_path / "hes.sqlite") as database,
-        app._listening_to_meters(given, registry(), database, Environment(emit=ignore)) as meters,
-    ):
-        assert meters.settings.fast_path is fast_path
+    setup = Setup.of(settings(tmp_path, fast_path=fast_path), Environment(emit=ignore))
+    known = southbound.known(setup)
+    async with storage.opened(setup) as stores, southbound.opened(setup, stores, known) as south:
+        assert south.meters.settings.fast_path is fast_path

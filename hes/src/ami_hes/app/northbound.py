@@ -1,0 +1,80 @@
+"""What faces clients: the inbox for messages, the REST API, health and metrics, at one address."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from ami_cim import reading
+from ami_hes import configured
+from ami_hes.api import (
+    Measured,
+    meter_routes,
+    metrics_routes,
+    openapi_routes,
+    paths,
+    request_routes,
+    scaler_routes,
+    schedule_routes,
+)
+from ami_hes.app.setup import Setup
+from ami_hes.app.southbound import South
+from ami_hes.app.storage import Stores
+from ami_hes.app.working import Work
+from ami_hes.inbox import create_inbox
+from ami_process.api import Branch, create_api
+from ami_process.clock_api import clock_routes
+from ami_process.health import Health
+from ami_process.http_server import serving
+from ami_process.tokens import Tokens
+from ami_process.worker import Worker
+
+
+@asynccontextmanager
+async def opened(
+    setup: Setup, stores: Stores, south: South, work: Work, listener: socket.socket
+) -> AsyncIterator[None]:
+    """Serve; at the end, first of all nothing more is accepted. Raises SettingsError for tokens."""
+    async with AsyncExitStack() as stack:
+        worker = await stack.enter_async_context(Worker(reading.FUNCTION))
+        tokens = Tokens.of(setup.settings.hes.token_file, "hes.token_file", bound_to=listener.getsockname()[0])
+        api = create_api(
+            _routes(setup, stores, south, work),
+            tokens,
+            names=configured.names(setup.settings),
+            names_setting="hes.host_names",
+        )
+        inbox = _inbox(setup, stores, work, worker)
+        application = Branch(paths.PREFIX, api, Branch(paths.METRICS, api, inbox))
+        await stack.enter_async_context(serving(application, listener, configured.http_limits(setup.settings)))
+        stack.callback(work.stop_intake)
+        yield
+
+
+def _inbox(setup: Setup, stores: Stores, work: Work, worker: Worker) -> ASGIApp:
+    ready = Health(stores.checks | {"commands": work.check_room})
+    settings = configured.inbox_settings(setup.settings, setup.environment, setup.partners.partners)
+    return create_inbox(work.intake, setup.schemas, worker, Health(stores.checks), replace(settings, ready=ready))
+
+
+def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[BaseRoute]:
+    measured = Measured(
+        meters=lambda: len(south.registry),
+        sessions=south.meters.sessions,
+        at_work=lambda: south.meters.at_work,
+        traffic=south.meters.traffic,
+        latency=stores.database.latency,
+        history=stores.history,
+    )
+    return [
+        *clock_routes(setup.environment.clock),
+        *meter_routes(south.kept),
+        *scaler_routes(south.registry, south.meters.scalers.forget),
+        *request_routes(stores.history, work.commands.cancel),
+        *metrics_routes(setup.metrics, measured),
+        *openapi_routes(),
+        *schedule_routes(work.book, south.registry),
+    ]

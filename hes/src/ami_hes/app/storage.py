@@ -1,0 +1,43 @@
+"""The store of the HES, held by this process alone."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ami_hes.app.setup import Setup
+from ami_hes.store import SCHEMA, Database, SqlDeliveries, SqlHistory, SqlOutgoing, SqlResults
+from ami_process.health import Check, room_beside
+from ami_process.store.holding import hold_store
+from ami_process.store.places import place_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """The database, and what several parts keep in it."""
+
+    database: Database
+    results: SqlResults
+    deliveries: SqlDeliveries
+    outgoing: SqlOutgoing
+    history: SqlHistory
+    checks: dict[str, Check]
+    """Of its health, by name."""
+
+
+@asynccontextmanager
+async def opened(setup: Setup) -> AsyncIterator[Stores]:
+    """Hold the store, upgrade it if need be, and watch it. Raises StoreUnusable and StoreUnavailable."""
+    hes = setup.settings.hes
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA))
+        database = await stack.enter_async_context(Database(store, setup.environment.emit))
+        await stack.enter_async_context(database.watched())
+        yield Stores(
+            database=database,
+            results=SqlResults(database),
+            deliveries=SqlDeliveries(database),
+            outgoing=SqlOutgoing(database),
+            history=SqlHistory(database),
+            checks={"store": database.check} | ({"disk": room_beside(store)} if isinstance(store, Path) else {}),
+        )

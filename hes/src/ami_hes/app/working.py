@@ -1,0 +1,169 @@
+"""What works on requests: the engine, the workers of its lanes, schedules, the intake, and what is dropped when it is too old."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from ami_hes import configured, events, served
+from ami_hes.app.setup import Setup
+from ami_hes.app.southbound import South
+from ami_hes.app.storage import Stores
+from ami_hes.engine import MakeEngine
+from ami_hes.jobs import (
+    AnswerMaker,
+    Backoff,
+    CommandWorker,
+    Context,
+    Groups,
+    Intake,
+    IntakeLimits,
+    Lanes,
+    ReplySender,
+    Run,
+    WorkerLimits,
+    Writing,
+)
+from ami_hes.outbox import Outbox
+from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
+from ami_hes.store import SqlSchedules, StoreUnavailable
+from ami_process.environment import Environment
+
+FORGET_EVERY_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is asked of it by clients."""
+
+    context: Context
+    lanes: Lanes
+    commands: CommandWorker
+    book: ScheduleBook
+    intake: Intake
+
+    def stop_intake(self) -> None:
+        """Accept nothing more, and let nothing wait for its answer any longer."""
+        self.intake.stop()
+        self.context.engine.answers.stop()
+
+    async def check_room(self) -> None:
+        """One more command would be accepted, in whatever lane; OSError says where not."""
+        pending = self.context.engine.commands.pending
+        full = [lane for lane, limits in self.lanes.items() if await pending(lane) >= limits.pending]
+        if full:
+            raise OSError(f"no more commands are accepted in the lane {' and '.join(full)}: max_pending wait or run")
+
+
+@asynccontextmanager
+async def opened(
+    setup: Setup, stores: Stores, south: South, run: Run | None, make_engine: MakeEngine
+) -> AsyncIterator[Work]:
+    """Take up what an earlier life left open, and work. `run` replaces the recipes."""
+    settings, hes = setup.settings, setup.settings.hes
+    lanes, groups = configured.lanes(settings), configured.groups(settings, south.registry)
+    async with AsyncExitStack() as stack:
+        context = _context(setup, stores, groups, make_engine)
+        hosts = configured.reply_hosts(settings)
+        outbox = await stack.enter_async_context(Outbox.opened(hosts, setup.schemas, timeout_s=hes.reply_timeout_s))
+        answers = AnswerMaker(context, await stack.enter_async_context(Writing.opened(hes.max_answer_octets)))
+        recipes = partial(served.run, south.meters) if run is None else run
+        commands = CommandWorker(context, answers, south.registry, recipes, WorkerLimits(lanes, groups))
+        backoff = Backoff(hes.reply_retry_first_s, hes.reply_retry_most_s, hes.reply_attempts_max)
+        replies = ReplySender(context, outbox, backoff)
+        writer = await stack.enter_async_context(EventWriter.opened(context.source, setup.schemas))
+        collector = _collector(setup, stores, south, context, writer)
+        book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
+        limits = IntakeLimits(lanes, hes.max_meters_per_request)
+        parts = served.Parts(schedules=book, time_zone=hes.time_zone)
+        intake = Intake(context, answers, south.registry, hosts, limits, parts, setup.partners.partners)
+        await context.engine.open()
+        drops = _what_gets_too_old(setup, context, south)
+        await stack.enter_async_context(_at_work(commands.work, replies.work, collector.work, *drops))
+        yield Work(context=context, lanes=lanes, commands=commands, book=book, intake=intake)
+
+
+def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngine) -> Context:
+    hes = setup.settings.hes
+    reply_age = timedelta(seconds=hes.reply_max_age_s)
+    engine = make_engine(
+        stores.results,
+        stores.deliveries,
+        setup.environment,
+        reply_age=reply_age,
+        look_every_s=hes.look_for_answers_s,
+        group_of=groups.of,
+    )
+    return Context(
+        stores.results,
+        stores.deliveries,
+        engine,
+        setup.schemas,
+        hes.source,
+        setup.environment,
+        reply_age,
+        stores.outgoing,
+    )
+
+
+def _collector(setup: Setup, stores: Stores, south: South, context: Context, writer: EventWriter) -> Collector:
+    """With its subscribers."""
+    publisher = Publisher(
+        subscribers=configured.subscribers(setup.settings),
+        writer=writer,
+        outgoing=context.outgoing,
+        engine=context.engine,
+        registry=south.registry,
+        environment=context.environment,
+        reply_age=context.reply_age,
+    )
+    return Collector(
+        store=SqlSchedules(stores.database),
+        results=context.results,
+        engine=context.engine,
+        registry=south.registry,
+        publisher=publisher,
+        environment=context.environment,
+        pending=setup.settings.hes.lanes.campaign.max_pending,
+    )
+
+
+Task = Callable[[], Coroutine[None, None, None]]
+
+
+@asynccontextmanager
+async def _at_work(*work: Task) -> AsyncIterator[None]:
+    """Let work go on; if any of it ends by itself, that is a fault, and everything ends."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one()) for one in work]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def _what_gets_too_old(setup: Setup, context: Context, south: South) -> list[Task]:
+    """Drop answers that can't be asked for again, and readings that are older than they are kept."""
+    hes, readings, now = setup.settings.hes, south.meters.readings, setup.environment.now
+
+    async def answers() -> None:
+        too_old = now() - timedelta(days=hes.keep_answers_days)
+        forgotten = await context.results.forget(too_old, ids_kept=hes.keep_message_ids)
+        if forgotten:
+            context.emit(events.Forgotten(requests=forgotten))
+
+    async def values() -> None:
+        if readings is not None:
+            await readings.forget(int((now() - timedelta(days=hes.keep_readings_days)).timestamp() * 1000))
+
+    return [partial(_every_hour, drop, setup.environment) for drop in (answers, values)]
+
+
+async def _every_hour(drop: Callable[[], Awaitable[None]], environment: Environment) -> None:
+    while True:
+        with suppress(StoreUnavailable):  # the store says so itself, and the next time will do
+            await drop()
+        await environment.sleep(FORGET_EVERY_S)
