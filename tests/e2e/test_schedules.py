@@ -178,6 +178,31 @@ def test_two_days_one_of_23_hours_and_a_meter_that_was_silent_on_the_first(
     ids = [text for body in subscriber.bodies for text in found(etree.fromstring(body), "MessageID")]
     assert len(set(ids)) == len(ids)
 
+    _the_cis_orders_and_shows(clocks, whole)
     (listed,) = clocks.hes.get("/schedules").json()["schedules"]
     assert [(one["meters"], one["delivered"]) for one in listed["runs"]] == [(3, 3), (3, 2)]
     assert listed["runs"][1]["percent"] == pytest.approx(200 / 3, abs=0.001)
+
+
+def _the_cis_orders_and_shows(clocks: Clocks, whole: System) -> None:
+    """Schedules as the CIS has them from the head-end, and one of its own, from its begin to its end."""
+    names = [meter["name"] for meter in whole.config["meters"]]
+    order = {"reading_types": ["load-profile-register"], "meters": names[:2], "at": "01:15", "message_id": "of the cis"}
+    ordered = clocks.cis.post("/schedules", json=order | {"time_zone": "Europe/Berlin"}).json()
+    assert (ordered["result"], ordered["name"]) == ("OK", "of the cis"), ordered
+    assert ordered["first_due_at"] == "2026-03-30T01:15:00+02:00"
+    listed = clocks.cis.get("/schedules").json()
+    assert listed["schedules"], clocks.cis.get("/schedules/daily").json()
+    there = listed["schedules"]
+    assert [(one["name"], one["enabled"], one["every"], one["at"], one["time_zone"]) for one in there] == [
+        ("daily", True, "day", "00:30", "Europe/Berlin"),
+        ("of the cis", True, "day", "01:15", "Europe/Berlin"),
+    ]
+    assert [(one["meters"], one["group"]) for one in there] == [([], "feeder=F12"), (names[:2], None)]
+    shown = clocks.cis.get("/schedules/daily").json()
+    assert {one["meter"]: one["values"] for one in shown["kept"]} == dict.fromkeys(names, 96 + 92)
+    assert clocks.cis.delete("/schedules/of the cis", params={"keep": "true"}).json()["result"] == "OK"
+    assert clocks.cis.get("/schedules/of the cis").json()["schedule"]["enabled"] is False
+    assert clocks.cis.delete("/schedules/of the cis").json()["result"] == "OK"
+    gone = clocks.cis.get("/schedules/of the cis").json()
+    assert (gone["result"], [one["code"] for one in gone["errors"]], gone["schedule"]) == ("FAILED", ["2.4"], None)

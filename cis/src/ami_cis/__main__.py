@@ -33,9 +33,15 @@ def _read() -> typer.Typer:
     return read
 
 
+def _schedule() -> typer.Typer:
+    from ami_cis.schedule_client import schedule
+
+    return schedule
+
+
 app = typer.Typer(
     name="cis",
-    cls=lazy_group({"send": _send, "read": _read}),
+    cls=lazy_group({"send": _send, "read": _read, "schedule": _schedule}),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -1,16 +1,17 @@
 """The REST API of the CIS below /api/v1, which its own command line asks: JSON both ways, described at /api/v1/openapi.json.
 
 `POST /api/v1/controls` sends one control to the HES and answers when it has an end, which takes as long as the HES does;
-`/api/v1/readings` is in `ami_cis.readings_api`. Nothing is lost when the caller goes away meanwhile: the control is seen through all the same, and asking again under its MessageID gets
+`/api/v1/readings` is in `ami_cis.readings_api`, `/api/v1/schedules` in `ami_cis.schedules_api`. Nothing is lost when the caller goes away meanwhile: the control is seen through all the same, and asking again under its MessageID gets
 the same answer. All that comes in is bounded in size, time and number, and validated before anything is sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Annotated, Any, Literal, Self
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
@@ -19,6 +20,15 @@ from starlette.routing import Route
 
 from ami_cis.meters import Meter
 from ami_cis.readings_api import READINGS, KeptReadings, ReadingsOrder, ReadingsOutcome
+from ami_cis.schedules_api import (
+    SCHEDULE,
+    SCHEDULES,
+    ScheduleDetails,
+    ScheduleEnded,
+    ScheduleList,
+    ScheduleOrder,
+    ScheduleOrdered,
+)
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Controls, Order, OrderOutcome, Target
 from ami_process.api import read_body
@@ -138,50 +148,103 @@ def control_routes(controls: Controls, asking: Asking) -> list[Route]:
     return [Route(CONTROLS, send, methods=["POST"]), Route(OPENAPI, describe, methods=["GET"])]
 
 
+class _Operation(NamedTuple):
+    path: str
+    method: str
+    summary: str
+    answer: str
+    gives: type[BaseModel]
+    takes: type[BaseModel] | None = None
+    query: Mapping[str, str] = MappingProxyType({})
+
+
+_OPERATIONS = (
+    _Operation(
+        CONTROLS,
+        "post",
+        "Send one EndDeviceControl and wait for its end",
+        "How it ended",
+        ControlOutcome,
+        ControlOrder,
+    ),
+    _Operation(
+        READINGS,
+        "post",
+        "Ask meters for readings by way of the HES, and wait for the end",
+        "How it ended, and the values",
+        ReadingsOutcome,
+        ReadingsOrder,
+    ),
+    _Operation(
+        READINGS,
+        "get",
+        "Readings that are kept",
+        "By meter, ReadingType and time",
+        KeptReadings,
+        query={
+            "meter": "the name of a meter; may be repeated",
+            "type": "a ReadingType by code, OBIS code or alias; may be repeated",
+            "from": "values of moments after this one",
+            "to": "values of moments up to this one",
+        },
+    ),
+    _Operation(SCHEDULES, "post", "Order a schedule of the HES", "How it ended", ScheduleOrdered, ScheduleOrder),
+    _Operation(
+        SCHEDULES,
+        "get",
+        "Schedules of the HES that collect from some meters",
+        "As the HES has them",
+        ScheduleList,
+        query={
+            "meter": "the name of a meter; may be repeated; none: all that the CIS knows",
+            "group": "a group in place of meters: VALUE or TAG=VALUE",
+        },
+    ),
+    _Operation(SCHEDULE, "get", "One schedule, and what has come of it", "As the HES has it", ScheduleDetails),
+    _Operation(
+        SCHEDULE,
+        "delete",
+        "Delete a schedule of the HES",
+        "How it ended",
+        ScheduleEnded,
+        query={"keep": "true: cancel it, so that it stays and is due no more"},
+    ),
+)
+
+
 def openapi() -> dict[str, Any]:
     """What this API takes and gives, as OpenAPI 3.1."""
     schemas: dict[str, Any] = {}
-    for model in (ControlOrder, ControlOutcome, ReadingsOrder, ReadingsOutcome, KeptReadings):
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
-    refusals = {str(status.value): {"description": f"{status.phrase}: `error` says why"} for status in REFUSALS}
-    post = {
-        "summary": "Send one EndDeviceControl and wait for its end",
-        "requestBody": {"required": True, "content": _content(ControlOrder)},
-        "responses": {"200": {"description": "How it ended", "content": _content(ControlOutcome)}, **refusals},
-        "security": [{"token": []}, {}],
-    }
-    ask = {
-        "summary": "Ask meters for readings by way of the HES, and wait for the end",
-        "requestBody": {"required": True, "content": _content(ReadingsOrder)},
-        "responses": {"200": {"description": "How it ended, and the values", "content": _content(ReadingsOutcome)}}
-        | refusals,
-        "security": [{"token": []}, {}],
-    }
-    look = {
-        "summary": "Readings that are kept",
-        "parameters": [
-            {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": meaning}
-            for name, meaning in _QUERY.items()
-        ],
-        "responses": {"200": {"description": "By meter, ReadingType and time", "content": _content(KeptReadings)}}
-        | refusals,
-        "security": [{"token": []}, {}],
-    }
+    served: dict[str, dict[str, Any]] = {}
+    for operation in _OPERATIONS:
+        for model in (operation.gives, operation.takes):
+            if model is not None:
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
+        served.setdefault(operation.path.replace(":path", ""), {})[operation.method] = _described(operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "CIS", "version": version("ami-cis")},
-        "paths": {CONTROLS: {"post": post}, READINGS: {"post": ask, "get": look}},
+        "paths": served,
         "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
 
 
-_QUERY = {
-    "meter": "the name of a meter; may be repeated",
-    "type": "a ReadingType by code, OBIS code or alias; may be repeated",
-    "from": "values of moments after this one",
-    "to": "values of moments up to this one",
-}
+def _described(operation: _Operation) -> dict[str, Any]:
+    refusals = {str(status.value): {"description": f"{status.phrase}: `error` says why"} for status in REFUSALS}
+    answer = {"200": {"description": operation.answer, "content": _content(operation.gives)}}
+    parameters = [
+        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": meaning}
+        for name, meaning in operation.query.items()
+    ]
+    if "{name" in operation.path:
+        parameters.append({"name": "name", "in": "path", "required": True, "schema": {"type": "string"}})
+    described = {"summary": operation.summary, "responses": answer | refusals, "security": [{"token": []}, {}]}
+    if parameters:
+        described["parameters"] = parameters
+    if operation.takes is not None:
+        described["requestBody"] = {"required": True, "content": _content(operation.takes)}
+    return described
 
 
 def _content(model: type[BaseModel]) -> dict[str, Any]:

@@ -23,11 +23,12 @@ from ami_cis.outbox import Outbox, OutboxError
 from ami_cis.pending import Pending
 from ami_cis.reading_types import reading_type_of
 from ami_cis.readings_api import reading_routes
+from ami_cis.schedules_api import schedule_routes
 from ami_cis.settings import Cis, Settings
 from ami_cis.store import SCHEMA, Retention, State, Store, StoreUnavailable
 from ami_cis.taken_readings import Names
 from ami_cis.under_way import Asking
-from ami_cis.workflows import Controls, DemoLoop, Exchanges, LoopPlan, Readings, Target
+from ami_cis.workflows import Controls, DemoLoop, Exchanges, LoopPlan, Readings, ReadSchedules, Target
 from ami_process.api import Branch, create_api
 from ami_process.clock_api import clock_routes
 from ami_process.environment import Environment, real_sleep
@@ -94,13 +95,16 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
         )
         controls = Controls(exchanges, environment, reply_address=reply_address)
         readings = Readings(exchanges, store, environment, reply_address=reply_address)
-        asking = Asking(settings.meters, ZoneInfo(cis.time_zone), reply_address is not None)
+        asking = Asking(
+            settings.meters, ZoneInfo(cis.time_zone), reply_address is not None, lambda: str(environment.new_uuid())
+        )
         names = _names(settings.cis, reply_address)
         api = create_api(
             [
                 *clock_routes(environment.clock),
                 *control_routes(controls, asking),
                 *reading_routes(readings, store, asking),
+                *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
             ],
             Tokens.of(settings.cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),
             names=names,

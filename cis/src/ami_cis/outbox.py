@@ -191,6 +191,9 @@ class Outbox:
             typed = client.get_element(wrapper.text).parse(element, client.wsdl.types)
         except (CimError, zeep.exceptions.Error) as error:
             raise OutboxError(f"the request cannot be written: {error}") from error
+        query = f"Get{request.header.noun}"
+        if request.query is not None and typed["Request"] is not None and typed["Request"][query] is None:
+            typed["Request"][query] = {}  # zeep takes an element without content for none
         parts = {part: typed[part] for part in ("Header", "Request", "Payload") if typed[part] is not None}
         return wrapper.localname, parts
 

@@ -26,6 +26,8 @@ class Asking:
     zone: ZoneInfo
     """Of times without an offset."""
     can_be_replied_to: bool
+    new_id: Callable[[], str]
+    """A MessageID for an order that has none."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is about to stop."""
 

@@ -1,6 +1,6 @@
 """What the CIS remembers across a restart; the only place with SQL."""
 
-from ami_cis.store.readings import KeptReading, ReadingQuery
+from ami_cis.store.readings import CountedReadings, KeptReading, ReadingQuery
 from ami_cis.store.store import KEEP, MessageIdUsed, Retention, SentRequest, State, Store, TakenEvent, TakenReply
 from ami_cis.store.tables import SCHEMA
 from ami_process.store.errors import StoreUnavailable, StoreUnusable
@@ -8,6 +8,7 @@ from ami_process.store.errors import StoreUnavailable, StoreUnusable
 __all__ = [
     "KEEP",
     "SCHEMA",
+    "CountedReadings",
     "KeptReading",
     "MessageIdUsed",
     "ReadingQuery",

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, delete, select
+from sqlalchemy import Connection, RowMapping, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ami_cis.store.tables import READINGS
 
 _KEY = ("meter", "reading_type", "at")
 _BATCH = 1_000
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,16 @@ class KeptReading:
 
 
 _NAMES = tuple(KeptReading.__slots__)
+
+
+class CountedReadings(NamedTuple):
+    """What is kept of one ReadingType of one meter, those that are known to be missing included."""
+
+    meter: str
+    reading_type: str
+    values: int
+    first_at: datetime
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +87,18 @@ def find_readings(connection: Connection, wanted: ReadingQuery) -> list[KeptRead
     if wanted.message_id is not None:
         query = query.where(READINGS.c.message_id == wanted.message_id)
     return [_reading(row) for row in connection.execute(query).mappings()]
+
+
+def count_readings(
+    connection: Connection, meters: Sequence[str], reading_types: Sequence[str]
+) -> list[CountedReadings]:
+    """By meter and ReadingType, `MOST_COUNTED` at most; of all meters where none is named."""
+    key = READINGS.c.meter, READINGS.c.reading_type
+    counts = func.count(), func.min(READINGS.c.at), func.max(READINGS.c.at)
+    query = select(*key, *counts).where(READINGS.c.reading_type.in_(reading_types)).group_by(*key)
+    if meters:
+        query = query.where(READINGS.c.meter.in_(meters))
+    return [CountedReadings(*row) for row in connection.execute(query.order_by(*key).limit(MOST_COUNTED))]
 
 
 def forget_readings(connection: Connection, before: datetime) -> int:

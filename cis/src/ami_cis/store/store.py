@@ -14,7 +14,16 @@ from typing import Self
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, or_, select, update
 
-from ami_cis.store.readings import KeptReading, ReadingQuery, add_readings, find_readings, forget_readings, keep_newest
+from ami_cis.store.readings import (
+    CountedReadings,
+    KeptReading,
+    ReadingQuery,
+    add_readings,
+    count_readings,
+    find_readings,
+    forget_readings,
+    keep_newest,
+)
 from ami_cis.store.tables import EVENTS, OUTGOING, REPLIES, REQUESTS, SCHEMA
 from ami_process.store.database import Database
 from ami_process.store.events import StoreMigrated
@@ -176,6 +185,10 @@ class Store:
     async def readings(self, wanted: ReadingQuery) -> list[KeptReading]:
         """By meter, ReadingType and time."""
         return await self._database.transaction(lambda c: find_readings(c, wanted))
+
+    async def count_readings(self, meters: Sequence[str], reading_types: Sequence[str]) -> list[CountedReadings]:
+        """By meter and ReadingType; of all meters where none is named."""
+        return await self._database.transaction(lambda c: count_readings(c, meters, reading_types))
 
     async def _rows(self, query: Select[*tuple[object, ...]]) -> Sequence[RowMapping]:
         return await self._database.transaction(lambda c: c.execute(query).mappings().all())

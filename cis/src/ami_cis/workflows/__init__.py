@@ -1,10 +1,11 @@
-"""What the operator's side does: send one control or one question and see it through, and send controls again and again in the demo loop."""
+"""What the operator's side does: send one control, one question or one schedule and see it through, and send controls again and again in the demo loop."""
 
 from ami_cis.workflows.controls import Controls
 from ami_cis.workflows.exchanges import Exchanges
 from ami_cis.workflows.loop import DemoLoop, LoopPlan, LoopSummary
 from ami_cis.workflows.orders import CONNECT, CONTROL_WORDS, DISCONNECT, MeterReplyError, Order, OrderOutcome, Target
 from ami_cis.workflows.readings import Readings, ReadOrder, ReadOutcome
+from ami_cis.workflows.schedules import Every, FoundSchedule, ReadSchedule, ReadSchedules, device_label
 
 __all__ = [
     "CONNECT",
@@ -12,7 +13,9 @@ __all__ = [
     "DISCONNECT",
     "Controls",
     "DemoLoop",
+    "Every",
     "Exchanges",
+    "FoundSchedule",
     "LoopPlan",
     "LoopSummary",
     "MeterReplyError",
@@ -20,6 +23,9 @@ __all__ = [
     "OrderOutcome",
     "ReadOrder",
     "ReadOutcome",
+    "ReadSchedule",
+    "ReadSchedules",
     "Readings",
     "Target",
+    "device_label",
 ]

@@ -1,0 +1,128 @@
+"""What `cis schedule` shows of the answers of a CIS."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from ami_cis.reading_types import name_of
+from ami_cis.readings_api import ReadingError
+from ami_cis.schedules_api import ScheduleDetails, ScheduleEnded, ScheduleLine, ScheduleList, ScheduleOrdered
+from ami_process.terminal_text import printable
+
+WIDE = 200
+"""Columns of a table that goes to no terminal."""
+MOST_NAMED = 5
+"""Meters and ReadingTypes of a schedule in a list."""
+Shown = ScheduleOrdered | ScheduleEnded | ScheduleList | ScheduleDetails
+
+
+def show(answer: Shown) -> None:
+    """An answer for a person."""
+    match answer:
+        case ScheduleOrdered():
+            _write(_how(answer, f"create MeterReadSchedule {answer.name}"))
+            if answer.result == "OK":
+                _write([f"due for the first time at {_moment(answer.first_due_at)}"])
+        case ScheduleEnded():
+            _write(_how(answer, f"end of MeterReadSchedule {answer.name}"))
+        case ScheduleList():
+            _write(_how(answer, "get MeterReadSchedule") if answer.result != "OK" else [])
+            _write([] if answer.schedules or answer.result != "OK" else ["The HES has no schedule of these meters."])
+            _draw(_list_of(answer.schedules) if answer.schedules else None)
+        case ScheduleDetails():
+            _write(_how(answer, "get MeterReadSchedule") if answer.schedule is None else [])
+            _draw(None if answer.schedule is None else _card(answer.schedule))
+            _draw(_kept(answer) if answer.kept else None)
+            if answer.schedule is not None and not answer.kept:
+                _write(["Of these meters and types the CIS has no values yet."])
+
+
+def _how(answer: Shown, what: str) -> list[str]:
+    result = answer.result or ("UNKNOWN" if answer.unknown else "NO REPLY")
+    reason = [] if answer.reason is None else [answer.reason]
+    return [f"{what}: {result}, {answer.ms:.0f} ms", *reason, *map(_error, answer.errors)]
+
+
+def _error(error: ReadingError) -> str:
+    return " ".join(filter(None, (error.meter, error.code, error.level, error.reason)))
+
+
+def _list_of(schedules: Sequence[ScheduleLine]) -> Table:
+    lines = _table("schedule", "every", "at", "zone", "next due", "meters", "reading types")
+    for one in schedules:
+        row = (one.name, one.every, one.at or "", one.time_zone, _due(one), _whose(one), _types(one))
+        lines.add_row(*map(printable, row))
+    return lines
+
+
+def _card(one: ScheduleLine) -> Table:
+    lines = Table(box=None, pad_edge=False, show_header=False)
+    lines.add_column(style="bold")
+    lines.add_column(overflow="fold")
+    what = (
+        ("schedule", one.name),
+        ("every", f"{one.every} at {one.at or '?'}, {one.time_zone}"),
+        ("next due", _due(one)),
+        ("meters", f"group {one.group}" if one.group else ", ".join(one.meters)),
+        ("reading types", ", ".join(map(name_of, one.reading_types))),
+    )
+    for name, value in what:
+        lines.add_row(name, printable(value))
+    return lines
+
+
+def _kept(answer: ScheduleDetails) -> Table:
+    lines = _table("meter", "reading type", "values", "first", "last")
+    lines.columns[2].justify = "right"
+    for one in answer.kept:
+        texts = (one.meter, name_of(one.reading_type), f"{one.values:,}", _moment(one.first_at), _moment(one.last_at))
+        lines.add_row(*map(printable, texts))
+    return lines
+
+
+def _due(one: ScheduleLine) -> str:
+    if not one.enabled:
+        return "cancelled"
+    return "" if one.next_due_at is None else _moment(one.next_due_at)
+
+
+def _whose(one: ScheduleLine) -> str:
+    return f"group {one.group}" if one.group else _some(one.meters)
+
+
+def _types(one: ScheduleLine) -> str:
+    return _some(list(map(name_of, one.reading_types)))
+
+
+def _some(texts: Sequence[str]) -> str:
+    rest = len(texts) - MOST_NAMED
+    return ", ".join(texts[:MOST_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(sep=" ", timespec="minutes")
+
+
+def _table(*columns: str) -> Table:
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def _write(lines: Sequence[str]) -> None:
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+
+
+def _draw(table: Table | None) -> None:
+    """Nothing that came from elsewhere is read as markup."""
+    if table is None:
+        return
+    sys.stdout.flush()
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(markup=False, highlight=False, emoji=False, width=WIDE)
+    console.print(table)
