@@ -1,0 +1,45 @@
+"""How often the store of readings commits: many meters together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from ami_hes.store import Database, SqlReadings, StoredSeries
+from ami_hes.store.readings import INTERVAL_S
+from ami_process.environment import real_time
+
+CODE = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.0.72.0"
+METERS = 200
+T = TypeVar("T")
+
+
+class Counted(Database):
+    """Counts its transactions."""
+
+    begun = 0
+
+    async def transaction(self, work: Callable[[Connection], T]) -> T:
+        self.begun += 1
+        return await super().transaction(work)
+
+
+def one_value() -> StoredSeries:
+    return StoredSeries(reading_type=CODE, times=(1,), values=("5",), qualities=("",), received=(1,), by_meter=(False,))
+
+
+async def test_meters_that_come_one_after_the_other_share_transactions(tmp_path: Path) -> None:
+    async with Counted(tmp_path / "hes.sqlite") as database:
+        readings = SqlReadings(database)
+        began = real_time()
+        async with asyncio.TaskGroup() as group:
+            for number in range(METERS):
+                group.create_task(readings.keep(f"m-{number}", [one_value()]))
+                await asyncio.sleep(0)
+        intervals = (real_time() - began) / INTERVAL_S
+        assert database.begun <= intervals + 2 < METERS, (database.begun, intervals)
+        assert [len(part) async for part in readings.everything(after=0, until=2)] == [1] * METERS
