@@ -85,9 +85,9 @@ async def measure(
             turns.append(await _start(processes, one, path, document))
         for run in range(runs + 1):
             for turn in turns:
-                before_s = _used_s(turn.process_id)
+                before_s = used_s(turn.process_id)
                 await request(client, turn.url, turn.document, run)
-                turn.used_ms.append((_used_s(turn.process_id) - before_s) * 1000 / meters)
+                turn.used_ms.append((used_s(turn.process_id) - before_s) * 1000 / meters)
                 report(f"CPU, run {run} of {runs}: {turn.contender.name} {turn.used_ms[-1]:.2f} ms per meter")
     return [HesCpu(turn.contender.name, meters, turn.used_ms[0], tuple(turn.used_ms[1:])) for turn in turns]
 
@@ -104,7 +104,7 @@ async def _start(processes: Processes, contender: Contender, path: Path, documen
     return _Turn(contender, processes.process_id(hes), f"http://{ready['listen'][0]}{PATH}", document)
 
 
-def _used_s(process_id: int) -> float:
+def used_s(process_id: int) -> float:
     """User and system time of all its threads (proc_pid_stat(5), fields 14 and 15)."""
     after_the_name = Path(f"/proc/{process_id}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
     return (int(after_the_name[11]) + int(after_the_name[12])) / os.sysconf("SC_CLK_TCK")
