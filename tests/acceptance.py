@@ -39,6 +39,7 @@ STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
         (*AMI, "bench", "--meters", "2,100,1000"),
         (*AMI, "bench-dlms"),
         (*AMI, "bench-fleet", "--meters", "1000,10000,100000,1000000"),
+        (*AMI, "bench-readings", "--meters", "10000"),
     ),
     "compose": ((*PYTEST, "-m", "compose", str(TESTS / "compose")),),
 }

@@ -17,6 +17,7 @@ MODULES = {
     "encode": "ami_cli.decode.encode",
     "bench-dlms": "ami_cli.bench_dlms.cli",
     "bench-fleet": "ami_cli.bench_fleet.cli",
+    "bench-readings": "ami_cli.bench_readings.cli",
 }
 """Name of the sub-command -> the module whose `app` it is."""
 

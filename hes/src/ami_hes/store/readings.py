@@ -19,8 +19,8 @@ from ami_process.store.group_commit import GroupCommit
 AT_ONCE = 10_000
 """Rows of a statement, and of a part of an export."""
 SERIES_AT_ONCE = 100
-INTERVAL_S = 0.025
-"""Between transactions at least, when many meters are read: a meter that waits for it is free already."""
+GATHER_S = 0.025
+"""How long a transaction waits for the values of further meters, when many are read: a meter is free already when its values wait."""
 _Value = tuple[int, str | None, str, int, bool]
 _Kept = tuple[str, Sequence[StoredSeries]]
 _KEEP = (
@@ -50,7 +50,7 @@ class SqlReadings:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._keeping: GroupCommit[_Kept] = GroupCommit(database, _keep, interval_s=INTERVAL_S)
+        self._keeping: GroupCommit[_Kept] = GroupCommit(database, _keep, gather_s=GATHER_S)
 
     async def keep(self, mrid: str, series: Sequence[StoredSeries]) -> None:
         await self._keeping.add((mrid, series))

@@ -2,7 +2,7 @@
 
 A commit costs milliseconds and a fleet waits for many at once. Who comes while a transaction runs waits for the next one
 and is in it together with all that came meanwhile, so a thousand owners pay a few commits and not a thousand. Where owners can wait,
-transactions begin at intervals, which makes them fewer still; the first one of them is not kept waiting.
+a transaction waits for more of them, which makes transactions fewer still; an owner that is alone is not kept waiting.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from ami_process.environment import real_sleep, real_time
 from ami_process.store.database import Database
 from ami_process.store.errors import StoreUnavailable
 
@@ -30,13 +29,13 @@ class GroupCommit(Generic[T]):
     """`write` puts rows into the database; it has to bear rows that are there already."""
 
     def __init__(
-        self, database: Database, write: Callable[[Connection, Sequence[T]], None], *, interval_s: float = 0.0
+        self, database: Database, write: Callable[[Connection, Sequence[T]], None], *, gather_s: float = 0.0
     ) -> None:
-        """`interval_s`: from the beginning of one transaction to that of the next, at least."""
+        """`gather_s`: how long a transaction waits for further rows when there are several, or were in the last one."""
         self._database = database
         self._write = write
-        self._interval_s = interval_s
-        self._next_at = 0.0
+        self._gather_s = gather_s
+        self._shared = False
         self._group: _Group[T] = _Group()
         self._turn = asyncio.Lock()
 
@@ -46,16 +45,16 @@ class GroupCommit(Generic[T]):
         group.rows.append(row)
         async with self._turn:
             if self._group is group:
-                await self._rest()
+                await self._gather(group)
                 self._group = _Group()
             if not group.committed:
                 await self._commit(group)
 
-    async def _rest(self) -> None:
-        """Until the next transaction may begin; who comes meanwhile is in it."""
-        if self._interval_s:
-            await real_sleep(max(self._next_at - real_time(), 0.0))
-            self._next_at = real_time() + self._interval_s
+    async def _gather(self, group: _Group[T]) -> None:
+        """Who comes meanwhile is in the same transaction."""
+        if self._gather_s and (self._shared or len(group.rows) > 1):
+            await asyncio.sleep(self._gather_s)
+        self._shared = len(group.rows) > 1
 
     async def _commit(self, group: _Group[T]) -> None:
         """A store that refuses the first of a group is not asked again for each of the others."""

@@ -1,0 +1,134 @@
+"""An HES with its simulated meters, each a process: a population of ours, or the configured meters of another checkout."""
+
+import resource
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ami_cli import configuration, populations
+from ami_cli.bench import FIRST_METER_PORT, REQUEST_S, until_ready, write_configuration
+from ami_cli.bench_cpu import used_s
+from ami_cli.bench_readings.asking import Asking
+from ami_cli.bench_readings.figures import Run
+from ami_cli.processes import Processes, Program, module
+from ami_meter_sim.populating import prepare
+from ami_meter_sim.population_settings import PopulationSettings
+
+MOST_OCTETS = 50_000_000
+"""Of an answer, which is one message here."""
+PAGE = resource.getpagesize()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The processes, and the mRIDs of their meters."""
+
+    asking: Asking
+    hes: int
+    simulator: int
+    meters: tuple[str, ...]
+
+    def used(self) -> tuple[float, float]:
+        """Seconds of CPU so far, of the HES and of the simulator."""
+        return used_s(self.hes), used_s(self.simulator)
+
+    def ran(self, seconds: float, before: tuple[float, float]) -> Run:
+        """With what was used since."""
+        hes, simulator = self.used()
+        return Run(seconds, hes - before[0], simulator - before[1])
+
+    def memory(self) -> int:
+        """Resident octets of the HES."""
+        return _resident(self.hes)
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """How an HES and its simulator are started; `--config FILE` is appended."""
+
+    hes: tuple[str, ...]
+    simulator: tuple[str, ...]
+
+
+OURS = Commands(module("ami_hes", "serve"), module("ami_meter_sim", "serve"))
+
+
+@asynccontextmanager
+async def population(base: Path, count: int, processes: Processes, directory: Path) -> AsyncIterator[Running]:
+    """Ours: one address each, ciphered, shipped to the HES."""
+    path, meters = _shipped(base, count, directory)
+    async with _started(processes, "ours", path, meters, OURS) as running:
+        yield running
+
+
+@asynccontextmanager
+async def registered(base: Path, count: int, processes: Processes, directory: Path) -> AsyncIterator[int]:
+    """An HES that has so many meters in its registry and works none of them; its resident octets after a restart."""
+    path, _ = _shipped(base, count, directory)
+    async with Processes(directory / "first", processes.environment) as first:
+        await _serve(first, Program("the import", "hes", (*OURS.hes, "--config", str(path))))
+    head_end = Program("the registry", "hes", (*OURS.hes, "--config", str(path)))
+    await _serve(processes, head_end)
+    yield _resident(processes.process_id(head_end))
+
+
+def _shipped(base: Path, count: int, directory: Path) -> tuple[Path, tuple[str, ...]]:
+    """The configuration, and the mRIDs of its meters."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    table = {"name": "bench", "count": count, "seed": "bench", "port": port, "model": "single-phase"}
+    document = configuration.load(base) | {"meters": [], "populations": [table]}
+    document["hes"] |= {
+        "port": 0,
+        "dlms_port": 0,
+        "keep_open_s": 0,
+        "deadline_s": REQUEST_S,
+        "max_meters_per_request": count,
+        "max_answer_octets": MOST_OCTETS,
+        "lanes": {"read": {"deadline_s": REQUEST_S}},
+    }
+    document = configuration.anchored(document, directory)
+    directory.mkdir(exist_ok=True)
+    populations.ship(document, directory)
+    path = directory / "bench.toml"
+    configuration.write(document, path)
+    identities = prepare([PopulationSettings.model_validate(table)])[0].population.identities
+    return path, tuple(str(identities.mrid(index)) for index in range(count))
+
+
+@asynccontextmanager
+async def another(
+    base: Path, count: int, other: Commands, processes: Processes, directory: Path
+) -> AsyncIterator[Running]:
+    """With configured meters, which every version of this system knows: a port each, ciphered."""
+    path, document = write_configuration(base, count, directory, FIRST_METER_PORT)
+    meters = tuple(meter["mrid"] for meter in document["meters"])
+    async with _started(processes, "the other one", path, meters, other) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _started(
+    processes: Processes, name: str, path: Path, meters: tuple[str, ...], commands: Commands
+) -> AsyncIterator[Running]:
+    simulated = Program(f"meters of {name}", "meter", (*commands.simulator, "--config", str(path)), rank=1)
+    await _serve(processes, simulated)
+    head_end = Program(name, "hes", (*commands.hes, "--config", str(path)))
+    ready = await _serve(processes, head_end)
+    async with httpx.AsyncClient(trust_env=False, timeout=REQUEST_S) as client:
+        asking = Asking(client, f"http://{ready['listen'][0]}")
+        yield Running(asking, processes.process_id(head_end), processes.process_id(simulated), meters)
+
+
+async def _serve(processes: Processes, program: Program) -> Mapping[str, Any]:
+    await processes.start(program)
+    return await until_ready(processes, program)
+
+
+def _resident(process_id: int) -> int:
+    return PAGE * int(Path(f"/proc/{process_id}/statm").read_text("ascii").split()[1])
