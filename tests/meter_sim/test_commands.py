@@ -36,6 +36,8 @@ async def test_meters(tmp_path: Path) -> None:
         assert json.loads(await run(url, "meters", "set", "M1001", *SWITCH, wanted)) == {"type": "enum", "value": 2}
         pressed = json.loads(await run(url, "meters", "press", "M1001", "disconnect"))
         assert pressed["switch"]["output_state"] is False
+        assert json.loads(await run(url, "meters", "household", "M1001", "shop"))["household"] == "shop"
+        assert "kind" in await run(url, "meters", "household", "M1001", "castle", fails=True)
 
 
 async def test_faults(tmp_path: Path) -> None:

@@ -216,6 +216,19 @@ async def test_a_load_flows_in_addition_from_now_on(api: Served) -> None:
     assert fed["import_wh"] - loaded["import_wh"] < 3000
 
 
+async def test_another_household_is_behind_a_meter_from_now_on(api: Served) -> None:
+    path = "/api/v1/meters/M1001"
+    before = await api.get(path)
+    wanted = "shop" if before["household"] != "shop" else "car"
+    after = await api.post(f"{path}/household", kind=wanted)
+    assert (after["household"], after["import_wh"]) == (wanted, before["import_wh"])
+    await api.post("/api/v1/power", on=False, name="M1001")
+    while not api.wire.events("power_lost"):
+        await asyncio.sleep(0)
+    refused = await api.client.post(f"{path}/household", json={"kind": "solar"})
+    assert refused.status_code == 409 and "has no power" in refused.json()["error"]
+
+
 async def test_power_goes_and_comes_back(api: Served) -> None:
     assert await api.post("/api/v1/power", on=False, name="M*") == {"meters": 2}
     while len(api.wire.events("power_lost")) < 2:
@@ -429,6 +442,8 @@ async def test_a_reset_ends_faults_and_conditions(api: Served) -> None:
         ("POST", "/api/v1/meters/M1001/load", {"power_w": 100_001}, 422, "power_w"),
         ("POST", "/api/v1/meters/M1001/load", {}, 422, "power_w"),
         ("POST", "/api/v1/meters/M7/load", {"power_w": 1}, 404, "no meter 'M7'"),
+        ("POST", "/api/v1/meters/M1001/household", {"kind": "castle"}, 422, "kind"),
+        ("POST", "/api/v1/meters/M7/household", {"kind": "shop"}, 404, "no meter 'M7'"),
         ("POST", "/api/v1/scenario", {}, 422, "either name or scenario"),
         ("POST", "/api/v1/scenario", {"name": "flood"}, 422, "no scenario 'flood'"),
         ("POST", "/api/v1/scenario", {"name": "../x"}, 422, "name"),

@@ -18,6 +18,7 @@ from ami_dlms.obis import Obis
 from ami_meter_sim import events
 from ami_meter_sim.faults.dice import fraction
 from ami_meter_sim.fleet import Fleet
+from ami_meter_sim.load.houses import HouseKind
 from ami_meter_sim.meter.session import describe_switch
 from ami_meter_sim.meter.simulated_meter import Meter
 from ami_meter_sim.objects.conditions import (
@@ -30,6 +31,7 @@ from ami_meter_sim.objects.conditions import (
 )
 from ami_meter_sim.objects.conditions import read as conditions_of
 from ami_meter_sim.objects.cosem_object import ReadContext
+from ami_meter_sim.objects.household import change_household
 from ami_meter_sim.objects.push_setup import PushSetupV0
 from ami_meter_sim.objects.quantities import QUANTITIES
 from ami_meter_sim.objects.switch import Trigger
@@ -144,6 +146,7 @@ class FleetControl:
                 "control_mode": switch.control_mode,
             },
             "conditions": sorted(conditions(device)),
+            "household": device.house.kind.name.lower(),
             "clock": device.clock.time.isoformat(),
             "import_wh": metered("import_energy_wh"),
             "export_wh": metered("export_energy_wh"),
@@ -246,6 +249,15 @@ class FleetControl:
         meter = self.meter(name)
         self.fleet.make_room()
         meter.happen(lambda device: add_load(device, watts), self.fleet.environment.now())
+        self._keep()
+
+    def change_household(self, name: str, kind: HouseKind) -> None:
+        """From now on this is behind a meter; registers go on where they are. NotThere, NotPossible."""
+        meter = self.meter(name)
+        self.fleet.make_room()
+        if not meter.powered:
+            raise NotPossible(f"{name} has no power, so nothing behind it can begin to flow")
+        meter.happen(lambda device: change_household(device, kind), self.fleet.environment.now())
         self._keep()
 
     def occur(self, name: str, occurrence: Occurrence) -> None:

@@ -74,6 +74,13 @@ class Load(Body):
     """From now on, in place of what was set before; below 0 it is fed in, 0 ends it."""
 
 
+class Household(Body):
+    """What is behind a meter."""
+
+    kind: Literal["household", "solar", "heat_pump", "car", "shop"]
+    """From now on, in place of what its seed says; its size follows from the seed."""
+
+
 class Power(Body):
     """Power that goes or comes back."""
 

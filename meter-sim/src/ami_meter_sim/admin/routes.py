@@ -13,6 +13,7 @@ from ami_meter_sim.admin.bodies import (
     Concerned,
     Filter,
     Happening,
+    Household,
     Load,
     Meters,
     Named,
@@ -29,6 +30,7 @@ from ami_meter_sim.admin.bodies import (
 from ami_meter_sim.admin.stream import stream
 from ami_meter_sim.control import FleetControl, Selection
 from ami_meter_sim.faults import FAULTS, FaultError, Rule
+from ami_meter_sim.load.houses import HouseKind
 from ami_meter_sim.population.journal import StateUnusable
 from ami_meter_sim.refusals import NotPossible, NotThere
 from ami_meter_sim.scenarios.model import Scenario, ScenarioError, load, shipped
@@ -138,6 +140,12 @@ def _acts(app: FastAPI, control: FleetControl) -> None:
     async def add_load(name: Name, load: Load) -> dict[str, Any]:
         """Let so much flow in addition to what is behind the meter, from now on; gives its state."""
         control.add_load(name, load.power_w)
+        return control.state(name)
+
+    @app.post(f"{BASE}/meters/{{name}}/household")
+    async def change_household(name: Name, household: Household) -> dict[str, Any]:
+        """Put another kind of household behind the meter from now on: registers go on where they are; gives its state."""
+        control.change_household(name, HouseKind[household.kind.upper()])
         return control.state(name)
 
     @app.post(f"{BASE}/power", response_model=Concerned)

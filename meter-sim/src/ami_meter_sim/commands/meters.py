@@ -133,6 +133,17 @@ def add_load(
     show(asked(url, token_file, "POST", f"/meters/{quote(name, safe='')}/load", {"power_w": power_w}))
 
 
+@meters.command("household")
+def change_household(
+    name: Name,
+    kind: Annotated[str, typer.Argument(help="household, solar, heat_pump, car or shop")],
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Put another kind of household behind a meter from now on; its registers go on where they are."""
+    show(asked(url, token_file, "POST", f"/meters/{quote(name, safe='')}/household", {"kind": kind}))
+
+
 @meters.command("power")
 def change_power(
     state: Annotated[str, typer.Argument(help="on or off")],

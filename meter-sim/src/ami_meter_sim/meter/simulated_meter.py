@@ -33,7 +33,8 @@ from ami_meter_sim.objects.device import Device
 from ami_meter_sim.objects.disconnect_control import DisconnectControl
 from ami_meter_sim.objects.families import build
 from ami_meter_sim.objects.folding import LOOK_EVERY, fold
-from ami_meter_sim.objects.memory import Record, RecordKind
+from ami_meter_sim.objects.household import household_of
+from ami_meter_sim.objects.memory import Kept, Record, RecordKind
 from ami_meter_sim.objects.recording import has_occurred, record
 from ami_meter_sim.objects.switch import ControlState, Move, Switch, Trigger
 from ami_meter_sim.objects.timeline import instant_of
@@ -369,7 +370,7 @@ class Meter:
 
     def _make_device(self, at: datetime) -> Device:
         setup, memory = self.setup, self._memory
-        site = cache(setup.site or partial(_site_of_name, self.name))
+        site = _chosen(setup.site or partial(_site_of_name, self.name), memory.kept)
         device = Device(
             identity=setup.identity,
             model=setup.model,
@@ -394,6 +395,17 @@ class Meter:
 
     def _find(self, described: ObjectDescription) -> CosemObject | None:
         return self._device.find(described.class_id, described.obis)
+
+
+def _chosen(found: Callable[[], Site], kept: Kept) -> Callable[[], Site]:
+    """The site of a meter, worked out when it is asked for first, with what a hand has put behind the meter."""
+    once = cache(found)
+
+    def site() -> Site:
+        kind = household_of(kept)
+        return once() if kind is None else once()._replace(kind=kind)
+
+    return site
 
 
 def _site_of_name(name: str) -> Site:

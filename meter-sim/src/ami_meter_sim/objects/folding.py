@@ -51,20 +51,33 @@ NEWEST_STAYS = frozenset((RecordKind.RESET,))
 
 def fold(device: "Device", most: int = MOST_RECORDS) -> bool:
     """Fold the older half if there are more than `most` records; whether there were."""
-    records = sorted((one for kind in FOLDED for one in records_after_base(device, kind)), key=lambda one: one.at)
+    records = _records(device)
     if len(records) <= most:
         return False
     middle = second_of(records[len(records) // 2].at)
     second = _second_of_base(device, middle, hurried=len(records) > HURRIED_FROM * most)
     if second is None:
         return False
+    _fold_until(device, second, records)
+    return True
+
+
+def fold_all(device: "Device") -> None:
+    """Fold everything up to now, within a quarter of an hour too: a mean that reaches over this second begins there."""
+    _fold_until(device, second_of(device.clock.at), _records(device))
+
+
+def _records(device: "Device") -> list[Record]:
+    return sorted((one for kind in FOLDED for one in records_after_base(device, kind)), key=lambda one: one.at)
+
+
+def _fold_until(device: "Device", second: int, records: list[Record]) -> None:
     for one in _profiles(device):
         one.settle(second)
     base = _base_at(device, second)
     keep_base(device, base)
     for kind in FOLDED:
         _forget(device, kind, records, second)
-    return True
 
 
 def _second_of_base(device: "Device", middle: int, hurried: bool) -> int | None:
