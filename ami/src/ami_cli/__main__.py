@@ -123,15 +123,18 @@ def run_demo(
         state=state,
     )
     options = demo.Options(configuration=config, changes=changes, output=output, programs=demo.programs)
+    raise typer.Exit(_exit_code_of(options))
+
+
+def _exit_code_of(options: demo.Options) -> int:
     try:
-        exit_code = asyncio.run(demo.run(options))
+        return asyncio.run(demo.run(options))
     except demo.PortsTaken as trouble:
         typer.echo(str(trouble), err=True)
-        exit_code = demo.PORTS_TAKEN
+        return demo.PORTS_TAKEN
     except configuration.ConfigurationError as trouble:
         typer.echo(str(trouble), err=True)
-        exit_code = 1
-    raise typer.Exit(exit_code)
+        return 1
 
 
 @app.command("fleet")

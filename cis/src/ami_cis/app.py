@@ -63,42 +63,33 @@ class System:
 @asynccontextmanager
 async def running(settings: Settings, environment: Environment, port: int) -> AsyncIterator[System]:
     """Store, outbox and a serving inbox; raises ListenFailed, StoreUnusable."""
-    http_limits = _http_limits(settings.cis)
-    allow_open_files(http_limits.at_most)
+    cis, schemas = settings.cis, Schemas()
+    allow_open_files(_http_limits(cis).at_most)
     async with AsyncExitStack() as stack:
-        cis = settings.cis
         listener = stack.enter_context(listening(cis.host, port, "cis."))
-        place = stack.enter_context(hold_store(place_of(cis.store, cis.store_password, "cis.store"), SCHEMA))
-        store = await stack.enter_async_context(Store.opened(place, _retention(settings)))
-        if store.migrated:
-            environment.emit(store.migrated)
-        schemas = Schemas()
+        store, health = await stack.enter_async_context(_stored(settings, environment))
         # one worker for each direction: what strangers send does not keep an answer of our own HES waiting
         answers = await stack.enter_async_context(Worker(reading.FUNCTION, waiting=ANSWERS_WAITING))
-        outbox = await stack.enter_async_context(
-            Outbox.opened(settings.cis.hes_url, settings.cis.request_timeout_s, schemas, answers)
-        )
+        outbox = await stack.enter_async_context(Outbox.opened(cis.hes_url, cis.request_timeout_s, schemas, answers))
         meter_names = Names(settings.meters)
         pending = Pending(store, environment.now, meter_names)
-        reply_address = settings.cis.reply_address_at(listener.getsockname()[1])
-        deliveries = await stack.enter_async_context(Worker(reading.FUNCTION))
-        inbox = Inbox(pending, store, environment, schemas, deliveries, names=meter_names)
-        disk = {"disk": room_beside(place)} if isinstance(place, Path) else {}
-        health = Health({"store": store.check} | disk, role="cis")
         exchanges = Exchanges(
             outbox,
             pending,
             environment,
             schemas,
-            timeout_s=settings.cis.request_timeout_s,
-            ask_again_s=settings.cis.ask_again_s,
+            timeout_s=cis.request_timeout_s,
+            ask_again_s=cis.ask_again_s,
         )
+        reply_address = cis.reply_address_at(listener.getsockname()[1])
         controls = Controls(exchanges, environment, reply_address=reply_address)
         readings = Readings(exchanges, store, environment, reply_address=reply_address)
-        asking = Asking(
-            settings.meters, ZoneInfo(cis.time_zone), reply_address is not None, lambda: str(environment.new_uuid())
-        )
-        names = _names(settings.cis, reply_address)
+        system = System(controls, readings, outbox, store, address_of(listener))
+        deliveries = await stack.enter_async_context(Worker(reading.FUNCTION))
+        inbox = Inbox(pending, store, environment, schemas, deliveries, names=meter_names)
+        zone, new_id = ZoneInfo(cis.time_zone), lambda: str(environment.new_uuid())
+        asking = Asking(settings.meters, zone, reply_address is not None, new_id)
+        names = _names(cis, reply_address)
         api = create_api(
             [
                 *clock_routes(environment.clock),
@@ -106,14 +97,26 @@ async def running(settings: Settings, environment: Environment, port: int) -> As
                 *reading_routes(readings, store, asking),
                 *schedule_routes(ReadSchedules(exchanges, environment), store, asking),
             ],
-            Tokens.of(settings.cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),
+            Tokens.of(cis.token_file, "cis.token_file", bound_to=listener.getsockname()[0]),
             names=names,
             names_setting="cis.host_names",
         )
-        application = inbox.application(health, names, _public_url(settings.cis))
-        await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, http_limits))
+        application = inbox.application(health, names, _public_url(cis))
+        await stack.enter_async_context(serving(Branch(PREFIX, api, application), listener, _http_limits(cis)))
         stack.callback(asking.stopping.set)
-        yield System(controls, readings, outbox, store, address_of(listener))
+        yield system
+
+
+@asynccontextmanager
+async def _stored(settings: Settings, environment: Environment) -> AsyncIterator[tuple[Store, Health]]:
+    """The store, held by this process alone, and the checks of it."""
+    cis = settings.cis
+    with hold_store(place_of(cis.store, cis.store_password, "cis.store"), SCHEMA) as place:
+        async with Store.opened(place, _retention(settings)) as store:
+            if store.migrated:
+                environment.emit(store.migrated)
+            disk = {"disk": room_beside(place)} if isinstance(place, Path) else {}
+            yield store, Health({"store": store.check} | disk, role="cis")
 
 
 def _names(cis: Cis, reply_address: str | None) -> tuple[str, ...]:

@@ -77,6 +77,13 @@ def _reach(options: TargetOptions, entry: RegistryEntry | None) -> Reach:
 
 
 def _identity(options: TargetOptions, entry: RegistryEntry | None, environ: Mapping[str, str]) -> WantedAssociation:
+    given = _secrets(options, environ) | _protections(options) | _association(options)
+    return _changed(WantedAssociation(client=PUBLIC_CLIENT) if entry is None else entry.identity, given)
+
+
+def _secrets(options: TargetOptions, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Keys, titles and the certificate."""
+
     def key(option: str, text: str, length: int | None = None, *, password: bool = False) -> bytes | None:
         found = octets(option, text, environ=environ, password=password) if text else None
         if found is not None and length is not None and len(found) != length:
@@ -86,10 +93,7 @@ def _identity(options: TargetOptions, entry: RegistryEntry | None, environ: Mapp
     def public(option: str, text: str) -> bytes | None:
         return public_key(option, text, environ=environ).octets if text else None
 
-    given: dict[str, Any] = {
-        "client": options.client,
-        "server": options.server,
-        "authentication": options.authentication,
+    return {
         "secret": key("--secret", options.secret, password=True),
         "encryption_key": key("--ek", options.ek),
         "authentication_key": key("--ak", options.ak),
@@ -98,14 +102,34 @@ def _identity(options: TargetOptions, entry: RegistryEntry | None, environ: Mapp
         "master_key": key("--kek", options.kek),
         "agreement_key": key("--agreement-key", options.agreement_key),
         "meter_agreement_key": public("--meter-agreement-key", options.meter_agreement_key),
+        "title": key("--title", options.title, TITLE_OCTETS),
+        "meter_title": key("--meter-title", options.meter_title, TITLE_OCTETS),
+        "certificate": certificate("--certificate", options.certificate) if options.certificate else None,
+    }
+
+
+def _protections(options: TargetOptions) -> dict[str, Any]:
+    """How APDUs are protected, and which counter and challenge that takes."""
+    return {
+        "authentication": options.authentication,
         "message_key": options.message_key,
         "suite": options.suite,
         "wrapping": options.ciphering or (None if options.message_key is None else Wrapping.GENERAL_CIPHERING),
         "protection": options.protection,
-        "title": key("--title", options.title, TITLE_OCTETS),
-        "meter_title": key("--meter-title", options.meter_title, TITLE_OCTETS),
+        "response_protection": options.response_protection,
+        "signed": options.signed or None,
+        "dedicated_key": options.dedicated_key or None,
+        "challenge_length": options.challenge_length,
         "counter_object": _obis(options.counter_object, "--counter-object"),
         "invocation_counter": options.invocation_counter,
+    }
+
+
+def _association(options: TargetOptions) -> dict[str, Any]:
+    """Who speaks to whom, and what is negotiated."""
+    return {
+        "client": options.client,
+        "server": options.server,
         "max_pdu_size": options.max_pdu,
         "short_names": options.short_names or None,
         "conformance": _conformance(options.conformance, short_names=options.short_names),
@@ -113,17 +137,11 @@ def _identity(options: TargetOptions, entry: RegistryEntry | None, environ: Mapp
         "block_window": options.block_window,
         "high_priority": None if options.priority is None else options.priority is Priority.HIGH,
         "pre_established": options.pre_established,
-        "response_protection": options.response_protection,
-        "signed": options.signed or None,
-        "certificate": certificate("--certificate", options.certificate) if options.certificate else None,
-        "dedicated_key": options.dedicated_key or None,
-        "challenge_length": options.challenge_length,
         "any_invoke_id": options.any_invoke_id or None,
         "any_address": options.any_address or None,
         "fast_path": False if options.no_fast_path else None,
         "association_object": _obis(options.association_object, "--association-object"),
     }
-    return _changed(WantedAssociation(client=PUBLIC_CLIENT) if entry is None else entry.identity, given)
 
 
 def _conformance(text: str, *, short_names: bool) -> Conformance | None:

@@ -31,62 +31,69 @@ DEFAULT_LISTED = 100
 
 def meter_routes(kept: KeptRegistry) -> list[Route]:
     """GET lists, shows and counts; POST imports rows, DELETE takes out what was imported."""
+    meters = _Meters(kept)
+    return [
+        Route(paths.METERS, meters.list, methods=["GET"]),
+        Route(paths.METERS, meters.take_in, methods=["POST"]),
+        Route(paths.METER, meters.show, methods=["GET"]),
+        Route(paths.METER, meters.remove, methods=["DELETE"]),
+        Route(paths.GROUPS, meters.count_groups, methods=["GET"]),
+    ]
 
-    async def list_meters(request: Request) -> Response:
+
+class _Meters:
+    """What each route answers."""
+
+    def __init__(self, kept: KeptRegistry) -> None:
+        self._kept = kept
+
+    async def list(self, request: Request) -> Response:
         query.known(request, ("limit", "after", "group"))
         limit = query.number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
-        listing = kept.listing(query.group(request, "group"), request.query_params.get("after", ""), limit)
-        lines = tuple(
-            MeterLine(
-                name=one.name,
-                mrid=str(table["mrid"]),
-                address=str(table["address"]),
-                source=one.source,
-                tags=dict(table.get("tags", {})),
-            )
-            for one, table in listing.meters
-        )
-        return query.given(
-            MeterList(meters=lines, total=listing.total, next=lines[-1].name if listing.more and lines else None)
-        )
+        listing = self._kept.listing(query.group(request, "group"), request.query_params.get("after", ""), limit)
+        lines = tuple(_line(one, table) for one, table in listing.meters)
+        following = lines[-1].name if listing.more and lines else None
+        return query.given(MeterList(meters=lines, total=listing.total, next=following))
 
-    async def show_meter(request: Request) -> Response:
+    async def show(self, request: Request) -> Response:
         name = request.path_params["name"]
-        found = kept.show(name)
+        found = self._kept.show(name)
         if found is None:
             raise _unknown(name)
-        return query.given(_entry(*found, kept.registry.find_by_mrid(found[0].mrid)))
+        return query.given(_entry(*found, self._kept.registry.find_by_mrid(found[0].mrid)))
 
-    async def remove_meter(request: Request) -> Response:
+    async def remove(self, request: Request) -> Response:
         name = request.path_params["name"]
-        found = kept.show(name)
-        meter = None if found is None else kept.registry.find_by_mrid(found[0].mrid)
+        found = self._kept.show(name)
+        meter = None if found is None else self._kept.registry.find_by_mrid(found[0].mrid)
         try:
             with query.looking():
-                removed = await kept.remove(name)
+                removed = await self._kept.remove(name)
         except OfConfiguration as problem:
             raise ApiRefused(HTTPStatus.CONFLICT, str(problem)) from None
         if removed is None:
             raise _unknown(name)
         return query.given(_entry(removed, table_of(removed), meter))
 
-    async def import_meters(request: Request) -> Response:
+    async def take_in(self, request: Request) -> Response:
         wanted = await read_body(request, MeterImport)
         rows = [ImportRow(row.place, row.columns) for row in wanted.rows]
         with query.looking():
-            report = await kept.import_rows(rows, check=wanted.check)
+            report = await self._kept.import_rows(rows, check=wanted.check)
         return query.given(ImportReport(rows=tuple(RowResult.of(one) for one in report)))
 
-    async def count_groups(_: Request) -> Response:
-        return query.given(GroupCounts(groups={tag: dict(of) for tag, of in kept.registry.groups().items()}))
+    async def count_groups(self, _: Request) -> Response:
+        return query.given(GroupCounts(groups={tag: dict(of) for tag, of in self._kept.registry.groups().items()}))
 
-    return [
-        Route(paths.METERS, list_meters, methods=["GET"]),
-        Route(paths.METERS, import_meters, methods=["POST"]),
-        Route(paths.METER, show_meter, methods=["GET"]),
-        Route(paths.METER, remove_meter, methods=["DELETE"]),
-        Route(paths.GROUPS, count_groups, methods=["GET"]),
-    ]
+
+def _line(stored: StoredMeter, table: Table) -> MeterLine:
+    return MeterLine(
+        name=stored.name,
+        mrid=str(table["mrid"]),
+        address=str(table["address"]),
+        source=stored.source,
+        tags=dict(table.get("tags", {})),
+    )
 
 
 def _unknown(name: str) -> ApiRefused:

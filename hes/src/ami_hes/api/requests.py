@@ -18,7 +18,7 @@ from ami_hes.api.values import (
     RequestEntry,
     RequestList,
 )
-from ami_hes.store.history import SqlHistory
+from ami_hes.store.history import RequestLine, SqlHistory
 from ami_process.api import ApiRefused
 
 DEFAULT_LISTED = 50
@@ -31,24 +31,35 @@ Cancel = Callable[[str], Awaitable[int]]
 
 def request_routes(history: SqlHistory, cancel: Cancel) -> list[Route]:
     """GET lists and shows, DELETE cancels."""
+    requests = _Requests(history, cancel)
+    return [
+        Route(paths.REQUESTS, requests.list, methods=["GET"]),
+        Route(paths.REQUEST, requests.show, methods=["GET"]),
+        Route(paths.JOBS, requests.show_jobs, methods=["GET"]),
+        Route(paths.JOBS_OF, requests.cancel, methods=["DELETE"]),
+    ]
 
-    async def list_requests(request: Request) -> Response:
+
+class _Requests:
+    """What each route answers."""
+
+    def __init__(self, history: SqlHistory, cancel: Cancel) -> None:
+        self._history = history
+        self._cancel = cancel
+
+    async def list(self, request: Request) -> Response:
         query.known(request, ("limit", "before"))
         limit = query.number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
         with query.looking():
-            lines = await history.requests(limit, request.query_params.get("before"))
+            lines = await self._history.requests(limit, request.query_params.get("before"))
         following = lines[-1].message_id if len(lines) == limit else None
         return query.given(RequestList(requests=tuple(map(RequestEntry.of, lines)), next=following))
 
-    async def show_request(request: Request) -> Response:
-        message_id = request.path_params["message_id"]
+    async def show(self, request: Request) -> Response:
         with query.looking():
-            line = await history.request(message_id)
-            if line is None:
-                reason = f"no request with the MessageID {message_id[:100]} is kept"
-                raise ApiRefused(HTTPStatus.NOT_FOUND, reason)
-            commands = await history.commands(message_id)
-            delivery = await history.delivery(message_id)
+            line = await self._known(request)
+            commands = await self._history.commands(line.message_id)
+            delivery = await self._history.delivery(line.message_id)
         return query.given(
             RequestDetails(
                 request=RequestEntry.of(line),
@@ -58,21 +69,19 @@ def request_routes(history: SqlHistory, cancel: Cancel) -> list[Route]:
             )
         )
 
-    async def show_jobs(_: Request) -> Response:
+    async def show_jobs(self, _: Request) -> Response:
         with query.looking():
-            backlog, undelivered = await history.backlog(), await history.undelivered(UNDELIVERED)
+            backlog, undelivered = await self._history.backlog(), await self._history.undelivered(UNDELIVERED)
         return query.given(JobCounts.of(backlog, undelivered))
 
-    async def cancel_jobs(request: Request) -> Response:
-        message_id = request.path_params["message_id"]
+    async def cancel(self, request: Request) -> Response:
         with query.looking():
-            if await history.request(message_id) is None:
-                raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
-        return query.given(Cancelled(commands=await cancel(message_id)))
+            line = await self._known(request)
+        return query.given(Cancelled(commands=await self._cancel(line.message_id)))
 
-    return [
-        Route(paths.REQUESTS, list_requests, methods=["GET"]),
-        Route(paths.REQUEST, show_request, methods=["GET"]),
-        Route(paths.JOBS, show_jobs, methods=["GET"]),
-        Route(paths.JOBS_OF, cancel_jobs, methods=["DELETE"]),
-    ]
+    async def _known(self, request: Request) -> RequestLine:
+        message_id = request.path_params["message_id"]
+        line = await self._history.request(message_id)
+        if line is None:
+            raise ApiRefused(HTTPStatus.NOT_FOUND, f"no request with the MessageID {message_id[:100]} is kept")
+        return line
