@@ -14,8 +14,10 @@ from ami_cim.errors import CimError, InvalidMessage, LocalError, PeerFault
 from ami_cim.identity import EndDevice, Identifier, UsagePoint
 from ami_cim.limits import UNKNOWN_PEER
 from ami_cim.message import EventMessage, Header, Reply, RequestMessage, ResponseMessage
+from ami_cim.nouns import tag_of
 from ami_cim.payloads.end_device_controls import EndDeviceControl, EndDeviceControls
 from ami_cim.payloads.opaque import OpaquePayload
+from ami_cim.payloads.operation_set import OperationSet
 from ami_cim.schema import Schemas
 
 Build = Callable[..., bytes]
@@ -135,11 +137,11 @@ def test_the_message_of_all_kinds_is_a_request_without_reply(generic: Build, sch
     assert refusal(generic(header=header, rest=reply, wrapper="Message"), schemas).code == "1.8"
 
 
-def test_an_operation_set_is_seen_and_not_understood(generic: Build, schemas: Schemas) -> None:
+def test_an_operation_set_is_read(generic: Build, schemas: Schemas) -> None:
     octets = generic(rest="<msg:Payload><msg:OperationSet/></msg:Payload>")
     payload = wire.read_request(octets, schemas).message.payload
-    assert isinstance(payload, OpaquePayload)
-    assert payload.tag.endswith("}OperationSet")
+    assert payload == OperationSet()
+    assert tag_of(payload).endswith("}OperationSet")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ami_hes import operation_sets
 from ami_hes.commands import Command, Outcome
 from ami_hes.meters import Meter, MeterFault, Meters
 from ami_hes.nouns import NounModule, Order, end_device_controls, meter_readings
+from ami_hes.operation_sets import Ask, OperationSets
 from ami_hes.operations import Assignment, Attempt, Operation, contactor, read_meter, retries
 from ami_hes.schedules import ScheduleBook, ScheduleOrders
 from ami_mapping.faults import explain
@@ -22,6 +24,8 @@ class Parts:
     schedules: ScheduleBook
     time_zone: str
     """`hes.time_zone`."""
+    ask: Ask
+    """How a part of a request is carried out that is a request itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class OnMeters:
 
 @dataclass(frozen=True, slots=True)
 class OnHeadEnd:
-    """A noun whose requests change the head-end itself, and ask nothing of a meter."""
+    """A noun whose requests are carried out on the head-end itself: none of them is a command for a meter."""
 
     order: Callable[[Parts], Order]
 
@@ -42,6 +46,7 @@ NOUNS: dict[str, OnMeters | OnHeadEnd] = {
     "EndDeviceControls": OnMeters(end_device_controls),
     "MeterReadings": OnMeters(meter_readings),
     "MeterReadSchedule": OnHeadEnd(lambda parts: ScheduleOrders(parts.schedules, parts.time_zone)),
+    operation_sets.NOUN: OnHeadEnd(lambda parts: OperationSets(parts.ask, frozenset(NOUNS) - {operation_sets.NOUN})),
 }
 OPERATIONS: dict[str, Operation] = {
     contactor.NAME: contactor.OPERATION,

@@ -18,14 +18,17 @@ from ami_cim.schema import Schemas
 from ami_cli.cim.findings import printable
 from ami_cli.cim.recognise import Message
 from ami_cli.cim.sources import Source
+from ami_hes import operation_sets
 from ami_hes.meters.registry import Meter, Registry
 from ami_hes.nouns import Refused, RequestContext, check
+from ami_hes.operation_sets import checked
 from ami_hes.served import NOUNS, OnMeters
 
 NO_ONE = ""
 CIS = "CIS (a head-end takes requests alone)"
 UNKNOWN_METER, UNKNOWN_USAGE_POINT = "2.4", "2.12"
 MOST_NAMED = 20
+IN_ORDER = "would carry out its operations one after the other, and say in one Reply what came of each"
 ORDERED = "would carry it out if it knows the meters and the schedule, and can keep it as it is asked for"
 """Meters that are named."""
 
@@ -129,6 +132,9 @@ def _planned(received: Received, now: datetime) -> HeadEndAnswer:
     request = received.message
     check(request.header, NOUNS)
     row = NOUNS[request.header.noun]
+    if request.header.noun == operation_sets.NOUN:
+        checked(request, NOUNS.keys() - {operation_sets.NOUN})
+        return HeadEndAnswer("head-end", True, IN_ORDER, conditions=("the MessageID was not used for another request",))
     if not isinstance(row, OnMeters):
         return HeadEndAnswer("head-end", True, ORDERED, conditions=("the MessageID was not used for another request",))
     noun = row.noun

@@ -26,6 +26,7 @@ from ami_hes.jobs import (
     WorkerLimits,
     Writing,
 )
+from ami_hes.operation_sets import Ask
 from ami_hes.outbox import Outbox
 from ami_hes.schedules import Collector, EventWriter, Publisher, ScheduleBook
 from ami_hes.store import SqlSchedules, StoreUnavailable
@@ -77,7 +78,7 @@ async def opened(
         collector = _collector(setup, stores, south, context, writer)
         book = ScheduleBook(collector.store, south.registry, setup.environment, collector.look)
         limits = IntakeLimits(lanes, hes.max_meters_per_request)
-        parts = served.Parts(schedules=book, time_zone=hes.time_zone)
+        parts = _parts(book, hes.time_zone)
         intake = Intake(context, answers, south.registry, hosts, limits, parts, setup.partners.partners)
         await context.engine.open()
         drops = _what_gets_too_old(setup, context, south)
@@ -106,6 +107,10 @@ def _context(setup: Setup, stores: Stores, groups: Groups, make_engine: MakeEngi
         reply_age,
         stores.outgoing,
     )
+
+
+def _parts(book: ScheduleBook, time_zone: str) -> Callable[[Ask], served.Parts]:
+    return lambda ask: served.Parts(schedules=book, time_zone=time_zone, ask=ask)
 
 
 def _collector(setup: Setup, stores: Stores, south: South, context: Context, writer: EventWriter) -> Collector:

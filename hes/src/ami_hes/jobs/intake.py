@@ -1,7 +1,8 @@
 """How a request begins: understood, planned, and kept before it is reported as accepted."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
 from ami_cim.codes import Level
@@ -17,7 +18,8 @@ from ami_hes.jobs.redelivery import owe_again
 from ami_hes.jobs.rows import context_of, digest, format_errors, format_partner, nonce_digest, parse_partner
 from ami_hes.meters.registry import Registry
 from ami_hes.nouns import Partner, Plan, Refused, RequestContext, check, error, partner_of
-from ami_hes.outbox import format_answer
+from ami_hes.operation_sets import Ask
+from ami_hes.outbox import format_answer, parse_answer
 from ami_hes.reply_hosts import NotAllowed, NotAnAddress, ReplyHosts
 from ami_hes.served import NOUNS, OPERATIONS, Parts, noun_of, orders_of
 from ami_hes.store import NonceUsed, SpentId, StoredAnswer, StoredRequest, StoreUnavailable
@@ -59,7 +61,7 @@ class Intake:
         registry: Registry,
         reply_hosts: ReplyHosts,
         limits: IntakeLimits,
-        parts: Parts,
+        parts: Callable[[Ask], Parts],
         partners: Sequence[Partner] = (),
     ) -> None:
         self._context = context
@@ -68,7 +70,7 @@ class Intake:
         self._reply_hosts = reply_hosts
         self._limits = limits
         self._partners = partners
-        self._orders = orders_of(parts)
+        self._orders = orders_of(parts(self.ask))
         self._stopping = False
 
     def stop(self) -> None:
@@ -87,6 +89,13 @@ class Intake:
             self._refuse(message.header, [str(problem)])
             reason = f"Nothing was accepted by this message, and an earlier one can't be looked up: {problem}."
             raise CimError("5.1", f"{reason} Ask again later with the same MessageID.") from None
+
+    async def ask(self, message: RequestMessage) -> tuple[ResponseMessage, int]:
+        """The answer to a request that is a part of another one, and how many octets it has."""
+        answer = await self.handle(message)
+        if not isinstance(answer, KeptAnswer):
+            return answer, 0
+        return await asyncio.to_thread(parse_answer, answer.octets), len(answer.octets)
 
     async def _handle(self, message: RequestMessage) -> KeptAnswer:
         header = message.header

@@ -86,7 +86,12 @@ def context_of(request: StoredRequest) -> RequestContext:
 
 
 def _error(
-    code: str, level: str | None, reason: str | None, details: str | None, identifier: dict[str, str] | None
+    code: str,
+    level: str | None,
+    reason: str | None,
+    details: str | None,
+    identifier: dict[str, str] | None,
+    operation_id: int | None = None,
 ) -> ReplyError:
     return ReplyError(
         code=code,
@@ -94,6 +99,7 @@ def _error(
         reason=reason,
         details=details,
         identifier=None if identifier is None else Identifier(**identifier),  # type: ignore[arg-type]  # own JSON
+        operation_id=operation_id,
     )
 
 

@@ -68,6 +68,8 @@ class ReplyError:
     reason: str | None = None
     details: str | None = None
     identifier: Identifier | None = None
+    operation_id: int | None = None
+    """operationId: the operation of an OperationSet that it is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from ami_cim.identity import Identifier, IdKind
 from ami_cim.message import Header, Property, ReplayDetection, Reply, ReplyError, Result, User
 from ami_cim.xml import SPACE, Element
 from ami_cim.xml_fields import Codec, Field, Shape, boolean, many, moment, one, prose, text
-from ami_cim.xml_values import Value, read_text, write_attribute, write_text
+from ami_cim.xml_values import INTEGER, Value, read_text, write_attribute, write_text
 
 
 def tag(local: str) -> str:
@@ -140,6 +140,7 @@ _ERROR = Shape(
         prose("details", "details"),
         Field(path="ID", attribute="identifier", kind=IDENTIFIER),
         Field(path="object", attribute="replaced", kind=Value(_read_object, _write_identifier), read_only=True),
+        Field(path="operationId", attribute="operation_id", kind=INTEGER),
     ),
 )
 

@@ -10,11 +10,13 @@ from lxml import etree
 
 from ami_cim import ns
 from ami_cim.codes import Verb
-from ami_cim.errors import LocalError
+from ami_cim.errors import InvalidMessage, LocalError
 from ami_cim.payloads import Payload, end_device_controls, get_meter_readings, meter_read_schedule, meter_readings
 from ami_cim.payloads.opaque import OpaquePayload
+from ami_cim.payloads.operation_set import Operation, OperationSet
 from ami_cim.xml import Element, parse, serialize
 from ami_cim.xml_fields import Shape
+from ami_cim.xml_values import BOOLEAN, INTEGER, TEXT
 
 REQUEST_VERBS = (Verb.CREATE, Verb.CHANGE, Verb.CANCEL, Verb.CLOSE, Verb.DELETE)
 EVENT_VERBS = (Verb.CREATED, Verb.CHANGED, Verb.CANCELED, Verb.CLOSED, Verb.DELETED)
@@ -84,14 +86,22 @@ _CODECS = {root.tag: root.shape.bind(root.namespace) for root in ROOTS}
 _BY_CLASS: Mapping[Callable[..., Payload], Root] = {root.shape.make: root for root in ROOTS}
 
 
+OPERATION_SET = f"{{{ns.MESSAGE}}}OperationSet"
+_OPERATION = f"{{{ns.MESSAGE}}}Operation"
+
+
 def payload_of(element: Element) -> Payload:
-    """The payload or query profile of an element; that of a noun without a row stays opaque."""
+    """The payload or query profile of an element, or an OperationSet; that of a noun without a row stays opaque."""
+    if element.tag == OPERATION_SET:
+        return _operation_set(element)
     codec = _CODECS.get(element.tag)
     return OpaquePayload(element.tag, serialize(element)) if codec is None else codec.read(element)
 
 
 def tag_of(payload: Payload) -> str:
     """The Clark name of a payload's element."""
+    if isinstance(payload, OperationSet):
+        return OPERATION_SET
     return payload.tag if isinstance(payload, OpaquePayload) else _BY_CLASS[type(payload)].tag
 
 
@@ -102,7 +112,63 @@ def element_of(payload: Payload) -> Element:
         if element.tag != payload.tag:
             raise LocalError("An opaque payload is not what its tag says", payload.tag)
         return element
+    if isinstance(payload, OperationSet):
+        return _element_of_set(payload)
     root = _BY_CLASS[type(payload)]
     element = etree.Element(root.tag, nsmap=ns.default(root.namespace))
     _CODECS[root.tag].write(element, payload)
     return element
+
+
+def _operation_set(element: Element) -> OperationSet:
+    return OperationSet(
+        enforce_sequence=_flag(element, "enforceMsgSequence"),
+        enforce_integrity=_flag(element, "enforceTransactionalIntegrity"),
+        operations=tuple(_operation(one) for one in element.iterchildren(_OPERATION)),
+    )
+
+
+def _operation(element: Element) -> Operation:
+    found = {name: element.find(f"{{{ns.MESSAGE}}}{name}") for name in ("operationId", "noun", "verb")}
+    values = {name: None if one is None else TEXT.read(one) for name, one in found.items() if name != "operationId"}
+    number = None if found["operationId"] is None else INTEGER.read(found["operationId"])
+    if number is None:
+        raise InvalidMessage("1.7", "An Operation has no operationId")
+    others = [one for one in element.iterchildren("*") if etree.QName(one).namespace != ns.MESSAGE]
+    return Operation(
+        operation_id=number,
+        noun=values["noun"],
+        verb=None if values["verb"] is None else values["verb"].lower(),
+        element_operation=_flag(element, "elementOperation"),
+        payload=payload_of(others[0]) if others else None,
+    )
+
+
+def _flag(element: Element, name: str) -> bool:
+    found = element.find(f"{{{ns.MESSAGE}}}{name}")
+    return False if found is None else bool(BOOLEAN.read(found))
+
+
+def _element_of_set(payload: OperationSet) -> Element:
+    """Flags that are false are left out: they are so without being said."""
+    element = etree.Element(OPERATION_SET, nsmap={"msg": ns.MESSAGE})
+    for name, flag in (
+        ("enforceMsgSequence", payload.enforce_sequence),
+        ("enforceTransactionalIntegrity", payload.enforce_integrity),
+    ):
+        if flag:
+            BOOLEAN.write(etree.SubElement(element, f"{{{ns.MESSAGE}}}{name}"), True)
+    for one in payload.operations:
+        _write_operation(etree.SubElement(element, _OPERATION), one)
+    return element
+
+
+def _write_operation(element: Element, one: Operation) -> None:
+    INTEGER.write(etree.SubElement(element, f"{{{ns.MESSAGE}}}operationId"), one.operation_id)
+    for name, text in (("noun", one.noun), ("verb", one.verb)):
+        if text is not None:
+            TEXT.write(etree.SubElement(element, f"{{{ns.MESSAGE}}}{name}"), text)
+    if one.element_operation:
+        BOOLEAN.write(etree.SubElement(element, f"{{{ns.MESSAGE}}}elementOperation"), True)
+    if one.payload is not None:
+        element.append(element_of(one.payload))

@@ -32,6 +32,8 @@ _FILES = {ns.MESSAGE: "Message.xsd"} | {
 }
 _AROUND = (f"{{{ns.MESSAGE}}}Request", f"{{{ns.MESSAGE}}}Payload")
 """What the envelope's schema lets hold elements of other namespaces, unseen: query profiles and payloads."""
+_OPERATIONS = f"{{{ns.MESSAGE}}}Payload/{{{ns.MESSAGE}}}OperationSet/{{{ns.MESSAGE}}}Operation"
+"""Those of an OperationSet hold payloads as well."""
 _SOAP = """\
 <xs:schema xmlns:xs="{xsd}" targetNamespace="{soap}" elementFormDefault="qualified">{imports}
   <xs:element name="Envelope">
@@ -133,7 +135,7 @@ class Schemas:
             element, namespace = _as_generic(element, namespace, noun), ns.MESSAGE
         yield element, namespace
         if namespace == ns.MESSAGE:
-            for around in element.iterchildren(*_AROUND):
+            for around in (*element.iterchildren(*_AROUND), *element.iterfind(_OPERATIONS)):
                 for child in around.iterchildren("*"):
                     inner = etree.QName(child).namespace or ""
                     if inner in self._compiled and inner != ns.MESSAGE:

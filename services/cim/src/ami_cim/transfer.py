@@ -23,6 +23,7 @@ from ami_cim.message import EventMessage, RequestMessage, ResponseMessage
 from ami_cim.nouns import ROOTS
 from ami_cim.payloads import Payload
 from ami_cim.payloads.opaque import OpaquePayload
+from ami_cim.payloads.operation_set import OperationSet
 from ami_cim.peers import OURS, Spelling
 
 Kind = Literal["request", "delivery", "response"]
@@ -77,6 +78,14 @@ _Payload: Any = make_dataclass(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Operations:
+    """An OperationSet without the payloads of its operations, and these in their order."""
+
+    without: OperationSet
+    payloads: tuple[_Payload | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     """One message without what its noun decides, which goes beside it; or the error. `wrapper` is a Clark name."""
 
@@ -85,6 +94,8 @@ class _Answer:
     event: EventMessage | None = None
     query: _Payload | None = None
     payload: _Payload | None = None
+    operations: _Operations | None = None
+    """In place of `payload`."""
     wrapper: str | None = None
     spelling: Spelling = OURS
     error: _Error | None = None
@@ -115,7 +126,7 @@ def read_request(octets: bytes) -> Received:
     answer = _read(octets)
     if answer.request is None:
         raise _unusable("it holds no request")
-    message = replace(answer.request, payload=_payload(answer.payload), query=_payload(answer.query))
+    message = replace(answer.request, payload=_payload_in(answer), query=_payload(answer.query))
     return Received(message, _wrapper(answer.wrapper), answer.spelling)
 
 
@@ -125,7 +136,7 @@ def read_delivery(octets: bytes) -> Delivered:
     message = answer.response or answer.event
     if message is None:
         raise _unusable("it holds no delivery")
-    return Delivered(replace(message, payload=_payload(answer.payload)), _wrapper(answer.wrapper))
+    return Delivered(replace(message, payload=_payload_in(answer)), _wrapper(answer.wrapper))
 
 
 def read_response(octets: bytes) -> ResponseMessage:
@@ -133,7 +144,7 @@ def read_response(octets: bytes) -> ResponseMessage:
     answer = _read(octets)
     if answer.response is None:
         raise _unusable("it holds no response")
-    return replace(answer.response, payload=_payload(answer.payload))
+    return replace(answer.response, payload=_payload_in(answer))
 
 
 def _answer_of(result: Read | CimError) -> _Answer:
@@ -141,18 +152,42 @@ def _answer_of(result: Read | CimError) -> _Answer:
         return _Answer(error=_told(result))
     message = result if isinstance(result, ResponseMessage) else result.message
     wrapper = None if isinstance(result, ResponseMessage) else result.wrapper.text
-    payload = _named(message.payload)
+    operations = _without_payloads(message.payload) if isinstance(message.payload, OperationSet) else None
+    payload = _named(message.payload) if operations is None else None
     match message:
         case RequestMessage():
             bare = replace(message, payload=None, query=None)
             spelling = result.spelling if isinstance(result, Received) else OURS
             return _Answer(
-                request=bare, payload=payload, query=_named(message.query), wrapper=wrapper, spelling=spelling
+                request=bare,
+                payload=payload,
+                operations=operations,
+                query=_named(message.query),
+                wrapper=wrapper,
+                spelling=spelling,
             )
         case ResponseMessage():
-            return _Answer(response=replace(message, payload=None), payload=payload, wrapper=wrapper)
+            bare_response = replace(message, payload=None)
+            return _Answer(response=bare_response, payload=payload, operations=operations, wrapper=wrapper)
         case EventMessage():
-            return _Answer(event=replace(message, payload=None), payload=payload, wrapper=wrapper)
+            bare_event = replace(message, payload=None)
+            return _Answer(event=bare_event, payload=payload, operations=operations, wrapper=wrapper)
+
+
+def _without_payloads(whole: OperationSet) -> _Operations:
+    bare = tuple(replace(one, payload=None) for one in whole.operations)
+    payloads = tuple(_named(one.payload) for one in whole.operations)
+    return _Operations(without=replace(whole, operations=bare), payloads=payloads)
+
+
+def _payload_in(answer: _Answer) -> Payload | None:
+    found = answer.operations
+    if found is None:
+        return _payload(answer.payload)
+    if answer.payload is not None or len(found.payloads) != len(found.without.operations):
+        raise _unusable("its OperationSet is not whole")
+    pairs = zip(found.without.operations, found.payloads, strict=True)
+    return replace(found.without, operations=tuple(replace(one, payload=_payload(held)) for one, held in pairs))
 
 
 def _named(payload: Payload | None) -> Any:

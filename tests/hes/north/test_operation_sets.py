@@ -1,0 +1,222 @@
+"""OperationSet over real sockets: operations in order, one Reply that says what came of each, and nothing done twice."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from lxml import etree
+from north_bench import CONNECT, DISCONNECT, GENERIC, SCHEMAS, Cis, StandIn, mrid, north, texts
+from reading_bench import AT, CODE, reads
+
+from ami_cim import reading, transfer, wire
+from ami_cim.limits import UNKNOWN_PEER
+from ami_cim.message import ResponseMessage
+from ami_cim.payloads.meter_readings import MeterReadings
+from ami_cim.payloads.operation_set import OperationSet
+from ami_hes.commands import Outcome
+from ami_hes.settings import PartnerSettings
+
+MESSAGE = "http://iec.ch/TC57/2011/schema/message"
+OURS = "http://iec.ch/TC57/2011/{}#"
+C4E = "http://iec.ch/TC57/CIM-c4e#"
+
+
+def control(code: str, *meters: str, namespace: str = OURS.format("EndDeviceControls")) -> tuple[str, str, str]:
+    devices = "".join(f"<EndDevices><Names><name>{one}</name></Names></EndDevices>" for one in meters)
+    inside = f'<EndDeviceControlType ref="{code}"/>{devices}'
+    payload = (
+        f'<EndDeviceControls xmlns="{namespace}"><EndDeviceControl>{inside}</EndDeviceControl></EndDeviceControls>'
+    )
+    return "create", "EndDeviceControls", payload
+
+
+def get(*meters: int, namespace: str = OURS.format("GetMeterReadings")) -> tuple[str, str, str]:
+    devices = "".join(f"<EndDevice><mRID>{mrid(one)}</mRID></EndDevice>" for one in meters)
+    kind = f"<ReadingType><mRID>{CODE}</mRID></ReadingType>"
+    return "get", "MeterReadings", f'<GetMeterReadings xmlns="{namespace}">{devices}{kind}</GetMeterReadings>'
+
+
+def config(noun: str) -> tuple[str, str, str]:
+    return "create", noun, f'<{noun} xmlns="{C4E}"><Names><name>x</name></Names></{noun}>'
+
+
+def a_set(
+    *operations: tuple[str, str, str], flags: str = "", message_id: str = "set-1", extra: str = "", head: str = ""
+) -> bytes:
+    inside = "".join(
+        f"<m:Operation><m:operationId>{number}</m:operationId><m:noun>{noun}</m:noun><m:verb>{verb}</m:verb>"
+        f"<m:elementOperation>false</m:elementOperation>{extra}{payload}</m:Operation>"
+        for number, (verb, noun, payload) in enumerate(operations, 1)
+    )
+    return (
+        f'<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body><m:RequestMessage xmlns:m="{MESSAGE}"><m:Header>'
+        f"<m:Verb>execute</m:Verb><m:Noun>OperationSet</m:Noun><m:Timestamp>{AT.isoformat()}</m:Timestamp><m:Source>C4E</m:Source>"
+        f"{head}<m:MessageID>{message_id}</m:MessageID><m:CorrelationID>{message_id}</m:CorrelationID></m:Header>"
+        f"<m:Payload><m:OperationSet>{flags}{inside}</m:OperationSet></m:Payload></m:RequestMessage></S:Body></S:Envelope>"
+    ).encode()
+
+
+SEQUENCE = "<m:enforceMsgSequence>true</m:enforceMsgSequence>"
+INTEGRITY = "<m:enforceTransactionalIntegrity>true</m:enforceTransactionalIntegrity>"
+
+
+def read(octets: bytes) -> ResponseMessage:
+    return wire.read_response(octets, SCHEMAS)
+
+
+def said(octets: bytes) -> tuple[str, list[tuple[int | None, str]]]:
+    reply = read(octets).reply
+    return reply.result, [(one.operation_id, one.code) for one in reply.errors]
+
+
+async def test_operations_are_carried_out_in_their_order_and_each_has_its_result(tmp_path: Path) -> None:
+    """Of one meter, too: what the second does comes behind what the first has done."""
+    stand_in = reads(1, 1)
+    async with north(tmp_path, stand_in) as hes:
+        octets = a_set(control(DISCONNECT, "M1"), get(1), control(CONNECT, "M1"), control(DISCONNECT, "M9"))
+        answer = (await hes.post(octets, GENERIC)).content
+        assert [one.operation for one in hes.meters.commands] == [
+            "disconnect_control",
+            "read_meter",
+            "disconnect_control",
+        ]
+        assert [one.body for one in hes.meters.commands][::2] == [DISCONNECT, CONNECT]
+        assert said(answer) == ("PARTIAL", [(1, "0.0"), (2, "0.0"), (3, "0.0"), (4, "2.4"), (4, "2.4")])
+        payload = read(answer).payload
+        assert isinstance(payload, OperationSet)
+        (found,) = payload.operations
+        assert (found.operation_id, found.noun, found.verb) == (2, "MeterReadings", "reply")
+        assert isinstance(found.payload, MeterReadings) and found.payload.meter_readings[0].readings[0].value == "0"
+
+
+async def test_an_operation_of_which_a_part_failed_is_partial(tmp_path: Path) -> None:
+    stand_in = StandIn({"M2": Outcome(False, "4.1", "FATAL", "M2: no answer")})
+    async with north(tmp_path, stand_in) as hes:
+        answer = (await hes.post(a_set(control(DISCONNECT, "M1", "M2"), control(DISCONNECT, "M3")), GENERIC)).content
+    assert said(answer) == ("PARTIAL", [(1, "4.1"), (1, "4.1"), (2, "0.0")])
+    assert [one.split(": ")[1] for one in texts(answer, "reason") if one.startswith("Operation")] == ["PARTIAL.", "OK."]
+
+
+async def test_a_set_that_comes_again_is_not_done_again(tmp_path: Path) -> None:
+    octets = a_set(control(DISCONNECT, "M1"), control(CONNECT, "M1"))
+    async with north(tmp_path) as hes:
+        first = (await hes.post(octets, GENERIC)).content
+        assert (await hes.post(octets, GENERIC)).content == first
+        assert len(hes.meters.commands) == 2
+        other = await hes.post(a_set(control(CONNECT, "M1")), GENERIC)
+        assert (texts(other.content, "Result"), texts(other.content, "code")) == (["FAILED"], ["2.15"])
+        assert len(hes.meters.commands) == 2
+
+
+async def test_a_set_that_was_interrupted_goes_on_where_it_was(tmp_path: Path) -> None:
+    """The first operation was answered before the head-end stopped; the same message gets its answer and the rest."""
+    octets = a_set(control(DISCONNECT, "M1"), control(CONNECT, "M2"))
+    stand_in = StandIn()
+    stand_in.open.clear()
+    async with httpx.AsyncClient(timeout=20, trust_env=False) as client:
+        async with north(tmp_path, stand_in) as hes:
+            posting = client.post(hes.url + GENERIC, content=octets, headers={"Content-Type": "text/xml"})
+            posted = asyncio.ensure_future(posting)
+            await stand_in.began.wait()
+        interrupted = await posted
+    assert (interrupted.status_code, texts(interrupted.content, "code")) == (500, ["5.1"])
+    assert "The same message goes on with them" in texts(interrupted.content, "reason")[0]
+    again = StandIn()
+    async with north(tmp_path, again) as hes:
+        answer = (await hes.post(octets, GENERIC)).content
+        assert said(answer)[0] == "OK"
+        assert [(one.meter.name, one.body) for one in again.commands] == [("M1", DISCONNECT), ("M2", CONNECT)]
+
+
+async def test_what_follows_in_an_enforced_sequence_is_not_begun_behind_a_failure(tmp_path: Path) -> None:
+    operations = control(DISCONNECT, "M1"), control(DISCONNECT, "M9"), control(CONNECT, "M1")
+    async with north(tmp_path) as hes:
+        answer = (await hes.post(a_set(*operations, flags=SEQUENCE), GENERIC)).content
+        assert said(answer) == ("PARTIAL", [(1, "0.0"), (2, "2.4"), (2, "2.4"), (3, "5.2"), (3, "5.2")])
+        assert [one.body for one in hes.meters.commands] == [DISCONNECT]
+
+
+async def test_integrity_that_cannot_be_kept_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    async with north(tmp_path, reads(1, 1)) as hes:
+        octets = a_set(control(DISCONNECT, "M1"), config("MeterConfig"), flags=INTEGRITY)
+        answer = (await hes.post(octets, GENERIC)).content
+        assert said(answer) == ("FAILED", [(1, "5.9"), (2, "2.5")])
+        assert hes.meters.commands == []
+        only_reads = (await hes.post(a_set(get(1), flags=INTEGRITY, message_id="set-2"), GENERIC)).content
+        assert said(only_reads) == ("OK", [(1, "0.0")])
+
+
+async def test_the_reply_to_a_set_may_come_later(tmp_path: Path) -> None:
+    cis = Cis()
+    async with cis.serving(), north(tmp_path, reads(1, 1)) as hes:
+        head = f"<m:AsyncReplyFlag>true</m:AsyncReplyFlag><m:ReplyAddress>{cis.url}</m:ReplyAddress>"
+        octets = a_set(control(DISCONNECT, "M1"), get(1), head=head)
+        assert texts((await hes.post(octets, GENERIC)).content, "code") == ["0.3"]
+        delivered = wire.read_delivery(await cis.taken.get(), SCHEMAS).message
+        assert isinstance(delivered, ResponseMessage) and isinstance(delivered.payload, OperationSet)
+        assert [(one.operation_id, one.code) for one in delivered.reply.errors] == [(1, "0.0"), (2, "0.0")]
+        assert len(hes.meters.commands) == 2
+
+
+@pytest.mark.parametrize(
+    ("octets", "code"),
+    [
+        (a_set(), "1.7"),
+        (a_set(*[get(1)] * 101), "3.1"),
+        (a_set(get(1), get(1)).replace(b"<m:operationId>2<", b"<m:operationId>1<"), "1.6"),
+        (a_set(get(1)).replace(b">execute<", b">create<"), "2.9"),
+    ],
+)
+async def test_sets_of_which_nothing_is_done(tmp_path: Path, octets: bytes, code: str) -> None:
+    async with north(tmp_path, reads(1, 1)) as hes:
+        answer = (await hes.post(octets, GENERIC)).content
+        assert (texts(answer, "Result"), texts(answer, "code")) == (["FAILED"], [code])
+        assert hes.meters.commands == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [(config("OperationSet"), "2.5"), (("created", *get(1)[1:]), "2.9"), (("create", *get(1)[1:]), "1.7")],
+)
+async def test_an_operation_that_is_none_fails_alone(
+    tmp_path: Path, operation: tuple[str, str, str], code: str
+) -> None:
+    async with north(tmp_path, reads(1, 1)) as hes:
+        answer = (await hes.post(a_set(operation, get(1)), GENERIC)).content
+        assert said(answer) == ("PARTIAL", [(1, code), (1, code), (2, "0.0")])
+
+
+async def test_a_payload_in_an_operation_is_validated_like_any_other(tmp_path: Path) -> None:
+    octets = a_set(control(DISCONNECT, "M1")).replace(b"<EndDevices>", b"<Ends/><EndDevices>")
+    async with north(tmp_path) as hes:
+        answer = await hes.post(octets, GENERIC)
+        assert (answer.status_code, texts(answer.content, "code")) == (500, ["1.8"])
+        assert hes.meters.commands == []
+
+
+async def test_the_set_of_an_erp_in_its_dialect(tmp_path: Path) -> None:
+    """Its own namespace, its element more, Names first, and 0.0 as the only code of success, also for what is read."""
+    extra = "<m:timesliceOperation>false</m:timesliceOperation>"
+    partner = PartnerSettings(name="erp", source="C4E", dialect="sap-c4e")
+    async with north(tmp_path, reads(2, 1), partners=(partner,)) as hes:
+        octets = a_set(control(DISCONNECT, "M1", namespace=C4E), get(1, 2, namespace=C4E), extra=extra)
+        answer = (await hes.post(octets, GENERIC)).content
+        assert (texts(answer, "Result"), set(texts(answer, "code"))) == (["OK"], {"0.0"})
+        assert texts(answer, "operationId") == ["1", "2", "2"]
+        (payload,) = etree.fromstring(answer).iter(f"{{{C4E}}}MeterReadings")
+        assert [etree.QName(one).localname for one in next(payload.iter(f"{{{C4E}}}Meter"))] == ["Names", "mRID"]
+        assert texts(answer, "value") == ["0", "0"]
+        nouns = "UsagePointLocationConfig", "UsagePointConfig", "MeterConfig", "MasterDataLinkageConfig"
+        master_data = a_set(*map(config, nouns), flags=INTEGRITY, extra=extra, message_id="set-2")
+        refused = (await hes.post(master_data, GENERIC)).content
+        assert (texts(refused, "Result"), texts(refused, "code")) == (["FAILED"], ["2.5"] * 4)
+        assert texts(refused, "operationId") == ["1", "2", "3", "4"]
+
+
+def test_the_process_that_reads_hands_a_set_on() -> None:
+    octets = a_set(control(DISCONNECT, "M1"), get(1), config("MeterConfig"), flags=SEQUENCE)
+    order = transfer.write_order(transfer.TransferOrder(kind="request", limits=UNKNOWN_PEER))
+    assert transfer.read_request(reading.read(order, octets)) == wire.read_request(octets, SCHEMAS)
