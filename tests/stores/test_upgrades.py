@@ -24,6 +24,7 @@ from ami_cis.store.tables import SCHEMA as CIS
 from ami_hes.commands import Command, CommandJob, Lane, MeterId, Outcome
 from ami_hes.store import (
     Database,
+    Extract,
     SpentId,
     SqlCounters,
     SqlDeliveries,
@@ -142,7 +143,7 @@ async def test_a_store_of_the_hes_is_opened_with_all_that_is_in_it(
         if names:
             assert [key.purpose for key in registry.meters[0].keys] == ["encryption_key", "secret"]
             assert [source.digest.octets for source in registry.sources] == [bytes(range(60))]
-        read = [part async for part in SqlReadings(database).everything(after=0, until=2**62)]
+        read = [part async for part in SqlReadings(database).everything(Extract(after=0, until=2**62))]
         values = [(one.time, one.value, one.qualities, one.by_meter) for part in read for one in part]
         known = [(900_000, "4711.10", "1.0.0 1.4.16", True), (1_800_000, None, "2.5.259", True)]
         assert values == (known if version >= "0006" else [])

@@ -19,13 +19,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ami_cis.local_times import NoSuchTime, at_home
 from ami_cis.meters import Meter
 from ami_cis.reading_types import reading_type_of, unit_of
 from ami_cis.store import KeptReading, ReadingQuery, Store, StoreUnavailable
 from ami_cis.under_way import Asking, UnderWay
 from ami_cis.workflows import Readings, ReadOrder, ReadOutcome, Target
 from ami_process.api import ApiRefused, read_body
+from ami_process.local_times import NoSuchTime, at_home
 
 READINGS = "/api/v1/readings"
 MAX_TARGETS = 10_000

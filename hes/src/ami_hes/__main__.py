@@ -37,6 +37,12 @@ def _requests() -> typer.Typer:
     return requests
 
 
+def _readings() -> typer.Typer:
+    from ami_hes.client.readings import readings
+
+    return readings
+
+
 def _schedules() -> typer.Typer:
     from ami_hes.client.schedules import schedules
 
@@ -53,7 +59,15 @@ def _jobs() -> typer.Typer:
 
 app = typer.Typer(
     name="hes",
-    cls=lazy_group({"meters": _meters, "requests": _requests, "schedules": _schedules, "jobs": _jobs}),
+    cls=lazy_group(
+        {
+            "meters": _meters,
+            "readings": _readings,
+            "requests": _requests,
+            "schedules": _schedules,
+            "jobs": _jobs,
+        }
+    ),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -79,7 +93,7 @@ def rotate_keys(
 
 
 @store.command("readings")
-def readings(
+def store_readings(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The TOML file that all processes share.")],
     file: Annotated[Path, typer.Argument(metavar="CSV", help="The new file.")],
     since: Annotated[datetime | None, typer.Option("--from", help="Readings after this moment, in UTC.")] = None,

@@ -6,12 +6,9 @@ from pathlib import Path
 
 from ami_hes.registry import master_keys_of, rotate
 from ami_hes.settings import Settings
-from ami_hes.store import SCHEMA, Database, SqlReadings, SqlRegistry, write_csv
+from ami_hes.store import SCHEMA, Database, Extract, SqlReadings, SqlRegistry, write_csv
 from ami_process.store.holding import hold_store
 from ami_process.store.places import place_of
-
-EVER = -(2**62), 2**62
-"""Milliseconds since 1970 that no reading is before or after."""
 
 
 async def rotate_in(settings: Settings) -> str:
@@ -27,9 +24,8 @@ async def rotate_in(settings: Settings) -> str:
 async def export_readings(settings: Settings, path: Path, since: datetime | None, until: datetime | None) -> int:
     """Write the readings of the store of these settings to a new CSV file; how many. OSError when there is such a file."""
     hes = settings.hes
-    after = EVER[0] if since is None else int(since.timestamp() * 1000)
-    last = EVER[1] if until is None else int(until.timestamp() * 1000)
+    wanted = Extract.between(since, until)
     with hold_store(place_of(hes.store, hes.store_password, "hes.store"), SCHEMA) as store:
         async with Database(store) as database:
             with path.open("x", encoding="utf-8", newline="") as file:
-                return await write_csv(SqlReadings(database), file, after=after, until=last)
+                return await write_csv(SqlReadings(database), file, wanted)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sizes import examples
 
-from ami_hes.store import Database, SqlReadings, StoredSeries
+from ami_hes.store import Database, Extract, SqlReadings, StoredSeries
 from ami_process.store.places import Place
 
 IMPORT, EXPORT, VOLTAGE = (
@@ -116,7 +116,7 @@ async def test_all_of_it_comes_in_parts_and_in_order(readings: SqlReadings, monk
         await readings.keep(
             mrid, [series(code, *((at, "1", "", 0, True) for at in range(7))) for code in (VOLTAGE, IMPORT)]
         )
-    parts = [part async for part in readings.everything(after=-1, until=5)]
+    parts = [part async for part in readings.everything(Extract(after=-1, until=5))]
     assert {len(part) for part in parts} == {3}
     found = [(one.mrid, one.reading_type, one.time) for part in parts for one in part]
     assert found == sorted(found) and len(found) == 2 * 2 * 6

@@ -15,12 +15,12 @@ from ami_cim.message import Header, RequestMessage, ResponseMessage
 from ami_cim.payloads.meter_read_schedule import GetMeterReadSchedule, MeterReadSchedule, TimeSchedule
 from ami_cim.periods import Period
 from ami_cis import events
-from ami_cis.local_times import NoSuchTime, at_home
 from ami_cis.store import SentRequest
 from ami_cis.workflows.exchanges import Ended, Exchanges
 from ami_cis.workflows.orders import OrderOutcome, Target
 from ami_cis.workflows.outcomes import outcome_of
 from ami_process.environment import Environment
+from ami_process.local_times import NoSuchTime, at_home
 
 NOUN = "MeterReadSchedule"
 MOST_LISTED = 200

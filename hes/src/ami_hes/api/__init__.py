@@ -1,8 +1,9 @@
-"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers, requests, jobs, schedules, metrics."""
+"""The REST API of the head-end below /api/v1, which its own command line asks: meters, their scalers and readings, requests, jobs, schedules, metrics."""
 
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
 from ami_hes.api.openapi import openapi_routes
+from ami_hes.api.readings import readings_routes
 from ami_hes.api.requests import Cancel, request_routes
 from ami_hes.api.scalers import scaler_routes
 from ami_hes.api.schedules import schedule_routes
@@ -14,6 +15,7 @@ __all__ = [
     "meter_routes",
     "metrics_routes",
     "openapi_routes",
+    "readings_routes",
     "request_routes",
     "scaler_routes",
     "schedule_routes",

@@ -41,7 +41,8 @@ class _Operation(NamedTuple):
     path: str
     method: str
     summary: str
-    gives: type[BaseModel]
+    gives: type[BaseModel] | None
+    """None: CSV."""
     takes: type[BaseModel] | None = None
     parameters: tuple[str, ...] = ()
 
@@ -52,6 +53,9 @@ OPERATIONS = (
     _Operation(paths.METERS, "post", "Import rows of a shipment, each for itself", ImportReport, MeterImport),
     _Operation(paths.METER, "delete", "Take an imported meter out, by its name or mRID", MeterEntry),
     _Operation(paths.SCALERS_OF, "delete", "Forget the scalers that a meter gave first", ForgottenScalers),
+    _Operation(
+        paths.READINGS, "get", "Readings that are kept, as CSV", None, parameters=("meter", "type", "from", "to")
+    ),
     _Operation(paths.GROUPS, "get", "Groups of meters by tag", GroupCounts),
     _Operation(paths.REQUESTS, "get", "Requests, the latest first", RequestList, parameters=("limit", "before")),
     _Operation(paths.REQUEST, "get", "One request by its MessageID, with its commands", RequestDetails),
@@ -96,12 +100,18 @@ def _described(operation: _Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "parameters": [_parameter(name, "query") for name in operation.parameters]
         + [_parameter(name, "path") for name in ("name", "message_id") if f"{{{name}" in operation.path],
-        "responses": {"200": {"description": "As it is", "content": _content(operation.gives)}, **refusals},
+        "responses": {
+            "200": {"description": "As it is", "content": _content(operation.gives) if operation.gives else _CSV},
+            **refusals,
+        },
         "security": [{"token": []}, {}],
     }
     if operation.takes is not None:
         described["requestBody"] = {"required": True, "content": _content(operation.takes)}
     return described
+
+
+_CSV = {"text/csv": {"schema": {"type": "string"}}}
 
 
 def _parameter(name: str, place: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -16,6 +17,7 @@ from ami_hes.api import (
     metrics_routes,
     openapi_routes,
     paths,
+    readings_routes,
     request_routes,
     scaler_routes,
     schedule_routes,
@@ -77,4 +79,5 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
         *schedule_routes(work.book, south.registry),
+        *readings_routes(south.meters.readings, south.registry, ZoneInfo(setup.settings.hes.time_zone)),
     ]

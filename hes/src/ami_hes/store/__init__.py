@@ -27,8 +27,8 @@ from ami_hes.store.ports import (
     StoredResult,
 )
 from ami_hes.store.readings import SqlReadings
-from ami_hes.store.readings_csv import write_csv
-from ami_hes.store.readings_port import Readings, StoredReading, StoredSeries
+from ami_hes.store.readings_csv import csv_parts, write_csv
+from ami_hes.store.readings_port import Extract, Readings, StoredReading, StoredSeries
 from ami_hes.store.registry import SqlRegistry
 from ami_hes.store.registry_port import (
     RegistryChange,
@@ -57,6 +57,7 @@ __all__ = [
     "CountersExhausted",
     "Database",
     "Deliveries",
+    "Extract",
     "FailedDelivery",
     "NameTaken",
     "NonceUsed",
@@ -96,5 +97,6 @@ __all__ = [
     "StoredSeries",
     "StoredSource",
     "assume_the_worst",
+    "csv_parts",
     "write_csv",
 ]

@@ -12,7 +12,7 @@ from itertools import repeat
 from sqlalchemy import Connection, Delete, Row, Select, bindparam, delete, func, insert, select
 
 from ami_hes.store.database import Database
-from ami_hes.store.readings_port import StoredReading, StoredSeries
+from ami_hes.store.readings_port import Extract, StoredReading, StoredSeries
 from ami_hes.store.tables import reading_series, reading_values
 from ami_process.store.group_commit import GroupCommit
 
@@ -93,11 +93,11 @@ class SqlReadings:
             forgotten += await self._database.transaction(partial(_delete, old))
         return forgotten
 
-    async def everything(self, *, after: int, until: int) -> AsyncIterator[Sequence[StoredReading]]:
-        for series_id, mrid, reading_type in await self._database.transaction(_all_series):
-            behind = after
+    async def everything(self, wanted: Extract) -> AsyncIterator[Sequence[StoredReading]]:
+        for series_id, mrid, reading_type in await self._database.transaction(partial(_series_of, wanted)):
+            behind = wanted.after
             while True:
-                rows = await self._database.transaction(partial(_page, series_id, behind, until))
+                rows = await self._database.transaction(partial(_page, series_id, behind, wanted.until))
                 if rows:
                     yield [StoredReading(mrid, reading_type, *row) for row in rows]
                 if len(rows) < AT_ONCE:
@@ -113,9 +113,14 @@ def _delete(old: Delete, connection: Connection) -> int:
     return connection.execute(old).rowcount
 
 
-def _all_series(connection: Connection) -> list[tuple[int, str, str]]:
+def _series_of(wanted: Extract, connection: Connection) -> list[tuple[int, str, str]]:
     names = (reading_series.c.series_id, reading_series.c.mrid, reading_series.c.reading_type)
-    return [tuple(row) for row in connection.execute(select(*names).order_by(*names[1:]))]
+    query = select(*names).order_by(*names[1:])
+    if wanted.mrids:
+        query = query.where(reading_series.c.mrid.in_(wanted.mrids))
+    if wanted.reading_types:
+        query = query.where(reading_series.c.reading_type.in_(wanted.reading_types))
+    return [tuple(row) for row in connection.execute(query)]
 
 
 def _keep(connection: Connection, kept: Sequence[_Kept]) -> None:

@@ -6,7 +6,8 @@ multiplier it was asked for with. Moments are milliseconds since 1970.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,26 @@ class StoredReading(NamedTuple):
     by_meter: bool
 
 
+EVER = 2**62
+"""Milliseconds; no reading is so far from 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extract:
+    """Which values of a store: those whose time is after the one moment and not after the other, of some meters and reading types or of all."""
+
+    after: int = -EVER
+    until: int = EVER
+    mrids: Sequence[str] = ()
+    reading_types: Sequence[str] = ()
+
+    @classmethod
+    def between(cls, since: datetime | None, until: datetime | None, **which: Sequence[str]) -> Self:
+        """Of moments, open where there is none; `which` are `mrids` and `reading_types`."""
+        after, last = (None if at is None else int(at.timestamp() * 1000) for at in (since, until))
+        return cls(after=-EVER if after is None else after, until=EVER if last is None else last, **which)
+
+
 class Readings(Protocol):
     """What was read of meters. Every method raises StoreUnavailable, and then nothing of it was done."""
 
@@ -56,5 +77,5 @@ class Readings(Protocol):
     async def forget(self, before: int) -> int:
         """Drop what has an earlier time; how many values."""
 
-    def everything(self, *, after: int, until: int) -> AsyncIterator[Sequence[StoredReading]]:
-        """All values of this time in parts, by meter, reading type and time."""
+    def everything(self, wanted: Extract) -> AsyncIterator[Sequence[StoredReading]]:
+        """All of these values in parts, by meter, reading type and time; each part is as it is when it is asked for."""

@@ -4,6 +4,8 @@ A command says what became of its request: `NotReached` when the process has cer
 `ProcessRefused` with the process's own reason.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -27,24 +29,42 @@ class ProcessRefused(Exception):
     """The process answers that it will not; the text is its reason."""
 
 
+@contextmanager
+def streamed(url: str, path: str, token_file: Path | None = None) -> Iterator[Iterator[bytes]]:
+    """A GET whose answer may be of any size, part by part. Raises NotReached, ProcessRefused, and AnswerLost where it breaks off."""
+    with (
+        _client(url) as client,
+        _problems_of(url),
+        client.stream("GET", path, headers=_authorization(token_file)) as response,
+    ):
+        if response.status_code != httpx.codes.OK:
+            raise ProcessRefused(_reason(response.status_code, _read(response))[0])
+        yield response.iter_bytes()
+
+
 def ask(url: str, method: str, path: str, content: str | None = None, token_file: Path | None = None) -> bytes:
     """The answer of the process at `url`, however long that takes; `content` is JSON. Raises NotReached, AnswerLost, ProcessRefused."""
     headers = _authorization(token_file)
     if content is not None:
         headers["Content-Type"] = "application/json"
     with _client(url) as client:
-        try:
-            body = None if content is None else content.encode()
-            with client.stream(method, path, content=body, headers=headers) as response:
-                answer = _read(response)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as problem:
-            raise NotReached(f"{url} cannot be reached: {problem}") from None
-        except httpx.HTTPError as problem:
-            raise AnswerLost(f"{url} gave no answer: {problem or type(problem).__name__}") from None
+        body = None if content is None else content.encode()
+        with _problems_of(url), client.stream(method, path, content=body, headers=headers) as response:
+            answer = _read(response)
     if response.status_code != httpx.codes.OK:
         reason, undecided = _reason(response.status_code, answer)
         raise AnswerLost(reason) if undecided or response.status_code in _BROKE_OFF else ProcessRefused(reason)
     return answer
+
+
+@contextmanager
+def _problems_of(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as problem:
+        raise NotReached(f"{url} cannot be reached: {problem}") from None
+    except httpx.HTTPError as problem:
+        raise AnswerLost(f"{url} gave no answer: {problem or type(problem).__name__}") from None
 
 
 def _client(url: str) -> httpx.Client:

@@ -1,0 +1,126 @@
+"""`/api/v1/readings`: what the store keeps of meters as CSV, part by part while it is read, however much it is.
+
+A part is read when the one before it has been sent, so that neither a large answer nor a slow reader fills the memory. An answer that breaks
+off has no end as HTTP has one: who reads it can tell.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from ami_cim.identity import is_uuid
+from ami_hes.api import paths, query
+from ami_hes.meters.registry import Registry
+from ami_hes.store import Extract, Readings, csv_parts
+from ami_mapping.reading_types import ReadingType, RefusedReadingType
+from ami_process.api import ApiRefused
+from ami_process.local_times import NoSuchTime, at_home
+
+MOST_AT_ONCE = 2
+"""Answers that are being written; each reads the store beside the work of the head-end."""
+MOST_NAMED = 100
+"""Meters, and reading types; who wants more takes all and sorts them out."""
+CSV = "text/csv; charset=utf-8; header=present"
+
+
+def readings_routes(readings: Readings | None, registry: Registry, zone: ZoneInfo) -> list[Route]:
+    """GET gives what is kept; `zone` is that of times without an offset."""
+    answers = _Answers()
+
+    async def give(request: Request) -> Response:
+        query.known(request, ("meter", "type", "from", "to"))
+        if readings is None:
+            raise ApiRefused(HTTPStatus.CONFLICT, "no readings are kept: hes.keep_readings_days is 0")
+        since, until = (_moment(request, name, zone) for name in ("from", "to"))
+        wanted = Extract.between(
+            since,
+            until,
+            mrids=[_mrid(one, registry) for one in _named(request, "meter")],
+            reading_types=[_reading_type(one) for one in _named(request, "type")],
+        )
+        return answers.streamed(_lines(readings, wanted))
+
+    return [Route(paths.READINGS, give, methods=["GET"])]
+
+
+class _Answers:
+    """Those that are being written."""
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def streamed(self, lines: AsyncIterator[str]) -> Response:
+        """An answer of these lines. Raises ApiRefused beyond the most."""
+        if self._number >= MOST_AT_ONCE:
+            reason = (
+                f"{MOST_AT_ONCE} answers with readings are being written, which is the most at once; ask again later"
+            )
+            raise ApiRefused(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        self._number += 1
+        return _Answer(lines, self._end)
+
+    def _end(self) -> None:
+        self._number -= 1
+
+
+class _Answer(StreamingResponse):
+    def __init__(self, lines: AsyncIterator[str], end: Callable[[], None]) -> None:
+        super().__init__(lines, media_type=CSV)
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._end()
+
+
+async def _lines(readings: Readings, wanted: Extract) -> AsyncIterator[str]:
+    async for lines, _ in csv_parts(readings, wanted):
+        yield lines
+
+
+def _named(request: Request, name: str) -> Sequence[str]:
+    found = request.query_params.getlist(name)
+    if len(found) > MOST_NAMED:
+        raise _wrong(f"{name}: at most {MOST_NAMED} are taken")
+    return found
+
+
+def _mrid(name: str, registry: Registry) -> str:
+    """Of a meter of the registry, or one that has left it and is named by its mRID."""
+    meter = registry.find_by_name(name) or registry.find_by_mrid(name)
+    if meter is None and not is_uuid(name):
+        raise ApiRefused(HTTPStatus.NOT_FOUND, f"there is no meter with the name or mRID {name[:100]}")
+    return name if meter is None else meter.mrid
+
+
+def _reading_type(text: str) -> str:
+    """As it is kept: values have the multiplier 0."""
+    try:
+        return str(ReadingType.parse(text)._replace(multiplier=0))
+    except RefusedReadingType:
+        raise _wrong(f"type: {text[:80]!r} is no ReadingType, which has 18 numbers") from None
+
+
+def _moment(request: Request, name: str, zone: ZoneInfo) -> datetime | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        return at_home(datetime.fromisoformat(text), zone)
+    except NoSuchTime as problem:
+        raise _wrong(f"{name}: {problem}") from None
+    except ValueError:
+        why = "is no time: write 2026-11-28, 2026-11-28T12:00 or 2026-11-28T12:00+01:00"
+        raise _wrong(f"{name}: {text[:40]!r} {why}") from None
+
+
+def _wrong(reason: str) -> ApiRefused:
+    return ApiRefused(HTTPStatus.UNPROCESSABLE_ENTITY, reason)

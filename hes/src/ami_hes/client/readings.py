@@ -1,0 +1,96 @@
+"""`hes readings`: what a running head-end keeps of meters, as a file."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO
+from urllib.parse import urlencode
+
+import typer
+from rich.console import Console
+
+from ami_hes.api import paths
+from ami_hes.client.asking import DEFAULT_URL, TokenFile, Url, head_end
+from ami_process import rest_client
+from ami_process.asking import NOT_OK
+from ami_process.rest_client import AnswerLost, NotReached, ProcessRefused
+
+STANDARD_OUTPUT = "-"
+
+readings = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="What a running HES keeps of meters."
+)
+
+
+@readings.callback()
+def of_a_running_process() -> None:
+    """What a running HES keeps of meters."""
+
+
+@readings.command("export")
+def export_readings(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The new CSV file; - is standard output.")],
+    meter: Annotated[
+        list[str] | None, typer.Option(metavar="METER", help="A name or mRID; may be repeated. None: all.")
+    ] = None,
+    reading_type: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="TYPE", help="A ReadingType (18 numbers); may be repeated. None: all."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="2026-11-28T12:00, with an offset or in hes.time_zone.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Likewise; none: up to now.")] = None,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Write the readings that the HES keeps to a new CSV file, while it works.
+
+    Values after --from and up to --to, in units without a multiplier (Wh, V ...). Exit code 0: all of them are in the file. 1: the answer broke
+    off, and there is no file. 2: refused as it was asked. 3: the HES cannot be reached.
+    """
+    hes = head_end(url, token_file)
+    query = [("meter", one) for one in meter or []] + [("type", one) for one in reading_type or []]
+    query += [(name, text) for name, text in (("from", since), ("to", until)) if text is not None]
+    try:
+        with (
+            rest_client.streamed(url, f"{paths.READINGS}?{urlencode(query)}", token_file) as parts,
+            _new(file) as opened,
+        ):
+            lines = _written(parts, opened)
+    except NotReached as problem:
+        raise hes.not_reached(problem) from None
+    except ProcessRefused as problem:
+        raise hes.refused(str(problem)) from None
+    except AnswerLost as problem:
+        raise hes.ended(f"{problem}; what has come is not all, and is not kept", NOT_OK) from None
+    except OSError as problem:
+        raise hes.refused(f"{file} can't be written: {problem.strerror or problem}") from None
+    sys.stderr.write(f"{lines - 1} readings are in {'standard output' if file == STANDARD_OUTPUT else file}\n")
+
+
+def _written(parts: Iterator[bytes], opened: BinaryIO) -> int:
+    """How many lines."""
+    lines = 0
+    with Console(stderr=True).status("asking") as status:
+        for part in parts:
+            opened.write(part)
+            lines += part.count(b"\n")
+            status.update(f"{max(lines - 1, 0):,} readings")
+    return lines
+
+
+@contextmanager
+def _new(file: str) -> Iterator[BinaryIO]:
+    """A file that was not there, and that is not there afterwards if it did not become whole. Raises OSError."""
+    if file == STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        return
+    path = Path(file)
+    with path.open("xb") as opened:
+        try:
+            yield opened
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
