@@ -54,6 +54,9 @@ from ami_hes.meters.push import Notifications
 from ami_hes.meters.registry import Meter
 from ami_process.environment import real_time
 
+MOST_PER_ANSWER = 2**16
+"""Octets that a meter may send before it is asked on, and be late with: more of them, and it sends without end."""
+
 A = TypeVar("A")
 R = TypeVar("R")
 
@@ -97,6 +100,7 @@ class Association:
         self._routed = Routed(self._line.framing, link, settings)
         self._before: Callable[[], Awaitable[None]] | None = None
         self._until: float | None = None
+        self._heard = 0
         self._most_in_a_list = 0
         self._notifications = notifications
         self.timeouts = timeouts
@@ -237,6 +241,7 @@ class Association:
         if first and self._before is not None:
             await self._before()
         until = self.timeouts.next_answer
+        self._heard = 0
         if first or self._until is not None:  # every frame of a long exchange has its own time
             self._until = until
         await self._link.send(octets, until)
@@ -251,11 +256,15 @@ class Association:
             return b""
         until = self._until
         if until is not None:
+            if self._heard > MOST_PER_ANSWER and real_time() > until:
+                raise TimeoutError
             until = min(until, real_time() + self._line.wait_s(self.timeouts.apdu_timeout_s))
         try:
-            return await self._link.receive(until)
+            octets = await self._link.receive(until)
         except TimeoutError:
             return None
+        self._heard += len(octets)
+        return octets
 
     def _report(self, event: Unsolicited) -> None:
         sender = None if self._source is None or not event.protected else self._source.meter

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from ami_dlms.framing.wrapper import datagrams, decode_datagram
-from ami_process.environment import real_time, real_timer
+from ami_process.environment import real_sleep, real_time, real_timer
 
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # a dead peer is noticed in two minutes
 _MOST_OCTETS = 2**17  # that wait to be read; then the peer has to wait
+MOST_AT_ONCE = 4_096
+"""Octets that are read at once. What has come already needs no waiting, so between two such pieces everything else has its round of the
+event loop: a peer that sends without end costs the others some milliseconds in each."""
 _MOST_DATAGRAMS = 64  # that wait to be read; more are dropped, as UDP may
 
 
@@ -129,11 +132,13 @@ class TcpChannel(asyncio.Protocol):
             await self._writing.wait(until)
 
     async def read(self, until: float | None) -> bytes:
+        if self._came:
+            await real_sleep(0)
         while not self._came and not self._ended:
             await self._reading.wait(until)
         if self._came:
-            octets, self._came = self._came, b""
-            if self._reading_paused:
+            octets, self._came = self._came[:MOST_AT_ONCE], self._came[MOST_AT_ONCE:]
+            if self._reading_paused and len(self._came) < _MOST_OCTETS:
                 self._reading_paused = False
                 self._transport.resume_reading()
             return octets
@@ -181,6 +186,8 @@ class UdpChannel(asyncio.DatagramProtocol):
                 self._transport.sendto(one)
 
     async def read(self, until: float | None) -> bytes:
+        if not self._came.empty():
+            await real_sleep(0)
         async with asyncio.timeout_at(until):
             came = await self._came.get()
         if isinstance(came, Exception):
