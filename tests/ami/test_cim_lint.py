@@ -142,6 +142,29 @@ def test_what_the_answer_would_be_in_our_set_is_said_too(name: str) -> None:
     assert document["rewritten"]["accepted"] and document["rewritten"]["count"] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "dialect", "accepted"),
+    [
+        ("generic_operation.xml", "generic-operations", True),
+        ("request_in_request.xml", "generic-operations", True),
+        ("typed_2017.xml", "other-namespaces", True),
+        ("draft_www.xml", "other-namespaces", True),
+        ("sap_operation_set.xml", "sap-c4e", False),
+    ],
+)
+def test_the_setting_that_would_let_a_message_in_is_named(name: str, dialect: str, accepted: bool) -> None:
+    """A set of master data would be understood, and still be refused."""
+    found_of = found((CIM / name).read_bytes())["to_partner"]
+    assert (found_of["dialect"], found_of["accepted"]) == (dialect, accepted)
+    assert found_of["form"] == "reply FAILED" or accepted
+
+
+def test_what_no_setting_helps_names_none() -> None:
+    assert found((CIM / "edition_2.xml").read_bytes())["to_partner"] is None
+    assert found(control())["to_partner"] is None
+    assert found(control(payload="<c:Strange/>"))["to_partner"] is None
+
+
 def control(
     *, header: str = "", payload: str = "", wrapper: str = "CreateEndDeviceControls", verb: str = "create"
 ) -> bytes:

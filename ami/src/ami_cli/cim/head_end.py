@@ -5,15 +5,17 @@ There is no registry and no configuration here, so what depends on them is said 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ami_cim import media, soap, wire
+from ami_cim.dialect_files import pack, packs
 from ami_cim.envelope import Received
 from ami_cim.errors import CimError, UnsupportedMedia
-from ami_cim.limits import UNKNOWN_PEER
+from ami_cim.limits import UNKNOWN_PEER, Limits
 from ami_cim.message import ReplyError, ResponseMessage
 from ami_cim.nouns import BY_NAME
+from ami_cim.peers import Dialect
 from ami_cim.schema import Schemas
 from ami_cli.cim.findings import printable
 from ami_cli.cim.recognise import Message
@@ -28,9 +30,9 @@ NO_ONE = ""
 CIS = "CIS (a head-end takes requests alone)"
 UNKNOWN_METER, UNKNOWN_USAGE_POINT = "2.4", "2.12"
 MOST_NAMED = 20
+"""Meters that are named."""
 IN_ORDER = "would carry out its operations one after the other, and say in one Reply what came of each"
 ORDERED = "would carry it out if it knows the meters and the schedule, and can keep it as it is asked for"
-"""Meters that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,13 @@ def answer(source: Source, message: Message, schemas: Schemas, now: datetime) ->
         return HeadEndAnswer(NO_ONE, True, "a fault is an answer itself, and none is given to it")
     if message.archetype in ("response", "event"):
         return _of_cis(source, schemas)
+    return _of_head_end(source, schemas, now, UNKNOWN_PEER)
+
+
+def _of_head_end(source: Source, schemas: Schemas, now: datetime, limits: Limits) -> HeadEndAnswer:
     try:
         octets, charset = _content(source)
-        received = wire.read_request(octets, schemas, UNKNOWN_PEER, charset=charset)
+        received = wire.read_request(octets, schemas, limits, charset=charset)
     except CimError as refusal:
         return _fault("head-end", refusal)
     try:
@@ -103,6 +109,24 @@ def answer(source: Source, message: Message, schemas: Schemas, now: datetime) ->
         first, *others = refused.errors
         more = f" (and {len(others)} more)" if others else ""
         return HeadEndAnswer("head-end", False, "reply FAILED", first.code, f"{first.reason}{more}")
+
+
+def to_partner(
+    source: Source, message: Message, strict: HeadEndAnswer, schemas: Schemas, now: datetime
+) -> tuple[str, HeadEndAnswer] | None:
+    """The dialect with which `[[hes.partners]]` would let the message in, the closest first, and the answer then; None where none would help."""
+    if strict.accepted or message.archetype != "request":
+        return None
+    dialects = sorted(map(pack, packs()), key=_leniencies)
+    answers = [(one.name, _of_head_end(source, schemas, now, replace(UNKNOWN_PEER, dialect=one))) for one in dialects]
+    taken = [one for one in answers if one[1].accepted]
+    understood = [one for one in answers if strict.form.startswith("SOAP fault") and one[1].form == "reply FAILED"]
+    return next(iter((*taken, *understood)), None)
+
+
+def _leniencies(dialect: Dialect) -> int:
+    flags = dialect.other_namespaces, dialect.operation_wrappers, dialect.any_order, dialect.late_reply != "generic"
+    return sum(flags) + len(dialect.extra_elements)
 
 
 def rewritten(message: Message, schemas: Schemas, now: datetime) -> HeadEndAnswer | None:

@@ -17,7 +17,7 @@ from ami_cim.xml import Element
 from ami_cli.cim import envelope_checks, payload_checks
 from ami_cli.cim.codes import Meaning, UnknownCode
 from ami_cli.cim.findings import Finding, Level, NotReadable, error, name_of, text_of, warning
-from ami_cli.cim.head_end import HeadEndAnswer, answer, rewritten
+from ami_cli.cim.head_end import HeadEndAnswer, answer, rewritten, to_partner
 from ami_cli.cim.payload_checks import CODED, MOST_OF_A_RULE, code_of
 from ami_cli.cim.recognise import Message, recognise
 from ami_cli.cim.sources import Source
@@ -67,6 +67,8 @@ class Lint:
     answer: HeadEndAnswer
     rewritten: HeadEndAnswer | None
     """The answer to it in SOAP 1.1 and in the namespaces of the 2011 set, where it came otherwise."""
+    to_partner: tuple[str, HeadEndAnswer] | None
+    """The dialect of `[[hes.partners]]` with which it would be let in, and the answer then."""
     unchecked: tuple[str, ...]
     """Payloads and queries that there is no schema for here."""
 
@@ -83,6 +85,7 @@ def lint(source: Source, schemas: Schemas, now: datetime) -> Lint:
     findings += _schema_findings(message, schemas)
     findings += [one for check in _CHECKS for one in check(message)]
     meanings, codes = _meanings(message)
+    strict = answer(source, message, schemas, now)
     return Lint(
         source,
         message,
@@ -91,8 +94,9 @@ def lint(source: Source, schemas: Schemas, now: datetime) -> Lint:
         codes,
         tuple(_replies(message)),
         _counts(message),
-        answer(source, message, schemas, now),
+        strict,
         rewritten(message, schemas, now),
+        to_partner(source, message, strict, schemas, now),
         tuple(_unchecked(message)),
     )
 

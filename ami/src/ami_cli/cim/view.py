@@ -68,6 +68,9 @@ def tree(one: Lint) -> Tree:
     _add_answer(top, f"the {one.answer.by}" if one.answer.by else "", one.answer)
     if one.rewritten is not None:
         _add_answer(top, f"in SOAP 1.1 and the namespaces of 2011 the {one.rewritten.by}", one.rewritten)
+    if one.to_partner is not None:
+        dialect, found = one.to_partner
+        _add_answer(top, f'to a partner with dialect = "{dialect}" in [[hes.partners]] the {found.by}', found)
     return top
 
 
@@ -188,4 +191,5 @@ def document(one: Lint) -> dict[str, Any]:
         "replies": [asdict(reply) for reply in one.replies],
         "answer": asdict(one.answer),
         "rewritten": None if one.rewritten is None else asdict(one.rewritten),
+        "to_partner": None if one.to_partner is None else {"dialect": one.to_partner[0]} | asdict(one.to_partner[1]),
     }
