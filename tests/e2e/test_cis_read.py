@@ -13,6 +13,7 @@ from asked_meters import EXPORT, IMPORT, NOT_IN_METER, QUARTERS, VOLTAGE, Simula
 from harness import System
 
 from ami_cis.__main__ import main
+from ami_hes.__main__ import main as hes
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,23 @@ def test_three_of_four_values_and_why_not_the_fourth(
     assert (code, document["result"]) == (1, "PARTIAL")
     assert compared(simulator, document["readings"]) == {(meter, one) for one in (IMPORT, VOLTAGE, EXPORT)}
     assert [(one["meter"], one["code"]) for one in document["errors"]] == [(meter, "5.6")]
+
+
+def test_the_head_end_reads_for_its_operator(
+    whole: System, simulator: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`hes read`, over the same way as a request of the CIS."""
+    meter = whole.config["meters"][1]["name"]
+    capsys.readouterr()
+    order = ["read", meter, "--type", "1-0:2.8.0", "--type", VOLTAGE, "--json"]
+    order += ["--url", str(whole.hes_url), "--token-file", str(whole.directory / "hes.tokens")]
+    assert hes(order) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert {one["reading_type"] for one in answer["readings"]} == {EXPORT, VOLTAGE} and answer["errors"] == []
+    for one in answer["readings"]:
+        assert Decimal(one["value"]) == simulator.value(meter, one["reading_type"])
+    assert hes([*order, "--type", NOT_IN_METER]) == 1
+    assert [(one["meter"], one["code"]) for one in json.loads(capsys.readouterr().out)["errors"]] == [(meter, "5.6")]
 
 
 def test_the_day_of_23_hours_has_92_bars(

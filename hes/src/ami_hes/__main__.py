@@ -37,6 +37,12 @@ def _requests() -> typer.Typer:
     return requests
 
 
+def _read() -> typer.Typer:
+    from ami_hes.client.reading import read
+
+    return read
+
+
 def _readings() -> typer.Typer:
     from ami_hes.client.readings import readings
 
@@ -62,6 +68,7 @@ app = typer.Typer(
     cls=lazy_group(
         {
             "meters": _meters,
+            "read": _read,
             "readings": _readings,
             "requests": _requests,
             "schedules": _schedules,

@@ -2,8 +2,9 @@
 
 from ami_hes.api.meters import meter_routes
 from ami_hes.api.metrics import Measured, Metrics, metrics_routes
+from ami_hes.api.on_demand import reading_routes
 from ami_hes.api.openapi import openapi_routes
-from ami_hes.api.readings import readings_routes
+from ami_hes.api.readings import kept_readings_routes
 from ami_hes.api.requests import Cancel, request_routes
 from ami_hes.api.scalers import scaler_routes
 from ami_hes.api.schedules import schedule_routes
@@ -12,10 +13,11 @@ __all__ = [
     "Cancel",
     "Measured",
     "Metrics",
+    "kept_readings_routes",
     "meter_routes",
     "metrics_routes",
     "openapi_routes",
-    "readings_routes",
+    "reading_routes",
     "request_routes",
     "scaler_routes",
     "schedule_routes",

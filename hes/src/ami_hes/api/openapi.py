@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ami_hes.api import paths
+from ami_hes.api.on_demand import ReadAnswer, ReadOrder
 from ami_hes.api.scalers import ForgottenScalers
 from ami_hes.api.schedules import Removed, ScheduleEntry, ScheduleList, ScheduleOrder
 from ami_hes.api.values import (
@@ -56,6 +57,7 @@ OPERATIONS = (
     _Operation(
         paths.READINGS, "get", "Readings that are kept, as CSV", None, parameters=("meter", "type", "from", "to")
     ),
+    _Operation(paths.READINGS, "post", "Read meters now, and answer when that has an end", ReadAnswer, ReadOrder),
     _Operation(paths.GROUPS, "get", "Groups of meters by tag", GroupCounts),
     _Operation(paths.REQUESTS, "get", "Requests, the latest first", RequestList, parameters=("limit", "before")),
     _Operation(paths.REQUEST, "get", "One request by its MessageID, with its commands", RequestDetails),

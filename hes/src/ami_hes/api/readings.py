@@ -1,4 +1,4 @@
-"""`/api/v1/readings`: what the store keeps of meters as CSV, part by part while it is read, however much it is.
+"""GET `/api/v1/readings`: what the store keeps of meters as CSV, part by part while it is read, however much it is.
 
 A part is read when the one before it has been sent, so that neither a large answer nor a slow reader fills the memory. An answer that breaks
 off has no end as HTTP has one: who reads it can tell.
@@ -29,7 +29,7 @@ MOST_NAMED = 100
 CSV = "text/csv; charset=utf-8; header=present"
 
 
-def readings_routes(readings: Readings | None, registry: Registry, zone: ZoneInfo) -> list[Route]:
+def kept_readings_routes(readings: Readings | None, registry: Registry, zone: ZoneInfo) -> list[Route]:
     """GET gives what is kept; `zone` is that of times without an offset."""
     answers = _Answers()
 

@@ -13,11 +13,12 @@ from ami_cim import reading
 from ami_hes import configured
 from ami_hes.api import (
     Measured,
+    kept_readings_routes,
     meter_routes,
     metrics_routes,
     openapi_routes,
     paths,
-    readings_routes,
+    reading_routes,
     request_routes,
     scaler_routes,
     schedule_routes,
@@ -71,6 +72,7 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         latency=stores.database.latency,
         history=stores.history,
     )
+    zone = ZoneInfo(setup.settings.hes.time_zone)
     return [
         *clock_routes(setup.environment.clock),
         *meter_routes(south.kept),
@@ -79,5 +81,6 @@ def _routes(setup: Setup, stores: Stores, south: South, work: Work) -> list[Base
         *metrics_routes(setup.metrics, measured),
         *openapi_routes(),
         *schedule_routes(work.book, south.registry),
-        *readings_routes(south.meters.readings, south.registry, ZoneInfo(setup.settings.hes.time_zone)),
+        *kept_readings_routes(south.meters.readings, south.registry, zone),
+        *reading_routes(work.intake.handle, south.registry.name_of, setup.schemas, setup.environment, zone),
     ]

@@ -66,6 +66,11 @@ class Registry:
     def find_by_mrid(self, mrid: str) -> Meter | None:
         return self._meters.get(mrid_key(mrid))
 
+    def name_of(self, mrid: str) -> str | None:
+        """Of the meter with this mRID."""
+        meter = self.find_by_mrid(mrid)
+        return None if meter is None else meter.name
+
     def find_by_name(self, name: str) -> Meter | None:
         return self._find("name", name)
 

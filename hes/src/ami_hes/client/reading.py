@@ -1,0 +1,100 @@
+"""`hes read`: a running head-end reads meters now, and what it answers is shown."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from ami_hes.api import paths
+from ami_hes.api.on_demand import ReadAnswer, ReadOrder, ReadValueEntry
+from ami_hes.client.asking import DEFAULT_URL, AsJson, TokenFile, Url, head_end, show, show_json, table
+from ami_mapping.reading_types import ReadingType
+from ami_process.asking import NOT_OK, OK
+from ami_process.terminal_text import printable
+
+read = typer.Typer(add_completion=False, rich_markup_mode=None)
+_OPTIONS = {"meters": "METER", "reading_types": "--type", "from": "--from", "to": "--to", "source": "--source"}
+
+
+@read.command("read")
+def read_meters(
+    meter: Annotated[list[str], typer.Argument(metavar="METER...", help="Names or mRIDs of meters.")],
+    reading_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", metavar="TYPE", help="A ReadingType (18 numbers) or an OBIS code; may be repeated. None: all."
+        ),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="2026-11-28T12:00, with an offset or in hes.time_zone.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Likewise; none: up to now.")] = None,
+    source: Annotated[
+        str, typer.Option(metavar="SOURCE", help="meter, store, or 'store first': the meter for what is not kept.")
+    ] = "meter",
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+) -> None:
+    """Have the running HES read meters, and show the values: as they are now, or those of a time.
+
+    Exit code 0: all was read. 1: some or all was not, or it is not known. 2: refused as it was asked. 3: the HES cannot be reached.
+    """
+    hes = head_end(url, token_file)
+    given = {"meters": meter, "reading_types": reading_type or [], "from": start, "to": end, "source": source}
+    try:
+        order = ReadOrder.model_validate(given)
+    except ValidationError as problem:
+        raise hes.refused(_first(problem)) from None
+    with Console(stderr=True).status(f"waiting for {len(meter)} meters"):
+        answer = hes.get(
+            paths.READINGS,
+            ReadAnswer,
+            "POST",
+            order.model_dump_json(by_alias=True),
+            if_lost="what was read is kept: look with --source store",
+        )
+    if as_json:
+        show_json(answer)
+    else:
+        _show(answer)
+    raise typer.Exit(OK if answer.result == "OK" else NOT_OK)
+
+
+def _show(answer: ReadAnswer) -> None:
+    show(f"{answer.result}, MessageID {answer.message_id}")
+    for error in answer.errors:
+        sys.stderr.write(printable(" ".join(filter(None, (error.meter, error.code, error.reason)))) + "\n")
+    if answer.readings:
+        show(_table(answer.readings))
+
+
+def _table(readings: Sequence[ReadValueEntry]) -> Table:
+    lines = table("meter", "reading type", "at", "value", "unit", "quality", "source")
+    for one in readings:
+        value = "missing" if one.value is None else one.value
+        cells = (one.meter, one.reading_type, _moment(one.at), value, _unit(one.reading_type))
+        lines.add_row(*map(printable, (*cells, " ".join(one.qualities), one.source or "")))
+    return lines
+
+
+def _unit(code: str) -> str:
+    """With the power of ten that its values have."""
+    found = ReadingType.parse(code)
+    return f"10^{found.multiplier} {found.words()['unit']}" if found.multiplier else found.words()["unit"]
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else at.isoformat(sep=" ", timespec="seconds")
+
+
+def _first(problem: ValidationError) -> str:
+    """What is wrong first, in the words of the options."""
+    wrong = problem.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = _OPTIONS.get(str(wrong["loc"][0]), "") if wrong["loc"] else ""
+    return f"{where}: {wrong['msg'].removeprefix('Value error, ')}" if where else wrong["msg"]

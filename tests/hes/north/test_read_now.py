@@ -1,0 +1,86 @@
+"""`hes read` and POST `/api/v1/readings`: an order of an operator is the GetMeterReadings of any client, and so is its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from north_bench import North, StandIn, mrid, north
+
+from ami_hes.__main__ import main
+from ami_hes.commands import Outcome
+from ami_hes.nouns.meter_readings import HEAD_END_TIME
+from ami_hes.operations.read_results import NotRead, ReadSeries, ReadValue, ReadValues, WantedReadings
+
+IMPORT, QUARTERS = "0.0.0.1.1.1.12.0.0.0.0.0.0.0.0.3.72.0", "0.0.2.4.1.1.12.0.0.0.0.0.0.0.0.0.72.0"
+NOON = 1_780_000_000_000 // 900_000 * 900_000
+READ = ReadValues(
+    (ReadValue(IMPORT, "12.345", None, NOON),),
+    (ReadSeries(QUARTERS, True, (NOON, NOON + 900_000), ("7", None), (("1.0.0",), ("2.5.259",)), (0, 1), NOON),),
+)
+NOT_THERE = ReadValues(not_read=(NotRead(IMPORT, "5.6", "FATAL", "the meter has no such object"),))
+
+
+async def hes(running: North, *arguments: str) -> int:
+    """The exit code of the command."""
+    return await asyncio.to_thread(main, ["read", *arguments, "--url", running.url])
+
+
+async def test_what_is_read_is_shown_and_why_the_rest_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcomes = {
+        "M1": Outcome(True, payload=READ.format()),
+        "M2": Outcome(False, "5.6", "FATAL", "it is not there", payload=NOT_THERE.format()),
+    }
+    stand_in = StandIn(outcomes=dict(outcomes), acts=False)
+    async with north(tmp_path, stand_in, time_zone="Europe/Berlin") as running:
+        assert await hes(running, "M1", "--type", "1-0:1.8.0", "--type", QUARTERS, "--from", "2026-05-28T00:00") == 0
+        printed = capsys.readouterr()
+        assert printed.err == "" and printed.out.startswith("OK, MessageID ")
+        rows = [line.split() for line in printed.out.splitlines()[1:]]
+        assert rows[0] == ["meter", "reading", "type", "at", "value", "unit", "quality", "source"]
+        assert [(row[0], row[1], *row[4:]) for row in rows[1:]] == [
+            ("M1", IMPORT, "12.345", "10^3", "Wh", *HEAD_END_TIME.split()),
+            ("M1", QUARTERS, "7", "Wh", "1.0.0"),
+            ("M1", QUARTERS, "missing", "Wh", "2.5.259"),
+        ]
+        assert rows[2][3].endswith("+02:00")
+        wanted = WantedReadings.parse(stand_in.commands[0].body)
+        assert wanted.reading_types == (IMPORT.replace(".3.72.", ".0.72."), QUARTERS)
+        assert wanted.start == 1_779_919_200_000 and wanted.end is None
+        assert await hes(running, mrid(2).upper(), "M1", "M9", "--type", IMPORT, "--json") == 1
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["result"] == "PARTIAL" and {one["meter"] for one in answer["readings"]} == {"M1"}
+        assert sorted((one["code"], one["meter"]) for one in answer["errors"]) == [("2.4", "M9"), ("5.6", "M2")]
+        assert await hes(running, "M2", "--type", IMPORT) == 1
+        printed = capsys.readouterr()
+        assert printed.out.startswith("FAILED, MessageID ") and printed.err.startswith("M2 5.6 ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("M1", "--type", "imports"), "--type: 'imports' is neither a ReadingType (18 numbers) nor an OBIS code"),
+        (("M1", "--type", "1-0:1.8"), "--type: not an OBIS code"),
+        (("M1", "--type", "0-0:96.1.0"), "--type: 0-0:96.1.0 has no value as it is now"),
+        (("M1", "--from", "yesterday"), "--from: "),
+        (("M1", "--from", "2026-03-29T02:30"), "the clocks of Europe/Berlin never show"),
+        (("M1", "--source", "the moon"), "--source: "),
+        (("M" * 301,), "METER: "),
+    ],
+)
+async def test_what_can_not_be_asked_is_refused_and_nothing_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
+) -> None:
+    async with north(tmp_path, time_zone="Europe/Berlin") as running:
+        assert await hes(running, *arguments) == 2
+        assert words in capsys.readouterr().err
+        assert running.meters.commands == []
+
+
+async def test_a_head_end_that_is_not_there_was_asked_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await asyncio.to_thread(main, ["read", "M1", "--url", "http://127.0.0.1:1"]) == 3
+    assert "nothing was sent" in capsys.readouterr().err
