@@ -9,7 +9,7 @@ anything of it is done, unless it only reads.
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from uuid import NAMESPACE_URL, uuid5
+from uuid import UUID, uuid5
 
 from ami_cim.codes import Level, Verb
 from ami_cim.errors import CimError
@@ -18,6 +18,8 @@ from ami_cim.payloads.operation_set import Operation, OperationSet
 from ami_hes.nouns import Refused, Report, RequestContext, error
 
 NOUN = "OperationSet"
+_NAMESPACE = UUID("6f1c3f3e-2d0b-4f6e-9b53-8a1f0f6f5d10")
+"""Of the MessageIDs of operations; another one would have sets that come again done twice."""
 MOST_OPERATIONS = 100
 MOST_OCTETS = 500_000
 """Of the payloads in one answer: it is written at once."""
@@ -119,7 +121,7 @@ def _request(one: Operation, message: RequestMessage) -> RequestMessage:
         source=outer.source,
         reply_address=outer.reply_address,
         user=outer.user,
-        message_id=str(uuid5(NAMESPACE_URL, f"{outer.message_id}\n{one.operation_id}")),
+        message_id=str(uuid5(_NAMESPACE, f"{outer.message_id}\n{one.operation_id}")),
         correlation_id=outer.correlation_id or outer.message_id,
     )
     if one.verb == Verb.GET:
