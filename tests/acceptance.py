@@ -24,11 +24,16 @@ OUTPUTS = ROOT / "var" / "acceptance"
 PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--size", "acceptance", "--timeout", "3600")
 WORKERS = ("-n", os.environ.get("WORKERS", "auto"))
 AMI = (str(Path(sys.executable).with_name("ami")),)
+KILLS = TESTS / "meter_sim/test_kills.py"
+"""A step of its own: a simulator that is killed 100 times under load."""
 FUZZ_S = 600
 SEEDS = 20
 
 STEPS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "tests": ((*PYTEST, *WORKERS, "-m", "not compose", f"--ignore={TESTS / 'interop'}", str(TESTS)),),
+    "tests": (
+        (*PYTEST, *WORKERS, "-m", "not compose", f"--ignore={TESTS / 'interop'}", f"--ignore={KILLS}", str(TESTS)),
+    ),
+    "kills": ((*PYTEST, "-n", "0", str(KILLS)),),
     "interop": (
         (sys.executable, str(TESTS / "interop/prepare.py")),
         (*PYTEST, *WORKERS, str(TESTS / "interop")),
